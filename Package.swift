@@ -1,0 +1,70 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: Swift 6 mode, strict memory safety, warnings are errors.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+    // Walls cost nothing in release: the fast path crosses modules.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+func part(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func test(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+    name: "portico",
+    products: [
+        .executable(name: "portico", targets: ["portico"]),
+        .executable(name: "portico-echo", targets: ["portico-echo"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    ],
+    targets: [
+        // C libraries: module maps and thin shims. Each is imported by exactly one module.
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-O2"])], linkerSettings: [.linkedLibrary("re2")]),
+
+        // The walls, lowest first. Imports point downwards only; `Tests/Tidy` checks it.
+        part("Octets"),
+        part("Patterns", ["CRE2", "Octets"]),
+        part("Reactor", ["CLinux", "Octets"]),
+        part("TLS", ["COpenSSL"]),
+        part("HTTP", ["CNghttp2", "Octets"]),
+        part("Manifests", ["CYAML", "Patterns"]),
+        part("Balancing"),
+        part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
+        part("Proxy", ["Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets", logging]),
+        part("Admin", ["Proxy", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
+        .executableTarget(
+            name: "portico",
+            dependencies: ["Admin", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", argumentParser, logging],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "portico-echo",
+            dependencies: ["HTTP", "Reactor", "TLS", "Octets", argumentParser],
+            swiftSettings: settings),
+
+        test("Tidy", []),
+        test("OctetsTests", ["Octets"]),
+        test("BalancingTests", ["Balancing"]),
+    ],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,4 @@
+#ifndef PORTICO_CYAML_H
+#define PORTICO_CYAML_H
+#include <yaml.h>
+#endif

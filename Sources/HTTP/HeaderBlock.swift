@@ -1,0 +1,181 @@
+internal import CNghttp2
+package import Octets
+
+/// The header names that the gateway looks at; everything else is `other`.
+/// Source: RFC 9113 §8.3 (pseudo-header fields), RFC 9110, "gRPC over HTTP/2".
+package enum KnownHeader: UInt8, Sendable {
+    case other, method, scheme, authority, path, status, `protocol`
+    case host, connection, keepAlive, proxyConnection, transferEncoding, upgrade, te, trailer
+    case contentLength, contentType, expect, cookie, date, server, userAgent
+    case forwardedFor, forwardedProto, requestID, http2Settings
+    case grpcTimeout, grpcStatus, grpcMessage, envoyHeader
+
+    /// Finds the name's case; names are lower-case already.
+    package init(name: Octets) {
+        self = KnownHeader.find(name)
+    }
+
+    private static func find(_ name: Octets) -> KnownHeader {
+        switch name.count {
+        case 2: name == "te" ? .te : .other
+        case 4: name == "host" ? .host : name == "date" ? .date : .other
+        case 5: name == ":path" ? .path : .other
+        case 6: name == "expect" ? .expect : name == "cookie" ? .cookie : name == "server" ? .server : .other
+        case 7: name == ":method" ? .method : name == ":scheme" ? .scheme : name == ":status" ? .status
+            : name == "upgrade" ? .upgrade : name == "trailer" ? .trailer : .other
+        case 9: name == ":protocol" ? .protocol : .other
+        case 10: name == ":authority" ? .authority : name == "connection" ? .connection
+            : name == "keep-alive" ? .keepAlive : name == "user-agent" ? .userAgent : .other
+        case 11: name == "grpc-status" ? .grpcStatus : .other
+        case 12: name == "content-type" ? .contentType : name == "x-request-id" ? .requestID
+            : name == "grpc-timeout" ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
+        default: findLong(name)
+        }
+    }
+
+    private static func findLong(_ name: Octets) -> KnownHeader {
+        switch name.count {
+        case 14: return name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : envoy(name)
+        case 15: return name == "x-forwarded-for" ? .forwardedFor : envoy(name)
+        case 16: return name == "proxy-connection" ? .proxyConnection : envoy(name)
+        case 17: return name == "transfer-encoding" ? .transferEncoding
+            : name == "x-forwarded-proto" ? .forwardedProto : envoy(name)
+        default: return envoy(name)
+        }
+    }
+
+    private static func envoy(_ name: Octets) -> KnownHeader {
+        name.hasPrefix("x-envoy-") ? .envoyHeader : .other
+    }
+
+    /// Hop-by-hop fields that never cross the gateway. Source: RFC 9110 §7.6.1, RFC 9113 §8.2.2.
+    package var isHopByHop: Bool {
+        switch self {
+        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .http2Settings: true
+        default: false
+        }
+    }
+}
+
+/// One field of a header section: pointers into memory that the `HeaderBlock` keeps alive.
+/// Plain data on purpose: copying it costs no reference counting.
+@safe package struct HeaderField {
+    package let name: Octets            // lower-case
+    package let value: Octets
+    package let known: KnownHeader
+    package let isSensitive: Bool       // HPACK never-indexed; kept so on the way on
+    fileprivate let nameOwner: OpaquePointer?       // nghttp2_rcbuf, one reference, given back by the block
+    fileprivate let valueOwner: OpaquePointer?
+}
+
+/// One header section (request, response or trailers), of HTTP/1.1 or HTTP/2 alike: HTTP/1.1's start
+/// line is stored as the pseudo-header fields of HTTP/2, so the rest of the gateway sees one form.
+/// Its octets stay valid until `clear` or `deinit`. Its owner's thread only.
+@safe package final class HeaderBlock {
+    package private(set) var fields: ContiguousArray<HeaderField> = []
+    /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
+    package private(set) var size = 0
+    private var pages: [UnsafeMutableRawPointer] = unsafe []   // owned; each `pageOctets` or larger
+    private var pageUsed = 0
+    private var pageCapacity = 0
+    private static let pageOctets = 1024
+
+    package init() { fields.reserveCapacity(24) }
+    deinit { releaseOctets(keepingPage: false) }
+
+    package var count: Int { fields.count }
+    package var isEmpty: Bool { fields.isEmpty }
+
+    /// Adds a field whose octets live as long as the process.
+    package func append(_ name: StaticString, _ value: StaticString) {
+        append(stable: Octets(name), Octets(value))
+    }
+
+    /// Adds a field; the value is copied into the block.
+    package func append(_ name: StaticString, _ value: Octets) {
+        append(stable: Octets(name), copy(value))
+    }
+
+    /// Adds a field; name and value are copied into the block.
+    package func append(copying name: Octets, _ value: Octets) {
+        append(stable: copy(name), copy(value))
+    }
+
+    /// Adds a field whose octets the caller keeps valid as long as the block has them.
+    package func append(stable name: Octets, _ value: Octets, isSensitive: Bool = false) {
+        size += name.count + value.count + 32
+        unsafe fields.append(HeaderField(
+            name: name, value: value, known: KnownHeader(name: name), isSensitive: isSensitive,
+            nameOwner: nil, valueOwner: nil))
+    }
+
+    /// Adds a field that nghttp2 decoded; takes one reference on each buffer.
+    func append(name: OpaquePointer, value: OpaquePointer, isSensitive: Bool) {
+        unsafe nghttp2_rcbuf_incref(name)
+        unsafe nghttp2_rcbuf_incref(value)
+        let nameOctets = unsafe Octets(nghttp2_rcbuf_get_buf(name))
+        let valueOctets = unsafe Octets(nghttp2_rcbuf_get_buf(value))
+        size += nameOctets.count + valueOctets.count + 32
+        unsafe fields.append(HeaderField(
+            name: nameOctets, value: valueOctets, known: KnownHeader(name: nameOctets), isSensitive: isSensitive,
+            nameOwner: name, valueOwner: value))
+    }
+
+    /// The value of the first field of that kind.
+    package func first(_ known: KnownHeader) -> Octets? {
+        for index in fields.indices where fields[index].known == known { return fields[index].value }
+        return nil
+    }
+
+    /// The value of the first field of that (lower-case) name.
+    package func first(named name: Octets) -> Octets? {
+        for index in fields.indices where fields[index].name == name { return fields[index].value }
+        return nil
+    }
+
+    /// Memory in the block for `length` octets, valid as long as the block's.
+    package func copy(_ octets: Octets) -> Octets {
+        guard octets.count > 0, let source = unsafe octets.base else { return .empty }
+        let room = unsafe allocate(octets.count)
+        unsafe room.copyMemory(from: source, byteCount: octets.count)
+        return unsafe Octets(base: UnsafeRawPointer(room), count: octets.count)
+    }
+
+    /// Empties the block for its next use.
+    package func clear() {
+        releaseOctets(keepingPage: true)
+        fields.removeAll(keepingCapacity: true)
+        size = 0
+    }
+
+    private func allocate(_ length: Int) -> UnsafeMutableRawPointer {
+        if pageCapacity - pageUsed < length {
+            pageCapacity = max(Self.pageOctets, length)
+            pageUsed = 0
+            unsafe pages.append(.allocate(byteCount: pageCapacity, alignment: 16))
+        }
+        defer { pageUsed += length }
+        return unsafe pages[pages.count - 1] + pageUsed
+    }
+
+    private func releaseOctets(keepingPage: Bool) {
+        for index in fields.indices {
+            if let owner = unsafe fields[index].nameOwner { unsafe nghttp2_rcbuf_decref(owner) }
+            if let owner = unsafe fields[index].valueOwner { unsafe nghttp2_rcbuf_decref(owner) }
+        }
+        let isKept = unsafe keepingPage && pages.count == 1 && pageCapacity == Self.pageOctets
+        if !isKept {
+            for unsafe page in unsafe pages { unsafe page.deallocate() }
+            unsafe pages.removeAll(keepingCapacity: true)
+            pageCapacity = 0
+        }
+        pageUsed = 0
+    }
+}
+
+extension Octets {
+    /// The octets of an nghttp2 buffer; valid while a reference on it is held.
+    init(_ vector: nghttp2_vec) {
+        unsafe self.init(base: UnsafeRawPointer(vector.base), count: vector.len)
+    }
+}
