@@ -1,0 +1,144 @@
+/// A DestinationRule (networking.istio.io): subsets and policies of one service.
+package struct DestinationRule: Sendable {
+    package let meta: ObjectMeta
+    package var host: Located<String>
+    package var subsets: [Subset] = []
+    package var trafficPolicy: TrafficPolicy?
+    package var exportTo: [Located<String>] = []
+    package var workloadSelector: [String: String]?
+}
+
+package struct Subset: Sendable {
+    package let place: SourcePlace
+    package let path: String
+    package var name: Located<String>
+    /// All must be on the endpoint; empty selects every endpoint.
+    package var labels: [String: String] = [:]
+    package var trafficPolicy: TrafficPolicy?
+}
+
+/// `trafficPolicy` of a rule, a subset or a port.
+package struct TrafficPolicy: Sendable {
+    package let place: SourcePlace
+    package let path: String
+    package var loadBalancer: LoadBalancer?
+    /// By service port number. An entry replaces the whole policy around it (istio-api.md §3.3).
+    package var portLevel: [PortPolicy] = []
+    @Rare package var connectionPool: ConnectionPool?
+    @Rare package var outlierDetection: OutlierDetection?
+    @Rare package var tls: UpstreamTLS?
+    @Rare package var proxyProtocol: ProxyProtocolVersion?
+
+    package struct PortPolicy: Sendable {
+        package var port: Located<Int>
+        package var policy: TrafficPolicy
+    }
+}
+
+package struct LoadBalancer: Sendable {
+    package let place: SourcePlace
+    package let path: String
+    /// nil when not written: the default, least request.
+    package var simple: Located<Simple>?
+    @Rare package var consistentHash: ConsistentHash?
+    @Rare package var warmup: Warmup?
+
+    package enum Simple: String, Sendable, CaseIterable {
+        case unspecified = "UNSPECIFIED"
+        case leastConnections = "LEAST_CONN"
+        case random = "RANDOM"
+        case passthrough = "PASSTHROUGH"
+        case roundRobin = "ROUND_ROBIN"
+        case leastRequest = "LEAST_REQUEST"
+    }
+
+    package struct ConsistentHash: Sendable {
+        package let place: SourcePlace
+        package var key: Key
+        package var minimumRingSize: Int?
+        package var maglevTableSize: Int?
+
+        package enum Key: Sendable {
+            case header(String)
+            case cookie(Cookie)
+            case sourceAddress
+            case queryParameter(String)
+        }
+    }
+
+    package struct Cookie: Sendable {
+        package var name: String
+        package var path: String?
+        /// nil: no cookie is ever set; zero: a session cookie.
+        package var ttl: Duration?
+        package var attributes: [(name: String, value: String)] = []
+    }
+
+    package struct Warmup: Sendable {
+        package var duration: Duration
+        package var minimumPercent = 10.0
+        package var aggression = 1.0
+    }
+}
+
+package struct ConnectionPool: Sendable {
+    package let place: SourcePlace
+    // 0 and nil: no limit of this kind.
+    package var maxConnections: Int?
+    package var connectTimeout: Duration?
+    package var maxConnectionDuration: Duration?
+    package var tcpIdleTimeout: Duration?
+    package var keepalive: Keepalive?
+    package var http1MaxPendingRequests: Int?
+    package var http2MaxRequests: Int?
+    package var maxRequestsPerConnection: Int?
+    package var maxRetries: Int?
+    package var idleTimeout: Duration?
+    package var h2UpgradePolicy: String?
+    package var useClientProtocol = false
+    package var maxConcurrentStreams: Int?
+
+    package struct Keepalive: Sendable {
+        package var probes: Int?
+        package var time: Duration?
+        package var interval: Duration?
+    }
+}
+
+package struct OutlierDetection: Sendable {
+    package let place: SourcePlace
+    package var consecutive5xxErrors: Int?
+    package var consecutiveGatewayErrors: Int?
+    package var consecutiveLocalOriginFailures: Int?
+    package var splitExternalLocalOriginErrors = false
+    package var interval: Duration?
+    package var baseEjectionTime: Duration?
+    package var maxEjectionPercent: Int?
+    package var minHealthPercent: Int?
+}
+
+/// TLS towards the upstream.
+package struct UpstreamTLS: Sendable {
+    package let place: SourcePlace
+    package var mode: Mode
+    package var clientCertificate: Located<String>?
+    package var privateKey: Located<String>?
+    package var caCertificates: Located<String>?
+    package var credentialName: Located<String>?
+    package var sni: String?
+    package var subjectAltNames: [String] = []
+    package var insecureSkipVerify = false
+    package var caCrl: Located<String>?
+
+    package enum Mode: String, Sendable, CaseIterable {
+        case disable = "DISABLE"
+        case simple = "SIMPLE"
+        case mutual = "MUTUAL"
+        case istioMutual = "ISTIO_MUTUAL"
+    }
+}
+
+package enum ProxyProtocolVersion: String, Sendable, CaseIterable {
+    case v1 = "V1"
+    case v2 = "V2"
+}

@@ -1,0 +1,114 @@
+/// A Gateway (networking.istio.io): which ports to listen on, for which hosts.
+package struct Gateway: Sendable {
+    package let meta: ObjectMeta
+    /// Labels a gateway workload must all have; empty selects every one.
+    package var selector: [String: String] = [:]
+    package var servers: [Server] = []
+
+    /// One entry of `spec.servers`.
+    package struct Server: Sendable {
+        package let place: SourcePlace
+        package let path: String
+        package var name: String?
+        package var port: Port
+        /// An IP address or a `unix:` path; nil is every address.
+        package var bind: Located<String>?
+        package var hosts: [Host] = []
+        package var defaultEndpoint: String?
+        package var tls: TLS?
+        /// Why this server cannot be served yet (its protocol or TLS mode), as a sentence part;
+        /// such a server must not be opened as something weaker.
+        package var unsupported: String?
+    }
+
+    package struct Port: Sendable {
+        package var number: Located<Int>
+        package var name: String
+        package var `protocol`: PortProtocol
+    }
+
+    /// An entry of `servers[].hosts`: `host` or `namespace/host`.
+    package struct Host: Sendable {
+        package let place: SourcePlace
+        package let path: String
+        /// As written: nil or `*` is any namespace, `.` the Gateway's own.
+        package let namespace: String?
+        package let host: String
+    }
+
+    package struct TLS: Sendable {
+        package let place: SourcePlace
+        package let path: String
+        package var mode: Mode = .passthrough
+        package var httpsRedirect = false
+        package var serverCertificate: Located<String>?
+        package var privateKey: Located<String>?
+        package var caCertificates: Located<String>?
+        package var caCrl: Located<String>?
+        package var credentialName: Located<String>?
+        package var credentialNames: [Located<String>] = []
+        package var caCertCredentialName: Located<String>?
+        package var tlsCertificates: [CertificateFiles] = []
+        package var subjectAltNames: [String] = []
+        package var verifyCertificateSpki: [String] = []
+        package var verifyCertificateHash: [String] = []
+        /// nil is automatic: 1.2.
+        package var minimumVersion: TLSVersion?
+        /// nil is automatic: 1.3.
+        package var maximumVersion: TLSVersion?
+        package var cipherSuites: [Located<String>] = []
+        package var insecureSkipVerify = false
+        package var ecdhCurves: [String] = []
+
+        package enum Mode: String, Sendable, CaseIterable {
+            case passthrough = "PASSTHROUGH"
+            case simple = "SIMPLE"
+            case mutual = "MUTUAL"
+            case autoPassthrough = "AUTO_PASSTHROUGH"
+            case istioMutual = "ISTIO_MUTUAL"
+            case optionalMutual = "OPTIONAL_MUTUAL"
+        }
+    }
+
+    package struct CertificateFiles: Sendable {
+        package let place: SourcePlace
+        package var serverCertificate: Located<String>
+        package var privateKey: Located<String>
+        package var caCertificates: Located<String>?
+    }
+}
+
+/// TLS versions as `minProtocolVersion` and `maxProtocolVersion` name them.
+package enum TLSVersion: String, Sendable, CaseIterable {
+    case v1_0 = "TLSV1_0"
+    case v1_1 = "TLSV1_1"
+    case v1_2 = "TLSV1_2"
+    case v1_3 = "TLSV1_3"
+}
+
+/// Protocol names of Istio ports; read case-insensitively.
+package enum PortProtocol: String, Sendable, CaseIterable {
+    case http = "HTTP"
+    case http2 = "HTTP2"
+    case grpc = "GRPC"
+    case grpcWeb = "GRPC-WEB"
+    case httpProxy = "HTTP_PROXY"
+    case https = "HTTPS"
+    case tls = "TLS"
+    case tcp = "TCP"
+    case mongo = "MONGO"
+    case redis = "REDIS"
+    case mysql = "MYSQL"
+    case udp = "UDP"
+
+    /// Plain-text HTTP of any version: interchangeable on a server.
+    package var isPlainHTTP: Bool {
+        switch self {
+        case .http, .http2, .grpc, .grpcWeb, .httpProxy: true
+        case .https, .tls, .tcp, .mongo, .redis, .mysql, .udp: false
+        }
+    }
+
+    /// Whether requests to a service port of this protocol are sent as HTTP/2.
+    package var isHTTP2: Bool { self == .http2 || self == .grpc || self == .grpcWeb }
+}
