@@ -55,7 +55,9 @@ let package = Package(
         part("Admin", ["Proxy", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
             name: "portico",
-            dependencies: ["Admin", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", argumentParser, logging],
+            dependencies: [
+                "Admin", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", argumentParser, logging,
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "portico-echo",

@@ -35,7 +35,8 @@ package enum KnownHeader: UInt8, Sendable {
 
     private static func findLong(_ name: Octets) -> KnownHeader {
         switch name.count {
-        case 14: return name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : envoy(name)
+        case 14:
+            return name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : envoy(name)
         case 15: return name == "x-forwarded-for" ? .forwardedFor : envoy(name)
         case 16: return name == "proxy-connection" ? .proxyConnection : envoy(name)
         case 17: return name == "transfer-encoding" ? .transferEncoding

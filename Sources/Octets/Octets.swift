@@ -50,7 +50,9 @@ internal import Glibc
     }
 
     package func hasPrefix(_ prefix: Octets) -> Bool { slice(0, prefix.count) == prefix }
-    package func hasSuffix(_ suffix: Octets) -> Bool { suffix.count <= count && dropFirst(count - suffix.count) == suffix }
+    package func hasSuffix(_ suffix: Octets) -> Bool {
+        suffix.count <= count && dropFirst(count - suffix.count) == suffix
+    }
 
     /// Equal when ASCII letters are compared without case.
     package func equalsIgnoringCase(_ other: Octets) -> Bool {
@@ -60,7 +62,9 @@ internal import Glibc
     }
 
     package func firstIndex(of octet: UInt8) -> Int? {
-        guard let base = unsafe base, count > 0, let found = unsafe memchr(base, Int32(octet), count) else { return nil }
+        guard let base = unsafe base, count > 0, let found = unsafe memchr(base, Int32(octet), count) else {
+            return nil
+        }
         return unsafe UnsafeRawPointer(found) - base
     }
 

@@ -18,7 +18,9 @@ import Testing
         #expect(sent == received)
     }
 
-    @Test(arguments: [(0, "0"), (7, "7"), (-12, "-12"), (Int.max, "9223372036854775807"), (Int.min, "-9223372036854775808")])
+    @Test(arguments: [
+        (0, "0"), (7, "7"), (-12, "-12"), (Int.max, "9223372036854775807"), (Int.min, "-9223372036854775808"),
+    ])
     func `writes decimals`(number: Int, text: String) {
         let buffer = OctetBuffer()
         buffer.append(decimal: number)

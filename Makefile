@@ -1,0 +1,31 @@
+# Portico: `make demo` and `make test` work in a fresh clone on Debian 12 with a Swift toolchain.
+# Each installs what is missing first (Tests/tools/install).
+
+RELEASE := -c release --static-swift-stdlib
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build bench format clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: build ## build, start backends and Portico on the seeds' files, show what it does
+	@Tests/tools/install venv
+	@Tests/tools/demo
+
+test: ## install what is missing, build, run every test; the last line is the sum
+	@Tests/tools/install packages venv
+	@RELEASE='$(RELEASE)' Tests/tools/test
+
+build: ## release build: .build/release/portico
+	@Tests/tools/install packages
+	swift build $(RELEASE)
+
+bench: build ## processor time per request, pinned cores
+	@Tests/Benchmarks/foundation
+
+format: ## swift format, in place
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+clean: ## remove everything that was built
+	rm -rf .build
