@@ -1,7 +1,6 @@
 // What the reactor needs of Linux; nothing else is imported anywhere.
 #ifndef PORTICO_CLINUX_H
 #define PORTICO_CLINUX_H
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,5 +20,25 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+// Linux calls that glibc declares only under _GNU_SOURCE, which Swift's own module of glibc is built
+// without: the two would disagree about other types.
+int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
+int pthread_setname_np(pthread_t thread, const char *name);
+int sched_getaffinity(pid_t process, size_t size, cpu_set_t *set);
+
+static inline int portico_connect(int socket, const void *address, socklen_t length) {
+    return connect(socket, (const struct sockaddr *)address, length);
+}
+static inline int portico_bind(int socket, const void *address, socklen_t length) {
+    return bind(socket, (const struct sockaddr *)address, length);
+}
+static inline int portico_accept(int socket, struct sockaddr_storage *address, socklen_t *length) {
+    return accept4(socket, (struct sockaddr *)address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+static inline int portico_local_address(int socket, struct sockaddr_storage *address, socklen_t *length) {
+    return getsockname(socket, (struct sockaddr *)address, length);
+}
+static inline void portico_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int portico_errno(void) { return errno; }
 #endif

@@ -1,0 +1,102 @@
+internal import CLinux
+package import Octets
+
+/// The system calls on stream sockets. All sockets are non-blocking and close on exec.
+package enum Socket {
+    private static let streamType = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+
+    /// Opens a listening socket. Several may share one address (SO_REUSEPORT), one per worker.
+    package static func listen(_ address: SocketAddress, backlog: Int32 = 4096) throws(SystemError) -> Descriptor {
+        let number = socket(address.domain, streamType, 0)
+        guard number >= 0 else { throw SystemError("open a socket for", on: address.description) }
+        let descriptor = Descriptor(owning: number)
+        set(number, SOL_SOCKET, SO_REUSEADDR, 1)
+        if !address.isUnix { set(number, SOL_SOCKET, SO_REUSEPORT, 1) }
+        if address.isIPv6 { set(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
+        guard unsafe address.withKernelForm({ unsafe portico_bind(number, $0, $1) }) == 0 else {
+            throw SystemError("listen on", on: address.description)
+        }
+        guard CLinux.listen(number, backlog) == 0 else { throw SystemError("listen on", on: address.description) }
+        return descriptor
+    }
+
+    /// Takes one waiting connection; nil when none waits.
+    package static func accept(_ listener: CInt) throws(SystemError) -> (descriptor: CInt, peer: SocketAddress?)? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let number = unsafe portico_accept(listener, &storage, &length)
+        if number >= 0 {
+            set(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            return (number, SocketAddress(storage, length: length))
+        }
+        switch portico_errno() {
+        // What went wrong with the waiting connection alone; the next call sees the next one.
+        case EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT: return nil
+        default: throw SystemError("accept a connection")
+        }
+    }
+
+    /// Starts a connection; it is made, or has failed, when the socket becomes writable.
+    package static func connect(_ address: SocketAddress) throws(SystemError) -> CInt {
+        let number = socket(address.domain, streamType, 0)
+        guard number >= 0 else { throw SystemError("open a socket for", on: address.description) }
+        if !address.isUnix { set(number, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+        let result = unsafe address.withKernelForm { unsafe portico_connect(number, $0, $1) }
+        if result == 0 || portico_errno() == EINPROGRESS { return number }
+        let error = SystemError("connect to", on: address.description)
+        _ = CLinux.close(number)
+        throw error
+    }
+
+    /// The outcome of a connect that was in progress; nil when it succeeded.
+    package static func connectError(_ number: CInt) -> Int32? {
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        let result = unsafe getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &length)
+        return result != 0 ? portico_errno() : code == 0 ? nil : code
+    }
+
+    package static func read(_ number: CInt, into room: UnsafeMutableRawBufferPointer) -> IOResult {
+        let count = unsafe recv(number, room.baseAddress, room.count, 0)
+        if count > 0 { return .octets(count) }
+        if count == 0 { return .closed }
+        return failure()
+    }
+
+    /// Looks at the first octet that waits without taking it; nil when none is there.
+    package static func peek(_ number: CInt) -> UInt8? {
+        var octet: UInt8 = 0
+        return unsafe recv(number, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
+    }
+
+    package static func write(_ number: CInt, _ octets: Octets) -> IOResult {
+        let count = unsafe send(number, octets.base, octets.count, Int32(MSG_NOSIGNAL))
+        return count >= 0 ? .octets(count) : failure()
+    }
+
+    package static func close(_ number: CInt) { _ = CLinux.close(number) }
+    /// Ends our side of the stream (FIN); the peer may still send.
+    package static func finish(_ number: CInt) { _ = shutdown(number, Int32(SHUT_WR)) }
+    /// Makes the coming close a reset (RST) that throws away what waits.
+    package static func abort(_ number: CInt) {
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    package static func localAddress(_ number: CInt) -> SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe portico_local_address(number, &storage, &length)
+        return result == 0 ? SocketAddress(storage, length: length) : nil
+    }
+
+    private static func set(_ number: CInt, _ level: Int32, _ option: Int32, _ value: Int32) {
+        var value = value
+        _ = unsafe setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private static func failure() -> IOResult {
+        let code = portico_errno()
+        return code == EAGAIN || code == EINTR ? .wouldBlock : .failed(code)
+    }
+}

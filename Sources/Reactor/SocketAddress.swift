@@ -1,0 +1,106 @@
+internal import CLinux
+
+/// An address of a socket: IPv4, IPv6 or Unix domain. A value; nothing is resolved.
+package struct SocketAddress: Sendable, Hashable {
+    /// The kernel's form: `sockaddr_in`, `sockaddr_in6` or `sockaddr_un`.
+    private let octets: [UInt8]
+    private let family: Int32
+
+    /// - Parameter host: an IPv4 or IPv6 address in text, without brackets; empty for all addresses.
+    /// - Returns: nil when `host` is no address (a name, for example).
+    package init?(host: String, port: UInt16) {
+        let text = host.isEmpty ? "::" : host
+        if let address = Self.inet(text, port: port) { self = address; return }
+        guard let address = Self.inet6(text, port: port) else { return nil }
+        self = address
+    }
+
+    /// - Parameter path: at most 107 octets; `@name` is the abstract name space.
+    package init?(unixPath path: String) {
+        var address = sockaddr_un()
+        let bytes = Array(path.utf8)
+        let room = MemoryLayout.size(ofValue: address.sun_path)
+        guard !bytes.isEmpty, bytes.count < room else { return nil }
+        address.sun_family = sa_family_t(AF_UNIX)
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in
+            unsafe target.copyBytes(from: bytes)
+            if bytes[0] == UInt8(ascii: "@") { unsafe target[0] = 0 }
+        }
+        let isAbstract = bytes[0] == UInt8(ascii: "@")
+        let length = MemoryLayout<sa_family_t>.size + bytes.count + (isAbstract ? 0 : 1)
+        octets = Self.bytes(of: address, count: length)
+        family = AF_UNIX
+    }
+
+    init?(_ storage: sockaddr_storage, length: socklen_t) {
+        octets = Self.bytes(of: storage, count: min(Int(length), MemoryLayout<sockaddr_storage>.size))
+        family = Int32(storage.ss_family)
+    }
+
+    package var isUnix: Bool { family == AF_UNIX }
+    package var isIPv6: Bool { family == AF_INET6 }
+    var domain: Int32 { family }
+
+    /// Calls `body` with the kernel's form; valid during the call.
+    func withKernelForm<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        unsafe octets.withUnsafeBytes { bytes in
+            unsafe body(bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+        }
+    }
+
+    /// The address without port, as in `x-forwarded-for`; an IPv4 address mapped into IPv6 as IPv4.
+    package var host: String {
+        if family == AF_INET, octets.count >= 8 {
+            return (4..<8).map { String(octets[$0]) }.joined(separator: ".")
+        }
+        guard family == AF_INET6, octets.count >= 24 else { return "unix" }
+        let address = Array(octets[8..<24])
+        if address[0..<10].allSatisfy({ $0 == 0 }), address[10] == 0xff, address[11] == 0xff {
+            return address[12...].map { String($0) }.joined(separator: ".")
+        }
+        return Self.text(address)
+    }
+
+    /// 0 for Unix sockets.
+    package var port: UInt16 {
+        guard family != AF_UNIX, octets.count >= 4 else { return 0 }
+        return UInt16(octets[2]) << 8 | UInt16(octets[3])
+    }
+
+    private static func inet(_ text: String, port: UInt16) -> SocketAddress? {
+        var address = sockaddr_in()
+        guard unsafe inet_pton(AF_INET, text, &address.sin_addr) == 1 else { return nil }
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        return SocketAddress(octets: bytes(of: address, count: MemoryLayout<sockaddr_in>.size), family: AF_INET)
+    }
+
+    private static func inet6(_ text: String, port: UInt16) -> SocketAddress? {
+        var address = sockaddr_in6()
+        guard unsafe inet_pton(AF_INET6, text, &address.sin6_addr) == 1 else { return nil }
+        address.sin6_family = sa_family_t(AF_INET6)
+        address.sin6_port = port.bigEndian
+        return SocketAddress(octets: bytes(of: address, count: MemoryLayout<sockaddr_in6>.size), family: AF_INET6)
+    }
+
+    private init(octets: [UInt8], family: Int32) {
+        self.octets = octets
+        self.family = family
+    }
+
+    private static func bytes<Value>(of value: Value, count: Int) -> [UInt8] {
+        unsafe withUnsafeBytes(of: value) { unsafe Array($0.prefix(count)) }
+    }
+
+    private static func text(_ address: [UInt8]) -> String {
+        var room = [CChar](repeating: 0, count: 64)
+        let isText = unsafe address.withUnsafeBytes { source in
+            unsafe inet_ntop(AF_INET6, source.baseAddress, &room, socklen_t(room.count)) != nil
+        }
+        return isText ? String(decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) : "?"
+    }
+}
+
+extension SocketAddress: CustomStringConvertible {
+    package var description: String { isIPv6 && host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

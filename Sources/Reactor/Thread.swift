@@ -1,0 +1,51 @@
+internal import CLinux
+
+/// Threads of the process.
+package enum Thread {
+    /// Starts a detached thread that lives as long as `body` runs.
+    /// - Parameter name: at most 15 octets are kept; `top -H` and gdb show it.
+    package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+        let box = unsafe Unmanaged.passRetained(Box(name: String(name.prefix(15)), body: body))
+        var thread = pthread_t()
+        var attributes = pthread_attr_t()
+        unsafe pthread_attr_init(&attributes)
+        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        let code = unsafe pthread_create(&thread, &attributes, { argument in
+            guard let argument = unsafe argument else { return nil }
+            let box = unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+            unsafe pthread_setname_np(pthread_self(), box.name)
+            box.body()
+            return nil
+        }, box.toOpaque())
+        guard code == 0 else {
+            unsafe box.release()        // the thread that would have taken it does not exist
+            throw SystemError("start a thread", code: code)
+        }
+    }
+
+    /// How many cores this process may use (its affinity mask); at least 1.
+    package static func availableCores() -> Int {
+        var set = cpu_set_t()
+        guard unsafe sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
+        let bits = unsafe withUnsafeBytes(of: &set) { unsafe $0.reduce(0) { $0 + $1.nonzeroBitCount } }
+        return max(bits, 1)
+    }
+
+    /// Raises the limit of open files to what the system allows; returns the limit in force.
+    package static func raiseFileLimit() -> UInt64 {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        limit.rlim_cur = limit.rlim_max
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return UInt64(limit.rlim_cur)
+    }
+
+    private final class Box {
+        let name: String
+        let body: @Sendable () -> Void
+        init(name: String, body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+}
