@@ -67,6 +67,7 @@ let package = Package(
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
         test("BalancingTests", ["Balancing"]),
+        test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -1,0 +1,118 @@
+package import Patterns
+
+/// How a text is tested. Source: Istio `StringMatch`.
+package enum TextTest: Sendable {
+    /// `{}`: it is enough to be there.
+    case present
+    case exact(String)
+    case prefix(String)
+    /// RE2, against the whole text.
+    case regex(Pattern)
+}
+
+/// How the path, without query and fragment, is tested.
+package enum PathTest: Sendable {
+    case exact(String, ignoringCase: Bool)
+    case prefix(String, ignoringCase: Bool)
+    case regex(Pattern)
+}
+
+/// One condition of a match item besides the path.
+package struct Condition: Sendable {
+    package enum Subject: Sendable, Hashable {
+        /// Name in lower case; `:path` and the other pseudo-headers are allowed.
+        case header(String)
+        /// Negation: an absent header counts as empty text; with `.present` it must be absent.
+        case withoutHeader(String)
+        case method, scheme, authority
+        /// The first parameter of this name; nothing is percent-decoded.
+        case query(String)
+        /// Never holds; the text says why.
+        case never(String)
+    }
+    package let subject: Subject
+    package let test: TextTest
+
+    package init(_ subject: Subject, _ test: TextTest) {
+        self.subject = subject
+        self.test = test
+    }
+}
+
+/// One item of `match`: all of its conditions must hold.
+package struct RuleMatch: Sendable {
+    package let path: PathTest?
+    package let conditions: [Condition]
+
+    package init(path: PathTest? = nil, conditions: [Condition] = []) {
+        self.path = path
+        self.conditions = conditions
+    }
+
+    /// Whether it holds for every request. Source: Istio's `IsCatchAllRoute`: the prefix `/` or the
+    /// regex `.*`, and nothing else; the empty prefix is, by Istio's code, not one.
+    package var isCatchAll: Bool {
+        guard conditions.isEmpty else { return false }
+        return switch path {
+        case nil, .prefix("/", _): true
+        case .regex(let pattern): pattern.source == ".*"
+        default: false
+        }
+    }
+}
+
+/// One rule of a virtual host: any of its matches leads to the route; none at all means always.
+package struct Rule: Sendable {
+    package let matches: [RuleMatch]
+    /// `Route.number`.
+    package let route: Int
+
+    package init(matches: [RuleMatch], route: Int) {
+        self.matches = matches
+        self.route = route
+    }
+}
+
+extension TextTest: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .present: "is present"
+        case .exact(let text): "is \"\(text)\""
+        case .prefix(let text): "begins with \"\(text)\""
+        case .regex(let pattern): "matches \(pattern.source)"
+        }
+    }
+}
+
+extension PathTest: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .exact(let text, let ignoring): "path is \(text)\(ignoring ? ", any case" : "")"
+        case .prefix(let text, let ignoring):
+            "path begins with \(text.isEmpty ? "\"\"" : text)\(ignoring ? ", any case" : "")"
+        case .regex(let pattern): "path matches \(pattern.source)"
+        }
+    }
+}
+
+extension Condition: CustomStringConvertible {
+    package var description: String {
+        switch subject {
+        case .header(let name): "header \(name) \(test)"
+        case .withoutHeader(let name):
+            if case .present = test { "no header \(name)" } else { "not (header \(name) \(test))" }
+        case .method: "method \(test)"
+        case .scheme: "scheme \(test)"
+        case .authority: "authority \(test)"
+        case .query(let name): "query \(name) \(test)"
+        case .never(let reason): "never (\(reason))"
+        }
+    }
+}
+
+extension RuleMatch: CustomStringConvertible {
+    package var description: String {
+        let parts = (path.map { [$0.description] } ?? []) + conditions.map(\.description)
+        return parts.isEmpty ? "any request" : parts.joined(separator: ", ")
+    }
+}

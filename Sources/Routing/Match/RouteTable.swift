@@ -1,0 +1,181 @@
+package import Octets
+internal import Patterns
+
+/// One virtual host of a table.
+package struct HostEntry: Sendable {
+    /// In lower case: a name, `*.suffix` or `*`.
+    package let name: String
+    /// Index into the table's rule sets; hosts with the same rules share one.
+    package let ruleSet: Int
+
+    package init(name: String, ruleSet: Int) {
+        self.name = name
+        self.ruleSet = ruleSet
+    }
+}
+
+/// Host and path -> the first rule, in order, whose conditions hold.
+///
+/// Everything compiled lies in a few flat slabs: one hash table for all hosts and paths, lists of
+/// candidates by order, and conditions. A prefix is found by binary search over the distinct lengths
+/// of a host's prefixes (Waldvogel's scheme: a shorter key on the way to a longer one leads right),
+/// and each prefix knows the next shorter one that contains it. So a match costs the same with one
+/// rule and with a hundred thousand; nested prefixes, regexes and rules without a path cost each.
+/// Nothing is allocated, locked or retained while matching.
+@safe package final class RouteTable: Sendable {
+    /// What was compiled; for `routes`, `explain` and the tests.
+    package let hosts: [HostEntry]
+    package let ruleSets: [[Rule]]
+
+    @usableFromInline let keys: KeyTable
+    @usableFromInline let sets: Slab<CompiledSet>
+    @usableFromInline let lengths: Slab<Int32>
+    @usableFromInline let prefixes: Slab<CompiledPrefix>
+    @usableFromInline let candidates: Slab<Int32>
+    @usableFromInline let entries: Slab<CompiledEntry>
+    @usableFromInline let conditions: Slab<CompiledCondition>
+    @usableFromInline let suffixLengths: LengthSet
+    /// The rule set of the host `*`; below zero when there is none.
+    @usableFromInline let catchAll: Int32
+    private let patterns: [Pattern]                         // keeps `patternAddresses` alive
+    @usableFromInline let patternAddresses: Slab<UInt>
+
+    package init(hosts: [HostEntry], ruleSets: [[Rule]]) {
+        var builder = RouteTableBuilder()
+        for rules in ruleSets { builder.add(rules) }
+        for host in hosts { builder.add(host) }
+        self.hosts = hosts
+        self.ruleSets = ruleSets
+        keys = builder.keys.build()
+        sets = Slab(builder.sets)
+        lengths = Slab(builder.lengths)
+        prefixes = Slab(builder.prefixes)
+        candidates = Slab(builder.candidates)
+        entries = Slab(builder.entries)
+        conditions = Slab(builder.conditions)
+        suffixLengths = builder.suffixLengths
+        catchAll = builder.catchAll
+        patterns = builder.patterns
+        patternAddresses = Slab(builder.patterns.map {
+            unsafe UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque())
+        })
+    }
+
+    deinit {
+        keys.slots.free()
+        keys.text.free()
+        sets.free()
+        lengths.free()
+        prefixes.free()
+        candidates.free()
+        entries.free()
+        conditions.free()
+        patternAddresses.free()
+    }
+
+    /// The route of a request. Any thread may call it at any time.
+    @inlinable package func match<R: RoutableRequest & ~Copyable>(_ request: borrowing R) -> RouteMatch {
+        let host = Self.host(of: request.authority)
+        let number = ruleSet(of: host)
+        guard number >= 0 else { return .noHost }
+        let set = sets[number]
+        let path = Self.pathOnly(request.path)
+        var best = Int32.max
+        if set.has(.exact) { tryExact(path, number, folded: false, request, &best) }
+        if set.has(.exactFolded) { tryExact(path, number, folded: true, request, &best) }
+        if set.has(.prefix) { tryPrefixes(path, number, set.lengths, folded: false, request, &best) }
+        if set.has(.prefixFolded) {
+            tryPrefixes(path, number, set.foldedLengths, folded: true, request, &best)
+        }
+        if set.others.count > 0 { tryCandidates(set.others, path, request, &best) }
+        return best == .max ? .noRoute : .route(Int(entries[best].route))
+    }
+
+    @inlinable func tryExact<R: RoutableRequest & ~Copyable>(
+        _ path: Octets, _ set: Int32, folded: Bool, _ request: borrowing R, _ best: inout Int32
+    ) {
+        let found = keys.value(path, scope: Scope.of(set, folded ? .exactFolded : .exact), folded: folded)
+        if found >= 0 { tryCandidates(prefixes[found].candidates, path, request, &best) }
+    }
+
+    /// Finds the longest prefix by halving the list of lengths, then follows its shorter ones.
+    @inlinable func tryPrefixes<R: RoutableRequest & ~Copyable>(
+        _ path: Octets, _ set: Int32, _ run: Run, folded: Bool, _ request: borrowing R, _ best: inout Int32
+    ) {
+        let scope = Scope.of(set, folded ? .prefixFolded : .prefix)
+        var low = run.first
+        var high = run.first + run.count
+        var longest: Int32 = -1
+        while low < high {
+            let middle = (low + high) / 2
+            let length = Int(lengths[middle])
+            let found = length > path.count
+                ? -1 : keys.value(path.prefix(length), scope: scope, folded: folded)
+            if found >= 0 {
+                longest = found
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        while longest >= 0 {
+            let prefix = prefixes[longest]
+            if prefix.candidates.count > 0 { tryCandidates(prefix.candidates, path, request, &best) }
+            longest = prefix.shorter
+        }
+    }
+
+    /// Looks for the first entry of an ascending list, below `best`, whose conditions hold.
+    @inlinable func tryCandidates<R: RoutableRequest & ~Copyable>(
+        _ run: Run, _ path: Octets, _ request: borrowing R, _ best: inout Int32
+    ) {
+        for index in run.first..<(run.first + run.count) {
+            let number = candidates[index]
+            guard number < best else { return }
+            if holds(entries[number].conditions, path, request) {
+                best = number
+                return
+            }
+        }
+    }
+}
+
+// MARK: - Hosts
+
+extension RouteTable {
+    /// The authority without port and without one trailing dot.
+    /// Istio keeps the dot and answers 404; a name with it is the same name, so Portico drops it.
+    @inlinable package static func host(of authority: Octets) -> Octets {
+        var end = authority.count
+        while end > 0, authority[end - 1].isDigit { end -= 1 }
+        if end > 0, authority[end - 1] == UInt8(ascii: ":") {
+            end -= 1
+        } else {
+            end = authority.count
+        }
+        if end > 1, authority[end - 1] == UInt8(ascii: ".") { end -= 1 }
+        return authority.prefix(end)
+    }
+
+    /// The path up to its query or fragment.
+    @inlinable package static func pathOnly(_ target: Octets) -> Octets {
+        for index in 0..<target.count {
+            let octet = target[index]
+            if octet == UInt8(ascii: "?") || octet == UInt8(ascii: "#") { return target.prefix(index) }
+        }
+        return target
+    }
+
+    /// The rule set of a host: exact, else the longest wildcard, else `*`; below zero for none.
+    @inlinable func ruleSet(of host: Octets) -> Int32 {
+        let exact = keys.value(host, scope: Scope.host, folded: true)
+        if exact >= 0 { return exact }
+        guard !suffixLengths.isEmpty, host.count > 1 else { return catchAll }
+        for index in 1..<host.count where host[index] == UInt8(ascii: ".") {
+            guard suffixLengths.contains(host.count - index) else { continue }
+            let found = keys.value(host.dropFirst(index), scope: Scope.suffix, folded: true)
+            if found >= 0 { return found }
+        }
+        return catchAll
+    }
+}

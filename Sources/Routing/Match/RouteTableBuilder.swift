@@ -1,0 +1,236 @@
+internal import Octets
+internal import Patterns
+
+/// Lays rules and hosts out as the slabs of a `RouteTable`. Rule sets first, in order, then hosts.
+struct RouteTableBuilder {
+    var keys = KeyTableBuilder()
+    private(set) var sets: [CompiledSet] = []
+    private(set) var lengths: [Int32] = []
+    private(set) var prefixes: [CompiledPrefix] = []
+    private(set) var candidates: [Int32] = []
+    private(set) var entries: [CompiledEntry] = []
+    private(set) var conditions: [CompiledCondition] = []
+    private(set) var patterns: [Pattern] = []
+    private(set) var suffixLengths = LengthSet()
+    private(set) var catchAll: Int32 = -1
+    private var patternNumbers: [ObjectIdentifier: Int32] = [:]
+
+    /// Adds a host; a name that is there already keeps its first rules.
+    mutating func add(_ host: HostEntry) {
+        let set = Int32(clamping: host.ruleSet)
+        if host.name == "*" {
+            if catchAll < 0 { catchAll = set }
+        } else if host.name.hasPrefix("*.") {
+            let key = keys.intern(String(host.name.dropFirst()))
+            suffixLengths.insert(Int(key.count))
+            if keys.value(key, scope: Scope.suffix) == nil { keys.set(key, scope: Scope.suffix, to: set) }
+        } else {
+            let key = keys.intern(host.name)
+            if keys.value(key, scope: Scope.host) == nil { keys.set(key, scope: Scope.host, to: set) }
+        }
+    }
+
+    /// Adds one virtual host's rules.
+    mutating func add(_ rules: [Rule]) {
+        var groups = Groups()
+        for rule in rules {
+            if rule.matches.isEmpty { groups.others.append(entry(RuleMatch(), rule.route)) }
+            for match in rule.matches { add(match, rule.route, to: &groups) }
+        }
+        let number = Int32(clamping: sets.count)
+        var set = CompiledSet()
+        set.others = list(groups.others)
+        for index in [CompiledSet.Index.exact, .exactFolded] where !groups[index].isEmpty {
+            set.indexes |= 1 << index.rawValue
+            for (key, members) in groups[index] {
+                prefixes.append(CompiledPrefix(candidates: list(members), shorter: -1))
+                keys.set(key, scope: Scope.of(number, index), to: Int32(clamping: prefixes.count - 1))
+            }
+        }
+        for index in [CompiledSet.Index.prefix, .prefixFolded] where !groups[index].isEmpty {
+            set.indexes |= 1 << index.rawValue
+            let run = addPrefixes(groups[index], scope: Scope.of(number, index))
+            if index == .prefix { set.lengths = run } else { set.foldedLengths = run }
+        }
+        sets.append(set)
+    }
+
+    private mutating func add(_ match: RuleMatch, _ route: Int, to groups: inout Groups) {
+        let number = entry(match, route)
+        switch match.path {
+        case .exact(let text, let ignoring):
+            let key = keys.intern(ignoring ? Self.lowercased(text) : text)
+            groups[ignoring ? .exactFolded : .exact][key, default: []].append(number)
+        case .prefix(let text, let ignoring) where text != "/" && !text.isEmpty:
+            let key = keys.intern(ignoring ? Self.lowercased(text) : text)
+            groups[ignoring ? .prefixFolded : .prefix][key, default: []].append(number)
+        // `/` and the empty prefix are tested where they stand: no index is quicker.
+        case .prefix, .regex, nil:
+            groups.others.append(number)
+        }
+    }
+
+    /// ASCII only, as the matcher folds.
+    static func lowercased(_ text: String) -> String {
+        String(decoding: text.utf8.map(\.lowercased), as: UTF8.self)
+    }
+
+    private mutating func list(_ members: [Int32]) -> Run {
+        let first = candidates.count
+        for member in members {
+            candidates.append(member)
+            // What follows an entry without further conditions can never be the first to hold.
+            if entries[Int(member)].conditions.count == 0 { break }
+        }
+        return Run(first, candidates.count - first)
+    }
+
+    /// Entries by how they are found.
+    private struct Groups {
+        var others: [Int32] = []
+        private var keyed = Array(repeating: [Run: [Int32]](), count: 4)
+
+        subscript(index: CompiledSet.Index) -> [Run: [Int32]] {
+            get { keyed[Int(index.rawValue)] }
+            set { keyed[Int(index.rawValue)] = newValue }
+            _modify { yield &keyed[Int(index.rawValue)] }
+        }
+    }
+}
+
+// MARK: - Prefixes
+
+extension RouteTableBuilder {
+    /// Adds prefixes, and on the way to each longer one the shorter keys that lead the search there.
+    private mutating func addPrefixes(_ members: [Run: [Int32]], scope: Int32) -> Run {
+        let distinct = Set(members.keys.map(\.count)).sorted()
+        let run = Run(lengths.count, distinct.count)
+        lengths.append(contentsOf: distinct)
+        var steps: [Run] = []
+        for key in members.keys { appendSteps(of: key, distinct, to: &steps) }
+        link(ordered(Array(members.keys), steps), members, scope: scope)
+        return run
+    }
+
+    /// The shorter keys that a binary search for `key` must find.
+    private func appendSteps(of key: Run, _ lengths: [Int32], to steps: inout [Run]) {
+        var low = 0
+        var high = lengths.count
+        while low < high {
+            let middle = (low + high) / 2
+            if lengths[middle] == key.count { return }
+            if lengths[middle] < key.count {
+                steps.append(Run(first: key.first, count: lengths[middle]))
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+    }
+
+    /// All keys by their octets, a prefix before what it contains; a real key before an equal step.
+    private func ordered(_ real: [Run], _ steps: [Run]) -> [(key: Run, isReal: Bool)] {
+        let all = real.map { ($0, true) } + steps.map { ($0, false) }
+        return all.sorted { left, right in
+            keys.withOctets(left.0) { one in
+                keys.withOctets(right.0) { other in
+                    unsafe one.buffer.lexicographicallyPrecedes(other.buffer)
+                        || (one == other && left.1 && !right.1)
+                }
+            }
+        }
+    }
+
+    /// Gives every key its longest real prefix: the top of the stack of keys that contain it.
+    private mutating func link(
+        _ ordered: [(key: Run, isReal: Bool)], _ members: [Run: [Int32]], scope: Int32
+    ) {
+        var stack: [(key: Run, number: Int32)] = []
+        for (key, isReal) in ordered {
+            while let top = stack.last, !contains(top.key, key) { stack.removeLast() }
+            let shorter = stack.last?.number ?? -1
+            if !isReal {
+                if keys.value(key, scope: scope) != nil { continue }
+                prefixes.append(CompiledPrefix(candidates: .none, shorter: shorter))
+                keys.set(key, scope: scope, to: Int32(clamping: prefixes.count - 1))
+                continue
+            }
+            let number = Int32(clamping: prefixes.count)
+            prefixes.append(CompiledPrefix(candidates: .none, shorter: shorter))
+            let run = list(members[key] ?? [])
+            prefixes[Int(number)].candidates = run
+            keys.set(key, scope: scope, to: number)
+            stack.append((key, number))
+        }
+    }
+
+    private func contains(_ short: Run, _ long: Run) -> Bool {
+        keys.withOctets(short) { prefix in keys.withOctets(long) { $0.hasPrefix(prefix) } }
+    }
+}
+
+// MARK: - Conditions
+
+extension RouteTableBuilder {
+    private mutating func entry(_ match: RuleMatch, _ route: Int) -> Int32 {
+        let first = conditions.count
+        switch match.path {
+        case .prefix("/", _): conditions.append(condition(.path, .prefix("/")))
+        case .regex(let pattern): conditions.append(condition(.path, .regex(pattern)))
+        default: break
+        }
+        for source in match.conditions { conditions.append(compile(source)) }
+        entries.append(CompiledEntry(
+            route: Int32(clamping: route), conditions: Run(first, conditions.count - first)))
+        return Int32(clamping: entries.count - 1)
+    }
+
+    private mutating func compile(_ source: Condition) -> CompiledCondition {
+        switch source.subject {
+        case .header(let name): header(name, source.test, .header)
+        case .withoutHeader(let name): header(name, source.test, .withoutHeader)
+        case .method: condition(.method, source.test)
+        case .scheme: condition(.scheme, source.test)
+        case .authority: condition(.authority, source.test)
+        case .query(let name): condition(.query, source.test, name: name)
+        case .never: condition(.never, .present)
+        }
+    }
+
+    private mutating func header(
+        _ name: String, _ test: TextTest, _ subject: CompiledCondition.Subject
+    ) -> CompiledCondition {
+        guard subject == .header else { return condition(subject, test, name: name) }
+        return switch name {
+        case ":method": condition(.method, test)
+        case ":scheme": condition(.scheme, test)
+        case ":authority", "host": condition(.authority, test)
+        case ":path": condition(.pathAndQuery, test)
+        default: condition(subject, test, name: name)
+        }
+    }
+
+    private mutating func condition(
+        _ subject: CompiledCondition.Subject, _ test: TextTest, name: String = ""
+    ) -> CompiledCondition {
+        let kind: CompiledCondition.Test
+        var value = Run.none
+        var pattern: Int32 = -1
+        switch test {
+        case .present: kind = .present
+        case .exact(let text): (kind, value) = (.exact, keys.intern(text))
+        case .prefix(let text): (kind, value) = (.prefix, keys.intern(text))
+        case .regex(let expression): (kind, pattern) = (.regex, number(of: expression))
+        }
+        return CompiledCondition(
+            subject: subject, test: kind, name: keys.intern(name), value: value, pattern: pattern)
+    }
+
+    private mutating func number(of pattern: Pattern) -> Int32 {
+        if let known = patternNumbers[ObjectIdentifier(pattern)] { return known }
+        let number = Int32(clamping: patterns.count)
+        patterns.append(pattern)
+        patternNumbers[ObjectIdentifier(pattern)] = number
+        return number
+    }
+}

@@ -1,0 +1,52 @@
+package import Octets
+
+/// A fixed run of plain values. Reading retains nothing, so that two workers that share a table
+/// share no cache line that is written, and every read checks its bounds.
+/// The memory belongs to the `RouteTable` that made the slab, which frees it in its `deinit`.
+@safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {    // never written after init
+    package let base: UnsafeMutablePointer<Element>
+    package let count: Int
+
+    init(_ values: [Element]) {
+        unsafe base = UnsafeMutablePointer.allocate(capacity: max(values.count, 1))
+        count = values.count
+        for (index, value) in values.enumerated() {
+            unsafe (base + index).initialize(to: value)
+        }
+    }
+
+    func free() { unsafe base.deallocate() }
+
+    @inlinable package subscript(index: Int) -> Element {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+        return unsafe base[index]
+    }
+
+    @inlinable package subscript(index: Int32) -> Element { self[Int(index)] }
+}
+
+/// A part of a slab.
+package struct Run: BitwiseCopyable, Sendable, Hashable {
+    package let first: Int32
+    package let count: Int32
+
+    @inlinable package init(first: Int32, count: Int32) {
+        self.first = first
+        self.count = count
+    }
+
+    init(_ first: Int, _ count: Int) {
+        self.init(first: Int32(clamping: first), count: Int32(clamping: count))
+    }
+
+    static let none = Run(first: 0, count: 0)
+}
+
+extension Slab where Element == UInt8 {
+    @inlinable package subscript(run: Run) -> Octets {
+        let first = Int(run.first)
+        let length = Int(run.count)
+        precondition(first >= 0 && length >= 0 && first + length <= count)
+        return unsafe Octets(base: UnsafeRawPointer(base + first), count: length)
+    }
+}

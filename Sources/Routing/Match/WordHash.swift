@@ -1,0 +1,71 @@
+package import Octets
+
+/// Hashing and comparing of octets by eights, as they are or with ASCII capitals made small.
+/// Keys come from the configuration only, so that a client can cause one wasted comparison, never a
+/// long chain: a secret seed is not needed.
+package enum WordHash {
+    @inlinable package static func hash(_ octets: Octets, scope: Int32, folded: Bool) -> UInt64 {
+        let count = octets.count
+        var state = mix(UInt64(UInt32(bitPattern: scope)) ^ 0x9e37_79b9_7f4a_7c15,
+                        UInt64(truncatingIfNeeded: count) ^ 0xa076_1d64_78bd_642f)
+        var index = 0
+        while count - index >= 8 {
+            state = mix(state ^ word(octets, at: index, folded: folded), 0xe703_7ed1_a0b4_28db)
+            index += 8
+        }
+        guard index < count else { return state }
+        return mix(state ^ tail(octets, from: index, folded: folded), 0x8ebc_6af0_9c88_c6e3)
+    }
+
+    /// Whether `key`, which is already in lower case when `folded`, equals `octets`.
+    @inlinable package static func equal(_ key: Octets, _ octets: Octets, folded: Bool) -> Bool {
+        let count = key.count
+        guard octets.count == count else { return false }
+        var index = 0
+        while count - index >= 8 {
+            let left = word(key, at: index, folded: false)
+            guard left == word(octets, at: index, folded: folded) else { return false }
+            index += 8
+        }
+        guard index < count else { return true }
+        return tail(key, from: index, folded: false) == tail(octets, from: index, folded: folded)
+    }
+
+    @inlinable static func mix(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let product = left.multipliedFullWidth(by: right)
+        return product.high ^ product.low
+    }
+
+    @inlinable static func word(_ octets: Octets, at index: Int, folded: Bool) -> UInt64 {
+        precondition(index >= 0 && index + 8 <= octets.count)
+        let word = unsafe octets.base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        return folded ? lowercased(word) : word
+    }
+
+    /// The last one to seven octets as one word.
+    @inlinable static func tail(_ octets: Octets, from index: Int, folded: Bool) -> UInt64 {
+        let rest = octets.count - index
+        precondition(index >= 0 && rest > 0)
+        let base = unsafe octets.base.unsafelyUnwrapped
+        let word: UInt64
+        if rest >= 4 {
+            let low = unsafe base.loadUnaligned(fromByteOffset: index, as: UInt32.self)
+            let high = unsafe base.loadUnaligned(fromByteOffset: octets.count - 4, as: UInt32.self)
+            word = UInt64(low) | UInt64(high) << 32
+        } else {
+            word = UInt64(octets[index]) | UInt64(octets[index + rest / 2]) << 8
+                | UInt64(octets[octets.count - 1]) << 16
+        }
+        return folded ? lowercased(word) : word
+    }
+
+    /// Eight octets at once: sets the bit 0x20 of those from `A` to `Z`.
+    @inlinable static func lowercased(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let low = word & (0x7f &* ones)
+        let fromA = low &+ (0x3f &* ones)           // high bit: 0x41 or more
+        let beyondZ = low &+ (0x25 &* ones)         // high bit: 0x5b or more
+        let capital = fromA & ~beyondZ & ~word & (0x80 &* ones)
+        return word | capital >> 2
+    }
+}
