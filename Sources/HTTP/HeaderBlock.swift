@@ -7,7 +7,7 @@ package enum KnownHeader: UInt8, Sendable {
     case other, method, scheme, authority, path, status, `protocol`
     case host, connection, keepAlive, proxyConnection, transferEncoding, upgrade, te, trailer
     case contentLength, contentType, expect, cookie, date, server, userAgent
-    case forwardedFor, forwardedProto, requestID, http2Settings
+    case forwardedFor, forwardedProto, forwardedClientCert, requestID, http2Settings
     case grpcTimeout, grpcStatus, grpcMessage, envoyHeader
 
     /// Finds the name's case; names are lower-case already.
@@ -41,6 +41,7 @@ package enum KnownHeader: UInt8, Sendable {
         case 16: return name == "proxy-connection" ? .proxyConnection : envoy(name)
         case 17: return name == "transfer-encoding" ? .transferEncoding
             : name == "x-forwarded-proto" ? .forwardedProto : envoy(name)
+        case 23: return name == "x-forwarded-client-cert" ? .forwardedClientCert : envoy(name)
         default: return envoy(name)
         }
     }
@@ -76,6 +77,8 @@ package enum KnownHeader: UInt8, Sendable {
     package private(set) var fields: ContiguousArray<HeaderField> = []
     /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
     package private(set) var size = 0
+    /// How many users the block has; `MessagePools` keeps it for later at 0.
+    var holds = 1
     private var pages: [UnsafeMutableRawPointer] = unsafe []   // owned; each `pageOctets` or larger
     private var pageUsed = 0
     private var pageCapacity = 0
@@ -83,6 +86,9 @@ package enum KnownHeader: UInt8, Sendable {
 
     package init() { fields.reserveCapacity(24) }
     deinit { releaseOctets(keepingPage: false) }
+
+    /// Adds a user; each one ends with `MessagePools.letGo`.
+    package func hold() { holds += 1 }
 
     package var count: Int { fields.count }
     package var isEmpty: Bool { fields.isEmpty }
@@ -132,6 +138,33 @@ package enum KnownHeader: UInt8, Sendable {
     package func first(named name: Octets) -> Octets? {
         for index in fields.indices where fields[index].name == name { return fields[index].value }
         return nil
+    }
+
+    /// Puts another value in the place of a field's; the new octets live as long as the block.
+    package func replace(at index: Int, with value: Octets) {
+        let field = fields[index]
+        if let owner = unsafe field.valueOwner { unsafe nghttp2_rcbuf_decref(owner) }
+        size += value.count - field.value.count
+        unsafe fields[index] = HeaderField(
+            name: field.name, value: value, known: field.known, isSensitive: field.isSensitive,
+            nameOwner: field.nameOwner, valueOwner: nil)
+    }
+
+    /// Removes the fields for which `isUnwanted` says so; keeps the order of the others.
+    package func removeAll(where isUnwanted: (HeaderField) -> Bool) {
+        var kept = 0
+        for index in fields.indices {
+            let field = fields[index]
+            if isUnwanted(field) {
+                size -= field.name.count + field.value.count + 32
+                if let owner = unsafe field.nameOwner { unsafe nghttp2_rcbuf_decref(owner) }
+                if let owner = unsafe field.valueOwner { unsafe nghttp2_rcbuf_decref(owner) }
+            } else {
+                if kept != index { fields[kept] = field }
+                kept += 1
+            }
+        }
+        if kept < fields.count { fields.removeSubrange(kept...) }
     }
 
     /// Memory in the block for `length` octets, valid as long as the block's.

@@ -1,0 +1,56 @@
+package import Octets
+
+/// What a session (HTTP/1.1 or HTTP/2) has to tell of one of its streams. Sessions note events while
+/// they read and act on nothing; the owner goes through them afterwards, in order.
+/// Plain data on purpose: noting one costs no reference counting.
+@safe package struct StreamEvent {
+    package enum Kind: UInt8 {
+        /// A header section is complete: `takeHeaders` has it. Informational responses (1xx) too.
+        case headers
+        /// Octets of the body, valid until the session is next given input.
+        case data
+        /// A trailer section is complete: `takeHeaders` has it; `.end` follows.
+        case trailers
+        /// The peer will send no more on this stream.
+        case end
+        /// The stream is gone; `code` is the HTTP/2 error code, 0 when it ended in the usual way.
+        case closed
+        /// The peer takes no new streams on this connection (GOAWAY, or HTTP/1.1's `connection: close`).
+        case goAway
+        /// The peer's limits became known or changed.
+        case settings
+        /// HTTP/1.1 only: the client waits for `100 Continue`.
+        case expectsContinue
+        /// The peer broke the protocol; `HTTP1Session.refusal` or an HTTP/2 GOAWAY says how.
+        case refused
+    }
+
+    package let kind: Kind
+    package let stream: Int         // the session's slot; -1 for the connection
+    package let tag: Int            // what the owner set with `setTag`; -1 before
+    package let code: UInt32
+    package let data: Octets
+
+    init(_ kind: Kind, stream: Int = -1, tag: Int = -1, code: UInt32 = 0, data: Octets = .empty) {
+        self.kind = kind
+        self.stream = stream
+        self.tag = tag
+        self.code = code
+        self.data = data
+    }
+}
+
+/// Octets of a stream's body that went out to the peer, for the window of whoever they came from.
+package struct TakenOctets {
+    package let tag: Int
+    package let count: Int
+}
+
+/// HTTP/2 error codes that the gateway itself sends or looks at. Source: RFC 9113 §7.
+package enum ErrorCode {
+    package static let none: UInt32 = 0
+    package static let protocolError: UInt32 = 1
+    package static let internalError: UInt32 = 2
+    package static let refusedStream: UInt32 = 7
+    package static let cancel: UInt32 = 8
+}
