@@ -1,0 +1,79 @@
+package import Octets
+
+/// Where a message's body ends. Source: RFC 9112 §6.3.
+package enum HTTP1Framing: Equatable, Sendable {
+    case none
+    case length(UInt64)
+    case chunked
+    /// Responses only: the body ends with the connection.
+    case untilClose
+}
+
+/// What an `upgrade` field with its `connection: upgrade` asks for. `h2c` counts as nothing: RFC 9113
+/// withdrew it, and a client that offers it is content with an HTTP/1.1 answer.
+package enum HTTP1Upgrade: Equatable, Sendable {
+    case none, webSocket, other
+}
+
+/// What a head says beyond the fields that stand in its `HeaderBlock`.
+package struct HTTP1Head: Equatable, Sendable {
+    package var framing: HTTP1Framing
+    /// The sender leaves the connection open for another message.
+    package var isKeepAlive: Bool
+    /// `expect: 100-continue` stands in the request; the field stays in the block.
+    package var expectsContinue: Bool
+    package var upgrade: HTTP1Upgrade
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0 (responses only).
+    package var minorVersion: UInt8
+    /// Responses: 100 to 999; 0 for requests. Below 200 it is an interim response: no `.end` follows,
+    /// the next event is another head.
+    package var status: UInt16
+
+    package var isInterim: Bool { status >= 100 && status < 200 && status != 101 }
+}
+
+/// What `HTTP1Parser.next` found at the front of the octets given to it.
+package enum HTTP1Event: Equatable, Sendable {
+    /// Nothing more without further octets. What was not consumed must be given again, in front.
+    case needsMore
+    case head(HTTP1Head)
+    /// A part of the body: a slice of the input, never empty, valid as long as the input.
+    case body(Octets)
+    /// The message is complete; its trailers were checked and dropped.
+    case end
+}
+
+/// What the connection's end means for the message that was being read.
+package enum HTTP1EndOfInput: Equatable, Sendable {
+    case betweenMessages, messageCompleted, cutShort
+}
+
+/// The bounds of one message; beyond them it is refused, never truncated.
+package struct HTTP1Limits: Equatable, Sendable {
+    /// Start line and fields with their line ends, in octets; beyond: `.headersTooLarge`.
+    package var headOctets: Int
+    /// Field lines, of the head and again of the trailers; beyond: `.tooManyHeaders`.
+    package var fields: Int
+    /// Octets of all chunk extensions of a message; beyond: `.chunkExtensionTooLarge`.
+    package var extensionOctets: Int
+    /// Octets of the trailers; beyond: `.headersTooLarge`.
+    package var trailerOctets: Int
+    /// Interim responses before the final one; beyond: `.tooManyInterimResponses`.
+    package var interimResponses: Int
+
+    package init(
+        headOctets: Int, fields: Int = 100, extensionOctets: Int = 4096, trailerOctets: Int = 16 << 10,
+        interimResponses: Int = 16
+    ) {
+        self.headOctets = headOctets
+        self.fields = fields
+        self.extensionOctets = extensionOctets
+        self.trailerOctets = trailerOctets
+        self.interimResponses = interimResponses
+    }
+
+    /// 60 KiB and 100 fields, as Envoy.
+    package static var request: HTTP1Limits { HTTP1Limits(headOctets: 60 << 10) }
+    /// 256 KiB and 100 fields.
+    package static var response: HTTP1Limits { HTTP1Limits(headOctets: 256 << 10) }
+}

@@ -1,0 +1,116 @@
+internal import Octets
+
+/// Takes the chunked framing off a body, octet by octet where it is framing and by slices where it is
+/// data. Source: RFC 9112 §7.1. Only CRLF ends a line; trailers are checked and dropped.
+///
+///     size → (blank) → (extension) → sizeEnd → data → dataCR → dataLF → size …
+///     size 0 → … → sizeEnd → lineStart → name → value → lineEnd → lineStart … → lastEnd → done
+struct HTTP1Chunks {
+    enum Found {
+        case needsMore, data(Octets), end
+    }
+
+    private enum Step {
+        case size, blank, extension_, sizeEnd
+        case data, dataCR, dataLF
+        case lineStart, name, value, lineEnd, lastEnd
+    }
+
+    private let limits: HTTP1Limits
+    private var step = Step.size
+    private var size: UInt64 = 0                    // of this chunk; then what is left of it
+    private var digits = 0
+    private var extensionOctets = 0                 // of all chunks
+    private var trailerOctets = 0
+    private var trailers = 0
+
+    init(limits: HTTP1Limits) { self.limits = limits }
+
+    mutating func next(_ input: Octets) throws(HTTP1Error) -> (consumed: Int, found: Found) {
+        var index = 0
+        while index < input.count {
+            if step == .data {
+                let length = Int(clamping: min(size, UInt64(input.count - index)))
+                size -= UInt64(length)
+                if size == 0 { step = .dataCR }
+                return (index + length, .data(input.slice(index, index + length)))
+            }
+            let isLast = step == .lastEnd
+            try take(input[index])
+            index += 1
+            if isLast { return (index, .end) }
+        }
+        return (index, .needsMore)
+    }
+
+    private mutating func take(_ octet: UInt8) throws(HTTP1Error) {
+        switch step {
+        case .size: try takeSize(octet)
+        case .blank, .extension_: try takeExtension(octet)
+        case .sizeEnd:
+            try expect(octet, 0x0a)
+            digits = 0
+            step = size == 0 ? .lineStart : .data
+        case .data: break                            // `next` passes data on
+        case .dataCR:
+            try expect(octet, 0x0d)
+            step = .dataLF
+        case .dataLF:
+            try expect(octet, 0x0a)
+            step = .size
+        case .lineStart, .name, .value, .lineEnd, .lastEnd: try takeTrailer(octet)
+        }
+    }
+
+    private mutating func takeSize(_ octet: UInt8) throws(HTTP1Error) {
+        if let digit = HTTP1Syntax.hexDigit(octet) {
+            digits += 1
+            guard digits <= 16, size <= UInt64(Int64.max) >> 4 else { throw .invalidChunk }
+            size = size << 4 | UInt64(digit)
+            return
+        }
+        guard digits > 0 else { throw .invalidChunk }
+        step = .blank
+        try takeExtension(octet)
+    }
+
+    private mutating func takeExtension(_ octet: UInt8) throws(HTTP1Error) {
+        if octet == 0x0d {
+            step = .sizeEnd
+            return
+        }
+        extensionOctets += 1
+        guard extensionOctets <= limits.extensionOctets else { throw .chunkExtensionTooLarge }
+        if step == .blank {
+            if octet == UInt8(ascii: ";") { step = .extension_ }
+            guard octet == UInt8(ascii: ";") || HTTP1Syntax.isBlank(octet) else { throw .invalidChunk }
+            return
+        }
+        guard HTTP1Syntax.isFieldValue(octet) else { throw .invalidChunk }
+    }
+
+    private mutating func takeTrailer(_ octet: UInt8) throws(HTTP1Error) {
+        trailerOctets += 1
+        guard trailerOctets <= limits.trailerOctets else { throw .headersTooLarge }
+        switch step {
+        case .lineStart where octet == 0x0d: step = .lastEnd
+        case .lineStart:
+            trailers += 1
+            guard trailers <= limits.fields else { throw .tooManyHeaders }
+            guard HTTP1Syntax.isToken(octet) else { throw .syntax }
+            step = .name
+        case .name where octet == UInt8(ascii: ":"): step = .value
+        case .name: guard HTTP1Syntax.isToken(octet) else { throw .syntax }
+        case .value where octet == 0x0d: step = .lineEnd
+        case .value: guard HTTP1Syntax.isFieldValue(octet) else { throw .invalidCharacters }
+        case .lineEnd:
+            guard octet == 0x0a else { throw .syntax }
+            step = .lineStart
+        default: guard octet == 0x0a else { throw .syntax }
+        }
+    }
+
+    private func expect(_ octet: UInt8, _ wanted: UInt8) throws(HTTP1Error) {
+        guard octet == wanted else { throw .invalidChunk }
+    }
+}

@@ -1,0 +1,78 @@
+/// Why a message is not HTTP/1.1 that the gateway would pass on. Each has its answer: the connection is
+/// always closed after it, for nobody knows where the next message would begin.
+package enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
+    case syntax                     // start line, name, line end
+    case invalidCharacters          // in a value
+    case invalidTarget
+    case invalidAuthority
+    case missingHost
+    case duplicateHost
+    case connectionNominatesProtected
+    case invalidContentLength
+    case lengthAndTransferEncoding
+    case unknownTransferEncoding
+    case transferEncodingNotAllowed // in a 1xx, 204 or HTTP/1.0 response
+    case bodyNotAllowed             // a 1xx or 204 response announces one
+    case headersTooLarge
+    case tooManyHeaders
+    case oldVersion
+    case unknownVersion
+    case secureTargetOnClearText
+    case invalidChunk
+    case chunkExtensionTooLarge
+    case unexpectedOctets           // a response nobody asked for
+    case unexpectedUpgrade          // a 101 nobody asked for
+    case tooManyInterimResponses
+
+    /// The answer to a request; an upstream's error is always 502.
+    package var status: Int {
+        switch self {
+        case .unknownTransferEncoding: 501
+        case .headersTooLarge, .tooManyHeaders: 431
+        case .oldVersion: 426
+        case .unknownVersion: 505
+        case .secureTargetOnClearText: 403
+        default: 400
+        }
+    }
+
+    /// The body of that answer, Envoy's words.
+    package var body: StaticString {
+        switch status {
+        case 501: "Not Implemented"
+        case 431: "Request Header Fields Too Large"
+        case 426: "Upgrade Required"
+        case 505: "HTTP Version Not Supported"
+        case 403: "Forbidden"
+        default: self == .missingHost ? "" : "Bad Request"
+        }
+    }
+
+    /// The token for the access log, `RESPONSE_CODE_DETAILS` in Envoy's terms.
+    package var details: StaticString {
+        switch self {
+        case .syntax: "http1.codec_error"
+        case .invalidCharacters: "http1.invalid_characters"
+        case .invalidTarget: "http1.invalid_url"
+        case .invalidAuthority: "http.invalid_authority"
+        case .missingHost: "missing_host_header"
+        case .duplicateHost: "http1.duplicate_host"
+        case .connectionNominatesProtected: "http1.connection_header_rejected"
+        case .invalidContentLength: "http1.invalid_content_length"
+        case .lengthAndTransferEncoding: "http1.content_length_and_chunked_not_allowed"
+        case .unknownTransferEncoding: "http1.invalid_transfer_encoding"
+        case .transferEncodingNotAllowed: "http1.transfer_encoding_not_allowed"
+        case .bodyNotAllowed: "http1.body_disallowed"
+        case .headersTooLarge: "http1.headers_too_large"
+        case .tooManyHeaders: "http1.too_many_headers"
+        case .oldVersion: "low_version"
+        case .unknownVersion: "http1.unknown_version"
+        case .secureTargetOnClearText: "http1.https_url_on_plaintext_connection"
+        case .invalidChunk: "http1.invalid_chunk"
+        case .chunkExtensionTooLarge: "http1.chunk_extension_too_large"
+        case .unexpectedOctets: "http1.unexpected_octets"
+        case .unexpectedUpgrade: "http1.unexpected_upgrade"
+        case .tooManyInterimResponses: "http1.too_many_interim_responses"
+        }
+    }
+}

@@ -1,0 +1,95 @@
+internal import Octets
+
+/// Turns a complete head into a header block and the facts about the message.
+/// The head is copied into the block once; names, values and path are slices of that copy.
+enum HTTP1HeadReader {
+    static func request(
+        _ head: Octets, scheme: HTTP1Parser.Scheme, limits: HTTP1Limits, into headers: HeaderBlock
+    ) throws(HTTP1Error) -> HTTP1Head {
+        var lines = HTTP1Lines(headers.copy(head))
+        guard let first = lines.next() else { throw .syntax }
+        let line = try HTTP1RequestLine(first, scheme: scheme)
+        let fields = try HTTP1Fields(lines, limits: limits, isRequest: true)
+        let framing = try fields.framing() ?? .none
+        let host = try host(fields)
+        appendStart(line, host: host, scheme: scheme, to: headers)
+        fields.append(to: headers)
+        return HTTP1Head(
+            framing: framing, isKeepAlive: !fields.isCloseAsked, expectsContinue: fields.expectsContinue,
+            upgrade: fields.upgrade, minorVersion: 1, status: 0)
+    }
+
+    static func response(
+        _ head: Octets, toHead: Bool, limits: HTTP1Limits, into headers: HeaderBlock
+    ) throws(HTTP1Error) -> HTTP1Head {
+        var lines = HTTP1Lines(headers.copy(head))
+        guard let first = lines.next() else { throw .syntax }
+        let line = try HTTP1StatusLine(first)
+        let fields = try HTTP1Fields(lines, limits: limits, isRequest: false)
+        let framing = try responseFraming(line, try fields.framing(), toHead: toHead)
+        headers.append(stable: ":status", line.code)
+        fields.append(to: headers, withoutContentLength: isBodiless(line.status))
+        let isKept = line.minorVersion == 1 || fields.isKeepAliveAsked
+        return HTTP1Head(
+            framing: framing, isKeepAlive: isKept && !fields.isCloseAsked && framing != .untilClose,
+            expectsContinue: false, upgrade: fields.upgrade, minorVersion: line.minorVersion,
+            status: line.status)
+    }
+
+    /// Exactly one, also beside an absolute target. Source: RFC 9112 §3.2.
+    private static func host(_ fields: HTTP1Fields) throws(HTTP1Error) -> Octets {
+        guard let host = fields.host else { throw .missingHost }
+        guard fields.hosts == 1 else { throw .duplicateHost }
+        guard HTTP1Syntax.isAuthority(host) else { throw .invalidAuthority }
+        return host
+    }
+
+    /// The pseudo-header fields of HTTP/2. Source: RFC 9113 §8.3.1.
+    private static func appendStart(
+        _ line: HTTP1RequestLine, host: Octets, scheme: HTTP1Parser.Scheme, to headers: HeaderBlock
+    ) {
+        headers.append(stable: ":method", line.method)
+        if case .authority(let authority) = line.form {     // CONNECT has neither scheme nor path
+            headers.append(stable: ":authority", authority)
+            return
+        }
+        headers.append(stable: ":scheme", scheme == .https ? "https" : "http")
+        switch line.form {
+        case .absolute(let authority, let path):
+            headers.append(stable: ":authority", authority)
+            headers.append(stable: ":path", self.path(path, method: line.method, in: headers))
+        case .origin(let path):
+            headers.append(stable: ":authority", host)
+            headers.append(stable: ":path", path)
+        case .asterisk, .authority:
+            headers.append(stable: ":authority", host)
+            headers.append(stable: ":path", "*")
+        }
+    }
+
+    /// The path of an absolute target in origin form. Source: RFC 9112 §3.2.1, §3.2.4.
+    private static func path(_ path: Octets, method: Octets, in headers: HeaderBlock) -> Octets {
+        if path.isEmpty { return method == "OPTIONS" ? "*" : "/" }
+        if path[0] == UInt8(ascii: "/") { return path }
+        let text = [UInt8(ascii: "/")] + path.array
+        return unsafe text.withUnsafeBytes { unsafe headers.copy(Octets($0)) }
+    }
+
+    /// Source: RFC 9112 §6.3, rules 1, 3, 4, 5 and 8.
+    private static func responseFraming(
+        _ line: HTTP1StatusLine, _ announced: HTTP1Framing?, toHead: Bool
+    ) throws(HTTP1Error) -> HTTP1Framing {
+        if announced == .chunked, line.minorVersion == 0 { throw .transferEncodingNotAllowed }
+        if isBodiless(line.status) {
+            // They must not announce a body (RFC 9112 §6.1, RFC 9110 §8.6); who does may also send it,
+            // and then the next response would begin inside it.
+            if announced == .chunked { throw .transferEncodingNotAllowed }
+            guard announced == nil || announced == .length(0) else { throw .bodyNotAllowed }
+            return .none
+        }
+        if toHead || line.status == 304 { return .none }
+        return announced ?? .untilClose
+    }
+
+    private static func isBodiless(_ status: UInt16) -> Bool { status < 200 || status == 204 }
+}
