@@ -1,0 +1,79 @@
+package import Manifests
+
+/// Where one rule sends its requests. Two rules of one text have two routes when they lead to
+/// different clusters, for example because a port is inferred from the listener.
+package final class Route: Sendable {
+    /// Index into the plan's routes.
+    package let number: Int
+    /// `namespace/name/` and the rule's name, or its place in the list.
+    package let name: String
+    /// What has a share; never empty unless `unavailable`.
+    package let destinations: [WeightedDestination]
+    package let totalWeight: UInt64
+    /// The whole request's limit; nil is none.
+    package let timeout: Duration?
+    /// Why nobody can be served; the answer is 503.
+    package let unavailable: Unavailable?
+    /// The VirtualService, and where in it the rule is written.
+    package let object: ObjectReference
+    package let place: SourcePlace
+
+    package init(
+        number: Int, name: String, clusters: [(cluster: Int, weight: Int)], timeout: Duration?,
+        unavailable: Unavailable?, object: ObjectReference, place: SourcePlace
+    ) {
+        self.number = number
+        self.name = name
+        var sum: UInt64 = 0
+        destinations = clusters.map {
+            sum += UInt64(UInt32(clamping: $0.weight))       // 2³² destinations would be needed to overflow
+            return WeightedDestination(cluster: $0.cluster, upTo: sum)
+        }
+        totalWeight = sum
+        self.timeout = timeout
+        self.unavailable = unavailable
+        self.object = object
+        self.place = place
+    }
+
+    /// Chooses a cluster by weight; -1 when the route is unavailable.
+    /// - Parameter random: a fresh random number.
+    package func destination(random: UInt64) -> Int {
+        guard destinations.count > 1, totalWeight > 0 else { return destinations.first?.cluster ?? -1 }
+        let drawn = random % totalWeight
+        for destination in destinations where drawn < destination.upTo { return destination.cluster }
+        return destinations[destinations.count - 1].cluster
+    }
+}
+
+/// A cluster and the upper end of its share.
+package struct WeightedDestination: Sendable, Hashable {
+    package let cluster: Int
+    /// The sum of the weights up to and with this one.
+    package let upTo: UInt64
+}
+
+/// Why a route or a cluster can serve nobody. All are answered 503; `sentence` goes into the answer.
+package enum Unavailable: Sendable, Hashable {
+    case unknownHost(String)
+    case unknownPort(host: String, port: Int)
+    /// The host has several ports, the rule names none, and the listener's is not one of them.
+    case portNeeded(host: String)
+    case unknownSubset(host: String, subset: String)
+    /// `resolution: NONE`, which a gateway can send nothing to.
+    case noAddresses(host: String)
+    case notInEffect(String)
+    case brokenRule
+
+    package var sentence: String {
+        switch self {
+        case .unknownHost(let host): "unknown destination host \(host)"
+        case .unknownPort(let host, let port): "\(host) has no port \(port)"
+        case .portNeeded(let host): "\(host) has several ports and the rule names none"
+        case .unknownSubset(let host, let subset): "\(host) has no subset \(subset)"
+        case .noAddresses(let host): "\(host) has no addresses of its own"
+        case .notInEffect(let what): "\(what) is not in effect yet"
+        case .brokenRule: "the rule has an error"
+        }
+    }
+}

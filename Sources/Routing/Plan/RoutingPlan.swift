@@ -1,0 +1,76 @@
+package import Manifests
+
+/// What one configuration compiles to. Immutable, shared by all threads.
+package final class RoutingPlan: Sendable {
+    package let listeners: [ListenerPlan]
+    package let tables: [RouteTable]
+    /// The index is the cluster number that routes use.
+    package let clusters: [ClusterPlan]
+    /// The index is `Route.number`.
+    package let routes: [Route]
+    /// Problems of meaning: references, conflicts, rules that are never reached.
+    package let diagnostics: [Diagnostic]
+
+    package init(
+        listeners: [ListenerPlan] = [], tables: [RouteTable] = [], clusters: [ClusterPlan] = [],
+        routes: [Route] = [], diagnostics: [Diagnostic] = []
+    ) {
+        self.listeners = listeners
+        self.tables = tables
+        self.clusters = clusters
+        self.routes = routes
+        self.diagnostics = diagnostics
+    }
+}
+
+/// A port to listen on.
+package struct ListenerPlan: Sendable, Hashable {
+    /// An IP address or a `unix:` path; empty is every address.
+    package let bind: String
+    /// The Gateway's number; 0 for the mesh listener.
+    package let port: UInt16
+    /// The listener of `--mesh`, for routes bound to the reserved gateway `mesh`.
+    package let isMesh: Bool
+    /// The table of the plain HTTP servers of this port, an index into `tables`.
+    package let clearTable: Int?
+    /// The terminated TLS servers of this port, no name twice.
+    package let chains: [TLSChain]
+}
+
+/// One TLS server: chosen by SNI, terminated, with a table of its own.
+package struct TLSChain: Sendable, Hashable {
+    /// In lower case: names, `*.suffix`, or `*` alone, which is every client, also without SNI.
+    package let serverNames: [String]
+    package let certificates: [CertificateSource]
+    /// nil is 1.2.
+    package let minVersion: TLSVersion?
+    /// nil is 1.3.
+    package let maxVersion: TLSVersion?
+    /// OpenSSL names for TLS 1.2; empty is the library's default.
+    package let cipherSuites: [String]
+    package let table: Int
+    /// For messages: whose server this is, and where it is written.
+    package let gateway: ObjectReference
+    package let place: SourcePlace
+}
+
+/// Where a certificate and its key come from.
+package enum CertificateSource: Sendable, Hashable {
+    case secret(namespace: String, name: String)
+    case files(certificate: String, key: String)
+}
+
+/// What this gateway is, as far as the meaning of the objects depends on it.
+package struct CompileOptions: Sendable {
+    /// The labels that `Gateway.spec.selector` is compared with.
+    package var labels = ["istio": "ingressgateway", "app": "istio-ingressgateway"]
+    package var clusterDomain = "cluster.local"
+    /// The namespace this gateway works in: Secrets, `exportTo` and DestinationRules look there.
+    package var gatewayNamespace = "default"
+    /// Where mesh-wide DestinationRules live.
+    package var rootNamespace = "istio-system"
+    /// Whether the mesh table also serves every Service that no VirtualService names.
+    package var includesMeshServices = false
+
+    package init() {}
+}
