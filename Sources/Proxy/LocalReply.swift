@@ -1,0 +1,70 @@
+package import HTTP
+internal import Octets
+
+/// An answer that the gateway makes itself. Plain HTTP gets status and text; gRPC gets HTTP 200 and
+/// trailers only, for its clients look at nothing else.
+/// Source: reference/gateway-behaviour.md §1.1.
+package struct LocalReply {
+    package let outcome: Outcome
+    package let isGRPC: Bool
+    /// The status code on the wire, which the access log shows too: 200 for gRPC.
+    package let status: Int
+    /// The body to send; empty for gRPC. HEAD gets the same header fields and no body.
+    package let body: String
+    /// `grpc-message` before its escaping.
+    package let message: String
+    /// Octets of `grpc-message` before its escaping; what is longer is cut.
+    package static let mostMessageOctets = 1024
+
+    /// - Parameters:
+    ///   - isGRPC: by the request's content type, `GRPC.isGRPC`.
+    ///   - explanation: what happened in this case, for example `no route matches authority "x"`. gRPC
+    ///     callers see it behind the outcome's own words; plain HTTP never does.
+    package init(_ situation: Situation, isGRPC: Bool, explanation: String = "") {
+        self.init(situation.outcome, isGRPC: isGRPC, explanation: explanation)
+    }
+
+    package init(_ outcome: Outcome, isGRPC: Bool, explanation: String = "") {
+        self.outcome = outcome
+        self.isGRPC = isGRPC
+        status = isGRPC ? 200 : outcome.status
+        body = isGRPC ? "" : outcome.body
+        message = isGRPC ? Self.message(outcome, explanation) : ""
+    }
+
+    private static func message(_ outcome: Outcome, _ explanation: String) -> String {
+        if explanation.isEmpty { return outcome.body.isEmpty ? outcome.sentence : outcome.body }
+        return outcome.body.isEmpty ? explanation : "\(outcome.body): \(explanation)"
+    }
+
+    /// Fills the block with the head, `:status` first. `date`, `server` and HTTP/1.1's framing and
+    /// `connection` are added by those who write heads. On HTTP/2 it ends the stream when `body` is empty.
+    package func write(to headers: HeaderBlock) {
+        headers.clear()
+        Self.append(":status", decimal: status, to: headers)
+        if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
+        if isGRPC {
+            headers.append(stable: "content-type", "application/grpc")
+            headers.append(stable: "grpc-status", outcome.grpcStatus.octets)
+            appendMessage(to: headers)
+            return
+        }
+        Self.append("content-length", decimal: body.utf8.count, to: headers)
+        if !body.isEmpty { headers.append(stable: "content-type", "text/plain") }
+    }
+
+    private func appendMessage(to headers: HeaderBlock) {
+        guard !message.isEmpty else { return }
+        let plain = OctetBuffer(capacity: 256)
+        plain.append(text: message)
+        let escaped = OctetBuffer(capacity: 256)
+        GRPC.writeMessage(plain.octets.prefix(Self.mostMessageOctets), to: escaped)
+        headers.append(copying: "grpc-message", escaped.octets)
+    }
+
+    private static func append(_ name: Octets, decimal: Int, to headers: HeaderBlock) {
+        let digits = OctetBuffer(capacity: 64)
+        digits.append(decimal: decimal)
+        headers.append(copying: name, digits.octets)
+    }
+}

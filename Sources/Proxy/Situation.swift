@@ -1,0 +1,118 @@
+package import HTTP
+
+/// Every way in which a request can end without its upstream's answer. What each means on the wire, in the
+/// log and for a retry stands in one table, `outcome`.
+/// Source: reference/gateway-behaviour.md §1.2 (observed on Envoy 1.40); where we differ, the row says so.
+package enum Situation: Equatable, Sendable {
+    // The client's request
+    case requestRefused(HTTP1Error)
+    case pathRefused
+    case upgradeRefused
+    case bodyTooLarge
+    case headerTimedOut                     // the head did not arrive in time
+    case requestTimedOut                    // the whole request did not arrive in time
+    case clientClosed
+    case clientReset
+    // Routing
+    case noRoute
+    case connectMethod
+    case optionsAsterisk
+    case misdirected                        // the authority belongs to another certificate's listener
+    case unknownCluster
+    case noHealthyEndpoint
+    // Upstream, before response headers
+    case connectFailed
+    case connectTimedOut
+    case closedUnsent                       // connection lost, nothing of the request was written
+    case upstreamClosed
+    case upstreamReset
+    case upstreamRefused                    // REFUSED_STREAM, or GOAWAY with a lower last stream
+    case upstreamProtocolError
+    case overflow                           // a limit of connections, pending or active requests
+    case localReset                         // the gateway gave the stream up by itself
+    // Timers
+    case routeTimedOut
+    case deadlineExceeded                   // the client's grpc-timeout
+    case tryTimedOut
+    case idleWaiting                        // stream idle, request complete
+    case idleReceiving                      // stream idle, request incomplete
+    case durationExceeded
+    // The gateway as a whole
+    case overloaded
+    case draining
+}
+
+/// The letters of the access log's RESPONSE_FLAGS.
+package enum ResponseFlag: String, Sendable, CaseIterable {
+    case none = "-"
+    case noRoute = "NR"
+    case noCluster = "NC"
+    case noHealthyEndpoint = "UH"
+    case connectFailure = "UF"
+    case upstreamClosed = "UC"
+    case upstreamReset = "UR"
+    case upstreamProtocolError = "UPE"
+    case localReset = "LR"
+    case timeout = "UT"
+    case retriesExhausted = "URX"
+    case overflow = "UO"
+    case clientProtocolError = "DPE"
+    case clientClosed = "DC"
+    case clientReset = "DR"
+    case idle = "SI"
+    case duration = "DT"
+    case overload = "OM"
+}
+
+/// Whom to call about it.
+package enum Fault: Sendable { case client, upstream, configuration, gateway }
+
+/// What is known about the request when its upstream failed.
+package enum RetrySafety: Sendable {
+    /// Provably unprocessed: every request may be sent again.
+    case unprocessed
+    /// Perhaps processed: idempotent requests only, if the route's policy says so.
+    case unknown
+    /// Another try cannot help, or must not be made.
+    case pointless
+}
+
+/// What happens to an HTTP/1.1 client connection after the answer. HTTP/2 closes the stream only.
+package enum AfterAnswer: Sendable {
+    /// Keep it if the request was received completely, else close.
+    case keep
+    case close
+}
+
+/// One row of the table.
+package struct Outcome: Sendable {
+    /// 0: nobody is there to be answered; only the log gets the row.
+    package let status: Int
+    package let grpcStatus: GRPC.Status
+    package let flag: ResponseFlag
+    /// Envoy's RESPONSE_CODE_DETAILS. After response headers went out: `detailsAfterHeaders`.
+    package let details: String
+    /// The body for plain HTTP, Envoy's words; also the beginning of `grpc-message`.
+    package let body: String
+    /// What `grpc-message` says where `body` is empty.
+    package let sentence: String
+    package let fault: Fault
+    package let retry: RetrySafety
+    package let after: AfterAnswer
+
+    init(
+        _ status: Int, _ flag: ResponseFlag, _ details: String, _ body: String = "",
+        says sentence: String = "", grpc: GRPC.Status? = nil, fault: Fault,
+        retry: RetrySafety = .pointless, after: AfterAnswer = .keep
+    ) {
+        self.status = status
+        self.flag = flag
+        self.details = details
+        self.body = body
+        self.sentence = sentence
+        self.fault = fault
+        self.retry = retry
+        self.after = after
+        grpcStatus = grpc ?? GRPC.status(forHTTP: status)
+    }
+}

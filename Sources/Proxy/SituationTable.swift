@@ -1,0 +1,137 @@
+internal import HTTP
+
+extension Situation {
+    /// The one table: situation → HTTP status, flag, details, body, gRPC status, fault, retry, connection.
+    package var outcome: Outcome {
+        switch self {
+        case .requestRefused, .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut,
+            .requestTimedOut, .clientClosed, .clientReset:
+            ofClient
+        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
+            .noHealthyEndpoint, .overloaded, .draining:
+            ofRouting
+        case .routeTimedOut, .deadlineExceeded, .tryTimedOut, .idleWaiting, .idleReceiving,
+            .durationExceeded:
+            ofTimer
+        default: ofUpstream
+        }
+    }
+
+    private var ofClient: Outcome {
+        switch self {
+        case .requestRefused(let error):
+            // RFC 9112 §9.6: nobody knows where the next request would begin.
+            Outcome(
+                error.status, error == .missingHost ? .none : .clientProtocolError,
+                error.details.description, error.body.description, says: "missing host header",
+                fault: .client, after: .close)
+        case .pathRefused:
+            Outcome(400, .none, "path_normalization_failed", says: "invalid path", fault: .client, after: .close)
+        case .upgradeRefused:
+            Outcome(403, .none, "upgrade_failed", says: "upgrade not allowed", fault: .client, after: .close)
+        case .bodyTooLarge:
+            Outcome(413, .none, "request_payload_too_large", "Payload Too Large", fault: .client)
+        case .headerTimedOut:
+            Outcome(408, .none, "request_header_timeout", "request header timeout", fault: .client, after: .close)
+        case .requestTimedOut:
+            Outcome(408, .none, "request_overall_timeout", "request timeout", fault: .client, after: .close)
+        case .clientReset:
+            Outcome(0, .clientReset, "http2.remote_reset", grpc: .cancelled, fault: .client)
+        default:
+            Outcome(0, .clientClosed, "downstream_remote_disconnect", grpc: .cancelled, fault: .client, after: .close)
+        }
+    }
+
+    private var ofRouting: Outcome {
+        switch self {
+        case .connectMethod:
+            Outcome(404, .noRoute, "route_not_found", says: "CONNECT is not supported", fault: .client)
+        case .optionsAsterisk:
+            Outcome(404, .none, "absolute_path_rejected", says: "OPTIONS * is not supported", fault: .client)
+        case .misdirected:
+            Outcome(
+                421, .noRoute, "misdirected_request",
+                says: "this authority is served on another TLS connection", fault: .client)
+        case .unknownCluster:
+            Outcome(
+                503, .noCluster, "cluster_not_found",
+                says: "the route's destination is unknown", fault: .configuration)
+        case .noHealthyEndpoint:
+            Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
+        case .overloaded:
+            Outcome(503, .overload, "overload", "gateway overloaded", fault: .gateway, after: .close)
+        case .draining:
+            Outcome(503, .none, "draining", "gateway is shutting down", fault: .gateway, after: .close)
+        default:
+            Outcome(404, .noRoute, "route_not_found", says: "no route matches", fault: .client)
+        }
+    }
+
+    private var ofUpstream: Outcome {
+        switch self {
+        case .connectFailed:
+            .upstream(.connectFailure, "remote connection failure", .unprocessed)
+        case .connectTimedOut:
+            .upstream(.connectFailure, "connection timeout", .unprocessed)
+        case .closedUnsent:
+            .upstream(.upstreamClosed, "connection termination", .unprocessed)
+        case .upstreamReset:
+            .upstream(.upstreamReset, "remote reset", .unknown)
+        case .upstreamRefused:
+            .upstream(.upstreamReset, "remote refused stream reset", .unprocessed)
+        case .upstreamProtocolError:
+            .upstream(.upstreamProtocolError, "protocol error", .unknown)
+        case .overflow:
+            .upstream(.overflow, "overflow", .unprocessed)
+        case .localReset:
+            .upstream(.localReset, "local reset", .unknown)
+        default:
+            .upstream(.upstreamClosed, "connection termination", .unknown)
+        }
+    }
+
+    private var ofTimer: Outcome {
+        switch self {
+        case .tryTimedOut:
+            Outcome(
+                504, .timeout, "upstream_per_try_timeout", "upstream request timeout",
+                fault: .upstream, retry: .unknown)
+        case .idleWaiting:
+            Outcome(504, .idle, "stream_idle_timeout", "stream timeout", fault: .upstream)
+        case .idleReceiving:
+            Outcome(408, .idle, "stream_idle_timeout", "stream timeout", fault: .client, after: .close)
+        case .durationExceeded:
+            Outcome(
+                504, .none, "max_duration_timeout", "downstream duration timeout",
+                grpc: .deadlineExceeded, fault: .upstream)
+        default:
+            // Envoy answers 14 when its route timeout fires, which clients may retry at once. A timer that
+            // ran out is a deadline, whoever set it.
+            Outcome(
+                504, .timeout, "response_timeout", "upstream request timeout",
+                grpc: .deadlineExceeded, fault: .upstream)
+        }
+    }
+}
+
+extension Outcome {
+    private static var before: String { "upstream_reset_before_response_started" }
+
+    /// A row whose words are built from Envoy's reset reason.
+    fileprivate static func upstream(
+        _ flag: ResponseFlag, _ reason: String, _ retry: RetrySafety
+    ) -> Outcome {
+        let token = String(reason.map { $0 == " " ? "_" : $0 })
+        return Outcome(
+            flag == .upstreamProtocolError ? 502 : 503, flag, "\(before){\(token)}",
+            "upstream connect error or disconnect/reset before headers. reset reason: \(reason)",
+            fault: flag == .overflow || flag == .localReset ? .gateway : .upstream, retry: retry)
+    }
+
+    /// The details when the failure came after response headers were passed on. The answer then is no
+    /// longer ours: HTTP/2 streams are reset (INTERNAL_ERROR), HTTP/1.1 connections closed short.
+    package var detailsAfterHeaders: String {
+        guard details.hasPrefix(Self.before) else { return details }
+        return "upstream_reset_after_response_started" + details.dropFirst(Self.before.count)
+    }
+}
