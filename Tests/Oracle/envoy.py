@@ -1,0 +1,106 @@
+"""A real Envoy, configured the way Istio's control plane configures its ingress gateway."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+import yaml
+
+from peers import waiting
+
+HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+# Istio's default policy, see gateway-behaviour §1.5.
+RETRY = {
+    "retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2,
+    "retry_host_predicate": [{
+        "name": "envoy.retry_host_predicates.previous_hosts",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+    }],
+    "host_selection_retry_max_attempts": "5",
+}
+
+
+def cluster(name, *ports, http2=False):
+    """A cluster of endpoints on 127.0.0.1."""
+    endpoints = [
+        {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}} for port in ports
+    ]
+    protocol = {"http2_protocol_options": {}} if http2 else {"http_protocol_options": {}}
+    return {
+        "name": name, "type": "STATIC", "connect_timeout": "10s", "lb_policy": "LEAST_REQUEST",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        "typed_extension_protocol_options": {PROTOCOLS: {
+            "@type": f"type.googleapis.com/{PROTOCOLS}", "explicit_http_config": protocol}},
+    }
+
+
+def route(match, to, timeout="0s"):
+    action = {"timeout": timeout, "retry_policy": RETRY, "max_grpc_timeout": timeout, "cluster": to}
+    return {"match": match, "route": action}
+
+
+def manager(virtual_hosts):
+    return {
+        "@type": HCM, "stat_prefix": "edge", "codec_type": "AUTO", "use_remote_address": True,
+        "normalize_path": True, "path_with_escaped_slashes_action": "KEEP_UNCHANGED", "server_name": "istio-envoy",
+        "stream_idle_timeout": "0s", "proxy_100_continue": True, "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "route_config": {
+            "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
+            "validate_clusters": False,
+        },
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
+    }
+
+
+class Envoy:
+    def __init__(self, virtual_hosts, clusters):
+        self.port, self.admin_port = waiting.free_port(), waiting.free_port()
+        self.folder = tempfile.TemporaryDirectory(prefix="portico-envoy-")
+        filters = [{
+            "name": "envoy.filters.network.http_connection_manager", "typed_config": manager(virtual_hosts)}]
+        config = {
+            "admin": {"address": self._address(self.admin_port)},
+            "static_resources": {
+                "listeners": [
+                    {"name": "edge", "address": self._address(self.port), "filter_chains": [{"filters": filters}]}],
+                "clusters": clusters,
+            },
+        }
+        file = pathlib.Path(self.folder.name) / "envoy.yaml"
+        file.write_text(yaml.safe_dump(config))
+        self.log = pathlib.Path(self.folder.name) / "log"
+        binary = pathlib.Path(sys.executable).parent / "envoy"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [str(binary), "-c", str(file), "--concurrency", "1", "--disable-hot-restart", "-l", "error"],
+                stdout=log, stderr=log)
+        waiting.until(self._is_ready, 20, "Envoy's readiness")
+
+    @staticmethod
+    def _address(port):
+        return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+    def _is_ready(self):
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/ready", timeout=2) as response:
+                return response.status == 200
+        except OSError:
+            return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.folder.cleanup()
