@@ -68,6 +68,7 @@ let package = Package(
         test("OctetsTests", ["Octets"]),
         test("BalancingTests", ["Balancing"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
+        test("TLSTests", ["TLS"]),
     ],
     cxxLanguageStandard: .cxx17
 )

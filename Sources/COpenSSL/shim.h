@@ -1,8 +1,65 @@
-// OpenSSL 3 and thin wrappers for its function-like macros.
+// OpenSSL 3 and thin wrappers for its function-like macros, which Swift does not see.
 #ifndef PORTICO_COPENSSL_H
 #define PORTICO_COPENSSL_H
+#include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+
+static inline int portico_tls_errno(void) { return errno; }
+static inline void portico_tls_errno_clear(void) { errno = 0; }
+
+// SSL_OP_BIT(n) and the mode bits as constants.
+static const uint64_t portico_tls_server_options =
+    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE
+    | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF;
+static const uint64_t portico_tls_client_options =
+    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF;
+static const long portico_tls_modes =
+    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+    | SSL_MODE_NO_AUTO_CHAIN;
+
+static inline void portico_SSL_CTX_set_mode(SSL_CTX *context, long mode) { SSL_CTX_set_mode(context, mode); }
+static inline void portico_SSL_CTX_set_read_ahead(SSL_CTX *context, int on) { SSL_CTX_set_read_ahead(context, on); }
+static inline void portico_SSL_CTX_cache_off(SSL_CTX *context) {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}
+static inline int portico_SSL_CTX_set_groups(SSL_CTX *context, const char *groups) {
+    return (int)SSL_CTX_set1_groups_list(context, groups);
+}
+static inline int portico_SSL_CTX_add_chain(SSL_CTX *context, X509 *certificate) {
+    return (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+static inline int portico_SSL_CTX_set_versions(SSL_CTX *context, int lowest, int highest) {
+    return SSL_CTX_set_min_proto_version(context, lowest)
+        && SSL_CTX_set_max_proto_version(context, highest);
+}
+static inline int portico_SSL_set_versions(SSL *ssl, int lowest, int highest) {
+    return SSL_set_min_proto_version(ssl, lowest) && SSL_set_max_proto_version(ssl, highest);
+}
+static inline int portico_SSL_set_server_name(SSL *ssl, const char *name) {
+    return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+// RFC 2253 text, with UTF-8 left as it is.
+static const unsigned long portico_name_flags = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
+
+// Alternative names: the count, and kind (GEN_DNS, GEN_IPADD ...) with octets of one of them.
+static inline int portico_names_count(const GENERAL_NAMES *names) { return sk_GENERAL_NAME_num(names); }
+static inline int portico_name(const GENERAL_NAMES *names, int index, const unsigned char **octets, int *length) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+    *octets = NULL;
+    *length = 0;
+    if (name == NULL) return -1;
+    if (name->type == GEN_DNS || name->type == GEN_URI) {
+        *octets = ASN1_STRING_get0_data(name->d.ia5);
+        *length = ASN1_STRING_length(name->d.ia5);
+    } else if (name->type == GEN_IPADD) {
+        *octets = ASN1_STRING_get0_data(name->d.iPAddress);
+        *length = ASN1_STRING_length(name->d.iPAddress);
+    }
+    return name->type;
+}
 #endif

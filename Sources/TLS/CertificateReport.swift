@@ -1,0 +1,153 @@
+internal import COpenSSL
+
+/// What a server certificate says, for diagnostics and the admin pages.
+package struct CertificateReport: Sendable, Equatable {
+    package enum KeyType: String, Sendable {
+        case rsa = "RSA"
+        case ecdsa = "ECDSA"
+        case ed25519 = "Ed25519"
+        case other
+    }
+
+    /// Served nevertheless; each is worth a warning.
+    package enum Problem: Sendable, Equatable {
+        /// Seconds since 1970.
+        case expired(notAfter: Int64)
+        case notYetValid(notBefore: Int64)
+        /// Clients look at alternative names only; the common name has no effect.
+        case noAlternativeNames
+    }
+
+    /// RFC 2253 text, for example `CN=example.com,O=Acme`.
+    package let subject: String
+    package let issuer: String
+    /// Alternative names, lower-case; may start with `*.`.
+    package let dnsNames: [String]
+    /// IPv4 dotted; IPv6 as eight groups.
+    package let addresses: [String]
+    /// Seconds since 1970.
+    package let notBefore: Int64
+    package let notAfter: Int64
+    package let keyType: KeyType
+    package let keyBits: Int
+    package let problems: [Problem]
+
+    /// Reads the first certificate of a PEM chain.
+    package init(chain: [UInt8]) throws(TLSError) {
+        self.init(try PEM.certificates(chain)[0])
+    }
+
+    init(_ certificate: CertificateHandle) {
+        let raw = unsafe certificate.raw
+        subject = certificate.subject
+        issuer = certificate.issuer
+        (dnsNames, addresses) = unsafe Self.alternativeNames(raw)
+        unsafe notBefore = Self.seconds(X509_get0_notBefore(raw))
+        unsafe notAfter = Self.seconds(X509_get0_notAfter(raw))
+        let key = unsafe X509_get0_pubkey(raw)
+        unsafe keyBits = key.map { Int(unsafe EVP_PKEY_get_bits($0)) } ?? 0
+        switch unsafe key.map({ unsafe EVP_PKEY_get_base_id($0) }) {
+        case EVP_PKEY_RSA, EVP_PKEY_RSA_PSS: keyType = .rsa
+        case EVP_PKEY_EC: keyType = .ecdsa
+        case EVP_PKEY_ED25519: keyType = .ed25519
+        default: keyType = .other
+        }
+        var problems: [Problem] = []
+        // X509_cmp_current_time: negative when the time is past, positive when it is to come.
+        if unsafe X509_cmp_current_time(X509_get0_notAfter(raw)) < 0 {
+            problems.append(.expired(notAfter: notAfter))
+        }
+        if unsafe X509_cmp_current_time(X509_get0_notBefore(raw)) > 0 {
+            problems.append(.notYetValid(notBefore: notBefore))
+        }
+        if dnsNames.isEmpty && addresses.isEmpty { problems.append(.noAlternativeNames) }
+        self.problems = problems
+        Failures.clear()
+    }
+
+    /// Whether clients that call `host` accept this certificate's names (RFC 6125 §6.4.3: `*` stands
+    /// for exactly one label). A Gateway's host `*.example.com` needs the same name in the
+    /// certificate; the host `*` says nothing that could be compared.
+    package func covers(host: String) -> Bool {
+        let host = ServerNames.normal(host)
+        if host == "*" || dnsNames.contains(host) || addresses.contains(host) { return true }
+        guard let dot = host.firstIndex(of: "."), dot > host.startIndex else { return false }
+        return host.first != "*" && dnsNames.contains("*" + host[dot...])
+    }
+
+    private static func alternativeNames(_ raw: OpaquePointer) -> (
+        dns: [String], addresses: [String]
+    ) {
+        guard let found = unsafe X509_get_ext_d2i(raw, NID_subject_alt_name, nil, nil) else {
+            return ([], [])
+        }
+        let names = OpaquePointer(found)
+        defer { unsafe GENERAL_NAMES_free(names) }
+        var dns: [String] = []
+        var addresses: [String] = []
+        for index in 0..<max(0, unsafe portico_names_count(names)) {
+            var start: UnsafePointer<UInt8>?
+            var length: CInt = 0
+            let kind = unsafe portico_name(names, index, &start, &length)
+            let octets = unsafe Array(UnsafeBufferPointer(start: start, count: max(0, Int(length))))
+            switch kind {
+            case GEN_DNS: dns.append(ServerNames.normal(String(decoding: octets, as: UTF8.self)))
+            case GEN_IPADD: addresses.append(address(octets))
+            default: break
+            }
+        }
+        return (dns, addresses)
+    }
+
+    private static func address(_ octets: [UInt8]) -> String {
+        guard octets.count == 16 else { return octets.map { String($0) }.joined(separator: ".") }
+        return stride(from: 0, to: 16, by: 2)
+            .map { String(UInt16(octets[$0]) << 8 | UInt16(octets[$0 + 1]), radix: 16) }
+            .joined(separator: ":")
+    }
+
+    /// Seconds since 1970; 0 for a time that cannot be read.
+    private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
+        guard let epoch = unsafe ASN1_TIME_set(nil, 0) else { return 0 }
+        defer { unsafe ASN1_STRING_free(epoch) }
+        var (days, seconds): (CInt, CInt) = (0, 0)
+        guard unsafe ASN1_TIME_diff(&days, &seconds, epoch, time) == 1 else { return 0 }
+        return Int64(days) * 86_400 + Int64(seconds)
+    }
+}
+
+extension CertificateReport.Problem: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .expired(let time):
+            "the certificate expired on \(CivilDate(seconds: time)); clients refuse it, renew it"
+        case .notYetValid(let time):
+            "the certificate is valid from \(CivilDate(seconds: time)) only; is the clock right?"
+        case .noAlternativeNames:
+            "the certificate has no subject alternative names; clients refuse it, "
+                + "issue one with DNS names"
+        }
+    }
+}
+
+/// A day of the proleptic Gregorian calendar, UTC.
+struct CivilDate: CustomStringConvertible {
+    let description: String
+
+    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    init(seconds: Int64) {
+        var days = seconds / 86_400
+        if seconds % 86_400 < 0 { days -= 1 }
+        days += 719_468
+        let era = (days >= 0 ? days : days - 146_096) / 146_097
+        let dayOfEra = days - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shifted = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shifted + 2) / 5 + 1
+        let month = shifted < 10 ? shifted + 3 : shifted - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        description = "\(year)-\(two(month))-\(two(day))"
+    }
+}

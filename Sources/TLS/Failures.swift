@@ -1,0 +1,45 @@
+internal import COpenSSL
+
+/// OpenSSL's error queue belongs to the thread: it is cleared before a call and read right after.
+enum Failures {
+    static func clear() { ERR_clear_error() }
+
+    /// The oldest entry's reason in words, and the queue is empty afterwards.
+    static func takeReason() -> String {
+        let code = ERR_get_error()
+        ERR_clear_error()
+        return sentence(code)
+    }
+
+    /// The oldest entry; 0 when there is none.
+    static var first: UInt { ERR_peek_error() }
+
+    static func library(_ code: UInt) -> CInt { ERR_GET_LIB(code) }
+    static func reason(_ code: UInt) -> CInt { ERR_GET_REASON(code) }
+
+    static func sentence(_ code: UInt) -> String {
+        guard code != 0 else { return "no reason given" }
+        guard let text = unsafe ERR_reason_error_string(code) else { return "error \(code)" }
+        return unsafe String(cString: text)
+    }
+
+    /// What a failed handshake means to an operator.
+    static func handshake() -> TLSError {
+        let code = first
+        let reason = reason(code)
+        let text = takeReason()
+        switch reason {
+        case SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST: return .plainHTTP
+        case SSL_AD_REASON_OFFSET...(SSL_AD_REASON_OFFSET + 255): return .peerAlert(text)
+        default: return .handshakeFailed(text)
+        }
+    }
+
+    static func stream() -> TLSError {
+        let code = first
+        let reason = reason(code)
+        let text = takeReason()
+        let isAlert = (SSL_AD_REASON_OFFSET...(SSL_AD_REASON_OFFSET + 255)).contains(reason)
+        return isAlert ? .peerAlert(text) : .brokenStream(text)
+    }
+}

@@ -1,0 +1,157 @@
+internal import COpenSSL
+
+/// One certificate; the handle counts as one reference.
+@safe final class CertificateHandle {
+    let raw: OpaquePointer    // owned; freed in `deinit`
+    init(owning raw: OpaquePointer) { unsafe self.raw = raw }
+    deinit { unsafe X509_free(raw) }
+
+    var subject: String {
+        guard let name = unsafe X509_get_subject_name(raw) else { return "without a subject" }
+        let text = unsafe PEM.text {
+            unsafe X509_NAME_print_ex($0, name, 0, portico_name_flags) > 0
+        }
+        return text.isEmpty ? "without a subject" : text
+    }
+
+    var issuer: String {
+        guard let name = unsafe X509_get_issuer_name(raw) else { return "" }
+        return unsafe PEM.text { unsafe X509_NAME_print_ex($0, name, 0, portico_name_flags) > 0 }
+    }
+
+    func belongs(to key: KeyHandle) -> Bool {
+        defer { Failures.clear() }
+        return unsafe X509_check_private_key(raw, key.raw) == 1
+    }
+
+    /// SHA-256 of the certificate; empty only when OpenSSL has no memory.
+    var fingerprint: [UInt8] {
+        unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in
+            var length: UInt32 = 0
+            let isMade = unsafe X509_digest(raw, EVP_sha256(), room.baseAddress, &length) == 1
+            count = isMade ? Int(length) : 0
+        }
+    }
+}
+
+/// One private key.
+@safe final class KeyHandle {
+    let raw: OpaquePointer    // owned; freed in `deinit`
+    init(owning raw: OpaquePointer) { unsafe self.raw = raw }
+    deinit { unsafe EVP_PKEY_free(raw) }
+}
+
+/// Reads PEM text, without ever asking a terminal for a pass phrase.
+enum PEM {
+    /// Octets of one chain or key, and certificates of one chain; above that the file is refused.
+    static let octetLimit = 1 << 20
+    static let chainLimit = 32
+    /// Certificates of one file of trusted CAs.
+    static let trustLimit = 4096
+
+    static func certificates(
+        _ text: [UInt8], limit: Int = chainLimit
+    ) throws(TLSError) -> [CertificateHandle] {
+        let source = try MemorySource(text, what: "the certificate chain")
+        var certificates: [CertificateHandle] = []
+        while true {
+            Failures.clear()
+            guard let raw = unsafe PEM_read_bio_X509(source.raw, nil, refusePassphrase, nil) else {
+                break
+            }
+            let certificate = unsafe CertificateHandle(owning: raw)
+            certificates.append(certificate)
+            guard certificates.count <= limit else {
+                throw .tooLarge(what: "the number of certificates in a chain", limit: limit)
+            }
+        }
+        guard isAtEnd else {
+            throw .unreadableCertificate(
+                position: certificates.count + 1, reason: Failures.takeReason())
+        }
+        Failures.clear()
+        guard !certificates.isEmpty else { throw .noCertificate(found: labels(text).first) }
+        return certificates
+    }
+
+    static func key(_ text: [UInt8]) throws(TLSError) -> KeyHandle {
+        let source = try MemorySource(text, what: "the private key")
+        Failures.clear()
+        var isEncrypted = false
+        let raw = unsafe withUnsafeMutablePointer(to: &isEncrypted) {
+            unsafe PEM_read_bio_PrivateKey(source.raw, nil, refusePassphrase, $0)
+        }
+        if let raw = unsafe raw { return unsafe KeyHandle(owning: raw) }
+        if isEncrypted {
+            Failures.clear()
+            throw .encryptedKey
+        }
+        let reason = Failures.takeReason()
+        let labels = labels(text)
+        guard labels.contains(where: { $0.hasSuffix("PRIVATE KEY") }) else {
+            throw .noKey(found: labels.first)
+        }
+        throw .unreadableKey(reason: reason)
+    }
+
+    /// What `write` prints into a memory BIO.
+    static func text(_ write: (OpaquePointer) -> Bool) -> String {
+        guard let raw = unsafe BIO_new(BIO_s_mem()) else { return "" }
+        defer { unsafe BIO_free(raw) }
+        guard unsafe write(raw) else { return "" }
+        let octets = unsafe [UInt8](unsafeUninitializedCapacity: 1024) { room, count in
+            count = max(0, Int(unsafe BIO_read(raw, room.baseAddress, CInt(room.count))))
+        }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    /// The reader stopped because no further block starts, not because one is damaged.
+    private static var isAtEnd: Bool {
+        let code = Failures.first
+        return Failures.library(code) == ERR_LIB_PEM && Failures.reason(code) == PEM_R_NO_START_LINE
+    }
+
+    /// The labels of the `-----BEGIN label-----` lines, at most a chain's number of them.
+    private static func labels(_ text: [UInt8]) -> [String] {
+        let mark = Array("-----BEGIN ".utf8)
+        var labels: [String] = []
+        for line in text.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d })
+        where line.starts(with: mark) {
+            let label = line.dropFirst(mark.count).prefix(64)
+                .prefix { $0 != UInt8(ascii: "-") && $0 >= 0x20 && $0 < 0x7f }
+            labels.append(String(decoding: label, as: UTF8.self))
+            if labels.count == chainLimit { break }
+        }
+        return labels
+    }
+
+    /// Notes in the `Bool` of its user data that it was asked; gives no pass phrase.
+    private static let refusePassphrase:
+        @convention(c) (
+            UnsafeMutablePointer<CChar>?, CInt, CInt, UnsafeMutableRawPointer?
+        ) -> CInt = { _, _, _, user in
+            if let user = unsafe user {
+                unsafe user.assumingMemoryBound(to: Bool.self).pointee = true
+            }
+            return -1
+        }
+}
+
+/// A BIO that holds a copy of some octets.
+@safe private final class MemorySource {
+    let raw: OpaquePointer    // owned; freed in `deinit`
+
+    init(_ octets: [UInt8], what: String) throws(TLSError) {
+        guard octets.count <= PEM.octetLimit else {
+            throw .tooLarge(what: "the length of \(what) in octets", limit: PEM.octetLimit)
+        }
+        guard let made = unsafe BIO_new(BIO_s_mem()) else { throw .library(Failures.takeReason()) }
+        unsafe raw = made
+        guard
+            unsafe BIO_write(made, octets, CInt(octets.count)) == CInt(octets.count)
+                || octets.isEmpty
+        else { throw .library(Failures.takeReason()) }
+    }
+
+    deinit { unsafe BIO_free(raw) }
+}

@@ -1,0 +1,69 @@
+internal import COpenSSL
+
+/// How a client checks its servers and what it offers them.
+@safe package final class TLSClientContext: Sendable {
+    /// Owned; not changed after `init`, see `TLSContext.raw`.
+    nonisolated(unsafe) let raw: OpaquePointer
+
+    /// - Parameter trusted: PEM text of CA certificates; nil: the system's.
+    /// - Parameter verifiesPeer: false only for tests and `--insecure`.
+    /// - Parameter protocols: ALPN, in order of preference; each 1 to 255 octets.
+    /// - Parameter cipherSuites: as for `TLSContext`.
+    package init(
+        trusted: [UInt8]? = nil,
+        verifiesPeer: Bool = true,
+        protocols: [String] = ["h2", "http/1.1"],
+        minVersion: TLSVersion = .v1_2,
+        maxVersion: TLSVersion = .v1_3,
+        cipherSuites: [String] = []
+    ) throws(TLSError) {
+        let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
+        let context = try ContextHandle.make(isServer: false)
+        try context.apply(suites)
+        try context.setVersions(minVersion...max(minVersion, maxVersion))
+        try context.trust(trusted)
+        let offer = protocols.flatMap {
+            [UInt8(clamping: $0.utf8.count)] + Array($0.utf8.prefix(255))
+        }
+        unsafe context.configure {
+            unsafe SSL_CTX_set_verify($0, verifiesPeer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
+            if !offer.isEmpty { unsafe SSL_CTX_set_alpn_protos($0, offer, UInt32(offer.count)) }
+        }
+        unsafe raw = context.release()
+    }
+
+    deinit { unsafe SSL_CTX_free(raw) }
+}
+
+/// A session that a client may resume.
+@safe package final class TLSTicket {
+    let raw: OpaquePointer    // owned; freed in `deinit`
+    init(owning raw: OpaquePointer) { unsafe self.raw = raw }
+    deinit { unsafe SSL_SESSION_free(raw) }
+}
+
+extension ContextHandle {
+    borrowing func trust(_ pem: [UInt8]?) throws(TLSError) {
+        var isSet = true
+        if let pem {
+            let certificates: [CertificateHandle]
+            do {
+                certificates = try PEM.certificates(pem, limit: PEM.trustLimit)
+            } catch {
+                throw .unusableTrust(reason: error.description)
+            }
+            unsafe configure { context in
+                guard let store = unsafe SSL_CTX_get_cert_store(context) else {
+                    isSet = false
+                    return
+                }
+                for certificate in certificates {
+                    isSet = unsafe isSet && X509_STORE_add_cert(store, certificate.raw) == 1
+                }
+            }
+        } else {
+            unsafe configure { isSet = unsafe SSL_CTX_set_default_verify_paths($0) == 1 }
+        }
+        guard isSet else { throw .unusableTrust(reason: Failures.takeReason()) }
+    }
+}

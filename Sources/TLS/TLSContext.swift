@@ -1,0 +1,171 @@
+internal import COpenSSL
+
+/// How one server of a Gateway serves TLS: its certificates, versions and cipher suites.
+/// Made by the control plane, used by all workers; sessions that started with it may outlive it.
+@safe package final class TLSContext: Sendable {
+    /// A certificate chain (the server's own first) and its private key, both PEM.
+    package struct Certificate: Sendable, Equatable {
+        package var chain: [UInt8]
+        package var key: [UInt8]
+
+        package init(chain: [UInt8], key: [UInt8]) {
+            self.chain = chain
+            self.key = key
+        }
+    }
+
+    /// Owned; freed in `deinit`. Never changed after `init`; OpenSSL counts references atomically,
+    /// so workers may share it.
+    nonisolated(unsafe) let raw: OpaquePointer
+    /// What the certificates say, with warnings such as "expired"; same order as given.
+    package let reports: [CertificateReport]
+    let versions: ClosedRange<TLSVersion>
+    /// Tells this context's certificates from any other's; part of the session-id context.
+    let fingerprint: [UInt8]
+
+    /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: AEAD with ECDHE only.
+    /// - Throws: the first fault that makes the certificates or settings unusable. An expired
+    ///   certificate is no fault: it is served, and `reports` says so.
+    package init(
+        certificates: [Certificate],
+        minVersion: TLSVersion = .v1_2,
+        maxVersion: TLSVersion = .v1_3,
+        cipherSuites: [String] = []
+    ) throws(TLSError) {
+        guard minVersion <= maxVersion else {
+            throw .versionsReversed(lowest: minVersion, highest: maxVersion)
+        }
+        guard !certificates.isEmpty else { throw .noCertificate(found: nil) }
+        let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
+        let context = try ContextHandle.make(isServer: true)
+        try context.apply(suites)
+        try context.setVersions(minVersion...maxVersion)
+        unsafe context.configure { unsafe SSL_CTX_set_alpn_select_cb($0, chooseProtocol, nil) }
+        var reports: [CertificateReport] = []
+        var fingerprint: [UInt8] = []
+        for certificate in certificates {
+            let (report, print) = try context.add(certificate, after: reports)
+            reports.append(report)
+            fingerprint += print
+        }
+        self.reports = reports
+        self.fingerprint = fingerprint
+        versions = minVersion...maxVersion
+        unsafe raw = context.release()
+    }
+
+    deinit { unsafe SSL_CTX_free(raw) }
+}
+
+/// An SSL_CTX in the making: freed on any error, given away when complete.
+@safe struct ContextHandle: ~Copyable {
+    private let raw: OpaquePointer    // owned
+
+    private init(owning raw: OpaquePointer) { unsafe self.raw = raw }
+
+    static func make(isServer: Bool) throws(TLSError) -> ContextHandle {
+        Failures.clear()
+        guard let made = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method())
+        else { throw .library(Failures.takeReason()) }
+        let context = unsafe ContextHandle(owning: made)
+        let options = isServer ? portico_tls_server_options : portico_tls_client_options
+        unsafe SSL_CTX_set_options(made, options)
+        unsafe portico_SSL_CTX_set_mode(made, portico_tls_modes)
+        unsafe portico_SSL_CTX_set_read_ahead(made, 1)
+        unsafe portico_SSL_CTX_cache_off(made)
+        unsafe SSL_CTX_set_timeout(made, 7200)
+        // OpenSSL 3.0 to 3.4 have no X25519MLKEM768; P-384 and P-521 only cost time.
+        guard unsafe portico_SSL_CTX_set_groups(made, "X25519:P-256") == 1 else {
+            throw .library(Failures.takeReason())
+        }
+        return context
+    }
+
+    deinit { unsafe SSL_CTX_free(raw) }
+
+    consuming func release() -> OpaquePointer {
+        let raw = unsafe raw
+        discard self
+        return unsafe raw
+    }
+
+    borrowing func configure(_ body: (OpaquePointer) -> Void) { unsafe body(raw) }
+
+    borrowing func apply(_ suites: CipherSuites) throws(TLSError) {
+        Failures.clear()
+        guard unsafe SSL_CTX_set_cipher_list(raw, suites.list) == 1,
+            unsafe SSL_CTX_set_ciphersuites(raw, suites.list13) == 1
+        else { throw .library(Failures.takeReason()) }
+    }
+
+    borrowing func setVersions(_ versions: ClosedRange<TLSVersion>) throws(TLSError) {
+        let (lowest, highest) = (versions.lowerBound.number, versions.upperBound.number)
+        guard unsafe portico_SSL_CTX_set_versions(raw, lowest, highest) == 1 else {
+            throw .library(Failures.takeReason())
+        }
+    }
+
+    /// Loads one certificate with its chain and key.
+    borrowing func add(
+        _ certificate: TLSContext.Certificate, after others: [CertificateReport]
+    ) throws(TLSError) -> (report: CertificateReport, fingerprint: [UInt8]) {
+        let chain = try PEM.certificates(certificate.chain)
+        let key = try PEM.key(certificate.key)
+        let leaf = chain[0]
+        let report = CertificateReport(leaf)
+        guard leaf.belongs(to: key) else {
+            let position = chain.firstIndex { $0.belongs(to: key) }
+            throw .keyMismatch(subject: report.subject, position: position.map { $0 + 1 })
+        }
+        guard !others.contains(where: { $0.keyType == report.keyType }) else {
+            throw .sameKeyTypeTwice(keyType: report.keyType.rawValue)
+        }
+        Failures.clear()
+        var isTaken = unsafe SSL_CTX_use_certificate(raw, leaf.raw) == 1
+        isTaken = unsafe isTaken && SSL_CTX_use_PrivateKey(raw, key.raw) == 1
+        for issuer in chain.dropFirst() {
+            isTaken = unsafe isTaken && portico_SSL_CTX_add_chain(raw, issuer.raw) == 1
+        }
+        guard isTaken else {
+            throw .refusedCertificate(subject: report.subject, reason: Failures.takeReason())
+        }
+        return (report, leaf.fingerprint)
+    }
+}
+
+/// Chooses `h2`, else `http/1.1`, whatever the client prefers; for a client that knows neither,
+/// nothing: the handshake goes on, and the first octets tell what it speaks.
+/// OpenSSL has checked the list: octet counts in front of names, all inside `offer`.
+private let chooseProtocol: SSL_CTX_alpn_select_cb_func = {
+    _, chosen, chosenLength, offer, length, _ in
+    let list = unsafe UnsafeBufferPointer(start: offer, count: Int(length))
+    for wanted in ["h2", "http/1.1"] as [StaticString] {
+        var index = 0
+        while index < list.count {
+            let end = unsafe index + 1 + Int(list[index])
+            guard end <= list.count else { return SSL_TLSEXT_ERR_NOACK }
+            let name = unsafe UnsafeBufferPointer(rebasing: list[(index + 1)..<end])
+            let wantedOctets = unsafe UnsafeBufferPointer(
+                start: wanted.utf8Start, count: wanted.utf8CodeUnitCount)
+            if unsafe name.elementsEqual(wantedOctets) {
+                unsafe chosen?.pointee = name.baseAddress
+                unsafe chosenLength?.pointee = UInt8(name.count)
+                return SSL_TLSEXT_ERR_OK
+            }
+            index = end
+        }
+    }
+    return SSL_TLSEXT_ERR_NOACK
+}
+
+extension TLSVersion {
+    /// The number on the wire.
+    var number: CInt {
+        switch self {
+        case .v1_0: TLS1_VERSION
+        case .v1_1: TLS1_1_VERSION
+        case .v1_2: TLS1_2_VERSION
+        case .v1_3: TLS1_3_VERSION
+        }
+    }
+}

@@ -1,0 +1,71 @@
+internal import COpenSSL
+
+/// One listener's table of server names: which chain serves which SNI.
+///
+/// OpenSSL wants a context before it has read the ClientHello. All sessions start with one common
+/// context without certificates; its callback finds the session, asks the session's selector, and
+/// switches to the chosen chain. A name that fits nothing ends there, before any ServerHello.
+/// The common context also holds the ticket keys, so a reload does not cost clients their sessions;
+/// the session-id context (certificates and names of the chain) keeps a ticket from being used on
+/// another chain.
+package final class TLSSelector: Sendable {
+    struct Chain: Sendable {
+        let context: TLSContext
+        let tag: Int
+        let sessionContext: [UInt8]    // at most 32 octets
+    }
+
+    let names: ServerNames
+    let chains: [Chain]
+
+    /// - Parameter chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
+    ///   means `*`. Where two chains claim one name, the first has it. `tag` is the caller's.
+    package init(chains: [(serverNames: [String], context: TLSContext, tag: Int)]) {
+        var names = ServerNames()
+        for (index, chain) in chains.enumerated() { names.add(chain.serverNames, chain: index) }
+        self.names = names
+        self.chains = chains.map { chain in
+            let text = chain.serverNames.map(ServerNames.normal).sorted().joined(separator: "\n")
+            let identity = chain.context.fingerprint + Array(text.utf8)
+            return Chain(
+                context: chain.context, tag: chain.tag, sessionContext: Self.digest(identity))
+        }
+    }
+
+    private static func digest(_ octets: [UInt8]) -> [UInt8] {
+        unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in
+            var length: UInt32 = 0
+            let isMade =
+                unsafe EVP_Digest(
+                    octets, octets.count, room.baseAddress, &length, EVP_sha256(), nil) == 1
+            count = isMade ? Int(length) : 0
+        }
+    }
+}
+
+/// The context that every server session starts with; one per process, never freed.
+@safe final class CommonContext: Sendable {
+    /// Not changed after `init`; see `TLSContext.raw`.
+    nonisolated(unsafe) let raw: OpaquePointer
+
+    static let shared: Result<CommonContext, TLSError> = Result { () throws(TLSError) in
+        try CommonContext()
+    }
+
+    private init() throws(TLSError) {
+        let context = try ContextHandle.make(isServer: true)
+        try context.setVersions(.v1_0 ... .v1_3)
+        unsafe context.configure { unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil) }
+        unsafe raw = context.release()
+    }
+
+    private static let clientHello: SSL_client_hello_cb_fn = { ssl, alert, _ in
+        guard let ssl = unsafe ssl, let user = unsafe SSL_get_ex_data(ssl, 0) else {
+            return SSL_CLIENT_HELLO_ERROR
+        }
+        let session = unsafe Unmanaged<TLSSession>.fromOpaque(user).takeUnretainedValue()
+        guard let refusal = session.clientHelloArrived() else { return SSL_CLIENT_HELLO_SUCCESS }
+        unsafe alert?.pointee = refusal
+        return SSL_CLIENT_HELLO_ERROR
+    }
+}

@@ -1,0 +1,290 @@
+internal import COpenSSL
+
+/// How far a handshake is.
+package enum TLSProgress: Equatable, Sendable {
+    case done, wantsRead, wantsWrite
+    /// The peer closed the connection.
+    case closed
+    case failed(TLSError)
+}
+
+/// What became of one read or write. To want to read or write is no error: call again when the
+/// descriptor is ready for that.
+package enum TLSResult: Equatable, Sendable {
+    case octets(Int)
+    case wantsRead, wantsWrite
+    /// The peer closed, with or without saying so.
+    case closed
+    case failed(TLSError)
+}
+
+/// TLS on one connected, non-blocking socket. Its worker's thread only.
+///
+/// OpenSSL reads and writes the descriptor itself: no octet is copied through memory BIOs.
+/// The caller owns the descriptor, keeps it open until the session is gone, and must not have read
+/// any octet of the ClientHello. OpenSSL writes with write(2): the process must ignore SIGPIPE.
+@safe package final class TLSSession {
+    private let raw: OpaquePointer    // owned; freed in `deinit`
+    private let selector: TLSSelector?    // nil on the client's side
+    private var chain: TLSSelector.Chain?    // set by the ClientHello
+    private var isRefused = false    // no chain fits the server name
+    private var failure: TLSError?    // after this nothing else is returned
+    private var isPeerDone = false    // it sent close_notify, or just closed
+    private var isEstablished = false
+    private var isShutdownSent = false
+    /// The server's name as the client sent it: lower-case, nil without SNI.
+    package private(set) var serverName: String?
+
+    /// The server's side of a connection.
+    package init(selector: TLSSelector, descriptor: CInt) throws(TLSError) {
+        let common = try CommonContext.shared.get()
+        Failures.clear()
+        guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
+        unsafe raw = made
+        self.selector = selector
+        // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
+        unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
+        unsafe SSL_set_accept_state(made)
+        guard unsafe SSL_set_fd(made, descriptor) == 1 else {
+            throw .library(Failures.takeReason())
+        }
+    }
+
+    /// The client's side.
+    /// - Parameter serverName: sent as SNI and compared with the certificate.
+    /// - Parameter resuming: a ticket of an earlier session with the same server.
+    package init(
+        client: TLSClientContext, serverName: String, descriptor: CInt, resuming: TLSTicket? = nil
+    ) throws(TLSError) {
+        Failures.clear()
+        guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
+        unsafe raw = made
+        selector = nil
+        self.serverName = serverName
+        unsafe SSL_set_connect_state(made)
+        try setPeer(serverName)
+        if let resuming { unsafe SSL_set_session(made, resuming.raw) }
+        guard unsafe SSL_set_fd(made, descriptor) == 1 else {
+            throw .library(Failures.takeReason())
+        }
+    }
+
+    deinit {
+        // Without this SSL_free takes a missing close_notify for an attack: it locks the common
+        // context and spoils the session, which a ticket may share.
+        if failure == nil {
+            unsafe SSL_set_shutdown(raw, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+        }
+        unsafe SSL_free(raw)
+    }
+
+    /// Goes on with the handshake; call again as it says, until `.done`.
+    package func handshake() -> TLSProgress {
+        if let failure { return .failed(failure) }
+        if isEstablished { return .done }
+        prepare()
+        let code = unsafe SSL_do_handshake(raw)
+        if code == 1 {
+            isEstablished = true
+            return .done
+        }
+        return switch outcome(code) {
+        case .octets, .wantsRead: .wantsRead
+        case .wantsWrite: .wantsWrite
+        case .closed: .closed
+        case .failed(let error): .failed(error)
+        }
+    }
+
+    /// Fills `room` with what there is; never `.octets(0)` unless `room` is empty.
+    /// OpenSSL reads ahead: before waiting for the descriptor, read until `.wantsRead`, or until
+    /// `hasPendingOctets` is false.
+    package func read(into room: UnsafeMutableRawBufferPointer) -> TLSResult {
+        if let failure { return .failed(failure) }
+        if isPeerDone { return .closed }
+        guard let base = room.baseAddress, room.count > 0 else { return .octets(0) }
+        var total = 0
+        repeat {
+            prepare()
+            var count = 0
+            let code = unsafe SSL_read_ex(raw, base + total, room.count - total, &count)
+            guard code == 1 else {
+                let result = outcome(code)
+                // What was read comes first; a close or failure is kept for the next call.
+                return total > 0 ? .octets(total) : result
+            }
+            total += count
+        } while total < room.count && hasPendingOctets
+        return .octets(total)
+    }
+
+    /// Whether octets are waiting inside OpenSSL, perhaps less than a record.
+    package var hasPendingOctets: Bool { unsafe SSL_has_pending(raw) == 1 }
+
+    /// Writes as much as the socket takes. The octets not taken must come first in the next call,
+    /// unchanged and at least as many: a part of them may be encrypted already.
+    /// A peer that is done with sending may still be written to.
+    package func write(_ octets: UnsafeRawBufferPointer) -> TLSResult {
+        if let failure { return .failed(failure) }
+        guard let base = octets.baseAddress, octets.count > 0 else { return .octets(0) }
+        var total = 0
+        while total < octets.count {
+            prepare()
+            var count = 0
+            let code = unsafe SSL_write_ex(raw, base + total, octets.count - total, &count)
+            guard code == 1 else {
+                let result = outcome(code)
+                return total > 0 ? .octets(total) : result
+            }
+            total += count
+        }
+        return .octets(total)
+    }
+
+    /// Says goodbye (close_notify) once, if the socket takes it. Reading may go on.
+    package func shutdown() {
+        // OpenSSL forbids it after a fatal error.
+        guard isEstablished, !isShutdownSent, failure == nil else { return }
+        isShutdownSent = true
+        prepare()
+        unsafe SSL_shutdown(raw)
+        Failures.clear()
+    }
+
+    private func prepare() {
+        Failures.clear()
+        portico_tls_errno_clear()
+    }
+
+    /// Reads the error of the call that just returned `code`.
+    private func outcome(_ code: CInt) -> TLSResult {
+        switch unsafe SSL_get_error(raw, code) {
+        case SSL_ERROR_WANT_READ: return .wantsRead
+        case SSL_ERROR_WANT_WRITE: return .wantsWrite
+        case SSL_ERROR_ZERO_RETURN:
+            isPeerDone = true
+            return .closed
+        case SSL_ERROR_SYSCALL where portico_tls_errno() == 0:
+            isPeerDone = true
+            return .closed
+        case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: portico_tls_errno()))
+        default: return fail(reason())
+        }
+    }
+
+    private func fail(_ error: TLSError) -> TLSResult {
+        Failures.clear()
+        failure = error
+        return .failed(error)
+    }
+
+    private func reason() -> TLSError {
+        if isEstablished { return Failures.stream() }
+        if isRefused { return .unknownServerName(serverName) }
+        let verdict = unsafe SSL_get_verify_result(raw)
+        if selector == nil, verdict != Int(X509_V_OK) {
+            return .untrusted(unsafe String(cString: X509_verify_cert_error_string(verdict)))
+        }
+        return Failures.handshake()
+    }
+
+    private func setPeer(_ name: String) throws(TLSError) {
+        let isAddress = name.contains(":") || name.allSatisfy { $0 == "." || $0.isNumber }
+        let isSet: Bool
+        if isAddress {    // RFC 6066 §3: addresses are not sent
+            isSet = unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(raw), name) == 1
+        } else {
+            isSet =
+                unsafe SSL_set1_host(raw, name) == 1 && portico_SSL_set_server_name(raw, name) == 1
+        }
+        guard isSet else { throw .library(Failures.takeReason()) }
+    }
+}
+
+// MARK: What a ClientHello decides
+
+extension TLSSession {
+    /// Called by OpenSSL inside `handshake`: chooses the chain.
+    /// - Returns: the alert that refuses the client; nil to go on.
+    func clientHelloArrived() -> CInt? {
+        guard let selector else { return SSL_AD_INTERNAL_ERROR }
+        var start: UnsafePointer<UInt8>?
+        var length = 0
+        if unsafe SSL_client_hello_get0_ext(raw, UInt32(TLSEXT_TYPE_server_name), &start, &length)
+            == 1
+        {
+            let octets = unsafe UnsafeRawBufferPointer(start: start, count: length)
+            guard let name = unsafe ServerNames.hostName(inExtension: octets) else {
+                return SSL_AD_DECODE_ERROR
+            }
+            serverName = name
+        }
+        guard let index = selector.names.chain(for: serverName) else {
+            isRefused = true
+            return SSL_AD_UNRECOGNIZED_NAME
+        }
+        let chosen = selector.chains[index]
+        chain = chosen
+        return switchTo(chosen) ? nil : SSL_AD_INTERNAL_ERROR
+    }
+
+    private func switchTo(_ chain: TLSSelector.Chain) -> Bool {
+        let versions = chain.context.versions
+        let identity = chain.sessionContext
+        return unsafe SSL_set_SSL_CTX(raw, chain.context.raw) != nil
+            && SSL_set_session_id_context(raw, identity, UInt32(identity.count)) == 1
+            && portico_SSL_set_versions(raw, versions.lowerBound.number, versions.upperBound.number)
+                == 1
+    }
+}
+
+// MARK: What was agreed
+
+extension TLSSession {
+    /// True: `h2`; false: `http/1.1`; nil: no protocol was chosen, look at the first octets.
+    package var negotiatedHTTP2: Bool? {
+        var start: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        unsafe SSL_get0_alpn_selected(raw, &start, &length)
+        guard let start = unsafe start, length > 0 else { return nil }
+        return unsafe UnsafeBufferPointer(start: start, count: Int(length)).elementsEqual("h2".utf8)
+    }
+
+    /// The chosen chain's tag. Before the ClientHello, and on the client's side: -1.
+    package var tag: Int { chain?.tag ?? -1 }
+
+    /// For logs, for example `TLSv1.3`.
+    package var protocolVersion: String {
+        unsafe SSL_get_version(raw).map { unsafe String(cString: $0) } ?? ""
+    }
+
+    /// For logs, OpenSSL's name, for example `TLS_AES_128_GCM_SHA256`.
+    package var cipherSuite: String {
+        guard let cipher = unsafe SSL_get_current_cipher(raw),
+            let name = unsafe SSL_CIPHER_get_name(cipher)
+        else { return "" }
+        return unsafe String(cString: name)
+    }
+
+    package var isResumed: Bool { unsafe SSL_session_reused(raw) == 1 }
+
+    /// What a client needs to resume this session. TLS 1.3 sends it after the handshake, so ask
+    /// after the first read.
+    package func ticket() -> TLSTicket? {
+        guard let session = unsafe SSL_get1_session(raw) else { return nil }
+        guard unsafe SSL_SESSION_is_resumable(session) == 1 else {
+            unsafe SSL_SESSION_free(session)
+            return nil
+        }
+        return unsafe TLSTicket(owning: session)
+    }
+
+    /// The certificate that the peer showed.
+    package var peerCertificate: CertificateReport? {
+        guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
+        return unsafe CertificateReport(CertificateHandle(owning: found))
+    }
+}
+
+@available(*, unavailable)
+extension TLSSession: Sendable {}

@@ -1,0 +1,161 @@
+import Glibc
+import Testing
+
+@testable import TLS
+
+/// Certificates made once for the whole run by the openssl command, in a folder of its own.
+struct Certificates {
+    static let shared = Certificates()
+    let folder: String
+
+    /// A test CA and what it signed: NAME.pem and NAME.key.
+    private static let script = """
+        set -e
+        cd "$1"
+        ec() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
+        rsa() { openssl genrsa -out "$1.key" 2048; }
+        sign() {
+            openssl req -new -key "$1.key" -subj "$2" -out "$1.csr"
+            printf 'subjectAltName=%s\\n' "$3" > "$1.ext"
+            openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -days "$4" -extfile "$1.ext" -out "$1.pem"
+        }
+        ec ca
+        openssl req -x509 -new -key ca.key -subj /CN=test-ca -days 30 -out ca.pem
+        rsa rsa; sign rsa /CN=one.example.test/O=Acme DNS:one.example.test,DNS:localhost,IP:127.0.0.1 30
+        ec ec; sign ec /CN=one.example.test/O=Acme DNS:one.example.test,DNS:localhost,IP:127.0.0.1 30
+        ec wild; sign wild /CN=wild 'DNS:*.example.test' 30
+        ec other; sign other /CN=other DNS:other.test,IP:::1 30
+        ec old; sign old /CN=old DNS:old.test -1
+        ec bare
+        openssl req -x509 -new -key bare.key -subj /CN=bare -days 30 -out bare.pem
+        openssl genrsa -out weak.key 1024; sign weak /CN=weak DNS:weak.test 30
+        openssl pkey -in ec.key -aes256 -passout pass:secret -out locked.key
+        cat ec.pem ca.pem > chain.pem
+        cat ca.pem ec.pem > reversed.pem
+        """
+
+    init() {
+        var template = Array("/tmp/portico-tls-XXXXXX".utf8CString)
+        guard let made = unsafe mkdtemp(&template) else { preconditionFailure("no folder in /tmp") }
+        unsafe folder = String(cString: made)
+        let code = run("/bin/sh", ["-c", Self.script, "sh", folder])
+        precondition(code == 0, "the openssl command failed in \(folder)")
+        atexit { _ = run("/bin/rm", ["-rf", Certificates.shared.folder]) }
+    }
+
+    subscript(file: String) -> [UInt8] {
+        guard let stream = unsafe fopen("\(folder)/\(file)", "r") else { return [] }
+        defer { unsafe fclose(stream) }
+        return unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { room, count in
+            count = unsafe fread(room.baseAddress, 1, room.count, stream)
+        }
+    }
+
+    func pair(_ name: String) -> TLSContext.Certificate {
+        TLSContext.Certificate(chain: self[name + ".pem"], key: self[name + ".key"])
+    }
+
+    func context(_ names: String..., minVersion: TLSVersion = .v1_2, maxVersion: TLSVersion = .v1_3)
+        throws -> TLSContext
+    {
+        try TLSContext(
+            certificates: names.map(pair), minVersion: minVersion, maxVersion: maxVersion)
+    }
+
+    func client(
+        protocols: [String] = ["h2", "http/1.1"], minVersion: TLSVersion = .v1_2,
+        maxVersion: TLSVersion = .v1_3, cipherSuites: [String] = []
+    ) throws -> TLSClientContext {
+        try TLSClientContext(
+            trusted: self["ca.pem"], protocols: protocols, minVersion: minVersion,
+            maxVersion: maxVersion, cipherSuites: cipherSuites)
+    }
+}
+
+/// Runs a program silently; returns its exit code.
+private func run(_ program: String, _ arguments: [String]) -> CInt {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] {
+        unsafe posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
+    }
+    var words: [UnsafeMutablePointer<CChar>?] = unsafe ([program] + arguments).map {
+        unsafe strdup($0)
+    }
+    unsafe words.append(nil)
+    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    var process: pid_t = 0
+    guard unsafe posix_spawn(&process, program, &actions, nil, words, environ) == 0 else {
+        return -1
+    }
+    var status: CInt = 0
+    unsafe waitpid(process, &status, 0)
+    return status
+}
+
+/// A client and a server on both ends of a socket pair.
+final class Line {
+    let near: CInt    // the client's end
+    let far: CInt    // the server's end
+    private(set) var client: TLSSession?
+    let server: TLSSession
+
+    init(
+        _ selector: TLSSelector, client: TLSClientContext?, name: String = "one.example.test",
+        resuming: TLSTicket? = nil
+    ) throws {
+        signal(SIGPIPE, SIG_IGN)
+        var ends: [CInt] = [0, 0]
+        let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
+        precondition(unsafe socketpair(AF_UNIX, type, 0, &ends) == 0)
+        (near, far) = (ends[0], ends[1])
+        server = try TLSSession(selector: selector, descriptor: far)
+        self.client = try client.map {
+            try TLSSession(client: $0, serverName: name, descriptor: near, resuming: resuming)
+        }
+    }
+
+    deinit {
+        close(near)
+        close(far)
+    }
+
+    /// Lets both sides go on until neither can.
+    @discardableResult func shakeHands() -> (client: TLSProgress, server: TLSProgress) {
+        var states = (client: TLSProgress.wantsRead, server: TLSProgress.wantsRead)
+        for _ in 0..<8 {
+            if let client { states.client = client.handshake() }
+            states.server = server.handshake()
+        }
+        return states
+    }
+
+    /// Octets into the server's end that no TLS client would send.
+    func inject(_ octets: [UInt8]) { _ = unsafe write(near, octets, octets.count) }
+    func hangUp() { shutdown(near, CInt(SHUT_WR)) }
+}
+
+extension TLSSession {
+    func send(_ octets: [UInt8]) -> TLSResult { unsafe octets.withUnsafeBytes { unsafe write($0) } }
+
+    /// All that is there, at most `limit` octets, and what came after it.
+    func receive(limit: Int = 1 << 16) -> (octets: [UInt8], after: TLSResult) {
+        var after = TLSResult.wantsRead
+        var all: [UInt8] = []
+        while all.count < limit {
+            let part = unsafe [UInt8](unsafeUninitializedCapacity: limit - all.count) {
+                room, count in
+                after = unsafe read(into: UnsafeMutableRawBufferPointer(room))
+                if case .octets(let got) = after { count = got }
+            }
+            guard case .octets = after else { break }
+            all += part
+        }
+        return (all, after)
+    }
+}
+
+func selector(_ contexts: (names: [String], context: TLSContext)...) -> TLSSelector {
+    TLSSelector(chains: contexts.enumerated().map { ($1.names, $1.context, $0) })
+}
