@@ -84,7 +84,7 @@ private func run(_ program: String, _ arguments: [String]) -> CInt {
         unsafe strdup($0)
     }
     unsafe words.append(nil)
-    defer { for unsafeword in unsafe words { unsafe free(word) } }
+    defer { unsafe words.forEach { unsafe free($0) } }
     var process: pid_t = 0
     guard unsafe posix_spawn(&process, program, &actions, nil, words, environ) == 0 else {
         return -1
