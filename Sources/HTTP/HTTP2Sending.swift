@@ -119,7 +119,8 @@ extension HTTP2Session {
 
     /// Takes the kept body away for a replay elsewhere; nil when it was not kept from the start.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
-        guard slots[slot].keepsBody else { return nil }
+        let isWhole = slots[slot].keepsBody || !slots[slot].hasSentHeaders
+        guard isWhole, slots[slot].trailers == nil else { return nil }
         let body = slots[slot].body ?? pools.takeBuffer()
         slots[slot].body = nil
         slots[slot].cursor = 0
@@ -129,6 +130,11 @@ extension HTTP2Session {
 
     package func setTag(_ slot: Int, _ tag: Int) { slots[slot].tag = tag }
     package func hasSentHeaders(_ slot: Int) -> Bool { slots[slot].hasSentHeaders }
+    /// Calls `body` with slot and tag of each open stream.
+    package func forEachOpen(_ body: (Int, Int) -> Void) {
+        for index in slots.indices where slots[index].isOpen { body(index, slots[index].tag) }
+    }
+
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
 
     /// The header section that the last `.headers` or `.trailers` told of. The caller holds it now.

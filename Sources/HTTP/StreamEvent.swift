@@ -6,6 +6,7 @@ package import Octets
 @safe package struct StreamEvent {
     package enum Kind: UInt8 {
         /// A header section is complete: `takeHeaders` has it. Informational responses (1xx) too.
+        /// `code` is 1 when nothing follows it; the `.end` still comes.
         case headers
         /// Octets of the body, valid until the session is next given input.
         case data

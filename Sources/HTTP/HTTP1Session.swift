@@ -1,0 +1,329 @@
+package import Octets
+
+/// One HTTP/1.1 connection, of either side, in the same words as `HTTP2Session`: a stream is one
+/// request with its response, and there is one at a time. Requests that a client sends ahead
+/// (pipelining) wait in `inbox` until the response before them is complete.
+/// It does no I/O: `receive` takes octets and notes events, `flush` makes octets.
+/// Its owner's thread only.
+@safe package final class HTTP1Session {
+    package let isServer: Bool
+    package private(set) var events: ContiguousArray<StreamEvent> = []
+    package private(set) var taken: ContiguousArray<TakenOctets> = []
+    /// Why the peer's octets were refused; set with the event `.refused`.
+    package private(set) var refusal: HTTP1Error?
+    /// What the request's `upgrade` field asks for.
+    package private(set) var upgrade = HTTP1Upgrade.none
+    /// Close the connection when all is sent; no further request is read or taken.
+    package private(set) var isClosing = false
+
+    private let pools: MessagePools
+    private var parser: HTTP1Parser
+    private let inbox: OctetBuffer              // octets not parsed yet
+    private var parsed = 0                      // octets of `inbox` that this turn's events point into
+    private var output: OctetBuffer?            // from the pools; none while there is nothing to send
+    private var outputBody = 0                  // octets of body in `output`
+    private var stream: Stream?
+    private var number = 0                      // of the newest stream
+    private let windowOctets: Int
+    private var unconsumed = 0                  // octets of body that the other side has not taken
+
+    private struct Stream {
+        var tag = -1
+        var incoming: HeaderBlock?
+        var kept: OctetBuffer?                  // a request's body, for a replay
+        var isHead = false                      // the request's method is HEAD
+        var isKeepAlive = true                  // the peer's wish
+        var isEndReceived = false
+        var hasSentHeaders = false
+        var isFlushed = false                   // the head left through `flush`
+        var isEndSent = false
+        var framing = HTTP1Framing.none         // of what we send
+    }
+
+    package init(isServer: Bool, scheme: HTTP1Parser.Scheme, pools: MessagePools) {
+        self.isServer = isServer
+        self.pools = pools
+        windowOctets = isServer ? 65_536 : 262_144
+        parser = HTTP1Parser(role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
+        inbox = OctetBuffer(capacity: 64)
+    }
+
+    deinit { closeStream() }
+
+    /// Feeds the peer's octets; the events' data are valid until `endTurn`.
+    /// - Returns: always true; a refusal is an event.
+    package func receive(_ input: Octets) -> Bool {
+        guard refusal == nil, !isClosing else { return true }
+        if inbox.isEmpty {
+            let used = parse(input)
+            inbox.append(input.dropFirst(used))
+        } else {
+            inbox.append(input)
+            parsed += parse(inbox.octets.dropFirst(parsed))
+        }
+        return true
+    }
+
+    /// The peer closed its direction.
+    package func inputEnded() {
+        guard !isServer, stream != nil, parser.inputEnded() == .messageCompleted else { return }
+        isClosing = true
+        noteEnd()
+    }
+
+    /// Reading should wait until the other side has taken more, or the response before is complete.
+    package var isReadPaused: Bool {
+        unconsumed > windowOctets || (isServer && stream?.isEndReceived == true && inbox.count >= windowOctets)
+    }
+
+    /// Appends what there is to send.
+    package func flush(into out: OctetBuffer, limit: Int) -> Bool {
+        guard let output, out.count < limit else { return true }
+        out.append(output.octets)
+        stream?.isFlushed = true
+        if outputBody > 0, let tag = stream?.tag { taken.append(TakenOctets(tag: tag, count: outputBody)) }
+        outputBody = 0
+        pools.give(output)
+        self.output = nil
+        return true
+    }
+
+    package var wantsFlush: Bool { output != nil }
+    package var isFinished: Bool { isClosing && output == nil && stream == nil }
+    package var openStreams: Int { stream == nil ? 0 : 1 }
+    package var isIdle: Bool { stream == nil && inbox.isEmpty }
+    package var takesRequests: Bool { !isServer && stream == nil && !isClosing && refusal == nil && inbox.isEmpty }
+
+    /// Forgets events. A client's next request, when one waits, is read by `receive(.empty)`.
+    package func endTurn() {
+        events.removeAll(keepingCapacity: true)
+        taken.removeAll(keepingCapacity: true)
+        inbox.take(min(parsed, inbox.count))
+        parsed = 0
+        if inbox.isEmpty { inbox.clear(keeping: 4096) }
+    }
+
+    /// A request waits in the inbox and may be read now.
+    package var hasWaitingInput: Bool { isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty }
+
+    // MARK: what the owner asks; the same words as HTTP2Session
+
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+        guard takesRequests else { return nil }
+        let method = block.first(.method) ?? .empty
+        var stream = Stream(tag: tag)
+        stream.framing = isEnd ? .none : Self.announced(block) ?? .chunked
+        let output = takeOutput()
+        do throws(HTTP1WriteError) {
+            try HTTP1Serializer.writeRequest(block, framing: stream.framing, to: output)
+        } catch {
+            return nil
+        }
+        stream.isHead = method == "HEAD"
+        stream.hasSentHeaders = true
+        stream.isEndSent = isEnd
+        if keepsBody, !isEnd { stream.kept = pools.takeBuffer() }
+        parser.expectResponse(toMethod: method)
+        number += 1
+        self.stream = stream
+        return number
+    }
+
+    package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
+        guard slot == number, var stream, !stream.hasSentHeaders else { return }
+        let isBodiless = stream.isHead || block.first(.status) == "204" || block.first(.status) == "304"
+        stream.framing = isBodiless ? .none : isEnd ? .length(0) : Self.announced(block) ?? .chunked
+        if isEnd, !stream.isEndReceived { isClosing = true }
+        if !stream.isKeepAlive { isClosing = true }
+        stream.hasSentHeaders = true
+        self.stream = stream
+        do throws(HTTP1WriteError) {
+            try HTTP1Serializer.writeResponse(
+                block, framing: stream.framing, connection: isClosing ? .close : .keep, to: takeOutput())
+        } catch {
+            isClosing = true
+        }
+        if isEnd { finish(slot) }
+    }
+
+    package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
+        guard slot == number, let stream, !stream.hasSentHeaders else { return }
+        try? HTTP1Serializer.writeResponse(block, framing: .none, to: takeOutput())
+    }
+
+    package func send(_ slot: Int, _ octets: Octets) {
+        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0 else { return }
+        keep(octets)
+        guard stream.framing != .none else { return note(taken: octets.count) }
+        let output = takeOutput()
+        outputBody += octets.count
+        if stream.framing == .chunked { HTTP1Serializer.writeChunk(octets, to: output) } else { output.append(octets) }
+    }
+
+    /// Ends what we send; HTTP/1.1 drops the trailers. Source: gateway-behaviour: Envoy's default.
+    package func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
+        guard slot == number, let stream, stream.hasSentHeaders else { return }
+        if stream.framing == .chunked, !stream.isEndSent { HTTP1Serializer.writeLastChunk(to: takeOutput()) }
+        self.stream?.isEndSent = true
+        if isServer, !stream.isEndReceived { isClosing = true }
+        if isServer || stream.isEndReceived { noteClosed() }
+    }
+
+    /// HTTP/1.1 has no reset: the connection ends.
+    package func reset(_ slot: Int, code: UInt32) {
+        guard slot == number, stream != nil else { return }
+        isClosing = true
+        noteClosed(code: code)
+    }
+
+    /// After the current response no further one is given.
+    package func announceShutdown() {
+        if stream == nil { isClosing = true } else { stream?.isKeepAlive = false }
+    }
+
+    package func resetAfterEnd(_ slot: Int) { isClosing = true }
+
+    package func consume(_ slot: Int, _ count: Int) {
+        guard slot == number else { return }
+        unconsumed = max(0, unconsumed - count)
+    }
+
+    package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
+    package func setTag(_ slot: Int, _ tag: Int) { if slot == number { stream?.tag = tag } }
+    package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
+    package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
+
+    package func takeHeaders(_ slot: Int) -> HeaderBlock? {
+        guard slot == number else { return nil }
+        defer { stream?.incoming = nil }
+        return stream?.incoming
+    }
+
+    package func stopKeeping(_ slot: Int) {
+        guard slot == number, let kept = stream?.kept else { return }
+        stream?.kept = nil
+        pools.give(kept)
+    }
+
+    package func detachBody(_ slot: Int) -> OctetBuffer? {
+        guard slot == number else { return nil }
+        defer { stream?.kept = nil }
+        return stream?.kept
+    }
+
+    /// Answers octets that were refused and closes. Source: gateway-behaviour §1.1.
+    package func answerRefusal() {
+        guard let refusal, isServer else { return }
+        let output = takeOutput()
+        let body = Octets(refusal.body)
+        output.append(text: "HTTP/1.1 \(refusal.status) \(HTTP1Serializer.reason(UInt64(refusal.status)))\r\n")
+        output.append(text: "content-length: \(body.count)\r\n")
+        if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
+        output.append(text: "connection: close\r\n\r\n")
+        output.append(body)
+        isClosing = true
+    }
+
+    // MARK: inner steps
+
+    private func parse(_ input: Octets) -> Int {
+        var used = 0
+        var block = pools.takeBlock()
+        defer { pools.letGo(block) }
+        do throws(HTTP1Error) {
+            while !isWaiting {
+                let (consumed, event) = try parser.next(input.dropFirst(used), headers: block)
+                used += consumed
+                switch event {
+                case .needsMore: return used
+                case .body(let data): note(data)
+                case .end: noteEnd()
+                case .head(let head):
+                    note(head, block)
+                    block = pools.takeBlock()
+                }
+            }
+        } catch {
+            refusal = error
+            events.append(StreamEvent(.refused, stream: number, tag: stream?.tag ?? -1))
+            return input.count
+        }
+        return used
+    }
+
+    /// The next message has to wait for the end of this one.
+    private var isWaiting: Bool { isClosing || stream?.isEndReceived == true || (!isServer && stream == nil) }
+
+    private func note(_ data: Octets) {
+        unconsumed += data.count
+        events.append(StreamEvent(.data, stream: number, tag: stream?.tag ?? -1, data: data))
+    }
+
+    private func note(_ head: HTTP1Head, _ block: HeaderBlock) {
+        if isServer {
+            number += 1
+            unconsumed = 0
+            stream = Stream()
+            stream?.isHead = block.first(.method) == "HEAD"
+            stream?.isKeepAlive = head.isKeepAlive
+            upgrade = head.upgrade
+        } else if !head.isInterim {
+            stream?.isKeepAlive = head.isKeepAlive
+        }
+        if let unread = stream?.incoming { pools.letGo(unread) }
+        stream?.incoming = block
+        let isEnd = head.framing == .none || head.framing == .length(0)
+        let code: UInt32 = isEnd && !head.isInterim ? 1 : 0
+        events.append(StreamEvent(.headers, stream: number, tag: stream?.tag ?? -1, code: code))
+        if isServer, head.expectsContinue { events.append(StreamEvent(.expectsContinue, stream: number)) }
+    }
+
+    private func noteEnd() {
+        guard let stream else { return }
+        self.stream?.isEndReceived = true
+        events.append(StreamEvent(.end, stream: number, tag: stream.tag))
+        guard !isServer else { return }
+        // An answer before the request's end, or one that ends with the connection: no reuse.
+        if !stream.isKeepAlive || !stream.isEndSent { isClosing = true }
+        noteClosed()
+    }
+
+    private func noteClosed(code: UInt32 = ErrorCode.none) {
+        guard let stream else { return }
+        if outputBody > 0 { note(taken: outputBody) }
+        outputBody = 0
+        events.append(StreamEvent(.closed, stream: number, tag: stream.tag, code: code))
+        closeStream()
+    }
+
+    private func closeStream() {
+        if let block = stream?.incoming { pools.letGo(block) }
+        if let kept = stream?.kept { pools.give(kept) }
+        stream = nil
+        unconsumed = 0
+    }
+
+    private func note(taken count: Int) {
+        if let tag = stream?.tag { taken.append(TakenOctets(tag: tag, count: count)) }
+    }
+
+    private func keep(_ octets: Octets) {
+        guard let kept = stream?.kept else { return }
+        guard kept.count + octets.count > HTTP2Session.replayLimit else { return kept.append(octets) }
+        stream?.kept = nil
+        pools.give(kept)
+    }
+
+    private func takeOutput() -> OctetBuffer {
+        if let output { return output }
+        let fresh = pools.takeBuffer()
+        output = fresh
+        return fresh
+    }
+
+    /// The framing that the block's `content-length` announces; nil without a usable one.
+    private static func announced(_ block: HeaderBlock) -> HTTP1Framing? {
+        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else { return nil }
+        return .length(length)
+    }
+}
