@@ -67,6 +67,8 @@ let package = Package(
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
         test("BalancingTests", ["Balancing"]),
+        test("HTTPTests", ["HTTP", "Octets"]),
+        test("ProxyTests", ["Proxy", "HTTP", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
         test("TLSTests", ["TLS"]),
     ],

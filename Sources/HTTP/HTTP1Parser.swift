@@ -186,6 +186,7 @@ extension HTTP1Parser {
         mutating func headEnd(
             _ input: Octets, role: Role, limits: HTTP1Limits
         ) throws(HTTP1Error) -> Int? {
+            if lines == 0 { try checkBeginning(input.dropFirst(start), role: role) }
             while let found = input.dropFirst(seen).firstIndex(of: 0x0a) {
                 let lineFeed = seen + found
                 seen = lineFeed + 1
@@ -201,12 +202,12 @@ extension HTTP1Parser {
                     // One empty line is ignored before a request. Source: RFC 9112 §2.2.
                     guard role != .response, start == 0 else { throw .syntax }
                     start = seen
+                    try checkBeginning(input.dropFirst(start), role: role)
                 }
                 guard lines <= limits.fields + 1 else { throw .tooManyHeaders }
             }
             seen = input.count
             guard input.count - start <= limits.headOctets else { throw .headersTooLarge }
-            if lines == 0 { try checkBeginning(input.dropFirst(start), role: role) }
             return nil
         }
 
@@ -219,7 +220,8 @@ extension HTTP1Parser {
                 guard wanted.hasPrefix(input.prefix(wanted.count)) else { throw .syntax }
                 return
             }
-            let isEmptyLine = start == 0 && input.count == 1 && input[0] == 0x0d
+            let emptyLine: Octets = "\r\n"
+            let isEmptyLine = start == 0 && emptyLine.hasPrefix(input.prefix(emptyLine.count))
             guard isEmptyLine || HTTP1Syntax.isToken(input[0]) else { throw .syntax }
         }
     }

@@ -1,0 +1,76 @@
+import Glibc
+import HTTP
+import Octets
+import Testing
+
+/// Random mutations of good messages with a fixed seed. `PORTICO_FUZZ_ROUNDS` makes the run longer.
+@Suite struct `Hostile HTTP/1.1 octets` {
+    private var rounds: Int {
+        guard let text = unsafe getenv("PORTICO_FUZZ_ROUNDS") else { return 3000 }
+        return unsafe Int(String(cString: text)) ?? 3000
+    }
+
+    private static let requests: [[UInt8]] = [
+        crlf("GET /a?b HTTP/1.1\nHost: a\nX-Foo: bar\n\nGET /2 HTTP/1.1\nHost: b\n\n"),
+        crlf("POST / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n3;x=y\nabc\nA\n0123456789\n0\nt: v\n\n"),
+        crlf("PUT http://a/ HTTP/1.1\nHost: b\nContent-Length: 5\nConnection: close, x\nTE: trailers\n\nhello"),
+        crlf("OPTIONS * HTTP/1.1\nHost: [::1]:80\nExpect: 100-continue\nUpgrade: h2c\nConnection: upgrade\n\n"),
+    ]
+    private static let responses: [[UInt8]] = [
+        crlf("HTTP/1.1 100 Continue\n\nHTTP/1.1 200 OK\nContent-Length: 3\n\nabcHTTP/1.1 204\n\n"),
+        crlf("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3\nabc\n0\n\nHTTP/1.0 200 OK\n\nuntil close"),
+    ]
+    private static let spices: [[UInt8]] = [
+        [0x0d, 0x0a], [0x0a], [0x0d], [0], [0x20], [0x09], [0x3a], [0xff], Array("0".utf8), Array("chunked".utf8),
+        Array("Content-Length: 1\r\n".utf8), Array("Transfer-Encoding: chunked\r\n".utf8),
+        Array("ffffffffffffffff".utf8), Array("99999999999999999999".utf8), Array("\r\n\r\n".utf8), Array(",".utf8),
+    ]
+
+    @Test func `neither trap nor read differently in other pieces`() {
+        var random = Random(state: 20_261_121)
+        for round in 0..<rounds {
+            let isRequest = round % 3 != 0
+            let seeds = isRequest ? Self.requests : Self.responses
+            let text = Self.mutated(seeds[random.below(seeds.count)], &random)
+            let piece = 1 + random.below(9)
+            let whole = Self.read(text, isRequest: isRequest, piece: .max)
+            let pieces = Self.read(text, isRequest: isRequest, piece: piece)
+            let octets = Self.read(text, isRequest: isRequest, piece: 1)
+            #expect(whole.happenings == pieces.happenings, "seed round \(round), piece \(piece): \(text)")
+            #expect(whole.happenings == octets.happenings, "seed round \(round), octets: \(text)")
+        }
+    }
+
+    private static func read(_ text: [UInt8], isRequest: Bool, piece: Int) -> HTTP1Reading {
+        isRequest ? .requests(text, piece: piece) : .responses(text, to: ["GET", "GET", "HEAD"], piece: piece)
+    }
+
+    private static func mutated(_ text: [UInt8], _ random: inout Random) -> [UInt8] {
+        var text = text
+        for _ in 0..<random.below(4) {
+            let place = random.below(text.count)
+            switch random.below(5) {
+            case 0: text[place] = UInt8(truncatingIfNeeded: random.below(256))
+            case 1: text.remove(at: place)
+            case 2: text.insert(contentsOf: spices[random.below(spices.count)], at: place)
+            case 3: text.removeSubrange(place..<min(text.count, place + 1 + random.below(8)))
+            default: text.insert(contentsOf: text[place...].prefix(random.below(24)), at: place)
+            }
+            if text.isEmpty { text = [0x47] }
+        }
+        return text
+    }
+}
+
+/// SplitMix64: the same numbers in every run.
+struct Random {
+    var state: UInt64
+
+    mutating func below(_ limit: Int) -> Int {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return Int((mixed ^ (mixed >> 31)) % UInt64(max(limit, 1)))
+    }
+}
