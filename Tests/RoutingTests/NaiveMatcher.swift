@@ -53,6 +53,9 @@ struct NaiveMatcher {
         case .method: holds(condition.test, request.method.string)
         case .scheme: holds(condition.test, request.scheme.string)
         case .authority: holds(condition.test, request.authority.string)
+        case .port:
+            holds(condition.test, String(request.authority.string.split(
+                separator: ":", omittingEmptySubsequences: false).dropFirst().last ?? ""))
         case .query(let name): query(name, request).map { holds(condition.test, $0) } ?? false
         case .never: false
         }

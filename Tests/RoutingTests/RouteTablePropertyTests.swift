@@ -49,7 +49,7 @@ struct RandomTables {
     mutating func test() -> TextTest {
         switch Int.random(in: 0..<5, using: &random) {
         case 0: .present
-        case 1, 2: .exact(pick(["", "v1", "v2", "v1,v2", "GET", "http"]))
+        case 1, 2: .exact(pick(["", "v1", "v2", "v1,v2", "GET", "http", "80"]))
         case 3: .prefix(pick(["v", "v1", "G"]))
         default: .regex(pick(patterns))
         }
@@ -57,7 +57,8 @@ struct RandomTables {
 
     mutating func condition() -> Condition {
         let name = pick(["x", "y"])
-        let subject: Condition.Subject = switch Int.random(in: 0..<8, using: &random) {
+        let subject: Condition.Subject = switch Int.random(in: 0..<9, using: &random) {
+        case 8: .port
         case 0, 1: .header(name)
         case 2, 3: .withoutHeader(name)
         case 4: .method

@@ -25,7 +25,7 @@ package struct CompiledEntry: BitwiseCopyable, Sendable {
 
 package struct CompiledCondition: BitwiseCopyable, Sendable {
     package enum Subject: UInt8, BitwiseCopyable, Sendable {
-        case header, withoutHeader, method, scheme, authority, pathAndQuery, query, path, never
+        case header, withoutHeader, method, scheme, authority, port, pathAndQuery, query, path, never
     }
     package enum Test: UInt8, BitwiseCopyable, Sendable {
         case present, exact, prefix, regex

@@ -25,6 +25,8 @@ package struct Condition: Sendable {
         /// Negation: an absent header counts as empty text; with `.present` it must be absent.
         case withoutHeader(String)
         case method, scheme, authority
+        /// The port in the authority; empty text when there is none.
+        case port
         /// The first parameter of this name; nothing is percent-decoded.
         case query(String)
         /// Never holds; the text says why.
@@ -104,6 +106,7 @@ extension Condition: CustomStringConvertible {
         case .method: "method \(test)"
         case .scheme: "scheme \(test)"
         case .authority: "authority \(test)"
+        case .port: "port \(test)"
         case .query(let name): "query \(name) \(test)"
         case .never(let reason): "never (\(reason))"
         }

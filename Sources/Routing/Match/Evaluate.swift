@@ -20,6 +20,7 @@ extension RouteTable {
         case .method: test(condition, request.method)
         case .scheme: test(condition, request.scheme)
         case .authority: test(condition, request.authority)
+        case .port: test(condition, Self.port(of: request.authority))
         case .pathAndQuery: test(condition, request.path)
         case .path: test(condition, path)
         case .query: queryHolds(condition, request.path)

@@ -157,6 +157,13 @@ extension RouteTable {
         return authority.prefix(end)
     }
 
+    /// The digits after the authority's last colon; empty when there is no port.
+    @inlinable package static func port(of authority: Octets) -> Octets {
+        var start = authority.count
+        while start > 0, authority[start - 1].isDigit { start -= 1 }
+        return start > 0 && authority[start - 1] == UInt8(ascii: ":") ? authority.dropFirst(start) : .empty
+    }
+
     /// The path up to its query or fragment.
     @inlinable package static func pathOnly(_ target: Octets) -> Octets {
         for index in 0..<target.count {

@@ -192,6 +192,7 @@ extension RouteTableBuilder {
         case .method: condition(.method, source.test)
         case .scheme: condition(.scheme, source.test)
         case .authority: condition(.authority, source.test)
+        case .port: condition(.port, source.test)
         case .query(let name): condition(.query, source.test, name: name)
         case .never: condition(.never, .present)
         }

@@ -1,0 +1,38 @@
+internal import Manifests
+
+/// Which VirtualServices hang on which Gateway, in Istio's order. Source: istio-api.md §2.1, §2.3.
+struct Binding {
+    /// VirtualServices by `namespace/name` of a Gateway, and by `mesh`.
+    private(set) var services: [String: [Int]] = [:]
+    /// Their hosts, completed and in lower case.
+    private(set) var hosts: [[String]]
+
+    init(_ all: [VirtualService], names: Names) {
+        hosts = all.map { service in
+            service.hosts.map { names.expanded($0.value, namespace: service.meta.namespace) }
+        }
+        let ranked = all.indices.compactMap { index in Self.rank(all[index], names).map { (index, $0) } }
+        let order = ranked.sorted { left, right in
+            left.1 != right.1 ? left.1 < right.1 : Names.precedes(all[left.0].meta, all[right.0].meta)
+        }
+        for (index, _) in order {
+            for gateway in Self.gateways(of: all[index], names) { services[gateway, default: []].append(index) }
+        }
+    }
+
+    /// What a VirtualService names: `namespace/name` each, or `mesh`.
+    static func gateways(of service: VirtualService, _ names: Names) -> Set<String> {
+        guard !service.gateways.isEmpty else { return ["mesh"] }
+        return Set(service.gateways.map {
+            $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
+        })
+    }
+
+    /// Private ones first, then those for named namespaces, then public ones; nil: not for us.
+    private static func rank(_ service: VirtualService, _ names: Names) -> Int? {
+        let exportTo = service.exportTo.map(\.value)
+        guard names.isVisible(exportTo, from: service.meta.namespace) else { return nil }
+        if exportTo.isEmpty || exportTo.contains("*") { return 2 }
+        return exportTo.allSatisfy { $0 == "." || $0 == service.meta.namespace } ? 0 : 1
+    }
+}

@@ -1,0 +1,139 @@
+internal import Manifests
+
+/// Gateways and the VirtualServices on them -> listeners and their tables.
+struct ListenerCompiler {
+    let inventory: Inventory
+    let names: Names
+    let problems: Problems
+    let rules: RuleCompiler
+    let binding: Binding
+    private(set) var listeners: [ListenerPlan] = []
+    private(set) var tables: [RouteTable] = []
+    /// Hosts of VirtualServices that found a server, as (service, index of host).
+    private(set) var served: Set<[Int]> = []
+    private let secrets: Set<String>
+
+    init(_ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler, binding: Binding) {
+        self.inventory = inventory
+        self.names = names
+        self.problems = problems
+        self.rules = rules
+        self.binding = binding
+        secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
+    }
+
+    mutating func add(_ port: ServerMerger.Port) {
+        var clear = TableAssembler()
+        let open = port.clear.filter { $0.server.unsupported == nil || $0.server.tls?.httpsRedirect == true }
+        for member in open { addHosts(of: member, to: &clear) }
+        let clearTable = open.isEmpty ? nil : append(clear)
+        let chains = port.encrypted.filter { $0.server.unsupported == nil && $0.server.tls?.mode == .simple }
+            .map { chain(of: $0) }
+        guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else { return }
+        listeners.append(ListenerPlan(
+            bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains))
+    }
+
+    mutating func addMesh(_ table: TableAssembler) {
+        guard !table.isEmpty else { return }
+        listeners.append(ListenerPlan(bind: "", port: 0, isMesh: true, clearTable: append(table), chains: []))
+    }
+
+    private mutating func append(_ table: TableAssembler) -> Int {
+        tables.append(table.table(rules, problems))
+        return tables.count - 1
+    }
+
+    /// The virtual hosts of one server: for every VirtualService on its Gateway the narrower names.
+    private mutating func addHosts(of member: ServerMerger.Member, to table: inout TableAssembler) {
+        let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
+        let port = member.server.port.number.value
+        if member.server.tls?.httpsRedirect == true {
+            refuse(hosts, member, &table)
+            return
+        }
+        var isUsed = false
+        for service in binding.services[member.key] ?? [] {
+            let source = inventory.virtualServices[service]
+            guard !source.http.isEmpty else { continue }
+            var found: [String] = []
+            for (index, host) in binding.hosts[service].enumerated() {
+                let fitting = hosts.intersection(host, namespace: source.meta.namespace)
+                if !fitting.isEmpty { served.insert([service, index]) }
+                found += fitting
+            }
+            guard !found.isEmpty else { continue }
+            let program = rules.program(service, .gateway(member.key, port: port))
+            guard !rules.programs[program].isEmpty else { continue }
+            isUsed = true
+            for host in found { table.add(program, host: host) }
+        }
+        if !isUsed { reportUnused(member) }
+    }
+
+    /// Until redirects are in effect, nothing of a redirecting server may travel in clear text.
+    private func refuse(_ hosts: ServerHosts, _ member: ServerMerger.Member, _ table: inout TableAssembler) {
+        let route = rules.addRoute(
+            "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
+            object: member.gateway.meta.identity, place: member.server.place)
+        let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+        for entry in hosts.entries { table.add(program, host: entry.name) }
+    }
+
+    private func reportUnused(_ member: ServerMerger.Member) {
+        let number = member.server.port.number
+        problems.add(Diagnostic(
+            .warning, "listener-without-routes", "no VirtualService has a rule for this server of port \(number.value): "
+                + "its requests are answered 404", hint: "a VirtualService names it as gateways: [\(member.key)]",
+            at: number.place, object: member.gateway.meta.identity, path: number.path))
+    }
+}
+
+// MARK: - TLS
+
+extension ListenerCompiler {
+    private mutating func chain(of member: ServerMerger.Member) -> TLSChain {
+        var table = TableAssembler()
+        addHosts(of: member, to: &table)
+        let written = member.server.hosts.map { $0.host.lowercased() }
+        let tls = member.server.tls
+        return TLSChain(
+            serverNames: written.contains("*") ? ["*"] : written, certificates: certificates(of: member),
+            minVersion: tls?.minimumVersion, maxVersion: tls?.maximumVersion,
+            cipherSuites: tls?.cipherSuites.map(\.value) ?? [], table: append(table),
+            gateway: member.gateway.meta.identity, place: member.server.place)
+    }
+
+    private func certificates(of member: ServerMerger.Member) -> [CertificateSource] {
+        guard let tls = member.server.tls else { return [] }
+        let names = tls.credentialName.map { [$0] } ?? tls.credentialNames
+        if !names.isEmpty { return names.map { secret($0, member) } }
+        if !tls.tlsCertificates.isEmpty {
+            return tls.tlsCertificates.map {
+                .files(certificate: $0.serverCertificate.value, key: $0.privateKey.value)
+            }
+        }
+        guard let certificate = tls.serverCertificate, let key = tls.privateKey else { return [] }
+        return [.files(certificate: certificate.value, key: key.value)]
+    }
+
+    /// Source: istio-api.md §1.9: the Secret lives in the gateway's namespace, not the Gateway object's.
+    private func secret(_ written: Located<String>, _ member: ServerMerger.Member) -> CertificateSource {
+        var name = written.value
+        var namespace = names.options.gatewayNamespace
+        for scheme in ["kubernetes://", "kubernetes-gateway://", "sds://"] where name.hasPrefix(scheme) {
+            name = String(name.dropFirst(scheme.count))
+        }
+        let parts = name.split(separator: "/")
+        if parts.count == 2 { (namespace, name) = (String(parts[0]), String(parts[1])) }
+        if !secrets.contains("\(namespace)/\(name)") {
+            let others = inventory.secrets.filter { $0.meta.name == name }.map(\.meta.namespace).sorted()
+            let hint = others.first.map { "there is one in namespace \($0): move it, or run with --namespace \($0)" }
+                ?? "load a Secret with tls.crt and tls.key"
+            problems.add(Diagnostic(
+                .error, "unknown-secret", "no Secret '\(name)' in namespace \(namespace), this gateway's: handshakes for "
+                    + "its hosts fail", hint: hint, at: written.place, object: member.gateway.meta.identity, path: written.path))
+        }
+        return .secret(namespace: namespace, name: name)
+    }
+}

@@ -1,0 +1,47 @@
+internal import Manifests
+
+/// `http[].match[]` -> conditions, cheap ones first.
+enum MatchCompiler {
+    static func compile(_ source: HTTPMatch, _ context: RuleContext) -> RuleMatch {
+        var conditions: [Condition] = []
+        if case .mesh = context, let port = source.port?.value {
+            conditions.append(Condition(.port, .exact(String(port))))
+        }
+        if let method = source.method { conditions.append(Condition(.method, test(method))) }
+        if let scheme = source.scheme { conditions.append(Condition(.scheme, test(scheme))) }
+        if let authority = source.authority { conditions.append(Condition(.authority, test(authority))) }
+        for header in source.headers { conditions.append(self.header(header, isNegated: false)) }
+        for header in source.withoutHeaders { conditions.append(self.header(header, isNegated: true)) }
+        for parameter in source.queryParams {
+            conditions.append(Condition(.query(parameter.name), test(parameter.match)))
+        }
+        return RuleMatch(path: path(source), conditions: conditions)
+    }
+
+    private static func path(_ source: HTTPMatch) -> PathTest? {
+        switch source.uri {
+        case .exact(let text): .exact(text, ignoringCase: source.ignoreUriCase)
+        case .prefix(let text): .prefix(text, ignoringCase: source.ignoreUriCase)
+        case .regex(let pattern): .regex(pattern)
+        case .present, nil: nil
+        }
+    }
+
+    private static func header(_ source: NamedMatch, isNegated: Bool) -> Condition {
+        let name = source.name.lowercased()
+        // A claim nobody has checked must open no door.
+        if name.hasPrefix("@request.auth.claims") {
+            return Condition(.never("conditions on JWT claims are not in effect yet"), .present)
+        }
+        return Condition(isNegated ? .withoutHeader(name) : .header(name), test(source.match))
+    }
+
+    private static func test(_ match: StringMatch) -> TextTest {
+        switch match {
+        case .exact(let text): .exact(text)
+        case .prefix(let text): .prefix(text)
+        case .regex(let pattern): .regex(pattern)
+        case .present: .present
+        }
+    }
+}

@@ -1,0 +1,75 @@
+internal import Manifests
+internal import Patterns
+
+/// The table of the reserved gateway `mesh`: what a sidecar would accept from inside the cluster.
+struct MeshCompiler {
+    let services: [VirtualService]
+    let names: Names
+    let rules: RuleCompiler
+    let clusters: ClusterTable
+    let binding: Binding
+
+    func table(_ inventory: Inventory) -> TableAssembler {
+        var table = TableAssembler()
+        var short: [(name: String, namespace: String, program: Int)] = []
+        for index in binding.services["mesh"] ?? [] where !services[index].http.isEmpty {
+            let program = rules.program(index, .mesh)
+            guard !rules.programs[program].isEmpty else { continue }
+            for host in binding.hosts[index] {
+                for alias in aliases(host) { table.add(program, host: alias) }
+                if let found = service(of: host) { short.append((found.name, found.namespace, program)) }
+            }
+        }
+        if names.options.includesMeshServices { addServices(inventory, &table, &short) }
+        addShort(short, &table)
+        return table
+    }
+
+    /// The name alone means a service of this gateway's namespace, else the first that has it.
+    private func addShort(_ all: [(name: String, namespace: String, program: Int)], _ table: inout TableAssembler) {
+        let own = all.filter { $0.namespace == names.options.gatewayNamespace }
+        let others = all.filter { $0.namespace != names.options.gatewayNamespace }
+        var owners: [String: String] = [:]
+        for entry in own + others where owners[entry.name, default: entry.namespace] == entry.namespace {
+            owners[entry.name] = entry.namespace
+            table.add(entry.program, host: entry.name)
+        }
+    }
+
+    /// A full name, and its shorter forms that end before the cluster's domain.
+    private func aliases(_ host: String) -> [String] {
+        guard let found = service(of: host) else { return [host] }
+        return [host, "\(found.name).\(found.namespace).svc", "\(found.name).\(found.namespace)"]
+    }
+
+    private func service(of host: String) -> (name: String, namespace: String)? {
+        let end = ".svc.\(names.options.clusterDomain)"
+        guard host.hasSuffix(end), !host.hasPrefix("*") else { return nil }
+        let labels = host.dropLast(end.count).split(separator: ".")
+        return labels.count == 2 ? (String(labels[0]), String(labels[1])) : nil
+    }
+
+    /// Services that no VirtualService names lead to themselves, by the authority's port.
+    private func addServices(
+        _ inventory: Inventory, _ table: inout TableAssembler,
+        _ short: inout [(name: String, namespace: String, program: Int)]
+    ) {
+        for service in inventory.services {
+            let host = names.full(service.meta.name, service.meta.namespace).lowercased()
+            guard !table.has(host), let record = clusters.directory.records[host], !record.ports.isEmpty else { continue }
+            var program = Program()
+            for port in record.ports {
+                let route = rules.addRoute(
+                    "\(service.meta.namespace)/\(service.meta.name)/\(port.number)",
+                    clusters: [(clusters.number(of: record, port: port), 1)], unavailable: nil,
+                    object: service.meta.identity, place: service.meta.place)
+                let isOnly = record.ports.count == 1
+                let conditions = isOnly ? [] : [Condition(.port, .exact(String(port.number)))]
+                program.rules.append(Rule(matches: [RuleMatch(conditions: conditions)], route: route))
+            }
+            let number = rules.addProgram(program)
+            for alias in aliases(host) { table.add(number, host: alias) }
+            short.append((service.meta.name.lowercased(), service.meta.namespace, number))
+        }
+    }
+}

@@ -1,0 +1,48 @@
+internal import Manifests
+
+/// How names of the objects are completed and ordered.
+struct Names {
+    let options: CompileOptions
+
+    /// A name without a dot is a Service's, in the namespace of the object that says it.
+    /// Source: istio-api.md §1.2, §1.6.
+    func expanded(_ host: String, namespace: String) -> String {
+        let lower = host.lowercased()
+        if lower == "*" || lower.contains(".") || lower.contains(":") { return lower }
+        return full(lower, namespace)
+    }
+
+    /// The one name of a Service.
+    func full(_ service: String, _ namespace: String) -> String {
+        "\(service).\(namespace).svc.\(options.clusterDomain)"
+    }
+
+    /// Whether an object is visible to this gateway. Source: istio-api.md §1.0, `exportTo`.
+    func isVisible(_ exportTo: [String], from namespace: String) -> Bool {
+        exportTo.isEmpty || exportTo.contains { entry in
+            entry == "*" || entry == options.gatewayNamespace
+                || (entry == "." && namespace == options.gatewayNamespace)
+        }
+    }
+
+    /// `namespace/name` of a gateway reference. Source: istio-api.md §2.1 B2.
+    func gateway(_ reference: String, namespace: String) -> String {
+        if reference.hasPrefix("./") { return namespace + reference.dropFirst() }
+        if reference.contains("/") { return reference }
+        let labels = reference.split(separator: ".", omittingEmptySubsequences: false)
+        return labels.count > 1 ? "\(labels[1])/\(labels[0])" : "\(namespace)/\(reference)"
+    }
+
+    /// Istio's order of objects: age, then name, then namespace. Objects without a time stamp, as in
+    /// files, count as the oldest. Never the order of files.
+    static func precedes(_ left: ObjectMeta, _ right: ObjectMeta) -> Bool {
+        let (first, second) = (left.creationTimestamp ?? "", right.creationTimestamp ?? "")
+        if first != second { return first < second }
+        if left.name != right.name { return left.name < right.name }
+        return left.namespace < right.namespace
+    }
+
+    static func matches(_ selector: [String: String], _ labels: [String: String]) -> Bool {
+        selector.allSatisfy { labels[$0.key] == $0.value }
+    }
+}

@@ -1,0 +1,54 @@
+internal import Manifests
+
+/// Collects diagnostics; a place is told once per code, however often it is compiled.
+final class Problems {
+    private(set) var diagnostics: [Diagnostic] = []
+    private var told: Set<Told> = []
+    /// Searching for the nearest name costs a look at every name, so only so many are searched.
+    private var searchesLeft = 200
+
+    private struct Told: Hashable {
+        let place: SourcePlace
+        let code: String
+        let message: String
+    }
+
+    func add(_ diagnostic: Diagnostic) {
+        let key = Told(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
+        if told.insert(key).inserted { diagnostics.append(diagnostic) }
+    }
+
+    /// The candidate that differs least from `name`; nil when none is near.
+    func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
+        guard searchesLeft > 0 else { return nil }
+        searchesLeft -= 1
+        let wanted = Array(name.utf8)
+        var limit = max(2, wanted.count / 3) + 1
+        var best: String?
+        for candidate in candidates {
+            let distance = Self.distance(wanted, Array(candidate.utf8), below: limit)
+            if distance < limit { (limit, best) = (distance, candidate) }
+            if limit == 0 { break }
+        }
+        return best
+    }
+
+    /// Levenshtein's distance, or `limit` when it is not below it.
+    private static func distance(_ left: [UInt8], _ right: [UInt8], below limit: Int) -> Int {
+        guard abs(left.count - right.count) < limit, left.count <= 512, right.count <= 512 else { return limit }
+        var row = Array(0...right.count)
+        for (line, octet) in left.enumerated() {
+            var diagonal = row[0]
+            row[0] = line + 1
+            var least = row[0]
+            for column in 0..<right.count {
+                let change = diagonal + (octet == right[column] ? 0 : 1)
+                diagonal = row[column + 1]
+                row[column + 1] = min(change, diagonal + 1, row[column] + 1)
+                least = min(least, row[column + 1])
+            }
+            if least >= limit { return limit }
+        }
+        return min(row[right.count], limit)
+    }
+}

@@ -1,0 +1,246 @@
+internal import Manifests
+internal import Patterns
+
+/// Where rules will run: what a rule's meaning depends on besides itself.
+enum RuleContext: Hashable {
+    /// A Gateway's `namespace/name` and a server's port number.
+    case gateway(String, port: Int)
+    /// The reserved gateway `mesh`; the port is the authority's.
+    case mesh
+}
+
+/// One VirtualService's rules in one context. Rules that hold for every request stand apart: in a
+/// virtual host they go last, after the rules of younger VirtualServices (istio-api.md §2.3).
+struct Program {
+    var rules: [Rule] = []
+    var catchAlls: [Rule] = []
+    var isEmpty: Bool { rules.isEmpty && catchAlls.isEmpty }
+}
+
+/// Compiles the rules of VirtualServices. Source: istio-api.md §2.4 M1–M4.
+final class RuleCompiler {
+    private(set) var routes: [Route] = []
+    private(set) var programs: [Program] = []
+    let services: [VirtualService]
+    private let clusters: ClusterTable
+    private let names: Names
+    private let problems: Problems
+    private var programNumbers: [ProgramKey: Int] = [:]
+    private var routeNumbers: [RouteKey: Int] = [:]
+
+    private struct ProgramKey: Hashable {
+        let service: Int
+        let context: RuleContext
+    }
+
+    private struct RouteKey: Hashable {
+        let service: Int
+        let rule: Int
+        let clusters: [Int]
+    }
+
+    init(_ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems) {
+        self.services = services
+        self.clusters = clusters
+        self.names = names
+        self.problems = problems
+    }
+
+    /// The number of a VirtualService's program; compiled once per context.
+    func program(_ service: Int, _ context: RuleContext) -> Int {
+        let key = ProgramKey(service: service, context: context)
+        if let known = programNumbers[key] { return known }
+        programs.append(compile(service, context))
+        programNumbers[key] = programs.count - 1
+        return programs.count - 1
+    }
+
+    /// Adds a route that no VirtualService's rule stands behind.
+    func addRoute(
+        _ name: String, clusters: [(cluster: Int, weight: Int)], unavailable: Unavailable?,
+        object: ObjectReference, place: SourcePlace
+    ) -> Int {
+        routes.append(Route(
+            number: routes.count, name: name, clusters: clusters, timeout: nil, unavailable: unavailable,
+            object: object, place: place))
+        return routes.count - 1
+    }
+
+    /// Adds rules that no VirtualService wrote.
+    func addProgram(_ program: Program) -> Int {
+        programs.append(program)
+        return programs.count - 1
+    }
+
+    private func compile(_ service: Int, _ context: RuleContext) -> Program {
+        let source = services[service]
+        var program = Program()
+        var reach = Reachability()
+        for (index, rule) in source.http.enumerated() {
+            if let end = program.catchAlls.first {
+                warnUnreached(rule.place, rule.path, source, behind: end.route)
+                continue
+            }
+            let matches = matches(of: rule, source, context)
+            guard !matches.isEmpty else { continue }
+            for (ports, route) in variants(service, index, context) {
+                add(matches.map { $0.match }, ports, route, to: &program)
+            }
+            for (match, place, path) in matches {
+                if let cause = reach.note(match, place: place) { warnCovered(place, path, source, by: cause) }
+            }
+        }
+        return program
+    }
+
+    /// A rule's matches that can hold in this context; one that always holds ends the list.
+    private func matches(
+        of rule: HTTPRoute, _ source: VirtualService, _ context: RuleContext
+    ) -> [(match: RuleMatch, place: SourcePlace, path: String)] {
+        if rule.matches.isEmpty { return rule.isBroken ? [] : [(RuleMatch(), rule.place, rule.path)] }
+        var found: [(match: RuleMatch, place: SourcePlace, path: String)] = []
+        for match in rule.matches where applies(match, source, context) {
+            let compiled = MatchCompiler.compile(match, context)
+            if let last = found.last, last.match.isCatchAll {
+                problems.add(Diagnostic(
+                    .warning, "unreachable", "this match is never looked at: the one before it holds for every request",
+                    at: match.place, object: source.meta.identity, path: match.path,
+                    related: [Diagnostic.Related(place: last.place, message: "holds for every request")]))
+                continue
+            }
+            found.append((compiled, match.place, match.path))
+        }
+        return found
+    }
+
+    /// Conditions that are settled when the configuration is read.
+    private func applies(_ match: HTTPMatch, _ source: VirtualService, _ context: RuleContext) -> Bool {
+        if case .gateway(let gateway, let port) = context {
+            if let wanted = match.port?.value, wanted != port { return false }
+            if !match.gateways.isEmpty {
+                return match.gateways.contains { names.gateway($0.value, namespace: source.meta.namespace) == gateway }
+            }
+        } else if !match.gateways.isEmpty {
+            return match.gateways.contains { $0.value == "mesh" }
+        }
+        if let wanted = match.sourceNamespace, !wanted.isEmpty, wanted != names.options.gatewayNamespace { return false }
+        return Names.matches(match.sourceLabels, names.options.labels)
+    }
+
+    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program) {
+        let portCondition = port.map { Condition(.port, .exact(String($0))) }
+        let all = matches.map { match in
+            guard let portCondition else { return match }
+            return RuleMatch(path: match.path, conditions: [portCondition] + match.conditions)
+        }
+        let usual = all.filter { !$0.isCatchAll }
+        if !usual.isEmpty { program.rules.append(Rule(matches: usual, route: route)) }
+        if let catchAll = all.first(where: \.isCatchAll) {
+            program.catchAlls.append(Rule(matches: [catchAll], route: route))
+        }
+    }
+}
+
+// MARK: - Routes
+
+extension RuleCompiler {
+    /// The routes of one rule: on the mesh one per port that an omitted destination port may mean.
+    private func variants(_ service: Int, _ index: Int, _ context: RuleContext) -> [(port: Int?, route: Int)] {
+        if case .gateway(_, let port) = context { return [(nil, route(service, index, listenerPort: port))] }
+        let source = services[service]
+        let open = source.http[index].destinations.filter { $0.destination.port == nil }
+        let ports = Set(open.flatMap { destination -> [Int] in
+            let record = clusters.record(destination.destination, namespace: source.meta.namespace)
+            return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
+        }).sorted()
+        guard !ports.isEmpty else { return [(nil, route(service, index, listenerPort: nil))] }
+        return ports.map { ($0, route(service, index, listenerPort: $0)) }
+    }
+
+    private func route(_ service: Int, _ index: Int, listenerPort: Int?) -> Int {
+        let source = services[service]
+        let rule = source.http[index]
+        let fault = fault(of: rule)
+        let shares = fault == nil ? shares(of: rule) : []
+        let chosen = shares.map { share in
+            let asker = ClusterTable.Asker(object: source.meta.identity, destination: share.destination)
+            return (cluster: clusters.number(of: asker, listenerPort: listenerPort), weight: share.weight)
+        }
+        let key = RouteKey(service: service, rule: index, clusters: chosen.map(\.cluster))
+        if let known = routeNumbers[key] { return known }
+        let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
+        routes.append(Route(
+            number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
+            unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil), object: source.meta.identity, place: rule.place))
+        routeNumbers[key] = routes.count - 1
+        return routes.count - 1
+    }
+
+    private func fault(of rule: HTTPRoute) -> Unavailable? {
+        if rule.isBroken { return .brokenRule }
+        return rule.unsupportedAction.map { .notInEffect($0) }
+    }
+
+    /// A single destination takes all, whatever its weight; of several, those without weight get nothing.
+    private func shares(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
+        if rule.destinations.count == 1 { return [(rule.destinations[0].destination, 1)] }
+        return rule.destinations.compactMap { entry in
+            let weight = entry.weight?.value ?? 0
+            return weight > 0 ? (entry.destination, weight) : nil
+        }
+    }
+}
+
+// MARK: - What is never reached
+
+extension RuleCompiler {
+    private func warnUnreached(_ place: SourcePlace, _ path: String, _ source: VirtualService, behind route: Int) {
+        problems.add(Diagnostic(
+            .warning, "unreachable", "this rule is never reached: a rule before it holds for every request",
+            hint: "put it before that rule", at: place, object: source.meta.identity, path: path,
+            related: [Diagnostic.Related(place: routes[route].place, message: "holds for every request")]))
+    }
+
+    private func warnCovered(_ place: SourcePlace, _ path: String, _ source: VirtualService, by cause: Reachability.Cause) {
+        problems.add(Diagnostic(
+            .warning, "unreachable", "this match is never reached: \(cause.description) is matched before it",
+            hint: "put the more specific rule first", at: place, object: source.meta.identity, path: path,
+            related: [Diagnostic.Related(place: cause.place, message: "matches first")]))
+    }
+}
+
+/// The unconditional paths of one VirtualService so far, to find what they cover.
+struct Reachability {
+    struct Cause {
+        let description: String
+        let place: SourcePlace
+    }
+    private var prefixes: [String: SourcePlace] = [:]
+    private var exacts: [String: SourcePlace] = [:]
+    private var lengths: Set<Int> = []
+
+    /// Notes a match; tells what covers it already.
+    mutating func note(_ match: RuleMatch, place: SourcePlace) -> Cause? {
+        let text: String
+        var isExact = false
+        switch match.path {
+        case .exact(let path, ignoringCase: false): (text, isExact) = (path, true)
+        case .prefix(let path, ignoringCase: false): text = path
+        default: return nil
+        }
+        if isExact, let found = exacts[text] { return Cause(description: "the path \(text)", place: found) }
+        let octets = text.utf8
+        for length in lengths where length <= octets.count {
+            let prefix = String(decoding: octets.prefix(length), as: UTF8.self)
+            if let found = prefixes[prefix] { return Cause(description: "the prefix '\(prefix)'", place: found) }
+        }
+        guard match.conditions.isEmpty else { return nil }
+        if isExact {
+            exacts[text] = place
+        } else {
+            prefixes[text] = place
+            lengths.insert(octets.count)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,94 @@
+internal import Manifests
+
+/// Merges the servers of all Gateways that share a port. Source: istio-api.md §2.2 P1–P8.
+struct ServerMerger {
+    /// One server that is kept.
+    struct Member {
+        let gateway: Gateway
+        let server: Gateway.Server
+        var key: String { "\(gateway.meta.namespace)/\(gateway.meta.name)" }
+    }
+
+    /// The servers of one (bind, port).
+    struct Port {
+        let bind: String
+        let number: Int
+        fileprivate(set) var clear: [Member] = []           // plain HTTP, merged
+        fileprivate(set) var encrypted: [Member] = []       // HTTPS and TLS, chosen by SNI
+        fileprivate var plainTCP: Member?
+        fileprivate var tlsOwners: [String: Member] = [:]   // by host without namespace
+    }
+
+    private(set) var ports: [Port] = []
+    private var numbers: [Key: Int] = [:]
+    private let problems: Problems
+
+    private struct Key: Hashable {
+        let bind: String
+        let number: Int
+    }
+
+    init(_ gateways: [Gateway], problems: Problems) {
+        self.problems = problems
+        for gateway in gateways {
+            for server in gateway.servers { add(Member(gateway: gateway, server: server)) }
+        }
+    }
+
+    private mutating func add(_ member: Member) {
+        let key = Key(bind: member.server.bind?.value ?? "", number: member.server.port.number.value)
+        let index = numbers[key] ?? ports.count
+        if index == ports.count {
+            numbers[key] = index
+            ports.append(Port(bind: key.bind, number: key.number))
+        }
+        if let (winner, reason) = conflict(member, ports[index]) {
+            report(member, winner, reason)
+            return
+        }
+        if member.server.tls != nil {
+            for host in member.server.hosts { ports[index].tlsOwners[host.host.lowercased()] = member }
+        }
+        switch kind(member) {
+        case .plainHTTP: ports[index].clear.append(member)
+        case .encrypted: ports[index].encrypted.append(member)
+        case .plainTCP: ports[index].plainTCP = member
+        }
+    }
+
+    private enum Kind { case plainHTTP, encrypted, plainTCP }
+
+    private func kind(_ member: Member) -> Kind {
+        let name = member.server.port.protocol
+        if name.isPlainHTTP { return .plainHTTP }
+        return name == .https || name == .tls ? .encrypted : .plainTCP
+    }
+
+    /// Who keeps a server out, and why.
+    private func conflict(_ member: Member, _ port: Port) -> (Member, String)? {
+        if member.server.tls != nil {
+            for host in member.server.hosts {
+                guard let owner = port.tlsOwners[host.host.lowercased()] else { continue }
+                return (owner, "both have TLS settings for the host \(host.host)")
+            }
+        }
+        switch kind(member) {
+        case .plainHTTP:                                                                // P1, P2
+            return port.plainTCP.map { ($0, "the port already carries plain TCP") }
+        case .plainTCP:                                                                 // P3
+            if let other = port.plainTCP ?? port.clear.first { return (other, "the port already carries plain text") }
+        case .encrypted:                                                                // P4
+            if let other = port.clear.first ?? port.plainTCP { return (other, "the port already carries plain text") }
+        }
+        return nil
+    }
+
+    private func report(_ member: Member, _ winner: Member, _ reason: String) {
+        let number = member.server.port.number
+        problems.add(Diagnostic(
+            .error, "server-dropped", "this server of port \(number.value) is not served: \(winner.gateway.meta.identity) "
+                + "comes first and \(reason)", hint: "give one of them another port, or other hosts",
+            at: number.place, object: member.gateway.meta.identity, path: member.server.path,
+            related: [Diagnostic.Related(place: winner.server.place, message: "the server that is served")]))
+    }
+}

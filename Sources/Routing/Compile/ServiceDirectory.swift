@@ -1,0 +1,87 @@
+internal import Manifests
+
+/// A port that can be routed to.
+struct ServicePort: Sendable {
+    let number: Int
+    let name: String
+    let isHTTP2: Bool
+    let place: SourcePlace
+}
+
+/// What a destination host stands for.
+struct ServiceRecord: Sendable {
+    enum Origin: Sendable {
+        case service(Int)               // index into the inventory
+        case entries([Int])             // ServiceEntries of one namespace, oldest first
+    }
+    let host: String
+    let namespace: String
+    let origin: Origin
+    let ports: [ServicePort]
+
+    func port(_ number: Int) -> ServicePort? { ports.first { $0.number == number } }
+}
+
+/// All hosts that a destination can name. Source: istio-api.md §1.8, §1.10, §2.5.
+struct ServiceDirectory {
+    private(set) var records: [String: ServiceRecord] = [:]
+    /// Namespaces by a Service's short name, for hints.
+    private(set) var namespaces: [String: [String]] = [:]
+
+    init(_ inventory: Inventory, names: Names) {
+        for (index, service) in inventory.services.enumerated() {
+            namespaces[service.meta.name, default: []].append(service.meta.namespace)
+            let exportTo = Self.exportTo(service)
+            guard names.isVisible(exportTo, from: service.meta.namespace) else { continue }
+            let host = names.full(service.meta.name, service.meta.namespace).lowercased()
+            records[host] = ServiceRecord(
+                host: host, namespace: service.meta.namespace, origin: .service(index),
+                ports: service.ports.filter { $0.transport == .tcp }.map(Self.port))
+        }
+        add(inventory.serviceEntries, names)
+    }
+
+    /// The oldest ServiceEntry of a host wins; others of its namespace add their ports.
+    private mutating func add(_ entries: [ServiceEntry], _ names: Names) {
+        let order = entries.indices.sorted { Names.precedes(entries[$0].meta, entries[$1].meta) }
+        for index in order {
+            let entry = entries[index]
+            guard names.isVisible(entry.exportTo.map(\.value), from: entry.meta.namespace) else { continue }
+            for host in Set(entry.hosts.map { $0.value.lowercased() }) {
+                guard let known = records[host] else {
+                    records[host] = ServiceRecord(
+                        host: host, namespace: entry.meta.namespace, origin: .entries([index]),
+                        ports: entry.ports.map(Self.port))
+                    continue
+                }
+                guard case .entries(let others) = known.origin, known.namespace == entry.meta.namespace else { continue }
+                let more = entry.ports.filter { known.port($0.number) == nil }.map(Self.port)
+                guard !more.isEmpty else { continue }
+                records[host] = ServiceRecord(
+                    host: host, namespace: known.namespace, origin: .entries(others + [index]), ports: known.ports + more)
+            }
+        }
+    }
+
+    private static func exportTo(_ service: Service) -> [String] {
+        guard let list = service.meta.annotations["networking.istio.io/exportTo"] else { return [] }
+        return list.split(separator: ",").map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
+    }
+
+    private static func port(_ port: Service.Port) -> ServicePort {
+        ServicePort(
+            number: port.number, name: port.name, isHTTP2: speaksHTTP2(port.appProtocol, port.name), place: port.place)
+    }
+
+    private static func port(_ port: ServiceEntry.Port) -> ServicePort {
+        ServicePort(number: port.number, name: port.name, isHTTP2: port.protocol?.isHTTP2 ?? false, place: port.place)
+    }
+
+    /// Source: istio-api.md §2.11; `h2c` as a name is ours, since it can mean nothing else.
+    static func speaksHTTP2(_ appProtocol: String?, _ name: String) -> Bool {
+        let text = (appProtocol ?? name).lowercased()
+        if text == "kubernetes.io/h2c" { return true }
+        let word = text.prefix { $0 != "-" }
+        return ["http2", "grpc", "h2c"].contains(word)
+    }
+}
