@@ -41,6 +41,54 @@ import Testing
         }
     }
 
+    /// What the gateway makes of a request must mean the same to the next server: no request in it that
+    /// the gateway did not see, no body of another length.
+    @Test func `are passed on with one meaning`() throws {
+        var random = Random(state: 42)
+        for round in 0..<rounds {
+            let seeds = Self.requests
+            let text = Self.mutated(seeds[random.below(seeds.count)], &random)
+            let seen = HTTP1Reading.requests(text)
+            let written = try Self.passedOn(text)
+            let next = HTTP1Reading.requests(written)
+            #expect(next.error == nil, "seed round \(round): \(text)")
+            #expect(next.ends == next.heads.count && next.pending.isEmpty, "seed round \(round): \(text)")
+            #expect(next.ends <= seen.ends, "seed round \(round): \(text)")
+            #expect(Array(seen.bodies.prefix(next.bodies.count)) == next.bodies, "seed round \(round): \(text)")
+        }
+    }
+
+    /// The complete requests of `text`, as the serializer writes them towards an upstream.
+    private static func passedOn(_ text: [UInt8]) throws -> [UInt8] {
+        let headers = HeaderBlock()
+        let whole = OctetBuffer()
+        var one: OctetBuffer?
+        var parser = HTTP1Parser(role: .request(.http), limits: .request)
+        try unsafe text.withUnsafeBytes { buffer in
+            var rest = unsafe Octets(buffer)
+            var framing = HTTP1Framing.none
+            while true {
+                guard let (consumed, event) = try? parser.next(rest, headers: headers) else { return }
+                rest = rest.dropFirst(consumed)
+                switch event {
+                case .needsMore: return
+                case .head(let head):
+                    framing = head.framing
+                    one = OctetBuffer()
+                    guard headers.first(.method) != "CONNECT" else { return }
+                    try one.map { try HTTP1Serializer.writeRequest(headers, framing: framing, to: $0) }
+                case .body(let data):
+                    if framing != .chunked { one?.append(data) }
+                    if framing == .chunked { one.map { HTTP1Serializer.writeChunk(data, to: $0) } }
+                case .end:
+                    if framing == .chunked { one.map { HTTP1Serializer.writeLastChunk(to: $0) } }
+                    one.map { whole.append($0.octets) }
+                }
+            }
+        }
+        return whole.octets.array
+    }
+
     private static func read(_ text: [UInt8], isRequest: Bool, piece: Int) -> HTTP1Reading {
         isRequest ? .requests(text, piece: piece) : .responses(text, to: ["GET", "GET", "HEAD"], piece: piece)
     }

@@ -45,8 +45,11 @@ import Testing
         }
     }
 
-    @Test(arguments: ["HTTP/1.1 200 OK\nContent-Length: 5\n\nabc", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3\nabc\n",
-        "HTTP/1.1 20", "", "HTTP/1.1 100 Continue\n\n"])
+    @Test(arguments: [
+        "HTTP/1.1 200 OK\nContent-Length: 5\n\nabc",
+        "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n3\nabc\n",
+        "HTTP/1.1 20", "", "HTTP/1.1 100 Continue\n\n",
+    ])
     func `is cut short when the connection closes too early`(text: String) {
         var reading = HTTP1Reading.responses(crlf(text))
         #expect(reading.error == nil)

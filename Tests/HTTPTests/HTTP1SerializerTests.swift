@@ -35,7 +35,8 @@ import Testing
             ("keep-alive", "1"), ("transfer-encoding", "gzip"), ("upgrade", "h2c"), ("te", "trailers"),
             ("http2-settings", "x"), ("proxy-connection", "x"), ("x-a", "2"),
         ])
-        #expect(text == "GET /x?y HTTP/1.1\r\nhost: a:1\r\ncookie: a=0; b=1\r\nx-a: 1\r\nte: trailers\r\nx-a: 2\r\n\r\n")
+        let start = "GET /x?y HTTP/1.1\r\nhost: a:1\r\n"
+        #expect(text == "\(start)cookie: a=0; b=1\r\nx-a: 1\r\nte: trailers\r\nx-a: 2\r\n\r\n")
     }
 
     @Test func `makes the framing itself`() throws {
