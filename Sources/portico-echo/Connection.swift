@@ -1,0 +1,211 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// One client's connection: its socket, its protocol, and the octets on their way out.
+final class Connection {
+    private enum Speaker {
+        case undecided(OctetBuffer)
+        case http1(HTTP1Speaker)
+        case http2(HTTP2Speaker)
+    }
+
+    /// Octets that may wait for the socket before nothing more is made.
+    static let outboxLimit = 65_536
+    private static let readsPerTurn = 16
+    private static let lingering = Duration.seconds(1)
+    private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    let server: Server
+    let token: UInt64
+    let identity: Identity
+    let outbox = OctetBuffer(capacity: 1024)
+    private let channel: Channel
+    private var speaker: Speaker
+    private var isEstablished = false
+    private var isWriteBlocked = false
+    private var isEnding = false                // nothing more is made; close when all went out
+    private var isFinished = false              // our side is ended; waits for the client's end
+    private var isClosed = false
+    private var alarm = Alarm.none
+
+    init(_ channel: Channel, token: UInt64, identity: Identity, server: Server) {
+        self.channel = channel
+        self.token = token
+        self.identity = identity
+        self.server = server
+        speaker = .undecided(OctetBuffer(capacity: 64))
+    }
+
+    func becameReady() {
+        guard !isClosed, establish() else { return }
+        isWriteBlocked = false
+        readAll()
+        flush()
+    }
+
+    func wake(_ exchange: Exchange) {
+        switch speaker {
+        case .undecided: break
+        case .http1(let speaker): speaker.wake(exchange)
+        case .http2(let speaker): speaker.wake(exchange)
+        }
+        flush()
+    }
+
+    /// First step of the graceful end. Source: RFC 9113 §6.8.
+    func drain() {
+        switch speaker {
+        case .undecided: isEnding = true
+        case .http1(let speaker): speaker.drain()
+        case .http2(let speaker):
+            speaker.announceShutdown()
+            server.arm(&alarm, after: .milliseconds(100), .refuseNewStreams(self))
+        }
+        flush()
+    }
+
+    func refuseNewStreams() {
+        if case .http2(let speaker) = speaker { speaker.refuseNewStreams() }
+        flush()
+    }
+
+    /// Nothing more is made; the socket is closed when all went out.
+    func end() { isEnding = true }
+
+    /// Closes with a TCP reset: what waits is lost.
+    func abort() {
+        Socket.abort(channel.descriptor)
+        close()
+    }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        server.disarm(&alarm)
+        switch speaker {
+        case .undecided: break
+        case .http1(let speaker): speaker.close()
+        case .http2(let speaker): speaker.close()
+        }
+        speaker = .undecided(OctetBuffer(capacity: 64))
+        server.forget(self)
+    }
+
+    // MARK: reading
+
+    private func establish() -> Bool {
+        guard !isEstablished else { return true }
+        switch channel.handshake() {
+        case .done: isEstablished = true
+        case .waiting: break
+        case .failed(let reason):
+            server.log("TLS handshake failed: \(reason)")
+            close()
+        }
+        return isEstablished
+    }
+
+    private func readAll() {
+        for _ in 0..<Self.readsPerTurn {
+            guard wantsInput else { return }
+            let scratch = server.scratch
+            scratch.clear()
+            switch unsafe channel.read(into: scratch.room(16_384)) {
+            case .octets(let count):
+                scratch.commit(count)
+                received(scratch.octets)
+            case .wouldBlock: return
+            case .closed: return inputEnded()
+            case .failed: return close()
+            }
+            if isClosed { return }
+        }
+        server.readLater(token)
+    }
+
+    private var wantsInput: Bool {
+        if case .http1(let speaker) = speaker, !isEnding { return speaker.wantsInput }
+        return true
+    }
+
+    private func received(_ octets: Octets) {
+        guard !isEnding else { return }
+        switch speaker {
+        case .undecided(let inbox):
+            inbox.append(octets)
+            decide(inbox)
+        case .http1(let speaker): speaker.receive(octets)
+        case .http2(let speaker): if !speaker.receive(octets) { isEnding = true }
+        }
+    }
+
+    /// HTTP/2 with prior knowledge begins with its preface; everything else is read as HTTP/1.1.
+    private func decide(_ inbox: OctetBuffer) {
+        let length = min(inbox.count, Self.preface.count)
+        if inbox.octets.prefix(length) != Self.preface.prefix(length) {
+            let made = HTTP1Speaker(connection: self)
+            speaker = .http1(made)
+            made.receive(inbox.octets)
+        } else if length == Self.preface.count {
+            guard let made = HTTP2Speaker(connection: self) else { return close() }
+            speaker = .http2(made)
+            if !made.receive(inbox.octets) { isEnding = true }
+        }
+    }
+
+    private func inputEnded() {
+        if case .http1(let speaker) = speaker, !isFinished, !isEnding, speaker.inputEnded() { return }
+        close()
+    }
+
+    // MARK: writing
+
+    private func flush() {
+        var isMade = true
+        while !isClosed, !isWriteBlocked, isMade || !outbox.isEmpty {
+            if outbox.count < Self.outboxLimit { isMade = produce() }
+            write()
+        }
+        guard !isClosed, outbox.isEmpty else { return }
+        outbox.clear(keeping: 1024)
+        if isEnding { finish() }
+    }
+
+    /// - Returns: whether there is something new in the outbox.
+    private func produce() -> Bool {
+        guard !isEnding else { return false }
+        let before = outbox.count
+        switch speaker {
+        case .undecided: break
+        case .http1(let speaker):
+            let couldRead = speaker.wantsInput
+            speaker.produce()
+            if !couldRead, !isClosed, speaker.wantsInput { server.readLater(token) }
+        case .http2(let speaker):
+            if !speaker.produce(into: outbox, limit: Self.outboxLimit) || speaker.isFinished { isEnding = true }
+        }
+        return outbox.count > before
+    }
+
+    private func write() {
+        while !isClosed, !outbox.isEmpty {
+            switch channel.write(outbox.octets) {
+            case .octets(let count): outbox.take(count)
+            case .wouldBlock:
+                isWriteBlocked = true
+                return
+            case .closed, .failed: close()
+            }
+        }
+    }
+
+    /// Ends our side and waits a moment for the client's end: to close at once would make the
+    /// kernel throw away what the client has not read.
+    private func finish() {
+        guard !isFinished else { return }
+        isFinished = true
+        channel.finish()
+        server.arm(&alarm, after: Self.lingering, .close(self))
+    }
+}
