@@ -17,10 +17,21 @@ package struct CompiledPrefix: BitwiseCopyable, Sendable {
     package var shorter: Int32              // the next shorter prefix that contains it; below zero: none
 }
 
-/// One match item.
+/// One match item, as it stands in a list of candidates.
 package struct CompiledEntry: BitwiseCopyable, Sendable {
+    /// Its place among all match items: the first that holds wins.
+    package let order: Int32
     package let route: Int32
     package let conditions: Run
+    /// The prefix `/`, so common that it is no condition of its own.
+    package let needsSlash: Bool
+}
+
+/// The best that was found so far.
+package struct BestEntry {
+    @usableFromInline var order = Int32.max
+    @usableFromInline var route: Int32 = -1
+    @inlinable init() {}
 }
 
 package struct CompiledCondition: BitwiseCopyable, Sendable {

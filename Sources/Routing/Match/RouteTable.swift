@@ -31,8 +31,7 @@ package struct HostEntry: Sendable {
     @usableFromInline let sets: Slab<CompiledSet>
     @usableFromInline let lengths: Slab<Int32>
     @usableFromInline let prefixes: Slab<CompiledPrefix>
-    @usableFromInline let candidates: Slab<Int32>
-    @usableFromInline let entries: Slab<CompiledEntry>
+    @usableFromInline let candidates: Slab<CompiledEntry>
     @usableFromInline let conditions: Slab<CompiledCondition>
     @usableFromInline let suffixLengths: LengthSet
     /// The rule set of the host `*`; below zero when there is none.
@@ -51,7 +50,6 @@ package struct HostEntry: Sendable {
         lengths = Slab(builder.lengths)
         prefixes = Slab(builder.prefixes)
         candidates = Slab(builder.candidates)
-        entries = Slab(builder.entries)
         conditions = Slab(builder.conditions)
         suffixLengths = builder.suffixLengths
         catchAll = builder.catchAll
@@ -68,7 +66,6 @@ package struct HostEntry: Sendable {
         lengths.free()
         prefixes.free()
         candidates.free()
-        entries.free()
         conditions.free()
         patternAddresses.free()
     }
@@ -80,7 +77,7 @@ package struct HostEntry: Sendable {
         guard number >= 0 else { return .noHost }
         let set = sets[number]
         let path = Self.pathOnly(request.path)
-        var best = Int32.max
+        var best = BestEntry()
         if set.has(.exact) { tryExact(path, number, folded: false, request, &best) }
         if set.has(.exactFolded) { tryExact(path, number, folded: true, request, &best) }
         if set.has(.prefix) { tryPrefixes(path, number, set.lengths, folded: false, request, &best) }
@@ -88,11 +85,11 @@ package struct HostEntry: Sendable {
             tryPrefixes(path, number, set.foldedLengths, folded: true, request, &best)
         }
         if set.others.count > 0 { tryCandidates(set.others, path, request, &best) }
-        return best == .max ? .noRoute : .route(Int(entries[best].route))
+        return best.route < 0 ? .noRoute : .route(Int(best.route))
     }
 
     @inlinable func tryExact<R: RoutableRequest & ~Copyable>(
-        _ path: Octets, _ set: Int32, folded: Bool, _ request: borrowing R, _ best: inout Int32
+        _ path: Octets, _ set: Int32, folded: Bool, _ request: borrowing R, _ best: inout BestEntry
     ) {
         let found = keys.value(path, scope: Scope.of(set, folded ? .exactFolded : .exact), folded: folded)
         if found >= 0 { tryCandidates(prefixes[found].candidates, path, request, &best) }
@@ -100,7 +97,7 @@ package struct HostEntry: Sendable {
 
     /// Finds the longest prefix by halving the list of lengths, then follows its shorter ones.
     @inlinable func tryPrefixes<R: RoutableRequest & ~Copyable>(
-        _ path: Octets, _ set: Int32, _ run: Run, folded: Bool, _ request: borrowing R, _ best: inout Int32
+        _ path: Octets, _ set: Int32, _ run: Run, folded: Bool, _ request: borrowing R, _ best: inout BestEntry
     ) {
         let scope = Scope.of(set, folded ? .prefixFolded : .prefix)
         var low = run.first
@@ -127,15 +124,16 @@ package struct HostEntry: Sendable {
 
     /// Looks for the first entry of an ascending list, below `best`, whose conditions hold.
     @inlinable func tryCandidates<R: RoutableRequest & ~Copyable>(
-        _ run: Run, _ path: Octets, _ request: borrowing R, _ best: inout Int32
+        _ run: Run, _ path: Octets, _ request: borrowing R, _ best: inout BestEntry
     ) {
         for index in run.first..<(run.first + run.count) {
-            let number = candidates[index]
-            guard number < best else { return }
-            if holds(entries[number].conditions, path, request) {
-                best = number
-                return
-            }
+            let entry = candidates[index]
+            guard entry.order < best.order else { return }
+            if entry.needsSlash, path.isEmpty || path[0] != UInt8(ascii: "/") { continue }
+            guard holds(entry.conditions, path, request) else { continue }
+            best.order = entry.order
+            best.route = entry.route
+            return
         }
     }
 }

@@ -7,8 +7,8 @@ struct RouteTableBuilder {
     private(set) var sets: [CompiledSet] = []
     private(set) var lengths: [Int32] = []
     private(set) var prefixes: [CompiledPrefix] = []
-    private(set) var candidates: [Int32] = []
-    private(set) var entries: [CompiledEntry] = []
+    private(set) var candidates: [CompiledEntry] = []
+    private var entryCount: Int32 = 0
     private(set) var conditions: [CompiledCondition] = []
     private(set) var patterns: [Pattern] = []
     private(set) var suffixLengths = LengthSet()
@@ -56,17 +56,17 @@ struct RouteTableBuilder {
     }
 
     private mutating func add(_ match: RuleMatch, _ route: Int, to groups: inout Groups) {
-        let number = entry(match, route)
+        let item = entry(match, route)
         switch match.path {
         case .exact(let text, let ignoring):
             let key = keys.intern(ignoring ? Self.lowercased(text) : text)
-            groups[ignoring ? .exactFolded : .exact][key, default: []].append(number)
+            groups[ignoring ? .exactFolded : .exact][key, default: []].append(item)
         case .prefix(let text, let ignoring) where text != "/" && !text.isEmpty:
             let key = keys.intern(ignoring ? Self.lowercased(text) : text)
-            groups[ignoring ? .prefixFolded : .prefix][key, default: []].append(number)
+            groups[ignoring ? .prefixFolded : .prefix][key, default: []].append(item)
         // `/` and the empty prefix are tested where they stand: no index is quicker.
         case .prefix, .regex, nil:
-            groups.others.append(number)
+            groups.others.append(item)
         }
     }
 
@@ -75,22 +75,22 @@ struct RouteTableBuilder {
         String(decoding: text.utf8.map(\.lowercased), as: UTF8.self)
     }
 
-    private mutating func list(_ members: [Int32]) -> Run {
+    private mutating func list(_ members: [CompiledEntry]) -> Run {
         let first = candidates.count
         for member in members {
             candidates.append(member)
             // What follows an entry without further conditions can never be the first to hold.
-            if entries[Int(member)].conditions.count == 0 { break }
+            if member.conditions.count == 0 && !member.needsSlash { break }
         }
         return Run(first, candidates.count - first)
     }
 
     /// Entries by how they are found.
     private struct Groups {
-        var others: [Int32] = []
-        private var keyed = Array(repeating: [Run: [Int32]](), count: 4)
+        var others: [CompiledEntry] = []
+        private var keyed = Array(repeating: [Run: [CompiledEntry]](), count: 4)
 
-        subscript(index: CompiledSet.Index) -> [Run: [Int32]] {
+        subscript(index: CompiledSet.Index) -> [Run: [CompiledEntry]] {
             get { keyed[Int(index.rawValue)] }
             set { keyed[Int(index.rawValue)] = newValue }
             _modify { yield &keyed[Int(index.rawValue)] }
@@ -102,7 +102,7 @@ struct RouteTableBuilder {
 
 extension RouteTableBuilder {
     /// Adds prefixes, and on the way to each longer one the shorter keys that lead the search there.
-    private mutating func addPrefixes(_ members: [Run: [Int32]], scope: Int32) -> Run {
+    private mutating func addPrefixes(_ members: [Run: [CompiledEntry]], scope: Int32) -> Run {
         let distinct = Set(members.keys.map(\.count)).sorted()
         let run = Run(lengths.count, distinct.count)
         lengths.append(contentsOf: distinct)
@@ -143,7 +143,7 @@ extension RouteTableBuilder {
 
     /// Gives every key its longest real prefix: the top of the stack of keys that contain it.
     private mutating func link(
-        _ ordered: [(key: Run, isReal: Bool)], _ members: [Run: [Int32]], scope: Int32
+        _ ordered: [(key: Run, isReal: Bool)], _ members: [Run: [CompiledEntry]], scope: Int32
     ) {
         var stack: [(key: Run, number: Int32)] = []
         for (key, isReal) in ordered {
@@ -172,17 +172,19 @@ extension RouteTableBuilder {
 // MARK: - Conditions
 
 extension RouteTableBuilder {
-    private mutating func entry(_ match: RuleMatch, _ route: Int) -> Int32 {
+    private mutating func entry(_ match: RuleMatch, _ route: Int) -> CompiledEntry {
         let first = conditions.count
+        var needsSlash = false
         switch match.path {
-        case .prefix("/", _): conditions.append(condition(.path, .prefix("/")))
+        case .prefix("/", _): needsSlash = true
         case .regex(let pattern): conditions.append(condition(.path, .regex(pattern)))
         default: break
         }
         for source in match.conditions { conditions.append(compile(source)) }
-        entries.append(CompiledEntry(
-            route: Int32(clamping: route), conditions: Run(first, conditions.count - first)))
-        return Int32(clamping: entries.count - 1)
+        defer { entryCount += 1 }
+        return CompiledEntry(
+            order: entryCount, route: Int32(clamping: route), conditions: Run(first, conditions.count - first),
+            needsSlash: needsSlash)
     }
 
     private mutating func compile(_ source: Condition) -> CompiledCondition {

@@ -1,0 +1,126 @@
+internal import Balancing
+
+extension RoutingPlan {
+    /// The effective tree for people: listener -> host -> rule -> destination -> endpoints.
+    package func renderTree() -> String {
+        var tree = TreeText()
+        if listeners.isEmpty { tree.line(0, "no listeners: no Gateway is for this gateway, and no route is for the mesh") }
+        for listener in listeners {
+            if let table = listener.clearTable {
+                tree.line(0, listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
+                render(tables[table], to: &tree)
+            }
+            for chain in listener.chains {
+                let certificates = chain.certificates.map(\.description).joined(separator: ", ")
+                tree.line(0, "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", "))"
+                    + " with \(certificates.isEmpty ? "no certificate" : certificates)")
+                render(tables[chain.table], to: &tree)
+            }
+        }
+        return tree.text
+    }
+
+    private func render(_ table: RouteTable, to tree: inout TreeText) {
+        if table.hosts.isEmpty { tree.line(1, "no routes: every request is answered 404") }
+        for group in table.hostGroups {
+            tree.line(1, "host \(group.names.joined(separator: ", "))")
+            for rule in table.ruleSets[group.ruleSet] { render(rule, to: &tree) }
+        }
+    }
+
+    private func render(_ rule: Rule, to tree: inout TreeText) {
+        let route = routes[rule.route]
+        let timeout = route.timeout.map { ", timeout \($0.milliseconds)" } ?? ""
+        tree.line(2, "rule \(route.name)\(timeout)")
+        for (index, match) in rule.matches.enumerated() { tree.line(3, "\(index == 0 ? "if" : "or") \(match)") }
+        if let reason = route.unavailable { tree.line(3, "-> 503: \(reason.sentence)") }
+        for (destination, share) in zip(route.destinations, route.shares) {
+            let cluster = clusters[destination.cluster]
+            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
+            tree.line(3, "-> \(part)\(cluster.title)")
+            for line in cluster.endpointLines { tree.line(4, line) }
+        }
+    }
+}
+
+/// Indented lines.
+private struct TreeText {
+    private(set) var text = ""
+
+    mutating func line(_ depth: Int, _ content: String) {
+        text += String(repeating: "  ", count: depth) + content + "\n"
+    }
+}
+
+extension RouteTable {
+    /// Hosts that share their rules, together, in the order they were added.
+    var hostGroups: [(names: [String], ruleSet: Int)] {
+        var groups: [(names: [String], ruleSet: Int)] = []
+        var places: [Int: Int] = [:]
+        for host in hosts {
+            if let place = places[host.ruleSet] {
+                groups[place].names.append(host.name)
+            } else {
+                places[host.ruleSet] = groups.count
+                groups.append(([host.name], host.ruleSet))
+            }
+        }
+        return groups
+    }
+}
+
+extension ListenerPlan {
+    /// `bind:port`, with `*` for every address.
+    package var address: String {
+        if bind.hasPrefix("unix:") { return bind }
+        return "\(bind.isEmpty ? "*" : bind.contains(":") ? "[\(bind)]" : bind):\(port)"
+    }
+}
+
+extension Route {
+    /// Each destination's weight.
+    package var shares: [UInt64] {
+        var before: UInt64 = 0
+        return destinations.map { destination in
+            defer { before = destination.upTo }
+            return destination.upTo - before
+        }
+    }
+}
+
+extension ClusterPlan {
+    var title: String {
+        let part = subset.isEmpty ? "" : " subset \(subset)"
+        return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(policy.rawValue)"
+    }
+
+    var endpointLines: [String] {
+        switch source {
+        case .endpoints(let endpoints) where endpoints.isEmpty: ["nobody is ready: 503"]
+        case .endpoints(let endpoints):
+            endpoints.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
+        case .dns(let names):
+            names.map { "\($0.host):\($0.port) by DNS" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
+        case .unavailable(let reason): ["503: \(reason.sentence)"]
+        }
+    }
+}
+
+extension CertificateSource: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .secret(let namespace, let name): "Secret \(namespace)/\(name)"
+        case .files(let certificate, _): "file \(certificate)"
+        }
+    }
+}
+
+extension Duration {
+    /// `5s`, `1500ms`.
+    var milliseconds: String {
+        let (seconds, attoseconds) = components
+        guard attoseconds != 0 else { return "\(seconds)s" }
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        return overflow ? "\(seconds)s" : "\(whole + attoseconds / 1_000_000_000_000_000)ms"
+    }
+}
