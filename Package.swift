@@ -66,6 +66,7 @@ let package = Package(
 
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
+        test("ManifestsTests", ["Manifests"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
         test("ProxyTests", ["Proxy", "HTTP", "Octets"]),

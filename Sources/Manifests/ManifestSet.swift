@@ -7,6 +7,9 @@ package struct ManifestSet: Sendable {
     package var sources: [String] = []
     /// Objects that an error took out; a reload keeps their last good version.
     package var rejected: Set<ObjectReference> = []
+    /// Objects of `inventory` that lack a part, such as one server, or have a broken rule; a
+    /// reload may prefer their last good version.
+    package var impaired: Set<ObjectReference> = []
     /// Files with a syntax error: what they defined is unknown, so a reload keeps what it had
     /// from them. Also files that could not be read.
     package var brokenFiles: Set<String> = []

@@ -17,8 +17,11 @@ package struct HTTPRoute: Sendable {
     package let place: SourcePlace
     package let path: String
     package var name: String?
-    /// OR between them; empty matches every request, unless `isBroken`.
+    /// OR between them. A match with an error is missing here (and the rule `isBroken`).
     package var matches: [HTTPMatch] = []
+    /// Whether the file has conditions; without, the rule matches every request. With conditions
+    /// and no `matches`, which only a broken rule can have, it matches none.
+    package var hasConditions = false
     package var destinations: [RouteDestination] = []
     /// Whole request; nil is no limit.
     package var timeout: Located<Duration>?

@@ -1,0 +1,116 @@
+/// Reads the objects of one file. Holds what every value under decoding needs: the tree, where
+/// problems go, and which object they belong to.
+///
+/// How far an error reaches: an error inside `contained` spoils only that part, which its reader
+/// then leaves out or marks; any other error takes the object out.
+final class Decoder {
+    var file = ""
+    let defaultNamespace: String
+    /// Kinds already noted as unread, over all files.
+    var notedKinds: Set<String> = []
+    /// Where each object was first defined, over all files.
+    var defined: [ObjectReference: SourcePlace] = [:]
+    var tree = Tree()
+    var output = ManifestSet()
+
+    /// The object being read, and the node it begins at.
+    private(set) var object: ObjectReference?
+    private(set) var top = Node.none
+    /// Errors of the object that take it out.
+    private var errors = 0
+    var errorCount: Int { errors }
+    /// An error was contained: the object lacks a part.
+    private var lacksPart = false
+    /// What was reported of this object: checks may read a faulty value twice.
+    private var reported: Set<String> = []
+
+    init(defaultNamespace: String) {
+        self.defaultNamespace = defaultNamespace
+    }
+
+    func place(_ node: NodeIndex) -> SourcePlace {
+        let node = tree[node]
+        return SourcePlace(file: file, line: Int(node.line), column: Int(node.column))
+    }
+
+    func path(_ node: NodeIndex) -> String { tree.path(to: node, from: top) }
+
+    /// Begins an object; what is reported until `end` is its.
+    func begin(_ object: ObjectReference?, at top: NodeIndex) {
+        self.object = object
+        self.top = top
+        errors = 0
+        lacksPart = false
+        if !reported.isEmpty { reported.removeAll() }
+    }
+
+    enum Outcome { case whole, lacksPart, rejected }
+
+    func end() -> Outcome {
+        defer {
+            object = nil
+            errors = 0
+        }
+        if errors > 0 { return .rejected }
+        return lacksPart ? .lacksPart : .whole
+    }
+
+    /// Runs `body`, whose errors spoil only the part it reads; true if there were none.
+    func contained(_ body: () -> Void) -> Bool {
+        let before = errors
+        body()
+        let isGood = errors == before
+        errors = before
+        if !isGood { lacksPart = true }
+        return isGood
+    }
+
+    // MARK: Reports
+
+    func error(
+        _ code: String, _ message: String, hint: String? = nil, at node: NodeIndex,
+        path: String? = nil, related: [Diagnostic.Related] = []
+    ) {
+        errors += 1
+        report(.error, code, message, hint: hint, at: node, path: path, related: related)
+    }
+
+    /// An error that leaves the object usable: the faulty part would have had no effect here.
+    func harmlessError(
+        _ code: String, _ message: String, hint: String? = nil, at node: NodeIndex
+    ) {
+        report(.error, code, message, hint: hint, at: node, path: nil)
+    }
+
+    func warning(_ code: String, _ message: String, hint: String? = nil, at node: NodeIndex) {
+        report(.warning, code, message, hint: hint, at: node, path: nil)
+    }
+
+    func note(_ code: String, _ message: String, at node: NodeIndex) {
+        report(.note, code, message, hint: nil, at: node, path: nil)
+    }
+
+    private func report(
+        _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?,
+        at node: NodeIndex, path: String?, related: [Diagnostic.Related] = []
+    ) {
+        let found = path ?? self.path(node)
+        guard reported.insert("\(node) \(found) \(message)").inserted else { return }
+        output.diagnostics.append(Diagnostic(
+            severity, code, message, hint: hint, at: place(node), object: object,
+            path: found.isEmpty ? nil : found, related: related))
+    }
+
+    /// Reports what the tree's builder found inside the current object.
+    func reportTreeProblems() {
+        for problem in tree.problems where tree.contains(problem.node, in: top) {
+            var related: [Diagnostic.Related] = []
+            if problem.earlier != Node.none {
+                related = [.init(place: place(problem.earlier), message: "first written here")]
+            }
+            error(
+                problem.code, problem.message, hint: problem.hint, at: problem.node,
+                related: related)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// DestinationRule: istio-api.md §3.1. Load balancing: LoadBalancerDecoding; the rest of a
+// policy: TrafficPolicyDecoding.
+
+extension DestinationRule {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        self.meta = meta
+        let hostField = spec.require("host")
+        let host = spec.located("host")
+        if let hostField, let host, !Grammar.isWildcardDomain(host.value) {
+            hostField.error("invalid-host", "`\(host.value)` is no host name")
+        }
+        trafficPolicy = spec.field("trafficPolicy").flatMap { TrafficPolicy($0, .rule) }
+        let entries = spec.elements("subsets")
+        subsets = entries.compactMap(Subset.init)
+        exportTo = spec.exportTo()
+        workloadSelector = Self.selector(&spec)
+        spec.finish()
+        envelope.finish()
+        Self.checkNames(subsets, entries)
+        guard let host else { return nil }
+        self.host = host
+    }
+
+    private static func selector(_ spec: inout Record) -> [String: String]? {
+        guard let field = spec.field("workloadSelector"), var record = field.record() else {
+            return nil
+        }
+        let labels = record.selectorLabels("matchLabels")
+        record.finish()
+        if labels.isEmpty { field.warning("no-effect", "an empty selector selects every workload") }
+        return labels
+    }
+
+    private static func checkNames(_ subsets: [Subset], _ entries: [Value]) {
+        var seen: Set<String> = []
+        for subset in subsets where !seen.insert(subset.name.value).inserted {
+            guard let entry = entries.first(where: { $0.place == subset.place }) else { continue }
+            entry.error("duplicate-name", "the subset `\(subset.name.value)` is written twice")
+        }
+    }
+}
+
+extension Subset {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let nameField = record.require("name")
+        let name = record.located("name")
+        labels = record.selectorLabels("labels")
+        trafficPolicy = record.field("trafficPolicy").flatMap { TrafficPolicy($0, .subset) }
+        record.finish()
+        guard let nameField, let name else { return nil }
+        if !Grammar.isLabel(name.value) {
+            nameField.error(
+                "invalid-name", "`\(name.value)` cannot be a subset's name",
+                hint: "lower-case letters, digits and `-`")
+        }
+        self.name = name
+    }
+}
+
+extension TrafficPolicy {
+    /// Where a policy stands decides which blocks it may have.
+    enum Level { case rule, subset, port }
+
+    init?(_ value: Value, _ level: Level) {
+        guard var record = value.record() else { return nil }
+        self.init(&record, level)
+        record.finish()
+        if value.decoder.tree[value.node].count == 0 {
+            value.error("missing-field", "an empty policy", hint: "remove it")
+        }
+    }
+
+    fileprivate init(_ record: inout Record, _ level: Level) {
+        place = record.place
+        path = record.path
+        loadBalancer = record.field("loadBalancer").flatMap(LoadBalancer.init)
+        connectionPool = record.field("connectionPool").flatMap(ConnectionPool.init)
+        outlierDetection = record.field("outlierDetection").flatMap(OutlierDetection.init)
+        tls = record.field("tls").flatMap(UpstreamTLS.init)
+        if let tls, tls.mode != .disable { unsupported = "TLS mode \(tls.mode.rawValue)" }
+        if level == .port { return }
+        portLevel = record.elements("portLevelSettings").compactMap(PortPolicy.init)
+        if level == .rule {
+            checkTunnel(&record)
+            if let field = record.field("proxyProtocol"), var inner = field.record() {
+                proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
+                inner.finish()
+                unsupported = "the PROXY protocol"
+            }
+            checkRetryBudget(&record)
+        }
+    }
+
+    private func checkTunnel(_ record: inout Record) {
+        guard let field = record.field("tunnel"), var tunnel = field.record() else { return }
+        if let name = tunnel.field("protocol"), let text = name.string() {
+            if !["CONNECT", "POST"].contains(text) {
+                name.unknownName(text, among: ["CONNECT", "POST"])
+            }
+        }
+        _ = tunnel.require("targetHost")?.string()
+        _ = tunnel.require("targetPort")?.int(1...65535)
+        tunnel.finish()
+        if record.field("proxyProtocol") != nil {
+            field.error("conflicting-fields", "`tunnel` and `proxyProtocol` exclude each other")
+        }
+    }
+
+    private func checkRetryBudget(_ record: inout Record) {
+        guard var budget = record.record("retryBudget") else { return }
+        _ = budget.field("percent")?.double(0...100)
+        _ = budget.count("minRetryConcurrency")
+        _ = budget.duration("budgetInterval", orZero: true)
+        budget.finish()
+    }
+}
+
+extension TrafficPolicy.PortPolicy {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        var port: Located<Int>?
+        if let field = record.require("port"), var inner = field.record() {
+            port = inner.locatedPort("number")
+            if port == nil, inner.field("number") == nil { inner.missing("number") }
+            inner.finish()
+        }
+        policy = TrafficPolicy(&record, .port)
+        record.finish()
+        let blocks = value.decoder.tree[value.node].count
+        if blocks <= 1 { value.error("missing-field", "a port without any setting", hint: "remove it") }
+        guard let port else { return nil }
+        self.port = port
+    }
+}

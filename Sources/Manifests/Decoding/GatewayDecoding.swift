@@ -1,0 +1,305 @@
+// Gateway: istio-api.md §1.1.
+
+extension Gateway {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        if meta.name.contains(".") {
+            envelope.value.error("invalid-name", "a Gateway's name has no dots")
+        }
+        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        selector = spec.stringMap("selector")
+        if let list = spec.require("servers") {
+            let entries = list.elements()
+            if entries.isEmpty { list.error("missing-field", "a Gateway needs at least one server") }
+            servers = entries.compactMap(Self.server)
+            Self.checkPortNames(entries)
+        }
+        spec.finish()
+        envelope.finish()
+    }
+
+    /// One server; one with an error is left out.
+    private static func server(_ value: Value) -> Server? {
+        var server: Server?
+        let isGood = value.decoder.contained { server = Server(value) }
+        return isGood ? server : nil
+    }
+
+    /// Port names are unique within a Gateway; the later server is reported.
+    private static func checkPortNames(_ entries: [Value]) {
+        var seen: Set<String> = []
+        for entry in entries {
+            let tree = entry.decoder.tree
+            guard let port = tree.value(of: "port", in: entry.node),
+                let name = tree.value(of: "name", in: port), tree[name].isScalar
+            else { continue }
+            let text = tree.string(name)
+            if !seen.insert(text).inserted {
+                Value(decoder: entry.decoder, node: name).error(
+                    "duplicate-name", "the port name `\(text)` is used twice in this Gateway",
+                    hint: "port names are unique within a Gateway")
+            }
+        }
+    }
+}
+
+extension Gateway.Server {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        let portValue = record.require("port")
+        let port = portValue.flatMap(Gateway.Port.init)
+        let path = record.path
+        name = record.string("name")
+        bind = record.located("bind")
+        defaultEndpoint = record.string("defaultEndpoint")
+        let hosts = record.require("hosts")
+        let tls = record.field("tls").flatMap(Gateway.TLS.init)
+        record.finish()
+        if let bind, !Grammar.isAddress(bind.value), !Grammar.isUnixAddress(bind.value) {
+            record.field("bind")?.error(
+                "invalid-address", "`\(bind.value)` is neither an IP address nor a unix: path")
+        }
+        guard let port else { return nil }
+        self.path = path
+        self.port = port
+        self.tls = tls
+        place = value.place
+        if let hosts {
+            let entries = hosts.elements()
+            if entries.isEmpty { hosts.error("missing-field", "a server needs at least one host") }
+            self.hosts = entries.compactMap(Gateway.Host.init)
+        }
+        check(value, &record)
+        unsupported = Self.unsupported(port.protocol, tls)
+    }
+
+    private func check(_ value: Value, _ record: inout Record) {
+        let isEncrypted = port.protocol == .https || port.protocol == .tls
+        guard let tls, let field = record.field("tls") else {
+            if isEncrypted {
+                record.missing("tls", hint: "\(port.protocol.rawValue) needs a certificate, "
+                    + "for example tls: {mode: SIMPLE, credentialName: …}")
+            }
+            return
+        }
+        if isEncrypted { return tls.checkCertificates(field, port.protocol) }
+        let name = port.protocol.rawValue
+        if !port.protocol.isPlainHTTP {
+            field.error("conflicting-fields", "a port of protocol \(name) takes no `tls`")
+        } else if tls.mode != .passthrough || tls.hasCertificates {
+            field.error(
+                "conflicting-fields", "a port of protocol \(name) takes no certificate",
+                hint: "write protocol: HTTPS")
+        }
+    }
+
+    private static func unsupported(_ name: PortProtocol, _ tls: Gateway.TLS?) -> String? {
+        if NotInEffect.lists("Gateway spec.servers[].port.protocol", name.rawValue) {
+            return "protocol \(name.rawValue)"
+        }
+        guard name == .https, let tls else { return nil }
+        guard NotInEffect.lists("Gateway spec.servers[].tls.mode", tls.mode.rawValue) else { return nil }
+        return "TLS mode \(tls.mode.rawValue)"
+    }
+}
+
+extension Gateway.Port {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        let number = record.locatedPort("number")
+        if number == nil, record.field("number") == nil { record.missing("number") }
+        let name = record.require("name")?.string()
+        let text = record.require("protocol")
+        let known = text.flatMap(Self.protocolName)
+        if record.int("targetPort", 0...65535) ?? 0 > 0 {
+            record.field("targetPort")?.error(
+                "deprecated", "`targetPort` has no effect in a Gateway", hint: "remove it")
+        }
+        record.finish()
+        guard let number, let name, let known else { return nil }
+        if name.isEmpty { record.field("name")?.error("missing-field", "a port needs a name") }
+        self.number = number
+        self.name = name
+        self.protocol = known
+    }
+
+    /// Istio reads protocol names in any case.
+    static func protocolName(_ value: Value) -> PortProtocol? {
+        guard let text = value.string() else { return nil }
+        if let known = PortProtocol(rawValue: text.uppercased()) { return known }
+        value.unknownName(text, among: PortProtocol.allCases.map(\.rawValue))
+        return nil
+    }
+}
+
+extension Gateway.Host {
+    fileprivate init?(_ value: Value) {
+        guard let text = value.string() else { return nil }
+        place = value.place
+        path = value.path
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        namespace = parts.count == 2 ? String(parts[0]) : nil
+        host = parts.last.map(String.init) ?? ""
+        if let namespace, namespace != "*", namespace != ".", !Grammar.isLabel(namespace) {
+            value.error(
+                "invalid-host", "`\(namespace)` cannot be the namespace of a host",
+                hint: "a namespace, `.` or `*` stands before the /")
+        }
+        if !Self.isGatewayHost(host) {
+            value.error("invalid-host", "`\(host)` is no host of a Gateway", hint: Self.hint(host))
+        }
+    }
+
+    /// A host name with a dot, `*`, `*.suffix`, or an IPv4 address.
+    private static func isGatewayHost(_ host: String) -> Bool {
+        if host == "*" || Grammar.isIPv4(host) { return true }
+        let rest = host.hasPrefix("*.") ? host.dropFirst(2) : Substring(host)
+        return host.contains(".") && Grammar.isFQDN(rest)
+    }
+
+    private static func hint(_ host: String) -> String {
+        if host.contains(":") { return "write the host without a port" }
+        if host.hasPrefix("*") { return "a wildcard is `*` or `*.` and a name" }
+        return host.contains(".") ? "letters, digits, `-` and dots"
+            : "write the full name, with a dot, or `*`"
+    }
+}
+
+extension Gateway.TLS {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        mode = record.name("mode", of: Mode.self) ?? .passthrough
+        httpsRedirect = record.bool("httpsRedirect") ?? false
+        serverCertificate = record.located("serverCertificate")
+        privateKey = record.located("privateKey")
+        caCertificates = record.located("caCertificates")
+        caCrl = record.located("caCrl")
+        credentialName = record.located("credentialName")
+        credentialNames = record.locatedStrings("credentialNames")
+        caCertCredentialName = record.located("caCertCredentialName")
+        tlsCertificates = record.elements("tlsCertificates").compactMap(Gateway.CertificateFiles.init)
+        subjectAltNames = record.strings("subjectAltNames")
+        verifyCertificateSpki = record.strings("verifyCertificateSpki")
+        verifyCertificateHash = record.strings("verifyCertificateHash")
+        minimumVersion = Self.version("minProtocolVersion", &record)
+        maximumVersion = Self.version("maxProtocolVersion", &record)
+        var seen: Set<String> = []
+        cipherSuites = record.locatedStrings("cipherSuites") { value, suite in
+            if seen.insert(suite).inserted { return }
+            value.warning("duplicate-name", "`\(suite)` is listed twice")
+        }
+        insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
+        ecdhCurves = record.strings("ecdhCurves")
+        record.finish()
+        if credentialNames.count > 2 {
+            record.field("credentialNames")?.error("out-of-range", "at most two certificates")
+        }
+        checkVersions(&record)
+    }
+
+    private static func version(_ name: StaticString, _ record: inout Record) -> TLSVersion? {
+        guard let field = record.field(name) else { return nil }
+        guard let text = field.string(), text != "TLS_AUTO" else { return nil }
+        if let version = TLSVersion(rawValue: text) { return version }
+        field.unknownName(text, among: ["TLS_AUTO"] + TLSVersion.allCases.map(\.rawValue))
+        return nil
+    }
+
+    private func checkVersions(_ record: inout Record) {
+        let order = TLSVersion.allCases
+        let lowest = minimumVersion.flatMap(order.firstIndex) ?? 2
+        let highest = maximumVersion.flatMap(order.firstIndex) ?? 3
+        if lowest > highest {
+            record.field("minProtocolVersion")?.error(
+                "conflicting-fields", "the minimum version is above the maximum")
+        }
+        if lowest < 2, cipherSuites.isEmpty {
+            record.field("minProtocolVersion")?.warning(
+                "weak-tls", "TLS 1.0 and 1.1 need `cipherSuites` that allow them",
+                hint: "prefer TLSV1_2 and up")
+        }
+    }
+
+    fileprivate var hasCertificates: Bool {
+        sources > 0 || caCertificates != nil || caCertCredentialName != nil
+    }
+
+    /// How many ways of giving a certificate are used.
+    private var sources: Int {
+        [
+            credentialName != nil, !credentialNames.isEmpty, !tlsCertificates.isEmpty,
+            serverCertificate != nil || privateKey != nil,
+        ].count(where: \.self)
+    }
+
+    /// The certificates that a mode needs or must not have.
+    fileprivate func checkCertificates(_ value: Value, _ name: PortProtocol) {
+        switch mode {
+        case .passthrough, .autoPassthrough:
+            checkPassthrough(value, name)
+        case .istioMutual:
+            if hasCertificates {
+                value.error("conflicting-fields", "ISTIO_MUTUAL takes no certificate")
+            }
+        case .simple, .mutual, .optionalMutual:
+            checkSources(value)
+        }
+    }
+
+    private func checkPassthrough(_ value: Value, _ name: PortProtocol) {
+        let isWritten = value.decoder.tree.value(of: "mode", in: value.node) != nil
+        if hasCertificates && !isWritten {
+            value.error(
+                "missing-field", "`mode` is missing, and without it the certificate is not used",
+                hint: "write mode: SIMPLE; the default is PASSTHROUGH")
+        } else if hasCertificates {
+            value.warning("conflicting-fields", "\(mode.rawValue) does not use the certificate")
+        }
+    }
+
+    private func checkSources(_ value: Value) {
+        if sources > 1 {
+            value.error(
+                "conflicting-fields", "the certificate is given in more than one way",
+                hint: "keep one of credentialName, credentialNames, tlsCertificates "
+                    + "and serverCertificate")
+            return
+        }
+        if sources == 0 {
+            value.error(
+                "missing-field", "\(mode.rawValue) needs a certificate",
+                hint: "credentialName, or serverCertificate and privateKey")
+            return
+        }
+        if credentialName != nil || !credentialNames.isEmpty { return }
+        if tlsCertificates.isEmpty && (serverCertificate == nil || privateKey == nil) {
+            value.error(
+                "missing-field", "serverCertificate and privateKey are both needed")
+        }
+        if mode != .simple && caCertificates == nil {
+            value.error("missing-field", "\(mode.rawValue) needs `caCertificates`")
+        }
+        if mode == .simple && caCrl != nil {
+            value.error("conflicting-fields", "SIMPLE asks for no client certificate: no `caCrl`")
+        }
+    }
+}
+
+extension Gateway.CertificateFiles {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        let certificate = record.located("serverCertificate")
+        let key = record.located("privateKey")
+        place = value.place
+        caCertificates = record.located("caCertificates")
+        record.finish()
+        guard let certificate, let key else {
+            value.error("missing-field", "serverCertificate and privateKey are both needed")
+            return nil
+        }
+        serverCertificate = certificate
+        privateKey = key
+    }
+}

@@ -1,0 +1,245 @@
+// What an HTTP rule may say beside conditions and destinations: istio-api.md §1.3.
+
+extension Value {
+    /// `{value: 12.5}`, a share of 100.
+    func percentage(default missing: Double) -> Double {
+        guard var record = record() else { return missing }
+        let share = record.field("value")?.double(0...100)
+        record.finish()
+        return share ?? missing
+    }
+
+    /// The percentage of a fault: 0, or at least 0.0001, which is the finest that is drawn.
+    fileprivate func faultPercentage() -> Double {
+        let share = percentage(default: 0)
+        if share > 0 && share < 0.0001 {
+            error("out-of-range", "\(share) is not 0 and less than 0.0001")
+        }
+        return share
+    }
+}
+
+extension HTTPRedirect {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        uri = record.string("uri")
+        prefixRewrite = record.string("prefixRewrite")
+        authority = record.string("authority")
+        port = record.port("port")
+        let derived = record.field("derivePort")
+        if let derived, let name = derived.string() {
+            let names = ["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"]
+            if !names.contains(name) { derived.unknownName(name, among: names) }
+            derivesPortFromRequest = name == "FROM_REQUEST_PORT"
+        }
+        scheme = record.string("scheme")
+        let written = record.field("redirectCode")
+        code = written?.int(300...399) ?? 301
+        record.finish()
+        if ![301, 302, 303, 307, 308].contains(code) {
+            written?.error(
+                "out-of-range", "\(code) does not redirect", hint: "301, 302, 303, 307 or 308")
+        }
+        if let scheme, scheme != "http", scheme != "https" {
+            record.field("scheme")?.error("unknown-value", "`\(scheme)` is none of http, https")
+        }
+        if uri != nil, prefixRewrite != nil {
+            value.error("conflicting-fields", "`uri` and `prefixRewrite` exclude each other")
+        }
+        if port != nil, derived != nil {
+            value.error("conflicting-fields", "`port` and `derivePort` exclude each other")
+        }
+        if uri == nil, prefixRewrite == nil, authority == nil, port == nil, scheme == nil,
+            derived == nil {
+            value.error("missing-field", "a redirect that changes nothing")
+        }
+    }
+}
+
+extension HTTPDirectResponse {
+    /// 1 MiB, as Istio.
+    private static let maximumBody = 1 << 20
+
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        let status = record.require("status")?.int(200...600)
+        if let field = record.field("body"), var body = field.record() {
+            let text = body.field("string")
+            let bytes = body.field("bytes")
+            body.finish()
+            if text != nil, bytes != nil {
+                field.error("conflicting-fields", "`string` and `bytes` exclude each other")
+            }
+            if let text { self.body = text.string().map { Array($0.utf8) } ?? [] }
+            if let bytes { self.body = bytes.base64() ?? [] }
+            if self.body.count > Self.maximumBody {
+                field.error("too-large", "a body of more than 1 MiB")
+            } else if self.body.count > 100 << 10 {
+                field.warning("too-large", "a body of more than 100 KiB")
+            }
+        }
+        record.finish()
+        guard let status else { return nil }
+        self.status = status
+    }
+}
+
+extension Delegate {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        let name = record.require("name")?.string()
+        namespace = record.string("namespace")
+        record.finish()
+        guard let name else { return nil }
+        self.name = name
+    }
+}
+
+extension HTTPRewrite {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        uri = record.string("uri")
+        authority = record.string("authority")
+        if let field = record.field("uriRegexRewrite"), var inner = field.record() {
+            let match = inner.require("match")?.pattern()
+            let replacement = inner.require("rewrite")?.string()
+            inner.finish()
+            if let match, let replacement {
+                regex = RegexRewrite(match: match, replacement: replacement)
+            }
+            if uri != nil {
+                field.error("conflicting-fields", "`uri` and `uriRegexRewrite` exclude each other")
+            }
+        } else if uri == nil, authority == nil {
+            value.error("missing-field", "a rewrite that changes nothing")
+        }
+        record.finish()
+    }
+}
+
+extension HTTPRetries {
+    /// Envoy's conditions of retries, for HTTP and gRPC; a status number is one too.
+    private static let conditions = [
+        "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure",
+        "envoy-ratelimited", "retriable-4xx", "refused-stream", "retriable-status-codes",
+        "retriable-headers", "http3-post-connect-failure", "cancelled", "deadline-exceeded",
+        "internal", "resource-exhausted", "unavailable",
+    ]
+
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        attempts = record.int("attempts", 0...Int(Int32.max)) ?? 0
+        perTryTimeout = record.duration("perTryTimeout")
+        backoff = record.duration("backoff")
+        retryRemoteLocalities = record.bool("retryRemoteLocalities") ?? false
+        retryIgnorePreviousHosts = record.bool("retryIgnorePreviousHosts")
+        if let field = record.field("retryOn") { retryOn = Self.conditions(in: field) }
+        record.finish()
+        let needAttempts: [StaticString] = ["perTryTimeout", "retryOn", "retryRemoteLocalities"]
+        for name in needAttempts where attempts == 0 {
+            record.field(name)?.error(
+                "conflicting-fields", "`\(name)` has no effect without `attempts`")
+        }
+    }
+
+    private static func conditions(in field: Value) -> [String] {
+        // A status alone may be written without quotes, as a number.
+        let text = if case .integer(let status) = field.scalar { "\(status)" } else { field.string() }
+        guard let text, !text.isEmpty else { return [] }
+        let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        for name in names where !conditions.contains(name) {
+            if let status = Int(name), (100...599).contains(status) { continue }
+            let hint = name.contains(" ") ? "write the list without spaces"
+                : nearestName(to: name, among: conditions).map { "did you mean `\($0)`?" }
+            field.error("unknown-value", "`\(name)` is no condition for a retry", hint: hint)
+        }
+        return names
+    }
+}
+
+extension HTTPFault {
+    private static let statusNames = [
+        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+        "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+        "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ]
+
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        delay = record.field("delay").flatMap(Self.delay)
+        abort = record.field("abort").flatMap(Self.abort)
+        if record.field("delay") == nil, record.field("abort") == nil {
+            value.error("missing-field", "a fault has `delay` or `abort`")
+        }
+        record.finish()
+    }
+
+    private static func delay(_ value: Value) -> Delay? {
+        guard var record = value.record() else { return nil }
+        let fixed = record.duration("fixedDelay")
+        if let exponential = record.field("exponentialDelay") {
+            exponential.error("unsupported-field", "`exponentialDelay` was never implemented")
+        } else if record.field("fixedDelay") == nil {
+            record.missing("fixedDelay")
+        }
+        var share = 0.0
+        if let percent = record.field("percent") {
+            percent.warning("deprecated", "`percent` is an old form", hint: "use percentage.value")
+            share = Double(percent.int(0...100) ?? 0)
+        }
+        if let percentage = record.field("percentage") {
+            share = percentage.faultPercentage()
+        } else if record.field("percent") == nil {
+            value.warning(
+                "no-effect", "without `percentage` the fault never fires",
+                hint: "percentage: {value: 100}")
+        }
+        record.finish()
+        return fixed.map { Delay(fixed: $0, percentage: share) }
+    }
+
+    private static func abort(_ value: Value) -> Abort? {
+        guard var record = value.record() else { return nil }
+        var abort = Abort(percentage: 0)
+        abort.httpStatus = record.int("httpStatus", 200...600)
+        if let field = record.field("grpcStatus"), let name = field.string() {
+            abort.grpcStatus = statusNames.firstIndex(of: name)
+            if abort.grpcStatus == nil { field.unknownName(name, among: statusNames) }
+        }
+        record.field("http2Error")?.error(
+            "unsupported-field", "`http2Error` was never implemented")
+        if let percentage = record.field("percentage") {
+            abort.percentage = percentage.faultPercentage()
+        } else {
+            value.warning(
+                "no-effect", "without `percentage` the fault never fires",
+                hint: "percentage: {value: 100}")
+        }
+        record.finish()
+        if abort.httpStatus == nil, abort.grpcStatus == nil {
+            value.warning("no-effect", "an abort without `httpStatus` or `grpcStatus`")
+        } else if abort.httpStatus != nil, abort.grpcStatus != nil {
+            value.error("conflicting-fields", "`httpStatus` and `grpcStatus` exclude each other")
+        }
+        return abort
+    }
+}
+
+extension HTTPMirror {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        let destination = record.require("destination").flatMap(Destination.init)
+        percentage = record.field("percentage")?.percentage(default: 0) ?? 100
+        record.finish()
+        guard let destination else { return nil }
+        self.destination = destination
+        place = value.place
+    }
+}

@@ -1,0 +1,215 @@
+// HTTP rules of a VirtualService: istio-api.md §1.3.
+
+extension HTTPRoute {
+    /// A rule with an error stays, marked, so that its requests are answered 503 and do not fall
+    /// to the rules after it.
+    init(_ value: Value) {
+        self.init(place: value.place, path: value.path)
+        let isGood = value.decoder.contained { read(value) }
+        isBroken = !isGood
+    }
+
+    private mutating func read(_ value: Value) {
+        guard var record = value.record() else { return }
+        name = record.string("name")
+        let conditions = record.elements("match")
+        hasConditions = !conditions.isEmpty
+        matches = conditions.compactMap(HTTPMatch.read)
+        destinations = RouteDestination.list(record.field("route"), hasHeaders: true)
+        if let field = record.field("timeout"), let duration = field.duration() {
+            timeout = record.located(duration, field, "timeout")
+        }
+        redirect = record.field("redirect").flatMap(HTTPRedirect.init)
+        directResponse = record.field("directResponse").flatMap(HTTPDirectResponse.init)
+        delegate = record.field("delegate").flatMap(Delegate.init)
+        rewrite = record.field("rewrite").flatMap(HTTPRewrite.init)
+        retries = record.field("retries").flatMap(HTTPRetries.init)
+        fault = record.field("fault").flatMap(HTTPFault.init)
+        cors = record.field("corsPolicy").flatMap(CorsPolicy.init)
+        headers = record.field("headers").flatMap(HeaderOperations.init)
+        readMirrors(&record)
+        checkAction(&record)
+        record.finish()
+    }
+
+    private mutating func readMirrors(_ record: inout Record) {
+        var percentage = 100.0
+        if let percent = record.field("mirrorPercent") {
+            percent.warning(
+                "deprecated", "`mirrorPercent` is an old form", hint: "use mirrorPercentage.value")
+            percentage = Double(percent.int(0...100) ?? 100)
+        }
+        if let value = record.field("mirrorPercentage") {
+            percentage = value.percentage(default: 100)
+        }
+        if let value = record.field("mirror"), let destination = Destination(value) {
+            mirrors.append(HTTPMirror(
+                place: value.place, destination: destination, percentage: percentage))
+        }
+        guard let list = record.field("mirrors") else { return }
+        if record.field("mirror") != nil {
+            list.error("conflicting-fields", "`mirror` and `mirrors` exclude each other")
+        }
+        mirrors += list.elements().compactMap(HTTPMirror.init)
+    }
+
+    /// Which action the rule has, and what may not stand beside it.
+    private mutating func checkAction(_ record: inout Record) {
+        let actions: [StaticString] = ["route", "redirect", "directResponse", "delegate"]
+        var found: [(name: StaticString, value: Value)] = []
+        for name in actions {
+            if let value = record.field(name) { found.append((name, value)) }
+        }
+        guard let first = found.first else {
+            record.missing(
+                "route", hint: "a rule has `route`, `redirect`, `directResponse` or `delegate`")
+            return
+        }
+        if found.count > 1 {
+            found[1].value.error(
+                "conflicting-fields", "`\(found[1].name)` excludes `\(first.name)`",
+                hint: "keep one of the two")
+        }
+        for name in ["fault", "rewrite"] as [StaticString]
+        where redirect != nil || directResponse != nil {
+            record.field(name)?.error(
+                "conflicting-fields", "`\(name)` has no effect beside `\(first.name)`")
+        }
+        let action = "\(first.name)"
+        if NotInEffect.lists("VirtualService spec.http[].\(action)") { unsupportedAction = action }
+        if action == "route", destinations.isEmpty {
+            first.value.error("missing-field", "a route needs at least one destination")
+        }
+        checkPrefixRewrite(&record)
+    }
+
+    private func checkPrefixRewrite(_ record: inout Record) {
+        guard redirect?.prefixRewrite != nil else { return }
+        let hasOther = matches.contains {
+            switch $0.uri {
+            case .exact, .regex: true
+            case .prefix, .present, nil: false
+            }
+        }
+        if hasOther {
+            record.field("redirect")?.error(
+                "conflicting-fields", "`prefixRewrite` needs conditions by `prefix`")
+        }
+    }
+}
+
+extension HTTPMatch {
+    /// One condition; one with an error is left out, and its rule is marked as broken.
+    fileprivate static func read(_ value: Value) -> HTTPMatch? {
+        let decoder = value.decoder
+        var match: HTTPMatch?
+        let before = decoder.errorCount
+        match = HTTPMatch(value)
+        return decoder.errorCount == before ? match : nil
+    }
+
+    private init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        name = record.string("name")
+        uri = record.field("uri").flatMap { StringMatch($0, emptyPrefix: true) }
+        ignoreUriCase = record.bool("ignoreUriCase") ?? false
+        scheme = record.field("scheme").flatMap { StringMatch($0) }
+        method = record.field("method").flatMap { StringMatch($0) }
+        authority = record.field("authority").flatMap { StringMatch($0) }
+        headers = NamedMatch.list(record.field("headers"), .header)
+        withoutHeaders = NamedMatch.list(record.field("withoutHeaders"), .absentHeader)
+        queryParams = NamedMatch.list(record.field("queryParams"), .queryParameter)
+        port = record.locatedPort("port")
+        sourceLabels = record.selectorLabels("sourceLabels")
+        sourceNamespace = record.string("sourceNamespace")
+        gateways = record.locatedStrings("gateways", check: checkGatewayName)
+        statPrefix = record.string("statPrefix")
+        if let sourceNamespace, !sourceNamespace.isEmpty, !Grammar.isLabel(sourceNamespace) {
+            record.field("sourceNamespace")?.error(
+                "invalid-name", "`\(sourceNamespace)` cannot be a namespace")
+        }
+        record.finish()
+    }
+}
+
+extension NamedMatch {
+    fileprivate enum Subject { case header, absentHeader, queryParameter }
+
+    fileprivate static func list(_ value: Value?, _ subject: Subject) -> [NamedMatch] {
+        guard let value else { return [] }
+        return value.entries().compactMap { key, value in
+            NamedMatch(key.raw, value, subject)
+        }
+    }
+
+    private init?(_ name: String, _ value: Value, _ subject: Subject) {
+        self.name = name
+        place = value.place
+        path = value.path
+        if subject != .queryParameter, !Self.isHeaderName(name) {
+            value.error("invalid-name", "`\(name)` is no name of a header")
+        }
+        if name.hasPrefix("@") {
+            value.warning("not-in-effect", "conditions on claims of tokens are not in effect yet")
+        }
+        if value.isNull {
+            guard subject == .absentHeader else {
+                value.error("empty-entry", "a condition is wanted", hint: "write {} for `is there`")
+                return nil
+            }
+            match = .present
+            return
+        }
+        guard let match = StringMatch(value, anyRegex: subject == .absentHeader) else { return nil }
+        self.match = match
+    }
+
+    private static func isHeaderName(_ name: String) -> Bool {
+        if name.hasPrefix("@request.auth.claims") { return true }
+        return Grammar.isFieldName(name.hasPrefix(":") ? name.dropFirst() : Substring(name))
+    }
+}
+
+extension StringMatch {
+    /// `emptyPrefix`: the prefix "" is allowed. `anyRegex`: the expression `*` means presence.
+    init?(_ value: Value, emptyPrefix: Bool = false, anyRegex: Bool = false) {
+        if value.scalar != nil {
+            value.error(
+                "wrong-type", "a condition is wanted, not a text",
+                hint: "write {exact: \(value.raw)}, or `prefix` or `regex`")
+            return nil
+        }
+        guard var record = value.record() else { return nil }
+        let exact = record.field("exact")
+        let prefix = record.field("prefix")
+        let regex = record.field("regex")
+        record.finish()
+        if [exact, prefix, regex].count(where: { $0 != nil }) > 1 {
+            value.error(
+                "conflicting-fields", "a condition has one of `exact`, `prefix` and `regex`")
+            return nil
+        }
+        if let exact {
+            guard let text = exact.string() else { return nil }
+            self = .exact(text)
+        } else if let prefix {
+            guard let text = prefix.string() else { return nil }
+            if text.isEmpty && !emptyPrefix {
+                prefix.error("invalid-value", "an empty prefix", hint: "write {} for `is there`")
+                return nil
+            }
+            self = .prefix(text)
+        } else if let regex {
+            if anyRegex, regex.raw == "*" {
+                self = .present
+                return
+            }
+            guard let pattern = regex.pattern() else { return nil }
+            self = .regex(pattern)
+        } else {
+            self = .present
+        }
+    }
+}

@@ -1,0 +1,200 @@
+// Service, EndpointSlice and Endpoints: istio-api.md §1.10.
+//
+// Rule of these kinds: what a gateway reads is checked as strictly as Istio's kinds. Other
+// fields are known by name and not looked into. A name that nobody knows is an error, but a
+// harmless one: a newer Kubernetes has fields that we cannot know, and losing a Service for one
+// would lose traffic.
+
+extension Service {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        type = spec.name("type", of: Kind.self) ?? .clusterIP
+        ports = spec.elements("ports").compactMap(Port.init)
+        selector = spec.field("selector")?.stringMap()
+        clusterIP = spec.string("clusterIP")
+        externalName = spec.located("externalName")
+        publishNotReadyAddresses = spec.bool("publishNotReadyAddresses") ?? false
+        spec.ignore(
+            "clusterIPs", "externalIPs", "sessionAffinity", "loadBalancerIP",
+            "loadBalancerSourceRanges", "externalTrafficPolicy", "healthCheckNodePort",
+            "sessionAffinityConfig", "ipFamilies", "ipFamilyPolicy",
+            "allocateLoadBalancerNodePorts", "loadBalancerClass", "internalTrafficPolicy",
+            "trafficDistribution")
+        spec.finish(unknown: .harmless)
+        envelope.finish(unknown: .harmless)
+        if type == .externalName, externalName == nil { spec.missing("externalName") }
+        checkPortNames(spec.field("ports"))
+    }
+
+    private func checkPortNames(_ value: Value?) {
+        guard let value, ports.count > 1 else { return }
+        var seen: Set<String> = []
+        for port in ports where !seen.insert(port.name).inserted {
+            value.error(
+                "duplicate-name",
+                port.name.isEmpty ? "several ports, and not all have a name"
+                    : "the port name `\(port.name)` is used twice")
+        }
+    }
+}
+
+extension Service.Port {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        name = record.string("name") ?? ""
+        let number = record.require("port")?.int(1...65535)
+        transport = record.name("protocol", of: Transport.self) ?? .tcp
+        appProtocol = record.string("appProtocol")
+        let target = record.field("targetPort").map(TargetPort.init)
+        record.ignore("nodePort")
+        record.finish(unknown: .harmless)
+        guard let number else { return nil }
+        self.number = number
+        switch target {
+        case nil: targetPort = .number(number)
+        case .some(nil): return nil
+        case .some(.some(let target)): targetPort = target
+        }
+    }
+}
+
+extension TargetPort {
+    fileprivate init?(_ value: Value) {
+        if case .integer = value.scalar {
+            // 0 is what some writers put for "not given".
+            guard let number = value.int(1...65535) else { return nil }
+            self = .number(number)
+            return
+        }
+        guard let name = value.string() else { return nil }
+        if Int(name) != nil {
+            value.error("wrong-type", "the quoted number is the name of a port", hint: "write it without quotes: \(name)")
+            return nil
+        }
+        guard Grammar.isLabel(name), name.utf8.count <= 15 else {
+            value.error("invalid-name", "`\(name)` is no name of a container's port")
+            return nil
+        }
+        self = .name(name)
+    }
+}
+
+extension ObjectReference {
+    /// A `targetRef`.
+    fileprivate init?(_ value: Value, namespace: String) {
+        guard var record = value.record() else { return nil }
+        let kind = record.string("kind") ?? ""
+        let name = record.string("name") ?? ""
+        let written = record.string("namespace")
+        record.ignore("apiVersion", "uid", "resourceVersion", "fieldPath")
+        record.finish(unknown: .harmless)
+        self.init(kind: kind, namespace: written ?? namespace, name: name)
+    }
+}
+
+extension EndpointSlice {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        let type = envelope.require("addressType")?.name(of: AddressType.self)
+        ports = envelope.elements("ports").compactMap(Port.init)
+        endpoints = envelope.elements("endpoints").compactMap { Endpoint($0, meta.namespace) }
+        envelope.finish(unknown: .harmless)
+        if meta.labels["kubernetes.io/service-name"] == nil {
+            envelope.value.warning(
+                "no-effect", "an EndpointSlice of no Service",
+                hint: "set the label kubernetes.io/service-name")
+        }
+        guard let type else { return nil }
+        addressType = type
+        checkAddresses(envelope.value)
+    }
+
+    private func checkAddresses(_ value: Value) {
+        for endpoint in endpoints {
+            for address in endpoint.addresses {
+                let isRight = switch addressType {
+                case .ipv4: Grammar.isIPv4(address)
+                case .ipv6: Grammar.isIPv6(address)
+                case .fqdn: Grammar.isFQDN(address)
+                }
+                if isRight { continue }
+                value.error("invalid-address", "`\(address)` is no address of type \(addressType.rawValue)")
+            }
+        }
+    }
+}
+
+extension EndpointSlice.Port {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        name = record.string("name") ?? ""
+        number = record.port("port")
+        transport = record.name("protocol", of: Transport.self) ?? .tcp
+        appProtocol = record.string("appProtocol")
+        record.finish(unknown: .harmless)
+    }
+}
+
+extension EndpointSlice.Endpoint {
+    fileprivate init?(_ value: Value, _ namespace: String) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let field = record.require("addresses")
+        addresses = field?.strings() ?? []
+        if let field, addresses.isEmpty { field.error("missing-field", "an endpoint needs an address") }
+        if var conditions = record.record("conditions") {
+            isReady = conditions.bool("ready") ?? true
+            _ = conditions.bool("serving")
+            isTerminating = conditions.bool("terminating") ?? false
+            conditions.finish(unknown: .harmless)
+        }
+        hostname = record.string("hostname")
+        nodeName = record.string("nodeName")
+        zone = record.string("zone")
+        target = record.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
+        record.ignore("hints", "deprecatedTopology")
+        record.finish(unknown: .harmless)
+    }
+}
+
+extension Endpoints {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        subsets = envelope.elements("subsets").compactMap { Subset($0, meta.namespace) }
+        envelope.finish(unknown: .harmless)
+    }
+}
+
+extension Endpoints.Subset {
+    fileprivate init?(_ value: Value, _ namespace: String) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        addresses = record.elements("addresses").compactMap { Endpoints.Address($0, namespace) }
+        notReadyAddresses = record.elements("notReadyAddresses").compactMap {
+            Endpoints.Address($0, namespace)
+        }
+        ports = record.elements("ports").compactMap(EndpointSlice.Port.init)
+        record.finish(unknown: .harmless)
+    }
+}
+
+extension Endpoints.Address {
+    fileprivate init?(_ value: Value, _ namespace: String) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        let field = record.require("ip")
+        hostname = record.string("hostname")
+        nodeName = record.string("nodeName")
+        target = record.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
+        record.finish(unknown: .harmless)
+        guard let field, let ip = field.string() else { return nil }
+        if !Grammar.isAddress(ip) { field.error("invalid-address", "`\(ip)` is no IP address") }
+        self.ip = ip
+    }
+}

@@ -1,0 +1,178 @@
+// Load balancing of a DestinationRule: istio-api.md §3.1, 3.4.
+
+extension LoadBalancer {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let simpleField = record.field("simple")
+        if let simpleField, let name = simpleField.name(of: Simple.self) {
+            simple = record.located(name, simpleField, "simple")
+            Self.comment(name, simpleField)
+        }
+        let hashField = record.field("consistentHash")
+        consistentHash = hashField.flatMap(ConsistentHash.init)
+        warmup = record.field("warmup").flatMap(Warmup.init)
+        if let old = record.field("warmupDurationSecs") {
+            old.warning("deprecated", "`warmupDurationSecs` is an old form", hint: "use warmup.duration")
+            if let duration = old.duration(), warmup == nil { warmup = Warmup(duration: duration) }
+        }
+        Self.checkLocality(&record)
+        record.finish()
+        if simpleField != nil, let hashField {
+            hashField.error("conflicting-fields", "`simple` and `consistentHash` exclude each other")
+        }
+    }
+
+    private static func comment(_ name: Simple, _ value: Value) {
+        switch name {
+        case .leastConnections:
+            value.warning("deprecated", "LEAST_CONN is an old name", hint: "write LEAST_REQUEST")
+        case .passthrough:
+            value.warning(
+                "no-effect", "PASSTHROUGH means nothing at a gateway; LEAST_REQUEST is used",
+                hint: "ROUND_ROBIN, LEAST_REQUEST or RANDOM")
+        case .unspecified, .random, .roundRobin, .leastRequest: break
+        }
+    }
+
+    private static func checkLocality(_ record: inout Record) {
+        let locality = record.field("localityLbSetting")
+        if let locality, var setting = locality.record() {
+            _ = setting.bool("enabled")
+            let distribute = setting.field("distribute")
+            for entry in distribute?.elements() ?? [] { checkDistribute(entry) }
+            let failover = setting.field("failover")
+            for entry in failover?.elements() ?? [] { checkFailover(entry) }
+            _ = setting.strings("failoverPriority")
+            setting.finish()
+            if distribute != nil, let failover {
+                failover.error("conflicting-fields", "`distribute` and `failover` exclude each other")
+            }
+        }
+        guard let zone = record.field("zoneAwareLbSetting"), var setting = zone.record() else { return }
+        _ = setting.bool("enabled")
+        for entry in setting.elements("failover") { checkFailover(entry) }
+        _ = setting.strings("failoverPriority")
+        _ = setting.count("minClusterSize")
+        setting.finish()
+        if locality != nil {
+            zone.error("conflicting-fields", "`localityLbSetting` and `zoneAwareLbSetting` exclude each other")
+        }
+    }
+
+    private static func checkDistribute(_ value: Value) {
+        guard var record = value.record() else { return }
+        _ = record.string("from")
+        let shares = (record.field("to")?.entries() ?? []).compactMap { $0.value.int(1...100) }
+        record.finish()
+        let total = shares.reduce(0, +)
+        if !shares.isEmpty, total != 100 {
+            value.error("out-of-range", "the shares of `to` add up to \(total), not to 100")
+        }
+    }
+
+    private static func checkFailover(_ value: Value) {
+        guard var record = value.record() else { return }
+        let from = record.string("from")
+        let to = record.string("to")
+        record.finish()
+        if from == to { value.error("conflicting-fields", "`from` and `to` are the same region") }
+        for region in [from, to].compactMap(\.self) where region.contains("/") || region.contains("*") {
+            value.error("invalid-value", "`\(region)` is no region", hint: "regions only, without / and *")
+        }
+    }
+}
+
+extension LoadBalancer.ConsistentHash {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        var keys: [Key] = []
+        if let name = record.string("httpHeaderName") { keys.append(.header(name)) }
+        if let cookie = record.field("httpCookie") {
+            if let cookie = LoadBalancer.Cookie(cookie) { keys.append(.cookie(cookie)) }
+        }
+        if record.bool("useSourceIp") == true { keys.append(.sourceAddress) }
+        if let name = record.string("httpQueryParameterName") { keys.append(.queryParameter(name)) }
+        let old = record.field("minimumRingSize")
+        old?.warning("deprecated", "`minimumRingSize` is an old form", hint: "use ringHash.minimumRingSize")
+        minimumRingSize = old?.int(0...8_388_608)
+        let ring = record.field("ringHash")
+        if let ring, var inner = ring.record() {
+            minimumRingSize = inner.int("minimumRingSize", 0...8_388_608) ?? minimumRingSize
+            inner.finish()
+        }
+        let maglev = record.field("maglev")
+        if let maglev, var inner = maglev.record() {
+            if let size = inner.field("tableSize"), let number = size.int(1...5_000_010) {
+                if !Self.isPrime(number) { size.error("out-of-range", "\(number) is not a prime number") }
+                maglevTableSize = number
+            }
+            inner.finish()
+        }
+        record.finish()
+        if [old, ring, maglev].count(where: { $0 != nil }) > 1 {
+            value.error("conflicting-fields", "`ringHash`, `maglev` and `minimumRingSize` exclude each other")
+        }
+        if keys.count > 1 {
+            value.error("conflicting-fields", "a hash has one key")
+        }
+        guard let key = keys.first else {
+            value.error(
+                "missing-field", "a hash needs a key",
+                hint: "httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName")
+            return nil
+        }
+        self.key = key
+    }
+
+    private static func isPrime(_ number: Int) -> Bool {
+        guard number > 3 else { return number > 1 }
+        var divisor = 2
+        while divisor * divisor <= number {
+            if number % divisor == 0 { return false }
+            divisor += 1
+        }
+        return true
+    }
+}
+
+extension LoadBalancer.Cookie {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        let field = record.require("name")
+        path = record.string("path")
+        ttl = record.duration("ttl", orZero: true)
+        for entry in record.elements("attributes") {
+            guard var inner = entry.record() else { continue }
+            let name = inner.require("name")?.string()
+            let text = inner.string("value") ?? ""
+            inner.finish()
+            guard let name else { continue }
+            if name.isEmpty || attributes.contains(where: { $0.name == name }) {
+                entry.error("invalid-name", "attributes have names, each another")
+            }
+            attributes.append((name, text))
+        }
+        record.finish()
+        guard let field, let name = field.string() else { return nil }
+        if name.isEmpty { field.error("missing-field", "a cookie needs a name") }
+        self.name = name
+    }
+}
+
+extension LoadBalancer.Warmup {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        let duration = record.require("duration")?.duration()
+        minimumPercent = record.field("minimumPercent")?.double(0...100) ?? 10
+        if let field = record.field("aggression"), let number = field.double(0...1_000_000) {
+            if number == 0 { field.error("out-of-range", "0 is not above 0") }
+            aggression = number
+        }
+        record.finish()
+        guard let duration else { return nil }
+        self.duration = duration
+    }
+}

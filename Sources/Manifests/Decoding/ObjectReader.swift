@@ -1,0 +1,210 @@
+/// Turns the documents of one file into objects of the inventory.
+struct ObjectReader {
+    let decoder: Decoder
+
+    /// Reads the document that the decoder's tree holds.
+    func readDocument() {
+        let root = decoder.tree.root
+        guard root != Node.none, !Value(decoder: decoder, node: root).isNull else { return }
+        read(root, depth: 0)
+    }
+
+    private func read(_ node: NodeIndex, depth: Int) {
+        decoder.begin(nil, at: node)
+        let value = Value(decoder: decoder, node: node)
+        guard decoder.tree[node].kind == .mapping else {
+            value.error("not-an-object", "an object with `apiVersion` and `kind` is wanted here")
+            return
+        }
+        guard let kind = text("kind", in: node), let version = text("apiVersion", in: node) else {
+            decoder.reportTreeProblems()
+            return
+        }
+        if kind.hasSuffix("List"), let items = decoder.tree.value(of: "items", in: node) {
+            return readList(items, of: node, depth: depth)
+        }
+        decoder.begin(reference(kind, node), at: node)
+        decode(kind, version, value)
+    }
+
+    /// The items of a List; its own fields carry nothing.
+    private func readList(_ items: NodeIndex, of list: NodeIndex, depth: Int) {
+        let value = Value(decoder: decoder, node: items)
+        guard depth < 4 else {
+            return value.error("too-deep", "lists in lists in lists")
+        }
+        if value.isNull { return }
+        for item in value.elements() { read(item.node, depth: depth + 1) }
+    }
+
+    /// A required text of the envelope.
+    private func text(_ name: StaticString, in node: NodeIndex) -> String? {
+        guard let found = decoder.tree.value(of: name, in: node) else {
+            decoder.error(
+                "missing-field", "`\(name)` is missing",
+                hint: "every object has `apiVersion` and `kind`", at: node, path: "\(name)")
+            return nil
+        }
+        return Value(decoder: decoder, node: found).string()
+    }
+
+    /// Who the object is, read ahead so that every report can name it.
+    private func reference(_ kind: String, _ node: NodeIndex) -> ObjectReference? {
+        guard let metadata = decoder.tree.value(of: "metadata", in: node),
+            let name = decoder.tree.value(of: "name", in: metadata), decoder.tree[name].isScalar
+        else { return nil }
+        var namespace = decoder.defaultNamespace
+        if let written = decoder.tree.value(of: "namespace", in: metadata),
+            decoder.tree[written].isScalar, decoder.tree[written].count > 0 {
+            namespace = decoder.tree.string(written)
+        }
+        return ObjectReference(kind: kind, namespace: namespace, name: decoder.tree.string(name))
+    }
+}
+
+// MARK: Kinds
+
+extension ObjectReader {
+    private static let istioVersions = ["v1", "v1beta1", "v1alpha3"]
+
+    /// Group, versions that are read, and kind.
+    private static let kinds: [(group: String, versions: [String], kind: String)] = [
+        ("networking.istio.io", istioVersions, "Gateway"),
+        ("networking.istio.io", istioVersions, "VirtualService"),
+        ("networking.istio.io", istioVersions, "DestinationRule"),
+        ("networking.istio.io", istioVersions, "ServiceEntry"),
+        ("networking.istio.io", istioVersions, "WorkloadEntry"),
+        ("", ["v1"], "Service"), ("", ["v1"], "Endpoints"), ("", ["v1"], "Pod"),
+        ("", ["v1"], "Secret"), ("discovery.k8s.io", ["v1"], "EndpointSlice"),
+    ]
+
+    private func decode(_ kind: String, _ apiVersion: String, _ value: Value) {
+        let parts = apiVersion.split(separator: "/", maxSplits: 1).map(String.init)
+        let group = parts.count == 2 ? parts[0] : ""
+        let version = parts.last ?? ""
+        guard let known = Self.kinds.first(where: { $0.group == group && $0.kind == kind }) else {
+            return noteUnread(kind, apiVersion, group, value)
+        }
+        guard known.versions.contains(version) else {
+            let prefix = group.isEmpty ? "" : group + "/"
+            value.error(
+                "unknown-version", "\(kind) has no version `\(apiVersion)`",
+                hint: "write apiVersion: \(prefix)\(known.versions[0])")
+            return reject()
+        }
+        decoder.reportTreeProblems()
+        guard var record = value.record() else { return }
+        record.ignore("apiVersion", "kind", "status")
+        guard let meta = Self.meta(&record, kind: kind) else { return reject() }
+        if let first = decoder.defined[meta.identity] {
+            return decoder.error(
+                "duplicate-object", "\(meta.identity) is defined twice; the first one counts",
+                hint: "remove one of the two", at: value.node, path: "",
+                related: [.init(place: first, message: "first defined here")])
+        }
+        decoder.defined[meta.identity] = meta.place
+        NotInEffect.report(kind, value)
+        add(meta, record)
+    }
+
+    private func add(_ meta: ObjectMeta, _ envelope: Record) {
+        var record = envelope
+        switch meta.identity.kind {
+        case "Gateway": keep(Gateway(meta, &record), meta, \.gateways)
+        case "VirtualService": keep(VirtualService(meta, &record), meta, \.virtualServices)
+        case "DestinationRule": keep(DestinationRule(meta, &record), meta, \.destinationRules)
+        case "ServiceEntry": keep(ServiceEntry(meta, &record), meta, \.serviceEntries)
+        case "WorkloadEntry": keep(WorkloadEntry(meta, &record), meta, \.workloadEntries)
+        case "Service": keep(Service(meta, &record), meta, \.services)
+        case "Endpoints": keep(Endpoints(meta, &record), meta, \.endpoints)
+        case "EndpointSlice": keep(EndpointSlice(meta, &record), meta, \.endpointSlices)
+        case "Pod": keep(Pod(meta, &record), meta, \.pods)
+        case "Secret": keep(Secret(meta, &record), meta, \.secrets)
+        default: break
+        }
+    }
+
+    private func keep<Kind>(
+        _ object: Kind?, _ meta: ObjectMeta, _ list: WritableKeyPath<Inventory, [Kind]>
+    ) {
+        let outcome = decoder.end()
+        guard let object, outcome != .rejected else {
+            decoder.output.rejected.insert(meta.identity)
+            return
+        }
+        if outcome == .lacksPart { decoder.output.impaired.insert(meta.identity) }
+        decoder.output.inventory[keyPath: list].append(object)
+    }
+
+    private func reject() {
+        if let object = decoder.object { decoder.output.rejected.insert(object) }
+    }
+
+    /// A kind that is not read: said once. Of Istio's own and other routing kinds people expect
+    /// an effect, so that is a warning.
+    private func noteUnread(
+        _ kind: String, _ apiVersion: String, _ group: String, _ value: Value
+    ) {
+        let siblings = Self.kinds.filter { $0.group == group }.map(\.kind)
+        if let near = nearestName(to: kind, among: siblings) {
+            value.error(
+                "unknown-kind", "`\(kind)` is no kind of \(apiVersion)",
+                hint: "did you mean `\(near)`?")
+            return
+        }
+        guard decoder.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
+        let name = "\(kind) (\(apiVersion))"
+        if group.hasSuffix(".istio.io") {
+            value.warning(
+                "not-in-effect", "\(name) is not in effect yet", hint: "said once for all of them")
+        } else if group == "gateway.networking.k8s.io" || kind == "Ingress" {
+            value.warning(
+                "unsupported-kind", "\(name): not read",
+                hint: "write a Gateway and a VirtualService of networking.istio.io")
+        } else {
+            decoder.note("unread-kind", "\(name): not read; a gateway needs nothing of it", at: value.node)
+        }
+    }
+}
+
+// MARK: Metadata
+
+extension ObjectReader {
+    static func meta(_ envelope: inout Record, kind: String) -> ObjectMeta? {
+        guard let value = envelope.require("metadata"), var metadata = value.record() else {
+            return nil
+        }
+        let decoder = value.decoder
+        let name = metadata.require("name")
+        let namespace = metadata.string("namespace")
+        metadata.ignore(
+            "generateName", "selfLink", "uid", "resourceVersion", "generation",
+            "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
+            "managedFields", "clusterName")
+        let labels = metadata.stringMap("labels")
+        let annotations = metadata.stringMap("annotations")
+        let created = metadata.string("creationTimestamp")
+        metadata.finish(unknown: .harmless)
+        guard let name, let text = name.string() else { return nil }
+        guard Grammar.isSubdomain(text) else {
+            name.error(
+                "invalid-name", "`\(text)` cannot be an object's name",
+                hint: "lower-case letters, digits, `-` and `.`")
+            return nil
+        }
+        if let namespace, !namespace.isEmpty, !Grammar.isLabel(namespace) {
+            metadata.value.error(
+                "invalid-name", "`\(namespace)` cannot be a namespace",
+                hint: "lower-case letters, digits and `-`")
+            return nil
+        }
+        let identity = ObjectReference(
+            kind: kind, namespace: namespace.flatMap { $0.isEmpty ? nil : $0 } ?? decoder.defaultNamespace,
+            name: text)
+        var meta = ObjectMeta(identity: identity, place: envelope.place)
+        meta.labels = labels
+        meta.annotations = annotations
+        meta.creationTimestamp = created
+        return meta
+    }
+}

@@ -1,0 +1,87 @@
+// Pod and Secret. A Pod has hundreds of fields; a gateway reads its address, readiness and the
+// names of its ports. Rule: those are checked; `spec` and `status` beside them are not looked
+// into, and neither are names in them, since a cluster writes them, not a person.
+
+extension Pod {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        let tree = envelope.value.decoder.tree
+        if let metadata = tree.value(of: "metadata", in: envelope.value.node),
+            let deleted = tree.value(of: "deletionTimestamp", in: metadata) {
+            isTerminating = !Value(decoder: envelope.value.decoder, node: deleted).isNull
+        }
+        if var spec = envelope.record("spec") { readSpec(&spec) }
+        if var status = envelope.record("status") { readStatus(&status) }
+        envelope.finish(unknown: .harmless)
+    }
+
+    private mutating func readSpec(_ spec: inout Record) {
+        for field in ["containers", "initContainers"] as [StaticString] {
+            for container in spec.elements(field) {
+                guard var container = container.record() else { continue }
+                ports += container.elements("ports").compactMap(Port.init)
+            }
+        }
+    }
+
+    private mutating func readStatus(_ status: inout Record) {
+        phase = status.string("phase")
+        if let field = status.field("podIP"), let address = field.string(), !address.isEmpty {
+            add(address, field)
+        }
+        for entry in status.elements("podIPs") {
+            guard var record = entry.record(), let field = record.field("ip"),
+                let address = field.string()
+            else { continue }
+            if !addresses.contains(address) { add(address, field) }
+        }
+        for condition in status.elements("conditions") {
+            guard var record = condition.record() else { continue }
+            guard record.string("type") == "Ready" else { continue }
+            isReady = record.string("status") == "True"
+        }
+    }
+
+    private mutating func add(_ address: String, _ value: Value) {
+        if !Grammar.isAddress(address) {
+            value.error("invalid-address", "`\(address)` is no IP address")
+        }
+        addresses.append(address)
+    }
+}
+
+extension Pod.Port {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        name = record.string("name") ?? ""
+        transport = record.name("protocol", of: Transport.self) ?? .tcp
+        guard let number = record.require("containerPort")?.int(1...65535) else { return nil }
+        self.number = number
+    }
+}
+
+extension Secret {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        type = envelope.string("type")
+        _ = envelope.bool("immutable")
+        if let field = envelope.field("data") {
+            for (key, value) in field.entries() {
+                let octets = value.isNull ? [] : value.base64()
+                if let octets { add(octets, key, value, in: "data") }
+            }
+        }
+        // Later, so that it wins: as in Kubernetes.
+        if let field = envelope.field("stringData") {
+            for (key, value) in field.entries() {
+                if let text = value.string() { add(Array(text.utf8), key, value, in: "stringData") }
+            }
+        }
+        envelope.finish(unknown: .harmless)
+    }
+
+    private mutating func add(_ octets: [UInt8], _ key: Value, _ value: Value, in field: String) {
+        let step = value.decoder.tree.step(to: value.node)
+        data[key.raw] = Located(octets, place: value.place, parent: field, field: step)
+    }
+}

@@ -1,0 +1,128 @@
+/// A mapping of known fields under decoding. It remembers which names were asked for; `finish`
+/// then reports every field that nobody asked for. So a reader must ask for all fields always.
+struct Record {
+    let value: Value
+    private var asked: [StaticString] = []
+    private var cachedPath: String?
+
+    init(_ value: Value) {
+        self.value = value
+        asked.reserveCapacity(16)
+    }
+
+    var place: SourcePlace { value.place }
+
+    var path: String {
+        mutating get {
+            if let cachedPath { return cachedPath }
+            let path = value.path
+            cachedPath = path
+            return path
+        }
+    }
+
+    /// The field's value; nil when absent or null.
+    mutating func field(_ name: StaticString) -> Value? {
+        asked.append(name)
+        guard let node = value.decoder.tree.value(of: name, in: value.node) else { return nil }
+        let field = Value(decoder: value.decoder, node: node)
+        return field.isNull ? nil : field
+    }
+
+    /// Fields that are known, and of no concern to a gateway; their content is not looked at.
+    mutating func ignore(_ names: StaticString...) { asked.append(contentsOf: names) }
+
+    // MARK: Typed fields
+
+    mutating func string(_ name: StaticString) -> String? { field(name)?.string() }
+    mutating func bool(_ name: StaticString) -> Bool? { field(name)?.bool() }
+    mutating func record(_ name: StaticString) -> Record? { field(name)?.record() }
+    mutating func strings(_ name: StaticString) -> [String] { field(name)?.strings() ?? [] }
+    mutating func elements(_ name: StaticString) -> [Value] { field(name)?.elements() ?? [] }
+
+    mutating func int(_ name: StaticString, _ range: ClosedRange<Int>) -> Int? {
+        field(name)?.int(range)
+    }
+    mutating func port(_ name: StaticString) -> Int? { int(name, 1...65535) }
+    /// A count: 0 and up.
+    mutating func count(_ name: StaticString) -> Int? { int(name, 0...Int(UInt32.max)) }
+
+    mutating func duration(_ name: StaticString, orZero: Bool = false) -> Duration? {
+        field(name)?.duration(orZero: orZero)
+    }
+    mutating func stringMap(_ name: StaticString) -> [String: String] {
+        field(name)?.stringMap() ?? [:]
+    }
+    mutating func locatedStrings(
+        _ name: StaticString, check: (Value, String) -> Void = { _, _ in }
+    ) -> [Located<String>] {
+        field(name)?.locatedStrings(check) ?? []
+    }
+    mutating func name<Name: RawRepresentable<String> & CaseIterable>(
+        _ field: StaticString, of type: Name.Type
+    ) -> Name? {
+        self.field(field)?.name(of: type)
+    }
+
+    mutating func located(_ name: StaticString) -> Located<String>? {
+        guard let field = field(name), let text = field.string() else { return nil }
+        return located(text, field, name)
+    }
+    mutating func locatedPort(_ name: StaticString) -> Located<Int>? {
+        guard let field = field(name), let number = field.int(1...65535) else { return nil }
+        return located(number, field, name)
+    }
+    mutating func located<Content>(
+        _ content: Content, _ field: Value, _ name: StaticString
+    ) -> Located<Content> {
+        Located(content, place: field.place, parent: path, field: "\(name)")
+    }
+
+    // MARK: Required fields
+
+    /// Reports the field missing unless it is there.
+    mutating func require(_ name: StaticString, hint: String? = nil) -> Value? {
+        if let field = field(name) { return field }
+        missing(name, hint: hint)
+        return nil
+    }
+
+    mutating func missing(_ name: StaticString, hint: String? = nil) {
+        let path = self.path
+        value.decoder.error(
+            "missing-field", "`\(name)` is missing", hint: hint, at: value.node,
+            path: path.isEmpty ? "\(name)" : "\(path).\(name)")
+    }
+
+    // MARK: The end
+
+    enum Strictness { case spoils, harmless }
+
+    /// Reports fields that no one asked for.
+    func finish(unknown: Strictness = .spoils) {
+        let decoder = value.decoder
+        var key = decoder.tree[value.node].start
+        while key != Node.none {
+            if decoder.tree[key].isScalar, !asked.contains(where: { decoder.tree.equals(key, $0) }) {
+                reportUnknown(key, unknown)
+            }
+            let value = decoder.tree[key].next
+            key = value == Node.none ? Node.none : decoder.tree[value].next
+        }
+    }
+
+    private func reportUnknown(_ key: NodeIndex, _ strictness: Strictness) {
+        let decoder = value.decoder
+        let name = decoder.tree.string(key)
+        // Reported with the tree.
+        if name == "<<" { return }
+        let known = asked.map { "\($0)" }
+        let hint = nearestName(to: name, among: known).map { "did you mean `\($0)`?" }
+            ?? "known here: \(known.sorted().joined(separator: ", "))"
+        let message = "unknown field `\(name)`"
+        switch strictness {
+        case .spoils: decoder.error("unknown-field", message, hint: hint, at: key)
+        case .harmless: decoder.harmlessError("unknown-field", message, hint: hint, at: key)
+        }
+    }
+}

@@ -1,0 +1,192 @@
+// ServiceEntry and WorkloadEntry: istio-api.md §1.8.
+
+extension ServiceEntry {
+    private enum Location: String, CaseIterable {
+        case external = "MESH_EXTERNAL"
+        case `internal` = "MESH_INTERNAL"
+    }
+
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        let hostsField = spec.require("hosts")
+        hosts = spec.locatedStrings("hosts", check: Self.checkHost)
+        if let hostsField, hosts.isEmpty {
+            hostsField.error("missing-field", "a ServiceEntry needs at least one host")
+        }
+        addresses = spec.locatedStrings("addresses") { value, text in
+            if Grammar.isAddressOrNetwork(text) { return }
+            value.error("invalid-address", "`\(text)` is no address or network")
+        }
+        ports = spec.elements("ports").compactMap(Port.init)
+        isMeshInternal = spec.name("location", of: Location.self) == .internal
+        if let field = spec.field("resolution"), let name = field.name(of: Resolution.self) {
+            resolution = spec.located(name, field, "resolution")
+        }
+        let endpointsField = spec.field("endpoints")
+        endpoints = (endpointsField?.elements() ?? []).compactMap(Workload.init)
+        exportTo = spec.exportTo()
+        subjectAltNames = spec.strings("subjectAltNames")
+        workloadSelector = Self.selector(&spec)
+        spec.finish()
+        envelope.finish()
+        checkPorts(value)
+        if let endpointsField { checkEndpoints(endpointsField) }
+        checkResolution(spec.field("resolution") ?? value)
+    }
+
+    private static func checkHost(_ value: Value, _ host: String) {
+        if host == "*" || !Grammar.isWildcardDomain(host) {
+            value.error("invalid-host", "`\(host)` is no host of a ServiceEntry")
+        }
+    }
+
+    private static func selector(_ spec: inout Record) -> [String: String]? {
+        guard let field = spec.field("workloadSelector"), var record = field.record() else {
+            return nil
+        }
+        let labels = record.selectorLabels("labels")
+        record.finish()
+        if labels.isEmpty {
+            field.warning("no-effect", "an empty selector selects every workload of the namespace")
+        }
+        if let endpoints = spec.field("endpoints") {
+            endpoints.error("conflicting-fields", "`endpoints` and `workloadSelector` exclude each other")
+        }
+        return labels
+    }
+
+    private func checkPorts(_ value: Value) {
+        var names: Set<String> = []
+        var numbers: Set<Int> = []
+        for port in ports {
+            let isNew = names.insert(port.name).inserted && numbers.insert(port.number).inserted
+            if !isNew {
+                value.error(
+                    "duplicate-name", "ports have names and numbers, each another: "
+                        + "\(port.name) \(port.number)")
+            }
+        }
+    }
+
+    private func checkEndpoints(_ value: Value) {
+        let names = Set(ports.map(\.name))
+        let kind = resolution?.value ?? .none
+        for endpoint in endpoints {
+            for name in endpoint.ports.keys.sorted() where !names.contains(name) {
+                value.error("unknown-port", "`\(name)` is no port of this ServiceEntry")
+            }
+            let address = endpoint.address.value
+            let isLiteral = Grammar.isAddress(address) || Grammar.isUnixAddress(address)
+            if kind == .static, !address.isEmpty, !isLiteral {
+                value.error(
+                    "invalid-address", "`\(address)` is no IP address, and the resolution is STATIC",
+                    hint: "write resolution: DNS")
+            }
+        }
+        switch kind {
+        case .none:
+            value.error(
+                "conflicting-fields", "endpoints have no effect with the resolution NONE",
+                hint: "write resolution: STATIC, or DNS for names")
+        case .dnsRoundRobin where endpoints.count > 1:
+            value.error("conflicting-fields", "DNS_ROUND_ROBIN takes one endpoint")
+        case .dynamicDNS:
+            value.error("conflicting-fields", "DYNAMIC_DNS takes no endpoints")
+        case .static, .dns, .dnsRoundRobin: break
+        }
+    }
+
+    private func checkResolution(_ value: Value) {
+        let networks = addresses.contains { $0.value.contains("/") }
+        switch resolution?.value ?? .none {
+        case .none:
+            if workloadSelector != nil {
+                value.warning("no-effect", "a selector has no effect with the resolution NONE")
+            } else if endpoints.isEmpty {
+                value.warning(
+                    "no-effect", "with the resolution NONE a gateway has nothing to send to",
+                    hint: "write resolution: STATIC or DNS")
+            }
+        case .dns, .dnsRoundRobin:
+            if endpoints.isEmpty, let wild = hosts.first(where: { $0.value.hasPrefix("*") }) {
+                value.error("invalid-host", "`\(wild.value)` cannot be looked up, and there are no endpoints")
+            }
+            if networks { value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC") }
+        case .dynamicDNS:
+            if networks { value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC") }
+        case .static: break
+        }
+    }
+}
+
+extension ServiceEntry.Port {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let number = record.require("number")?.int(1...65535)
+        let name = record.require("name")
+        if let field = record.field("protocol"), field.string() != "" {
+            `protocol` = Gateway.Port.protocolName(field)
+        }
+        targetPort = record.port("targetPort")
+        record.finish()
+        guard let number, let name, let text = name.string() else { return nil }
+        if !Grammar.isLabel(text) { name.error("invalid-name", "`\(text)` cannot be a port's name") }
+        self.number = number
+        self.name = text
+    }
+}
+
+extension WorkloadEntry {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        guard let value = envelope.require("spec"), let workload = Workload(value) else { return nil }
+        envelope.finish()
+        self.workload = workload
+        self.workload.labels.merge(meta.labels) { $1 }
+    }
+}
+
+extension Workload {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let addressField = record.field("address")
+        let text = addressField?.string() ?? ""
+        address = record.located(text, addressField ?? value, "address")
+        network = record.string("network")
+        for (key, port) in record.field("ports")?.entries() ?? [] {
+            if let number = port.int(1...65535) { ports[key.raw] = number }
+        }
+        labels = record.selectorLabels("labels")
+        locality = record.string("locality")
+        weight = max(1, record.count("weight") ?? 1)
+        serviceAccount = record.string("serviceAccount")
+        record.finish()
+        check(addressField ?? value)
+    }
+
+    private func check(_ value: Value) {
+        let text = address.value
+        if text.isEmpty {
+            if network ?? "" == "" {
+                value.error("missing-field", "`address` is missing")
+            } else {
+                value.warning("no-effect", "an endpoint without `address` gets no requests")
+            }
+        } else if text.hasPrefix("unix:") {
+            if !Grammar.isUnixAddress(text) {
+                value.error("invalid-address", "`\(text)` is no path", hint: "unix:///absolute/path")
+            } else if !ports.isEmpty {
+                value.error("conflicting-fields", "a unix: address has no `ports`")
+            }
+        } else if !Grammar.isAddress(text), !Grammar.isFQDN(text) {
+            value.error(
+                "invalid-address", "`\(text)` is neither an IP address nor a DNS name",
+                hint: text.contains(":") ? "write the port in `ports`" : nil)
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// Connection pool, outlier detection and TLS of a DestinationRule: istio-api.md §3.1.
+
+extension ConnectionPool {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        let tcp = record.field("tcp")
+        let http = record.field("http")
+        record.finish()
+        if tcp == nil, http == nil {
+            value.error("missing-field", "a connection pool has `tcp` or `http`")
+        }
+        if let tcp { readTCP(tcp) }
+        if let http { readHTTP(http) }
+    }
+
+    private mutating func readTCP(_ value: Value) {
+        guard var record = value.record() else { return }
+        maxConnections = record.limit("maxConnections")
+        connectTimeout = record.duration("connectTimeout")
+        maxConnectionDuration = record.duration("maxConnectionDuration")
+        tcpIdleTimeout = record.duration("idleTimeout", orZero: true)
+        if var inner = record.record("tcpKeepalive") {
+            keepalive = Keepalive(
+                probes: inner.count("probes"), time: inner.duration("time"),
+                interval: inner.duration("interval"))
+            inner.finish()
+        }
+        record.finish()
+    }
+
+    private mutating func readHTTP(_ value: Value) {
+        guard var record = value.record() else { return }
+        http1MaxPendingRequests = record.limit("http1MaxPendingRequests")
+        http2MaxRequests = record.limit("http2MaxRequests")
+        maxRequestsPerConnection = record.limit("maxRequestsPerConnection")
+        maxRetries = record.limit("maxRetries")
+        idleTimeout = record.duration("idleTimeout")
+        maxConcurrentStreams = record.limit("maxConcurrentStreams")
+        useClientProtocol = record.bool("useClientProtocol") ?? false
+        if let field = record.field("h2UpgradePolicy"), let name = field.string() {
+            let names = ["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"]
+            if !names.contains(name) { field.unknownName(name, among: names) }
+            h2UpgradePolicy = name
+            if name == "UPGRADE", useClientProtocol {
+                field.error("conflicting-fields", "UPGRADE and `useClientProtocol` exclude each other")
+            }
+        }
+        if var inner = record.record("http2KeepAlive") {
+            _ = inner.require("interval")?.duration()
+            _ = inner.require("timeout")?.duration()
+            inner.finish()
+        }
+        record.finish()
+    }
+}
+
+extension Record {
+    /// A limit: 0 is none.
+    fileprivate mutating func limit(_ name: StaticString) -> Int? {
+        int(name, 0...Int(Int32.max)).flatMap { $0 == 0 ? nil : $0 }
+    }
+}
+
+extension OutlierDetection {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        record.field("consecutiveErrors")?.warning(
+            "deprecated", "`consecutiveErrors` has no effect", hint: "use consecutive5xxErrors")
+        _ = record.int("consecutiveErrors", 0...Int(Int32.max))
+        consecutive5xxErrors = record.count("consecutive5xxErrors")
+        consecutiveGatewayErrors = record.count("consecutiveGatewayErrors")
+        consecutiveLocalOriginFailures = record.count("consecutiveLocalOriginFailures")
+        splitExternalLocalOriginErrors = record.bool("splitExternalLocalOriginErrors") ?? false
+        interval = record.duration("interval")
+        baseEjectionTime = record.duration("baseEjectionTime")
+        maxEjectionPercent = record.int("maxEjectionPercent", 0...100)
+        minHealthPercent = record.int("minHealthPercent", 0...100)
+        for code in record.elements("outlierDetectionHttpErrorCodes") { _ = code.int(100...599) }
+        record.finish()
+        if consecutiveLocalOriginFailures ?? 0 > 0, !splitExternalLocalOriginErrors {
+            record.field("consecutiveLocalOriginFailures")?.error(
+                "conflicting-fields",
+                "`consecutiveLocalOriginFailures` needs `splitExternalLocalOriginErrors: true`")
+        }
+    }
+}
+
+extension UpstreamTLS {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        let modeField = record.field("mode")
+        mode = modeField?.name(of: Mode.self) ?? .disable
+        clientCertificate = record.located("clientCertificate")
+        privateKey = record.located("privateKey")
+        caCertificates = record.located("caCertificates")
+        credentialName = record.located("credentialName")
+        sni = record.string("sni")
+        subjectAltNames = record.strings("subjectAltNames")
+        insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
+        caCrl = record.located("caCrl")
+        record.finish()
+        check(value)
+    }
+
+    private func check(_ value: Value) {
+        let hasFiles = clientCertificate != nil || privateKey != nil || caCertificates != nil
+        if credentialName != nil, hasFiles || caCrl != nil {
+            value.error("conflicting-fields", "`credentialName` excludes the files")
+        }
+        if mode == .mutual, credentialName == nil, clientCertificate == nil || privateKey == nil {
+            value.error(
+                "missing-field", "MUTUAL needs a client certificate",
+                hint: "credentialName, or clientCertificate and privateKey")
+        }
+        if mode == .istioMutual, hasFiles || credentialName != nil {
+            value.error("conflicting-fields", "ISTIO_MUTUAL takes no certificate")
+        }
+        guard insecureSkipVerify else { return }
+        let verifies = caCertificates != nil || !subjectAltNames.isEmpty
+            || (mode == .simple && credentialName != nil)
+        if verifies {
+            value.error(
+                "conflicting-fields",
+                "`insecureSkipVerify` excludes what the certificate would be verified with")
+        }
+    }
+}

@@ -1,0 +1,242 @@
+internal import Patterns
+
+/// One value under decoding. Reading it as a type that it does not have is reported once, with
+/// the remedy, and gives nil.
+struct Value {
+    let decoder: Decoder
+    let node: NodeIndex
+
+    var place: SourcePlace { decoder.place(node) }
+    var path: String { decoder.path(node) }
+
+    /// What the value is, before anyone asks for a type.
+    var scalar: Scalar? {
+        let found = decoder.tree[node]
+        switch found.kind {
+        case .plain: return Scalar(plain: decoder.tree.octets(node))
+        case .quoted: return .text
+        case .sequence, .mapping: return nil
+        }
+    }
+
+    var isNull: Bool { scalar == .null }
+    /// The text as written, whatever it means.
+    var raw: String { decoder.tree.string(node) }
+
+    func error(_ code: String, _ message: String, hint: String? = nil) {
+        decoder.error(code, message, hint: hint, at: node)
+    }
+
+    func warning(_ code: String, _ message: String, hint: String? = nil) {
+        decoder.warning(code, message, hint: hint, at: node)
+    }
+
+    // MARK: Scalars
+
+    func string() -> String? {
+        switch scalar {
+        case .text: return raw
+        case .null: wrongType("a text")
+        case .some: wrongType("a text", hint: "quote it: \"\(raw)\"")
+        case nil: wrongType("a text")
+        }
+        return nil
+    }
+
+    func bool() -> Bool? {
+        if case .bool(let value) = scalar { return value }
+        let isQuoted = decoder.tree[node].kind == .quoted && (raw == "true" || raw == "false")
+        wrongType("true or false", hint: isQuoted ? "write it without quotes: \(raw)" : nil)
+        return nil
+    }
+
+    func int(_ range: ClosedRange<Int>) -> Int? {
+        switch scalar {
+        case .integer(let value):
+            if range.contains(value) { return value }
+            outOfRange("\(value)", range)
+        case .number(let value) where value.rounded() != value || value.isNaN:
+            wrongType("a whole number")
+        case .number: outOfRange(raw, range)
+        default: wrongNumber("a number")
+        }
+        return nil
+    }
+
+    func double(_ range: ClosedRange<Double>) -> Double? {
+        switch scalar {
+        case .integer(let value) where range.contains(Double(value)): return Double(value)
+        case .number(let value) where range.contains(value): return value
+        case .integer, .number:
+            error("out-of-range", "\(raw) is not within \(range.lowerBound) and \(range.upperBound)")
+        default: wrongNumber("a number")
+        }
+        return nil
+    }
+
+    /// A duration of whole milliseconds, at least one unless `zero` is allowed.
+    func duration(orZero zero: Bool = false) -> Duration? {
+        switch scalar {
+        case .integer, .number:
+            wrongType("a duration", hint: "write its unit: \(raw)s")
+            return nil
+        case .text: break
+        default:
+            wrongType("a duration", hint: "for example 5s or 100ms")
+            return nil
+        }
+        guard let duration = Duration(goText: raw) else {
+            error("invalid-duration", "`\(raw)` is not a duration", hint: "for example 5s or 1m30s")
+            return nil
+        }
+        if zero && duration == .zero { return duration }
+        guard duration >= .milliseconds(1) else {
+            error("out-of-range", "\(raw) is less than 1ms", hint: "leave it out for no limit")
+            return nil
+        }
+        guard duration.components.attoseconds % 1_000_000_000_000_000 == 0 else {
+            error("out-of-range", "\(raw) is not a whole number of milliseconds")
+            return nil
+        }
+        return duration
+    }
+
+    /// One of an enumeration's names.
+    func name<Name: RawRepresentable<String> & CaseIterable>(of: Name.Type) -> Name? {
+        guard let text = string() else { return nil }
+        if let value = Name(rawValue: text) { return value }
+        unknownName(text, among: Name.allCases.map(\.rawValue))
+        return nil
+    }
+
+    func unknownName(_ text: String, among names: [String]) {
+        let hint = nearestName(to: text, among: names).map { "did you mean `\($0)`?" }
+        error("unknown-value", "`\(text)` is none of \(names.joined(separator: ", "))", hint: hint)
+    }
+
+    // MARK: Containers
+
+    /// The value as a mapping of known fields.
+    func record() -> Record? {
+        guard decoder.tree[node].kind == .mapping else {
+            wrongType("a mapping of fields")
+            return nil
+        }
+        return Record(self)
+    }
+
+    /// The elements of a list. Empty ones are reported and left out.
+    func elements() -> [Value] {
+        let found = decoder.tree[node]
+        guard found.kind == .sequence else {
+            wrongType("a list", hint: found.kind == .mapping ? "put `- ` before it" : nil)
+            return []
+        }
+        var elements: [Value] = []
+        elements.reserveCapacity(Int(found.count))
+        var child = found.start
+        while child != Node.none {
+            let element = Value(decoder: decoder, node: child)
+            if element.isNull {
+                element.error("empty-entry", "an empty entry", hint: "remove the `-`")
+            } else {
+                elements.append(element)
+            }
+            child = decoder.tree[child].next
+        }
+        return elements
+    }
+
+    func strings() -> [String] { elements().compactMap { $0.string() } }
+
+    /// Texts with their places; `check` sees each with its value.
+    func locatedStrings(_ check: (Value, String) -> Void) -> [Located<String>] {
+        let parent = path
+        return elements().compactMap { element in
+            guard let text = element.string() else { return nil }
+            check(element, text)
+            return Located(
+                text, place: element.place, parent: parent, field: "[\(element.ordinal)]")
+        }
+    }
+
+    private var ordinal: Int32 { decoder.tree[node].ordinal }
+
+    /// The fields of a mapping with free names, in order; the key's node serves for places.
+    func entries() -> [(key: Value, value: Value)] {
+        guard decoder.tree[node].kind == .mapping else {
+            wrongType("a mapping")
+            return []
+        }
+        var entries: [(key: Value, value: Value)] = []
+        var key = decoder.tree[node].start
+        while key != Node.none {
+            let value = decoder.tree[key].next
+            guard value != Node.none else { break }
+            // Keys that are no text were reported with the tree.
+            if decoder.tree[key].isScalar {
+                entries.append((Value(decoder: decoder, node: key), Value(decoder: decoder, node: value)))
+            }
+            key = decoder.tree[value].next
+        }
+        return entries
+    }
+
+    func stringMap() -> [String: String] {
+        var map: [String: String] = [:]
+        for (key, value) in entries() {
+            guard let text = value.string() else { continue }
+            map[key.raw] = text
+        }
+        return map
+    }
+
+    /// A regular expression of RE2.
+    func pattern() -> Pattern? {
+        guard let source = string() else { return nil }
+        guard !source.isEmpty, source.utf8.count <= 1024 else {
+            error("invalid-regex", "an expression has 1 to 1024 octets")
+            return nil
+        }
+        do {
+            return try Pattern(source)
+        } catch {
+            self.error(
+                "invalid-regex", "not an RE2 expression: \(error.reason)",
+                hint: source == "*" ? "write .* for any text" : nil)
+            return nil
+        }
+    }
+
+    // MARK: Reports
+
+    private func wrongType(_ wanted: String, hint: String? = nil) {
+        error("wrong-type", "\(wanted) is wanted, not \(description)", hint: hint)
+    }
+
+    private func wrongNumber(_ wanted: String) {
+        let isQuoted = decoder.tree[node].kind == .quoted && Double(raw) != nil
+        wrongType(wanted, hint: isQuoted ? "write it without quotes: \(raw)" : nil)
+    }
+
+    private func outOfRange(_ text: String, _ range: ClosedRange<Int>) {
+        let message = range.upperBound >= Int(Int32.max)
+            ? "\(text) is less than \(range.lowerBound) or too large"
+            : "\(text) is not within \(range.lowerBound) and \(range.upperBound)"
+        error("out-of-range", message)
+    }
+
+    private var description: String {
+        switch decoder.tree[node].kind {
+        case .sequence: return "a list"
+        case .mapping: return "a mapping"
+        case .plain, .quoted: break
+        }
+        switch scalar {
+        case .null: return "nothing"
+        case .bool: return "a Boolean (`\(raw)`)"
+        case .integer, .number: return "a number"
+        case .text, nil: return "a text"
+        }
+    }
+}

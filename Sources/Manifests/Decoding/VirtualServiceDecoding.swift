@@ -1,0 +1,243 @@
+// VirtualService: istio-api.md §1.2, 1.4, 1.5, 1.6. HTTP rules: HTTPRouteDecoding.
+
+extension VirtualService {
+    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+        self.meta = meta
+        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        var hostValues: [Value] = []
+        hosts = spec.locatedStrings("hosts") { value, host in
+            hostValues.append(value)
+            Self.checkHost(host, value)
+        }
+        gateways = spec.locatedStrings("gateways", check: checkGatewayName)
+        exportTo = spec.exportTo()
+        let rules = spec.field("http")
+        http = (rules?.elements() ?? []).map { HTTPRoute($0) }
+        let tlsRules = spec.field("tls")
+        tls = (tlsRules?.elements() ?? []).compactMap(TLSRoute.init)
+        let tcpRules = spec.field("tcp")
+        tcp = (tcpRules?.elements() ?? []).compactMap(TCPRoute.init)
+        if rules == nil, tlsRules == nil, tcpRules == nil {
+            spec.missing("http", hint: "a VirtualService has `http`, `tls` or `tcp` rules")
+        }
+        spec.finish()
+        envelope.finish()
+        checkMesh(hostValues)
+        if hosts.count > 1 { checkOverlap(hostValues) }
+    }
+
+    private static func checkHost(_ host: String, _ value: Value) {
+        if Grammar.isWildcardDomain(host) || Grammar.isAddress(host) { return }
+        let hint = host.contains("/") ? "a host has no namespace here"
+            : host.contains(":") ? "write the host without a port" : nil
+        value.error("invalid-host", "`\(host)` is no host name", hint: hint)
+    }
+
+    private func checkMesh(_ hostValues: [Value]) {
+        guard gateways.isEmpty || gateways.contains(where: { $0.value == "mesh" }),
+            let star = hosts.firstIndex(where: { $0.value == "*" })
+        else { return }
+        hostValues[star].error(
+            "invalid-host", "the host `*` is not possible on the gateway `mesh`",
+            hint: gateways.isEmpty
+                ? "name the gateway in `gateways`; without it the rules are for `mesh` only"
+                : "remove `mesh` from `gateways`, or name the hosts")
+    }
+
+    /// Two hosts of which one covers the other are refused, as Istio does.
+    private func checkOverlap(_ values: [Value]) {
+        let known = Set(hosts.map(\.value))
+        var seen: Set<String> = []
+        for (host, value) in zip(hosts, values) {
+            let name = host.value
+            if !seen.insert(name).inserted {
+                value.error("duplicate-name", "the host `\(name)` is listed twice")
+                continue
+            }
+            guard let cover = Self.cover(of: name, among: known) else { continue }
+            value.error(
+                "duplicate-name", "the host `\(name)` is covered by `\(cover)`",
+                hint: "remove one of the two, or use two VirtualServices")
+        }
+    }
+
+    private static func cover(of name: String, among known: Set<String>) -> String? {
+        if name == "*" { return nil }
+        if known.contains("*") { return "*" }
+        var rest = name.hasPrefix("*.") ? name.dropFirst(2) : Substring(name)
+        while let dot = rest.firstIndex(of: ".") {
+            rest = rest[rest.index(after: dot)...]
+            if known.contains("*." + rest) { return "*." + rest }
+        }
+        return nil
+    }
+}
+
+/// Names of gateways: `mesh`, `name`, `namespace/name`, and the old `name.namespace.svc…`.
+func checkGatewayName(_ value: Value, _ text: String) {
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    if parts.count == 1, text.contains("."), Grammar.isFQDN(text) {
+        let names = text.split(separator: ".")
+        value.warning(
+            "deprecated", "a gateway by its DNS name is an old form",
+            hint: names.count > 1 ? "write \(names[1])/\(names[0])" : nil)
+    } else if parts.count > 2 || !parts.allSatisfy({ Grammar.isLabel($0) }) {
+        value.error(
+            "invalid-name", "`\(text)` is no name of a gateway", hint: "`name` or `namespace/name`")
+    }
+}
+
+extension Record {
+    /// `exportTo`: `.`, `*`, `~` or namespaces.
+    mutating func exportTo() -> [Located<String>] {
+        let names = locatedStrings("exportTo") { value, text in
+            if ["*", ".", "~"].contains(text) || Grammar.isLabel(text) { return }
+            value.error(
+                "invalid-name", "`\(text)` is no namespace", hint: "a namespace, `.` or `*`")
+        }
+        if names.count > 1, let alone = names.first(where: { ["*", "~"].contains($0.value) }) {
+            field("exportTo")?.error(
+                "conflicting-fields", "`\(alone.value)` stands alone in exportTo")
+        }
+        return names
+    }
+
+    /// Labels that select: keys and values without `*`.
+    mutating func selectorLabels(_ name: StaticString) -> [String: String] {
+        guard let field = field(name) else { return [:] }
+        let labels = field.stringMap()
+        for (key, value) in field.entries() {
+            guard let text = labels[key.raw] else { continue }
+            if !key.raw.isEmpty, !key.raw.contains("*"), !text.contains("*") { continue }
+            value.error("invalid-label", "labels are compared as they are: no `*`, no empty name")
+        }
+        return labels
+    }
+}
+
+extension Destination {
+    init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let host = record.require("host")
+        let name = record.located("host")
+        let subset = record.located("subset")
+        if let field = record.record("port") {
+            var field = field
+            port = field.locatedPort("number")
+            if port == nil, field.field("number") == nil { field.missing("number") }
+            field.finish()
+        }
+        record.finish()
+        let subsetName = subset?.value ?? ""
+        self.subset = subsetName.isEmpty ? nil : subset
+        if !subsetName.isEmpty, !Grammar.isLabel(subsetName) {
+            record.field("subset")?.error("invalid-name", "`\(subsetName)` is no subset's name")
+        }
+        guard let host, let name else { return nil }
+        if name.value == "*" || !Grammar.isWildcardDomain(name.value) {
+            host.error(
+                "invalid-host", "`\(name.value)` is no service's host",
+                hint: name.value.contains(":") ? "write the port in `port.number`" : nil)
+        }
+        self.host = name
+    }
+}
+
+extension RouteDestination {
+    /// `hasHeaders`: only HTTP rules have `headers` here.
+    init?(_ value: Value, hasHeaders: Bool) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        let destination = record.require("destination").flatMap(Destination.init)
+        if let field = record.field("weight"), let number = field.int(0...Int(Int32.max)) {
+            weight = record.located(number, field, "weight")
+        }
+        let changes = hasHeaders ? record.field("headers").flatMap(HeaderOperations.init) : nil
+        record.finish()
+        guard let destination else { return nil }
+        self.destination = destination
+        headers = changes
+    }
+
+    /// The weighted destinations of a rule.
+    static func list(_ value: Value?, hasHeaders: Bool) -> [RouteDestination] {
+        guard let value else { return [] }
+        let list = value.elements().compactMap { RouteDestination($0, hasHeaders: hasHeaders) }
+        let total = list.reduce(0) { $0 &+ ($1.weight?.value ?? 0) }
+        if list.count > 1, total == 0 {
+            value.error(
+                "zero-weights", "several destinations, and all weights are 0",
+                hint: "give each its share in `weight`")
+        }
+        return list
+    }
+}
+
+// MARK: tls and tcp
+
+extension TLSRoute {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        matches = (record.require("match")?.elements() ?? []).compactMap(Match.init)
+        destinations = RouteDestination.list(record.require("route"), hasHeaders: false)
+        record.finish()
+    }
+}
+
+extension TLSRoute.Match {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        _ = record.require("sniHosts")
+        sniHosts = record.locatedStrings("sniHosts") { value, host in
+            if Grammar.isWildcardDomain(host) { return }
+            value.error("invalid-host", "`\(host)` is no host name")
+        }
+        port = record.locatedPort("port")
+        gateways = record.locatedStrings("gateways", check: checkGatewayName)
+        record.checkConnectionConditions()
+        record.finish()
+    }
+}
+
+extension TCPRoute {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        matches = record.elements("match").compactMap(Match.init)
+        destinations = RouteDestination.list(record.require("route"), hasHeaders: false)
+        record.finish()
+    }
+}
+
+extension TCPRoute.Match {
+    fileprivate init?(_ value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        port = record.locatedPort("port")
+        gateways = record.locatedStrings("gateways", check: checkGatewayName)
+        _ = record.string("sourceSubnet")
+        record.checkConnectionConditions()
+        record.finish()
+    }
+}
+
+extension Record {
+    /// Conditions that a gateway ignores, checked all the same.
+    fileprivate mutating func checkConnectionConditions() {
+        for value in elements("destinationSubnets") {
+            guard let text = value.string(), !Grammar.isAddressOrNetwork(text) else { continue }
+            value.error("invalid-address", "`\(text)` is no address or network")
+        }
+        _ = selectorLabels("sourceLabels")
+        _ = string("sourceNamespace")
+    }
+}

@@ -1,0 +1,137 @@
+/// A node's number in its `Tree`.
+typealias NodeIndex = Int32
+
+/// One node of a YAML document: 40 octets, no references. Children are a chain of siblings; those
+/// of a mapping alternate between key and value.
+struct Node {
+    enum Kind: UInt8 { case plain, quoted, sequence, mapping }
+
+    /// Stands for "no node".
+    static let none: NodeIndex = -1
+
+    var kind: Kind
+    /// A value of a mapping is a field; its key is the node before it.
+    var key: NodeIndex = Node.none
+    /// Scalars: where the text lies in `Tree.text`. Else: the first child, or `none`.
+    var start: Int32 = Node.none
+    /// Scalars: octets of text. Sequences: elements. Mappings: fields.
+    var count: Int32 = 0
+    var next: NodeIndex = Node.none
+    var parent: NodeIndex = Node.none
+    /// Its position in its sequence.
+    var ordinal: Int32 = 0
+    var line: Int32
+    var column: Int32
+
+    var isScalar: Bool { kind == .plain || kind == .quoted }
+}
+
+/// Something wrong with a document that does not stop the reading: it spoils the object it is in.
+struct TreeProblem {
+    let code: String
+    let message: String
+    let hint: String?
+    let node: NodeIndex
+    var earlier: NodeIndex = Node.none
+}
+
+/// The nodes of one document, reused from document to document.
+struct Tree {
+    var nodes: [Node] = []
+    var text: [UInt8] = []
+    var root: NodeIndex = Node.none
+    var problems: [TreeProblem] = []
+
+    mutating func clear() {
+        nodes.removeAll(keepingCapacity: true)
+        text.removeAll(keepingCapacity: true)
+        problems.removeAll()
+        root = Node.none
+    }
+
+    subscript(index: NodeIndex) -> Node { nodes[Int(index)] }
+
+    func string(_ index: NodeIndex) -> String {
+        let node = self[index]
+        let start = Int(node.start)
+        return String(decoding: text[start..<(start + Int(node.count))], as: UTF8.self)
+    }
+
+    func octets(_ index: NodeIndex) -> ArraySlice<UInt8> {
+        let node = self[index]
+        let start = Int(node.start)
+        return text[start..<(start + Int(node.count))]
+    }
+
+    /// Whether the scalar's text is exactly `name`.
+    func equals(_ index: NodeIndex, _ name: StaticString) -> Bool {
+        let node = self[index]
+        guard node.isScalar, Int(node.count) == name.utf8CodeUnitCount else { return false }
+        let start = Int(node.start)
+        let wanted = unsafe UnsafeBufferPointer(start: name.utf8Start, count: Int(node.count))
+        for position in 0..<Int(node.count) where unsafe text[start + position] != wanted[position] {
+            return false
+        }
+        return true
+    }
+
+    /// Whether two scalars have the same text.
+    func sameText(_ left: NodeIndex, _ right: NodeIndex) -> Bool {
+        self[left].count == self[right].count && octets(left).elementsEqual(octets(right))
+    }
+
+    /// The value of a mapping's field.
+    func value(of name: StaticString, in mapping: NodeIndex) -> NodeIndex? {
+        guard self[mapping].kind == .mapping else { return nil }
+        var key = self[mapping].start
+        while key != Node.none {
+            let value = self[key].next
+            if value == Node.none { return nil }
+            if equals(key, name) { return value }
+            key = self[value].next
+        }
+        return nil
+    }
+
+    /// Whether `node` is `ancestor` or lies below it.
+    func contains(_ node: NodeIndex, in ancestor: NodeIndex) -> Bool {
+        var current = node
+        while current != Node.none {
+            if current == ancestor { return true }
+            current = self[current].parent
+        }
+        return false
+    }
+
+    /// The path from `top` to a node, such as `spec.http[0].timeout`. A key's path is its field's.
+    func path(to node: NodeIndex, from top: NodeIndex) -> String {
+        var steps: [String] = []
+        var current = node
+        while current != top, current != Node.none {
+            steps.append(step(to: current))
+            current = self[current].parent
+        }
+        var path = ""
+        for step in steps.reversed() {
+            if !path.isEmpty && !step.hasPrefix("[") { path += "." }
+            path += step
+        }
+        return path
+    }
+
+    /// The last part of a node's path: a field's name or `[3]`.
+    func step(to node: NodeIndex) -> String {
+        let parent = self[node].parent
+        guard parent != Node.none, self[parent].kind == .mapping else {
+            return "[\(self[node].ordinal)]"
+        }
+        let key = self[node].key == Node.none ? node : self[node].key
+        guard self[key].isScalar else { return "?" }
+        let name = string(key)
+        let isWord = !name.isEmpty && name.utf8.allSatisfy {
+            ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39)
+                || $0 == 0x2D || $0 == 0x5F
+        }
+        return isWord ? name : "[\"\(name)\"]"
+    }
+}

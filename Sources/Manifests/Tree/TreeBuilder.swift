@@ -1,0 +1,247 @@
+/// Builds the trees of one file, document by document. Bounded: nesting, and the nodes that
+/// aliases may make; the file itself is bounded by `ManifestReader`.
+struct TreeBuilder {
+    static let maximumDepth = 100
+    /// Of one file; a document of a few lines can ask for billions ("billion laughs").
+    static let maximumAliasedNodes = 1_000_000
+
+    private let parser: YAMLParser
+    private var aliasedNodes = 0
+    private var anchors: [String: NodeIndex] = [:]
+    private var open: [OpenNode] = []
+
+    /// A sequence or mapping whose end has not come yet.
+    private struct OpenNode {
+        let node: NodeIndex
+        var last: NodeIndex = Node.none
+        /// In a mapping: the key whose value comes next.
+        var pendingKey: NodeIndex = Node.none
+        var anchor: String?
+    }
+
+    init(_ octets: [UInt8]) { parser = YAMLParser(octets) }
+
+    /// Reads the next document into `tree`; false at the end of the file.
+    mutating func next(into tree: inout Tree) throws(SyntaxError) -> Bool {
+        tree.clear()
+        anchors.removeAll(keepingCapacity: true)
+        open.removeAll(keepingCapacity: true)
+        while true {
+            let start = tree.text.count
+            let event = try parser.next(appendingTo: &tree.text)
+            switch event.kind {
+            case .streamEnd: return false
+            case .documentEnd: return true
+            case .documentStart, .other: continue
+            case .scalar(let isPlain):
+                try add(scalar(event, isPlain: isPlain, from: start, in: &tree), event, to: &tree)
+            case .sequenceStart: try begin(.sequence, event, in: &tree)
+            case .mappingStart: try begin(.mapping, event, in: &tree)
+            case .sequenceEnd: end(in: &tree)
+            case .mappingEnd:
+                if let mapping = open.last?.node { findDuplicates(in: mapping, &tree) }
+                end(in: &tree)
+            case .alias: try addAlias(event, to: &tree)
+            }
+        }
+    }
+
+    private func scalar(
+        _ event: YAMLEvent, isPlain: Bool, from start: Int, in tree: inout Tree
+    ) -> Node {
+        var kind: Node.Kind = isPlain ? .plain : .quoted
+        if let tag = event.tag {
+            kind = tag == "!" || tag == "tag:yaml.org,2002:str" ? .quoted : .plain
+        }
+        return Node(
+            kind: kind, start: Int32(start), count: Int32(tree.text.count - start),
+            line: event.line, column: event.column)
+    }
+
+    private mutating func begin(
+        _ kind: Node.Kind, _ event: YAMLEvent, in tree: inout Tree
+    ) throws(SyntaxError) {
+        guard open.count < Self.maximumDepth else {
+            throw SyntaxError(
+                code: "too-deep", message: "nested deeper than \(Self.maximumDepth) levels",
+                hint: nil, line: Int(event.line), column: Int(event.column))
+        }
+        let node = Node(kind: kind, line: event.line, column: event.column)
+        let index = try add(node, event, to: &tree)
+        open.append(OpenNode(node: index, anchor: event.anchor))
+    }
+
+    private mutating func end(in tree: inout Tree) {
+        guard let closed = open.popLast() else { return }
+        // Named only now: an alias inside its own anchor must not find it.
+        if let anchor = closed.anchor { anchors[anchor] = closed.node }
+    }
+
+    @discardableResult
+    private mutating func add(
+        _ node: Node, _ event: YAMLEvent, to tree: inout Tree
+    ) throws(SyntaxError) -> NodeIndex {
+        let index = try append(node, to: &tree, event)
+        if let anchor = event.anchor {
+            if node.isScalar { anchors[anchor] = index } else { anchors[anchor] = nil }
+        }
+        if let tag = event.tag, !Self.knownTags.contains(tag) {
+            tree.problems.append(TreeProblem(
+                code: "unknown-tag", message: "the tag `\(tag)` has no meaning here",
+                hint: "remove it", node: index))
+        }
+        link(index, in: &tree)
+        return index
+    }
+
+    private static let knownTags: Set<String> = Set(
+        ["str", "int", "float", "bool", "null", "seq", "map"].map { "tag:yaml.org,2002:" + $0 }
+            + ["!"])
+
+    private func append(
+        _ node: Node, to tree: inout Tree, _ event: YAMLEvent
+    ) throws(SyntaxError) -> NodeIndex {
+        guard tree.nodes.count < Int(Int32.max) - 1 else {
+            throw SyntaxError(
+                code: "too-large", message: "a document of too many nodes", hint: "split it",
+                line: Int(event.line), column: Int(event.column))
+        }
+        tree.nodes.append(node)
+        return NodeIndex(tree.nodes.count - 1)
+    }
+
+    /// Makes a new node the next child of the innermost open one.
+    private mutating func link(_ index: NodeIndex, in tree: inout Tree) {
+        guard let depth = open.indices.last else {
+            tree.root = index
+            return
+        }
+        let parent = open[depth].node
+        tree.nodes[Int(index)].parent = parent
+        if open[depth].last == Node.none {
+            tree.nodes[Int(parent)].start = index
+        } else {
+            tree.nodes[Int(open[depth].last)].next = index
+        }
+        open[depth].last = index
+        if tree[parent].kind == .sequence {
+            tree.nodes[Int(index)].ordinal = tree[parent].count
+            tree.nodes[Int(parent)].count += 1
+        } else if open[depth].pendingKey == Node.none {
+            open[depth].pendingKey = index
+        } else {
+            tree.nodes[Int(index)].key = open[depth].pendingKey
+            open[depth].pendingKey = Node.none
+            tree.nodes[Int(parent)].count += 1
+        }
+    }
+}
+
+// MARK: Aliases
+
+extension TreeBuilder {
+    /// An alias becomes a copy of what its anchor names, so that every node has one parent and
+    /// one path. Copies keep the place of the original: that is where the text stands.
+    private mutating func addAlias(
+        _ event: YAMLEvent, to tree: inout Tree
+    ) throws(SyntaxError) {
+        let name = event.anchor ?? ""
+        guard let original = anchors[name] else {
+            throw SyntaxError(
+                code: "unknown-anchor", message: "`*\(name)` names no anchor before it",
+                hint: "quote it if it is a text: \"*\(name)\"",
+                line: Int(event.line), column: Int(event.column))
+        }
+        let copy = try copy(original, depth: open.count, in: &tree, event)
+        link(copy, in: &tree)
+    }
+
+    private mutating func copy(
+        _ original: NodeIndex, depth: Int, in tree: inout Tree, _ event: YAMLEvent
+    ) throws(SyntaxError) -> NodeIndex {
+        aliasedNodes += 1
+        guard aliasedNodes <= Self.maximumAliasedNodes, depth < Self.maximumDepth else {
+            throw SyntaxError(
+                code: "alias-bomb",
+                message: "aliases unfold to more than \(Self.maximumAliasedNodes) nodes, "
+                    + "or deeper than \(Self.maximumDepth) levels",
+                hint: "write the values out",
+                line: Int(event.line), column: Int(event.column))
+        }
+        var node = tree[original]
+        node.next = Node.none
+        node.key = Node.none
+        let index = try append(node, to: &tree, event)
+        guard !node.isScalar else { return index }
+        tree.nodes[Int(index)].start = Node.none
+        var child = node.start
+        var last = Node.none
+        while child != Node.none {
+            let made = try copy(child, depth: depth + 1, in: &tree, event)
+            tree.nodes[Int(made)].parent = index
+            if tree[child].key != Node.none { tree.nodes[Int(made)].key = last }
+            if last == Node.none {
+                tree.nodes[Int(index)].start = made
+            } else {
+                tree.nodes[Int(last)].next = made
+            }
+            last = made
+            child = tree[child].next
+        }
+        return index
+    }
+}
+
+// MARK: Keys
+
+extension TreeBuilder {
+    /// Reports keys that are no text, merge keys, and keys written twice.
+    private func findDuplicates(in mapping: NodeIndex, _ tree: inout Tree) {
+        var keys: [NodeIndex] = []
+        keys.reserveCapacity(Int(tree[mapping].count))
+        var key = tree[mapping].start
+        while key != Node.none {
+            if let problem = malformed(key, in: tree) { tree.problems.append(problem) }
+            if tree[key].isScalar { keys.append(key) }
+            let value = tree[key].next
+            key = value == Node.none ? Node.none : tree[value].next
+        }
+        if keys.count > 16 { return findDuplicatesByHash(keys, &tree) }
+        for (position, key) in keys.enumerated() {
+            guard let first = keys[..<position].first(where: { tree.sameText($0, key) }) else {
+                continue
+            }
+            tree.problems.append(duplicate(key, first, in: tree))
+        }
+    }
+
+    private func findDuplicatesByHash(_ keys: [NodeIndex], _ tree: inout Tree) {
+        var seen: [String: NodeIndex] = [:]
+        for key in keys {
+            let name = tree.string(key)
+            if let first = seen[name] {
+                tree.problems.append(duplicate(key, first, in: tree))
+            } else {
+                seen[name] = key
+            }
+        }
+    }
+
+    private func duplicate(_ key: NodeIndex, _ first: NodeIndex, in tree: Tree) -> TreeProblem {
+        TreeProblem(
+            code: "duplicate-key", message: "`\(tree.string(key))` is written twice",
+            hint: "keep one of the two", node: key, earlier: first)
+    }
+
+    private func malformed(_ key: NodeIndex, in tree: Tree) -> TreeProblem? {
+        guard tree[key].isScalar else {
+            return TreeProblem(
+                code: "bad-key", message: "a key must be a text", hint: "quote it if it begins with [ or {",
+                node: key)
+        }
+        guard tree[key].kind == .plain, tree.equals(key, "<<") else { return nil }
+        return TreeProblem(
+            code: "merge-key", message: "merge keys (`<<`) are not supported",
+            hint: "write the fields out", node: key)
+    }
+}

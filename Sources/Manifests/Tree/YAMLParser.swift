@@ -1,0 +1,97 @@
+internal import CYAML
+
+/// Why the rest of a file cannot be read.
+struct SyntaxError: Error {
+    let code: String
+    let message: String
+    let hint: String?
+    let line: Int
+    let column: Int
+}
+
+/// What libyaml says of one piece of a document.
+struct YAMLEvent {
+    enum Kind {
+        case scalar(isPlain: Bool), sequenceStart, sequenceEnd, mappingStart, mappingEnd, alias
+        case documentStart, documentEnd, streamEnd, other
+    }
+    var kind: Kind
+    var anchor: String?
+    var tag: String?
+    var line: Int32
+    var column: Int32
+}
+
+/// libyaml over one file in memory. Used by one thread.
+@safe final class YAMLParser {
+    // Both owned: made in `init`, freed in `deinit`. libyaml keeps pointers into the parser, so
+    // it must not move: hence the allocation. `input` lives as long, since libyaml reads it late.
+    private let parser: UnsafeMutablePointer<yaml_parser_t>
+    private let input: UnsafeMutableBufferPointer<UInt8>
+
+    init(_ octets: [UInt8]) {
+        unsafe parser = .allocate(capacity: 1)
+        unsafe input = .allocate(capacity: octets.count)
+        _ = unsafe input.initialize(from: octets)
+        unsafe parser.initialize(to: yaml_parser_t())
+        _ = unsafe yaml_parser_initialize(parser)
+        unsafe yaml_parser_set_input_string(parser, input.baseAddress, input.count)
+    }
+
+    deinit {
+        unsafe yaml_parser_delete(parser)
+        unsafe parser.deallocate()
+        unsafe input.deallocate()
+    }
+
+    /// The next event; the text of a scalar is appended to `text`.
+    func next(appendingTo text: inout [UInt8]) throws(SyntaxError) -> YAMLEvent {
+        var raw = unsafe yaml_event_t()
+        var flat = unsafe portico_yaml_event()
+        guard unsafe portico_yaml_next(parser, &raw, &flat) == 1 else { throw problem() }
+        defer { unsafe yaml_event_delete(&raw) }
+        if let start = unsafe flat.text {
+            unsafe text.append(contentsOf: UnsafeBufferPointer(start: start, count: flat.length))
+        }
+        return unsafe YAMLEvent(
+            kind: Self.kind(flat), anchor: flat.anchor.map { unsafe String(cString: $0) },
+            tag: flat.tag.map { unsafe String(cString: $0) },
+            line: Int32(clamping: flat.line), column: Int32(clamping: flat.column))
+    }
+
+    private static func kind(_ flat: portico_yaml_event) -> YAMLEvent.Kind {
+        switch unsafe UInt32(bitPattern: flat.type) {
+        case YAML_SCALAR_EVENT.rawValue: unsafe .scalar(isPlain: flat.is_plain != 0)
+        case YAML_SEQUENCE_START_EVENT.rawValue: .sequenceStart
+        case YAML_SEQUENCE_END_EVENT.rawValue: .sequenceEnd
+        case YAML_MAPPING_START_EVENT.rawValue: .mappingStart
+        case YAML_MAPPING_END_EVENT.rawValue: .mappingEnd
+        case YAML_ALIAS_EVENT.rawValue: .alias
+        case YAML_DOCUMENT_START_EVENT.rawValue: .documentStart
+        case YAML_DOCUMENT_END_EVENT.rawValue: .documentEnd
+        case YAML_STREAM_END_EVENT.rawValue: .streamEnd
+        default: .other
+        }
+    }
+
+    private func problem() -> SyntaxError {
+        var message = unsafe String(cString: portico_yaml_problem(parser))
+        if let context = unsafe portico_yaml_context(parser) {
+            message += unsafe " " + String(cString: context)
+        }
+        return unsafe SyntaxError(
+            code: "syntax", message: "not YAML: \(message)", hint: Self.hint(for: message),
+            line: portico_yaml_problem_line(parser), column: portico_yaml_problem_column(parser))
+    }
+
+    private static func hint(for message: String) -> String? {
+        if message.contains("cannot start any token") {
+            return "indent with spaces, not tabs, and quote texts that begin with @, % or `"
+        }
+        if message.contains("mapping values are not allowed") {
+            return "check the indentation, and quote texts that contain `: `"
+        }
+        if message.contains("did not find expected") { return "check the indentation" }
+        return nil
+    }
+}
