@@ -23,6 +23,9 @@ package import Octets
     private var output: OctetBuffer?            // from the pools; none while there is nothing to send
     private var outputBody = 0                  // octets of body in `output`
     private var stream: Stream?
+    /// Header section of a stream that has ended, for `takeHeaders` until the turn's end: a response
+    /// that comes in one piece is complete, and its stream gone, before its events are looked at.
+    private var leftHeaders: HeaderBlock?
     private var number = 0                      // of the newest stream
     private let windowOctets: Int
     private var unconsumed = 0                  // octets of body that the other side has not taken
@@ -48,7 +51,10 @@ package import Octets
         inbox = OctetBuffer(capacity: 64)
     }
 
-    deinit { closeStream() }
+    deinit {
+        closeStream()
+        dropLeftHeaders()
+    }
 
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
     /// - Returns: always true; a refusal is an event.
@@ -98,6 +104,7 @@ package import Octets
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
+        dropLeftHeaders()
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
@@ -195,6 +202,10 @@ package import Octets
 
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
         guard slot == number else { return nil }
+        guard stream != nil else {
+            defer { leftHeaders = nil }
+            return leftHeaders
+        }
         defer { stream?.incoming = nil }
         return stream?.incoming
     }
@@ -297,10 +308,16 @@ package import Octets
     }
 
     private func closeStream() {
-        if let block = stream?.incoming { pools.letGo(block) }
+        dropLeftHeaders()
+        leftHeaders = stream?.incoming
         if let kept = stream?.kept { pools.give(kept) }
         stream = nil
         unconsumed = 0
+    }
+
+    private func dropLeftHeaders() {
+        if let block = leftHeaders { pools.letGo(block) }
+        leftHeaders = nil
     }
 
     private func note(taken count: Int) {
