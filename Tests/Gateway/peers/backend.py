@@ -2,13 +2,15 @@
 
 The last part of the method's name chooses the kind of call: `Collect` (client stream), `Stream`
 (server stream), `Chat` (bidirectional echo), `SayHello` (as in the seeds), anything else unary echo.
-Metadata steers it: x-sleep SECONDS, x-fail CODE:MESSAGE, x-fail-late CODE:MESSAGE (after the
-messages), x-count N and x-size OCTETS (of a stream), x-early 1 (answer before reading anything).
+Metadata steers it: x-sleep SECONDS (before the headers), x-stall SECONDS (after them), x-fail CODE:MESSAGE
+(percent-encoded), x-fail-late CODE:MESSAGE (after the messages), x-count N and x-size OCTETS (of a stream),
+x-early 1 (answer before reading anything).
 """
 
 import dataclasses
 import threading
 import time
+import urllib.parse
 from concurrent import futures
 
 import grpc
@@ -96,11 +98,13 @@ class Backend(grpc.GenericRpcHandler):
 
         context.add_callback(ended)
         wishes = dict(metadata)
+        if "x-sleep" in wishes:  # before any header
+            call.cancelled.wait(float(wishes["x-sleep"]))
         if "x-fail" not in wishes:  # a call that fails at once is answered by trailers only
             context.send_initial_metadata((("x-backend", self.name), ("x-initial-bin", b"\x00\xff\x10")))
         context.set_trailing_metadata((("x-trailer", self.version), ("x-trailer-bin", b"\xfe\x00")))
-        if "x-sleep" in wishes:
-            call.cancelled.wait(float(wishes["x-sleep"]))
+        if "x-stall" in wishes:  # after the headers
+            call.cancelled.wait(float(wishes["x-stall"]))
         if "x-fail" in wishes:
             self._fail(call, context, wishes["x-fail"])
         yield from self._messages(kind, call, requests, wishes)
@@ -111,7 +115,8 @@ class Backend(grpc.GenericRpcHandler):
     def _fail(self, call, context, wish):
         call.finished = True
         code, _, message = wish.partition(":")
-        context.abort(next(each for each in grpc.StatusCode if each.value[0] == int(code)), message)
+        details = urllib.parse.unquote(message)
+        context.abort(next(each for each in grpc.StatusCode if each.value[0] == int(code)), details)
 
     def _messages(self, kind, call, requests, wishes):
         if "x-early" in wishes:
