@@ -27,8 +27,10 @@ enum HTTP1Syntax {
 
     static func isBlank(_ octet: UInt8) -> Bool { octet == 0x20 || octet == 0x09 }
 
-    private static func contains(_ octet: UInt8, low: UInt64, high: UInt64) -> Bool {
-        octet < 64 ? (low >> UInt64(octet)) & 1 == 1 : octet < 128 && (high >> UInt64(octet & 63)) & 1 == 1
+    /// Whether the octet is in a set of ASCII characters: `low` has 0 to 63, `high` the rest.
+    static func contains(_ octet: UInt8, low: UInt64, high: UInt64) -> Bool {
+        let half = octet < 64 ? low : octet < 128 ? high : 0
+        return half >> UInt64(octet & 63) & 1 == 1
     }
 
     static func isToken(_ octets: Octets) -> Bool { !octets.isEmpty && all(octets, isToken) }

@@ -31,10 +31,11 @@ package enum PathNormalization {
         var previous: UInt8 = 0
         for index in 0..<path.count {
             let octet = path[index]
-            if octet == UInt8(ascii: "?") {
-                return path.dropFirst(index).firstIndex(of: UInt8(ascii: "#")) == nil
+            if !isPlain(octet) {
+                return octet == UInt8(ascii: "?")
+                    && path.dropFirst(index).firstIndex(of: UInt8(ascii: "#")) == nil
             }
-            if !isPlain(octet) || (octet == dot && previous == slash) { return false }
+            if octet == dot, previous == slash { return false }
             previous = octet
         }
         return true
@@ -125,9 +126,9 @@ package enum PathNormalization {
         }
     }
 
+    /// What stays as it is and needs no look at its neighbours: the fast path's one question per octet.
     private static func isPlain(_ octet: UInt8) -> Bool {
-        octet > 0x20 && octet < 0x7f && octet != percent && octet != backslash
-            && octet != UInt8(ascii: "#") && !isEscapedWhenRaw(octet)
+        HTTP1Syntax.contains(octet, low: 0x2fff_ffd2_0000_0000, high: 0x47ff_fffe_afff_ffff)
     }
 
     private static func hexDigit(_ digit: UInt8) -> UInt8 { digit < 10 ? 0x30 + digit : 0x37 + digit }

@@ -82,7 +82,7 @@ extension Situation {
         case .upstreamProtocolError:
             .upstream(.upstreamProtocolError, "protocol error", .unknown)
         case .overflow:
-            .upstream(.overflow, "overflow", .unprocessed)
+            .upstream(.overflow, "overflow", .pointless)     // unprocessed, but full a moment later too
         case .localReset:
             .upstream(.localReset, "local reset", .unknown)
         default:

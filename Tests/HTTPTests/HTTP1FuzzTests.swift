@@ -58,6 +58,46 @@ import Testing
         }
     }
 
+    /// HTTP/2 lets through names and values that HTTP/1.1 cannot carry; the serializer stands between.
+    @Test func `in header blocks never become another message`() {
+        var random = Random(state: 1999)
+        let spices: [[UInt8]] = Self.spices + [Array(":".utf8), Array("/".utf8), Array("a".utf8)]
+        var written = 0
+        for round in 0..<rounds {
+            let headers = HeaderBlock()
+            let names = ["x-a", "cookie", "content-length", "host", ":path", ":authority", "transfer-encoding", "te"]
+            if random.below(8) > 0 {
+                headers.append(stable: ":method", "POST")
+                headers.append(stable: ":authority", "a")
+                headers.append(stable: ":path", "/a")
+            }
+            for _ in 0..<random.below(6) {
+                let spice = spices[random.below(spices.count)]
+                let value = Array("v".utf8) + spice + spices[random.below(spices.count)]
+                let name = names[random.below(names.count)] + (random.below(4) == 0 ? "\r\n" : "")
+                Self.append(name, value, to: headers)
+            }
+            let output = OctetBuffer()
+            guard (try? HTTP1Serializer.writeRequest(headers, framing: .chunked, to: output)) != nil else {
+                #expect(output.isEmpty)
+                continue
+            }
+            HTTP1Serializer.writeLastChunk(to: output)
+            let next = HTTP1Reading.requests(output.octets.array)
+            #expect(next.ends == 1 && next.error == nil && next.pending.isEmpty, "seed round \(round)")
+            #expect(next.heads.first?.framing == .chunked)
+            #expect(next.lines.count <= headers.count + 1, "seed round \(round)")
+            written += 1
+        }
+        #expect(written > rounds / 2)
+    }
+
+    private static func append(_ name: String, _ value: [UInt8], to headers: HeaderBlock) {
+        withOctets(name) { name in
+            unsafe value.withUnsafeBytes { unsafe headers.append(copying: name, Octets($0)) }
+        }
+    }
+
     /// The complete requests of `text`, as the serializer writes them towards an upstream.
     private static func passedOn(_ text: [UInt8]) throws -> [UInt8] {
         let headers = HeaderBlock()

@@ -55,7 +55,7 @@ import Testing
 
     @Test func `is safe to retry only when provably unprocessed`() {
         let safe = Self.rows.filter { $0.0.outcome.retry == .unprocessed }.map(\.0)
-        #expect(safe == [.connectFailed, .connectTimedOut, .closedUnsent, .upstreamRefused, .overflow])
+        #expect(safe == [.connectFailed, .connectTimedOut, .closedUnsent, .upstreamRefused])
     }
 
     @Test func `always has something to say to a gRPC caller`() {
