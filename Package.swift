@@ -69,7 +69,7 @@ let package = Package(
         test("ManifestsTests", ["Manifests"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
-        test("ProxyTests", ["Proxy", "HTTP", "Octets"]),
+        test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
         test("TLSTests", ["TLS"]),
     ],

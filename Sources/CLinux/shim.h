@@ -2,11 +2,13 @@
 #ifndef PORTICO_CLINUX_H
 #define PORTICO_CLINUX_H
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -39,6 +41,7 @@ static inline int portico_accept(int socket, struct sockaddr_storage *address, s
 static inline int portico_local_address(int socket, struct sockaddr_storage *address, socklen_t *length) {
     return getsockname(socket, (struct sockaddr *)address, length);
 }
+static inline int portico_open_for_reading(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
 static inline void portico_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int portico_errno(void) { return errno; }
 #endif

@@ -28,7 +28,8 @@ internal import Glibc
         end += octets.count
     }
 
-    package func append(_ text: StaticString) { append(Octets(text)) }
+    /// For names that are static texts; a literal is octets already.
+    @_disfavoredOverload package func append(_ text: StaticString) { append(Octets(text)) }
 
     package func append(_ octet: UInt8) {
         reserve(1)

@@ -1,0 +1,42 @@
+internal import Synchronization
+
+/// A run of counters that one thread writes and any thread reads. It never moves, so that pointers to
+/// its counters stay valid as long as the page lives.
+/// `Sendable` because the pointer never changes and what it points to is atomic.
+@safe final class MetricsPage: @unchecked Sendable {
+    let count: Int
+    private let counters: UnsafeMutablePointer<Atomic<UInt64>>      // owned; `count`, freed in `deinit`
+
+    init(count: Int) {
+        self.count = count
+        unsafe counters = .allocate(capacity: count)
+        for index in 0..<count { unsafe (counters + index).initialize(to: Atomic(0)) }
+    }
+
+    deinit {
+        unsafe counters.deinitialize(count: count)
+        unsafe counters.deallocate()
+    }
+
+    subscript(index: Int) -> MetricsCounter {
+        precondition(index >= 0 && index < count)
+        return unsafe MetricsCounter(cell: counters + index)
+    }
+}
+
+/// One counter in a page. Plain data; whoever holds it keeps the page alive by other means.
+@safe struct MetricsCounter {
+    fileprivate let cell: UnsafeMutablePointer<Atomic<UInt64>>
+
+    /// By the page's writer only: a load and a store, cheaper than an atomic addition.
+    @inline(__always) func add(_ amount: UInt64) {
+        unsafe cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    }
+
+    /// The counter `offset` places behind this one; the caller knows that the page has it.
+    @inline(__always) func following(_ offset: Int) -> MetricsCounter {
+        unsafe MetricsCounter(cell: cell + offset)
+    }
+
+    var value: UInt64 { unsafe cell.pointee.load(ordering: .relaxed) }
+}

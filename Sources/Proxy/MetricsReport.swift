@@ -1,0 +1,174 @@
+internal import Balancing
+internal import Reactor
+internal import Synchronization
+
+/// One rendering of `Metrics`: families in a fixed order, series sorted, sums over all workers.
+struct MetricsReport {
+    private let metrics: Metrics
+    private let control: Metrics.Control
+    private var page = MetricsText()
+
+    /// Series per endpoint beyond this are left out and counted in `portico_metrics_series_omitted`.
+    private static let endpointLimit = 10_000
+
+    init(metrics: Metrics, control: Metrics.Control) {
+        self.metrics = metrics
+        self.control = control
+    }
+
+    mutating func render(usage: ProcessUsage) -> String {
+        requests()
+        connections()
+        failures()
+        endpoints()
+        configuration()
+        process(usage)
+        return page.text
+    }
+
+    private mutating func requests() {
+        var totals: [UInt64: UInt64] = [:]
+        var durations: [UInt64: [UInt64]] = [:]
+        for worker in control.workers {
+            worker.requests.read { key, values in totals[key, default: 0] &+= values[0] }
+            worker.durations.read { key, values in
+                guard let sum = durations[key] else { return durations[key] = values }
+                durations[key] = zip(sum, values).map { $0 &+ $1 }
+            }
+        }
+        page.family("portico_requests_total", .counter, "Requests that ended.")
+        for (packed, total) in totals.sorted(by: { $0.key < $1.key }) {
+            let key = RequestKey(packed: packed)
+            let labels = [
+                ("route", routeName(Int(key.route))), ("code", key.statusLabel), ("grpc_status", key.grpcLabel),
+            ]
+            page.series("portico_requests_total", labels, total)
+        }
+        let active = gauge(opened: .requestsStarted, closed: .requestsEnded)
+        page.single("portico_requests_active", .gauge, "Requests in progress.", active)
+        page.family("portico_request_duration_seconds", .histogram, "Time from a request's first to its last octet.")
+        for (route, values) in durations.sorted(by: { $0.key < $1.key }) {
+            histogram("portico_request_duration_seconds", route: routeName(Int(route)), values)
+        }
+    }
+
+    private mutating func histogram(_ name: String, route: String, _ values: [UInt64]) {
+        var sum: UInt64 = 0
+        for (index, label) in DurationBuckets.labels.enumerated() {
+            sum &+= values[index]
+            page.series(name + "_bucket", [("route", route), ("le", label)], sum)
+        }
+        let seconds = Double(values[DurationBuckets.count]) / 1_000_000_000
+        page.series(name + "_sum", [("route", route)], seconds)
+        page.series(name + "_count", [("route", route)], sum)
+    }
+
+    private mutating func connections() {
+        page.family("portico_connections", .gauge, "Open connections.")
+        for side in ConnectionSide.allCases {
+            let open = gauge(opened: .downstreamOpened, closed: .downstreamClosed, offset: side.rawValue)
+            page.series("portico_connections", [("side", "\(side)")], open)
+        }
+        page.family("portico_connections_total", .counter, "Connections ever opened.")
+        for side in ConnectionSide.allCases {
+            page.series("portico_connections_total", [("side", "\(side)")], sum(.downstreamOpened, side.rawValue))
+        }
+    }
+
+    private mutating func failures() {
+        page.family("portico_retries_total", .counter, "Requests sent again, by the reason.")
+        for reason in RetryReason.allCases {
+            page.series("portico_retries_total", [("reason", reason.label)], sum(.retries, reason.rawValue))
+        }
+        page.single(
+            "portico_upstream_connect_failures_total", .counter, "Connections to endpoints that failed.",
+            sum(.connectFailures))
+        page.single(
+            "portico_tls_handshake_failures_total", .counter, "TLS handshakes of clients that failed.",
+            sum(.handshakeFailures))
+        page.single(
+            "portico_protocol_errors_total", .counter, "Client connections closed for a breach of protocol.",
+            sum(.protocolErrors))
+        page.single(
+            "portico_accept_failures_total", .counter, "Connections that could not be accepted.",
+            sum(.acceptFailures))
+        page.single(
+            "portico_access_log_dropped_total", .counter, "Access log lines that were lost.",
+            metrics.logWriter?.dropped ?? 0)
+    }
+
+    private mutating func endpoints() {
+        page.family("portico_endpoints", .gauge, "Endpoints of each cluster.")
+        for cluster in control.clusters {
+            let labels = [("cluster", cluster.name), ("state", "ready")]
+            page.series("portico_endpoints", labels, UInt64(cluster.endpoints.count))
+        }
+        let pairs = control.clusters.lazy.flatMap { cluster in cluster.endpoints.lazy.map { (cluster.name, $0) } }
+        page.family("portico_endpoint_active_requests", .gauge, "Requests in progress at an endpoint.")
+        for (cluster, endpoint) in pairs.prefix(Self.endpointLimit) {
+            let active = UInt64(max(endpoint.active.load(ordering: .relaxed), 0))
+            page.series("portico_endpoint_active_requests", Self.labels(cluster, endpoint), active)
+        }
+        page.family("portico_endpoint_requests_total", .counter, "Tries ever sent to an endpoint.")
+        for (cluster, endpoint) in pairs.prefix(Self.endpointLimit) {
+            let total = UInt64(max(endpoint.total.load(ordering: .relaxed), 0))
+            page.series("portico_endpoint_requests_total", Self.labels(cluster, endpoint), total)
+        }
+        let all = control.clusters.reduce(0) { $0 + $1.endpoints.count }
+        page.single(
+            "portico_metrics_series_omitted", .gauge, "Endpoints left out of these metrics for their number.",
+            UInt64(max(all - Self.endpointLimit, 0)))
+    }
+
+    private mutating func configuration() {
+        page.family("portico_reloads_total", .counter, "Loads of the configuration, the first one included.")
+        for result in Metrics.ReloadResult.allCases {
+            page.series("portico_reloads_total", [("result", "\(result)")], control.reloads[result.rawValue])
+        }
+        page.single(
+            "portico_last_reload_timestamp_seconds", .gauge, "When a load last succeeded.",
+            UInt64(max(control.lastReload, 0)))
+        page.family("portico_config_problems", .gauge, "Problems of the configuration in effect.")
+        for count in control.problems {
+            page.series("portico_config_problems", [("severity", count.label)], UInt64(max(count.value, 0)))
+        }
+        page.family("portico_config_objects", .gauge, "Objects that were read.")
+        for count in control.objects {
+            page.series("portico_config_objects", [("state", count.label)], UInt64(max(count.value, 0)))
+        }
+    }
+
+    private mutating func process(_ usage: ProcessUsage) {
+        let start = Double(metrics.startTime.seconds) + Double(metrics.startTime.nanoseconds / 1_000_000) / 1000
+        let processor = Double(usage.processorNanoseconds) / 1_000_000_000
+        page.single("process_cpu_seconds_total", .counter, "Processor time, user and system.", processor)
+        page.single("process_resident_memory_bytes", .gauge, "Resident memory.", usage.residentOctets)
+        page.single("process_virtual_memory_bytes", .gauge, "Virtual memory.", usage.virtualOctets)
+        page.single("process_open_fds", .gauge, "Open file descriptors.", usage.openFiles)
+        page.single("process_max_fds", .gauge, "Most file descriptors that may be open.", usage.openFilesLimit)
+        page.single("process_start_time_seconds", .gauge, "When the process started.", start)
+        page.single("portico_workers", .gauge, "Worker threads.", UInt64(control.workers.count))
+        page.family("portico_build_info", .gauge, "1; the labels tell the build.")
+        page.series("portico_build_info", [("version", metrics.version)], UInt64(1))
+    }
+
+    private func routeName(_ id: Int) -> String {
+        id < control.routeNames.count ? control.routeNames[id] : control.routeNames[Metrics.otherRoute]
+    }
+
+    private func sum(_ counter: WorkerMetrics.Fixed, _ offset: Int = 0) -> UInt64 {
+        control.workers.reduce(0) { $0 &+ $1.value(counter, offset) }
+    }
+
+    /// What was opened and not closed. The two are read one after the other, so what closed first may seem
+    /// more than what opened: then it is none.
+    private func gauge(opened: WorkerMetrics.Fixed, closed: WorkerMetrics.Fixed, offset: Int = 0) -> UInt64 {
+        let closed = sum(closed, offset)
+        let opened = sum(opened, offset)
+        return opened > closed ? opened - closed : 0
+    }
+
+    private static func labels(_ cluster: String, _ endpoint: Endpoint) -> [(String, String)] {
+        [("cluster", cluster), ("endpoint", endpoint.name)]
+    }
+}

@@ -1,0 +1,92 @@
+internal import Synchronization
+
+/// The counters of one worker that appear while it runs: one run of `width` counters per key, for
+/// example per (route, status, gRPC status). The worker finds them in a hash table of its own, without a
+/// lock; the reader sees keys and pages through a lock that the worker takes only when it adds a key.
+/// Bounded: beyond `limit` keys, new ones share the run of the key `overflow`.
+///
+/// `Sendable` because the writer's fields are touched by `first(of:)` alone, which only one thread calls,
+/// and the others are immutable or behind the lock.
+final class MetricsSeries: @unchecked Sendable {
+    /// What the reader sees. Keys are in the order of their counters.
+    private struct Shared: Sendable {
+        var keys: [UInt64] = []
+        var pages: [MetricsPage] = []
+    }
+
+    private struct Slot {
+        var key: UInt64
+        var counter: MetricsCounter?
+    }
+
+    private static let runsPerPage = 64
+
+    private let width: Int
+    private let limit: Int
+    private let overflow: UInt64
+    private let shared = Mutex(Shared())
+
+    // The writer's. `pages` keeps the memory behind `slots` alive; they are the reader's pages too.
+    private var slots = ContiguousArray(repeating: Slot(key: 0, counter: nil), count: 256)
+    private var count = 0
+    private var pages: [MetricsPage] = []
+
+    init(width: Int, limit: Int, overflow: UInt64) {
+        self.width = width
+        self.limit = limit
+        self.overflow = overflow
+    }
+
+    /// The first counter of the key's run. Writer's thread only.
+    func first(of key: UInt64) -> MetricsCounter {
+        var index = place(of: key)
+        while let counter = slots[index].counter {
+            if slots[index].key == key { return counter }
+            index = (index + 1) & (slots.count - 1)
+        }
+        guard count < limit || key == overflow else { return first(of: overflow) }
+        return add(key)
+    }
+
+    /// Calls `body` with each key and its counters' values; on any thread.
+    func read(_ body: (_ key: UInt64, _ values: [UInt64]) -> Void) {
+        let seen = shared.withLock { $0 }
+        for (number, key) in seen.keys.enumerated() {
+            let page = seen.pages[number / Self.runsPerPage]
+            let start = number % Self.runsPerPage * width
+            body(key, (0..<width).map { page[start + $0].value })
+        }
+    }
+
+    private func place(of key: UInt64) -> Int {
+        let mixed = (key ^ key >> 32) &* 0x9e37_79b9_7f4a_7c15
+        return Int(truncatingIfNeeded: mixed >> 32) & (slots.count - 1)
+    }
+
+    private func add(_ key: UInt64) -> MetricsCounter {
+        if (count + 1) * 2 > slots.count { grow() }
+        let run = count % Self.runsPerPage
+        if run == 0 { pages.append(MetricsPage(count: Self.runsPerPage * width)) }
+        let page = pages[pages.count - 1]
+        let counter = page[run * width]
+        count += 1
+        insert(Slot(key: key, counter: counter))
+        shared.withLock { shared in
+            shared.keys.append(key)
+            if run == 0 { shared.pages.append(page) }
+        }
+        return counter
+    }
+
+    private func grow() {
+        let old = slots
+        slots = ContiguousArray(repeating: Slot(key: 0, counter: nil), count: old.count * 2)
+        for slot in old where slot.counter != nil { insert(slot) }
+    }
+
+    private func insert(_ slot: Slot) {
+        var index = place(of: slot.key)
+        while slots[index].counter != nil { index = (index + 1) & (slots.count - 1) }
+        slots[index] = slot
+    }
+}

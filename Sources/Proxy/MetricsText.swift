@@ -1,0 +1,41 @@
+/// Prometheus' text format. Source: prometheus.io/docs/instrumenting/exposition_formats.
+struct MetricsText {
+    enum Kind: String { case counter, gauge, histogram }
+
+    private(set) var text = ""
+
+    mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
+    }
+
+    mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: some CustomStringConvertible) {
+        family(name, kind, help)
+        series(name, [], value)
+    }
+
+    mutating func series(_ name: String, _ labels: [(String, String)], _ value: some CustomStringConvertible) {
+        text += name
+        for (index, label) in labels.enumerated() {
+            text += index == 0 ? "{" : ","
+            text += label.0
+            text += "=\""
+            appendEscaped(label.1)
+            text += "\""
+        }
+        text += labels.isEmpty ? " " : "} "
+        text += value.description
+        text += "\n"
+    }
+
+    /// A backslash, a quote and a line feed are escaped; everything else may stand in a label.
+    private mutating func appendEscaped(_ value: String) {
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\\": text += "\\\\"
+            case "\"": text += "\\\""
+            case "\n": text += "\\n"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+/// Whose connection a counter is about.
+package enum ConnectionSide: Int, Sendable, CaseIterable {
+    case downstream, upstream
+}
+
+/// Why a request was sent again.
+package enum RetryReason: Int, Sendable, CaseIterable {
+    case connectFailure, refusedStream, connectionLost, response, timeout
+
+    var label: String {
+        switch self {
+        case .connectFailure: "connect_failure"
+        case .refusedStream: "refused_stream"
+        case .connectionLost: "connection_lost"
+        case .response: "response"
+        case .timeout: "timeout"
+        }
+    }
+}
+
+/// The counters of one worker. It is written by the worker's thread alone, without locks or atomic
+/// additions; `Metrics` reads and sums them on any thread.
+package final class WorkerMetrics: Sendable {
+    /// The counters that are always there, by their place in `page`.
+    enum Fixed: Int, CaseIterable {
+        case downstreamOpened, upstreamOpened, downstreamClosed, upstreamClosed
+        case requestsStarted, requestsEnded
+        case connectFailures, handshakeFailures, protocolErrors, acceptFailures
+        case retries                            // and one per further reason
+    }
+
+    private static let fixedCount = Fixed.retries.rawValue + RetryReason.allCases.count
+    /// (route, status, gRPC status) beyond this share one series per worker.
+    private static let requestSeriesLimit = 20_000
+    /// Routes beyond this share one histogram per worker.
+    private static let durationSeriesLimit = 1_000
+
+    private let page = MetricsPage(count: fixedCount)
+    let requests = MetricsSeries(
+        width: 1, limit: requestSeriesLimit, overflow: RequestKey.overflow.packed)
+    let durations = MetricsSeries(
+        width: DurationBuckets.count + 1, limit: durationSeriesLimit, overflow: UInt64(Metrics.otherRoute))
+
+    init() {}
+
+    func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
+
+    private func add(_ counter: Fixed, _ offset: Int = 0) { page[counter.rawValue + offset].add(1) }
+}
+
+// What the worker's thread calls.
+extension WorkerMetrics {
+    package func connectionOpened(_ side: ConnectionSide) { add(.downstreamOpened, side.rawValue) }
+    package func connectionClosed(_ side: ConnectionSide) { add(.downstreamClosed, side.rawValue) }
+
+    /// A request's header section was read; one `requestEnded` follows.
+    package func requestStarted() { add(.requestsStarted) }
+
+    /// - Parameters:
+    ///   - route: from `Metrics.routeID`, or `Metrics.noRoute`.
+    ///   - status: 0 when no response was sent.
+    ///   - grpcStatus: -1 when it was no gRPC request or no status was sent.
+    package func requestEnded(route: Int, status: Int, grpcStatus: Int, durationNanoseconds: UInt64) {
+        add(.requestsEnded)
+        let key = RequestKey(route: route, status: status, grpcStatus: grpcStatus)
+        requests.first(of: key.packed).add(1)
+        let histogram = durations.first(of: UInt64(key.route))
+        histogram.following(DurationBuckets.index(of: durationNanoseconds)).add(1)
+        histogram.following(DurationBuckets.count).add(durationNanoseconds)
+    }
+
+    package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
+    package func upstreamConnectFailed() { add(.connectFailures) }
+    package func handshakeFailed() { add(.handshakeFailures) }
+    package func protocolError() { add(.protocolErrors) }
+    package func acceptFailed() { add(.acceptFailures) }
+}
+
+/// What `portico_requests_total` tells apart, in one number. Values that no peer should send are one
+/// value, so that nobody can make series without end.
+struct RequestKey {
+    static let otherStatus: UInt32 = 0xfff
+    static let otherGRPCStatus: UInt32 = 0xff
+    private static let noGRPCStatus: UInt32 = 0xfe
+
+    let route: UInt32
+    let status: UInt32
+    private let grpc: UInt32
+
+    static var overflow: RequestKey { RequestKey(route: Metrics.otherRoute, status: -1, grpcStatus: .max) }
+
+    init(route: Int, status: Int, grpcStatus: Int) {
+        self.route = UInt32(exactly: route) ?? UInt32(Metrics.otherRoute)
+        self.status = status == 0 || (status >= 100 && status < 600) ? UInt32(status) : Self.otherStatus
+        grpc = grpcStatus == -1 ? Self.noGRPCStatus
+            : grpcStatus >= 0 && grpcStatus <= 16 ? UInt32(grpcStatus) : Self.otherGRPCStatus
+    }
+
+    init(packed: UInt64) {
+        route = UInt32(truncatingIfNeeded: packed >> 32)
+        status = UInt32(truncatingIfNeeded: packed >> 8 & 0xfff)
+        grpc = UInt32(truncatingIfNeeded: packed & 0xff)
+    }
+
+    var packed: UInt64 { UInt64(route) << 32 | UInt64(status) << 8 | UInt64(grpc) }
+    var statusLabel: String { status == Self.otherStatus ? "other" : String(status) }
+    var grpcLabel: String {
+        grpc == Self.noGRPCStatus ? "" : grpc == Self.otherGRPCStatus ? "other" : String(grpc)
+    }
+}
+
+/// The buckets of the duration histogram; the last one has no upper bound.
+enum DurationBuckets {
+    static let labels = [
+        "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
+        "5", "10", "30", "60", "+Inf",
+    ]
+    static let count = 17
+
+    /// A chain of comparisons: most requests end in the first ones, and nothing is loaded.
+    @inline(__always) static func index(of nanoseconds: UInt64) -> Int {
+        switch nanoseconds {
+        case ...500_000: 0
+        case ...1_000_000: 1
+        case ...2_500_000: 2
+        case ...5_000_000: 3
+        case ...10_000_000: 4
+        case ...25_000_000: 5
+        case ...50_000_000: 6
+        case ...100_000_000: 7
+        case ...250_000_000: 8
+        case ...500_000_000: 9
+        case ...1_000_000_000: 10
+        case ...2_500_000_000: 11
+        case ...5_000_000_000: 12
+        case ...10_000_000_000: 13
+        case ...30_000_000_000: 14
+        case ...60_000_000_000: 15
+        default: 16
+        }
+    }
+}

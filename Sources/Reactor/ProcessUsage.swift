@@ -1,0 +1,51 @@
+internal import CLinux
+
+/// What the process uses of the machine now; 0 where the kernel does not tell.
+package struct ProcessUsage: Sendable {
+    package var processorNanoseconds: UInt64 = 0
+    package var residentOctets: UInt64 = 0
+    package var virtualOctets: UInt64 = 0
+    package var openFiles: UInt64 = 0
+    package var openFilesLimit: UInt64 = 0
+
+    package static func read() -> ProcessUsage {
+        var usage = ProcessUsage()
+        var time = timespec()
+        if unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 {
+            usage.processorNanoseconds = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+        }
+        let pages = statm()
+        let pageOctets = UInt64(max(sysconf(Int32(_SC_PAGESIZE)), 0))
+        if pages.count > 1 {
+            usage.virtualOctets = pages[0] &* pageOctets
+            usage.residentOctets = pages[1] &* pageOctets
+        }
+        usage.openFiles = openFiles()
+        var limit = rlimit()
+        if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+            usage.openFilesLimit = UInt64(limit.rlim_cur)
+        }
+        return usage
+    }
+
+    /// The numbers of `/proc/self/statm`, in pages: size, resident, …
+    private static func statm() -> [UInt64] {
+        let number = unsafe portico_open_for_reading("/proc/self/statm")
+        guard number >= 0 else { return [] }
+        let file = Descriptor(owning: number)
+        var text = [UInt8](repeating: 0, count: 256)
+        let count = unsafe CLinux.read(file.number, &text, text.count)
+        guard count > 0 else { return [] }
+        let words = text[..<count].split { $0 < 0x30 || $0 > 0x39 }
+        return words.compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }
+    }
+
+    private static func openFiles() -> UInt64 {
+        guard let folder = unsafe opendir("/proc/self/fd") else { return 0 }
+        defer { unsafe closedir(folder) }
+        var entries: UInt64 = 0
+        while unsafe readdir(folder) != nil { entries += 1 }
+        // `.`, `..` and the folder's own descriptor are no files of ours.
+        return entries > 3 ? entries - 3 : 0
+    }
+}

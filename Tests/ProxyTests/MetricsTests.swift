@@ -1,0 +1,164 @@
+import Balancing
+import Glibc
+import Proxy
+import Reactor
+import Synchronization
+import Testing
+
+@Suite struct `The metrics` {
+    /// The value of one series.
+    private func value(_ series: String, in text: String) -> String? {
+        text.split(separator: "\n").first { $0.hasPrefix(series + " ") }.map { String($0.dropFirst(series.count + 1)) }
+    }
+
+    @Test func `count requests by route, status and gRPC status`() {
+        let metrics = Metrics(version: "1.2.3")
+        let worker = metrics.worker()
+        let route = metrics.routeID(named: "default/main/0")
+        #expect(route == metrics.routeID(named: "default/main/0"))
+        for _ in 0..<3 { worker.requestStarted() }
+        worker.requestEnded(route: route, status: 200, grpcStatus: 0, durationNanoseconds: 400_000)
+        worker.requestEnded(route: Metrics.noRoute, status: 404, grpcStatus: -1, durationNanoseconds: 90_000_000_000)
+        let text = metrics.render()
+        let labels = #"{route="default/main/0",code="200",grpc_status="0"}"#
+        #expect(value("portico_requests_total" + labels, in: text) == "1")
+        #expect(value(#"portico_requests_total{route="-",code="404",grpc_status=""}"#, in: text) == "1")
+        #expect(value("portico_requests_active", in: text) == "1")
+        let name = "portico_request_duration_seconds"
+        #expect(value(name + #"_bucket{route="default/main/0",le="0.0005"}"#, in: text) == "1")
+        #expect(value(name + #"_bucket{route="-",le="60"}"#, in: text) == "0")
+        #expect(value(name + #"_bucket{route="-",le="+Inf"}"#, in: text) == "1")
+        #expect(value(name + #"_count{route="-"}"#, in: text) == "1")
+        #expect(value(name + #"_sum{route="-"}"#, in: text) == "90.0")
+        #expect(value(#"portico_build_info{version="1.2.3"}"#, in: text) == "1")
+    }
+
+    @Test func `put an unusual status into one series`() {
+        let metrics = Metrics(version: "")
+        let worker = metrics.worker()
+        for status in [-1, 1, 99, 600, .max, .min] {
+            worker.requestEnded(route: -3, status: status, grpcStatus: status, durationNanoseconds: 0)
+        }
+        worker.requestEnded(route: 0, status: 0, grpcStatus: 17, durationNanoseconds: .max)
+        let text = metrics.render()
+        #expect(value(#"portico_requests_total{route="other",code="other",grpc_status="other"}"#, in: text) == "4")
+        #expect(value(#"portico_requests_total{route="-",code="0",grpc_status="other"}"#, in: text) == "1")
+    }
+
+    /// `total` series of each worker, more than fit into its table.
+    @Test func `share one series beyond the limits`() {
+        let metrics = Metrics(version: "", routeLimit: 5000)
+        let worker = metrics.worker()
+        for number in 0..<6000 {
+            let route = metrics.routeID(named: "r\(number)")
+            #expect((route == Metrics.otherRoute) == (number >= 5000))
+            for status in 200..<205 {
+                worker.requestEnded(route: route, status: status, grpcStatus: -1, durationNanoseconds: 1)
+            }
+        }
+        let series = metrics.render().split(separator: "\n").filter { $0.hasPrefix("portico_requests_total{") }
+        #expect(series.count == 20_001)
+        #expect(series.reduce(0) { $0 + (Int($1.split(separator: " ").last ?? "") ?? 0) } == 30_000)
+    }
+
+    @Test func `sum exactly what two threads count while a third one reads`() throws {
+        let metrics = Metrics(version: "")
+        let routes = (0..<200).map { metrics.routeID(named: "route \($0)") }
+        let rounds = 100
+        let ended = try Mailbox<Void>()
+        for _ in 0..<2 {
+            let worker = metrics.worker()
+            try Thread.start("counts") {
+                for round in 0..<rounds {
+                    for route in routes {
+                        worker.requestStarted()
+                        worker.requestEnded(
+                            route: route, status: 200 + round % 3, grpcStatus: -1, durationNanoseconds: 1_000_000_000)
+                    }
+                    worker.connectionOpened(.upstream)
+                    worker.retried(.connectionLost)
+                }
+                ended.post(())
+            }
+        }
+        var count = 0
+        while count < 2 {
+            count += ended.takeAll().count
+            #expect(metrics.render().contains("portico_requests_active"))
+        }
+        let text = metrics.render()
+        for (remainder, share) in [(0, 34), (1, 33), (2, 33)] {
+            for route in 0..<200 {
+                let labels = #"{route="route \#(route)",code="\#(200 + remainder)",grpc_status=""}"#
+                #expect(value("portico_requests_total" + labels, in: text) == "\(2 * share)")
+            }
+        }
+        #expect(value(#"portico_request_duration_seconds_sum{route="route 7"}"#, in: text) == "200.0")
+        #expect(value("portico_requests_active", in: text) == "0")
+        #expect(value(#"portico_connections{side="upstream"}"#, in: text) == "200")
+        #expect(value(#"portico_retries_total{reason="connection_lost"}"#, in: text) == "200")
+    }
+
+    @Test func `tell connections, failures and what the control plane knows`() {
+        let metrics = Metrics(version: "1")
+        let worker = metrics.worker()
+        for _ in 0..<3 { worker.connectionOpened(.downstream) }
+        worker.connectionClosed(.downstream)
+        worker.upstreamConnectFailed()
+        worker.handshakeFailed()
+        worker.protocolError()
+        worker.acceptFailed()
+        metrics.reloadEnded(.success)
+        metrics.reloadEnded(.failure)
+        metrics.setConfiguration(
+            problems: [.init("error", 2), .init("warning", 0)], objects: [.init("active", 7), .init("rejected", 1)])
+        let endpoint = Endpoint(address: .ip("127.0.1.1", port: 50051), number: 0)
+        endpoint.active.store(4, ordering: .relaxed)
+        endpoint.total.store(9, ordering: .relaxed)
+        metrics.setClusters([Cluster(name: "a\"\\\nb", policy: .random, endpoints: [endpoint])])
+        let text = metrics.render()
+        let cluster = #"cluster="a\"\\\nb""#
+        for (series, expected) in [
+            (#"portico_connections{side="downstream"}"#, "2"), (#"portico_connections{side="upstream"}"#, "0"),
+            (#"portico_connections_total{side="downstream"}"#, "3"),
+            ("portico_upstream_connect_failures_total", "1"), ("portico_tls_handshake_failures_total", "1"),
+            ("portico_protocol_errors_total", "1"), ("portico_accept_failures_total", "1"),
+            (#"portico_reloads_total{result="success"}"#, "1"), (#"portico_reloads_total{result="failure"}"#, "1"),
+            (#"portico_config_problems{severity="error"}"#, "2"), (#"portico_config_objects{state="rejected"}"#, "1"),
+            ("portico_endpoints{\(cluster),state=\"ready\"}", "1"),
+            ("portico_endpoint_active_requests{\(cluster),endpoint=\"127.0.1.1:50051\"}", "4"),
+            ("portico_endpoint_requests_total{\(cluster),endpoint=\"127.0.1.1:50051\"}", "9"),
+            ("portico_access_log_dropped_total", "0"), ("portico_workers", "1"),
+        ] { #expect(value(series, in: text) == expected, "\(series)") }
+    }
+
+    @Test func `tell what the process uses`() throws {
+        let text = Metrics(version: "").render()
+        for name in [
+            "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+            "process_start_time_seconds",
+        ] {
+            let number = try #require(value(name, in: text).flatMap(Double.init))
+            #expect(number > 0, "\(name)")
+        }
+    }
+
+    /// One line per series, one head per family, no series twice.
+    @Test func `are Prometheus text`() {
+        let metrics = Metrics(version: "1")
+        let worker = metrics.worker()
+        worker.requestEnded(route: 0, status: 200, grpcStatus: -1, durationNanoseconds: 5)
+        var heads: Set<Substring> = []
+        var series: Set<Substring> = []
+        for line in metrics.render().split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if line.hasPrefix("# TYPE") {
+                #expect(heads.insert(words[2]).inserted, "\(line)")
+            } else if !line.hasPrefix("# HELP") {
+                #expect(words.count == 2 && Double(words[1]) != nil, "\(line)")
+                #expect(series.insert(words[0]).inserted, "\(line)")
+                #expect(heads.contains { words[0].hasPrefix($0) }, "\(line)")
+            }
+        }
+    }
+}
