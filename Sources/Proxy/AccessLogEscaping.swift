@@ -1,0 +1,86 @@
+internal import Octets
+
+/// How the octets of peers are written into a log line, so that none of them can end the line, end the
+/// field, or play tricks on a terminal: control characters, quotes, backslashes, what is not UTF-8, and
+/// the line separators of Unicode.
+enum AccessLogEscaping {
+    /// Between quotes: `\"`, `\\`, `\x0a`.
+    case quoted
+    /// Without quotes: the same, and a space becomes `_`.
+    case bare
+    /// The inside of a JSON string: `\"`, `\\`, `\u000a`; what is not UTF-8 becomes `\ufffd`.
+    case json
+
+    /// Octets of one field; what is longer is cut and ends with `...`.
+    static let fieldLimit = 8192
+
+    func append(_ octets: Octets, to line: OctetBuffer) {
+        let field = octets.prefix(Self.fieldLimit)
+        var plainStart = 0
+        var index = 0
+        while index < field.count {
+            let octet = field[index]
+            if octet >= 0x20, octet < 0x7f, octet != 0x22, octet != 0x5c, octet != 0x20 || self != .bare {
+                index += 1
+                continue
+            }
+            let (length, isPlain) = octet < 0x80 ? (1, false) : Self.character(field, at: index)
+            if !isPlain {
+                line.append(field.slice(plainStart, index))
+                escape(field.slice(index, index + max(length, 1)), isValid: length > 0, to: line)
+                plainStart = index + max(length, 1)
+            }
+            index += max(length, 1)
+        }
+        line.append(field.slice(plainStart, field.count))
+        if octets.count > Self.fieldLimit { line.append("...") }
+    }
+
+    private func escape(_ character: Octets, isValid: Bool, to line: OctetBuffer) {
+        let octet = character[0]
+        switch self {
+        case _ where octet == 0x22 || octet == 0x5c:
+            line.append(0x5c)
+            line.append(octet)
+        case .bare where octet == 0x20:
+            line.append(0x5f)
+        case .quoted, .bare:
+            for index in 0..<character.count {
+                line.append("\\x")
+                Self.appendHexadecimal(UInt32(character[index]), digits: 2, to: line)
+            }
+        case .json:
+            line.append("\\u")
+            Self.appendHexadecimal(isValid ? Self.scalar(character) : 0xfffd, digits: 4, to: line)
+        }
+    }
+
+    /// The character that begins at `index` with an octet of 0x80 or more.
+    /// - Returns: its length, 0 when it is not UTF-8; whether it may stand in a log as it is.
+    private static func character(_ field: Octets, at index: Int) -> (length: Int, isPlain: Bool) {
+        let first = field[index]
+        let length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
+        guard length > 0, index + length <= field.count else { return (0, false) }
+        for offset in 1..<length where field[index + offset] & 0xc0 != 0x80 { return (0, false) }
+        let scalar = scalar(field.slice(index, index + length))
+        let isTooLong = length == 3 && scalar < 0x800 || length == 4 && scalar < 0x10000
+        let isSurrogate = scalar >= 0xd800 && scalar <= 0xdfff
+        guard !isTooLong, !isSurrogate, scalar <= 0x10ffff else { return (0, false) }
+        let isControl = scalar < 0xa0 || scalar == 0x2028 || scalar == 0x2029
+        return (length, !isControl)
+    }
+
+    private static func scalar(_ character: Octets) -> UInt32 {
+        guard character.count > 1 else { return UInt32(character[0]) }
+        var scalar = UInt32(character[0]) & (0xff >> (UInt32(character.count) + 1))
+        for index in 1..<character.count { scalar = scalar << 6 | UInt32(character[index] & 0x3f) }
+        return scalar
+    }
+
+    private static func appendHexadecimal(_ number: UInt32, digits: UInt32, to line: OctetBuffer) {
+        for place in 0..<digits {
+            let digit = UInt8(truncatingIfNeeded: number >> ((digits - 1 - place) * 4) & 0xf)
+            line.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+        }
+    }
+}

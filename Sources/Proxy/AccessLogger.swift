@@ -1,0 +1,201 @@
+internal import Octets
+internal import Reactor
+
+/// How requests are logged.
+package enum AccessLogFormat: String, Sendable, CaseIterable {
+    case off, text, json
+}
+
+/// One worker's access log: formats each request into a buffer that goes to the writer once per turn.
+/// Its worker's thread only.
+package final class AccessLogger {
+    private let format: AccessLogFormat
+    private let writer: LogWriter
+    private let buffer = OctetBuffer(capacity: 4096)
+    private var lines = 0
+    private var clock = AccessLogClock()
+
+    /// A turn that logs more than this hands over before its end.
+    private static let turnOctets = 64 << 10
+
+    package init(format: AccessLogFormat, writer: LogWriter) {
+        self.format = format
+        self.writer = writer
+    }
+
+    /// Whether `log` does anything; when not, the record need not be made.
+    package var isOn: Bool { format != .off }
+
+    /// Formats one line.
+    package func log(_ record: borrowing AccessRecord) {
+        switch format {
+        case .off: return
+        case .text: appendText(record)
+        case .json: appendJSON(record)
+        }
+        lines += 1
+        if buffer.count >= Self.turnOctets { endTurn() }
+    }
+
+    /// Hands the lines of this turn to the writer; at the end of each turn of the worker's loop.
+    package func endTurn() {
+        guard lines > 0 else { return }
+        writer.submit(buffer.octets, lines: lines)
+        buffer.clear(keeping: 2 * Self.turnOctets)
+        lines = 0
+    }
+}
+
+@available(*, unavailable) extension AccessLogger: Sendable {}
+
+// Istio's default text format. Source: istio, pilot/pkg/model/telemetry_logging.go.
+extension AccessLogger {
+    private func appendText(_ record: borrowing AccessRecord) {
+        buffer.append("[")
+        clock.append(record.start, to: buffer)
+        buffer.append("] \"")
+        quoted(record.method)
+        buffer.append(" ")
+        quoted(record.path)
+        buffer.append(" ")
+        buffer.append(record.protocol.name)
+        buffer.append("\" ")
+        buffer.append(decimal: record.status)
+        bare(Octets(record.flags))
+        bare(Octets(record.details))
+        bare(Octets(record.connectionTermination))
+        buffer.append(" \"")
+        AccessLogEscaping.bare.append(orDash(record.upstreamFailure), to: buffer)
+        buffer.append("\" ")
+        buffer.append(decimal: Int(clamping: record.bytesReceived))
+        buffer.append(" ")
+        buffer.append(decimal: Int(clamping: record.bytesSent))
+        buffer.append(" ")
+        buffer.append(decimal: Int(clamping: record.durationNanoseconds / 1_000_000))
+        appendTextTail(record)
+        buffer.append("\n")
+    }
+
+    private func appendTextTail(_ record: borrowing AccessRecord) {
+        buffer.append(" ")
+        if record.upstreamServiceNanoseconds < 0 {
+            buffer.append("-")
+        } else {
+            buffer.append(decimal: Int(record.upstreamServiceNanoseconds / 1_000_000))
+        }
+        betweenQuotes(record.forwardedFor)
+        betweenQuotes(record.userAgent)
+        betweenQuotes(record.requestID)
+        betweenQuotes(record.authority)
+        buffer.append(" \"")
+        text(record.upstreamHost, .quoted)
+        buffer.append("\"")
+        bare(record.cluster)
+        bare(record.upstreamLocal)
+        bare(record.downstreamLocal)
+        bare(record.downstreamRemote)
+        bare(record.serverName)
+        bare(record.routeName)
+    }
+
+    private func orDash(_ octets: Octets) -> Octets { octets.isEmpty ? "-" : octets }
+
+    private func quoted(_ octets: Octets) { AccessLogEscaping.quoted.append(orDash(octets), to: buffer) }
+
+    private func betweenQuotes(_ octets: Octets?) {
+        buffer.append(" \"")
+        quoted(octets ?? .empty)
+        buffer.append("\"")
+    }
+
+    private func bare(_ octets: Octets) {
+        buffer.append(" ")
+        AccessLogEscaping.bare.append(orDash(octets), to: buffer)
+    }
+
+    private func bare(_ value: String?) {
+        buffer.append(" ")
+        text(value, .bare)
+    }
+
+    private func text(_ value: String?, _ escaping: AccessLogEscaping) {
+        guard var value, !value.isEmpty else { return buffer.append("-") }
+        value.withUTF8 { unsafe escaping.append(Octets(UnsafeRawBufferPointer($0)), to: buffer) }
+    }
+}
+
+// One JSON object per line, its keys sorted.
+extension AccessLogger {
+    private func appendJSON(_ record: borrowing AccessRecord) {
+        buffer.append("{\"authority\":")
+        string(record.authority)
+        number("bytes_received", Int(clamping: record.bytesReceived))
+        number("bytes_sent", Int(clamping: record.bytesSent))
+        member("connection_termination_details", Octets(record.connectionTermination))
+        member("downstream_local_address", record.downstreamLocal)
+        member("downstream_remote_address", record.downstreamRemote)
+        number("duration", Int(clamping: record.durationNanoseconds / 1_000_000))
+        member("method", record.method)
+        member("path", record.path)
+        member("protocol", Octets(record.protocol.name))
+        member("request_id", record.requestID)
+        member("requested_server_name", record.serverName)
+        number("response_code", record.status)
+        appendJSONTail(record)
+        buffer.append("}\n")
+    }
+
+    private func appendJSONTail(_ record: borrowing AccessRecord) {
+        member("response_code_details", Octets(record.details))
+        // Envoy writes the absent flags as a text, unlike all other members.
+        member("response_flags", orDash(Octets(record.flags)))
+        member("route_name", record.routeName)
+        key("start_time")
+        buffer.append("\"")
+        clock.append(record.start, to: buffer)
+        buffer.append("\"")
+        member("upstream_cluster", record.cluster)
+        member("upstream_host", record.upstreamHost)
+        member("upstream_local_address", record.upstreamLocal)
+        key("upstream_service_time")
+        if record.upstreamServiceNanoseconds < 0 {
+            buffer.append("null")
+        } else {
+            buffer.append("\"")
+            buffer.append(decimal: Int(record.upstreamServiceNanoseconds / 1_000_000))
+            buffer.append("\"")
+        }
+        member("upstream_transport_failure_reason", record.upstreamFailure)
+        member("user_agent", record.userAgent)
+        member("x_forwarded_for", record.forwardedFor)
+    }
+
+    private func key(_ name: StaticString) {
+        buffer.append(",\"")
+        buffer.append(name)
+        buffer.append("\":")
+    }
+
+    private func number(_ name: StaticString, _ value: Int) {
+        key(name)
+        buffer.append(decimal: value)
+    }
+
+    private func member(_ name: StaticString, _ value: Octets?) {
+        key(name)
+        string(value)
+    }
+
+    private func member(_ name: StaticString, _ value: String?) {
+        key(name)
+        guard var value else { return buffer.append("null") }
+        value.withUTF8 { unsafe string(Octets(UnsafeRawBufferPointer($0))) }
+    }
+
+    private func string(_ value: Octets?) {
+        guard let value, !value.isEmpty else { return buffer.append("null") }
+        buffer.append("\"")
+        AccessLogEscaping.json.append(value, to: buffer)
+        buffer.append("\"")
+    }
+}
