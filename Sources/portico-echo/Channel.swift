@@ -47,6 +47,9 @@ final class Channel {
         }
     }
 
+    /// What TLS has agreed on; false in clear text.
+    var isHTTP2: Bool { tls?.negotiatedHTTP2 == true }
+
     func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
         guard let tls else { return unsafe Socket.read(descriptor, into: room) }
         return Self.result(unsafe tls.read(into: room))

@@ -1,0 +1,121 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import TLS
+
+/// Makes the calls of an `Order`: one thread, one epoll, a fixed number of connections.
+final class Caller {
+    /// Without `--timeout` a call is given up after this.
+    private static let patience = Duration.seconds(60)
+
+    let order: Order
+    let pools = MessagePools()
+    let scratch = OctetBuffer(capacity: 65_536)
+    private(set) var report = Report()
+    private let context: TLSClientContext?
+    private let addresses: [SocketAddress]
+    private let poller: Poller
+    private var timers = TimerWheel(now: .now())
+    private var connections: [CallConnection?]
+    private var generations: [UInt32]           // of `connections`; a stale event is dropped
+    private var attempts = 0
+    private var started = 0
+    private var ended = 0
+
+    init(_ order: Order, context: TLSClientContext?, addresses: [SocketAddress]) throws(SystemError) {
+        self.order = order
+        self.context = context
+        self.addresses = addresses
+        poller = try Poller()
+        connections = Array(repeating: nil, count: min(order.connections, order.concurrency))
+        generations = Array(repeating: 0, count: connections.count)
+    }
+
+    func run() {
+        let begin = MonotonicTime.now()
+        var due: ContiguousArray<UInt64> = []
+        while ended < order.calls {
+            for index in connections.indices where connections[index] == nil && started < order.calls { open(index) }
+            guard ended < order.calls else { break }
+            let count = poller.wait(milliseconds: timers.wait(now: .now()))
+            for index in 0..<count {
+                let token = poller[index].token
+                let place = Int(token & 0xffff_ffff)
+                guard generations[place] == UInt32(token >> 32) else { continue }
+                connections[place]?.becameReady()
+            }
+            due.removeAll(keepingCapacity: true)
+            timers.expire(now: .now(), into: &due)
+            for token in due { connections[Int(token & 0xffff_ffff)]?.timerFired(Int(token >> 32)) }
+            for token in due { connections[Int(token & 0xffff_ffff)]?.expired(Int(token >> 32)) }
+        }
+        report.end(nanoseconds: MonotonicTime.now().nanoseconds(since: begin))
+    }
+
+    // MARK: for connections
+
+    /// Calls at once on the connection of that index.
+    func share(of index: Int) -> Int {
+        let count = connections.count
+        return order.concurrency / count + (index < order.concurrency % count ? 1 : 0)
+    }
+
+    /// - Returns: whether there is one more call to make.
+    func begin() -> Bool {
+        guard started < order.calls else { return false }
+        started += 1
+        return true
+    }
+
+    func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
+        ended += 1
+        report.add(
+            host: outcome.host, status: outcome.status, message: outcome.message,
+            nanoseconds: MonotonicTime.now().nanoseconds(since: begin))
+    }
+
+    func arm(connection: Int, call: Int) -> TimerWheel.Handle {
+        let deadline = MonotonicTime.now() + (order.timeout ?? Self.patience)
+        return timers.arm(at: deadline, token: UInt64(call) << 32 | UInt64(connection))
+    }
+
+    func disarm(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
+
+    /// The connection of that index is gone; another takes its place while there are calls to make.
+    func close(_ index: Int) {
+        generations[index] &+= 1
+        connections[index] = nil
+    }
+
+    // MARK: inner steps
+
+    private func open(_ index: Int) {
+        do {
+            let address = addresses[attempts % max(addresses.count, 1)]
+            attempts += 1
+            let name = Place(order.authority)?.host ?? order.authority
+            let channel = try Channel(client: context, serverName: name, descriptor: try Socket.connect(address))
+            let connection = CallConnection(channel, index: index, caller: self)
+            connections[index] = connection
+            try poller.watch(channel.descriptor, token: UInt64(generations[index]) << 32 | UInt64(index))
+        } catch {
+            connections[index] = nil
+            fail("\(error)")
+        }
+    }
+
+    /// What cannot be connected costs one call, so that the run ends.
+    func fail(_ reason: String) {
+        guard begin() else { return }
+        end(CallOutcome(status: unansweredStatus, message: reason), since: .now())
+    }
+
+    /// Of a call that no server answered; as gRPC's clients say it.
+    var unansweredStatus: Int { order.target.isGRPC ? Int(GRPC.Status.unavailable.rawValue) : Report.unanswered }
+}
+
+struct CallOutcome {
+    var host = ""
+    var status: Int
+    var message = ""
+}

@@ -1,0 +1,70 @@
+/// What became of the calls: who answered, with which status, how fast.
+struct Report {
+    private var hosts: [String: Int] = [:]
+    private var statuses: [Int: Int] = [:]
+    private var messages: [String: Int] = [:]
+    private var microseconds: [UInt32] = []
+    private(set) var elapsed: Duration = .zero
+    /// Distinct messages that are kept; further ones are counted in their status only.
+    private static let messageLimit = 10
+
+    /// A call without an answer: no HTTP status at all.
+    static let unanswered = -1
+
+    mutating func add(host: String, status: Int, message: String, nanoseconds: UInt64) {
+        if !host.isEmpty { hosts[host, default: 0] += 1 }
+        statuses[status, default: 0] += 1
+        if !message.isEmpty, messages[message] != nil || messages.count < Self.messageLimit {
+            messages[message, default: 0] += 1
+        }
+        microseconds.append(UInt32(clamping: nanoseconds / 1000))
+    }
+
+    mutating func end(nanoseconds: UInt64) {
+        elapsed = .nanoseconds(Int64(clamping: nanoseconds))
+        microseconds.sort()
+    }
+
+    func isAsExpected(_ order: Order) -> Bool { statuses[order.expectedStatus] == order.calls }
+
+    func text(of order: Order) -> String {
+        let connections = order.connections == 1 ? "1 connection" : "\(order.connections) connections"
+        var lines = [
+            "\(microseconds.count) calls in \(Self.milliseconds(elapsed)) ms over \(connections): "
+                + "p50 \(percentile(50)) ms, p99 \(percentile(99)) ms"
+        ]
+        for (host, count) in hosts.sorted(by: { $0.key < $1.key }) { lines.append(row(host, count)) }
+        for (status, count) in statuses.sorted(by: { $0.key < $1.key }) {
+            lines.append(row(Self.name(status, order), count))
+        }
+        for (message, count) in messages.sorted(by: { $0.key < $1.key }) { lines.append("  \(count) × \(message)") }
+        return lines.joined(separator: "\n")
+    }
+
+    private func row(_ name: String, _ count: Int) -> String {
+        let share = count * 1000 / max(microseconds.count, 1)
+        let padding = String(repeating: " ", count: max(1, 28 - name.count))
+        let number = String(count)
+        let gap = String(repeating: " ", count: max(0, 8 - number.count))
+        return "  \(name)\(padding)\(gap)\(number)   \(share / 10).\(share % 10) %"
+    }
+
+    private func percentile(_ percent: Int) -> String {
+        guard !microseconds.isEmpty else { return "0" }
+        let index = min(microseconds.count - 1, microseconds.count * percent / 100)
+        return Self.milliseconds(.microseconds(Int64(microseconds[index])))
+    }
+
+    /// Two decimals.
+    private static func milliseconds(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        let hundredths = seconds * 100_000 + attoseconds / 10_000_000_000_000
+        let fraction = hundredths % 100
+        return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction)"
+    }
+
+    private static func name(_ status: Int, _ order: Order) -> String {
+        if status == unanswered { return "no answer" }
+        return order.target.isGRPC ? "grpc-status \(status)" : "HTTP status \(status)"
+    }
+}
