@@ -196,8 +196,14 @@ package import Octets
     }
 
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
+    package func tag(_ slot: Int) -> Int { slot == number ? stream?.tag ?? -1 : -1 }
     package func setTag(_ slot: Int, _ tag: Int) { if slot == number { stream?.tag = tag } }
     package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
+    /// Calls `body` with slot and tag of the open stream, if there is one.
+    package func forEachOpen(_ body: (Int, Int) -> Void) {
+        if let stream { body(number, stream.tag) }
+    }
+
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
 
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {

@@ -128,6 +128,7 @@ extension HTTP2Session {
         return body
     }
 
+    package func tag(_ slot: Int) -> Int { slots[slot].tag }
     package func setTag(_ slot: Int, _ tag: Int) { slots[slot].tag = tag }
     package func hasSentHeaders(_ slot: Int) -> Bool { slots[slot].hasSentHeaders }
     /// Calls `body` with slot and tag of each open stream.

@@ -32,6 +32,10 @@ package final class TLSSelector: Sendable {
         }
     }
 
+    /// The tag of the chain that a connection with this server name would be served by now; nil when
+    /// none fits.
+    package func tag(serverName: String?) -> Int? { names.chain(for: serverName).map { chains[$0].tag } }
+
     private static func digest(_ octets: [UInt8]) -> [UInt8] {
         unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in
             var length: UInt32 = 0

@@ -1,0 +1,208 @@
+internal import HTTP
+internal import Octets
+
+/// The protocol a connection speaks. An enum of final classes: calls are direct, nothing is boxed.
+/// Both sessions have the same words, so everybody else needs no case for either.
+enum Codec {
+    case undecided
+    case http1(HTTP1Session)
+    case http2(HTTP2Session)
+
+    var isHTTP2: Bool { if case .http2 = self { true } else { false } }
+
+    func receive(_ octets: Octets) -> Bool {
+        switch self {
+        case .undecided: true
+        case .http1(let session): session.receive(octets)
+        case .http2(let session): session.receive(octets)
+        }
+    }
+
+    func event(at index: Int) -> StreamEvent? {
+        switch self {
+        case .undecided: nil
+        case .http1(let session): index < session.events.count ? session.events[index] : nil
+        case .http2(let session): index < session.events.count ? session.events[index] : nil
+        }
+    }
+
+    func taken(at index: Int) -> TakenOctets? {
+        switch self {
+        case .undecided: nil
+        case .http1(let session): index < session.taken.count ? session.taken[index] : nil
+        case .http2(let session): index < session.taken.count ? session.taken[index] : nil
+        }
+    }
+
+    func flush(into out: OctetBuffer, limit: Int) -> Bool {
+        switch self {
+        case .undecided: true
+        case .http1(let session): session.flush(into: out, limit: limit)
+        case .http2(let session): session.flush(into: out, limit: limit)
+        }
+    }
+
+    func endTurn() {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.endTurn()
+        case .http2(let session): session.endTurn()
+        }
+    }
+
+    var wantsFlush: Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session.wantsFlush
+        case .http2(let session): session.wantsFlush
+        }
+    }
+
+    var isFinished: Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session.isFinished
+        case .http2(let session): session.isFinished
+        }
+    }
+
+    var openStreams: Int {
+        switch self {
+        case .undecided: 0
+        case .http1(let session): session.openStreams
+        case .http2(let session): session.openStreams
+        }
+    }
+
+    /// A client's next request waits behind the one that just ended.
+    var hasWaitingInput: Bool { if case .http1(let session) = self { session.hasWaitingInput } else { false } }
+    var isReadPaused: Bool { if case .http1(let session) = self { session.isReadPaused } else { false } }
+
+    func takeHeaders(_ stream: Int) -> HeaderBlock? {
+        switch self {
+        case .undecided: nil
+        case .http1(let session): session.takeHeaders(stream)
+        case .http2(let session): session.takeHeaders(stream)
+        }
+    }
+
+    func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+        switch self {
+        case .undecided: nil
+        case .http1(let session): session.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
+        case .http2(let session): session.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
+        }
+    }
+
+    func submitResponse(_ stream: Int, _ block: HeaderBlock, isEnd: Bool) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.submitResponse(stream, block, isEnd: isEnd)
+        case .http2(let session): session.submitResponse(stream, block, isEnd: isEnd)
+        }
+    }
+
+    func submitInformational(_ stream: Int, _ block: HeaderBlock) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.submitInformational(stream, block)
+        case .http2(let session): session.submitInformational(stream, block)
+        }
+    }
+
+    func send(_ stream: Int, _ octets: Octets) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.send(stream, octets)
+        case .http2(let session): session.send(stream, octets)
+        }
+    }
+
+    func finish(_ stream: Int, trailers: HeaderBlock? = nil) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.finish(stream, trailers: trailers)
+        case .http2(let session): session.finish(stream, trailers: trailers)
+        }
+    }
+
+    func reset(_ stream: Int, code: UInt32) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.reset(stream, code: code)
+        case .http2(let session): session.reset(stream, code: code)
+        }
+    }
+
+    func resetAfterEnd(_ stream: Int) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.resetAfterEnd(stream)
+        case .http2(let session): session.resetAfterEnd(stream)
+        }
+    }
+
+    func consume(_ stream: Int, _ count: Int) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.consume(stream, count)
+        case .http2(let session): session.consume(stream, count)
+        }
+    }
+
+    func setTag(_ stream: Int, _ tag: Int) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.setTag(stream, tag)
+        case .http2(let session): session.setTag(stream, tag)
+        }
+    }
+
+    func tag(_ stream: Int) -> Int {
+        switch self {
+        case .undecided: -1
+        case .http1(let session): session.tag(stream)
+        case .http2(let session): session.tag(stream)
+        }
+    }
+
+    func hasSentHeaders(_ stream: Int) -> Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session.hasSentHeaders(stream)
+        case .http2(let session): session.hasSentHeaders(stream)
+        }
+    }
+
+    func stopKeeping(_ stream: Int) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.stopKeeping(stream)
+        case .http2(let session): session.stopKeeping(stream)
+        }
+    }
+
+    func detachBody(_ stream: Int) -> OctetBuffer? {
+        switch self {
+        case .undecided: nil
+        case .http1(let session): session.detachBody(stream)
+        case .http2(let session): session.detachBody(stream)
+        }
+    }
+
+    func forEachOpen(_ body: (Int, Int) -> Void) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.forEachOpen(body)
+        case .http2(let session): session.forEachOpen(body)
+        }
+    }
+
+    func announceShutdown() {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session.announceShutdown()
+        case .http2(let session): session.announceShutdown()
+        }
+    }
+}

@@ -1,0 +1,95 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import TLS
+
+/// One TCP connection, to a client (downstream) or to an endpoint (upstream): the socket, TLS if any,
+/// and the session that speaks HTTP on it. It lives and dies on one worker; its thread only.
+/// It owns no buffer while nothing is pending.
+final class Connection {
+    enum Role { case downstream, upstream }
+
+    enum Phase {
+        case connecting         // upstream: TCP handshake in progress
+        case handshaking        // TLS
+        case sniffing           // the first octets will tell the protocol
+        case open
+        case lingering          // all is sent; the peer's late octets are thrown away until it closes
+        case closed
+    }
+
+    unowned(unsafe) let worker: Worker          // outlives its connections
+    let role: Role
+    let descriptor: CInt                        // owned; closed by the worker at the end of the turn
+    let slot: Int                               // in the worker's table
+    var phase: Phase
+    var codec = Codec.undecided
+    var tls: TLSSession?
+
+    var isDirty = false                         // listed for a flush at the end of the turn
+    var isListedForReading = false              // more to read than one turn wants to take
+    var isWriteBlocked = false                  // the kernel takes nothing more
+    var hasHungUp = false                       // read until the end, short reads notwithstanding
+    var isFailing = false                       // flush what there is, then close
+    var isShutdownAnnounced = false
+    var pendingOutput: OctetBuffer?             // what the kernel did not take
+    var sniffed: OctetBuffer?                   // first octets, too few to tell
+    var timer = TimerWheel.Handle.none          // handshake, linger, connect or idleness
+    var lastActive: MonotonicTime
+
+    // Downstream
+    var listener = -1                           // ListenerSockets.number
+    var chainTag = -1                           // which TLS chain, -1 in clear text
+    var peer: SocketAddress?
+    var peerHost: [UInt8] = []                  // as x-forwarded-for wants it
+    var snapshot: WorkerSnapshot?               // of the newest request
+    var table = -1                              // in that snapshot
+
+    // Upstream
+    var pool: EndpointPool?
+    var isDraining = false                      // no new streams
+
+    init(worker: Worker, role: Role, descriptor: CInt, slot: Int, phase: Phase, now: MonotonicTime) {
+        self.worker = worker
+        self.role = role
+        self.descriptor = descriptor
+        self.slot = slot
+        self.phase = phase
+        lastActive = now
+    }
+
+    var isClosed: Bool { phase == .closed }
+    var scheme: HTTP1Parser.Scheme { tls == nil ? .http : .https }
+
+    /// Reads what waits; TLS or clear.
+    func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
+        guard let tls else { return unsafe Socket.read(descriptor, into: room) }
+        switch unsafe tls.read(into: room) {
+        case .octets(let count): return .octets(count)
+        case .wantsRead, .wantsWrite: return .wouldBlock
+        case .closed, .failed: return .closed
+        }
+    }
+
+    /// Writes as much as the kernel takes.
+    func write(_ octets: Octets) -> IOResult {
+        guard let tls else { return Socket.write(descriptor, octets) }
+        switch unsafe tls.write(octets.buffer) {
+        case .octets(let count): return .octets(count)
+        case .wantsRead, .wantsWrite: return .wouldBlock
+        case .closed, .failed: return .closed
+        }
+    }
+
+    /// Whether a new request can be sent here now. HTTP/2 may be asked while still connecting.
+    var takesRequests: Bool {
+        guard !isDraining, !isFailing, phase != .closed, phase != .lingering else { return false }
+        switch codec {
+        case .undecided: return false
+        case .http1(let session): return session.takesRequests
+        case .http2(let session):
+            let limit = min(session.peerConcurrentStreams, pool?.learnedStreams ?? .max, Int(Int32.max))
+            return session.openStreams < limit && session.takesRequests
+        }
+    }
+}

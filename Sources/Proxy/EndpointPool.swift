@@ -1,0 +1,40 @@
+internal import Balancing
+internal import Reactor
+
+/// One worker's connections to one endpoint. Its thread only.
+final class EndpointPool {
+    let endpoint: Endpoint
+    let address: SocketAddress?
+    var http1: [Connection] = []                // the idle ones; the newest is reused first
+    var http2: [Connection] = []                // the first with room takes the next stream
+    /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
+    var learnedStreams = Int.max
+
+    init(endpoint: Endpoint) {
+        self.endpoint = endpoint
+        address = switch endpoint.address {
+        case .ip(let host, let port): SocketAddress(host: host, port: port)
+        case .unix(let path): SocketAddress(unixPath: path)
+        }
+    }
+
+    /// A connection that can take a request now; nil when a new one is needed.
+    func available(http2 isHTTP2: Bool) -> Connection? {
+        if isHTTP2 {
+            for index in http2.indices where http2[index].takesRequests { return http2[index] }
+            return nil
+        }
+        while let idle = http1.popLast() {
+            if idle.takesRequests { return idle }
+        }
+        return nil
+    }
+
+    /// An HTTP/1.1 connection has finished its request.
+    func becameIdle(_ connection: Connection) { http1.append(connection) }
+
+    func remove(_ connection: Connection) {
+        http1.removeAll { $0 === connection }
+        http2.removeAll { $0 === connection }
+    }
+}

@@ -1,0 +1,201 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Routing
+
+/// From the client's headers to a stream on an upstream connection.
+extension Exchange {
+    /// The client's headers are complete.
+    func requestHeaders(_ block: HeaderBlock, isEnd: Bool, upgrade: HTTP1Upgrade) {
+        request = block
+        isRequestEnded = isEnd
+        isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+        let method = block.first(.method) ?? .empty
+        isHead = method == "HEAD"
+        let path = block.first(.path) ?? .empty
+        if method == "CONNECT" { return answer(.connectMethod) }
+        if path == "*" { return answer(.optionsAsterisk) }
+        if upgrade != .none { return answer(.upgradeRefused) }
+        guard let normal = normalized(path, in: block) else { return answer(.pathRefused) }
+        guard match(block, path: normal, method: method) else { return }
+        startClock(block)
+        worker.prepareForUpstream(block, of: self)
+        connect()
+    }
+
+    /// Octets of the client's body.
+    func requestData(_ octets: Octets) {
+        receivedOctets += octets.count
+        guard let upstream else {
+            // The answer was given without an upstream: what still comes is thrown away.
+            downstream?.consume(downstreamStream, octets.count)
+            return
+        }
+        upstream.codec.send(upstreamStream, octets)
+        worker.markDirty(upstream)
+    }
+
+    func requestEnded(trailers: HeaderBlock? = nil) {
+        guard !isRequestEnded else { return }
+        isRequestEnded = true
+        if let trailers {
+            trailers.hold()
+            requestTrailers = trailers
+        }
+        if !isGRPC { startRouteTimeout() }
+        guard let upstream else { return }
+        upstream.codec.finish(upstreamStream, trailers: trailers)
+        worker.markDirty(upstream)
+    }
+
+    /// Replaces `:path` by its normal form; nil when it must be refused.
+    private func normalized(_ path: Octets, in block: HeaderBlock) -> Octets? {
+        switch PathNormalization.normalize(path, in: block) {
+        case .normal: return path
+        case .refused: return nil
+        case .changed(let changed):
+            for index in 0..<block.count where block.fields[index].known == .path {
+                block.replace(at: index, with: changed)
+            }
+            return changed
+        }
+    }
+
+    /// Finds the rule and draws the destination; answers when there is none.
+    private func match(_ block: HeaderBlock, path: Octets, method: Octets) -> Bool {
+        guard let downstream, let snapshot = worker.snapshot(for: downstream) else {
+            answer(.noRoute)
+            return false
+        }
+        self.snapshot = snapshot
+        let authority = block.first(.authority) ?? block.first(.host) ?? .empty
+        let view = RequestView(
+            path: path, authority: authority, method: method, scheme: block.first(.scheme) ?? .empty, block: block)
+        guard downstream.table >= 0 else {
+            answer(.noRoute)
+            return false
+        }
+        switch snapshot.shared.plan.tables[downstream.table].match(view) {
+        case .route(let number): return choose(number, snapshot)
+        case .noHost:
+            answer(.noRoute, "no host of this listener matches authority \"\(authority.string)\"")
+        case .noRoute:
+            answer(.noRoute, "no route matches authority \"\(authority.string)\" and path \"\(path.string)\"")
+        }
+        return false
+    }
+
+    private func choose(_ number: Int, _ snapshot: WorkerSnapshot) -> Bool {
+        route = number
+        let rule = snapshot.shared.plan.routes[number]
+        if let reason = rule.unavailable {
+            answer(.unknownCluster, reason.sentence)
+            return false
+        }
+        cluster = rule.destination(random: worker.random.next())
+        guard cluster >= 0 else {
+            answer(.unknownCluster)
+            return false
+        }
+        if case .unavailable(let reason) = snapshot.shared.plan.clusters[cluster].source {
+            answer(.unknownCluster, reason.sentence)
+            return false
+        }
+        return true
+    }
+
+    /// Octets went out to one side: the window of the other side opens again. A replayed body went out
+    /// before and opens nothing.
+    func passWindow(of connection: Connection, _ count: Int) {
+        if connection === upstream {
+            takenOctets += count
+            let fresh = takenOctets - consumedOctets
+            guard fresh > 0 else { return }
+            consumedOctets = takenOctets
+            downstream?.consume(downstreamStream, fresh)
+        } else if connection === downstream {
+            upstream?.consume(upstreamStream, count)
+        }
+    }
+
+    // MARK: time
+
+    /// The deadline of a gRPC call runs from its headers: the smaller of the client's `grpc-timeout` and
+    /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
+    private func startClock(_ block: HeaderBlock) {
+        guard isGRPC else {
+            if isRequestEnded { startRouteTimeout() }
+            return
+        }
+        var wait = snapshot?.shared.plan.routes[route].timeout
+        if let text = block.first(.grpcTimeout), let asked = GRPCTimeout(text)?.duration {
+            wait = wait.map { min($0, asked) } ?? asked
+        }
+        if let wait { setDeadline(started + wait) }
+    }
+
+    private func startRouteTimeout() {
+        guard route >= 0, deadline == nil, !isResponseEnded else { return }
+        guard let wait = snapshot?.shared.plan.routes[route].timeout else { return }
+        setDeadline(worker.now + wait)
+    }
+
+    private func setDeadline(_ time: MonotonicTime) {
+        deadline = time
+        timer = worker.arm(at: time, .exchange, index)
+    }
+
+    // MARK: upstream
+
+    /// Picks an endpoint, takes a connection and sends the headers; with `body`, a request that was
+    /// sent before and failed unprocessed.
+    func connect(replaying body: OctetBuffer? = nil) {
+        guard let snapshot, let request else { return }
+        let cluster = snapshot.shared.clusters[self.cluster]
+        guard let endpoint = cluster.next(random: worker.random.next(), excluding: tried) else {
+            return answer(.noHealthyEndpoint, "\(cluster.name) has no ready endpoint")
+        }
+        let isHTTP2 = isGRPC || snapshot.shared.plan.clusters[self.cluster].isHTTP2
+        guard let connection = worker.acquire(endpoint, http2: isHTTP2) else {
+            self.endpoint = endpoint
+            return attemptFailed(.connectFailed, body: body)
+        }
+        begin(on: connection, endpoint: endpoint, request: request, body: body)
+    }
+
+    private func begin(on connection: Connection, endpoint: Endpoint, request: HeaderBlock, body: OctetBuffer?) {
+        self.endpoint = endpoint
+        attempts += 1
+        let isEnd = isRequestEnded && (body?.isEmpty ?? true) && requestTrailers == nil
+        let mayRetry = attempts < Self.mostAttempts
+        guard let stream = connection.codec.submitRequest(request, isEnd: isEnd, tag: index, keepsBody: mayRetry) else {
+            return attemptFailed(.upstreamProtocolError, body: body)
+        }
+        upstream = connection
+        upstreamStream = stream
+        upstreamStarted = worker.now
+        takenOctets = 0
+        endpoint.active.wrappingAdd(1, ordering: .relaxed)
+        endpoint.total.wrappingAdd(1, ordering: .relaxed)
+        if let body {
+            connection.codec.send(stream, body.octets)
+            worker.pools.give(body)
+        }
+        if isRequestEnded, !isEnd { connection.codec.finish(stream, trailers: requestTrailers) }
+        worker.markDirty(connection)
+    }
+
+    /// The first try and two more, as Istio's default.
+    static var mostAttempts: Int { 3 }
+}
+
+extension Connection {
+    /// Opens the stream's window again and has the peer told.
+    func consume(_ stream: Int, _ count: Int) {
+        guard phase == .open else { return }
+        codec.consume(stream, count)
+        worker.markDirty(self)
+        worker.resumeReading(self)
+    }
+}

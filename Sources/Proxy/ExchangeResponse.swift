@@ -1,0 +1,81 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// From the upstream's answer to the client.
+extension Exchange {
+    /// A header section of the upstream: informational ones are passed on, the final one starts the answer.
+    func responseHeaders(_ block: HeaderBlock, isEnd: Bool) {
+        guard let downstream, !isResponseStarted else { return }
+        status = Self.status(block)
+        guard status >= 200 else {
+            downstream.codec.submitInformational(downstreamStream, block)
+            return worker.markDirty(downstream)
+        }
+        upstreamNanoseconds = Int64(clamping: worker.now.nanoseconds(since: upstreamStarted))
+        upstream?.codec.stopKeeping(upstreamStream)
+        noteGRPCStatus(block)
+        worker.prepareForDownstream(block)
+        isResponseStarted = true
+        downstream.codec.submitResponse(downstreamStream, block, isEnd: isEnd)
+        worker.markDirty(downstream)
+        if isEnd { responseCompleted() }
+    }
+
+    func responseData(_ octets: Octets) {
+        guard let downstream, isResponseStarted, !isResponseEnded else {
+            upstream?.consume(upstreamStream, octets.count)
+            return
+        }
+        sentOctets += octets.count
+        if isGRPC, deadline != nil { boundary.pass(octets) }
+        downstream.codec.send(downstreamStream, octets)
+        worker.markDirty(downstream)
+    }
+
+    func responseTrailers(_ block: HeaderBlock) {
+        guard let downstream, isResponseStarted, !isResponseEnded else { return }
+        noteGRPCStatus(block)
+        downstream.codec.finish(downstreamStream, trailers: block)
+        worker.markDirty(downstream)
+        responseCompleted()
+    }
+
+    func responseEnded() {
+        guard let downstream, isResponseStarted, !isResponseEnded else { return }
+        downstream.codec.finish(downstreamStream)
+        worker.markDirty(downstream)
+        responseCompleted()
+    }
+
+    /// The answer is given to the downstream session, whole.
+    private func responseCompleted() {
+        isResponseEnded = true
+        worker.cancel(&timer)
+        guard !isRequestEnded else { return }
+        // The answer came before the request's end: neither side wants the rest.
+        downstream?.codec.resetAfterEnd(downstreamStream)
+        dropUpstream(code: ErrorCode.none)
+    }
+
+    private func noteGRPCStatus(_ block: HeaderBlock) {
+        guard isGRPC, let text = block.first(.grpcStatus) else { return }
+        var value = 0
+        guard (1...3).contains(text.count) else { return }
+        for index in 0..<text.count {
+            guard text[index].isDigit else { return }
+            value = value * 10 + Int(text[index] - 0x30)
+        }
+        grpcStatus = value
+    }
+
+    private static func status(_ block: HeaderBlock) -> Int {
+        guard let text = block.first(.status), text.count == 3 else { return 502 }
+        var value = 0
+        for index in 0..<3 {
+            guard text[index].isDigit else { return 502 }
+            value = value * 10 + Int(text[index] - 0x30)
+        }
+        return value
+    }
+}

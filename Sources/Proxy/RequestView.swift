@@ -1,0 +1,29 @@
+internal import HTTP
+internal import Octets
+internal import Routing
+
+/// A header block as the route table wants to see it.
+struct RequestView: RoutableRequest {
+    let path: Octets
+    let authority: Octets
+    let method: Octets
+    let scheme: Octets
+    unowned(unsafe) let block: HeaderBlock      // held by the exchange during the match
+
+    func firstHeader(_ name: Octets) -> Octets? { block.first(named: name) }
+
+    func headerCount(_ name: Octets) -> Int {
+        var count = 0
+        for index in 0..<block.count where block.fields[index].name == name { count += 1 }
+        return count
+    }
+
+    func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
+        let joined = OctetBuffer(capacity: 256)
+        for index in 0..<block.count where block.fields[index].name == name {
+            if !joined.isEmpty { joined.append(UInt8(ascii: ",")) }
+            joined.append(block.fields[index].value)
+        }
+        return body(joined.octets)
+    }
+}

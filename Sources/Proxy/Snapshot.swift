@@ -1,0 +1,83 @@
+package import Balancing
+package import Reactor
+package import Routing
+package import TLS
+
+/// The sockets of one listening address, one for each worker; they outlive snapshots as long as the
+/// address stays configured.
+package final class ListenerSockets: Sendable {
+    /// The address as text, also the identity.
+    package let name: String
+    /// Dense and small: an index into the snapshots' bindings. Never used for another address.
+    package let number: Int
+    package let port: UInt16
+    private let descriptors: [Box]
+
+    private final class Box: Sendable {
+        let descriptor: Descriptor
+        init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+    }
+
+    /// - Throws: when the address cannot be bound; nothing stays open then.
+    package init(address: SocketAddress, number: Int, workers: Int) throws(SystemError) {
+        name = address.description
+        self.number = number
+        port = address.port
+        var made: [Box] = []
+        for _ in 0..<workers { made.append(Box(try Socket.listen(address))) }
+        descriptors = made
+    }
+
+    package func descriptor(worker: Int) -> CInt { descriptors[worker].descriptor.number }
+}
+
+/// What is served on one listening address.
+package struct ListenerBinding: Sendable {
+    package let sockets: ListenerSockets
+    /// The Gateway's port number, for messages.
+    package let gatewayPort: UInt16
+    /// The table for connections in clear text; nil when only TLS is served.
+    package let clearTable: Int?
+    /// nil when only clear text is served.
+    package let tls: TLSSelector?
+    /// Route tables by the selector's tags.
+    package let chainTables: [Int]
+
+    package init(
+        sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int]
+    ) {
+        self.sockets = sockets
+        self.gatewayPort = gatewayPort
+        self.clearTable = clearTable
+        self.tls = tls
+        self.chainTables = chainTables
+    }
+
+    /// The table of a TLS connection that may be older than this configuration; -1 when no chain has
+    /// its server name any more.
+    func table(serverName: String?, tag: Int) -> Int {
+        guard let selected = tls?.tag(serverName: serverName) else { return -1 }
+        return chainTables.indices.contains(selected) ? chainTables[selected] : -1
+    }
+}
+
+/// Everything that a worker needs to serve: one configuration, compiled, with its sockets and endpoints.
+/// Immutable; published to all workers at once.
+package final class Snapshot: Sendable {
+    package let plan: RoutingPlan
+    /// By cluster number.
+    package let clusters: [Cluster]
+    /// By route number: the process-wide number under which metrics know the route.
+    package let routeMetrics: [Int]
+    package let listeners: [ListenerBinding]
+    /// Numbers of all endpoints in use; connections to others are given up.
+    package let endpointNumbers: Set<Int>
+
+    package init(plan: RoutingPlan, clusters: [Cluster], routeMetrics: [Int], listeners: [ListenerBinding]) {
+        self.plan = plan
+        self.clusters = clusters
+        self.routeMetrics = routeMetrics
+        self.listeners = listeners
+        endpointNumbers = Set(clusters.flatMap { $0.endpoints.map(\.number) })
+    }
+}

@@ -1,0 +1,293 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+package import Reactor
+internal import Routing
+internal import Synchronization
+
+/// What the control plane tells a worker beside publishing snapshots.
+package enum WorkerMessage: Sendable {
+    /// Look at the published snapshot now.
+    case snapshotPublished
+    /// First step of a graceful end: tell every client; go on accepting.
+    case announceShutdown
+    /// Second step: take no new streams, close idle connections.
+    case refuseNewStreams
+    /// Third step: stop accepting.
+    case closeListeners
+    /// End the loop.
+    case stop
+}
+
+/// What can be settled only once, at start.
+package struct WorkerOptions: Sendable {
+    package var connectTimeout = Duration.seconds(10)
+    package var handshakeTimeout = Duration.seconds(15)
+    /// How long a connection without requests is kept.
+    package var idleTimeout = Duration.seconds(3600)
+    package var lingerTimeout = Duration.seconds(1)
+    package init() {}
+}
+
+/// One worker's own handle on a snapshot: the only one that its exchanges retain, so that no two
+/// workers count references on the same object.
+final class WorkerSnapshot {
+    let shared: Snapshot
+    /// Bindings by `ListenerSockets.number`.
+    let bindings: [Int: ListenerBinding]
+
+    init(_ shared: Snapshot) {
+        self.shared = shared
+        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
+    }
+}
+
+/// What epoll can wake. An enum of final classes: calls are direct, nothing is boxed.
+enum Watcher {
+    case vacant
+    case mailbox
+    case listener(ListenerSockets)
+    case connection(Connection)
+}
+
+/// One event loop with all that it owns: listeners, connections, pools, exchanges, timers. Made on its
+/// own thread and touched by that thread only; the doors to others are the mailbox, the published
+/// snapshot and the metrics.
+///
+/// One turn, always in this order: wait · readiness (accept, read, act on events) · reading left over
+/// from the last turn · timers · mail · flush every connection that has something to say · close what
+/// is done.
+package final class Worker {
+    package let number: Int
+    let options: WorkerOptions
+    let poller: Poller
+    let mailbox: Mailbox<WorkerMessage>
+    let published: Published<Snapshot>
+    let status: WorkerStatus
+    let pools = MessagePools()
+    let metrics: WorkerMetrics
+    let log: AccessLogger
+
+    var current: WorkerSnapshot?
+    private var seenVersion: UInt64 = 0
+    var now = MonotonicTime.now()
+    var wallNow = WallTime.now()
+    var date = HTTPDate()
+    var random = Randomness()
+    var timers: TimerWheel
+    private var due: ContiguousArray<UInt64> = []
+
+    // By slot; the only strong references to connections.
+    var watchers: ContiguousArray<Watcher> = []
+    var generations: ContiguousArray<UInt32> = []
+    private var freeSlots: [Int] = []
+    var exchanges: ContiguousArray<Exchange> = []
+    var freeExchanges: [Int] = []
+    var endpointPools: [EndpointPool?] = []     // by Endpoint.number
+    var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
+
+    var dirty: ContiguousArray<Connection> = []
+    var unread: ContiguousArray<Connection> = []
+    private var reading: ContiguousArray<Connection> = []
+    var closed: ContiguousArray<Connection> = []
+    let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
+    let output = OctetBuffer(capacity: 2 * Worker.flushOctets)
+
+    var isShutdownAnnounced = false
+    var isRefusingStreams = false
+    private var isStopping = false
+
+    /// Octets taken from one socket at a time, and how often in one turn.
+    static let inputOctets = 65_536
+    static let readsPerTurn = 4
+    /// Octets given to one socket at a time, and how often in one turn.
+    static let flushOctets = 131_072
+    static let flushesPerTurn = 8
+    static let acceptsPerTurn = 64
+
+    package init(
+        number: Int, options: WorkerOptions, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
+        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger
+    ) throws(SystemError) {
+        self.number = number
+        self.options = options
+        self.mailbox = mailbox
+        self.published = published
+        self.status = status
+        self.metrics = metrics
+        self.log = log
+        poller = try Poller()
+        timers = TimerWheel(now: now)
+        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
+        try poller.watchReadable(mailbox.descriptor, token: register(.mailbox))
+    }
+
+    deinit { unsafe input.deallocate() }
+
+    /// Runs until told to stop.
+    package func run() {
+        takeSnapshot()
+        status.isRunning.store(true, ordering: .releasing)
+        while !isStopping { turn() }
+        closeAll()
+        status.isRunning.store(false, ordering: .releasing)
+    }
+
+    private func turn() {
+        let wait = unread.isEmpty ? timers.wait(now: now) : 0
+        let count = poller.wait(milliseconds: wait)
+        now = .now()
+        wallNow = .now()
+        for index in 0..<count { wake(poller[index]) }
+        readLeftOver()
+        expireTimers()
+        flushAll()
+        releaseClosed()
+        log.endTurn()
+    }
+
+    private func wake(_ event: Readiness) {
+        let slot = Int(truncatingIfNeeded: event.token & 0xffff_ffff)
+        let generation = UInt32(truncatingIfNeeded: event.token >> 32)
+        guard slot < generations.count, generations[slot] == generation else { return }     // closed in this turn
+        switch watchers[slot] {
+        case .vacant: break
+        case .mailbox: readMail()
+        case .listener(let sockets): accept(from: sockets)
+        case .connection(let connection): ready(connection, event)
+        }
+    }
+
+    private func readLeftOver() {
+        guard !unread.isEmpty else { return }
+        swap(&reading, &unread)
+        for connection in reading {
+            connection.isListedForReading = false
+            if !connection.isClosed { read(connection) }
+        }
+        reading.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: mail
+
+    private func readMail() {
+        for message in mailbox.takeAll() {
+            switch message {
+            case .snapshotPublished: takeSnapshot()
+            case .announceShutdown: announceShutdown()
+            case .refuseNewStreams: refuseNewStreams()
+            case .closeListeners: closeListeners()
+            case .stop: isStopping = true
+            }
+        }
+    }
+
+    private func takeSnapshot() {
+        guard let next = published.read(ifNewerThan: &seenVersion) else { return }
+        current = WorkerSnapshot(next)
+        updateListeners(next)
+        dropUnusedPools(next)
+        status.snapshots.wrappingAdd(1, ordering: .releasing)
+    }
+
+    // MARK: slots and timers
+
+    /// Registers something that epoll can wake; returns its token.
+    func register(_ watcher: Watcher) -> UInt64 {
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+            watchers[slot] = watcher
+        } else {
+            slot = watchers.count
+            watchers.append(watcher)
+            generations.append(1)
+        }
+        return token(of: slot)
+    }
+
+    func token(of slot: Int) -> UInt64 { UInt64(generations[slot]) << 32 | UInt64(slot) }
+
+    /// The slot the next `register` will use.
+    var nextSlot: Int { freeSlots.last ?? watchers.count }
+
+    func vacate(_ slot: Int) {
+        watchers[slot] = .vacant
+        generations[slot] &+= 1
+        freeSlots.append(slot)
+    }
+
+    enum TimerKind: UInt64 { case connection = 0, exchange = 1 }
+
+    func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int) -> TimerWheel.Handle {
+        timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))
+    }
+
+    func cancel(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
+
+    private func expireTimers() {
+        timers.expire(now: now, into: &due)
+        for token in due {
+            let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
+            if token >> 32 == TimerKind.exchange.rawValue {
+                exchanges[index].timer = .none
+                exchanges[index].timedOut()
+            } else if case .connection(let connection) = watchers[index] {
+                connection.timer = .none
+                timedOut(connection)
+            }
+        }
+        due.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: the end of a turn
+
+    func markDirty(_ connection: Connection) {
+        guard !connection.isDirty else { return }
+        connection.isDirty = true
+        dirty.append(connection)
+    }
+
+    /// A flush may make other connections dirty (windows open again): they are flushed in this turn too.
+    private func flushAll() {
+        var index = 0
+        while index < dirty.count {
+            let connection = dirty[index]
+            index += 1
+            connection.isDirty = false
+            flush(connection)
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    private func releaseClosed() {
+        guard !closed.isEmpty else { return }
+        for connection in closed {
+            poller.forget(connection.descriptor)
+            connection.tls = nil
+            Socket.close(connection.descriptor)
+            vacate(connection.slot)
+        }
+        closed.removeAll(keepingCapacity: true)
+    }
+
+    private func closeAll() {
+        for watcher in watchers {
+            if case .connection(let connection) = watcher { close(connection) }
+        }
+        releaseClosed()
+        log.endTurn()
+    }
+}
+
+@available(*, unavailable) extension Worker: Sendable {}
+
+/// What others may know of a worker.
+package final class WorkerStatus: Sendable {
+    package let isRunning = Atomic<Bool>(false)
+    /// Snapshots taken so far.
+    package let snapshots = Atomic<Int>(0)
+    package let downstreamConnections = Atomic<Int>(0)
+    package let activeExchanges = Atomic<Int>(0)
+    package init() {}
+}

@@ -1,0 +1,349 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Synchronization
+internal import TLS
+
+/// Connections: accepted, made, read, flushed, closed.
+extension Worker {
+    // MARK: downstream
+
+    func accept(from sockets: ListenerSockets) {
+        let listener = sockets.descriptor(worker: number)
+        for _ in 0..<Self.acceptsPerTurn {
+            do throws(SystemError) {
+                guard let (descriptor, peer) = try Socket.accept(listener) else { return }
+                admit(descriptor, peer, on: sockets)
+            } catch {
+                metrics.acceptFailed()
+                return
+            }
+        }
+    }
+
+    private func admit(_ descriptor: CInt, _ peer: SocketAddress?, on sockets: ListenerSockets) {
+        guard let binding = current?.bindings[sockets.number] else { return Socket.close(descriptor) }
+        let slot = nextSlot
+        let connection = Connection(
+            worker: self, role: .downstream, descriptor: descriptor, slot: slot, phase: .sniffing, now: now)
+        connection.listener = sockets.number
+        connection.peer = peer
+        connection.peerHost = Array((peer?.host ?? "unknown").utf8)
+        let token = register(.connection(connection))
+        do throws(SystemError) {
+            try poller.watch(descriptor, token: token)
+        } catch {
+            metrics.acceptFailed()
+            Socket.close(descriptor)
+            return vacate(slot)
+        }
+        metrics.connectionOpened(.downstream)
+        status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
+        connection.timer = arm(at: now + options.handshakeTimeout, .connection, slot)
+        if binding.clearTable == nil, let selector = binding.tls { startTLS(connection, selector) }
+    }
+
+    private func startTLS(_ connection: Connection, _ selector: TLSSelector) {
+        do throws(TLSError) {
+            connection.tls = try TLSSession(selector: selector, descriptor: connection.descriptor)
+            connection.phase = .handshaking
+        } catch {
+            metrics.handshakeFailed()
+            close(connection)
+        }
+    }
+
+    private func continueHandshake(_ connection: Connection) {
+        guard let tls = connection.tls else { return }
+        switch tls.handshake() {
+        case .wantsRead, .wantsWrite: break
+        case .closed, .failed:
+            metrics.handshakeFailed()
+            close(connection)
+        case .done:
+            connection.chainTag = tls.tag
+            connection.phase = .sniffing
+            switch tls.negotiatedHTTP2 {
+            case true?: open(connection, http2: true)
+            case false?: open(connection, http2: false)
+            case nil: break
+            }
+            read(connection)
+        }
+    }
+
+    /// The protocol is known: makes the session.
+    func open(_ connection: Connection, http2 isHTTP2: Bool) {
+        let isServer = connection.role == .downstream
+        if isHTTP2 {
+            guard let session = HTTP2Session(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
+            else { return close(connection) }
+            connection.codec = .http2(session)
+        } else {
+            connection.codec = .http1(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
+        }
+        guard isServer else { return }
+        connection.phase = .open
+        cancel(&connection.timer)
+        connection.timer = arm(at: now + options.idleTimeout, .connection, connection.slot)
+        if isShutdownAnnounced { announceShutdown(connection) }
+        markDirty(connection)
+    }
+
+    // MARK: reading
+
+    func ready(_ connection: Connection, _ event: Readiness) {
+        guard !connection.isClosed else { return }
+        if event.isHungUp { connection.hasHungUp = true }
+        if event.isWritable, connection.isWriteBlocked {
+            connection.isWriteBlocked = false
+            markDirty(connection)
+        }
+        if connection.phase == .connecting { return connected(connection, event) }
+        if connection.phase == .handshaking { return continueHandshake(connection) }
+        if event.isReadable { read(connection) }
+    }
+
+    func read(_ connection: Connection) {
+        connection.lastActive = now
+        for _ in 0..<Self.readsPerTurn {
+            if connection.isClosed || connection.codec.isReadPaused { return }
+            if connection.phase == .sniffing, !sniffTLS(connection) { return }
+            switch unsafe connection.read(into: input) {
+            case .octets(let count):
+                guard connection.phase != .lingering else { continue }
+                unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                // A short read has emptied the socket: the next readiness is a new event.
+                if count < Self.inputOctets, !connection.hasHungUp, connection.tls == nil { return }
+            case .wouldBlock: return
+            case .closed, .failed: return peerClosed(connection)
+            }
+        }
+        listForReading(connection)
+    }
+
+    /// On a port that serves both, the first octet tells TLS from clear text.
+    /// - Returns: false when there is nothing to read yet, or a handshake has begun.
+    private func sniffTLS(_ connection: Connection) -> Bool {
+        guard connection.tls == nil, connection.sniffed == nil,
+            let selector = current?.bindings[connection.listener]?.tls else { return true }
+        guard let first = Socket.peek(connection.descriptor) else { return connection.hasHungUp }
+        guard first == 0x16 else { return true }
+        startTLS(connection, selector)
+        if !connection.isClosed { continueHandshake(connection) }
+        return false
+    }
+
+    func listForReading(_ connection: Connection) {
+        guard !connection.isListedForReading else { return }
+        connection.isListedForReading = true
+        unread.append(connection)
+    }
+
+    /// Reading that was paused may go on.
+    func resumeReading(_ connection: Connection) {
+        if case .http1 = connection.codec, !connection.codec.isReadPaused { listForReading(connection) }
+    }
+
+    private func received(_ octets: Octets, on connection: Connection) {
+        guard connection.phase == .sniffing else { return feed(octets, to: connection) }
+        let known: Octets
+        if let sniffed = connection.sniffed {
+            sniffed.append(octets)
+            known = sniffed.octets
+        } else {
+            known = octets
+        }
+        switch Preface.look(at: known) {
+        case .incomplete:
+            guard connection.sniffed == nil else { return }
+            let buffer = pools.takeBuffer()
+            buffer.append(octets)
+            connection.sniffed = buffer
+        case .http2, .http1:
+            open(connection, http2: Preface.look(at: known) == .http2)
+            if !connection.isClosed { feed(known, to: connection) }
+            if let buffer = connection.sniffed { pools.give(buffer) }
+            connection.sniffed = nil
+        }
+    }
+
+    private func feed(_ octets: Octets, to connection: Connection) {
+        if !connection.codec.receive(octets) {
+            metrics.protocolError()
+            connection.isFailing = true
+        }
+        actOnEvents(of: connection)
+        if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished { markDirty(connection) }
+    }
+
+    /// Goes through what the session noted. A request that waited behind the last one is read too.
+    func actOnEvents(of connection: Connection) {
+        repeat {
+            var index = 0
+            while !connection.isClosed, let event = connection.codec.event(at: index) {
+                index += 1
+                switch connection.role {
+                case .downstream: downstream(event, of: connection)
+                case .upstream: upstream(event, of: connection)
+                }
+            }
+            connection.codec.endTurn()
+            guard !connection.isClosed, connection.codec.hasWaitingInput else { return }
+            _ = connection.codec.receive(.empty)
+        } while connection.codec.event(at: 0) != nil
+    }
+
+    // MARK: writing
+
+    /// Sends what the session has to say, as much as the kernel takes.
+    func flush(_ connection: Connection) {
+        guard connection.phase == .open, !connection.isWriteBlocked else { return }
+        guard sendPending(connection) else { return }
+        for _ in 0..<Self.flushesPerTurn {
+            output.clear(keeping: 4 * Self.flushOctets)
+            if !connection.codec.flush(into: output, limit: Self.flushOctets) { connection.isFailing = true }
+            let count = output.count
+            let isSent = count == 0 || send(connection)
+            passWindows(of: connection)
+            actOnEvents(of: connection)
+            guard isSent, !connection.isClosed else { return }
+            if count < Self.flushOctets { return closeIfDone(connection) }
+        }
+        markDirty(connection)
+    }
+
+    /// - Returns: false when the kernel takes no more or the connection is gone.
+    private func sendPending(_ connection: Connection) -> Bool {
+        guard let pending = connection.pendingOutput else { return true }
+        switch connection.write(pending.octets) {
+        case .octets(let count):
+            pending.take(count)
+            guard pending.isEmpty else {
+                connection.isWriteBlocked = true
+                return false
+            }
+            connection.pendingOutput = nil
+            pools.give(pending)
+            return true
+        case .wouldBlock:
+            connection.isWriteBlocked = true
+        case .closed, .failed:
+            peerClosed(connection)
+        }
+        return false
+    }
+
+    /// Writes `output`; what the kernel does not take is kept with the connection.
+    private func send(_ connection: Connection) -> Bool {
+        switch connection.write(output.octets) {
+        case .octets(let count):
+            output.take(count)
+            if output.isEmpty { return true }
+        case .wouldBlock: break
+        case .closed, .failed:
+            peerClosed(connection)
+            return false
+        }
+        connection.isWriteBlocked = true
+        let pending = pools.takeBuffer()
+        pending.append(output.octets)
+        connection.pendingOutput = pending
+        return false
+    }
+
+    /// Octets that went out open the windows of those they came from.
+    private func passWindows(of connection: Connection) {
+        var index = 0
+        while let taken = connection.codec.taken(at: index) {
+            index += 1
+            guard taken.tag >= 0, taken.tag < exchanges.count else { continue }
+            exchanges[taken.tag].passWindow(of: connection, taken.count)
+        }
+    }
+
+    // MARK: the end
+
+    private func closeIfDone(_ connection: Connection) {
+        guard connection.isFailing || connection.codec.isFinished else { return }
+        guard connection.role == .downstream, !connection.hasHungUp else { return peerClosed(connection) }
+        // The peer may still be sending: a plain close would reset the connection and lose our last octets.
+        loseStreams(of: connection, .clientClosed)
+        connection.tls?.shutdown()
+        Socket.finish(connection.descriptor)
+        connection.phase = .lingering
+        cancel(&connection.timer)
+        connection.timer = arm(at: now + options.lingerTimeout, .connection, connection.slot)
+        listForReading(connection)
+    }
+
+    /// The peer has closed, or the connection is broken.
+    func peerClosed(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        if case .http1(let session) = connection.codec, connection.role == .upstream {
+            session.inputEnded()
+            actOnEvents(of: connection)
+        }
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        close(connection)
+    }
+
+    /// Tells the exchange of every open stream that its connection is gone.
+    func loseStreams(of connection: Connection, _ situation: Situation) {
+        var lost: [(stream: Int, tag: Int)] = []
+        connection.codec.forEachOpen { stream, tag in if tag >= 0 { lost.append((stream, tag)) } }
+        connection.isDraining = true
+        for (stream, tag) in lost {
+            let exchange = exchanges[tag]
+            if exchange.isServing(downstream: connection, stream) {
+                exchange.downstreamClosed(situation)
+            } else if exchange.isUsing(upstream: connection, stream) {
+                let isUnsent = situation == .upstreamClosed && !connection.codec.hasSentHeaders(stream)
+                exchange.upstreamFailed(isUnsent ? .closedUnsent : situation)
+            }
+        }
+    }
+
+    func close(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        connection.tls?.shutdown()
+        connection.phase = .closed
+        cancel(&connection.timer)
+        if let pending = connection.pendingOutput { pools.give(pending) }
+        connection.pendingOutput = nil
+        connection.snapshot = nil
+        if connection.role == .downstream {
+            metrics.connectionClosed(.downstream)
+            status.downstreamConnections.wrappingSubtract(1, ordering: .relaxed)
+        } else {
+            metrics.connectionClosed(.upstream)
+            connection.pool?.remove(connection)
+            connection.pool = nil
+        }
+        closed.append(connection)
+    }
+
+    func timedOut(_ connection: Connection) {
+        switch connection.phase {
+        case .closed: return
+        case .connecting:
+            metrics.upstreamConnectFailed()
+            loseStreams(of: connection, .connectTimedOut)
+            return close(connection)
+        case .handshaking:
+            metrics.handshakeFailed()
+            return close(connection)
+        case .sniffing, .lingering: return close(connection)
+        case .open: break
+        }
+        let idleSince = connection.lastActive + options.idleTimeout
+        guard connection.codec.openStreams == 0, idleSince <= now else {
+            let next = connection.codec.openStreams == 0 ? idleSince : now + options.idleTimeout
+            connection.timer = arm(at: next, .connection, connection.slot)
+            return
+        }
+        announceShutdown(connection)
+        refuseNewStreams(connection)
+    }
+}

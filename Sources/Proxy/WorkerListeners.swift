@@ -1,0 +1,94 @@
+internal import HTTP
+internal import Reactor
+
+/// Listeners that come and go with snapshots, and the steps of a graceful end.
+extension Worker {
+    /// Opens what is new, drains what is gone, leaves the rest alone.
+    func updateListeners(_ snapshot: Snapshot) {
+        var wanted: [Int: ListenerSockets] = [:]
+        for binding in snapshot.listeners { wanted[binding.sockets.number] = binding.sockets }
+        for (number, entry) in listening where wanted[number] == nil {
+            stopListening(entry.sockets, entry.slot)
+            drain(listener: number)
+        }
+        for (number, sockets) in wanted where listening[number] == nil {
+            let slot = nextSlot
+            let token = register(.listener(sockets))
+            guard (try? poller.watchReadable(sockets.descriptor(worker: self.number), token: token)) != nil else {
+                vacate(slot)
+                continue
+            }
+            listening[number] = (sockets, slot)
+        }
+    }
+
+    private func stopListening(_ sockets: ListenerSockets, _ slot: Int) {
+        poller.forget(sockets.descriptor(worker: number))
+        vacate(slot)
+        listening[sockets.number] = nil
+    }
+
+    private func drain(listener: Int) {
+        forEachConnection { connection in
+            guard connection.listener == listener else { return }
+            self.announceShutdown(connection)
+            self.refuseNewStreams(connection)
+        }
+    }
+
+    /// Connections to endpoints that no cluster has any more end when their streams do.
+    func dropUnusedPools(_ snapshot: Snapshot) {
+        for number in endpointPools.indices {
+            guard let pool = endpointPools[number], !snapshot.endpointNumbers.contains(number) else { continue }
+            endpointPools[number] = nil
+            forEachConnection { connection in
+                guard connection.pool === pool else { return }
+                connection.isDraining = true
+                if connection.codec.openStreams == 0 { self.close(connection) }
+            }
+        }
+    }
+
+    private func forEachConnection(_ body: (Connection) -> Void) {
+        for index in watchers.indices {
+            if case .connection(let connection) = watchers[index], !connection.isClosed { body(connection) }
+        }
+    }
+
+    // MARK: graceful end
+
+    func announceShutdown() {
+        isShutdownAnnounced = true
+        forEachConnection { connection in
+            if connection.role == .downstream { self.announceShutdown(connection) }
+        }
+    }
+
+    func announceShutdown(_ connection: Connection) {
+        guard connection.phase == .open, !connection.isShutdownAnnounced else { return }
+        connection.isShutdownAnnounced = true
+        connection.codec.announceShutdown()
+        markDirty(connection)
+    }
+
+    func refuseNewStreams() {
+        isRefusingStreams = true
+        forEachConnection { connection in
+            if connection.role == .downstream { self.refuseNewStreams(connection) }
+        }
+    }
+
+    func refuseNewStreams(_ connection: Connection) {
+        guard connection.phase == .open else { return }
+        if case .http2(let session) = connection.codec { session.refuseNewStreams() }
+        if connection.role == .upstream {
+            connection.isDraining = true
+            if connection.codec.openStreams == 0 { return close(connection) }
+        }
+        markDirty(connection)
+    }
+
+    func closeListeners() {
+        for (_, entry) in listening { stopListening(entry.sockets, entry.slot) }
+    }
+}

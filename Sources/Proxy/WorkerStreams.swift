@@ -1,0 +1,241 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import Synchronization
+
+/// Streams: what sessions tell, passed to the exchanges; and the connections that exchanges ask for.
+extension Worker {
+    // MARK: downstream events
+
+    func downstream(_ event: StreamEvent, of connection: Connection) {
+        if event.kind == .headers { return begin(event, on: connection) }
+        if event.kind == .refused { return refuse(event, on: connection) }
+        guard let exchange = exchange(of: event, downstream: connection) else {
+            if event.kind == .data { connection.consume(event.stream, event.data.count) }
+            return
+        }
+        switch event.kind {
+        case .data: exchange.requestData(event.data)
+        case .trailers:
+            guard let trailers = connection.codec.takeHeaders(event.stream) else { return }
+            exchange.requestEnded(trailers: trailers)
+            pools.letGo(trailers)
+        case .end: exchange.requestEnded()
+        case .closed:
+            exchange.downstreamClosed(event.code == ErrorCode.none ? nil : .clientReset, code: event.code)
+        case .expectsContinue: continueIfAsked(exchange)
+        default: break
+        }
+    }
+
+    private func exchange(of event: StreamEvent, downstream connection: Connection) -> Exchange? {
+        // Events that were noted before the headers were acted on do not know their tag yet.
+        let tag = event.tag >= 0 ? event.tag : connection.codec.tag(event.stream)
+        guard tag >= 0, tag < exchanges.count else { return nil }
+        return exchanges[tag].isServing(downstream: connection, event.stream) ? exchanges[tag] : nil
+    }
+
+    private func begin(_ event: StreamEvent, on connection: Connection) {
+        guard let block = connection.codec.takeHeaders(event.stream) else { return }
+        let exchange = takeExchange()
+        exchange.downstream = connection
+        exchange.downstreamStream = event.stream
+        exchange.started = now
+        exchange.startedWall = wallNow
+        connection.codec.setTag(event.stream, exchange.index)
+        metrics.requestStarted()
+        status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
+        var upgrade = HTTP1Upgrade.none
+        if case .http1(let session) = connection.codec { upgrade = session.upgrade }
+        exchange.requestHeaders(block, isEnd: event.code == 1, upgrade: upgrade)
+    }
+
+    /// Octets that are no HTTP/1.1: answers if nothing was answered yet, and closes.
+    private func refuse(_ event: StreamEvent, on connection: Connection) {
+        guard case .http1(let session) = connection.codec, let refusal = session.refusal else { return }
+        metrics.protocolError()
+        if let exchange = exchange(of: event, downstream: connection) {
+            exchange.dropUpstream(code: ErrorCode.cancel)
+            if exchange.isResponseStarted {
+                exchange.downstreamClosed(.requestRefused(refusal))
+                connection.isFailing = true
+            } else {
+                exchange.answer(.requestRefused(refusal))
+            }
+        } else {
+            session.answerRefusal()
+            logRefusal(refusal, on: connection)
+        }
+        markDirty(connection)
+    }
+
+    /// HTTP/2 upstreams are not asked whether they want the body: the gateway says yes in their place.
+    private func continueIfAsked(_ exchange: Exchange) {
+        guard let downstream = exchange.downstream, exchange.upstream?.codec.isHTTP2 ?? false else { return }
+        let block = pools.takeBlock()
+        block.append(stable: ":status", "100")
+        downstream.codec.submitInformational(exchange.downstreamStream, block)
+        pools.letGo(block)
+        markDirty(downstream)
+    }
+
+    // MARK: upstream events
+
+    func upstream(_ event: StreamEvent, of connection: Connection) {
+        switch event.kind {
+        case .settings: return learnSettings(connection)
+        case .goAway: return connection.isDraining = true
+        case .closed: return streamClosed(event, on: connection)
+        case .refused: return loseStreams(of: connection, .upstreamProtocolError)
+        default: break
+        }
+        guard event.tag >= 0, event.tag < exchanges.count, exchanges[event.tag].isUsing(upstream: connection, event.stream)
+        else {
+            if event.kind == .data { connection.consume(event.stream, event.data.count) }
+            return
+        }
+        let exchange = exchanges[event.tag]
+        switch event.kind {
+        case .data: exchange.responseData(event.data)
+        case .end: exchange.responseEnded()
+        case .headers, .trailers:
+            guard let block = connection.codec.takeHeaders(event.stream) else { return }
+            if event.kind == .headers {
+                exchange.responseHeaders(block, isEnd: event.code == 1)
+            } else {
+                exchange.responseTrailers(block)
+            }
+            pools.letGo(block)
+        default: break
+        }
+    }
+
+    private func streamClosed(_ event: StreamEvent, on connection: Connection) {
+        if event.tag >= 0, event.tag < exchanges.count, exchanges[event.tag].isUsing(upstream: connection, event.stream) {
+            let exchange = exchanges[event.tag]
+            if exchange.isResponseEnded {
+                exchange.detachUpstream()
+            } else {
+                exchange.upstreamFailed(
+                    Self.situation(code: event.code, isUnsent: !connection.codec.hasSentHeaders(event.stream)), code: event.code)
+            }
+        }
+        guard case .http1(let session) = connection.codec else { return }
+        if session.takesRequests { connection.pool?.becameIdle(connection) } else { markDirty(connection) }
+    }
+
+    private static func situation(code: UInt32, isUnsent: Bool) -> Situation {
+        if isUnsent { return .closedUnsent }
+        return switch code {
+        case ErrorCode.refusedStream: .upstreamRefused
+        case ErrorCode.protocolError: .upstreamProtocolError
+        default: .upstreamReset
+        }
+    }
+
+    /// Streams beyond the endpoint's limit that were not sent yet move to another connection.
+    private func learnSettings(_ connection: Connection) {
+        guard case .http2(let session) = connection.codec else { return }
+        let limit = session.peerConcurrentStreams
+        connection.pool?.learnedStreams = max(limit, 1)
+        var excess = session.openStreams - limit
+        guard excess > 0 else { return }
+        var waiting: [(stream: Int, tag: Int)] = []
+        session.forEachOpen { stream, tag in
+            if excess > 0, tag >= 0, !session.hasSentHeaders(stream) {
+                waiting.append((stream, tag))
+                excess -= 1
+            }
+        }
+        for (stream, tag) in waiting where exchanges[tag].isUsing(upstream: connection, stream) {
+            exchanges[tag].moveElsewhere()
+        }
+    }
+
+    // MARK: exchanges
+
+    func takeExchange() -> Exchange {
+        if let index = freeExchanges.popLast() { return exchanges[index] }
+        let exchange = Exchange(worker: self, index: exchanges.count)
+        exchanges.append(exchange)
+        return exchange
+    }
+
+    /// The downstream stream is gone: writes the log, counts, frees.
+    func finished(_ exchange: Exchange) {
+        record(exchange)
+        exchange.downstream?.codec.setTag(exchange.downstreamStream, -1)
+        if let block = exchange.request { pools.letGo(block) }
+        if let block = exchange.requestTrailers { pools.letGo(block) }
+        exchange.request = nil
+        exchange.requestTrailers = nil
+        exchange.clear()
+        freeExchanges.append(exchange.index)
+        status.activeExchanges.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    /// The configuration for the next request of a connection: the newest, or the last one that still
+    /// had its listener.
+    func snapshot(for connection: Connection) -> WorkerSnapshot? {
+        if connection.snapshot !== current, let current, let binding = current.bindings[connection.listener] {
+            connection.table = connection.tls == nil
+                ? binding.clearTable ?? -1
+                : binding.table(serverName: connection.tls?.serverName, tag: connection.chainTag)
+            connection.snapshot = current
+        }
+        return connection.snapshot
+    }
+
+    // MARK: upstream connections
+
+    /// A connection to the endpoint that takes a request now; perhaps still connecting.
+    func acquire(_ endpoint: Endpoint, http2 isHTTP2: Bool) -> Connection? {
+        let pool = pool(of: endpoint)
+        if let connection = pool.available(http2: isHTTP2) { return connection }
+        guard let address = pool.address, let descriptor = try? Socket.connect(address) else {
+            metrics.upstreamConnectFailed()
+            return nil
+        }
+        let slot = nextSlot
+        let connection = Connection(
+            worker: self, role: .upstream, descriptor: descriptor, slot: slot, phase: .connecting, now: now)
+        let token = register(.connection(connection))
+        guard (try? poller.watch(descriptor, token: token)) != nil else {
+            Socket.close(descriptor)
+            vacate(slot)
+            return nil
+        }
+        connection.pool = pool
+        connection.timer = arm(at: now + options.connectTimeout, .connection, slot)
+        open(connection, http2: isHTTP2)
+        if isHTTP2 { pool.http2.append(connection) }
+        metrics.connectionOpened(.upstream)
+        return connection
+    }
+
+    private func pool(of endpoint: Endpoint) -> EndpointPool {
+        while endpointPools.count <= endpoint.number { endpointPools.append(nil) }
+        if let pool = endpointPools[endpoint.number] { return pool }
+        let pool = EndpointPool(endpoint: endpoint)
+        endpointPools[endpoint.number] = pool
+        return pool
+    }
+
+    /// The TCP handshake of an upstream connection has ended, one way or the other.
+    func connected(_ connection: Connection, _ event: Readiness) {
+        guard event.isWritable || event.isHungUp else { return }
+        guard Socket.connectError(connection.descriptor) == nil else {
+            metrics.upstreamConnectFailed()
+            loseStreams(of: connection, .connectFailed)
+            return close(connection)
+        }
+        connection.phase = .open
+        connection.isWriteBlocked = false
+        cancel(&connection.timer)
+        connection.timer = arm(at: now + options.idleTimeout, .connection, connection.slot)
+        markDirty(connection)
+        if event.isReadable { read(connection) }
+    }
+}
