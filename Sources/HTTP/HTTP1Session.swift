@@ -67,6 +67,8 @@ package import Octets
             inbox.append(input)
             parsed += parse(inbox.octets.dropFirst(parsed))
         }
+        // An upstream that speaks unasked: whatever it means, it is no answer to the next request.
+        if !isServer, stream == nil, parsed < inbox.count { isClosing = true }
         return true
     }
 

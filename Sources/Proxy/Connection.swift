@@ -50,7 +50,7 @@ final class Connection {
     var isDraining = false                      // no new streams
 
     init(worker: Worker, role: Role, descriptor: CInt, slot: Int, phase: Phase, now: MonotonicTime) {
-        self.worker = worker
+        unsafe self.worker = worker
         self.role = role
         self.descriptor = descriptor
         self.slot = slot

@@ -58,7 +58,7 @@ final class Exchange {
     var timer = TimerWheel.Handle.none
 
     init(worker: Worker, index: Int) {
-        self.worker = worker
+        unsafe self.worker = worker
         self.index = index
     }
 

@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Synchronization
 
 /// The ways out of an exchange other than the upstream's answer. Each goes through `Situation.outcome`.
 extension Exchange {
@@ -12,15 +13,15 @@ extension Exchange {
         let body = isResponseStarted ? nil : upstream?.codec.detachBody(upstreamStream)
         detachUpstream()
         if isResponseEnded {
-            if let body { worker.pools.give(body) }
+            if let body { unsafe worker.pools.give(body) }
             return
         }
         guard !isResponseStarted else {
             self.situation = situation
-            worker.cancel(&timer)
+            unsafe worker.cancel(&timer)
             isResponseEnded = true
             downstream?.codec.reset(downstreamStream, code: code == ErrorCode.none ? ErrorCode.internalError : code)
-            if let downstream { worker.markDirty(downstream) }
+            if let downstream { unsafe worker.markDirty(downstream) }
             return
         }
         attemptFailed(situation, body: body)
@@ -37,12 +38,12 @@ extension Exchange {
         // A refused connection is refused again at once: it takes another endpoint.
         let hasElsewhere = situation != .connectFailed || tried.count < endpoints
         guard situation.outcome.retry == .unprocessed, isReplayable, hasElsewhere, tries < Self.mostAttempts,
-            deadline.map({ $0 > worker.now }) ?? true
+            deadline.map({ unsafe $0 > worker.now }) ?? true
         else {
-            if let body { worker.pools.give(body) }
+            if let body { unsafe worker.pools.give(body) }
             return answer(situation, endpoint.map { "endpoint \($0.name)" } ?? "")
         }
-        worker.metrics.retried()
+        unsafe worker.metrics.retried(situation.retryReason)
         connect(replaying: body)
     }
 
@@ -52,23 +53,23 @@ extension Exchange {
     /// Answers in the upstream's place, in the form the client understands.
     func answer(_ situation: Situation, _ explanation: String = "") {
         self.situation = situation
-        worker.cancel(&timer)
+        unsafe worker.cancel(&timer)
         guard let downstream, !isResponseStarted else { return }
         let reply = LocalReply(situation, isGRPC: isGRPC, explanation: explanation)
         status = reply.status
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : -1
         isResponseStarted = true
         isResponseEnded = true
-        let block = worker.pools.takeBlock()
+        let block = unsafe worker.pools.takeBlock()
         reply.write(to: block)
-        worker.prepareForDownstream(block)
+        unsafe worker.prepareForDownstream(block)
         if !isRequestEnded || reply.outcome.after == .close, !downstream.codec.isHTTP2 {
             downstream.codec.announceShutdown()
         }
         send(reply, block, to: downstream)
-        worker.pools.letGo(block)
+        unsafe worker.pools.letGo(block)
         if !isRequestEnded { downstream.codec.resetAfterEnd(downstreamStream) }
-        worker.markDirty(downstream)
+        unsafe worker.markDirty(downstream)
     }
 
     private func send(_ reply: LocalReply, _ block: HeaderBlock, to downstream: Connection) {
@@ -89,16 +90,16 @@ extension Exchange {
         situation = isGRPC ? .deadlineExceeded : .routeTimedOut
         isResponseEnded = true
         guard let downstream else { return }
-        worker.markDirty(downstream)
+        unsafe worker.markDirty(downstream)
         guard isGRPC, boundary.isBetweenMessages, downstream.codec.isHTTP2 else {
             return downstream.codec.reset(downstreamStream, code: ErrorCode.internalError)
         }
         grpcStatus = Int(GRPC.Status.deadlineExceeded.rawValue)
-        let trailers = worker.pools.takeBlock()
+        let trailers = unsafe worker.pools.takeBlock()
         trailers.append(stable: "grpc-status", GRPC.Status.deadlineExceeded.octets)
         trailers.append(stable: "grpc-message", "upstream request timeout")
         downstream.codec.finish(downstreamStream, trailers: trailers)
-        worker.pools.letGo(trailers)
+        unsafe worker.pools.letGo(trailers)
         if !isRequestEnded { downstream.codec.resetAfterEnd(downstreamStream) }
     }
 
@@ -109,7 +110,7 @@ extension Exchange {
         let body = connection.codec.detachBody(stream)
         detachUpstream()
         connection.codec.reset(stream, code: ErrorCode.cancel)
-        worker.markDirty(connection)
+        unsafe worker.markDirty(connection)
         attempts -= 1                       // no try was made
         guard body != nil || receivedOctets == 0 else { return answer(.upstreamRefused) }
         connect(replaying: body)
@@ -117,10 +118,10 @@ extension Exchange {
 
     /// The downstream stream is gone: it was answered, or the client gave it up.
     func downstreamClosed(_ lost: Situation?, code: UInt32 = ErrorCode.cancel) {
-        worker.cancel(&timer)
+        unsafe worker.cancel(&timer)
         if !isResponseEnded, situation == nil { situation = lost }
         dropUpstream(code: code == ErrorCode.none ? ErrorCode.cancel : code)
-        worker.finished(self)
+        unsafe worker.finished(self)
     }
 
     /// Gives up the upstream stream, if there is one.
@@ -129,7 +130,7 @@ extension Exchange {
         let stream = upstreamStream
         detachUpstream()
         connection.codec.reset(stream, code: code)
-        worker.markDirty(connection)
+        unsafe worker.markDirty(connection)
     }
 
     /// No event of the upstream stream reaches this exchange any more.

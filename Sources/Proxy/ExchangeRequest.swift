@@ -3,6 +3,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import Routing
+internal import Synchronization
 
 /// From the client's headers to a stream on an upstream connection.
 extension Exchange {
@@ -20,7 +21,7 @@ extension Exchange {
         guard let normal = normalized(path, in: block) else { return answer(.pathRefused) }
         guard match(block, path: normal, method: method) else { return }
         startClock(block)
-        worker.prepareForUpstream(block, of: self)
+        unsafe worker.prepareForUpstream(block, of: self)
         connect()
     }
 
@@ -33,7 +34,7 @@ extension Exchange {
             return
         }
         upstream.codec.send(upstreamStream, octets)
-        worker.markDirty(upstream)
+        unsafe worker.markDirty(upstream)
     }
 
     func requestEnded(trailers: HeaderBlock? = nil) {
@@ -46,7 +47,7 @@ extension Exchange {
         if !isGRPC { startRouteTimeout() }
         guard let upstream else { return }
         upstream.codec.finish(upstreamStream, trailers: trailers)
-        worker.markDirty(upstream)
+        unsafe worker.markDirty(upstream)
     }
 
     /// Replaces `:path` by its normal form; nil when it must be refused.
@@ -64,7 +65,7 @@ extension Exchange {
 
     /// Finds the rule and draws the destination; answers when there is none.
     private func match(_ block: HeaderBlock, path: Octets, method: Octets) -> Bool {
-        guard let downstream, let snapshot = worker.snapshot(for: downstream) else {
+        guard let downstream, let snapshot = unsafe worker.snapshot(for: downstream) else {
             answer(.noRoute)
             return false
         }
@@ -93,7 +94,7 @@ extension Exchange {
             answer(.unknownCluster, reason.sentence)
             return false
         }
-        cluster = rule.destination(random: worker.random.next())
+        cluster = unsafe rule.destination(random: worker.random.next())
         guard cluster >= 0 else {
             answer(.unknownCluster)
             return false
@@ -138,12 +139,12 @@ extension Exchange {
     private func startRouteTimeout() {
         guard route >= 0, deadline == nil, !isResponseEnded else { return }
         guard let wait = snapshot?.shared.plan.routes[route].timeout else { return }
-        setDeadline(worker.now + wait)
+        unsafe setDeadline(worker.now + wait)
     }
 
     private func setDeadline(_ time: MonotonicTime) {
         deadline = time
-        timer = worker.arm(at: time, .exchange, index)
+        timer = unsafe worker.arm(at: time, .exchange, index)
     }
 
     // MARK: upstream
@@ -153,11 +154,11 @@ extension Exchange {
     func connect(replaying body: OctetBuffer? = nil) {
         guard let snapshot, let request else { return }
         let cluster = snapshot.shared.clusters[self.cluster]
-        guard let endpoint = cluster.next(random: worker.random.next(), excluding: tried) else {
+        guard let endpoint = unsafe cluster.next(random: worker.random.next(), excluding: tried) else {
             return answer(.noHealthyEndpoint, "\(cluster.name) has no ready endpoint")
         }
         let isHTTP2 = isGRPC || snapshot.shared.plan.clusters[self.cluster].isHTTP2
-        guard let connection = worker.acquire(endpoint, http2: isHTTP2) else {
+        guard let connection = unsafe worker.acquire(endpoint, http2: isHTTP2) else {
             self.endpoint = endpoint
             return attemptFailed(.connectFailed, body: body)
         }
@@ -174,16 +175,16 @@ extension Exchange {
         }
         upstream = connection
         upstreamStream = stream
-        upstreamStarted = worker.now
+        upstreamStarted = unsafe worker.now
         takenOctets = 0
         endpoint.active.wrappingAdd(1, ordering: .relaxed)
         endpoint.total.wrappingAdd(1, ordering: .relaxed)
         if let body {
             connection.codec.send(stream, body.octets)
-            worker.pools.give(body)
+            unsafe worker.pools.give(body)
         }
         if isRequestEnded, !isEnd { connection.codec.finish(stream, trailers: requestTrailers) }
-        worker.markDirty(connection)
+        unsafe worker.markDirty(connection)
     }
 
     /// The first try and two more, as Istio's default.
@@ -195,7 +196,7 @@ extension Connection {
     func consume(_ stream: Int, _ count: Int) {
         guard phase == .open else { return }
         codec.consume(stream, count)
-        worker.markDirty(self)
-        worker.resumeReading(self)
+        unsafe worker.markDirty(self)
+        unsafe worker.resumeReading(self)
     }
 }

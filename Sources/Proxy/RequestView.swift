@@ -10,19 +10,19 @@ struct RequestView: RoutableRequest {
     let scheme: Octets
     unowned(unsafe) let block: HeaderBlock      // held by the exchange during the match
 
-    func firstHeader(_ name: Octets) -> Octets? { block.first(named: name) }
+    func firstHeader(_ name: Octets) -> Octets? { unsafe block.first(named: name) }
 
     func headerCount(_ name: Octets) -> Int {
         var count = 0
-        for index in 0..<block.count where block.fields[index].name == name { count += 1 }
+        for index in unsafe 0..<block.count where unsafe block.fields[index].name == name { count += 1 }
         return count
     }
 
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let joined = OctetBuffer(capacity: 256)
-        for index in 0..<block.count where block.fields[index].name == name {
+        for index in unsafe 0..<block.count where unsafe block.fields[index].name == name {
             if !joined.isEmpty { joined.append(UInt8(ascii: ",")) }
-            joined.append(block.fields[index].value)
+            unsafe joined.append(block.fields[index].value)
         }
         return body(joined.octets)
     }

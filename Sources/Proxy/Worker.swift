@@ -3,7 +3,7 @@ internal import HTTP
 internal import Octets
 package import Reactor
 internal import Routing
-internal import Synchronization
+package import Synchronization
 
 /// What the control plane tells a worker beside publishing snapshots.
 package enum WorkerMessage: Sendable {
@@ -57,7 +57,7 @@ enum Watcher {
 /// One turn, always in this order: wait · readiness (accept, read, act on events) · reading left over
 /// from the last turn · timers · mail · flush every connection that has something to say · close what
 /// is done.
-package final class Worker {
+@safe package final class Worker {
     package let number: Int
     let options: WorkerOptions
     let poller: Poller

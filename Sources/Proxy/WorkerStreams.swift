@@ -4,6 +4,7 @@ internal import Octets
 internal import Reactor
 internal import Routing
 internal import Synchronization
+internal import TLS
 
 /// Streams: what sessions tell, passed to the exchanges; and the connections that exchanges ask for.
 extension Worker {
