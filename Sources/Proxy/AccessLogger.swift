@@ -62,7 +62,7 @@ extension AccessLogger {
         buffer.append("\" ")
         buffer.append(decimal: record.status)
         bare(Octets(record.flags))
-        bare(Octets(record.details))
+        bare(record.details)
         bare(Octets(record.connectionTermination))
         buffer.append(" \"")
         AccessLogEscaping.bare.append(orDash(record.upstreamFailure), to: buffer)
@@ -146,7 +146,7 @@ extension AccessLogger {
     }
 
     private func appendJSONTail(_ record: borrowing AccessRecord) {
-        member("response_code_details", Octets(record.details))
+        member("response_code_details", record.details)
         // Envoy writes the absent flags as a text, unlike all other members.
         member("response_flags", orDash(Octets(record.flags)))
         member("route_name", record.routeName)

@@ -27,7 +27,7 @@ package struct AccessRecord: ~Copyable {
     package var status = 0
     /// Response flags, for example `NR` or `UF,URX`.
     package var flags: StaticString = ""
-    package var details: StaticString = ""
+    package var details: String?
     package var connectionTermination: StaticString = ""
     /// The transport's reason for the upstream failure.
     package var upstreamFailure: Octets = .empty
