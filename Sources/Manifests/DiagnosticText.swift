@@ -2,7 +2,7 @@ extension Diagnostic: CustomStringConvertible {
     /// `file:line:column: error: path: sentence; hint`, and a line for every related place.
     package var description: String {
         var text = "\(place): \(severity): "
-        if let path { text += path + ": " }
+        if let path, !message.hasPrefix("`" + path) { text += path + ": " }
         text += message
         if let hint { text += "; " + hint }
         for other in related { text += "\n    \(other.place): \(other.message)" }

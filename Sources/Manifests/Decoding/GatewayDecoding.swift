@@ -52,7 +52,7 @@ extension Gateway.Server {
         name = record.string("name")
         bind = record.located("bind")
         defaultEndpoint = record.string("defaultEndpoint")
-        let hosts = record.require("hosts")
+        hosts = Self.hosts(record.require("hosts"))
         let tls = record.field("tls").flatMap(Gateway.TLS.init)
         record.finish()
         if let bind, !Grammar.isAddress(bind.value), !Grammar.isUnixAddress(bind.value) {
@@ -64,19 +64,21 @@ extension Gateway.Server {
         self.port = port
         self.tls = tls
         place = value.place
-        if let hosts {
-            let entries = hosts.elements()
-            if entries.isEmpty { hosts.error("missing-field", "a server needs at least one host") }
-            self.hosts = entries.compactMap(Gateway.Host.init)
-        }
         check(value, &record)
         unsupported = Self.unsupported(port.protocol, tls)
+    }
+
+    private static func hosts(_ value: Value?) -> [Gateway.Host] {
+        guard let value else { return [] }
+        let entries = value.elements()
+        if entries.isEmpty { value.error("missing-field", "a server needs at least one host") }
+        return entries.compactMap(Gateway.Host.init)
     }
 
     private func check(_ value: Value, _ record: inout Record) {
         let isEncrypted = port.protocol == .https || port.protocol == .tls
         guard let tls, let field = record.field("tls") else {
-            if isEncrypted {
+            if isEncrypted, record.field("tls") == nil {
                 record.missing("tls", hint: "\(port.protocol.rawValue) needs a certificate, "
                     + "for example tls: {mode: SIMPLE, credentialName: …}")
             }
@@ -170,7 +172,9 @@ extension Gateway.TLS {
         guard var record = value.record() else { return nil }
         place = value.place
         path = record.path
-        mode = record.name("mode", of: Mode.self) ?? .passthrough
+        let modeField = record.field("mode")
+        let writtenMode = modeField?.name(of: Mode.self)
+        mode = writtenMode ?? .passthrough
         httpsRedirect = record.bool("httpsRedirect") ?? false
         serverCertificate = record.located("serverCertificate")
         privateKey = record.located("privateKey")
@@ -197,6 +201,8 @@ extension Gateway.TLS {
             record.field("credentialNames")?.error("out-of-range", "at most two certificates")
         }
         checkVersions(&record)
+        // Nothing more can be said of a mode that nobody knows.
+        if modeField != nil, writtenMode == nil { return nil }
     }
 
     private static func version(_ name: StaticString, _ record: inout Record) -> TLSVersion? {

@@ -70,10 +70,11 @@ extension HTTPRoute {
                 "conflicting-fields", "`\(found[1].name)` excludes `\(first.name)`",
                 hint: "keep one of the two")
         }
-        for name in ["fault", "rewrite"] as [StaticString]
-        where redirect != nil || directResponse != nil {
+        let local = redirect != nil ? "redirect" : directResponse != nil ? "directResponse" : nil
+        for name in ["fault", "rewrite"] as [StaticString] {
+            guard let local else { break }
             record.field(name)?.error(
-                "conflicting-fields", "`\(name)` has no effect beside `\(first.name)`")
+                "conflicting-fields", "`\(name)` has no effect beside `\(local)`")
         }
         let action = "\(first.name)"
         if NotInEffect.lists("VirtualService spec.http[].\(action)") { unsupportedAction = action }

@@ -71,7 +71,9 @@ extension TargetPort {
         }
         guard let name = value.string() else { return nil }
         if Int(name) != nil {
-            value.error("wrong-type", "the quoted number is the name of a port", hint: "write it without quotes: \(name)")
+            value.error(
+                "wrong-type", "the quoted number is the name of a port",
+                hint: "write it without quotes: \(name)")
             return nil
         }
         guard Grammar.isLabel(name), name.utf8.count <= 15 else {
@@ -100,7 +102,9 @@ extension EndpointSlice {
         self.meta = meta
         let type = envelope.require("addressType")?.name(of: AddressType.self)
         ports = envelope.elements("ports").compactMap(Port.init)
-        endpoints = envelope.elements("endpoints").compactMap { Endpoint($0, meta.namespace) }
+        endpoints = envelope.elements("endpoints").compactMap {
+            Endpoint($0, meta.namespace, type)
+        }
         envelope.finish(unknown: .harmless)
         if meta.labels["kubernetes.io/service-name"] == nil {
             envelope.value.warning(
@@ -109,21 +113,18 @@ extension EndpointSlice {
         }
         guard let type else { return nil }
         addressType = type
-        checkAddresses(envelope.value)
     }
+}
 
-    private func checkAddresses(_ value: Value) {
-        for endpoint in endpoints {
-            for address in endpoint.addresses {
-                let isRight = switch addressType {
-                case .ipv4: Grammar.isIPv4(address)
-                case .ipv6: Grammar.isIPv6(address)
-                case .fqdn: Grammar.isFQDN(address)
-                }
-                if isRight { continue }
-                value.error("invalid-address", "`\(address)` is no address of type \(addressType.rawValue)")
-            }
+extension EndpointSlice.AddressType {
+    fileprivate func check(_ value: Value, _ address: String) {
+        let isRight = switch self {
+        case .ipv4: Grammar.isIPv4(address)
+        case .ipv6: Grammar.isIPv6(address)
+        case .fqdn: Grammar.isFQDN(address)
         }
+        if isRight { return }
+        value.error("invalid-address", "`\(address)` is no address of type \(rawValue)")
     }
 }
 
@@ -140,12 +141,12 @@ extension EndpointSlice.Port {
 }
 
 extension EndpointSlice.Endpoint {
-    fileprivate init?(_ value: Value, _ namespace: String) {
+    fileprivate init?(_ value: Value, _ namespace: String, _ type: EndpointSlice.AddressType?) {
         guard var record = value.record() else { return nil }
         place = value.place
         path = record.path
         let field = record.require("addresses")
-        addresses = field?.strings() ?? []
+        addresses = record.locatedStrings("addresses") { type?.check($0, $1) }.map(\.value)
         if let field, addresses.isEmpty { field.error("missing-field", "an endpoint needs an address") }
         if var conditions = record.record("conditions") {
             isReady = conditions.bool("ready") ?? true

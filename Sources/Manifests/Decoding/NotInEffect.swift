@@ -22,11 +22,8 @@ enum NotInEffect {
         "Gateway spec.servers[].tls.insecureSkipVerify",
         "Gateway spec.servers[].tls.ecdhCurves",
 
-        "VirtualService spec.exportTo[] != *",
         "VirtualService spec.tls",
         "VirtualService spec.tcp",
-        "VirtualService spec.http[].match[].sourceLabels",
-        "VirtualService spec.http[].match[].sourceNamespace",
         "VirtualService spec.http[].match[].statPrefix",
         "VirtualService spec.http[].route[].headers",
         "VirtualService spec.http[].redirect",
@@ -42,8 +39,6 @@ enum NotInEffect {
         "VirtualService spec.http[].corsPolicy",
         "VirtualService spec.http[].headers",
 
-        "DestinationRule spec.exportTo[] != *",
-        "DestinationRule spec.workloadSelector",
         "DestinationRule POLICY.loadBalancer.consistentHash",
         "DestinationRule POLICY.loadBalancer.localityLbSetting",
         "DestinationRule POLICY.loadBalancer.zoneAwareLbSetting",
@@ -59,7 +54,6 @@ enum NotInEffect {
         "ServiceEntry spec.addresses",
         "ServiceEntry spec.location",
         "ServiceEntry spec.subjectAltNames",
-        "ServiceEntry spec.exportTo[] != *",
         "ServiceEntry spec.resolution = DYNAMIC_DNS",
         "ServiceEntry spec.endpoints[].network",
         "ServiceEntry spec.endpoints[].locality",

@@ -176,7 +176,8 @@ extension ObjectReader {
         }
         let decoder = value.decoder
         let name = metadata.require("name")
-        let namespace = metadata.string("namespace")
+        let namespaceField = metadata.field("namespace")
+        let namespace = namespaceField?.string()
         metadata.ignore(
             "generateName", "selfLink", "uid", "resourceVersion", "generation",
             "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
@@ -186,6 +187,7 @@ extension ObjectReader {
         let created = metadata.string("creationTimestamp")
         metadata.finish(unknown: .harmless)
         guard let name, let text = name.string() else { return nil }
+        if namespaceField != nil, namespace == nil { return nil }
         guard Grammar.isSubdomain(text) else {
             name.error(
                 "invalid-name", "`\(text)` cannot be an object's name",
@@ -193,7 +195,7 @@ extension ObjectReader {
             return nil
         }
         if let namespace, !namespace.isEmpty, !Grammar.isLabel(namespace) {
-            metadata.value.error(
+            namespaceField?.error(
                 "invalid-name", "`\(namespace)` cannot be a namespace",
                 hint: "lower-case letters, digits and `-`")
             return nil

@@ -18,20 +18,23 @@ extension ServiceEntry {
             if Grammar.isAddressOrNetwork(text) { return }
             value.error("invalid-address", "`\(text)` is no address or network")
         }
-        ports = spec.elements("ports").compactMap(Port.init)
+        ports = Self.ports(spec.elements("ports"))
         isMeshInternal = spec.name("location", of: Location.self) == .internal
         if let field = spec.field("resolution"), let name = field.name(of: Resolution.self) {
             resolution = spec.located(name, field, "resolution")
         }
         let endpointsField = spec.field("endpoints")
-        endpoints = (endpointsField?.elements() ?? []).compactMap(Workload.init)
+        let names = Set(ports.map(\.name))
+        let kind = resolution?.value ?? .none
+        endpoints = (endpointsField?.elements() ?? []).compactMap {
+            Self.endpoint($0, names, kind)
+        }
         exportTo = spec.exportTo()
         subjectAltNames = spec.strings("subjectAltNames")
         workloadSelector = Self.selector(&spec)
         spec.finish()
         envelope.finish()
-        checkPorts(value)
-        if let endpointsField { checkEndpoints(endpointsField) }
+        if let endpointsField { checkEndpoints(endpointsField, kind) }
         checkResolution(spec.field("resolution") ?? value)
     }
 
@@ -56,34 +59,39 @@ extension ServiceEntry {
         return labels
     }
 
-    private func checkPorts(_ value: Value) {
+    private static func ports(_ entries: [Value]) -> [Port] {
         var names: Set<String> = []
         var numbers: Set<Int> = []
-        for port in ports {
-            let isNew = names.insert(port.name).inserted && numbers.insert(port.number).inserted
-            if !isNew {
-                value.error(
-                    "duplicate-name", "ports have names and numbers, each another: "
-                        + "\(port.name) \(port.number)")
+        return entries.compactMap { entry in
+            guard let port = Port(entry) else { return nil }
+            if !names.insert(port.name).inserted {
+                entry.error("duplicate-name", "the port name `\(port.name)` is used twice")
             }
+            if !numbers.insert(port.number).inserted {
+                entry.error("duplicate-name", "the port \(port.number) is written twice")
+            }
+            return port
         }
     }
 
-    private func checkEndpoints(_ value: Value) {
-        let names = Set(ports.map(\.name))
-        let kind = resolution?.value ?? .none
-        for endpoint in endpoints {
-            for name in endpoint.ports.keys.sorted() where !names.contains(name) {
-                value.error("unknown-port", "`\(name)` is no port of this ServiceEntry")
-            }
-            let address = endpoint.address.value
-            let isLiteral = Grammar.isAddress(address) || Grammar.isUnixAddress(address)
-            if kind == .static, !address.isEmpty, !isLiteral {
-                value.error(
-                    "invalid-address", "`\(address)` is no IP address, and the resolution is STATIC",
-                    hint: "write resolution: DNS")
-            }
+    private static func endpoint(
+        _ value: Value, _ portNames: Set<String>, _ kind: Resolution
+    ) -> Workload? {
+        guard let endpoint = Workload(value) else { return nil }
+        for name in endpoint.ports.keys.sorted() where !portNames.contains(name) {
+            value.error("unknown-port", "`\(name)` is no port of this ServiceEntry")
         }
+        let address = endpoint.address.value
+        let isLiteral = Grammar.isAddress(address) || Grammar.isUnixAddress(address)
+        if kind == .static, !address.isEmpty, !isLiteral {
+            value.error(
+                "invalid-address", "`\(address)` is no IP address, and the resolution is STATIC",
+                hint: "write resolution: DNS")
+        }
+        return endpoint
+    }
+
+    private func checkEndpoints(_ value: Value, _ kind: Resolution) {
         switch kind {
         case .none:
             value.error(

@@ -1,0 +1,57 @@
+import Manifests
+import Testing
+
+/// Mutations of the seeds and the golden inputs: no text may trap, hang, or be read without end.
+/// `PORTICO_FUZZ_ROUNDS` sets the number of rounds.
+@Suite struct `A text of chance` {
+    /// splitmix64: the same mutations in every run.
+    private struct Chance: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = state
+            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+            return mixed ^ (mixed >> 31)
+        }
+    }
+
+    private static let fragments = [
+        "{", "}", "[", "]", "- ", ": ", "\n", "\n---\n", "&a ", "*a", "<<: ", "\"", "'", "!!str ",
+        "null", "~", "-1", "99999999999999999999", "0x", "1e999", "\u{FEFF}", "\t", "# ", "|", ">",
+        "\u{0}", "? ", "items: ", "kind: List", "\u{FF}", "{{{{{{{{", "5s", "*", "%",
+    ]
+
+    @Test func `never traps the reader`() {
+        let rounds = Fixtures.environment("PORTICO_FUZZ_ROUNDS").flatMap(Int.init) ?? 3000
+        let inputs = Fixtures.names(in: Fixtures.seeds).map { Fixtures.octets(Fixtures.seeds + "/" + $0) }
+            + Fixtures.names(in: Fixtures.golden).map { Fixtures.octets(Fixtures.golden + "/" + $0) }
+        var chance = Chance(state: 20_240_601)
+        var objects = 0
+        for _ in 0..<rounds {
+            guard var text = inputs.randomElement(using: &chance) else { return }
+            for _ in 0..<Int.random(in: 1...6, using: &chance) { Self.mutate(&text, &chance) }
+            let set = ManifestReader.load(sources: [("fuzz.yaml", text)])
+            objects += set.inventory.services.count
+            #expect(set.diagnostics.allSatisfy { $0.place.line >= 1 && $0.place.column >= 1 })
+            if set.brokenFiles.isEmpty == false { #expect(set.hasErrors) }
+        }
+        // Else the mutations are too wild to reach the decoders.
+        #expect(rounds < 100 || objects > rounds / 20)
+    }
+
+    private static func mutate(_ text: inout [UInt8], _ chance: inout Chance) {
+        guard !text.isEmpty else { return }
+        let place = Int.random(in: 0..<text.count, using: &chance)
+        let end = min(text.count, place + Int.random(in: 1...20, using: &chance))
+        switch Int.random(in: 0..<6, using: &chance) {
+        case 0: text[place] = UInt8.random(in: 0...255, using: &chance)
+        case 1: text.removeSubrange(place..<end)
+        case 2: text.insert(contentsOf: text[place..<end], at: Int.random(in: 0..<text.count, using: &chance))
+        case 3: text.removeSubrange(end...)
+        default:
+            guard let fragment = fragments.randomElement(using: &chance) else { return }
+            text.insert(contentsOf: fragment.utf8, at: place)
+        }
+    }
+}
