@@ -9,16 +9,18 @@ internal import COpenSSL
     /// - Parameter verifiesPeer: false only for tests and `--insecure`.
     /// - Parameter protocols: ALPN, in order of preference; each 1 to 255 octets.
     /// - Parameter cipherSuites: as for `TLSContext`.
+    /// - Parameter groups: OpenSSL's names of the key exchanges offered, in order of preference.
     package init(
         trusted: [UInt8]? = nil,
         verifiesPeer: Bool = true,
         protocols: [String] = ["h2", "http/1.1"],
         minVersion: TLSVersion = .v1_2,
         maxVersion: TLSVersion = .v1_3,
-        cipherSuites: [String] = []
+        cipherSuites: [String] = [],
+        groups: [String] = ["X25519", "P-256"]
     ) throws(TLSError) {
         let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
-        let context = try ContextHandle.make(isServer: false)
+        let context = try ContextHandle.make(isServer: false, groups: groups)
         try context.apply(suites)
         try context.setVersions(minVersion...max(minVersion, maxVersion))
         try context.trust(trusted)

@@ -63,7 +63,10 @@ internal import COpenSSL
 
     private init(owning raw: OpaquePointer) { unsafe self.raw = raw }
 
-    static func make(isServer: Bool) throws(TLSError) -> ContextHandle {
+    /// OpenSSL 3.0 to 3.4 have no X25519MLKEM768; P-384 and P-521 only cost time.
+    static let groups = ["X25519", "P-256"]
+
+    static func make(isServer: Bool, groups: [String] = groups) throws(TLSError) -> ContextHandle {
         Failures.clear()
         guard let made = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method())
         else { throw .library(Failures.takeReason()) }
@@ -74,8 +77,8 @@ internal import COpenSSL
         unsafe portico_SSL_CTX_set_read_ahead(made, 1)
         unsafe portico_SSL_CTX_cache_off(made)
         unsafe SSL_CTX_set_timeout(made, 7200)
-        // OpenSSL 3.0 to 3.4 have no X25519MLKEM768; P-384 and P-521 only cost time.
-        guard unsafe portico_SSL_CTX_set_groups(made, "X25519:P-256") == 1 else {
+        let list = groups.joined(separator: ":")
+        guard unsafe portico_SSL_CTX_set_groups(made, list) == 1 else {
             throw .library(Failures.takeReason())
         }
         return context

@@ -64,11 +64,12 @@ struct Certificates {
 
     func client(
         protocols: [String] = ["h2", "http/1.1"], minVersion: TLSVersion = .v1_2,
-        maxVersion: TLSVersion = .v1_3, cipherSuites: [String] = []
+        maxVersion: TLSVersion = .v1_3, cipherSuites: [String] = [],
+        groups: [String] = ["X25519", "P-256"]
     ) throws -> TLSClientContext {
         try TLSClientContext(
             trusted: self["ca.pem"], protocols: protocols, minVersion: minVersion,
-            maxVersion: maxVersion, cipherSuites: cipherSuites)
+            maxVersion: maxVersion, cipherSuites: cipherSuites, groups: groups)
     }
 }
 

@@ -69,6 +69,23 @@ private let certificates = Certificates.shared
         #expect(line.server.cipherSuite == suite)
     }
 
+    /// The first ClientHello's key share is of no use: a HelloRetryRequest makes the client send
+    /// another, after the chain was chosen.
+    @Test func `asks again when the client guessed another key exchange`() throws {
+        let table = selector(
+            (["*"], try certificates.context("wild")),
+            (["one.example.test"], try certificates.context("ec")))
+        let line = try Line(table, client: try certificates.client(groups: ["P-384", "P-256"]))
+        #expect(line.shakeHands() == (.done, .done))
+        #expect(line.server.tag == 1)
+        #expect(line.server.negotiatedHTTP2 == true)
+        let other = try Line(table, client: try certificates.client(groups: ["P-384"]))
+        guard case .failed(.handshakeFailed) = other.shakeHands().server else {
+            Issue.record("P-384 alone was accepted")
+            return
+        }
+    }
+
     @Test
     func `sends the chain of the certificate, so that a client with the root alone trusts it`()
         throws
