@@ -5,13 +5,23 @@ package import Octets
 package enum Socket {
     private static let streamType = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
 
-    /// Opens a listening socket. Several may share one address (SO_REUSEPORT), one per worker.
-    package static func listen(_ address: SocketAddress, backlog: Int32 = 4096) throws(SystemError) -> Descriptor {
+    /// Who else may listen on the same address.
+    package enum Sharing {
+        /// Other sockets of this user that ask for the same (SO_REUSEPORT): one per worker.
+        case amongWorkers
+        /// Nobody: a second one fails.
+        case none
+    }
+
+    /// Opens a listening socket.
+    package static func listen(
+        _ address: SocketAddress, backlog: Int32 = 4096, sharing: Sharing = .amongWorkers
+    ) throws(SystemError) -> Descriptor {
         let number = socket(address.domain, streamType, 0)
         guard number >= 0 else { throw SystemError("open a socket for", on: address.description) }
         let descriptor = Descriptor(owning: number)
         set(number, SOL_SOCKET, SO_REUSEADDR, 1)
-        if !address.isUnix { set(number, SOL_SOCKET, SO_REUSEPORT, 1) }
+        if !address.isUnix, sharing == .amongWorkers { set(number, SOL_SOCKET, SO_REUSEPORT, 1) }
         if address.isIPv6 { set(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
         guard unsafe address.withKernelForm({ unsafe portico_bind(number, $0, $1) }) == 0 else {
             throw SystemError("listen on", on: address.description)

@@ -1,0 +1,182 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// One client of the admin server: reads a request, answers it, then reads the next one. Requests that
+/// come while an answer is on its way wait in the socket.
+///
+///     idle → reading → writing → idle …          (until the last answer)
+///                         ↓
+///                      lingering → closed
+///
+/// Control plane's thread only.
+final class AdminConnection {
+    enum Phase: Equatable {
+        case idle               // between requests
+        case reading            // a part of a request came
+        case writing            // an answer that the client has not taken yet
+        /// Our side has ended. What the client still sends is thrown away, for a close with unread octets
+        /// would become a reset, and the client would lose the answer.
+        case lingering
+        case closed
+    }
+
+    private static let limits = HTTP1Limits(headOctets: 8192)
+    /// Of a request's body, which no page uses; beyond: 413.
+    private static let bodyOctets = 64 << 10
+    /// The answer to the last one says `connection: close`. Bounds a turn of the loop, too.
+    private static let requestsLimit = 100
+    /// Octets thrown away while lingering.
+    private static let lingerOctets = 256 << 10
+
+    let descriptor: CInt            // owned; closed by the server
+    let scope: AdminScope
+    private(set) var phase = Phase.idle { didSet { phaseChanges &+= 1 } }
+    /// Grows with each change, so that the server notices a round that ends where it began.
+    private(set) var phaseChanges = 0
+    var timer = TimerWheel.Handle.none
+    var phaseStart = MonotonicTime(nanoseconds: 0)
+    /// Octets of answers that wait.
+    var waitingOctets: Int { output.count }
+
+    private var parser = HTTP1Parser(role: .request(.http), limits: limits)
+    private let headers = HeaderBlock()
+    private let input = OctetBuffer(capacity: 1024)
+    private let output = OctetBuffer(capacity: 1024)
+    private var request: Request?
+    private var requests = 0
+    private var isLast = false
+    private var lingered = 0
+
+    private struct Request {
+        let method: String
+        let target: String
+        let isKeepAlive: Bool
+        var bodyOctets = 0
+    }
+
+    init(descriptor: CInt, scope: AdminScope) {
+        self.descriptor = descriptor
+        self.scope = scope
+    }
+
+    /// Goes as far as the socket allows. `phase` tells how far that was.
+    /// - Parameter answer: finds the answer to a request.
+    func advance(answer: (_ method: String, _ target: String) -> AdminResponse) {
+        while phase != .closed {
+            switch phase {
+            case .lingering:
+                guard drain() else { return }
+            case .writing:
+                guard flush() else { return }
+                if phase == .closed { return }
+                if isLast { finish() } else { phase = input.isEmpty ? .idle : .reading }
+            case .idle, .reading:
+                if parse(answer) { continue }
+                guard read() else { return }
+            case .closed: return
+            }
+        }
+    }
+
+    private func finish() {
+        Socket.finish(descriptor)
+        phase = .lingering
+    }
+
+    /// - Returns: false when the socket takes no more now.
+    private func flush() -> Bool {
+        while !output.isEmpty {
+            switch Socket.write(descriptor, output.octets) {
+            case .octets(let count): output.take(count)
+            case .wouldBlock: return false
+            case .closed, .failed:
+                phase = .closed
+                return true
+            }
+        }
+        output.clear(keeping: 4096)
+        return true
+    }
+
+    /// - Returns: false when nothing is there to read now.
+    private func read() -> Bool {
+        let result = unsafe Socket.read(descriptor, into: input.room(4096))
+        switch result {
+        case .octets(let count):
+            input.commit(count)
+            if phase == .idle { phase = .reading }
+            return true
+        case .wouldBlock: return false
+        case .closed, .failed:
+            phase = .closed
+            return true
+        }
+    }
+
+    private func drain() -> Bool {
+        let result = unsafe Socket.read(descriptor, into: input.room(4096))
+        guard case .octets(let count) = result else {
+            if result != .wouldBlock { phase = .closed }
+            return result != .wouldBlock
+        }
+        lingered += count
+        if lingered > Self.lingerOctets { phase = .closed }
+        return true
+    }
+
+    /// - Returns: false when more octets are needed.
+    private func parse(_ answer: (String, String) -> AdminResponse) -> Bool {
+        while phase == .idle || phase == .reading {
+            do throws(HTTP1Error) {
+                let (consumed, event) = try parser.next(input.octets, headers: headers)
+                act(on: event, answer)
+                input.take(consumed)
+                if event == .needsMore { return false }
+            } catch {
+                send(AdminResponse(error.status, "\(error.details)"), isLast: true)
+            }
+        }
+        return true
+    }
+
+    private func act(on event: HTTP1Event, _ answer: (String, String) -> AdminResponse) {
+        switch event {
+        case .needsMore: break
+        case .head(let head): start(head)
+        case .body(let body):
+            request?.bodyOctets += body.count
+            if let request, request.bodyOctets > Self.bodyOctets { refuseBody() }
+        case .end:
+            guard let request else { break }
+            requests += 1
+            send(
+                answer(request.method, request.target), isHead: request.method == "HEAD",
+                isLast: !request.isKeepAlive || requests >= Self.requestsLimit)
+            self.request = nil
+        }
+    }
+
+    private func start(_ head: HTTP1Head) {
+        request = Request(
+            method: (headers.first(.method) ?? .empty).string, target: (headers.first(.path) ?? .empty).string,
+            isKeepAlive: head.isKeepAlive)
+        if case .length(let length) = head.framing, length > UInt64(Self.bodyOctets) { return refuseBody() }
+        if head.expectsContinue, head.framing != .none {
+            output.append("HTTP/1.1 100 Continue\r\n\r\n")
+            _ = flush()         // should it not go now, it goes with the answer
+        }
+    }
+
+    private func refuseBody() {
+        send(AdminResponse(413, "No page takes a body."), isLast: true)
+    }
+
+    private func send(_ response: AdminResponse, isHead: Bool = false, isLast: Bool) {
+        response.write(to: output, isHead: isHead, isLast: isLast)
+        self.isLast = isLast
+        phase = .writing
+    }
+}
+
+@available(*, unavailable) extension AdminConnection: Sendable {}

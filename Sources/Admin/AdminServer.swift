@@ -1,0 +1,217 @@
+internal import Octets
+package import Reactor
+
+/// The status and the admin listener: small HTTP/1.1 servers on the control plane's thread. The loop that
+/// owns this watches it once, and then passes on the tokens that are its own, and the time:
+///
+///     try server.watch(poller)
+///     while … {
+///         let count = poller.wait(milliseconds: server.wait(now: .now()))
+///         for … where AdminServer.owns(token) { server.wake(token, now: .now()) }
+///         server.expire(now: .now())
+///     }
+///
+/// Everything is bounded: connections, request sizes, answers that wait, and the time of each phase. When
+/// all places are taken, the connection that has waited longest gives way, so that somebody who opens
+/// connections and says nothing cannot keep the load balancer's health checks out.
+package final class AdminServer {
+    private struct Listener {
+        let descriptor: CInt        // owned; closed in `deinit`
+        let scope: AdminScope
+        let address: SocketAddress?
+    }
+
+    private static let connectionsLimit = 64
+    private static let acceptsPerWake = 16
+    /// Octets of answers that clients have not taken; beyond, a request gets 503.
+    private static let waitingLimit = 64 << 20
+    /// How long accepting rests when the process has no file descriptors left.
+    private static let acceptPause = Duration.milliseconds(200)
+
+    private let pages: AdminPages
+    private var listeners: [Listener] = []
+    private var connections: [AdminConnection?] = Array(repeating: nil, count: connectionsLimit)
+    private var generations = [UInt32](repeating: 0, count: connectionsLimit)     // grows with each reuse
+    private var timers: TimerWheel
+    private var due: ContiguousArray<UInt64> = []
+    private var poller: Poller?
+
+    /// Opens the listeners; nil leaves one out.
+    package init(
+        status: SocketAddress?, admin: SocketAddress?, handlers: AdminHandlers, now: MonotonicTime = .now()
+    ) throws(SystemError) {
+        pages = AdminPages(handlers: handlers)
+        timers = TimerWheel(now: now)
+        if let status { try open(status, .status) }
+        if let admin { try open(admin, .admin) }
+    }
+
+    deinit {
+        for listener in listeners { Socket.close(listener.descriptor) }
+        for case let connection? in connections { Socket.close(connection.descriptor) }
+    }
+
+    /// Where the listener is; with port 0 asked for, the port it got.
+    package var statusAddress: SocketAddress? { listeners.first { $0.scope == .status }?.address }
+    package var adminAddress: SocketAddress? { listeners.first { $0.scope == .admin }?.address }
+
+    private func open(_ address: SocketAddress, _ scope: AdminScope) throws(SystemError) {
+        let number = try Socket.listen(address, backlog: 128, sharing: .none).release()
+        listeners.append(Listener(descriptor: number, scope: scope, address: Socket.localAddress(number)))
+    }
+}
+
+@available(*, unavailable) extension AdminServer: Sendable {}
+
+// What the loop calls.
+extension AdminServer {
+    /// Whether a token that the poller gave is this server's. The first octet tells: no other part of the
+    /// control plane uses 0xad.
+    package static func owns(_ token: UInt64) -> Bool { Token(token) != nil }
+
+    /// Watches the listeners, and later their connections.
+    package func watch(_ poller: Poller) throws(SystemError) {
+        self.poller = poller
+        for (index, listener) in listeners.enumerated() {
+            try poller.watchReadable(listener.descriptor, token: Token(listener: index).packed)
+        }
+    }
+
+    /// Something happened on the token's descriptor.
+    package func wake(_ token: UInt64, now: MonotonicTime) {
+        guard let token = Token(token) else { return }
+        if token.isListener { return accept(listener: token.slot, now: now) }
+        guard let connection = connection(token) else { return }        // closed earlier in this batch
+        advance(connection, token, now: now)
+    }
+
+    /// Milliseconds until `expire` has something to do; -1 when nothing is.
+    package func wait(now: MonotonicTime) -> Int32 { timers.wait(now: now) }
+
+    /// Ends what took too long.
+    package func expire(now: MonotonicTime) {
+        due.removeAll(keepingCapacity: true)
+        timers.expire(now: now, into: &due)
+        for token in due.lazy.compactMap(Token.init(_:)) {
+            if token.isListener {
+                resumeAccepting(listener: token.slot)
+            } else if let connection = connection(token) {
+                connection.timer = .none
+                close(connection, token)
+            }
+        }
+    }
+}
+
+extension AdminServer {
+    private func accept(listener index: Int, now: MonotonicTime) {
+        guard listeners.indices.contains(index) else { return }
+        for _ in 0..<Self.acceptsPerWake {
+            do {
+                guard let (descriptor, _) = try Socket.accept(listeners[index].descriptor) else { return }
+                welcome(AdminConnection(descriptor: descriptor, scope: listeners[index].scope), now: now)
+            } catch {
+                // The listener stays readable: without a pause the loop would turn at full speed.
+                poller?.forget(listeners[index].descriptor)
+                _ = timers.arm(at: now + Self.acceptPause, token: Token(listener: index).packed)
+                return
+            }
+        }
+    }
+
+    private func resumeAccepting(listener index: Int) {
+        guard listeners.indices.contains(index) else { return }
+        try? poller?.watchReadable(listeners[index].descriptor, token: Token(listener: index).packed)
+    }
+
+    private func welcome(_ connection: AdminConnection, now: MonotonicTime) {
+        let slot = connections.firstIndex { $0 == nil } ?? giveWay()
+        generations[slot] &+= 1
+        connections[slot] = connection
+        let token = Token(connection: slot, generation: generations[slot])
+        connection.phaseStart = now
+        guard let poller, (try? poller.watch(connection.descriptor, token: token.packed)) != nil else {
+            return close(connection, token)
+        }
+        arm(connection, token, now: now)
+    }
+
+    /// Closes the connection that has been in its phase for the longest time.
+    private func giveWay() -> Int {
+        var oldest = 0
+        for slot in connections.indices {
+            guard let candidate = connections[slot] else { return slot }
+            if let best = connections[oldest], candidate.phaseStart < best.phaseStart { oldest = slot }
+        }
+        if let connection = connections[oldest] {
+            close(connection, Token(connection: oldest, generation: generations[oldest]))
+        }
+        return oldest
+    }
+
+    private func connection(_ token: Token) -> AdminConnection? {
+        guard connections.indices.contains(token.slot), generations[token.slot] & Token.generationMask
+            == token.generation else { return nil }
+        return connections[token.slot]
+    }
+
+    private func advance(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
+        let before = connection.phaseChanges
+        connection.advance { method, target in
+            guard waitingOctets < Self.waitingLimit else {
+                return AdminResponse(503, "Too many answers wait for clients that do not read them.")
+            }
+            return pages.answer(method: method, target: target, scope: connection.scope)
+        }
+        if connection.phase == .closed { return close(connection, token) }
+        guard connection.phaseChanges != before else { return }
+        connection.phaseStart = now
+        arm(connection, token, now: now)
+    }
+
+    private var waitingOctets: Int { connections.reduce(0) { $0 + ($1?.waitingOctets ?? 0) } }
+
+    private func arm(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
+        timers.cancel(&connection.timer)
+        let patience: Duration
+        switch connection.phase {
+        case .idle: patience = .seconds(75)             // longer than Prometheus' usual interval
+        case .reading: patience = .seconds(10)
+        case .writing: patience = .seconds(30)
+        case .lingering: patience = .seconds(2)
+        case .closed: return
+        }
+        connection.timer = timers.arm(at: now + patience, token: token.packed)
+    }
+
+    private func close(_ connection: AdminConnection, _ token: Token) {
+        timers.cancel(&connection.timer)
+        poller?.forget(connection.descriptor)
+        Socket.close(connection.descriptor)
+        if connections.indices.contains(token.slot) { connections[token.slot] = nil }
+    }
+
+    /// What the poller gives back: whose, which slot, and which use of the slot.
+    private struct Token {
+        static let generationMask: UInt32 = 0x7f_ffff
+        private static let owner: UInt64 = 0xad << 56
+        private static let listenerBit: UInt64 = 1 << 55
+
+        let packed: UInt64
+
+        init?(_ packed: UInt64) {
+            guard packed >> 56 == Self.owner >> 56 else { return nil }
+            self.packed = packed
+        }
+
+        init(listener index: Int) { packed = Self.owner | Self.listenerBit | UInt64(index) }
+
+        init(connection slot: Int, generation: UInt32) {
+            packed = Self.owner | UInt64(generation & Self.generationMask) << 32 | UInt64(slot)
+        }
+
+        var isListener: Bool { packed & Self.listenerBit != 0 }
+        var slot: Int { Int(packed & 0xffff_ffff) }
+        var generation: UInt32 { UInt32(truncatingIfNeeded: packed >> 32) & Self.generationMask }
+    }
+}
