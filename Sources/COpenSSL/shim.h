@@ -2,9 +2,11 @@
 #ifndef PORTICO_COPENSSL_H
 #define PORTICO_COPENSSL_H
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -41,6 +43,16 @@ static inline int portico_SSL_set_versions(SSL *ssl, int lowest, int highest) {
 }
 static inline int portico_SSL_set_server_name(SSL *ssl, const char *name) {
     return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+// HMAC-SHA256 with this key, for session tickets.
+static inline int portico_ticket_mac(EVP_MAC_CTX *mac, unsigned char *key, size_t length) {
+    OSSL_PARAM settings[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, length),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(mac, settings);
 }
 
 // RFC 2253 text, with UTF-8 left as it is.

@@ -76,7 +76,7 @@ internal import COpenSSL
         unsafe portico_SSL_CTX_set_mode(made, portico_tls_modes)
         unsafe portico_SSL_CTX_set_read_ahead(made, 1)
         unsafe portico_SSL_CTX_cache_off(made)
-        unsafe SSL_CTX_set_timeout(made, 7200)
+        unsafe SSL_CTX_set_timeout(made, TicketKeys.ticketSeconds)
         let list = groups.joined(separator: ":")
         guard unsafe portico_SSL_CTX_set_groups(made, list) == 1 else {
             throw .library(Failures.takeReason())

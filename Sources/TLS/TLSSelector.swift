@@ -5,7 +5,7 @@ internal import COpenSSL
 /// OpenSSL wants a context before it has read the ClientHello. All sessions start with one common
 /// context without certificates; its callback finds the session, asks the session's selector, and
 /// switches to the chosen chain. A name that fits nothing ends there, before any ServerHello.
-/// The common context also holds the ticket keys, so a reload does not cost clients their sessions;
+/// Ticket keys are the process's (`TicketKeys`), so a reload does not cost clients their sessions;
 /// the session-id context (certificates and names of the chain) keeps a ticket from being used on
 /// another chain.
 package final class TLSSelector: Sendable {
@@ -59,7 +59,10 @@ package final class TLSSelector: Sendable {
     private init() throws(TLSError) {
         let context = try ContextHandle.make(isServer: true)
         try context.setVersions(.v1_0 ... .v1_3)
-        unsafe context.configure { unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil) }
+        unsafe context.configure {
+            unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil)
+            unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb($0, TicketKeys.callback)
+        }
         unsafe raw = context.release()
     }
 
