@@ -70,6 +70,7 @@ let package = Package(
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
         test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets"]),
+        test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
         test("TLSTests", ["TLS"]),
     ],
