@@ -94,8 +94,10 @@ class Connection:
             headers.append((name, value.strip(" \t")))
         return Message(first, headers)
 
-    def request(self):
+    def request(self, say_continue=False):
         message = self.head()
+        if say_continue and message.value("expect"):
+            self.send("HTTP/1.1 100 Continue\r\n\r\n")
         self._body(message)
         return message
 
@@ -153,11 +155,11 @@ class Upstream:
     A reply that closes the connection ends it; `requests` holds what arrived, `connections` how many.
     """
 
-    def __init__(self, reply=None, address="127.0.0.1", port=0, name="upstream"):
+    def __init__(self, reply=None, address="127.0.0.1", port=0, name="upstream", say_continue=False):
         self.listener = socket.create_server((address, port), backlog=128)
         self.address, self.port = self.listener.getsockname()
         self.reply, self.name = reply or self.echo, name
-        self.requests, self.connections, self.sockets = [], 0, []
+        self.requests, self.connections, self.sockets, self.say_continue = [], 0, [], say_continue
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -174,7 +176,7 @@ class Upstream:
     def _serve(self, connection):
         try:
             while True:
-                request = connection.request()
+                request = connection.request(self.say_continue)
                 self.requests.append(request)
                 self.reply(connection, request)
         except (OSError, EOFError, ValueError):

@@ -1,0 +1,180 @@
+"""HTTP/1.1 on the client's side: keep-alive, framing, pipelining, Expect, upgrades, both protocols on one port."""
+
+import socket
+import subprocess
+import time
+
+import pytest
+from hyperframe.frame import SettingsFrame
+
+from peers import http1, http2, objects
+from peers.backend import Caller
+from peers.frames import PREFACE, FramePeer
+from peers.gateway import Gateway
+
+GET = "GET {} HTTP/1.1\r\nHost: echo.test\r\n{}\r\n"
+
+
+def test_a_connection_serves_many_requests(web_gateway):
+    with http1.connect(web_gateway.port) as client:
+        for number in range(20):
+            client.send(GET.format(f"/{number}", ""))
+            response = client.response()
+            assert response.status == 200
+            assert response.body == f"upstream GET /{number} HTTP/1.1\n".encode()
+
+
+def test_upstream_connections_are_kept_and_reused(web_gateway, web):
+    before = web.connections
+    for number in range(10):
+        assert http1.get(web_gateway.port, f"/{number}").status == 200
+    assert web.connections <= before + 1
+
+
+def test_pipelined_requests_are_answered_in_order(web_gateway):
+    with http1.connect(web_gateway.port) as client:
+        client.send("".join(GET.format(f"/{number}", "") for number in range(10)))
+        for number in range(10):
+            assert client.response().body == f"upstream GET /{number} HTTP/1.1\n".encode()
+
+
+def test_pipelined_requests_with_bodies_keep_their_bodies(web_gateway):
+    with http1.connect(web_gateway.port) as client:
+        text = "POST /{0} HTTP/1.1\r\nHost: a\r\ncontent-length: 3\r\n\r\nb{0}{0}"
+        client.send("".join(text.format(number) for number in range(5)))
+        for number in range(5):
+            assert client.response().body == f"upstream POST /{number} HTTP/1.1\nb{number}{number}".encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 65_536, 5_000_000])
+def test_bodies_by_length_and_in_chunks(web_gateway, web, size):
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    with http1.connect(web_gateway.port) as client:
+        client.send(f"POST /length HTTP/1.1\r\nHost: a\r\ncontent-length: {size}\r\n\r\n")
+        client.send(body)
+        assert client.response().body.endswith(body)
+        assert web.last.body == body
+        client.send("POST /chunks HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        for start in range(0, size, 100_000):
+            piece = body[start:start + 100_000]
+            client.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        client.send("0\r\n\r\n")
+        assert client.response().status == 200
+        assert web.last.body == body
+
+
+def test_octets_may_arrive_one_by_one(web_gateway):
+    with http1.connect(web_gateway.port) as client:
+        for octet in GET.format("/slow", "x: y\r\n"):
+            client.send(octet)
+        assert client.response().status == 200
+
+
+def test_connection_close_is_honoured(web_gateway):
+    with http1.connect(web_gateway.port) as client:
+        client.send(GET.format("/", "connection: close\r\n"))
+        response = client.response()
+        assert response.value("connection") == "close"
+        assert client.is_closed_by_peer()
+
+
+def test_expect_100_continue_gets_its_answer():
+    """Either the gateway or the upstream says 100; the body is then taken."""
+    with http1.Upstream(say_continue=True) as upstream:
+        with Gateway(objects.echo(upstream, protocol="HTTP", protocol_name="http")) as gateway:
+            with http1.connect(gateway.port, seconds=5) as client:
+                client.send("POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\nExpect: 100-continue\r\n\r\n")
+                assert client.head().status == 100
+                client.send("hello")
+                response = client.response()
+                assert (response.status, response.body[-5:]) == (200, b"hello")
+
+
+def test_curl_expecting_continue_is_served(web_gateway):
+    command = ["curl", "-sS", "-m", "10", "-H", "Expect: 100-continue", "--expect100-timeout", "1", "-d", "a" * 2000,
+               f"http://{web_gateway.target}/curl"]
+    output = subprocess.run(command, capture_output=True, timeout=20).stdout
+    assert output.endswith(b"a" * 2000)
+
+
+@pytest.mark.parametrize("upgrade", ["h2c"])
+def test_an_upgrade_that_is_not_offered_is_ignored(web_gateway, web, upgrade):
+    headers = f"connection: Upgrade, HTTP2-Settings\r\nupgrade: {upgrade}\r\nhttp2-settings: AAMAAABkAAQAoAAA\r\n"
+    with http1.connect(web_gateway.port) as client:
+        client.send(GET.format("/upgrade", headers))
+        assert client.response().status == 200
+        assert web.last.value("upgrade") is None
+        assert web.last.value("http2-settings") is None
+        client.send(GET.format("/again", ""))
+        assert client.response().status == 200
+
+
+def test_head_has_no_body_and_the_connection_goes_on(web_gateway):
+    with http1.connect(web_gateway.port) as client:
+        client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        response = client.response(to="HEAD")
+        assert response.status == 200 and int(response.value("content-length")) > 0
+        client.send(GET.format("/", ""))
+        assert client.response().status == 200
+
+
+def test_any_method_is_passed_on(web_gateway, web):
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"):
+        assert http1.send(web_gateway.port, f"{method} /m HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+        assert web.last.first == f"{method} /m HTTP/1.1"
+
+
+def test_both_protocols_on_one_port(web_gateway):
+    assert http1.get(web_gateway.port, "/one").body == b"upstream GET /one HTTP/1.1\n"
+    with http2.connect(web_gateway.port) as client:
+        assert bytes(client.exchange(http2.get_headers("/two")).data) == b"upstream GET /two HTTP/1.1\n"
+
+
+def test_a_preface_that_arrives_in_pieces_is_recognised(gateway):
+    connection = socket.create_connection(("127.0.0.1", gateway.port))
+    for octet in PREFACE:
+        connection.send(bytes([octet]))
+        time.sleep(0.002)
+    with FramePeer(connection, is_client=True, first_octets=False) as client:
+        client.send(SettingsFrame(0))
+        assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+
+
+def test_http2_request_without_length_reaches_http1_in_chunks(web_gateway, web):
+    with http2.connect(web_gateway.port) as client:
+        stream = client.exchange(http2.get_headers("/up", method="POST"), b"x" * 100_000)
+    assert stream.status == 200
+    assert web.last.body == b"x" * 100_000
+    assert web.last.value("transfer-encoding") == "chunked"
+
+
+def test_http2_request_with_length_keeps_it(web_gateway, web):
+    with http2.connect(web_gateway.port) as client:
+        headers = http2.get_headers("/up", method="POST", content_length="5")
+        assert client.exchange(headers, b"hello").status == 200
+    assert web.last.value("content-length") == "5"
+
+
+def test_curl_in_both_protocols(web_gateway):
+    for flag in ("--http1.1", "--http2-prior-knowledge"):
+        command = ["curl", "-sS", "-m", "10", flag, "-w", "%{http_version} %{http_code}",
+                   f"http://{web_gateway.target}/curl"]
+        output = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
+        assert output.endswith("1.1 200" if flag == "--http1.1" else "2 200")
+
+
+def test_a_grpc_request_reaches_an_http_port_in_http2():
+    """`application/grpc` is spoken to in HTTP/2 whatever the port is called."""
+    with http2.ScriptedUpstream(http2.answering) as upstream:
+        config = objects.echo(upstream, protocol="HTTP", protocol_name="http")
+        with Gateway(config) as gateway, Caller(gateway.target) as caller:
+            assert caller.unary()[0] == b"0123456789"
+
+
+def test_grpc_over_http1_is_answered(gateway):
+    """Trailers cannot be promised there, but the request may not hang."""
+    body = http2.message()
+    text = (f"POST /test.Echo/Unary HTTP/1.1\r\nHost: a\r\ncontent-type: application/grpc\r\nte: trailers\r\n"
+            f"content-length: {len(body)}\r\n\r\n").encode()
+    response = http1.send(gateway.port, text + body)
+    assert response.status == 200
