@@ -1,0 +1,166 @@
+"""`portico check`, `routes` and `explain`: what they print and how they exit."""
+
+import json
+import re
+
+import pytest
+
+from peers import objects
+from peers.gateway import run
+from peers.objects import SEEDS
+
+GOOD = """apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 8000, name: http, protocol: HTTP}
+    hosts: ["*"]
+"""
+WRONG_FIELD = GOOD.replace("selector:", "selektor:")
+FIELDS = {"code", "severity", "message", "hint", "file", "line", "column", "object", "path", "related"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def made(text, name="objects.yaml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return made
+
+
+@pytest.mark.parametrize("files", [
+    ["main-server.yaml", "main-server.endpoints.yaml"], ["hello-world-http.yaml"], ["grpc-test-namespace.yaml"],
+    ["canary-mesh.yaml", "canary-edge.yaml"], ["three-replicas.yaml"],
+])
+def test_the_seeds_are_clean(files):
+    result = run("check", *[SEEDS / file for file in files])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "error:" not in result.stdout + result.stderr
+
+
+def test_a_clean_file_exits_zero(write):
+    assert run("check", write(GOOD)).returncode == 0
+
+
+def test_an_unknown_field_is_an_error_with_its_place_and_the_nearest_name(write):
+    path = write(WRONG_FIELD)
+    result = run("check", path)
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert re.search(rf"{re.escape(str(path))}:5:3: error: spec\.selektor: .*selector", output), output
+
+
+def test_all_problems_of_all_files_in_one_run(write):
+    first = write(WRONG_FIELD, "a.yaml")
+    second = write(GOOD.replace("protocol: HTTP", "protocol: HTPP").replace("number: 8000", "number: many"), "b.yaml")
+    output = run("check", first, second).stdout
+    assert "a.yaml:5:3:" in output
+    assert len(re.findall(r"b\.yaml:7:\d+: error", output)) == 2
+
+
+@pytest.mark.parametrize("text, place", [
+    ("a: 1\na: 2\n", ":2:1:"), ("a: [\n", ":"), ("kind: Gateway\n", ":1:"), ("- 1\n", ":1:1:"),
+    (GOOD.replace("hosts:", "hosts: 5 #"), ":8:"), ("a: &x [*x]\n", ":1:"), ("\t- x\n", ":1:"),
+])
+def test_broken_documents_are_errors_with_a_place(write, text, place):
+    path = write(text)
+    result = run("check", path)
+    assert result.returncode == 1, result.stdout
+    assert f"{path}{place}" in result.stdout + result.stderr
+
+
+def test_an_alias_bomb_is_refused_quickly(write):
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+    lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    result = run("check", write("\n".join(lines)), seconds=5)
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize("text", [
+    GOOD.replace("\n", "\r\n"), "\ufeff" + GOOD, "---\n" + GOOD + "---\n---\n" + GOOD.replace("edge", "other"),
+    json.dumps({"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"},
+                "spec": {"selector": {"istio": "ingressgateway"}, "servers": []}}).replace(', "servers": []', ""),
+])
+def test_forms_of_yaml_that_are_fine(write, text):
+    result = run("check", write(text))
+    assert "error:" not in result.stdout, result.stdout
+
+
+def test_fields_not_in_effect_yet_are_warnings(write):
+    routes = objects.virtual_service([objects.rule("echo", mirror={"host": "echo"})])
+    path = write(GOOD + "---\n" + objects.text([routes, objects.service("echo")]))
+    result = run("check", path)
+    assert result.returncode == 0
+    assert re.search(r"warning: spec\.http\[0\]\.mirror", result.stdout + result.stderr)
+    assert run("check", "--strict", path).returncode == 1
+
+
+def test_partial_service_names_are_reported_with_the_full_name(write):
+    routes = objects.virtual_service([objects.rule("reviews.prod")])
+    reviews = objects.service("reviews", namespace="prod")
+    result = run("check", write(GOOD + "---\n" + objects.text([routes, reviews])))
+    assert "reviews.prod.svc.cluster.local" in result.stdout + result.stderr
+
+
+def test_json_output(write):
+    path = write(WRONG_FIELD)
+    result = run("check", "--output", "json", path)
+    assert result.returncode == 1
+    problems = json.loads(result.stdout)
+    assert isinstance(problems, list) and problems
+    problem = next(each for each in problems if each["path"] == "spec.selektor")
+    assert set(problem) == FIELDS
+    assert problem["severity"] == "error"
+    assert (problem["file"], problem["line"], problem["column"]) == (str(path), 5, 3)
+    assert problem["object"] == {"kind": "Gateway", "namespace": "default", "name": "edge"}
+    assert problem["code"] and problem["message"]
+    for related in problem["related"]:
+        assert set(related) == {"file", "line", "column", "message"}
+
+
+def test_json_output_of_a_clean_file_is_an_empty_array(write):
+    result = run("check", "--output", "json", write(GOOD))
+    assert result.returncode == 0
+    assert [each for each in json.loads(result.stdout) if each["severity"] == "error"] == []
+
+
+def test_what_cannot_run_exits_two(tmp_path):
+    result = run("check", tmp_path / "nowhere.yaml")
+    assert result.returncode == 2
+    assert "nowhere.yaml" in result.stderr + result.stdout
+
+
+def test_standard_input(write):
+    result = run("check", "-", stdin=WRONG_FIELD)
+    assert result.returncode == 1
+    assert "spec.selektor" in result.stdout + result.stderr
+
+
+def test_routes_prints_the_tree():
+    result = run("routes", SEEDS / "main-server.yaml", SEEDS / "main-server.endpoints.yaml")
+    assert result.returncode == 0
+    for word in ("8888", "/main.MainService", "main-server", "127.0.1.1:8888", "127.0.1.2:8888"):
+        assert word in result.stdout, result.stdout
+
+
+def test_routes_of_the_canary_show_weights_subsets_and_the_timeout():
+    result = run("routes", SEEDS / "canary-mesh.yaml", SEEDS / "canary-edge.yaml")
+    for word in ("50051", "version", "/helloworld.Greeter/SayHello", "10", "90", "5", "127.0.4.1:50051", "127.0.4.2"):
+        assert word in result.stdout, result.stdout
+
+
+def test_routes_as_json():
+    result = run("routes", "--output", "json", SEEDS / "three-replicas.yaml")
+    assert result.returncode == 0
+    text = json.dumps(json.loads(result.stdout))
+    for number in (1, 2, 3):
+        assert f"127.0.5.{number}" in text
+
+
+def test_the_order_of_files_does_not_matter():
+    files = [SEEDS / "canary-mesh.yaml", SEEDS / "canary-edge.yaml"]
+    assert run("routes", *files).stdout == run("routes", *reversed(files)).stdout

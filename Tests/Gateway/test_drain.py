@@ -1,0 +1,138 @@
+"""SIGTERM: readiness turns, GOAWAY in two steps, what runs finishes, exit 0; a second signal ends at once."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from peers import http1, http2, objects, waiting
+from peers.backend import Caller
+from peers.gateway import Gateway
+
+LARGEST = 2**31 - 1
+
+
+def test_an_idle_gateway_ends_soon_and_says_zero(backend):
+    with Gateway(objects.echo(backend), drain="20s") as gateway:
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait_exit(15) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_running_stream_completes(backend, number):
+    with Gateway(objects.echo(backend), drain="20s") as gateway, Caller(gateway.target) as caller:
+        asked = threading.Semaphore(1)
+
+        def messages():
+            for index in range(3):
+                assert asked.acquire(timeout=10)
+                yield b"%d" % index
+
+        replies = caller.chat(messages())
+        assert next(replies) == b"0"
+        gateway.signal(number)
+        for index in (1, 2):
+            time.sleep(0.3)  # the stream lives on while the gateway drains
+            asked.release()
+            assert next(replies) == b"%d" % index
+        assert list(replies) == []
+        assert gateway.wait_exit(15) == 0
+
+
+def test_http2_connections_get_the_two_step_goaway(backend):
+    with Gateway(objects.echo(backend), drain="20s") as gateway:
+        with http2.connect(gateway.port) as idle, http2.connect(gateway.port) as busy:
+            stream = busy.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+            busy.send_data(stream.number, http2.message())
+            busy.wait(lambda: stream.data, 5)
+            assert idle.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            gateway.signal(signal.SIGTERM)
+            for client in (idle, busy):
+                client.wait(lambda: client.goaways, 12, "the notice")
+                assert client.goaways[0] == (LARGEST, 0)
+            busy.wait(lambda: len(busy.goaways) == 2, 12, "the second GOAWAY")
+            assert busy.goaways[1] == (stream.number, 0)
+            busy.send_data(stream.number, b"", end=True)
+            busy.wait(lambda: stream.over, 5)
+            assert stream.grpc_status == 0
+            busy.wait_closed(10)
+            idle.wait_closed(10)
+        assert gateway.wait_exit(15) == 0
+
+
+def test_readiness_turns_while_requests_are_served(backend):
+    with Gateway(objects.echo(backend), drain="20s") as gateway, http2.connect(gateway.port) as client:
+        stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+        client.send_data(stream.number, http2.message())
+        client.wait(lambda: stream.data, 5)
+        gateway.signal(signal.SIGTERM)
+        waiting.until(lambda: gateway.status("/healthz/ready")[0] == 503, 5, "readiness to turn")
+        assert gateway.status("/healthz/live")[0] == 200
+        client.send_data(stream.number, b"", end=True)
+        client.wait(lambda: stream.over, 5)
+        assert stream.grpc_status == 0
+
+
+def test_http1_answers_say_close_while_draining(web):
+    config = objects.echo(web, protocol="HTTP", protocol_name="http")
+    with Gateway(config, drain="5s") as gateway, http2.connect(gateway.port) as busy, http1.connect(gateway.port) as one:
+        one.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert one.response().status == 200
+        stream = busy.open(http2.get_headers("/hold", method="POST"), end=False)  # keeps the gateway draining
+        gateway.signal(signal.SIGTERM)
+        waiting.until(lambda: gateway.status("/healthz/ready")[0] == 503, 5)
+        try:
+            one.send("GET /y HTTP/1.1\r\nHost: a\r\n\r\n")
+            response = one.response()
+            assert (response.status, response.value("connection")) == (200, "close")
+        except (EOFError, OSError):
+            pass  # an idle connection may be closed at once
+        busy.send_reset(stream.number)
+
+
+def test_the_drain_time_ends_what_never_ends(backend):
+    with Gateway(objects.echo(backend), drain="1s") as gateway, http2.connect(gateway.port) as client:
+        stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+        client.send_data(stream.number, http2.message())
+        client.wait(lambda: stream.data, 5)
+        start = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait_exit(15) == 0
+        assert time.monotonic() - start >= 0.8
+
+
+def test_a_second_signal_ends_at_once(backend):
+    with Gateway(objects.echo(backend), drain="60s") as gateway, http2.connect(gateway.port) as client:
+        stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+        client.send_data(stream.number, http2.message())
+        client.wait(lambda: stream.data, 5)
+        gateway.signal(signal.SIGTERM)
+        waiting.until(lambda: gateway.status("/healthz/ready")[0] == 503, 5)
+        gateway.signal(signal.SIGTERM)
+        gateway.killed = True  # its exit code is its own
+        gateway.wait_exit(3)
+
+
+def test_no_call_of_a_busy_client_fails_while_draining(backend):
+    """grpcio obeys GOAWAY; a call refused on the way out is one it may send again."""
+    with Gateway(objects.echo(backend), drain="5s") as gateway:
+        with Caller(gateway.target, options=[("grpc.enable_retries", 1)]) as caller:
+            codes, stop = [], threading.Event()
+
+            def work():
+                while not stop.is_set():
+                    code, details = caller.status(timeout=5)
+                    if code.value[0] and gateway.process.poll() is not None:
+                        return
+                    codes.append((code.value[0], details))
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            waiting.until(lambda: len(codes) > 20)
+            gateway.signal(signal.SIGTERM)
+            gateway.wait_exit(20)
+            stop.set()
+            thread.join(10)
+        failed = [code for code in codes if code[0] and "refused" not in code[1].lower()]
+        assert failed == []

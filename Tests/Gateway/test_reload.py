@@ -1,0 +1,256 @@
+"""SIGHUP: read, check, compile, publish; what runs is not touched, what breaks keeps its last good version."""
+
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from peers import certificates, http1, http2, objects, waiting
+from peers.backend import Backend, Caller
+from peers.gateway import Gateway
+from test_tls import handshake
+
+
+@pytest.fixture
+def two():
+    with Backend(name="one") as one, Backend(name="two") as two:
+        yield one, two
+
+
+def routes(*names, extra=()):
+    """/one.S to the service `one`, and so on, as many as are named."""
+    return [
+        objects.gateway(),
+        objects.virtual_service([
+            objects.rule(name, match=[{"uri": {"prefix": f"/{name}.S/"}}]) for name in names]),
+        *extra,
+    ]
+
+
+def services(two):
+    return [*objects.served_by("one", two[0]), *objects.served_by("two", two[1])]
+
+
+def test_a_new_route_serves_requests_of_an_old_connection(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        assert caller.status("/two.S/M")[0].value[0] == 12
+        gateway.write(routes("one", "two", extra=services(two)))
+        gateway.reload()
+        waiting.until(lambda: caller.status("/two.S/M")[0].value[0] == 0, 5, "the new route")
+        assert len({call.peer for call in two[1].calls}) == 1
+
+
+def test_a_route_that_went_is_gone(two):
+    with Gateway(routes("one", "two", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        caller.unary("/two.S/M")
+        gateway.write(routes("one", extra=services(two)))
+        gateway.reload()
+        waiting.until(lambda: caller.status("/two.S/M")[0].value[0] == 12, 5, "the old route's end")
+        caller.unary("/one.S/M")
+
+
+def test_a_stream_that_runs_is_not_touched(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        asked = threading.Semaphore(0)
+
+        def messages():
+            for number in range(4):
+                assert asked.acquire(timeout=10)
+                yield b"%d" % number
+
+        replies = caller.chat(messages(), "/one.S/Chat")
+        asked.release()
+        assert next(replies) == b"0"
+        gateway.write(routes("two", extra=services(two)))
+        gateway.reload()
+        for number in (1, 2, 3):
+            asked.release()
+            assert next(replies) == b"%d" % number
+        assert list(replies) == []
+        assert caller.status("/one.S/M")[0].value[0] == 12
+
+
+def test_new_endpoints_are_used(two):
+    with Gateway(objects.echo(two[0])) as gateway, Caller(gateway.target) as caller:
+        caller.unary()
+        gateway.write(objects.echo(two[1]))
+        gateway.reload()
+        waiting.until(lambda: caller.unary() and two[1].calls, 5, "a call to the new endpoint")
+        count = len(two[0].calls)
+        for _ in range(10):
+            caller.unary()
+        assert len(two[0].calls) == count
+
+
+def ports_config(two, *numbers):
+    servers = [
+        {"port": {"number": number, "name": f"grpc-{number}", "protocol": "GRPC"}, "hosts": ["*"]}
+        for number in numbers
+    ]
+    return [objects.gateway(servers=servers), objects.virtual_service([objects.rule("one")]), *services(two)]
+
+
+def test_a_new_port_is_opened_and_a_removed_one_is_closed(two):
+    with Gateway(ports_config(two, 8000), ports=[8000, 8001]) as gateway:
+        first, second = gateway.map[8000], gateway.map[8001]
+        with pytest.raises(OSError):
+            http1.connect(second)
+        gateway.write(ports_config(two, 8000, 8001))
+        gateway.reload()
+        with Caller(f"127.0.0.1:{second}") as caller:
+            caller.unary()
+        gateway.write(ports_config(two, 8001))
+        gateway.reload()
+
+        def is_closed():
+            try:
+                http1.connect(first).close()
+                return False
+            except OSError:
+                return True
+
+        waiting.until(is_closed, 10, "the removed port's end")
+        with Caller(f"127.0.0.1:{second}") as caller:
+            caller.unary()
+
+
+def test_connections_of_a_removed_port_are_told_to_go(two):
+    with Gateway(ports_config(two, 8000, 8001), ports=[8000, 8001]) as gateway:
+        with http2.connect(gateway.map[8001]) as client:
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            gateway.write(ports_config(two, 8000))
+            gateway.reload()
+            client.wait(lambda: client.goaways, 10, "GOAWAY")
+
+
+def test_a_port_that_cannot_be_bound_leaves_the_rest(two):
+    with Gateway(ports_config(two, 8000), ports=[8000, 8001]) as gateway:
+        with socket.create_server(("0.0.0.0", gateway.map[8001])):
+            gateway.write(ports_config(two, 8000, 8001))
+            gateway.reload()
+            with Caller(gateway.target) as caller:
+                caller.unary()
+
+
+def test_an_invalid_object_keeps_its_last_good_version(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        caller.unary("/one.S/M")
+        broken = routes("one", extra=services(two))
+        broken[1]["spec"]["http"] = "nonsense"
+        broken.append(objects.virtual_service([objects.rule("two")], "fresh", hosts=["fresh.test"]))
+        gateway.write(broken)
+        gateway.reload()
+        caller.unary("/one.S/M")
+        with http2.connect(gateway.port) as client:
+            def fresh():
+                return client.exchange(http2.grpc_headers("/x.S/M", "fresh.test"), http2.message()).grpc_status == 0
+
+            waiting.until(fresh, 5, "the good part of the new files")
+
+
+@pytest.mark.parametrize("text", ["a: [", "kind: VirtualService\n\tx: 1\n", "\x00\x01"])
+def test_a_file_that_is_not_yaml_keeps_everything(two, text):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        gateway.write(text)
+        gateway.reload()
+        caller.unary("/one.S/M")
+        assert gateway.status("/healthz/ready")[0] == 200
+
+
+def test_a_missing_file_keeps_everything(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        gateway.file.unlink()
+        gateway.reload()
+        caller.unary("/one.S/M")
+
+
+def certificate_config(backend, pair):
+    config = objects.echo(backend)
+    config[0] = objects.gateway(
+        port=443, protocol="HTTPS", hosts=["one.test"], tls={"mode": "SIMPLE", "credentialName": "cert"})
+    return [*config, objects.tls_secret("cert", pair)]
+
+
+def serial(gateway):
+    with handshake(gateway.port, "one.test") as connection:
+        return int(connection.getpeercert()["serialNumber"], 16)
+
+
+def test_a_new_certificate_serves_new_handshakes_and_old_connections_go_on(backend):
+    old, new = (certificates.authority().issue("one.test") for _ in range(2))
+    with Gateway(certificate_config(backend, old), ports=[443]) as gateway:
+        with http2.connect(gateway.port, certificates.client_context(), "one.test") as client:
+            headers = http2.grpc_headers(authority="one.test", scheme="https")
+            assert client.exchange(headers, http2.message()).grpc_status == 0
+            assert serial(gateway) == old.serial
+            gateway.write(certificate_config(backend, new))
+            gateway.reload()
+            waiting.until(lambda: serial(gateway) == new.serial, 5, "the new certificate")
+            assert client.exchange(headers, http2.message()).grpc_status == 0
+
+
+def test_a_key_that_does_not_fit_keeps_the_old_certificate(backend):
+    old, new = (certificates.authority().issue("one.test") for _ in range(2))
+    with Gateway(certificate_config(backend, old), ports=[443]) as gateway:
+        gateway.write(certificate_config(backend, certificates.Pair(new.certificate, old.key, None)))
+        gateway.reload()
+        try:
+            assert serial(gateway) == old.serial
+        except ssl.SSLError as error:
+            raise AssertionError("the old certificate is gone") from error
+
+
+@pytest.mark.timeout(120)
+def test_two_hundred_reloads_under_load_fail_no_request(two):
+    """h2load against an upstream that answers fast; routes change with each reload."""
+    with http1.Upstream() as web:
+        extra = [*services(two), *objects.served_by("web", web, port=80, protocol_name="http")]
+
+        def config(number):
+            rules = [objects.rule("web", match=[{"uri": {"prefix": "/load"}}])]
+            rules += [objects.rule("one", match=[{"uri": {"prefix": f"/n{number}.S/"}}])]
+            return [objects.gateway(), objects.virtual_service(rules), *extra]
+
+        with Gateway(config(0), workers=2) as gateway:
+            command = ["h2load", "-D", "30", "-c", "8", "-m", "4", f"http://{gateway.target}/load"]
+            load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            memory = []
+            for number in range(200):
+                gateway.write(config(number))
+                gateway.reload()
+                if number in (49, 199):
+                    memory.append(gateway.memory_octets())
+            with Caller(gateway.target) as caller:
+                waiting.until(lambda: caller.status("/n199.S/M")[0].value[0] == 0, 5, "the last routes")
+            output = load.communicate(timeout=60)[0]
+            found = re.findall(r"(\d+) (succeeded|failed|errored|timeout)", output)
+            counts = {name: count for count, name in found}
+            assert counts["failed"] == counts["errored"] == counts["timeout"] == "0", output
+            assert int(counts["succeeded"]) > 1000
+            assert memory[1] - memory[0] < 8 << 20, memory
+            assert gateway.process.poll() is None
+
+
+def test_signals_in_a_row_are_all_harmless(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        for _ in range(100):
+            gateway.signal(signal.SIGHUP)
+        caller.unary("/one.S/M")
+
+
+def test_sigusr1_is_harmless(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        gateway.signal(signal.SIGUSR1)
+        caller.unary("/one.S/M")
+
+
+def test_the_admin_page_reloads_too(two):
+    with Gateway(routes("one", extra=services(two))) as gateway, Caller(gateway.target) as caller:
+        gateway.write(routes("one", "two", extra=services(two)))
+        assert gateway.admin("/reload", "POST")[0] in (200, 202)
+        waiting.until(lambda: caller.status("/two.S/M")[0].value[0] == 0, 5, "the new route")
+        assert gateway.admin("/reload", "GET")[0] == 405

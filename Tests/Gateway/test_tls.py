@@ -1,0 +1,213 @@
+"""TLS at the edge: versions, ALPN, certificates chosen by SNI, redirects of nobody's traffic to the wrong host."""
+
+import pathlib
+import random
+import socket
+import ssl
+import subprocess
+
+import grpc
+import pytest
+
+from peers import certificates, http1, http2, objects
+from peers.backend import Caller
+from peers.gateway import Gateway
+
+NAMES = {"one": ("one.test",), "two": ("two.test",), "wild": ("*.wild.test",)}
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    made = {name: certificates.authority().issue(*names) for name, names in NAMES.items()}
+    made["one"] = certificates.authority().issue("one.test", algorithm="rsa")
+    return made
+
+
+def tls_config(pairs, backend, web):
+    servers = [
+        {"port": {"number": 443, "name": f"https-{name}", "protocol": "HTTPS"}, "hosts": [*hosts],
+         "tls": {"mode": "SIMPLE", "credentialName": f"cert-{name}"}}
+        for name, hosts in NAMES.items()
+    ]
+    return [
+        objects.gateway(servers=servers),
+        objects.virtual_service([
+            objects.rule("web", match=[{"uri": {"prefix": "/web"}}]), objects.rule("echo")],
+            hosts=["one.test", "two.test", "*.wild.test"]),
+        *objects.served_by("echo", backend), *objects.served_by("web", web, port=80, protocol_name="http"),
+        *[objects.tls_secret(f"cert-{name}", pair) for name, pair in pairs.items()],
+    ]
+
+
+@pytest.fixture(scope="module")
+def secure(pairs, backend, web):
+    with Gateway(tls_config(pairs, backend, web), ports=[443]) as gateway:
+        yield gateway
+
+
+def handshake(port, server_name, **named):
+    """The connected socket; closes with the test's `with`."""
+    context = certificates.client_context(**named)
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname=server_name)
+
+
+def test_grpc_over_tls(secure):
+    credentials = grpc.ssl_channel_credentials(certificates.authority().certificate)
+    options = [("grpc.ssl_target_name_override", "one.test")]
+    with Caller(secure.target, credentials, options) as caller:
+        assert caller.unary(message=b"x" * 1_000_000)[0] == b"x" * 1_000_000
+        assert len(list(caller.stream(metadata=[("x-count", "50")]))) == 50
+
+
+@pytest.mark.parametrize("alpn, chosen", [
+    (("h2",), "h2"), (("http/1.1",), "http/1.1"), (("http/1.1", "h2"), "h2"), (("h2", "http/1.1"), "h2"), ((), None),
+])
+def test_alpn(secure, alpn, chosen):
+    with handshake(secure.port, "one.test", alpn=alpn) as connection:
+        assert connection.selected_alpn_protocol() == chosen
+
+
+def test_both_protocols_over_tls(secure):
+    with http2.connect(secure.port, certificates.client_context(), "one.test") as client:
+        stream = client.exchange(http2.grpc_headers(authority="one.test", scheme="https"), http2.message())
+        assert stream.grpc_status == 0
+    context = certificates.client_context(alpn=("http/1.1",))
+    response = http1.get(secure.port, "/web", "one.test", context=context, server_name="one.test")
+    assert response.status == 200
+
+
+def test_x_forwarded_proto_is_https(secure, web):
+    context = certificates.client_context(alpn=("http/1.1",))
+    http1.get(secure.port, "/web", "one.test", context=context, server_name="one.test")
+    assert web.last.value("x-forwarded-proto") == "https"
+
+
+@pytest.mark.parametrize("server_name, name", [
+    ("one.test", "one"), ("two.test", "two"), ("TWO.test", "two"), ("a.wild.test", "wild"),
+])
+def test_sni_chooses_the_certificate(secure, pairs, server_name, name):
+    with handshake(secure.port, server_name) as connection:
+        assert int(connection.getpeercert()["serialNumber"], 16) == pairs[name].serial
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_versions_served(secure, version):
+    with handshake(secure.port, "one.test", minimum=version, maximum=version) as connection:
+        assert connection.version() == {771: "TLSv1.2", 772: "TLSv1.3"}[version]
+
+
+def test_tls_1_1_is_refused(secure):
+    command = ["openssl", "s_client", "-connect", secure.target, "-servername", "one.test", "-tls1_1",
+               "-cipher", "ALL:@SECLEVEL=0"]
+    output = subprocess.run(command, input="", capture_output=True, text=True, timeout=20)
+    assert "protocol version" in output.stderr + output.stdout or "New, (NONE)" in output.stdout
+
+
+@pytest.mark.parametrize("server_name", ["unknown.test", "wild.test", None])
+def test_an_unknown_name_gets_no_certificate(secure, server_name):
+    context = certificates.client_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        with socket.create_connection(("127.0.0.1", secure.port), 5) as plain:
+            context.wrap_socket(plain, server_hostname=server_name).close()
+
+
+def test_plain_text_on_a_tls_port_is_closed(secure):
+    with http1.connect(secure.port, seconds=5) as client:
+        client.send("GET / HTTP/1.1\r\nHost: one.test\r\n\r\n")
+        assert not client.rest().startswith(b"HTTP/1.1 200")
+
+
+def test_a_host_of_another_server_is_not_served_on_this_name(secure):
+    """SNI one.test, authority two.test: 421 (or, as Envoy, 404); never another server's route."""
+    with http2.connect(secure.port, certificates.client_context(), "one.test") as client:
+        stream = client.exchange(http2.get_headers("/web", "two.test", scheme="https"))
+        assert stream.status in (421, 404)
+
+
+def test_large_bodies_over_tls(secure):
+    with http2.connect(secure.port, certificates.client_context(), "one.test") as client:
+        headers = http2.grpc_headers("/test.Echo/Stream", "one.test", "https", x_count="20", x_size="1000000")
+        stream = client.exchange(headers, http2.message(), 30)
+        assert (stream.grpc_status, len(stream.data)) == (0, 20 * 1_000_005)
+
+
+def test_a_silent_client_hello_does_not_disturb_others(secure):
+    idle = [socket.create_connection(("127.0.0.1", secure.port)) for _ in range(20)]
+    for connection in idle[::2]:
+        connection.send(b"\x16\x03\x01\x02\x00\x01\x00")
+    with handshake(secure.port, "one.test"):
+        pass
+    for connection in idle:
+        connection.close()
+
+
+def test_random_octets_never_end_the_gateway(secure):
+    chooser = random.Random(20261121)
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", secure.port), 5) as connection:
+            try:
+                size = chooser.randrange(100)
+                head = b"\x16\x03\x01" + size.to_bytes(2, "big") if chooser.random() < 0.7 else b""
+                connection.sendall(head + chooser.randbytes(size))
+            except OSError:
+                pass
+    with handshake(secure.port, "one.test"):
+        pass
+
+
+def test_a_certificate_from_files(tmp_path, backend):
+    pair = certificates.authority().issue("file.test")
+    (tmp_path / "tls.crt").write_bytes(pair.certificate)
+    (tmp_path / "tls.key").write_bytes(pair.key)
+    config = objects.echo(backend)
+    config[0] = objects.gateway(port=443, protocol="HTTPS", hosts=["file.test"], tls={
+        "mode": "SIMPLE", "serverCertificate": str(tmp_path / "tls.crt"), "privateKey": str(tmp_path / "tls.key")})
+    with Gateway(config, ports=[443]) as gateway, handshake(gateway.port, "file.test") as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+
+
+def test_a_broken_certificate_disables_its_own_host_only(pairs, backend, web):
+    config = tls_config(pairs, backend, web)
+    broken = certificates.Pair(pairs["two"].certificate, pairs["one"].key, None)  # a key that does not fit
+    config = [each for each in config if each["metadata"]["name"] != "cert-two"]
+    config.append(objects.tls_secret("cert-two", broken))
+    with Gateway(config, ports=[443]) as gateway:
+        with handshake(gateway.port, "one.test"):
+            pass
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            handshake(gateway.port, "two.test").close()
+
+
+def test_a_missing_secret_disables_its_own_host_only(pairs, backend, web):
+    config = [each for each in tls_config(pairs, backend, web) if each["metadata"]["name"] != "cert-two"]
+    with Gateway(config, ports=[443]) as gateway, handshake(gateway.port, "one.test"):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            handshake(gateway.port, "two.test").close()
+
+
+def test_sessions_resume(secure):
+    context = certificates.client_context(alpn=("http/1.1",), maximum=ssl.TLSVersion.TLSv1_2)
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", secure.port)), server_hostname="one.test") as one:
+        session = one.session
+    with context.wrap_socket(
+            socket.create_connection(("127.0.0.1", secure.port)), server_hostname="one.test", session=session) as two:
+        assert two.session_reused
+
+
+def test_h2load_over_tls(secure):
+    command = ["h2load", "-n", "2000", "-c", "8", "-m", "8", "--connect-to", secure.target, "-H", "content-length: 0",
+               "-H", "te: trailers", f"https://one.test:{secure.port}/web"]
+    output = subprocess.run(command, capture_output=True, text=True, timeout=40).stdout
+    assert "2000 succeeded, 0 failed, 0 errored" in output
+
+
+def test_the_development_certificates_work(tmp_path, backend):
+    """certs/make-development-certificates, if it is there."""
+    script = pathlib.Path(__file__).resolve().parents[2] / "certs/make-development-certificates"
+    if not script.exists():
+        pytest.skip("certs/make-development-certificates is not written yet")
+    done = subprocess.run([str(script), str(tmp_path / "out")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "out").iterdir())
