@@ -73,6 +73,7 @@ let package = Package(
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
         test("TLSTests", ["TLS"]),
+        test("ReactorTests", ["Reactor"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -229,10 +229,12 @@ enum Watcher {
         timers.expire(now: now, into: &due)
         for token in due {
             let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
+            // Disarmed meanwhile: by what another timer of this turn did.
             if token >> 32 == TimerKind.exchange.rawValue {
+                guard exchanges[index].timer.isArmed else { continue }
                 exchanges[index].timer = .none
                 exchanges[index].timedOut()
-            } else if case .connection(let connection) = watchers[index] {
+            } else if case .connection(let connection) = watchers[index], connection.timer.isArmed {
                 connection.timer = .none
                 timedOut(connection)
             }

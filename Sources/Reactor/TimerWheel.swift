@@ -2,10 +2,12 @@
 /// that is further away than a round stays in its bucket and is passed over until its round comes.
 /// Pure: time is a parameter. Precision is a millisecond; a timer never fires early.
 package struct TimerWheel {
-    /// An armed timer, for `cancel`. Plain data; a fired or cancelled handle may not be used again.
+    /// An armed timer, for `cancel`. Plain data; to cancel a timer that has fired has no effect, so what
+    /// one timer does may cancel another that fired in the same turn.
     package struct Handle: Equatable {
         fileprivate let node: Int32
-        package static let none = Handle(node: -1)
+        fileprivate let generation: UInt32
+        package static let none = Handle(node: -1, generation: 0)
         package var isArmed: Bool { node >= 0 }
     }
 
@@ -14,6 +16,7 @@ package struct TimerWheel {
         var token: UInt64 = 0
         var next: Int32 = -1
         var previous: Int32 = -1
+        var generation: UInt32 = 0      // grows by one at each end of a timer
     }
 
     private static let buckets = 1024
@@ -36,16 +39,17 @@ package struct TimerWheel {
             nodes.append(Node())
         }
         let bucket = Int(tick % UInt64(Self.buckets))
-        nodes[Int(index)] = Node(tick: tick, token: token, next: heads[bucket], previous: -1)
+        let generation = nodes[Int(index)].generation
+        nodes[Int(index)] = Node(
+            tick: tick, token: token, next: heads[bucket], previous: -1, generation: generation)
         if heads[bucket] >= 0 { nodes[Int(heads[bucket])].previous = index }
         heads[bucket] = index
         count += 1
-        return Handle(node: index)
+        return Handle(node: index, generation: generation)
     }
 
     package mutating func cancel(_ handle: inout Handle) {
-        guard handle.isArmed else { return }
-        unlink(handle.node)
+        if handle.isArmed, nodes[Int(handle.node)].generation == handle.generation { unlink(handle.node) }
         handle = .none
     }
 
@@ -90,6 +94,7 @@ package struct TimerWheel {
             heads[Int(node.tick % UInt64(Self.buckets))] = node.next
         }
         if node.next >= 0 { nodes[Int(node.next)].previous = node.previous }
+        nodes[Int(index)].generation &+= 1
         free.append(index)
         count -= 1
     }
