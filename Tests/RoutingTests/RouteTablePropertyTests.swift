@@ -29,11 +29,14 @@ struct RandomTables {
         choices[Int.random(in: 0..<choices.count, using: &random)]
     }
 
-    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+    mutating func chance(_ percent: Int) -> Bool {
+        Int.random(in: 0..<100, using: &random) < percent
+    }
 
     mutating func path() -> String {
         let length = Int.random(in: 0...12, using: &random)
-        return (chance(95) ? "/" : "") + String((0..<length).map { _ in pick(["a", "b", "A", "/", "é"]) }.joined())
+        return (chance(95) ? "/" : "")
+            + String((0..<length).map { _ in pick(["a", "b", "A", "/", "é"]) }.joined())
     }
 
     mutating func host() -> String {
@@ -57,25 +60,27 @@ struct RandomTables {
 
     mutating func condition() -> Condition {
         let name = pick(["x", "y"])
-        let subject: Condition.Subject = switch Int.random(in: 0..<9, using: &random) {
-        case 8: .port
-        case 0, 1: .header(name)
-        case 2, 3: .withoutHeader(name)
-        case 4: .method
-        case 5: .authority
-        case 6: .scheme
-        default: .query(name)
-        }
+        let subject: Condition.Subject =
+            switch Int.random(in: 0..<9, using: &random) {
+            case 8: .port
+            case 0, 1: .header(name)
+            case 2, 3: .withoutHeader(name)
+            case 4: .method
+            case 5: .authority
+            case 6: .scheme
+            default: .query(name)
+            }
         return Condition(subject, test())
     }
 
     mutating func match() -> RuleMatch {
-        let path: PathTest? = switch Int.random(in: 0..<10, using: &random) {
-        case 0: nil
-        case 1...3: .exact(self.path(), ignoringCase: chance(30))
-        case 4...8: .prefix(self.path(), ignoringCase: chance(30))
-        default: .regex(pick(patterns))
-        }
+        let path: PathTest? =
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0: nil
+            case 1...3: .exact(self.path(), ignoringCase: chance(30))
+            case 4...8: .prefix(self.path(), ignoringCase: chance(30))
+            default: .regex(pick(patterns))
+            }
         let count = chance(50) ? 0 : Int.random(in: 1...2, using: &random)
         return RuleMatch(path: path, conditions: (0..<count).map { _ in condition() })
     }
@@ -86,7 +91,9 @@ struct RandomTables {
         let ruleSets = (0..<sets).map { _ in
             (0..<Int.random(in: 0...25, using: &random)).map { _ in
                 route += 1
-                return Rule(matches: (0..<Int.random(in: 0...3, using: &random)).map { _ in match() }, route: route)
+                return Rule(
+                    matches: (0..<Int.random(in: 0...3, using: &random)).map { _ in match() },
+                    route: route)
             }.filter { !$0.matches.isEmpty || chance(20) }
         }
         let count = Int.random(in: 0...6, using: &random)
@@ -94,7 +101,8 @@ struct RandomTables {
     }
 
     mutating func request() -> TestRequest {
-        let query = chance(30) ? pick(["?x=v1", "?y", "?x=&y=v2", "?a=b&x=v1&x=v2", "#x", "?"]) : ""
+        let query =
+            chance(30) ? pick(["?x=v1", "?y", "?x=&y=v2", "?a=b&x=v1&x=v2", "#x", "?"]) : ""
         let headers = (0..<Int.random(in: 0...3, using: &random)).map { _ in
             (pick(["x", "Y", "z"]), pick(["", "v1", "v2", "vv"]))
         }
@@ -106,7 +114,9 @@ struct RandomTables {
 }
 
 @Suite struct `A route table` {
-    @Test(arguments: [1, 2, 3, 4]) func `agrees with matching every rule in order`(seed: UInt64) throws {
+    @Test(arguments: [1, 2, 3, 4]) func `agrees with matching every rule in order`(seed: UInt64)
+        throws
+    {
         var tables = try RandomTables(seed: seed)
         for round in 0..<1000 {
             let (hosts, ruleSets) = tables.table()
@@ -116,7 +126,8 @@ struct RandomTables {
                 let request = tables.request()
                 let (got, wanted) = (table.match(request), naive.match(request))
                 guard got != wanted else { continue }
-                Issue.record("seed \(seed), round \(round): \(got) for \(wanted) on \(request.authority.string) \(request.path.string)")
+                let asked = "\(request.authority.string) \(request.path.string)"
+                Issue.record("seed \(seed), round \(round): \(got) for \(wanted) on \(asked)")
                 return
             }
         }
@@ -125,7 +136,10 @@ struct RandomTables {
     @Test func `compares long keys to the last octet`() {
         let base = "/package.Service/AMethodWithQuiteALongName"
         let rules = (0..<40).map {
-            Rule(matches: [RuleMatch(path: .exact(String(base.prefix($0 + 1)), ignoringCase: $0 % 2 == 1))], route: $0)
+            Rule(
+                matches: [
+                    RuleMatch(path: .exact(String(base.prefix($0 + 1)), ignoringCase: $0 % 2 == 1))
+                ], route: $0)
         }
         let table = RouteTable(hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [rules])
         for length in 1...40 {
@@ -136,7 +150,8 @@ struct RandomTables {
 
     @Test(arguments: [
         ("a.com", "a.com"), ("a.com:80", "a.com"), ("a.com.", "a.com"), ("a.com.:80", "a.com"),
-        ("a.com:", "a.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", ""), (":80", ""), (".", "."), ("8080", "8080"),
+        ("a.com:", "a.com"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]"), ("", ""), (":80", ""),
+        (".", "."), ("8080", "8080"),
     ])
     func `takes the host out of an authority`(authority: String, host: String) {
         let request = TestRequest("/", host: authority)

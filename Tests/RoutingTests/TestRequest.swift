@@ -2,7 +2,7 @@ import Octets
 import Routing
 
 /// A request made of texts; its octets live as long as it does.
-@safe final class TestRequest: RoutableRequest {
+@safe final class TestRequest: RoutableRequest, @unchecked Sendable {      // never written after init
     let path: Octets
     let authority: Octets
     let method: Octets
@@ -18,7 +18,8 @@ import Routing
     ) {
         var memory: [UnsafeMutableRawBufferPointer] = unsafe []
         func keep(_ text: String) -> Octets {
-            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: text.utf8.count, alignment: 1)
+            let copy = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: text.utf8.count, alignment: 1)
             unsafe copy.copyBytes(from: Array(text.utf8))
             unsafe memory.append(copy)
             return unsafe Octets(UnsafeRawBufferPointer(copy))
@@ -32,7 +33,7 @@ import Routing
         unsafe self.memory = memory
     }
 
-    deinit { for unsafe part in unsafe memory { unsafe part.deallocate() } }
+    deinit { unsafe memory.forEach { unsafe $0.deallocate() } }
 
     func firstHeader(_ name: Octets) -> Octets? { headers.first { $0.name == name }?.value }
 

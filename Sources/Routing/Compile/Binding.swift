@@ -11,21 +11,28 @@ struct Binding {
         hosts = all.map { service in
             service.hosts.map { names.expanded($0.value, namespace: service.meta.namespace) }
         }
-        let ranked = all.indices.compactMap { index in Self.rank(all[index], names).map { (index, $0) } }
+        let ranked = all.indices.compactMap { index in
+            Self.rank(all[index], names).map { (index, $0) }
+        }
         let order = ranked.sorted { left, right in
-            left.1 != right.1 ? left.1 < right.1 : Names.precedes(all[left.0].meta, all[right.0].meta)
+            left.1 != right.1
+                ? left.1 < right.1 : Names.precedes(all[left.0].meta, all[right.0].meta)
         }
         for (index, _) in order {
-            for gateway in Self.gateways(of: all[index], names) { services[gateway, default: []].append(index) }
+            for gateway in Self.gateways(of: all[index], names) {
+                services[gateway, default: []].append(index)
+            }
         }
     }
 
     /// What a VirtualService names: `namespace/name` each, or `mesh`.
     static func gateways(of service: VirtualService, _ names: Names) -> Set<String> {
         guard !service.gateways.isEmpty else { return ["mesh"] }
-        return Set(service.gateways.map {
-            $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
-        })
+        return Set(
+            service.gateways.map {
+                $0.value == "mesh"
+                    ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
+            })
     }
 
     /// Private ones first, then those for named namespaces, then public ones; nil: not for us.

@@ -47,11 +47,14 @@ final class ClusterTable {
             reportUnknownHost(asker, host)
             return unavailable(host, destination.port?.value ?? 0, subset, .unknownHost(host))
         }
-        let wanted = destination.port?.value ?? (record.ports.count == 1 ? record.ports[0].number : listenerPort)
+        let wanted =
+            destination.port?.value
+            ?? (record.ports.count == 1 ? record.ports[0].number : listenerPort)
         guard let wanted, let port = record.port(wanted) else {
             let isExplicit = destination.port != nil
             reportPort(asker, record, wanted)
-            let fault: Unavailable = isExplicit
+            let fault: Unavailable =
+                isExplicit
                 ? .unknownPort(host: host, port: wanted ?? 0) : .portNeeded(host: host)
             return unavailable(host, wanted ?? 0, subset, fault)
         }
@@ -62,27 +65,39 @@ final class ClusterTable {
     func number(of record: ServiceRecord, port: ServicePort) -> Int {
         let key = Key(host: record.host, port: port.number, subset: "", fault: nil)
         if let known = numbers[key] { return known }
-        return make(key, plan(nil, record, port, policies.policy(host: record.host, namespace: record.namespace), nil))
+        return make(
+            key,
+            plan(
+                nil, record, port, policies.policy(host: record.host, namespace: record.namespace),
+                nil))
     }
 
-    private func number(_ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String) -> Int {
+    private func number(
+        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String
+    ) -> Int {
         let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
         if let known = numbers[key] { return known }
         let policy = policies.policy(host: record.host, namespace: record.namespace)
         guard !subset.isEmpty else { return make(key, plan(asker, record, port, policy, nil)) }
         guard let found = policy.subset(subset) else {
             reportSubset(asker, record, subset, policy)
-            return unavailable(record.host, port.number, subset, .unknownSubset(host: record.host, subset: subset))
+            return unavailable(
+                record.host, port.number, subset, .unknownSubset(host: record.host, subset: subset))
         }
         return make(key, plan(asker, record, port, policy, found))
     }
 
-    private func unavailable(_ host: String, _ port: Int, _ subset: String, _ fault: Unavailable) -> Int {
+    private func unavailable(_ host: String, _ port: Int, _ subset: String, _ fault: Unavailable)
+        -> Int
+    {
         let key = Key(host: host, port: port, subset: subset, fault: fault)
         if let known = numbers[key] { return known }
-        return make(key, ClusterPlan(
-            name: Self.name(host, port, subset), host: host, port: port, subset: subset, isHTTP2: false,
-            policy: .leastRequest, source: .unavailable(fault)))
+        return make(
+            key,
+            ClusterPlan(
+                name: Self.name(host, port, subset), host: host, port: port, subset: subset,
+                isHTTP2: false,
+                policy: .leastRequest, source: .unavailable(fault)))
     }
 
     private func make(_ key: Key, _ plan: ClusterPlan) -> Int {
@@ -91,29 +106,44 @@ final class ClusterTable {
         return clusters.count - 1
     }
 
-    static func name(_ host: String, _ port: Int, _ subset: String) -> String { "outbound|\(port)|\(subset)|\(host)" }
-
-    private func plan(
-        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ policy: PolicyDirectory.Policy, _ subset: Subset?
-    ) -> ClusterPlan {
-        var source = source(asker, record, port, subset)
-        if policy.wantsTLS(port: port.number, subset: subset) { source = .unavailable(.notInEffect("TLS to the upstream")) }
-        let name = subset?.name.value ?? ""
-        return ClusterPlan(
-            name: Self.name(record.host, port.number, name), host: record.host, port: port.number, subset: name,
-            isHTTP2: port.isHTTP2, policy: policy.balancing(port: port.number, subset: subset), source: source)
+    static func name(_ host: String, _ port: Int, _ subset: String) -> String {
+        "outbound|\(port)|\(subset)|\(host)"
     }
 
-    private func source(_ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?) -> EndpointSource {
+    private func plan(
+        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort,
+        _ policy: PolicyDirectory.Policy, _ subset: Subset?
+    ) -> ClusterPlan {
+        var source = source(asker, record, port, subset)
+        if let what = policy.unsupported(port: port.number, subset: subset) {
+            source = .unavailable(.notInEffect(what))
+        }
+        let name = subset?.name.value ?? ""
+        return ClusterPlan(
+            name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
+            subset: name,
+            isHTTP2: port.isHTTP2, policy: policy.balancing(port: port.number, subset: subset),
+            source: source)
+    }
+
+    private func source(
+        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?
+    ) -> EndpointSource {
         let labels = subset?.labels ?? [:]
         switch finder.endpoints(of: record, port: port, directory: directory) {
         case .none(let fault):
             if let asker { reportUnusable(asker, record, fault) }
             return .unavailable(fault)
         case .alias(let host):
-            guard let other = directory.records[host], let same = other.port(port.number) ?? other.ports.first,
-                  case .endpoints(let found) = finder.endpoints(of: other, port: same, directory: directory)
-            else { return .dns([PlannedName(host: host, port: UInt16(clamping: port.number), weight: 1)]) }
+            guard let other = directory.records[host],
+                let same = other.port(port.number) ?? other.ports.first,
+                case .endpoints(let found) = finder.endpoints(
+                    of: other, port: same, directory: directory)
+            else {
+                return .dns([
+                    PlannedName(host: host, port: UInt16(clamping: port.number), weight: 1)
+                ])
+            }
             return .endpoints(found.map { PlannedEndpoint(address: $0.address, weight: $0.weight) })
         case .ownName(let name):
             if let asker { reportName(asker, record, port, name, subset) }
@@ -123,7 +153,8 @@ final class ClusterTable {
         case .endpoints(let found):
             let chosen = found.filter { labels.isEmpty || Names.matches(labels, $0.labels ?? [:]) }
             if let asker, chosen.isEmpty { reportNobody(asker, record, port, subset, found) }
-            return .endpoints(chosen.map { PlannedEndpoint(address: $0.address, weight: $0.weight) })
+            return .endpoints(
+                chosen.map { PlannedEndpoint(address: $0.address, weight: $0.weight) })
         }
     }
 }
@@ -135,8 +166,10 @@ extension ClusterTable {
         _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?,
         at place: SourcePlace, path: String, _ asker: Asker, related: [Diagnostic.Related] = []
     ) {
-        problems.add(Diagnostic(
-            severity, code, message, hint: hint, at: place, object: asker.object, path: path, related: related))
+        problems.add(
+            Diagnostic(
+                severity, code, message, hint: hint, at: place, object: asker.object, path: path,
+                related: related))
     }
 
     private func reportUnknownHost(_ asker: Asker, _ host: String) {
@@ -144,32 +177,45 @@ extension ClusterTable {
         let parts = host.split(separator: ".").map(String.init)
         var hint: String?
         if parts.count > 1, directory.records[names.full(parts[0], parts[1])] != nil {
-            hint = "write the full name \(names.full(parts[0], parts[1])): a name with a dot is never completed"
-        } else if let spaces = directory.namespaces[parts.first ?? ""], let space = spaces.sorted().first,
-                  !written.value.contains(".") {
-            hint = "a Service of this name is in namespace \(space): write \(names.full(written.value, space))"
+            hint =
+                "write the full name \(names.full(parts[0], parts[1])): a name with a dot is never completed"
+        } else if let spaces = directory.namespaces[parts.first ?? ""],
+            let space = spaces.sorted().first,
+            !written.value.contains(".")
+        {
+            hint =
+                "a Service of this name is in namespace \(space): write \(names.full(written.value, space))"
         } else if let near = problems.nearest(to: host, among: directory.records.keys.sorted()) {
             hint = "did you mean \(near)?"
         }
-        add(.error, "unknown-host", "destination host '\(written.value)' names no Service or ServiceEntry: "
-            + "its requests are answered 503", hint: hint, at: written.place, path: written.path, asker)
+        add(
+            .error, "unknown-host",
+            "destination host '\(written.value)' names no Service or ServiceEntry: "
+                + "its requests are answered 503", hint: hint, at: written.place,
+            path: written.path, asker)
     }
 
     private func reportPort(_ asker: Asker, _ record: ServiceRecord, _ wanted: Int?) {
         let ports = record.ports.map { String($0.number) }.joined(separator: ", ")
         let has = record.ports.isEmpty ? "the service has no TCP ports" : "its ports are \(ports)"
         if let written = asker.destination.port {
-            add(.error, "unknown-port", "\(record.host) has no port \(written.value): its requests are answered 503",
+            add(
+                .error, "unknown-port",
+                "\(record.host) has no port \(written.value): its requests are answered 503",
                 hint: has, at: written.place, path: written.path, asker)
             return
         }
         let written = asker.destination.host
         let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
-        add(.error, "port-needed", "\(record.host) has \(record.ports.count) ports\(reason): say which one",
+        add(
+            .error, "port-needed",
+            "\(record.host) has \(record.ports.count) ports\(reason): say which one",
             hint: "add port.number; \(has)", at: written.place, path: written.path, asker)
     }
 
-    private func reportSubset(_ asker: Asker, _ record: ServiceRecord, _ subset: String, _ policy: PolicyDirectory.Policy) {
+    private func reportSubset(
+        _ asker: Asker, _ record: ServiceRecord, _ subset: String, _ policy: PolicyDirectory.Policy
+    ) {
         guard let written = asker.destination.subset else { return }
         let known = policy.subsetNames
         let hint: String
@@ -178,52 +224,74 @@ extension ClusterTable {
         } else if let near = problems.nearest(to: subset, among: known) {
             hint = "did you mean \(near)?"
         } else {
-            hint = known.isEmpty ? "its DestinationRule defines no subsets" : "its subsets are \(known.joined(separator: ", "))"
+            hint =
+                known.isEmpty
+                ? "its DestinationRule defines no subsets"
+                : "its subsets are \(known.joined(separator: ", "))"
         }
-        let related = policy.rules.map { Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies") }
-        add(.error, "unknown-subset", "\(record.host) has no subset '\(subset)': its requests are answered 503",
+        let related = policy.rules.map {
+            Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies")
+        }
+        add(
+            .error, "unknown-subset",
+            "\(record.host) has no subset '\(subset)': its requests are answered 503",
             hint: hint, at: written.place, path: written.path, asker, related: related)
     }
 
     private func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
         let written = asker.destination.host
-        add(.error, "no-addresses", "\(fault.sentence): its requests are answered 503",
+        add(
+            .error, "no-addresses", "\(fault.sentence): its requests are answered 503",
             hint: "a ServiceEntry needs resolution STATIC or DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }
 
     private func reportName(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ name: PlannedName, _ subset: Subset?
+        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ name: PlannedName,
+        _ subset: Subset?
     ) {
         let written = asker.destination.host
         if let subset, !subset.labels.isEmpty {
-            add(.error, "subset-without-endpoints", "subset '\(subset.name.value)' of \(record.host) selects pods by label, "
-                + "and no EndpointSlice, Endpoints or Pod of the service is known", hint: "load its Pods or EndpointSlices",
+            add(
+                .error, "subset-without-endpoints",
+                "subset '\(subset.name.value)' of \(record.host) selects pods by label, "
+                    + "and no EndpointSlice, Endpoints or Pod of the service is known",
+                hint: "load its Pods or EndpointSlices",
                 at: written.place, path: written.path, asker)
             return
         }
-        add(.warning, "endpoints-by-dns", "no endpoints of \(record.host) are known: \(name.host):\(name.port) is "
-            + "looked up by DNS", hint: "if that is a cluster IP, connections are balanced instead of requests; load its "
-            + "EndpointSlices or Pods", at: written.place, path: written.path, asker)
+        add(
+            .warning, "endpoints-by-dns",
+            "no endpoints of \(record.host) are known: \(name.host):\(name.port) is "
+                + "looked up by DNS",
+            hint: "if that is a cluster IP, connections are balanced instead of requests; load its "
+                + "EndpointSlices or Pods", at: written.place, path: written.path, asker)
     }
 
     private func reportNobody(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?, _ all: [FoundEndpoint]
+        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?,
+        _ all: [FoundEndpoint]
     ) {
         guard let subset, let written = asker.destination.subset, !all.isEmpty else {
             let host = asker.destination.host
-            add(.warning, "no-endpoint", "no endpoint of \(record.host) port \(port.number) is ready: its requests are "
-                + "answered 503", hint: "an endpoint counts when its port is named '\(port.name)' and it is ready",
+            add(
+                .warning, "no-endpoint",
+                "no endpoint of \(record.host) port \(port.number) is ready: its requests are "
+                    + "answered 503",
+                hint: "an endpoint counts when its port is named '\(port.name)' and it is ready",
                 at: host.place, path: host.path, asker)
             return
         }
         let wanted = subset.labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
         let unknown = all.count { $0.labels == nil }
-        let hint = unknown > 0
+        let hint =
+            unknown > 0
             ? "the labels of \(unknown) of its \(all.count) endpoints are not known: load their Pods"
             : Self.nearMiss(subset, all)
-        add(.warning, "empty-subset", "subset '\(subset.name.value)' (\(wanted)) selects none of the \(all.count) endpoints "
-            + "of \(record.host)", hint: hint, at: written.place, path: written.path, asker,
+        add(
+            .warning, "empty-subset",
+            "subset '\(subset.name.value)' (\(wanted)) selects none of the \(all.count) endpoints "
+                + "of \(record.host)", hint: hint, at: written.place, path: written.path, asker,
             related: [Diagnostic.Related(place: subset.place, message: "the subset")])
     }
 
@@ -231,7 +299,9 @@ extension ClusterTable {
     private static func nearMiss(_ subset: Subset, _ all: [FoundEndpoint]) -> String {
         let facts = subset.labels.keys.sorted().map { key in
             let values = Set(all.compactMap { $0.labels?[key] }).sorted().prefix(4)
-            return values.isEmpty ? "no endpoint has the label \(key)" : "\(key) is \(values.joined(separator: " or "))"
+            return values.isEmpty
+                ? "no endpoint has the label \(key)"
+                : "\(key) is \(values.joined(separator: " or "))"
         }
         return "on the endpoints, " + facts.joined(separator: ", ")
     }

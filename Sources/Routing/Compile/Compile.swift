@@ -7,17 +7,20 @@ extension RoutingPlan {
         let names = Names(options: options)
         let problems = Problems()
         let clusters = ClusterTable(inventory, names: names, problems: problems)
-        let rules = RuleCompiler(inventory.virtualServices, clusters: clusters, names: names, problems: problems)
+        let rules = RuleCompiler(
+            inventory.virtualServices, clusters: clusters, names: names, problems: problems)
         let binding = Binding(inventory.virtualServices, names: names)
 
         let own = inventory.gateways.filter { Names.matches($0.selector, options.labels) }
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
-        var compiler = ListenerCompiler(inventory, names: names, problems: problems, rules: rules, binding: binding)
+        var compiler = ListenerCompiler(
+            inventory, names: names, problems: problems, rules: rules, binding: binding)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports { compiler.add(port) }
         let mesh = MeshCompiler(
-            services: inventory.virtualServices, names: names, rules: rules, clusters: clusters, binding: binding)
+            services: inventory.virtualServices, names: names, rules: rules, clusters: clusters,
+            binding: binding)
         compiler.addMesh(mesh.table(inventory))
 
         let checks = ReferenceChecks(inventory: inventory, names: names, problems: problems)

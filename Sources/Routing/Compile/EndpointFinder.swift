@@ -20,7 +20,7 @@ enum FoundEndpoints {
     case names([FoundName])
     /// Nothing but the service's own name is known.
     case ownName(PlannedName)
-    case alias(String)                  // ExternalName: another host of the directory
+    case alias(String)  // ExternalName: another host of the directory
     case none(Unavailable)
 }
 
@@ -29,14 +29,15 @@ enum FoundEndpoints {
 struct EndpointFinder {
     let inventory: Inventory
     private let pods: PodIndex
-    private var slices: [String: [Int]] = [:]               // by namespace/service
+    private var slices: [String: [Int]] = [:]  // by namespace/service
     private var legacy: [String: Int] = [:]
-    private var workloads: [String: [Int]] = [:]            // WorkloadEntries by namespace
+    private var workloads: [String: [Int]] = [:]  // WorkloadEntries by namespace
 
     init(_ inventory: Inventory) {
         self.inventory = inventory
         pods = PodIndex(inventory.pods)
-        for (index, slice) in inventory.endpointSlices.enumerated() where slice.addressType != .fqdn {
+        for (index, slice) in inventory.endpointSlices.enumerated() where slice.addressType != .fqdn
+        {
             guard let service = slice.serviceName else { continue }
             slices["\(slice.meta.namespace)/\(service)", default: []].append(index)
         }
@@ -48,51 +49,70 @@ struct EndpointFinder {
         }
     }
 
-    func endpoints(of record: ServiceRecord, port: ServicePort, directory: ServiceDirectory) -> FoundEndpoints {
+    func endpoints(of record: ServiceRecord, port: ServicePort, directory: ServiceDirectory)
+        -> FoundEndpoints
+    {
         switch record.origin {
         case .service(let index): endpoints(of: inventory.services[index], record, port, directory)
-        case .entries(let indexes): endpoints(of: indexes.map { inventory.serviceEntries[$0] }, record, port)
+        case .entries(let indexes):
+            endpoints(of: indexes.map { inventory.serviceEntries[$0] }, record, port)
         }
     }
 
     // MARK: Kubernetes
 
     private func endpoints(
-        of service: Service, _ record: ServiceRecord, _ port: ServicePort, _ directory: ServiceDirectory
+        of service: Service, _ record: ServiceRecord, _ port: ServicePort,
+        _ directory: ServiceDirectory
     ) -> FoundEndpoints {
         if service.type == .externalName {
-            guard let external = service.externalName?.value.lowercased() else { return .none(.noAddresses(host: record.host)) }
-            if external != record.host, directory.records[external] != nil { return .alias(external) }
-            return .ownName(PlannedName(host: external, port: UInt16(clamping: port.number), weight: 1))
+            guard let external = service.externalName?.value.lowercased() else {
+                return .none(.noAddresses(host: record.host))
+            }
+            if external != record.host, directory.records[external] != nil {
+                return .alias(external)
+            }
+            return .ownName(
+                PlannedName(host: external, port: UInt16(clamping: port.number), weight: 1))
         }
         let key = "\(service.meta.namespace)/\(service.meta.name)"
         if let indexes = slices[key] { return .endpoints(fromSlices(indexes, service, port)) }
-        if let index = legacy[key] { return .endpoints(fromLegacy(inventory.endpoints[index], service, port)) }
+        if let index = legacy[key] {
+            return .endpoints(fromLegacy(inventory.endpoints[index], service, port))
+        }
         if let selector = service.selector, !selector.isEmpty {
             let selected = pods.selected(by: selector, namespace: service.meta.namespace)
             if !selected.isEmpty { return .endpoints(fromPods(selected, service, port)) }
         }
-        return .ownName(PlannedName(host: record.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
+        return .ownName(
+            PlannedName(
+                host: record.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
     }
 
     /// A headless name resolves to the pods, which listen on the target port.
     private func dnsPort(_ service: Service, _ port: ServicePort) -> Int {
-        guard service.clusterIP == "None", case .number(let number) = target(service, port) else { return port.number }
+        guard service.clusterIP == "None", case .number(let number) = target(service, port) else {
+            return port.number
+        }
         return number
     }
 
     private func target(_ service: Service, _ port: ServicePort) -> TargetPort {
-        service.ports.first { $0.number == port.number && $0.transport == .tcp }?.targetPort ?? .number(port.number)
+        service.ports.first { $0.number == port.number && $0.transport == .tcp }?.targetPort
+            ?? .number(port.number)
     }
 
-    private func fromSlices(_ indexes: [Int], _ service: Service, _ port: ServicePort) -> [FoundEndpoint] {
+    private func fromSlices(_ indexes: [Int], _ service: Service, _ port: ServicePort)
+        -> [FoundEndpoint]
+    {
         var found = Distinct()
         for index in indexes {
             let slice = inventory.endpointSlices[index]
             guard let number = number(in: slice.ports, service, port) else { continue }
             for endpoint in slice.endpoints where endpoint.isReady {
                 for address in endpoint.addresses {
-                    let labels = pods.labels(target: endpoint.target, namespace: slice.meta.namespace, address: address)
+                    let labels = pods.labels(
+                        target: endpoint.target, namespace: slice.meta.namespace, address: address)
                     found.add(address, number, labels)
                 }
             }
@@ -100,12 +120,15 @@ struct EndpointFinder {
         return found.endpoints
     }
 
-    private func fromLegacy(_ object: Endpoints, _ service: Service, _ port: ServicePort) -> [FoundEndpoint] {
+    private func fromLegacy(_ object: Endpoints, _ service: Service, _ port: ServicePort)
+        -> [FoundEndpoint]
+    {
         var found = Distinct()
         for subset in object.subsets {
             guard let number = number(in: subset.ports, service, port) else { continue }
             for address in subset.addresses {
-                let labels = pods.labels(target: address.target, namespace: object.meta.namespace, address: address.ip)
+                let labels = pods.labels(
+                    target: address.target, namespace: object.meta.namespace, address: address.ip)
                 found.add(address.ip, number, labels)
             }
         }
@@ -113,21 +136,28 @@ struct EndpointFinder {
     }
 
     /// Joined by the port's name; a port without number stands for all.
-    private func number(in ports: [EndpointSlice.Port], _ service: Service, _ port: ServicePort) -> Int? {
-        guard let joined = ports.first(where: { $0.name == port.name && $0.transport == .tcp }) else { return nil }
+    private func number(in ports: [EndpointSlice.Port], _ service: Service, _ port: ServicePort)
+        -> Int?
+    {
+        guard let joined = ports.first(where: { $0.name == port.name && $0.transport == .tcp })
+        else { return nil }
         if let number = joined.number { return number }
         if case .number(let number) = target(service, port) { return number }
         return port.number
     }
 
-    private func fromPods(_ selected: [Pod], _ service: Service, _ port: ServicePort) -> [FoundEndpoint] {
+    private func fromPods(_ selected: [Pod], _ service: Service, _ port: ServicePort)
+        -> [FoundEndpoint]
+    {
         var found = Distinct()
         for pod in selected where isUsable(pod, service.publishNotReadyAddresses) {
             guard let address = pod.addresses.first else { continue }
             switch target(service, port) {
             case .number(let number): found.add(address, number, pod.meta.labels)
             case .name(let name):
-                guard let named = pod.ports.first(where: { $0.name == name && $0.transport == .tcp }) else { continue }
+                guard
+                    let named = pod.ports.first(where: { $0.name == name && $0.transport == .tcp })
+                else { continue }
                 found.add(address, named.number, pod.meta.labels)
             }
         }
@@ -141,9 +171,12 @@ struct EndpointFinder {
 
     // MARK: ServiceEntries
 
-    private func endpoints(of entries: [ServiceEntry], _ record: ServiceRecord, _ port: ServicePort) -> FoundEndpoints {
+    private func endpoints(of entries: [ServiceEntry], _ record: ServiceRecord, _ port: ServicePort)
+        -> FoundEndpoints
+    {
         guard let entry = entries.first(where: { $0.ports.contains { $0.number == port.number } }),
-              let declared = entry.ports.first(where: { $0.number == port.number }) else {
+            let declared = entry.ports.first(where: { $0.number == port.number })
+        else {
             return .none(.unknownPort(host: record.host, port: port.number))
         }
         switch entry.resolution?.value ?? .none {
@@ -154,18 +187,22 @@ struct EndpointFinder {
         }
     }
 
-    private func fromWorkloads(_ entry: ServiceEntry, _ port: ServiceEntry.Port) -> [FoundEndpoint] {
+    private func fromWorkloads(_ entry: ServiceEntry, _ port: ServiceEntry.Port) -> [FoundEndpoint]
+    {
         var found = Distinct()
         for workload in members(of: entry) {
             let address = workload.address.value
             if address.hasPrefix("unix://") {
-                found.add(.unix(path: String(address.dropFirst("unix://".count))), workload.weight, workload.labels)
+                found.add(
+                    .unix(path: String(address.dropFirst("unix://".count))), workload.weight,
+                    workload.labels)
             } else if !address.isEmpty {
                 found.add(address, number(workload, port), workload.labels, weight: workload.weight)
             }
         }
         if let selector = entry.workloadSelector {
-            for pod in pods.selected(by: selector, namespace: entry.meta.namespace) where isUsable(pod, false) {
+            for pod in pods.selected(by: selector, namespace: entry.meta.namespace)
+            where isUsable(pod, false) {
                 guard let address = pod.addresses.first else { continue }
                 found.add(address, port.targetPort ?? port.number, pod.meta.labels)
             }
@@ -173,24 +210,32 @@ struct EndpointFinder {
         return found.endpoints
     }
 
-    private func fromNames(_ entry: ServiceEntry, _ port: ServiceEntry.Port, _ host: String) -> FoundEndpoints {
+    private func fromNames(_ entry: ServiceEntry, _ port: ServiceEntry.Port, _ host: String)
+        -> FoundEndpoints
+    {
         let all = members(of: entry)
         guard !all.isEmpty else {
             let number = UInt16(clamping: port.targetPort ?? port.number)
-            return .names([FoundName(name: PlannedName(host: host, port: number, weight: 1), labels: [:])])
+            return .names([
+                FoundName(name: PlannedName(host: host, port: number, weight: 1), labels: [:])
+            ])
         }
-        return .names(all.filter { !$0.address.value.isEmpty }.map {
-            FoundName(
-                name: PlannedName(
-                    host: $0.address.value, port: UInt16(clamping: number($0, port)), weight: max($0.weight, 1)),
-                labels: $0.labels)
-        })
+        return .names(
+            all.filter { !$0.address.value.isEmpty }.map {
+                FoundName(
+                    name: PlannedName(
+                        host: $0.address.value, port: UInt16(clamping: number($0, port)),
+                        weight: max($0.weight, 1)),
+                    labels: $0.labels)
+            })
     }
 
     private func members(of entry: ServiceEntry) -> [Workload] {
         guard let selector = entry.workloadSelector else { return entry.endpoints }
-        return (workloads[entry.meta.namespace] ?? []).map { inventory.workloadEntries[$0].workload }
-            .filter { Names.matches(selector, $0.labels) }
+        return (workloads[entry.meta.namespace] ?? []).map {
+            inventory.workloadEntries[$0].workload
+        }
+        .filter { Names.matches(selector, $0.labels) }
     }
 
     private func number(_ workload: Workload, _ port: ServiceEntry.Port) -> Int {
@@ -202,14 +247,17 @@ struct EndpointFinder {
         private(set) var endpoints: [FoundEndpoint] = []
         private var known: Set<EndpointAddress> = []
 
-        mutating func add(_ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1) {
+        mutating func add(
+            _ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1
+        ) {
             guard let port = UInt16(exactly: port), port > 0 else { return }
             add(.ip(address, port: port), weight, labels)
         }
 
         mutating func add(_ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?) {
             guard known.insert(address).inserted else { return }
-            endpoints.append(FoundEndpoint(address: address, weight: max(weight, 1), labels: labels))
+            endpoints.append(
+                FoundEndpoint(address: address, weight: max(weight, 1), labels: labels))
         }
     }
 }

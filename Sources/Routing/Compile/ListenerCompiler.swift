@@ -13,7 +13,10 @@ struct ListenerCompiler {
     private(set) var served: Set<[Int]> = []
     private let secrets: Set<String>
 
-    init(_ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler, binding: Binding) {
+    init(
+        _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
+        binding: Binding
+    ) {
         self.inventory = inventory
         self.names = names
         self.problems = problems
@@ -24,19 +27,28 @@ struct ListenerCompiler {
 
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
-        let open = port.clear.filter { $0.server.unsupported == nil || $0.server.tls?.httpsRedirect == true }
+        let open = port.clear.filter {
+            $0.server.unsupported == nil || $0.server.tls?.httpsRedirect == true
+        }
         for member in open { addHosts(of: member, to: &clear) }
         let clearTable = open.isEmpty ? nil : append(clear)
-        let chains = port.encrypted.filter { $0.server.unsupported == nil && $0.server.tls?.mode == .simple }
-            .map { chain(of: $0) }
-        guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else { return }
-        listeners.append(ListenerPlan(
-            bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains))
+        let chains = port.encrypted.filter {
+            $0.server.unsupported == nil && $0.server.tls?.mode == .simple
+        }
+        .map { chain(of: $0) }
+        guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else {
+            return
+        }
+        listeners.append(
+            ListenerPlan(
+                bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains
+            ))
     }
 
     mutating func addMesh(_ table: TableAssembler) {
         guard !table.isEmpty else { return }
-        listeners.append(ListenerPlan(bind: "", port: 0, isMesh: true, clearTable: append(table), chains: []))
+        listeners.append(
+            ListenerPlan(bind: "", port: 0, isMesh: true, clearTable: append(table), chains: []))
     }
 
     private mutating func append(_ table: TableAssembler) -> Int {
@@ -46,7 +58,8 @@ struct ListenerCompiler {
 
     /// The virtual hosts of one server: for every VirtualService on its Gateway the narrower names.
     private mutating func addHosts(of member: ServerMerger.Member, to table: inout TableAssembler) {
-        let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
+        let hosts = ServerHosts(
+            member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
         let port = member.server.port.number.value
         if member.server.tls?.httpsRedirect == true {
             refuse(hosts, member, &table)
@@ -72,20 +85,26 @@ struct ListenerCompiler {
     }
 
     /// Until redirects are in effect, nothing of a redirecting server may travel in clear text.
-    private func refuse(_ hosts: ServerHosts, _ member: ServerMerger.Member, _ table: inout TableAssembler) {
+    private func refuse(
+        _ hosts: ServerHosts, _ member: ServerMerger.Member, _ table: inout TableAssembler
+    ) {
         let route = rules.addRoute(
             "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
             object: member.gateway.meta.identity, place: member.server.place)
-        let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+        let program = rules.addProgram(
+            Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
         for entry in hosts.entries { table.add(program, host: entry.name) }
     }
 
     private func reportUnused(_ member: ServerMerger.Member) {
         let number = member.server.port.number
-        problems.add(Diagnostic(
-            .warning, "listener-without-routes", "no VirtualService has a rule for this server of port \(number.value): "
-                + "its requests are answered 404", hint: "a VirtualService names it as gateways: [\(member.key)]",
-            at: number.place, object: member.gateway.meta.identity, path: number.path))
+        problems.add(
+            Diagnostic(
+                .warning, "listener-without-routes",
+                "no VirtualService has a rule for this server of port \(number.value): "
+                    + "its requests are answered 404",
+                hint: "a VirtualService names it as gateways: [\(member.key)]",
+                at: number.place, object: member.gateway.meta.identity, path: number.path))
     }
 }
 
@@ -98,7 +117,8 @@ extension ListenerCompiler {
         let written = member.server.hosts.map { $0.host.lowercased() }
         let tls = member.server.tls
         return TLSChain(
-            serverNames: written.contains("*") ? ["*"] : written, certificates: certificates(of: member),
+            serverNames: written.contains("*") ? ["*"] : written,
+            certificates: certificates(of: member),
             minVersion: tls?.minimumVersion, maxVersion: tls?.maximumVersion,
             cipherSuites: tls?.cipherSuites.map(\.value) ?? [], table: append(table),
             gateway: member.gateway.meta.identity, place: member.server.place)
@@ -118,21 +138,31 @@ extension ListenerCompiler {
     }
 
     /// Source: istio-api.md §1.9: the Secret lives in the gateway's namespace, not the Gateway object's.
-    private func secret(_ written: Located<String>, _ member: ServerMerger.Member) -> CertificateSource {
+    private func secret(_ written: Located<String>, _ member: ServerMerger.Member)
+        -> CertificateSource
+    {
         var name = written.value
         var namespace = names.options.gatewayNamespace
-        for scheme in ["kubernetes://", "kubernetes-gateway://", "sds://"] where name.hasPrefix(scheme) {
+        for scheme in ["kubernetes://", "kubernetes-gateway://", "sds://"]
+        where name.hasPrefix(scheme) {
             name = String(name.dropFirst(scheme.count))
         }
         let parts = name.split(separator: "/")
         if parts.count == 2 { (namespace, name) = (String(parts[0]), String(parts[1])) }
         if !secrets.contains("\(namespace)/\(name)") {
-            let others = inventory.secrets.filter { $0.meta.name == name }.map(\.meta.namespace).sorted()
-            let hint = others.first.map { "there is one in namespace \($0): move it, or run with --namespace \($0)" }
+            let others = inventory.secrets.filter { $0.meta.name == name }.map(\.meta.namespace)
+                .sorted()
+            let hint =
+                others.first.map {
+                    "there is one in namespace \($0): move it, or run with --namespace \($0)"
+                }
                 ?? "load a Secret with tls.crt and tls.key"
-            problems.add(Diagnostic(
-                .error, "unknown-secret", "no Secret '\(name)' in namespace \(namespace), this gateway's: handshakes for "
-                    + "its hosts fail", hint: hint, at: written.place, object: member.gateway.meta.identity, path: written.path))
+            problems.add(
+                Diagnostic(
+                    .error, "unknown-secret",
+                    "no Secret '\(name)' in namespace \(namespace), this gateway's: handshakes for "
+                        + "its hosts fail", hint: hint, at: written.place,
+                    object: member.gateway.meta.identity, path: written.path))
         }
         return .secret(namespace: namespace, name: name)
     }

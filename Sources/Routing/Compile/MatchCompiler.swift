@@ -9,9 +9,13 @@ enum MatchCompiler {
         }
         if let method = source.method { conditions.append(Condition(.method, test(method))) }
         if let scheme = source.scheme { conditions.append(Condition(.scheme, test(scheme))) }
-        if let authority = source.authority { conditions.append(Condition(.authority, test(authority))) }
+        if let authority = source.authority {
+            conditions.append(Condition(.authority, test(authority)))
+        }
         for header in source.headers { conditions.append(self.header(header, isNegated: false)) }
-        for header in source.withoutHeaders { conditions.append(self.header(header, isNegated: true)) }
+        for header in source.withoutHeaders {
+            conditions.append(self.header(header, isNegated: true))
+        }
         for parameter in source.queryParams {
             conditions.append(Condition(.query(parameter.name), test(parameter.match)))
         }

@@ -17,7 +17,9 @@ struct MeshCompiler {
             guard !rules.programs[program].isEmpty else { continue }
             for host in binding.hosts[index] {
                 for alias in aliases(host) { table.add(program, host: alias) }
-                if let found = service(of: host) { short.append((found.name, found.namespace, program)) }
+                if let found = service(of: host) {
+                    short.append((found.name, found.namespace, program))
+                }
             }
         }
         if names.options.includesMeshServices { addServices(inventory, &table, &short) }
@@ -26,11 +28,14 @@ struct MeshCompiler {
     }
 
     /// The name alone means a service of this gateway's namespace, else the first that has it.
-    private func addShort(_ all: [(name: String, namespace: String, program: Int)], _ table: inout TableAssembler) {
+    private func addShort(
+        _ all: [(name: String, namespace: String, program: Int)], _ table: inout TableAssembler
+    ) {
         let own = all.filter { $0.namespace == names.options.gatewayNamespace }
         let others = all.filter { $0.namespace != names.options.gatewayNamespace }
         var owners: [String: String] = [:]
-        for entry in own + others where owners[entry.name, default: entry.namespace] == entry.namespace {
+        for entry in own + others
+        where owners[entry.name, default: entry.namespace] == entry.namespace {
             owners[entry.name] = entry.namespace
             table.add(entry.program, host: entry.name)
         }
@@ -56,7 +61,9 @@ struct MeshCompiler {
     ) {
         for service in inventory.services {
             let host = names.full(service.meta.name, service.meta.namespace).lowercased()
-            guard !table.has(host), let record = clusters.directory.records[host], !record.ports.isEmpty else { continue }
+            guard !table.has(host), let record = clusters.directory.records[host],
+                !record.ports.isEmpty
+            else { continue }
             var program = Program()
             for port in record.ports {
                 let route = rules.addRoute(
@@ -65,7 +72,8 @@ struct MeshCompiler {
                     object: service.meta.identity, place: service.meta.place)
                 let isOnly = record.ports.count == 1
                 let conditions = isOnly ? [] : [Condition(.port, .exact(String(port.number)))]
-                program.rules.append(Rule(matches: [RuleMatch(conditions: conditions)], route: route))
+                program.rules.append(
+                    Rule(matches: [RuleMatch(conditions: conditions)], route: route))
             }
             let number = rules.addProgram(program)
             for alias in aliases(host) { table.add(number, host: alias) }

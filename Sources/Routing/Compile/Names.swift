@@ -19,10 +19,11 @@ struct Names {
 
     /// Whether an object is visible to this gateway. Source: istio-api.md §1.0, `exportTo`.
     func isVisible(_ exportTo: [String], from namespace: String) -> Bool {
-        exportTo.isEmpty || exportTo.contains { entry in
-            entry == "*" || entry == options.gatewayNamespace
-                || (entry == "." && namespace == options.gatewayNamespace)
-        }
+        exportTo.isEmpty
+            || exportTo.contains { entry in
+                entry == "*" || entry == options.gatewayNamespace
+                    || (entry == "." && namespace == options.gatewayNamespace)
+            }
     }
 
     /// `namespace/name` of a gateway reference. Source: istio-api.md §2.1 B2.

@@ -3,7 +3,7 @@ internal import Manifests
 /// Pods by name, by address and by label, so that no question looks at all of them.
 struct PodIndex {
     private let pods: [Pod]
-    private var byName: [String: Int] = [:]             // namespace/name
+    private var byName: [String: Int] = [:]  // namespace/name
     private var byAddress: [String: Int] = [:]
     private var byLabel: [Label: [Int]] = [:]
 
@@ -19,14 +19,17 @@ struct PodIndex {
             byName["\(pod.meta.namespace)/\(pod.meta.name)"] = index
             for address in pod.addresses where !pod.isTerminating { byAddress[address] = index }
             for (key, value) in pod.meta.labels {
-                byLabel[Label(namespace: pod.meta.namespace, key: key, value: value), default: []].append(index)
+                byLabel[Label(namespace: pod.meta.namespace, key: key, value: value), default: []]
+                    .append(index)
             }
         }
     }
 
     /// The pods of a namespace with all of these labels; none when there are no labels to ask for.
     func selected(by selector: [String: String], namespace: String) -> [Pod] {
-        let lists = selector.map { byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? [] }
+        let lists = selector.map {
+            byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? []
+        }
         guard let shortest = lists.min(by: { $0.count < $1.count }) else { return [] }
         return shortest.map { pods[$0] }.filter { Names.matches(selector, $0.meta.labels) }
     }

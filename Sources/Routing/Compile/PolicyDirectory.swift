@@ -7,7 +7,7 @@ struct PolicyDirectory {
     private let names: Names
     /// By namespace and host as written, expanded; each oldest first.
     private var exact: [Key: [Int]] = [:]
-    private var suffixes: [Key: [Int]] = [:]            // host `.suffix`
+    private var suffixes: [Key: [Int]] = [:]  // host `.suffix`
 
     private struct Key: Hashable {
         let namespace: String
@@ -19,7 +19,9 @@ struct PolicyDirectory {
         let rules: [DestinationRule]
 
         func subset(_ name: String) -> Subset? {
-            for rule in rules { if let found = rule.subsets.first(where: { $0.name.value == name }) { return found } }
+            for rule in rules {
+                if let found = rule.subsets.first(where: { $0.name.value == name }) { return found }
+            }
             return nil
         }
 
@@ -31,15 +33,22 @@ struct PolicyDirectory {
         rules = inventory.destinationRules
         self.names = names
         let order = rules.indices.sorted { left, right in
-            let (one, other) = (rules[left].workloadSelector != nil, rules[right].workloadSelector != nil)
+            let (one, other) = (
+                rules[left].workloadSelector != nil, rules[right].workloadSelector != nil
+            )
             return one != other ? one : Names.precedes(rules[left].meta, rules[right].meta)
         }
         for index in order {
             let rule = rules[index]
-            if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels) { continue }
+            if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels)
+            {
+                continue
+            }
             let host = names.expanded(rule.host.value, namespace: rule.meta.namespace)
             if host.hasPrefix("*") {
-                suffixes[Key(namespace: rule.meta.namespace, host: String(host.dropFirst())), default: []].append(index)
+                suffixes[
+                    Key(namespace: rule.meta.namespace, host: String(host.dropFirst())), default: []
+                ].append(index)
             } else {
                 exact[Key(namespace: rule.meta.namespace, host: host), default: []].append(index)
             }
@@ -60,12 +69,18 @@ struct PolicyDirectory {
         return Policy(rules: [])
     }
 
-    private func search(_ namespace: String, _ host: String, _ fits: (DestinationRule) -> Bool) -> Policy? {
+    private func search(_ namespace: String, _ host: String, _ fits: (DestinationRule) -> Bool)
+        -> Policy?
+    {
         if let policy = policy(exact[Key(namespace: namespace, host: host)], fits) { return policy }
         guard !suffixes.isEmpty else { return nil }
         var rest = host[...]
         while let dot = rest.firstIndex(of: ".") {
-            if let policy = policy(suffixes[Key(namespace: namespace, host: String(rest[dot...]))], fits) { return policy }
+            if let policy = policy(
+                suffixes[Key(namespace: namespace, host: String(rest[dot...]))], fits)
+            {
+                return policy
+            }
             rest = rest[rest.index(after: dot)...]
         }
         return policy(suffixes[Key(namespace: namespace, host: "")], fits)
@@ -91,14 +106,15 @@ extension PolicyDirectory.Policy {
         }
     }
 
-    /// Whether the upstream is to be spoken to in TLS that needs a certificate of this world;
-    /// ISTIO_MUTUAL is the mesh's own and means clear text here.
-    func wantsTLS(port: Int, subset: Subset?) -> Bool {
+    /// What is asked of connections and is not in effect yet: to send without it would be to send in
+    /// clear what was to be encrypted. A port's entry drops the PROXY protocol around it.
+    func unsupported(port: Int, subset: Subset?) -> String? {
         let top = Self.level(traffic, port)
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
         let tls = isWhole ? own?.tls : own?.tls ?? top?.tls
-        return tls.map { $0.mode == .simple || $0.mode == .mutual } ?? false
+        if let tls, tls.mode != .disable { return "TLS mode \(tls.mode.rawValue) to the upstream" }
+        return top?.proxyProtocol == nil ? nil : "the PROXY protocol to the upstream"
     }
 
     private static func level(_ policy: TrafficPolicy?, _ port: Int) -> TrafficPolicy? {

@@ -35,7 +35,9 @@ final class Problems {
 
     /// Levenshtein's distance, or `limit` when it is not below it.
     private static func distance(_ left: [UInt8], _ right: [UInt8], below limit: Int) -> Int {
-        guard abs(left.count - right.count) < limit, left.count <= 512, right.count <= 512 else { return limit }
+        guard abs(left.count - right.count) < limit, left.count <= 512, right.count <= 512 else {
+            return limit
+        }
         var row = Array(0...right.count)
         for (line, octet) in left.enumerated() {
             var diagonal = row[0]

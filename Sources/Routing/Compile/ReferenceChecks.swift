@@ -14,7 +14,9 @@ struct ReferenceChecks {
         let known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
         var byName: [String: [String]] = [:]
-        for gateway in inventory.gateways { byName[gateway.meta.name, default: []].append(gateway.meta.namespace) }
+        for gateway in inventory.gateways {
+            byName[gateway.meta.name, default: []].append(gateway.meta.namespace)
+        }
         for (index, service) in inventory.virtualServices.enumerated() {
             checkVisibility(service)
             checkGateways(service, known, byName)
@@ -29,30 +31,44 @@ struct ReferenceChecks {
     private func checkSelectors(_ own: [Gateway]) {
         let labels = names.options.labels
         for gateway in inventory.gateways where !Names.matches(gateway.selector, labels) {
-            let wanted = gateway.selector.filter { labels[$0.key] != $0.value }.map { "\($0.key)=\($0.value)" }.sorted()
-            problems.add(Diagnostic(
-                own.isEmpty ? .warning : .note, "selector-of-another", "this Gateway is for another gateway: its selector "
-                    + "asks for \(wanted.joined(separator: ", "))", hint: "to serve it here, run with "
-                    + wanted.map { "--label \($0)" }.joined(separator: " "),
-                at: gateway.meta.place, object: gateway.meta.identity, path: "spec.selector"))
+            let wanted = gateway.selector.filter { labels[$0.key] != $0.value }.map {
+                "\($0.key)=\($0.value)"
+            }.sorted()
+            problems.add(
+                Diagnostic(
+                    own.isEmpty ? .warning : .note, "selector-of-another",
+                    "this Gateway is for another gateway: its selector "
+                        + "asks for \(wanted.joined(separator: ", "))",
+                    hint: "to serve it here, run with "
+                        + wanted.map { "--label \($0)" }.joined(separator: " "),
+                    at: gateway.meta.place, object: gateway.meta.identity, path: "spec.selector"))
         }
     }
 
     private func checkVisibility(_ service: VirtualService) {
         guard let first = service.exportTo.first,
-              !names.isVisible(service.exportTo.map(\.value), from: service.meta.namespace) else { return }
-        problems.add(Diagnostic(
-            .warning, "not-exported", "this VirtualService is not exported to namespace \(names.options.gatewayNamespace), "
-                + "this gateway's: it is not served", hint: "add the namespace to exportTo, or run with --namespace",
-            at: first.place, object: service.meta.identity, path: first.path))
+            !names.isVisible(service.exportTo.map(\.value), from: service.meta.namespace)
+        else { return }
+        problems.add(
+            Diagnostic(
+                .warning, "not-exported",
+                "this VirtualService is not exported to namespace \(names.options.gatewayNamespace), "
+                    + "this gateway's: it is not served",
+                hint: "add the namespace to exportTo, or run with --namespace",
+                at: first.place, object: service.meta.identity, path: first.path))
     }
 
-    private func checkGateways(_ service: VirtualService, _ known: Set<String>, _ byName: [String: [String]]) {
+    private func checkGateways(
+        _ service: VirtualService, _ known: Set<String>, _ byName: [String: [String]]
+    ) {
         if service.gateways.isEmpty {
-            guard !service.hosts.isEmpty else { return }                // a delegate
-            problems.add(Diagnostic(
-                .warning, "mesh-only", "without gateways this VirtualService is for the mesh only and not served at the edge",
-                hint: "add gateways: [namespace/name]", at: service.meta.place, object: service.meta.identity, path: "spec"))
+            guard !service.hosts.isEmpty else { return }  // a delegate
+            problems.add(
+                Diagnostic(
+                    .warning, "mesh-only",
+                    "without gateways this VirtualService is for the mesh only and not served at the edge",
+                    hint: "add gateways: [namespace/name]", at: service.meta.place,
+                    object: service.meta.identity, path: "spec"))
         }
         for written in service.gateways where written.value != "mesh" {
             let wanted = names.gateway(written.value, namespace: service.meta.namespace)
@@ -60,21 +76,31 @@ struct ReferenceChecks {
             let name = wanted.split(separator: "/").last.map(String.init) ?? wanted
             var near = byName[name]?.min().map { "\($0)/\(name)" }
             near = near ?? problems.nearest(to: wanted, among: known.sorted())
-            problems.add(Diagnostic(
-                .error, "unknown-gateway", "there is no Gateway \(wanted): no rule of this VirtualService is served there",
-                hint: near.map { "did you mean \($0)?" }, at: written.place, object: service.meta.identity,
-                path: written.path))
+            problems.add(
+                Diagnostic(
+                    .error, "unknown-gateway",
+                    "there is no Gateway \(wanted): no rule of this VirtualService is served there",
+                    hint: near.map { "did you mean \($0)?" }, at: written.place,
+                    object: service.meta.identity,
+                    path: written.path))
         }
     }
 
-    private func checkHost(_ host: Located<String>, _ service: VirtualService, _ gateways: Set<String>, _ own: [Gateway]) {
-        let hosts = own.filter { gateways.contains("\($0.meta.namespace)/\($0.meta.name)") }.flatMap { gateway in
+    private func checkHost(
+        _ host: Located<String>, _ service: VirtualService, _ gateways: Set<String>,
+        _ own: [Gateway]
+    ) {
+        let hosts = own.filter { gateways.contains("\($0.meta.namespace)/\($0.meta.name)") }.flatMap
+        { gateway in
             gateway.servers.flatMap(\.hosts).map { ($0.namespace.map { $0 + "/" } ?? "") + $0.host }
         }
         let list = Set(hosts).sorted().prefix(5).joined(separator: ", ")
-        problems.add(Diagnostic(
-            .warning, "host-not-in-gateway", "no server of its Gateways covers the host '\(host.value)': it is not served",
-            hint: list.isEmpty ? nil : "their hosts are \(list)", at: host.place, object: service.meta.identity,
-            path: host.path))
+        problems.add(
+            Diagnostic(
+                .warning, "host-not-in-gateway",
+                "no server of its Gateways covers the host '\(host.value)': it is not served",
+                hint: list.isEmpty ? nil : "their hosts are \(list)", at: host.place,
+                object: service.meta.identity,
+                path: host.path))
     }
 }

@@ -60,9 +60,11 @@ final class RuleCompiler {
         _ name: String, clusters: [(cluster: Int, weight: Int)], unavailable: Unavailable?,
         object: ObjectReference, place: SourcePlace
     ) -> Int {
-        routes.append(Route(
-            number: routes.count, name: name, clusters: clusters, timeout: nil, unavailable: unavailable,
-            object: object, place: place))
+        routes.append(
+            Route(
+                number: routes.count, name: name, clusters: clusters, timeout: nil,
+                unavailable: unavailable,
+                object: object, place: place))
         return routes.count - 1
     }
 
@@ -87,7 +89,9 @@ final class RuleCompiler {
                 add(matches.map { $0.match }, ports, route, to: &program)
             }
             for (match, place, path) in matches {
-                if let cause = reach.note(match, place: place) { warnCovered(place, path, source, by: cause) }
+                if let cause = reach.note(match, place: place) {
+                    warnCovered(place, path, source, by: cause)
+                }
             }
         }
         return program
@@ -97,15 +101,22 @@ final class RuleCompiler {
     private func matches(
         of rule: HTTPRoute, _ source: VirtualService, _ context: RuleContext
     ) -> [(match: RuleMatch, place: SourcePlace, path: String)] {
-        if rule.matches.isEmpty { return rule.isBroken ? [] : [(RuleMatch(), rule.place, rule.path)] }
+        if rule.matches.isEmpty {
+            return rule.hasConditions ? [] : [(RuleMatch(), rule.place, rule.path)]
+        }
         var found: [(match: RuleMatch, place: SourcePlace, path: String)] = []
         for match in rule.matches where applies(match, source, context) {
             let compiled = MatchCompiler.compile(match, context)
             if let last = found.last, last.match.isCatchAll {
-                problems.add(Diagnostic(
-                    .warning, "unreachable", "this match is never looked at: the one before it holds for every request",
-                    at: match.place, object: source.meta.identity, path: match.path,
-                    related: [Diagnostic.Related(place: last.place, message: "holds for every request")]))
+                problems.add(
+                    Diagnostic(
+                        .warning, "unreachable",
+                        "this match is never looked at: the one before it holds for every request",
+                        at: match.place, object: source.meta.identity, path: match.path,
+                        related: [
+                            Diagnostic.Related(
+                                place: last.place, message: "holds for every request")
+                        ]))
                 continue
             }
             found.append((compiled, match.place, match.path))
@@ -114,20 +125,29 @@ final class RuleCompiler {
     }
 
     /// Conditions that are settled when the configuration is read.
-    private func applies(_ match: HTTPMatch, _ source: VirtualService, _ context: RuleContext) -> Bool {
+    private func applies(_ match: HTTPMatch, _ source: VirtualService, _ context: RuleContext)
+        -> Bool
+    {
         if case .gateway(let gateway, let port) = context {
             if let wanted = match.port?.value, wanted != port { return false }
             if !match.gateways.isEmpty {
-                return match.gateways.contains { names.gateway($0.value, namespace: source.meta.namespace) == gateway }
+                return match.gateways.contains {
+                    names.gateway($0.value, namespace: source.meta.namespace) == gateway
+                }
             }
         } else if !match.gateways.isEmpty {
             return match.gateways.contains { $0.value == "mesh" }
         }
-        if let wanted = match.sourceNamespace, !wanted.isEmpty, wanted != names.options.gatewayNamespace { return false }
+        if let wanted = match.sourceNamespace, !wanted.isEmpty,
+            wanted != names.options.gatewayNamespace
+        {
+            return false
+        }
         return Names.matches(match.sourceLabels, names.options.labels)
     }
 
-    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program) {
+    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program)
+    {
         let portCondition = port.map { Condition(.port, .exact(String($0))) }
         let all = matches.map { match in
             guard let portCondition else { return match }
@@ -145,14 +165,21 @@ final class RuleCompiler {
 
 extension RuleCompiler {
     /// The routes of one rule: on the mesh one per port that an omitted destination port may mean.
-    private func variants(_ service: Int, _ index: Int, _ context: RuleContext) -> [(port: Int?, route: Int)] {
-        if case .gateway(_, let port) = context { return [(nil, route(service, index, listenerPort: port))] }
+    private func variants(_ service: Int, _ index: Int, _ context: RuleContext) -> [(
+        port: Int?, route: Int
+    )] {
+        if case .gateway(_, let port) = context {
+            return [(nil, route(service, index, listenerPort: port))]
+        }
         let source = services[service]
         let open = source.http[index].destinations.filter { $0.destination.port == nil }
-        let ports = Set(open.flatMap { destination -> [Int] in
-            let record = clusters.record(destination.destination, namespace: source.meta.namespace)
-            return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
-        }).sorted()
+        let ports = Set(
+            open.flatMap { destination -> [Int] in
+                let record = clusters.record(
+                    destination.destination, namespace: source.meta.namespace)
+                return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
+            }
+        ).sorted()
         guard !ports.isEmpty else { return [(nil, route(service, index, listenerPort: nil))] }
         return ports.map { ($0, route(service, index, listenerPort: $0)) }
     }
@@ -163,15 +190,21 @@ extension RuleCompiler {
         let fault = fault(of: rule)
         let shares = fault == nil ? shares(of: rule) : []
         let chosen = shares.map { share in
-            let asker = ClusterTable.Asker(object: source.meta.identity, destination: share.destination)
-            return (cluster: clusters.number(of: asker, listenerPort: listenerPort), weight: share.weight)
+            let asker = ClusterTable.Asker(
+                object: source.meta.identity, destination: share.destination)
+            return (
+                cluster: clusters.number(of: asker, listenerPort: listenerPort),
+                weight: share.weight
+            )
         }
         let key = RouteKey(service: service, rule: index, clusters: chosen.map(\.cluster))
         if let known = routeNumbers[key] { return known }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
-        routes.append(Route(
-            number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
-            unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil), object: source.meta.identity, place: rule.place))
+        routes.append(
+            Route(
+                number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
+                unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil),
+                object: source.meta.identity, place: rule.place))
         routeNumbers[key] = routes.count - 1
         return routes.count - 1
     }
@@ -194,18 +227,31 @@ extension RuleCompiler {
 // MARK: - What is never reached
 
 extension RuleCompiler {
-    private func warnUnreached(_ place: SourcePlace, _ path: String, _ source: VirtualService, behind route: Int) {
-        problems.add(Diagnostic(
-            .warning, "unreachable", "this rule is never reached: a rule before it holds for every request",
-            hint: "put it before that rule", at: place, object: source.meta.identity, path: path,
-            related: [Diagnostic.Related(place: routes[route].place, message: "holds for every request")]))
+    private func warnUnreached(
+        _ place: SourcePlace, _ path: String, _ source: VirtualService, behind route: Int
+    ) {
+        problems.add(
+            Diagnostic(
+                .warning, "unreachable",
+                "this rule is never reached: a rule before it holds for every request",
+                hint: "put it before that rule", at: place, object: source.meta.identity,
+                path: path,
+                related: [
+                    Diagnostic.Related(
+                        place: routes[route].place, message: "holds for every request")
+                ]))
     }
 
-    private func warnCovered(_ place: SourcePlace, _ path: String, _ source: VirtualService, by cause: Reachability.Cause) {
-        problems.add(Diagnostic(
-            .warning, "unreachable", "this match is never reached: \(cause.description) is matched before it",
-            hint: "put the more specific rule first", at: place, object: source.meta.identity, path: path,
-            related: [Diagnostic.Related(place: cause.place, message: "matches first")]))
+    private func warnCovered(
+        _ place: SourcePlace, _ path: String, _ source: VirtualService, by cause: Reachability.Cause
+    ) {
+        problems.add(
+            Diagnostic(
+                .warning, "unreachable",
+                "this match is never reached: \(cause.description) is matched before it",
+                hint: "put the more specific rule first", at: place, object: source.meta.identity,
+                path: path,
+                related: [Diagnostic.Related(place: cause.place, message: "matches first")]))
     }
 }
 
@@ -228,11 +274,15 @@ struct Reachability {
         case .prefix(let path, ignoringCase: false): text = path
         default: return nil
         }
-        if isExact, let found = exacts[text] { return Cause(description: "the path \(text)", place: found) }
+        if isExact, let found = exacts[text] {
+            return Cause(description: "the path \(text)", place: found)
+        }
         let octets = text.utf8
         for length in lengths where length <= octets.count {
             let prefix = String(decoding: octets.prefix(length), as: UTF8.self)
-            if let found = prefixes[prefix] { return Cause(description: "the prefix '\(prefix)'", place: found) }
+            if let found = prefixes[prefix] {
+                return Cause(description: "the prefix '\(prefix)'", place: found)
+            }
         }
         guard match.conditions.isEmpty else { return nil }
         if isExact {

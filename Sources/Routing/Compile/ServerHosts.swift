@@ -5,7 +5,7 @@ internal import Manifests
 struct ServerHosts {
     /// Per name the namespaces whose VirtualServices may serve it; nil is any.
     private var exact: [String: [String?]] = [:]
-    private var suffixes: [String: [String?]] = [:]     // by `.suffix`
+    private var suffixes: [String: [String?]] = [:]  // by `.suffix`
     private var everything: [String?] = []
     private(set) var entries: [(name: String, namespace: String?)] = []
 
@@ -15,11 +15,12 @@ struct ServerHosts {
             return
         }
         for host in hosts {
-            let namespace: String? = switch host.namespace {
-            case nil, "*": nil
-            case ".": gatewayNamespace
-            case let other: other
-            }
+            let namespace: String? =
+                switch host.namespace {
+                case nil, "*": nil
+                case ".": gatewayNamespace
+                case let other: other
+                }
             add(host.host.lowercased(), namespace)
         }
     }
@@ -37,14 +38,19 @@ struct ServerHosts {
 
     /// For every pair of a server's host and `host`, the narrower one if one covers the other.
     func intersection(_ host: String, namespace: String) -> [String] {
-        func allows(_ namespaces: [String?]) -> Bool { namespaces.contains { $0 == nil || $0 == namespace } }
-        let covered = allows(everything) || (exact[host].map(allows) ?? false) || isUnderSuffix(host, allows)
+        func allows(_ namespaces: [String?]) -> Bool {
+            namespaces.contains { $0 == nil || $0 == namespace }
+        }
+        let covered =
+            allows(everything) || (exact[host].map(allows) ?? false) || isUnderSuffix(host, allows)
         guard host.hasPrefix("*") else { return covered ? [host] : [] }
         let suffix = host.dropFirst()
         var names = covered ? [host] : []
         for entry in entries where entry.name != host && allows([entry.namespace]) {
             // Only names and wildcards below `host`; `*` covers `host` and not the other way round.
-            if entry.name != "*", entry.name.utf8.count > host.utf8.count - 1, entry.name.hasSuffix(suffix) {
+            if entry.name != "*", entry.name.utf8.count > host.utf8.count - 1,
+                entry.name.hasSuffix(suffix)
+            {
                 names.append(entry.name)
             }
         }
@@ -55,7 +61,9 @@ struct ServerHosts {
         guard !suffixes.isEmpty else { return false }
         var index = host.startIndex
         while let dot = host[index...].firstIndex(of: ".") {
-            if dot > host.startIndex, let found = suffixes[String(host[dot...])], allows(found) { return true }
+            if dot > host.startIndex, let found = suffixes[String(host[dot...])], allows(found) {
+                return true
+            }
             index = host.index(after: dot)
         }
         return false

@@ -13,10 +13,10 @@ struct ServerMerger {
     struct Port {
         let bind: String
         let number: Int
-        fileprivate(set) var clear: [Member] = []           // plain HTTP, merged
-        fileprivate(set) var encrypted: [Member] = []       // HTTPS and TLS, chosen by SNI
+        fileprivate(set) var clear: [Member] = []  // plain HTTP, merged
+        fileprivate(set) var encrypted: [Member] = []  // HTTPS and TLS, chosen by SNI
         fileprivate var plainTCP: Member?
-        fileprivate var tlsOwners: [String: Member] = [:]   // by host without namespace
+        fileprivate var tlsOwners: [String: Member] = [:]  // by host without namespace
     }
 
     private(set) var ports: [Port] = []
@@ -36,7 +36,8 @@ struct ServerMerger {
     }
 
     private mutating func add(_ member: Member) {
-        let key = Key(bind: member.server.bind?.value ?? "", number: member.server.port.number.value)
+        let key = Key(
+            bind: member.server.bind?.value ?? "", number: member.server.port.number.value)
         let index = numbers[key] ?? ports.count
         if index == ports.count {
             numbers[key] = index
@@ -47,7 +48,9 @@ struct ServerMerger {
             return
         }
         if member.server.tls != nil {
-            for host in member.server.hosts { ports[index].tlsOwners[host.host.lowercased()] = member }
+            for host in member.server.hosts {
+                ports[index].tlsOwners[host.host.lowercased()] = member
+            }
         }
         switch kind(member) {
         case .plainHTTP: ports[index].clear.append(member)
@@ -73,22 +76,32 @@ struct ServerMerger {
             }
         }
         switch kind(member) {
-        case .plainHTTP:                                                                // P1, P2
+        case .plainHTTP:  // P1, P2
             return port.plainTCP.map { ($0, "the port already carries plain TCP") }
-        case .plainTCP:                                                                 // P3
-            if let other = port.plainTCP ?? port.clear.first { return (other, "the port already carries plain text") }
-        case .encrypted:                                                                // P4
-            if let other = port.clear.first ?? port.plainTCP { return (other, "the port already carries plain text") }
+        case .plainTCP:  // P3
+            if let other = port.plainTCP ?? port.clear.first {
+                return (other, "the port already carries plain text")
+            }
+        case .encrypted:  // P4
+            if let other = port.clear.first ?? port.plainTCP {
+                return (other, "the port already carries plain text")
+            }
         }
         return nil
     }
 
     private func report(_ member: Member, _ winner: Member, _ reason: String) {
         let number = member.server.port.number
-        problems.add(Diagnostic(
-            .error, "server-dropped", "this server of port \(number.value) is not served: \(winner.gateway.meta.identity) "
-                + "comes first and \(reason)", hint: "give one of them another port, or other hosts",
-            at: number.place, object: member.gateway.meta.identity, path: member.server.path,
-            related: [Diagnostic.Related(place: winner.server.place, message: "the server that is served")]))
+        problems.add(
+            Diagnostic(
+                .error, "server-dropped",
+                "this server of port \(number.value) is not served: \(winner.gateway.meta.identity) "
+                    + "comes first and \(reason)",
+                hint: "give one of them another port, or other hosts",
+                at: number.place, object: member.gateway.meta.identity, path: member.server.path,
+                related: [
+                    Diagnostic.Related(
+                        place: winner.server.place, message: "the server that is served")
+                ]))
     }
 }

@@ -11,8 +11,8 @@ struct ServicePort: Sendable {
 /// What a destination host stands for.
 struct ServiceRecord: Sendable {
     enum Origin: Sendable {
-        case service(Int)               // index into the inventory
-        case entries([Int])             // ServiceEntries of one namespace, oldest first
+        case service(Int)  // index into the inventory
+        case entries([Int])  // ServiceEntries of one namespace, oldest first
     }
     let host: String
     let namespace: String
@@ -46,7 +46,9 @@ struct ServiceDirectory {
         let order = entries.indices.sorted { Names.precedes(entries[$0].meta, entries[$1].meta) }
         for index in order {
             let entry = entries[index]
-            guard names.isVisible(entry.exportTo.map(\.value), from: entry.meta.namespace) else { continue }
+            guard names.isVisible(entry.exportTo.map(\.value), from: entry.meta.namespace) else {
+                continue
+            }
             for host in Set(entry.hosts.map { $0.value.lowercased() }) {
                 guard let known = records[host] else {
                     records[host] = ServiceRecord(
@@ -54,11 +56,14 @@ struct ServiceDirectory {
                         ports: entry.ports.map(Self.port))
                     continue
                 }
-                guard case .entries(let others) = known.origin, known.namespace == entry.meta.namespace else { continue }
+                guard case .entries(let others) = known.origin,
+                    known.namespace == entry.meta.namespace
+                else { continue }
                 let more = entry.ports.filter { known.port($0.number) == nil }.map(Self.port)
                 guard !more.isEmpty else { continue }
                 records[host] = ServiceRecord(
-                    host: host, namespace: known.namespace, origin: .entries(others + [index]), ports: known.ports + more)
+                    host: host, namespace: known.namespace, origin: .entries(others + [index]),
+                    ports: known.ports + more)
             }
         }
     }
@@ -70,11 +75,14 @@ struct ServiceDirectory {
 
     private static func port(_ port: Service.Port) -> ServicePort {
         ServicePort(
-            number: port.number, name: port.name, isHTTP2: speaksHTTP2(port.appProtocol, port.name), place: port.place)
+            number: port.number, name: port.name, isHTTP2: speaksHTTP2(port.appProtocol, port.name),
+            place: port.place)
     }
 
     private static func port(_ port: ServiceEntry.Port) -> ServicePort {
-        ServicePort(number: port.number, name: port.name, isHTTP2: port.protocol?.isHTTP2 ?? false, place: port.place)
+        ServicePort(
+            number: port.number, name: port.name, isHTTP2: port.protocol?.isHTTP2 ?? false,
+            place: port.place)
     }
 
     /// Source: istio-api.md §2.11; `h2c` as a name is ours, since it can mean nothing else.

@@ -43,14 +43,19 @@ struct TableAssembler {
     }
 
     /// Of several rules that hold for every request the first one alone is ever reached.
-    private func warnHidden(_ host: String, _ parts: [Program], _ rules: RuleCompiler, _ problems: Problems) {
+    private func warnHidden(
+        _ host: String, _ parts: [Program], _ rules: RuleCompiler, _ problems: Problems
+    ) {
         let routes = parts.flatMap(\.catchAlls).map { rules.routes[$0.route] }
         guard let winner = routes.first else { return }
         for route in routes.dropFirst() where route.place != winner.place {
-            problems.add(Diagnostic(
-                .warning, "hidden-by-other", "for the host \(host) this rule is never reached: \(winner.object) has a rule "
-                    + "for every request and comes first (older, or first by name)", at: route.place, object: route.object,
-                related: [Diagnostic.Related(place: winner.place, message: "comes first")]))
+            problems.add(
+                Diagnostic(
+                    .warning, "hidden-by-other",
+                    "for the host \(host) this rule is never reached: \(winner.object) has a rule "
+                        + "for every request and comes first (older, or first by name)",
+                    at: route.place, object: route.object,
+                    related: [Diagnostic.Related(place: winner.place, message: "comes first")]))
         }
     }
 }

@@ -42,8 +42,12 @@ extension RouteTable {
 
     /// Without retaining: the table keeps its patterns as long as it lives.
     @usableFromInline func patternMatches(_ number: Int32, _ text: Octets) -> Bool {
-        guard let address = unsafe UnsafeRawPointer(bitPattern: patternAddresses[number]) else { return false }
-        return unsafe Unmanaged<Pattern>.fromOpaque(address)._withUnsafeGuaranteedRef { $0.matches(text) }
+        guard let address = unsafe UnsafeRawPointer(bitPattern: patternAddresses[number]) else {
+            return false
+        }
+        return unsafe Unmanaged<Pattern>.fromOpaque(address)._withUnsafeGuaranteedRef {
+            $0.matches(text)
+        }
     }
 
     /// An absent header fails every positive condition; several values count as one list.
@@ -71,7 +75,9 @@ extension RouteTable {
     }
 
     @inlinable func queryHolds(_ condition: CompiledCondition, _ target: Octets) -> Bool {
-        guard let value = Self.queryValue(keys.text[condition.name], in: target) else { return false }
+        guard let value = Self.queryValue(keys.text[condition.name], in: target) else {
+            return false
+        }
         return test(condition, value)
     }
 
@@ -85,7 +91,9 @@ extension RouteTable {
             let stop = rest.firstIndex(of: UInt8(ascii: "&")) ?? rest.count
             let parameter = rest.prefix(stop)
             let sign = parameter.firstIndex(of: UInt8(ascii: "=")) ?? parameter.count
-            if sign == name.count, parameter.prefix(sign) == name { return parameter.dropFirst(sign + 1) }
+            if sign == name.count, parameter.prefix(sign) == name {
+                return parameter.dropFirst(sign + 1)
+            }
             rest = rest.dropFirst(stop + 1)
         }
         return nil

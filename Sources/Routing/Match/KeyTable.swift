@@ -6,9 +6,9 @@ package import Octets
 package struct KeyTable: Sendable {
     package struct Slot: BitwiseCopyable, Sendable {
         package var hash: UInt64
-        package var key: Run            // into `text`
+        package var key: Run  // into `text`
         package var scope: Int32
-        package var value: Int32        // below zero: the slot is vacant
+        package var value: Int32  // below zero: the slot is vacant
     }
 
     package let slots: Slab<Slot>
@@ -22,7 +22,9 @@ package struct KeyTable: Sendable {
         while true {
             let slot = slots[index]
             if slot.value < 0 { return -1 }
-            if slot.hash == hash, slot.scope == scope, WordHash.equal(text[slot.key], octets, folded: folded) {
+            if slot.hash == hash, slot.scope == scope,
+                WordHash.equal(text[slot.key], octets, folded: folded)
+            {
                 return slot.value
             }
             index = (index + 1) & mask
@@ -70,7 +72,8 @@ struct KeyTableBuilder {
 
     func withOctets<Result>(_ run: Run, _ body: (Octets) -> Result) -> Result {
         unsafe text.withUnsafeBytes { all in
-            let part = unsafe UnsafeRawBufferPointer(rebasing: all[Int(run.first)..<Int(run.first + run.count)])
+            let part = unsafe UnsafeRawBufferPointer(
+                rebasing: all[Int(run.first)..<Int(run.first + run.count)])
             return body(unsafe Octets(part))
         }
     }

@@ -36,7 +36,7 @@ package struct HostEntry: Sendable {
     @usableFromInline let suffixLengths: LengthSet
     /// The rule set of the host `*`; below zero when there is none.
     @usableFromInline let catchAll: Int32
-    private let patterns: [Pattern]                         // keeps `patternAddresses` alive
+    private let patterns: [Pattern]  // keeps `patternAddresses` alive
     @usableFromInline let patternAddresses: Slab<UInt>
 
     package init(hosts: [HostEntry], ruleSets: [[Rule]]) {
@@ -54,9 +54,10 @@ package struct HostEntry: Sendable {
         suffixLengths = builder.suffixLengths
         catchAll = builder.catchAll
         patterns = builder.patterns
-        patternAddresses = Slab(builder.patterns.map {
-            unsafe UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque())
-        })
+        patternAddresses = Slab(
+            builder.patterns.map {
+                unsafe UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque())
+            })
     }
 
     deinit {
@@ -71,7 +72,9 @@ package struct HostEntry: Sendable {
     }
 
     /// The route of a request. Any thread may call it at any time.
-    @inlinable package func match<R: RoutableRequest & ~Copyable>(_ request: borrowing R) -> RouteMatch {
+    @inlinable package func match<R: RoutableRequest & ~Copyable>(_ request: borrowing R)
+        -> RouteMatch
+    {
         let host = Self.host(of: request.authority)
         let number = ruleSet(of: host)
         guard number >= 0 else { return .noHost }
@@ -80,7 +83,9 @@ package struct HostEntry: Sendable {
         var best = BestEntry()
         if set.has(.exact) { tryExact(path, number, folded: false, request, &best) }
         if set.has(.exactFolded) { tryExact(path, number, folded: true, request, &best) }
-        if set.has(.prefix) { tryPrefixes(path, number, set.lengths, folded: false, request, &best) }
+        if set.has(.prefix) {
+            tryPrefixes(path, number, set.lengths, folded: false, request, &best)
+        }
         if set.has(.prefixFolded) {
             tryPrefixes(path, number, set.foldedLengths, folded: true, request, &best)
         }
@@ -91,13 +96,15 @@ package struct HostEntry: Sendable {
     @inlinable func tryExact<R: RoutableRequest & ~Copyable>(
         _ path: Octets, _ set: Int32, folded: Bool, _ request: borrowing R, _ best: inout BestEntry
     ) {
-        let found = keys.value(path, scope: Scope.of(set, folded ? .exactFolded : .exact), folded: folded)
+        let found = keys.value(
+            path, scope: Scope.of(set, folded ? .exactFolded : .exact), folded: folded)
         if found >= 0 { tryCandidates(prefixes[found].candidates, path, request, &best) }
     }
 
     /// Finds the longest prefix by halving the list of lengths, then follows its shorter ones.
     @inlinable func tryPrefixes<R: RoutableRequest & ~Copyable>(
-        _ path: Octets, _ set: Int32, _ run: Run, folded: Bool, _ request: borrowing R, _ best: inout BestEntry
+        _ path: Octets, _ set: Int32, _ run: Run, folded: Bool, _ request: borrowing R,
+        _ best: inout BestEntry
     ) {
         let scope = Scope.of(set, folded ? .prefixFolded : .prefix)
         var low = run.first
@@ -106,7 +113,8 @@ package struct HostEntry: Sendable {
         while low < high {
             let middle = (low + high) / 2
             let length = Int(lengths[middle])
-            let found = length > path.count
+            let found =
+                length > path.count
                 ? -1 : keys.value(path.prefix(length), scope: scope, folded: folded)
             if found >= 0 {
                 longest = found
@@ -117,7 +125,9 @@ package struct HostEntry: Sendable {
         }
         while longest >= 0 {
             let prefix = prefixes[longest]
-            if prefix.candidates.count > 0 { tryCandidates(prefix.candidates, path, request, &best) }
+            if prefix.candidates.count > 0 {
+                tryCandidates(prefix.candidates, path, request, &best)
+            }
             longest = prefix.shorter
         }
     }
@@ -159,14 +169,17 @@ extension RouteTable {
     @inlinable package static func port(of authority: Octets) -> Octets {
         var start = authority.count
         while start > 0, authority[start - 1].isDigit { start -= 1 }
-        return start > 0 && authority[start - 1] == UInt8(ascii: ":") ? authority.dropFirst(start) : .empty
+        return start > 0 && authority[start - 1] == UInt8(ascii: ":")
+            ? authority.dropFirst(start) : .empty
     }
 
     /// The path up to its query or fragment.
     @inlinable package static func pathOnly(_ target: Octets) -> Octets {
         for index in 0..<target.count {
             let octet = target[index]
-            if octet == UInt8(ascii: "?") || octet == UInt8(ascii: "#") { return target.prefix(index) }
+            if octet == UInt8(ascii: "?") || octet == UInt8(ascii: "#") {
+                return target.prefix(index)
+            }
         }
         return target
     }

@@ -23,10 +23,14 @@ struct RouteTableBuilder {
         } else if host.name.hasPrefix("*.") {
             let key = keys.intern(String(host.name.dropFirst()))
             suffixLengths.insert(Int(key.count))
-            if keys.value(key, scope: Scope.suffix) == nil { keys.set(key, scope: Scope.suffix, to: set) }
+            if keys.value(key, scope: Scope.suffix) == nil {
+                keys.set(key, scope: Scope.suffix, to: set)
+            }
         } else {
             let key = keys.intern(host.name)
-            if keys.value(key, scope: Scope.host) == nil { keys.set(key, scope: Scope.host, to: set) }
+            if keys.value(key, scope: Scope.host) == nil {
+                keys.set(key, scope: Scope.host, to: set)
+            }
         }
     }
 
@@ -44,7 +48,8 @@ struct RouteTableBuilder {
             set.indexes |= 1 << index.rawValue
             for (key, members) in groups[index] {
                 prefixes.append(CompiledPrefix(candidates: list(members), shorter: -1))
-                keys.set(key, scope: Scope.of(number, index), to: Int32(clamping: prefixes.count - 1))
+                keys.set(
+                    key, scope: Scope.of(number, index), to: Int32(clamping: prefixes.count - 1))
             }
         }
         for index in [CompiledSet.Index.prefix, .prefixFolded] where !groups[index].isEmpty {
@@ -183,7 +188,8 @@ extension RouteTableBuilder {
         for source in match.conditions { conditions.append(compile(source)) }
         defer { entryCount += 1 }
         return CompiledEntry(
-            order: entryCount, route: Int32(clamping: route), conditions: Run(first, conditions.count - first),
+            order: entryCount, route: Int32(clamping: route),
+            conditions: Run(first, conditions.count - first),
             needsSlash: needsSlash)
     }
 

@@ -6,8 +6,9 @@ package import Octets
 package enum WordHash {
     @inlinable package static func hash(_ octets: Octets, scope: Int32, folded: Bool) -> UInt64 {
         let count = octets.count
-        var state = mix(UInt64(UInt32(bitPattern: scope)) ^ 0x9e37_79b9_7f4a_7c15,
-                        UInt64(truncatingIfNeeded: count) ^ 0xa076_1d64_78bd_642f)
+        var state = mix(
+            UInt64(UInt32(bitPattern: scope)) ^ 0x9e37_79b9_7f4a_7c15,
+            UInt64(truncatingIfNeeded: count) ^ 0xa076_1d64_78bd_642f)
         var index = 0
         while count - index >= 8 {
             state = mix(state ^ word(octets, at: index, folded: folded), 0xe703_7ed1_a0b4_28db)
@@ -38,7 +39,8 @@ package enum WordHash {
 
     @inlinable static func word(_ octets: Octets, at index: Int, folded: Bool) -> UInt64 {
         precondition(index >= 0 && index + 8 <= octets.count)
-        let word = unsafe octets.base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+        let word = unsafe octets.base.unsafelyUnwrapped.loadUnaligned(
+            fromByteOffset: index, as: UInt64.self)
         return folded ? lowercased(word) : word
     }
 
@@ -53,7 +55,8 @@ package enum WordHash {
             let high = unsafe base.loadUnaligned(fromByteOffset: octets.count - 4, as: UInt32.self)
             word = UInt64(low) | UInt64(high) << 32
         } else {
-            word = UInt64(octets[index]) | UInt64(octets[index + rest / 2]) << 8
+            word =
+                UInt64(octets[index]) | UInt64(octets[index + rest / 2]) << 8
                 | UInt64(octets[octets.count - 1]) << 16
         }
         return folded ? lowercased(word) : word
@@ -63,8 +66,8 @@ package enum WordHash {
     @inlinable static func lowercased(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let low = word & (0x7f &* ones)
-        let fromA = low &+ (0x3f &* ones)           // high bit: 0x41 or more
-        let beyondZ = low &+ (0x25 &* ones)         // high bit: 0x5b or more
+        let fromA = low &+ (0x3f &* ones)  // high bit: 0x41 or more
+        let beyondZ = low &+ (0x25 &* ones)  // high bit: 0x5b or more
         let capital = fromA & ~beyondZ & ~word & (0x80 &* ones)
         return word | capital >> 2
     }

@@ -26,7 +26,7 @@ package final class Route: Sendable {
         self.name = name
         var sum: UInt64 = 0
         destinations = clusters.map {
-            sum += UInt64(UInt32(clamping: $0.weight))       // 2³² destinations would be needed to overflow
+            sum += UInt64(UInt32(clamping: $0.weight))  // 2³² destinations would be needed to overflow
             return WeightedDestination(cluster: $0.cluster, upTo: sum)
         }
         totalWeight = sum
@@ -39,9 +39,13 @@ package final class Route: Sendable {
     /// Chooses a cluster by weight; -1 when the route is unavailable.
     /// - Parameter random: a fresh random number.
     package func destination(random: UInt64) -> Int {
-        guard destinations.count > 1, totalWeight > 0 else { return destinations.first?.cluster ?? -1 }
+        guard destinations.count > 1, totalWeight > 0 else {
+            return destinations.first?.cluster ?? -1
+        }
         let drawn = random % totalWeight
-        for destination in destinations where drawn < destination.upTo { return destination.cluster }
+        for destination in destinations where drawn < destination.upTo {
+            return destination.cluster
+        }
         return destinations[destinations.count - 1].cluster
     }
 }

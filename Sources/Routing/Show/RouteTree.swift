@@ -4,7 +4,10 @@ extension RoutingPlan {
     /// The effective tree for people: listener -> host -> rule -> destination -> endpoints.
     package func renderTree() -> String {
         var tree = TreeText()
-        if listeners.isEmpty { tree.line(0, "no listeners: no Gateway is for this gateway, and no route is for the mesh") }
+        if listeners.isEmpty {
+            tree.line(
+                0, "no listeners: no Gateway is for this gateway, and no route is for the mesh")
+        }
         for listener in listeners {
             if let table = listener.clearTable {
                 tree.line(0, listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
@@ -12,8 +15,10 @@ extension RoutingPlan {
             }
             for chain in listener.chains {
                 let certificates = chain.certificates.map(\.description).joined(separator: ", ")
-                tree.line(0, "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", "))"
-                    + " with \(certificates.isEmpty ? "no certificate" : certificates)")
+                tree.line(
+                    0,
+                    "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", "))"
+                        + " with \(certificates.isEmpty ? "no certificate" : certificates)")
                 render(tables[chain.table], to: &tree)
             }
         }
@@ -32,7 +37,9 @@ extension RoutingPlan {
         let route = routes[rule.route]
         let timeout = route.timeout.map { ", timeout \($0.milliseconds)" } ?? ""
         tree.line(2, "rule \(route.name)\(timeout)")
-        for (index, match) in rule.matches.enumerated() { tree.line(3, "\(index == 0 ? "if" : "or") \(match)") }
+        for (index, match) in rule.matches.enumerated() {
+            tree.line(3, "\(index == 0 ? "if" : "or") \(match)")
+        }
         if let reason = route.unavailable { tree.line(3, "-> 503: \(reason.sentence)") }
         for (destination, share) in zip(route.destinations, route.shares) {
             let cluster = clusters[destination.cluster]
@@ -100,7 +107,9 @@ extension ClusterPlan {
         case .endpoints(let endpoints):
             endpoints.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
         case .dns(let names):
-            names.map { "\($0.host):\($0.port) by DNS" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
+            names.map {
+                "\($0.host):\($0.port) by DNS" + ($0.weight == 1 ? "" : " weight \($0.weight)")
+            }
         case .unavailable(let reason): ["503: \(reason.sentence)"]
         }
     }
