@@ -71,7 +71,7 @@ let package = Package(
         test("HTTPTests", ["HTTP", "Octets"]),
         test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets"]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
-        test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"]),
+        test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"], exclude: ["Golden"]),
         test("TLSTests", ["TLS"]),
         test("ReactorTests", ["Reactor"]),
     ],

@@ -10,7 +10,8 @@ struct World {
     let plan: RoutingPlan
     let decoded: ManifestSet
 
-    static let gateway = gateway("gw", "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")
+    static let gateway = gateway(
+        "gw", "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")
     static let services = service("a", "10.0.0.1") + service("b", "10.0.0.2")
 
     /// - Parameters:
@@ -38,7 +39,9 @@ struct World {
         """
     }
 
-    static func service(_ name: String, _ address: String, ports: String = "{name: http, port: 8080}") -> String {
+    static func service(
+        _ name: String, _ address: String, ports: String = "{name: http, port: 8080}"
+    ) -> String {
         """
         ---
         apiVersion: v1
@@ -80,8 +83,13 @@ struct World {
     }
 
     /// What a request gets: the services it may go to, `404`, `503`, or `closed`.
-    func answer(_ request: TestRequest, port: UInt16 = 80, sni: String? = nil, bind: String = "") -> String {
-        guard let listener = plan.listeners.first(where: { $0.port == port && $0.bind == bind && !$0.isMesh })
+    func answer(_ request: TestRequest, port: UInt16 = 80, sni: String? = nil, bind: String = "")
+        -> String
+    {
+        guard
+            let listener = plan.listeners.first(where: {
+                $0.port == port && $0.bind == bind && !$0.isMesh
+            })
         else { return "closed" }
         if let sni {
             guard let chain = chain(listener, sni) else { return "closed" }
@@ -102,18 +110,24 @@ struct World {
         let name = String(cluster.host.prefix { $0 != "." })
         switch cluster.source {
         case .endpoints(let endpoints): return endpoints.isEmpty ? "503" : name
-        case .dns(let names): return names.map { "dns \($0.host):\($0.port)" }.joined(separator: ",")
+        case .dns(let names):
+            return names.map { "dns \($0.host):\($0.port)" }.joined(separator: ",")
         case .unavailable: return "503"
         }
     }
 
     /// Exact, then the longest wildcard, then a server without condition: as TLS chooses by SNI.
     private func chain(_ listener: ListenerPlan, _ sni: String) -> TLSChain? {
-        if let exact = listener.chains.first(where: { $0.serverNames.contains(sni) }) { return exact }
-        let wild = listener.chains.flatMap { chain in
-            chain.serverNames.filter { $0.hasPrefix("*.") && sni.hasSuffix($0.dropFirst()) }.map { ($0, chain) }
+        if let exact = listener.chains.first(where: { $0.serverNames.contains(sni) }) {
+            return exact
         }
-        return wild.max { $0.0.count < $1.0.count }?.1 ?? listener.chains.first { $0.serverNames == ["*"] }
+        let wild = listener.chains.flatMap { chain in
+            chain.serverNames.filter { $0.hasPrefix("*.") && sni.hasSuffix($0.dropFirst()) }.map {
+                ($0, chain)
+            }
+        }
+        return wild.max { $0.0.count < $1.0.count }?.1
+            ?? listener.chains.first { $0.serverNames == ["*"] }
     }
 
     var codes: [String] { plan.diagnostics.map(\.code) }
