@@ -52,11 +52,12 @@ let package = Package(
         part("Balancing"),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
         part("Proxy", ["Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets", logging]),
+        part("Control", ["Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", logging]),
         part("Admin", ["Proxy", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
             name: "portico",
             dependencies: [
-                "Admin", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", argumentParser, logging,
+                "Admin", "Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", argumentParser, logging,
             ],
             swiftSettings: settings),
         .executableTarget(

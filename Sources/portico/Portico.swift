@@ -1,3 +1,21 @@
 internal import ArgumentParser
 
-@main struct Portico: ParsableCommand {}
+/// The command: parse, wire, run.
+@main struct Portico: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "portico",
+        abstract: "An edge gateway that reads Istio's objects and needs no control plane.",
+        subcommands: [Serve.self, Check.self, Routes.self, Version.self])
+
+    static func main() {
+        main(EnvironmentOptions.merged(into: Array(CommandLine.arguments.dropFirst())))
+    }
+}
+
+struct Version: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print the version.")
+
+    func run() { print("portico \(Portico.version)") }
+}

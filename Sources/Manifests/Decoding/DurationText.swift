@@ -1,7 +1,7 @@
 extension Duration {
     /// Reads Go's form of durations: `5s`, `1.5s`, `1h30m`, `100ms`. nil if it is none, or too
     /// long to count in nanoseconds.
-    init?(goText text: String) {
+    package init?(goText text: String) {
         var octets = Array(text.utf8)[...]
         if octets.elementsEqual("0".utf8) {
             self = .zero

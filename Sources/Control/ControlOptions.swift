@@ -1,0 +1,24 @@
+package import Proxy
+package import Reactor
+package import Routing
+
+/// What the command line says, checked.
+package struct ControlOptions: Sendable {
+    /// Files, folders, `-`.
+    package var paths: [String] = []
+    package var workers = 1
+    /// A Gateway's port number and the port that is bound in its place.
+    package var listenMap: [UInt16: UInt16] = [:]
+    /// Where routes bound to the gateway `mesh` are served; nil is nowhere.
+    package var mesh: SocketAddress?
+    /// How long streams may go on after SIGTERM.
+    package var drain = Duration.seconds(45)
+    /// How long after SIGTERM new connections are still accepted; nil is half of `drain`.
+    package var acceptWhileDraining: Duration?
+    package var compile = CompileOptions()
+    package var worker = WorkerOptions()
+    package var accessLog = AccessLogFormat.text
+    package var version = "0"
+
+    package init() {}
+}

@@ -1,0 +1,245 @@
+internal import Balancing
+package import Logging
+package import Manifests
+package import Proxy
+package import Reactor
+package import Routing
+internal import Synchronization
+
+/// The main thread: reads and compiles the configuration, publishes snapshots, starts the workers and
+/// ends them, listens to signals.
+///
+///     starting → serving → draining (announced → refusing → listeners closed) → stopped
+package final class ControlPlane {
+    private enum Phase { case serving, draining, stopped }
+
+    package let options: ControlOptions
+    package let metrics: Metrics
+    private let log: Logger
+    private let writer: LogWriter
+    private let signals: Signals
+    private let poller: Poller
+    private let mailbox: Mailbox<Void>
+    private let names: NameDirectory
+    private var configuration: Configuration
+    private var published: Published<Snapshot>?
+    private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
+    private var phase = Phase.serving
+    private var drainStep = 0
+    private var drainBegan = MonotonicTime(nanoseconds: 0)
+    private var hasUnreadChange = false         // `Control` changed something that is not published yet
+
+    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2 }
+
+    /// How long after the first GOAWAY the final one follows.
+    private static let announceTime = Duration.seconds(1)
+
+    /// - Throws: what the system refuses, as one sentence.
+    package init(options: ControlOptions, log: Logger, signals: Signals) throws(SystemError) {
+        self.options = options
+        self.log = log
+        self.signals = signals
+        writer = try LogWriter()
+        metrics = Metrics(version: options.version, logWriter: writer)
+        poller = try Poller()
+        let mailbox = try Mailbox<Void>()
+        self.mailbox = mailbox
+        names = try NameDirectory { mailbox.post(()) }
+        configuration = Configuration(options: options, metrics: metrics)
+        try poller.watchReadable(signals.descriptor, token: Token.signals)
+        try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
+    }
+
+    /// Loads the configuration for the first time and starts the workers.
+    /// - Returns: sentences about what makes serving impossible; empty when all is well.
+    package func start() throws(SystemError) -> [String] {
+        configuration.load()
+        report()
+        if configuration.couldNotRead {
+            return configuration.diagnostics.filter { $0.code == "could-not-read" }.map(\.description)
+        }
+        guard configuration.bindFailures.isEmpty else { return configuration.bindFailures }
+        names.want(configuration.names)
+        let first = configuration.snapshot(resolved: names.addresses)
+        let published = Published(first)
+        self.published = published
+        for number in 0..<options.workers { try startWorker(number, published) }
+        let ports = first.listeners.map { "\($0.sockets.name)" }.joined(separator: ", ")
+        log.info("serving on \(ports.isEmpty ? "no port: no Gateway selects this gateway's labels" : ports)")
+        return []
+    }
+
+    private func startWorker(_ number: Int, _ published: Published<Snapshot>) throws(SystemError) {
+        let mailbox = try Mailbox<WorkerMessage>()
+        let status = WorkerStatus()
+        let counters = metrics.worker()
+        let (options, writer, log) = (options, writer, log)
+        try Thread.start("worker-\(number)") {
+            do throws(SystemError) {
+                let worker = try Worker(
+                    number: number, options: options.worker, mailbox: mailbox, published: published, status: status,
+                    metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer))
+                worker.run()
+            } catch {
+                log.critical("worker \(number) cannot start: \(error)")
+            }
+        }
+        workers.append((mailbox, status))
+    }
+
+    // MARK: the loop
+
+    /// Runs until the end of a drain.
+    /// - Parameters:
+    ///   - watch: hands over the poller once, to watch more with it.
+    ///   - wake: gets the tokens that are not the control plane's.
+    ///   - wait: how many milliseconds the caller's own timers allow; -1 is for ever.
+    ///   - tick: after every wait, for the caller's timers.
+    package func run(wake: (UInt64) -> Void, wait: () -> Int32, tick: () -> Void) {
+        while phase != .stopped {
+            let own: Int32 = phase == .draining ? 20 : -1
+            let others = wait()
+            let time = own < 0 ? others : others < 0 ? own : min(own, others)
+            let count = poller.wait(milliseconds: time)
+            for index in 0..<count {
+                switch poller[index].token {
+                case Token.signals: readSignals()
+                case Token.mailbox: namesChanged()
+                case let token: wake(token)
+                }
+            }
+            tick()
+            if phase == .draining { continueDrain() }
+        }
+        writer.finish()
+    }
+
+    /// For others who want to be woken by the same loop.
+    package var sharedPoller: Poller { poller }
+
+    private func readSignals() {
+        while let signal = signals.next() {
+            switch signal {
+            case .hangUp: _ = reload()
+            case .reopenLogs: log.info("SIGUSR1: logs go to standard output, there is no file to reopen")
+            case .terminate:
+                guard phase == .serving else {
+                    log.warning("second signal: stopping at once")
+                    return stop()
+                }
+                beginDrain()
+            }
+        }
+    }
+
+    private func namesChanged() {
+        _ = mailbox.takeAll()
+        for (name, reason) in names.failures.sorted(by: { $0.key < $1.key }) {
+            log.warning("\(name): \(reason); the last answer stays in use")
+        }
+        publish()
+    }
+
+    // MARK: reload
+
+    /// Reads everything again and publishes it. Nothing of a running connection is touched.
+    /// - Returns: whether all of it was good, and a sentence.
+    package func reload() -> (isSuccess: Bool, text: String) {
+        let began = MonotonicTime.now()
+        configuration.load()
+        names.want(configuration.names)
+        publish()
+        report()
+        let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
+        metrics.reloadEnded(errors == 0 ? .success : .failure)
+        let milliseconds = MonotonicTime.now().nanoseconds(since: began) / 1_000_000
+        let kept = configuration.kept.count
+        let text = errors == 0
+            ? "reloaded in \(milliseconds) ms"
+            : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
+        log.info("\(text)")
+        return (errors == 0, text)
+    }
+
+    private func publish() {
+        guard let published else { return }
+        published.replace(with: configuration.snapshot(resolved: names.addresses))
+        tell(.snapshotPublished)
+    }
+
+    private func tell(_ message: WorkerMessage) {
+        for worker in workers { worker.mailbox.post(message) }
+    }
+
+    private func report() {
+        for diagnostic in configuration.diagnostics {
+            switch diagnostic.severity {
+            case .error: log.error("\(diagnostic)")
+            case .warning: log.warning("\(diagnostic)")
+            case .note: log.debug("\(diagnostic)")
+            }
+        }
+        for failure in configuration.bindFailures { log.error("\(failure)") }
+        for object in configuration.kept { log.warning("\(object): the last good version stays in effect") }
+    }
+
+    // MARK: the end
+
+    private func beginDrain() {
+        phase = .draining
+        drainStep = 0
+        drainBegan = .now()
+        log.info("draining: \(activeText); at most \(options.drain)")
+        tell(.announceShutdown)
+    }
+
+    private func continueDrain() {
+        let elapsed = MonotonicTime.now()
+        let accepting = options.acceptWhileDraining ?? min(options.drain / 2, .seconds(15))
+        if drainStep == 0, elapsed >= drainBegan + min(Self.announceTime, accepting) {
+            drainStep = 1
+            tell(.refuseNewStreams)
+        }
+        if drainStep == 1, elapsed >= drainBegan + accepting {
+            drainStep = 2
+            tell(.closeListeners)
+        }
+        let isIdle = drainStep > 0 && activeExchanges == 0 && downstreamConnections == 0
+        guard isIdle || elapsed >= drainBegan + options.drain else { return }
+        if !isIdle { log.warning("drain time is over: cutting \(activeText)") }
+        stop()
+    }
+
+    private func stop() {
+        tell(.stop)
+        let deadline = MonotonicTime.now() + .seconds(2)
+        while workers.contains(where: { $0.status.isRunning.load(ordering: .acquiring) }), MonotonicTime.now() < deadline {
+            _ = Output.waitUntilReadable(mailbox.descriptor, milliseconds: 5)
+        }
+        phase = .stopped
+        log.info("stopped")
+    }
+
+    // MARK: what others may know
+
+    private var activeExchanges: Int { workers.reduce(0) { $0 + $1.status.activeExchanges.load(ordering: .relaxed) } }
+    private var downstreamConnections: Int {
+        workers.reduce(0) { $0 + $1.status.downstreamConnections.load(ordering: .relaxed) }
+    }
+    private var activeText: String { "\(activeExchanges) requests on \(downstreamConnections) connections" }
+
+    /// Whether new connections should be sent here, and if not, why.
+    package var readiness: (isReady: Bool, reason: String) {
+        if phase != .serving { return (false, "draining") }
+        let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
+        if workers.isEmpty || !taken { return (false, "starting") }
+        if !names.isSettled { return (false, "resolving names") }
+        return (true, "ready")
+    }
+
+    package var diagnostics: [Diagnostic] { configuration.diagnostics }
+    package var snapshot: Snapshot? { published?.current }
+    package var plan: RoutingPlan { configuration.plan }
+}
+
+@available(*, unavailable) extension ControlPlane: Sendable {}

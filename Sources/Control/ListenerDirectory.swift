@@ -1,0 +1,56 @@
+internal import Proxy
+internal import Reactor
+internal import Routing
+
+/// The sockets of all listening addresses, kept over reloads.
+/// The control plane's thread only.
+struct ListenerDirectory {
+    private var open: [String: ListenerSockets] = [:]
+    private var numbers = 0
+    private(set) var failures: [(listener: ListenerPlan, error: String)] = []
+
+    /// Opens what a plan wants and is not open yet; forgets the rest. An address that cannot be bound is
+    /// noted and left out.
+    mutating func sockets(for plan: RoutingPlan, options: ControlOptions) -> [(ListenerPlan, ListenerSockets)] {
+        failures = []
+        var used: [String: ListenerSockets] = [:]
+        var result: [(ListenerPlan, ListenerSockets)] = []
+        for listener in plan.listeners {
+            guard let address = address(of: listener, options) else { continue }
+            let name = address.description
+            guard used[name] == nil else {
+                failures.append((listener, "\(name) is wanted twice; --listen-map must not map two ports onto one"))
+                continue
+            }
+            do throws(SystemError) {
+                let sockets: ListenerSockets
+                if let kept = open[name] { sockets = kept } else { sockets = try make(address, workers: options.workers) }
+                used[name] = sockets
+                result.append((listener, sockets))
+            } catch {
+                failures.append((listener, error.description))
+            }
+        }
+        open = used
+        return result
+    }
+
+    private mutating func make(_ address: SocketAddress, workers: Int) throws(SystemError) -> ListenerSockets {
+        let sockets = try ListenerSockets(address: address, number: numbers, workers: workers)
+        numbers += 1
+        return sockets
+    }
+
+    private mutating func address(of listener: ListenerPlan, _ options: ControlOptions) -> SocketAddress? {
+        if listener.isMesh { return options.mesh }
+        let port = options.listenMap[listener.port] ?? listener.port
+        if listener.bind.hasPrefix("unix:") {
+            let path = listener.bind.dropFirst(5)
+            if let address = SocketAddress(unixPath: String(path.hasPrefix("///") ? path.dropFirst(2) : path)) { return address }
+        } else if let address = SocketAddress(host: listener.bind, port: port) {
+            return address
+        }
+        failures.append((listener, "\(listener.bind) is no address to listen on"))
+        return nil
+    }
+}

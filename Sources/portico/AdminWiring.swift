@@ -1,0 +1,62 @@
+internal import Admin
+internal import Balancing
+internal import Control
+internal import Manifests
+internal import Proxy
+internal import Routing
+internal import Synchronization
+
+/// What the admin pages show of the control plane.
+enum AdminWiring {
+    static func handlers(of control: ControlPlane) -> AdminHandlers {
+        AdminHandlers(
+            readiness: { control.readiness },
+            metrics: { control.metrics.render() },
+            routes: { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() },
+            endpoints: { $0 == .json ? endpointsJSON(control) : endpointsText(control) },
+            configuration: { $0 == .json ? control.diagnostics.json : configurationText(control) },
+            reload: { control.reload() })
+    }
+
+    private static func endpointsText(_ control: ControlPlane) -> String {
+        var text = ""
+        for cluster in control.snapshot?.clusters ?? [] {
+            text += "\(cluster.name) \(cluster.policy.rawValue)\n"
+            for endpoint in cluster.endpoints {
+                let active = endpoint.active.load(ordering: .relaxed)
+                let total = endpoint.total.load(ordering: .relaxed)
+                text += "  \(endpoint.name) active=\(active) total=\(total)\n"
+            }
+            if cluster.endpoints.isEmpty { text += "  no endpoint\n" }
+        }
+        return text
+    }
+
+    private static func endpointsJSON(_ control: ControlPlane) -> String {
+        var json = JSONText()
+        json.array(control.snapshot?.clusters ?? []) { cluster, json in
+            json.object { json in
+                json.field("cluster", cluster.name)
+                json.field("policy", cluster.policy.rawValue)
+                json.field("endpoints", of: cluster.endpoints) { endpoints, json in
+                    json.array(endpoints) { endpoint, json in
+                        json.object { json in
+                            json.field("address", endpoint.name)
+                            json.field("active", endpoint.active.load(ordering: .relaxed))
+                            json.field("total", endpoint.total.load(ordering: .relaxed))
+                        }
+                    }
+                }
+            }
+        }
+        return json.text
+    }
+
+    /// What was loaded and what is wrong with it.
+    private static func configurationText(_ control: ControlPlane) -> String {
+        let paths = control.options.paths.joined(separator: " ")
+        let found = control.diagnostics
+        let summary = "\(found.count { $0.severity == .error }) errors, \(found.count { $0.severity == .warning }) warnings"
+        return "\(paths): \(summary)\n\(found.text)"
+    }
+}

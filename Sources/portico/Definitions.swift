@@ -1,0 +1,46 @@
+internal import ArgumentParser
+internal import Manifests
+internal import Routing
+
+/// The flags that say what the definitions mean; the same for every subcommand that reads them.
+struct Definitions: ParsableArguments {
+    @Option(help: "A label of this gateway, key=value, compared with Gateway.spec.selector (repeatable).")
+    var label: [String] = []
+
+    @Option(help: "The cluster's domain.")
+    var clusterDomain = "cluster.local"
+
+    @Option(help: "The namespace this gateway works in; also that of objects without one.")
+    var namespace = "default"
+
+    @Option(help: "The namespace of mesh-wide DestinationRules.")
+    var rootNamespace = "istio-system"
+
+    func compileOptions() throws -> CompileOptions {
+        var options = CompileOptions()
+        options.clusterDomain = clusterDomain
+        options.gatewayNamespace = namespace
+        options.rootNamespace = rootNamespace
+        guard !label.isEmpty else { return options }
+        options.labels = [:]
+        for text in label {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else { throw ValidationError("--label \(text): write key=value, such as istio=ingressgateway") }
+            options.labels[parts[0]] = parts[1]
+        }
+        return options
+    }
+
+    func load(_ paths: [String]) throws -> (set: ManifestSet, plan: RoutingPlan) {
+        let set = ManifestReader.load(paths: paths, defaultNamespace: namespace)
+        return (set, RoutingPlan.compile(set.inventory, options: try compileOptions()))
+    }
+}
+
+enum OutputForm: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+/// Exit codes of `check` and `routes`.
+enum ExitStatus {
+    static let problems = ExitCode(1)
+    static let couldNotRun = ExitCode(2)
+}

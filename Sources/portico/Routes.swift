@@ -1,0 +1,26 @@
+internal import ArgumentParser
+internal import Manifests
+internal import Routing
+
+struct Routes: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print what the definitions come to: listener, host, rule, destination, endpoints.")
+
+    @Argument(help: "Files, folders (*.yaml, *.yml, *.json, recursively) or - for standard input.")
+    var paths: [String]
+
+    @Option(help: "text or json.")
+    var output = OutputForm.text
+
+    @OptionGroup var definitions: Definitions
+
+    func run() throws {
+        let (set, plan) = try definitions.load(paths)
+        guard !set.couldNotRead else {
+            print(set.diagnostics.text, terminator: "")
+            throw ExitStatus.couldNotRun
+        }
+        let text = output == .json ? plan.renderJSON() : plan.renderTree()
+        print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
+    }
+}

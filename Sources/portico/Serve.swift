@@ -1,0 +1,137 @@
+internal import Admin
+internal import ArgumentParser
+internal import Control
+internal import Logging
+internal import Manifests
+internal import Proxy
+internal import Reactor
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve the definitions.",
+        discussion: """
+            Every flag is also an environment variable, --listen-map is PORTICO_LISTEN_MAP. \
+            SIGHUP reloads, SIGTERM and SIGINT drain and exit 0, a second one exits at once.
+            """)
+
+    @Option(help: "Files, folders (*.yaml, *.yml, *.json, recursively) or - for standard input (repeatable).")
+    var config: [String] = []
+
+    @Option(help: "Worker threads; default: the cores this process may use.")
+    var workers: Int?
+
+    @Option(help: "Address of the admin interface, such as 127.0.0.1:15000; off when not given.")
+    var admin: String?
+
+    @Option(help: "Address for health and metrics, such as 0.0.0.0:15021; off when not given.")
+    var status: String?
+
+    @Option(help: "A Gateway's port number and the port really bound, such as 443=8443 (repeatable).")
+    var listenMap: [String] = []
+
+    @Option(help: "Address for routes bound to the gateway mesh, such as 127.0.0.1:15001; off when not given.")
+    var mesh: String?
+
+    @Option(help: "How long streams may go on after SIGTERM.")
+    var drain = "45s"
+
+    @Option(help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 15s.")
+    var drainAccept: String?
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel = "info"
+
+    @Option(help: "Form of the access log: text (Istio's default format) or json.")
+    var logFormat = OutputForm.text
+
+    @Option(help: "on or off.")
+    var accessLog = Switch.on
+
+    @OptionGroup var definitions: Definitions
+
+    enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
+
+    /// The wiring, from top to bottom.
+    func run() throws {
+        let options = try controlOptions()
+        let log = try logger()
+        do throws(SystemError) {
+            let signals = try Signals()
+            _ = Thread.raiseFileLimit()
+            let control = try ControlPlane(options: options, log: log, signals: signals)
+            let server = try AdminServer(
+                status: try address(status, "--status"), admin: try address(admin, "--admin"),
+                handlers: AdminWiring.handlers(of: control))
+            try server.watch(control.sharedPoller)
+            let obstacles = try control.start()
+            guard obstacles.isEmpty else {
+                for obstacle in obstacles { log.critical("\(obstacle)") }
+                throw SystemError("serve", on: "this configuration", code: 0)
+            }
+            control.run(
+                wake: { if AdminServer.owns($0) { server.wake($0, now: .now()) } },
+                wait: { server.wait(now: .now()) }, tick: { server.expire(now: .now()) })
+        } catch {
+            if error.code != 0 { log.critical("\(error)") }
+            throw ExitStatus.couldNotRun
+        }
+    }
+
+    private func logger() throws -> Logger {
+        guard let level = Logger.Level(rawValue: logLevel) else {
+            throw ValidationError(
+                "--log-level \(logLevel): one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        var logger = Logger(label: "portico") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = level
+        return logger
+    }
+
+    private func controlOptions() throws -> ControlOptions {
+        guard !config.isEmpty else {
+            throw ValidationError("nothing to serve; name the definitions with --config PATH")
+        }
+        var options = ControlOptions()
+        options.paths = config
+        options.workers = workers ?? Thread.availableCores()
+        guard (1...256).contains(options.workers) else { throw ValidationError("--workers: 1 to 256") }
+        options.compile = try definitions.compileOptions()
+        options.version = Portico.version
+        options.accessLog = accessLog == .off ? .off : logFormat == .json ? .json : .text
+        options.drain = try duration(drain, "--drain")
+        options.acceptWhileDraining = try drainAccept.map { try duration($0, "--drain-accept") }
+        options.listenMap = try portMap()
+        if let mesh { options.mesh = try address(mesh, "--mesh") }
+        return options
+    }
+
+    private func portMap() throws -> [UInt16: UInt16] {
+        var map: [UInt16: UInt16] = [:]
+        for text in listenMap {
+            let parts = text.split(separator: "=").map { UInt16($0) }
+            guard parts.count == 2, let from = parts[0], let target = parts[1], from > 0, target > 0 else {
+                throw ValidationError("--listen-map \(text): write GATEWAY-PORT=BOUND-PORT, such as 443=8443")
+            }
+            map[from] = target
+        }
+        return map
+    }
+
+    private func duration(_ text: String, _ flag: String) throws -> Duration {
+        guard let duration = Duration(goText: text), duration >= .zero else {
+            throw ValidationError("\(flag) \(text): write a duration with its unit, such as 45s or 1m30s")
+        }
+        return duration
+    }
+
+    /// `host:port`, `[v6]:port`; the host may be left out.
+    private func address(_ text: String?, _ flag: String) throws(SystemError) -> SocketAddress? {
+        guard let text else { return nil }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let host = parts.dropLast().joined(separator: ":")
+        let bare = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
+        guard parts.count > 1, let port = UInt16(parts[parts.count - 1]), let address = SocketAddress(host: bare, port: port)
+        else { throw SystemError("understand \(flag) \(text) (write address:port, such as 127.0.0.1:15021)", code: 22) }
+        return address
+    }
+}
