@@ -197,9 +197,10 @@ def test_the_pod_reads_every_file_of_the_configuration(objects):
     pod = container(objects)
     mounts = {mount["name"]: mount["mountPath"] for mount in pod["volumeMounts"]}
     settings = only(objects, "ConfigMap")
-    wanted = {f"{mounts['config']}/{name}" for name in settings["data"]}
-    assert set(values(pod["args"], "--config")) == wanted
-    volumes = {volume["name"]: volume for volume in only(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]}
+    assert values(pod["args"], "--config") == [mounts["config"]]
+    assert all(name.endswith((".yaml", ".yml")) for name in settings["data"])
+    spec = only(objects, "Deployment")["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
     assert volumes["config"]["configMap"]["name"] == settings["metadata"]["name"]
     (gateway,) = documents(settings["data"]["gateway.yaml"])
     tls = [server["tls"] for server in gateway["spec"]["servers"] if "tls" in server]
