@@ -23,7 +23,7 @@ internal import COpenSSL
     /// Tells this context's certificates from any other's; part of the session-id context.
     let fingerprint: [UInt8]
 
-    /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: AEAD with ECDHE only.
+    /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: ECDHE and AEAD only.
     /// - Throws: the first fault that makes the certificates or settings unusable. An expired
     ///   certificate is no fault: it is served, and `reports` says so.
     package init(

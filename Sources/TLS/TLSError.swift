@@ -53,7 +53,8 @@ extension TLSError: CustomStringConvertible {
         case .versionsReversed(let lowest, let highest):
             "the lowest version \(lowest) is above the highest, \(highest); exchange them"
         case .unusableTrust(let reason):
-            "the trusted certificates cannot be used (\(reason)); give a PEM file of CA certificates"
+            "the trusted certificates cannot be used (\(reason)); "
+                + "give a PEM file of CA certificates"
         default:
             connectionSentence
         }

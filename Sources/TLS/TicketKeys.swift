@@ -4,8 +4,8 @@ internal import Synchronization
 /// The keys that session tickets are sealed with; one ring per process, shared by all workers.
 ///
 /// Who has a ticket's key can read recorded TLS 1.2 sessions that were resumed with it, so keys do
-/// not live as long as the process: each seals for four hours, opens for two more (a ticket's life),
-/// and is wiped. Left out: keys shared between gateways; a client that meets another pod makes a
+/// not live as long as the process: each seals for four hours, opens for two more (a ticket's
+/// life), and is wiped. Left out: keys shared between gateways; a client that meets another pod makes a
 /// full handshake.
 struct TicketKeys {
     static let sealing = Duration.seconds(4 * 3600)
@@ -49,7 +49,8 @@ struct TicketKeys {
         let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: 80, alignment: 16)
         self.made = made
         unsafe self.octets = octets
-        guard unsafe RAND_priv_bytes(octets.baseAddress, CInt(octets.count)) == 1 else { return nil }
+        let isFilled = unsafe RAND_priv_bytes(octets.baseAddress, CInt(octets.count)) == 1
+        guard isFilled else { return nil }
     }
 
     deinit {
