@@ -109,8 +109,6 @@ struct FileFinder {
         let chunk = 1 << 18
         while true {
             var problem: CInt = 0
-            let before = octets.count
-            octets.reserveCapacity(before + chunk)
             let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
                 let taken = unsafe Glibc.read(descriptor, buffer.baseAddress, chunk)
                 if taken < 0 { problem = errno }

@@ -33,23 +33,23 @@ package enum ManifestReader {
 
 /// One load, file by file. Used by one thread.
 private final class Loading {
-    private let decoder: Decoder
+    private let findings: Findings
 
-    init(defaultNamespace: String) { decoder = Decoder(defaultNamespace: defaultNamespace) }
+    init(defaultNamespace: String) { findings = Findings(defaultNamespace: defaultNamespace) }
 
     func read(_ name: String, _ octets: [UInt8]) {
-        decoder.file = name
-        decoder.output.sources.append(name)
-        let first = decoder.output.diagnostics.count
+        findings.output.sources.append(name)
+        let first = findings.output.diagnostics.count
         var builder = TreeBuilder(octets)
         do {
-            while try builder.next(into: &decoder.tree) {
+            while let tree = try builder.next() {
+                let decoder = Decoder(file: name, tree: tree, findings: findings)
                 ObjectReader(decoder: decoder).readDocument()
             }
         } catch {
             // Documents before the fault have been read; what follows it is unknown.
-            decoder.output.brokenFiles.insert(name)
-            decoder.output.diagnostics.append(Diagnostic(
+            findings.output.brokenFiles.insert(name)
+            findings.output.diagnostics.append(Diagnostic(
                 .error, error.code, error.message, hint: error.hint,
                 at: SourcePlace(file: name, line: error.line, column: error.column)))
         }
@@ -57,28 +57,28 @@ private final class Loading {
     }
 
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
-        decoder.output.couldNotRead = true
-        decoder.output.brokenFiles.insert(name)
-        decoder.output.diagnostics.append(Diagnostic(
+        findings.output.couldNotRead = true
+        findings.output.brokenFiles.insert(name)
+        findings.output.diagnostics.append(Diagnostic(
             .error, "could-not-read", message, hint: hint,
             at: SourcePlace(file: name, line: 1, column: 1)))
     }
 
     func foundNothing(in folder: String) {
-        decoder.output.diagnostics.append(Diagnostic(
+        findings.output.diagnostics.append(Diagnostic(
             .warning, "empty-folder", "no definitions in this folder",
             hint: "files end in .yaml, .yml or .json", at: SourcePlace(file: folder, line: 1, column: 1)))
     }
 
-    func finish() -> ManifestSet { decoder.output }
+    func finish() -> ManifestSet { findings.output }
 
     /// Sorts the diagnostics of one file by place; those of one place stay as they came.
     private func sort(from first: Int) {
-        guard decoder.output.diagnostics.count - first > 1 else { return }
-        let sorted = decoder.output.diagnostics[first...].enumerated().sorted { left, right in
+        guard findings.output.diagnostics.count - first > 1 else { return }
+        let sorted = findings.output.diagnostics[first...].enumerated().sorted { left, right in
             let (a, b) = (left.element.place, right.element.place)
             return (a.line, a.column, left.offset) < (b.line, b.column, right.offset)
         }
-        decoder.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
+        findings.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
     }
 }

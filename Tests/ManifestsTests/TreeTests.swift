@@ -6,9 +6,8 @@ import Testing
 private func trees(_ text: String) -> (trees: [Tree], error: SyntaxError?) {
     var builder = TreeBuilder(Array(text.utf8))
     var trees: [Tree] = []
-    var tree = Tree()
     do throws(SyntaxError) {
-        while try builder.next(into: &tree) { trees.append(tree) }
+        while let tree = try builder.next() { trees.append(tree) }
     } catch {
         return (trees, error)
     }

@@ -6,24 +6,45 @@ enum Grammar {
     static func isLabel(_ text: some StringProtocol) -> Bool {
         let octets = text.utf8
         guard !octets.isEmpty, octets.count <= 63 else { return false }
-        guard octets.first != hyphen, !text.hasSuffix("-") else { return false }
-        return octets.allSatisfy { isLowerAlphanumeric($0) || $0 == hyphen }
+        guard octets.first != hyphen else { return false }
+        var last: UInt8 = 0
+        for octet in octets {
+            guard isLowerAlphanumeric(octet) || octet == hyphen else { return false }
+            last = octet
+        }
+        return last != hyphen
     }
 
     /// Labels joined by dots: what Kubernetes takes as an object's name.
     static func isSubdomain(_ text: String) -> Bool {
         guard !text.isEmpty, text.utf8.count <= 253 else { return false }
+        if isLabel(text) { return true }
         return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isLabel)
     }
 
     /// A host name; its last label is not all digits, and one trailing dot is allowed.
     static func isFQDN(_ text: some StringProtocol) -> Bool {
-        var text = Substring(text)
-        guard !text.isEmpty, text.utf8.count <= 255 else { return false }
-        if text.hasSuffix(".") { text.removeLast() }
-        let labels = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard let last = labels.last, !last.utf8.allSatisfy(isDigit) else { return false }
-        return labels.allSatisfy(isHostLabel)
+        let octets = text.utf8
+        guard octets.count <= 255 else { return false }
+        var length = 0
+        var isNumber = true
+        var last: UInt8 = 0
+        var dots = 0
+        for octet in octets {
+            if octet == UInt8(ascii: ".") {
+                guard length > 0, last != hyphen else { return false }
+                (length, last, dots) = (0, 0, dots + 1)
+                continue
+            }
+            guard isAlphanumeric(octet) || (octet == hyphen && length > 0) else { return false }
+            if length == 0 { isNumber = true }
+            length += 1
+            guard length <= 63 else { return false }
+            if !isDigit(octet) { isNumber = false }
+            last = octet
+        }
+        // After a trailing dot, `isNumber` still tells of the label before it.
+        return !isNumber && last != hyphen && (length > 0 || dots > 0)
     }
 
     /// A host name whose first label may be `*` or begin with `*`.
@@ -35,25 +56,27 @@ enum Grammar {
         return isFQDN("a" + rest)
     }
 
-    private static func isHostLabel(_ label: Substring) -> Bool {
-        let octets = label.utf8
-        guard !octets.isEmpty, octets.count <= 63 else { return false }
-        guard octets.first != hyphen, octets.last != hyphen else { return false }
-        return octets.allSatisfy { isAlphanumeric($0) || $0 == hyphen }
-    }
-
     /// An IPv4 or IPv6 address, without brackets.
     static func isAddress(_ text: some StringProtocol) -> Bool {
         isIPv4(text) || isIPv6(text)
     }
 
     static func isIPv4(_ text: some StringProtocol) -> Bool {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return false }
-        return parts.allSatisfy { part in
-            guard !part.isEmpty, part.utf8.count <= 3, part.utf8.allSatisfy(isDigit) else { return false }
-            return Int(part).map { $0 <= 255 } ?? false
+        var parts = 1
+        var value = 0
+        var digits = 0
+        for octet in text.utf8 {
+            if octet == UInt8(ascii: ".") {
+                guard digits > 0 else { return false }
+                (parts, value, digits) = (parts + 1, 0, 0)
+                continue
+            }
+            guard isDigit(octet), digits < 3 else { return false }
+            value = value * 10 + Int(octet - 0x30)
+            digits += 1
+            guard value <= 255 else { return false }
         }
+        return parts == 4 && digits > 0
     }
 
     static func isIPv6(_ text: some StringProtocol) -> Bool {

@@ -53,7 +53,7 @@ struct ObjectReader {
         guard let metadata = decoder.tree.value(of: "metadata", in: node),
             let name = decoder.tree.value(of: "name", in: metadata), decoder.tree[name].isScalar
         else { return nil }
-        var namespace = decoder.defaultNamespace
+        var namespace = decoder.findings.defaultNamespace
         if let written = decoder.tree.value(of: "namespace", in: metadata),
             decoder.tree[written].isScalar, decoder.tree[written].count > 0 {
             namespace = decoder.tree.string(written)
@@ -96,13 +96,13 @@ extension ObjectReader {
         guard var record = value.record() else { return }
         record.ignore("apiVersion", "kind", "status")
         guard let meta = Self.meta(&record, kind: kind) else { return reject() }
-        if let first = decoder.defined[meta.identity] {
+        if let first = decoder.findings.defined[meta.identity] {
             return decoder.error(
                 "duplicate-object", "\(meta.identity) is defined twice; the first one counts",
                 hint: "remove one of the two", at: value.node, path: "",
                 related: [.init(place: first, message: "first defined here")])
         }
-        decoder.defined[meta.identity] = meta.place
+        decoder.findings.defined[meta.identity] = meta.place
         NotInEffect.report(kind, value)
         add(meta, record)
     }
@@ -129,15 +129,15 @@ extension ObjectReader {
     ) {
         let outcome = decoder.end()
         guard let object, outcome != .rejected else {
-            decoder.output.rejected.insert(meta.identity)
+            decoder.findings.output.rejected.insert(meta.identity)
             return
         }
-        if outcome == .lacksPart { decoder.output.impaired.insert(meta.identity) }
-        decoder.output.inventory[keyPath: list].append(object)
+        if outcome == .lacksPart { decoder.findings.output.impaired.insert(meta.identity) }
+        decoder.findings.output.inventory[keyPath: list].append(object)
     }
 
     private func reject() {
-        if let object = decoder.object { decoder.output.rejected.insert(object) }
+        if let object = decoder.object { decoder.findings.output.rejected.insert(object) }
     }
 
     /// A kind that is not read: said once. Of Istio's own and other routing kinds people expect
@@ -152,7 +152,7 @@ extension ObjectReader {
                 hint: "did you mean `\(near)`?")
             return
         }
-        guard decoder.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
+        guard decoder.findings.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
         let name = "\(kind) (\(apiVersion))"
         if group.hasSuffix(".istio.io") {
             value.warning(
@@ -201,7 +201,7 @@ extension ObjectReader {
             return nil
         }
         let identity = ObjectReference(
-            kind: kind, namespace: namespace.flatMap { $0.isEmpty ? nil : $0 } ?? decoder.defaultNamespace,
+            kind: kind, namespace: namespace.flatMap { $0.isEmpty ? nil : $0 } ?? decoder.findings.defaultNamespace,
             name: text)
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels

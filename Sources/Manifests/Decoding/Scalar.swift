@@ -38,20 +38,54 @@ enum Scalar: Equatable {
 
     private static func number(_ text: ArraySlice<UInt8>) -> Scalar {
         guard text.count <= 64 else { return .text }
+        if let integer = decimal(text) { return .integer(integer) }
+        guard text.allSatisfy(isNumberOctet) else { return special(text) }
         var word = String(decoding: text, as: UTF8.self)
-        if [".inf", ".Inf", ".INF", "+.inf", "-.inf", ".nan", ".NaN", ".NAN"].contains(word) {
-            return .number(word.contains("n") && !word.contains("i") ? .nan : .infinity)
-        }
         word.removeAll { $0 == "_" }
         if let integer = integer(word) { return .integer(integer) }
-        let isDecimal = word.utf8.allSatisfy {
-            ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2E || $0 == 0x2B || $0 == 0x2D || $0 | 0x20 == 0x65
-        }
-        guard isDecimal, word.utf8.contains(where: { $0 >= 0x30 && $0 <= 0x39 }) else { return .text }
-        // Swift wants a digit before the point, YAML does not.
+        guard text.contains(where: { $0 >= 0x30 && $0 <= 0x39 }) else { return .text }
+        // Swift wants a digit before the point, YAML does not; Swift's hexadecimal and `nan`
+        // forms are not YAML's.
+        guard !word.contains("x"), !word.contains("X") else { return .text }
         return Double(word.hasPrefix(".") ? "0" + word : word).map(Scalar.number) ?? .text
     }
 
+    /// A usual number: digits, perhaps after a minus sign, without a leading zero.
+    private static func decimal(_ text: ArraySlice<UInt8>) -> Int? {
+        var digits = text
+        let isNegative = digits.first == UInt8(ascii: "-")
+        if isNegative { digits.removeFirst() }
+        guard let first = digits.first, digits.count <= 18 else { return nil }
+        guard first != UInt8(ascii: "0") || digits.count == 1 else { return nil }
+        var number = 0
+        for digit in digits {
+            guard digit >= 0x30, digit <= 0x39 else { return nil }
+            number = number * 10 + Int(digit - 0x30)
+        }
+        return isNegative ? -number : number
+    }
+
+    private static func isNumberOctet(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: "."), UInt8(ascii: "-"),
+            UInt8(ascii: "+"), UInt8(ascii: "_"), UInt8(ascii: "x"), UInt8(ascii: "X"),
+            UInt8(ascii: "o"):
+            true
+        default: false
+        }
+    }
+
+    private static func special(_ text: ArraySlice<UInt8>) -> Scalar {
+        guard text.count <= 5 else { return .text }
+        switch String(decoding: text, as: UTF8.self) {
+        case ".inf", ".Inf", ".INF", "+.inf", "-.inf": return .number(.infinity)
+        case ".nan", ".NaN", ".NAN": return .number(.nan)
+        default: return .text
+        }
+    }
+
+    /// A number with a sign, an underscore or a prefix.
     private static func integer(_ word: String) -> Int? {
         var digits = Substring(word)
         var sign = ""
@@ -61,9 +95,11 @@ enum Scalar: Equatable {
         }
         guard let first = digits.utf8.first, first >= 0x30, first <= 0x39 else { return nil }
         for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] where digits.hasPrefix(prefix) {
-            return Int(sign + digits.dropFirst(2), radix: radix)
+            let rest = digits.dropFirst(2)
+            guard let sign = rest.utf8.first, sign != 0x2B, sign != 0x2D else { return nil }
+            return Int((word.hasPrefix("-") ? "-" : "") + rest, radix: radix)
         }
-        if digits.count > 1, digits.hasPrefix("0") { return Int(sign + digits, radix: 8) }
+        if digits.utf8.count > 1, digits.hasPrefix("0") { return Int(sign + digits, radix: 8) }
         return Int(sign + digits)
     }
 }

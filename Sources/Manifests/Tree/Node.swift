@@ -35,19 +35,12 @@ struct TreeProblem {
     var earlier: NodeIndex = Node.none
 }
 
-/// The nodes of one document, reused from document to document.
+/// The nodes of one document.
 struct Tree {
     var nodes: [Node] = []
     var text: [UInt8] = []
     var root: NodeIndex = Node.none
     var problems: [TreeProblem] = []
-
-    mutating func clear() {
-        nodes.removeAll(keepingCapacity: true)
-        text.removeAll(keepingCapacity: true)
-        problems.removeAll()
-        root = Node.none
-    }
 
     subscript(index: NodeIndex) -> Node { nodes[Int(index)] }
 
@@ -105,33 +98,54 @@ struct Tree {
 
     /// The path from `top` to a node, such as `spec.http[0].timeout`. A key's path is its field's.
     func path(to node: NodeIndex, from top: NodeIndex) -> String {
-        var steps: [String] = []
+        var steps: [NodeIndex] = []
+        steps.reserveCapacity(12)
         var current = node
         while current != top, current != Node.none {
-            steps.append(step(to: current))
+            steps.append(current)
             current = self[current].parent
         }
-        var path = ""
-        for step in steps.reversed() {
-            if !path.isEmpty && !step.hasPrefix("[") { path += "." }
-            path += step
-        }
-        return path
+        var path: [UInt8] = []
+        path.reserveCapacity(64)
+        for step in steps.reversed() { append(step, to: &path) }
+        return String(decoding: path, as: UTF8.self)
     }
 
     /// The last part of a node's path: a field's name or `[3]`.
     func step(to node: NodeIndex) -> String {
+        var step: [UInt8] = []
+        append(node, to: &step)
+        return String(decoding: step, as: UTF8.self)
+    }
+
+    private func append(_ node: NodeIndex, to path: inout [UInt8]) {
         let parent = self[node].parent
         guard parent != Node.none, self[parent].kind == .mapping else {
-            return "[\(self[node].ordinal)]"
+            path.append(contentsOf: "[\(self[node].ordinal)]".utf8)
+            return
         }
         let key = self[node].key == Node.none ? node : self[node].key
-        guard self[key].isScalar else { return "?" }
-        let name = string(key)
-        let isWord = !name.isEmpty && name.utf8.allSatisfy {
-            ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39)
-                || $0 == 0x2D || $0 == 0x5F
+        guard self[key].isScalar else {
+            path.append(contentsOf: ".?".utf8)
+            return
         }
-        return isWord ? name : "[\"\(name)\"]"
+        let name = octets(key)
+        if !name.isEmpty, name.allSatisfy(Self.isWordOctet) {
+            if !path.isEmpty { path.append(UInt8(ascii: ".")) }
+            path.append(contentsOf: name)
+        } else {
+            path.append(contentsOf: "[\"".utf8)
+            path.append(contentsOf: name)
+            path.append(contentsOf: "\"]".utf8)
+        }
+    }
+
+    private static func isWordOctet(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 }

@@ -9,6 +9,7 @@ struct TreeBuilder {
     private var aliasedNodes = 0
     private var anchors: [String: NodeIndex] = [:]
     private var open: [OpenNode] = []
+    private var lastSizes = (nodes: 64, octets: 512)
 
     /// A sequence or mapping whose end has not come yet.
     private struct OpenNode {
@@ -21,17 +22,22 @@ struct TreeBuilder {
 
     init(_ octets: [UInt8]) { parser = YAMLParser(octets) }
 
-    /// Reads the next document into `tree`; false at the end of the file.
-    mutating func next(into tree: inout Tree) throws(SyntaxError) -> Bool {
-        tree.clear()
+    /// Reads the next document; nil at the end of the file.
+    mutating func next() throws(SyntaxError) -> Tree? {
+        var tree = Tree()
+        // Documents of one file are alike, so growing step by step would be wasted.
+        tree.nodes.reserveCapacity(lastSizes.nodes)
+        tree.text.reserveCapacity(lastSizes.octets)
         anchors.removeAll(keepingCapacity: true)
         open.removeAll(keepingCapacity: true)
         while true {
             let start = tree.text.count
             let event = try parser.next(appendingTo: &tree.text)
             switch event.kind {
-            case .streamEnd: return false
-            case .documentEnd: return true
+            case .streamEnd: return nil
+            case .documentEnd:
+                lastSizes = (min(tree.nodes.count, 4096), min(tree.text.count, 65536))
+                return tree
             case .documentStart, .other: continue
             case .scalar(let isPlain):
                 try add(scalar(event, isPlain: isPlain, from: start, in: &tree), event, to: &tree)
