@@ -97,6 +97,8 @@ extension HTTP2Session {
         guard let slot = slot(of: header.stream_id), let block = slots[slot].incoming else { return }
         let isTrailers = slots[slot].headersSeen && block.first(.status) == nil
         slots[slot].headersSeen = true
+        slots[slot].incoming = nil
+        sections.append((slot, block))
         let isEnd = UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0
         events.append(StreamEvent(
             isTrailers ? .trailers : .headers, stream: slot, tag: slots[slot].tag, code: isEnd ? 1 : 0))

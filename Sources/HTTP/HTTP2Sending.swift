@@ -138,10 +138,15 @@ extension HTTP2Session {
 
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
 
-    /// The header section that the last `.headers` or `.trailers` told of. The caller holds it now.
+    /// The header section that the `.headers` or `.trailers` event in hand tells of: the first of the
+    /// stream that was not taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
-        defer { slots[slot].incoming = nil }
-        return slots[slot].incoming
+        for index in sections.indices where sections[index].slot == slot {
+            guard let block = sections[index].block else { continue }
+            sections[index].block = nil
+            return block
+        }
+        return nil
     }
 
     // MARK: the connection

@@ -35,7 +35,7 @@ package struct HTTP2Limits: Sendable {
         var id: Int32 = 0
         var tag = -1
         var isOpen = false
-        var incoming: HeaderBlock?              // being received, or waiting for `takeHeaders`
+        var incoming: HeaderBlock?              // being received
         var sent: HeaderBlock?                  // header section that nghttp2 may still point into
         var sentTrailers: HeaderBlock?          // and the trailer section
         var body: OctetBuffer?                  // octets to send; from the pools, none while idle
@@ -64,6 +64,8 @@ package struct HTTP2Limits: Sendable {
     package var events: ContiguousArray<StreamEvent> = []
     /// Noted by `flush`.
     package var taken: ContiguousArray<TakenOctets> = []
+    /// Complete header sections of this turn, in the order of their events; several may be one stream's.
+    var sections: ContiguousArray<(slot: Int, block: HeaderBlock?)> = []
     var sink: OctetBuffer?                      // where `flush` writes, during the call
     var sinkLimit = 0
     var endedEarly: [Int] = []                  // slots to reset now that their end was sent
@@ -88,6 +90,7 @@ package struct HTTP2Limits: Sendable {
 
     deinit {
         unsafe nghttp2_session_del(raw)
+        dropSections()
         for index in slots.indices { releaseMemory(of: index) }
     }
 
@@ -122,6 +125,7 @@ package struct HTTP2Limits: Sendable {
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
+        if !sections.isEmpty { dropSections() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
             releaseMemory(of: index)
@@ -138,6 +142,13 @@ package struct HTTP2Limits: Sendable {
 
     /// Whether a new stream may be opened; false after GOAWAY and when stream numbers are used up.
     package var takesRequests: Bool { unsafe nghttp2_session_check_request_allowed(raw) != 0 }
+
+    private func dropSections() {
+        for section in sections {
+            if let unread = section.block { pools.letGo(unread) }
+        }
+        sections.removeAll(keepingCapacity: true)
+    }
 
     // MARK: slots
 
