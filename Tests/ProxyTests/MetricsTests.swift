@@ -6,9 +6,13 @@ import Synchronization
 import Testing
 
 @Suite struct `The metrics` {
-    /// The value of one series.
-    private func value(_ series: String, in text: String) -> String? {
-        text.split(separator: "\n").first { $0.hasPrefix(series + " ") }.map { String($0.dropFirst(series.count + 1)) }
+    /// The values by series.
+    private func values(_ metrics: Metrics) -> [Substring: Substring] {
+        let lines = metrics.render().split(separator: "\n").filter { !$0.hasPrefix("#") }
+        let pairs = lines.compactMap { line in
+            line.lastIndex(of: " ").map { (line[..<$0], line[line.index(after: $0)...]) }
+        }
+        return Dictionary(pairs) { first, _ in first }
     }
 
     @Test func `count requests by route, status and gRPC status`() {
@@ -19,18 +23,18 @@ import Testing
         for _ in 0..<3 { worker.requestStarted() }
         worker.requestEnded(route: route, status: 200, grpcStatus: 0, durationNanoseconds: 400_000)
         worker.requestEnded(route: Metrics.noRoute, status: 404, grpcStatus: -1, durationNanoseconds: 90_000_000_000)
-        let text = metrics.render()
-        let labels = #"{route="default/main/0",code="200",grpc_status="0"}"#
-        #expect(value("portico_requests_total" + labels, in: text) == "1")
-        #expect(value(#"portico_requests_total{route="-",code="404",grpc_status=""}"#, in: text) == "1")
-        #expect(value("portico_requests_active", in: text) == "1")
-        let name = "portico_request_duration_seconds"
-        #expect(value(name + #"_bucket{route="default/main/0",le="0.0005"}"#, in: text) == "1")
-        #expect(value(name + #"_bucket{route="-",le="60"}"#, in: text) == "0")
-        #expect(value(name + #"_bucket{route="-",le="+Inf"}"#, in: text) == "1")
-        #expect(value(name + #"_count{route="-"}"#, in: text) == "1")
-        #expect(value(name + #"_sum{route="-"}"#, in: text) == "90.0")
-        #expect(value(#"portico_build_info{version="1.2.3"}"#, in: text) == "1")
+        let values = values(metrics)
+        let labels: Substring = #"{route="default/main/0",code="200",grpc_status="0"}"#
+        #expect(values["portico_requests_total" + labels] == "1")
+        #expect(values[#"portico_requests_total{route="-",code="404",grpc_status=""}"#] == "1")
+        #expect(values["portico_requests_active"] == "1")
+        let name: Substring = "portico_request_duration_seconds"
+        #expect(values[name + #"_bucket{route="default/main/0",le="0.0005"}"#] == "1")
+        #expect(values[name + #"_bucket{route="-",le="60"}"#] == "0")
+        #expect(values[name + #"_bucket{route="-",le="+Inf"}"#] == "1")
+        #expect(values[name + #"_count{route="-"}"#] == "1")
+        #expect(values[name + #"_sum{route="-"}"#] == "90.0")
+        #expect(values[#"portico_build_info{version="1.2.3"}"#] == "1")
     }
 
     @Test func `put an unusual status into one series`() {
@@ -40,9 +44,9 @@ import Testing
             worker.requestEnded(route: -3, status: status, grpcStatus: status, durationNanoseconds: 0)
         }
         worker.requestEnded(route: 0, status: 0, grpcStatus: 17, durationNanoseconds: .max)
-        let text = metrics.render()
-        #expect(value(#"portico_requests_total{route="other",code="other",grpc_status="other"}"#, in: text) == "4")
-        #expect(value(#"portico_requests_total{route="-",code="0",grpc_status="other"}"#, in: text) == "1")
+        let values = values(metrics)
+        #expect(values[#"portico_requests_total{route="other",code="other",grpc_status="other"}"#] == "4")
+        #expect(values[#"portico_requests_total{route="-",code="0",grpc_status="other"}"#] == "1")
     }
 
     /// `total` series of each worker, more than fit into its table.
@@ -86,17 +90,17 @@ import Testing
             count += ended.takeAll().count
             #expect(metrics.render().contains("portico_requests_active"))
         }
-        let text = metrics.render()
+        let values = values(metrics)
         for (remainder, share) in [(0, 34), (1, 33), (2, 33)] {
             for route in 0..<200 {
-                let labels = #"{route="route \#(route)",code="\#(200 + remainder)",grpc_status=""}"#
-                #expect(value("portico_requests_total" + labels, in: text) == "\(2 * share)")
+                let labels: Substring = #"{route="route \#(route)",code="\#(200 + remainder)",grpc_status=""}"#
+                #expect(values["portico_requests_total" + labels] == "\(2 * share)")
             }
         }
-        #expect(value(#"portico_request_duration_seconds_sum{route="route 7"}"#, in: text) == "200.0")
-        #expect(value("portico_requests_active", in: text) == "0")
-        #expect(value(#"portico_connections{side="upstream"}"#, in: text) == "200")
-        #expect(value(#"portico_retries_total{reason="connection_lost"}"#, in: text) == "200")
+        #expect(values[#"portico_request_duration_seconds_sum{route="route 7"}"#] == "200.0")
+        #expect(values["portico_requests_active"] == "0")
+        #expect(values[#"portico_connections{side="upstream"}"#] == "200")
+        #expect(values[#"portico_retries_total{reason="connection_lost"}"#] == "200")
     }
 
     @Test func `tell connections, failures and what the control plane knows`() {
@@ -116,9 +120,9 @@ import Testing
         endpoint.active.store(4, ordering: .relaxed)
         endpoint.total.store(9, ordering: .relaxed)
         metrics.setClusters([Cluster(name: "a\"\\\nb", policy: .random, endpoints: [endpoint])])
-        let text = metrics.render()
+        let values = values(metrics)
         let cluster = #"cluster="a\"\\\nb""#
-        for (series, expected) in [
+        let expectations: [(Substring, Substring)] = [
             (#"portico_connections{side="downstream"}"#, "2"), (#"portico_connections{side="upstream"}"#, "0"),
             (#"portico_connections_total{side="downstream"}"#, "3"),
             ("portico_upstream_connect_failures_total", "1"), ("portico_tls_handshake_failures_total", "1"),
@@ -129,16 +133,17 @@ import Testing
             ("portico_endpoint_active_requests{\(cluster),endpoint=\"127.0.1.1:50051\"}", "4"),
             ("portico_endpoint_requests_total{\(cluster),endpoint=\"127.0.1.1:50051\"}", "9"),
             ("portico_access_log_dropped_total", "0"), ("portico_workers", "1"),
-        ] { #expect(value(series, in: text) == expected, "\(series)") }
+        ]
+        for (series, expected) in expectations { #expect(values[series] == expected, "\(series)") }
     }
 
     @Test func `tell what the process uses`() throws {
-        let text = Metrics(version: "").render()
+        let values = values(Metrics(version: ""))
         for name in [
             "process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
             "process_start_time_seconds",
         ] {
-            let number = try #require(value(name, in: text).flatMap(Double.init))
+            let number = try #require(values[Substring(name)].flatMap { Double($0) })
             #expect(number > 0, "\(name)")
         }
     }
