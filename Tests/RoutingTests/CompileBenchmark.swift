@@ -9,15 +9,20 @@ import Testing
     @Test func `100,000 VirtualServices compile in about a second`() {
         for count in [1_000, 10_000, 100_000] {
             let clock = ContinuousClock()
-            let gateway = World.gateway("gw", "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")
-            let sources = [(name: "gateway.yaml", octets: Array(gateway.utf8))] + (0..<10).map { part in
-                let text = (part * count / 10..<(part + 1) * count / 10).map(objects).joined()
-                return (name: "many\(part).yaml", octets: Array(text.utf8))
-            }
+            let gateway = World.gateway(
+                "gw", "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")
+            let sources =
+                [(name: "gateway.yaml", octets: Array(gateway.utf8))]
+                + (0..<10).map { part in
+                    let text = (part * count / 10..<(part + 1) * count / 10).map(objects).joined()
+                    return (name: "many\(part).yaml", octets: Array(text.utf8))
+                }
             var set = ManifestSet()
             let reading = clock.measure { set = ManifestReader.load(sources: sources) }
             var plan = RoutingPlan()
-            let compiling = clock.measure { plan = RoutingPlan.compile(set.inventory, options: CompileOptions()) }
+            let compiling = clock.measure {
+                plan = RoutingPlan.compile(set.inventory, options: CompileOptions())
+            }
             print("\(count) VirtualServices: read in \(reading), compiled in \(compiling)")
             #expect(plan.clusters.count == count)
             #expect(plan.routes.count == 2 * count)

@@ -50,3 +50,16 @@ import Testing
         #expect(forwards.renderTree() == backwards.renderTree())
     }
 }
+
+@Suite struct `The problems of meaning` {
+    @Test(arguments: ["references", "ports"]) func `are told with place and remedy`(name: String) {
+        let path = "\(Fixtures.tests)/RoutingTests/Golden/Problems/\(name).yaml"
+        let set = ManifestReader.load(sources: [
+            (name: name + ".yaml", octets: Fixtures.octets(path))
+        ])
+        #expect(!set.hasErrors, "\(set.diagnostics.text)")
+        let plan = RoutingPlan.compile(set.inventory, options: CompileOptions())
+        let found = plan.renderTree() + "-----\n" + plan.diagnostics.text
+        #expect(Fixtures.matchesGolden(found, "Problems/\(name).txt"))
+    }
+}

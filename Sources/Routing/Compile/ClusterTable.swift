@@ -221,13 +221,10 @@ extension ClusterTable {
         let hint: String
         if policy.rules.isEmpty {
             hint = "no DestinationRule applies to \(record.host); subsets are defined there"
-        } else if let near = problems.nearest(to: subset, among: known) {
-            hint = "did you mean \(near)?"
         } else {
+            let list = known.sorted().prefix(8).joined(separator: ", ")
             hint =
-                known.isEmpty
-                ? "its DestinationRule defines no subsets"
-                : "its subsets are \(known.joined(separator: ", "))"
+                known.isEmpty ? "its DestinationRule defines no subsets" : "its subsets are \(list)"
         }
         let related = policy.rules.map {
             Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies")

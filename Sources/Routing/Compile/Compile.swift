@@ -27,6 +27,6 @@ extension RoutingPlan {
         checks.run(binding: binding, own: own, served: compiler.served)
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,
-            routes: rules.routes, diagnostics: problems.diagnostics)
+            routes: rules.routes, diagnostics: problems.sorted)
     }
 }

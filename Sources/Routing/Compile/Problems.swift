@@ -2,7 +2,7 @@ internal import Manifests
 
 /// Collects diagnostics; a place is told once per code, however often it is compiled.
 final class Problems {
-    private(set) var diagnostics: [Diagnostic] = []
+    private var diagnostics: [Diagnostic] = []
     private var told: Set<Told> = []
     /// Searching for the nearest name costs a look at every name, so only so many are searched.
     private var searchesLeft = 200
@@ -11,6 +11,15 @@ final class Problems {
         let place: SourcePlace
         let code: String
         let message: String
+    }
+
+    /// All of them, by place; those of one place in the order they were found.
+    var sorted: [Diagnostic] {
+        diagnostics.enumerated().sorted { left, right in
+            let (one, other) = (left.element.place, right.element.place)
+            return (one.file, one.line, one.column, left.offset)
+                < (other.file, other.line, other.column, right.offset)
+        }.map(\.element)
     }
 
     func add(_ diagnostic: Diagnostic) {
