@@ -1,12 +1,25 @@
 extension Diagnostic: CustomStringConvertible {
-    /// `file:line:column: error: path: sentence; hint`, and a line for every related place.
+    /// `file:line:column: error: path: sentence; hint`, on one line, then the related places.
     package var description: String {
         var text = "\(place): \(severity): "
         if let path, !message.hasPrefix("`" + path) { text += path + ": " }
         text += message
         if let hint { text += "; " + hint }
-        for other in related { text += "\n    \(other.place): \(other.message)" }
-        return text
+        for other in related { text += " (\(other.place): \(other.message))" }
+        return text.printable
+    }
+}
+
+extension String {
+    /// The text on one line and without what a terminal would act on: it quotes files.
+    fileprivate var printable: String {
+        let isControl = { (scalar: Unicode.Scalar) in
+            scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+                || (0x2028...0x202E).contains(scalar.value)
+        }
+        guard unicodeScalars.contains(where: isControl) else { return self }
+        return unicodeScalars.map { isControl($0) ? $0.escaped(asASCII: true) : String($0) }
+            .joined()
     }
 }
 

@@ -53,7 +53,9 @@ struct FileFinder {
             }
             if status.st_mode & S_IFMT == S_IFDIR {
                 count += find(inFolder: child, status, depth: depth + 1)
-            } else if status.st_mode & S_IFMT == S_IFREG, Self.endings.contains(where: name.hasSuffix) {
+            } else if status.st_mode & S_IFMT == S_IFREG,
+                Self.endings.contains(where: name.hasSuffix)
+            {
                 count += 1
                 if isNew(status) { read(child) }
             }
@@ -119,8 +121,9 @@ struct FileFinder {
             if part.isEmpty { break }
             octets += part
             guard octets.count <= Self.maximumOctets else {
-                visit(.unreadable(
-                    name: name, message: "larger than 64 MiB", hint: "split the file"))
+                visit(
+                    .unreadable(
+                        name: name, message: "larger than 64 MiB", hint: "split the file"))
                 return
             }
         }
@@ -130,16 +133,19 @@ struct FileFinder {
     private func fail(_ path: String, _ message: String, _ code: CInt) {
         switch code {
         case ENOENT, ENOTDIR:
-            visit(.unreadable(
-                name: path, message: "there is no such file or folder",
-                hint: "check the path, and the folder that it starts from"))
+            visit(
+                .unreadable(
+                    name: path, message: "there is no such file or folder",
+                    hint: "check the path, and the folder that it starts from"))
         case EACCES, EPERM:
-            visit(.unreadable(
-                name: path, message: "no permission to read it",
-                hint: "let this user read it, and enter the folders above it"))
+            visit(
+                .unreadable(
+                    name: path, message: "no permission to read it",
+                    hint: "let this user read it, and enter the folders above it"))
         case ELOOP:
-            visit(.unreadable(
-                name: path, message: "links that lead in a circle", hint: "remove the link"))
+            visit(
+                .unreadable(
+                    name: path, message: "links that lead in a circle", hint: "remove the link"))
         default:
             let reason = unsafe String(cString: strerror(code))
             visit(.unreadable(name: path, message: "\(message): \(reason)", hint: nil))

@@ -49,9 +49,10 @@ private final class Loading {
         } catch {
             // Documents before the fault have been read; what follows it is unknown.
             findings.output.brokenFiles.insert(name)
-            findings.output.diagnostics.append(Diagnostic(
-                .error, error.code, error.message, hint: error.hint,
-                at: SourcePlace(file: name, line: error.line, column: error.column)))
+            findings.output.diagnostics.append(
+                Diagnostic(
+                    .error, error.code, error.message, hint: error.hint,
+                    at: SourcePlace(file: name, line: error.line, column: error.column)))
         }
         sort(from: first)
     }
@@ -59,15 +60,18 @@ private final class Loading {
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
         findings.output.couldNotRead = true
         findings.output.brokenFiles.insert(name)
-        findings.output.diagnostics.append(Diagnostic(
-            .error, "could-not-read", message, hint: hint,
-            at: SourcePlace(file: name, line: 1, column: 1)))
+        findings.output.diagnostics.append(
+            Diagnostic(
+                .error, "could-not-read", message, hint: hint,
+                at: SourcePlace(file: name, line: 1, column: 1)))
     }
 
     func foundNothing(in folder: String) {
-        findings.output.diagnostics.append(Diagnostic(
-            .warning, "empty-folder", "no definitions in this folder",
-            hint: "files end in .yaml, .yml or .json", at: SourcePlace(file: folder, line: 1, column: 1)))
+        findings.output.diagnostics.append(
+            Diagnostic(
+                .warning, "empty-folder", "no definitions in this folder",
+                hint: "files end in .yaml, .yml or .json",
+                at: SourcePlace(file: folder, line: 1, column: 1)))
     }
 
     func finish() -> ManifestSet { findings.output }

@@ -24,8 +24,11 @@ import Testing
 
     @Test func `never traps the reader`() {
         let rounds = Fixtures.environment("PORTICO_FUZZ_ROUNDS").flatMap(Int.init) ?? 3000
-        let inputs = Fixtures.names(in: Fixtures.seeds).map { Fixtures.octets(Fixtures.seeds + "/" + $0) }
-            + Fixtures.names(in: Fixtures.golden).map { Fixtures.octets(Fixtures.golden + "/" + $0) }
+        let inputs =
+            Fixtures.names(in: Fixtures.seeds).map { Fixtures.octets(Fixtures.seeds + "/" + $0) }
+            + Fixtures.names(in: Fixtures.golden).map {
+                Fixtures.octets(Fixtures.golden + "/" + $0)
+            }
         var chance = Chance(state: 20_240_601)
         var objects = 0
         for _ in 0..<rounds {
@@ -47,7 +50,9 @@ import Testing
         switch Int.random(in: 0..<6, using: &chance) {
         case 0: text[place] = UInt8.random(in: 0...255, using: &chance)
         case 1: text.removeSubrange(place..<end)
-        case 2: text.insert(contentsOf: text[place..<end], at: Int.random(in: 0..<text.count, using: &chance))
+        case 2:
+            text.insert(
+                contentsOf: text[place..<end], at: Int.random(in: 0..<text.count, using: &chance))
         case 3: text.removeSubrange(end...)
         default:
             guard let fragment = fragments.randomElement(using: &chance) else { return }

@@ -50,8 +50,10 @@ private func service(_ name: String) -> String {
         folder.add("b.yml", service("b"))
         folder.add("a.yaml", service("a"))
         folder.makeFolder("a2")
-        folder.add("a2/z.json", "{\"apiVersion\": \"v1\", \"kind\": \"Service\", "
-            + "\"metadata\": {\"name\": \"z\"}, \"spec\": {\"ports\": [{\"port\": 80}]}}")
+        folder.add(
+            "a2/z.json",
+            "{\"apiVersion\": \"v1\", \"kind\": \"Service\", "
+                + "\"metadata\": {\"name\": \"z\"}, \"spec\": {\"ports\": [{\"port\": 80}]}}")
         folder.add("readme.md", "not: [yaml")
         folder.add(".hidden.yaml", "not: [yaml")
         let set = ManifestReader.load(paths: [folder.path])
@@ -81,14 +83,16 @@ private func service(_ name: String) -> String {
         #expect(set.couldNotRead)
         #expect(set.diagnostics.map(\.code) == ["could-not-read", "could-not-read"])
         #expect(set.brokenFiles.contains("/nonexistent/x.yaml"))
-        #expect(try #require(set.diagnostics.last).description
-            == "/nonexistent/x.yaml:1:1: error: there is no such file or folder; "
-            + "check the path, and the folder that it starts from")
+        #expect(
+            try #require(set.diagnostics.last).description
+                == "/nonexistent/x.yaml:1:1: error: there is no such file or folder; "
+                + "check the path, and the folder that it starts from")
     }
 
     @Test func `warns of a folder without definitions`() {
         let folder = Folder()
-        #expect(ManifestReader.load(paths: [folder.path]).diagnostics.map(\.code) == ["empty-folder"])
+        #expect(
+            ManifestReader.load(paths: [folder.path]).diagnostics.map(\.code) == ["empty-folder"])
     }
 
     @Test func `keeps the documents before a syntax error`() {
@@ -119,7 +123,8 @@ private func service(_ name: String) -> String {
 
 @Suite struct `An error` {
     @Test func `in a rule breaks that rule and keeps its conditions`() throws {
-        let set = load("""
+        let set = load(
+            """
             apiVersion: networking.istio.io/v1
             kind: VirtualService
             metadata: {name: x}
@@ -140,7 +145,8 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `in a server takes out that server`() throws {
-        let set = load("""
+        let set = load(
+            """
             apiVersion: networking.istio.io/v1
             kind: Gateway
             metadata: {name: x}
@@ -157,7 +163,8 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `elsewhere takes out the object and names it`() {
-        let set = load("""
+        let set = load(
+            """
             apiVersion: networking.istio.io/v1
             kind: DestinationRule
             metadata: {name: x, namespace: app}
@@ -167,7 +174,8 @@ private func service(_ name: String) -> String {
             """)
         #expect(set.inventory.destinationRules.isEmpty)
         #expect(set.inventory.services.count == 1)
-        #expect(set.rejected == [ObjectReference(kind: "DestinationRule", namespace: "app", name: "x")])
+        #expect(
+            set.rejected == [ObjectReference(kind: "DestinationRule", namespace: "app", name: "x")])
     }
 
     @Test func `of an unknown field of a Service leaves the Service in use`() {
@@ -178,18 +186,47 @@ private func service(_ name: String) -> String {
 
     @Test func `is written as JSON with null for what is absent`() {
         let set = load("a: \"\\\"\\u0001\"\n---\n\(service("a"))---\n\(service("a"))")
-        #expect(set.diagnostics.json.hasPrefix("""
-            [{"code": "missing-field", "severity": "error", "message": "`kind` is missing", \
-            "hint": "every object has `apiVersion` and `kind`", "file": "input.yaml", "line": 1, \
-            "column": 1, "object": null, "path": "kind", "related": []}, \
-            {"code": "duplicate-object", "severity": "error"
-            """))
-        #expect(set.diagnostics.json.hasSuffix("""
-            "object": {"kind": "Service", "namespace": "default", "name": "a"}, "path": null, \
-            "related": [{"file": "input.yaml", "line": 3, "column": 1, \
-            "message": "first defined here"}]}]
+        #expect(
+            set.diagnostics.json.hasPrefix(
+                """
+                [{"code": "missing-field", "severity": "error", "message": "`kind` is missing", \
+                "hint": "every object has `apiVersion` and `kind`", "file": "input.yaml", "line": 1, \
+                "column": 1, "object": null, "path": "kind", "related": []}, \
+                {"code": "duplicate-object", "severity": "error"
+                """))
+        #expect(
+            set.diagnostics.json.hasSuffix(
+                """
+                "object": {"kind": "Service", "namespace": "default", "name": "a"}, "path": null, \
+                "related": [{"file": "input.yaml", "line": 3, "column": 1, \
+                "message": "first defined here"}]}]
 
-            """))
+                """))
+    }
+}
+
+@Suite struct `A report` {
+    @Test func `stays on one line and cannot command a terminal`() {
+        let set = load("apiVersion: v1\nkind: \"Service\\n\\e[31m\"\nmetadata: {name: x}\n")
+        #expect(
+            set.diagnostics.text
+                == "input.yaml:1:1: note: Service\\n\\u{1B}[31m (v1): not read; a gateway needs nothing of it\n"
+        )
+    }
+
+    @Test func `is short, however long the text in the file`() {
+        let set = load(
+            service("a").replacing(
+                "{ports", with: "{type: \(String(repeating: "x", count: 100_000)), ports"))
+        #expect(set.diagnostics.count == 1)
+        #expect(set.diagnostics.text.utf8.count < 1000)
+    }
+
+    @Test func `lists a limited number of problems of one object`() {
+        let fields = (0..<5000).map { "x\($0): 1" }.joined(separator: ", ")
+        let set = load(service("a").replacing("{ports", with: "{\(fields), ports"))
+        #expect(set.diagnostics.count == 201)
+        #expect(set.diagnostics.contains { $0.code == "too-many-problems" })
     }
 }
 
@@ -205,10 +242,14 @@ private func service(_ name: String) -> String {
 
     @Test func `is said for every field`() {
         let set = load(Self.rule("route: [{destination: {host: a}}], mirror: {host: b}"))
-        #expect(set.diagnostics.text == "input.yaml:4:75: warning: `spec.http[0].mirror` is not in effect yet\n")
+        #expect(
+            set.diagnostics.text
+                == "input.yaml:4:75: warning: `spec.http[0].mirror` is not in effect yet\n")
     }
 
-    @Test(arguments: ["redirect: {uri: /x}", "directResponse: {status: 200}", "delegate: {name: d}"])
+    @Test(arguments: [
+        "redirect: {uri: /x}", "directResponse: {status: 200}", "delegate: {name: d}",
+    ])
     func `is marked on a rule whose whole action it is`(action: String) {
         let set = load(Self.rule(action))
         let rule = set.inventory.virtualServices.first?.http.first
@@ -217,19 +258,22 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `is marked on policies that would weaken a connection`() {
-        let set = load("""
+        let set = load(
+            """
             apiVersion: networking.istio.io/v1
             kind: DestinationRule
             metadata: {name: x}
             spec: {host: a, trafficPolicy: {tls: {mode: SIMPLE}}}
             """)
-        #expect(set.inventory.destinationRules.first?.trafficPolicy?.unsupported == "TLS mode SIMPLE")
+        #expect(
+            set.inventory.destinationRules.first?.trafficPolicy?.unsupported == "TLS mode SIMPLE")
     }
 }
 
 @Suite struct `A Secret` {
     @Test func `is decoded, and stringData wins`() {
-        let set = load("""
+        let set = load(
+            """
             apiVersion: v1
             kind: Secret
             metadata: {name: x}

@@ -12,8 +12,9 @@ import Testing
 
     @Test func `give one note for the one kind that is not read`() {
         #expect(set.diagnostics.map(\.code) == ["unread-kind"])
-        #expect(set.diagnostics.first?.message
-            == "Deployment (extensions/v1beta1): not read; a gateway needs nothing of it")
+        #expect(
+            set.diagnostics.first?.message
+                == "Deployment (extensions/v1beta1): not read; a gateway needs nothing of it")
     }
 
     @Test func `give all their objects`() {
@@ -27,7 +28,8 @@ import Testing
     }
 
     @Test func `decode to the values that were written`() throws {
-        let edge = try #require(set.inventory.virtualServices.first { $0.meta.name == "k8s-combat-edge" })
+        let edge = try #require(
+            set.inventory.virtualServices.first { $0.meta.name == "k8s-combat-edge" })
         #expect(edge.gateways.map(\.value) == ["edge"])
         let split = try #require(edge.http.dropFirst().first)
         #expect(split.timeout?.value == .seconds(5))
@@ -43,7 +45,8 @@ import Testing
     }
 
     @Test func `know the places of their fields`() throws {
-        let gateway = try #require(set.inventory.gateways.first { $0.meta.name == "main-server-gateway" })
+        let gateway = try #require(
+            set.inventory.gateways.first { $0.meta.name == "main-server-gateway" })
         let port = try #require(gateway.servers.first?.port.number)
         #expect(port.value == 8888)
         #expect(port.place.line == 12)

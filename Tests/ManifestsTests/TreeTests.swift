@@ -33,10 +33,11 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
 @Suite struct `A tree of YAML` {
     @Test func `knows kind, line, column and path of every node`() throws {
         let tree = try #require(trees("a: 1\nb:\n- 'x'\n- {c/d: [y]}\n").trees.first)
-        #expect(outline(tree, tree.root) == [
-            " mapping 1:1", "a plain 1:4 1", "b sequence 3:1", "b[0] quoted 3:3 x",
-            "b[1] mapping 4:3", "b[1][\"c/d\"] sequence 4:9", "b[1][\"c/d\"][0] plain 4:10 y",
-        ])
+        #expect(
+            outline(tree, tree.root) == [
+                " mapping 1:1", "a plain 1:4 1", "b sequence 3:1", "b[0] quoted 3:3 x",
+                "b[1] mapping 4:3", "b[1][\"c/d\"] sequence 4:9", "b[1][\"c/d\"][0] plain 4:10 y",
+            ])
     }
 
     @Test func `is one for each document`() {
@@ -60,9 +61,11 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
 
     @Test func `unfolds aliases, each with its own path`() throws {
         let tree = try #require(trees("a: &x {k: v}\nb: [*x, *x]\n").trees.first)
-        #expect(outline(tree, tree.root).suffix(4) == [
-            "b[0] mapping 1:4", "b[0].k plain 1:11 v", "b[1] mapping 1:4", "b[1].k plain 1:11 v",
-        ])
+        #expect(
+            outline(tree, tree.root).suffix(4) == [
+                "b[0] mapping 1:4", "b[0].k plain 1:11 v", "b[1] mapping 1:4",
+                "b[1].k plain 1:11 v",
+            ])
     }
 
     @Test func `refuses an alias inside its own anchor`() {
@@ -105,9 +108,11 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
 
 @Suite struct `A plain scalar` {
     @Test(arguments: [
-        ("", Scalar.null), ("~", .null), ("null", .null), ("yes", .bool(true)), ("Off", .bool(false)),
+        ("", Scalar.null), ("~", .null), ("null", .null), ("yes", .bool(true)),
+        ("Off", .bool(false)),
         ("0x1F", .integer(31)), ("017", .integer(15)), ("0o17", .integer(15)), ("-5", .integer(-5)),
-        ("1_000", .integer(1000)), ("1.5", .number(1.5)), (".5", .number(0.5)), ("1e3", .number(1000)),
+        ("1_000", .integer(1000)), ("1.5", .number(1.5)), (".5", .number(0.5)),
+        ("1e3", .number(1000)),
         ("99999999999999999999", .number(1e20)), ("1.2.3", .text), ("5s", .text), ("0x", .text),
         ("10.0.0.1", .text), ("-", .text), (".", .text), ("nope", .text), ("1-2", .text),
     ])
@@ -136,7 +141,9 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
 }
 
 @Suite struct `Base64` {
-    @Test(arguments: [("", ""), ("aA==", "h"), ("aGk=", "hi"), ("aGV5", "hey"), ("aG\nV5\n", "hey")])
+    @Test(arguments: [
+        ("", ""), ("aA==", "h"), ("aGk=", "hi"), ("aGV5", "hey"), ("aG\nV5\n", "hey"),
+    ])
     func `is decoded`(text: String, plain: String) {
         #expect(decodedBase64(text.utf8) == Array(plain.utf8))
     }
@@ -153,7 +160,8 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
         ("prefx", "prefix"), ("hots", "host"),
     ])
     func `is found for a slip of the fingers`(slip: String, name: String) {
-        #expect(nearestName(to: slip, among: ["timeout", "credentialName", "prefix", "host"]) == name)
+        #expect(
+            nearestName(to: slip, among: ["timeout", "credentialName", "prefix", "host"]) == name)
     }
 
     @Test(arguments: ["", "x", "completely", "ab"])

@@ -32,6 +32,9 @@ final class Decoder {
     private var lacksPart = false
     /// What was reported of this object: checks may read a faulty value twice.
     private var reported: Set<String> = []
+    private var reports = 0
+    /// Of one object.
+    static let maximumReports = 200
 
     init(file: String, tree: Tree, findings: Findings) {
         self.file = file
@@ -53,6 +56,7 @@ final class Decoder {
         errors = 0
         lacksPart = false
         if !reported.isEmpty { reported.removeAll() }
+        reports = 0
     }
 
     enum Outcome { case whole, lacksPart, rejected }
@@ -105,11 +109,29 @@ final class Decoder {
         _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?,
         at node: NodeIndex, path: String?, related: [Diagnostic.Related] = []
     ) {
+        // Counted first, so that nothing is built for what is not listed.
+        reports += 1
+        if reports > Self.maximumReports { return countUnlisted() }
         let found = path ?? self.path(node)
         guard reported.insert("\(node) \(found) \(message)").inserted else { return }
         findings.output.diagnostics.append(Diagnostic(
-            severity, code, message, hint: hint, at: place(node), object: object,
-            path: found.isEmpty ? nil : found, related: related))
+            severity, code, Self.clipped(message), hint: hint.map(Self.clipped),
+            at: place(node), object: object, path: found.isEmpty ? nil : Self.clipped(found),
+            related: related))
+    }
+
+    /// Texts of a file may be megabytes long; whoever reads a report needs their beginning.
+    private static func clipped(_ text: String) -> String {
+        guard text.utf8.count > 600 else { return text }
+        return text.prefix(500) + "…"
+    }
+
+    private func countUnlisted() {
+        guard reports == Self.maximumReports + 1 else { return }
+        findings.output.diagnostics.append(Diagnostic(
+            .warning, "too-many-problems",
+            "more than \(Self.maximumReports) problems; the others of this object are not listed",
+            at: place(top), object: object))
     }
 
     /// Reports what the tree's builder found inside the current object.

@@ -131,7 +131,9 @@ extension TrafficPolicy.PortPolicy {
         policy = TrafficPolicy(&record, .port)
         record.finish()
         let blocks = value.decoder.tree[value.node].count
-        if blocks <= 1 { value.error("missing-field", "a port without any setting", hint: "remove it") }
+        if blocks <= 1 {
+            value.error("missing-field", "a port without any setting", hint: "remove it")
+        }
         guard let port else { return nil }
         self.port = port
     }

@@ -45,7 +45,8 @@ extension Duration {
     private static func scaled(_ number: ArraySlice<UInt8>, by scale: Int64) -> Int64? {
         let parts = number.split(
             separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
-        guard number.count <= 40, let whole = parts.first, whole.count + (parts.last?.count ?? 0) > 0
+        guard number.count <= 40, let whole = parts.first,
+            whole.count + (parts.last?.count ?? 0) > 0
         else { return nil }
         var total: Int64 = 0
         if !whole.isEmpty {

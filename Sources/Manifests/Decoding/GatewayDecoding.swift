@@ -10,7 +10,9 @@ extension Gateway {
         selector = spec.stringMap("selector")
         if let list = spec.require("servers") {
             let entries = list.elements()
-            if entries.isEmpty { list.error("missing-field", "a Gateway needs at least one server") }
+            if entries.isEmpty {
+                list.error("missing-field", "a Gateway needs at least one server")
+            }
             servers = entries.compactMap(Self.server)
             Self.checkPortNames(entries)
         }
@@ -79,13 +81,19 @@ extension Gateway.Server {
         let isEncrypted = port.protocol == .https || port.protocol == .tls
         guard let tls, let field = record.field("tls") else {
             if isEncrypted, record.field("tls") == nil {
-                record.missing("tls", hint: "\(port.protocol.rawValue) needs a certificate, "
-                    + "for example tls: {mode: SIMPLE, credentialName: …}")
+                record.missing(
+                    "tls",
+                    hint: "\(port.protocol.rawValue) needs a certificate, "
+                        + "for example tls: {mode: SIMPLE, credentialName: …}")
             }
             return
         }
-        if isEncrypted { return tls.checkCertificates(field, port.protocol) }
         let name = port.protocol.rawValue
+        if tls.httpsRedirect, !port.protocol.isPlainHTTP {
+            field.warning(
+                "no-effect", "`httpsRedirect` has no effect on a port of protocol \(name)")
+        }
+        if isEncrypted { return tls.checkCertificates(field, port.protocol) }
         if !port.protocol.isPlainHTTP {
             field.error("conflicting-fields", "a port of protocol \(name) takes no `tls`")
         } else if tls.mode != .passthrough || tls.hasCertificates {
@@ -100,7 +108,9 @@ extension Gateway.Server {
             return "protocol \(name.rawValue)"
         }
         guard name == .https, let tls else { return nil }
-        guard NotInEffect.lists("Gateway spec.servers[].tls.mode", tls.mode.rawValue) else { return nil }
+        guard NotInEffect.lists("Gateway spec.servers[].tls.mode", tls.mode.rawValue) else {
+            return nil
+        }
         return "TLS mode \(tls.mode.rawValue)"
     }
 }
@@ -162,10 +172,21 @@ extension Gateway.Host {
     private static func hint(_ host: String) -> String {
         if host.contains(":") { return "write the host without a port" }
         if host.hasPrefix("*") { return "a wildcard is `*` or `*.` and a name" }
-        return host.contains(".") ? "letters, digits, `-` and dots"
+        return host.contains(".")
+            ? "letters, digits, `-` and dots"
             : "write the full name, with a dot, or `*`"
     }
 }
+
+/// The suites that Istio lets a Gateway choose among, by OpenSSL's names.
+private let cipherSuiteNames = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES128-SHA", "AES256-GCM-SHA384", "AES256-SHA",
+    "DES-CBC3-SHA",
+]
 
 extension Gateway.TLS {
     fileprivate init?(_ value: Value) {
@@ -183,7 +204,8 @@ extension Gateway.TLS {
         credentialName = record.located("credentialName")
         credentialNames = record.locatedStrings("credentialNames")
         caCertCredentialName = record.located("caCertCredentialName")
-        tlsCertificates = record.elements("tlsCertificates").compactMap(Gateway.CertificateFiles.init)
+        tlsCertificates = record.elements("tlsCertificates").compactMap(
+            Gateway.CertificateFiles.init)
         subjectAltNames = record.strings("subjectAltNames")
         verifyCertificateSpki = record.strings("verifyCertificateSpki")
         verifyCertificateHash = record.strings("verifyCertificateHash")
@@ -191,8 +213,15 @@ extension Gateway.TLS {
         maximumVersion = Self.version("maxProtocolVersion", &record)
         var seen: Set<String> = []
         cipherSuites = record.locatedStrings("cipherSuites") { value, suite in
-            if seen.insert(suite).inserted { return }
-            value.warning("duplicate-name", "`\(suite)` is listed twice")
+            if !seen.insert(suite).inserted {
+                value.warning("duplicate-name", "`\(suite)` is listed twice")
+            } else if !cipherSuiteNames.contains(suite) {
+                let near = nearestName(to: suite, among: cipherSuiteNames)
+                value.warning(
+                    "unknown-value", "`\(suite)` is no cipher suite that a Gateway can choose",
+                    hint: near.map { "did you mean `\($0)`?" }
+                        ?? "OpenSSL's names of TLS 1.2 suites")
+            }
         }
         insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
         ecdhCurves = record.strings("ecdhCurves")

@@ -51,7 +51,8 @@ extension HTTPRedirect {
             value.error("conflicting-fields", "`port` and `derivePort` exclude each other")
         }
         if uri == nil, prefixRewrite == nil, authority == nil, port == nil, scheme == nil,
-            derived == nil {
+            derived == nil
+        {
             value.error("missing-field", "a redirect that changes nothing")
         }
     }
@@ -149,12 +150,15 @@ extension HTTPRetries {
 
     private static func conditions(in field: Value) -> [String] {
         // A status alone may be written without quotes, as a number.
-        let text = if case .integer(let status) = field.scalar { "\(status)" } else { field.string() }
+        let text =
+            if case .integer(let status) = field.scalar { "\(status)" } else { field.string() }
         guard let text, !text.isEmpty else { return [] }
         let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         for name in names where !conditions.contains(name) {
             if let status = Int(name), (100...599).contains(status) { continue }
-            let hint = name.contains(" ") ? "write the list without spaces"
+            let hint =
+                name.contains(" ")
+                ? "write the list without spaces"
                 : nearestName(to: name, among: conditions).map { "did you mean `\($0)`?" }
             field.error("unknown-value", "`\(name)` is no condition for a retry", hint: hint)
         }

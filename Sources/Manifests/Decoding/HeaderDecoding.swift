@@ -21,7 +21,8 @@ extension HeaderOperations.Changes {
         record.finish()
     }
 
-    private static func pairs(_ value: Value?, _ isRequest: Bool) -> [(name: String, value: String)] {
+    private static func pairs(_ value: Value?, _ isRequest: Bool) -> [(name: String, value: String)]
+    {
         guard let value else { return [] }
         return value.entries().compactMap { key, value in
             check(key.raw, value, mayBeHost: isRequest)
@@ -35,7 +36,8 @@ extension HeaderOperations.Changes {
         let lower = name.lowercased()
         if lower == "host" || lower == ":authority" {
             if mayBeHost { return }
-            value.error("invalid-name", "`\(name)` cannot be changed here", hint: "use rewrite.authority")
+            value.error(
+                "invalid-name", "`\(name)` cannot be changed here", hint: "use rewrite.authority")
         } else if lower.hasPrefix(":") {
             value.error("invalid-name", "`\(name)` cannot be changed")
         } else if !Grammar.isFieldName(name) {
@@ -105,7 +107,8 @@ extension CorsPolicy {
     private static func origin(_ value: Value) -> StringMatch? {
         guard let match = StringMatch(value) else { return nil }
         if case .present = match {
-            value.error("missing-field", "an origin is wanted", hint: "write {exact: \"*\"} for any")
+            value.error(
+                "missing-field", "an origin is wanted", hint: "write {exact: \"*\"} for any")
             return nil
         }
         if case .exact("") = match { value.error("invalid-value", "an empty origin") }

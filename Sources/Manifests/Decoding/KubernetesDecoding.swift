@@ -33,7 +33,8 @@ extension Service {
         for port in ports where !seen.insert(port.name).inserted {
             value.error(
                 "duplicate-name",
-                port.name.isEmpty ? "several ports, and not all have a name"
+                port.name.isEmpty
+                    ? "several ports, and not all have a name"
                     : "the port name `\(port.name)` is used twice")
         }
     }
@@ -118,11 +119,12 @@ extension EndpointSlice {
 
 extension EndpointSlice.AddressType {
     fileprivate func check(_ value: Value, _ address: String) {
-        let isRight = switch self {
-        case .ipv4: Grammar.isIPv4(address)
-        case .ipv6: Grammar.isIPv6(address)
-        case .fqdn: Grammar.isFQDN(address)
-        }
+        let isRight =
+            switch self {
+            case .ipv4: Grammar.isIPv4(address)
+            case .ipv6: Grammar.isIPv6(address)
+            case .fqdn: Grammar.isFQDN(address)
+            }
         if isRight { return }
         value.error("invalid-address", "`\(address)` is no address of type \(rawValue)")
     }
@@ -147,7 +149,9 @@ extension EndpointSlice.Endpoint {
         path = record.path
         let field = record.require("addresses")
         addresses = record.locatedStrings("addresses") { type?.check($0, $1) }.map(\.value)
-        if let field, addresses.isEmpty { field.error("missing-field", "an endpoint needs an address") }
+        if let field, addresses.isEmpty {
+            field.error("missing-field", "an endpoint needs an address")
+        }
         if var conditions = record.record("conditions") {
             isReady = conditions.bool("ready") ?? true
             _ = conditions.bool("serving")

@@ -14,13 +14,15 @@ extension LoadBalancer {
         consistentHash = hashField.flatMap(ConsistentHash.init)
         warmup = record.field("warmup").flatMap(Warmup.init)
         if let old = record.field("warmupDurationSecs") {
-            old.warning("deprecated", "`warmupDurationSecs` is an old form", hint: "use warmup.duration")
+            old.warning(
+                "deprecated", "`warmupDurationSecs` is an old form", hint: "use warmup.duration")
             if let duration = old.duration(), warmup == nil { warmup = Warmup(duration: duration) }
         }
         Self.checkLocality(&record)
         record.finish()
         if simpleField != nil, let hashField {
-            hashField.error("conflicting-fields", "`simple` and `consistentHash` exclude each other")
+            hashField.error(
+                "conflicting-fields", "`simple` and `consistentHash` exclude each other")
         }
     }
 
@@ -47,17 +49,22 @@ extension LoadBalancer {
             _ = setting.strings("failoverPriority")
             setting.finish()
             if distribute != nil, let failover {
-                failover.error("conflicting-fields", "`distribute` and `failover` exclude each other")
+                failover.error(
+                    "conflicting-fields", "`distribute` and `failover` exclude each other")
             }
         }
-        guard let zone = record.field("zoneAwareLbSetting"), var setting = zone.record() else { return }
+        guard let zone = record.field("zoneAwareLbSetting"), var setting = zone.record() else {
+            return
+        }
         _ = setting.bool("enabled")
         for entry in setting.elements("failover") { checkFailover(entry) }
         _ = setting.strings("failoverPriority")
         _ = setting.count("minClusterSize")
         setting.finish()
         if locality != nil {
-            zone.error("conflicting-fields", "`localityLbSetting` and `zoneAwareLbSetting` exclude each other")
+            zone.error(
+                "conflicting-fields",
+                "`localityLbSetting` and `zoneAwareLbSetting` exclude each other")
         }
     }
 
@@ -78,8 +85,10 @@ extension LoadBalancer {
         let to = record.string("to")
         record.finish()
         if from == to { value.error("conflicting-fields", "`from` and `to` are the same region") }
-        for region in [from, to].compactMap(\.self) where region.contains("/") || region.contains("*") {
-            value.error("invalid-value", "`\(region)` is no region", hint: "regions only, without / and *")
+        for region in [from, to].compactMap(\.self)
+        where region.contains("/") || region.contains("*") {
+            value.error(
+                "invalid-value", "`\(region)` is no region", hint: "regions only, without / and *")
         }
     }
 }
@@ -96,7 +105,8 @@ extension LoadBalancer.ConsistentHash {
         if record.bool("useSourceIp") == true { keys.append(.sourceAddress) }
         if let name = record.string("httpQueryParameterName") { keys.append(.queryParameter(name)) }
         let old = record.field("minimumRingSize")
-        old?.warning("deprecated", "`minimumRingSize` is an old form", hint: "use ringHash.minimumRingSize")
+        old?.warning(
+            "deprecated", "`minimumRingSize` is an old form", hint: "use ringHash.minimumRingSize")
         minimumRingSize = old?.int(0...8_388_608)
         let ring = record.field("ringHash")
         if let ring, var inner = ring.record() {
@@ -106,14 +116,18 @@ extension LoadBalancer.ConsistentHash {
         let maglev = record.field("maglev")
         if let maglev, var inner = maglev.record() {
             if let size = inner.field("tableSize"), let number = size.int(1...5_000_010) {
-                if !Self.isPrime(number) { size.error("out-of-range", "\(number) is not a prime number") }
+                if !Self.isPrime(number) {
+                    size.error("out-of-range", "\(number) is not a prime number")
+                }
                 maglevTableSize = number
             }
             inner.finish()
         }
         record.finish()
         if [old, ring, maglev].count(where: { $0 != nil }) > 1 {
-            value.error("conflicting-fields", "`ringHash`, `maglev` and `minimumRingSize` exclude each other")
+            value.error(
+                "conflicting-fields",
+                "`ringHash`, `maglev` and `minimumRingSize` exclude each other")
         }
         if keys.count > 1 {
             value.error("conflicting-fields", "a hash has one key")

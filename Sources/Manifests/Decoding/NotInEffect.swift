@@ -161,9 +161,12 @@ extension NotInEffect {
             let words = line.split(separator: " ").map(String.init)
             guard words.count >= 2 else { return }
             let values = words.count == 4 ? words[3].split(separator: "|").map(String.init) : []
-            let condition: Condition = words.count < 4 ? .any
+            let condition: Condition =
+                words.count < 4
+                ? .any
                 : words[2] == "=" ? .isOne(of: values) : .isNone(of: values)
-            let paths = words[1].hasPrefix("POLICY")
+            let paths =
+                words[1].hasPrefix("POLICY")
                 ? NotInEffect.policies.map { $0 + words[1].dropFirst(6) } : [words[1]]
             for path in paths {
                 conditions["\(words[0]) \(path)"] = condition
@@ -185,7 +188,9 @@ extension NotInEffect {
         }
 
         private mutating func field(_ name: [UInt8], of step: Int) -> Int {
-            if let known = steps[step].fields.first(where: { $0.name == name }) { return known.step }
+            if let known = steps[step].fields.first(where: { $0.name == name }) {
+                return known.step
+            }
             steps.append(Step())
             steps[step].fields.append((name, steps.count - 1))
             return steps.count - 1

@@ -55,7 +55,8 @@ struct ObjectReader {
         else { return nil }
         var namespace = decoder.findings.defaultNamespace
         if let written = decoder.tree.value(of: "namespace", in: metadata),
-            decoder.tree[written].isScalar, decoder.tree[written].count > 0 {
+            decoder.tree[written].isScalar, decoder.tree[written].count > 0
+        {
             namespace = decoder.tree.string(written)
         }
         return ObjectReference(kind: kind, namespace: namespace, name: decoder.tree.string(name))
@@ -162,7 +163,8 @@ extension ObjectReader {
                 "unsupported-kind", "\(name): not read",
                 hint: "write a Gateway and a VirtualService of networking.istio.io")
         } else {
-            decoder.note("unread-kind", "\(name): not read; a gateway needs nothing of it", at: value.node)
+            decoder.note(
+                "unread-kind", "\(name): not read; a gateway needs nothing of it", at: value.node)
         }
     }
 }
@@ -201,7 +203,9 @@ extension ObjectReader {
             return nil
         }
         let identity = ObjectReference(
-            kind: kind, namespace: namespace.flatMap { $0.isEmpty ? nil : $0 } ?? decoder.findings.defaultNamespace,
+            kind: kind,
+            namespace: namespace.flatMap { $0.isEmpty ? nil : $0 }
+                ?? decoder.findings.defaultNamespace,
             name: text)
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels

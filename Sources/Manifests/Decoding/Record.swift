@@ -103,7 +103,8 @@ struct Record {
         let decoder = value.decoder
         var key = decoder.tree[value.node].start
         while key != Node.none {
-            if decoder.tree[key].isScalar, !asked.contains(where: { decoder.tree.equals(key, $0) }) {
+            if decoder.tree[key].isScalar, !asked.contains(where: { decoder.tree.equals(key, $0) })
+            {
                 reportUnknown(key, unknown)
             }
             let value = decoder.tree[key].next
@@ -117,7 +118,8 @@ struct Record {
         // Reported with the tree.
         if name == "<<" { return }
         let known = asked.map { "\($0)" }
-        let hint = nearestName(to: name, among: known).map { "did you mean `\($0)`?" }
+        let hint =
+            nearestName(to: name, among: known).map { "did you mean `\($0)`?" }
             ?? "known here: \(known.sorted().joined(separator: ", "))"
         let message = "unknown field `\(name)`"
         switch strictness {

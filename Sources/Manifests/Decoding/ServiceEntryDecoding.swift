@@ -54,7 +54,8 @@ extension ServiceEntry {
             field.warning("no-effect", "an empty selector selects every workload of the namespace")
         }
         if let endpoints = spec.field("endpoints") {
-            endpoints.error("conflicting-fields", "`endpoints` and `workloadSelector` exclude each other")
+            endpoints.error(
+                "conflicting-fields", "`endpoints` and `workloadSelector` exclude each other")
         }
         return labels
     }
@@ -118,11 +119,17 @@ extension ServiceEntry {
             }
         case .dns, .dnsRoundRobin:
             if endpoints.isEmpty, let wild = hosts.first(where: { $0.value.hasPrefix("*") }) {
-                value.error("invalid-host", "`\(wild.value)` cannot be looked up, and there are no endpoints")
+                value.error(
+                    "invalid-host",
+                    "`\(wild.value)` cannot be looked up, and there are no endpoints")
             }
-            if networks { value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC") }
+            if networks {
+                value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC")
+            }
         case .dynamicDNS:
-            if networks { value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC") }
+            if networks {
+                value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC")
+            }
         case .static: break
         }
     }
@@ -141,7 +148,9 @@ extension ServiceEntry.Port {
         targetPort = record.port("targetPort")
         record.finish()
         guard let number, let name, let text = name.string() else { return nil }
-        if !Grammar.isLabel(text) { name.error("invalid-name", "`\(text)` cannot be a port's name") }
+        if !Grammar.isLabel(text) {
+            name.error("invalid-name", "`\(text)` cannot be a port's name")
+        }
         self.number = number
         self.name = text
     }
@@ -150,7 +159,9 @@ extension ServiceEntry.Port {
 extension WorkloadEntry {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
         self.meta = meta
-        guard let value = envelope.require("spec"), let workload = Workload(value) else { return nil }
+        guard let value = envelope.require("spec"), let workload = Workload(value) else {
+            return nil
+        }
         envelope.finish()
         self.workload = workload
         self.workload.labels.merge(meta.labels) { $1 }
@@ -187,7 +198,8 @@ extension Workload {
             }
         } else if text.hasPrefix("unix:") {
             if !Grammar.isUnixAddress(text) {
-                value.error("invalid-address", "`\(text)` is no path", hint: "unix:///absolute/path")
+                value.error(
+                    "invalid-address", "`\(text)` is no path", hint: "unix:///absolute/path")
             } else if !ports.isEmpty {
                 value.error("conflicting-fields", "a unix: address has no `ports`")
             }

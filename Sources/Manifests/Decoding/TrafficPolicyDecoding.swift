@@ -43,7 +43,8 @@ extension ConnectionPool {
             if !names.contains(name) { field.unknownName(name, among: names) }
             h2UpgradePolicy = name
             if name == "UPGRADE", useClientProtocol {
-                field.error("conflicting-fields", "UPGRADE and `useClientProtocol` exclude each other")
+                field.error(
+                    "conflicting-fields", "UPGRADE and `useClientProtocol` exclude each other")
             }
         }
         if var inner = record.record("http2KeepAlive") {
@@ -119,7 +120,8 @@ extension UpstreamTLS {
             value.error("conflicting-fields", "ISTIO_MUTUAL takes no certificate")
         }
         guard insecureSkipVerify else { return }
-        let verifies = caCertificates != nil || !subjectAltNames.isEmpty
+        let verifies =
+            caCertificates != nil || !subjectAltNames.isEmpty
             || (mode == .simple && credentialName != nil)
         if verifies {
             value.error(

@@ -68,7 +68,8 @@ struct Value {
         case .integer(let value) where range.contains(Double(value)): return Double(value)
         case .number(let value) where range.contains(value): return value
         case .integer, .number:
-            error("out-of-range", "\(raw) is not within \(range.lowerBound) and \(range.upperBound)")
+            error(
+                "out-of-range", "\(raw) is not within \(range.lowerBound) and \(range.upperBound)")
         default: wrongNumber("a number")
         }
         return nil
@@ -175,7 +176,8 @@ struct Value {
             guard value != Node.none else { break }
             // Keys that are no text were reported with the tree.
             if decoder.tree[key].isScalar {
-                entries.append((Value(decoder: decoder, node: key), Value(decoder: decoder, node: value)))
+                entries.append(
+                    (Value(decoder: decoder, node: key), Value(decoder: decoder, node: value)))
             }
             key = decoder.tree[value].next
         }
@@ -220,7 +222,8 @@ struct Value {
     }
 
     private func outOfRange(_ text: String, _ range: ClosedRange<Int>) {
-        let message = range.upperBound >= Int(Int32.max)
+        let message =
+            range.upperBound >= Int(Int32.max)
             ? "\(text) is less than \(range.lowerBound) or too large"
             : "\(text) is not within \(range.lowerBound) and \(range.upperBound)"
         error("out-of-range", message)

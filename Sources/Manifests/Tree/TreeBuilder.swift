@@ -92,9 +92,10 @@ struct TreeBuilder {
             if node.isScalar { anchors[anchor] = index } else { anchors[anchor] = nil }
         }
         if let tag = event.tag, !Self.knownTags.contains(tag) {
-            tree.problems.append(TreeProblem(
-                code: "unknown-tag", message: "the tag `\(tag)` has no meaning here",
-                hint: "remove it", node: index))
+            tree.problems.append(
+                TreeProblem(
+                    code: "unknown-tag", message: "the tag `\(tag)` has no meaning here",
+                    hint: "remove it", node: index))
         }
         link(index, in: &tree)
         return index
@@ -242,7 +243,8 @@ extension TreeBuilder {
     private func malformed(_ key: NodeIndex, in tree: Tree) -> TreeProblem? {
         guard tree[key].isScalar else {
             return TreeProblem(
-                code: "bad-key", message: "a key must be a text", hint: "quote it if it begins with [ or {",
+                code: "bad-key", message: "a key must be a text",
+                hint: "quote it if it begins with [ or {",
                 node: key)
         }
         guard tree[key].kind == .plain, tree.equals(key, "<<") else { return nil }
