@@ -54,9 +54,10 @@ extension AccessLogger {
         buffer.append("[")
         clock.append(record.start, to: buffer)
         buffer.append("] \"")
-        quoted(record.method)
+        // Neither may have spaces, which would look like further words.
+        AccessLogEscaping.bare.append(orDash(record.method), to: buffer)
         buffer.append(" ")
-        quoted(record.path)
+        AccessLogEscaping.bare.append(orDash(record.path), to: buffer)
         buffer.append(" ")
         buffer.append(record.protocol.name)
         buffer.append("\" ")

@@ -36,6 +36,9 @@ final class AdminHouse {
         return client.received
     }
 
+    /// Closes the client's socket.
+    func forget(_ client: AdminClient) { clients.removeAll { $0 === client } }
+
     func pass(_ time: Duration) {
         now = now + time
         server.expire(now: now)
@@ -86,8 +89,9 @@ final class AdminClient {
         return (0..<max(octets.count - 3, 0)).contains { octets.dropFirst($0).hasPrefix("\r\n\r\n") }
     }
 
-    func send(_ text: String) {
-        unsent.append(text: text)
+    func send(_ text: String) { send(octets: Array(text.utf8)) }
+    func send(octets: [UInt8]) {
+        unsafe octets.withUnsafeBytes { unsafe unsent.append(Octets($0)) }
         push()
     }
 
