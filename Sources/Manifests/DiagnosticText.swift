@@ -1,12 +1,12 @@
 extension Diagnostic: CustomStringConvertible {
-    /// `file:line:column: error: path: sentence; hint`, on one line, then the related places.
+    /// `file:line:column: error: path: sentence; hint`, on one line; a line for every related place.
     package var description: String {
         var text = "\(place): \(severity): "
         if let path, !message.hasPrefix("`" + path) { text += path + ": " }
         text += message
         if let hint { text += "; " + hint }
-        for other in related { text += " (\(other.place): \(other.message))" }
-        return text.printable
+        let lines = [text] + related.map { "    \($0.place): \($0.message)" }
+        return lines.map(\.printable).joined(separator: "\n")
     }
 }
 
