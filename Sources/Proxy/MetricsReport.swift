@@ -121,12 +121,12 @@ struct MetricsReport {
     }
 
     private mutating func configuration() {
-        page.family("portico_reloads_total", .counter, "Loads of the configuration, the first one included.")
+        page.family("portico_reloads_total", .counter, "Reloads of the configuration.")
         for result in Metrics.ReloadResult.allCases {
             page.series("portico_reloads_total", [("result", "\(result)")], control.reloads[result.rawValue])
         }
         page.single(
-            "portico_last_reload_timestamp_seconds", .gauge, "When a load last succeeded.",
+            "portico_last_reload_timestamp_seconds", .gauge, "When a reload last succeeded.",
             UInt64(max(control.lastReload, 0)))
         page.family("portico_config_problems", .gauge, "Problems of the configuration in effect.")
         for count in control.problems {
