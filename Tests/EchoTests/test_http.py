@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from echo import Echo
+from echo import BINARY, Echo
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +106,9 @@ def test_plain_http2(echo):
         capture_output=True, text=True, timeout=20)
     assert done.stdout.startswith("HTTP/2 200") and "x-echo-host: web-1" in done.stdout
     assert done.stdout.endswith("\n\nabc")
+
+
+def test_a_port_in_use_is_said_in_one_sentence(echo):
+    done = subprocess.run([str(BINARY), "serve", "--listen", echo.address], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert f"cannot listen on {echo.address}: Address already in use" in done.stderr

@@ -1,0 +1,59 @@
+"""`make demo`, as a person sees it: in a terminal, ended by Ctrl-C. In a network namespace of its own,
+because its ports are fixed."""
+
+import os
+import pathlib
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from echo import BINARY, ROOT
+
+PORTICO = os.environ.get("PORTICO_BINARY", str(ROOT / ".build/release/portico"))
+# Brings `lo` up (SIOCSIFFLAGS, IFF_UP | IFF_RUNNING), then becomes the demo.
+PREPARE = """
+import fcntl, os, socket, struct
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x41))
+os.execv("Tests/tools/demo", ["demo"])
+"""
+
+
+def namespaces_work():
+    try:
+        return subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(not namespaces_work(), reason="no network namespace can be made here")
+@pytest.mark.skipif(not pathlib.Path(PORTICO).exists(), reason=f"{PORTICO} is not built")
+def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
+    terminal, inside = pty.openpty()
+    environment = {**os.environ, "PORTICO_BINARY": PORTICO, "PORTICO_ECHO": str(BINARY)}
+    environment.pop("DEMO_EXIT", None)
+    demo = subprocess.Popen(
+        ["unshare", "-rn", sys.executable, "-c", PREPARE], cwd=ROOT, env=environment,
+        stdin=inside, stdout=inside, stderr=inside, preexec_fn=lambda: os.login_tty(inside))
+    os.close(inside)
+    text, asked = b"", False
+    try:
+        while True:
+            try:
+                text += os.read(terminal, 65_536)
+            except OSError:  # EIO: everybody on the inside is gone
+                break
+            if not asked and b"  logs: " in text:
+                asked = True
+                os.write(terminal, b"\x03")
+            if not asked and demo.poll() is not None:
+                break
+        assert demo.wait(30) == 0, text.decode(errors="replace")
+    finally:
+        demo.kill()
+        os.close(terminal)
+    assert b"All expectations were met" in text and b"NOT MET" not in text and b"Traceback" not in text
