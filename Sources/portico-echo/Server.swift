@@ -58,7 +58,7 @@ final class Server {
     }
 
     func listen(_ address: SocketAddress, identity: Identity) throws(SystemError) -> SocketAddress {
-        let descriptor = try Socket.listen(address, sharing: .exclusive).release()
+        let descriptor = try Socket.listen(address, sharing: .none).release()
         listeners.append(Listener(descriptor: descriptor, identity: identity))
         try poller.watchReadable(descriptor, token: UInt64(listeners.count))
         return Socket.localAddress(descriptor) ?? address
