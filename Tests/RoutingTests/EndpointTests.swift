@@ -183,7 +183,9 @@ import Testing
             apiVersion: networking.istio.io/v1
             kind: DestinationRule
             metadata: {name: d, namespace: app}
-            spec: {host: s, subsets: [{name: one, labels: {version: p1}}, {name: two, labels: {version: p2}}, {name: all}]}
+            spec:
+              host: s
+              subsets: [{name: one, labels: {version: p1}}, {name: two, labels: {version: p2}}, {name: all}]
 
             """
         let slices = slice(

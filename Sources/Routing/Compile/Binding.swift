@@ -11,17 +11,29 @@ struct Binding {
         hosts = all.map { service in
             service.hosts.map { names.expanded($0.value, namespace: service.meta.namespace) }
         }
-        let ranked = all.indices.compactMap { index in
-            Self.rank(all[index], names).map { (index, $0) }
-        }
-        let order = ranked.sorted { left, right in
-            left.1 != right.1
-                ? left.1 < right.1 : Names.precedes(all[left.0].meta, all[right.0].meta)
-        }
-        for (index, _) in order {
-            for gateway in Self.gateways(of: all[index], names) {
-                services[gateway, default: []].append(index)
+        let order = all.indices.compactMap { Place(all[$0], index: $0, names) }.sorted()
+        for place in order {
+            for gateway in Self.gateways(of: all[place.index], names) {
+                services[gateway, default: []].append(place.index)
             }
+        }
+    }
+
+    /// What decides the order; taken out once, since sorting looks at it often.
+    private struct Place: Comparable {
+        let rank: Int
+        let age: ObjectMeta.Age
+        let index: Int
+
+        init?(_ service: VirtualService, index: Int, _ names: Names) {
+            guard let rank = Binding.rank(service, names) else { return nil }
+            self.rank = rank
+            self.index = index
+            age = service.meta.age
+        }
+
+        static func < (left: Place, right: Place) -> Bool {
+            left.rank != right.rank ? left.rank < right.rank : left.age < right.age
         }
     }
 

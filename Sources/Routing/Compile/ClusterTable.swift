@@ -30,6 +30,8 @@ final class ClusterTable {
         policies = PolicyDirectory(inventory, names: names)
         self.names = names
         self.problems = problems
+        numbers.reserveCapacity(directory.records.count)
+        clusters.reserveCapacity(directory.records.count)
     }
 
     /// The service a destination names, if there is one.

@@ -36,6 +36,7 @@ struct EndpointFinder {
     init(_ inventory: Inventory) {
         self.inventory = inventory
         pods = PodIndex(inventory.pods)
+        slices.reserveCapacity(inventory.endpointSlices.count)
         for (index, slice) in inventory.endpointSlices.enumerated() where slice.addressType != .fqdn
         {
             guard let service = slice.serviceName else { continue }

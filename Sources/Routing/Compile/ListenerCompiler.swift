@@ -9,8 +9,8 @@ struct ListenerCompiler {
     let binding: Binding
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
-    /// Hosts of VirtualServices that found a server, as (service, index of host).
-    private(set) var served: Set<[Int]> = []
+    /// By VirtualService and the place of its host: whether it found a server.
+    private(set) var served: [[Bool]]
     private let secrets: Set<String>
 
     init(
@@ -22,6 +22,7 @@ struct ListenerCompiler {
         self.problems = problems
         self.rules = rules
         self.binding = binding
+        served = binding.hosts.map { Array(repeating: false, count: $0.count) }
         secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
     }
 
@@ -72,7 +73,7 @@ struct ListenerCompiler {
             var found: [String] = []
             for (index, host) in binding.hosts[service].enumerated() {
                 let fitting = hosts.intersection(host, namespace: source.meta.namespace)
-                if !fitting.isEmpty { served.insert([service, index]) }
+                if !fitting.isEmpty { served[service][index] = true }
                 found += fitting
             }
             guard !found.isEmpty else { continue }

@@ -34,16 +34,27 @@ struct Names {
         return labels.count > 1 ? "\(labels[1])/\(labels[0])" : "\(namespace)/\(reference)"
     }
 
-    /// Istio's order of objects: age, then name, then namespace. Objects without a time stamp, as in
-    /// files, count as the oldest. Never the order of files.
-    static func precedes(_ left: ObjectMeta, _ right: ObjectMeta) -> Bool {
-        let (first, second) = (left.creationTimestamp ?? "", right.creationTimestamp ?? "")
-        if first != second { return first < second }
-        if left.name != right.name { return left.name < right.name }
-        return left.namespace < right.namespace
-    }
+    static func precedes(_ left: ObjectMeta, _ right: ObjectMeta) -> Bool { left.age < right.age }
 
     static func matches(_ selector: [String: String], _ labels: [String: String]) -> Bool {
         selector.allSatisfy { labels[$0.key] == $0.value }
     }
+}
+
+extension ObjectMeta {
+    /// Istio's order of objects: age, then name, then namespace. Objects without a time stamp, as in
+    /// files, count as the oldest. Never the order of files.
+    struct Age: Comparable {
+        let created: String
+        let name: String
+        let namespace: String
+
+        static func < (left: Age, right: Age) -> Bool {
+            if left.created != right.created { return left.created < right.created }
+            if left.name != right.name { return left.name < right.name }
+            return left.namespace < right.namespace
+        }
+    }
+
+    var age: Age { Age(created: creationTimestamp ?? "", name: name, namespace: namespace) }
 }

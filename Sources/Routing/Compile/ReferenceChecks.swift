@@ -8,8 +8,8 @@ struct ReferenceChecks {
 
     /// - Parameters:
     ///   - own: the Gateways of this gateway.
-    ///   - served: the hosts that found a server, as (VirtualService, index of host).
-    func run(binding: Binding, own: [Gateway], served: Set<[Int]>) {
+    ///   - served: by VirtualService and the place of its host: whether it found a server.
+    func run(binding: Binding, own: [Gateway], served: [[Bool]]) {
         checkSelectors(own)
         let known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
@@ -22,7 +22,7 @@ struct ReferenceChecks {
             checkGateways(service, known, byName)
             let gateways = Binding.gateways(of: service, names)
             guard !gateways.isDisjoint(with: mine), !service.http.isEmpty else { continue }
-            for (place, host) in service.hosts.enumerated() where !served.contains([index, place]) {
+            for (place, host) in service.hosts.enumerated() where !served[index][place] {
                 checkHost(host, service, gateways, own)
             }
         }

@@ -44,6 +44,8 @@ final class RuleCompiler {
         self.clusters = clusters
         self.names = names
         self.problems = problems
+        programNumbers.reserveCapacity(services.count)
+        routeNumbers.reserveCapacity(services.count)
     }
 
     /// The number of a VirtualService's program; compiled once per context.

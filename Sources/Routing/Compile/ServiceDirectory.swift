@@ -29,6 +29,8 @@ struct ServiceDirectory {
     private(set) var namespaces: [String: [String]] = [:]
 
     init(_ inventory: Inventory, names: Names) {
+        records.reserveCapacity(inventory.services.count + inventory.serviceEntries.count)
+        namespaces.reserveCapacity(inventory.services.count)
         for (index, service) in inventory.services.enumerated() {
             namespaces[service.meta.name, default: []].append(service.meta.namespace)
             let exportTo = Self.exportTo(service)

@@ -2,44 +2,59 @@ internal import Manifests
 
 /// Collects the virtual hosts of one route table: per host the programs in order.
 struct TableAssembler {
-    private var order: [String] = []
-    private var programs: [String: [Int]] = [:]
+    private var hosts: [(name: String, programs: [Int])] = []
+    private var places: [String: Int] = [:]
+    /// Of hosts with so many programs that looking through them would cost.
     private var members: Set<Member> = []
+    private static let fewPrograms = 16
 
     private struct Member: Hashable {
-        let host: String
+        let place: Int
         let program: Int
     }
 
-    var isEmpty: Bool { order.isEmpty }
+    var isEmpty: Bool { hosts.isEmpty }
 
     /// Appends a program's rules to a host, once.
     mutating func add(_ program: Int, host: String) {
-        guard members.insert(Member(host: host, program: program)).inserted else { return }
-        if programs[host] == nil { order.append(host) }
-        programs[host, default: []].append(program)
+        guard let place = places[host] else {
+            places[host] = hosts.count
+            hosts.append((host, [program]))
+            return
+        }
+        let count = hosts[place].programs.count
+        if count <= Self.fewPrograms {
+            guard !hosts[place].programs.contains(program) else { return }
+            if count == Self.fewPrograms {
+                for other in hosts[place].programs { members.insert(Member(place: place, program: other)) }
+            }
+        }
+        let isNew = count < Self.fewPrograms || members.insert(Member(place: place, program: program)).inserted
+        if isNew { hosts[place].programs.append(program) }
     }
 
-    func has(_ host: String) -> Bool { programs[host] != nil }
+    func has(_ host: String) -> Bool { places[host] != nil }
 
     /// The table; hosts with the same programs share their rules.
     func table(_ rules: RuleCompiler, _ problems: Problems) -> RouteTable {
         var sets: [[Rule]] = []
         var numbers: [[Int]: Int] = [:]
-        var hosts: [HostEntry] = []
-        for host in order {
-            let list = programs[host] ?? []
+        var entries: [HostEntry] = []
+        entries.reserveCapacity(hosts.count)
+        sets.reserveCapacity(hosts.count)
+        numbers.reserveCapacity(hosts.count)
+        for (host, list) in hosts {
             if let known = numbers[list] {
-                hosts.append(HostEntry(name: host, ruleSet: known))
+                entries.append(HostEntry(name: host, ruleSet: known))
                 continue
             }
             let parts = list.map { rules.programs[$0] }
             warnHidden(host, parts, rules, problems)
             numbers[list] = sets.count
-            hosts.append(HostEntry(name: host, ruleSet: sets.count))
+            entries.append(HostEntry(name: host, ruleSet: sets.count))
             sets.append(parts.flatMap(\.rules) + parts.flatMap(\.catchAlls))
         }
-        return RouteTable(hosts: hosts, ruleSets: sets)
+        return RouteTable(hosts: entries, ruleSets: sets)
     }
 
     /// Of several rules that hold for every request the first one alone is ever reached.
