@@ -26,10 +26,14 @@ struct TableAssembler {
         if count <= Self.fewPrograms {
             guard !hosts[place].programs.contains(program) else { return }
             if count == Self.fewPrograms {
-                for other in hosts[place].programs { members.insert(Member(place: place, program: other)) }
+                for other in hosts[place].programs {
+                    members.insert(Member(place: place, program: other))
+                }
             }
         }
-        let isNew = count < Self.fewPrograms || members.insert(Member(place: place, program: program)).inserted
+        let isNew =
+            count < Self.fewPrograms
+            || members.insert(Member(place: place, program: program)).inserted
         if isNew { hosts[place].programs.append(program) }
     }
 

@@ -1,0 +1,166 @@
+internal import Octets
+
+/// Where a request comes in.
+package struct Entrance: Sendable {
+    /// The Gateway's port number; ignored on the mesh.
+    package var port: UInt16
+    /// The server name of the TLS handshake; nil is clear text, empty is TLS without a name.
+    package var serverName: String?
+    package var isMesh = false
+
+    package init(port: UInt16, serverName: String? = nil, isMesh: Bool = false) {
+        self.port = port
+        self.serverName = serverName
+        self.isMesh = isMesh
+    }
+}
+
+extension RoutingPlan {
+    /// Why a request goes where it goes, in lines for people: listener, host, every rule that was
+    /// looked at with the first condition that failed, and the destination; for a miss, the rule that
+    /// came nearest. Each condition is asked of a table of its own, so the answer is the matcher's.
+    package func explain(_ request: TextRequest, at entrance: Entrance) -> String {
+        var lines: [String] = []
+        guard let table = table(for: entrance, &lines) else {
+            return lines.joined(separator: "\n") + "\n"
+        }
+        let host = RouteTable.host(of: request.authority).string.lowercased()
+        guard let entry = table.entry(of: host) else {
+            let names = table.hosts.map(\.name).sorted().prefix(8).joined(separator: ", ")
+            lines.append(
+                "host \(host): 404, none of the hosts fits" + (names.isEmpty ? "" : ": \(names)"))
+            return lines.joined(separator: "\n") + "\n"
+        }
+        lines.append("host \(host): \(entry.name == host ? "known" : "falls under \(entry.name)")")
+        explainRules(table.ruleSets[entry.ruleSet], request, &lines)
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func table(for entrance: Entrance, _ lines: inout [String]) -> RouteTable? {
+        let found = listeners.filter {
+            $0.isMesh == entrance.isMesh && (entrance.isMesh || $0.port == entrance.port)
+        }
+        guard
+            let listener = found.first(where: { $0.clearTable != nil || entrance.serverName != nil }
+            )
+        else {
+            let ports = listeners.filter { !$0.isMesh }.map(\.address).joined(separator: ", ")
+            lines.append(
+                "no listener for port \(entrance.port)"
+                    + (ports.isEmpty ? "" : ": there are \(ports)"))
+            return nil
+        }
+        guard let name = entrance.serverName else {
+            lines.append(listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
+            return listener.clearTable.map { tables[$0] }
+        }
+        guard let chain = listener.chain(for: name.lowercased()) else {
+            let names = listener.chains.flatMap(\.serverNames).joined(separator: ", ")
+            lines.append(
+                "listener \(listener.address): no TLS server for the name '\(name)': the connection is closed"
+                    + (names.isEmpty ? "" : "; there are \(names)"))
+            return nil
+        }
+        lines.append(
+            "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", ")) of \(chain.gateway)"
+        )
+        return tables[chain.table]
+    }
+
+    private func explainRules(_ rules: [Rule], _ request: TextRequest, _ lines: inout [String]) {
+        var nearest: (held: Int, text: String)?
+        for (number, rule) in rules.enumerated() {
+            let route = routes[rule.route]
+            let tries = (rule.matches.isEmpty ? [RuleMatch()] : rule.matches).map {
+                Attempt($0, request)
+            }
+            if let match = tries.first(where: { $0.failed == nil }) {
+                lines.append("rule \(route.name) (\(route.place)): yes, \(match.match)")
+                lines += destinations(of: route)
+                return
+            }
+            for attempt in tries {
+                let text =
+                    "rule \(route.name) (\(route.place)): no, not \"\(attempt.failed ?? "")\""
+                if attempt.held > nearest?.held ?? 0 { nearest = (attempt.held, text) }
+                if number < Self.rulesShown { lines.append(text) }
+            }
+        }
+        if rules.count > Self.rulesShown {
+            lines.append("and \(rules.count - Self.rulesShown) rules more that do not fit")
+        }
+        lines.append("404: no rule of the host fits")
+        if let nearest { lines.append("nearest: \(nearest.text)") }
+    }
+
+    /// Of rules that do not fit, so many are told.
+    private static let rulesShown = 50
+
+    private func destinations(of route: Route) -> [String] {
+        if let reason = route.unavailable { return ["-> 503: \(reason.sentence)"] }
+        return zip(route.destinations, route.shares).flatMap { destination, share in
+            let cluster = clusters[destination.cluster]
+            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
+            return ["-> \(part)\(cluster.title)"] + cluster.endpointLines.map { "   " + $0 }
+        }
+    }
+}
+
+/// One match item asked of one request, condition by condition.
+private struct Attempt {
+    let match: RuleMatch
+    private(set) var held = 0
+    private(set) var failed: String?
+
+    init(_ match: RuleMatch, _ request: TextRequest) {
+        self.match = match
+        let parts =
+            (match.path.map { [RuleMatch(path: $0)] } ?? [])
+            + match.conditions.map { RuleMatch(conditions: [$0]) }
+        for part in parts {
+            let table = RouteTable(
+                hosts: [HostEntry(name: "*", ruleSet: 0)],
+                ruleSets: [[Rule(matches: [part], route: 0)]])
+            if table.match(request) == .route(0) {
+                held += 1
+            } else if failed == nil {
+                failed = part.description
+            }
+        }
+    }
+}
+
+extension RouteTable {
+    /// The host that decides: exact, else the longest wildcard, else `*`.
+    fileprivate func entry(of host: String) -> HostEntry? {
+        if let exact = hosts.first(where: { $0.name == host }) { return exact }
+        let wild = hosts.filter {
+            $0.name.hasPrefix("*.") && host.hasSuffix($0.name.dropFirst())
+                && host.utf8.count >= $0.name.utf8.count
+        }
+        return wild.max { $0.name.utf8.count < $1.name.utf8.count }
+            ?? hosts.first { $0.name == "*" }
+    }
+}
+
+extension ListenerPlan {
+    /// The TLS server of a name, as SNI chooses it: exact, the longest wildcard, the one for all.
+    package func chain(for serverName: String) -> TLSChain? {
+        var best: (length: Int, chain: TLSChain)?
+        for chain in chains {
+            for name in chain.serverNames {
+                let length: Int
+                if name == serverName, !name.isEmpty { return chain }
+                if name == "*" {
+                    length = 0
+                } else if name.hasPrefix("*."), serverName.hasSuffix(name.dropFirst()) {
+                    length = name.utf8.count
+                } else {
+                    continue
+                }
+                if length > best?.length ?? -1 { best = (length, chain) }
+            }
+        }
+        return best?.chain
+    }
+}

@@ -1,0 +1,45 @@
+package import Octets
+
+/// A request made of texts, for `explain`; its octets live as long as it does.
+@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {  // never written after init
+    package let path: Octets
+    package let authority: Octets
+    package let method: Octets
+    package let scheme: Octets
+    private let headers: [(name: Octets, value: Octets)]
+    private let memory: [UnsafeMutableRawBufferPointer]  // owned; freed in `deinit`
+
+    /// - Parameter headers: names in any case.
+    package init(
+        path: String, authority: String, method: String, scheme: String,
+        headers: [(name: String, value: String)]
+    ) {
+        var memory: [UnsafeMutableRawBufferPointer] = unsafe []
+        func keep(_ text: String) -> Octets {
+            let copy = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: text.utf8.count, alignment: 1)
+            unsafe copy.copyBytes(from: Array(text.utf8))
+            unsafe memory.append(copy)
+            return unsafe Octets(UnsafeRawBufferPointer(copy))
+        }
+        self.path = keep(path)
+        self.authority = keep(authority)
+        self.method = keep(method)
+        self.scheme = keep(scheme)
+        self.headers = headers.map { (keep($0.name.lowercased()), keep($0.value)) }
+        unsafe self.memory = memory
+    }
+
+    deinit { unsafe memory.forEach { unsafe $0.deallocate() } }
+
+    package func firstHeader(_ name: Octets) -> Octets? { headers.first { $0.name == name }?.value }
+
+    package func headerCount(_ name: Octets) -> Int { headers.count { $0.name == name } }
+
+    package func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
+        let values = headers.filter { $0.name == name }.map(\.value.array)
+        return unsafe Array(values.joined(separator: [UInt8(ascii: ",")])).withUnsafeBytes {
+            body(unsafe Octets($0))
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import Manifests
+import Routing
+import Testing
+
+@Suite struct `An explanation` {
+    private func explain(
+        _ path: String, host: String = "any:50051", port: UInt16 = 50051, sni: String? = nil,
+        mesh: Bool = false,
+        headers: [(name: String, value: String)] = []
+    ) -> String {
+        let names = ["canary-mesh", "canary-edge"]
+        let sources = names.map {
+            (
+                name: $0 + ".yaml",
+                octets: Fixtures.octets("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml")
+            )
+        }
+        let plan = RoutingPlan.compile(
+            ManifestReader.load(sources: sources).inventory, options: CompileOptions())
+        let request = TextRequest(
+            path: path, authority: host, method: "POST", scheme: "http", headers: headers)
+        return plan.explain(request, at: Entrance(port: port, serverName: sni, isMesh: mesh))
+    }
+
+    @Test func `names the rule, its place and where it leads`() {
+        #expect(
+            explain("/x", headers: [("Version", "200")]) == """
+                listener *:50051 plain text
+                host any: falls under *
+                rule default/k8s-combat-edge/0 (canary-edge.yaml:21:5): yes, header version is "200"
+                -> k8s-combat-service-istio-mesh.default.svc.cluster.local:50051 subset v2, HTTP/2, ROUND_ROBIN
+                   127.0.4.2:50051
+
+                """)
+    }
+
+    @Test func `says of each rule before it what failed first`() {
+        let text = explain("/helloworld.Greeter/SayHello")
+        #expect(
+            text.contains(
+                "k8s-combat-edge/0 (canary-edge.yaml:21:5): no, not \"header version is \"200\"\""))
+        #expect(text.contains("-> 10 of 100 "))
+        #expect(text.contains("-> 90 of 100 "))
+    }
+
+    @Test func `of a miss names what is missing`() {
+        #expect(explain("/", port: 1).hasPrefix("no listener for port 1: there are *:50051"))
+        #expect(explain("/", sni: "a.com").contains("no TLS server for the name 'a.com'"))
+        #expect(explain("/", host: "x", mesh: true).contains("host x: 404, none of the hosts fits"))
+        let near = explain(
+            "/helloworld.Greeter/SayHello", host: "k8s-combat-service-istio-mesh:1", mesh: true)
+        #expect(
+            near.contains(
+                "404: no rule of the host fits\nnearest: rule default/k8s-combat-service-vs/0"))
+    }
+}
