@@ -40,21 +40,36 @@ private final class Loading {
     func read(_ name: String, _ octets: [UInt8]) {
         findings.output.sources.append(name)
         let first = findings.output.diagnostics.count
-        var builder = TreeBuilder(octets)
-        do {
-            while let tree = try builder.next() {
-                let decoder = Decoder(file: name, tree: tree, findings: findings)
-                ObjectReader(decoder: decoder).readDocument()
-            }
-        } catch {
-            // Documents before the fault have been read; what follows it is unknown.
+        var rest = Rest(octets: octets[...], linesBefore: 0)
+        for _ in 0...Self.maximumRestarts {
+            guard let error = readDocuments(name, rest) else { break }
+            // Documents before the fault have been read. Those after it can be read too, from the
+            // next line `---`: a fault in one object should not take out its neighbours.
             findings.output.brokenFiles.insert(name)
             findings.output.diagnostics.append(
                 Diagnostic(
                     .error, error.code, error.message, hint: error.hint,
                     at: SourcePlace(file: name, line: error.line, column: error.column)))
+            guard let next = rest.afterFault(in: error.line) else { break }
+            rest = next
         }
         sort(from: first)
+    }
+
+    /// Of one file: each reads the rest of it anew.
+    private static let maximumRestarts = 16
+
+    private func readDocuments(_ name: String, _ rest: Rest) -> SyntaxError? {
+        var builder = TreeBuilder(rest.octets, linesBefore: rest.linesBefore)
+        do throws(SyntaxError) {
+            while let tree = try builder.next() {
+                let decoder = Decoder(file: name, tree: tree, findings: findings)
+                ObjectReader(decoder: decoder).readDocument()
+            }
+        } catch {
+            return error
+        }
+        return nil
     }
 
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
@@ -84,5 +99,26 @@ private final class Loading {
             return (a.line, a.column, left.offset) < (b.line, b.column, right.offset)
         }
         findings.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
+    }
+}
+
+/// What is still to be read of a file.
+private struct Rest {
+    let octets: ArraySlice<UInt8>
+    let linesBefore: Int
+
+    /// From the first line `---` that is not above the faulty line, and below the first line.
+    func afterFault(in faulty: Int) -> Rest? {
+        var line = linesBefore + 1
+        var start = octets.startIndex
+        while let end = octets[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            start = end + 1
+            line += 1
+            guard line >= faulty, octets[start...].starts(with: "---".utf8) else { continue }
+            let after = start + 3
+            guard after >= octets.endIndex || octets[after] <= UInt8(ascii: " ") else { continue }
+            return Rest(octets: octets[start...], linesBefore: line - 1)
+        }
+        return nil
     }
 }

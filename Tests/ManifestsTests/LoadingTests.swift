@@ -95,7 +95,23 @@ private func service(_ name: String) -> String {
             ManifestReader.load(paths: [folder.path]).diagnostics.map(\.code) == ["empty-folder"])
     }
 
-    @Test func `keeps the documents before a syntax error`() {
+    @Test(arguments: ["a: [", "a: {\nb: 'x", "a: \"x", "- b\nc", "a:\n\t- b", "*a"])
+    func `keeps the documents around a syntax error`(fault: String) throws {
+        let set = load(service("a") + "---\n" + service("b") + "---\n\(fault)\n---\n" + service("c"))
+        #expect(set.inventory.services.map(\.meta.name) == ["a", "b", "c"])
+        let last = try #require(set.inventory.services.last)
+        #expect(last.meta.place.line == 12 + fault.split(separator: "\n").count)
+        #expect(set.brokenFiles == ["input.yaml"])
+        #expect(set.diagnostics.count == 1)
+    }
+
+    @Test func `gives up on a file of faults only`() {
+        let set = load(String(repeating: "a: [\n---\n", count: 1000) + service("never"))
+        #expect(set.inventory.services.isEmpty)
+        #expect(set.diagnostics.count < 20)
+    }
+
+    @Test func `keeps what stands before a last fault`() {
         let set = load(service("a") + "---\n" + service("b") + "---\na: [\n")
         #expect(set.inventory.services.map(\.meta.name) == ["a", "b"])
         #expect(set.brokenFiles == ["input.yaml"])

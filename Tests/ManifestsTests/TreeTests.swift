@@ -4,7 +4,7 @@ import Testing
 
 /// Builds the trees of a text, or the error that ends them.
 private func trees(_ text: String) -> (trees: [Tree], error: SyntaxError?) {
-    var builder = TreeBuilder(Array(text.utf8))
+    var builder = TreeBuilder(Array(text.utf8)[...])
     var trees: [Tree] = []
     do throws(SyntaxError) {
         while let tree = try builder.next() { trees.append(tree) }

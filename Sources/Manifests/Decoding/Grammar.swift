@@ -95,7 +95,7 @@ enum Grammar {
 
     /// `unix:///path` or `unix://@name`.
     static func isUnixAddress(_ text: String) -> Bool {
-        (text.hasPrefix("unix:///") && text.utf8.count > 8)
+        (text.hasPrefix("unix:///") && text.utf8.count > 8 && !text.hasSuffix("/"))
             || (text.hasPrefix("unix://@") && text.utf8.count > 8)
     }
 

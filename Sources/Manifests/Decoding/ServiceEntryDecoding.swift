@@ -178,6 +178,9 @@ extension Workload {
         address = record.located(text, addressField ?? value, "address")
         network = record.string("network")
         for (key, port) in record.field("ports")?.entries() ?? [] {
+            if !Grammar.isLabel(key.raw) {
+                port.error("invalid-name", "`\(key.raw)` cannot be a port's name")
+            }
             if let number = port.int(1...65535) { ports[key.raw] = number }
         }
         labels = record.selectorLabels("labels")

@@ -20,7 +20,10 @@ struct TreeBuilder {
         var anchor: String?
     }
 
-    init(_ octets: [UInt8]) { parser = YAMLParser(octets) }
+    /// `linesBefore`: how many lines of the file precede these octets.
+    init(_ octets: ArraySlice<UInt8>, linesBefore: Int = 0) {
+        parser = YAMLParser(octets, linesBefore: linesBefore)
+    }
 
     /// Reads the next document; nil at the end of the file.
     mutating func next() throws(SyntaxError) -> Tree? {

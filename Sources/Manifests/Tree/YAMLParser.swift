@@ -29,7 +29,11 @@ struct YAMLEvent {
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private let input: UnsafeMutableBufferPointer<UInt8>
 
-    init(_ octets: [UInt8]) {
+    /// Lines of the file before the input.
+    private let linesBefore: Int
+
+    init(_ octets: ArraySlice<UInt8>, linesBefore: Int) {
+        self.linesBefore = linesBefore
         unsafe parser = .allocate(capacity: 1)
         unsafe input = .allocate(capacity: octets.count)
         _ = unsafe input.initialize(from: octets)
@@ -56,7 +60,7 @@ struct YAMLEvent {
         return unsafe YAMLEvent(
             kind: Self.kind(flat), anchor: flat.anchor.map { unsafe String(cString: $0) },
             tag: flat.tag.map { unsafe String(cString: $0) },
-            line: Int32(clamping: flat.line), column: Int32(clamping: flat.column))
+            line: Int32(clamping: Int(flat.line) + linesBefore), column: Int32(clamping: flat.column))
     }
 
     private static func kind(_ flat: portico_yaml_event) -> YAMLEvent.Kind {
@@ -81,7 +85,8 @@ struct YAMLEvent {
         }
         return unsafe SyntaxError(
             code: "syntax", message: "not YAML: \(message)", hint: Self.hint(for: message),
-            line: portico_yaml_problem_line(parser), column: portico_yaml_problem_column(parser))
+            line: Int(portico_yaml_problem_line(parser)) + linesBefore,
+            column: Int(portico_yaml_problem_column(parser)))
     }
 
     private static func hint(for message: String) -> String? {
@@ -91,6 +96,7 @@ struct YAMLEvent {
         if message.contains("mapping values are not allowed") {
             return "check the indentation, and quote texts that contain `: `"
         }
+        if message.contains("unexpected ':'") { return "quote texts that contain `:`" }
         if message.contains("did not find expected") { return "check the indentation" }
         return nil
     }
