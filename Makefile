@@ -23,6 +23,8 @@ build: ## release build: .build/release/portico
 
 bench: build ## processor time per request, pinned cores
 	@Tests/Benchmarks/foundation
+	@PORTICO_BENCH=1 swift test -c release --no-parallel --filter 'MatchBenchmark|CompileBenchmark' 2>&1 \
+		| grep -E 'rules: |VirtualServices: |✘'
 
 format: ## swift format, in place
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

@@ -10,6 +10,7 @@ final class ClusterTable {
     private let names: Names
     private let problems: Problems
     private var numbers: [Key: Int] = [:]
+    private lazy var hostNames = directory.records.keys.sorted()
 
     private struct Key: Hashable {
         let host: String
@@ -187,7 +188,7 @@ extension ClusterTable {
         {
             hint =
                 "a Service of this name is in namespace \(space): write \(names.full(written.value, space))"
-        } else if let near = problems.nearest(to: host, among: directory.records.keys.sorted()) {
+        } else if let near = problems.nearest(to: host, among: hostNames) {
             hint = "did you mean \(near)?"
         }
         add(

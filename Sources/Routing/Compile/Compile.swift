@@ -2,7 +2,8 @@ package import Manifests
 
 extension RoutingPlan {
     /// Compiles the good objects of a load. Never fails as a whole: what cannot be resolved answers 503
-    /// by itself and is a diagnostic. The result depends on the objects alone, not on their order.
+    /// by itself and is a diagnostic. Which rule wins depends on the objects alone,
+    /// never on the order of files.
     package static func compile(_ inventory: Inventory, options: CompileOptions) -> RoutingPlan {
         let names = Names(options: options)
         let problems = Problems()

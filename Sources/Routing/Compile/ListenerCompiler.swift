@@ -12,6 +12,8 @@ struct ListenerCompiler {
     /// By VirtualService and the place of its host: whether it found a server.
     private(set) var served: [[Bool]]
     private let secrets: Set<String>
+    /// Where a Secret of this name is, for hints; the first by name.
+    private let secretNamespaces: [String: String]
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
@@ -24,6 +26,8 @@ struct ListenerCompiler {
         self.binding = binding
         served = binding.hosts.map { Array(repeating: false, count: $0.count) }
         secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        secretNamespaces = Dictionary(
+            inventory.secrets.map { ($0.meta.name, $0.meta.namespace) }, uniquingKeysWith: min)
     }
 
     mutating func add(_ port: ServerMerger.Port) {
@@ -144,17 +148,17 @@ extension ListenerCompiler {
     {
         var name = written.value
         var namespace = names.options.gatewayNamespace
-        for scheme in ["kubernetes://", "kubernetes-gateway://", "sds://"]
-        where name.hasPrefix(scheme) {
+        for scheme in ["kubernetes://", "sds://"] where name.hasPrefix(scheme) {
             name = String(name.dropFirst(scheme.count))
         }
-        let parts = name.split(separator: "/")
-        if parts.count == 2 { (namespace, name) = (String(parts[0]), String(parts[1])) }
+        // Only this form may name another namespace.
+        if name.hasPrefix("kubernetes-gateway://") {
+            let parts = name.dropFirst("kubernetes-gateway://".count).split(separator: "/")
+            if parts.count == 2 { (namespace, name) = (String(parts[0]), String(parts[1])) }
+        }
         if !secrets.contains("\(namespace)/\(name)") {
-            let others = inventory.secrets.filter { $0.meta.name == name }.map(\.meta.namespace)
-                .sorted()
             let hint =
-                others.first.map {
+                secretNamespaces[name].map {
                     "there is one in namespace \($0): move it, or run with --namespace \($0)"
                 }
                 ?? "load a Secret with tls.crt and tls.key"

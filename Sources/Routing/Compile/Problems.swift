@@ -4,8 +4,8 @@ internal import Manifests
 final class Problems {
     private var diagnostics: [Diagnostic] = []
     private var told: Set<Told> = []
-    /// Searching for the nearest name costs a look at every name, so only so many are searched.
-    private var searchesLeft = 200
+    /// Searching for the nearest name costs a look at every name: so many looks are spent in all.
+    private var looksLeft = 200_000
 
     private struct Told: Hashable {
         let place: SourcePlace
@@ -29,12 +29,12 @@ final class Problems {
 
     /// The candidate that differs least from `name`; nil when none is near.
     func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
-        guard searchesLeft > 0 else { return nil }
-        searchesLeft -= 1
+        guard looksLeft > 0 else { return nil }
         let wanted = Array(name.utf8)
         var limit = max(2, wanted.count / 3) + 1
         var best: String?
         for candidate in candidates {
+            looksLeft -= 1
             let distance = Self.distance(wanted, Array(candidate.utf8), below: limit)
             if distance < limit { (limit, best) = (distance, candidate) }
             if limit == 0 { break }

@@ -17,13 +17,21 @@ struct ReferenceChecks {
         for gateway in inventory.gateways {
             byName[gateway.meta.name, default: []].append(gateway.meta.namespace)
         }
+        var servers: [String: [ServerHosts]] = [:]
+        for gateway in own {
+            servers["\(gateway.meta.namespace)/\(gateway.meta.name)"] = gateway.servers.map {
+                ServerHosts($0.hosts, gatewayNamespace: gateway.meta.namespace)
+            }
+        }
         for (index, service) in inventory.virtualServices.enumerated() {
             checkVisibility(service)
             checkGateways(service, known, byName)
-            let gateways = Binding.gateways(of: service, names)
-            guard !gateways.isDisjoint(with: mine), !service.http.isEmpty else { continue }
-            for (place, host) in service.hosts.enumerated() where !served[index][place] {
-                checkHost(host, service, gateways, own)
+            guard !service.http.isEmpty, served[index].contains(false) else { continue }
+            let gateways = Binding.gateways(of: service, names).filter(mine.contains).sorted()
+            guard !gateways.isEmpty else { continue }
+            let all = gateways.flatMap { servers[$0] ?? [] }
+            for (place, isServed) in served[index].enumerated() where !isServed {
+                checkHost(place, service, binding.hosts[index][place], all)
             }
         }
     }
@@ -62,7 +70,8 @@ struct ReferenceChecks {
         _ service: VirtualService, _ known: Set<String>, _ byName: [String: [String]]
     ) {
         if service.gateways.isEmpty {
-            guard !service.hosts.isEmpty else { return }  // a delegate
+            // A delegate has no hosts; with `--mesh` the mesh is what was meant.
+            guard !service.hosts.isEmpty, !names.options.includesMeshServices else { return }
             problems.add(
                 Diagnostic(
                     .warning, "mesh-only",
@@ -86,21 +95,24 @@ struct ReferenceChecks {
         }
     }
 
+    /// A server that is dropped or not in effect covers its hosts too: it has a report of its own.
     private func checkHost(
-        _ host: Located<String>, _ service: VirtualService, _ gateways: Set<String>,
-        _ own: [Gateway]
+        _ place: Int, _ service: VirtualService, _ name: String, _ servers: [ServerHosts]
     ) {
-        let hosts = own.filter { gateways.contains("\($0.meta.namespace)/\($0.meta.name)") }.flatMap
-        { gateway in
-            gateway.servers.flatMap(\.hosts).map { ($0.namespace.map { $0 + "/" } ?? "") + $0.host }
+        let isCovered = servers.contains {
+            !$0.intersection(name, namespace: service.meta.namespace).isEmpty
         }
-        let list = Set(hosts).sorted().prefix(5).joined(separator: ", ")
+        guard !isCovered else { return }
+        let host = service.hosts[place]
+        let known = servers.flatMap(\.entries).prefix(64).map { entry in
+            (entry.namespace.map { $0 + "/" } ?? "") + entry.name
+        }
+        let list = Set(known).sorted().prefix(5).joined(separator: ", ")
         problems.add(
             Diagnostic(
                 .warning, "host-not-in-gateway",
                 "no server of its Gateways covers the host '\(host.value)': it is not served",
                 hint: list.isEmpty ? nil : "their hosts are \(list)", at: host.place,
-                object: service.meta.identity,
-                path: host.path))
+                object: service.meta.identity, path: host.path))
     }
 }
