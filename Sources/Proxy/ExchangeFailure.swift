@@ -117,7 +117,8 @@ extension Exchange {
     }
 
     /// The downstream stream is gone: it was answered, or the client gave it up.
-    func downstreamClosed(_ lost: Situation?, code: UInt32 = ErrorCode.cancel) {
+    /// - Parameter lost: what that means when the answer was not complete.
+    func downstreamClosed(_ lost: Situation, code: UInt32 = ErrorCode.cancel) {
         unsafe worker.cancel(&timer)
         if !isResponseEnded, situation == nil { situation = lost }
         dropUpstream(code: code == ErrorCode.none ? ErrorCode.cancel : code)

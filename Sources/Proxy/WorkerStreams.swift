@@ -26,7 +26,7 @@ extension Worker {
             pools.letGo(trailers)
         case .end: exchange.requestEnded()
         case .closed:
-            exchange.downstreamClosed(event.code == ErrorCode.none ? nil : .clientReset, code: event.code)
+            exchange.downstreamClosed(.clientReset, code: event.code)
         case .expectsContinue: continueIfAsked(exchange)
         default: break
         }
