@@ -80,9 +80,7 @@ struct Configuration {
         let problems = [Diagnostic.Severity.error, .warning, .note].map { severity in
             Metrics.Count(severity.rawValue, diagnostics.count { $0.severity == severity })
         }
-        let accepted = inventory.gateways.count + inventory.virtualServices.count + inventory.destinationRules.count
-            + inventory.serviceEntries.count + inventory.workloadEntries.count + inventory.services.count
-            + inventory.endpointSlices.count + inventory.endpoints.count + inventory.pods.count + inventory.secrets.count
+        let accepted = inventory.all.count
         metrics.setConfiguration(
             problems: problems,
             objects: [

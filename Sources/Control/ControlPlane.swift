@@ -59,6 +59,10 @@ package final class ControlPlane {
             return configuration.diagnostics.filter { $0.code == "could-not-read" }.map(\.description)
         }
         guard configuration.bindFailures.isEmpty else { return configuration.bindFailures }
+        let errors = configuration.diagnostics.filter { $0.severity == .error }
+        guard !configuration.plan.listeners.isEmpty || errors.isEmpty else {
+            return errors.map(\.description) + ["nothing is left to serve; correct the errors above"]
+        }
         names.want(configuration.names)
         let first = configuration.snapshot(resolved: names.addresses)
         let published = Published(first)
@@ -240,6 +244,7 @@ package final class ControlPlane {
     package var diagnostics: [Diagnostic] { configuration.diagnostics }
     package var snapshot: Snapshot? { published?.current }
     package var plan: RoutingPlan { configuration.plan }
+    package var inventory: Inventory { configuration.inventory }
 }
 
 @available(*, unavailable) extension ControlPlane: Sendable {}

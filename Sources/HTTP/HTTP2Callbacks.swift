@@ -139,7 +139,7 @@ extension HTTP2Session {
             session.slots[slot].hasSentHeaders = true
             guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0 else { return }
             session.slots[slot].hasSentEnd = true
-            if session.slots[slot].resetAfterEnd { session.endedEarly.append(slot) }
+            if session.slots[slot].resetAfterEnd { session.resetsAfterFlush.append((slot, ErrorCode.none)) }
         }
         return 0
     }

@@ -85,8 +85,18 @@ extension HTTP2Session {
         }
     }
 
-    /// Resets the stream; `.closed` follows with a later `flush`.
+    /// Resets the stream; `.closed` follows with a later `flush`. What a server has submitted before and
+    /// can be sent now goes out first: a client should see all of an answer that its upstream broke off.
     package func reset(_ slot: Int, code: UInt32) {
+        guard slots[slot].isOpen else { return }
+        if isServer, slots[slot].sent != nil {
+            resetsAfterFlush.append((slot, code))
+        } else {
+            submitReset(slot, code: code)
+        }
+    }
+
+    func submitReset(_ slot: Int, code: UInt32) {
         guard slots[slot].isOpen else { return }
         _ = unsafe nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, code)
     }
@@ -95,7 +105,7 @@ extension HTTP2Session {
     /// Source: RFC 9113 §8.1, RST_STREAM with NO_ERROR.
     package func resetAfterEnd(_ slot: Int) {
         guard slots[slot].isOpen, !slots[slot].isEndReceived else { return }
-        if slots[slot].hasSentEnd { reset(slot, code: ErrorCode.none) } else { slots[slot].resetAfterEnd = true }
+        if slots[slot].hasSentEnd { submitReset(slot, code: ErrorCode.none) } else { slots[slot].resetAfterEnd = true }
     }
 
     /// Opens the stream's window again by octets that the other side has taken.
@@ -141,9 +151,10 @@ extension HTTP2Session {
     /// The header section that the `.headers` or `.trailers` event in hand tells of: the first of the
     /// stream that was not taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
-        for index in sections.indices where sections[index].slot == slot {
+        for index in firstSection..<sections.count where sections[index].slot == slot {
             guard let block = sections[index].block else { continue }
             sections[index].block = nil
+            if index == firstSection { firstSection += 1 }
             return block
         }
         return nil

@@ -66,9 +66,10 @@ package struct HTTP2Limits: Sendable {
     package var taken: ContiguousArray<TakenOctets> = []
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
     var sections: ContiguousArray<(slot: Int, block: HeaderBlock?)> = []
+    var firstSection = 0                        // all before it were taken
     var sink: OctetBuffer?                      // where `flush` writes, during the call
     var sinkLimit = 0
-    var endedEarly: [Int] = []                  // slots to reset now that their end was sent
+    var resetsAfterFlush: [(slot: Int, code: UInt32)] = []
 
     /// - Throws: nothing but a lack of memory, as nil.
     package init?(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {
@@ -109,14 +110,14 @@ package struct HTTP2Limits: Sendable {
         sinkLimit = limit
         defer { sink = nil }
         guard unsafe nghttp2_session_send(raw) == 0 else { return false }
-        guard !endedEarly.isEmpty else { return true }
-        for slot in endedEarly { reset(slot, code: ErrorCode.none) }
-        endedEarly.removeAll(keepingCapacity: true)
+        guard !resetsAfterFlush.isEmpty else { return true }
+        for (slot, code) in resetsAfterFlush { submitReset(slot, code: code) }
+        resetsAfterFlush.removeAll(keepingCapacity: true)
         return unsafe nghttp2_session_send(raw) == 0
     }
 
     /// Whether `flush` would have something to say.
-    package var wantsFlush: Bool { unsafe nghttp2_session_want_write(raw) != 0 }
+    package var wantsFlush: Bool { unsafe !resetsAfterFlush.isEmpty || nghttp2_session_want_write(raw) != 0 }
 
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool { unsafe nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0 }
@@ -148,6 +149,7 @@ package struct HTTP2Limits: Sendable {
             if let unread = section.block { pools.letGo(unread) }
         }
         sections.removeAll(keepingCapacity: true)
+        firstSection = 0
     }
 
     // MARK: slots
@@ -190,6 +192,9 @@ package struct HTTP2Limits: Sendable {
         if isServer {
             entries.append(nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue), value: limits.concurrentStreams))
+            // The priorities of RFC 7540 are obsolete, cost time and can be abused. Source: RFC 9218 §2.1.
+            entries.append(nghttp2_settings_entry(
+                settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1))
         } else {
             entries.append(nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0))

@@ -150,6 +150,14 @@ package enum KnownHeader: UInt8, Sendable {
             nameOwner: field.nameOwner, valueOwner: nil)
     }
 
+    /// Puts a pseudo-header field in front of all others; its octets live as long as the block.
+    package func prepend(stable name: Octets, _ value: Octets) {
+        size += name.count + value.count + 32
+        unsafe fields.insert(HeaderField(
+            name: name, value: value, known: KnownHeader(name: name), isSensitive: false,
+            nameOwner: nil, valueOwner: nil), at: 0)
+    }
+
     /// Removes the fields for which `isUnwanted` says so; keeps the order of the others.
     package func removeAll(where isUnwanted: (HeaderField) -> Bool) {
         var kept = 0

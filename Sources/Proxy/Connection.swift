@@ -18,7 +18,8 @@ final class Connection {
         case closed
     }
 
-    unowned(unsafe) let worker: Worker          // outlives its connections
+    private unowned(unsafe) let owner: Worker   // outlives its connections
+    var worker: Worker { unsafe owner }
     let role: Role
     let descriptor: CInt                        // owned; closed by the worker at the end of the turn
     let slot: Int                               // in the worker's table
@@ -50,13 +51,17 @@ final class Connection {
     var isDraining = false                      // no new streams
 
     init(worker: Worker, role: Role, descriptor: CInt, slot: Int, phase: Phase, now: MonotonicTime) {
-        unsafe self.worker = worker
+        unsafe owner = worker
         self.role = role
         self.descriptor = descriptor
         self.slot = slot
         self.phase = phase
         lastActive = now
     }
+
+    /// Addresses as the access log writes them, made when they are first wanted.
+    private(set) lazy var localText = Socket.localAddress(descriptor)?.description
+    private(set) lazy var peerText = peer?.description
 
     var isClosed: Bool { phase == .closed }
     var scheme: HTTP1Parser.Scheme { tls == nil ? .http : .https }

@@ -15,7 +15,8 @@ internal import Routing
 ///
 /// Pooled by its worker and used again; its worker's thread only.
 final class Exchange {
-    unowned(unsafe) let worker: Worker          // outlives its exchanges
+    private unowned(unsafe) let owner: Worker   // outlives its exchanges
+    var worker: Worker { unsafe owner }
     let index: Int                              // the tag of its streams
     var downstream: Connection?
     var downstreamStream = -1
@@ -39,6 +40,7 @@ final class Exchange {
     var endpoint: Endpoint?
     var tried: [Int] = []                       // numbers of endpoints that failed this request
     var attempts = 0
+    var upstreamLocal: String?                  // for the access log only
 
     // The response
     var isResponseStarted = false               // final headers were given to the downstream
@@ -58,7 +60,7 @@ final class Exchange {
     var timer = TimerWheel.Handle.none
 
     init(worker: Worker, index: Int) {
-        unsafe self.worker = worker
+        unsafe owner = worker
         self.index = index
     }
 
@@ -81,6 +83,7 @@ final class Exchange {
         endpoint = nil
         if !tried.isEmpty { tried = [] }
         attempts = 0
+        upstreamLocal = nil
         isGRPC = false
         isHead = false
         isRequestEnded = false

@@ -13,15 +13,15 @@ extension Exchange {
         let body = isResponseStarted ? nil : upstream?.codec.detachBody(upstreamStream)
         detachUpstream()
         if isResponseEnded {
-            if let body { unsafe worker.pools.give(body) }
+            if let body { worker.pools.give(body) }
             return
         }
         guard !isResponseStarted else {
             self.situation = situation
-            unsafe worker.cancel(&timer)
+            worker.cancel(&timer)
             isResponseEnded = true
             downstream?.codec.reset(downstreamStream, code: code == ErrorCode.none ? ErrorCode.internalError : code)
-            if let downstream { unsafe worker.markDirty(downstream) }
+            if let downstream { worker.markDirty(downstream) }
             return
         }
         attemptFailed(situation, body: body)
@@ -38,12 +38,12 @@ extension Exchange {
         // A refused connection is refused again at once: it takes another endpoint.
         let hasElsewhere = situation != .connectFailed || tried.count < endpoints
         guard situation.outcome.retry == .unprocessed, isReplayable, hasElsewhere, tries < Self.mostAttempts,
-            deadline.map({ unsafe $0 > worker.now }) ?? true
+            deadline.map({ $0 > worker.now }) ?? true
         else {
-            if let body { unsafe worker.pools.give(body) }
+            if let body { worker.pools.give(body) }
             return answer(situation, endpoint.map { "endpoint \($0.name)" } ?? "")
         }
-        unsafe worker.metrics.retried(situation.retryReason)
+        worker.metrics.retried(situation.retryReason)
         connect(replaying: body)
     }
 
@@ -53,23 +53,23 @@ extension Exchange {
     /// Answers in the upstream's place, in the form the client understands.
     func answer(_ situation: Situation, _ explanation: String = "") {
         self.situation = situation
-        unsafe worker.cancel(&timer)
+        worker.cancel(&timer)
         guard let downstream, !isResponseStarted else { return }
         let reply = LocalReply(situation, isGRPC: isGRPC, explanation: explanation)
         status = reply.status
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : -1
         isResponseStarted = true
         isResponseEnded = true
-        let block = unsafe worker.pools.takeBlock()
+        let block = worker.pools.takeBlock()
         reply.write(to: block)
-        unsafe worker.prepareForDownstream(block)
+        worker.prepareForDownstream(block)
         if !isRequestEnded || reply.outcome.after == .close, !downstream.codec.isHTTP2 {
             downstream.codec.announceShutdown()
         }
         send(reply, block, to: downstream)
-        unsafe worker.pools.letGo(block)
+        worker.pools.letGo(block)
         if !isRequestEnded { downstream.codec.resetAfterEnd(downstreamStream) }
-        unsafe worker.markDirty(downstream)
+        worker.markDirty(downstream)
     }
 
     private func send(_ reply: LocalReply, _ block: HeaderBlock, to downstream: Connection) {
@@ -90,16 +90,16 @@ extension Exchange {
         situation = isGRPC ? .deadlineExceeded : .routeTimedOut
         isResponseEnded = true
         guard let downstream else { return }
-        unsafe worker.markDirty(downstream)
+        worker.markDirty(downstream)
         guard isGRPC, boundary.isBetweenMessages, downstream.codec.isHTTP2 else {
             return downstream.codec.reset(downstreamStream, code: ErrorCode.internalError)
         }
         grpcStatus = Int(GRPC.Status.deadlineExceeded.rawValue)
-        let trailers = unsafe worker.pools.takeBlock()
+        let trailers = worker.pools.takeBlock()
         trailers.append(stable: "grpc-status", GRPC.Status.deadlineExceeded.octets)
         trailers.append(stable: "grpc-message", "upstream request timeout")
         downstream.codec.finish(downstreamStream, trailers: trailers)
-        unsafe worker.pools.letGo(trailers)
+        worker.pools.letGo(trailers)
         if !isRequestEnded { downstream.codec.resetAfterEnd(downstreamStream) }
     }
 
@@ -110,7 +110,7 @@ extension Exchange {
         let body = connection.codec.detachBody(stream)
         detachUpstream()
         connection.codec.reset(stream, code: ErrorCode.cancel)
-        unsafe worker.markDirty(connection)
+        worker.markDirty(connection)
         attempts -= 1                       // no try was made
         guard body != nil || receivedOctets == 0 else { return answer(.upstreamRefused) }
         connect(replaying: body)
@@ -119,10 +119,10 @@ extension Exchange {
     /// The downstream stream is gone: it was answered, or the client gave it up.
     /// - Parameter lost: what that means when the answer was not complete.
     func downstreamClosed(_ lost: Situation, code: UInt32 = ErrorCode.cancel) {
-        unsafe worker.cancel(&timer)
+        worker.cancel(&timer)
         if !isResponseEnded, situation == nil { situation = lost }
-        dropUpstream(code: code == ErrorCode.none ? ErrorCode.cancel : code)
-        unsafe worker.finished(self)
+        dropUpstream(code: code)
+        worker.finished(self)
     }
 
     /// Gives up the upstream stream, if there is one.
@@ -131,13 +131,14 @@ extension Exchange {
         let stream = upstreamStream
         detachUpstream()
         connection.codec.reset(stream, code: code)
-        unsafe worker.markDirty(connection)
+        worker.markDirty(connection)
     }
 
     /// No event of the upstream stream reaches this exchange any more.
     func detachUpstream() {
         guard let connection = upstream else { return }
         connection.codec.setTag(upstreamStream, -1)
+        if worker.log.isOn { upstreamLocal = connection.localText }
         upstream = nil
         upstreamStream = -1
         endpoint?.active.wrappingSubtract(1, ordering: .relaxed)

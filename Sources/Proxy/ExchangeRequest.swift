@@ -21,7 +21,7 @@ extension Exchange {
         guard let normal = normalized(path, in: block) else { return answer(.pathRefused) }
         guard match(block, path: normal, method: method) else { return }
         startClock(block)
-        unsafe worker.prepareForUpstream(block, of: self)
+        worker.prepareForUpstream(block, of: self)
         connect()
     }
 
@@ -34,7 +34,7 @@ extension Exchange {
             return
         }
         upstream.codec.send(upstreamStream, octets)
-        unsafe worker.markDirty(upstream)
+        worker.markDirty(upstream)
     }
 
     func requestEnded(trailers: HeaderBlock? = nil) {
@@ -47,7 +47,7 @@ extension Exchange {
         if !isGRPC { startRouteTimeout() }
         guard let upstream else { return }
         upstream.codec.finish(upstreamStream, trailers: trailers)
-        unsafe worker.markDirty(upstream)
+        worker.markDirty(upstream)
     }
 
     /// Replaces `:path` by its normal form; nil when it must be refused.
@@ -65,12 +65,16 @@ extension Exchange {
 
     /// Finds the rule and draws the destination; answers when there is none.
     private func match(_ block: HeaderBlock, path: Octets, method: Octets) -> Bool {
-        guard let downstream, let snapshot = unsafe worker.snapshot(for: downstream) else {
+        guard let downstream, let snapshot = worker.snapshot(for: downstream) else {
             answer(.noRoute)
             return false
         }
         self.snapshot = snapshot
-        let authority = block.first(.authority) ?? block.first(.host) ?? .empty
+        if block.first(.authority) == nil, let host = block.first(.host) {
+            // HTTP/2 allows `host` alone; from here on it is the authority. Source: RFC 9113 §8.3.1.
+            block.prepend(stable: ":authority", block.copy(host))
+        }
+        let authority = block.first(.authority) ?? .empty
         let view = RequestView(
             path: path, authority: authority, method: method, scheme: block.first(.scheme) ?? .empty, block: block)
         guard downstream.table >= 0 else {
@@ -94,7 +98,7 @@ extension Exchange {
             answer(.unknownCluster, reason.sentence)
             return false
         }
-        cluster = unsafe rule.destination(random: worker.random.next())
+        cluster = rule.destination(random: worker.random.next())
         guard cluster >= 0 else {
             answer(.unknownCluster)
             return false
@@ -139,12 +143,12 @@ extension Exchange {
     private func startRouteTimeout() {
         guard route >= 0, deadline == nil, !isResponseEnded else { return }
         guard let wait = snapshot?.shared.plan.routes[route].timeout else { return }
-        unsafe setDeadline(worker.now + wait)
+        setDeadline(worker.now + wait)
     }
 
     private func setDeadline(_ time: MonotonicTime) {
         deadline = time
-        timer = unsafe worker.arm(at: time, .exchange, index)
+        timer = worker.arm(at: time, .exchange, index)
     }
 
     // MARK: upstream
@@ -154,11 +158,11 @@ extension Exchange {
     func connect(replaying body: OctetBuffer? = nil) {
         guard let snapshot, let request else { return }
         let cluster = snapshot.shared.clusters[self.cluster]
-        guard let endpoint = unsafe cluster.next(random: worker.random.next(), excluding: tried) else {
+        guard let endpoint = cluster.next(random: worker.random.next(), excluding: tried) else {
             return answer(.noHealthyEndpoint, "\(cluster.name) has no ready endpoint")
         }
         let isHTTP2 = isGRPC || snapshot.shared.plan.clusters[self.cluster].isHTTP2
-        guard let connection = unsafe worker.acquire(endpoint, http2: isHTTP2) else {
+        guard let connection = worker.acquire(endpoint, http2: isHTTP2) else {
             self.endpoint = endpoint
             return attemptFailed(.connectFailed, body: body)
         }
@@ -175,16 +179,16 @@ extension Exchange {
         }
         upstream = connection
         upstreamStream = stream
-        upstreamStarted = unsafe worker.now
+        upstreamStarted = worker.now
         takenOctets = 0
         endpoint.active.wrappingAdd(1, ordering: .relaxed)
         endpoint.total.wrappingAdd(1, ordering: .relaxed)
         if let body {
             connection.codec.send(stream, body.octets)
-            unsafe worker.pools.give(body)
+            worker.pools.give(body)
         }
         if isRequestEnded, !isEnd { connection.codec.finish(stream, trailers: requestTrailers) }
-        unsafe worker.markDirty(connection)
+        worker.markDirty(connection)
     }
 
     /// The first try and two more, as Istio's default.
@@ -196,7 +200,7 @@ extension Connection {
     func consume(_ stream: Int, _ count: Int) {
         guard phase == .open else { return }
         codec.consume(stream, count)
-        unsafe worker.markDirty(self)
-        unsafe worker.resumeReading(self)
+        worker.markDirty(self)
+        worker.resumeReading(self)
     }
 }

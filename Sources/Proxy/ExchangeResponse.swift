@@ -10,15 +10,15 @@ extension Exchange {
         status = Self.status(block)
         guard status >= 200 else {
             downstream.codec.submitInformational(downstreamStream, block)
-            return unsafe worker.markDirty(downstream)
+            return worker.markDirty(downstream)
         }
-        upstreamNanoseconds = unsafe Int64(clamping: worker.now.nanoseconds(since: upstreamStarted))
+        upstreamNanoseconds = Int64(clamping: worker.now.nanoseconds(since: upstreamStarted))
         upstream?.codec.stopKeeping(upstreamStream)
         noteGRPCStatus(block)
-        unsafe worker.prepareForDownstream(block)
+        worker.prepareForDownstream(block)
         isResponseStarted = true
         downstream.codec.submitResponse(downstreamStream, block, isEnd: isEnd)
-        unsafe worker.markDirty(downstream)
+        worker.markDirty(downstream)
         if isEnd { responseCompleted() }
     }
 
@@ -30,28 +30,28 @@ extension Exchange {
         sentOctets += octets.count
         if isGRPC, deadline != nil { boundary.pass(octets) }
         downstream.codec.send(downstreamStream, octets)
-        unsafe worker.markDirty(downstream)
+        worker.markDirty(downstream)
     }
 
     func responseTrailers(_ block: HeaderBlock) {
         guard let downstream, isResponseStarted, !isResponseEnded else { return }
         noteGRPCStatus(block)
         downstream.codec.finish(downstreamStream, trailers: block)
-        unsafe worker.markDirty(downstream)
+        worker.markDirty(downstream)
         responseCompleted()
     }
 
     func responseEnded() {
         guard let downstream, isResponseStarted, !isResponseEnded else { return }
         downstream.codec.finish(downstreamStream)
-        unsafe worker.markDirty(downstream)
+        worker.markDirty(downstream)
         responseCompleted()
     }
 
     /// The answer is given to the downstream session, whole.
     private func responseCompleted() {
         isResponseEnded = true
-        unsafe worker.cancel(&timer)
+        worker.cancel(&timer)
         guard !isRequestEnded else { return }
         // The answer came before the request's end: neither side wants the rest.
         downstream?.codec.resetAfterEnd(downstreamStream)

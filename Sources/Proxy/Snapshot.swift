@@ -23,6 +23,8 @@ package final class ListenerSockets: Sendable {
         name = address.description
         self.number = number
         port = address.port
+        // Workers share the address with each other, but nobody shares it with another program.
+        if !address.isUnix { _ = try Socket.listen(address, sharing: .none) }
         var made: [Box] = []
         for _ in 0..<workers { made.append(Box(try Socket.listen(address))) }
         descriptors = made

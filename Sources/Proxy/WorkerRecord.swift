@@ -38,7 +38,9 @@ extension Worker {
         record.upstreamHost = exchange.endpoint?.name
         if exchange.cluster >= 0 { record.cluster = exchange.snapshot?.shared.plan.clusters[exchange.cluster].name }
         if exchange.route >= 0 { record.routeName = exchange.snapshot?.shared.plan.routes[exchange.route].name }
-        record.downstreamRemote = exchange.downstream?.peer?.description
+        record.downstreamRemote = exchange.downstream?.peerText
+        record.downstreamLocal = exchange.downstream?.localText
+        record.upstreamLocal = exchange.upstreamLocal
         record.serverName = exchange.downstream?.tls?.serverName
         explain(&record, exchange)
         log.log(record)

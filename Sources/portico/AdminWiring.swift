@@ -57,6 +57,7 @@ enum AdminWiring {
         let paths = control.options.paths.joined(separator: " ")
         let found = control.diagnostics
         let summary = "\(found.count { $0.severity == .error }) errors, \(found.count { $0.severity == .warning }) warnings"
-        return "\(paths): \(summary)\n\(found.text)"
+        let objects = control.inventory.all.map { "\($0.identity) \($0.place)\n" }.joined()
+        return "\(paths): \(summary)\n\(found.text)\(objects)"
     }
 }

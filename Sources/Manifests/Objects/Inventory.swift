@@ -12,4 +12,11 @@ package struct Inventory: Sendable {
     package var secrets: [Secret] = []
 
     package init() {}
+
+    /// What every object has, kind by kind.
+    package var all: [ObjectMeta] {
+        gateways.map(\.meta) + virtualServices.map(\.meta) + destinationRules.map(\.meta)
+            + serviceEntries.map(\.meta) + workloadEntries.map(\.meta) + services.map(\.meta)
+            + endpointSlices.map(\.meta) + endpoints.map(\.meta) + pods.map(\.meta) + secrets.map(\.meta)
+    }
 }
