@@ -1,0 +1,38 @@
+"""The README's tutorial, run as it is written. In a network namespace of its own: its ports are fixed."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from echo import ROOT
+from test_demo import PREPARE, namespaces_work
+
+RELEASE = ROOT / ".build/release"
+
+
+def tutorial():
+    text = (ROOT / "README.md").read_text()
+    section = re.search(r"^## Five minutes.*?(?=^## )", text, re.M | re.S).group(0)
+    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.M | re.S)
+    return "set -e\n" + "".join(blocks).replace("make build\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not namespaces_work(), reason="no network namespace can be made here")
+@pytest.mark.skipif(not (RELEASE / "portico").exists(), reason="there is no release build")
+def test_the_tutorial_works_as_written():
+    prepare = PREPARE.replace('os.execv("Tests/tools/demo", ["demo"])', 'os.execvp("bash", ["bash", "-s"])')
+    done = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-c", prepare], cwd=ROOT, input=tutorial(), capture_output=True, text=True,
+        timeout=50)
+    assert done.returncode in (0, 143), done.stdout[-3000:] + done.stderr[-3000:]
+    calls = re.findall(r"^  (127\.0\.1\.[12]|grpc-status \d+) +(\d+) ", done.stdout, re.M)
+    assert calls == [
+        ("127.0.1.1", "150"), ("127.0.1.2", "150"), ("grpc-status 0", "300"),
+        ("127.0.1.1", "100"), ("grpc-status 0", "100"), ("127.0.1.2", "100"), ("grpc-status 0", "100"),
+        ("grpc-status 4", "1"),
+    ]
+    assert "0 errors, 0 warnings" in done.stdout and "reloaded in" in done.stdout
+    assert "stopped" in done.stderr
