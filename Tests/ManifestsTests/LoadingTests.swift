@@ -238,6 +238,11 @@ private func service(_ name: String) -> String {
         #expect(set.diagnostics.text.utf8.count < 1000)
     }
 
+    @Test func `lists a limited number of problems of one file`() {
+        let set = load(String(repeating: "a: b\n---\n", count: 12_000))
+        #expect(set.diagnostics.count == 10_001)
+    }
+
     @Test func `lists a limited number of problems of one object`() {
         let fields = (0..<5000).map { "x\($0): 1" }.joined(separator: ", ")
         let set = load(service("a").replacing("{ports", with: "{\(fields), ports"))

@@ -7,6 +7,9 @@ final class Findings {
     /// Where each object was first defined.
     var defined: [ObjectReference: SourcePlace] = [:]
 
+    var reportsInFile = 0
+    static let maximumReportsInFile = 10_000
+
     init(defaultNamespace: String) { self.defaultNamespace = defaultNamespace }
 }
 
@@ -111,7 +114,14 @@ final class Decoder {
     ) {
         // Counted first, so that nothing is built for what is not listed.
         reports += 1
-        if reports > Self.maximumReports { return countUnlisted() }
+        findings.reportsInFile += 1
+        if findings.reportsInFile > Findings.maximumReportsInFile {
+            return countUnlisted(
+                findings.reportsInFile == Findings.maximumReportsInFile + 1, "file", at: node)
+        }
+        if reports > Self.maximumReports {
+            return countUnlisted(reports == Self.maximumReports + 1, "object", at: top)
+        }
         let found = path ?? self.path(node)
         guard reported.insert("\(node) \(found) \(message)").inserted else { return }
         findings.output.diagnostics.append(Diagnostic(
@@ -126,12 +136,14 @@ final class Decoder {
         return text.prefix(500) + "…"
     }
 
-    private func countUnlisted() {
-        guard reports == Self.maximumReports + 1 else { return }
-        findings.output.diagnostics.append(Diagnostic(
-            .warning, "too-many-problems",
-            "more than \(Self.maximumReports) problems; the others of this object are not listed",
-            at: place(top), object: object))
+    /// Says once that the rest is left out.
+    private func countUnlisted(_ isFirst: Bool, _ whole: String, at node: NodeIndex) {
+        guard isFirst else { return }
+        findings.output.diagnostics.append(
+            Diagnostic(
+                .warning, "too-many-problems",
+                "too many problems; the others of this \(whole) are not listed", at: place(node),
+                object: object))
     }
 
     /// Reports what the tree's builder found inside the current object.

@@ -48,11 +48,12 @@ extension Gateway {
 extension Gateway.Server {
     init?(_ value: Value) {
         guard var record = value.record() else { return nil }
-        let portValue = record.require("port")
-        let port = portValue.flatMap(Gateway.Port.init)
         let path = record.path
+        let address = record.located("bind")
+        bind = address
+        let isUnix = address?.value.hasPrefix("unix:") ?? false
+        let port = record.require("port").flatMap { Gateway.Port($0, isUnix: isUnix) }
         name = record.string("name")
-        bind = record.located("bind")
         defaultEndpoint = record.string("defaultEndpoint")
         hosts = Self.hosts(record.require("hosts"))
         let tls = record.field("tls").flatMap(Gateway.TLS.init)
@@ -116,10 +117,15 @@ extension Gateway.Server {
 }
 
 extension Gateway.Port {
-    fileprivate init?(_ value: Value) {
+    /// `isUnix`: the server listens on a path, which has the port number 0.
+    fileprivate init?(_ value: Value, isUnix: Bool) {
         guard var record = value.record() else { return nil }
-        let number = record.locatedPort("number")
-        if number == nil, record.field("number") == nil { record.missing("number") }
+        let field = record.require("number")
+        let number = field?.int(isUnix ? 0...65535 : 1...65535)
+        if isUnix, let field, let number, number != 0 {
+            field.error(
+                "conflicting-fields", "a server on a unix: path has no port", hint: "write number: 0")
+        }
         let name = record.require("name")?.string()
         let text = record.require("protocol")
         let known = text.flatMap(Self.protocolName)
@@ -128,9 +134,9 @@ extension Gateway.Port {
                 "deprecated", "`targetPort` has no effect in a Gateway", hint: "remove it")
         }
         record.finish()
-        guard let number, let name, let known else { return nil }
+        guard let field, let number, let name, let known else { return nil }
         if name.isEmpty { record.field("name")?.error("missing-field", "a port needs a name") }
-        self.number = number
+        self.number = record.located(number, field, "number")
         self.name = name
         self.protocol = known
     }
