@@ -13,12 +13,15 @@ package struct ControlOptions: Sendable {
     package var mesh: SocketAddress?
     /// How long streams may go on after SIGTERM.
     package var drain = Duration.seconds(45)
-    /// How long after SIGTERM new connections are still accepted; nil is half of `drain`.
+    /// How long after SIGTERM new connections are still accepted, because load balancers need time to
+    /// notice; nil is half of `drain`, at most `usualAcceptTime`.
     package var acceptWhileDraining: Duration?
     package var compile = CompileOptions()
     package var worker = WorkerOptions()
     package var accessLog = AccessLogFormat.text
     package var version = "0"
+
+    package static let usualAcceptTime = Duration.seconds(5)
 
     package init() {}
 }

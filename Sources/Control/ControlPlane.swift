@@ -9,7 +9,11 @@ internal import Synchronization
 /// The main thread: reads and compiles the configuration, publishes snapshots, starts the workers and
 /// ends them, listens to signals.
 ///
-///     starting → serving → draining (announced → refusing → listeners closed) → stopped
+///     starting → serving → draining → stopped
+///
+/// Draining: readiness is 503 and every client is told (GOAWAY); a second later their new streams are
+/// refused. Who connects until the accept time is over is served; then the listeners close and the rest
+/// goes the same two steps. Streams may finish until `--drain` ends.
 package final class ControlPlane {
     private enum Phase { case serving, draining, stopped }
 
@@ -198,18 +202,19 @@ package final class ControlPlane {
     }
 
     private func continueDrain() {
-        let elapsed = MonotonicTime.now()
-        let accepting = options.acceptWhileDraining ?? min(options.drain / 2, .seconds(15))
-        if drainStep == 0, elapsed >= drainBegan + min(Self.announceTime, accepting) {
-            drainStep = 1
-            tell(.refuseNewStreams)
+        let now = MonotonicTime.now()
+        let accepting = options.acceptWhileDraining ?? min(options.drain / 2, ControlOptions.usualAcceptTime)
+        let steps: [(after: Duration, messages: [WorkerMessage])] = [
+            (min(Self.announceTime, accepting), [.refuseNewStreams]),
+            (accepting, [.closeListeners, .announceShutdown]),
+            (accepting + Self.announceTime, [.refuseNewStreams]),
+        ]
+        while drainStep < steps.count, now >= drainBegan + steps[drainStep].after {
+            for message in steps[drainStep].messages { tell(message) }
+            drainStep += 1
         }
-        if drainStep == 1, elapsed >= drainBegan + accepting {
-            drainStep = 2
-            tell(.closeListeners)
-        }
-        let isIdle = drainStep > 0 && activeExchanges == 0 && downstreamConnections == 0
-        guard isIdle || elapsed >= drainBegan + options.drain else { return }
+        let isIdle = drainStep > 1 && activeExchanges == 0 && downstreamConnections == 0
+        guard isIdle || now >= drainBegan + options.drain else { return }
         if !isIdle { log.warning("drain time is over: cutting \(activeText)") }
         stop()
     }

@@ -9,11 +9,12 @@ package import Synchronization
 package enum WorkerMessage: Sendable {
     /// Look at the published snapshot now.
     case snapshotPublished
-    /// First step of a graceful end: tell every client; go on accepting.
+    /// First step of a graceful end: tell every client that is connected now. Who connects later is
+    /// served as usual.
     case announceShutdown
-    /// Second step: take no new streams, close idle connections.
+    /// Second step: take no new streams from those who were told; close them when idle.
     case refuseNewStreams
-    /// Third step: stop accepting.
+    /// Stop accepting.
     case closeListeners
     /// End the loop.
     case stop
@@ -93,8 +94,6 @@ enum Watcher {
     let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
     let output = OctetBuffer(capacity: 2 * Worker.flushOctets)
 
-    var isShutdownAnnounced = false
-    var isRefusingStreams = false
     private var isStopping = false
 
     /// Octets taken from one socket at a time, and how often in one turn.

@@ -87,7 +87,6 @@ extension Worker {
         connection.phase = .open
         cancel(&connection.timer)
         connection.timer = arm(at: now + options.idleTimeout, .connection, connection.slot)
-        if isShutdownAnnounced { announceShutdown(connection) }
         markDirty(connection)
     }
 

@@ -58,7 +58,6 @@ extension Worker {
     // MARK: graceful end
 
     func announceShutdown() {
-        isShutdownAnnounced = true
         forEachConnection { connection in
             if connection.role == .downstream { self.announceShutdown(connection) }
         }
@@ -72,9 +71,8 @@ extension Worker {
     }
 
     func refuseNewStreams() {
-        isRefusingStreams = true
         forEachConnection { connection in
-            if connection.role == .downstream { self.refuseNewStreams(connection) }
+            if connection.role == .downstream, connection.isShutdownAnnounced { self.refuseNewStreams(connection) }
         }
     }
 

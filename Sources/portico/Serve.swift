@@ -35,7 +35,7 @@ struct Serve: ParsableCommand {
     @Option(help: "How long streams may go on after SIGTERM.")
     var drain = "45s"
 
-    @Option(help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 15s.")
+    @Option(help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 5s.")
     var drainAccept: String?
 
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
