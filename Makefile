@@ -10,7 +10,6 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: build ## build, start backends and Portico on the seeds' files, show what it does
-	@Tests/tools/install venv
 	@Tests/tools/demo
 
 test: ## install what is missing, build, run every test; the last line is the sum

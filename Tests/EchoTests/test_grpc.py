@@ -1,5 +1,6 @@
 """The echo server, called by gRPC's own Python client."""
 
+import random
 import time
 
 import grpc
@@ -50,6 +51,17 @@ def test_a_greeting_that_is_no_hello_request_fails(channel):
     with pytest.raises(grpc.RpcError) as caught:
         unary(channel, b"\xff", "/helloworld.Greeter/SayHello")
     assert caught.value.code() == grpc.StatusCode.INTERNAL
+
+
+def test_no_octets_of_a_hello_request_end_the_server(echo, channel):
+    chance = random.Random(7)
+    for _ in range(300):
+        octets = chance.randbytes(chance.randrange(40))
+        try:
+            unary(channel, octets, "/helloworld.Greeter/SayHello")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.INTERNAL
+    assert echo.process.poll() is None
 
 
 @pytest.mark.parametrize("length", [0, 1, 16_384, 65_536, 1_000_000])
