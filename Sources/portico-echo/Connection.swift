@@ -14,6 +14,8 @@ final class Connection {
     static let outboxLimit = 65_536
     private static let readsPerTurn = 16
     private static let lingering = Duration.seconds(1)
+    /// How long the TLS handshake and the first octets may take.
+    private static let patience = Duration.seconds(15)
     private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
     let server: Server
@@ -35,6 +37,7 @@ final class Connection {
         self.identity = identity
         self.server = server
         speaker = .undecided(OctetBuffer(capacity: 64))
+        server.arm(&alarm, after: Self.patience, .close(self))
     }
 
     func becameReady() {
@@ -144,10 +147,12 @@ final class Connection {
     private func decide(_ inbox: OctetBuffer) {
         let length = min(inbox.count, Self.preface.count)
         if inbox.octets.prefix(length) != Self.preface.prefix(length) {
+            server.disarm(&alarm)
             let made = HTTP1Speaker(connection: self)
             speaker = .http1(made)
             made.receive(inbox.octets)
         } else if length == Self.preface.count {
+            server.disarm(&alarm)
             guard let made = HTTP2Speaker(connection: self) else { return close() }
             speaker = .http2(made)
             if !made.receive(inbox.octets) { isEnding = true }

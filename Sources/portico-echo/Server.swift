@@ -156,7 +156,7 @@ final class Server {
             try poller.watch(number, token: token)
         } catch {
             StandardStream.error.line("portico-echo: \(error)")
-            connections[token] = nil
+            connections[token]?.close()
         }
     }
 
