@@ -56,7 +56,8 @@ def test_an_unknown_field_is_an_error_with_its_place_and_the_nearest_name(write)
 
 def test_all_problems_of_all_files_in_one_run(write):
     first = write(WRONG_FIELD, "a.yaml")
-    second = write(GOOD.replace("protocol: HTTP", "protocol: HTPP").replace("number: 8000", "number: many"), "b.yaml")
+    wrong = GOOD.replace("protocol: HTTP", "protocol: HTPP").replace("number: 8000", "number: many")
+    second = write(wrong.replace("name: edge", "name: other"), "b.yaml")
     output = run("check", first, second).stdout
     assert "a.yaml:5:3:" in output
     assert len(re.findall(r"b\.yaml:7:\d+: error", output)) == 2
@@ -82,8 +83,7 @@ def test_an_alias_bomb_is_refused_quickly(write):
 
 @pytest.mark.parametrize("text", [
     GOOD.replace("\n", "\r\n"), "\ufeff" + GOOD, "---\n" + GOOD + "---\n---\n" + GOOD.replace("edge", "other"),
-    json.dumps({"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"},
-                "spec": {"selector": {"istio": "ingressgateway"}, "servers": []}}).replace(', "servers": []', ""),
+    json.dumps(objects.gateway()), json.dumps(objects.gateway(), indent=4),
 ])
 def test_forms_of_yaml_that_are_fine(write, text):
     result = run("check", write(text))
@@ -95,7 +95,7 @@ def test_fields_not_in_effect_yet_are_warnings(write):
     path = write(GOOD + "---\n" + objects.text([routes, objects.service("echo")]))
     result = run("check", path)
     assert result.returncode == 0
-    assert re.search(r"warning: spec\.http\[0\]\.mirror", result.stdout + result.stderr)
+    assert re.search(r"warning: .*spec\.http\[0\]\.mirror.* not in effect", result.stdout + result.stderr)
     assert run("check", "--strict", path).returncode == 1
 
 

@@ -134,6 +134,12 @@ def test_a_connection_error_is_told_and_ends_that_connection_only(gateway, name)
 def test_unknown_frames_and_priorities_are_ignored(gateway):
     with http2.connect(gateway.port) as client:
         client.raw(frame(0xFA, 0xFF, 0, b"whatever"))
+        client.send(PriorityFrame(3, depends_on=1, stream_weight=1))
+        assert client.exchange(http2.grpc_headers(), http2.message(), 5).grpc_status == 0
+
+
+def test_a_priority_on_itself_is_ignored(gateway):
+    with http2.connect(gateway.port) as client:
         client.send(PriorityFrame(1, depends_on=1, stream_weight=1))
         assert client.exchange(http2.grpc_headers(), http2.message(), 5).grpc_status == 0
 

@@ -170,13 +170,11 @@ class Caller:
     """A gRPC client (grpcio) with a connection of its own."""
 
     def __init__(self, target, credentials=None, options=()):
-        options = [
-            ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.max_receive_message_length", -1),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.enable_retries", 0),
-            *options,
-        ]
+        usual = {
+            "grpc.use_local_subchannel_pool": 1, "grpc.max_receive_message_length": -1,
+            "grpc.max_send_message_length": -1, "grpc.enable_retries": 0,
+        }
+        options = list({**usual, **dict(options)}.items())
         if credentials:
             self.channel = grpc.secure_channel(target, credentials, options)
         else:

@@ -5,7 +5,9 @@ by itself (unless told not to), keeps what arrives per stream, and sends whateve
 """
 
 import dataclasses
+import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -84,6 +86,9 @@ class FramePeer:
     def __init__(self, connection, is_client, settings=None, hold_windows=False, first_octets=True):
         self.socket, self.is_client, self.hold_windows = connection, is_client, hold_windows
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.is_tls = isinstance(connection, ssl.SSLSocket)
+        if self.is_tls:
+            self.socket.setblocking(False)
         self.encoder, self.decoder = Encoder(), Decoder()
         self.changed = threading.Condition()
         self.streams, self.goaways, self.frames, self.requests = {}, [], [], []
@@ -99,13 +104,35 @@ class FramePeer:
             self.send(SettingsFrame(0, settings=settings or {}))
             if not hold_windows:
                 self.send(WindowUpdateFrame(0, window_increment=(1 << 30)))
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     # Sending
 
     def raw(self, octets):
         with self._sending:
-            self.socket.sendall(octets)
+            self._write(octets)
+
+    def _write(self, octets):
+        """Under `_sending`. A TLS socket does not block, see `_receive`."""
+        octets = memoryview(octets)
+        while octets:
+            try:
+                octets = octets[self.socket.send(octets):]
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                select.select([], [self.socket], [], 1)
+
+    def _receive(self):
+        """One of two threads at a time may use an OpenSSL session; a plain socket does not mind."""
+        if not self.is_tls:
+            return self.socket.recv(262144)
+        while True:
+            with self._sending:
+                try:
+                    return self.socket.recv(262144)
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    pass
+            select.select([self.socket], [], [], 1)
 
     def send(self, *frames):
         self.raw(b"".join(frame.serialize() for frame in frames))
@@ -118,7 +145,7 @@ class FramePeer:
             frame = HeadersFrame(stream, self.block(headers))
             for name in [name for name, on in (("END_STREAM", end), ("END_HEADERS", end_headers)) if on]:
                 frame.flags.add(name)
-            self.socket.sendall(frame.serialize())
+            self._write(frame.serialize())
 
     def send_data(self, stream, octets, end=False, seconds=20):
         """Sends within the peer's windows; waits for them, bounded."""
@@ -170,6 +197,8 @@ class FramePeer:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        if threading.current_thread() is not self.reader:
+            self.reader.join(2)  # else its descriptor, reused, could be read by a thread of the past
         self.socket.close()
 
     def abort(self):
@@ -240,7 +269,7 @@ class FramePeer:
 
     def _exactly(self, count):
         while len(self._buffer) < count:
-            more = self.socket.recv(262144)
+            more = self._receive()
             if not more:
                 raise EOFError
             self._buffer += more

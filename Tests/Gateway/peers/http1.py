@@ -185,7 +185,7 @@ class Upstream:
     def echo(self, connection, request):
         text = f"{self.name} {request.first}\n".encode() + request.body
         connection.send(f"HTTP/1.1 200 OK\r\nx-upstream: {self.name}\r\ncontent-length: {len(text)}\r\n\r\n")
-        connection.send(text)
+        connection.send(b"" if request.first.startswith("HEAD ") else text)
 
     @property
     def last(self):

@@ -41,7 +41,7 @@ def connect(port, context=None, server_name=None, address="127.0.0.1", receive_o
     if context:
         connection = context.wrap_socket(connection, server_hostname=server_name)
         assert connection.selected_alpn_protocol() == "h2", connection.selected_alpn_protocol()
-    connection.settimeout(None)
+    connection.settimeout(None)  # a TLS peer makes it non-blocking itself
     return FramePeer(connection, is_client=True, **named)
 
 
