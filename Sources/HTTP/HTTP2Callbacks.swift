@@ -57,6 +57,8 @@ extension HTTP2Session {
         }
         if let unread = slots[index].incoming { pools.letGo(unread) }
         slots[index].incoming = pools.takeBlock()
+        receivingSlot = index
+        receivingStream = stream
         return 0
     }
 
@@ -64,7 +66,8 @@ extension HTTP2Session {
         guard let header = unsafe frame?.pointee.hd, let name = unsafe name, let value = unsafe value else { return 0 }
         let isSensitive = UInt32(flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0
         return unsafe with(user) { session in
-            guard let slot = session.slot(of: header.stream_id), let block = session.slots[slot].incoming else { return 0 }
+            guard session.receivingStream == header.stream_id,
+                let block = session.slots[session.receivingSlot].incoming else { return 0 }
             unsafe block.append(name: name, value: value, isSensitive: isSensitive)
             let fits = block.size <= session.limits.headerOctets && block.count <= session.limits.headerFields
             // A stream error: RST_STREAM(INTERNAL_ERROR), the connection lives.

@@ -56,7 +56,10 @@ package struct HTTP2Limits: Sendable {
     package let limits: HTTP2Limits
     let pools: MessagePools
     var raw: OpaquePointer                      // owned; freed in `deinit`
-    var slots: ContiguousArray<Slot> = []
+    let slots = SlotTable<Slot>()
+    /// Where the header section in hand goes; HPACK forbids that two are mixed.
+    var receivingSlot = -1
+    var receivingStream: Int32 = -1
     var freeSlots: [Int] = []
     var closedSlots: [Int] = []
     package private(set) var openStreams = 0
@@ -80,8 +83,8 @@ package struct HTTP2Limits: Sendable {
         let options = unsafe Self.options
         let callbacks = unsafe Self.callbacks
         let code = isServer
-            ? unsafe nghttp2_session_server_new2(&made, callbacks, nil, options)
-            : unsafe nghttp2_session_client_new2(&made, callbacks, nil, options)
+            ? unsafe nghttp2_session_server_new3(&made, callbacks, nil, options, pools.memory.callbacks)
+            : unsafe nghttp2_session_client_new3(&made, callbacks, nil, options, pools.memory.callbacks)
         guard code == 0, let made = unsafe made else { return nil }
         unsafe raw = made
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.

@@ -4,6 +4,7 @@ package import Octets
 /// Header blocks and buffers that one worker's sessions use over and over.
 /// One per worker; its thread only.
 @safe package final class MessagePools {
+    let memory = SessionMemory()
     private var blocks: [HeaderBlock] = []
     private var buffers: [OctetBuffer] = []
     /// Room for nghttp2's view of a header section while it is submitted; owned, grown on demand.

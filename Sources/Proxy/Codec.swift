@@ -18,14 +18,6 @@ enum Codec {
         }
     }
 
-    func event(at index: Int) -> StreamEvent? {
-        switch self {
-        case .undecided: nil
-        case .http1(let session): index < session.events.count ? session.events[index] : nil
-        case .http2(let session): index < session.events.count ? session.events[index] : nil
-        }
-    }
-
     func taken(at index: Int) -> TakenOctets? {
         switch self {
         case .undecided: nil
@@ -39,14 +31,6 @@ enum Codec {
         case .undecided: true
         case .http1(let session): session.flush(into: out, limit: limit)
         case .http2(let session): session.flush(into: out, limit: limit)
-        }
-    }
-
-    func endTurn() {
-        switch self {
-        case .undecided: break
-        case .http1(let session): session.endTurn()
-        case .http2(let session): session.endTurn()
         }
     }
 
@@ -74,8 +58,6 @@ enum Codec {
         }
     }
 
-    /// A client's next request waits behind the one that just ended.
-    var hasWaitingInput: Bool { if case .http1(let session) = self { session.hasWaitingInput } else { false } }
     var isReadPaused: Bool { if case .http1(let session) = self { session.isReadPaused } else { false } }
 
     func takeHeaders(_ stream: Int) -> HeaderBlock? {

@@ -179,19 +179,30 @@ extension Worker {
 
     /// Goes through what the session noted. A request that waited behind the last one is read too.
     func actOnEvents(of connection: Connection) {
-        repeat {
-            var index = 0
-            while !connection.isClosed, let event = connection.codec.event(at: index) {
-                index += 1
-                switch connection.role {
-                case .downstream: downstream(event, of: connection)
-                case .upstream: upstream(event, of: connection)
-                }
-            }
-            connection.codec.endTurn()
-            guard !connection.isClosed, connection.codec.hasWaitingInput else { return }
-            _ = connection.codec.receive(.empty)
-        } while connection.codec.event(at: 0) != nil
+        switch connection.codec {
+        case .undecided: return
+        case .http2(let session):
+            act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+            session.endTurn()
+        case .http1(let session):
+            repeat {
+                act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+                session.endTurn()
+                guard !connection.isClosed, session.hasWaitingInput else { return }
+                _ = session.receive(.empty)
+            } while !session.events.isEmpty
+        }
+    }
+
+    /// Acting on an event may note further ones: the list is asked again each time.
+    @inline(__always)
+    private func act(on connection: Connection, _ event: (Int) -> StreamEvent?) {
+        var index = 0
+        let isDownstream = connection.role == .downstream
+        while !connection.isClosed, let next = event(index) {
+            index += 1
+            if isDownstream { downstream(next, of: connection) } else { upstream(next, of: connection) }
+        }
     }
 
     // MARK: writing

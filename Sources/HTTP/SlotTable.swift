@@ -1,0 +1,39 @@
+/// A growing table whose elements are changed in place: no uniqueness and no exclusivity checks, which
+/// arrays in classes pay for at each access. Its owner's thread only.
+@safe final class SlotTable<Element> {
+    private var base: UnsafeMutablePointer<Element>     // owned; the first `count` are initialized
+    private var capacity = 8
+    private(set) var count = 0
+
+    init() { unsafe base = .allocate(capacity: capacity) }
+
+    deinit {
+        unsafe base.deinitialize(count: count)
+        unsafe base.deallocate()
+    }
+
+    subscript(index: Int) -> Element {
+        unsafeAddress {
+            precondition(index >= 0 && index < count)
+            return unsafe UnsafePointer(base + index)
+        }
+        unsafeMutableAddress {
+            precondition(index >= 0 && index < count)
+            return unsafe base + index
+        }
+    }
+
+    var indices: Range<Int> { 0..<count }
+
+    func append(_ element: Element) {
+        if count == capacity {
+            let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
+            unsafe larger.moveInitialize(from: base, count: count)
+            unsafe base.deallocate()
+            unsafe base = larger
+            capacity *= 2
+        }
+        unsafe (base + count).initialize(to: element)
+        count += 1
+    }
+}
