@@ -13,7 +13,7 @@ final class HTTP2Speaker {
 
     init?(connection: Connection) {
         var limits = HTTP2Limits()
-        limits.concurrentStreams = 1000
+        limits.concurrentStreams = 250
         let made = HTTP2Session(isServer: true, limits: limits, pools: connection.server.pools)
         guard let made else { return nil }
         session = made

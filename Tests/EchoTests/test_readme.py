@@ -36,3 +36,17 @@ def test_the_tutorial_works_as_written():
     ]
     assert "0 errors, 0 warnings" in done.stdout and "reloaded in" in done.stdout
     assert "stopped" in done.stderr
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))])
+def test_what_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+    missing = [link for link in links if not ((ROOT / page).parent / link).exists()]
+    assert not missing
+
+
+def test_files_named_by_the_architecture_exist():
+    text = (ROOT / "docs/architecture.md").read_text()
+    names = set(re.findall(r"`((?:Sources/)?[A-Za-z-]+/[A-Za-z0-9/]+\.swift)`", text))
+    missing = [name for name in names if not (ROOT / "Sources" / name.removeprefix("Sources/")).exists()]
+    assert names and not missing
