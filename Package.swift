@@ -60,7 +60,8 @@ let package = Package(
         .executableTarget(
             name: "portico",
             dependencies: [
-                "Admin", "Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", argumentParser, logging,
+                "Admin", "Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
+                argumentParser, logging,
             ],
             swiftSettings: settings),
         .executableTarget(

@@ -5,7 +5,7 @@ package import Routing
 package enum CertificateCheck {
     package static func diagnostics(of plan: RoutingPlan, inventory: Inventory) -> [Diagnostic] {
         var directory = CertificateDirectory()
-        let secrets = Dictionary(inventory.secrets.map { ("\($0.meta.namespace)/\($0.meta.name)", $0) }) { first, _ in first }
+        let secrets = CertificateDirectory.byName(inventory.secrets)
         for listener in plan.listeners {
             for chain in listener.chains { _ = directory.context(of: chain, port: listener.port, secrets: secrets) }
         }

@@ -15,6 +15,11 @@ struct CertificateDirectory {
     private var entries: [String: Entry] = [:]
     private(set) var diagnostics: [Diagnostic] = []
 
+    /// Secrets by `namespace/name`, as `context(of:port:secrets:)` wants them.
+    static func byName(_ secrets: [Secret]) -> [String: Secret] {
+        Dictionary(secrets.map { ("\($0.meta.namespace)/\($0.meta.name)", $0) }) { first, _ in first }
+    }
+
     /// Begins another round: forgets what was said in the last one.
     mutating func begin() { diagnostics = [] }
 
@@ -48,7 +53,8 @@ struct CertificateDirectory {
         let kept = entries[key]?.context
         let effect = kept == nil ? "these hosts are not served" : "the last good certificate is still served"
         diagnostics.append(Diagnostic(
-            .error, "invalid-credential", "no usable certificate for \(chain.serverNames.joined(separator: ", ")): \(reason)",
+            .error, "invalid-credential",
+            "no usable certificate for \(chain.serverNames.joined(separator: ", ")): \(reason)",
             hint: effect, at: chain.place, object: chain.gateway))
         return kept
     }
@@ -58,7 +64,8 @@ struct CertificateDirectory {
         for report in context.reports {
             for problem in report.problems {
                 diagnostics.append(Diagnostic(
-                    .warning, "certificate-problem", "certificate of \(chain.serverNames.joined(separator: ", ")): \(problem)",
+                    .warning, "certificate-problem",
+                    "certificate of \(chain.serverNames.joined(separator: ", ")): \(problem)",
                     at: chain.place, object: chain.gateway))
             }
         }
@@ -72,7 +79,9 @@ struct CertificateDirectory {
 
     private struct Fault: Error { let sentence: String }
 
-    private static func load(_ source: CertificateSource, _ secrets: [String: Secret]) -> Result<TLSContext.Certificate, Fault> {
+    private static func load(
+        _ source: CertificateSource, _ secrets: [String: Secret]
+    ) -> Result<TLSContext.Certificate, Fault> {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {

@@ -61,12 +61,12 @@ struct Configuration {
     }
 
     private mutating func bind() {
-        let secrets = Dictionary(inventory.secrets.map { ("\($0.meta.namespace)/\($0.meta.name)", $0) }) { first, _ in first }
+        let secrets = CertificateDirectory.byName(inventory.secrets)
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets in
             var served: [(serverNames: [String], context: TLSContext, tag: Int)] = []
             for (tag, chain) in listener.chains.enumerated() {
-                guard let context = certificates.context(of: chain, port: listener.port, secrets: secrets) else { continue }
-                served.append((chain.serverNames, context, tag))
+                let context = certificates.context(of: chain, port: listener.port, secrets: secrets)
+                if let context { served.append((chain.serverNames, context, tag)) }
             }
             return ListenerBinding(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,

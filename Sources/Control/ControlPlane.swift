@@ -222,7 +222,8 @@ package final class ControlPlane {
     private func stop() {
         tell(.stop)
         let deadline = MonotonicTime.now() + .seconds(2)
-        while workers.contains(where: { $0.status.isRunning.load(ordering: .acquiring) }), MonotonicTime.now() < deadline {
+        while workers.contains(where: { $0.status.isRunning.load(ordering: .acquiring) }),
+            MonotonicTime.now() < deadline {
             _ = Output.waitUntilReadable(mailbox.descriptor, milliseconds: 5)
         }
         phase = .stopped

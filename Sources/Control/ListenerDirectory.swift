@@ -23,8 +23,7 @@ struct ListenerDirectory {
                 continue
             }
             do throws(SystemError) {
-                let sockets: ListenerSockets
-                if let kept = open[name] { sockets = kept } else { sockets = try make(address, workers: options.workers) }
+                let sockets = if let kept = open[name] { kept } else { try make(address, options.workers) }
                 used[name] = sockets
                 result.append((listener, sockets))
             } catch {
@@ -35,7 +34,7 @@ struct ListenerDirectory {
         return result
     }
 
-    private mutating func make(_ address: SocketAddress, workers: Int) throws(SystemError) -> ListenerSockets {
+    private mutating func make(_ address: SocketAddress, _ workers: Int) throws(SystemError) -> ListenerSockets {
         let sockets = try ListenerSockets(address: address, number: numbers, workers: workers)
         numbers += 1
         return sockets
@@ -45,8 +44,9 @@ struct ListenerDirectory {
         if listener.isMesh { return options.mesh }
         let port = options.listenMap[listener.port] ?? listener.port
         if listener.bind.hasPrefix("unix:") {
-            let path = listener.bind.dropFirst(5)
-            if let address = SocketAddress(unixPath: String(path.hasPrefix("///") ? path.dropFirst(2) : path)) { return address }
+            let text = listener.bind.dropFirst(5)
+            let path = String(text.hasPrefix("///") ? text.dropFirst(2) : text)
+            if let address = SocketAddress(unixPath: path) { return address }
         } else if let address = SocketAddress(host: listener.bind, port: port) {
             return address
         }

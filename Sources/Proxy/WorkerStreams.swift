@@ -93,7 +93,8 @@ extension Worker {
         case .refused: return loseStreams(of: connection, .upstreamProtocolError)
         default: break
         }
-        guard event.tag >= 0, event.tag < exchanges.count, exchanges[event.tag].isUsing(upstream: connection, event.stream)
+        guard event.tag >= 0, event.tag < exchanges.count,
+            exchanges[event.tag].isUsing(upstream: connection, event.stream)
         else {
             if event.kind == .data { connection.consume(event.stream, event.data.count) }
             return
@@ -115,13 +116,14 @@ extension Worker {
     }
 
     private func streamClosed(_ event: StreamEvent, on connection: Connection) {
-        if event.tag >= 0, event.tag < exchanges.count, exchanges[event.tag].isUsing(upstream: connection, event.stream) {
+        if event.tag >= 0, event.tag < exchanges.count,
+            exchanges[event.tag].isUsing(upstream: connection, event.stream) {
             let exchange = exchanges[event.tag]
             if exchange.isResponseEnded {
                 exchange.detachUpstream()
             } else {
-                exchange.upstreamFailed(
-                    Self.situation(code: event.code, isUnsent: !connection.codec.hasSentHeaders(event.stream)), code: event.code)
+                let isUnsent = !connection.codec.hasSentHeaders(event.stream)
+                exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
             }
         }
         guard case .http1(let session) = connection.codec else { return }

@@ -26,7 +26,9 @@ package enum Resolver {
         guard let source = unsafe entry.ai_addr else { return nil }
         var storage = sockaddr_storage()
         let length = unsafe min(Int(entry.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
-        unsafe withUnsafeMutableBytes(of: &storage) { unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: length)) }
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: source, count: length))
+        }
         return SocketAddress(storage, length: socklen_t(length))?.host
     }
 }

@@ -3,7 +3,8 @@ package import Octets
 
 /// The system calls on stream sockets. All sockets are non-blocking and close on exec.
 package enum Socket {
-    private static let streamType = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    private static let streamType = Int32(
+        SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
 
     /// Who else may listen on the same address.
     package enum Sharing {

@@ -44,7 +44,8 @@ package struct SocketAddress: Sendable, Hashable {
     /// Calls `body` with the kernel's form; valid during the call.
     func withKernelForm<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         unsafe octets.withUnsafeBytes { bytes in
-            unsafe body(bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+            let base = unsafe bytes.baseAddress.unsafelyUnwrapped
+            return unsafe body(base.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
         }
     }
 

@@ -56,7 +56,8 @@ enum AdminWiring {
     private static func configurationText(_ control: ControlPlane) -> String {
         let paths = control.options.paths.joined(separator: " ")
         let found = control.diagnostics
-        let summary = "\(found.count { $0.severity == .error }) errors, \(found.count { $0.severity == .warning }) warnings"
+        let errors = found.count { $0.severity == .error }
+        let summary = "\(errors) errors, \(found.count { $0.severity == .warning }) warnings"
         let objects = control.inventory.all.map { "\($0.identity) \($0.place)\n" }.joined()
         return "\(paths): \(summary)\n\(found.text)\(objects)"
     }

@@ -25,7 +25,9 @@ struct Definitions: ParsableArguments {
         options.labels = [:]
         for text in label {
             let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else { throw ValidationError("--label \(text): write key=value, such as istio=ingressgateway") }
+            guard parts.count == 2 else {
+                throw ValidationError("--label \(text): write key=value, such as istio=ingressgateway")
+            }
             options.labels[parts[0]] = parts[1]
         }
         return options

@@ -130,7 +130,8 @@ struct Serve: ParsableCommand {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         let host = parts.dropLast().joined(separator: ":")
         let bare = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
-        guard parts.count > 1, let port = UInt16(parts[parts.count - 1]), let address = SocketAddress(host: bare, port: port)
+        guard parts.count > 1, let port = UInt16(parts[parts.count - 1]),
+            let address = SocketAddress(host: bare, port: port)
         else { throw SystemError("understand \(flag) \(text) (write address:port, such as 127.0.0.1:15021)", code: 22) }
         return address
     }

@@ -76,7 +76,8 @@ def test_readiness_turns_while_requests_are_served(backend):
 
 def test_http1_answers_say_close_while_draining(web):
     config = objects.echo(web, protocol="HTTP", protocol_name="http")
-    with Gateway(config, drain="5s") as gateway, http2.connect(gateway.port) as busy, http1.connect(gateway.port) as one:
+    with Gateway(config, drain="5s") as gateway, \
+            http2.connect(gateway.port) as busy, http1.connect(gateway.port) as one:
         one.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         assert one.response().status == 200
         stream = busy.open(http2.get_headers("/hold", method="POST"), end=False)  # keeps the gateway draining
@@ -126,7 +127,8 @@ def test_connections_are_accepted_for_the_settable_time(backend):
             time.sleep(0.3)  # a load balancer that has not noticed yet
 
 
-@pytest.mark.xfail(strict=True, reason="a new connection gets GOAWAY before its first request; grpcio then never uses it")
+@pytest.mark.xfail(
+    strict=True, reason="a new connection gets GOAWAY before its first request; grpcio then never uses it")
 def test_no_call_of_a_busy_client_fails_while_connections_are_accepted(backend):
     """grpcio obeys GOAWAY: it connects anew and sends again what was not processed."""
     arguments = ["--drain-accept", "4s"]

@@ -109,7 +109,7 @@ CONNECTION_ERRORS = {
     "SETTINGS of a wrong length": (lambda client: client.raw(frame(SETTINGS, 0, 0, b"12345")), {FRAME_SIZE_ERROR}),
     "PING of a wrong length": (lambda client: client.raw(frame(PING, 0, 0, b"123")), {FRAME_SIZE_ERROR}),
     "a frame over 16384": (lambda client: client.raw(frame(DATA, 0, 1, bytes(16385))), {FRAME_SIZE_ERROR}),
-    "bad HPACK": (lambda client: client.raw(frame(HEADERS, 5, 1, b"\xff\xff\xff\xff\xff\xff\xff")), {COMPRESSION_ERROR}),
+    "bad HPACK": (lambda client: client.raw(frame(HEADERS, 5, 1, b"\xff" * 7)), {COMPRESSION_ERROR}),
     "WINDOW_UPDATE 0 on the connection": (
         lambda client: client.raw(frame(WINDOW_UPDATE, 0, 0, bytes(4))), {PROTOCOL_ERROR}),
     "window overflow on the connection": (
