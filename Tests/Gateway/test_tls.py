@@ -203,11 +203,20 @@ def test_h2load_over_tls(secure):
     assert "2000 succeeded, 0 failed, 0 errored" in output
 
 
-def test_the_development_certificates_work(tmp_path, backend):
-    """certs/make-development-certificates, if it is there."""
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+def test_the_development_certificates_are_served(tmp_path, backend, kind):
+    """certs/make-development-certificates, by the Secret that it prints."""
     script = pathlib.Path(__file__).resolve().parents[2] / "certs/make-development-certificates"
-    if not script.exists():
-        pytest.skip("certs/make-development-certificates is not written yet")
-    done = subprocess.run([str(script), str(tmp_path / "out")], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [str(script), str(tmp_path), "--secret", "cert", "--type", kind], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "out").iterdir())
+    config = objects.echo(backend)
+    config[0] = objects.gateway(
+        port=443, protocol="HTTPS", hosts=["*"], tls={"mode": "SIMPLE", "credentialName": "cert"})
+    (tmp_path / "objects.yaml").write_text(objects.text(config))
+    (tmp_path / "secret.yaml").write_text(done.stdout)
+    with Gateway([tmp_path / "objects.yaml", tmp_path / "secret.yaml"], ports=[443]) as gateway:
+        context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        with socket.create_connection(("127.0.0.1", gateway.port), 10) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost") as connection:
+                assert connection.version() == "TLSv1.3"
