@@ -78,7 +78,7 @@ let package = Package(
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"], exclude: ["Golden"]),
         test("TLSTests", ["TLS"]),
-        test("ReactorTests", ["Reactor"]),
+        test("ReactorTests", ["Reactor", "Octets"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -24,7 +24,12 @@ package final class ListenerSockets: Sendable {
         self.number = number
         port = address.port
         // Workers share the address with each other, but nobody shares it with another program.
-        if !address.isUnix { _ = try Socket.listen(address, sharing: .none) }
+        guard !address.isUnix else {
+            // A path has one socket only: all workers accept from it.
+            descriptors = Array(repeating: Box(try Socket.listen(address)), count: workers)
+            return
+        }
+        _ = try Socket.listen(address, sharing: .none)
         var made: [Box] = []
         for _ in 0..<workers { made.append(Box(try Socket.listen(address))) }
         descriptors = made

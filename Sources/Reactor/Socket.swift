@@ -24,11 +24,30 @@ package enum Socket {
         set(number, SOL_SOCKET, SO_REUSEADDR, 1)
         if !address.isUnix, sharing == .amongWorkers { set(number, SOL_SOCKET, SO_REUSEPORT, 1) }
         if address.isIPv6 { set(number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
-        guard unsafe address.withKernelForm({ unsafe portico_bind(number, $0, $1) }) == 0 else {
-            throw SystemError("listen on", on: address.description)
+        if !bind(number, address) {
+            let error = SystemError("listen on", on: address.description)
+            guard error.code == EADDRINUSE, removeDeadSocket(address), bind(number, address) else { throw error }
         }
         guard CLinux.listen(number, backlog) == 0 else { throw SystemError("listen on", on: address.description) }
         return descriptor
+    }
+
+    private static func bind(_ number: CInt, _ address: SocketAddress) -> Bool {
+        unsafe address.withKernelForm { unsafe portico_bind(number, $0, $1) } == 0
+    }
+
+    /// A Unix socket's file outlives its process: removes it when it is a socket and nobody listens.
+    /// - Returns: whether it is gone.
+    private static func removeDeadSocket(_ address: SocketAddress) -> Bool {
+        guard let path = address.unixPath, !path.hasPrefix("@") else { return false }
+        var facts = stat()
+        guard unsafe lstat(path, &facts) == 0, facts.st_mode & UInt32(S_IFMT) == UInt32(S_IFSOCK) else { return false }
+        do throws(SystemError) {
+            close(try connect(address))
+            return false
+        } catch {
+            return unsafe error.isRefused && unlink(path) == 0
+        }
     }
 
     /// Takes one waiting connection; nil when none waits.

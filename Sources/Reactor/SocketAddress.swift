@@ -9,18 +9,20 @@ package struct SocketAddress: Sendable, Hashable {
     /// - Parameter host: an IPv4 or IPv6 address in text, without brackets; empty for all addresses.
     /// - Returns: nil when `host` is no address (a name, for example).
     package init?(host: String, port: UInt16) {
+        // C would see only what stands before a NUL.
+        guard !host.utf8.contains(0) else { return nil }
         let text = host.isEmpty ? "::" : host
         if let address = Self.inet(text, port: port) { self = address; return }
         guard let address = Self.inet6(text, port: port) else { return nil }
         self = address
     }
 
-    /// - Parameter path: at most 107 octets; `@name` is the abstract name space.
+    /// - Parameter path: at most 107 octets, none of them NUL; `@name` is the abstract name space.
     package init?(unixPath path: String) {
         var address = sockaddr_un()
         let bytes = Array(path.utf8)
         let room = MemoryLayout.size(ofValue: address.sun_path)
-        guard !bytes.isEmpty, bytes.count < room else { return nil }
+        guard !bytes.isEmpty, bytes.count < room, !bytes.contains(0) else { return nil }
         address.sun_family = sa_family_t(AF_UNIX)
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in
             unsafe target.copyBytes(from: bytes)
@@ -40,6 +42,14 @@ package struct SocketAddress: Sendable, Hashable {
     package var isUnix: Bool { family == AF_UNIX }
     package var isIPv6: Bool { family == AF_INET6 }
     var domain: Int32 { family }
+
+    /// What `init?(unixPath:)` was given; nil for other families and for sockets without a name.
+    var unixPath: String? {
+        guard isUnix, octets.count > 2 else { return nil }
+        let name = octets[3...].prefix { $0 != 0 }
+        let first = octets[2] == 0 ? UInt8(ascii: "@") : octets[2]
+        return String(decoding: [first] + name, as: UTF8.self)
+    }
 
     /// Calls `body` with the kernel's form; valid during the call.
     func withKernelForm<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -103,5 +113,8 @@ package struct SocketAddress: Sendable, Hashable {
 }
 
 extension SocketAddress: CustomStringConvertible {
-    package var description: String { isIPv6 && host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String {
+        if isUnix { return unixPath.map { "unix:\($0)" } ?? "unix" }
+        return isIPv6 && host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }

@@ -1,0 +1,115 @@
+import Glibc
+import Reactor
+import Synchronization
+import Testing
+
+/// The doors between threads.
+@Suite struct `A mailbox` {
+    @Test func `rings while something waits in it`() throws {
+        let mailbox = try Mailbox<Int>()
+        #expect(!Output.waitUntilReadable(mailbox.descriptor, milliseconds: 0))
+        mailbox.post(1)
+        mailbox.post(2)
+        #expect(Output.waitUntilReadable(mailbox.descriptor, milliseconds: 0))
+        #expect(mailbox.takeAll() == [1, 2])
+        #expect(!Output.waitUntilReadable(mailbox.descriptor, milliseconds: 0))
+        #expect(mailbox.takeAll() == [])
+    }
+
+    @Test func `loses nothing of what many threads post, and keeps each one's order`() throws {
+        let mailbox = try Mailbox<(thread: Int, number: Int)>()
+        let (threads, each) = (4, 500)
+        for thread in 0..<threads {
+            try Thread.start("poster") { for number in 0..<each { mailbox.post((thread, number)) } }
+        }
+        var next = [Int](repeating: 0, count: threads)
+        while next.reduce(0, +) < threads * each {
+            let rang = Output.waitUntilReadable(mailbox.descriptor, milliseconds: 20_000)
+            #expect(rang)
+            guard rang else { return }
+            for message in mailbox.takeAll() {
+                #expect(message.number == next[message.thread])
+                next[message.thread] = message.number + 1
+            }
+        }
+        #expect(next == [Int](repeating: each, count: threads))
+    }
+
+    @Test func `wakes a poller under its token`() throws {
+        let (mailbox, other, poller) = (try Mailbox<Void>(), try Mailbox<Void>(), try Poller())
+        try poller.watchReadable(mailbox.descriptor, token: .max)
+        try poller.watchReadable(other.descriptor, token: 5)
+        #expect(poller.wait(milliseconds: 0) == 0)
+        mailbox.post(())
+        #expect(poller.wait(milliseconds: 10_000) == 1)
+        #expect(poller[0].token == .max && poller[0].isReadable)
+        #expect(!poller[0].isWritable && !poller[0].isHungUp)
+        poller.forget(mailbox.descriptor)
+        #expect(poller.wait(milliseconds: 0) == 0)
+    }
+}
+
+@Suite struct `A published value` {
+    @Test func `is read once by each reader, and again after each replacement`() {
+        let published = Published("a")
+        var (first, second): (UInt64, UInt64) = (0, 0)
+        #expect(published.read(ifNewerThan: &first) == "a")
+        #expect(published.read(ifNewerThan: &first) == nil)
+        published.replace(with: "b")
+        published.replace(with: "c")
+        #expect(published.read(ifNewerThan: &first) == "c")
+        #expect(published.read(ifNewerThan: &first) == nil)
+        #expect(published.read(ifNewerThan: &second) == "c")
+        #expect(published.current == "c")
+    }
+
+    @Test func `never goes back for a reader, and comes to the last value`() throws {
+        let published = Published(0)
+        let last = 2000
+        let ended = try Mailbox<Void>()
+        try Thread.start("writer") {
+            for number in 1...last { published.replace(with: number) }
+            ended.post(())
+        }
+        var (seen, newest): (UInt64, Int) = (0, -1)
+        var hasEnded = false
+        while !hasEnded {
+            hasEnded = Output.waitUntilReadable(ended.descriptor, milliseconds: 0)
+            guard let value = published.read(ifNewerThan: &seen) else { continue }
+            #expect(value >= newest)
+            newest = value
+        }
+        #expect(newest == last)
+    }
+}
+
+@Suite struct `The contents of a file` {
+    @Test func `are all of it`() throws {
+        let folder = try TemporaryFolder()
+        #expect(try FileContents.read(folder.write("", to: "file")) == [])
+        let text = String(repeating: "0123456789", count: 10_000)
+        #expect(try FileContents.read(folder.write(text, to: "large")) == Array(text.utf8))
+        #expect(try FileContents.read(folder.path + "/large", limitOctets: 100_000).count == 100_000)
+    }
+
+    @Test func `are refused when there are too many, with the file's name`() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.write("12345", to: "file")
+        let error = #expect(throws: SystemError.self) { _ = try FileContents.read(path, limitOctets: 4) }
+        #expect(error?.code == EFBIG)
+        #expect(error?.description == "cannot read \(path): File too large")
+    }
+
+    @Test func `of a missing file or a folder are an error with a reason`() throws {
+        let folder = try TemporaryFolder()
+        let missing = #expect(throws: SystemError.self) { _ = try FileContents.read(folder.path + "/none") }
+        #expect(missing?.code == ENOENT)
+        let notFile = #expect(throws: SystemError.self) { _ = try FileContents.read(folder.path) }
+        #expect(notFile?.code == EISDIR)
+    }
+
+    @Test func `never end for a device, and are refused at the limit`() {
+        let error = #expect(throws: SystemError.self) { _ = try FileContents.read("/dev/zero", limitOctets: 100_000) }
+        #expect(error?.code == EFBIG)
+    }
+}
