@@ -67,6 +67,7 @@ package final class ControlPlane {
         guard !configuration.plan.listeners.isEmpty || errors.isEmpty else {
             return errors.map(\.description) + ["nothing is left to serve; correct the errors above"]
         }
+        metrics.reloadEnded(errors.isEmpty ? .success : .failure)
         names.want(configuration.names)
         let first = configuration.snapshot(resolved: names.addresses)
         let published = Published(first)

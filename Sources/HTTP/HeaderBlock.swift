@@ -107,7 +107,15 @@ package enum KnownHeader: UInt8, Sendable {
     private var pageCapacity = 0
     private static let pageOctets = 1024
 
-    package init() { unsafe store = .allocate(capacity: capacity) }
+    /// Where the buffers of nghttp2 come from that the fields point into: it must outlive them.
+    private let memory: SessionMemory?
+
+    package convenience init() { self.init(memory: nil) }
+
+    init(memory: SessionMemory?) {
+        self.memory = memory
+        unsafe store = .allocate(capacity: capacity)
+    }
 
     deinit {
         releaseOctets(keepingPage: false)

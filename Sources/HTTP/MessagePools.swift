@@ -21,7 +21,7 @@ package import Octets
 
     /// An empty block that the caller holds once.
     package func takeBlock() -> HeaderBlock {
-        let block = blocks.popLast() ?? HeaderBlock()
+        let block = blocks.popLast() ?? HeaderBlock(memory: memory)
         block.holds = 1
         return block
     }

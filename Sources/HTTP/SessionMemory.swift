@@ -26,7 +26,7 @@ internal import CNghttp2
         unsafe bins = .allocate(capacity: Self.classes)
         unsafe bins.initialize(repeating: Bin(), count: Self.classes)
         unsafe callbacks = .allocate(capacity: 1)
-        // Unretained: the pools that own this outlive all sessions and their header buffers.
+        // Unretained: sessions (through their pools) and header blocks keep this object alive.
         let user = unsafe Unmanaged.passUnretained(self).toOpaque()
         unsafe callbacks.initialize(to: nghttp2_mem(
             mem_user_data: user, malloc: Self.onMalloc, free: Self.onFree, calloc: Self.onCalloc,

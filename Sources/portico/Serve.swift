@@ -5,6 +5,7 @@ internal import Logging
 internal import Manifests
 internal import Proxy
 internal import Reactor
+internal import Routing
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -101,7 +102,8 @@ struct Serve: ParsableCommand {
         options.drain = try duration(drain, "--drain")
         options.acceptWhileDraining = try drainAccept.map { try duration($0, "--drain-accept") }
         options.listenMap = try portMap()
-        if let mesh { options.mesh = try address(mesh, "--mesh") }
+        options.mesh = try address(mesh, "--mesh")
+        options.compile.includesMeshServices = mesh != nil
         return options
     }
 
