@@ -27,7 +27,7 @@ import Testing
     @Test func `prefers the least busy endpoint`() {
         let three = cluster(.leastRequest, 3)
         three.endpoints[0].active.store(5, ordering: .relaxed)
-        three.endpoints[2].active.store(1, ordering: .relaxed)
+        three.endpoints[2].active.store(2, ordering: .relaxed)
         #expect(picks(three, 50) == [0, 50, 0])
     }
 

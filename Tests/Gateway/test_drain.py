@@ -115,7 +115,6 @@ def test_a_second_signal_ends_at_once(backend):
         gateway.wait_exit(3)
 
 
-@pytest.mark.xfail(strict=True, reason="an idle gateway ends after about a second, whatever --drain-accept says")
 def test_connections_are_accepted_for_the_settable_time(backend):
     arguments = ["--drain-accept", "3s"]
     with Gateway(objects.echo(backend), drain="6s", arguments=arguments) as gateway:
@@ -127,8 +126,6 @@ def test_connections_are_accepted_for_the_settable_time(backend):
             time.sleep(0.3)  # a load balancer that has not noticed yet
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a new connection gets GOAWAY before its first request; grpcio then never uses it")
 def test_no_call_of_a_busy_client_fails_while_connections_are_accepted(backend):
     """grpcio obeys GOAWAY: it connects anew and sends again what was not processed."""
     arguments = ["--drain-accept", "4s"]
