@@ -23,16 +23,15 @@ package import Octets
     private var output: OctetBuffer?            // from the pools; none while there is nothing to send
     private var outputBody = 0                  // octets of body in `output`
     private var stream: Stream?
-    /// Header section of a stream that has ended, for `takeHeaders` until the turn's end: a response
-    /// that comes in one piece is complete, and its stream gone, before its events are looked at.
-    private var leftHeaders: HeaderBlock?
+    /// Header sections of this turn, in the order of their events: interim and final ones may come
+    /// together, and the stream may be gone before its events are looked at.
+    private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0                      // of the newest stream
     private let windowOctets: Int
     private var unconsumed = 0                  // octets of body that the other side has not taken
 
     private struct Stream {
         var tag = -1
-        var incoming: HeaderBlock?
         var kept: OctetBuffer?                  // a request's body, for a replay
         var isHead = false                      // the request's method is HEAD
         var isKeepAlive = true                  // the peer's wish
@@ -53,7 +52,7 @@ package import Octets
 
     deinit {
         closeStream()
-        dropLeftHeaders()
+        dropSections()
     }
 
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
@@ -106,7 +105,7 @@ package import Octets
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
-        dropLeftHeaders()
+        if !sections.isEmpty { dropSections() }
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
@@ -208,14 +207,14 @@ package import Octets
 
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
 
+    /// The first header section of the stream that was not taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
-        guard slot == number else { return nil }
-        guard stream != nil else {
-            defer { leftHeaders = nil }
-            return leftHeaders
+        for index in sections.indices where sections[index].number == slot {
+            guard let block = sections[index].block else { continue }
+            sections[index].block = nil
+            return block
         }
-        defer { stream?.incoming = nil }
-        return stream?.incoming
+        return nil
     }
 
     package func stopKeeping(_ slot: Int) {
@@ -289,8 +288,7 @@ package import Octets
         } else if !head.isInterim {
             stream?.isKeepAlive = head.isKeepAlive
         }
-        if let unread = stream?.incoming { pools.letGo(unread) }
-        stream?.incoming = block
+        sections.append((number, block))
         let isEnd = head.framing == .none || head.framing == .length(0)
         let code: UInt32 = isEnd && !head.isInterim ? 1 : 0
         events.append(StreamEvent(.headers, stream: number, tag: stream?.tag ?? -1, code: code))
@@ -316,16 +314,16 @@ package import Octets
     }
 
     private func closeStream() {
-        dropLeftHeaders()
-        leftHeaders = stream?.incoming
         if let kept = stream?.kept { pools.give(kept) }
         stream = nil
         unconsumed = 0
     }
 
-    private func dropLeftHeaders() {
-        if let block = leftHeaders { pools.letGo(block) }
-        leftHeaders = nil
+    private func dropSections() {
+        for section in sections {
+            if let unread = section.block { pools.letGo(unread) }
+        }
+        sections.removeAll(keepingCapacity: true)
     }
 
     private func note(taken count: Int) {

@@ -161,7 +161,6 @@ def test_a_request_id_connects_the_log_and_the_backend(backend, gateway):
     assert re.search(rf'"{identity}"', gateway.access_log("/id.S/M"))
 
 
-@pytest.mark.xfail(strict=True, reason="an interim answer other than 100 is dropped; Envoy relays 103")
 def test_interim_answers_pass(web):
     octets = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
     with http1.Upstream(http1.replying(octets)) as upstream, Gateway(web_config(upstream)) as gateway:
