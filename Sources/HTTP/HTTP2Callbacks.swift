@@ -56,8 +56,9 @@ extension HTTP2Session {
             _ = unsafe nghttp2_session_set_stream_user_data(raw, stream, UnsafeMutableRawPointer(bitPattern: index + 1))
         }
         if let unread = slots[index].incoming { pools.letGo(unread) }
-        slots[index].incoming = pools.takeBlock()
-        receivingSlot = index
+        let block = pools.takeBlock()
+        slots[index].incoming = block
+        unsafe receiving = Unmanaged.passUnretained(block)
         receivingStream = stream
         return 0
     }
@@ -66,12 +67,14 @@ extension HTTP2Session {
         guard let header = unsafe frame?.pointee.hd, let name = unsafe name, let value = unsafe value else { return 0 }
         let isSensitive = UInt32(flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0
         return unsafe with(user) { session in
-            guard session.receivingStream == header.stream_id,
-                let block = session.slots[session.receivingSlot].incoming else { return 0 }
-            unsafe block.append(name: name, value: value, isSensitive: isSensitive)
-            let fits = block.size <= session.limits.headerOctets && block.count <= session.limits.headerFields
-            // A stream error: RST_STREAM(INTERNAL_ERROR), the connection lives.
-            return fits ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+            guard session.receivingStream == header.stream_id, let receiving = unsafe session.receiving
+            else { return 0 }
+            return unsafe receiving._withUnsafeGuaranteedRef { block in
+                unsafe block.append(name: name, value: value, isSensitive: isSensitive)
+                let fits = block.size <= session.limits.headerOctets && block.count <= session.limits.headerFields
+                // A stream error: RST_STREAM(INTERNAL_ERROR), the connection lives.
+                return fits ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
+            }
         }
     }
 
@@ -101,6 +104,7 @@ extension HTTP2Session {
         let isTrailers = slots[slot].headersSeen && block.first(.status) == nil
         slots[slot].headersSeen = true
         slots[slot].incoming = nil
+        unsafe receiving = nil
         sections.append((slot, block))
         let isEnd = UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0
         events.append(StreamEvent(

@@ -58,7 +58,8 @@ package struct HTTP2Limits: Sendable {
     var raw: OpaquePointer                      // owned; freed in `deinit`
     let slots = SlotTable<Slot>()
     /// Where the header section in hand goes; HPACK forbids that two are mixed.
-    var receivingSlot = -1
+    /// The slot holds the block until the section is complete.
+    var receiving: Unmanaged<HeaderBlock>?
     var receivingStream: Int32 = -1
     var freeSlots: [Int] = []
     var closedSlots: [Int] = []
@@ -132,6 +133,7 @@ package struct HTTP2Limits: Sendable {
         if !sections.isEmpty { dropSections() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
+            if slots[index].id == receivingStream { unsafe receiving = nil }
             releaseMemory(of: index)
             slots[index] = Slot()
             freeSlots.append(index)

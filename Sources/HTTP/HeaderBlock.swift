@@ -97,6 +97,10 @@ package enum KnownHeader: UInt8, Sendable {
 @safe package final class HeaderBlock {
     private var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
+    /// By `KnownHeader`: where the first field of that kind stands, `none` when there is none.
+    private let places: UnsafeMutablePointer<UInt8>         // owned; `kinds` of them
+    private static let kinds = 32
+    private static let none: UInt8 = 255
     package private(set) var count = 0
     /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
     package private(set) var size = 0
@@ -115,11 +119,14 @@ package enum KnownHeader: UInt8, Sendable {
     init(memory: SessionMemory?) {
         self.memory = memory
         unsafe store = .allocate(capacity: capacity)
+        unsafe places = .allocate(capacity: Self.kinds)
+        unsafe places.initialize(repeating: Self.none, count: Self.kinds)
     }
 
     deinit {
         releaseOctets(keepingPage: false)
         unsafe store.deallocate()
+        unsafe places.deallocate()
     }
 
     /// Adds a user; each one ends with `MessagePools.letGo`.
@@ -168,6 +175,7 @@ package enum KnownHeader: UInt8, Sendable {
     private func add(_ field: HeaderField) {
         if count == capacity { grow() }
         unsafe (store + count).initialize(to: field)
+        note(field.known, at: count)
         count += 1
         size += field.name.count + field.value.count + 32
     }
@@ -182,8 +190,19 @@ package enum KnownHeader: UInt8, Sendable {
 
     /// The value of the first field of that kind.
     package func first(_ known: KnownHeader) -> Octets? {
-        for index in 0..<count where unsafe store[index].known == known { return unsafe store[index].value }
-        return nil
+        let place = unsafe places[Int(known.rawValue)]
+        return unsafe place == Self.none ? nil : store[Int(place)].value
+    }
+
+    private func note(_ known: KnownHeader, at index: Int) {
+        let kind = Int(known.rawValue)
+        guard unsafe places[kind] == Self.none, index < Int(Self.none) else { return }
+        unsafe places[kind] = UInt8(truncatingIfNeeded: index)
+    }
+
+    private func noteAll() {
+        unsafe places.update(repeating: Self.none, count: Self.kinds)
+        for index in 0..<count { unsafe note(store[index].known, at: index) }
     }
 
     /// The value of the first field of that (lower-case) name.
@@ -212,6 +231,7 @@ package enum KnownHeader: UInt8, Sendable {
             index -= 1
         }
         unsafe store[0] = added
+        noteAll()
     }
 
     /// Removes the fields for which `isUnwanted` says so; keeps the order of the others.
@@ -228,6 +248,7 @@ package enum KnownHeader: UInt8, Sendable {
             }
         }
         count = kept
+        noteAll()
     }
 
     /// Memory in the block for `length` octets, valid as long as the block's.
@@ -241,6 +262,7 @@ package enum KnownHeader: UInt8, Sendable {
     /// Empties the block for its next use.
     package func clear() {
         releaseOctets(keepingPage: true)
+        unsafe places.update(repeating: Self.none, count: Self.kinds)
         count = 0
         size = 0
     }

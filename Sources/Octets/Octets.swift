@@ -46,6 +46,8 @@ internal import Glibc
     package static func == (left: Octets, right: Octets) -> Bool {
         guard left.count == right.count else { return false }
         guard left.count > 0 else { return true }
+        // Most comparisons fail, and most of these at the first octet.
+        guard left[0] == right[0] else { return false }
         return unsafe memcmp(left.base.unsafelyUnwrapped, right.base.unsafelyUnwrapped, left.count) == 0
     }
 
