@@ -75,6 +75,9 @@ let package = Package(
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
         test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets"]),
+        test(
+            "ControlTests",
+            ["Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor"]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"], exclude: ["Golden"]),
         test("TLSTests", ["TLS"]),

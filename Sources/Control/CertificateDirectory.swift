@@ -9,10 +9,12 @@ struct CertificateDirectory {
     private struct Entry {
         let certificates: [TLSContext.Certificate]
         let chain: TLSChain
+        let port: UInt16
         let context: TLSContext
     }
 
     private var entries: [String: Entry] = [:]
+    private var used: Set<String> = []          // keys of this round
     private(set) var diagnostics: [Diagnostic] = []
 
     /// Secrets by `namespace/name`, as `context(of:port:secrets:)` wants them.
@@ -20,17 +22,22 @@ struct CertificateDirectory {
         Dictionary(secrets.map { ("\($0.meta.namespace)/\($0.meta.name)", $0) }) { first, _ in first }
     }
 
-    /// Begins another round: forgets what was said in the last one.
-    mutating func begin() { diagnostics = [] }
+    /// Begins another round: forgets what was said in the last one, and the chains it did not have.
+    mutating func begin() {
+        diagnostics = []
+        entries = entries.filter { used.contains($0.key) }
+        used = []
+    }
 
     /// The context of one chain; nil when it never had a usable certificate.
     mutating func context(of chain: TLSChain, port: UInt16, secrets: [String: Secret]) -> TLSContext? {
         let key = "\(chain.gateway) \(port) \(chain.serverNames.sorted().joined(separator: ","))"
+        used.insert(key)
         var certificates: [TLSContext.Certificate] = []
         for source in chain.certificates {
             switch Self.load(source, secrets) {
             case .success(let certificate): certificates.append(certificate)
-            case .failure(let fault): return lastGood(key, chain, fault.sentence)
+            case .failure(let fault): return lastGood(key, chain, port, fault.sentence)
             }
         }
         if let entry = entries[key], entry.certificates == certificates, entry.chain.hasSameTerms(as: chain) {
@@ -41,15 +48,18 @@ struct CertificateDirectory {
             let context = try TLSContext(
                 certificates: certificates, minVersion: chain.minVersion.map(Self.version) ?? .v1_2,
                 maxVersion: chain.maxVersion.map(Self.version) ?? .v1_3, cipherSuites: chain.cipherSuites)
-            entries[key] = Entry(certificates: certificates, chain: chain, context: context)
+            entries[key] = Entry(certificates: certificates, chain: chain, port: port, context: context)
             warn(context, chain)
             return context
         } catch {
-            return lastGood(key, chain, error.description)
+            return lastGood(key, chain, port, error.description)
         }
     }
 
-    private mutating func lastGood(_ key: String, _ chain: TLSChain, _ reason: String) -> TLSContext? {
+    private mutating func lastGood(
+        _ key: String, _ chain: TLSChain, _ port: UInt16, _ reason: String
+    ) -> TLSContext? {
+        entries[key] = entries[key] ?? relative(of: chain, port)
         let kept = entries[key]?.context
         let effect = kept == nil ? "these hosts are not served" : "the last good certificate is still served"
         diagnostics.append(Diagnostic(
@@ -57,6 +67,14 @@ struct CertificateDirectory {
             "no usable certificate for \(chain.serverNames.joined(separator: ", ")): \(reason)",
             hint: effect, at: chain.place, object: chain.gateway))
         return kept
+    }
+
+    /// The entry of the same server before its hosts were changed: it serves one of the hosts already.
+    private func relative(of chain: TLSChain, _ port: UInt16) -> Entry? {
+        let names = Set(chain.serverNames)
+        return entries.values.first {
+            $0.port == port && $0.chain.gateway == chain.gateway && !names.isDisjoint(with: $0.chain.serverNames)
+        }
     }
 
     /// What the certificates say of themselves: expiry, and hosts that they do not cover.

@@ -23,7 +23,8 @@ struct ListenerDirectory {
                 continue
             }
             do throws(SystemError) {
-                let sockets = if let kept = open[name] { kept } else { try make(address, options.workers) }
+                let kept = open[name]
+                let sockets = if let kept { kept } else { try make(address, beside: used, options.workers) }
                 used[name] = sockets
                 result.append((listener, sockets))
             } catch {
@@ -34,8 +35,15 @@ struct ListenerDirectory {
         return result
     }
 
-    private mutating func make(_ address: SocketAddress, _ workers: Int) throws(SystemError) -> ListenerSockets {
-        let sockets = try ListenerSockets(address: address, number: numbers, workers: workers)
+    private mutating func make(
+        _ address: SocketAddress, beside used: [String: ListenerSockets], _ workers: Int
+    ) throws(SystemError) -> ListenerSockets {
+        // Our own listener on another address of the same port, also one that is about to be given up,
+        // is no stranger.
+        let isOurs = open.values.contains { $0.port == address.port }
+            || used.values.contains { $0.port == address.port }
+        let sockets = try ListenerSockets(
+            address: address, number: numbers, workers: workers, sharing: isOurs ? .amongWorkers : .none)
         numbers += 1
         return sockets
     }

@@ -18,8 +18,11 @@ package final class ListenerSockets: Sendable {
         init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
     }
 
+    /// - Parameter sharing: `.none` makes sure that no other program has the port.
     /// - Throws: when the address cannot be bound; nothing stays open then.
-    package init(address: SocketAddress, number: Int, workers: Int) throws(SystemError) {
+    package init(
+        address: SocketAddress, number: Int, workers: Int, sharing: Socket.Sharing = .none
+    ) throws(SystemError) {
         name = address.description
         self.number = number
         port = address.port
@@ -29,7 +32,7 @@ package final class ListenerSockets: Sendable {
             descriptors = Array(repeating: Box(try Socket.listen(address)), count: workers)
             return
         }
-        _ = try Socket.listen(address, sharing: .none)
+        _ = try Socket.listen(address, sharing: sharing)
         var made: [Box] = []
         for _ in 0..<workers { made.append(Box(try Socket.listen(address))) }
         descriptors = made

@@ -1,0 +1,71 @@
+import Balancing
+import Testing
+
+@testable import Control
+@testable import Routing
+
+@Suite struct `Endpoints over reloads` {
+    private var directory = EndpointDirectory()
+
+    private static func cluster(_ host: String, _ source: EndpointSource, subset: String = "") -> ClusterPlan {
+        ClusterPlan(
+            name: "outbound|80|\(subset)|\(host)", host: host, port: 80, subset: subset, isHTTP2: true,
+            policy: .roundRobin, source: source)
+    }
+
+    private static func fixed(_ addresses: String...) -> EndpointSource {
+        .endpoints(addresses.map { PlannedEndpoint(address: .ip($0, port: 8080), weight: 1) })
+    }
+
+    private mutating func load(_ clusters: ClusterPlan..., resolved: [String: [String]] = [:]) -> [Cluster] {
+        directory.clusters(of: RoutingPlan(clusters: clusters), resolved: resolved)
+    }
+
+    @Test mutating func `are the same objects`() {
+        let first = load(Self.cluster("a", Self.fixed("10.0.0.1", "10.0.0.2")))
+        let second = load(Self.cluster("a", Self.fixed("10.0.0.2", "10.0.0.1", "10.0.0.3")))
+        #expect(second[0].endpoints[0] === first[0].endpoints[1])
+        #expect(second[0].endpoints[1] === first[0].endpoints[0])
+        #expect(second[0].endpoints.map(\.number) == [1, 0, 2])
+    }
+
+    @Test mutating func `are one object for all subsets of a service`() {
+        let clusters = load(
+            Self.cluster("a", Self.fixed("10.0.0.1", "10.0.0.2")),
+            Self.cluster("a", Self.fixed("10.0.0.2"), subset: "v1"))
+        #expect(clusters[1].endpoints[0] === clusters[0].endpoints[1])
+    }
+
+    @Test mutating func `are different objects for different services`() {
+        let clusters = load(
+            Self.cluster("a", Self.fixed("10.0.0.1")), Self.cluster("b", Self.fixed("10.0.0.1")))
+        #expect(clusters[0].endpoints[0] !== clusters[1].endpoints[0])
+        #expect(clusters[0].endpoints[0].number != clusters[1].endpoints[0].number)
+    }
+
+    @Test mutating func `never get a number that another one had`() {
+        var numbers: Set<Int> = []
+        for address in ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"] {
+            let endpoint = load(Self.cluster("a", Self.fixed(address)))[0].endpoints[0]
+            #expect(numbers.insert(endpoint.number).inserted)
+        }
+        #expect(numbers == [0, 1, 2, 3])
+    }
+
+    @Test mutating func `come from all addresses of all names, each once`() {
+        let source = EndpointSource.dns([
+            PlannedName(host: "one", port: 80, weight: 2), PlannedName(host: "two", port: 80, weight: 5),
+            PlannedName(host: "three", port: 80, weight: 1),
+        ])
+        let resolved = ["one": ["10.0.0.1", "10.0.0.2"], "two": ["10.0.0.2", "::1"]]
+        let first = load(Self.cluster("a", source), resolved: resolved)
+        #expect(first[0].endpoints.map(\.name) == ["10.0.0.1:80", "10.0.0.2:80", "[::1]:80"])
+        #expect(load(Self.cluster("a", source))[0].endpoints.isEmpty)
+    }
+
+    @Test mutating func `are none where nobody can be served`() {
+        let clusters = load(Self.cluster("a", .unavailable(.unknownHost("a"))), Self.cluster("b", .endpoints([])))
+        #expect(clusters.map(\.endpoints.count) == [0, 0])
+        #expect(clusters.map(\.name) == ["outbound|80||a", "outbound|80||b"])
+    }
+}
