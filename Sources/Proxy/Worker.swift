@@ -152,7 +152,7 @@ enum Watcher {
         switch watchers[slot] {
         case .vacant: break
         case .mailbox: readMail()
-        case .listener(let sockets): accept(from: sockets)
+        case .listener(let sockets): accept(from: sockets, slot: slot)
         case .connection(let connection): ready(connection, event)
         }
     }
@@ -216,7 +216,7 @@ enum Watcher {
         freeSlots.append(slot)
     }
 
-    enum TimerKind: UInt64 { case connection = 0, exchange = 1 }
+    enum TimerKind: UInt64 { case connection = 0, exchange = 1, listener = 2 }
 
     func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int) -> TimerWheel.Handle {
         timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))
@@ -229,7 +229,9 @@ enum Watcher {
         for token in due {
             let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
             // Disarmed meanwhile: by what another timer of this turn did.
-            if token >> 32 == TimerKind.exchange.rawValue {
+            if token >> 32 == TimerKind.listener.rawValue {
+                resumeAccepting(slot: index)
+            } else if token >> 32 == TimerKind.exchange.rawValue {
                 guard exchanges[index].timer.isArmed else { continue }
                 exchanges[index].timer = .none
                 exchanges[index].timedOut()

@@ -9,7 +9,11 @@ internal import TLS
 extension Worker {
     // MARK: downstream
 
-    func accept(from sockets: ListenerSockets) {
+    /// A listener that failed, usually because no descriptor is left, rests for a moment: it stays
+    /// readable, and the loop would turn at full speed.
+    static let acceptPause = Duration.milliseconds(100)
+
+    func accept(from sockets: ListenerSockets, slot: Int) {
         let listener = sockets.descriptor(worker: number)
         for _ in 0..<Self.acceptsPerTurn {
             do throws(SystemError) {
@@ -17,8 +21,21 @@ extension Worker {
                 admit(descriptor, peer, on: sockets)
             } catch {
                 metrics.acceptFailed()
+                poller.forget(listener)
+                _ = arm(at: now + Self.acceptPause, .listener, slot)
                 return
             }
+        }
+    }
+
+    func resumeAccepting(slot: Int) {
+        guard case .listener(let sockets) = watchers[slot] else { return }
+        let descriptor = sockets.descriptor(worker: number)
+        do throws(SystemError) {
+            try poller.watchReadable(descriptor, token: token(of: slot))
+        } catch {
+            // The slot may have gone to another listener, which is watched already.
+            if !error.isWatched { _ = arm(at: now + Self.acceptPause, .listener, slot) }
         }
     }
 

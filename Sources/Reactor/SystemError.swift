@@ -32,6 +32,7 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 
     package var isTooManyFiles: Bool { code == EMFILE || code == ENFILE }
+    package var isWatched: Bool { code == EEXIST }
     package var isRefused: Bool { code == ECONNREFUSED }
 }
 
