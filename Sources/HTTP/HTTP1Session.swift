@@ -18,35 +18,36 @@ package import Octets
 
     private let pools: MessagePools
     private var parser: HTTP1Parser
-    private let inbox: OctetBuffer              // octets not parsed yet
-    private var parsed = 0                      // octets of `inbox` that this turn's events point into
-    private var output: OctetBuffer?            // from the pools; none while there is nothing to send
-    private var outputBody = 0                  // octets of body in `output`
+    private let inbox: OctetBuffer    // octets not parsed yet
+    private var parsed = 0    // octets of `inbox` that this turn's events point into
+    private var output: OctetBuffer?    // from the pools; none while there is nothing to send
+    private var outputBody = 0    // octets of body in `output`
     private var stream: Stream?
     /// Header sections of this turn, in the order of their events: interim and final ones may come
     /// together, and the stream may be gone before its events are looked at.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
-    private var number = 0                      // of the newest stream
+    private var number = 0    // of the newest stream
     private let windowOctets: Int
-    private var unconsumed = 0                  // octets of body that the other side has not taken
+    private var unconsumed = 0    // octets of body that the other side has not taken
 
     private struct Stream {
         var tag = -1
-        var kept: OctetBuffer?                  // a request's body, for a replay
-        var isHead = false                      // the request's method is HEAD
-        var isKeepAlive = true                  // the peer's wish
+        var kept: OctetBuffer?    // a request's body, for a replay
+        var isHead = false    // the request's method is HEAD
+        var isKeepAlive = true    // the peer's wish
         var isEndReceived = false
         var hasSentHeaders = false
-        var isFlushed = false                   // the head left through `flush`
+        var isFlushed = false    // the head left through `flush`
         var isEndSent = false
-        var framing = HTTP1Framing.none         // of what we send
+        var framing = HTTP1Framing.none    // of what we send
     }
 
     package init(isServer: Bool, scheme: HTTP1Parser.Scheme, pools: MessagePools) {
         self.isServer = isServer
         self.pools = pools
         windowOctets = isServer ? 65_536 : 262_144
-        parser = HTTP1Parser(role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
+        parser = HTTP1Parser(
+            role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
         inbox = OctetBuffer(capacity: 64)
     }
 
@@ -80,7 +81,8 @@ package import Octets
 
     /// Reading should wait until the other side has taken more, or the response before is complete.
     package var isReadPaused: Bool {
-        unconsumed > windowOctets || (isServer && stream?.isEndReceived == true && inbox.count >= windowOctets)
+        unconsumed > windowOctets
+            || (isServer && stream?.isEndReceived == true && inbox.count >= windowOctets)
     }
 
     /// Appends what there is to send.
@@ -88,7 +90,9 @@ package import Octets
         guard let output, out.count < limit else { return true }
         out.append(output.octets)
         stream?.isFlushed = true
-        if outputBody > 0, let tag = stream?.tag { taken.append(TakenOctets(tag: tag, count: outputBody)) }
+        if outputBody > 0, let tag = stream?.tag {
+            taken.append(TakenOctets(tag: tag, count: outputBody))
+        }
         outputBody = 0
         pools.give(output)
         self.output = nil
@@ -99,7 +103,9 @@ package import Octets
     package var isFinished: Bool { isClosing && output == nil && stream == nil }
     package var openStreams: Int { stream == nil ? 0 : 1 }
     package var isIdle: Bool { stream == nil && inbox.isEmpty }
-    package var takesRequests: Bool { !isServer && stream == nil && !isClosing && refusal == nil && inbox.isEmpty }
+    package var takesRequests: Bool {
+        !isServer && stream == nil && !isClosing && refusal == nil && inbox.isEmpty
+    }
 
     /// Forgets events. A client's next request, when one waits, is read by `receive(.empty)`.
     package func endTurn() {
@@ -112,11 +118,14 @@ package import Octets
     }
 
     /// A request waits in the inbox and may be read now.
-    package var hasWaitingInput: Bool { isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty }
+    package var hasWaitingInput: Bool {
+        isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty
+    }
 
     // MARK: what the owner asks; the same words as HTTP2Session
 
-    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int?
+    {
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
         var stream = Stream(tag: tag)
@@ -139,7 +148,8 @@ package import Octets
 
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         guard slot == number, var stream, !stream.hasSentHeaders else { return }
-        let isBodiless = stream.isHead || block.first(.status) == "204" || block.first(.status) == "304"
+        let isBodiless =
+            stream.isHead || block.first(.status) == "204" || block.first(.status) == "304"
         stream.framing = isBodiless ? .none : isEnd ? .length(0) : Self.announced(block) ?? .chunked
         if isEnd, !stream.isEndReceived { isClosing = true }
         if !stream.isKeepAlive { isClosing = true }
@@ -147,7 +157,8 @@ package import Octets
         self.stream = stream
         do throws(HTTP1WriteError) {
             try HTTP1Serializer.writeResponse(
-                block, framing: stream.framing, connection: isClosing ? .close : .keep, to: takeOutput())
+                block, framing: stream.framing, connection: isClosing ? .close : .keep,
+                to: takeOutput())
         } catch {
             isClosing = true
         }
@@ -160,18 +171,25 @@ package import Octets
     }
 
     package func send(_ slot: Int, _ octets: Octets) {
-        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0 else { return }
+        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0
+        else { return }
         keep(octets)
         guard stream.framing != .none else { return note(taken: octets.count) }
         let output = takeOutput()
         outputBody += octets.count
-        if stream.framing == .chunked { HTTP1Serializer.writeChunk(octets, to: output) } else { output.append(octets) }
+        if stream.framing == .chunked {
+            HTTP1Serializer.writeChunk(octets, to: output)
+        } else {
+            output.append(octets)
+        }
     }
 
     /// Ends what we send; HTTP/1.1 drops the trailers. Source: gateway-behaviour: Envoy's default.
     package func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         guard slot == number, let stream, stream.hasSentHeaders else { return }
-        if stream.framing == .chunked, !stream.isEndSent { HTTP1Serializer.writeLastChunk(to: takeOutput()) }
+        if stream.framing == .chunked, !stream.isEndSent {
+            HTTP1Serializer.writeLastChunk(to: takeOutput())
+        }
         self.stream?.isEndSent = true
         if isServer, !stream.isEndReceived { isClosing = true }
         if isServer || stream.isEndReceived { noteClosed() }
@@ -234,7 +252,9 @@ package import Octets
         guard let refusal, isServer else { return }
         let output = takeOutput()
         let body = Octets(refusal.body)
-        output.append(text: "HTTP/1.1 \(refusal.status) \(HTTP1Serializer.reason(UInt64(refusal.status)))\r\n")
+        output.append(
+            text: "HTTP/1.1 \(refusal.status) \(HTTP1Serializer.reason(UInt64(refusal.status)))\r\n"
+        )
         output.append(text: "content-length: \(body.count)\r\n")
         if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
         output.append(text: "connection: close\r\n\r\n")
@@ -270,7 +290,9 @@ package import Octets
     }
 
     /// The next message has to wait for the end of this one.
-    private var isWaiting: Bool { isClosing || stream?.isEndReceived == true || (!isServer && stream == nil) }
+    private var isWaiting: Bool {
+        isClosing || stream?.isEndReceived == true || (!isServer && stream == nil)
+    }
 
     private func note(_ data: Octets) {
         unconsumed += data.count
@@ -292,7 +314,9 @@ package import Octets
         let isEnd = head.framing == .none || head.framing == .length(0)
         let code: UInt32 = isEnd && !head.isInterim ? 1 : 0
         events.append(StreamEvent(.headers, stream: number, tag: stream?.tag ?? -1, code: code))
-        if isServer, head.expectsContinue { events.append(StreamEvent(.expectsContinue, stream: number)) }
+        if isServer, head.expectsContinue {
+            events.append(StreamEvent(.expectsContinue, stream: number))
+        }
     }
 
     private func noteEnd() {
@@ -332,7 +356,9 @@ package import Octets
 
     private func keep(_ octets: Octets) {
         guard let kept = stream?.kept else { return }
-        guard kept.count + octets.count > HTTP2Session.replayLimit else { return kept.append(octets) }
+        guard kept.count + octets.count > HTTP2Session.replayLimit else {
+            return kept.append(octets)
+        }
         stream?.kept = nil
         pools.give(kept)
     }
@@ -346,7 +372,9 @@ package import Octets
 
     /// The framing that the block's `content-length` announces; nil without a usable one.
     private static func announced(_ block: HeaderBlock) -> HTTP1Framing? {
-        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else { return nil }
+        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else {
+            return nil
+        }
         return .length(length)
     }
 }

@@ -30,9 +30,12 @@ extension HTTP2Session {
     }()
 
     @inline(__always)
-    private static func with<Result>(_ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> Result) -> Result {
+    private static func with<Result>(
+        _ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> Result
+    ) -> Result {
         // `init` sets the pointer before nghttp2 can call anything; it lives as long as the session.
-        unsafe Unmanaged<HTTP2Session>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef(body)
+        unsafe Unmanaged<HTTP2Session>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef(
+            body)
     }
 
     @inline(__always)
@@ -53,7 +56,8 @@ extension HTTP2Session {
             index = known
         } else {
             index = openSlot(id: stream)
-            _ = unsafe nghttp2_session_set_stream_user_data(raw, stream, UnsafeMutableRawPointer(bitPattern: index + 1))
+            _ = unsafe nghttp2_session_set_stream_user_data(
+                raw, stream, UnsafeMutableRawPointer(bitPattern: index + 1))
         }
         if let unread = slots[index].incoming { pools.letGo(unread) }
         let block = pools.takeBlock()
@@ -63,15 +67,21 @@ extension HTTP2Session {
         return 0
     }
 
-    private static let onHeader: nghttp2_on_header_callback2 = { _, frame, name, value, flags, user in
-        guard let header = unsafe frame?.pointee.hd, let name = unsafe name, let value = unsafe value else { return 0 }
+    private static let onHeader: nghttp2_on_header_callback2 = {
+        _, frame, name, value, flags, user in
+        guard let header = unsafe frame?.pointee.hd, let name = unsafe name,
+            let value = unsafe value
+        else { return 0 }
         let isSensitive = UInt32(flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0
         return unsafe with(user) { session in
-            guard session.receivingStream == header.stream_id, let receiving = unsafe session.receiving
+            guard session.receivingStream == header.stream_id,
+                let receiving = unsafe session.receiving
             else { return 0 }
             return unsafe receiving._withUnsafeGuaranteedRef { block in
                 unsafe block.append(name: name, value: value, isSensitive: isSensitive)
-                let fits = block.size <= session.limits.headerOctets && block.count <= session.limits.headerFields
+                let fits =
+                    block.size <= session.limits.headerOctets
+                    && block.count <= session.limits.headerFields
                 // A stream error: RST_STREAM(INTERNAL_ERROR), the connection lives.
                 return fits ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
             }
@@ -100,30 +110,38 @@ extension HTTP2Session {
     }
 
     private func noteHeaders(_ header: nghttp2_frame_hd) {
-        guard let slot = slot(of: header.stream_id), let block = slots[slot].incoming else { return }
+        guard let slot = slot(of: header.stream_id), let block = slots[slot].incoming else {
+            return
+        }
         let isTrailers = slots[slot].headersSeen && block.first(.status) == nil
         slots[slot].headersSeen = true
         slots[slot].incoming = nil
         unsafe receiving = nil
         sections.append((slot, block))
         let isEnd = UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0
-        events.append(StreamEvent(
-            isTrailers ? .trailers : .headers, stream: slot, tag: slots[slot].tag, code: isEnd ? 1 : 0))
+        events.append(
+            StreamEvent(
+                isTrailers ? .trailers : .headers, stream: slot, tag: slots[slot].tag,
+                code: isEnd ? 1 : 0))
     }
 
     private func noteEnd(_ header: nghttp2_frame_hd) {
-        guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0, let slot = slot(of: header.stream_id) else { return }
+        guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0,
+            let slot = slot(of: header.stream_id)
+        else { return }
         slots[slot].isEndReceived = true
         events.append(StreamEvent(.end, stream: slot, tag: slots[slot].tag))
     }
 
-    private static let onData: nghttp2_on_data_chunk_recv_callback = { raw, _, stream, data, length, user in
+    private static let onData: nghttp2_on_data_chunk_recv_callback = {
+        raw, _, stream, data, length, user in
         unsafe with(user) { session in
             // The connection's window is opened at once: a stream that waits must not hold up the others.
             _ = unsafe nghttp2_session_consume_connection(raw, length)
             guard let slot = session.slot(of: stream) else { return }
             let octets = unsafe Octets(base: UnsafeRawPointer(data), count: length)
-            session.events.append(StreamEvent(.data, stream: slot, tag: session.slots[slot].tag, data: octets))
+            session.events.append(
+                StreamEvent(.data, stream: slot, tag: session.slots[slot].tag, data: octets))
         }
         return 0
     }
@@ -131,7 +149,8 @@ extension HTTP2Session {
     private static let onClose: nghttp2_on_stream_close_callback = { _, stream, code, user in
         unsafe with(user) { session in
             guard let slot = session.slot(of: stream) else { return }
-            session.events.append(StreamEvent(.closed, stream: slot, tag: session.slots[slot].tag, code: code))
+            session.events.append(
+                StreamEvent(.closed, stream: slot, tag: session.slots[slot].tag, code: code))
             session.closeSlot(slot)
         }
         return 0
@@ -146,7 +165,9 @@ extension HTTP2Session {
             session.slots[slot].hasSentHeaders = true
             guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0 else { return }
             session.slots[slot].hasSentEnd = true
-            if session.slots[slot].resetAfterEnd { session.resetsAfterFlush.append((slot, ErrorCode.none)) }
+            if session.slots[slot].resetAfterEnd {
+                session.resetsAfterFlush.append((slot, ErrorCode.none))
+            }
         }
         return 0
     }
@@ -189,10 +210,15 @@ extension HTTP2Session {
         return NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
     }
 
-    private static let onSendData: nghttp2_send_data_callback = { _, frame, head, length, source, user in
-        guard let slot = unsafe (source?.pointee.fd).map(Int.init) else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
+    private static let onSendData: nghttp2_send_data_callback = {
+        _, frame, head, length, source, user in
+        guard let slot = unsafe (source?.pointee.fd).map(Int.init) else {
+            return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+        }
         return unsafe with(user) { session in
-            guard let sink = session.sink, sink.count < session.sinkLimit else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
+            guard let sink = session.sink, sink.count < session.sinkLimit else {
+                return NGHTTP2_ERR_WOULDBLOCK.rawValue
+            }
             unsafe sink.append(Octets(base: UnsafeRawPointer(head), count: 9))
             session.takeBody(slot, length, into: sink)
             return 0
@@ -203,7 +229,9 @@ extension HTTP2Session {
         guard count > 0, let body = slots[slot].body else { return }
         sink.append(body.octets.slice(slots[slot].cursor, slots[slot].cursor + count))
         slots[slot].cursor += count
-        if slots[slot].keepsBody, slots[slot].cursor > Self.replayLimit { slots[slot].keepsBody = false }
+        if slots[slot].keepsBody, slots[slot].cursor > Self.replayLimit {
+            slots[slot].keepsBody = false
+        }
         if !slots[slot].keepsBody { dropSent(slot) }
         taken.append(TakenOctets(tag: slots[slot].tag, count: count))
     }

@@ -9,12 +9,14 @@ extension HTTP2Session {
     /// Opens a stream towards the peer. The session holds the block until the stream is gone.
     /// - Parameter keepsBody: keep what is sent of the body until `stopKeeping`, for a replay.
     /// - Returns: the stream's slot; nil when the peer takes no more streams.
-    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int?
+    {
         let slot = openSlot(id: 0)
         let (vectors, count) = unsafe pools.vectors(of: block)
         var provider = unsafe Self.provider(slot: slot)
         let user = unsafe UnsafeMutableRawPointer(bitPattern: slot + 1)
-        let id = isEnd
+        let id =
+            isEnd
             ? unsafe nghttp2_submit_request(raw, nil, vectors, count, nil, user)
             : unsafe nghttp2_submit_request(raw, nil, vectors, count, &provider, user)
         guard id > 0 else {
@@ -36,7 +38,8 @@ extension HTTP2Session {
         guard slots[slot].isOpen, slots[slot].sent == nil else { return }
         let (vectors, count) = unsafe pools.vectors(of: block)
         var provider = unsafe Self.provider(slot: slot)
-        let code = isEnd
+        let code =
+            isEnd
             ? unsafe nghttp2_submit_response(raw, slots[slot].id, vectors, count, nil)
             : unsafe nghttp2_submit_response(raw, slots[slot].id, vectors, count, &provider)
         guard code == 0 else { return }
@@ -51,7 +54,9 @@ extension HTTP2Session {
         guard slots[slot].isOpen, slots[slot].sent == nil else { return }
         // Copied by nghttp2: informational sections are rare and several may follow each other.
         let (vectors, count) = unsafe pools.vectors(of: block)
-        for index in 0..<count { unsafe vectors[index].flags = UInt8(NGHTTP2_NV_FLAG_NONE.rawValue) }
+        for index in 0..<count {
+            unsafe vectors[index].flags = UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
+        }
         _ = unsafe nghttp2_submit_headers(
             raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, nil, vectors, count, nil)
     }
@@ -98,14 +103,19 @@ extension HTTP2Session {
 
     func submitReset(_ slot: Int, code: UInt32) {
         guard slots[slot].isOpen else { return }
-        _ = unsafe nghttp2_submit_rst_stream(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, code)
+        _ = unsafe nghttp2_submit_rst_stream(
+            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, code)
     }
 
     /// After the end of our side was sent, tells the peer that the rest of its body is not wanted.
     /// Source: RFC 9113 §8.1, RST_STREAM with NO_ERROR.
     package func resetAfterEnd(_ slot: Int) {
         guard slots[slot].isOpen, !slots[slot].isEndReceived else { return }
-        if slots[slot].hasSentEnd { submitReset(slot, code: ErrorCode.none) } else { slots[slot].resetAfterEnd = true }
+        if slots[slot].hasSentEnd {
+            submitReset(slot, code: ErrorCode.none)
+        } else {
+            slots[slot].resetAfterEnd = true
+        }
     }
 
     /// Opens the stream's window again by octets that the other side has taken.
@@ -168,7 +178,8 @@ extension HTTP2Session {
     /// Second step: streams beyond the last one seen are not served.
     package func refuseNewStreams() {
         unsafe nghttp2_submit_goaway(
-            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(raw), ErrorCode.none, nil, 0)
+            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(raw),
+            ErrorCode.none, nil, 0)
     }
 
     /// Ends the connection with an error after what is queued.
@@ -184,7 +195,9 @@ extension HTTP2Session {
 
     func submitTrailers(_ slot: Int, _ trailers: HeaderBlock) {
         let (vectors, count) = unsafe pools.vectors(of: trailers)
-        guard unsafe nghttp2_submit_trailer(raw, slots[slot].id, vectors, count) == 0 else { return }
+        guard unsafe nghttp2_submit_trailer(raw, slots[slot].id, vectors, count) == 0 else {
+            return
+        }
         trailers.hold()
         slots[slot].sentTrailers = trailers
     }

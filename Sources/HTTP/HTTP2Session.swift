@@ -35,15 +35,15 @@ package struct HTTP2Limits: Sendable {
         var id: Int32 = 0
         var tag = -1
         var isOpen = false
-        var incoming: HeaderBlock?              // being received
-        var sent: HeaderBlock?                  // header section that nghttp2 may still point into
-        var sentTrailers: HeaderBlock?          // and the trailer section
-        var body: OctetBuffer?                  // octets to send; from the pools, none while idle
-        var cursor = 0                          // octets of `body` sent but kept for a replay
-        var keepsBody = false                   // a retry may still want the octets sent
-        var isDeferred = false                  // nghttp2 waits for `resume`
+        var incoming: HeaderBlock?    // being received
+        var sent: HeaderBlock?    // header section that nghttp2 may still point into
+        var sentTrailers: HeaderBlock?    // and the trailer section
+        var body: OctetBuffer?    // octets to send; from the pools, none while idle
+        var cursor = 0    // octets of `body` sent but kept for a replay
+        var keepsBody = false    // a retry may still want the octets sent
+        var isDeferred = false    // nghttp2 waits for `resume`
         var hasProvider = false
-        var isEnded = false                     // nothing comes after `body` but `trailers`
+        var isEnded = false    // nothing comes after `body` but `trailers`
         var trailers: HeaderBlock?
         var hasSentHeaders = false
         var hasSentEnd = false
@@ -55,7 +55,7 @@ package struct HTTP2Limits: Sendable {
     package let isServer: Bool
     package let limits: HTTP2Limits
     let pools: MessagePools
-    var raw: OpaquePointer                      // owned; freed in `deinit`
+    var raw: OpaquePointer    // owned; freed in `deinit`
     let slots = SlotTable<Slot>()
     /// Where the header section in hand goes; HPACK forbids that two are mixed.
     /// The slot holds the block until the section is complete.
@@ -70,8 +70,8 @@ package struct HTTP2Limits: Sendable {
     package var taken: ContiguousArray<TakenOctets> = []
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
     var sections: ContiguousArray<(slot: Int, block: HeaderBlock?)> = []
-    var firstSection = 0                        // all before it were taken
-    var sink: OctetBuffer?                      // where `flush` writes, during the call
+    var firstSection = 0    // all before it were taken
+    var sink: OctetBuffer?    // where `flush` writes, during the call
     var sinkLimit = 0
     var resetsAfterFlush: [(slot: Int, code: UInt32)] = []
 
@@ -83,9 +83,12 @@ package struct HTTP2Limits: Sendable {
         var made: OpaquePointer?
         let options = unsafe Self.options
         let callbacks = unsafe Self.callbacks
-        let code = isServer
-            ? unsafe nghttp2_session_server_new3(&made, callbacks, nil, options, pools.memory.callbacks)
-            : unsafe nghttp2_session_client_new3(&made, callbacks, nil, options, pools.memory.callbacks)
+        let code =
+            isServer
+            ? unsafe nghttp2_session_server_new3(
+                &made, callbacks, nil, options, pools.memory.callbacks)
+            : unsafe nghttp2_session_client_new3(
+                &made, callbacks, nil, options, pools.memory.callbacks)
         guard code == 0, let made = unsafe made else { return nil }
         unsafe raw = made
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
@@ -103,7 +106,8 @@ package struct HTTP2Limits: Sendable {
     /// - Returns: false when the connection cannot go on; what `flush` gives is still worth sending.
     package func receive(_ input: Octets) -> Bool {
         guard let base = unsafe input.base else { return true }
-        let used = unsafe nghttp2_session_mem_recv(raw, base.assumingMemoryBound(to: UInt8.self), input.count)
+        let used = unsafe nghttp2_session_mem_recv(
+            raw, base.assumingMemoryBound(to: UInt8.self), input.count)
         return used >= 0
     }
 
@@ -121,10 +125,14 @@ package struct HTTP2Limits: Sendable {
     }
 
     /// Whether `flush` would have something to say.
-    package var wantsFlush: Bool { unsafe !resetsAfterFlush.isEmpty || nghttp2_session_want_write(raw) != 0 }
+    package var wantsFlush: Bool {
+        unsafe !resetsAfterFlush.isEmpty || nghttp2_session_want_write(raw) != 0
+    }
 
     /// Neither side has anything more to say: close the connection.
-    package var isFinished: Bool { unsafe nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0 }
+    package var isFinished: Bool {
+        unsafe nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0
+    }
 
     /// Forgets events and frees the slots of streams that are gone.
     package func endTurn() {
@@ -143,7 +151,9 @@ package struct HTTP2Limits: Sendable {
 
     /// The peer's limit on streams that we open; 100 until its SETTINGS are known.
     package var peerConcurrentStreams: Int {
-        Int(unsafe nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
+        Int(
+            unsafe nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+        )
     }
 
     /// Whether a new stream may be opened; false after GOAWAY and when stream numbers are used up.
@@ -192,19 +202,24 @@ package struct HTTP2Limits: Sendable {
         var entries = [
             nghttp2_settings_entry(
                 settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
-                value: UInt32(limits.streamWindowOctets)),
+                value: UInt32(limits.streamWindowOctets))
         ]
         if isServer {
-            entries.append(nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue), value: limits.concurrentStreams))
+            entries.append(
+                nghttp2_settings_entry(
+                    settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
+                    value: limits.concurrentStreams))
             // The priorities of RFC 7540 are obsolete, cost time and can be abused. Source: RFC 9218 §2.1.
-            entries.append(nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1))
+            entries.append(
+                nghttp2_settings_entry(
+                    settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1))
         } else {
-            entries.append(nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0))
+            entries.append(
+                nghttp2_settings_entry(
+                    settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0))
         }
-        unsafe nghttp2_submit_settings(raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), entries, entries.count)
+        unsafe nghttp2_submit_settings(
+            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), entries, entries.count)
         unsafe nghttp2_session_set_local_window_size(
             raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, limits.connectionWindowOctets)
     }

@@ -20,15 +20,32 @@ package enum KnownHeader: UInt8, Sendable {
         case 2: name == "te" ? .te : .other
         case 4: name == "host" ? .host : name == "date" ? .date : .other
         case 5: name == ":path" ? .path : .other
-        case 6: name == "expect" ? .expect : name == "cookie" ? .cookie : name == "server" ? .server : .other
-        case 7: name == ":method" ? .method : name == ":scheme" ? .scheme : name == ":status" ? .status
-            : name == "upgrade" ? .upgrade : name == "trailer" ? .trailer : .other
+        case 6:
+            name == "expect"
+                ? .expect : name == "cookie" ? .cookie : name == "server" ? .server : .other
+        case 7:
+            name == ":method"
+                ? .method
+                : name == ":scheme"
+                    ? .scheme
+                    : name == ":status"
+                        ? .status
+                        : name == "upgrade" ? .upgrade : name == "trailer" ? .trailer : .other
         case 9: name == ":protocol" ? .protocol : .other
-        case 10: name == ":authority" ? .authority : name == "connection" ? .connection
-            : name == "keep-alive" ? .keepAlive : name == "user-agent" ? .userAgent : .other
+        case 10:
+            name == ":authority"
+                ? .authority
+                : name == "connection"
+                    ? .connection
+                    : name == "keep-alive" ? .keepAlive : name == "user-agent" ? .userAgent : .other
         case 11: name == "grpc-status" ? .grpcStatus : .other
-        case 12: name == "content-type" ? .contentType : name == "x-request-id" ? .requestID
-            : name == "grpc-timeout" ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
+        case 12:
+            name == "content-type"
+                ? .contentType
+                : name == "x-request-id"
+                    ? .requestID
+                    : name == "grpc-timeout"
+                        ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
         default: findLong(name)
         }
     }
@@ -36,11 +53,14 @@ package enum KnownHeader: UInt8, Sendable {
     private static func findLong(_ name: Octets) -> KnownHeader {
         switch name.count {
         case 14:
-            return name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : envoy(name)
+            return name == "content-length"
+                ? .contentLength : name == "http2-settings" ? .http2Settings : envoy(name)
         case 15: return name == "x-forwarded-for" ? .forwardedFor : envoy(name)
         case 16: return name == "proxy-connection" ? .proxyConnection : envoy(name)
-        case 17: return name == "transfer-encoding" ? .transferEncoding
-            : name == "x-forwarded-proto" ? .forwardedProto : envoy(name)
+        case 17:
+            return name == "transfer-encoding"
+                ? .transferEncoding
+                : name == "x-forwarded-proto" ? .forwardedProto : envoy(name)
         case 23: return name == "x-forwarded-client-cert" ? .forwardedClientCert : envoy(name)
         default: return envoy(name)
         }
@@ -53,7 +73,8 @@ package enum KnownHeader: UInt8, Sendable {
     /// Hop-by-hop fields that never cross the gateway. Source: RFC 9110 §7.6.1, RFC 9113 §8.2.2.
     package var isHopByHop: Bool {
         switch self {
-        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .http2Settings: true
+        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .http2Settings:
+            true
         default: false
         }
     }
@@ -62,11 +83,11 @@ package enum KnownHeader: UInt8, Sendable {
 /// One field of a header section: pointers into memory that the `HeaderBlock` keeps alive.
 /// Plain data on purpose: copying it costs no reference counting.
 @safe package struct HeaderField {
-    package let name: Octets            // lower-case
+    package let name: Octets    // lower-case
     package let value: Octets
     package let known: KnownHeader
-    package let isSensitive: Bool       // HPACK never-indexed; kept so on the way on
-    fileprivate let nameOwner: OpaquePointer?       // nghttp2_rcbuf, one reference, given back by the block
+    package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
+    fileprivate let nameOwner: OpaquePointer?    // nghttp2_rcbuf, one reference, given back by the block
     fileprivate let valueOwner: OpaquePointer?
 }
 
@@ -98,7 +119,7 @@ package enum KnownHeader: UInt8, Sendable {
     private var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
     /// By `KnownHeader`: where the first field of that kind stands, `none` when there is none.
-    private let places: UnsafeMutablePointer<UInt8>         // owned; `kinds` of them
+    private let places: UnsafeMutablePointer<UInt8>    // owned; `kinds` of them
     private static let kinds = 32
     private static let none: UInt8 = 255
     package private(set) var count = 0
@@ -106,7 +127,7 @@ package enum KnownHeader: UInt8, Sendable {
     package private(set) var size = 0
     /// How many users the block has; `MessagePools` keeps it for later at 0.
     var holds = 1
-    private var pages: [UnsafeMutableRawPointer] = unsafe []   // owned; each `pageOctets` or larger
+    private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
     private var pageUsed = 0
     private var pageCapacity = 0
     private static let pageOctets = 1024
@@ -152,18 +173,21 @@ package enum KnownHeader: UInt8, Sendable {
 
     /// Adds a field whose octets the caller keeps valid as long as the block has them.
     package func append(stable name: Octets, _ value: Octets, isSensitive: Bool = false) {
-        add(unsafe HeaderField(
-            name: name, value: value, known: KnownHeader(name: name), isSensitive: isSensitive,
-            nameOwner: nil, valueOwner: nil))
+        add(
+            unsafe HeaderField(
+                name: name, value: value, known: KnownHeader(name: name), isSensitive: isSensitive,
+                nameOwner: nil, valueOwner: nil))
     }
 
     /// Adds a field that nghttp2 decoded; takes one reference on each buffer that is counted at all.
     func append(name: OpaquePointer, value: OpaquePointer, isSensitive: Bool) {
         let nameOctets = unsafe Octets(nghttp2_rcbuf_get_buf(name))
         let valueOctets = unsafe Octets(nghttp2_rcbuf_get_buf(value))
-        add(unsafe HeaderField(
-            name: nameOctets, value: valueOctets, known: KnownHeader(name: nameOctets), isSensitive: isSensitive,
-            nameOwner: Self.owned(name), valueOwner: Self.owned(value)))
+        add(
+            unsafe HeaderField(
+                name: nameOctets, value: valueOctets, known: KnownHeader(name: nameOctets),
+                isSensitive: isSensitive,
+                nameOwner: Self.owned(name), valueOwner: Self.owned(value)))
     }
 
     private static func owned(_ buffer: OpaquePointer) -> OpaquePointer? {
@@ -207,7 +231,9 @@ package enum KnownHeader: UInt8, Sendable {
 
     /// The value of the first field of that (lower-case) name.
     package func first(named name: Octets) -> Octets? {
-        for index in 0..<count where unsafe store[index].name == name { return unsafe store[index].value }
+        for index in 0..<count where unsafe store[index].name == name {
+            return unsafe store[index].value
+        }
         return nil
     }
 
@@ -286,7 +312,7 @@ package enum KnownHeader: UInt8, Sendable {
         for index in 0..<count { unsafe release(store[index]) }
         let isKept = unsafe keepingPage && pages.count == 1 && pageCapacity == Self.pageOctets
         if !isKept, unsafe !pages.isEmpty {
-            for unsafe page in unsafe pages { unsafe page.deallocate() }
+            for index in unsafe pages.indices { unsafe pages[index].deallocate() }
             unsafe pages.removeAll(keepingCapacity: true)
             pageCapacity = 0
         }

@@ -51,7 +51,8 @@ package import Octets
             vectorCapacity = count
             unsafe vectors = .allocate(capacity: count)
         }
-        let uncopied = UInt8(NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
+        let uncopied = UInt8(
+            NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
         for index in 0..<count {
             let field = block.fields[index]
             let secret = field.isSensitive ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0
@@ -63,6 +64,8 @@ package import Octets
     }
 
     private static func pointer(_ octets: Octets) -> UnsafeMutablePointer<UInt8>? {
-        unsafe octets.base.map { unsafe UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self)) }
+        unsafe octets.base.map {
+            unsafe UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self))
+        }
     }
 }

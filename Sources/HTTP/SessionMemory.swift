@@ -14,11 +14,11 @@ internal import CNghttp2
     private static let keptPieces = 4096
 
     @unsafe private struct Bin {
-        var first: UnsafeMutableRawPointer?     // free pieces, linked through their first octets
+        var first: UnsafeMutableRawPointer?    // free pieces, linked through their first octets
         var count = 0
     }
 
-    private let bins: UnsafeMutablePointer<Bin>     // owned; `classes` of them
+    private let bins: UnsafeMutablePointer<Bin>    // owned; `classes` of them
     /// What nghttp2 is given; valid as long as this object.
     let callbacks: UnsafeMutablePointer<nghttp2_mem>
 
@@ -28,9 +28,11 @@ internal import CNghttp2
         unsafe callbacks = .allocate(capacity: 1)
         // Unretained: sessions (through their pools) and header blocks keep this object alive.
         let user = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe callbacks.initialize(to: nghttp2_mem(
-            mem_user_data: user, malloc: Self.onMalloc, free: Self.onFree, calloc: Self.onCalloc,
-            realloc: Self.onRealloc))
+        unsafe callbacks.initialize(
+            to: nghttp2_mem(
+                mem_user_data: user, malloc: Self.onMalloc, free: Self.onFree,
+                calloc: Self.onCalloc,
+                realloc: Self.onRealloc))
     }
 
     deinit {
@@ -68,13 +70,17 @@ internal import CNghttp2
     private func give(_ memory: UnsafeMutableRawPointer) {
         let piece = unsafe memory - Self.headerOctets
         let bin = unsafe piece.load(as: Int.self)
-        guard bin >= 0, unsafe bins[bin].count < Self.keptPieces else { return unsafe piece.deallocate() }
+        guard bin >= 0, unsafe bins[bin].count < Self.keptPieces else {
+            return unsafe piece.deallocate()
+        }
         unsafe piece.storeBytes(of: bins[bin].first, as: UnsafeMutableRawPointer?.self)
         unsafe bins[bin].first = piece
         unsafe bins[bin].count += 1
     }
 
-    private func resize(_ memory: UnsafeMutableRawPointer, to octets: Int) -> UnsafeMutableRawPointer? {
+    private func resize(_ memory: UnsafeMutableRawPointer, to octets: Int)
+        -> UnsafeMutableRawPointer?
+    {
         let present = unsafe memory.load(fromByteOffset: 8 - Self.headerOctets, as: Int.self)
         if octets <= present { return unsafe memory }
         guard let larger = unsafe take(octets) else { return nil }
@@ -89,7 +95,8 @@ internal import CNghttp2
     private static func with<Result>(
         _ user: UnsafeMutableRawPointer?, _ body: (SessionMemory) -> Result
     ) -> Result {
-        unsafe Unmanaged<SessionMemory>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef(body)
+        unsafe Unmanaged<SessionMemory>.fromOpaque(user.unsafelyUnwrapped)._withUnsafeGuaranteedRef(
+            body)
     }
 
     private static let onMalloc: nghttp2_malloc = { size, user in
@@ -103,7 +110,9 @@ internal import CNghttp2
 
     private static let onCalloc: nghttp2_calloc = { count, size, user in
         let (total, overflow) = count.multipliedReportingOverflow(by: size)
-        guard !overflow, let memory = unsafe with(user, { unsafe $0.take(total) }) else { return nil }
+        guard !overflow, let memory = unsafe with(user, { unsafe $0.take(total) }) else {
+            return nil
+        }
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: total)
         return unsafe memory
     }

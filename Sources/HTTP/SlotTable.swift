@@ -1,7 +1,7 @@
 /// A growing table whose elements are changed in place: no uniqueness and no exclusivity checks, which
 /// arrays in classes pay for at each access. Its owner's thread only.
 @safe final class SlotTable<Element> {
-    private var base: UnsafeMutablePointer<Element>     // owned; the first `count` are initialized
+    private var base: UnsafeMutablePointer<Element>    // owned; the first `count` are initialized
     private var capacity = 8
     private(set) var count = 0
 

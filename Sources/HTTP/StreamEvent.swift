@@ -27,8 +27,8 @@ package import Octets
     }
 
     package let kind: Kind
-    package let stream: Int         // the session's slot; -1 for the connection
-    package let tag: Int            // what the owner set with `setTag`; -1 before
+    package let stream: Int    // the session's slot; -1 for the connection
+    package let tag: Int    // what the owner set with `setTag`; -1 before
     package let code: UInt32
     package let data: Octets
 

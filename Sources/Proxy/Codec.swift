@@ -58,7 +58,9 @@ enum Codec {
         }
     }
 
-    var isReadPaused: Bool { if case .http1(let session) = self { session.isReadPaused } else { false } }
+    var isReadPaused: Bool {
+        if case .http1(let session) = self { session.isReadPaused } else { false }
+    }
 
     func takeHeaders(_ stream: Int) -> HeaderBlock? {
         switch self {
@@ -71,8 +73,10 @@ enum Codec {
     func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
         switch self {
         case .undecided: nil
-        case .http1(let session): session.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
-        case .http2(let session): session.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
+        case .http1(let session):
+            session.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
+        case .http2(let session):
+            session.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
         }
     }
 

@@ -40,10 +40,13 @@ extension Worker {
     }
 
     private func admit(_ descriptor: CInt, _ peer: SocketAddress?, on sockets: ListenerSockets) {
-        guard let binding = current?.bindings[sockets.number] else { return Socket.close(descriptor) }
+        guard let binding = current?.bindings[sockets.number] else {
+            return Socket.close(descriptor)
+        }
         let slot = nextSlot
         let connection = Connection(
-            worker: self, role: .downstream, descriptor: descriptor, slot: slot, phase: .sniffing, now: now)
+            worker: self, role: .downstream, descriptor: descriptor, slot: slot, phase: .sniffing,
+            now: now)
         connection.listener = sockets.number
         connection.peer = peer
         connection.peerHost = Array((peer?.host ?? "unknown").utf8)
@@ -94,11 +97,14 @@ extension Worker {
     func open(_ connection: Connection, http2 isHTTP2: Bool) {
         let isServer = connection.role == .downstream
         if isHTTP2 {
-            guard let session = HTTP2Session(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
+            guard
+                let session = HTTP2Session(
+                    isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
             else { return close(connection) }
             connection.codec = .http2(session)
         } else {
-            connection.codec = .http1(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
+            connection.codec = .http1(
+                HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
         }
         guard isServer else { return }
         connection.phase = .open
@@ -129,7 +135,8 @@ extension Worker {
             switch unsafe connection.read(into: input) {
             case .octets(let count):
                 guard connection.phase != .lingering else { continue }
-                unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                unsafe received(
+                    Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
                 // A short read has emptied the socket: the next readiness is a new event.
                 if count < Self.inputOctets, !connection.hasHungUp, connection.tls == nil { return }
             case .wouldBlock: return
@@ -143,7 +150,8 @@ extension Worker {
     /// - Returns: false when there is nothing to read yet, or a handshake has begun.
     private func sniffTLS(_ connection: Connection) -> Bool {
         guard connection.tls == nil, connection.sniffed == nil,
-            let selector = current?.bindings[connection.listener]?.tls else { return true }
+            let selector = current?.bindings[connection.listener]?.tls
+        else { return true }
         guard let first = Socket.peek(connection.descriptor) else { return connection.hasHungUp }
         guard first == 0x16 else { return true }
         startTLS(connection, selector)
@@ -159,7 +167,9 @@ extension Worker {
 
     /// Reading that was paused may go on.
     func resumeReading(_ connection: Connection) {
-        if case .http1 = connection.codec, !connection.codec.isReadPaused { listForReading(connection) }
+        if case .http1 = connection.codec, !connection.codec.isReadPaused {
+            listForReading(connection)
+        }
     }
 
     private func received(_ octets: Octets, on connection: Connection) {
@@ -191,7 +201,9 @@ extension Worker {
             connection.isFailing = true
         }
         actOnEvents(of: connection)
-        if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished { markDirty(connection) }
+        if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished {
+            markDirty(connection)
+        }
     }
 
     /// Goes through what the session noted. A request that waited behind the last one is read too.
@@ -199,11 +211,15 @@ extension Worker {
         switch connection.codec {
         case .undecided: return
         case .http2(let session):
-            act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+            act(on: connection) { index in
+                index < session.events.count ? session.events[index] : nil
+            }
             session.endTurn()
         case .http1(let session):
             repeat {
-                act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+                act(on: connection) { index in
+                    index < session.events.count ? session.events[index] : nil
+                }
                 session.endTurn()
                 guard !connection.isClosed, session.hasWaitingInput else { return }
                 _ = session.receive(.empty)
@@ -218,7 +234,11 @@ extension Worker {
         let isDownstream = connection.role == .downstream
         while !connection.isClosed, let next = event(index) {
             index += 1
-            if isDownstream { downstream(next, of: connection) } else { upstream(next, of: connection) }
+            if isDownstream {
+                downstream(next, of: connection)
+            } else {
+                upstream(next, of: connection)
+            }
         }
     }
 
@@ -230,7 +250,9 @@ extension Worker {
         guard sendPending(connection) else { return }
         for _ in 0..<Self.flushesPerTurn {
             output.clear(keeping: 4 * Self.flushOctets)
-            if !connection.codec.flush(into: output, limit: Self.flushOctets) { connection.isFailing = true }
+            if !connection.codec.flush(into: output, limit: Self.flushOctets) {
+                connection.isFailing = true
+            }
             let count = output.count
             let isSent = count == 0 || send(connection)
             passWindows(of: connection)
@@ -294,7 +316,9 @@ extension Worker {
 
     private func closeIfDone(_ connection: Connection) {
         guard connection.isFailing || connection.codec.isFinished else { return }
-        guard connection.role == .downstream, !connection.hasHungUp else { return peerClosed(connection) }
+        guard connection.role == .downstream, !connection.hasHungUp else {
+            return peerClosed(connection)
+        }
         // The peer may still be sending: a plain close would reset the connection and lose our last octets.
         loseStreams(of: connection, .clientClosed)
         connection.tls?.shutdown()
@@ -312,7 +336,8 @@ extension Worker {
             session.inputEnded()
             actOnEvents(of: connection)
         }
-        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        loseStreams(
+            of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
         close(connection)
     }
 
@@ -326,7 +351,8 @@ extension Worker {
             if exchange.isServing(downstream: connection, stream) {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, stream) {
-                let isUnsent = situation == .upstreamClosed && !connection.codec.hasSentHeaders(stream)
+                let isUnsent =
+                    situation == .upstreamClosed && !connection.codec.hasSentHeaders(stream)
                 exchange.upstreamFailed(isUnsent ? .closedUnsent : situation)
             }
         }
