@@ -28,7 +28,9 @@ package import Octets
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0    // of the newest stream
     private let windowOctets: Int
-    private var unconsumed = 0    // octets of body that the other side has not taken
+    /// A client that does not read its answers gets no further ones while so many octets wait.
+    private static let outputOctets = 65_536
+    private var unconsumed = 0                  // octets of body that the other side has not taken
 
     private struct Stream {
         var tag = -1
@@ -59,7 +61,7 @@ package import Octets
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
     /// - Returns: always true; a refusal is an event.
     package func receive(_ input: Octets) -> Bool {
-        guard refusal == nil, !isClosing else { return true }
+        guard refusal == nil, !isDeaf else { return true }
         if inbox.isEmpty {
             let used = parse(input)
             inbox.append(input.dropFirst(used))
@@ -82,7 +84,7 @@ package import Octets
     /// Reading should wait until the other side has taken more, or the response before is complete.
     package var isReadPaused: Bool {
         unconsumed > windowOctets
-            || (isServer && stream?.isEndReceived == true && inbox.count >= windowOctets)
+            || (isServer && inbox.count >= windowOctets && (stream?.isEndReceived == true || isHeldBack))
     }
 
     /// Appends what there is to send.
@@ -119,7 +121,7 @@ package import Octets
 
     /// A request waits in the inbox and may be read now.
     package var hasWaitingInput: Bool {
-        isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty
+        isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty && !isHeldBack
     }
 
     // MARK: what the owner asks; the same words as HTTP2Session
@@ -130,10 +132,10 @@ package import Octets
         let method = block.first(.method) ?? .empty
         var stream = Stream(tag: tag)
         stream.framing = isEnd ? .none : Self.announced(block) ?? .chunked
-        let output = takeOutput()
         do throws(HTTP1WriteError) {
-            try HTTP1Serializer.writeRequest(block, framing: stream.framing, to: output)
+            try HTTP1Serializer.writeRequest(block, framing: stream.framing, to: takeOutput())
         } catch {
+            dropEmptyOutput()
             return nil
         }
         stream.isHead = method == "HEAD"
@@ -195,10 +197,12 @@ package import Octets
         if isServer || stream.isEndReceived { noteClosed() }
     }
 
-    /// HTTP/1.1 has no reset: the connection ends.
+    /// HTTP/1.1 has no reset: the connection ends. What did not leave of a request never will; of an
+    /// answer that breaks off, the client should see what there is.
     package func reset(_ slot: Int, code: UInt32) {
         guard slot == number, stream != nil else { return }
         isClosing = true
+        if !isServer { dropOutput() }
         noteClosed(code: code)
     }
 
@@ -291,8 +295,14 @@ package import Octets
 
     /// The next message has to wait for the end of this one.
     private var isWaiting: Bool {
-        isClosing || stream?.isEndReceived == true || (!isServer && stream == nil)
+        isDeaf || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
     }
+
+    /// Nothing more is read: the exchange that was to be the last one is over.
+    private var isDeaf: Bool { isClosing && stream == nil }
+
+    /// Earlier answers still wait to be sent.
+    private var isHeldBack: Bool { (output?.count ?? 0) >= Self.outputOctets }
 
     private func note(_ data: Octets) {
         unconsumed += data.count
@@ -362,6 +372,13 @@ package import Octets
         stream?.kept = nil
         pools.give(kept)
     }
+
+    private func dropOutput() {
+        if let output { pools.give(output) }
+        output = nil
+    }
+
+    private func dropEmptyOutput() { if output?.isEmpty == true { dropOutput() } }
 
     private func takeOutput() -> OctetBuffer {
         if let output { return output }
