@@ -6,8 +6,14 @@ internal import Routing
 /// The control plane's thread only.
 struct ListenerDirectory {
     private var open: [String: ListenerSockets] = [:]
+    private var leaving: [Leaving] = []
     private var numbers = 0
     private(set) var failures: [(listener: ListenerPlan, error: String)] = []
+
+    /// Sockets that are not wanted any more; the workers close them when they take the next snapshot.
+    private struct Leaving {
+        weak var sockets: ListenerSockets?
+    }
 
     /// Opens what a plan wants and is not open yet; forgets the rest. An address that cannot be bound is
     /// noted and left out.
@@ -31,6 +37,8 @@ struct ListenerDirectory {
                 failures.append((listener, error.description))
             }
         }
+        leaving += open.filter { used[$0.key] == nil }.values.map { Leaving(sockets: $0) }
+        leaving.removeAll { $0.sockets?.isClosed ?? true }
         open = used
         return result
     }
@@ -42,6 +50,7 @@ struct ListenerDirectory {
         // is no stranger.
         let isOurs = open.values.contains { $0.port == address.port }
             || used.values.contains { $0.port == address.port }
+            || leaving.contains { $0.sockets?.port == address.port && $0.sockets?.isClosed == false }
         let sockets = try ListenerSockets(
             address: address, number: numbers, workers: workers, sharing: isOurs ? .amongWorkers : .none)
         numbers += 1

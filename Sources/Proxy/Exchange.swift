@@ -45,6 +45,7 @@ final class Exchange {
     // The response
     var isResponseStarted = false               // final headers were given to the downstream
     var isResponseEnded = false
+    var interimResponses = 0
     var status = 0
     var grpcStatus = -1
     var sentOctets = 0
@@ -89,6 +90,7 @@ final class Exchange {
         isRequestEnded = false
         isResponseStarted = false
         isResponseEnded = false
+        interimResponses = 0
         status = 0
         grpcStatus = -1
         receivedOctets = 0

@@ -166,15 +166,18 @@ extension Exchange {
             self.endpoint = endpoint
             return attemptFailed(.connectFailed, body: body)
         }
-        begin(on: connection, endpoint: endpoint, request: request, body: body)
+        begin(on: connection, isHTTP2: isHTTP2, endpoint: endpoint, request: request, body: body)
     }
 
-    private func begin(on connection: Connection, endpoint: Endpoint, request: HeaderBlock, body: OctetBuffer?) {
+    private func begin(
+        on connection: Connection, isHTTP2: Bool, endpoint: Endpoint, request: HeaderBlock, body: OctetBuffer?
+    ) {
         self.endpoint = endpoint
         attempts += 1
         let isEnd = isRequestEnded && (body?.isEmpty ?? true) && requestTrailers == nil
         let mayRetry = attempts < Self.mostAttempts
         guard let stream = connection.codec.submitRequest(request, isEnd: isEnd, tag: index, keepsBody: mayRetry) else {
+            if !isHTTP2 { worker.giveBack(connection) }
             return attemptFailed(.upstreamProtocolError, body: body)
         }
         upstream = connection

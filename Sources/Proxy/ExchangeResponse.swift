@@ -8,10 +8,7 @@ extension Exchange {
     func responseHeaders(_ block: HeaderBlock, isEnd: Bool) {
         guard let downstream, !isResponseStarted else { return }
         status = Self.status(block)
-        guard status >= 200 else {
-            downstream.codec.submitInformational(downstreamStream, block)
-            return worker.markDirty(downstream)
-        }
+        guard status >= 200 else { return passInterim(block, to: downstream) }
         upstreamNanoseconds = Int64(clamping: worker.now.nanoseconds(since: upstreamStarted))
         upstream?.codec.stopKeeping(upstreamStream)
         noteGRPCStatus(block)
@@ -21,6 +18,23 @@ extension Exchange {
         worker.markDirty(downstream)
         if isEnd { responseCompleted() }
     }
+
+    /// The client's window does not hold header sections back: their number must.
+    private func passInterim(_ block: HeaderBlock, to downstream: Connection) {
+        interimResponses += 1
+        guard interimResponses <= Self.mostInterimResponses else {
+            guard let upstream else { return }
+            let stream = upstreamStream
+            upstreamFailed(.upstreamProtocolError, code: ErrorCode.protocolError)
+            upstream.codec.reset(stream, code: ErrorCode.protocolError)
+            return worker.markDirty(upstream)
+        }
+        downstream.codec.submitInformational(downstreamStream, block)
+        worker.markDirty(downstream)
+    }
+
+    /// As many as `HTTP1Limits` allows.
+    private static let mostInterimResponses = 16
 
     func responseData(_ octets: Octets) {
         guard let downstream, isResponseStarted, !isResponseEnded else {

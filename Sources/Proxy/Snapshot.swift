@@ -1,10 +1,11 @@
 package import Balancing
 package import Reactor
 package import Routing
+internal import Synchronization
 package import TLS
 
-/// The sockets of one listening address, one for each worker; they outlive snapshots as long as the
-/// address stays configured.
+/// The sockets of one listening address, one for each worker. They stay open as long as the address stays
+/// configured; each worker closes its own, however long old requests keep the snapshot they began with.
 package final class ListenerSockets: Sendable {
     /// The address as text, also the identity.
     package let name: String
@@ -13,9 +14,19 @@ package final class ListenerSockets: Sendable {
     package let port: UInt16
     private let descriptors: [Box]
 
+    /// One socket, closed when the last of its workers has closed it.
     private final class Box: Sendable {
-        let descriptor: Descriptor
-        init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+        private let descriptor: Mutex<Descriptor?>
+        private let users: Atomic<Int>
+        init(_ descriptor: consuming Descriptor, users: Int) {
+            self.descriptor = Mutex(descriptor)
+            self.users = Atomic(users)
+        }
+        var number: CInt { descriptor.withLock { $0?.number ?? -1 } }
+        func close() {
+            guard users.subtract(1, ordering: .relaxed).newValue == 0 else { return }
+            descriptor.withLock { $0 = nil }
+        }
     }
 
     /// - Parameter sharing: `.none` makes sure that no other program has the port.
@@ -29,16 +40,23 @@ package final class ListenerSockets: Sendable {
         // Workers share the address with each other, but nobody shares it with another program.
         guard !address.isUnix else {
             // A path has one socket only: all workers accept from it.
-            descriptors = Array(repeating: Box(try Socket.listen(address)), count: workers)
+            descriptors = Array(repeating: Box(try Socket.listen(address), users: workers), count: workers)
             return
         }
         _ = try Socket.listen(address, sharing: sharing)
         var made: [Box] = []
-        for _ in 0..<workers { made.append(Box(try Socket.listen(address))) }
+        for _ in 0..<workers { made.append(Box(try Socket.listen(address), users: 1)) }
         descriptors = made
     }
 
-    package func descriptor(worker: Int) -> CInt { descriptors[worker].descriptor.number }
+    /// -1 when it was closed. That worker's thread only.
+    package func descriptor(worker: Int) -> CInt { descriptors[worker].number }
+
+    /// Stops listening for good: the kernel refuses who comes from now on. That worker's thread only.
+    package func close(worker: Int) { descriptors[worker].close() }
+
+    /// Whether every worker has closed its socket.
+    package var isClosed: Bool { descriptors.allSatisfy { $0.number < 0 } }
 }
 
 /// What is served on one listening address.

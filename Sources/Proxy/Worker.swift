@@ -95,6 +95,7 @@ enum Watcher {
     let output = OctetBuffer(capacity: 2 * Worker.flushOctets)
 
     private var isStopping = false
+    var isListeningOver = false                 // the end of a drain: no listener is opened any more
 
     /// Octets taken from one socket at a time, and how often in one turn.
     static let inputOctets = 65_536
@@ -184,6 +185,7 @@ enum Watcher {
     private func takeSnapshot() {
         guard let next = published.read(ifNewerThan: &seenVersion) else { return }
         current = WorkerSnapshot(next)
+        releaseSnapshots()
         updateListeners(next)
         dropUnusedPools(next)
         status.snapshots.wrappingAdd(1, ordering: .releasing)
@@ -229,15 +231,16 @@ enum Watcher {
         for token in due {
             let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
             // Disarmed meanwhile: by what another timer of this turn did.
-            if token >> 32 == TimerKind.listener.rawValue {
-                resumeAccepting(slot: index)
-            } else if token >> 32 == TimerKind.exchange.rawValue {
-                guard exchanges[index].timer.isArmed else { continue }
+            switch TimerKind(rawValue: token >> 32) {
+            case .exchange where exchanges[index].timer.isArmed:
                 exchanges[index].timer = .none
                 exchanges[index].timedOut()
-            } else if case .connection(let connection) = watchers[index], connection.timer.isArmed {
+            case .connection:
+                guard case .connection(let connection) = watchers[index], connection.timer.isArmed else { continue }
                 connection.timer = .none
                 timedOut(connection)
+            case .listener: resumeAccepting(slot: index)
+            default: continue
             }
         }
         due.removeAll(keepingCapacity: true)

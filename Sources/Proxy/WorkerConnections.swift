@@ -111,6 +111,7 @@ extension Worker {
         cancel(&connection.timer)
         connection.timer = arm(at: now + options.idleTimeout, .connection, connection.slot)
         markDirty(connection)
+        if isListeningOver { announceShutdown(connection) }
     }
 
     // MARK: reading
@@ -130,7 +131,8 @@ extension Worker {
     func read(_ connection: Connection) {
         connection.lastActive = now
         for _ in 0..<Self.readsPerTurn {
-            if connection.isClosed || connection.codec.isReadPaused { return }
+            if connection.isClosed { return }
+            if connection.codec.isReadPaused { return pauseReading(connection) }
             if connection.phase == .sniffing, !sniffTLS(connection) { return }
             switch unsafe connection.read(into: input) {
             case .octets(let count):
@@ -165,11 +167,18 @@ extension Worker {
         unread.append(connection)
     }
 
-    /// Reading that was paused may go on.
+    /// The other side has to take more first. A client that is gone is noticed all the same: its end
+    /// waits behind octets that nobody may ever want.
+    private func pauseReading(_ connection: Connection) {
+        connection.isReadingPaused = true
+        if connection.hasHungUp, connection.role == .downstream { peerClosed(connection) }
+    }
+
+    /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {
-        if case .http1 = connection.codec, !connection.codec.isReadPaused {
-            listForReading(connection)
-        }
+        guard connection.isReadingPaused, !connection.isClosed, !connection.codec.isReadPaused else { return }
+        connection.isReadingPaused = false
+        listForReading(connection)
     }
 
     private func received(_ octets: Octets, on connection: Connection) {
@@ -221,9 +230,10 @@ extension Worker {
                     index < session.events.count ? session.events[index] : nil
                 }
                 session.endTurn()
-                guard !connection.isClosed, session.hasWaitingInput else { return }
+                guard !connection.isClosed, session.hasWaitingInput else { break }
                 _ = session.receive(.empty)
             } while !session.events.isEmpty
+            resumeReading(connection)
         }
     }
 
@@ -315,10 +325,9 @@ extension Worker {
     // MARK: the end
 
     private func closeIfDone(_ connection: Connection) {
-        guard connection.isFailing || connection.codec.isFinished else { return }
-        guard connection.role == .downstream, !connection.hasHungUp else {
-            return peerClosed(connection)
-        }
+        let isUnwanted = connection.role == .upstream && connection.isDraining && connection.codec.openStreams == 0
+        guard connection.isFailing || connection.codec.isFinished || isUnwanted else { return }
+        guard connection.role == .downstream, !connection.hasHungUp else { return peerClosed(connection) }
         // The peer may still be sending: a plain close would reset the connection and lose our last octets.
         loseStreams(of: connection, .clientClosed)
         connection.tls?.shutdown()
@@ -332,12 +341,11 @@ extension Worker {
     /// The peer has closed, or the connection is broken.
     func peerClosed(_ connection: Connection) {
         guard !connection.isClosed else { return }
-        if case .http1(let session) = connection.codec, connection.role == .upstream {
-            session.inputEnded()
-            actOnEvents(of: connection)
-        }
-        loseStreams(
-            of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        if case .http1(let session) = connection.codec, connection.role == .upstream { session.inputEnded() }
+        // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
+        actOnEvents(of: connection)
+        guard !connection.isClosed else { return }
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
         close(connection)
     }
 

@@ -12,6 +12,10 @@ extension Worker {
             drain(listener: number)
         }
         for (number, sockets) in wanted where listening[number] == nil {
+            guard !isListeningOver else {
+                sockets.close(worker: self.number)
+                continue
+            }
             let slot = nextSlot
             let token = register(.listener(sockets))
             guard (try? poller.watchReadable(sockets.descriptor(worker: self.number), token: token)) != nil else {
@@ -24,13 +28,22 @@ extension Worker {
 
     private func stopListening(_ sockets: ListenerSockets, _ slot: Int) {
         poller.forget(sockets.descriptor(worker: number))
+        sockets.close(worker: number)
         vacate(slot)
         listening[sockets.number] = nil
+    }
+
+    /// Idle connections use the newest configuration from now on and keep no older one alive.
+    func releaseSnapshots() {
+        forEachConnection { connection in
+            if self.current?.bindings[connection.listener] != nil { connection.snapshot = nil }
+        }
     }
 
     private func drain(listener: Int) {
         forEachConnection { connection in
             guard connection.listener == listener else { return }
+            guard connection.phase == .open || connection.phase == .lingering else { return self.close(connection) }
             self.announceShutdown(connection)
             self.refuseNewStreams(connection)
         }
@@ -87,6 +100,10 @@ extension Worker {
     }
 
     func closeListeners() {
-        for (_, entry) in listening { stopListening(entry.sockets, entry.slot) }
+        isListeningOver = true
+        for (_, entry) in listening {
+            accept(from: entry.sockets, slot: entry.slot)         // who was let in by the kernel already is served
+            stopListening(entry.sockets, entry.slot)
+        }
     }
 }

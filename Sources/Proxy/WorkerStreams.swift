@@ -88,7 +88,9 @@ extension Worker {
     func upstream(_ event: StreamEvent, of connection: Connection) {
         switch event.kind {
         case .settings: return learnSettings(connection)
-        case .goAway: return connection.isDraining = true
+        case .goAway:
+            connection.isDraining = true
+            return markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
         case .refused: return loseStreams(of: connection, .upstreamProtocolError)
         default: break
@@ -126,8 +128,13 @@ extension Worker {
                 exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
             }
         }
-        guard case .http1(let session) = connection.codec else { return }
-        if session.takesRequests { connection.pool?.becameIdle(connection) } else { markDirty(connection) }
+        if connection.isDraining { return markDirty(connection) }      // the last stream's end is the connection's
+        if case .http1 = connection.codec { giveBack(connection) }
+    }
+
+    /// An HTTP/1.1 connection has no stream any more, or got none: the next request may use it.
+    func giveBack(_ connection: Connection) {
+        if connection.takesRequests { connection.pool?.becameIdle(connection) } else { markDirty(connection) }
     }
 
     private static func situation(code: UInt32, isUnsent: Bool) -> Situation {
@@ -143,6 +150,7 @@ extension Worker {
     private func learnSettings(_ connection: Connection) {
         guard case .http2(let session) = connection.codec else { return }
         let limit = session.peerConcurrentStreams
+        if limit == 0 { return loseUnsent(of: connection, session) }
         connection.pool?.learnedStreams = max(limit, 1)
         var excess = session.openStreams - limit
         guard excess > 0 else { return }
@@ -156,6 +164,21 @@ extension Worker {
         for (stream, tag) in waiting where exchanges[tag].isUsing(upstream: connection, stream) {
             exchanges[tag].moveElsewhere()
         }
+    }
+
+    /// The endpoint takes no streams at all: what was not sent is refused, and counts as a try. Another
+    /// connection would say the same, and so on without an end.
+    private func loseUnsent(of connection: Connection, _ session: HTTP2Session) {
+        var unsent: [(stream: Int, tag: Int)] = []
+        session.forEachOpen { stream, tag in
+            if tag >= 0, !session.hasSentHeaders(stream) { unsent.append((stream, tag)) }
+        }
+        connection.isDraining = true
+        for (stream, tag) in unsent where exchanges[tag].isUsing(upstream: connection, stream) {
+            exchanges[tag].upstreamFailed(.upstreamRefused, code: ErrorCode.refusedStream)
+            session.reset(stream, code: ErrorCode.cancel)
+        }
+        markDirty(connection)
     }
 
     // MARK: exchanges

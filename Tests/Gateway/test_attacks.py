@@ -1,0 +1,304 @@
+"""Hostile peers and clumsy operators on the data path: whatever they do, requests end and nothing is left.
+
+Each test ends with `settled`: no request active, no endpoint in use, and the gateway still serves.
+"""
+
+import random
+import resource
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from peers import http1, http2, objects, waiting
+from peers.frames import (
+    CANCEL, INTERNAL_ERROR, NO_ERROR, PREFACE, PROTOCOL_ERROR, REFUSED_STREAM, FramePeer, SettingsFrame,
+)
+from peers.gateway import Gateway, Peak
+
+MEBI = 1 << 20
+GET = "GET {} HTTP/1.1\r\nHost: echo.test\r\n\r\n"
+
+
+def web(*upstreams):
+    """Objects that send everything to HTTP/1.1 upstreams."""
+    return objects.echo(*upstreams, protocol="HTTP", protocol_name="http")
+
+
+def settled(gateway, seconds=8):
+    """Nothing is left of any request."""
+    def is_quiet():
+        requests = gateway.metric(r"^portico_requests_active")
+        endpoints = gateway.metric(r"^portico_endpoint_active_requests")
+        return requests == 0 and endpoints == 0
+    waiting.until(is_quiet, seconds, "the end of all requests")
+
+
+def upstream_connections(gateway):
+    return gateway.metric(r'^portico_connections\{.*upstream')
+
+
+# HTTP/1.1 clients
+
+
+def test_pipelined_requests_of_more_than_a_buffer_are_all_answered():
+    """What waits in the kernel while the gateway holds back is read later, without a new event."""
+    count, padding = 300, "x" * 900
+    with http1.Upstream() as upstream, Gateway(web(upstream)) as gateway, http1.connect(gateway.port) as client:
+        request = f"GET /p HTTP/1.1\r\nHost: echo.test\r\nx-padding: {padding}\r\n\r\n"
+        client.send(request * count)
+        for _ in range(count):
+            assert client.response().status == 200
+        settled(gateway)
+
+
+def test_pipelined_answers_that_nobody_reads_do_not_grow_the_gateway():
+    body = b"b" * 200_000
+    reply = http1.replying(b"HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + body)
+    with http1.Upstream(reply) as upstream, Gateway(web(upstream)) as gateway, Peak(gateway) as peak:
+        before = gateway.memory_octets()
+        with http1.connect(gateway.port) as client:
+            client.send(GET.format("/p") * 1000)
+            time.sleep(2)
+            assert peak.octets - before < 16 * MEBI
+            for _ in range(20):
+                assert client.response().body == body
+        settled(gateway)
+
+
+def test_pipelined_local_answers_that_nobody_reads_do_not_grow_the_gateway():
+    config = [objects.gateway(), objects.virtual_service([objects.rule("echo")], hosts=("other.test",))]
+    with Gateway(config) as gateway, Peak(gateway) as peak:
+        before = gateway.memory_octets()
+        client = socket.create_connection(("127.0.0.1", gateway.port))
+        client.settimeout(0.5)
+        octets, sent = GET.format("/none").encode() * 2000, 0
+        try:
+            while sent < 100 * MEBI:
+                sent += client.send(octets)
+        except TimeoutError:
+            pass
+        client.close()
+        assert peak.octets - before < 16 * MEBI, f"{sent >> 20} MiB of requests taken"
+        settled(gateway)
+
+
+def test_a_body_after_an_early_head_still_arrives_when_the_connection_will_close():
+    """`connection: close` ends the connection after the exchange, not the request's body in the middle."""
+    got = []
+
+    def script(connection):
+        http = http1.Connection(connection, 5)
+        http.head()
+        http.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nearly\r\n")
+        while b"0\r\n\r\n" not in http.buffer and http._more():
+            pass
+        got.append(http.buffer)
+        http.send("4\r\nlate\r\n0\r\n\r\n")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    class Place:
+        address, port = listener.getsockname()
+
+    threading.Thread(target=lambda: script(listener.accept()[0]), daemon=True).start()
+    with Gateway(web(Place)) as gateway, http1.connect(gateway.port, seconds=5) as client:
+        client.send("POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send("3\r\none\r\n")
+        head = client.head()
+        assert head.status == 200
+        client.send("3\r\ntwo\r\n0\r\n\r\n")
+        assert b"late" in client.rest()
+        assert b"two" in got[0]
+        settled(gateway)
+    listener.close()
+
+
+def test_a_client_that_leaves_while_its_upload_is_held_back_is_noticed():
+    with http2.ScriptedUpstream(lambda peer, _: peer.next_request(10), hold_windows=True) as upstream:
+        with Gateway(objects.echo(upstream, protocol="HTTP")) as gateway:
+            for leave in ("close", "reset"):
+                client = http1.connect(gateway.port)
+                client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+                client.send(bytes(220_000))  # more than the gateway takes, less than the kernel does
+                if leave == "reset":
+                    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+                settled(gateway)
+
+
+def test_a_request_cancelled_before_its_connection_is_made_is_not_sent():
+    """HTTP/1.1 upstreams: headers and reset in one segment; the upstream must not see the request."""
+    with http1.Upstream() as upstream, Gateway(web(upstream)) as gateway, http2.connect(gateway.port) as client:
+        client.wait(lambda: client.peer_settings, 5)
+        for number in range(20):
+            stream = 1 + 2 * number
+            block = client.block(http2.get_headers("/cancelled"))
+            frames = struct.pack(">I", len(block))[1:] + b"\x01\x05" + struct.pack(">I", stream) + block
+            frames += b"\0\0\4\3\0" + struct.pack(">II", stream, CANCEL)
+            client.raw(frames)
+        client._next = 41
+        assert client.exchange(http2.get_headers("/kept")).status == 200
+        settled(gateway)
+        assert [request.target for request in upstream.requests] == ["/kept"]
+
+
+# Upstreams
+
+
+def test_an_upstream_that_allows_no_streams_gets_no_endless_connections():
+    """SETTINGS_MAX_CONCURRENT_STREAMS 0, said before and after the request arrives."""
+    def script(peer, _number):
+        peer.send(SettingsFrame(0, settings={3: 0}))
+
+    with http2.ScriptedUpstream(script, settings={3: 0}) as upstream:
+        with Gateway(objects.echo(upstream, timeout="2s")) as gateway:
+            clients = [http2.connect(gateway.port) for _ in range(8)]
+            streams = [client.open(http2.grpc_headers(), http2.message()) for client in clients for _ in range(25)]
+            for client in clients:
+                client.wait(lambda: all(stream.over for stream in client.streams.values()), 10, "answers")
+            assert all(stream.grpc_status in (4, 14) for stream in streams)
+            assert len(upstream.peers) <= 3 * len(streams)
+            for client in clients:
+                client.close()
+            settled(gateway)
+            waiting.until(lambda: upstream_connections(gateway) <= 2, 5, "few connections left")
+
+
+def test_a_storm_of_interim_responses_is_bounded():
+    def script(peer, _number):
+        stream = peer.next_request(10)
+        block = peer.block([(":status", "103"), ("link", "x" * 4000)])
+        frame = struct.pack(">I", len(block))[1:] + b"\x01\x04" + struct.pack(">I", stream.number) + block
+        for _ in range(2000):
+            peer.raw(frame * 20)
+
+    with http2.ScriptedUpstream(script) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with Peak(gateway) as peak, http2.connect(gateway.port) as client:
+            before = gateway.memory_octets()
+            stream = client.open(http2.grpc_headers(), http2.message())
+            client.wait(lambda: stream.over, 10, "an end of the storm")
+            assert stream.grpc_status == 14
+        assert peak.octets - before < 16 * MEBI
+        settled(gateway)
+
+
+def test_connections_to_a_removed_endpoint_end_with_their_requests():
+    """Endpoints that a reload takes away while requests run on them, both protocols."""
+    release = threading.Event()
+
+    def reply(connection, request):
+        release.wait(10)
+        connection.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    def script(peer, _number):
+        stream = peer.next_request(10)
+        release.wait(10)
+        http2.answer(peer, stream)
+
+    with http1.Upstream(reply) as one, http2.ScriptedUpstream(script) as two, http1.Upstream() as new:
+        with Gateway(web(one)) as gateway, http2.connect(gateway.port) as client:
+            streams = [client.open(http2.get_headers()), client.open(http2.grpc_headers(), http2.message())]
+            waiting.until(lambda: upstream_connections(gateway) == 2, 5)
+            gateway.write(web(two))
+            gateway.reload()
+            streams.append(client.open(http2.grpc_headers(), http2.message()))
+            waiting.until(lambda: two.requests, 5)
+            gateway.write(web(new))
+            gateway.reload()
+            release.set()
+            client.wait(lambda: streams[0].over and streams[2].over, 5, "answers")
+            assert streams[0].status == 200 and streams[2].grpc_status == 0
+            client.send_reset(streams[1].number)
+            settled(gateway)
+            waiting.until(lambda: upstream_connections(gateway) == 0, 5, "the end of the old connections")
+
+
+def test_a_host_that_http1_cannot_say_costs_no_connection():
+    with http1.Upstream() as upstream, Gateway(web(upstream)) as gateway, http2.connect(gateway.port) as client:
+        before = gateway.open_files()
+        for authority in ("a@b", "a b", "a/b", "[::1", "a\\b", "ä", "a:b:c", ""):
+            for _ in range(5):
+                stream = client.exchange(http2.get_headers(authority=authority))
+                assert stream.reset is not None or stream.status >= 200
+        settled(gateway)
+        waiting.until(lambda: gateway.open_files() <= before + 3, 3, "closed connections")
+        assert client.exchange(http2.get_headers()).status == 200
+
+
+# Operators
+
+
+def refuses(port, seconds=0.5):
+    """Whether nobody listens there: the kernel itself refuses."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=seconds).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_a_removed_listener_gives_its_port_back_while_old_streams_run(backend):
+    """A stream that outlives its listener must not keep the port half-open."""
+    both = [*objects.echo(backend), objects.gateway("second", 8001)]
+    both[1]["spec"]["gateways"].append("second")
+    with Gateway(both, ports=(8000, 8001)) as gateway:
+        second = gateway.map[8001]
+        with http2.connect(second) as old, http2.connect(gateway.port) as client:
+            stream = old.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+            old.send_data(stream.number, http2.message())
+            old.wait(lambda: stream.data, 5)
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            gateway.write(objects.echo(backend))
+            gateway.reload()
+            waiting.until(lambda: refuses(second), 5, "the port to be free")
+            gateway.write(both)
+            gateway.reload()
+            with http2.connect(second) as new:
+                assert new.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            old.send_data(stream.number, b"", end=True)
+            old.wait(lambda: stream.over, 5)
+            assert stream.grpc_status == 0
+
+
+def test_after_the_accept_time_of_a_drain_connections_are_refused_also_after_a_reload(backend):
+    with Gateway(objects.echo(backend), drain="4s") as gateway, http2.connect(gateway.port) as client:
+        stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+        client.send_data(stream.number, http2.message())
+        client.wait(lambda: stream.data, 5)
+        gateway.signal(signal.SIGTERM)
+        waiting.until(lambda: refuses(gateway.port), 3.5, "the end of accepting")
+        gateway.reload()
+        time.sleep(0.2)
+        assert refuses(gateway.port)
+        client.send_data(stream.number, b"", end=True)
+        client.wait(lambda: stream.over, 5)
+        assert stream.grpc_status == 0
+
+
+def test_without_descriptors_the_gateway_waits_and_does_not_spin(backend):
+    with Gateway(objects.echo(backend)) as gateway, http2.connect(gateway.port) as client:
+        assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+        limit = gateway.open_files() + 10
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        sockets = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(40)]
+        time.sleep(0.3)
+        before = processor_seconds(gateway)
+        time.sleep(1)
+        assert processor_seconds(gateway) - before < 0.3
+        assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+        for connection in sockets:
+            connection.close()
+
+        def serves():
+            with http2.connect(gateway.port) as fresh:
+                return fresh.exchange(http2.grpc_headers(), http2.message(), 5).grpc_status == 0
+        assert serves()
+
+
+def processor_seconds(gateway):
+    fields = open(f"/proc/{gateway.process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
