@@ -325,7 +325,7 @@ extension Worker {
     // MARK: the end
 
     private func closeIfDone(_ connection: Connection) {
-        let isUnwanted = connection.role == .upstream && connection.isDraining && connection.codec.openStreams == 0
+        let isUnwanted = connection.role == .upstream && connection.isDraining && !hasOwners(connection)
         guard connection.isFailing || connection.codec.isFinished || isUnwanted else { return }
         guard connection.role == .downstream, !connection.hasHungUp else { return peerClosed(connection) }
         // The peer may still be sending: a plain close would reset the connection and lose our last octets.
@@ -336,6 +336,14 @@ extension Worker {
         cancel(&connection.timer)
         connection.timer = arm(at: now + options.lingerTimeout, .connection, connection.slot)
         listForReading(connection)
+    }
+
+    /// Whether any exchange waits for a stream. Cancelled streams that the peer's limit kept from being
+    /// opened count as open in the session and never end.
+    private func hasOwners(_ connection: Connection) -> Bool {
+        var found = false
+        connection.codec.forEachOpen { _, tag in found = found || tag >= 0 }
+        return found
     }
 
     /// The peer has closed, or the connection is broken.
