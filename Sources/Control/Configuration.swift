@@ -15,6 +15,7 @@ struct Configuration {
     private var certificates = CertificateDirectory()
     private var listeners = ListenerDirectory()
     private var bindings: [ListenerBinding] = []
+    private var hasReadOnce = false
     private(set) var plan = RoutingPlan()
     private(set) var inventory = Inventory()
     /// Everything that was found wrong in the last load.
@@ -31,7 +32,7 @@ struct Configuration {
 
     /// Reads, checks and compiles the definitions; sockets are open afterwards.
     mutating func load() {
-        let set = ManifestReader.load(paths: options.paths, defaultNamespace: options.compile.gatewayNamespace)
+        let set = read()
         inventory = lastGood.merge(set)
         kept = lastGood.kept
         rejected = set.rejected.count
@@ -41,6 +42,17 @@ struct Configuration {
         bind()
         diagnostics = set.diagnostics + plan.diagnostics + certificates.diagnostics
         countProblems()
+    }
+
+    /// Standard input can be read only once: later loads keep what came from it.
+    private mutating func read() -> ManifestSet {
+        let isFirst = !hasReadOnce
+        hasReadOnce = true
+        let paths = isFirst ? options.paths : options.paths.filter { $0 != "-" }
+        var set = ManifestReader.load(
+            paths: paths, defaultNamespace: options.compile.gatewayNamespace)
+        if paths.count < options.paths.count { set.brokenFiles.insert("-") }
+        return set
     }
 
     /// Names that DNS has to resolve for the plan.

@@ -24,6 +24,9 @@ package enum WorkerMessage: Sendable {
 package struct WorkerOptions: Sendable {
     package var connectTimeout = Duration.seconds(10)
     package var handshakeTimeout = Duration.seconds(15)
+    /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
+    /// one gives them up after 60 s.
+    package var firstOctetsTimeout = Duration.seconds(75)
     /// How long a connection without requests is kept.
     package var idleTimeout = Duration.seconds(3600)
     package var lingerTimeout = Duration.seconds(1)

@@ -60,7 +60,7 @@ extension Worker {
         }
         metrics.connectionOpened(.downstream)
         status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
-        connection.timer = arm(at: now + options.handshakeTimeout, .connection, slot)
+        connection.timer = arm(at: now + options.firstOctetsTimeout, .connection, slot)
         if binding.clearTable == nil, let selector = binding.tls { startTLS(connection, selector) }
     }
 
@@ -68,10 +68,17 @@ extension Worker {
         do throws(TLSError) {
             connection.tls = try TLSSession(selector: selector, descriptor: connection.descriptor)
             connection.phase = .handshaking
+            hurry(connection)
         } catch {
             metrics.handshakeFailed()
             close(connection)
         }
+    }
+
+    /// What has begun must be complete soon.
+    private func hurry(_ connection: Connection) {
+        cancel(&connection.timer)
+        connection.timer = arm(at: now + options.handshakeTimeout, .connection, connection.slot)
     }
 
     private func continueHandshake(_ connection: Connection) {
@@ -196,6 +203,7 @@ extension Worker {
             let buffer = pools.takeBuffer()
             buffer.append(octets)
             connection.sniffed = buffer
+            hurry(connection)
         case .http2, .http1:
             open(connection, http2: Preface.look(at: known) == .http2)
             if !connection.isClosed { feed(known, to: connection) }
