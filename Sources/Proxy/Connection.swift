@@ -33,6 +33,7 @@ final class Connection {
     var isWriteBlocked = false                  // the kernel takes nothing more
     var hasHungUp = false                       // read until the end, short reads notwithstanding
     var isFailing = false                       // flush what there is, then close
+    var isOverdue = false                       // was idle for too long, and told so
     var isShutdownAnnounced = false
     var pendingOutput: OctetBuffer?             // what the kernel did not take
     var sniffed: OctetBuffer?                   // first octets, too few to tell

@@ -215,12 +215,21 @@ extension Worker {
     private func feed(_ octets: Octets, to connection: Connection) {
         if !connection.codec.receive(octets) {
             metrics.protocolError()
-            connection.isFailing = true
+            fail(connection)
         }
         actOnEvents(of: connection)
         if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished {
             markDirty(connection)
         }
+    }
+
+    /// What there is to say is flushed, then the connection ends; a peer that does not read must not keep it.
+    func fail(_ connection: Connection) {
+        guard !connection.isFailing, connection.phase == .open else { return }
+        connection.isFailing = true
+        cancel(&connection.timer)
+        connection.timer = arm(at: now + options.lingerTimeout, .connection, connection.slot)
+        markDirty(connection)
     }
 
     /// Goes through what the session noted. A request that waited behind the last one is read too.
@@ -269,7 +278,7 @@ extension Worker {
         for _ in 0..<Self.flushesPerTurn {
             output.clear(keeping: 4 * Self.flushOctets)
             if !connection.codec.flush(into: output, limit: Self.flushOctets) {
-                connection.isFailing = true
+                fail(connection)
             }
             let count = output.count
             let isSent = count == 0 || send(connection)
@@ -414,12 +423,17 @@ extension Worker {
         case .sniffing, .lingering: return close(connection)
         case .open: break
         }
+        // The second time: the peer was told, and takes nothing of it.
+        let isOverdue = connection.isOverdue && connection.codec.openStreams == 0
+        if connection.isFailing || isOverdue { return peerClosed(connection) }
         let idleSince = connection.lastActive + options.idleTimeout
         guard connection.codec.openStreams == 0, idleSince <= now else {
             let next = connection.codec.openStreams == 0 ? idleSince : now + options.idleTimeout
             connection.timer = arm(at: next, .connection, connection.slot)
             return
         }
+        connection.isOverdue = true
+        connection.timer = arm(at: now + options.lingerTimeout, .connection, connection.slot)
         announceShutdown(connection)
         refuseNewStreams(connection)
     }

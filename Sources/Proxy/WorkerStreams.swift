@@ -62,7 +62,7 @@ extension Worker {
             exchange.dropUpstream(code: ErrorCode.cancel)
             if exchange.isResponseStarted {
                 exchange.downstreamClosed(.requestRefused(refusal))
-                connection.isFailing = true
+                fail(connection)
             } else {
                 exchange.answer(.requestRefused(refusal))
             }
@@ -92,7 +92,9 @@ extension Worker {
             connection.isDraining = true
             return markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
-        case .refused: return loseStreams(of: connection, .upstreamProtocolError)
+        case .refused:
+            loseStreams(of: connection, .upstreamProtocolError)
+            return fail(connection)
         default: break
         }
         guard event.tag >= 0, event.tag < exchanges.count,

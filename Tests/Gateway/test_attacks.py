@@ -229,6 +229,15 @@ def test_a_host_that_http1_cannot_say_costs_no_connection():
         assert client.exchange(http2.get_headers()).status == 200
 
 
+def test_an_upstream_that_speaks_nonsense_and_stays_costs_no_connection():
+    """HTTP/1.1: nothing more is expected of it, so the gateway ends the connection."""
+    with http1.Upstream(http1.replying(b"220 mail.test ESMTP\r\n")) as upstream, Gateway(web(upstream)) as gateway:
+        for _ in range(20):
+            assert http1.get(gateway.port).status == 502
+        settled(gateway)
+        waiting.until(lambda: upstream_connections(gateway) == 0, 3, "the end of the connections")
+
+
 # Operators
 
 
