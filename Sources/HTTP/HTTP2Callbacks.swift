@@ -174,11 +174,12 @@ extension HTTP2Session {
 
     private static let onSend: nghttp2_send_callback = { _, data, length, _, user in
         unsafe with(user) { session in
-            guard let sink = session.sink, sink.count < session.sinkLimit else {
-                return Int(NGHTTP2_ERR_WOULDBLOCK.rawValue)
+            guard let sink = unsafe session.sink else { return Int(NGHTTP2_ERR_WOULDBLOCK.rawValue) }
+            return unsafe sink._withUnsafeGuaranteedRef { sink in
+                guard sink.count < session.sinkLimit else { return Int(NGHTTP2_ERR_WOULDBLOCK.rawValue) }
+                unsafe sink.append(Octets(base: UnsafeRawPointer(data), count: length))
+                return length
             }
-            unsafe sink.append(Octets(base: UnsafeRawPointer(data), count: length))
-            return length
         }
     }
 
@@ -216,19 +217,21 @@ extension HTTP2Session {
             return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
         }
         return unsafe with(user) { session in
-            guard let sink = session.sink, sink.count < session.sinkLimit else {
-                return NGHTTP2_ERR_WOULDBLOCK.rawValue
+            guard let sink = unsafe session.sink else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
+            return unsafe sink._withUnsafeGuaranteedRef { sink in
+                guard sink.count < session.sinkLimit else { return NGHTTP2_ERR_WOULDBLOCK.rawValue }
+                unsafe sink.append(Octets(base: UnsafeRawPointer(head), count: 9))
+                session.takeBody(slot, length, into: sink)
+                return 0
             }
-            unsafe sink.append(Octets(base: UnsafeRawPointer(head), count: 9))
-            session.takeBody(slot, length, into: sink)
-            return 0
         }
     }
 
     private func takeBody(_ slot: Int, _ count: Int, into sink: OctetBuffer) {
-        guard count > 0, let body = slots[slot].body else { return }
+        guard count > 0, count <= slots[slot].waiting, let body = slots[slot].body else { return }
         sink.append(body.octets.slice(slots[slot].cursor, slots[slot].cursor + count))
         slots[slot].cursor += count
+        slots[slot].waiting -= count
         if slots[slot].keepsBody, slots[slot].cursor > Self.replayLimit {
             slots[slot].keepsBody = false
         }

@@ -72,6 +72,7 @@ extension HTTP2Session {
             slots[slot].body = body
         }
         body.append(octets)
+        slots[slot].waiting += octets.count
         resume(slot)
     }
 
@@ -126,8 +127,7 @@ extension HTTP2Session {
 
     /// Octets of body waiting to be sent.
     package func pending(_ slot: Int) -> Int {
-        guard let body = slots[slot].body else { return 0 }
-        return body.count - slots[slot].cursor
+        slots[slot].waiting
     }
 
     /// No retry will want the octets already sent.
@@ -141,8 +141,8 @@ extension HTTP2Session {
     package func detachBody(_ slot: Int) -> OctetBuffer? {
         let isWhole = slots[slot].keepsBody || !slots[slot].hasSentHeaders
         guard isWhole, slots[slot].trailers == nil else { return nil }
-        let body = slots[slot].body ?? pools.takeBuffer()
-        slots[slot].body = nil
+        let body = slots[slot].body.take() ?? pools.takeBuffer()
+        slots[slot].waiting = 0
         slots[slot].cursor = 0
         slots[slot].keepsBody = false
         return body
@@ -204,12 +204,13 @@ extension HTTP2Session {
 
     /// Drops octets that were sent and are not kept.
     func dropSent(_ slot: Int) {
-        guard let body = slots[slot].body else { return }
-        body.take(slots[slot].cursor)
+        let cursor = slots[slot].cursor
         slots[slot].cursor = 0
-        guard body.isEmpty else { return }
-        slots[slot].body = nil
-        pools.give(body)
+        guard slots[slot].waiting > 0 else {
+            if let body = slots[slot].body.take() { pools.give(body) }
+            return
+        }
+        slots[slot].body?.take(cursor)
     }
 
     private static func provider(slot: Int) -> nghttp2_data_provider {

@@ -39,6 +39,7 @@ package struct HTTP2Limits: Sendable {
         var sent: HeaderBlock?    // header section that nghttp2 may still point into
         var sentTrailers: HeaderBlock?    // and the trailer section
         var body: OctetBuffer?    // octets to send; from the pools, none while idle
+        var waiting = 0    // octets of `body` not sent yet
         var cursor = 0    // octets of `body` sent but kept for a replay
         var keepsBody = false    // a retry may still want the octets sent
         var isDeferred = false    // nghttp2 waits for `resume`
@@ -71,7 +72,7 @@ package struct HTTP2Limits: Sendable {
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
     var sections: ContiguousArray<(slot: Int, block: HeaderBlock?)> = []
     var firstSection = 0    // all before it were taken
-    var sink: OctetBuffer?    // where `flush` writes, during the call
+    var sink: Unmanaged<OctetBuffer>?    // where `flush` writes, during the call
     var sinkLimit = 0
     var resetsAfterFlush: [(slot: Int, code: UInt32)] = []
 
@@ -114,9 +115,9 @@ package struct HTTP2Limits: Sendable {
     /// Appends what there is to send, up to about `limit` octets in `out`.
     /// - Returns: false when the connection cannot go on.
     package func flush(into out: OctetBuffer, limit: Int) -> Bool {
-        sink = out
+        unsafe sink = Unmanaged.passUnretained(out)
         sinkLimit = limit
-        defer { sink = nil }
+        defer { unsafe sink = nil }
         guard unsafe nghttp2_session_send(raw) == 0 else { return false }
         guard !resetsAfterFlush.isEmpty else { return true }
         for (slot, code) in resetsAfterFlush { submitReset(slot, code: code) }
@@ -191,11 +192,12 @@ package struct HTTP2Limits: Sendable {
     }
 
     private func releaseMemory(of index: Int) {
-        if let block = slots[index].incoming { pools.letGo(block) }
-        if let block = slots[index].sent { pools.letGo(block) }
-        if let block = slots[index].sentTrailers { pools.letGo(block) }
-        if let block = slots[index].trailers { pools.letGo(block) }
-        if let body = slots[index].body { pools.give(body) }
+        // `take` moves a reference out where a copy would count it up and down.
+        if let block = slots[index].incoming.take() { pools.letGo(block) }
+        if let block = slots[index].sent.take() { pools.letGo(block) }
+        if let block = slots[index].sentTrailers.take() { pools.letGo(block) }
+        if let block = slots[index].trailers.take() { pools.letGo(block) }
+        if let body = slots[index].body.take() { pools.give(body) }
     }
 
     private func submitSettings() {

@@ -44,7 +44,8 @@ final class Connection {
     var listener = -1                           // ListenerSockets.number
     var chainTag = -1                           // which TLS chain, -1 in clear text
     var peer: SocketAddress?
-    var peerHost: [UInt8] = []                  // as x-forwarded-for wants it
+    /// As `x-forwarded-for` wants it.
+    let peerHost = OctetBuffer(capacity: 64)
     var snapshot: WorkerSnapshot?               // of the newest request
     var table = -1                              // in that snapshot
 

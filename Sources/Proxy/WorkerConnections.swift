@@ -49,7 +49,7 @@ extension Worker {
             now: now)
         connection.listener = sockets.number
         connection.peer = peer
-        connection.peerHost = Array((peer?.host ?? "unknown").utf8)
+        connection.peerHost.append(text: peer?.host ?? "unknown")
         let token = register(.connection(connection))
         do throws(SystemError) {
             try poller.watch(descriptor, token: token)

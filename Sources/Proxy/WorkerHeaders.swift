@@ -46,23 +46,21 @@ extension Worker {
 
     /// The peer's address goes behind what the client sent; several lines become one.
     private func setForwardedFor(_ block: HeaderBlock, _ places: RequestPlaces, _ downstream: Connection) {
-        unsafe downstream.peerHost.withUnsafeBytes { host in
-            let peer = unsafe Octets(host)
-            guard places.forwardedFor >= 0 else { return block.append("x-forwarded-for", peer) }
-            let joined = pools.takeBuffer()
-            for index in 0..<block.count where block.fields[index].known == .forwardedFor {
-                joined.append(block.fields[index].value)
-                joined.append(UInt8(ascii: ","))
-            }
-            joined.append(peer)
-            let value = block.copy(joined.octets)
-            pools.give(joined)
-            if places.hasSeveralForwardedFor {
-                block.removeAll { $0.known == .forwardedFor }
-                block.append(stable: "x-forwarded-for", value)
-            } else {
-                block.replace(at: places.forwardedFor, with: value)
-            }
+        let peer = downstream.peerHost.octets
+        guard places.forwardedFor >= 0 else { return block.append("x-forwarded-for", peer) }
+        let joined = pools.takeBuffer()
+        for index in 0..<block.count where block.fields[index].known == .forwardedFor {
+            joined.append(block.fields[index].value)
+            joined.append(UInt8(ascii: ","))
+        }
+        joined.append(peer)
+        let value = block.copy(joined.octets)
+        pools.give(joined)
+        if places.hasSeveralForwardedFor {
+            block.removeAll { $0.known == .forwardedFor }
+            block.append(stable: "x-forwarded-for", value)
+        } else {
+            block.replace(at: places.forwardedFor, with: value)
         }
     }
 }
