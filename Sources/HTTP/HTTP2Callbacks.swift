@@ -166,7 +166,7 @@ extension HTTP2Session {
             guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0 else { return }
             session.slots[slot].hasSentEnd = true
             if session.slots[slot].resetAfterEnd {
-                session.resetsAfterFlush.append((slot, ErrorCode.none))
+                session.resetsAfterFlush.append((slot, header.stream_id, ErrorCode.none))
             }
         }
         return 0

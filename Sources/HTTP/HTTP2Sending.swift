@@ -96,14 +96,17 @@ extension HTTP2Session {
     package func reset(_ slot: Int, code: UInt32) {
         guard slots[slot].isOpen else { return }
         if isServer, slots[slot].sent != nil {
-            resetsAfterFlush.append((slot, code))
+            resetsAfterFlush.append((slot, slots[slot].id, code))
         } else {
             submitReset(slot, code: code)
         }
     }
 
+    /// A second reset of a request that was not sent yet would reach the peer for a stream it never saw,
+    /// which ends the connection.
     func submitReset(_ slot: Int, code: UInt32) {
-        guard slots[slot].isOpen else { return }
+        guard slots[slot].isOpen, !slots[slot].isReset else { return }
+        slots[slot].isReset = true
         _ = unsafe nghttp2_submit_rst_stream(
             raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, code)
     }

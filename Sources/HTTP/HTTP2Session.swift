@@ -50,6 +50,7 @@ package struct HTTP2Limits: Sendable {
         var hasSentEnd = false
         var isEndReceived = false
         var resetAfterEnd = false
+        var isReset = false
         var headersSeen = false
     }
 
@@ -74,7 +75,8 @@ package struct HTTP2Limits: Sendable {
     var firstSection = 0    // all before it were taken
     var sink: Unmanaged<OctetBuffer>?    // where `flush` writes, during the call
     var sinkLimit = 0
-    var resetsAfterFlush: [(slot: Int, code: UInt32)] = []
+    /// With the stream's number: the slot may be another stream's by the time of the flush.
+    var resetsAfterFlush: [(slot: Int, stream: Int32, code: UInt32)] = []
 
     /// - Throws: nothing but a lack of memory, as nil.
     package init?(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {
@@ -120,7 +122,9 @@ package struct HTTP2Limits: Sendable {
         defer { unsafe sink = nil }
         guard unsafe nghttp2_session_send(raw) == 0 else { return false }
         guard !resetsAfterFlush.isEmpty else { return true }
-        for (slot, code) in resetsAfterFlush { submitReset(slot, code: code) }
+        for (slot, stream, code) in resetsAfterFlush where slots[slot].id == stream {
+            submitReset(slot, code: code)
+        }
         resetsAfterFlush.removeAll(keepingCapacity: true)
         return unsafe nghttp2_session_send(raw) == 0
     }

@@ -119,9 +119,9 @@ package enum KnownHeader: UInt8, Sendable {
     private var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
     /// By `KnownHeader`: where the first field of that kind stands, `none` when there is none.
-    private let places: UnsafeMutablePointer<UInt8>    // owned; `kinds` of them
+    private let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
     private static let kinds = 32
-    private static let none: UInt8 = 255
+    private static let none = UInt16.max
     package private(set) var count = 0
     /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
     package private(set) var size = 0
@@ -221,7 +221,7 @@ package enum KnownHeader: UInt8, Sendable {
     private func note(_ known: KnownHeader, at index: Int) {
         let kind = Int(known.rawValue)
         guard unsafe places[kind] == Self.none, index < Int(Self.none) else { return }
-        unsafe places[kind] = UInt8(truncatingIfNeeded: index)
+        unsafe places[kind] = UInt16(truncatingIfNeeded: index)
     }
 
     private func noteAll() {

@@ -47,14 +47,12 @@ import Testing
         peers.client.session.reset(slot, code: ErrorCode.cancel)
         peers.settle()
         let lines = peers.client.lines()
-        withKnownIssue("`submitReset` does not know that the stream was reset before", isIntermittent: true) {
-            #expect(lines == ["closed \(slot) 8"])
-            #expect(peers.server.session.openStreams == 1 && !peers.isBroken)
-            guard peers.server.session.openStreams == 1 else { return }
-            peers.server.respond(0, isEnd: true)
-            peers.settle()
-            #expect(peers.client.lines().last == "closed \(other) 0")
-        }
+        #expect(lines == ["closed \(slot) 8"])
+        #expect(peers.server.session.openStreams == 1 && !peers.isBroken)
+        guard peers.server.session.openStreams == 1 else { return }
+        peers.server.respond(0, isEnd: true)
+        peers.settle()
+        #expect(peers.client.lines().last == "closed \(other) 0")
     }
 
     @Test func `that was answered before its end is told that the rest is not wanted`() throws {
@@ -84,9 +82,7 @@ import Testing
         peers.carry(peers.client, peers.server)
         #expect(peers.server.session.isOpen(0))
         peers.settle()
-        withKnownIssue("`resetsAfterFlush` names a slot, another stream's by then", isIntermittent: true) {
-            #expect(peers.server.session.isOpen(0))
-        }
+        #expect(peers.server.session.isOpen(0))
         peers.client.session.reset(second, code: ErrorCode.cancel)
         peers.settle()
         peers.checkPools()
