@@ -58,7 +58,6 @@ package final class ControlPlane {
     /// - Returns: sentences about what makes serving impossible; empty when all is well.
     package func start() throws(SystemError) -> [String] {
         configuration.load()
-        report()
         if configuration.couldNotRead {
             return configuration.diagnostics.filter { $0.code == "could-not-read" }.map(\.description)
         }
@@ -67,6 +66,7 @@ package final class ControlPlane {
         guard !configuration.plan.listeners.isEmpty || errors.isEmpty else {
             return errors.map(\.description) + ["nothing is left to serve; correct the errors above"]
         }
+        report()
         metrics.reloadEnded(errors.isEmpty ? .success : .failure)
         names.want(configuration.names)
         let first = configuration.snapshot(resolved: names.addresses)

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Every flag of `serve` is also an environment variable: `--listen-map` is `PORTICO_LISTEN_MAP`.
+/// Every flag is also an environment variable: `--listen-map` is `PORTICO_LISTEN_MAP`.
 /// A flag on the command line wins. Repeatable flags take several values separated by commas.
 enum EnvironmentOptions {
     private static let single = [
@@ -8,11 +8,14 @@ enum EnvironmentOptions {
         "drain-accept", "log-level", "log-format", "access-log",
     ]
     private static let repeatable = ["config", "label", "listen-map"]
+    /// What `check` and `routes` have of these.
+    private static let definitions = ["cluster-domain", "namespace", "root-namespace", "label"]
 
     static func merged(into arguments: [String]) -> [String] {
-        guard arguments.first == "serve" else { return arguments }
+        guard let command = arguments.first, ["serve", "check", "routes"].contains(command) else { return arguments }
+        let names = command == "serve" ? single + repeatable : definitions
         var merged = arguments
-        for name in single + repeatable where !isGiven(name, in: arguments) {
+        for name in names where !isGiven(name, in: arguments) {
             guard let value = value(of: name) else { continue }
             let values = repeatable.contains(name) ? value.split(separator: ",").map(String.init) : [value]
             for value in values { merged += ["--\(name)", value] }
