@@ -135,6 +135,17 @@ private func service(_ name: String) -> String {
         #expect(problem.related.first?.place.file == "a")
         #expect(set.rejected.isEmpty)
     }
+
+    @Test func `checks the second of two equal objects too`() {
+        let set = ManifestReader.load(sources: [
+            ("a", Array(service("x").utf8)),
+            ("b", Array(service("x").replacing("{ports:", with: "{type: 5, novelty: 1, ports:").utf8)),
+        ])
+        #expect(set.diagnostics.map(\.code) == ["duplicate-object", "wrong-type", "unknown-field"])
+        #expect(set.diagnostics.allSatisfy { $0.place.file == "b" })
+        #expect(set.inventory.services.map(\.meta.place.file) == ["a"])
+        #expect(set.rejected.isEmpty && set.impaired.isEmpty)
+    }
 }
 
 @Suite struct `An error` {

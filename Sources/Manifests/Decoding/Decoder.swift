@@ -33,6 +33,8 @@ final class Decoder {
     var errorCount: Int { errors }
     /// An error was contained: the object lacks a part.
     private var lacksPart = false
+    /// The object was defined before: it is checked, and neither joins that one nor takes it out.
+    var isRepeated = false
     /// What was reported of this object: checks may read a faulty value twice.
     private var reported: Set<String> = []
     private var reports = 0
@@ -58,17 +60,19 @@ final class Decoder {
         self.top = top
         errors = 0
         lacksPart = false
+        isRepeated = false
         if !reported.isEmpty { reported.removeAll() }
         reports = 0
     }
 
-    enum Outcome { case whole, lacksPart, rejected }
+    enum Outcome { case whole, lacksPart, rejected, repeated }
 
     func end() -> Outcome {
         defer {
             object = nil
             errors = 0
         }
+        if isRepeated { return .repeated }
         if errors > 0 { return .rejected }
         return lacksPart ? .lacksPart : .whole
     }

@@ -97,13 +97,17 @@ extension ObjectReader {
         guard var record = value.record() else { return }
         record.ignore("apiVersion", "kind", "status")
         guard let meta = Self.meta(&record, kind: kind) else { return reject() }
-        if let first = decoder.findings.defined[meta.identity] {
-            return decoder.error(
+        let first = decoder.findings.defined[meta.identity]
+        if let first {
+            // Not served, yet checked: whoever removes the first one should know what is left.
+            decoder.isRepeated = true
+            decoder.error(
                 "duplicate-object", "\(meta.identity) is defined twice; the first one counts",
                 hint: "remove one of the two", at: value.node, path: "",
                 related: [.init(place: first, message: "first defined here")])
+        } else {
+            decoder.findings.defined[meta.identity] = meta.place
         }
-        decoder.findings.defined[meta.identity] = meta.place
         NotInEffect.report(kind, value)
         add(meta, record)
     }
@@ -129,6 +133,7 @@ extension ObjectReader {
         _ object: Kind?, _ meta: ObjectMeta, _ list: WritableKeyPath<Inventory, [Kind]>
     ) {
         let outcome = decoder.end()
+        guard outcome != .repeated else { return }
         guard let object, outcome != .rejected else {
             decoder.findings.output.rejected.insert(meta.identity)
             return
