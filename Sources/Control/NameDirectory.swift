@@ -13,12 +13,22 @@ final class NameDirectory: Sendable {
 
     private let state = Mutex(State())
     private let bell: Mailbox<Void>
+    private let refreshMilliseconds: Int32
+    private let lookUp: @Sendable (String) throws(ResolverError) -> [String]
     private let changed: @Sendable () -> Void
-    /// `getaddrinfo` does not tell how long an answer holds.
-    private static let refreshMilliseconds: Int32 = 15_000
 
-    /// - Parameter changed: called on the resolver's thread.
-    init(changed: @escaping @Sendable () -> Void) throws(SystemError) {
+    /// - Parameters:
+    ///   - refreshMilliseconds: how long an answer is used before the next look-up; `getaddrinfo` does
+    ///     not tell how long it holds.
+    ///   - lookUp: the addresses of a name, sorted; may block. Called on the resolver's thread.
+    ///   - changed: called on the resolver's thread.
+    init(
+        refreshMilliseconds: Int32 = 15_000,
+        lookUp: @escaping @Sendable (String) throws(ResolverError) -> [String] = Resolver.addresses(of:),
+        changed: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
+        self.refreshMilliseconds = refreshMilliseconds
+        self.lookUp = lookUp
         self.changed = changed
         bell = try Mailbox()
         try Thread.start("resolver") { [self] in run() }
@@ -43,7 +53,7 @@ final class NameDirectory: Sendable {
 
     private func run() {
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: Self.refreshMilliseconds)
+            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: refreshMilliseconds)
             _ = bell.takeAll()
             var hasChanged = false
             for name in state.withLock({ $0.names }).sorted() where resolve(name) { hasChanged = true }
@@ -54,7 +64,7 @@ final class NameDirectory: Sendable {
     /// - Returns: whether something is different from before.
     private func resolve(_ name: String) -> Bool {
         do throws(ResolverError) {
-            let found = try Resolver.addresses(of: name)
+            let found = try lookUp(name)
             return state.withLock { state in
                 state.failures[name] = nil
                 let isFirst = state.tried.insert(name).inserted
@@ -63,9 +73,10 @@ final class NameDirectory: Sendable {
                 return true
             }
         } catch {
+            // A failure is told when it begins, so that it stands in the log once, not every time.
             return state.withLock { state in
-                state.failures[name] = error.description
-                return state.tried.insert(name).inserted
+                let isFirst = state.tried.insert(name).inserted
+                return state.failures.updateValue(error.description, forKey: name) == nil || isFirst
             }
         }
     }
