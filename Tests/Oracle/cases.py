@@ -15,10 +15,10 @@ SEEN_OWN = {
 
 
 class Case:
-    """`send(port)` returns what is compared: a dictionary of plain values."""
+    """`send(port)` returns what is compared: a dictionary of plain values. `secure`: wants the TLS port."""
 
-    def __init__(self, name, send):
-        self.name, self.send = name, send
+    def __init__(self, name, send, secure=False):
+        self.name, self.send, self.secure = name, send, secure
 
 
 def plain(name, path, host="a.test", headers="", method="GET", body=""):

@@ -16,10 +16,10 @@ explained = []
 
 @pytest.fixture(scope="session")
 def proxies():
-    """(Envoy's port, Portico's port)."""
-    with stage.backends() as services:
-        with envoy.Envoy(*stage.envoy_config(services)) as oracle, Gateway(stage.portico_config(services)) as gateway:
-            yield oracle.port, gateway.port
+    """The ports of Envoy and of Portico, each (in clear text, with TLS)."""
+    with stage.backends() as services, envoy.Envoy(*stage.envoy_config(services)) as oracle:
+        with Gateway(stage.portico_config(services), ports=[8000, 443]) as gateway:
+            yield (oracle.port, oracle.tls_port), (gateway.map[8000], gateway.map[443])
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -12,6 +12,8 @@ from peers import waiting
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 # Istio's default policy, see gateway-behaviour §1.5.
@@ -58,19 +60,43 @@ def manager(virtual_hosts):
     }
 
 
+def chain(virtual_hosts):
+    name = "envoy.filters.network.http_connection_manager"
+    return {"filters": [{"name": name, "typed_config": manager(virtual_hosts)}]}
+
+
+def secure_chain(server_names, pair, virtual_hosts):
+    """What Istio makes of a server of mode SIMPLE: chosen by SNI, with the routes of its own hosts."""
+    certificate = {
+        "certificate_chain": {"inline_string": pair.certificate.decode()},
+        "private_key": {"inline_string": pair.key.decode()},
+    }
+    context = {
+        "@type": f"{TLS}.DownstreamTlsContext", "require_client_certificate": False,
+        "common_tls_context": {"tls_certificates": [certificate], "alpn_protocols": ["h2", "http/1.1"]},
+    }
+    return {
+        **chain(virtual_hosts), "filter_chain_match": {"server_names": [*server_names]},
+        "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context},
+    }
+
+
 class Envoy:
-    def __init__(self, virtual_hosts, clusters):
-        self.port, self.admin_port = waiting.free_port(), waiting.free_port()
+    """`port` in clear text; `tls_port` with the `secure` chains, see `secure_chain`."""
+
+    def __init__(self, virtual_hosts, clusters, secure):
+        self.port, self.tls_port, self.admin_port = (waiting.free_port() for _ in range(3))
         self.folder = tempfile.TemporaryDirectory(prefix="portico-envoy-")
-        filters = [{
-            "name": "envoy.filters.network.http_connection_manager", "typed_config": manager(virtual_hosts)}]
+        inspector = {
+            "name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": TLS_INSPECTOR}}
+        listeners = [
+            {"name": "edge", "address": self._address(self.port), "filter_chains": [chain(virtual_hosts)]},
+            {"name": "secure", "address": self._address(self.tls_port), "listener_filters": [inspector],
+             "filter_chains": [secure_chain(*each) for each in secure]},
+        ]
         config = {
             "admin": {"address": self._address(self.admin_port)},
-            "static_resources": {
-                "listeners": [
-                    {"name": "edge", "address": self._address(self.port), "filter_chains": [{"filters": filters}]}],
-                "clusters": clusters,
-            },
+            "static_resources": {"listeners": listeners, "clusters": clusters},
         }
         file = pathlib.Path(self.folder.name) / "envoy.yaml"
         file.write_text(yaml.safe_dump(config))

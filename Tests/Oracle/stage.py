@@ -1,11 +1,12 @@
 """What both proxies stand in front of: the same backends, and one route table written twice."""
 
 import contextlib
+import functools
 import json
 import threading
 
 import envoy
-from peers import http1, http2, objects, waiting
+from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Backend
 from peers.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 
@@ -111,6 +112,7 @@ RULES = [
     ({"uri": {"prefix": "/put"}, "method": {"exact": "PUT"}}, "show", None),
 ]
 WILD = [({"uri": {"prefix": "/"}}, "show", None)]
+HOSTS = {"a": ("a.test", RULES), "wild": ("*.wild.test", WILD)}
 
 
 def _envoy_match(match):
@@ -141,10 +143,7 @@ def _envoy_hosts():
     def routes(rules):
         return [envoy.route(_envoy_match(match), to, timeout or "0s") for match, to, timeout in rules]
 
-    return [
-        {"name": "a", "domains": ["a.test"], "routes": routes(RULES)},
-        {"name": "wild", "domains": ["*.wild.test"], "routes": routes(WILD)},
-    ]
+    return [{"name": name, "domains": [host], "routes": routes(rules)} for name, (host, rules) in HOSTS.items()]
 
 
 def _portico_rules(rules):
@@ -169,20 +168,33 @@ def backends():
         }
 
 
+@functools.cache
+def pairs():
+    """Name of a virtual host → its certificate."""
+    issue = certificates.authority().issue
+    return {"a": issue("a.test"), "wild": issue("*.wild.test", algorithm="rsa")}
+
+
 def envoy_config(services):
+    """The arguments of `envoy.Envoy`."""
     clusters = [
         envoy.cluster(name, *([backend.port] if backend else []), http2=http2)
         for name, (backend, http2) in services.items()
     ]
-    return _envoy_hosts(), clusters
+    hosts = _envoy_hosts()
+    return hosts, clusters, [(host["domains"], pairs()[host["name"]], [host]) for host in hosts]
 
 
 def portico_config(services):
-    made = [
-        objects.gateway(hosts=["*"]),
-        objects.virtual_service(_portico_rules(RULES), "a", hosts=["a.test"]),
-        objects.virtual_service(_portico_rules(WILD), "wild", hosts=["*.wild.test"]),
+    servers = [
+        {"port": {"number": 443, "name": f"https-{name}", "protocol": "HTTPS"}, "hosts": [host],
+         "tls": {"mode": "SIMPLE", "credentialName": f"cert-{name}"}}
+        for name, (host, _) in HOSTS.items()
     ]
+    made = [objects.gateway(hosts=["*"]), objects.gateway("secure", servers=servers)]
+    for name, (host, rules) in HOSTS.items():
+        made.append(objects.virtual_service(_portico_rules(rules), name, [host], ["edge", "secure"]))
+        made.append(objects.tls_secret(f"cert-{name}", pairs()[name]))
     for name, (backend, http2) in services.items():
         kind = "grpc" if http2 else "http"
         made += objects.served_by(name, *([backend] if backend else []), port=80, protocol_name=kind)

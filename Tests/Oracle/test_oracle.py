@@ -1,9 +1,12 @@
 """The same requests through a real Envoy and through Portico give the same answer, or a difference
 that is listed below with its reason. A listed difference that is gone fails too: the list stays true."""
 
+import cases
 import conftest
 import pytest
-from cases import CASES
+import secure_cases
+
+CASES = cases.CASES + secure_cases.CASES
 
 # case -> {what is compared: reason}
 WORDING = "the reason in the same words with and without a retry before it"
@@ -29,7 +32,7 @@ def test_there_are_at_least_forty_cases():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_envoy_agrees(proxies, case):
-    envoy, portico = (case.send(port) for port in proxies)
+    envoy, portico = (case.send(ports[case.secure]) for ports in proxies)
     known = DIFFERENCES.get(case.name, {})
     keys = sorted(set(envoy) | set(portico))
     differing = {key for key in keys if envoy.get(key) != portico.get(key)}
