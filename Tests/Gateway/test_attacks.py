@@ -130,6 +130,29 @@ def test_a_client_that_leaves_while_its_upload_is_held_back_is_noticed():
                 settled(gateway)
 
 
+def test_clients_that_vanish_between_the_answer_and_its_sending_leave_nothing():
+    """More events than one turn takes: the last clients' resets are seen only when their answer is written."""
+    waiting_for = []
+
+    def script(peer, _number):
+        while True:
+            waiting_for.append((peer, peer.next_request(20)))
+
+    with http2.ScriptedUpstream(script, settings={3: 1000}) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        clients = [http2.connect(gateway.port) for _ in range(400)]
+        for client in clients:
+            client.open(http2.grpc_headers(), http2.message())
+        waiting.until(lambda: len(waiting_for) == 400, 10)
+        gateway.signal(signal.SIGSTOP)
+        for peer, stream in waiting_for:
+            http2.answer(peer, stream)
+        time.sleep(0.2)
+        for client in clients:
+            client.abort()
+        gateway.signal(signal.SIGCONT)
+        settled(gateway)
+
+
 def test_a_request_cancelled_before_its_connection_is_made_is_not_sent():
     """HTTP/1.1 upstreams: headers and reset in one segment; the upstream must not see the request."""
     with http1.Upstream() as upstream, Gateway(web(upstream)) as gateway, http2.connect(gateway.port) as client:
