@@ -3,7 +3,6 @@
 Each test ends with `settled`: no request active, no endpoint in use, and the gateway still serves.
 """
 
-import random
 import resource
 import signal
 import socket
@@ -13,10 +12,8 @@ import time
 
 import pytest
 
-from peers import http1, http2, objects, waiting
-from peers.frames import (
-    CANCEL, INTERNAL_ERROR, NO_ERROR, PREFACE, PROTOCOL_ERROR, REFUSED_STREAM, FramePeer, SettingsFrame,
-)
+from peers import hostile, http1, http2, objects, waiting
+from peers.frames import CANCEL, SettingsFrame
 from peers.gateway import Gateway, Peak
 
 MEBI = 1 << 20
@@ -259,6 +256,43 @@ def test_an_upstream_that_speaks_nonsense_and_stays_costs_no_connection():
             assert http1.get(gateway.port).status == 502
         settled(gateway)
         waiting.until(lambda: upstream_connections(gateway) == 0, 3, "the end of the connections")
+
+
+# Everything at once
+
+
+@pytest.mark.parametrize("reloads", [False, True])
+def test_hostile_clients_and_upstreams_leave_nothing(backend, reloads):
+    """A few seconds of chance; with reloads that add and remove endpoints and a listener."""
+    with hostile.HTTP2Upstream(1) as two, hostile.HTTP2Upstream(2) as other, hostile.HTTP1Upstream(3) as one:
+        def config(number):
+            rules = [
+                objects.rule(name, match=[{"uri": {"prefix": f"/{name}"}}], timeout="1s") for name in ("two", "one")]
+            listeners = [objects.gateway()] + [objects.gateway("extra", 8001)] * (number % 3 == 1)
+            return [
+                *listeners, objects.virtual_service([*rules, objects.rule("echo")]),
+                *objects.served_by("two", *[[two, other], [two], [other]][number % 3]),
+                *objects.served_by("one", one, protocol_name="http"), *objects.served_by("echo", backend)]
+
+        with Gateway(config(0), ports=(8000, 8001), workers=2) as gateway, Peak(gateway) as peak:
+            files, end = gateway.open_files(), time.monotonic() + 6
+            threads = [
+                threading.Thread(target=hostile.attack, args=(
+                    gateway.port, seed, ["/two/x", "/one/x", "/echo/x", "/%ff\x7f"], lambda: time.monotonic() > end))
+                for seed in range(10)]
+            for thread in threads:
+                thread.start()
+            for number in range(1, 20) if reloads else ():
+                gateway.write(config(number))
+                gateway.reload()
+            for thread in threads:
+                thread.join()
+            settled(gateway)
+            assert gateway.metric(r"^portico_requests_total") > 500
+            waiting.until(lambda: gateway.metric(r"^portico_connections\{.*downstream") == 0, 5, "the end of clients")
+            assert gateway.open_files() < files + 100 and peak.octets < 80 * MEBI
+            with http2.connect(gateway.port) as client:
+                assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
 
 
 # Operators
