@@ -20,10 +20,22 @@ build: ## release build: .build/release/portico
 	@Tests/tools/install packages
 	swift build $(RELEASE)
 
-bench: build ## processor time per request, pinned cores
+# make bench SCENARIO=a,b PEERS=envoy,portico RUNS=5 SCALE=0.1 JSON=file CHART=file.svg; see docs/performance.md.
+# SCENARIO=foundation: only Portico's own short figures.
+bench: JSON ?= .build/bench/results.json
+bench: CHART ?= .build/bench/chart.svg
+bench: build ## Portico beside Envoy, HAProxy, nginx, nghttpx and caddy: processor time per request
+	@Tests/tools/install packages bench venv
+	@mkdir -p .build/bench
+ifneq ($(SCENARIO),foundation)
+	@Tests/Benchmarks/bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(RUNS),--runs $(RUNS)) $(if $(SCALE),--scale $(SCALE)) --json $(JSON) --chart $(CHART)
+endif
+ifeq ($(filter-out foundation,$(SCENARIO)),)
 	@Tests/Benchmarks/foundation
 	@PORTICO_BENCH=1 swift test -c release --no-parallel --filter 'MatchBenchmark|CompileBenchmark' 2>&1 \
 		| grep -E 'rules: |VirtualServices: |✘'
+endif
 
 format: ## swift format, in place
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

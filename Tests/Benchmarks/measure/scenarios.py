@@ -1,0 +1,171 @@
+"""The scenarios: what is asked of every peer, and what is measured. Letters as in issue 3."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+from . import connections, load, reload, site as sites, streams
+from .load import Load
+from .site import Job
+
+WARM_SHARE, WARM_MOST = 10, 20_000
+
+
+@dataclasses.dataclass
+class Case:
+    """One row of bars: `measure(gateway, site)` gives `cost` (lower is better) and figures beside it."""
+
+    letter: str
+    title: str
+    unit: str
+    job: Job
+    measure: Callable
+    direct: bool = False  # also without a gateway: `gateway` is then None
+    name: str = ""  # letter, and what tells the cases of one letter apart
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How much of everything. `scale` 1 is the full measurement."""
+
+    scale: float = 1.0
+    big_octets: int = 50_000_000
+    routes: tuple = (10_000, 100_000)
+    services: tuple = (1, 1_000, 100_000)
+
+    def of(self, full, least=1):
+        return max(least, round(full * self.scale))
+
+
+QUICK = Size(0.01, 1_000_000, (500,), (1, 100))
+
+
+def _under_load(load_spec, per=1e6, column=None):
+    """Processor time of the gateway for each request, times `per`."""
+    def measure(gateway, site):
+        if gateway:
+            load.run(load_spec.times(min(WARM_MOST, load_spec.requests // WARM_SHARE)), site, gateway.port)
+        before = gateway.process.processor_seconds() if gateway else 0
+        found = load.run(load_spec, site, gateway.port if gateway else site.backend)
+        used = (gateway.process.processor_seconds() - before if gateway else 0) / load_spec.requests
+        figures = {"cost": used * per, "rate": load_spec.requests / found.pop("seconds"), **found}
+        if column:  # something else is the point: it becomes the cost
+            figures |= {"processor µs": used * 1e6, "cost": figures[column]}
+        return figures
+
+    return measure
+
+
+def _logging(load_spec):
+    def measure(gateway, site):
+        before = gateway.logged()
+        figures = _under_load(load_spec)(gateway, site)
+        lines = load_spec.requests + min(WARM_MOST, load_spec.requests // WARM_SHARE)
+        time.sleep(0.5)  # some write what they have only now and then
+        size = (gateway.logged() - before) / lines
+        if size < 20:
+            raise RuntimeError(f"the access log grew by {size:.1f} octets per request")
+        return figures | {"octets of log each": size}
+
+    return measure
+
+
+def _unary(clients, streams_each, requests, **more):
+    return Load(clients, streams_each, requests, sites.METHOD, "small", **more)
+
+
+def requests(size):
+    """a–e, h, m: many small requests."""
+    per_request = "µs/request"
+    many = size.of(200_000)
+    plain = _unary(32, 16, many)
+    yield Case("a", "gRPC unary, 32 connections × 16 streams, clear text", per_request, Job(), _under_load(plain))
+    yield Case("b", "the same over TLS 1.3", per_request, Job(tls=True),
+               _under_load(_unary(32, 16, many, tls=True)))
+    yield Case("c", "gRPC unary, 64 connections × 1 stream", per_request, Job(), _under_load(_unary(64, 1, many)))
+    yield Case("d", "gRPC unary, 1 connection × 1 stream: mean time of the whole path", "µs mean time", Job(),
+               _under_load(_unary(1, 1, size.of(20_000)), column="mean"), direct=True)
+    yield Case("e", "gRPC unary, 1 connection × 100 streams", per_request, Job(), _under_load(_unary(1, 100, many)))
+    # The answer repeats the request's head, which every gateway writes differently: padded, all are equal.
+    one = Load(64, 1, many, "/hello", None, ("echo-size: 1024",), http1=True)
+    yield Case("h", "HTTP/1.1 keep-alive in and out, 64 connections, answers of 1 kB", per_request, Job(http1=True),
+               _under_load(one))
+    yield Case("m", "as a, with an access log into a file", per_request, Job(log=True), _logging(plain))
+
+
+def messages(size):
+    """f: big messages, either way."""
+    count = size.of(20, 4)
+    per = 1e9 / size.big_octets
+    for tls in (False, True):
+        for way in ("down", "up"):
+            path, body = ("/main.MainService/Big", "small") if way == "down" else (sites.METHOD, "big")
+            name = f"f {'TLS' if tls else 'clear'} {way}"
+            spec = Load(4, 1, count, path, body, tls=tls)
+            yield Case("f", f"messages of {size.big_octets // 1_000_000} MB {way}stream, "
+                       f"{'TLS 1.3' if tls else 'clear text'}, 4 connections", "s/GB", Job(tls=tls),
+                       _under_load(spec, per), name=name)
+
+
+def chats(size):
+    """g: streams of small messages."""
+    yield Case("g", "bidirectional streams of 100 messages of 100 octets, 16 connections × 16 streams", "µs/message",
+               Job(echo=True), lambda gateway, _: streams.chat(gateway, 16, 16, size.of(200_000, 1600)))
+
+
+def tables(size):
+    """i: many routes."""
+    for count in size.routes:
+        spec = dataclasses.replace(_unary(32, 16, size.of(100_000)), path=f"/r{count - 1}/Get")
+
+        def measure(gateway, site, spec=spec):
+            site.offer(spec.path, site.small)
+            return _under_load(spec)(gateway, site) | {"MB": gateway.process.memory() / 1e6}
+
+        yield Case("i", f"as a, with {count:,} routes by prefix, the last one asked for", "µs/request",
+                   Job(routes=count), measure, name=f"i {count}")
+
+
+def idleness(size):
+    """j: memory."""
+    count = size.of(3000)
+    for tls in (False, True):
+        job = Job(tls=tls)
+        yield Case("j", f"memory per idle HTTP/2 connection, {count:,} of them, {'TLS 1.3' if tls else 'clear text'}",
+                   "kB/connection", job,
+                   lambda gateway, _, job=job: connections.idle_memory(gateway, job, count),
+                   name=f"j {'TLS' if tls else 'clear'}")
+
+
+def handshakes(size):
+    """k: TLS handshakes."""
+    for resumed in (False, True):
+        kind = "resumed" if resumed else "full"
+        yield Case("k", f"{kind} TLS 1.3 handshakes (ECDSA P-256), one after the other", "µs/handshake", Job(tls=True),
+                   lambda gateway, _, resumed=resumed: connections.handshakes(gateway, size.of(2000, 40), resumed),
+                   name=f"k {kind}")
+
+
+def reloads(size):
+    """l: new configuration under load."""
+    for count in size.services:
+        job, seconds = Job(hosts=count), 5 if count < 10_000 else 40
+
+        def measure(gateway, site, job=job, seconds=seconds):
+            time.sleep(0.5)
+            return reload.measure(gateway, site, job, seconds)
+
+        yield Case("l", f"one VirtualService more, beside {count:,}: time until it answers, under 800 requests/s", "s",
+                   job, measure, name=f"l {count}")
+
+
+def all_cases(size):
+    cases = [
+        case for group in (requests, messages, chats, tables, idleness, handshakes, reloads) for case in group(size)]
+    for case in cases:
+        case.name = case.name or case.letter
+    return sorted(cases, key=lambda case: case.letter)
+
+
+LETTERS = "abcdefghijklm"
+QUICK_LETTERS = "abcdefhjkm"
