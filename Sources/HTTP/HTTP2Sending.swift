@@ -28,7 +28,6 @@ extension HTTP2Session {
         slots[slot].tag = tag
         slots[slot].sent = block
         slots[slot].keepsBody = keepsBody && !isEnd
-        slots[slot].hasProvider = !isEnd
         slots[slot].isEnded = isEnd
         return slot
     }
@@ -42,10 +41,9 @@ extension HTTP2Session {
             isEnd
             ? unsafe nghttp2_submit_response(raw, slots[slot].id, vectors, count, nil)
             : unsafe nghttp2_submit_response(raw, slots[slot].id, vectors, count, &provider)
-        guard code == 0 else { return }
+        guard code == 0 else { return submitReset(slot, code: ErrorCode.internalError) }
         block.hold()
         slots[slot].sent = block
-        slots[slot].hasProvider = !isEnd
         slots[slot].isEnded = isEnd
     }
 
@@ -199,7 +197,7 @@ extension HTTP2Session {
     func submitTrailers(_ slot: Int, _ trailers: HeaderBlock) {
         let (vectors, count) = unsafe pools.vectors(of: trailers)
         guard unsafe nghttp2_submit_trailer(raw, slots[slot].id, vectors, count) == 0 else {
-            return
+            return submitReset(slot, code: ErrorCode.internalError)
         }
         trailers.hold()
         slots[slot].sentTrailers = trailers

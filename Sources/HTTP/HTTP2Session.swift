@@ -43,7 +43,6 @@ package struct HTTP2Limits: Sendable {
         var cursor = 0    // octets of `body` sent but kept for a replay
         var keepsBody = false    // a retry may still want the octets sent
         var isDeferred = false    // nghttp2 waits for `resume`
-        var hasProvider = false
         var isEnded = false    // nothing comes after `body` but `trailers`
         var trailers: HeaderBlock?
         var hasSentHeaders = false

@@ -13,8 +13,12 @@ package import Octets
 
     private static let keptBlocks = 4096
     private static let keptBuffers = 1024
-    /// A buffer that grew beyond this gives its memory back before it is kept.
-    private static let keptOctets = 65_536
+    /// Of these, so many may be large; the others keep `smallOctets` each. Together they are at most
+    /// 8 MiB that a worker does not give back after a peak.
+    private static let keptLargeBuffers = 64
+    private static let smallOctets = 4096
+    private static let largeOctets = 65_536
+    private var largeBuffers = 0
 
     package init() { unsafe vectors = .allocate(capacity: vectorCapacity) }
     deinit { unsafe vectors.deallocate() }
@@ -35,11 +39,17 @@ package import Octets
         if blocks.count < Self.keptBlocks { blocks.append(block) }
     }
 
-    package func takeBuffer() -> OctetBuffer { buffers.popLast() ?? OctetBuffer(capacity: 1024) }
+    package func takeBuffer() -> OctetBuffer {
+        guard let buffer = buffers.popLast() else { return OctetBuffer(capacity: 1024) }
+        if buffer.capacity > Self.smallOctets { largeBuffers -= 1 }
+        return buffer
+    }
 
     package func give(_ buffer: OctetBuffer) {
         guard buffers.count < Self.keptBuffers else { return }
-        buffer.clear(keeping: Self.keptOctets)
+        let mayBeLarge = largeBuffers < Self.keptLargeBuffers
+        buffer.clear(keeping: mayBeLarge ? Self.largeOctets : Self.smallOctets)
+        if buffer.capacity > Self.smallOctets { largeBuffers += 1 }
         buffers.append(buffer)
     }
 

@@ -4,7 +4,8 @@ internal import Glibc
 /// Not `Sendable`: its owner's thread only.
 @safe package final class OctetBuffer {
     private var base: UnsafeMutableRawPointer        // owned; `capacity` octets, freed in `deinit`
-    private var capacity: Int
+    /// Octets there is memory for.
+    package private(set) var capacity: Int
     private var start = 0                            // first octet that is not taken yet
     private var end = 0                              // behind the last octet
 
