@@ -1,7 +1,10 @@
 """A slow reader holds its sender back; it does not fill the gateway's memory."""
 
+import os
 import threading
 import time
+
+import pytest
 
 from peers import http1, http2, objects, waiting
 from peers.backend import Backend
@@ -11,37 +14,49 @@ MEBI = 1 << 20
 LIMIT = 64 * MEBI
 
 
-def read_slowly(client, stream, total, seconds):
-    """Takes 1 MiB at a time by reopening the windows by hand, over about `seconds`."""
-    step = MEBI
-    taken = 0
-    pause = seconds / (total / step)
+def read_slowly(client, stream, total, rate):
+    """Takes 1 MiB at a time, at most `rate` MiB/s, by reopening the windows by hand."""
+    taken, began = 0, time.monotonic()
     while taken < total:
-        client.wait(lambda: len(stream.data) >= step or stream.over, 10, "the next octets")
+        client.wait(lambda: len(stream.data) >= MEBI or stream.over, 30, "the next octets")
         got = len(stream.data)
         stream.data.clear()
         taken += got
-        if got:
-            client.send_window(stream.number, got)
-            client.send_window(0, got)
         if stream.over:
             break
-        time.sleep(pause)  # the reader's slowness itself
-    return taken
+        client.send_window(stream.number, got)
+        client.send_window(0, got)
+        time.sleep(max(0, began + taken / MEBI / rate - time.monotonic()))  # the reader's slowness itself
+    return taken, time.monotonic() - began
 
 
-def test_a_slow_reader_of_256_mebibytes_does_not_grow_the_gateway(backend):
-    count, size = 256, MEBI
+def slow_reading(backend, mebibytes, rate):
+    """The gateway's largest resident memory while a slow reader takes so much; and the seconds it took."""
+    total = mebibytes * (MEBI + 5)
     with Gateway(objects.echo(backend)) as gateway, Peak(gateway) as peak:
         with http2.connect(gateway.port, hold_windows=True, settings={4: MEBI}) as client:
             client.send_window(0, MEBI)
-            headers = http2.grpc_headers("/test.Echo/Stream", x_count=str(count), x_size=str(size))
+            headers = http2.grpc_headers("/test.Echo/Stream", x_count=str(mebibytes), x_size=str(MEBI))
             stream = client.open(headers, http2.message())
-            taken = read_slowly(client, stream, count * (size + 5), seconds=10)
+            taken, seconds = read_slowly(client, stream, total, rate)
             client.wait(lambda: stream.over, 20)
-        assert taken + len(stream.data) == count * (size + 5)
+        assert taken + len(stream.data) == total
         assert stream.grpc_status == 0
-    assert peak.octets < LIMIT
+    return peak.octets, seconds
+
+
+def test_a_slow_reader_of_256_mebibytes_does_not_grow_the_gateway(backend):
+    assert slow_reading(backend, 256, rate=25.6)[0] < LIMIT
+
+
+@pytest.mark.skipif("PORTICO_LONG" not in os.environ, reason="17 minutes at 1 MiB/s; PORTICO_LONG=1 runs it")
+@pytest.mark.timeout(0)
+def test_a_reader_of_a_gibibyte_at_one_mebibyte_a_second_does_not_grow_the_gateway(backend):
+    """PORTICO_LONG_RATE sets another rate, in MiB/s."""
+    rate = float(os.environ.get("PORTICO_LONG_RATE", "1"))
+    peak, seconds = slow_reading(backend, 1024, rate)
+    print(f"1 GiB in {seconds:.0f} s ({1024 / seconds:.1f} MiB/s): at most {peak / MEBI:.1f} MiB resident")
+    assert peak < LIMIT
 
 
 def test_a_reader_that_stops_stops_the_backend(backend):
