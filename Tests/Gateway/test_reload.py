@@ -1,10 +1,8 @@
 """SIGHUP: read, check, compile, publish; what runs is not touched, what breaks keeps its last good version."""
 
-import re
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 
 import pytest
@@ -202,37 +200,6 @@ def test_a_key_that_does_not_fit_keeps_the_old_certificate(backend):
             assert serial(gateway) == old.serial
         except ssl.SSLError as error:
             raise AssertionError("the old certificate is gone") from error
-
-
-@pytest.mark.timeout(120)
-def test_two_hundred_reloads_under_load_fail_no_request(two):
-    """h2load against an upstream that answers fast; routes change with each reload."""
-    with http1.Upstream() as web:
-        extra = [*services(two), *objects.served_by("web", web, port=80, protocol_name="http")]
-
-        def config(number):
-            rules = [objects.rule("web", match=[{"uri": {"prefix": "/load"}}])]
-            rules += [objects.rule("one", match=[{"uri": {"prefix": f"/n{number}.S/"}}])]
-            return [objects.gateway(), objects.virtual_service(rules), *extra]
-
-        with Gateway(config(0), workers=2) as gateway:
-            command = ["h2load", "-D", "30", "-c", "8", "-m", "4", f"http://{gateway.target}/load"]
-            load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            memory = []
-            for number in range(200):
-                gateway.write(config(number))
-                gateway.reload()
-                if number in (49, 199):
-                    memory.append(gateway.memory_octets())
-            with Caller(gateway.target) as caller:
-                waiting.until(lambda: caller.status("/n199.S/M")[0].value[0] == 0, 5, "the last routes")
-            output = load.communicate(timeout=60)[0]
-            found = re.findall(r"(\d+) (succeeded|failed|errored|timeout)", output)
-            counts = {name: count for count, name in found}
-            assert counts["failed"] == counts["errored"] == counts["timeout"] == "0", output
-            assert int(counts["succeeded"]) > 1000
-            assert memory[1] - memory[0] < 8 << 20, memory
-            assert gateway.process.poll() is None
 
 
 def test_signals_in_a_row_are_all_harmless(two):
