@@ -9,9 +9,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import envoy  # noqa: E402
 import stage  # noqa: E402
+from differences import explained  # noqa: E402
 from peers.gateway import Gateway  # noqa: E402
-
-explained = []
 
 
 @pytest.fixture(scope="session")
