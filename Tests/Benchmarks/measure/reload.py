@@ -61,7 +61,8 @@ def _felt(log, began, ended, text):
     if not rows:
         raise RuntimeError(f"the load did nothing: {text[-1000:]}")
     before = sorted(took for start, status, took in rows if start + took < began and status == 200)
-    during = sorted(took for start, status, took in rows if start + took >= began and start < ended + 5e5 and status == 200)
+    during = sorted(
+        took for start, status, took in rows if start + took >= began and start < ended + 5e5 and status == 200)
     if not before or not during:
         raise RuntimeError(f"the load ended before the reload did: {text[-1000:]}")
     return {"p99 before": load.percentile(before, 0.99), "p50": load.percentile(during, 0.5),
