@@ -58,8 +58,9 @@ class Client:
 
     @staticmethod
     def opening(stream, path, method="POST", end=False, scheme="http", authority="bench.test"):
-        fields = [(":method", method), (":scheme", scheme), (":path", path), (":authority", authority),
-                  ("content-type", "application/grpc"), ("te", "trailers")]
+        fields = [(":method", method), (":scheme", scheme), (":path", path), (":authority", authority)]
+        if method == "POST":
+            fields += [("content-type", "application/grpc"), ("te", "trailers")]
         return frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, header_block(fields))
 
     def frames(self):
@@ -94,7 +95,7 @@ class Client:
         return found
 
     def get(self, path, scheme="http", authority="bench.test"):
-        """One whole request; true if its status was 200."""
+        """One whole request, not of gRPC, whose errors have status 200 too; true if its status was 200."""
         stream, status = self.open(path, "GET", True, scheme, authority), None
         while True:
             for kind, flags, number, payload in self.frames():

@@ -62,6 +62,8 @@ class Peer:
             "catch2": not job.http1 and not job.hosts, "table": job.routes or job.hosts,
             "routes": [{"index": index} for index in range(job.routes)],
             "hosts": [{"index": index} for index in range(job.hosts)],
+            "all_routes": " ".join(f"/r{index}/*" for index in range(job.routes)),
+            "all_hosts": " ".join(f"h{index}.test" for index in range(job.hosts)),
             "certificate": site.certificate, "key": site.key, "pem": site.pem, **encoded,
         }
 

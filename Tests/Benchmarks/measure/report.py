@@ -8,6 +8,8 @@ def number(value):
     """Three digits that count, at least."""
     if value is None:
         return "–"
+    if value == int(value) and abs(value) < 1000:
+        return str(int(value))
     size = abs(value)
     return f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 0.1 else \
         f"{value:.4f}"

@@ -34,7 +34,7 @@ def _once(kind, case, site):
 
 
 def _median(runs):
-    figures = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    figures = {key: statistics.median(run[key] for run in runs) for key in runs[0] if all(key in run for run in runs)}
     costs = [run["cost"] for run in runs]
     return {**figures, "spread": [min(costs), max(costs)], "runs": costs}
 
