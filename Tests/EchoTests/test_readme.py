@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from echo import ROOT
-from test_demo import PREPARE, namespaces_work
+from test_demo import NAMESPACE, PREPARE
 
 RELEASE = ROOT / ".build/release"
 
@@ -20,12 +20,12 @@ def tutorial():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not namespaces_work(), reason="no network namespace can be made here")
+@pytest.mark.skipif(not NAMESPACE, reason="no network namespace can be made here")
 @pytest.mark.skipif(not (RELEASE / "portico").exists(), reason="there is no release build")
 def test_the_tutorial_works_as_written():
     prepare = PREPARE.replace('os.execv("Tests/tools/demo", ["demo"])', 'os.execvp("bash", ["bash", "-s"])')
     done = subprocess.run(
-        ["unshare", "-rn", sys.executable, "-c", prepare], cwd=ROOT, input=tutorial(), capture_output=True, text=True,
+        [*NAMESPACE, sys.executable, "-c", prepare], cwd=ROOT, input=tutorial(), capture_output=True, text=True,
         timeout=50)
     assert done.returncode in (0, 143), done.stdout[-3000:] + done.stderr[-3000:]
     calls = re.findall(r"^  (127\.0\.1\.[12]|grpc-status \d+) +(\d+) ", done.stdout, re.M)
