@@ -3,6 +3,7 @@
 import base64
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -91,7 +92,8 @@ class Peer:
     @classmethod
     def version(cls):
         done = subprocess.run([str(cls.binary()), *cls.ask_version], capture_output=True, text=True, timeout=20)
-        return next(iter((done.stdout + done.stderr).strip().splitlines()), "").strip()
+        found = re.search(r"\d+\.\d+\.\d+[-+.\w]*", done.stdout + done.stderr)
+        return found[0] if found else "unknown version"
 
     ask_version = ("--version",)
 
