@@ -1,5 +1,6 @@
 """The results as an SVG: a panel of bars per case, the shortest bar is the best."""
 
+import textwrap
 from xml.sax.saxutils import escape
 
 from . import report
@@ -41,8 +42,9 @@ def _panel(case):
         return None
     most = max(costs)[0] or 1
     room = PANEL - LABEL - 70
-    made = [_text(0, 16, f"{case['name']}: {case['title']}"[:78], 11, "bold")]
-    top = 26
+    titles = textwrap.wrap(f"{case['name']}: {case['title']}", 62)
+    made = [_text(0, 16 + 14 * line, title, 11, "bold") for line, title in enumerate(titles)]
+    top = 12 + 14 * len(titles)
     for cost, name in costs:
         fill = OURS if name == report.OURS else FAINT if name == report.DIRECT else THEIRS
         long = max(1.0, room * max(cost, 0) / most)
