@@ -50,6 +50,7 @@ final class Connection {
     var table = -1                              // in that snapshot
 
     // Upstream
+    var hasServed = false                       // answered a request before
     var pool: EndpointPool?
     var isDraining = false                      // no new streams
 

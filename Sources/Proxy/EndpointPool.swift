@@ -31,7 +31,10 @@ final class EndpointPool {
     }
 
     /// An HTTP/1.1 connection has finished its request.
-    func becameIdle(_ connection: Connection) { http1.append(connection) }
+    func becameIdle(_ connection: Connection) {
+        connection.hasServed = true
+        http1.append(connection)
+    }
 
     func remove(_ connection: Connection) {
         http1.removeAll { $0 === connection }

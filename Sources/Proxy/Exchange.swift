@@ -28,6 +28,7 @@ final class Exchange {
     var requestTrailers: HeaderBlock?           // held for a replay
     var isGRPC = false
     var isHead = false
+    var isSafe = false                          // the method asks for nothing to be changed
     var isRequestEnded = false
     var receivedOctets = 0
     var takenOctets = 0                         // octets of the body that this try's upstream took
@@ -87,6 +88,7 @@ final class Exchange {
         upstreamLocal = nil
         isGRPC = false
         isHead = false
+        isSafe = false
         isRequestEnded = false
         isResponseStarted = false
         isResponseEnded = false

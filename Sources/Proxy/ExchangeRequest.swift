@@ -14,6 +14,7 @@ extension Exchange {
         isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
         let method = block.first(.method) ?? .empty
         isHead = method == "HEAD"
+        isSafe = isHead || method == "GET" || method == "OPTIONS"
         let path = block.first(.path) ?? .empty
         if method == "CONNECT" { return answer(.connectMethod) }
         if path == "*" { return answer(.optionsAsterisk) }

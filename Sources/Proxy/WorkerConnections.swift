@@ -384,11 +384,21 @@ extension Worker {
             if exchange.isServing(downstream: connection, stream) {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, stream) {
-                let isUnsent =
-                    situation == .upstreamClosed && !connection.codec.hasSentHeaders(stream)
-                exchange.upstreamFailed(isUnsent ? .closedUnsent : situation)
+                let isReplayable =
+                    situation == .upstreamClosed && mayReplay(exchange, stream, lostWith: connection)
+                exchange.upstreamFailed(isReplayable ? .closedUnsent : situation)
             }
         }
+    }
+
+    /// What was not sent may be sent again. So may a safe request on an HTTP/1.1 connection that had
+    /// served before: the upstream closed it for idleness while the request was on its way.
+    /// Source: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
+    private func mayReplay(
+        _ exchange: Exchange, _ stream: Int, lostWith connection: Connection
+    ) -> Bool {
+        if !connection.codec.hasSentHeaders(stream) { return true }
+        return exchange.isSafe && connection.hasServed && !connection.codec.isHTTP2
     }
 
     func close(_ connection: Connection) {

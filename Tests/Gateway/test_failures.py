@@ -238,3 +238,24 @@ def test_a_kept_http1_connection_that_the_upstream_closed_is_not_used_again():
         with Gateway(objects.echo(upstream, protocol="HTTP", protocol_name="http")) as gateway:
             for _ in range(20):
                 assert http1.get(gateway.port).status == 200
+
+
+@pytest.mark.parametrize("method, body, status, tries", [("GET", "", 200, 3), ("POST", "x", 503, 2)])
+def test_a_safe_request_lost_on_a_kept_connection_is_sent_again(method, body, status, tries):
+    """The upstream closes for idleness when the next request is on its way; only a safe one may be repeated."""
+    served, requests = {}, []
+
+    def reply(connection, request):
+        requests.append(request)
+        served[id(connection)] = served.get(id(connection), 0) + 1
+        if served[id(connection)] == 2:
+            raise EOFError
+        connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    with http1.Upstream(reply) as upstream:
+        with Gateway(objects.echo(upstream, protocol="HTTP", protocol_name="http")) as gateway:
+            assert http1.get(gateway.port).status == 200
+            with http1.connect(gateway.port) as client:
+                client.send(f"{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+                assert client.response().status == status
+    assert len(requests) == tries

@@ -17,14 +17,21 @@ def until(condition, seconds=10.0, what="the condition"):
         time.sleep(0.005)
 
 
-def free_port(address="127.0.0.1"):
-    """A port below the kernel's ephemeral range, so that no client socket takes it meanwhile."""
-    for _ in range(200):
-        port = random.SystemRandom().randrange(18000, 32000)
+_given = set()
+
+
+def free_port():
+    """A port below the kernel's ephemeral range, so that no client socket takes it meanwhile. No port is
+    given twice in one run: two of the three that a gateway needs would be the same now and then."""
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(12000, 32000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
-                probe.bind((address, port))
-                return port
+                probe.bind(("", port))  # free on every address
             except OSError:
                 continue
+        _given.add(port)
+        return port
     raise AssertionError("no free port found")
