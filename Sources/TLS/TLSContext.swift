@@ -77,6 +77,8 @@ internal import COpenSSL
         unsafe portico_SSL_CTX_set_read_ahead(made, 1)
         unsafe portico_SSL_CTX_cache_off(made)
         unsafe SSL_CTX_set_timeout(made, TicketKeys.ticketSeconds)
+        // One ticket for each handshake, as after a resumption: OpenSSL would seal a second one.
+        if isServer { unsafe SSL_CTX_set_num_tickets(made, 1) }
         let list = groups.joined(separator: ":")
         guard unsafe portico_SSL_CTX_set_groups(made, list) == 1 else {
             throw .library(Failures.takeReason())
