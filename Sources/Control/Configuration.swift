@@ -10,70 +10,54 @@ internal import TLS
 struct Configuration {
     private let options: ControlOptions
     private let metrics: Metrics
-    private var lastGood = LastGood()
+    private let loader: Loader
     private var endpoints = EndpointDirectory()
     private var certificates = CertificateDirectory()
     private var listeners = ListenerDirectory()
     private var bindings: [ListenerBinding] = []
-    private var hasReadOnce = false
-    private(set) var plan = RoutingPlan()
-    private(set) var inventory = Inventory()
+    private(set) var loaded = Loaded()
     /// Everything that was found wrong in the last load.
     private(set) var diagnostics: [Diagnostic] = []
-    private(set) var kept: [ObjectReference] = []
-    private(set) var rejected = 0
-    private(set) var couldNotRead = false
     private(set) var bindFailures: [String] = []
 
     init(options: ControlOptions, metrics: Metrics) {
         self.options = options
         self.metrics = metrics
+        loader = Loader(options: options, metrics: metrics)
     }
 
-    /// Reads, checks and compiles the definitions; sockets are open afterwards.
-    mutating func load() {
-        let set = read()
-        inventory = lastGood.merge(set)
-        kept = lastGood.kept
-        rejected = set.rejected.count
-        couldNotRead = set.couldNotRead
-        plan = RoutingPlan.compile(inventory, options: options.compile)
+    /// Reads, checks and compiles the definitions, here and now; sockets are open afterwards.
+    mutating func load() { apply(loader.load().loaded) }
+
+    /// The same beside this thread: the result is posted, to be applied.
+    func load(into mailbox: Mailbox<Loaded>) { loader.loadBeside(mailbox) }
+
+    /// Takes what was loaded; sockets are open afterwards.
+    mutating func apply(_ loaded: Loaded) {
+        self.loaded = loaded
         certificates.begin()
         bind()
-        diagnostics = set.diagnostics + plan.diagnostics + certificates.diagnostics
+        diagnostics = loaded.diagnostics + certificates.diagnostics
         countProblems()
     }
 
-    /// Standard input can be read only once: later loads keep what came from it.
-    private mutating func read() -> ManifestSet {
-        let isFirst = !hasReadOnce
-        hasReadOnce = true
-        let paths = isFirst ? options.paths : options.paths.filter { $0 != "-" }
-        var set = ManifestReader.load(
-            paths: paths, defaultNamespace: options.compile.gatewayNamespace)
-        if paths.count < options.paths.count { set.brokenFiles.insert("-") }
-        return set
-    }
-
+    var plan: RoutingPlan { loaded.plan }
+    var kept: [ObjectReference] { loaded.kept }
+    var rejected: Int { loaded.rejected }
+    var couldNotRead: Bool { loaded.couldNotRead }
     /// Names that DNS has to resolve for the plan.
-    var names: Set<String> {
-        var names: Set<String> = []
-        for cluster in plan.clusters {
-            if case .dns(let wanted) = cluster.source { names.formUnion(wanted.map(\.host)) }
-        }
-        return names
-    }
+    var names: Set<String> { loaded.names }
 
     /// The loaded configuration with the endpoints as they are known now.
     mutating func snapshot(resolved: [String: [String]]) -> Snapshot {
         let clusters = endpoints.clusters(of: plan, resolved: resolved)
         metrics.setClusters(clusters)
-        let routeMetrics = plan.routes.map { metrics.routeID(named: $0.name) }
-        return Snapshot(plan: plan, clusters: clusters, routeMetrics: routeMetrics, listeners: bindings)
+        return Snapshot(
+            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)
     }
 
     private mutating func bind() {
-        let secrets = CertificateDirectory.byName(inventory.secrets)
+        let secrets = CertificateDirectory.byName(loaded.secrets)
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets in
             var served: [(serverNames: [String], context: TLSContext, tag: Int)] = []
             for (tag, chain) in listener.chains.enumerated() {
@@ -92,7 +76,7 @@ struct Configuration {
         let problems = [Diagnostic.Severity.error, .warning, .note].map { severity in
             Metrics.Count(severity.rawValue, diagnostics.count { $0.severity == severity })
         }
-        let accepted = inventory.all.count
+        let accepted = loaded.objects.count
         metrics.setConfiguration(
             problems: problems,
             objects: [

@@ -31,9 +31,12 @@ package final class ControlPlane {
     private var phase = Phase.serving
     private var drainStep = 0
     private var drainBegan = MonotonicTime(nanoseconds: 0)
-    private var hasUnreadChange = false         // `Control` changed something that is not published yet
+    private let loads: Mailbox<Loaded>
+    private var loadBegan: MonotonicTime?       // nil: none is under way
+    private var isLoadWanted = false            // asked for while one was under way
+    private var retirement = Retirement()
 
-    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2 }
+    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
 
     /// How long after the first GOAWAY the final one follows.
     private static let announceTime = Duration.seconds(1)
@@ -48,10 +51,12 @@ package final class ControlPlane {
         poller = try Poller()
         let mailbox = try Mailbox<Void>()
         self.mailbox = mailbox
+        loads = try Mailbox<Loaded>()
         names = try NameDirectory { mailbox.post(()) }
         configuration = Configuration(options: options, metrics: metrics)
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
+        try poller.watchReadable(loads.descriptor, token: Token.loads)
     }
 
     /// Loads the configuration for the first time and starts the workers.
@@ -66,6 +71,7 @@ package final class ControlPlane {
         guard !configuration.plan.listeners.isEmpty || errors.isEmpty else {
             return errors.map(\.description) + ["nothing is left to serve; correct the errors above"]
         }
+        HeapMemory.giveBack()
         report()
         metrics.reloadEnded(errors.isEmpty ? .success : .failure)
         names.want(configuration.names)
@@ -106,7 +112,7 @@ package final class ControlPlane {
     ///   - tick: after every wait, for the caller's timers.
     package func run(wake: (UInt64) -> Void, wait: () -> Int32, tick: () -> Void) {
         while phase != .stopped {
-            let own: Int32 = phase == .draining ? 20 : -1
+            let own: Int32 = phase == .draining ? 20 : retirement.wait
             let others = wait()
             let time = own < 0 ? others : others < 0 ? own : min(own, others)
             let count = poller.wait(milliseconds: time)
@@ -114,10 +120,12 @@ package final class ControlPlane {
                 switch poller[index].token {
                 case Token.signals: readSignals()
                 case Token.mailbox: namesChanged()
+                case Token.loads: _ = loadEnded()
                 case let token: wake(token)
                 }
             }
             tick()
+            retirement.look()
             if phase == .draining { continueDrain() }
         }
         writer.finish()
@@ -129,7 +137,7 @@ package final class ControlPlane {
     private func readSignals() {
         while let signal = signals.next() {
             switch signal {
-            case .hangUp: _ = reload()
+            case .hangUp: beginLoad()
             case .reopenLogs: log.info("SIGUSR1: logs go to standard output, there is no file to reopen")
             case .terminate:
                 guard phase == .serving else {
@@ -146,18 +154,46 @@ package final class ControlPlane {
         for (name, reason) in names.failures.sorted(by: { $0.key < $1.key }) {
             log.warning("\(name): \(reason); the last answer stays in use")
         }
-        publish()
+        publish(replacing: nil)
     }
 
     // MARK: reload
 
     /// Reads everything again and publishes it. Nothing of a running connection is touched.
+    /// Waits for the end, and so does everything else on this thread.
     /// - Returns: whether all of it was good, and a sentence.
     package func reload() -> (isSuccess: Bool, text: String) {
-        let began = MonotonicTime.now()
-        configuration.load()
+        isLoadWanted = false
+        // One that is under way may have read the files before they changed.
+        if loadBegan != nil { _ = waitForLoad() }
+        beginLoad()
+        return waitForLoad()
+    }
+
+    private func beginLoad() {
+        guard loadBegan == nil else {
+            isLoadWanted = true
+            return
+        }
+        loadBegan = .now()
+        configuration.load(into: loads)
+    }
+
+    private func waitForLoad() -> (isSuccess: Bool, text: String) {
+        while true {
+            _ = Output.waitUntilReadable(loads.descriptor, milliseconds: -1)
+            if let result = loadEnded() { return result }
+        }
+    }
+
+    /// Publishes what was loaded.
+    private func loadEnded() -> (isSuccess: Bool, text: String)? {
+        guard let loaded = loads.takeAll().last, let began = loadBegan else { return nil }
+        loadBegan = nil
+        let old = configuration.loaded
+        configuration.apply(loaded)
         names.want(configuration.names)
-        publish()
+        publish(replacing: old)
         report()
         let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
         metrics.reloadEnded(errors == 0 ? .success : .failure)
@@ -167,12 +203,19 @@ package final class ControlPlane {
             ? "reloaded in \(milliseconds) ms"
             : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
         log.info("\(text)")
+        if isLoadWanted {
+            isLoadWanted = false
+            beginLoad()
+        }
         return (errors == 0, text)
     }
 
-    private func publish() {
+    /// - Parameter loaded: what the last snapshot was made of, if this one is made of something else.
+    private func publish(replacing loaded: Loaded?) {
         guard let published else { return }
+        let old = published.current
         published.replace(with: configuration.snapshot(resolved: names.addresses))
+        retirement.add(old, loaded)
         tell(.snapshotPublished)
     }
 
@@ -251,7 +294,7 @@ package final class ControlPlane {
     package var diagnostics: [Diagnostic] { configuration.diagnostics }
     package var snapshot: Snapshot? { published?.current }
     package var plan: RoutingPlan { configuration.plan }
-    package var inventory: Inventory { configuration.inventory }
+    package var objects: [LoadedObject] { configuration.loaded.objects }
 }
 
 @available(*, unavailable) extension ControlPlane: Sendable {}

@@ -1,40 +1,93 @@
 internal import Manifests
 
 /// What a reload keeps: objects that were good and are broken now, and whatever came from files that
-/// cannot be read now. The control plane's thread only.
+/// cannot be read now.
+///
+/// Of the objects that were good only the text is kept, a seventh of their size, and read once more when
+/// something is broken. One thread at a time.
 struct LastGood {
-    private var inventory = Inventory()
+    private var texts: [SourceText] = []
+    /// What is in effect and not in `texts`.
+    private var older = Inventory()
     private var impaired: Set<ObjectReference> = []
     /// Objects of the last merge that are older versions.
     private(set) var kept: [ObjectReference] = []
 
     /// The inventory to serve after a load.
-    mutating func merge(_ set: ManifestSet) -> Inventory {
+    mutating func merge(_ set: ManifestSet, defaultNamespace: String = "default") -> Inventory {
         kept = []
+        guard !set.isWhole else {
+            older = Inventory()
+            texts = set.texts
+            impaired = []
+            return set.inventory
+        }
+        let last = last(defaultNamespace)
         var merged = set.inventory
-        merge(\.gateways, \.meta, set, into: &merged)
-        merge(\.virtualServices, \.meta, set, into: &merged)
-        merge(\.destinationRules, \.meta, set, into: &merged)
-        merge(\.serviceEntries, \.meta, set, into: &merged)
-        merge(\.workloadEntries, \.meta, set, into: &merged)
-        merge(\.services, \.meta, set, into: &merged)
-        merge(\.endpointSlices, \.meta, set, into: &merged)
-        merge(\.endpoints, \.meta, set, into: &merged)
-        merge(\.pods, \.meta, set, into: &merged)
-        merge(\.secrets, \.meta, set, into: &merged)
-        inventory = merged
+        older = Inventory()
+        merge(\.gateways, \.meta, set, last, into: &merged)
+        merge(\.virtualServices, \.meta, set, last, into: &merged)
+        merge(\.destinationRules, \.meta, set, last, into: &merged)
+        merge(\.serviceEntries, \.meta, set, last, into: &merged)
+        merge(\.workloadEntries, \.meta, set, last, into: &merged)
+        merge(\.services, \.meta, set, last, into: &merged)
+        merge(\.endpointSlices, \.meta, set, last, into: &merged)
+        merge(\.endpoints, \.meta, set, last, into: &merged)
+        merge(\.pods, \.meta, set, last, into: &merged)
+        merge(\.secrets, \.meta, set, last, into: &merged)
+        texts = set.texts
         impaired = set.impaired.subtracting(kept)
         return merged
     }
 
+    /// What the last merge returned.
+    private func last(_ defaultNamespace: String) -> Inventory {
+        var last = ManifestReader.load(
+            sources: texts.map { ($0.name, $0.octets) }, defaultNamespace: defaultNamespace).inventory
+        overlay(\.gateways, \.meta, on: &last)
+        overlay(\.virtualServices, \.meta, on: &last)
+        overlay(\.destinationRules, \.meta, on: &last)
+        overlay(\.serviceEntries, \.meta, on: &last)
+        overlay(\.workloadEntries, \.meta, on: &last)
+        overlay(\.services, \.meta, on: &last)
+        overlay(\.endpointSlices, \.meta, on: &last)
+        overlay(\.endpoints, \.meta, on: &last)
+        overlay(\.pods, \.meta, on: &last)
+        overlay(\.secrets, \.meta, on: &last)
+        return last
+    }
+
+    /// Replaces objects by their older version, and adds those that have no other.
+    private func overlay<Kind>(
+        _ kind: WritableKeyPath<Inventory, [Kind]>, _ meta: KeyPath<Kind, ObjectMeta>, on last: inout Inventory
+    ) {
+        guard !older[keyPath: kind].isEmpty else { return }
+        let places = Self.places(last[keyPath: kind], meta)
+        for object in older[keyPath: kind] {
+            if let index = places[object[keyPath: meta].identity] {
+                last[keyPath: kind][index] = object
+            } else {
+                last[keyPath: kind].append(object)
+            }
+        }
+    }
+
+    private static func places<Kind>(
+        _ objects: [Kind], _ meta: KeyPath<Kind, ObjectMeta>
+    ) -> [ObjectReference: Int] {
+        var places: [ObjectReference: Int] = [:]
+        places.reserveCapacity(objects.count)
+        for (index, object) in objects.enumerated() { places[object[keyPath: meta].identity] = index }
+        return places
+    }
+
     private mutating func merge<Kind>(
         _ kind: WritableKeyPath<Inventory, [Kind]>, _ meta: KeyPath<Kind, ObjectMeta>, _ set: ManifestSet,
-        into merged: inout Inventory
+        _ last: Inventory, into merged: inout Inventory
     ) {
-        guard !inventory[keyPath: kind].isEmpty else { return }
-        var places: [ObjectReference: Int] = [:]
-        for (index, object) in merged[keyPath: kind].enumerated() { places[object[keyPath: meta].identity] = index }
-        for old in inventory[keyPath: kind] {
+        guard !last[keyPath: kind].isEmpty else { return }
+        let places = Self.places(merged[keyPath: kind], meta)
+        for old in last[keyPath: kind] {
             let identity = old[keyPath: meta].identity
             if let index = places[identity] {
                 guard set.impaired.contains(identity), !impaired.contains(identity) else { continue }
@@ -45,6 +98,7 @@ struct LastGood {
                 merged[keyPath: kind].append(old)
             }
             kept.append(identity)
+            older[keyPath: kind].append(old)
         }
     }
 

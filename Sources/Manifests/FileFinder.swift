@@ -108,7 +108,7 @@ struct FileFinder {
 
     private func read(descriptor: CInt, name: String) {
         var octets: [UInt8] = []
-        let chunk = 1 << 18
+        var chunk = Self.firstPiece(of: descriptor)
         while true {
             var problem: CInt = 0
             let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
@@ -119,15 +119,25 @@ struct FileFinder {
             if problem == EINTR { continue }
             guard problem == 0 else { return fail(name, "the file cannot be read", problem) }
             if part.isEmpty { break }
-            octets += part
+            if octets.isEmpty { octets = part } else { octets += part }
             guard octets.count <= Self.maximumOctets else {
                 visit(
                     .unreadable(
                         name: name, message: "larger than 64 MiB", hint: "split the file"))
                 return
             }
+            chunk = 1 << 18
         }
         visit(.file(name: name, octets: octets))
+    }
+
+    /// How much to ask for first: usually all of it, so that the text lies in memory once.
+    private static func firstPiece(of descriptor: CInt) -> Int {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return 1 << 18
+        }
+        return min(max(Int(status.st_size), 1), maximumOctets) + 1
     }
 
     private func fail(_ path: String, _ message: String, _ code: CInt) {

@@ -39,6 +39,7 @@ private final class Loading {
 
     func read(_ name: String, _ octets: [UInt8]) {
         findings.output.sources.append(name)
+        findings.output.texts.append(SourceText(name: name, octets: octets))
         findings.reportsInFile = 0
         let first = findings.output.diagnostics.count
         var rest = Rest(octets: octets[...], linesBefore: 0)

@@ -5,6 +5,8 @@ package struct ManifestSet: Sendable {
     package var diagnostics: [Diagnostic] = []
     /// The names of the files that were read, in order; `-` is standard input.
     package var sources: [String] = []
+    /// Their texts, for who wants to read them again.
+    package var texts: [SourceText] = []
     /// Objects that an error took out; a reload keeps their last good version.
     package var rejected: Set<ObjectReference> = []
     /// Objects of `inventory` that lack a part, such as one server, or have a broken rule; a
@@ -18,5 +20,14 @@ package struct ManifestSet: Sendable {
 
     package init() {}
 
+    /// Nothing is missing, as far as a reader can see.
+    package var isWhole: Bool { rejected.isEmpty && impaired.isEmpty && brokenFiles.isEmpty }
+
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
+}
+
+/// A file as it was read.
+package struct SourceText: Sendable {
+    package let name: String
+    package let octets: [UInt8]
 }

@@ -3,9 +3,14 @@ internal import CLinux
 /// Threads of the process.
 package enum Thread {
     /// Starts a detached thread that lives as long as `body` runs.
-    /// - Parameter name: at most 15 octets are kept; `top -H` and gdb show it.
-    package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
-        let box = unsafe Unmanaged.passRetained(Box(name: String(name.prefix(15)), body: body))
+    /// - Parameters:
+    ///   - name: at most 15 octets are kept; `top -H` and gdb show it.
+    ///   - niceness: how far it steps back behind the others, 0...19: the caller's own is not changed.
+    package static func start(
+        _ name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
+        let box = unsafe Unmanaged.passRetained(
+            Box(name: String(name.prefix(15)), niceness: niceness, body: body))
         var thread = pthread_t()
         var attributes = pthread_attr_t()
         unsafe pthread_attr_init(&attributes)
@@ -14,6 +19,8 @@ package enum Thread {
             guard let argument = unsafe argument else { return nil }
             let box = unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
             unsafe pthread_setname_np(pthread_self(), box.name)
+            // Linux keeps a niceness per thread; 0 is the calling one. Being nicer is always allowed.
+            if box.niceness > 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, box.niceness) }
             box.body()
             return nil
         }, box.toOpaque())
@@ -42,9 +49,11 @@ package enum Thread {
 
     private final class Box {
         let name: String
+        let niceness: Int32
         let body: @Sendable () -> Void
-        init(name: String, body: @escaping @Sendable () -> Void) {
+        init(name: String, niceness: Int32, body: @escaping @Sendable () -> Void) {
             self.name = name
+            self.niceness = niceness
             self.body = body
         }
     }

@@ -58,7 +58,7 @@ enum AdminWiring {
         let found = control.diagnostics
         let errors = found.count { $0.severity == .error }
         let summary = "\(errors) errors, \(found.count { $0.severity == .warning }) warnings"
-        let objects = control.inventory.all.map { "\($0.identity) \($0.place)\n" }.joined()
+        let objects = control.objects.map { "\($0.identity) \($0.place)\n" }.joined()
         return "\(paths): \(summary)\n\(found.text)\(objects)"
     }
 }

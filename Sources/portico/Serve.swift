@@ -57,6 +57,7 @@ struct Serve: ParsableCommand {
         let options = try controlOptions()
         let log = try logger()
         do throws(SystemError) {
+            HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
             _ = Thread.raiseFileLimit()
             let control = try ControlPlane(options: options, log: log, signals: signals)

@@ -24,10 +24,11 @@ struct YAMLEvent {
 
 /// libyaml over one file in memory. Used by one thread.
 @safe final class YAMLParser {
-    // Both owned: made in `init`, freed in `deinit`. libyaml keeps pointers into the parser, so
-    // it must not move: hence the allocation. `input` lives as long, since libyaml reads it late.
+    // Owned: made in `init`, freed in `deinit`. libyaml keeps pointers into the parser, so it must
+    // not move: hence the allocation.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
-    private let input: UnsafeMutableBufferPointer<UInt8>
+    /// What libyaml has not asked for yet.
+    private var input: ArraySlice<UInt8>
 
     /// Lines of the file before the input.
     private let linesBefore: Int
@@ -35,17 +36,32 @@ struct YAMLEvent {
     init(_ octets: ArraySlice<UInt8>, linesBefore: Int) {
         self.linesBefore = linesBefore
         unsafe parser = .allocate(capacity: 1)
-        unsafe input = .allocate(capacity: octets.count)
-        _ = unsafe input.initialize(from: octets)
+        input = octets
         unsafe parser.initialize(to: yaml_parser_t())
         _ = unsafe yaml_parser_initialize(parser)
-        unsafe yaml_parser_set_input_string(parser, input.baseAddress, input.count)
+        // By pieces: the text is not copied as a whole. `self` outlives the parser.
+        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe yaml_parser_set_input(
+            parser,
+            { context, buffer, size, taken in
+                guard let context = unsafe context, let buffer = unsafe buffer else { return 0 }
+                let own = unsafe Unmanaged<YAMLParser>.fromOpaque(context).takeUnretainedValue()
+                unsafe taken?.pointee = own.give(UnsafeMutableRawBufferPointer(start: buffer, count: size))
+                return 1
+            }, context)
+    }
+
+    /// Copies the next piece of the input; returns its length, 0 at the end.
+    private func give(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let piece = input.prefix(buffer.count)
+        unsafe piece.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        input = input[piece.endIndex...]
+        return piece.count
     }
 
     deinit {
         unsafe yaml_parser_delete(parser)
         unsafe parser.deallocate()
-        unsafe input.deallocate()
     }
 
     /// The next event; the text of a scalar is appended to `text`.

@@ -1,0 +1,122 @@
+package import Manifests
+internal import Proxy
+internal import Reactor
+internal import Routing
+internal import Synchronization
+
+/// What one load came to: values only, so that any thread may make it and any thread may free it.
+final class Loaded: Sendable {
+    let plan: RoutingPlan
+    /// By route number: the process-wide number under which metrics know the route.
+    let routeMetrics: [Int]
+    /// Everything that was found wrong.
+    let diagnostics: [Diagnostic]
+    /// All objects in effect.
+    let objects: [LoadedObject]
+    let secrets: [Secret]
+    let kept: [ObjectReference]
+    let rejected: Int
+    let couldNotRead: Bool
+    /// Names that DNS has to resolve.
+    let names: Set<String>
+
+    init(
+        plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
+        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = []
+    ) {
+        self.plan = plan
+        self.routeMetrics = routeMetrics
+        self.kept = kept
+        diagnostics = set.diagnostics + plan.diagnostics
+        objects = inventory.all.map { LoadedObject(identity: $0.identity, place: $0.place) }
+        secrets = inventory.secrets
+        rejected = set.rejected.count
+        couldNotRead = set.couldNotRead
+        var names: Set<String> = []
+        for cluster in plan.clusters {
+            if case .dns(let wanted) = cluster.source { names.formUnion(wanted.map(\.host)) }
+        }
+        self.names = names
+    }
+}
+
+/// One object in effect, for the admin pages.
+package struct LoadedObject: Sendable {
+    package let identity: ObjectReference
+    package let place: SourcePlace
+}
+
+/// Reads, checks and compiles the definitions, and remembers of one load what the next one needs.
+/// One load at a time, on whatever thread; a second caller waits.
+final class Loader: Sendable {
+    private let options: ControlOptions
+    private let metrics: Metrics
+    private let memory = Mutex(Memory())
+
+    private struct Memory {
+        var lastGood = LastGood()
+        var hasReadOnce = false
+    }
+
+    /// The objects as they were read: needed by nobody once they are compiled, and long to free.
+    struct Remains {
+        fileprivate let set: ManifestSet
+        fileprivate let inventory: Inventory
+    }
+
+    init(options: ControlOptions, metrics: Metrics) {
+        self.options = options
+        self.metrics = metrics
+    }
+
+    func load() -> (loaded: Loaded, remains: Remains) {
+        memory.withLock { memory in
+            let set = read(isFirst: !memory.hasReadOnce)
+            memory.hasReadOnce = true
+            let inventory = memory.lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
+            let plan = RoutingPlan.compile(inventory, options: options.compile)
+            let loaded = Loaded(
+                plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
+                inventory: inventory, set: set, kept: memory.lastGood.kept)
+            return (loaded, Remains(set: set, inventory: inventory))
+        }
+    }
+
+    /// Standard input can be read only once: later loads keep what came from it.
+    private func read(isFirst: Bool) -> ManifestSet {
+        let paths = isFirst ? options.paths : options.paths.filter { $0 != "-" }
+        var set = ManifestReader.load(paths: paths, defaultNamespace: options.compile.gatewayNamespace)
+        if paths.count < options.paths.count { set.brokenFiles.insert("-") }
+        return set
+    }
+}
+
+extension Loader {
+    /// Loads on a thread of its own, and posts the result.
+    ///
+    /// The thread's niceness: loading 100,000 objects takes seconds of processor, and on a machine with as
+    /// many workers as cores it takes them from a worker. With 10 a worker that wakes up goes first, and
+    /// a worker that never sleeps still leaves a tenth of its core, so that a load always ends: with 19
+    /// or SCHED_IDLE it would get a hundredth or less of a busy core, and a new route would wait minutes.
+    static let niceness: Int32 = 10
+
+    func loadBeside(_ mailbox: Mailbox<Loaded>) {
+        do throws(SystemError) {
+            try Thread.start("loader", niceness: Self.niceness) { [self] in load(into: mailbox) }
+        } catch {
+            load(into: mailbox)     // no thread is to be had: then here
+        }
+    }
+
+    private func load(into mailbox: Mailbox<Loaded>) {
+        deliver(mailbox)
+        HeapMemory.giveBack()
+    }
+
+    /// A function of its own: what it leaves behind is freed when it returns, after the delivery.
+    private func deliver(_ mailbox: Mailbox<Loaded>) {
+        let (loaded, remains) = load()
+        mailbox.post(loaded)
+        withExtendedLifetime(remains) {}
+    }
+}

@@ -1,0 +1,58 @@
+internal import Proxy
+internal import Reactor
+internal import Synchronization
+
+/// Snapshots that were replaced. They are kept until no worker uses them any more, so that it is never a
+/// worker that frees a hundred thousand routes, and then freed on a thread that yields to everybody.
+/// The control plane's thread only.
+struct Retirement {
+    private var waiting: [Retired] = []
+    private var pause = firstPause
+
+    private struct Retired {
+        var snapshot: Snapshot
+        let loaded: Loaded?
+    }
+
+    /// Milliseconds between two looks. Workers take a new snapshot at once; a long stream may hold an old
+    /// one for hours, so looking gets rarer.
+    private static let firstPause: Int32 = 10, longestPause: Int32 = 2000
+
+    /// - Parameter loaded: what the snapshot was made of, when that is not in use any more.
+    mutating func add(_ snapshot: Snapshot, _ loaded: Loaded?) {
+        waiting.append(Retired(snapshot: snapshot, loaded: loaded))
+        pause = Self.firstPause
+    }
+
+    /// When to look next, in milliseconds; -1 when there is nothing to look for.
+    var wait: Int32 { waiting.isEmpty ? -1 : pause }
+
+    /// Frees what nobody else holds.
+    mutating func look() {
+        guard !waiting.isEmpty else { return }
+        var free: [Retired] = []
+        var rest: [Retired] = []
+        for index in waiting.indices {
+            let isFree = isKnownUniquelyReferenced(&waiting[index].snapshot)
+            if isFree { free.append(waiting[index]) } else { rest.append(waiting[index]) }
+        }
+        waiting = rest
+        pause = free.isEmpty ? min(pause * 2, Self.longestPause) : Self.firstPause
+        if !free.isEmpty { Self.burn(free) }
+    }
+
+    private static func burn(_ free: [Retired]) {
+        let parcel = Parcel(free)
+        try? Thread.start("release", niceness: Loader.niceness) {
+            parcel.empty()
+            HeapMemory.giveBack()
+        }
+    }
+
+    /// The only holder of what is to be freed.
+    private final class Parcel: Sendable {
+        private let content: Mutex<[Retired]>
+        init(_ content: [Retired]) { self.content = Mutex(content) }
+        func empty() { content.withLock { $0 = [] } }
+    }
+}

@@ -1,0 +1,13 @@
+internal import CLinux
+
+/// The C library's heap, which Swift's objects live in.
+package enum HeapMemory {
+    /// Makes large arrays mappings of their own, which go back to the system as soon as they are freed.
+    /// Left alone, the C library raises its threshold to the largest array it ever freed, and the next one
+    /// leaves a hole in the heap. To be called once, before threads.
+    package static func keepLargeArraysApart() { _ = mallopt(M_MMAP_THRESHOLD, 1 << 20) }
+
+    /// Gives the system the pages that are free. Locks one thread's part of the heap after the other, each
+    /// for as long as it has free pages: for after a load, on a thread of its own.
+    package static func giveBack() { _ = malloc_trim(0) }
+}
