@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench format clean
+.PHONY: help demo test build bench guard format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,11 @@ ifeq ($(filter-out foundation,$(SCENARIO)),)
 	@PORTICO_BENCH=1 swift test -c release --no-parallel --filter 'MatchBenchmark|CompileBenchmark' 2>&1 \
 		| grep -E 'rules: |VirtualServices: |✘'
 endif
+
+# make guard CASES=unary,http1 SCALE=4 CALLERS=5; UPDATE=1 writes new limits. See docs/performance.md.
+guard: build ## instructions and allocations per request, beside their limits
+	@Tests/Benchmarks/guard $(if $(CASES),--cases $(CASES)) $(if $(SCALE),--scale $(SCALE)) \
+		$(if $(CALLERS),--callers $(CALLERS)) $(if $(UPDATE),--update)
 
 format: ## swift format, in place
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
