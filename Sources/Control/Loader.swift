@@ -28,7 +28,7 @@ final class Loaded: Sendable {
         self.routeMetrics = routeMetrics
         self.kept = kept
         diagnostics = set.diagnostics + plan.diagnostics
-        objects = inventory.all.map { LoadedObject(identity: $0.identity, place: $0.place) }
+        objects = inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
         secrets = inventory.secrets
         rejected = set.rejected.count
         couldNotRead = set.couldNotRead

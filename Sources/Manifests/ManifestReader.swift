@@ -42,9 +42,10 @@ private final class Loading {
         findings.output.texts.append(SourceText(name: name, octets: octets))
         findings.reportsInFile = 0
         let first = findings.output.diagnostics.count
+        let source = SourceName(name)
         var rest = Rest(octets: octets[...], linesBefore: 0)
         for _ in 0...Self.maximumRestarts {
-            guard let error = readDocuments(name, rest) else { break }
+            guard let error = readDocuments(source, rest) else { break }
             // Documents before the fault have been read. Those after it can be read too, from the
             // next line `---`: a fault in one object should not take out its neighbours.
             findings.output.brokenFiles.insert(name)
@@ -61,7 +62,7 @@ private final class Loading {
     /// Of one file: each reads the rest of it anew.
     private static let maximumRestarts = 16
 
-    private func readDocuments(_ name: String, _ rest: Rest) -> SyntaxError? {
+    private func readDocuments(_ name: SourceName, _ rest: Rest) -> SyntaxError? {
         var builder = TreeBuilder(rest.octets, linesBefore: rest.linesBefore)
         do throws(SyntaxError) {
             while let tree = try builder.next() {

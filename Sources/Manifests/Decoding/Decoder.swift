@@ -6,6 +6,7 @@ final class Findings {
     var notedKinds: Set<String> = []
     /// Where each object was first defined.
     var defined: [ObjectReference: SourcePlace] = [:]
+    var paths = PathTable()
 
     var reportsInFile = 0
     static let maximumReportsInFile = 10_000
@@ -19,7 +20,7 @@ final class Findings {
 /// How far an error reaches: an error inside `contained` spoils only that part, which its reader
 /// then leaves out or marks; any other error takes the object out.
 final class Decoder {
-    let file: String
+    let file: SourceName
     // A `let`, so that looking into it neither retains its arrays nor checks for exclusivity:
     // that was a quarter of the time of a load.
     let tree: Tree
@@ -35,13 +36,15 @@ final class Decoder {
     private var lacksPart = false
     /// The object was defined before: it is checked, and neither joins that one nor takes it out.
     var isRepeated = false
+    /// Of the last path that was asked for: siblings ask one after the other.
+    private var lastParent = (node: Node.none, number: PathTable.top)
     /// What was reported of this object: checks may read a faulty value twice.
     private var reported: Set<String> = []
     private var reports = 0
     /// Of one object.
     static let maximumReports = 200
 
-    init(file: String, tree: Tree, findings: Findings) {
+    init(file: SourceName, tree: Tree, findings: Findings) {
         self.file = file
         self.tree = tree
         self.findings = findings
@@ -49,7 +52,30 @@ final class Decoder {
 
     func place(_ node: NodeIndex) -> SourcePlace {
         let node = tree[node]
-        return SourcePlace(file: file, line: Int(node.line), column: Int(node.column))
+        return SourcePlace(file, line: node.line, column: node.column)
+    }
+
+    /// The node's path in the object being read, shared with all nodes of the same path.
+    func fieldPath(_ node: NodeIndex) -> FieldPath {
+        let number = number(of: node)
+        return findings.paths[number]
+    }
+
+    private func number(of node: NodeIndex) -> PathTable.Number {
+        guard node != top, node != Node.none else { return PathTable.top }
+        let found = tree[node]
+        if found.parent != lastParent.node {
+            // Bounded: a tree is at most `TreeBuilder.maximumDepth` deep.
+            let parent = number(of: found.parent)
+            lastParent = (found.parent, parent)
+        }
+        let parent = lastParent.number
+        guard found.parent != Node.none, tree[found.parent].kind == .mapping else {
+            return findings.paths.element(of: parent, found.ordinal)
+        }
+        let key = found.key == Node.none ? node : found.key
+        let name = tree[key].isScalar ? tree.string(key) : ""
+        return findings.paths.child(of: parent, name) { tree.step(to: node) }
     }
 
     func path(_ node: NodeIndex) -> String { tree.path(to: node, from: top) }
@@ -58,6 +84,7 @@ final class Decoder {
     func begin(_ object: ObjectReference?, at top: NodeIndex) {
         self.object = object
         self.top = top
+        lastParent = (Node.none, PathTable.top)
         errors = 0
         lacksPart = false
         isRepeated = false

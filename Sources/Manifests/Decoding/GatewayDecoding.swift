@@ -136,7 +136,7 @@ extension Gateway.Port {
         record.finish()
         guard let field, let number, let name, let known else { return nil }
         if name.isEmpty { record.field("name")?.error("missing-field", "a port needs a name") }
-        self.number = record.located(number, field, "number")
+        self.number = record.located(number, field)
         self.name = name
         self.protocol = known
     }

@@ -4,7 +4,7 @@ extension HTTPRoute {
     /// A rule with an error stays, marked, so that its requests are answered 503 and do not fall
     /// to the rules after it.
     init(_ value: Value) {
-        self.init(place: value.place, path: value.path)
+        self.init(place: value.place, path: value.fieldPath)
         let isGood = value.decoder.contained { read(value) }
         isBroken = !isGood
     }
@@ -17,7 +17,7 @@ extension HTTPRoute {
         matches = conditions.compactMap(HTTPMatch.read)
         destinations = RouteDestination.list(record.field("route"), hasHeaders: true)
         if let field = record.field("timeout"), let duration = field.duration() {
-            timeout = record.located(duration, field, "timeout")
+            timeout = record.located(duration, field)
         }
         redirect = record.field("redirect").flatMap(HTTPRedirect.init)
         directResponse = record.field("directResponse").flatMap(HTTPDirectResponse.init)
@@ -112,7 +112,7 @@ extension HTTPMatch {
     private init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         name = record.string("name")
         uri = record.field("uri").flatMap { StringMatch($0, emptyPrefix: true) }
         ignoreUriCase = record.bool("ignoreUriCase") ?? false
@@ -148,7 +148,7 @@ extension NamedMatch {
     private init?(_ name: String, _ value: Value, _ subject: Subject) {
         self.name = name
         place = value.place
-        path = value.path
+        path = value.fieldPath
         if subject != .queryParameter, !Self.isHeaderName(name) {
             value.error("invalid-name", "`\(name)` is no name of a header")
         }

@@ -7,7 +7,7 @@ extension LoadBalancer {
         path = record.path
         let simpleField = record.field("simple")
         if let simpleField, let name = simpleField.name(of: Simple.self) {
-            simple = record.located(name, simpleField, "simple")
+            simple = record.located(name, simpleField)
             Self.comment(name, simpleField)
         }
         let hashField = record.field("consistentHash")

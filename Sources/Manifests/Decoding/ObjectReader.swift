@@ -207,11 +207,12 @@ extension ObjectReader {
                 hint: "lower-case letters, digits and `-`")
             return nil
         }
-        let identity = ObjectReference(
+        let written = ObjectReference(
             kind: kind,
             namespace: namespace.flatMap { $0.isEmpty ? nil : $0 }
                 ?? decoder.findings.defaultNamespace,
             name: text)
+        let identity = decoder.object.flatMap { $0 == written ? $0 : nil } ?? written
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels
         meta.annotations = annotations

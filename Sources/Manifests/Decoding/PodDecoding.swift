@@ -68,20 +68,19 @@ extension Secret {
         if let field = envelope.field("data") {
             for (key, value) in field.entries() {
                 let octets = value.isNull ? [] : value.base64()
-                if let octets { add(octets, key, value, in: "data") }
+                if let octets { add(octets, key, value) }
             }
         }
         // Later, so that it wins: as in Kubernetes.
         if let field = envelope.field("stringData") {
             for (key, value) in field.entries() {
-                if let text = value.string() { add(Array(text.utf8), key, value, in: "stringData") }
+                if let text = value.string() { add(Array(text.utf8), key, value) }
             }
         }
         envelope.finish(unknown: .harmless)
     }
 
-    private mutating func add(_ octets: [UInt8], _ key: Value, _ value: Value, in field: String) {
-        let step = value.decoder.tree.step(to: value.node)
-        data[key.raw] = Located(octets, place: value.place, parent: field, field: step)
+    private mutating func add(_ octets: [UInt8], _ key: Value, _ value: Value) {
+        data[key.raw] = Located(octets, place: value.place, path: value.fieldPath)
     }
 }

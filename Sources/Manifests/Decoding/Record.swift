@@ -3,7 +3,6 @@
 struct Record {
     let value: Value
     private var asked: [StaticString] = []
-    private var cachedPath: String?
 
     init(_ value: Value) {
         self.value = value
@@ -12,14 +11,8 @@ struct Record {
 
     var place: SourcePlace { value.place }
 
-    var path: String {
-        mutating get {
-            if let cachedPath { return cachedPath }
-            let path = value.path
-            cachedPath = path
-            return path
-        }
-    }
+    var path: String { value.path }
+    var fieldPath: FieldPath { value.fieldPath }
 
     /// The field's value; nil when absent or null.
     mutating func field(_ name: StaticString) -> Value? {
@@ -66,16 +59,14 @@ struct Record {
 
     mutating func located(_ name: StaticString) -> Located<String>? {
         guard let field = field(name), let text = field.string() else { return nil }
-        return located(text, field, name)
+        return located(text, field)
     }
     mutating func locatedPort(_ name: StaticString) -> Located<Int>? {
         guard let field = field(name), let number = field.int(1...65535) else { return nil }
-        return located(number, field, name)
+        return located(number, field)
     }
-    mutating func located<Content>(
-        _ content: Content, _ field: Value, _ name: StaticString
-    ) -> Located<Content> {
-        Located(content, place: field.place, parent: path, field: "\(name)")
+    func located<Content>(_ content: Content, _ field: Value) -> Located<Content> {
+        Located(content, place: field.place, path: field.fieldPath)
     }
 
     // MARK: Required fields

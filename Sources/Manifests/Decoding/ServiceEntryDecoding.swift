@@ -21,7 +21,7 @@ extension ServiceEntry {
         ports = Self.ports(spec.elements("ports"))
         isMeshInternal = spec.name("location", of: Location.self) == .internal
         if let field = spec.field("resolution"), let name = field.name(of: Resolution.self) {
-            resolution = spec.located(name, field, "resolution")
+            resolution = spec.located(name, field)
         }
         let endpointsField = spec.field("endpoints")
         let names = Set(ports.map(\.name))
@@ -175,7 +175,7 @@ extension Workload {
         path = record.path
         let addressField = record.field("address")
         let text = addressField?.string() ?? ""
-        address = record.located(text, addressField ?? value, "address")
+        address = record.located(text, addressField ?? value)
         network = record.string("network")
         for (key, port) in record.field("ports")?.entries() ?? [] {
             if !Grammar.isLabel(key.raw) {

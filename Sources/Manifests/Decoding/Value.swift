@@ -8,6 +8,7 @@ struct Value {
 
     var place: SourcePlace { decoder.place(node) }
     var path: String { decoder.path(node) }
+    var fieldPath: FieldPath { decoder.fieldPath(node) }
 
     /// What the value is, before anyone asks for a type.
     var scalar: Scalar? {
@@ -152,16 +153,12 @@ struct Value {
 
     /// Texts with their places; `check` sees each with its value.
     func locatedStrings(_ check: (Value, String) -> Void) -> [Located<String>] {
-        let parent = path
-        return elements().compactMap { element in
+        elements().compactMap { element in
             guard let text = element.string() else { return nil }
             check(element, text)
-            return Located(
-                text, place: element.place, parent: parent, field: "[\(element.ordinal)]")
+            return Located(text, place: element.place, path: element.fieldPath)
         }
     }
-
-    private var ordinal: Int32 { decoder.tree[node].ordinal }
 
     /// The fields of a mapping with free names, in order; the key's node serves for places.
     func entries() -> [(key: Value, value: Value)] {

@@ -119,10 +119,11 @@ extension Destination {
     init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         let host = record.require("host")
         let name = record.located("host")
         let subset = record.located("subset")
+        var port: Located<Int>?
         if let field = record.record("port") {
             var field = field
             port = field.locatedPort("number")
@@ -131,7 +132,6 @@ extension Destination {
         }
         record.finish()
         let subsetName = subset?.value ?? ""
-        self.subset = subsetName.isEmpty ? nil : subset
         if !subsetName.isEmpty, !Grammar.isLabel(subsetName) {
             record.field("subset")?.error("invalid-name", "`\(subsetName)` is no subset's name")
         }
@@ -142,6 +142,8 @@ extension Destination {
                 hint: name.value.contains(":") ? "write the port in `port.number`" : nil)
         }
         self.host = name
+        self.subset = subsetName.isEmpty ? nil : subset
+        self.port = port
     }
 }
 
@@ -150,15 +152,17 @@ extension RouteDestination {
     init?(_ value: Value, hasHeaders: Bool) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         let destination = record.require("destination").flatMap(Destination.init)
+        var weight: Located<Int>?
         if let field = record.field("weight"), let number = field.int(0...Int(Int32.max)) {
-            weight = record.located(number, field, "weight")
+            weight = record.located(number, field)
         }
         let changes = hasHeaders ? record.field("headers").flatMap(HeaderOperations.init) : nil
         record.finish()
         guard let destination else { return nil }
         self.destination = destination
+        self.weight = weight
         headers = changes
     }
 
@@ -182,7 +186,7 @@ extension TLSRoute {
     fileprivate init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         matches = (record.require("match")?.elements() ?? []).compactMap(Match.init)
         destinations = RouteDestination.list(record.require("route"), hasHeaders: false)
         record.finish()
@@ -193,7 +197,7 @@ extension TLSRoute.Match {
     fileprivate init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         _ = record.require("sniHosts")
         sniHosts = record.locatedStrings("sniHosts") { value, host in
             if Grammar.isWildcardDomain(host) { return }
@@ -210,7 +214,7 @@ extension TCPRoute {
     fileprivate init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         matches = record.elements("match").compactMap(Match.init)
         destinations = RouteDestination.list(record.require("route"), hasHeaders: false)
         record.finish()
@@ -221,7 +225,7 @@ extension TCPRoute.Match {
     fileprivate init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        path = record.path
+        path = record.fieldPath
         port = record.locatedPort("port")
         gateways = record.locatedStrings("gateways", check: checkGatewayName)
         _ = record.string("sourceSubnet")

@@ -1,39 +1,48 @@
 /// Where something stands in the files: what every diagnostic points at. Lines and columns count
 /// from 1; columns count characters, as editors do.
 package struct SourcePlace: Sendable, Hashable {
-    package let file: String
+    private let source: SourceName
     private let storedLine: Int32
     private let storedColumn: Int32
 
+    package var file: String { source.text }
     package var line: Int { Int(storedLine) }
     package var column: Int { Int(storedColumn) }
 
     package init(file: String, line: Int, column: Int) {
-        self.file = file
-        storedLine = Int32(clamping: line)
-        storedColumn = Int32(clamping: column)
+        self.init(SourceName(file), line: Int32(clamping: line), column: Int32(clamping: column))
     }
+
+    init(_ source: SourceName, line: Int32, column: Int32) {
+        self.source = source
+        storedLine = line
+        storedColumn = column
+    }
+}
+
+/// A file's name, shared by all places in it: there are more places than anything else.
+final class SourceName: Sendable, Hashable {
+    let text: String
+    init(_ text: String) { self.text = text }
+    static func == (left: SourceName, right: SourceName) -> Bool {
+        left === right || left.text == right.text
+    }
+    func hash(into hasher: inout Hasher) { hasher.combine(text) }
 }
 
 /// A value and where it was written.
 package struct Located<Value: Sendable>: Sendable {
     package var value: Value
     package let place: SourcePlace
-    // The path is kept in two parts so that neighbours share one string.
-    private let parent: String
-    private let field: String
+    private let fieldPath: FieldPath
 
     /// The field's path in its object, such as `spec.http[0].route[1].weight`.
-    package var path: String {
-        if parent.isEmpty { return field }
-        return field.hasPrefix("[") ? parent + field : parent + "." + field
-    }
+    package var path: String { fieldPath.text }
 
-    package init(_ value: Value, place: SourcePlace, parent: String, field: String) {
+    init(_ value: Value, place: SourcePlace, path: FieldPath) {
         self.value = value
         self.place = place
-        self.parent = parent
-        self.field = field
+        fieldPath = path
     }
 }
 
@@ -50,6 +59,19 @@ package struct ObjectReference: Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String { "\(kind) \(namespace)/\(name)" }
+
+    /// See `String.detached`.
+    package var detached: ObjectReference {
+        ObjectReference(kind: kind.detached, namespace: namespace.detached, name: name.detached)
+    }
+}
+
+extension String {
+    /// The same text in memory of its own. What outlives a load must not share memory with the objects
+    /// that were read: one text that stays keeps the whole page around it.
+    package var detached: String {
+        utf8.count <= 15 ? self : String(decoding: Array(utf8), as: UTF8.self)
+    }
 }
 
 /// What every object has. `namespace` is never empty: objects without one are given the default.

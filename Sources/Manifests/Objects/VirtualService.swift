@@ -15,7 +15,7 @@ package struct VirtualService: Sendable {
 /// One entry of `spec.http`.
 package struct HTTPRoute: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package var name: String?
     /// OR between them. A match with an error is missing here (and the rule `isBroken`).
     package var matches: [HTTPMatch] = []
@@ -24,7 +24,7 @@ package struct HTTPRoute: Sendable {
     package var hasConditions = false
     package var destinations: [RouteDestination] = []
     /// Whole request; nil is no limit.
-    package var timeout: Located<Duration>?
+    @Rare package var timeout: Located<Duration>?
     /// The rule has an error: whoever matches is answered 503, so that no later rule takes its
     /// traffic. If the error is in the conditions, the broken match alone is missing.
     package var isBroken = false
@@ -42,7 +42,7 @@ package struct HTTPRoute: Sendable {
     @Rare package var headers: HeaderOperations?
     package var mirrors: [HTTPMirror] = []
 
-    init(place: SourcePlace, path: String) {
+    init(place: SourcePlace, path: FieldPath) {
         self.place = place
         self.path = path
     }
@@ -51,7 +51,7 @@ package struct HTTPRoute: Sendable {
 /// One entry of `http[].match`: AND between its conditions.
 package struct HTTPMatch: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package var name: String?
     package var uri: StringMatch?
     package var ignoreUriCase = false
@@ -73,7 +73,7 @@ package struct HTTPMatch: Sendable {
 /// A condition on a header or query parameter.
 package struct NamedMatch: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package let name: String
     package let match: StringMatch
 }
@@ -92,32 +92,32 @@ package enum StringMatch: Sendable {
 /// One weighted entry of `http[].route`, `tls[].route` or `tcp[].route`.
 package struct RouteDestination: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package var destination: Destination
     /// nil when not written, which is 0; a single destination takes all, whatever its weight.
-    package var weight: Located<Int>?
+    @Rare package var weight: Located<Int>?
     @Rare package var headers: HeaderOperations?
 }
 
 /// A service, and perhaps one subset and port of it.
 package struct Destination: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package var host: Located<String>
-    package var subset: Located<String>?
-    package var port: Located<Int>?
+    @Rare package var subset: Located<String>?
+    @Rare package var port: Located<Int>?
 }
 
 /// One entry of `spec.tls`: routes of connections that stay encrypted.
 package struct TLSRoute: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package var matches: [Match] = []
     package var destinations: [RouteDestination] = []
 
     package struct Match: Sendable {
         package let place: SourcePlace
-        package let path: String
+        package let path: FieldPath
         package var sniHosts: [Located<String>] = []
         package var port: Located<Int>?
         package var gateways: [Located<String>] = []
@@ -127,13 +127,13 @@ package struct TLSRoute: Sendable {
 /// One entry of `spec.tcp`.
 package struct TCPRoute: Sendable {
     package let place: SourcePlace
-    package let path: String
+    package let path: FieldPath
     package var matches: [Match] = []
     package var destinations: [RouteDestination] = []
 
     package struct Match: Sendable {
         package let place: SourcePlace
-        package let path: String
+        package let path: FieldPath
         package var port: Located<Int>?
         package var gateways: [Located<String>] = []
     }

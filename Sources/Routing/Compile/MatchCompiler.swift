@@ -17,15 +17,15 @@ enum MatchCompiler {
             conditions.append(self.header(header, isNegated: true))
         }
         for parameter in source.queryParams {
-            conditions.append(Condition(.query(parameter.name), test(parameter.match)))
+            conditions.append(Condition(.query(parameter.name.detached), test(parameter.match)))
         }
         return RuleMatch(path: path(source), conditions: conditions)
     }
 
     private static func path(_ source: HTTPMatch) -> PathTest? {
         switch source.uri {
-        case .exact(let text): .exact(text, ignoringCase: source.ignoreUriCase)
-        case .prefix(let text): .prefix(text, ignoringCase: source.ignoreUriCase)
+        case .exact(let text): .exact(text.detached, ignoringCase: source.ignoreUriCase)
+        case .prefix(let text): .prefix(text.detached, ignoringCase: source.ignoreUriCase)
         case .regex(let pattern): .regex(pattern)
         case .present, nil: nil
         }
@@ -42,8 +42,8 @@ enum MatchCompiler {
 
     private static func test(_ match: StringMatch) -> TextTest {
         switch match {
-        case .exact(let text): .exact(text)
-        case .prefix(let text): .prefix(text)
+        case .exact(let text): .exact(text.detached)
+        case .prefix(let text): .prefix(text.detached)
         case .regex(let pattern): .regex(pattern)
         case .present: .present
         }

@@ -102,11 +102,11 @@ final class RuleCompiler {
     /// A rule's matches that can hold in this context; one that always holds ends the list.
     private func matches(
         of rule: HTTPRoute, _ source: VirtualService, _ context: RuleContext
-    ) -> [(match: RuleMatch, place: SourcePlace, path: String)] {
+    ) -> [(match: RuleMatch, place: SourcePlace, path: FieldPath)] {
         if rule.matches.isEmpty {
             return rule.hasConditions ? [] : [(RuleMatch(), rule.place, rule.path)]
         }
-        var found: [(match: RuleMatch, place: SourcePlace, path: String)] = []
+        var found: [(match: RuleMatch, place: SourcePlace, path: FieldPath)] = []
         for match in rule.matches where applies(match, source, context) {
             let compiled = MatchCompiler.compile(match, context)
             if let last = found.last, last.match.isCatchAll {
@@ -114,7 +114,7 @@ final class RuleCompiler {
                     Diagnostic(
                         .warning, "unreachable",
                         "this match is never looked at: the one before it holds for every request",
-                        at: match.place, object: source.meta.identity, path: match.path,
+                        at: match.place, object: source.meta.identity, path: match.path.text,
                         related: [
                             Diagnostic.Related(
                                 place: last.place, message: "holds for every request")
@@ -206,7 +206,7 @@ extension RuleCompiler {
             Route(
                 number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
                 unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil),
-                object: source.meta.identity, place: rule.place))
+                object: source.meta.identity.detached, place: rule.place))
         routeNumbers[key] = routes.count - 1
         return routes.count - 1
     }
@@ -230,14 +230,14 @@ extension RuleCompiler {
 
 extension RuleCompiler {
     private func warnUnreached(
-        _ place: SourcePlace, _ path: String, _ source: VirtualService, behind route: Int
+        _ place: SourcePlace, _ path: FieldPath, _ source: VirtualService, behind route: Int
     ) {
         problems.add(
             Diagnostic(
                 .warning, "unreachable",
                 "this rule is never reached: a rule before it holds for every request",
                 hint: "put it before that rule", at: place, object: source.meta.identity,
-                path: path,
+                path: path.text,
                 related: [
                     Diagnostic.Related(
                         place: routes[route].place, message: "holds for every request")
@@ -245,14 +245,14 @@ extension RuleCompiler {
     }
 
     private func warnCovered(
-        _ place: SourcePlace, _ path: String, _ source: VirtualService, by cause: Reachability.Cause
+        _ place: SourcePlace, _ path: FieldPath, _ source: VirtualService, by cause: Reachability.Cause
     ) {
         problems.add(
             Diagnostic(
                 .warning, "unreachable",
                 "this match is never reached: \(cause.description) is matched before it",
                 hint: "put the more specific rule first", at: place, object: source.meta.identity,
-                path: path,
+                path: path.text,
                 related: [Diagnostic.Related(place: cause.place, message: "matches first")]))
     }
 }
