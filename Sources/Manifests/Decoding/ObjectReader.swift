@@ -207,12 +207,11 @@ extension ObjectReader {
                 hint: "lower-case letters, digits and `-`")
             return nil
         }
-        let written = ObjectReference(
+        let identity = ObjectReference(
             kind: kind,
             namespace: namespace.flatMap { $0.isEmpty ? nil : $0 }
                 ?? decoder.findings.defaultNamespace,
             name: text)
-        let identity = decoder.object.flatMap { $0 == written ? $0 : nil } ?? written
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels
         meta.annotations = annotations

@@ -5,11 +5,13 @@ struct Binding {
     /// VirtualServices by `namespace/name` of a Gateway, and by `mesh`.
     private(set) var services: [String: [Int]] = [:]
     /// Their hosts, completed and in lower case.
-    private(set) var hosts: [[String]]
+    private(set) var hosts = HostLists()
 
     init(_ all: [VirtualService], names: Names) {
-        hosts = all.map { service in
-            service.hosts.map { names.expanded($0.value, namespace: service.meta.namespace) }
+        hosts.reserve(all.count)
+        for service in all {
+            hosts.append(
+                service.hosts.lazy.map { names.expanded($0.value, namespace: service.meta.namespace) })
         }
         let order = all.indices.compactMap { Place(all[$0], index: $0, names) }.sorted()
         for place in order {
@@ -54,4 +56,30 @@ struct Binding {
         if exportTo.isEmpty || exportTo.contains("*") { return 2 }
         return exportTo.allSatisfy { $0 == "." || $0 == service.meta.namespace } ? 0 : 1
     }
+}
+
+/// The hosts of all VirtualServices, one list behind the other: an array for each would be an allocation
+/// for each.
+struct HostLists {
+    private var all: [String] = []
+    private var starts: [Int32] = [0]
+
+    mutating func reserve(_ services: Int) {
+        all.reserveCapacity(services)
+        starts.reserveCapacity(services + 1)
+    }
+
+    mutating func append(_ hosts: some Sequence<String>) {
+        all.append(contentsOf: hosts)
+        starts.append(Int32(clamping: all.count))
+    }
+
+    /// The places of a VirtualService's hosts.
+    func range(_ service: Int) -> Range<Int> { Int(starts[service])..<Int(starts[service + 1]) }
+
+    /// How many there are of all VirtualServices.
+    var count: Int { all.count }
+
+    /// A host by its place.
+    subscript(place: Int) -> String { all[place] }
 }

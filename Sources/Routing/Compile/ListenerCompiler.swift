@@ -9,8 +9,8 @@ struct ListenerCompiler {
     let binding: Binding
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
-    /// By VirtualService and the place of its host: whether it found a server.
-    private(set) var served: [[Bool]]
+    /// By the place of a host in `binding.hosts`: whether it found a server.
+    private(set) var served: [Bool]
     private let secrets: Set<String>
     /// Where a Secret of this name is, for hints; the first by name.
     private let secretNamespaces: [String: String]
@@ -24,7 +24,7 @@ struct ListenerCompiler {
         self.problems = problems
         self.rules = rules
         self.binding = binding
-        served = binding.hosts.map { Array(repeating: false, count: $0.count) }
+        served = Array(repeating: false, count: binding.hosts.count)
         secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
         secretNamespaces = Dictionary(
             inventory.secrets.map { ($0.meta.name, $0.meta.namespace) }, uniquingKeysWith: min)
@@ -75,9 +75,10 @@ struct ListenerCompiler {
             let source = inventory.virtualServices[service]
             guard !source.http.isEmpty else { continue }
             var found: [String] = []
-            for (index, host) in binding.hosts[service].enumerated() {
-                let fitting = hosts.intersection(host, namespace: source.meta.namespace)
-                if !fitting.isEmpty { served[service][index] = true }
+            for place in binding.hosts.range(service) {
+                let fitting = hosts.intersection(
+                    binding.hosts[place], namespace: source.meta.namespace)
+                if !fitting.isEmpty { served[place] = true }
                 found += fitting
             }
             guard !found.isEmpty else { continue }

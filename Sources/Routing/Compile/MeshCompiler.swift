@@ -15,7 +15,8 @@ struct MeshCompiler {
         for index in binding.services["mesh"] ?? [] where !services[index].http.isEmpty {
             let program = rules.program(index, .mesh)
             guard !rules.programs[program].isEmpty else { continue }
-            for host in binding.hosts[index] {
+            for place in binding.hosts.range(index) {
+                let host = binding.hosts[place]
                 for alias in aliases(host) { table.add(program, host: alias) }
                 if let found = service(of: host) {
                     short.append((found.name, found.namespace, program))

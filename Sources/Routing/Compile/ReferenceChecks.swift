@@ -8,8 +8,8 @@ struct ReferenceChecks {
 
     /// - Parameters:
     ///   - own: the Gateways of this gateway.
-    ///   - served: by VirtualService and the place of its host: whether it found a server.
-    func run(binding: Binding, own: [Gateway], served: [[Bool]]) {
+    ///   - served: by the place of a host in `binding.hosts`: whether it found a server.
+    func run(binding: Binding, own: [Gateway], served: [Bool]) {
         checkSelectors(own)
         let known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
@@ -26,12 +26,13 @@ struct ReferenceChecks {
         for (index, service) in inventory.virtualServices.enumerated() {
             checkVisibility(service)
             checkGateways(service, known, byName)
-            guard !service.http.isEmpty, served[index].contains(false) else { continue }
+            let hosts = binding.hosts.range(index)
+            guard !service.http.isEmpty, served[hosts].contains(false) else { continue }
             let gateways = Binding.gateways(of: service, names).filter(mine.contains).sorted()
             guard !gateways.isEmpty else { continue }
             let all = gateways.flatMap { servers[$0] ?? [] }
-            for (place, isServed) in served[index].enumerated() where !isServed {
-                checkHost(place, service, binding.hosts[index][place], all)
+            for place in hosts where !served[place] {
+                checkHost(place - hosts.lowerBound, service, binding.hosts[place], all)
             }
         }
     }

@@ -25,36 +25,42 @@ final class RuleCompiler {
     private let clusters: ClusterTable
     private let names: Names
     private let problems: Problems
-    private var programNumbers: [ProgramKey: Int] = [:]
-    private var routeNumbers: [RouteKey: Int] = [:]
-
-    private struct ProgramKey: Hashable {
-        let service: Int
-        let context: RuleContext
-    }
-
-    private struct RouteKey: Hashable {
-        let service: Int
-        let rule: Int
-        let clusters: [Int]
-    }
+    private var contextNumbers: [RuleContext: Int32] = [:]
+    /// The newest program of each VirtualService, and for each program its context and the next older
+    /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
+    private var newestPrograms: [Int32]
+    private var programContexts: [(context: Int32, older: Int32)] = []
+    /// The same for routes, by rule.
+    private var newestRoutes: [Int32]
+    private var routeRules: [(rule: Int32, older: Int32)] = []
 
     init(_ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems) {
         self.services = services
         self.clusters = clusters
         self.names = names
         self.problems = problems
-        programNumbers.reserveCapacity(services.count)
-        routeNumbers.reserveCapacity(services.count)
+        newestPrograms = Array(repeating: -1, count: services.count)
+        newestRoutes = newestPrograms
+        // An estimate: arrays that grow by doubling are up to half empty.
+        routes.reserveCapacity(services.count)
+        programs.reserveCapacity(services.count)
+        programContexts.reserveCapacity(services.count)
+        routeRules.reserveCapacity(services.count)
     }
 
     /// The number of a VirtualService's program; compiled once per context.
     func program(_ service: Int, _ context: RuleContext) -> Int {
-        let key = ProgramKey(service: service, context: context)
-        if let known = programNumbers[key] { return known }
-        programs.append(compile(service, context))
-        programNumbers[key] = programs.count - 1
-        return programs.count - 1
+        let wanted = contextNumbers[context] ?? Int32(clamping: contextNumbers.count)
+        contextNumbers[context] = wanted
+        var known = newestPrograms[service]
+        while known >= 0 {
+            if programContexts[Int(known)].context == wanted { return Int(known) }
+            known = programContexts[Int(known)].older
+        }
+        let number = append(
+            compile(service, context), context: wanted, older: newestPrograms[service])
+        newestPrograms[service] = Int32(clamping: number)
+        return number
     }
 
     /// Adds a route that no VirtualService's rule stands behind.
@@ -62,17 +68,25 @@ final class RuleCompiler {
         _ name: String, clusters: [(cluster: Int, weight: Int)], unavailable: Unavailable?,
         object: ObjectReference, place: SourcePlace
     ) -> Int {
-        routes.append(
+        append(
             Route(
                 number: routes.count, name: name, clusters: clusters, timeout: nil,
-                unavailable: unavailable,
-                object: object, place: place))
+                unavailable: unavailable, object: object.detached, place: place),
+            rule: -1, older: -1)
+    }
+
+    private func append(_ route: Route, rule: Int, older: Int32) -> Int {
+        routes.append(route)
+        routeRules.append((Int32(clamping: rule), older))
         return routes.count - 1
     }
 
     /// Adds rules that no VirtualService wrote.
-    func addProgram(_ program: Program) -> Int {
+    func addProgram(_ program: Program) -> Int { append(program, context: -1, older: -1) }
+
+    private func append(_ program: Program, context: Int32, older: Int32) -> Int {
         programs.append(program)
+        programContexts.append((context, older))
         return programs.count - 1
     }
 
@@ -158,9 +172,14 @@ final class RuleCompiler {
         let usual = all.filter { !$0.isCatchAll }
         if !usual.isEmpty { program.rules.append(Rule(matches: usual, route: route)) }
         if let catchAll = all.first(where: \.isCatchAll) {
-            program.catchAlls.append(Rule(matches: [catchAll], route: route))
+            let isPlain = catchAll.path == nil && catchAll.conditions.isEmpty
+            program.catchAlls.append(
+                Rule(matches: isPlain ? Self.always : [catchAll], route: route))
         }
     }
+
+    /// Shared by all rules without conditions.
+    private static let always = [RuleMatch()]
 }
 
 // MARK: - Routes
@@ -199,16 +218,25 @@ extension RuleCompiler {
                 weight: share.weight
             )
         }
-        let key = RouteKey(service: service, rule: index, clusters: chosen.map(\.cluster))
-        if let known = routeNumbers[key] { return known }
+        var known = newestRoutes[service]
+        while known >= 0 {
+            let made = routes[Int(known)]
+            if routeRules[Int(known)].rule == index,
+                made.destinations.lazy.map(\.cluster).elementsEqual(chosen.lazy.map(\.cluster))
+            {
+                return Int(known)
+            }
+            known = routeRules[Int(known)].older
+        }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
-        routes.append(
+        let number = append(
             Route(
                 number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
                 unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil),
-                object: source.meta.identity.detached, place: rule.place))
-        routeNumbers[key] = routes.count - 1
-        return routes.count - 1
+                object: source.meta.identity.detached, place: rule.place),
+            rule: index, older: newestRoutes[service])
+        newestRoutes[service] = Int32(clamping: number)
+        return number
     }
 
     private func fault(of rule: HTTPRoute) -> Unavailable? {

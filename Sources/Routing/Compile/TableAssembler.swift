@@ -2,31 +2,43 @@ internal import Manifests
 
 /// Collects the virtual hosts of one route table: per host the programs in order.
 struct TableAssembler {
-    private var hosts: [(name: String, programs: [Int])] = []
-    private var places: [String: Int] = [:]
+    private var hosts: [Host] = []
+    private var places: [String: Int32] = [:]
     /// Of hosts with so many programs that looking through them would cost.
     private var members: Set<Member> = []
     private static let fewPrograms = 16
 
     private struct Member: Hashable {
         let place: Int
-        let program: Int
+        let program: Int32
+    }
+
+    /// Most hosts have one program, which costs no array.
+    private struct Host {
+        let name: String
+        let first: Int32
+        var more: [Int32] = []
+
+        func contains(_ program: Int32) -> Bool { first == program || more.contains(program) }
+        var all: [Int32] { [first] + more }
     }
 
     var isEmpty: Bool { hosts.isEmpty }
 
     /// Appends a program's rules to a host, once.
-    mutating func add(_ program: Int, host: String) {
-        guard let place = places[host] else {
-            places[host] = hosts.count
-            hosts.append((host, [program]))
+    mutating func add(_ number: Int, host: String) {
+        let program = Int32(clamping: number)
+        guard let known = places[host] else {
+            places[host] = Int32(clamping: hosts.count)
+            hosts.append(Host(name: host, first: program))
             return
         }
-        let count = hosts[place].programs.count
+        let place = Int(known)
+        let count = hosts[place].more.count + 1
         if count <= Self.fewPrograms {
-            guard !hosts[place].programs.contains(program) else { return }
+            guard !hosts[place].contains(program) else { return }
             if count == Self.fewPrograms {
-                for other in hosts[place].programs {
+                for other in hosts[place].all {
                     members.insert(Member(place: place, program: other))
                 }
             }
@@ -34,7 +46,7 @@ struct TableAssembler {
         let isNew =
             count < Self.fewPrograms
             || members.insert(Member(place: place, program: program)).inserted
-        if isNew { hosts[place].programs.append(program) }
+        if isNew { hosts[place].more.append(program) }
     }
 
     func has(_ host: String) -> Bool { places[host] != nil }
@@ -42,23 +54,38 @@ struct TableAssembler {
     /// The table; hosts with the same programs share their rules.
     func table(_ rules: RuleCompiler, _ problems: Problems) -> RouteTable {
         var sets: [[Rule]] = []
-        var numbers: [[Int]: Int] = [:]
+        var numbers: [[Int32]: Int32] = [:]
+        var numbersOfOne = Array(repeating: Int32(-1), count: rules.programs.count)
         var entries: [HostEntry] = []
         entries.reserveCapacity(hosts.count)
         sets.reserveCapacity(hosts.count)
-        numbers.reserveCapacity(hosts.count)
-        for (host, list) in hosts {
-            if let known = numbers[list] {
-                entries.append(HostEntry(name: host, ruleSet: known))
+        for host in hosts {
+            let program = Int(host.first)
+            let known = host.more.isEmpty ? numbersOfOne[program] : numbers[host.all] ?? -1
+            if known >= 0 {
+                entries.append(HostEntry(name: host.name, ruleSet: Int(known)))
                 continue
             }
-            let parts = list.map { rules.programs[$0] }
-            warnHidden(host, parts, rules, problems)
-            numbers[list] = sets.count
-            entries.append(HostEntry(name: host, ruleSet: sets.count))
-            sets.append(parts.flatMap(\.rules) + parts.flatMap(\.catchAlls))
+            let number = Int32(clamping: sets.count)
+            entries.append(HostEntry(name: host.name, ruleSet: sets.count))
+            if host.more.isEmpty {
+                numbersOfOne[program] = number
+                sets.append(Self.rules([rules.programs[program]]))
+            } else {
+                numbers[host.all] = number
+                let parts = host.all.map { rules.programs[Int($0)] }
+                warnHidden(host.name, parts, rules, problems)
+                sets.append(Self.rules(parts))
+            }
         }
         return RouteTable(hosts: entries, ruleSets: sets)
+    }
+
+    /// One program's rules share its array, where it has one kind of them.
+    private static func rules(_ parts: [Program]) -> [Rule] {
+        if parts.count == 1, parts[0].rules.isEmpty { return parts[0].catchAlls }
+        if parts.count == 1, parts[0].catchAlls.isEmpty { return parts[0].rules }
+        return parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
     }
 
     /// Of several rules that hold for every request the first one alone is ever reached.

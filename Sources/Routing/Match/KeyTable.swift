@@ -40,7 +40,19 @@ struct KeyTableBuilder {
     private var used = 0
     private static let vacant = KeyTable.Slot(hash: 0, key: .none, scope: 0, value: -1)
 
-    init() { slots = Array(repeating: Self.vacant, count: 16) }
+    /// - Parameter capacity: how many keys there will be at least; growing later costs a copy.
+    init(capacity: Int) {
+        var count = 16
+        while count < capacity * 2 { count *= 2 }
+        slots = Array(repeating: Self.vacant, count: count)
+    }
+
+    /// The place of a text that is kept once more, if it was there: for texts that are rarely equal.
+    mutating func append(_ string: String) -> Run {
+        let run = Run(text.count, string.utf8.count)
+        text.append(contentsOf: string.utf8)
+        return run
+    }
 
     /// The place of a text; equal texts share one.
     mutating func intern(_ string: String) -> Run {

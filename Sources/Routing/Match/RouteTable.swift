@@ -40,7 +40,7 @@ package struct HostEntry: Sendable {
     @usableFromInline let patternAddresses: Slab<UInt>
 
     package init(hosts: [HostEntry], ruleSets: [[Rule]]) {
-        var builder = RouteTableBuilder()
+        var builder = RouteTableBuilder(hosts: hosts.count)
         for rules in ruleSets { builder.add(rules) }
         for host in hosts { builder.add(host) }
         self.hosts = hosts

@@ -3,7 +3,7 @@ internal import Patterns
 
 /// Lays rules and hosts out as the slabs of a `RouteTable`. Rule sets first, in order, then hosts.
 struct RouteTableBuilder {
-    var keys = KeyTableBuilder()
+    var keys: KeyTableBuilder
     private(set) var sets: [CompiledSet] = []
     private(set) var lengths: [Int32] = []
     private(set) var prefixes: [CompiledPrefix] = []
@@ -15,19 +15,21 @@ struct RouteTableBuilder {
     private(set) var catchAll: Int32 = -1
     private var patternNumbers: [ObjectIdentifier: Int32] = [:]
 
+    init(hosts: Int) { keys = KeyTableBuilder(capacity: hosts) }
+
     /// Adds a host; a name that is there already keeps its first rules.
     mutating func add(_ host: HostEntry) {
         let set = Int32(clamping: host.ruleSet)
         if host.name == "*" {
             if catchAll < 0 { catchAll = set }
         } else if host.name.hasPrefix("*.") {
-            let key = keys.intern(String(host.name.dropFirst()))
+            let key = keys.append(String(host.name.dropFirst()))
             suffixLengths.insert(Int(key.count))
             if keys.value(key, scope: Scope.suffix) == nil {
                 keys.set(key, scope: Scope.suffix, to: set)
             }
         } else {
-            let key = keys.intern(host.name)
+            let key = keys.append(host.name)
             if keys.value(key, scope: Scope.host) == nil {
                 keys.set(key, scope: Scope.host, to: set)
             }

@@ -13,7 +13,8 @@ package final class Route: Sendable {
     /// The whole request's limit; nil is none.
     package let timeout: Duration?
     /// Why nobody can be served; the answer is 503.
-    package let unavailable: Unavailable?
+    package var unavailable: Unavailable? { fault?.reason }
+    private let fault: Fault?  // by reference: few have one
     /// The VirtualService, and where in it the rule is written.
     package let object: ObjectReference
     package let place: SourcePlace
@@ -31,9 +32,14 @@ package final class Route: Sendable {
         }
         totalWeight = sum
         self.timeout = timeout
-        self.unavailable = unavailable
+        fault = unavailable.map(Fault.init)
         self.object = object
         self.place = place
+    }
+
+    private final class Fault: Sendable {
+        let reason: Unavailable
+        init(_ reason: Unavailable) { self.reason = reason }
     }
 
     /// Chooses a cluster by weight; -1 when the route is unavailable.
