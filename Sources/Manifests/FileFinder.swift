@@ -10,7 +10,7 @@ struct FileFinder {
 
     /// What a path led to.
     enum Found {
-        case file(name: String, octets: [UInt8])
+        case file(name: SourceName, octets: [UInt8])
         case unreadable(name: String, message: String, hint: String?)
         case emptyFolder(name: String)
     }
@@ -28,14 +28,14 @@ struct FileFinder {
     /// Visits what a path given by the user stands for; `-` is standard input.
     mutating func find(_ path: String) {
         if path == "-" {
-            read(descriptor: STDIN_FILENO, name: "-")
+            read(descriptor: STDIN_FILENO, SourceName("-"), expecting: 0)
             return
         }
         guard let status = status(of: path) else { return }
         if status.st_mode & S_IFMT == S_IFDIR {
             if find(inFolder: path, status, depth: 0) == 0 { visit(.emptyFolder(name: path)) }
         } else if isNew(status) {
-            read(path)
+            read(SourceName(path), status)
         }
     }
 
@@ -45,8 +45,12 @@ struct FileFinder {
         guard depth < Self.maximumDepth, isNew(status) else { return 0 }
         guard let names = names(in: path) else { return 1 }
         var count = 0
-        for name in names {
-            let child = path.hasSuffix("/") ? path + name : path + "/" + name
+        // All of them before the first is read: they outlive the objects that are read, and would keep
+        // the memory between them.
+        let start = path.hasSuffix("/") ? path : path + "/"
+        let children = names.map { SourceName(start + $0) }
+        for (name, source) in zip(names, children) {
+            let child = source.text
             guard let status = self.status(of: child) else {
                 count += 1
                 continue
@@ -57,7 +61,7 @@ struct FileFinder {
                 Self.endings.contains(where: name.hasSuffix)
             {
                 count += 1
-                if isNew(status) { read(child) }
+                if isNew(status) { read(source, status) }
             }
         }
         return count
@@ -99,16 +103,21 @@ struct FileFinder {
 
     // MARK: Reading
 
-    private func read(_ path: String) {
-        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return fail(path, "the file cannot be opened", errno) }
+    private func read(_ source: SourceName, _ status: stat) {
+        let descriptor = unsafe open(source.text, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return fail(source.text, "the file cannot be opened", errno) }
         defer { close(descriptor) }
-        read(descriptor: descriptor, name: path)
+        let isRegular = status.st_mode & S_IFMT == S_IFREG
+        read(descriptor: descriptor, source, expecting: isRegular ? Int(status.st_size) : 0)
     }
 
-    private func read(descriptor: CInt, name: String) {
+    /// - Parameter size: of a regular file, so that its text lies in memory once; else 0.
+    private func read(descriptor: CInt, _ source: SourceName, expecting size: Int) {
+        let name = source.text
         var octets: [UInt8] = []
-        var chunk = Self.firstPiece(of: descriptor)
+        let usual = 1 << 18
+        // One octet more than wanted: getting less than asked for is the end.
+        var chunk = size > 0 ? min(size, Self.maximumOctets) + 1 : usual
         while true {
             var problem: CInt = 0
             let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
@@ -126,18 +135,10 @@ struct FileFinder {
                         name: name, message: "larger than 64 MiB", hint: "split the file"))
                 return
             }
-            chunk = 1 << 18
+            if octets.count == size { break }
+            chunk = usual
         }
-        visit(.file(name: name, octets: octets))
-    }
-
-    /// How much to ask for first: usually all of it, so that the text lies in memory once.
-    private static func firstPiece(of descriptor: CInt) -> Int {
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            return 1 << 18
-        }
-        return min(max(Int(status.st_size), 1), maximumOctets) + 1
+        visit(.file(name: source, octets: octets))
     }
 
     private func fail(_ path: String, _ message: String, _ code: CInt) {

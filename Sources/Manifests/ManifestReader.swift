@@ -5,7 +5,7 @@ package enum ManifestReader {
         let loading = Loading(defaultNamespace: defaultNamespace)
         var finder = FileFinder { found in
             switch found {
-            case .file(let name, let octets): loading.read(name, octets)
+            case .file(let source, let octets): loading.read(source, octets[...])
             case .unreadable(let name, let message, let hint):
                 loading.couldNotRead(name, message, hint)
             case .emptyFolder(let name): loading.foundNothing(in: name)
@@ -19,12 +19,19 @@ package enum ManifestReader {
     package static func load(
         sources: [(name: String, octets: [UInt8])], defaultNamespace: String = "default"
     ) -> ManifestSet {
+        load(sources: sources.map { ($0.name, $0.octets[...]) }, defaultNamespace: defaultNamespace)
+    }
+
+    /// The same for parts of something larger.
+    package static func load(
+        sources: [(name: String, octets: ArraySlice<UInt8>)], defaultNamespace: String = "default"
+    ) -> ManifestSet {
         let loading = Loading(defaultNamespace: defaultNamespace)
         for (name, octets) in sources {
             if octets.count > FileFinder.maximumOctets {
                 loading.couldNotRead(name, "larger than 64 MiB", "split the file")
             } else {
-                loading.read(name, octets)
+                loading.read(SourceName(name), octets)
             }
         }
         return loading.finish()
@@ -34,16 +41,17 @@ package enum ManifestReader {
 /// One load, file by file. Used by one thread.
 private final class Loading {
     private let findings: Findings
+    private var texts = SourceTexts()
 
     init(defaultNamespace: String) { findings = Findings(defaultNamespace: defaultNamespace) }
 
-    func read(_ name: String, _ octets: [UInt8]) {
+    func read(_ source: SourceName, _ octets: ArraySlice<UInt8>) {
+        let name = source.text
         findings.output.sources.append(name)
-        findings.output.texts.append(SourceText(name: name, octets: octets))
+        texts.add(source, octets)
         findings.reportsInFile = 0
         let first = findings.output.diagnostics.count
-        let source = SourceName(name)
-        var rest = Rest(octets: octets[...], linesBefore: 0)
+        var rest = Rest(octets: octets, linesBefore: 0)
         for _ in 0...Self.maximumRestarts {
             guard let error = readDocuments(source, rest) else { break }
             // Documents before the fault have been read. Those after it can be read too, from the
@@ -92,7 +100,10 @@ private final class Loading {
                 at: SourcePlace(file: folder, line: 1, column: 1)))
     }
 
-    func finish() -> ManifestSet { findings.output }
+    func finish() -> ManifestSet {
+        findings.output.texts = texts.finish()
+        return findings.output
+    }
 
     /// Sorts the diagnostics of one file by place; those of one place stay as they came.
     private func sort(from first: Int) {

@@ -25,9 +25,3 @@ package struct ManifestSet: Sendable {
 
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 }
-
-/// A file as it was read.
-package struct SourceText: Sendable {
-    package let name: String
-    package let octets: [UInt8]
-}
