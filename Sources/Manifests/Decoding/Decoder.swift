@@ -4,6 +4,8 @@ final class Findings {
     var output = ManifestSet()
     /// Kinds already noted as unread.
     var notedKinds: Set<String> = []
+    /// Of the last document that has a known kind in a known version.
+    var knownKind: (kind: String, apiVersion: String)?
     /// Where each object was first defined.
     var defined: [ObjectReference: SourcePlace] = [:]
     var paths = PathTable()

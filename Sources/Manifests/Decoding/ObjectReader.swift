@@ -80,6 +80,10 @@ extension ObjectReader {
     ]
 
     private func decode(_ kind: String, _ apiVersion: String, _ value: Value) {
+        // Most documents are of the kind of the one before.
+        if let last = decoder.findings.knownKind, last == (kind, apiVersion) {
+            return decode(kind, value)
+        }
         let parts = apiVersion.split(separator: "/", maxSplits: 1).map(String.init)
         let group = parts.count == 2 ? parts[0] : ""
         let version = parts.last ?? ""
@@ -93,6 +97,11 @@ extension ObjectReader {
                 hint: "write apiVersion: \(prefix)\(known.versions[0])")
             return reject()
         }
+        decoder.findings.knownKind = (kind, apiVersion)
+        decode(kind, value)
+    }
+
+    private func decode(_ kind: String, _ value: Value) {
         decoder.reportTreeProblems()
         guard var record = value.record() else { return }
         record.ignore("apiVersion", "kind", "status")

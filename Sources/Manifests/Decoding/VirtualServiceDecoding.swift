@@ -75,6 +75,7 @@ extension VirtualService {
 
 /// Names of gateways: `mesh`, `name`, `namespace/name`, and the old `name.namespace.svc…`.
 func checkGatewayName(_ value: Value, _ text: String) {
+    if Grammar.isLabel(text) { return }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     if parts.count == 1, text.contains("."), Grammar.isFQDN(text) {
         let names = text.split(separator: ".")

@@ -9,13 +9,18 @@ struct Binding {
 
     init(_ all: [VirtualService], names: Names) {
         hosts.reserve(all.count)
-        for service in all {
-            hosts.append(
-                service.hosts.lazy.map { names.expanded($0.value, namespace: service.meta.namespace) })
+        var order: [Place] = []
+        order.reserveCapacity(all.count)
+        // By index, and in one round: to copy a VirtualService is a dozen counts of references.
+        for index in all.indices {
+            let namespace = all[index].meta.namespace
+            hosts.append(all[index].hosts.lazy.map { names.expanded($0.value, namespace: namespace) })
+            if let place = Place(all, index, names) { order.append(place) }
         }
-        let order = all.indices.compactMap { Place(all[$0], index: $0, names) }.sorted()
+        order.sort()
         for place in order {
-            for gateway in Self.gateways(of: all[place.index], names) {
+            let namespace = all[place.index].meta.namespace
+            for gateway in Self.gateways(all[place.index].gateways, namespace, names) {
                 services[gateway, default: []].append(place.index)
             }
         }
@@ -27,11 +32,12 @@ struct Binding {
         let age: ObjectMeta.Age
         let index: Int
 
-        init?(_ service: VirtualService, index: Int, _ names: Names) {
-            guard let rank = Binding.rank(service, names) else { return nil }
+        init?(_ all: [VirtualService], _ index: Int, _ names: Names) {
+            let exportTo = all[index].exportTo
+            guard let rank = Binding.rank(exportTo, all[index].meta.namespace, names) else { return nil }
             self.rank = rank
             self.index = index
-            age = service.meta.age
+            age = all[index].meta.age
         }
 
         static func < (left: Place, right: Place) -> Bool {
@@ -41,20 +47,29 @@ struct Binding {
 
     /// What a VirtualService names: `namespace/name` each, or `mesh`.
     static func gateways(of service: VirtualService, _ names: Names) -> Set<String> {
-        guard !service.gateways.isEmpty else { return ["mesh"] }
-        return Set(
-            service.gateways.map {
-                $0.value == "mesh"
-                    ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
-            })
+        Set(gateways(service.gateways, service.meta.namespace, names))
+    }
+
+    /// Each once.
+    private static func gateways(
+        _ written: [Located<String>], _ namespace: String, _ names: Names
+    ) -> [String] {
+        guard !written.isEmpty else { return ["mesh"] }
+        let all = written.map {
+            $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: namespace)
+        }
+        return all.count == 1 ? all : Array(Set(all))
     }
 
     /// Private ones first, then those for named namespaces, then public ones; nil: not for us.
-    private static func rank(_ service: VirtualService, _ names: Names) -> Int? {
-        let exportTo = service.exportTo.map(\.value)
-        guard names.isVisible(exportTo, from: service.meta.namespace) else { return nil }
-        if exportTo.isEmpty || exportTo.contains("*") { return 2 }
-        return exportTo.allSatisfy { $0 == "." || $0 == service.meta.namespace } ? 0 : 1
+    private static func rank(
+        _ written: [Located<String>], _ namespace: String, _ names: Names
+    ) -> Int? {
+        guard !written.isEmpty else { return 2 }
+        let exportTo = written.map(\.value)
+        guard names.isVisible(exportTo, from: namespace) else { return nil }
+        if exportTo.contains("*") { return 2 }
+        return exportTo.allSatisfy { $0 == "." || $0 == namespace } ? 0 : 1
     }
 }
 

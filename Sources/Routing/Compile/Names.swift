@@ -30,6 +30,7 @@ struct Names {
     func gateway(_ reference: String, namespace: String) -> String {
         if reference.hasPrefix("./") { return namespace + reference.dropFirst() }
         if reference.contains("/") { return reference }
+        guard reference.utf8.contains(UInt8(ascii: ".")) else { return "\(namespace)/\(reference)" }
         let labels = reference.split(separator: ".", omittingEmptySubsequences: false)
         return labels.count > 1 ? "\(labels[1])/\(labels[0])" : "\(namespace)/\(reference)"
     }
