@@ -1,3 +1,4 @@
+internal import Balancing
 internal import HTTP
 internal import Reactor
 
@@ -51,14 +52,18 @@ extension Worker {
 
     /// Connections to endpoints that no cluster has any more end when their streams do.
     func dropUnusedPools(_ snapshot: Snapshot) {
-        for number in endpointPools.indices {
-            guard let pool = endpointPools[number], !snapshot.endpointNumbers.contains(number) else { continue }
+        var isAnyUnused = false
+        for number in endpointPools.indices
+        where endpointPools[number] != nil && !snapshot.endpointNumbers.contains(number) {
             endpointPools[number] = nil
-            forEachConnection { connection in
-                guard connection.pool === pool else { return }
-                connection.isDraining = true
-                if connection.codec.openStreams == 0 { self.close(connection) }
-            }
+            isAnyUnused = true
+        }
+        guard isAnyUnused else { return }
+        // One round over the connections, however many endpoints went.
+        forEachConnection { connection in
+            guard let pool = connection.pool, self.endpointPools[pool.endpoint.number] !== pool else { return }
+            connection.isDraining = true
+            if connection.codec.openStreams == 0 { self.close(connection) }
         }
     }
 
