@@ -147,7 +147,8 @@ extension Worker {
                 unsafe received(
                     Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
                 // A short read has emptied the socket: the next readiness is a new event.
-                if count < Self.inputOctets, !connection.hasHungUp, connection.tls == nil { return }
+                let isDrained = connection.tls?.isDrained ?? (count < Self.inputOctets)
+                if isDrained, !connection.hasHungUp { return }
             case .wouldBlock: return
             case .closed, .failed: return peerClosed(connection)
             }
