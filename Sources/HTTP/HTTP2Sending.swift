@@ -1,4 +1,3 @@
-internal import CNghttp2
 package import Octets
 
 /// What the owner asks of a session's streams. All of it is safe on a stream that is gone already.
@@ -6,130 +5,112 @@ extension HTTP2Session {
     /// Octets of a request body kept for a replay; a longer body cannot be replayed.
     package static let replayLimit = 65_536
 
-    /// Opens a stream towards the peer. The session holds the block until the stream is gone.
+    /// Opens a stream towards the peer; it waits for its turn while the peer's limit is reached, and until
+    /// the first `flush`.
     /// - Parameter keepsBody: keep what is sent of the body until `stopKeeping`, for a replay.
-    /// - Returns: the stream's slot; nil when the peer takes no more streams.
-    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int?
-    {
-        let slot = openSlot(id: 0)
-        let (vectors, count) = unsafe pools.vectors(of: block)
-        var provider = unsafe Self.provider(slot: slot)
-        let user = unsafe UnsafeMutableRawPointer(bitPattern: slot + 1)
-        let id =
-            isEnd
-            ? unsafe nghttp2_submit_request(raw, nil, vectors, count, nil, user)
-            : unsafe nghttp2_submit_request(raw, nil, vectors, count, &provider, user)
-        guard id > 0 else {
-            closeSlot(slot)
-            return nil
-        }
-        block.hold()
-        slots[slot].id = id
+    /// - Returns: the stream's slot; nil when the connection has come to its end.
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+        guard !isTerminating, nextStream > 0 else { return nil }
+        let slot = openSlot()
         slots[slot].tag = tag
-        slots[slot].sent = block
         slots[slot].keepsBody = keepsBody && !isEnd
         slots[slot].isEnded = isEnd
+        if isGoAwayReceived {
+            closeStream(slot, code: ErrorCode.refusedStream)
+        } else if isStarted, waiting.isEmpty, startedStreams < peer.concurrentStreams {
+            start(slot, block)
+        } else {
+            block.hold()
+            slots[slot].head = block
+            waiting.append(slot)
+        }
         return slot
     }
 
-    /// Sends the final response headers. The session holds the block until the stream is gone.
+    /// Sends the final response headers.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
-        guard slots[slot].isOpen, slots[slot].sent == nil else { return }
-        let (vectors, count) = unsafe pools.vectors(of: block)
-        var provider = unsafe Self.provider(slot: slot)
-        let code =
-            isEnd
-            ? unsafe nghttp2_submit_response(raw, slots[slot].id, vectors, count, nil)
-            : unsafe nghttp2_submit_response(raw, slots[slot].id, vectors, count, &provider)
-        guard code == 0 else { return submitReset(slot, code: ErrorCode.internalError) }
-        block.hold()
-        slots[slot].sent = block
+        guard slots[slot].isOpen, !slots[slot].isHeadFramed else { return }
         slots[slot].isEnded = isEnd
+        frameHead(slot, block, isEnd: isEnd)
+        if isEnd { endFramed(slot) }
     }
 
     /// Sends an informational (1xx) header section.
     package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
-        guard slots[slot].isOpen, slots[slot].sent == nil else { return }
-        // Copied by nghttp2: informational sections are rare and several may follow each other.
-        let (vectors, count) = unsafe pools.vectors(of: block)
-        for index in 0..<count {
-            unsafe vectors[index].flags = UInt8(NGHTTP2_NV_FLAG_NONE.rawValue)
-        }
-        _ = unsafe nghttp2_submit_headers(
-            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, nil, vectors, count, nil)
+        guard slots[slot].isOpen, !slots[slot].isHeadFramed else { return }
+        frameSection(slots[slot].id, block, flags: 0)
     }
 
-    /// Appends octets to the stream's body.
+    /// Appends octets to the stream's body. What the windows allow is framed at once.
     package func send(_ slot: Int, _ octets: Octets) {
         guard slots[slot].isOpen, !slots[slot].isEnded, octets.count > 0 else { return }
-        let body: OctetBuffer
-        if let present = slots[slot].body {
-            body = present
+        let keeps = slots[slot].keepsBody
+        var rest = octets
+        // Before its head has left, the whole of a request may still have to go elsewhere.
+        if slots[slot].waiting == 0, slots[slot].isHeadFramed, isServer || keeps || hasSentHeaders(slot) {
+            frameBody(slot, &rest)
+            if keeps {
+                keepBody(slot, octets)
+                slots[slot].cursor += octets.count - rest.count
+                slots[slot].waiting += rest.count
+                checkKeeping(slot)
+            } else if rest.count > 0 {
+                keepBody(slot, rest)
+                slots[slot].waiting += rest.count
+            }
         } else {
-            body = pools.takeBuffer()
-            slots[slot].body = body
+            keepBody(slot, octets)
+            slots[slot].waiting += octets.count
         }
-        body.append(octets)
-        slots[slot].waiting += octets.count
-        resume(slot)
+        makeReady(slot)
     }
 
-    /// Ends the stream's body; the session holds the trailers until the stream is gone.
+    /// Ends the stream's body; the session holds the trailers until they are sent.
     package func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         guard slots[slot].isOpen, !slots[slot].isEnded else { return }
         slots[slot].isEnded = true
-        guard let trailers, !trailers.isEmpty else { return resume(slot) }
-        if slots[slot].isDeferred, pending(slot) == 0 {
-            // nghttp2 waits for octets that will not come: the trailers end the stream at once.
-            submitTrailers(slot, trailers)
-        } else {
-            trailers.hold()
-            slots[slot].trailers = trailers
-            resume(slot)
-        }
+        let trailers = trailers.flatMap { $0.isEmpty ? nil : $0 }
+        if slots[slot].waiting == 0, slots[slot].isHeadFramed { return frameEnd(slot, trailers) }
+        trailers?.hold()
+        slots[slot].trailers = trailers
+        makeReady(slot)
     }
 
-    /// Resets the stream; `.closed` follows with a later `flush`. What a server has submitted before and
-    /// can be sent now goes out first: a client should see all of an answer that its upstream broke off.
+    /// Resets the stream. What a server has submitted before and can be sent now goes out first: a client
+    /// should see all of an answer that its upstream broke off.
     package func reset(_ slot: Int, code: UInt32) {
         guard slots[slot].isOpen else { return }
-        if isServer, slots[slot].sent != nil {
+        if isServer, slots[slot].waiting > 0 {
             resetsAfterFlush.append((slot, slots[slot].id, code))
         } else {
-            submitReset(slot, code: code)
+            resetStream(slot, code: code)
         }
-    }
-
-    /// A second reset of a request that was not sent yet would reach the peer for a stream it never saw,
-    /// which ends the connection.
-    func submitReset(_ slot: Int, code: UInt32) {
-        guard slots[slot].isOpen, !slots[slot].isReset else { return }
-        slots[slot].isReset = true
-        _ = unsafe nghttp2_submit_rst_stream(
-            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), slots[slot].id, code)
     }
 
     /// After the end of our side was sent, tells the peer that the rest of its body is not wanted.
     /// Source: RFC 9113 §8.1, RST_STREAM with NO_ERROR.
     package func resetAfterEnd(_ slot: Int) {
         guard slots[slot].isOpen, !slots[slot].isEndReceived else { return }
-        if slots[slot].hasSentEnd {
-            submitReset(slot, code: ErrorCode.none)
+        if slots[slot].isEndFramed {
+            resetStream(slot, code: ErrorCode.none)
         } else {
             slots[slot].resetAfterEnd = true
         }
     }
 
-    /// Opens the stream's window again by octets that the other side has taken.
+    /// Opens the stream's window again by octets that the other side has taken; the peer is told when half
+    /// of the window is used.
     package func consume(_ slot: Int, _ count: Int) {
-        guard slots[slot].isOpen, count > 0 else { return }
-        _ = unsafe nghttp2_session_consume_stream(raw, slots[slot].id, count)
+        guard slots[slot].isOpen, !slots[slot].isEndReceived, count > 0 else { return }
+        slots[slot].consumed += Int64(count)
+        guard slots[slot].consumed * 2 >= Int64(limits.streamWindowOctets) else { return }
+        frameWindowUpdate(stream: slots[slot].id, slots[slot].consumed)
+        slots[slot].received -= slots[slot].consumed
+        slots[slot].consumed = 0
     }
 
     /// Octets of body waiting to be sent.
-    package func pending(_ slot: Int) -> Int {
-        slots[slot].waiting
-    }
+    package func pending(_ slot: Int) -> Int { slots[slot].waiting }
 
     /// No retry will want the octets already sent.
     package func stopKeeping(_ slot: Int) {
@@ -140,7 +121,7 @@ extension HTTP2Session {
 
     /// Takes the kept body away for a replay elsewhere; nil when it was not kept from the start.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
-        let isWhole = slots[slot].keepsBody || !slots[slot].hasSentHeaders
+        let isWhole = slots[slot].keepsBody || !hasSentHeaders(slot)
         guard isWhole, slots[slot].trailers == nil else { return nil }
         let body = slots[slot].body.take() ?? pools.takeBuffer()
         slots[slot].waiting = 0
@@ -151,73 +132,75 @@ extension HTTP2Session {
 
     package func tag(_ slot: Int) -> Int { slots[slot].tag }
     package func setTag(_ slot: Int, _ tag: Int) { slots[slot].tag = tag }
-    package func hasSentHeaders(_ slot: Int) -> Bool { slots[slot].hasSentHeaders }
+    package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
+
+    /// Whether our header section was handed over by `flush`, so that the peer may have seen it.
+    package func hasSentHeaders(_ slot: Int) -> Bool {
+        slots[slot].isHeadFramed && slots[slot].headEnd <= flushedOctets
+    }
+
     /// Calls `body` with slot and tag of each open stream.
     package func forEachOpen(_ body: (Int, Int) -> Void) {
         for index in slots.indices where slots[index].isOpen { body(index, slots[index].tag) }
     }
 
-    package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
-
-    /// The header section that the `.headers` or `.trailers` event in hand tells of: the first of the
-    /// stream that was not taken yet. The caller holds it now.
-    package func takeHeaders(_ slot: Int) -> HeaderBlock? {
-        for index in firstSection..<sections.count where sections[index].slot == slot {
-            guard let block = sections[index].block else { continue }
-            sections[index].block = nil
-            if index == firstSection { firstSection += 1 }
-            return block
-        }
-        return nil
-    }
-
-    // MARK: the connection
-
-    /// First step of a graceful end: new streams are still taken. Source: RFC 9113 §6.8.
-    package func announceShutdown() { unsafe nghttp2_submit_shutdown_notice(raw) }
-
-    /// Second step: streams beyond the last one seen are not served.
-    package func refuseNewStreams() {
-        unsafe nghttp2_submit_goaway(
-            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), nghttp2_session_get_last_proc_stream_id(raw),
-            ErrorCode.none, nil, 0)
-    }
-
-    /// Ends the connection with an error after what is queued.
-    package func terminate(code: UInt32) { unsafe nghttp2_session_terminate_session(raw, code) }
-
     // MARK: inner steps
 
-    private func resume(_ slot: Int) {
-        guard slots[slot].isDeferred else { return }
-        slots[slot].isDeferred = false
-        _ = unsafe nghttp2_session_resume_data(raw, slots[slot].id)
+    /// Opens waiting streams as far as the peer's limit allows.
+    func startWaiting() {
+        guard isStarted, !isGoAwayReceived else { return }
+        var served = 0
+        while served < waiting.count, startedStreams < peer.concurrentStreams {
+            let slot = waiting[served]
+            served += 1
+            guard slots[slot].isOpen, let block = slots[slot].head.take() else { continue }
+            start(slot, block)
+            pools.letGo(block)
+            makeReady(slot)
+        }
+        waiting.removeFirst(served)
     }
 
-    func submitTrailers(_ slot: Int, _ trailers: HeaderBlock) {
-        let (vectors, count) = unsafe pools.vectors(of: trailers)
-        guard unsafe nghttp2_submit_trailer(raw, slots[slot].id, vectors, count) == 0 else {
-            return submitReset(slot, code: ErrorCode.internalError)
-        }
-        trailers.hold()
-        slots[slot].sentTrailers = trailers
+    private func start(_ slot: Int, _ block: HeaderBlock) {
+        guard nextStream > 0 else { return closeStream(slot, code: ErrorCode.refusedStream) }
+        slots[slot].id = nextStream
+        slots[slot].sendWindow = Int64(peer.initialWindow)
+        slots[slot].isHeadRequest = block.first(.method) == "HEAD"
+        index.insert(nextStream, slot: slot)
+        nextStream &+= 2            // below 0 when they are used up
+        startedStreams += 1
+        let isEnd = slots[slot].isEnded && slots[slot].waiting == 0 && slots[slot].trailers == nil
+        frameHead(slot, block, isEnd: isEnd)
+        if isEnd { endFramed(slot) }
+    }
+
+    private func keepBody(_ slot: Int, _ octets: Octets) {
+        if let body = slots[slot].body.unretained { return body { $0.append(octets) } }
+        let body = pools.takeBuffer(for: octets.count)
+        body.append(octets)
+        slots[slot].body = body
+    }
+
+    private func checkKeeping(_ slot: Int) {
+        guard slots[slot].keepsBody, slots[slot].cursor > Self.replayLimit else { return }
+        stopKeeping(slot)
+    }
+
+    /// Octets of `body` were framed.
+    func bodyFramed(_ slot: Int, _ count: Int) {
+        slots[slot].cursor += count
+        slots[slot].waiting -= count
+        if slots[slot].keepsBody { checkKeeping(slot) } else { dropSent(slot) }
     }
 
     /// Drops octets that were sent and are not kept.
-    func dropSent(_ slot: Int) {
+    private func dropSent(_ slot: Int) {
         let cursor = slots[slot].cursor
         slots[slot].cursor = 0
         guard slots[slot].waiting > 0 else {
             if let body = slots[slot].body.take() { pools.give(body) }
             return
         }
-        slots[slot].body?.take(cursor)
-    }
-
-    private static func provider(slot: Int) -> nghttp2_data_provider {
-        var provider = unsafe nghttp2_data_provider()
-        unsafe provider.source.fd = Int32(slot)
-        unsafe provider.read_callback = readBody
-        return unsafe provider
+        slots[slot].body.unretained? { $0.take(cursor) }
     }
 }

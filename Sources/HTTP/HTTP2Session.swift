@@ -1,5 +1,4 @@
-internal import CNghttp2
-package import Octets
+internal import Octets
 
 /// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2; Envoy's guide for edges.
 package struct HTTP2Limits: Sendable {
@@ -25,207 +24,200 @@ package struct HTTP2Limits: Sendable {
     }
 }
 
-/// One HTTP/2 connection, of either side: nghttp2's session, and beside it a slot for each stream.
-/// It does no I/O: `receive` takes octets and notes events, `flush` makes octets. Callbacks only note.
+/// One HTTP/2 connection, of either side: frames, streams, windows; nghttp2's HPACK for header sections.
+/// It does no I/O: `receive` takes octets and notes events, what is to be sent is framed at once where the
+/// windows allow it, and `flush` hands it over.
 /// A stream's slot stays until `endTurn`, so that events noted before its end can still be acted on.
 /// Its owner's thread only.
 @safe package final class HTTP2Session {
-    /// What there is of one stream beside nghttp2's own record.
-    struct Slot {
-        var id: Int32 = 0
-        var tag = -1
-        var isOpen = false
-        var incoming: HeaderBlock?    // being received
-        var sent: HeaderBlock?    // header section that nghttp2 may still point into
-        var sentTrailers: HeaderBlock?    // and the trailer section
-        var body: OctetBuffer?    // octets to send; from the pools, none while idle
-        var waiting = 0    // octets of `body` not sent yet
-        var cursor = 0    // octets of `body` sent but kept for a replay
-        var keepsBody = false    // a retry may still want the octets sent
-        var isDeferred = false    // nghttp2 waits for `resume`
-        var isEnded = false    // nothing comes after `body` but `trailers`
-        var trailers: HeaderBlock?
-        var hasSentHeaders = false
-        var hasSentEnd = false
-        var isEndReceived = false
-        var resetAfterEnd = false
-        var isReset = false
-        var headersSeen = false
-    }
-
     package let isServer: Bool
     package let limits: HTTP2Limits
     let pools: MessagePools
-    var raw: OpaquePointer    // owned; freed in `deinit`
-    let slots = SlotTable<Slot>()
-    /// Where the header section in hand goes; HPACK forbids that two are mixed.
-    /// The slot holds the block until the section is complete.
-    var receiving: Unmanaged<HeaderBlock>?
-    var receivingStream: Int32 = -1
-    var freeSlots: [Int] = []
-    var closedSlots: [Int] = []
-    package private(set) var openStreams = 0
-    /// Noted by `receive` and `flush`; the owner goes through them and calls `endTurn`.
-    package var events: ContiguousArray<StreamEvent> = []
-    /// Noted by `flush`.
-    package var taken: ContiguousArray<TakenOctets> = []
+    var hpack = HPACK()
+
+    // Streams
+    let slots = SlotTable<HTTP2Stream>()
+    var index = StreamIndex()               // of streams that the peer knows
+    var freeSlots: [Int32] = []
+    var closedSlots: NoteList<Int> = NoteList()
+    package internal(set) var openStreams = 0
+    var startedStreams = 0                  // of ours: that the peer knows, and are not over
+    var nextStream: Int32 = 1               // of ours
+    var lastPeerStream: Int32 = 0
+    /// Requests that wait for their turn, in order; some may be gone meanwhile.
+    var waiting: [Int] = []
+
+    // What the owner is told
+    /// Noted by all calls; the owner goes through them and calls `endTurn`.
+    package internal(set) var events: NoteList<StreamEvent> = NoteList()
+    /// Octets of bodies that were framed: what the other side sent may be followed by more.
+    package internal(set) var taken: NoteList<TakenOctets> = NoteList()
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
-    var sections: ContiguousArray<(slot: Int, block: HeaderBlock?)> = []
-    var firstSection = 0    // all before it were taken
-    var sink: Unmanaged<OctetBuffer>?    // where `flush` writes, during the call
-    var sinkLimit = 0
+    var sections: NoteList<HeldSection> = unsafe NoteList()
+    var firstSection = 0                    // all before it were taken
+
+    // Reading
+    var input = HTTP2Input()
+    var receiving = HeaderReception()
+
+    // Writing
+    var out: OctetBuffer?                   // frames to be handed over; from the pools
+    var flushedOctets: UInt64 = 0           // handed over so far
+    var isStarted = false                   // the owner has asked for octets
+    var ready = ReadyQueue()                // streams with a body that may be sent
+    var lastData = LastFrame()
     /// With the stream's number: the slot may be another stream's by the time of the flush.
     var resetsAfterFlush: [(slot: Int, stream: Int32, code: UInt32)] = []
 
-    /// - Throws: nothing but a lack of memory, as nil.
+    // The connection
+    var peer = PeerSettings()
+    var sendWindow: Int64 = 65_535
+    var received: Int64 = 0                 // octets of our window that the peer has used
+    var isSettingsAcknowledged = false
+    var isGoAwayReceived = false
+    var isRefusing = false                  // the final GOAWAY was sent
+    var isTerminating = false               // GOAWAY with an error: nothing follows
+    var answersQueued = 0                   // of SETTINGS and PING, since the last flush
+    var patience = Patience()
+
+    /// Frames of bodies are made ahead up to here; more waits with its stream.
+    static let framedOctets = 131_072
+
     package init?(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {
         self.isServer = isServer
         self.limits = limits
         self.pools = pools
-        var made: OpaquePointer?
-        let options = unsafe Self.options
-        let callbacks = unsafe Self.callbacks
-        let code =
-            isServer
-            ? unsafe nghttp2_session_server_new3(
-                &made, callbacks, nil, options, pools.memory.callbacks)
-            : unsafe nghttp2_session_client_new3(
-                &made, callbacks, nil, options, pools.memory.callbacks)
-        guard code == 0, let made = unsafe made else { return nil }
-        unsafe raw = made
-        // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
-        unsafe nghttp2_session_set_user_data(made, Unmanaged.passUnretained(self).toOpaque())
-        submitSettings()
+        input.isPrefaceExpected = isServer
+        greet()
     }
 
     deinit {
-        unsafe nghttp2_session_del(raw)
+        hpack.close()
+        index.close()
         dropSections()
+        events.clear(to: pools)
+        taken.clear(to: pools)
+        closedSlots.clear(to: pools)
+        if let block = receiving.block.take() { pools.letGo(block) }
+        if let buffer = input.carry.take() { pools.give(buffer) }
+        if let buffer = out.take() { pools.give(buffer) }
         for index in slots.indices { releaseMemory(of: index) }
-    }
-
-    /// Feeds the peer's octets. The events' data point into `input`.
-    /// - Returns: false when the connection cannot go on; what `flush` gives is still worth sending.
-    package func receive(_ input: Octets) -> Bool {
-        guard let base = unsafe input.base else { return true }
-        let used = unsafe nghttp2_session_mem_recv(
-            raw, base.assumingMemoryBound(to: UInt8.self), input.count)
-        return used >= 0
-    }
-
-    /// Appends what there is to send, up to about `limit` octets in `out`.
-    /// - Returns: false when the connection cannot go on.
-    package func flush(into out: OctetBuffer, limit: Int) -> Bool {
-        unsafe sink = Unmanaged.passUnretained(out)
-        sinkLimit = limit
-        defer { unsafe sink = nil }
-        guard unsafe nghttp2_session_send(raw) == 0 else { return false }
-        guard !resetsAfterFlush.isEmpty else { return true }
-        for (slot, stream, code) in resetsAfterFlush where slots[slot].id == stream {
-            submitReset(slot, code: code)
-        }
-        resetsAfterFlush.removeAll(keepingCapacity: true)
-        return unsafe nghttp2_session_send(raw) == 0
-    }
-
-    /// Whether `flush` would have something to say.
-    package var wantsFlush: Bool {
-        unsafe !resetsAfterFlush.isEmpty || nghttp2_session_want_write(raw) != 0
     }
 
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {
-        unsafe nghttp2_session_want_read(raw) == 0 && nghttp2_session_want_write(raw) == 0
+        guard !wantsFlush else { return false }
+        return isTerminating || (openStreams == 0 && (isRefusing || isGoAwayReceived))
     }
 
     /// Forgets events and frees the slots of streams that are gone.
     package func endTurn() {
-        events.removeAll(keepingCapacity: true)
-        taken.removeAll(keepingCapacity: true)
-        if !sections.isEmpty { dropSections() }
+        events.clear(to: pools)
+        taken.clear(to: pools)
+        if unsafe !sections.isEmpty { dropSections() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
-            if slots[index].id == receivingStream { unsafe receiving = nil }
             releaseMemory(of: index)
-            slots[index] = Slot()
-            freeSlots.append(index)
+            slots[index] = HTTP2Stream()
+            freeSlots.append(Int32(truncatingIfNeeded: index))
         }
-        closedSlots.removeAll(keepingCapacity: true)
+        closedSlots.clear(to: pools)
     }
 
     /// The peer's limit on streams that we open; 100 until its SETTINGS are known.
-    package var peerConcurrentStreams: Int {
-        Int(
-            unsafe nghttp2_session_get_remote_settings(raw, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
-        )
-    }
+    package var peerConcurrentStreams: Int { peer.concurrentStreams }
 
     /// Whether a new stream may be opened; false after GOAWAY and when stream numbers are used up.
-    package var takesRequests: Bool { unsafe nghttp2_session_check_request_allowed(raw) != 0 }
+    package var takesRequests: Bool {
+        !isServer && !isGoAwayReceived && !isTerminating && nextStream > 0
+    }
+
+    /// The header section that the `.headers` or `.trailers` event in hand tells of: the first of the
+    /// stream that was not taken yet. The caller holds it now.
+    package func takeHeaders(_ slot: Int) -> HeaderBlock? {
+        for index in unsafe firstSection..<sections.count where unsafe sections[index].slot == slot {
+            guard let block = unsafe sections[index].block else { continue }
+            unsafe sections.replace(at: index, with: HeldSection(slot: slot, block: nil))
+            if index == firstSection { firstSection += 1 }
+            return unsafe block.takeRetainedValue()
+        }
+        return nil
+    }
 
     private func dropSections() {
-        for section in sections {
-            if let unread = section.block { pools.letGo(unread) }
+        for index in unsafe sections.indices {
+            if let unread = unsafe sections[index].block { unsafe pools.letGo(unread.takeRetainedValue()) }
         }
-        sections.removeAll(keepingCapacity: true)
+        unsafe sections.clear(to: pools)
         firstSection = 0
     }
 
     // MARK: slots
 
-    func openSlot(id: Int32) -> Int {
-        let index: Int
-        if let free = freeSlots.popLast() {
-            index = free
-        } else {
-            index = slots.count
-            slots.append(Slot())
-        }
-        slots[index].id = id
-        slots[index].isOpen = true
+    func openSlot() -> Int {
         openStreams += 1
-        return index
+        if let free = freeSlots.popLast() {
+            slots[Int(free)].isOpen = true
+            return Int(free)
+        }
+        slots.append(HTTP2Stream())
+        slots[slots.count - 1].isOpen = true
+        return slots.count - 1
     }
 
-    func closeSlot(_ index: Int) {
-        guard slots[index].isOpen else { return }
-        slots[index].isOpen = false
+    /// The stream is over; its slot is free after `endTurn`.
+    func closeStream(_ slot: Int, code: UInt32) {
+        guard slots[slot].isOpen else { return }
+        slots[slot].isOpen = false
         openStreams -= 1
-        closedSlots.append(index)
+        events.append(StreamEvent(.closed, stream: slot, tag: slots[slot].tag, code: code), from: pools)
+        closedSlots.append(slot, from: pools)
+        guard slots[slot].id != 0 else { return }
+        index.remove(slots[slot].id)
+        guard !isServer else { return }
+        startedStreams -= 1
+        if !waiting.isEmpty { startWaiting() }
     }
 
     private func releaseMemory(of index: Int) {
         // `take` moves a reference out where a copy would count it up and down.
-        if let block = slots[index].incoming.take() { pools.letGo(block) }
-        if let block = slots[index].sent.take() { pools.letGo(block) }
-        if let block = slots[index].sentTrailers.take() { pools.letGo(block) }
+        if let block = slots[index].head.take() { pools.letGo(block) }
         if let block = slots[index].trailers.take() { pools.letGo(block) }
         if let body = slots[index].body.take() { pools.give(body) }
     }
+}
 
-    private func submitSettings() {
-        var entries = [
-            nghttp2_settings_entry(
-                settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
-                value: UInt32(limits.streamWindowOctets))
-        ]
-        if isServer {
-            entries.append(
-                nghttp2_settings_entry(
-                    settings_id: Int32(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS.rawValue),
-                    value: limits.concurrentStreams))
-            // The priorities of RFC 7540 are obsolete, cost time and can be abused. Source: RFC 9218 §2.1.
-            entries.append(
-                nghttp2_settings_entry(
-                    settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1))
-        } else {
-            entries.append(
-                nghttp2_settings_entry(
-                    settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_PUSH.rawValue), value: 0))
+/// A header section that was read and not taken yet. Plain data: the reference is counted by hand.
+@unsafe struct HeldSection: BitwiseCopyable {
+    var slot: Int
+    var block: Unmanaged<HeaderBlock>?
+}
+
+/// What the peer told of itself; the values until it does. Source: RFC 9113 §6.5.2.
+struct PeerSettings {
+    var initialWindow: Int32 = 65_535
+    /// Nobody says so, but hardly a server allows fewer.
+    var concurrentStreams = 100
+}
+
+/// How much nonsense a client may send before its connection ends: a bucket of tokens that fills with
+/// time. Streams reset before their answer, streams that we had to reset, frames without content.
+/// Source: CVE-2023-44487, CVE-2025-8671, CVE-2019-9518; nghttp2 has the same two figures.
+struct Patience {
+    static let most: Int32 = 1000
+    static let perSecond: Int32 = 33
+    private var left = Patience.most
+    private var second: UInt32 = 0
+
+    /// - Returns: false when there is none left.
+    mutating func use(at now: UInt32) -> Bool {
+        if now != second {
+            let passed = Int64(now &- second)
+            left = Int32(truncatingIfNeeded: min(Int64(Self.most), Int64(left) + passed * Int64(Self.perSecond)))
+            second = now
         }
-        unsafe nghttp2_submit_settings(
-            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), entries, entries.count)
-        unsafe nghttp2_session_set_local_window_size(
-            raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, limits.connectionWindowOctets)
+        guard left > 0 else { return false }
+        left -= 1
+        return true
     }
 }

@@ -1,4 +1,3 @@
-internal import CNghttp2
 package import Octets
 
 /// The header names that the gateway looks at; everything else is `other`.
@@ -9,6 +8,42 @@ package enum KnownHeader: UInt8, Sendable {
     case contentLength, contentType, expect, cookie, date, server, userAgent
     case forwardedFor, forwardedProto, forwardedClientCert, requestID, http2Settings
     case grpcTimeout, grpcStatus, grpcMessage, envoyHeader
+
+    /// The name itself; empty for `other` and `envoyHeader`, which have many.
+    var name: Octets {
+        switch self {
+        case .other, .envoyHeader: .empty
+        case .method: ":method"
+        case .scheme: ":scheme"
+        case .authority: ":authority"
+        case .path: ":path"
+        case .status: ":status"
+        case .protocol: ":protocol"
+        case .host: "host"
+        case .connection: "connection"
+        case .keepAlive: "keep-alive"
+        case .proxyConnection: "proxy-connection"
+        case .transferEncoding: "transfer-encoding"
+        case .upgrade: "upgrade"
+        case .te: "te"
+        case .trailer: "trailer"
+        case .contentLength: "content-length"
+        case .contentType: "content-type"
+        case .expect: "expect"
+        case .cookie: "cookie"
+        case .date: "date"
+        case .server: "server"
+        case .userAgent: "user-agent"
+        case .forwardedFor: "x-forwarded-for"
+        case .forwardedProto: "x-forwarded-proto"
+        case .forwardedClientCert: "x-forwarded-client-cert"
+        case .requestID: "x-request-id"
+        case .http2Settings: "http2-settings"
+        case .grpcTimeout: "grpc-timeout"
+        case .grpcStatus: "grpc-status"
+        case .grpcMessage: "grpc-message"
+        }
+    }
 
     /// Finds the name's case; names are lower-case already.
     package init(name: Octets) {
@@ -87,8 +122,6 @@ package enum KnownHeader: UInt8, Sendable {
     package let value: Octets
     package let known: KnownHeader
     package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
-    fileprivate let nameOwner: OpaquePointer?    // nghttp2_rcbuf, one reference, given back by the block
-    fileprivate let valueOwner: OpaquePointer?
 }
 
 /// The fields of a block, in order; valid until the block changes.
@@ -103,6 +136,7 @@ package enum KnownHeader: UInt8, Sendable {
 
     package var startIndex: Int { 0 }
     package var endIndex: Int { count }
+    @inline(__always)
     package subscript(index: Int) -> HeaderField {
         precondition(index >= 0 && index < count)
         return unsafe base[index]
@@ -128,17 +162,12 @@ package enum KnownHeader: UInt8, Sendable {
     /// How many users the block has; `MessagePools` keeps it for later at 0.
     var holds = 1
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
+    private var page: UnsafeMutableRawPointer?    // the newest of them
     private var pageUsed = 0
     private var pageCapacity = 0
     private static let pageOctets = 1024
 
-    /// Where the buffers of nghttp2 come from that the fields point into: it must outlive them.
-    private let memory: SessionMemory?
-
-    package convenience init() { self.init(memory: nil) }
-
-    init(memory: SessionMemory?) {
-        self.memory = memory
+    package init() {
         unsafe store = .allocate(capacity: capacity)
         unsafe places = .allocate(capacity: Self.kinds)
         unsafe places.initialize(repeating: Self.none, count: Self.kinds)
@@ -153,6 +182,7 @@ package enum KnownHeader: UInt8, Sendable {
     /// Adds a user; each one ends with `MessagePools.letGo`.
     package func hold() { holds += 1 }
 
+    @inline(__always)
     package var fields: HeaderFields { unsafe HeaderFields(base: store, count: count) }
     package var isEmpty: Bool { count == 0 }
 
@@ -174,26 +204,13 @@ package enum KnownHeader: UInt8, Sendable {
     /// Adds a field whose octets the caller keeps valid as long as the block has them.
     package func append(stable name: Octets, _ value: Octets, isSensitive: Bool = false) {
         add(
-            unsafe HeaderField(
-                name: name, value: value, known: KnownHeader(name: name), isSensitive: isSensitive,
-                nameOwner: nil, valueOwner: nil))
+            HeaderField(name: name, value: value, known: KnownHeader(name: name), isSensitive: isSensitive))
     }
 
-    /// Adds a field that nghttp2 decoded; takes one reference on each buffer that is counted at all.
-    func append(name: OpaquePointer, value: OpaquePointer, isSensitive: Bool) {
-        let nameOctets = unsafe Octets(nghttp2_rcbuf_get_buf(name))
-        let valueOctets = unsafe Octets(nghttp2_rcbuf_get_buf(value))
-        add(
-            unsafe HeaderField(
-                name: nameOctets, value: valueOctets, known: KnownHeader(name: nameOctets),
-                isSensitive: isSensitive,
-                nameOwner: Self.owned(name), valueOwner: Self.owned(value)))
-    }
-
-    private static func owned(_ buffer: OpaquePointer) -> OpaquePointer? {
-        guard unsafe nghttp2_rcbuf_is_static(buffer) == 0 else { return nil }
-        unsafe nghttp2_rcbuf_incref(buffer)
-        return unsafe buffer
+    /// Adds a field of a name that was looked up already; known names need no copy.
+    func append(decoded name: Octets, _ known: KnownHeader, _ value: Octets, isSensitive: Bool) {
+        let octets = known == .other || known == .envoyHeader ? copy(name) : known.name
+        add(HeaderField(name: octets, value: copy(value), known: known, isSensitive: isSensitive))
     }
 
     private func add(_ field: HeaderField) {
@@ -213,6 +230,7 @@ package enum KnownHeader: UInt8, Sendable {
     }
 
     /// The value of the first field of that kind.
+    @inline(__always)
     package func first(_ known: KnownHeader) -> Octets? {
         let place = unsafe places[Int(known.rawValue)]
         return unsafe place == Self.none ? nil : store[Int(place)].value
@@ -240,11 +258,9 @@ package enum KnownHeader: UInt8, Sendable {
     /// Puts another value in the place of a field's; the new octets live as long as the block.
     package func replace(at index: Int, with value: Octets) {
         let field = fields[index]
-        if let owner = unsafe field.valueOwner { unsafe nghttp2_rcbuf_decref(owner) }
         size += value.count - field.value.count
         unsafe store[index] = HeaderField(
-            name: field.name, value: value, known: field.known, isSensitive: field.isSensitive,
-            nameOwner: field.nameOwner, valueOwner: nil)
+            name: field.name, value: value, known: field.known, isSensitive: field.isSensitive)
     }
 
     /// Puts a pseudo-header field in front of all others; its octets live as long as the block.
@@ -267,7 +283,6 @@ package enum KnownHeader: UInt8, Sendable {
             let field = unsafe store[index]
             if isUnwanted(field) {
                 size -= field.name.count + field.value.count + 32
-                release(field)
             } else {
                 unsafe store[kept] = field
                 kept += 1
@@ -278,6 +293,7 @@ package enum KnownHeader: UInt8, Sendable {
     }
 
     /// Memory in the block for `length` octets, valid as long as the block's.
+    @inline(__always)
     package func copy(_ octets: Octets) -> Octets {
         guard octets.count > 0, let source = unsafe octets.base else { return .empty }
         let room = unsafe allocate(octets.count)
@@ -293,36 +309,29 @@ package enum KnownHeader: UInt8, Sendable {
         size = 0
     }
 
+    @inline(__always)
     private func allocate(_ length: Int) -> UnsafeMutableRawPointer {
-        if pageCapacity - pageUsed < length {
-            pageCapacity = max(Self.pageOctets, length)
-            pageUsed = 0
-            unsafe pages.append(.allocate(byteCount: pageCapacity, alignment: 16))
-        }
+        if pageCapacity - pageUsed < length { addPage(length) }
         defer { pageUsed += length }
-        return unsafe pages[pages.count - 1] + pageUsed
+        return unsafe page.unsafelyUnwrapped + pageUsed
     }
 
-    private func release(_ field: HeaderField) {
-        if let owner = unsafe field.nameOwner { unsafe nghttp2_rcbuf_decref(owner) }
-        if let owner = unsafe field.valueOwner { unsafe nghttp2_rcbuf_decref(owner) }
+    private func addPage(_ length: Int) {
+        pageCapacity = max(Self.pageOctets, length)
+        pageUsed = 0
+        let fresh = UnsafeMutableRawPointer.allocate(byteCount: pageCapacity, alignment: 16)
+        unsafe page = fresh
+        unsafe pages.append(fresh)
     }
 
     private func releaseOctets(keepingPage: Bool) {
-        for index in 0..<count { unsafe release(store[index]) }
         let isKept = unsafe keepingPage && pages.count == 1 && pageCapacity == Self.pageOctets
         if !isKept, unsafe !pages.isEmpty {
             for index in unsafe pages.indices { unsafe pages[index].deallocate() }
             unsafe pages.removeAll(keepingCapacity: true)
+            unsafe page = nil
             pageCapacity = 0
         }
         pageUsed = 0
-    }
-}
-
-extension Octets {
-    /// The octets of an nghttp2 buffer; valid while a reference on it is held.
-    init(_ vector: nghttp2_vec) {
-        unsafe self.init(base: UnsafeRawPointer(vector.base), count: vector.len)
     }
 }

@@ -13,25 +13,37 @@ package import Octets
 
     private static let keptBlocks = 4096
     private static let keptBuffers = 1024
-    /// Of these, so many may be large; the others keep `smallOctets` each. Together they are at most
-    /// 8 MiB that a worker does not give back after a peak.
-    private static let keptLargeBuffers = 64
+    /// Of these, so many may have grown beyond the size of most.
     private static let smallOctets = 4096
-    private static let largeOctets = 65_536
-    private var largeBuffers = 0
+    private static let keptGrownBuffers = 64
+    private var grownBuffers = 0
+    /// For large bodies on their way. With the grown ones, a worker keeps at most 20 MiB after a peak.
+    private var largeBuffers: [OctetBuffer] = []
+    private static let keptLargeBuffers = 32
+    package static let largeOctets = 160 * 1024
+
+    /// Memory for what sessions note in a turn; each piece `noteOctets` large.
+    private var notes: [UnsafeMutableRawPointer] = unsafe []
+    static let noteOctets = 16_384
+    private static let keptNotes = 64
+    /// Seconds of the owner's clock; it says them once a turn.
+    package var second: UInt32 = 0
 
     package init() { unsafe vectors = .allocate(capacity: vectorCapacity) }
-    deinit { unsafe vectors.deallocate() }
+    deinit {
+        unsafe vectors.deallocate()
+        for index in unsafe notes.indices { unsafe notes[index].deallocate() }
+    }
 
     /// An empty block that the caller holds once.
     package func takeBlock() -> HeaderBlock {
-        let block = blocks.popLast() ?? HeaderBlock(memory: memory)
+        let block = blocks.popLast() ?? HeaderBlock()
         block.holds = 1
         return block
     }
 
     /// Ends one hold on the block; with the last one it is emptied and kept for later.
-    package func letGo(_ block: HeaderBlock) {
+    package func letGo(_ block: consuming HeaderBlock) {
         block.holds -= 1
         precondition(block.holds >= 0, "a header block was let go more often than held")
         guard block.holds == 0 else { return }
@@ -40,17 +52,46 @@ package import Octets
     }
 
     package func takeBuffer() -> OctetBuffer {
-        guard let buffer = buffers.popLast() else { return OctetBuffer(capacity: 1024) }
-        if buffer.capacity > Self.smallOctets { largeBuffers -= 1 }
+        guard let buffer = buffers.popLast() else {
+            return largeBuffers.popLast() ?? OctetBuffer(capacity: 1024)
+        }
+        if buffer.capacity > Self.smallOctets { grownBuffers -= 1 }
         return buffer
     }
 
-    package func give(_ buffer: OctetBuffer) {
-        guard buffers.count < Self.keptBuffers else { return }
-        let mayBeLarge = largeBuffers < Self.keptLargeBuffers
-        buffer.clear(keeping: mayBeLarge ? Self.largeOctets : Self.smallOctets)
-        if buffer.capacity > Self.smallOctets { largeBuffers += 1 }
-        buffers.append(buffer)
+    /// A buffer for `octets` and more of the kind.
+    package func takeBuffer(for octets: Int) -> OctetBuffer {
+        guard octets > Self.smallOctets else { return takeBuffer() }
+        return largeBuffers.popLast() ?? OctetBuffer(capacity: Self.largeOctets)
+    }
+
+    package func give(_ buffer: consuming OctetBuffer) {
+        buffer.clear()
+        let capacity = buffer.capacity
+        if capacity >= Self.largeOctets {
+            if largeBuffers.count < Self.keptLargeBuffers, capacity <= 2 * Self.largeOctets {
+                largeBuffers.append(buffer)
+            }
+        } else if buffers.count < Self.keptBuffers {
+            if capacity > Self.smallOctets {
+                guard grownBuffers < Self.keptGrownBuffers else { return }
+                grownBuffers += 1
+            }
+            buffers.append(buffer)
+        }
+    }
+
+    /// Memory for a list; `octets` are `noteOctets`, or more for a long one.
+    func takeNotes(octets: Int) -> UnsafeMutableRawPointer {
+        if octets == Self.noteOctets, let piece = unsafe notes.popLast() { return unsafe piece }
+        return .allocate(byteCount: octets, alignment: 16)
+    }
+
+    func giveNotes(_ piece: UnsafeMutableRawPointer, octets: Int) {
+        guard octets <= Self.noteOctets, unsafe notes.count < Self.keptNotes else {
+            return unsafe piece.deallocate()
+        }
+        unsafe notes.append(piece)
     }
 
     /// nghttp2's view of the block; valid until the next call. Names and values are not copied.
@@ -65,7 +106,8 @@ package import Octets
             NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
         for index in 0..<count {
             let field = block.fields[index]
-            let secret = field.isSensitive ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0
+            // An identifier of one request is of no use in a table.
+            let secret = field.isSensitive || field.known == .requestID ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0
             unsafe vectors[index] = nghttp2_nv(
                 name: Self.pointer(field.name), value: Self.pointer(field.value),
                 namelen: field.name.count, valuelen: field.value.count, flags: uncopied | secret)

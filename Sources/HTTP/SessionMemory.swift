@@ -1,20 +1,23 @@
 internal import CNghttp2
 
-/// The allocator of one worker's nghttp2 sessions: pieces of some sizes are kept for the next use instead
-/// of going back to the system. A stream costs nghttp2 a dozen small allocations; the profile showed a
-/// tenth of a request's time in malloc. Its owner's thread only.
+/// The allocator of one worker's HPACK contexts: pieces of some sizes are kept for the next use instead
+/// of going back to the system. A request costs HPACK half a dozen small allocations, each of which would
+/// be two calls and some cache misses. Its owner's thread only.
 @safe final class SessionMemory {
-    /// In front of each piece: which class it belongs to; 16 octets keep the alignment.
-    private static let headerOctets = 16
+    /// In front of each piece: its size class and size, four octets each. Eight keep the alignment that
+    /// structures of pointers need.
+    private static let headerOctets = 8
     /// Pieces are multiples of this size, up to `largestOctets`; larger ones are the system's.
-    private static let stepOctets = 64
-    private static let largestOctets = 1024
+    private static let stepOctets = 16
+    private static let largestOctets = 512
     private static let classes = largestOctets / stepOctets
     /// Free pieces kept of each size; more go back to the system.
     private static let keptPieces = 4096
 
+    private typealias Link = UnsafeMutableRawPointer?
+
     @unsafe private struct Bin {
-        var first: UnsafeMutableRawPointer?    // free pieces, linked through their first octets
+        var first: UnsafeMutableRawPointer?    // free pieces, linked through their first octets behind the header
         var count = 0
     }
 
@@ -38,7 +41,7 @@ internal import CNghttp2
     deinit {
         for index in 0..<Self.classes {
             while let piece = unsafe bins[index].first {
-                unsafe bins[index].first = piece.load(as: UnsafeMutableRawPointer?.self)
+                unsafe bins[index].first = piece.loadUnaligned(fromByteOffset: Self.headerOctets, as: Link.self)
                 unsafe piece.deallocate()
             }
         }
@@ -52,36 +55,32 @@ internal import CNghttp2
         guard let piece = unsafe bins[bin].first else {
             return unsafe fresh((bin + 1) * Self.stepOctets, bin: bin)
         }
-        unsafe bins[bin].first = piece.load(as: UnsafeMutableRawPointer?.self)
+        unsafe bins[bin].first = piece.loadUnaligned(fromByteOffset: Self.headerOctets, as: Link.self)
         unsafe bins[bin].count -= 1
-        unsafe piece.storeBytes(of: bin, as: Int.self)
         return unsafe piece + Self.headerOctets
     }
 
     private func fresh(_ octets: Int, bin: Int) -> UnsafeMutableRawPointer? {
-        let (total, overflow) = octets.addingReportingOverflow(Self.headerOctets)
-        guard !overflow else { return nil }
-        let piece = UnsafeMutableRawPointer.allocate(byteCount: total, alignment: 16)
-        unsafe piece.storeBytes(of: bin, as: Int.self)
-        unsafe piece.storeBytes(of: octets, toByteOffset: 8, as: Int.self)
+        guard let size = Int32(exactly: octets) else { return nil }
+        let piece = UnsafeMutableRawPointer.allocate(byteCount: octets + Self.headerOctets, alignment: 8)
+        unsafe piece.storeBytes(of: Int32(truncatingIfNeeded: bin), as: Int32.self)
+        unsafe piece.storeBytes(of: size, toByteOffset: 4, as: Int32.self)
         return unsafe piece + Self.headerOctets
     }
 
     private func give(_ memory: UnsafeMutableRawPointer) {
         let piece = unsafe memory - Self.headerOctets
-        let bin = unsafe piece.load(as: Int.self)
+        let bin = unsafe Int(piece.load(as: Int32.self))
         guard bin >= 0, unsafe bins[bin].count < Self.keptPieces else {
             return unsafe piece.deallocate()
         }
-        unsafe piece.storeBytes(of: bins[bin].first, as: UnsafeMutableRawPointer?.self)
+        unsafe memory.storeBytes(of: bins[bin].first, as: Link.self)
         unsafe bins[bin].first = piece
         unsafe bins[bin].count += 1
     }
 
-    private func resize(_ memory: UnsafeMutableRawPointer, to octets: Int)
-        -> UnsafeMutableRawPointer?
-    {
-        let present = unsafe memory.load(fromByteOffset: 8 - Self.headerOctets, as: Int.self)
+    private func resize(_ memory: UnsafeMutableRawPointer, to octets: Int) -> UnsafeMutableRawPointer? {
+        let present = unsafe Int(memory.load(fromByteOffset: 4 - Self.headerOctets, as: Int32.self))
         if octets <= present { return unsafe memory }
         guard let larger = unsafe take(octets) else { return nil }
         unsafe larger.copyMemory(from: memory, byteCount: present)

@@ -2,7 +2,7 @@
 /// arrays in classes pay for at each access. Its owner's thread only.
 @safe final class SlotTable<Element> {
     private var base: UnsafeMutablePointer<Element>    // owned; the first `count` are initialized
-    private var capacity = 8
+    private var capacity = 1    // most connections of people have few streams, and idle ones must be small
     private(set) var count = 0
 
     init() { unsafe base = .allocate(capacity: capacity) }

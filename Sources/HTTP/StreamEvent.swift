@@ -3,8 +3,8 @@ package import Octets
 /// What a session (HTTP/1.1 or HTTP/2) has to tell of one of its streams. Sessions note events while
 /// they read and act on nothing; the owner goes through them afterwards, in order.
 /// Plain data on purpose: noting one costs no reference counting.
-@safe package struct StreamEvent {
-    package enum Kind: UInt8 {
+@safe package struct StreamEvent: BitwiseCopyable {
+    package enum Kind: UInt8, BitwiseCopyable {
         /// A header section is complete: `takeHeaders` has it. Informational responses (1xx) too.
         /// `code` is 1 when nothing follows it; the `.end` still comes.
         case headers
@@ -42,16 +42,7 @@ package import Octets
 }
 
 /// Octets of a stream's body that went out to the peer, for the window of whoever they came from.
-package struct TakenOctets {
+package struct TakenOctets: BitwiseCopyable {
     package let tag: Int
     package let count: Int
-}
-
-/// HTTP/2 error codes that the gateway itself sends or looks at. Source: RFC 9113 §7.
-package enum ErrorCode {
-    package static let none: UInt32 = 0
-    package static let protocolError: UInt32 = 1
-    package static let internalError: UInt32 = 2
-    package static let refusedStream: UInt32 = 7
-    package static let cancel: UInt32 = 8
 }

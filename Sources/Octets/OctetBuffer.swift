@@ -76,6 +76,21 @@ internal import Glibc
         if start == end { start = 0; end = 0 }
     }
 
+    /// Sets bits of an octet that was not taken yet.
+    package func set(_ bits: UInt8, at index: Int) {
+        precondition(index >= 0 && index < count)
+        let present = unsafe base.load(fromByteOffset: start + index, as: UInt8.self)
+        unsafe base.storeBytes(of: present | bits, toByteOffset: start + index, as: UInt8.self)
+    }
+
+    /// The two buffers change places, octets and memory; nothing is copied.
+    package func exchange(with other: OctetBuffer) {
+        unsafe swap(&base, &other.base)
+        swap(&capacity, &other.capacity)
+        swap(&start, &other.start)
+        swap(&end, &other.end)
+    }
+
     /// Forgets all octets; gives memory back when the buffer grew beyond `keeping`.
     package func clear(keeping: Int = .max) {
         start = 0

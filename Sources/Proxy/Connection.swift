@@ -18,13 +18,14 @@ final class Connection {
         case closed
     }
 
-    private unowned(unsafe) let owner: Worker   // outlives its connections
-    var worker: Worker { unsafe owner }
+    let worker: Worker
     let role: Role
     let descriptor: CInt                        // owned; closed by the worker at the end of the turn
     let slot: Int                               // in the worker's table
     var phase: Phase
-    var codec = Codec.undecided
+    /// What is spoken; points to `session`.
+    private(set) var codec = Codec.undecided
+    private var session: AnyObject?
     var tls: TLSSession?
 
     var isDirty = false                         // listed for a flush at the end of the turn
@@ -55,7 +56,7 @@ final class Connection {
     var isDraining = false                      // no new streams
 
     init(worker: Worker, role: Role, descriptor: CInt, slot: Int, phase: Phase, now: MonotonicTime) {
-        unsafe owner = worker
+        self.worker = worker
         self.role = role
         self.descriptor = descriptor
         self.slot = slot
@@ -67,13 +68,23 @@ final class Connection {
     private(set) lazy var localText = Socket.localAddress(descriptor)?.description
     private(set) lazy var peerText = peer?.description
 
+    func speak(_ session: HTTP1Session) {
+        self.session = session
+        codec = .http1(Unretained(session))
+    }
+
+    func speak(_ session: HTTP2Session) {
+        self.session = session
+        codec = .http2(Unretained(session))
+    }
+
     var isClosed: Bool { phase == .closed }
     var scheme: HTTP1Parser.Scheme { tls == nil ? .http : .https }
 
     /// Reads what waits; TLS or clear.
     func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
-        guard let tls else { return unsafe Socket.read(descriptor, into: room) }
-        switch unsafe tls.read(into: room) {
+        guard let tls = tls.unretained else { return unsafe Socket.read(descriptor, into: room) }
+        switch tls({ unsafe $0.read(into: room) }) {
         case .octets(let count): return .octets(count)
         case .wantsRead, .wantsWrite: return .wouldBlock
         case .closed, .failed: return .closed
@@ -82,8 +93,8 @@ final class Connection {
 
     /// Writes as much as the kernel takes.
     func write(_ octets: Octets) -> IOResult {
-        guard let tls else { return Socket.write(descriptor, octets) }
-        switch unsafe tls.write(octets.buffer) {
+        guard let tls = tls.unretained else { return Socket.write(descriptor, octets) }
+        switch tls({ unsafe $0.write(octets.buffer) }) {
         case .octets(let count): return .octets(count)
         case .wantsRead, .wantsWrite: return .wouldBlock
         case .closed, .failed: return .closed
@@ -95,10 +106,10 @@ final class Connection {
         guard !isDraining, !isFailing, phase != .closed, phase != .lingering else { return false }
         switch codec {
         case .undecided: return false
-        case .http1(let session): return session.takesRequests
+        case .http1(let session): return session { $0.takesRequests }
         case .http2(let session):
-            let limit = min(session.peerConcurrentStreams, pool?.learnedStreams ?? .max, Int(Int32.max))
-            return session.openStreams < limit && session.takesRequests
+            let learned = pool.unretained.map { $0 { $0.learnedStreams } } ?? .max
+            return session { $0.openStreams < min($0.peerConcurrentStreams, learned) && $0.takesRequests }
         }
     }
 }

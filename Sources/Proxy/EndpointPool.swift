@@ -1,4 +1,5 @@
 internal import Balancing
+internal import Octets
 internal import Reactor
 
 /// One worker's connections to one endpoint. Its thread only.
@@ -7,6 +8,8 @@ final class EndpointPool {
     let address: SocketAddress?
     var http1: [Connection] = []                // the idle ones; the newest is reused first
     var http2: [Connection] = []                // the first with room takes the next stream
+    /// The one of `http2` that took the last stream; most probably it takes the next one too.
+    private var newest: Unretained<Connection>?
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreams = Int.max
 
@@ -21,7 +24,11 @@ final class EndpointPool {
     /// A connection that can take a request now; nil when a new one is needed.
     func available(http2 isHTTP2: Bool) -> Connection? {
         if isHTTP2 {
-            for index in http2.indices where http2[index].takesRequests { return http2[index] }
+            if let newest, newest({ $0.takesRequests }) { return newest { $0 } }
+            for index in http2.indices where http2[index].takesRequests {
+                newest = Unretained(http2[index])
+                return http2[index]
+            }
             return nil
         }
         while let idle = http1.popLast() {
@@ -37,6 +44,7 @@ final class EndpointPool {
     }
 
     func remove(_ connection: Connection) {
+        newest = nil
         http1.removeAll { $0 === connection }
         http2.removeAll { $0 === connection }
     }

@@ -15,8 +15,7 @@ internal import Routing
 ///
 /// Pooled by its worker and used again; its worker's thread only.
 final class Exchange {
-    private unowned(unsafe) let owner: Worker   // outlives its exchanges
-    var worker: Worker { unsafe owner }
+    let worker: Worker
     let index: Int                              // the tag of its streams
     var downstream: Connection?
     var downstreamStream = -1
@@ -62,17 +61,22 @@ final class Exchange {
     var timer = TimerWheel.Handle.none
 
     init(worker: Worker, index: Int) {
-        unsafe owner = worker
+        self.worker = worker
         self.index = index
     }
 
+    // Connections are followed on every event: without counting. The worker keeps them for the turn.
+    @inline(__always) var toDownstream: Unretained<Connection>? { downstream.unretained }
+    @inline(__always) var toUpstream: Unretained<Connection>? { upstream.unretained }
+    @inline(__always) var plan: Unretained<WorkerSnapshot>? { snapshot.unretained }
+
     /// Whether events of that stream are meant for this exchange.
     func isServing(downstream connection: Connection, _ stream: Int) -> Bool {
-        downstream === connection && downstreamStream == stream
+        downstreamStream == stream && (downstream.unretained.map { $0 === connection } ?? false)
     }
 
     func isUsing(upstream connection: Connection, _ stream: Int) -> Bool {
-        upstream === connection && upstreamStream == stream
+        upstreamStream == stream && (upstream.unretained.map { $0 === connection } ?? false)
     }
 
     /// Makes it as new for the next request. Its streams are detached already.

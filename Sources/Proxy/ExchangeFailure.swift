@@ -136,11 +136,13 @@ extension Exchange {
 
     /// No event of the upstream stream reaches this exchange any more.
     func detachUpstream() {
-        guard let connection = upstream else { return }
-        connection.codec.setTag(upstreamStream, -1)
-        if worker.log.isOn { upstreamLocal = connection.localText }
+        guard let connection = toUpstream else { return }
+        connection {
+            $0.codec.setTag(upstreamStream, -1)
+            if worker.log.isOn { upstreamLocal = $0.localText }
+        }
         upstream = nil
         upstreamStream = -1
-        endpoint?.active.wrappingSubtract(1, ordering: .relaxed)
+        endpoint.unretained? { _ = $0.active.wrappingSubtract(1, ordering: .relaxed) }
     }
 }

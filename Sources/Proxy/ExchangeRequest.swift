@@ -29,13 +29,15 @@ extension Exchange {
     /// Octets of the client's body.
     func requestData(_ octets: Octets) {
         receivedOctets += octets.count
-        guard let upstream else {
+        guard let upstream = toUpstream else {
             // The answer was given without an upstream: what still comes is thrown away.
             downstream?.consume(downstreamStream, octets.count)
             return
         }
-        upstream.codec.send(upstreamStream, octets)
-        worker.markDirty(upstream)
+        upstream {
+            $0.codec.send(upstreamStream, octets)
+            worker.markDirty($0)
+        }
     }
 
     func requestEnded(trailers: HeaderBlock? = nil) {
@@ -46,9 +48,10 @@ extension Exchange {
             requestTrailers = trailers
         }
         if !isGRPC { startRouteTimeout() }
-        guard let upstream else { return }
-        upstream.codec.finish(upstreamStream, trailers: trailers)
-        worker.markDirty(upstream)
+        toUpstream? {
+            $0.codec.finish(upstreamStream, trailers: trailers)
+            worker.markDirty($0)
+        }
     }
 
     /// Replaces `:path` by its normal form; nil when it must be refused.
@@ -66,11 +69,12 @@ extension Exchange {
 
     /// Finds the rule and draws the destination; answers when there is none.
     private func match(_ block: HeaderBlock, path: Octets, method: Octets) -> Bool {
-        guard let downstream, let snapshot = worker.snapshot(for: downstream) else {
+        guard let downstream = toDownstream, let snapshot = downstream({ worker.snapshot(for: $0) }) else {
             answer(.noRoute)
             return false
         }
         self.snapshot = snapshot
+        let table = downstream { $0.table }
         if block.first(.authority) == nil, let host = block.first(.host) {
             // HTTP/2 allows `host` alone; from here on it is the authority. Source: RFC 9113 §8.3.1.
             block.prepend(stable: ":authority", block.copy(host))
@@ -78,11 +82,11 @@ extension Exchange {
         let authority = block.first(.authority) ?? .empty
         let view = RequestView(
             path: path, authority: authority, method: method, scheme: block.first(.scheme) ?? .empty, block: block)
-        guard downstream.table >= 0 else {
+        guard table >= 0 else {
             answer(.noRoute)
             return false
         }
-        switch snapshot.shared.plan.tables[downstream.table].match(view) {
+        switch snapshot.shared.plan.tables[table].match(view) {
         case .route(let number): return choose(number, snapshot)
         case .noHost:
             answer(.noRoute, "no host of this listener matches authority \"\(authority.string)\"")
@@ -114,14 +118,14 @@ extension Exchange {
     /// Octets went out to one side: the window of the other side opens again. A replayed body went out
     /// before and opens nothing.
     func passWindow(of connection: Connection, _ count: Int) {
-        if connection === upstream {
+        if let upstream = toUpstream, upstream === connection {
             takenOctets += count
             let fresh = takenOctets - consumedOctets
             guard fresh > 0 else { return }
             consumedOctets = takenOctets
-            downstream?.consume(downstreamStream, fresh)
-        } else if connection === downstream {
-            upstream?.consume(upstreamStream, count)
+            toDownstream? { $0.consume(downstreamStream, fresh) }
+        } else if let downstream = toDownstream, downstream === connection {
+            toUpstream? { $0.consume(upstreamStream, count) }
         }
     }
 

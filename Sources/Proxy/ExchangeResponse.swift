@@ -6,16 +6,18 @@ internal import Reactor
 extension Exchange {
     /// A header section of the upstream: informational ones are passed on, the final one starts the answer.
     func responseHeaders(_ block: HeaderBlock, isEnd: Bool) {
-        guard let downstream, !isResponseStarted else { return }
+        guard let downstream = toDownstream, !isResponseStarted else { return }
         status = Self.status(block)
-        guard status >= 200 else { return passInterim(block, to: downstream) }
+        guard status >= 200 else { return downstream { passInterim(block, to: $0) } }
         upstreamNanoseconds = Int64(clamping: worker.now.nanoseconds(since: upstreamStarted))
-        upstream?.codec.stopKeeping(upstreamStream)
+        toUpstream? { $0.codec.stopKeeping(upstreamStream) }
         noteGRPCStatus(block)
         worker.prepareForDownstream(block)
         isResponseStarted = true
-        downstream.codec.submitResponse(downstreamStream, block, isEnd: isEnd)
-        worker.markDirty(downstream)
+        downstream {
+            $0.codec.submitResponse(downstreamStream, block, isEnd: isEnd)
+            worker.markDirty($0)
+        }
         if isEnd { responseCompleted() }
     }
 
@@ -37,28 +39,34 @@ extension Exchange {
     private static let mostInterimResponses = 16
 
     func responseData(_ octets: Octets) {
-        guard let downstream, isResponseStarted, !isResponseEnded else {
+        guard let downstream = toDownstream, isResponseStarted, !isResponseEnded else {
             upstream?.consume(upstreamStream, octets.count)
             return
         }
         sentOctets += octets.count
         if isGRPC, deadline != nil { boundary.pass(octets) }
-        downstream.codec.send(downstreamStream, octets)
-        worker.markDirty(downstream)
+        downstream {
+            $0.codec.send(downstreamStream, octets)
+            worker.markDirty($0)
+        }
     }
 
     func responseTrailers(_ block: HeaderBlock) {
-        guard let downstream, isResponseStarted, !isResponseEnded else { return }
+        guard let downstream = toDownstream, isResponseStarted, !isResponseEnded else { return }
         noteGRPCStatus(block)
-        downstream.codec.finish(downstreamStream, trailers: block)
-        worker.markDirty(downstream)
+        downstream {
+            $0.codec.finish(downstreamStream, trailers: block)
+            worker.markDirty($0)
+        }
         responseCompleted()
     }
 
     func responseEnded() {
-        guard let downstream, isResponseStarted, !isResponseEnded else { return }
-        downstream.codec.finish(downstreamStream)
-        worker.markDirty(downstream)
+        guard let downstream = toDownstream, isResponseStarted, !isResponseEnded else { return }
+        downstream {
+            $0.codec.finish(downstreamStream)
+            worker.markDirty($0)
+        }
         responseCompleted()
     }
 

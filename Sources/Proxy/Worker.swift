@@ -85,12 +85,15 @@ enum Watcher {
     var watchers: ContiguousArray<Watcher> = []
     var generations: ContiguousArray<UInt32> = []
     private var freeSlots: [Int] = []
-    var exchanges: ContiguousArray<Exchange> = []
+    /// Never freed, only used again; `ownedExchanges` has the references.
+    var exchanges: ContiguousArray<Unretained<Exchange>> = []
+    var ownedExchanges: ContiguousArray<Exchange> = []
     var freeExchanges: [Int] = []
     var endpointPools: [EndpointPool?] = []     // by Endpoint.number
     var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
 
-    var dirty: ContiguousArray<Connection> = []
+    /// Connections live until `releaseClosed`, behind the flushes.
+    private var dirty: ContiguousArray<Unretained<Connection>> = []
     var unread: ContiguousArray<Connection> = []
     private var reading: ContiguousArray<Connection> = []
     var closed: ContiguousArray<Connection> = []
@@ -141,6 +144,7 @@ enum Watcher {
         let count = poller.wait(milliseconds: wait)
         now = .now()
         wallNow = .now()
+        pools.second = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000_000)
         for index in 0..<count { wake(poller[index]) }
         readLeftOver()
         expireTimers()
@@ -235,9 +239,9 @@ enum Watcher {
             let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
             // Disarmed meanwhile: by what another timer of this turn did.
             switch TimerKind(rawValue: token >> 32) {
-            case .exchange where exchanges[index].timer.isArmed:
-                exchanges[index].timer = .none
-                exchanges[index].timedOut()
+            case .exchange where ownedExchanges[index].timer.isArmed:
+                ownedExchanges[index].timer = .none
+                ownedExchanges[index].timedOut()
             case .connection:
                 guard case .connection(let connection) = watchers[index], connection.timer.isArmed else { continue }
                 connection.timer = .none
@@ -254,17 +258,19 @@ enum Watcher {
     func markDirty(_ connection: Connection) {
         guard !connection.isDirty else { return }
         connection.isDirty = true
-        dirty.append(connection)
+        dirty.append(Unretained(connection))
     }
 
     /// A flush may make other connections dirty (windows open again): they are flushed in this turn too.
     private func flushAll() {
         var index = 0
         while index < dirty.count {
-            let connection = dirty[index]
+            let next = dirty[index]
+            next { connection in
+                connection.isDirty = false
+                flush(connection)
+            }
             index += 1
-            connection.isDirty = false
-            flush(connection)
         }
         dirty.removeAll(keepingCapacity: true)
     }
@@ -286,6 +292,10 @@ enum Watcher {
         }
         releaseClosed()
         log.endTurn()
+        // They refer to the worker, and the worker to them.
+        watchers.removeAll()
+        exchanges.removeAll()
+        ownedExchanges.removeAll()
     }
 }
 

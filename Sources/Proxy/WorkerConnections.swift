@@ -108,10 +108,9 @@ extension Worker {
                 let session = HTTP2Session(
                     isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
             else { return close(connection) }
-            connection.codec = .http2(session)
+            connection.speak(session)
         } else {
-            connection.codec = .http1(
-                HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
+            connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
         }
         guard isServer else { return }
         connection.phase = .open
@@ -237,22 +236,26 @@ extension Worker {
     func actOnEvents(of connection: Connection) {
         switch connection.codec {
         case .undecided: return
-        case .http2(let session):
-            act(on: connection) { index in
-                index < session.events.count ? session.events[index] : nil
-            }
-            session.endTurn()
-        case .http1(let session):
-            repeat {
-                act(on: connection) { index in
-                    index < session.events.count ? session.events[index] : nil
-                }
-                session.endTurn()
-                guard !connection.isClosed, session.hasWaitingInput else { break }
-                _ = session.receive(.empty)
-            } while !session.events.isEmpty
-            resumeReading(connection)
+        case .http2(let session): session { actOnEvents(of: connection, $0) }
+        case .http1(let session): session { actOnEvents(of: connection, $0) }
         }
+    }
+
+    private func actOnEvents(of connection: Connection, _ session: HTTP2Session) {
+        act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+        passWindows(of: connection)
+        session.endTurn()
+    }
+
+    private func actOnEvents(of connection: Connection, _ session: HTTP1Session) {
+        repeat {
+            act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+            passWindows(of: connection)
+            session.endTurn()
+            guard !connection.isClosed, session.hasWaitingInput else { break }
+            _ = session.receive(.empty)
+        } while !session.events.isEmpty
+        resumeReading(connection)
     }
 
     /// Acting on an event may note further ones: the list is asked again each time.
@@ -283,7 +286,6 @@ extension Worker {
             }
             let count = output.count
             let isSent = count == 0 || send(connection)
-            passWindows(of: connection)
             actOnEvents(of: connection)
             guard isSent, !connection.isClosed else { return }
             if count < Self.flushOctets { return closeIfDone(connection) }
@@ -325,7 +327,7 @@ extension Worker {
         }
         connection.isWriteBlocked = true
         let pending = pools.takeBuffer()
-        pending.append(output.octets)
+        pending.exchange(with: output)
         connection.pendingOutput = pending
         return false
     }
@@ -336,7 +338,8 @@ extension Worker {
         while let taken = connection.codec.taken(at: index) {
             index += 1
             guard taken.tag >= 0, taken.tag < exchanges.count else { continue }
-            exchanges[taken.tag].passWindow(of: connection, taken.count)
+            let exchange = exchanges[taken.tag]
+            exchange { $0.passWindow(of: connection, taken.count) }
         }
     }
 
@@ -367,7 +370,7 @@ extension Worker {
     /// The peer has closed, or the connection is broken.
     func peerClosed(_ connection: Connection) {
         guard !connection.isClosed else { return }
-        if case .http1(let session) = connection.codec, connection.role == .upstream { session.inputEnded() }
+        if case .http1(let session) = connection.codec, connection.role == .upstream { session { $0.inputEnded() } }
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
@@ -381,7 +384,7 @@ extension Worker {
         connection.codec.forEachOpen { stream, tag in if tag >= 0 { lost.append((stream, tag)) } }
         connection.isDraining = true
         for (stream, tag) in lost {
-            let exchange = exchanges[tag]
+            let exchange = ownedExchanges[tag]
             if exchange.isServing(downstream: connection, stream) {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, stream) {

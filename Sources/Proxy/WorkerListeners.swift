@@ -1,5 +1,6 @@
 internal import Balancing
 internal import HTTP
+internal import Octets
 internal import Reactor
 
 /// Listeners that come and go with snapshots, and the steps of a graceful end.
@@ -96,7 +97,7 @@ extension Worker {
 
     func refuseNewStreams(_ connection: Connection) {
         guard connection.phase == .open else { return }
-        if case .http2(let session) = connection.codec { session.refuseNewStreams() }
+        if case .http2(let session) = connection.codec { session { $0.refuseNewStreams() } }
         if connection.role == .upstream {
             connection.isDraining = true
             if connection.codec.openStreams == 0 { return close(connection) }

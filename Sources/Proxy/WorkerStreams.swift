@@ -18,6 +18,10 @@ extension Worker {
             if event.kind == .data { connection.consume(event.stream, event.data.count) }
             return
         }
+        exchange { pass(event, to: $0, of: connection) }
+    }
+
+    private func pass(_ event: StreamEvent, to exchange: Exchange, of connection: Connection) {
         switch event.kind {
         case .data: exchange.requestData(event.data)
         case .trailers:
@@ -32,33 +36,45 @@ extension Worker {
         }
     }
 
-    private func exchange(of event: StreamEvent, downstream connection: Connection) -> Exchange? {
+    private func exchange(of event: StreamEvent, downstream connection: Connection) -> Unretained<Exchange>? {
         // Events that were noted before the headers were acted on do not know their tag yet.
         let tag = event.tag >= 0 ? event.tag : connection.codec.tag(event.stream)
         guard tag >= 0, tag < exchanges.count else { return nil }
-        return exchanges[tag].isServing(downstream: connection, event.stream) ? exchanges[tag] : nil
+        let exchange = exchanges[tag]
+        return exchange { $0.isServing(downstream: connection, event.stream) } ? exchange : nil
+    }
+
+    private func exchange(of event: StreamEvent, upstream connection: Connection) -> Unretained<Exchange>? {
+        guard event.tag >= 0, event.tag < exchanges.count else { return nil }
+        let exchange = exchanges[event.tag]
+        return exchange { $0.isUsing(upstream: connection, event.stream) } ? exchange : nil
     }
 
     private func begin(_ event: StreamEvent, on connection: Connection) {
         guard let block = connection.codec.takeHeaders(event.stream) else { return }
-        let exchange = takeExchange()
+        metrics.requestStarted()
+        status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
+        takeExchange()({ begin($0, with: block, event, on: connection) })
+    }
+
+    private func begin(
+        _ exchange: Exchange, with block: HeaderBlock, _ event: StreamEvent, on connection: Connection
+    ) {
         exchange.downstream = connection
         exchange.downstreamStream = event.stream
         exchange.started = now
         exchange.startedWall = wallNow
         connection.codec.setTag(event.stream, exchange.index)
-        metrics.requestStarted()
-        status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         var upgrade = HTTP1Upgrade.none
-        if case .http1(let session) = connection.codec { upgrade = session.upgrade }
+        if case .http1(let session) = connection.codec { upgrade = session { $0.upgrade } }
         exchange.requestHeaders(block, isEnd: event.code == 1, upgrade: upgrade)
     }
 
     /// Octets that are no HTTP/1.1: answers if nothing was answered yet, and closes.
     private func refuse(_ event: StreamEvent, on connection: Connection) {
-        guard case .http1(let session) = connection.codec, let refusal = session.refusal else { return }
+        guard case .http1(let session) = connection.codec, let refusal = session({ $0.refusal }) else { return }
         metrics.protocolError()
-        if let exchange = exchange(of: event, downstream: connection) {
+        if let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
             exchange.dropUpstream(code: ErrorCode.cancel)
             if exchange.isResponseStarted {
                 exchange.downstreamClosed(.requestRefused(refusal))
@@ -67,7 +83,7 @@ extension Worker {
                 exchange.answer(.requestRefused(refusal))
             }
         } else {
-            session.answerRefusal()
+            session { $0.answerRefusal() }
             logRefusal(refusal, on: connection)
         }
         markDirty(connection)
@@ -97,13 +113,14 @@ extension Worker {
             return fail(connection)
         default: break
         }
-        guard event.tag >= 0, event.tag < exchanges.count,
-            exchanges[event.tag].isUsing(upstream: connection, event.stream)
-        else {
+        guard let exchange = exchange(of: event, upstream: connection) else {
             if event.kind == .data { connection.consume(event.stream, event.data.count) }
             return
         }
-        let exchange = exchanges[event.tag]
+        exchange { pass(event, to: $0, from: connection) }
+    }
+
+    private func pass(_ event: StreamEvent, to exchange: Exchange, from connection: Connection) {
         switch event.kind {
         case .data: exchange.responseData(event.data)
         case .end: exchange.responseEnded()
@@ -120,15 +137,10 @@ extension Worker {
     }
 
     private func streamClosed(_ event: StreamEvent, on connection: Connection) {
-        if event.tag >= 0, event.tag < exchanges.count,
-            exchanges[event.tag].isUsing(upstream: connection, event.stream) {
-            let exchange = exchanges[event.tag]
-            if exchange.isResponseEnded {
-                exchange.detachUpstream()
-            } else {
-                let isUnsent = !connection.codec.hasSentHeaders(event.stream)
-                exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
-            }
+        exchange(of: event, upstream: connection)? { exchange in
+            if exchange.isResponseEnded { return exchange.detachUpstream() }
+            let isUnsent = !connection.codec.hasSentHeaders(event.stream)
+            exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
         }
         if connection.isDraining { return markDirty(connection) }      // the last stream's end is the connection's
         if case .http1 = connection.codec { giveBack(connection) }
@@ -151,6 +163,10 @@ extension Worker {
     /// Streams beyond the endpoint's limit that were not sent yet move to another connection.
     private func learnSettings(_ connection: Connection) {
         guard case .http2(let session) = connection.codec else { return }
+        session { learnSettings(connection, $0) }
+    }
+
+    private func learnSettings(_ connection: Connection, _ session: HTTP2Session) {
         let limit = session.peerConcurrentStreams
         if limit == 0 { return loseUnsent(of: connection, session) }
         connection.pool?.learnedStreams = max(limit, 1)
@@ -163,8 +179,8 @@ extension Worker {
                 excess -= 1
             }
         }
-        for (stream, tag) in waiting where exchanges[tag].isUsing(upstream: connection, stream) {
-            exchanges[tag].moveElsewhere()
+        for (stream, tag) in waiting where ownedExchanges[tag].isUsing(upstream: connection, stream) {
+            ownedExchanges[tag].moveElsewhere()
         }
     }
 
@@ -176,8 +192,8 @@ extension Worker {
             if tag >= 0, !session.hasSentHeaders(stream) { unsent.append((stream, tag)) }
         }
         connection.isDraining = true
-        for (stream, tag) in unsent where exchanges[tag].isUsing(upstream: connection, stream) {
-            exchanges[tag].upstreamFailed(.upstreamRefused, code: ErrorCode.refusedStream)
+        for (stream, tag) in unsent where ownedExchanges[tag].isUsing(upstream: connection, stream) {
+            ownedExchanges[tag].upstreamFailed(.upstreamRefused, code: ErrorCode.refusedStream)
             session.reset(stream, code: ErrorCode.cancel)
         }
         markDirty(connection)
@@ -185,21 +201,20 @@ extension Worker {
 
     // MARK: exchanges
 
-    func takeExchange() -> Exchange {
+    func takeExchange() -> Unretained<Exchange> {
         if let index = freeExchanges.popLast() { return exchanges[index] }
         let exchange = Exchange(worker: self, index: exchanges.count)
-        exchanges.append(exchange)
-        return exchange
+        ownedExchanges.append(exchange)
+        exchanges.append(Unretained(exchange))
+        return Unretained(exchange)
     }
 
     /// The downstream stream is gone: writes the log, counts, frees.
     func finished(_ exchange: Exchange) {
         record(exchange)
-        exchange.downstream?.codec.setTag(exchange.downstreamStream, -1)
-        if let block = exchange.request { pools.letGo(block) }
-        if let block = exchange.requestTrailers { pools.letGo(block) }
-        exchange.request = nil
-        exchange.requestTrailers = nil
+        exchange.toDownstream? { $0.codec.setTag(exchange.downstreamStream, -1) }
+        if let block = exchange.request.take() { pools.letGo(block) }
+        if let block = exchange.requestTrailers.take() { pools.letGo(block) }
         exchange.clear()
         freeExchanges.append(exchange.index)
         status.activeExchanges.wrappingSubtract(1, ordering: .relaxed)

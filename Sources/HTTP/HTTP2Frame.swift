@@ -1,0 +1,101 @@
+internal import Octets
+
+/// The nine octets in front of each frame. Source: RFC 9113 §4.1.
+struct FrameHeader {
+    static let octets = 9
+    /// Octets of payload that every peer takes, and the most that we take.
+    static let defaultPayload = 16_384
+
+    var length: Int
+    var type: UInt8
+    var flags: UInt8
+    var stream: Int32
+
+    /// Reads the first nine of `octets`, which must be there.
+    @inline(__always)
+    init(_ octets: Octets) {
+        let first = octets.bigEndian32(at: 0)
+        length = Int(first >> 8)
+        type = UInt8(truncatingIfNeeded: first)
+        flags = octets[4]
+        stream = Int32(truncatingIfNeeded: octets.bigEndian32(at: 5) & 0x7fff_ffff)
+    }
+
+    @inline(__always)
+    init(_ type: FrameType, flags: UInt8 = 0, stream: Int32 = 0, length: Int) {
+        self.length = length
+        self.type = type.rawValue
+        self.flags = flags
+        self.stream = stream
+    }
+
+    @inline(__always)
+    func write(to room: UnsafeMutableRawBufferPointer) {
+        precondition(room.count >= Self.octets)
+        let first = UInt32(truncatingIfNeeded: length) << 8 | UInt32(type)
+        unsafe room.storeBytes(of: first.bigEndian, as: UInt32.self)
+        unsafe room.storeBytes(of: flags, toByteOffset: 4, as: UInt8.self)
+        unsafe room.storeBytes(of: UInt32(bitPattern: stream).bigEndian, toByteOffset: 5, as: UInt32.self)
+    }
+
+    func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
+}
+
+/// Source: RFC 9113 §6.
+enum FrameType: UInt8 {
+    case data, headers, priority, resetStream, settings, pushPromise, ping, goAway, windowUpdate, continuation
+}
+
+enum FrameFlag {
+    static let endStream: UInt8 = 0x1
+    static let ack: UInt8 = 0x1
+    static let endHeaders: UInt8 = 0x4
+    static let padded: UInt8 = 0x8
+    static let priority: UInt8 = 0x20
+}
+
+/// Source: RFC 9113 §6.5.2, RFC 8441 §3, RFC 9218 §2.1.
+enum Setting: UInt16 {
+    case headerTableSize = 1
+    case enablePush, concurrentStreams, initialWindow, frameSize, headerListSize
+    case connectProtocol = 8
+    case noPriorities = 9
+}
+
+/// HTTP/2 error codes. Source: RFC 9113 §7.
+package enum ErrorCode {
+    package static let none: UInt32 = 0
+    package static let protocolError: UInt32 = 1
+    package static let internalError: UInt32 = 2
+    static let flowControl: UInt32 = 3
+    static let streamClosed: UInt32 = 5
+    static let frameSize: UInt32 = 6
+    package static let refusedStream: UInt32 = 7
+    package static let cancel: UInt32 = 8
+    static let compression: UInt32 = 9
+    static let enhanceYourCalm: UInt32 = 11
+}
+
+extension Octets {
+    /// The 32 bits from `offset` on, most significant first.
+    @inline(__always)
+    func bigEndian32(at offset: Int) -> UInt32 {
+        precondition(offset >= 0 && offset + 4 <= count)
+        return unsafe UInt32(
+            bigEndian: base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+
+    /// The eight octets from `offset` on, as they stand in memory.
+    @inline(__always)
+    func word(at offset: Int) -> UInt64 {
+        precondition(offset >= 0 && offset + 8 <= count)
+        return unsafe base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    }
+
+    @inline(__always)
+    func bigEndian16(at offset: Int) -> UInt16 {
+        precondition(offset >= 0 && offset + 2 <= count)
+        return unsafe UInt16(
+            bigEndian: base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+    }
+}

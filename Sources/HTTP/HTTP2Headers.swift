@@ -1,0 +1,179 @@
+internal import Octets
+
+/// The header section in hand: HPACK forbids that two are mixed.
+struct HeaderReception {
+    var stream: Int32 = 0               // 0: none
+    var slot = -1                       // -1: nobody wants it, but HPACK's state must follow it
+    var block: HeaderBlock?             // held
+    var endsStream = false
+    var continuations = 0
+    var size = 0
+    var count = 0
+    var isTooLarge = false
+    var isMalformed = false
+    var rules = HeaderRules(.request)
+}
+
+/// From HEADERS and CONTINUATION frames to header sections.
+extension HTTP2Session {
+    func headersArrived(_ header: FrameHeader, _ payload: Octets) {
+        var fragment = payload
+        var padding = 0
+        if header.has(FrameFlag.padded) {
+            guard fragment.count >= 1 else { return terminate(code: ErrorCode.frameSize) }
+            padding = Int(fragment[0])
+            fragment = fragment.dropFirst(1)
+        }
+        if header.has(FrameFlag.priority) {
+            guard fragment.count >= 5 else { return terminate(code: ErrorCode.frameSize) }
+            fragment = fragment.dropFirst(5)
+        }
+        guard padding <= fragment.count, header.stream != 0 else {
+            return terminate(code: ErrorCode.protocolError)
+        }
+        fragment = fragment.prefix(fragment.count - padding)
+        guard beginSection(header) else { return }
+        decode(fragment, isFinal: header.has(FrameFlag.endHeaders))
+    }
+
+    func continuationArrived(_ header: FrameHeader, _ payload: Octets) {
+        receiving.continuations += 1
+        // Legitimate sections need one for each 16 KiB. Source: CVE-2024-28182.
+        let most = 8 + limits.headerOctets / FrameHeader.defaultPayload
+        guard receiving.continuations <= most else { return terminate(code: ErrorCode.enhanceYourCalm) }
+        if payload.isEmpty, !header.has(FrameFlag.endHeaders) { useUpPatience() }
+        decode(payload, isFinal: header.has(FrameFlag.endHeaders))
+    }
+
+    /// Finds out whose section it is.
+    private func beginSection(_ header: FrameHeader) -> Bool {
+        receiving.stream = header.stream
+        receiving.slot = -1
+        receiving.endsStream = header.has(FrameFlag.endStream)
+        receiving.continuations = 0
+        receiving.size = 0
+        receiving.count = 0
+        receiving.isTooLarge = false
+        receiving.isMalformed = false
+        if let slot = index.slot(of: header.stream) {
+            guard !slots[slot].isEndReceived else { return sectionAfterEnd(slot) }
+            receiving.slot = slot
+        } else if isServer {
+            guard header.stream & 1 == 1 else {
+                terminate(code: ErrorCode.protocolError)
+                return false
+            }
+            receiving.slot = admitStream(header.stream)
+        } else if !isKnown(header.stream) {
+            terminate(code: ErrorCode.protocolError)
+            return false
+        }
+        let slot = receiving.slot
+        guard slot >= 0 else { return true }
+        let isTrailers = slots[slot].isHeadReceived
+        receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
+        receiving.block = pools.takeBlock()
+        return true
+    }
+
+    private func sectionAfterEnd(_ slot: Int) -> Bool {
+        guard !isServer else {
+            terminate(code: ErrorCode.streamClosed)
+            return false
+        }
+        resetStream(slot, code: ErrorCode.streamClosed)
+        return true
+    }
+
+    /// - Returns: the new stream's slot; -1 when it is not served.
+    private func admitStream(_ stream: Int32) -> Int {
+        guard stream > lastPeerStream else {
+            useUpPatience()     // it is over already: trailers that crossed a reset, perhaps
+            return -1
+        }
+        guard !isRefusing else { return -1 }
+        lastPeerStream = stream
+        guard openStreams < Int(limits.concurrentStreams) else {
+            frameReset(stream: stream, code: ErrorCode.refusedStream)
+            useUpPatience()
+            return -1
+        }
+        let slot = openSlot()
+        slots[slot].id = stream
+        slots[slot].sendWindow = Int64(peer.initialWindow)
+        index.insert(stream, slot: slot)
+        return slot
+    }
+
+    private func decode(_ fragment: Octets, isFinal: Bool) {
+        guard case .done = decodeFields(fragment, isFinal: isFinal) else {
+            return terminate(code: ErrorCode.compression)
+        }
+        guard isFinal else { return }
+        receiving.stream = 0
+        guard let block = receiving.block.take() else { return }
+        let slot = receiving.slot
+        guard slot >= 0, slots[slot].isOpen else { return pools.letGo(block) }
+        sectionCompleted(slot, block)
+    }
+
+    private func decodeFields(_ fragment: Octets, isFinal: Bool) -> HPACK.Decoded {
+        guard let block = receiving.block.unretained else {
+            return hpack.decode(fragment, isFinal: isFinal, pools: pools) { _, _, _ in }
+        }
+        return block { block in
+            hpack.decode(fragment, isFinal: isFinal, pools: pools) { name, value, isSensitive in
+                take(name, value, isSensitive: isSensitive, into: block)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func take(_ name: Octets, _ value: Octets, isSensitive: Bool, into block: HeaderBlock) {
+        guard !receiving.isTooLarge, !receiving.isMalformed else { return }
+        receiving.size += name.count + value.count + 32
+        receiving.count += 1
+        guard receiving.size <= limits.headerOctets, receiving.count <= limits.headerFields else {
+            receiving.isTooLarge = true
+            return
+        }
+        let known = KnownHeader(name: name)
+        guard receiving.rules.accept(known, name, value) else {
+            receiving.isMalformed = true
+            return
+        }
+        block.append(decoded: name, known, value, isSensitive: isSensitive)
+    }
+
+    private func sectionCompleted(_ slot: Int, _ block: consuming HeaderBlock) {
+        guard !receiving.isTooLarge else {
+            pools.letGo(block)
+            return refuse(slot, code: ErrorCode.internalError)
+        }
+        let endsStream = receiving.endsStream
+        guard !receiving.isMalformed, receiving.rules.isComplete(endsStream: endsStream) else {
+            pools.letGo(block)
+            return refuse(slot, code: ErrorCode.protocolError)
+        }
+        let rules = receiving.rules
+        if rules.isFinal {
+            slots[slot].isHeadReceived = true
+            slots[slot].expected = rules.hasNoBody || slots[slot].isHeadRequest ? 0 : rules.contentLength
+        }
+        let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
+        guard !isLying else {
+            pools.letGo(block)
+            return refuse(slot, code: ErrorCode.protocolError)
+        }
+        unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(block)), from: pools)
+        let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
+        events.append(
+            StreamEvent(kind, stream: slot, tag: slots[slot].tag, code: endsStream ? 1 : 0), from: pools)
+        if endsStream { endReceived(slot) }
+    }
+
+    private func refuse(_ slot: Int, code: UInt32) {
+        resetStream(slot, code: code)
+        useUpPatience()
+    }
+}

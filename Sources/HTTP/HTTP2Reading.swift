@@ -1,0 +1,236 @@
+package import Octets
+
+/// Where in the peer's octets a connection is.
+struct HTTP2Input {
+    var isPrefaceExpected = false
+    var prefaceOctets = 0               // of the preface seen
+    var isSettingsSeen = false          // the first frame must be SETTINGS
+    /// The beginning of a frame whose end did not arrive yet; from the pools.
+    var carry: OctetBuffer?
+    // A DATA frame in hand
+    var isInData = false
+    var dataSlot = -1                   // -1: nobody wants it
+    var dataStream: Int32 = 0
+    var dataLeft = 0
+    var padding = 0
+    var endsStream = false
+    var skip = 0                        // octets to be ignored
+}
+
+/// From octets to frames.
+extension HTTP2Session {
+    private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    /// Feeds the peer's octets. The events' data point into `octets`.
+    /// - Returns: false when the connection has come to its end with these octets; what `flush` gives is
+    ///   still worth sending.
+    package func receive(_ octets: Octets) -> Bool {
+        guard !isTerminating else { return true }
+        var rest = octets
+        if input.isPrefaceExpected { takePreface(&rest) }
+        while rest.count > 0, !isTerminating { step(&rest) }
+        return !isTerminating
+    }
+
+    private func takePreface(_ rest: inout Octets) {
+        let wanted = Self.preface.dropFirst(input.prefaceOctets)
+        let seen = rest.prefix(wanted.count)
+        guard seen == wanted.prefix(seen.count) else { return leaveSilently() }
+        input.prefaceOctets += seen.count
+        rest = rest.dropFirst(seen.count)
+        if input.prefaceOctets == Self.preface.count { input.isPrefaceExpected = false }
+    }
+
+    /// Whoever this is, it does not understand HTTP/2.
+    private func leaveSilently() {
+        isTerminating = true
+        if let frames = out.take() { pools.give(frames) }
+    }
+
+    @inline(__always)
+    private func step(_ rest: inout Octets) {
+        if input.isInData { return takeData(&rest) }
+        if input.skip > 0 {
+            let skipped = min(input.skip, rest.count)
+            input.skip -= skipped
+            rest = rest.dropFirst(skipped)
+            return
+        }
+        if input.carry != nil { return fillCarry(&rest) }
+        guard rest.count >= FrameHeader.octets else { return keep(&rest) }
+        let header = FrameHeader(rest)
+        guard accepts(header) else { return }
+        let needed = Self.needed(header)
+        guard rest.count >= needed else { return keep(&rest) }
+        act(on: header, rest.slice(FrameHeader.octets, needed))
+        rest = rest.dropFirst(needed)
+    }
+
+    /// Octets that must be there before the frame can be acted on: all, but of DATA what stands in front.
+    private static func needed(_ header: FrameHeader) -> Int {
+        guard header.type == FrameType.data.rawValue else { return FrameHeader.octets + header.length }
+        return FrameHeader.octets + (header.has(FrameFlag.padded) ? 1 : 0)
+    }
+
+    private func keep(_ rest: inout Octets) {
+        let buffer = pools.takeBuffer()
+        buffer.append(rest)
+        input.carry = buffer
+        rest = .empty
+    }
+
+    private func fillCarry(_ rest: inout Octets) {
+        guard let carry = input.carry else { return }
+        var needed = FrameHeader.octets
+        if carry.count >= needed { needed = Self.needed(FrameHeader(carry.octets)) }
+        let part = rest.prefix(needed - carry.count)
+        carry.append(part)
+        rest = rest.dropFirst(part.count)
+        guard carry.count == needed else { return }
+        let header = FrameHeader(carry.octets)
+        if needed == FrameHeader.octets {
+            guard accepts(header) else { return }
+            guard Self.needed(header) == needed else { return }     // go on with the rest of it
+        }
+        act(on: header, carry.octets.dropFirst(FrameHeader.octets))
+        input.carry = nil
+        pools.give(carry)
+    }
+
+    /// What can be told before the frame is complete. Source: RFC 9113 §3.4, §4.2, §6.10.
+    @inline(__always)
+    private func accepts(_ header: FrameHeader) -> Bool {
+        let isInSection = receiving.stream != 0
+        if header.length <= FrameHeader.defaultPayload, input.isSettingsSeen,
+            isInSection == (header.type == FrameType.continuation.rawValue),
+            !isInSection || header.stream == receiving.stream { return true }
+        refuse(header)
+        return input.isSettingsSeen && !isTerminating
+    }
+
+    private func refuse(_ header: FrameHeader) {
+        if !input.isSettingsSeen {
+            let isSettings = header.type == FrameType.settings.rawValue && !header.has(FrameFlag.ack)
+            guard isSettings else { return terminate(code: ErrorCode.protocolError) }
+            input.isSettingsSeen = true
+            if header.length <= FrameHeader.defaultPayload { return }
+        }
+        let isTooLong = header.length > FrameHeader.defaultPayload
+        terminate(code: isTooLong ? ErrorCode.frameSize : ErrorCode.protocolError)
+    }
+
+    /// A frame is complete; of DATA, what stands in front.
+    @inline(__always)
+    private func act(on header: FrameHeader, _ payload: Octets) {
+        switch FrameType(rawValue: header.type) {
+        case .data: beginData(header, padding: header.has(FrameFlag.padded) ? Int(payload[0]) : nil)
+        case .headers: headersArrived(header, payload)
+        case .continuation: continuationArrived(header, payload)
+        case .windowUpdate: windowUpdateArrived(header, payload)
+        case .settings: settingsArrived(header, payload)
+        case .ping: pingArrived(header, payload)
+        case .resetStream: resetArrived(header, payload)
+        case .goAway: goAwayArrived(header, payload)
+        case .pushPromise: terminate(code: ErrorCode.protocolError)     // we never allow it
+        case .priority:
+            // RFC 7540's priorities are obsolete: read past them. Source: RFC 9113 §5.3.2.
+            if header.stream == 0 { terminate(code: ErrorCode.protocolError) }
+        case nil: break
+        }
+    }
+
+    // MARK: DATA
+
+    private func beginData(_ header: FrameHeader, padding: Int?) {
+        let payload = header.length - (padding == nil ? 0 : 1)
+        guard payload >= 0 else { return terminate(code: ErrorCode.frameSize) }
+        guard padding ?? 0 <= payload, isKnown(header.stream) else {
+            return terminate(code: ErrorCode.protocolError)
+        }
+        guard useWindow(Int64(header.length)) else { return terminate(code: ErrorCode.flowControl) }
+        input.isInData = true
+        input.dataSlot = -1
+        input.dataStream = header.stream
+        input.dataLeft = payload - (padding ?? 0)
+        input.padding = padding ?? 0
+        input.endsStream = header.has(FrameFlag.endStream)
+        if header.length == 0, !input.endsStream { useUpPatience() }
+        if let slot = index.slot(of: header.stream) { admitData(header, slot) }
+        if input.dataLeft == 0 { dataCompleted() }
+    }
+
+    private func admitData(_ header: FrameHeader, _ slot: Int) {
+        guard slots[slot].isHeadReceived else { return resetStream(slot, code: ErrorCode.protocolError) }
+        guard !slots[slot].isEndReceived else { return resetStream(slot, code: ErrorCode.streamClosed) }
+        slots[slot].received += Int64(header.length)
+        guard slots[slot].received <= streamLimit else { return resetStream(slot, code: ErrorCode.flowControl) }
+        slots[slot].bodyOctets += Int64(input.dataLeft)
+        if slots[slot].expected >= 0, slots[slot].bodyOctets > slots[slot].expected {
+            return resetStream(slot, code: ErrorCode.protocolError)
+        }
+        input.dataSlot = slot
+        let overhead = header.length - input.dataLeft
+        if overhead > 0 { consume(slot, overhead) }
+    }
+
+    @inline(__always)
+    private func takeData(_ rest: inout Octets) {
+        let part = rest.prefix(input.dataLeft)
+        rest = rest.dropFirst(part.count)
+        input.dataLeft -= part.count
+        let slot = input.dataSlot
+        if slot >= 0, slots[slot].isOpen, slots[slot].id == input.dataStream {
+            events.append(StreamEvent(.data, stream: slot, tag: slots[slot].tag, data: part), from: pools)
+        }
+        if input.dataLeft == 0 { dataCompleted() }
+    }
+
+    private func dataCompleted() {
+        input.isInData = false
+        input.skip = input.padding
+        let slot = input.dataSlot
+        guard input.endsStream, slot >= 0, slots[slot].isOpen, slots[slot].id == input.dataStream else { return }
+        endReceived(slot)
+    }
+
+    /// Counts octets against the connection's window, and opens it again: a stream that waits must not
+    /// hold up the others.
+    private func useWindow(_ octets: Int64) -> Bool {
+        received += octets
+        let limit = Int64(max(limits.connectionWindowOctets, 65_535))
+        guard received <= limit else { return false }
+        if received * 2 >= limit {
+            frameWindowUpdate(stream: 0, received)
+            received = 0
+        }
+        return true
+    }
+
+    /// Until our SETTINGS are acknowledged, the peer may still count on the protocol's first window.
+    private var streamLimit: Int64 {
+        let limit = Int64(limits.streamWindowOctets)
+        return isSettingsAcknowledged ? limit : max(limit, 65_535)
+    }
+
+    /// Whether the peer may speak of that stream: it is not idle. Source: RFC 9113 §5.1.
+    func isKnown(_ stream: Int32) -> Bool {
+        guard stream != 0 else { return false }
+        let isOdd = stream & 1 == 1
+        return isOdd && (isServer ? stream <= lastPeerStream : nextStream <= 0 || stream < nextStream)
+    }
+
+    /// The peer's side of the stream is complete.
+    func endReceived(_ slot: Int) {
+        let isLying = slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
+        guard !isLying else { return resetStream(slot, code: ErrorCode.protocolError) }
+        slots[slot].isEndReceived = true
+        events.append(StreamEvent(.end, stream: slot, tag: slots[slot].tag), from: pools)
+        if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }
+    }
+
+    /// A client has done something that costs us more than it; too much of it ends the connection.
+    func useUpPatience() {
+        guard isServer, !patience.use(at: pools.second) else { return }
+        terminate(code: ErrorCode.enhanceYourCalm)
+    }
+}

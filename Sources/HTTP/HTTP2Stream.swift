@@ -1,0 +1,65 @@
+internal import Octets
+
+/// One stream of an HTTP/2 connection.
+struct HTTP2Stream {
+    var id: Int32 = 0                   // 0: the peer does not know of it yet
+    var isOpen = false
+    var isHeadFramed = false            // our header section
+    var isEnded = false                 // nothing comes after `body` but `trailers`
+    var isEndFramed = false             // our END_STREAM
+    var isEndReceived = false
+    var isHeadReceived = false          // the request's, or the final response's
+    var isHeadRequest = false           // of ours: the response has no body
+    var keepsBody = false               // a retry may still want the octets sent
+    var resetAfterEnd = false
+    var isReady = false                 // in `ReadyQueue`
+    var tag = -1
+
+    // Sending
+    var sendWindow: Int64 = 0
+    var head: HeaderBlock?              // held; a request that waits for its turn
+    var trailers: HeaderBlock?          // held; they wait for the body
+    var body: OctetBuffer?              // from the pools; octets to send, or kept for a replay
+    var waiting = 0                     // octets of `body` not framed yet
+    var cursor = 0                      // octets of `body` framed but kept
+    var headEnd: UInt64 = 0             // octets of this connection up to the end of our header section
+
+    // Receiving
+    var received: Int64 = 0             // octets of our window that the peer has used
+    var consumed: Int64 = 0             // of these: taken by the other side, not told the peer yet
+    var expected: Int64 = -1            // the peer's content-length
+    var bodyOctets: Int64 = 0           // of DATA received
+}
+
+/// Slots of streams that have something to send and a window for it, each once, served in turn.
+struct ReadyQueue {
+    private var slots: [Int32] = []
+    private var first = 0
+
+    var isEmpty: Bool { first == slots.count }
+    var count: Int { slots.count - first }
+
+    mutating func append(_ slot: Int) { slots.append(Int32(truncatingIfNeeded: slot)) }
+
+    mutating func popFirst() -> Int? {
+        guard first < slots.count else { return nil }
+        defer {
+            first += 1
+            if first == slots.count {
+                slots.removeAll(keepingCapacity: slots.capacity <= 64)
+                first = 0
+            } else if first >= 256, first * 2 > slots.count {
+                slots.removeFirst(first)
+                first = 0
+            }
+        }
+        return Int(slots[first])
+    }
+}
+
+/// The newest frame of `out`, when it is a stream's HEADERS or DATA: it can still be given END_STREAM.
+struct LastFrame {
+    var slot = -1
+    var offset = 0      // of the frame in `out`
+    var end = 0         // `out.count` behind it: nothing was framed since
+}

@@ -1,0 +1,152 @@
+internal import CNghttp2
+internal import Octets
+
+/// What a header section of HTTP/2 must look like, checked field by field.
+/// Source: RFC 9113 §8.2 and §8.3, RFC 9110 §5 and §8.6; names and values by nghttp2's tables.
+struct HeaderRules {
+    enum Kind { case request, response, trailers }
+
+    let kind: Kind
+    private(set) var contentLength: Int64 = -1
+    private(set) var status = 0
+    private var hasRegular = false
+    private var hasMethod = false
+    private var hasScheme = false
+    private var hasAuthority = false
+    private var hasHost = false
+    private var hasPath = false
+    private var isConnect = false
+    private var isOptions = false
+    private var isPathAsterisk = false
+
+    init(_ kind: Kind) { self.kind = kind }
+
+    /// No other section but trailers follows.
+    var isFinal: Bool { kind == .request || (kind == .response && status >= 200) }
+    /// The section says that no body follows, whatever its length.
+    var hasNoBody: Bool { kind == .response && (status == 204 || status == 304) }
+
+    /// - Returns: false when the section is malformed.
+    @inline(__always)
+    mutating func accept(_ known: KnownHeader, _ name: Octets, _ value: Octets) -> Bool {
+        if name.count > 0, name[0] == UInt8(ascii: ":") { return acceptPseudo(known, value) }
+        hasRegular = true
+        if known == .other {
+            let isName = unsafe nghttp2_check_header_name(Self.pointer(name), name.count) != 0
+            guard isName else { return false }
+        }
+        guard Self.isValue(value) else { return false }
+        switch known {
+        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: return false
+        case .te: return value.equalsIgnoringCase("trailers")
+        case .contentLength: return acceptLength(value)
+        case .host: return acceptHost(value)
+        default: return true
+        }
+    }
+
+    private mutating func acceptPseudo(_ known: KnownHeader, _ value: Octets) -> Bool {
+        guard !hasRegular else { return false }
+        switch (kind, known) {
+        case (.request, .method) where !hasMethod:
+            hasMethod = true
+            isConnect = value == "CONNECT"
+            isOptions = value == "OPTIONS"
+            return unsafe nghttp2_check_method(Self.pointer(value), value.count) != 0
+        case (.request, .scheme) where !hasScheme:
+            hasScheme = true
+            return Self.isScheme(value)
+        case (.request, .authority) where !hasAuthority:
+            hasAuthority = true
+            return unsafe nghttp2_check_authority(Self.pointer(value), value.count) != 0
+        case (.request, .path) where !hasPath:
+            hasPath = true
+            isPathAsterisk = value == "*"
+            guard value.count > 0, isPathAsterisk || value[0] == UInt8(ascii: "/") else { return false }
+            return unsafe nghttp2_check_path(Self.pointer(value), value.count) != 0
+        case (.response, .status) where status == 0: return acceptStatus(value)
+        default: return false
+        }
+    }
+
+    private mutating func acceptStatus(_ value: Octets) -> Bool {
+        guard value.count == 3, value[0].isDigit, value[1].isDigit, value[2].isDigit else { return false }
+        status = Int(value[0] - 0x30) * 100 + Int(value[1] - 0x30) * 10 + Int(value[2] - 0x30)
+        return status >= 100 && status != 101       // no upgrades in HTTP/2: RFC 9113 §8.6
+    }
+
+    private mutating func acceptLength(_ value: Octets) -> Bool {
+        guard kind != .trailers, contentLength < 0, (1...18).contains(value.count) else { return false }
+        var length: Int64 = 0
+        for index in 0..<value.count {
+            guard value[index].isDigit else { return false }
+            length = length * 10 + Int64(value[index] - 0x30)
+        }
+        contentLength = length
+        return true
+    }
+
+    private mutating func acceptHost(_ value: Octets) -> Bool {
+        guard kind == .request else { return true }
+        guard !hasHost else { return false }
+        hasHost = true
+        return unsafe nghttp2_check_authority(Self.pointer(value), value.count) != 0
+    }
+
+    /// The section has all that it must have.
+    func isComplete(endsStream: Bool) -> Bool {
+        switch kind {
+        case .trailers: return endsStream
+        case .response:
+            guard status >= 200 else { return status >= 100 && !endsStream && contentLength < 0 }
+            return !(status == 204 && contentLength > 0)
+        case .request:
+            guard hasMethod else { return false }
+            if isConnect { return hasAuthority && !hasScheme && !hasPath && contentLength < 0 }
+            if isPathAsterisk, !isOptions { return false }
+            return hasScheme && hasPath && (hasAuthority || hasHost)
+        }
+    }
+
+    /// Most values are visible text throughout: eight octets are looked at together. Others by nghttp2.
+    @inline(__always)
+    private static func isValue(_ value: Octets) -> Bool {
+        guard value.count >= 8, value[0] > 0x20, value[value.count - 1] > 0x20, isPlain(value) else {
+            return unsafe nghttp2_check_header_value_rfc9113(pointer(value), value.count) != 0
+        }
+        return true
+    }
+
+    /// Whether no octet is below 0x20, 0x7f or above.
+    @inline(__always)
+    private static func isPlain(_ value: Octets) -> Bool {
+        let top: UInt64 = 0x8080_8080_8080_8080
+        var index = 0
+        var odd: UInt64 = 0
+        while index < value.count {
+            // The last eight may overlap those before.
+            let word = value.word(at: min(index, value.count - 8))
+            odd |= word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
+            index += 8
+        }
+        return odd & top == 0
+    }
+
+    /// Source: RFC 3986 §3.1.
+    private static func isScheme(_ value: Octets) -> Bool {
+        guard value.count > 0, isLetter(value[0]) else { return false }
+        for index in 1..<value.count {
+            let octet = value[index]
+            let isOther = octet == UInt8(ascii: "+") || octet == UInt8(ascii: "-") || octet == UInt8(ascii: ".")
+            guard isLetter(octet) || octet.isDigit || isOther else { return false }
+        }
+        return true
+    }
+
+    private static func isLetter(_ octet: UInt8) -> Bool { octet.lowercased &- 0x61 < 26 }
+
+    @inline(__always)
+    private static func pointer(_ octets: Octets) -> UnsafePointer<UInt8>? {
+        unsafe octets.base?.assumingMemoryBound(to: UInt8.self)
+    }
+}

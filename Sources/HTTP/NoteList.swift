@@ -1,0 +1,50 @@
+/// A list of plain values that a session notes during a turn. Its memory comes from the worker's pools
+/// and goes back when the list is emptied: an idle connection has none.
+@safe package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
+    private var base: UnsafeMutablePointer<Element>?        // owned, `capacity` elements
+    private var capacity = 0
+    package private(set) var count = 0
+
+    package var isEmpty: Bool { count == 0 }
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { count }
+
+    package subscript(index: Int) -> Element {
+        precondition(index >= 0 && index < count)
+        return unsafe base.unsafelyUnwrapped[index]
+    }
+
+    mutating func replace(at index: Int, with element: Element) {
+        precondition(index >= 0 && index < count)
+        unsafe base.unsafelyUnwrapped[index] = element
+    }
+
+    @inline(__always)
+    mutating func append(_ element: Element, from pools: MessagePools) {
+        if count == capacity { grow(from: pools) }
+        unsafe (base.unsafelyUnwrapped + count).initialize(to: element)
+        count += 1
+    }
+
+    /// Empties the list and gives its memory back.
+    @inline(__always)
+    mutating func clear(to pools: MessagePools) {
+        count = 0
+        guard let memory = unsafe base else { return }
+        unsafe pools.giveNotes(memory, octets: capacity * MemoryLayout<Element>.stride)
+        unsafe base = nil
+        capacity = 0
+    }
+
+    private mutating func grow(from pools: MessagePools) {
+        let stride = MemoryLayout<Element>.stride
+        let octets = Swift.max(capacity * stride * 2, MessagePools.noteOctets)
+        let larger = unsafe pools.takeNotes(octets: octets).bindMemory(to: Element.self, capacity: octets / stride)
+        if let memory = unsafe base {
+            unsafe larger.moveInitialize(from: memory, count: count)
+            unsafe pools.giveNotes(memory, octets: capacity * stride)
+        }
+        unsafe base = unsafe larger
+        capacity = octets / stride
+    }
+}
