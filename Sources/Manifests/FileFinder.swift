@@ -121,13 +121,9 @@ struct FileFinder {
         while true {
             var problem: CInt = 0
             let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
-                let taken = unsafe Glibc.read(descriptor, buffer.baseAddress, chunk)
-                if taken < 0 { problem = errno }
-                count = max(0, taken)
+                (count, problem) = unsafe Self.fill(buffer, from: descriptor)
             }
-            if problem == EINTR { continue }
             guard problem == 0 else { return fail(name, "the file cannot be read", problem) }
-            if part.isEmpty { break }
             if octets.isEmpty { octets = part } else { octets += part }
             guard octets.count <= Self.maximumOctets else {
                 visit(
@@ -135,10 +131,26 @@ struct FileFinder {
                         name: name, message: "larger than 64 MiB", hint: "split the file"))
                 return
             }
-            if octets.count == size { break }
+            if part.count < chunk { break }
             chunk = usual
         }
         visit(.file(name: source, octets: octets))
+    }
+
+    /// Reads until the buffer is full or the end has come; returns how much, and what went wrong.
+    private static func fill(
+        _ buffer: UnsafeMutableBufferPointer<UInt8>, from descriptor: CInt
+    ) -> (count: Int, problem: CInt) {
+        var count = 0
+        while count < buffer.count {
+            // In pieces: one call for 18 MB kept a worker of the same core waiting for 12 ms, since the
+            // kernel does not leave a call in the middle.
+            let piece = min(buffer.count - count, 1 << 18)
+            let taken = unsafe Glibc.read(descriptor, buffer.baseAddress.map { unsafe $0 + count }, piece)
+            if taken == 0 { break }
+            if taken > 0 { count += taken } else if errno != EINTR { return (count, errno) }
+        }
+        return (count, 0)
     }
 
     private func fail(_ path: String, _ message: String, _ code: CInt) {
