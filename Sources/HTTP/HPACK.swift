@@ -7,9 +7,14 @@ internal import Octets
     /// Of the encoder at most, and of the decoder, which announces no other. Source: RFC 7541 §4.2.
     static let tableOctets = 4096
 
+    /// Sections that are still encoded without a table of our own: the first ones of a client's connection
+    /// stay idle mostly, and 3 kB of table is a third of what such a connection takes.
+    private var plainSections: Int
     private var encoder: OpaquePointer?     // owned; `close` frees it
     private var decoder: OpaquePointer?     // owned
     private var wantedTable = HPACK.tableOctets
+
+    init(isServer: Bool) { plainSections = isServer ? 4 : 0 }
 
     mutating func close() {
         if let encoder = unsafe encoder { unsafe nghttp2_hd_deflate_del(encoder) }
@@ -33,7 +38,7 @@ internal import Octets
     mutating func encode(
         _ block: HeaderBlock, pools: MessagePools, into room: UnsafeMutableRawBufferPointer
     ) -> Int? {
-        guard let encoder = unsafe openEncoder(pools) else { return nil }
+        guard let encoder = unsafe usesPlain() ? pools.plainEncoder : openEncoder(pools) else { return nil }
         let (vectors, count) = unsafe pools.vectors(of: block)
         let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
         let written = unsafe nghttp2_hd_deflate_hd(encoder, start, room.count, vectors, count)
@@ -76,6 +81,26 @@ internal import Octets
             }
             if left == 0 { return .done }
         }
+    }
+
+    /// A peer that changed the table's size must first be told that we follow. Source: RFC 7541 §4.2.
+    private mutating func usesPlain() -> Bool {
+        guard plainSections > 0, unsafe encoder == nil, wantedTable == Self.tableOctets else { return false }
+        plainSections -= 1
+        return true
+    }
+
+    /// An encoder without a table, which all connections can share; nil without memory.
+    static func makePlainEncoder(_ memory: SessionMemory) -> OpaquePointer? {
+        var made: OpaquePointer?
+        guard unsafe nghttp2_hd_deflate_new2(&made, 0, memory.callbacks) == 0 else { return nil }
+        // Its first section would say that the table's size is 0: nobody shall hear that.
+        var room = (0 as UInt64, 0 as UInt64)
+        _ = unsafe withUnsafeMutableBytes(of: &room) { octets in
+            unsafe nghttp2_hd_deflate_hd(
+                made, octets.baseAddress?.assumingMemoryBound(to: UInt8.self), octets.count, nil, 0)
+        }
+        return unsafe made
     }
 
     private mutating func openEncoder(_ pools: MessagePools) -> OpaquePointer? {

@@ -33,7 +33,7 @@ package struct HTTP2Limits: Sendable {
     package let isServer: Bool
     package let limits: HTTP2Limits
     let pools: MessagePools
-    var hpack = HPACK()
+    var hpack: HPACK
 
     // Streams
     let slots = SlotTable<HTTP2Stream>()
@@ -87,6 +87,7 @@ package struct HTTP2Limits: Sendable {
         self.isServer = isServer
         self.limits = limits
         self.pools = pools
+        hpack = HPACK(isServer: isServer)
         input.isPrefaceExpected = isServer
         greet()
     }

@@ -5,6 +5,7 @@ package import Octets
 /// One per worker; its thread only.
 @safe package final class MessagePools {
     let memory = SessionMemory()
+    private(set) lazy var plainEncoder = unsafe HPACK.makePlainEncoder(memory)     // owned
     private var blocks: [HeaderBlock] = []
     private var buffers: [OctetBuffer] = []
     /// Room for nghttp2's view of a header section while it is submitted; owned, grown on demand.
@@ -32,6 +33,7 @@ package import Octets
     package init() { unsafe vectors = .allocate(capacity: vectorCapacity) }
     deinit {
         unsafe vectors.deallocate()
+        if let encoder = unsafe plainEncoder { unsafe nghttp2_hd_deflate_del(encoder) }
         for index in unsafe notes.indices { unsafe notes[index].deallocate() }
     }
 

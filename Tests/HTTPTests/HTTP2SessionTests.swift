@@ -153,6 +153,26 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
         peers.checkPools()
     }
 
+    /// The first sections of a server need no table; what comes after uses one, and the peer's follows it.
+    @Test func `compress headers once a connection is in use`() throws {
+        var sizes: [Int] = []
+        for number in 0..<12 {
+            let slot = try #require(client.request("/\(number)"))
+            peers.settle()
+            server.respond(0, [":status": "200", "server": "portico", "x-long": "a long value, always the same"])
+            server.finish(0, trailers: ["grpc-status": "0", "x-more": "another value, always the same"])
+            sizes.append(peers.carry(server, client))
+            #expect(client.lines() == [
+                "headers \(slot) :status=200 server=portico x-long=a long value, always the same",
+                "trailers \(slot) grpc-status=0 x-more=another value, always the same", "end \(slot)",
+                "closed \(slot) 0",
+            ])
+        }
+        let (first, last) = (try #require(sizes.first), try #require(sizes.last))
+        #expect(last < first / 2, "\(sizes)")
+        peers.checkPools()
+    }
+
     @Test func `do nothing to a stream that is gone`() throws {
         let slot = try #require(client.request())
         peers.settle()
