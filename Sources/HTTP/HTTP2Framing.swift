@@ -10,6 +10,10 @@ extension HTTP2Session {
         return (!ready.isEmpty && sendWindow > 0) || (!isStarted && !waiting.isEmpty)
     }
 
+    /// A client that does not read its answers is not asked for more: headers and ends of streams are framed
+    /// whatever its windows say, and so many octets of them are enough.
+    package var isReadPaused: Bool { isServer && outCount >= 2 * Self.framedOctets }
+
     /// Gives what there is to send, up to about `limit` octets in `sink`.
     /// - Returns: always true, as a session that cannot go on has said so in `receive`.
     package func flush(into sink: OctetBuffer, limit: Int) -> Bool {

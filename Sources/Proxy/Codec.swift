@@ -60,7 +60,11 @@ enum Codec {
     }
 
     var isReadPaused: Bool {
-        if case .http1(let session) = self { session { $0.isReadPaused } } else { false }
+        switch self {
+        case .undecided: false
+        case .http1(let session): session { $0.isReadPaused }
+        case .http2(let session): session { $0.isReadPaused }
+        }
     }
 
     func takeHeaders(_ stream: Int) -> HeaderBlock? {

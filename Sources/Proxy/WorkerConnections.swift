@@ -245,6 +245,7 @@ extension Worker {
         act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
         passWindows(of: connection)
         session.endTurn()
+        if connection.isReadingPaused { resumeReading(connection) }
     }
 
     private func actOnEvents(of connection: Connection, _ session: HTTP1Session) {

@@ -13,10 +13,11 @@ import termios
 import threading
 import time
 
+import hpack
 import pytest
 
 from peers import hostile, http1, http2, objects, waiting
-from peers.frames import CANCEL, SettingsFrame
+from peers.frames import CANCEL, PREFACE, SettingsFrame
 from peers.gateway import Gateway, Peak
 
 MEBI = 1 << 20
@@ -90,6 +91,36 @@ def test_pipelined_local_answers_that_nobody_reads_do_not_grow_the_gateway():
             pass
         client.close()
         assert peak.octets - before < 16 * MEBI, f"{sent >> 20} MiB of requests taken"
+        settled(gateway)
+
+
+def test_http2_answers_that_nobody_reads_do_not_grow_the_gateway():
+    """Headers need no window: a client that asks and asks and never reads is not listened to any longer."""
+    def frame(stream, section):
+        return struct.pack(">I", len(section))[1:] + b"\x01\x05" + struct.pack(">I", stream) + section
+
+    config = [objects.gateway(), objects.virtual_service([objects.rule("echo")], hosts=("other.test",))]
+    with Gateway(config) as gateway, Peak(gateway) as peak:
+        before = gateway.memory_octets()
+        encoder = hpack.Encoder()
+        # The answers name the authority: long, and never the same as the one before.
+        blocks = [encoder.encode([
+            hpack.NeverIndexedHeaderTuple(*pair) for pair in http2.grpc_headers(authority=f"{number}." + "a" * 600)
+        ], huffman=False) for number in range(25)]
+        sender, sent, stream = socket.create_connection(("127.0.0.1", gateway.port)), 0, 1
+        sender.settimeout(0.5)
+        sender.sendall(PREFACE + SettingsFrame(0).serialize())
+        try:
+            while sent < 100_000:
+                # No more at once than it allows to be open.
+                sender.sendall(b"".join(frame(stream + 2 * number, block) for number, block in enumerate(blocks)))
+                stream += 50
+                sent += 25
+                time.sleep(0.0003)
+        except TimeoutError:
+            pass
+        sender.close()
+        assert sent < 100_000 and peak.octets - before < 16 * MEBI, f"{sent} requests taken"
         settled(gateway)
 
 
