@@ -91,7 +91,11 @@ extension HTTP2Session {
             useUpPatience()     // it is over already: trailers that crossed a reset, perhaps
             return -1
         }
-        guard !isRefusing else { return -1 }
+        guard !isRefusing else {
+            // Opened before the client knew: it may go on with it. Source: RFC 9113 §6.8.
+            lastIgnoredStream = max(lastIgnoredStream, stream)
+            return -1
+        }
         lastPeerStream = stream
         guard openStreams < Int(limits.concurrentStreams) else {
             frameReset(stream: stream, code: ErrorCode.refusedStream)
@@ -110,10 +114,12 @@ extension HTTP2Session {
             return terminate(code: ErrorCode.compression)
         }
         guard isFinal else { return }
+        let stream = receiving.stream
         receiving.stream = 0
         guard let block = receiving.block.take() else { return }
         let slot = receiving.slot
-        guard slot >= 0, slots[slot].isOpen else { return pools.letGo(block) }
+        // Between two frames of the section, the stream may have ended and another have got its slot.
+        guard slot >= 0, slots[slot].isOpen, slots[slot].id == stream else { return pools.letGo(block) }
         sectionCompleted(slot, block)
     }
 
@@ -172,7 +178,8 @@ extension HTTP2Session {
         if endsStream { endReceived(slot) }
     }
 
-    private func refuse(_ slot: Int, code: UInt32) {
+    /// Ends a stream for its peer's mistake; too many of them end the connection. Source: CVE-2025-8671.
+    func refuse(_ slot: Int, code: UInt32) {
         resetStream(slot, code: code)
         useUpPatience()
     }

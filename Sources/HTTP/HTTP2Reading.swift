@@ -160,13 +160,13 @@ extension HTTP2Session {
     }
 
     private func admitData(_ header: FrameHeader, _ slot: Int) {
-        guard slots[slot].isHeadReceived else { return resetStream(slot, code: ErrorCode.protocolError) }
-        guard !slots[slot].isEndReceived else { return resetStream(slot, code: ErrorCode.streamClosed) }
+        guard slots[slot].isHeadReceived else { return refuse(slot, code: ErrorCode.protocolError) }
+        guard !slots[slot].isEndReceived else { return refuse(slot, code: ErrorCode.streamClosed) }
         slots[slot].received += Int64(header.length)
-        guard slots[slot].received <= streamLimit else { return resetStream(slot, code: ErrorCode.flowControl) }
+        guard slots[slot].received <= streamLimit else { return refuse(slot, code: ErrorCode.flowControl) }
         slots[slot].bodyOctets += Int64(input.dataLeft)
         if slots[slot].expected >= 0, slots[slot].bodyOctets > slots[slot].expected {
-            return resetStream(slot, code: ErrorCode.protocolError)
+            return refuse(slot, code: ErrorCode.protocolError)
         }
         input.dataSlot = slot
         let overhead = header.length - input.dataLeft
@@ -216,13 +216,14 @@ extension HTTP2Session {
     func isKnown(_ stream: Int32) -> Bool {
         guard stream != 0 else { return false }
         let isOdd = stream & 1 == 1
-        return isOdd && (isServer ? stream <= lastPeerStream : nextStream <= 0 || stream < nextStream)
+        guard isServer else { return isOdd && (nextStream <= 0 || stream < nextStream) }
+        return isOdd && stream <= max(lastPeerStream, lastIgnoredStream)
     }
 
     /// The peer's side of the stream is complete.
     func endReceived(_ slot: Int) {
         let isLying = slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else { return resetStream(slot, code: ErrorCode.protocolError) }
+        guard !isLying else { return refuse(slot, code: ErrorCode.protocolError) }
         slots[slot].isEndReceived = true
         events.append(StreamEvent(.end, stream: slot, tag: slots[slot].tag), from: pools)
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }

@@ -43,7 +43,8 @@ package struct HTTP2Limits: Sendable {
     package internal(set) var openStreams = 0
     var startedStreams = 0                  // of ours: that the peer knows, and are not over
     var nextStream: Int32 = 1               // of ours
-    var lastPeerStream: Int32 = 0
+    var lastPeerStream: Int32 = 0           // that was served
+    var lastIgnoredStream: Int32 = 0        // beyond the final GOAWAY's
     /// Requests that wait for their turn, in order; some may be gone meanwhile.
     var waiting: [Int] = []
 

@@ -1,0 +1,94 @@
+import HTTP
+import Octets
+import Testing
+
+/// Frames made by hand, one by one: what no session of ours would send.
+private func frame(_ type: UInt8, _ flags: UInt8, _ stream: UInt32, _ payload: [UInt8] = []) -> [UInt8] {
+    let length = payload.count
+    return [UInt8(length >> 16), UInt8(length >> 8 & 255), UInt8(length & 255), type, flags]
+        + (0..<4).map { UInt8(stream >> (24 - 8 * $0) & 255) } + payload
+}
+
+private let (data, headers, reset, settings, continuation): (UInt8, UInt8, UInt8, UInt8, UInt8) = (0, 1, 3, 4, 9)
+private let (end, endHeaders): (UInt8, UInt8) = (1, 4)
+private let preface = [UInt8]("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+/// GET / of authority "a", without a table.
+private let asked: [UInt8] = [0x82, 0x84, 0x86, 0x01, 1, 0x61]
+
+extension HTTP2Side {
+    fileprivate func receive(_ octets: [UInt8]) -> Bool {
+        let isGood = unsafe octets.withUnsafeBytes { unsafe session.receive(Octets($0)) }
+        endTurn()
+        return isGood
+    }
+
+    fileprivate func flush() -> [UInt8] {
+        let out = OctetBuffer()
+        _ = session.flush(into: out, limit: .max)
+        endTurn()
+        return out.octets.array
+    }
+
+    fileprivate static func greeted(isServer: Bool) throws -> HTTP2Side {
+        let side = try HTTP2Side(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream)
+        #expect(side.receive((isServer ? preface : []) + frame(settings, 0, 0) + frame(settings, 1, 0)))
+        _ = side.flush()
+        return side
+    }
+}
+
+@Suite struct `An HTTP/2 session given frames made by hand` {
+    @Test func `gives a header section to nobody but its stream`() throws {
+        let client = try HTTP2Side.greeted(isServer: false)
+        let first = try #require(client.request("/first"))
+        _ = client.flush()
+        #expect(client.receive(frame(headers, end, 1, [0x88])))
+        client.session.reset(first, code: ErrorCode.cancel)
+        client.endTurn()
+        let second = try #require(client.request("/second"))
+        #expect(second == first)
+        _ = client.flush()
+        _ = client.lines()
+        #expect(client.receive(frame(continuation, endHeaders, 1)))
+        #expect(client.lines() == [])
+        #expect(client.receive(frame(headers, end | endHeaders, 3, [0x8d])))
+        #expect(client.lines() == ["headers \(second) :status=404 (end)", "end \(second)", "closed \(second) 0"])
+        client.checkPools()
+    }
+
+    /// They were on their way when it went out.
+    @Test func `ignores all frames of streams beyond its GOAWAY`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        #expect(server.receive(frame(headers, end | endHeaders, 1, asked)))
+        server.session.refuseNewStreams()
+        _ = server.flush()
+        let late = frame(headers, endHeaders, 5, asked) + frame(data, 0, 5, [1, 2]) + frame(data, end, 5)
+        #expect(server.receive(late + frame(8, 0, 5, [0, 0, 0, 1]) + frame(reset, 0, 5, [0, 0, 0, 8])))
+        #expect(server.session.openStreams == 1)
+        server.respond(0, isEnd: true)
+        server.endTurn()
+        _ = server.flush()
+        #expect(server.session.isFinished)
+        #expect(!server.receive(frame(data, 0, 7)))         // idle all the same
+        _ = server.flush()
+        server.checkPools()
+    }
+
+    /// A client that makes us reset its streams resets them. Source: CVE-2025-8671.
+    @Test(arguments: [
+        ("a body after its end", asked, end, [3]), ("too long a body", asked + [0x0f, 0x0d, 1, 0x31], 0, [3, 4]),
+        ("too short a body", asked + [0x0f, 0x0d, 1, 0x39], 0, [3]),
+    ] as [(String, [UInt8], UInt8, [UInt8])])
+    func `bears only so many wrong bodies`(name: String, section: [UInt8], flags: UInt8, body: [UInt8]) throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        var stream: UInt32 = 1
+        while stream < 10_000 {
+            let octets = frame(headers, flags | endHeaders, stream, section) + frame(data, end, stream, body)
+            guard server.receive(octets) else { break }
+            #expect(server.session.openStreams == 0)
+            _ = server.flush()
+            stream += 2
+        }
+        #expect(stream < 2100, "\(name)")
+    }
+}
