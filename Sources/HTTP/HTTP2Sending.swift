@@ -121,7 +121,8 @@ extension HTTP2Session {
 
     /// Takes the kept body away for a replay elsewhere; nil when it was not kept from the start.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
-        let isWhole = slots[slot].keepsBody || !hasSentHeaders(slot)
+        let isKept = slots[slot].keepsBody && slots[slot].cursor <= Self.replayLimit
+        let isWhole = isKept || !hasSentHeaders(slot)
         guard isWhole, slots[slot].trailers == nil else { return nil }
         let body = slots[slot].body.take() ?? pools.takeBuffer()
         slots[slot].waiting = 0
@@ -182,7 +183,8 @@ extension HTTP2Session {
     }
 
     private func checkKeeping(_ slot: Int) {
-        guard slots[slot].keepsBody, slots[slot].cursor > Self.replayLimit else { return }
+        // What the peer cannot have seen yet may still have to go elsewhere, whole.
+        guard slots[slot].keepsBody, slots[slot].cursor > Self.replayLimit, hasSentHeaders(slot) else { return }
         stopKeeping(slot)
     }
 

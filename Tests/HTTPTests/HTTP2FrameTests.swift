@@ -56,6 +56,21 @@ extension HTTP2Side {
         client.checkPools()
     }
 
+    @Test func `gives an unsent body back whole, or not at all`() throws {
+        let peers = try HTTP2Peers(server: .upstream)
+        let slot = try #require(peers.client.request(isEnd: false, keepsBody: true))
+        peers.client.send(slot, String(repeating: "x", count: HTTP2Session.replayLimit + 4000))
+        peers.client.send(slot, "end")
+        #expect(!peers.client.session.hasSentHeaders(slot))
+        if let body = peers.client.session.detachBody(slot) {
+            #expect(body.count == HTTP2Session.replayLimit + 4003)
+            peers.client.pools.give(body)
+        }
+        peers.client.session.reset(slot, code: ErrorCode.cancel)
+        peers.settle()
+        peers.checkPools()
+    }
+
     /// They were on their way when it went out.
     @Test func `ignores all frames of streams beyond its GOAWAY`() throws {
         let server = try HTTP2Side.greeted(isServer: true)
@@ -90,5 +105,17 @@ extension HTTP2Side {
             stream += 2
         }
         #expect(stream < 2100, "\(name)")
+    }
+
+    /// Source: RFC 7541 §4.2: the smallest size in between must be told, then the last.
+    @Test func `tells that its table was empty for a while`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        let sizes: [UInt8] = [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0x10, 0]
+        #expect(server.receive(frame(settings, 0, 0, sizes) + frame(headers, end | endHeaders, 1, asked)))
+        _ = server.flush()
+        server.respond(0, isEnd: true)
+        let octets = server.flush()
+        #expect(Array(octets.dropFirst(9).prefix(5)) == [0x20, 0x3f, 0xe1, 0x1f, 0x88])
+        server.checkPools()
     }
 }
