@@ -13,6 +13,8 @@ internal import Octets
     private var encoder: OpaquePointer?     // owned; `close` frees it
     private var decoder: OpaquePointer?     // owned
     private var wantedTable = HPACK.tableOctets
+    /// The least that was wanted before there was an encoder: the peer must hear of it too.
+    private var leastTable = HPACK.tableOctets
 
     init(isServer: Bool) { plainSections = isServer ? 4 : 0 }
 
@@ -27,6 +29,7 @@ internal import Octets
     /// - Returns: false when there is no memory.
     mutating func limitEncoder(to octets: UInt32) -> Bool {
         wantedTable = min(Int(octets), Self.tableOctets)
+        leastTable = min(leastTable, wantedTable)
         guard let encoder = unsafe encoder else { return true }
         return unsafe nghttp2_hd_deflate_change_table_size(encoder, wantedTable) == 0
     }
@@ -85,7 +88,7 @@ internal import Octets
 
     /// A peer that changed the table's size must first be told that we follow. Source: RFC 7541 §4.2.
     private mutating func usesPlain() -> Bool {
-        guard plainSections > 0, unsafe encoder == nil, wantedTable == Self.tableOctets else { return false }
+        guard plainSections > 0, unsafe encoder == nil, leastTable == Self.tableOctets else { return false }
         plainSections -= 1
         return true
     }
@@ -108,7 +111,8 @@ internal import Octets
         guard unsafe nghttp2_hd_deflate_new2(&encoder, Self.tableOctets, pools.memory.callbacks) == 0,
             let encoder = unsafe encoder
         else { return nil }
-        guard wantedTable < Self.tableOctets else { return unsafe encoder }
+        guard leastTable < Self.tableOctets else { return unsafe encoder }
+        guard unsafe nghttp2_hd_deflate_change_table_size(encoder, leastTable) == 0 else { return nil }
         return unsafe nghttp2_hd_deflate_change_table_size(encoder, wantedTable) == 0 ? encoder : nil
     }
 
