@@ -93,7 +93,7 @@ package import Octets
         out.append(output.octets)
         stream?.isFlushed = true
         if outputBody > 0, let tag = stream?.tag {
-            taken.append(TakenOctets(tag: tag, count: outputBody))
+            taken.append(TakenOctets(stream: number, tag: tag, count: outputBody))
         }
         outputBody = 0
         pools.give(output)
@@ -361,7 +361,7 @@ package import Octets
     }
 
     private func note(taken count: Int) {
-        if let tag = stream?.tag { taken.append(TakenOctets(tag: tag, count: count)) }
+        if let tag = stream?.tag { taken.append(TakenOctets(stream: number, tag: tag, count: count)) }
     }
 
     private func keep(_ octets: Octets) {

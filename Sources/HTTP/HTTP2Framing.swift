@@ -160,7 +160,8 @@ extension HTTP2Session {
             framed += part.count
             rest = rest.dropFirst(part.count)
         }
-        if framed > 0 { taken.append(TakenOctets(tag: slots[slot].tag, count: framed), from: pools) }
+        guard framed > 0 else { return }
+        taken.append(TakenOctets(stream: slot, tag: slots[slot].tag, count: framed), from: pools)
     }
 
     /// The end of our side: with the trailers, with the last frame if it did not leave yet, or with an

@@ -43,6 +43,7 @@ package import Octets
 
 /// Octets of a stream's body that went out to the peer, for the window of whoever they came from.
 package struct TakenOctets: BitwiseCopyable {
+    package let stream: Int    // the session's slot, which is nobody else's before `endTurn`; the tag may be
     package let tag: Int
     package let count: Int
 }

@@ -117,15 +117,16 @@ extension Exchange {
 
     /// Octets went out to one side: the window of the other side opens again. A replayed body went out
     /// before and opens nothing.
-    func passWindow(of connection: Connection, _ count: Int) {
-        if let upstream = toUpstream, upstream === connection {
-            takenOctets += count
+    func passWindow(of connection: Connection, _ taken: TakenOctets) {
+        // Another request may have had this exchange when the octets were taken: the stream tells.
+        if isUsing(upstream: connection, taken.stream) {
+            takenOctets += taken.count
             let fresh = takenOctets - consumedOctets
             guard fresh > 0 else { return }
             consumedOctets = takenOctets
             toDownstream? { $0.consume(downstreamStream, fresh) }
-        } else if let downstream = toDownstream, downstream === connection {
-            toUpstream? { $0.consume(upstreamStream, count) }
+        } else if isServing(downstream: connection, taken.stream) {
+            toUpstream? { $0.consume(upstreamStream, taken.count) }
         }
     }
 

@@ -340,7 +340,7 @@ extension Worker {
             index += 1
             guard taken.tag >= 0, taken.tag < exchanges.count else { continue }
             let exchange = exchanges[taken.tag]
-            exchange { $0.passWindow(of: connection, taken.count) }
+            exchange { $0.passWindow(of: connection, taken) }
         }
     }
 
