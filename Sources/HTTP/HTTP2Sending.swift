@@ -140,6 +140,10 @@ extension HTTP2Session {
         slots[slot].isHeadFramed && slots[slot].headEnd <= flushedOctets
     }
 
+    /// Whether the stream waits for its turn: nothing of it was framed, and so nothing will be sent when it
+    /// is reset.
+    package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }
+
     /// Calls `body` with slot and tag of each open stream.
     package func forEachOpen(_ body: (Int, Int) -> Void) {
         for index in slots.indices where slots[index].isOpen { body(index, slots[index].tag) }

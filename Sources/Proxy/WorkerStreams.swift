@@ -160,7 +160,8 @@ extension Worker {
         }
     }
 
-    /// Streams beyond the endpoint's limit that were not sent yet move to another connection.
+    /// Streams beyond the endpoint's limit that wait for their turn move to another connection. Those that
+    /// were framed are left to the endpoint, which refuses them: they cannot be taken back.
     private func learnSettings(_ connection: Connection) {
         guard case .http2(let session) = connection.codec else { return }
         session { learnSettings(connection, $0) }
@@ -174,7 +175,7 @@ extension Worker {
         guard excess > 0 else { return }
         var waiting: [(stream: Int, tag: Int)] = []
         session.forEachOpen { stream, tag in
-            if excess > 0, tag >= 0, !session.hasSentHeaders(stream) {
+            if excess > 0, tag >= 0, session.isWaiting(stream) {
                 waiting.append((stream, tag))
                 excess -= 1
             }
@@ -184,12 +185,12 @@ extension Worker {
         }
     }
 
-    /// The endpoint takes no streams at all: what was not sent is refused, and counts as a try. Another
+    /// The endpoint takes no streams at all: what waits is refused, and counts as a try. Another
     /// connection would say the same, and so on without an end.
     private func loseUnsent(of connection: Connection, _ session: HTTP2Session) {
         var unsent: [(stream: Int, tag: Int)] = []
         session.forEachOpen { stream, tag in
-            if tag >= 0, !session.hasSentHeaders(stream) { unsent.append((stream, tag)) }
+            if tag >= 0, session.isWaiting(stream) { unsent.append((stream, tag)) }
         }
         connection.isDraining = true
         for (stream, tag) in unsent where ownedExchanges[tag].isUsing(upstream: connection, stream) {
