@@ -7,7 +7,8 @@ extension HTTP2Session {
         if outCount > 0 { return true }
         if isTerminating { return false }
         if !resetsAfterFlush.isEmpty { return true }
-        return (!ready.isEmpty && sendWindow > 0) || (!isStarted && !waiting.isEmpty)
+        if !ready.isEmpty, sendWindow > 0 { return true }
+        return !waiting.isEmpty && !isGoAwayReceived && hasTurn
     }
 
     /// A client that does not read its answers is not asked for more: headers and ends of streams are framed
@@ -17,10 +18,8 @@ extension HTTP2Session {
     /// Gives what there is to send, up to about `limit` octets in `sink`.
     /// - Returns: always true, as a session that cannot go on has said so in `receive`.
     package func flush(into sink: OctetBuffer, limit: Int) -> Bool {
-        if !isStarted {
-            isStarted = true
-            startWaiting()
-        }
+        isStarted = true
+        if !waiting.isEmpty { startWaiting() }
         if !ready.isEmpty { sendReady() }
         if !resetsAfterFlush.isEmpty { resetLate() }
         answersQueued = 0

@@ -17,7 +17,7 @@ extension HTTP2Session {
         slots[slot].isEnded = isEnd
         if isGoAwayReceived {
             closeStream(slot, code: ErrorCode.refusedStream)
-        } else if isStarted, waiting.isEmpty, startedStreams < peer.concurrentStreams {
+        } else if isStarted, waiting.isEmpty, hasTurn {
             start(slot, block)
         } else {
             block.hold()
@@ -151,19 +151,20 @@ extension HTTP2Session {
 
     // MARK: inner steps
 
-    /// Opens waiting streams as far as the peer's limit allows.
+    /// Whether a request can be framed now. What the peer does not read stays out of the frames: there it
+    /// could not be taken back when it is given up.
+    var hasTurn: Bool { startedStreams < peer.concurrentStreams && outCount < Self.framedOctets }
+
+    /// Opens waiting streams as far as the peer's limit and the room for frames allow.
     func startWaiting() {
         guard isStarted, !isGoAwayReceived else { return }
-        var served = 0
-        while served < waiting.count, startedStreams < peer.concurrentStreams {
-            let slot = waiting[served]
-            served += 1
+        while hasTurn, !waiting.isEmpty {
+            let slot = waiting.removeFirst()
             guard slots[slot].isOpen, let block = slots[slot].head.take() else { continue }
             start(slot, block)
             pools.letGo(block)
             makeReady(slot)
         }
-        waiting.removeFirst(served)
     }
 
     private func start(_ slot: Int, _ block: HeaderBlock) {

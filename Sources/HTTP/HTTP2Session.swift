@@ -45,7 +45,7 @@ package struct HTTP2Limits: Sendable {
     var nextStream: Int32 = 1               // of ours
     var lastPeerStream: Int32 = 0           // that was served
     var lastIgnoredStream: Int32 = 0        // beyond the final GOAWAY's
-    /// Requests that wait for their turn, in order; some may be gone meanwhile.
+    /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
 
     // What the owner is told
@@ -174,7 +174,7 @@ package struct HTTP2Limits: Sendable {
         openStreams -= 1
         events.append(StreamEvent(.closed, stream: slot, tag: slots[slot].tag, code: code), from: pools)
         closedSlots.append(slot, from: pools)
-        guard slots[slot].id != 0 else { return }
+        guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
         index.remove(slots[slot].id)
         guard !isServer else { return }
         startedStreams -= 1

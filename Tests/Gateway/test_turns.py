@@ -1,6 +1,7 @@
 """What a worker does between two flushes: credit, requests that were framed and did not leave."""
 
 import contextlib
+import random
 import socket
 import threading
 import time
@@ -9,7 +10,9 @@ from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame, SettingsFr
 
 from peers import http2, objects, waiting
 from peers.frames import FramePeer
-from peers.gateway import Gateway
+from peers.gateway import Gateway, Peak
+
+MEBI = 1 << 20
 
 
 def head(client, stream):
@@ -82,3 +85,16 @@ def test_a_request_that_was_framed_is_not_sent_elsewhere():
             time.sleep(0.3)
             paths = [dict(stream.blocks[0])[":path"] for peer in peers for stream in peer.requests]
             assert paths.count("/late") == 1, paths
+
+
+def test_requests_given_up_do_not_pile_up_before_an_upstream_that_does_not_read():
+    with StalledUpstream() as upstream, Gateway(objects.echo(upstream)) as gateway, Peak(gateway) as peak:
+        before = gateway.memory_octets()
+        for _ in range(30):
+            with http2.connect(gateway.port) as client:
+                for _ in range(15):
+                    # Long, and never the same twice: HPACK cannot make them short.
+                    streams = [client.open(http2.grpc_headers(grpc_timeout="10m", x=f"{random.random()}" * 200))
+                               for _ in range(50)]
+                    client.wait(lambda: all(stream.over for stream in streams))
+        assert peak.octets - before < 24 * MEBI, f"{peak.octets - before >> 10} KiB"
