@@ -129,7 +129,8 @@ extension HTTP2Session {
 
     /// One frame of the stream's body, and its end when it is the last.
     private func frameWaiting(_ slot: Int) {
-        guard slots[slot].isOpen, !slots[slot].isEndFramed else { return }
+        // The slot may be another stream's by now, whose head was not framed yet.
+        guard slots[slot].isOpen, slots[slot].isHeadFramed, !slots[slot].isEndFramed else { return }
         if slots[slot].waiting > 0, let body = slots[slot].body.unretained {
             let start = slots[slot].cursor
             let most = min(slots[slot].waiting, FrameHeader.defaultPayload)

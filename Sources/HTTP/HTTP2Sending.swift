@@ -46,8 +46,9 @@ extension HTTP2Session {
         guard slots[slot].isOpen, !slots[slot].isEnded, octets.count > 0 else { return }
         let keeps = slots[slot].keepsBody
         var rest = octets
-        // Before its head has left, the whole of a request may still have to go elsewhere.
-        if slots[slot].waiting == 0, slots[slot].isHeadFramed, isServer || keeps || hasSentHeaders(slot) {
+        // Before its head has left, the whole of a request may still have to go elsewhere. Who waits is served first.
+        let isNext = slots[slot].waiting == 0 && ready.isEmpty && slots[slot].isHeadFramed
+        if isNext, isServer || keeps || hasSentHeaders(slot) {
             frameBody(slot, &rest)
             if keeps {
                 keepBody(slot, octets)

@@ -118,4 +118,34 @@ extension HTTP2Side {
         #expect(Array(octets.dropFirst(9).prefix(5)) == [0x20, 0x3f, 0xe1, 0x1f, 0x88])
         server.checkPools()
     }
+
+    /// Its slot was that of a stream which had octets to send when it was given up.
+    @Test func `says nothing of a request that waits for its turn`() throws {
+        let client = try HTTP2Side.greeted(isServer: false)
+        let slots = try (0..<2).map { _ in try #require(client.request(isEnd: false)) }
+        _ = client.flush()
+        for slot in slots { client.send(slot, String(repeating: "x", count: 65_535)) }
+        _ = client.flush()
+        client.session.reset(slots[1], code: ErrorCode.cancel)
+        client.endTurn()
+        #expect(client.receive(frame(settings, 0, 0, [0, 3, 0, 0, 0, 1])))
+        #expect(client.request("/waits") == slots[1])
+        let octets = client.flush()
+        #expect(octets.count == 13 + 9, "RST_STREAM and the answer to SETTINGS: \(octets)")
+    }
+
+    /// What waits for the connection's window is not overtaken by what comes later.
+    @Test func `serves first who waits`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        for stream in [1, 3] as [UInt32] {
+            #expect(server.receive(frame(headers, end | endHeaders, stream, asked)))
+        }
+        for slot in 0..<2 { server.respond(slot) }
+        server.send(0, String(repeating: "x", count: 65_535))
+        server.send(0, "y")
+        _ = server.flush()
+        #expect(server.receive(frame(8, 0, 1, [0, 0, 0, 9]) + frame(8, 0, 0, [0, 0, 0, 1])))
+        server.send(1, "z")
+        #expect(server.flush() == frame(data, 0, 1, [UInt8(ascii: "y")]))
+    }
 }
