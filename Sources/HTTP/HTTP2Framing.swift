@@ -54,7 +54,7 @@ extension HTTP2Session {
         frameSection(slots[slot].id, block, flags: isEnd ? FrameFlag.endStream : 0)
         slots[slot].isHeadFramed = true
         slots[slot].headEnd = flushedOctets + UInt64(outCount)
-        noteLast(slot)
+        if !isTerminating { noteLast(slot) }
     }
 
     /// Writes HEADERS, and CONTINUATION where one frame does not hold the section.
@@ -167,7 +167,9 @@ extension HTTP2Session {
     /// The end of our side: with the trailers, with the last frame if it did not leave yet, or with an
     /// empty one.
     func frameEnd(_ slot: Int, _ trailers: HeaderBlock?) {
-        if let trailers {
+        if isTerminating {
+            // Nothing follows the final GOAWAY, and what stands before it stays as it is.
+        } else if let trailers {
             frameSection(slots[slot].id, trailers, flags: FrameFlag.endStream)
         } else if lastData.slot == slot, lastData.end == outCount {
             withOut { $0.set(FrameFlag.endStream, at: lastData.offset + 4) }

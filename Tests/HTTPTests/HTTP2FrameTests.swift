@@ -9,7 +9,8 @@ private func frame(_ type: UInt8, _ flags: UInt8, _ stream: UInt32, _ payload: [
         + (0..<4).map { UInt8(stream >> (24 - 8 * $0) & 255) } + payload
 }
 
-private let (data, headers, reset, settings, continuation): (UInt8, UInt8, UInt8, UInt8, UInt8) = (0, 1, 3, 4, 9)
+private let (data, headers, reset, settings): (UInt8, UInt8, UInt8, UInt8) = (0, 1, 3, 4)
+private let (ping, continuation): (UInt8, UInt8) = (6, 9)
 private let (end, endHeaders): (UInt8, UInt8) = (1, 4)
 private let preface = [UInt8]("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 /// GET / of authority "a", without a table.
@@ -147,5 +148,22 @@ extension HTTP2Side {
         #expect(server.receive(frame(8, 0, 1, [0, 0, 0, 9]) + frame(8, 0, 0, [0, 0, 0, 1])))
         server.send(1, "z")
         #expect(server.flush() == frame(data, 0, 1, [UInt8(ascii: "y")]))
+    }
+
+    /// A client that does not read keeps its connection for a moment after its error: answers still come.
+    @Test(arguments: [false, true]) func `takes answers when it has come to its end`(isFlushed: Bool) throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        for stream in [1, 3] as [UInt32] {
+            #expect(server.receive(frame(headers, end | endHeaders, stream, asked)))
+        }
+        server.respond(1)
+        #expect(!server.receive(frame(ping, 0, 0, [1])))
+        let before = isFlushed ? server.flush() : []
+        server.respond(0)
+        server.session.finish(0)
+        server.endTurn()
+        // HEADERS of stream 3, without END_STREAM, and GOAWAY.
+        let octets = before + server.flush()
+        #expect(octets == frame(headers, endHeaders, 3, [0x88]) + frame(7, 0, 0, [0, 0, 0, 3, 0, 0, 0, 6]))
     }
 }
