@@ -68,7 +68,6 @@ final class Exchange {
     // Connections are followed on every event: without counting. The worker keeps them for the turn.
     @inline(__always) var toDownstream: Unretained<Connection>? { downstream.unretained }
     @inline(__always) var toUpstream: Unretained<Connection>? { upstream.unretained }
-    @inline(__always) var plan: Unretained<WorkerSnapshot>? { snapshot.unretained }
 
     /// Whether events of that stream are meant for this exchange.
     func isServing(downstream connection: Connection, _ stream: Int) -> Bool {

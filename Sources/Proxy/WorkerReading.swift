@@ -1,0 +1,150 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import TLS
+
+/// From readable sockets to events that are acted on.
+extension Worker {
+    func ready(_ connection: Connection, _ event: Readiness) {
+        guard !connection.isClosed else { return }
+        if event.isHungUp { connection.hasHungUp = true }
+        if event.isWritable, connection.isWriteBlocked {
+            connection.isWriteBlocked = false
+            markDirty(connection)
+        }
+        if connection.phase == .connecting { return connected(connection, event) }
+        if connection.phase == .handshaking { return continueHandshake(connection) }
+        if event.isReadable { read(connection) }
+    }
+
+    func read(_ connection: Connection) {
+        connection.lastActive = now
+        for _ in 0..<Self.readsPerTurn {
+            if connection.isClosed { return }
+            if connection.codec.isReadPaused { return pauseReading(connection) }
+            if connection.phase == .sniffing, !sniffTLS(connection) { return }
+            switch unsafe connection.read(into: input) {
+            case .octets(let count):
+                guard connection.phase != .lingering else { continue }
+                unsafe received(
+                    Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                // A short read has emptied the socket: the next readiness is a new event.
+                let isDrained = connection.tls?.isDrained ?? (count < Self.inputOctets)
+                if isDrained, !connection.hasHungUp { return }
+            case .wouldBlock: return
+            case .closed, .failed: return peerClosed(connection)
+            }
+        }
+        listForReading(connection)
+    }
+
+    /// On a port that serves both, the first octet tells TLS from clear text.
+    /// - Returns: false when there is nothing to read yet, or a handshake has begun.
+    private func sniffTLS(_ connection: Connection) -> Bool {
+        guard connection.tls == nil, connection.sniffed == nil,
+            let selector = current?.bindings[connection.listener]?.tls
+        else { return true }
+        guard let first = Socket.peek(connection.descriptor) else { return connection.hasHungUp }
+        guard first == 0x16 else { return true }
+        startTLS(connection, selector)
+        if !connection.isClosed { continueHandshake(connection) }
+        return false
+    }
+
+    func listForReading(_ connection: Connection) {
+        guard !connection.isListedForReading else { return }
+        connection.isListedForReading = true
+        unread.append(connection)
+    }
+
+    /// The other side has to take more first. A client that is gone is noticed all the same: its end
+    /// waits behind octets that nobody may ever want.
+    private func pauseReading(_ connection: Connection) {
+        connection.isReadingPaused = true
+        if connection.hasHungUp, connection.role == .downstream { peerClosed(connection) }
+    }
+
+    /// Reading that was paused may go on: what waits in the kernel is no new event.
+    func resumeReading(_ connection: Connection) {
+        guard connection.isReadingPaused, !connection.isClosed, !connection.codec.isReadPaused else { return }
+        connection.isReadingPaused = false
+        listForReading(connection)
+    }
+
+    private func received(_ octets: Octets, on connection: Connection) {
+        guard connection.phase == .sniffing else { return feed(octets, to: connection) }
+        let known: Octets
+        if let sniffed = connection.sniffed {
+            sniffed.append(octets)
+            known = sniffed.octets
+        } else {
+            known = octets
+        }
+        switch Preface.look(at: known) {
+        case .incomplete:
+            guard connection.sniffed == nil else { return }
+            let buffer = pools.takeBuffer()
+            buffer.append(octets)
+            connection.sniffed = buffer
+            hurry(connection)
+        case .http2, .http1:
+            open(connection, http2: Preface.look(at: known) == .http2)
+            if !connection.isClosed { feed(known, to: connection) }
+            if let buffer = connection.sniffed { pools.give(buffer) }
+            connection.sniffed = nil
+        }
+    }
+
+    private func feed(_ octets: Octets, to connection: Connection) {
+        if !connection.codec.receive(octets) {
+            metrics.protocolError()
+            fail(connection)
+        }
+        actOnEvents(of: connection)
+        if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished {
+            markDirty(connection)
+        }
+    }
+
+    /// Goes through what the session noted. A request that waited behind the last one is read too.
+    func actOnEvents(of connection: Connection) {
+        switch connection.codec {
+        case .undecided: return
+        case .http2(let session): session { actOnEvents(of: connection, $0) }
+        case .http1(let session): session { actOnEvents(of: connection, $0) }
+        }
+    }
+
+    private func actOnEvents(of connection: Connection, _ session: HTTP2Session) {
+        act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+        passWindows(of: connection)
+        session.endTurn()
+        if connection.isReadingPaused { resumeReading(connection) }
+    }
+
+    private func actOnEvents(of connection: Connection, _ session: HTTP1Session) {
+        repeat {
+            act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+            passWindows(of: connection)
+            session.endTurn()
+            guard !connection.isClosed, session.hasWaitingInput else { break }
+            _ = session.receive(.empty)
+        } while !session.events.isEmpty
+        resumeReading(connection)
+    }
+
+    /// Acting on an event may note further ones: the list is asked again each time.
+    @inline(__always)
+    private func act(on connection: Connection, _ event: (Int) -> StreamEvent?) {
+        var index = 0
+        let isDownstream = connection.role == .downstream
+        while !connection.isClosed, let next = event(index) {
+            index += 1
+            if isDownstream {
+                downstream(next, of: connection)
+            } else {
+                upstream(next, of: connection)
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// From what sessions have to say to writable sockets.
+extension Worker {
+    /// Sends what the session has to say, as much as the kernel takes.
+    func flush(_ connection: Connection) {
+        guard connection.phase == .open else { return }
+        guard !connection.isWriteBlocked else { return forgetGivenUp(on: connection) }
+        guard sendPending(connection) else { return }
+        for _ in 0..<Self.flushesPerTurn {
+            output.clear(keeping: 4 * Self.flushOctets)
+            if !connection.codec.flush(into: output, limit: Self.flushOctets) {
+                fail(connection)
+            }
+            let count = output.count
+            let isSent = count == 0 || send(connection)
+            actOnEvents(of: connection)
+            guard isSent, !connection.isClosed else { return }
+            if count < Self.flushOctets { return closeIfDone(connection) }
+        }
+        markDirty(connection)
+    }
+
+    /// Requests that were given up while their upstream reads nothing must not pile up until it does.
+    private func forgetGivenUp(on connection: Connection) {
+        if connection.role == .upstream, connection.codec.isHTTP2 { actOnEvents(of: connection) }
+    }
+
+    /// - Returns: false when the kernel takes no more or the connection is gone.
+    private func sendPending(_ connection: Connection) -> Bool {
+        guard let pending = connection.pendingOutput else { return true }
+        switch connection.write(pending.octets) {
+        case .octets(let count):
+            pending.take(count)
+            guard pending.isEmpty else {
+                connection.isWriteBlocked = true
+                return false
+            }
+            connection.pendingOutput = nil
+            pools.give(pending)
+            return true
+        case .wouldBlock:
+            connection.isWriteBlocked = true
+        case .closed, .failed:
+            peerClosed(connection)
+        }
+        return false
+    }
+
+    /// Writes `output`; what the kernel does not take is kept with the connection.
+    private func send(_ connection: Connection) -> Bool {
+        switch connection.write(output.octets) {
+        case .octets(let count):
+            output.take(count)
+            if output.isEmpty { return true }
+        case .wouldBlock: break
+        case .closed, .failed:
+            peerClosed(connection)
+            return false
+        }
+        connection.isWriteBlocked = true
+        let pending = pools.takeBuffer()
+        pending.exchange(with: output)
+        connection.pendingOutput = pending
+        return false
+    }
+
+    /// Octets that went out open the windows of those they came from.
+    func passWindows(of connection: Connection) {
+        var index = 0
+        while let taken = connection.codec.taken(at: index) {
+            index += 1
+            guard taken.tag >= 0, taken.tag < exchanges.count else { continue }
+            let exchange = exchanges[taken.tag]
+            exchange { $0.passWindow(of: connection, taken) }
+        }
+    }
+}
