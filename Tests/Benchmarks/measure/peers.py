@@ -18,6 +18,7 @@ VENV = sites.ROOT / ".build/venv/bin"
 class Peer:
     """One of them, running: a context manager. `port` is where it listens."""
 
+    share = 1.0  # of the requests that the others get
     name = ""
     files = ()  # (template, file made from it)
     environment = {}
@@ -116,6 +117,7 @@ class Portico(Peer):
 
 
 class Envoy(Peer):
+    share = 0.4
     name = "envoy"
     files = (("envoy-routes.yaml", "envoy-routes.yaml"), ("envoy.yaml", "envoy.yaml"))
 
@@ -133,6 +135,7 @@ class Envoy(Peer):
 
 
 class HAProxy(Peer):
+    share = 0.6
     name = "haproxy"
     files = (("haproxy-routes.map", "routes.map"), ("haproxy-hosts.map", "hosts.map"), ("haproxy.cfg", "haproxy.cfg"))
     ask_version = ("-v",)
@@ -145,6 +148,7 @@ class HAProxy(Peer):
 
 
 class Nginx(Peer):
+    share = 0.3
     name = "nginx"
     files = (("nginx.conf", "nginx.conf"),)
     ask_version = ("-v",)
@@ -162,6 +166,7 @@ class Nghttpx(Peer):
 
 
 class Caddy(Peer):
+    share = 0.1
     name = "caddy"
     files = (("Caddyfile", "Caddyfile"),)
     ask_version = ("version",)
