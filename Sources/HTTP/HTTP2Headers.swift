@@ -171,7 +171,7 @@ extension HTTP2Session {
             pools.letGo(block)
             return refuse(slot, code: ErrorCode.protocolError)
         }
-        unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(block)), from: pools)
+        unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(
             StreamEvent(kind, stream: slot, tag: slots[slot].tag, code: endsStream ? 1 : 0), from: pools)

@@ -162,12 +162,16 @@ extension Exchange {
     /// Picks an endpoint, takes a connection and sends the headers; with `body`, a request that was
     /// sent before and failed unprocessed.
     func connect(replaying body: OctetBuffer? = nil) {
-        guard let snapshot, let request else { return }
-        let cluster = snapshot.shared.clusters[self.cluster]
+        guard let snapshot = snapshot.unretained, let request = request.unretained else { return }
+        snapshot { snapshot in request { request in connect(snapshot.shared, request, body) } }
+    }
+
+    private func connect(_ snapshot: Snapshot, _ request: HeaderBlock, _ body: OctetBuffer?) {
+        let cluster = snapshot.clusters[self.cluster]
         guard let endpoint = cluster.next(random: worker.random.next(), excluding: tried) else {
             return answer(.noHealthyEndpoint, "\(cluster.name) has no ready endpoint")
         }
-        let isHTTP2 = isGRPC || snapshot.shared.plan.clusters[self.cluster].isHTTP2
+        let isHTTP2 = isGRPC || snapshot.plan.clusters[self.cluster].isHTTP2
         guard let connection = worker.acquire(endpoint, http2: isHTTP2) else {
             self.endpoint = endpoint
             return attemptFailed(.connectFailed, body: body)

@@ -7,15 +7,15 @@ internal import Routing
 extension Worker {
     /// Forwarding headers are added, what only the gateway may say is removed.
     func prepareForUpstream(_ block: HeaderBlock, of exchange: Exchange) {
-        guard let downstream = exchange.downstream else { return }
+        guard let downstream = exchange.toDownstream else { return }
         var places = RequestPlaces(block, dropsExpect: exchange.isGRPC)
         if places.hasUnwanted {
             let dropsExpect = exchange.isGRPC
             block.removeAll { RequestPlaces.isUnwanted($0, dropsExpect: dropsExpect) }
             places = RequestPlaces(block, dropsExpect: dropsExpect)
         }
-        setForwardedFor(block, places, downstream)
-        let scheme: Octets = downstream.tls == nil ? "http" : "https"
+        downstream { setForwardedFor(block, places, $0) }
+        let scheme: Octets = downstream { $0.tls == nil } ? "http" : "https"
         set(block, places.forwardedProto, "x-forwarded-proto", scheme)
         let identifier = random.withUUID { block.copy($0) }
         set(block, places.requestID, "x-request-id", identifier)
