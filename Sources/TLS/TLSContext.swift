@@ -74,9 +74,7 @@ internal import COpenSSL
         let options = isServer ? portico_tls_server_options : portico_tls_client_options
         unsafe SSL_CTX_set_options(made, options)
         unsafe portico_SSL_CTX_set_mode(made, portico_tls_modes)
-        // A server reads no further than its handshake: what follows is not for OpenSSL.
-        unsafe portico_SSL_CTX_set_read_ahead(made, isServer ? 0 : 1)
-        if isServer { unsafe SSL_CTX_set_keylog_callback(made, noteKeys) }
+        unsafe portico_SSL_CTX_set_read_ahead(made, 1)
         unsafe portico_SSL_CTX_cache_off(made)
         unsafe SSL_CTX_set_timeout(made, TicketKeys.ticketSeconds)
         // One ticket for each handshake, as after a resumption: OpenSSL would seal a second one.
@@ -138,14 +136,6 @@ internal import COpenSSL
         }
         return (report, leaf.fingerprint)
     }
-}
-
-/// No log: the session needs the secrets of its own connection.
-private let noteKeys: SSL_CTX_keylog_cb_func = { ssl, line in
-    guard let ssl = unsafe ssl, let line = unsafe line, let user = unsafe SSL_get_ex_data(ssl, 0) else {
-        return
-    }
-    unsafe Unmanaged<TLSSession>.fromOpaque(user).takeUnretainedValue().keysChanged(line)
 }
 
 /// Chooses `h2`, else `http/1.1`, whatever the client prefers; for a client that knows neither,

@@ -20,16 +20,11 @@ package enum TLSResult: Equatable, Sendable {
 
 /// TLS on one connected, non-blocking socket. Its worker's thread only.
 ///
-/// OpenSSL does the handshake. After it a server's TLS 1.3 connection goes on as a `RecordStream` and
-/// the SSL object is freed; all others stay with OpenSSL, which reads and writes the descriptor itself.
+/// OpenSSL reads and writes the descriptor itself: no octet is copied through memory BIOs.
 /// The caller owns the descriptor, keeps it open until the session is gone, and must not have read
 /// any octet of the ClientHello. OpenSSL writes with write(2): the process must ignore SIGPIPE.
 @safe package final class TLSSession {
-    private var raw: OpaquePointer?    // owned; freed after the handshake or in `deinit`
-    private(set) var records: RecordStream?    // instead of `raw`
-    private var keys: RecordKeys?    // while the handshake tells them
-    private var recordsWritten: UInt64 = 0    // under the last of these keys
-    private let descriptor: CInt
+    private let raw: OpaquePointer    // owned; freed in `deinit`
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
     private var isRefused = false    // no chain fits the server name
@@ -37,7 +32,6 @@ package enum TLSResult: Equatable, Sendable {
     private var isPeerDone = false    // it sent close_notify, or just closed
     private var isEstablished = false
     private var isShutdownSent = false
-    private var agreed: Agreement?    // what `raw` would tell
     /// The server's name as the client sent it: lower-case, nil without SNI.
     package private(set) var serverName: String?
 
@@ -48,10 +42,8 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         self.selector = selector
-        self.descriptor = descriptor
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
-        unsafe SSL_set_msg_callback(made, Self.message)
         unsafe SSL_set_accept_state(made)
         guard unsafe SSL_set_fd(made, descriptor) == 1 else {
             throw .library(Failures.takeReason())
@@ -68,7 +60,6 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         selector = nil
-        self.descriptor = descriptor
         self.serverName = serverName
         unsafe SSL_set_connect_state(made)
         try setPeer(serverName)
@@ -78,17 +69,13 @@ package enum TLSResult: Equatable, Sendable {
         }
     }
 
-    deinit { release() }
-
-    private func release() {
-        guard let raw = unsafe raw else { return }
+    deinit {
         // Without this SSL_free takes a missing close_notify for an attack: it locks the common
         // context and spoils the session, which a ticket may share.
         if failure == nil {
             unsafe SSL_set_shutdown(raw, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
         }
         unsafe SSL_free(raw)
-        unsafe self.raw = nil
     }
 
     /// Goes on with the handshake; call again as it says, until `.done`.
@@ -99,7 +86,6 @@ package enum TLSResult: Equatable, Sendable {
         let code = unsafe SSL_do_handshake(raw)
         if code == 1 {
             isEstablished = true
-            takeOver()
             return .done
         }
         return switch outcome(code) {
@@ -111,12 +97,11 @@ package enum TLSResult: Equatable, Sendable {
     }
 
     /// Fills `room` with what there is; never `.octets(0)` unless `room` is empty.
-    /// More is read than asked for: before waiting for the descriptor, read until `.wantsRead`, or until
+    /// OpenSSL reads ahead: before waiting for the descriptor, read until `.wantsRead`, or until
     /// `hasPendingOctets` is false.
     package func read(into room: UnsafeMutableRawBufferPointer) -> TLSResult {
         if let failure { return .failed(failure) }
         if isPeerDone { return .closed }
-        if let records { return unsafe note(records.read(into: room)) }
         guard let base = room.baseAddress, room.count > 0 else { return .octets(0) }
         var total = 0
         repeat {
@@ -133,22 +118,14 @@ package enum TLSResult: Equatable, Sendable {
         return .octets(total)
     }
 
-    /// Whether octets are waiting in here, perhaps less than a record.
-    package var hasPendingOctets: Bool {
-        if let records { return records.hasPendingOctets }
-        return unsafe SSL_has_pending(raw) == 1
-    }
-
-    /// Whether the last read has emptied the socket: the next readiness is a new event, and another
-    /// read before it would find nothing. When in doubt false.
-    package var isDrained: Bool { records?.isDrained ?? false }
+    /// Whether octets are waiting inside OpenSSL, perhaps less than a record.
+    package var hasPendingOctets: Bool { unsafe SSL_has_pending(raw) == 1 }
 
     /// Writes as much as the socket takes. The octets not taken must come first in the next call,
     /// unchanged and at least as many: a part of them may be encrypted already.
     /// A peer that is done with sending may still be written to.
     package func write(_ octets: UnsafeRawBufferPointer) -> TLSResult {
         if let failure { return .failed(failure) }
-        if let records { return unsafe note(records.write(octets)) }
         guard let base = octets.baseAddress, octets.count > 0 else { return .octets(0) }
         var total = 0
         while total < octets.count {
@@ -164,31 +141,14 @@ package enum TLSResult: Equatable, Sendable {
         return .octets(total)
     }
 
-    /// Uses a new key from the next record on, and asks the peer for the same; the client's side, for
-    /// tests. Source: RFC 8446 §4.6.3.
-    func updateKeys() -> Bool {
-        unsafe SSL_key_update(raw, SSL_KEY_UPDATE_REQUESTED) == 1
-    }
-
     /// Says goodbye (close_notify) once, if the socket takes it. Reading may go on.
     package func shutdown() {
         // OpenSSL forbids it after a fatal error.
         guard isEstablished, !isShutdownSent, failure == nil else { return }
         isShutdownSent = true
-        if let records { return records.sendAlert(level: UInt8(SSL3_AL_WARNING), SSL_AD_CLOSE_NOTIFY) }
         prepare()
         unsafe SSL_shutdown(raw)
         Failures.clear()
-    }
-
-    /// What the records said stays said.
-    private func note(_ result: TLSResult) -> TLSResult {
-        switch result {
-        case .closed: isPeerDone = true
-        case .failed(let error): failure = error
-        default: break
-        }
-        return result
     }
 
     private func prepare() {
@@ -278,63 +238,11 @@ extension TLSSession {
     }
 }
 
-// MARK: The end of a handshake
-
-extension TLSSession {
-    /// Frees the SSL object, if the connection can do without it.
-    private func takeOver() {
-        guard selector != nil, let raw = unsafe raw else { return }
-        let keys = keys
-        self.keys = nil
-        let suite = unsafe SSL_get_current_cipher(raw).map { unsafe SSL_CIPHER_get_protocol_id($0) }
-        // Octets that OpenSSL holds already would be lost.
-        guard unsafe SSL_version(raw) == TLS1_3_VERSION && SSL_has_pending(raw) == 0,
-            let keys, let suite, let cipher = RecordCipher(rawValue: Int(suite)),
-            let made = RecordStream(
-                cipher, keys, descriptor: descriptor, recordsWritten: recordsWritten)
-        else {
-            unsafe portico_SSL_set_read_ahead(raw, 1)
-            return
-        }
-        agreed = Agreement(
-            isHTTP2: negotiatedHTTP2, cipherSuite: cipher.suiteName, isResumed: isResumed)
-        records = made
-        release()
-    }
-
-    /// A line of a key log: secrets are told as they come into use.
-    func keysChanged(_ line: UnsafePointer<CChar>) {
-        guard selector != nil, !isEstablished else { return }
-        let keys = keys ?? RecordKeys()
-        self.keys = keys
-        if unsafe keys.note(line) { recordsWritten = 0 }
-    }
-
-    /// Called by OpenSSL for every record and message; counts the records that go out.
-    private static let message:
-        @convention(c) (
-            CInt, CInt, CInt, UnsafeRawPointer?, Int, OpaquePointer?, UnsafeMutableRawPointer?
-        ) -> Void = { isWritten, _, kind, _, _, ssl, _ in
-            guard isWritten == 1, kind == SSL3_RT_HEADER, let ssl = unsafe ssl,
-                let user = unsafe SSL_get_ex_data(ssl, 0)
-            else { return }
-            unsafe Unmanaged<TLSSession>.fromOpaque(user).takeUnretainedValue().recordsWritten += 1
-        }
-}
-
 // MARK: What was agreed
 
 extension TLSSession {
-    /// What is left of a handshake when its SSL object is gone.
-    private struct Agreement {
-        let isHTTP2: Bool?
-        let cipherSuite: String
-        let isResumed: Bool
-    }
-
     /// True: `h2`; false: `http/1.1`; nil: no protocol was chosen, look at the first octets.
     package var negotiatedHTTP2: Bool? {
-        if let agreed { return agreed.isHTTP2 }
         var start: UnsafePointer<UInt8>?
         var length: UInt32 = 0
         unsafe SSL_get0_alpn_selected(raw, &start, &length)
@@ -347,25 +255,23 @@ extension TLSSession {
 
     /// For logs, for example `TLSv1.3`.
     package var protocolVersion: String {
-        if agreed != nil { return "TLSv1.3" }
-        return unsafe SSL_get_version(raw).map { unsafe String(cString: $0) } ?? ""
+        unsafe SSL_get_version(raw).map { unsafe String(cString: $0) } ?? ""
     }
 
     /// For logs, OpenSSL's name, for example `TLS_AES_128_GCM_SHA256`.
     package var cipherSuite: String {
-        if let agreed { return agreed.cipherSuite }
         guard let cipher = unsafe SSL_get_current_cipher(raw),
             let name = unsafe SSL_CIPHER_get_name(cipher)
         else { return "" }
         return unsafe String(cString: name)
     }
 
-    package var isResumed: Bool { unsafe agreed?.isResumed ?? (SSL_session_reused(raw) == 1) }
+    package var isResumed: Bool { unsafe SSL_session_reused(raw) == 1 }
 
-    /// What a client needs to resume this session; nil on the server's side. TLS 1.3 sends it after
-    /// the handshake, so ask after the first read.
+    /// What a client needs to resume this session. TLS 1.3 sends it after the handshake, so ask
+    /// after the first read.
     package func ticket() -> TLSTicket? {
-        guard selector == nil, let session = unsafe SSL_get1_session(raw) else { return nil }
+        guard let session = unsafe SSL_get1_session(raw) else { return nil }
         guard unsafe SSL_SESSION_is_resumable(session) == 1 else {
             unsafe SSL_SESSION_free(session)
             return nil
@@ -373,9 +279,9 @@ extension TLSSession {
         return unsafe TLSTicket(owning: session)
     }
 
-    /// The certificate that the server showed; nil on its own side.
+    /// The certificate that the peer showed.
     package var peerCertificate: CertificateReport? {
-        guard selector == nil, let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
+        guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
         return unsafe CertificateReport(CertificateHandle(owning: found))
     }
 }
