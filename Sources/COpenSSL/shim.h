@@ -9,9 +9,22 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 
 static inline int portico_tls_errno(void) { return errno; }
 static inline void portico_tls_errno_clear(void) { errno = 0; }
+// Octets of a socket: the number, 0 at the end, or minus errno.
+static inline long portico_tls_receive(int descriptor, void *room, size_t size) {
+    ssize_t count;
+    do count = recv(descriptor, room, size, 0); while (count < 0 && errno == EINTR);
+    return count < 0 ? -(long)errno : count;
+}
+static inline long portico_tls_send(int descriptor, const void *octets, size_t size) {
+    ssize_t count;
+    do count = send(descriptor, octets, size, MSG_NOSIGNAL); while (count < 0 && errno == EINTR);
+    return count < 0 ? -(long)errno : count;
+}
+static const int portico_EAGAIN = EAGAIN;
 
 // SSL_OP_BIT(n) and the mode bits as constants.
 static const uint64_t portico_tls_server_options =
@@ -20,11 +33,9 @@ static const uint64_t portico_tls_server_options =
 static const uint64_t portico_tls_client_options =
     SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF;
 static const long portico_tls_modes =
-    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-    | SSL_MODE_NO_AUTO_CHAIN;
+    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN;
 
 static inline void portico_SSL_CTX_set_mode(SSL_CTX *context, long mode) { SSL_CTX_set_mode(context, mode); }
-static inline void portico_SSL_CTX_set_read_ahead(SSL_CTX *context, int on) { SSL_CTX_set_read_ahead(context, on); }
 static inline void portico_SSL_CTX_cache_off(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 }

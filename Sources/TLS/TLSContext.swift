@@ -74,7 +74,6 @@ internal import COpenSSL
         let options = isServer ? portico_tls_server_options : portico_tls_client_options
         unsafe SSL_CTX_set_options(made, options)
         unsafe portico_SSL_CTX_set_mode(made, portico_tls_modes)
-        unsafe portico_SSL_CTX_set_read_ahead(made, 1)
         unsafe portico_SSL_CTX_cache_off(made)
         unsafe SSL_CTX_set_timeout(made, TicketKeys.ticketSeconds)
         // One ticket for each handshake, as after a resumption: OpenSSL would seal a second one.

@@ -20,11 +20,13 @@ package enum TLSResult: Equatable, Sendable {
 
 /// TLS on one connected, non-blocking socket. Its worker's thread only.
 ///
-/// OpenSSL reads and writes the descriptor itself: no octet is copied through memory BIOs.
+/// OpenSSL reads and writes through a `Wire`, which needs fewer system calls than records.
 /// The caller owns the descriptor, keeps it open until the session is gone, and must not have read
-/// any octet of the ClientHello. OpenSSL writes with write(2): the process must ignore SIGPIPE.
+/// any octet of the ClientHello.
 @safe package final class TLSSession {
     private let raw: OpaquePointer    // owned; freed in `deinit`
+    private let wire: Wire
+    private var buffers: Int?    // the place among those that hold OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
     private var isRefused = false    // no chain fits the server name
@@ -42,12 +44,11 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         self.selector = selector
+        wire = Wire(descriptor: descriptor)
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
         unsafe SSL_set_accept_state(made)
-        guard unsafe SSL_set_fd(made, descriptor) == 1 else {
-            throw .library(Failures.takeReason())
-        }
+        guard unsafe wire.attach(to: made) else { throw .library(Failures.takeReason()) }
     }
 
     /// The client's side.
@@ -60,16 +61,16 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         selector = nil
+        wire = Wire(descriptor: descriptor)
         self.serverName = serverName
         unsafe SSL_set_connect_state(made)
         try setPeer(serverName)
         if let resuming { unsafe SSL_set_session(made, resuming.raw) }
-        guard unsafe SSL_set_fd(made, descriptor) == 1 else {
-            throw .library(Failures.takeReason())
-        }
+        guard unsafe wire.attach(to: made) else { throw .library(Failures.takeReason()) }
     }
 
     deinit {
+        if let buffers { wire.desk.release(buffers) }
         // Without this SSL_free takes a missing close_notify for an attack: it locks the common
         // context and spoils the session, which a ticket may share.
         if failure == nil {
@@ -82,13 +83,22 @@ package enum TLSResult: Equatable, Sendable {
     package func handshake() -> TLSProgress {
         if let failure { return .failed(failure) }
         if isEstablished { return .done }
-        prepare()
+        guard wire.sendRest() else { return progress(blocked()) }
+        begin()
         let code = unsafe SSL_do_handshake(raw)
+        let result = code == 1 ? TLSResult.octets(0) : outcome(code)
+        wire.finish()
         if code == 1 {
+            // A rest of the tickets goes before the first octets.
             isEstablished = true
             return .done
         }
-        return switch outcome(code) {
+        if result == .wantsRead, wire.hasUnsent { return progress(blocked()) }
+        return progress(result)
+    }
+
+    private func progress(_ result: TLSResult) -> TLSProgress {
+        switch result {
         case .octets, .wantsRead: .wantsRead
         case .wantsWrite: .wantsWrite
         case .closed: .closed
@@ -97,15 +107,16 @@ package enum TLSResult: Equatable, Sendable {
     }
 
     /// Fills `room` with what there is; never `.octets(0)` unless `room` is empty.
-    /// OpenSSL reads ahead: before waiting for the descriptor, read until `.wantsRead`, or until
+    /// More is read than asked for: before waiting for the descriptor, read until `.wantsRead`, or until
     /// `hasPendingOctets` is false.
     package func read(into room: UnsafeMutableRawBufferPointer) -> TLSResult {
         if let failure { return .failed(failure) }
         if isPeerDone { return .closed }
         guard let base = room.baseAddress, room.count > 0 else { return .octets(0) }
+        begin()
+        defer { wire.finish() }
         var total = 0
         repeat {
-            prepare()
             var count = 0
             let code = unsafe SSL_read_ex(raw, base + total, room.count - total, &count)
             guard code == 1 else {
@@ -114,31 +125,65 @@ package enum TLSResult: Equatable, Sendable {
                 return total > 0 ? .octets(total) : result
             }
             total += count
+            wire.isContent = true
         } while total < room.count && hasPendingOctets
         return .octets(total)
     }
 
-    /// Whether octets are waiting inside OpenSSL, perhaps less than a record.
-    package var hasPendingOctets: Bool { unsafe SSL_has_pending(raw) == 1 }
+    /// Whether octets are waiting in here, perhaps less than a record.
+    package var hasPendingOctets: Bool { unsafe wire.hasUnread || SSL_pending(raw) > 0 }
+
+    /// Whether the last read has emptied the socket: the next readiness is a new event, and another
+    /// read before it would find nothing. When in doubt false.
+    package var isDrained: Bool { wire.hasDrained && !hasPendingOctets && failure == nil && !isPeerDone }
 
     /// Writes as much as the socket takes. The octets not taken must come first in the next call,
     /// unchanged and at least as many: a part of them may be encrypted already.
     /// A peer that is done with sending may still be written to.
     package func write(_ octets: UnsafeRawBufferPointer) -> TLSResult {
         if let failure { return .failed(failure) }
-        guard let base = octets.baseAddress, octets.count > 0 else { return .octets(0) }
-        var total = 0
-        while total < octets.count {
-            prepare()
-            var count = 0
-            let code = unsafe SSL_write_ex(raw, base + total, octets.count - total, &count)
-            guard code == 1 else {
-                let result = outcome(code)
-                return total > 0 ? .octets(total) : result
+        guard octets.count > 0 else { return .octets(0) }
+        guard wire.sendRest() else { return blocked() }
+        var taken = min(octets.count, wire.takeUnsentContent())
+        begin()
+        defer { wire.desk.ends.removeAll(keepingCapacity: true) }
+        while taken < octets.count {
+            let end = unsafe seal(octets, from: taken)
+            guard end > taken else {
+                wire.finish()
+                return failure.map { .failed($0) } ?? (taken > 0 ? .octets(taken) : .wantsWrite)
             }
-            total += count
+            if let gone = wire.send() {
+                taken = max(taken, gone)
+                wire.finish()
+                return taken > 0 && wire.failure == 0 ? .octets(taken) : blocked()
+            }
+            taken = end
         }
-        return .octets(total)
+        wire.finish()
+        return .octets(taken)
+    }
+
+    /// Gathers the next records.
+    /// - Returns: where their content ends.
+    private func seal(_ octets: UnsafeRawBufferPointer, from start: Int) -> Int {
+        guard let base = octets.baseAddress else { return start }
+        let desk = wire.desk
+        var end = start
+        desk.ends.removeAll(keepingCapacity: true)
+        desk.ends.append((wire: 0, content: start))
+        for _ in 0..<WireDesk.batch where end < octets.count {
+            var count = 0
+            let room = min(octets.count - end, WireDesk.contentLimit)
+            let code = unsafe SSL_write_ex(raw, base + end, room, &count)
+            guard code == 1 else {
+                _ = outcome(code)
+                break
+            }
+            end += count
+            desk.ends.append((wire: desk.filled, content: end))
+        }
+        return end
     }
 
     /// Says goodbye (close_notify) once, if the socket takes it. Reading may go on.
@@ -146,14 +191,27 @@ package enum TLSResult: Equatable, Sendable {
         // OpenSSL forbids it after a fatal error.
         guard isEstablished, !isShutdownSent, failure == nil else { return }
         isShutdownSent = true
-        prepare()
+        begin()
         unsafe SSL_shutdown(raw)
+        wire.finish()
         Failures.clear()
     }
 
-    private func prepare() {
+    private func begin() {
         Failures.clear()
-        portico_tls_errno_clear()
+        wire.begin()
+        if buffers == nil { buffers = wire.desk.hold(self) }
+    }
+
+    /// Another session keeps OpenSSL's buffers now. What is in them stays: a part of a record.
+    func losesBuffers() {
+        buffers = nil
+        unsafe SSL_free_buffers(raw)
+    }
+
+    /// The socket takes nothing now, or is broken.
+    private func blocked() -> TLSResult {
+        wire.failure == 0 ? .wantsWrite : fail(.connectionLost(errno: wire.failure))
     }
 
     /// Reads the error of the call that just returned `code`.
@@ -164,10 +222,10 @@ package enum TLSResult: Equatable, Sendable {
         case SSL_ERROR_ZERO_RETURN:
             isPeerDone = true
             return .closed
-        case SSL_ERROR_SYSCALL where portico_tls_errno() == 0:
+        case SSL_ERROR_SYSCALL where wire.failure == 0:
             isPeerDone = true
             return .closed
-        case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: portico_tls_errno()))
+        case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: wire.failure))
         default: return fail(reason())
         }
     }
