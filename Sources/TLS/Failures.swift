@@ -2,7 +2,8 @@ internal import COpenSSL
 
 /// OpenSSL's error queue belongs to the thread: it is cleared before a call and read right after.
 enum Failures {
-    static func clear() { ERR_clear_error() }
+    /// ERR_clear_error wipes all 16 entries, whether used or not.
+    static func clear() { if ERR_peek_error() != 0 { ERR_clear_error() } }
 
     /// The oldest entry's reason in words, and the queue is empty afterwards.
     static func takeReason() -> String {
