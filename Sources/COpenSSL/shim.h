@@ -11,8 +11,6 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
-static inline int portico_tls_errno(void) { return errno; }
-static inline void portico_tls_errno_clear(void) { errno = 0; }
 // Octets of a socket: the number, 0 at the end, or minus errno.
 static inline long portico_tls_receive(int descriptor, void *room, size_t size) {
     ssize_t count;
