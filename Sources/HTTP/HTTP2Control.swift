@@ -12,6 +12,7 @@ extension HTTP2Session {
             return
         }
         guard payload.count % 6 == 0 else { return terminate(code: ErrorCode.frameSize) }
+        guard payload.count <= 6 * Self.mostSettings else { return terminate(code: ErrorCode.enhanceYourCalm) }
         for offset in stride(from: 0, to: payload.count, by: 6) {
             let failure = apply(payload.bigEndian16(at: offset), payload.bigEndian32(at: offset + 2))
             if let failure { return terminate(code: failure) }
@@ -66,6 +67,8 @@ extension HTTP2Session {
         if answersQueued > Self.mostAnswers { terminate(code: ErrorCode.enhanceYourCalm) }
     }
     private static let mostAnswers = 1000
+    /// In one frame; nghttp2 has the same limit. Each may touch every stream.
+    private static let mostSettings = 32
 
     func resetArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(code: ErrorCode.frameSize) }

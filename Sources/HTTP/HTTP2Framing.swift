@@ -41,11 +41,14 @@ extension HTTP2Session {
         return true
     }
 
+    /// What a window holds back is given up; what only had no room yet goes out with the next flush.
     private func resetLate() {
-        for (slot, stream, code) in resetsAfterFlush where slots[slot].id == stream {
+        resetsAfterFlush.removeAll { slot, stream, code in
+            guard slots[slot].id == stream else { return true }
+            if slots[slot].isReady, sendWindow > 0, slots[slot].isOpen { return false }
             resetStream(slot, code: code)
+            return true
         }
-        resetsAfterFlush.removeAll(keepingCapacity: true)
     }
 
     // MARK: header sections

@@ -134,7 +134,8 @@ extension HTTP2Session {
         case .pushPromise: terminate(code: ErrorCode.protocolError)     // we never allow it
         case .priority:
             // RFC 7540's priorities are obsolete: read past them. Source: RFC 9113 §5.3.2.
-            if header.stream == 0 { terminate(code: ErrorCode.protocolError) }
+            if header.stream == 0 { return terminate(code: ErrorCode.protocolError) }
+            if payload.count != 5 { terminate(code: ErrorCode.frameSize) }
         case nil: break
         }
     }

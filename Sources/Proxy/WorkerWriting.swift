@@ -7,8 +7,11 @@ extension Worker {
     /// Sends what the session has to say, as much as the kernel takes.
     func flush(_ connection: Connection) {
         guard connection.phase == .open else { return }
-        guard !connection.isWriteBlocked else { return forgetGivenUp(on: connection) }
-        guard sendPending(connection) else { return }
+        guard !connection.isWriteBlocked, sendPending(connection) else {
+            // Streams may have come to their end meanwhile: their requests must not pile up until somebody reads.
+            if !connection.isClosed, connection.codec.isHTTP2 { actOnEvents(of: connection) }
+            return
+        }
         for _ in 0..<Self.flushesPerTurn {
             output.clear(keeping: 4 * Self.flushOctets)
             if !connection.codec.flush(into: output, limit: Self.flushOctets) {
@@ -21,11 +24,6 @@ extension Worker {
             if count < Self.flushOctets { return closeIfDone(connection) }
         }
         markDirty(connection)
-    }
-
-    /// Requests that were given up while their upstream reads nothing must not pile up until it does.
-    private func forgetGivenUp(on connection: Connection) {
-        if connection.role == .upstream, connection.codec.isHTTP2 { actOnEvents(of: connection) }
     }
 
     /// - Returns: false when the kernel takes no more or the connection is gone.

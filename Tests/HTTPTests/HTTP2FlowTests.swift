@@ -18,6 +18,23 @@ import Testing
         peers.checkPools()
     }
 
+    /// More than is framed at once: only a window may keep a part of it from the client.
+    @Test func `that its server resets shows all that its window allows`() throws {
+        let peers = try HTTP2Peers(client: .upstream)
+        peers.client.consumes = false
+        let slot = try #require(peers.client.request())
+        peers.settle()
+        peers.server.respond(0)
+        peers.server.send(0, String(repeating: "x", count: 300_000))
+        peers.server.session.reset(0, code: ErrorCode.internalError)
+        peers.settle()
+        let lines = peers.client.lines()
+        let octets = lines.filter { $0.hasPrefix("data") }.reduce(0) { $0 + $1.utf8.count - "data 0 ".count }
+        #expect(octets == 262_144)
+        #expect(lines.last == "closed \(slot) 2")
+        peers.checkPools()
+    }
+
     @Test func `that its client resets is gone at once, with what was waiting`() throws {
         let peers = try HTTP2Peers()
         let slot = try #require(peers.client.request(isEnd: false))
