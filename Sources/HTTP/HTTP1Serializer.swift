@@ -108,12 +108,14 @@ package enum HTTP1Serializer {
             case let known where known.isHopByHop: continue
             default: break
             }
+            // Known names are our own texts.
+            guard field.known.isExact || HTTP1Syntax.isToken(field.name) else { continue }
             writeField(field.name, field.value, to: output)
         }
     }
 
     private static func writeField(_ name: Octets, _ value: Octets, to output: OctetBuffer) {
-        guard HTTP1Syntax.isToken(name), HTTP1Syntax.isFieldValue(value) else { return }
+        guard HTTP1Syntax.isFieldValue(value) else { return }
         output.append(name)
         output.write(": ")
         output.append(value)

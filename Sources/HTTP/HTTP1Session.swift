@@ -90,7 +90,7 @@ package import Octets
     /// Appends what there is to send.
     package func flush(into out: OctetBuffer, limit: Int) -> Bool {
         guard let output, out.count < limit else { return true }
-        out.append(output.octets)
+        if out.isEmpty { out.exchange(with: output) } else { out.append(output.octets) }
         stream?.isFlushed = true
         if outputBody > 0, let tag = stream?.tag {
             taken.append(TakenOctets(stream: number, tag: tag, count: outputBody))

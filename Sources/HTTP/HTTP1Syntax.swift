@@ -34,7 +34,7 @@ enum HTTP1Syntax {
     }
 
     static func isToken(_ octets: Octets) -> Bool { !octets.isEmpty && all(octets, isToken) }
-    static func isFieldValue(_ octets: Octets) -> Bool { all(octets, isFieldValue) }
+    static func isFieldValue(_ octets: Octets) -> Bool { octets.isPlainText || all(octets, isFieldValue) }
     /// Visible ASCII only: what may stand in a request target.
     static func isTarget(_ octets: Octets) -> Bool {
         !octets.isEmpty && all(octets) { $0 > 0x20 && $0 < 0x7f }

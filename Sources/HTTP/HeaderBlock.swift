@@ -9,6 +9,9 @@ package enum KnownHeader: UInt8, Sendable {
     case forwardedFor, forwardedProto, forwardedClientCert, requestID, http2Settings
     case grpcTimeout, grpcStatus, grpcMessage, envoyHeader
 
+    /// Whether it is one name and no other.
+    var isExact: Bool { self != .other && self != .envoyHeader }
+
     /// The name itself; empty for `other` and `envoyHeader`, which have many.
     var name: Octets {
         switch self {
@@ -209,7 +212,7 @@ package enum KnownHeader: UInt8, Sendable {
 
     /// Adds a field of a name that was looked up already; known names need no copy.
     func append(decoded name: Octets, _ known: KnownHeader, _ value: Octets, isSensitive: Bool) {
-        let octets = known == .other || known == .envoyHeader ? copy(name) : known.name
+        let octets = known.isExact ? known.name : copy(name)
         add(HeaderField(name: octets, value: copy(value), known: known, isSensitive: isSensitive))
     }
 

@@ -31,7 +31,7 @@ struct HeaderRules {
     mutating func accept(_ known: KnownHeader, _ name: Octets, _ value: Octets) -> Bool {
         if name.count > 0, name[0] == UInt8(ascii: ":") { return acceptPseudo(known, value) }
         hasRegular = true
-        if known == .other {
+        if !known.isExact {
             let isName = unsafe nghttp2_check_header_name(Self.pointer(name), name.count) != 0
             guard isName else { return false }
         }
@@ -108,28 +108,13 @@ struct HeaderRules {
         }
     }
 
-    /// Most values are visible text throughout: eight octets are looked at together. Others by nghttp2.
+    /// Most values are visible text throughout; others are looked at by nghttp2.
     @inline(__always)
     private static func isValue(_ value: Octets) -> Bool {
-        guard value.count >= 8, value[0] > 0x20, value[value.count - 1] > 0x20, isPlain(value) else {
+        guard value.isPlainText, value[0] > 0x20, value[value.count - 1] > 0x20 else {
             return unsafe nghttp2_check_header_value_rfc9113(pointer(value), value.count) != 0
         }
         return true
-    }
-
-    /// Whether no octet is below 0x20, 0x7f or above.
-    @inline(__always)
-    private static func isPlain(_ value: Octets) -> Bool {
-        let top: UInt64 = 0x8080_8080_8080_8080
-        var index = 0
-        var odd: UInt64 = 0
-        while index < value.count {
-            // The last eight may overlap those before.
-            let word = value.word(at: min(index, value.count - 8))
-            odd |= word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
-            index += 8
-        }
-        return odd & top == 0
     }
 
     /// Source: RFC 3986 §3.1.

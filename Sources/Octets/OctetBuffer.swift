@@ -101,8 +101,12 @@ internal import Glibc
         unsafe base = .allocate(byteCount: capacity, alignment: 16)
     }
 
+    @inline(__always)
     private func reserve(_ length: Int) {
-        guard capacity - end < length else { return }
+        if capacity - end < length { makeRoom(length) }
+    }
+
+    private func makeRoom(_ length: Int) {
         let used = end - start
         if start > 0, capacity - used >= length, start >= used {
             unsafe memcpy(base, base + start, used)

@@ -43,6 +43,8 @@ MALFORMED = {
     "LF in a value": with_header("x", "a\nb"),
     "CR in a value": with_header("x", "a\rb"),
     "empty name": with_header("", "x"),
+    "space in a name": with_header("a b", "x"),
+    "space in a name of Envoy's": with_header("x-envoy-a b", "x"),
     "two content-lengths": [*http2.grpc_headers(), ("content-length", "15"), ("content-length", "15")],
     "content-length not a number": with_header("content-length", "+15"),
 }

@@ -19,6 +19,7 @@ class Peer:
     """One of them, running: a context manager. `port` is where it listens."""
 
     share = 1.0  # of the requests that the others get
+    table_share = 1.0  # of these, with more than 10,000 routes: who tries one after the other needs milliseconds for each
     name = ""
     files = ()  # (template, file made from it)
     environment = {}
@@ -118,6 +119,7 @@ class Portico(Peer):
 
 class Envoy(Peer):
     share = 0.4
+    table_share = 0.1
     name = "envoy"
     files = (("envoy-routes.yaml", "envoy-routes.yaml"), ("envoy.yaml", "envoy.yaml"))
 
@@ -167,6 +169,7 @@ class Nghttpx(Peer):
 
 class Caddy(Peer):
     share = 0.1
+    table_share = 0.1
     name = "caddy"
     files = (("Caddyfile", "Caddyfile"),)
     ask_version = ("version",)

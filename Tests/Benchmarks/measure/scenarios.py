@@ -40,17 +40,18 @@ class Size:
 QUICK = Size(0.01, 1_000_000, (500,), (1, 100))
 
 
-def _share(load_spec, gateway):
+def _share(load_spec, gateway, job=Job()):
     """A slow gateway gets fewer requests, if there are many: its figure is as good, and the hour is short."""
     if not gateway or load_spec.requests < 10_000:
         return load_spec
-    return load_spec.times(round(load_spec.requests * gateway.share))
+    share = gateway.share * (gateway.table_share if job.routes > 10_000 else 1)
+    return load_spec.times(round(load_spec.requests * share))
 
 
-def _under_load(load_spec, per=1e6, column=None):
+def _under_load(load_spec, per=1e6, column=None, job=Job()):
     """Processor time of the gateway for each request, times `per`."""
     def measure(gateway, site):
-        spec = _share(load_spec, gateway)
+        spec = _share(load_spec, gateway, job)
         if gateway:
             load.run(spec.times(min(WARM_MOST, spec.requests // WARM_SHARE)), site, gateway.port)
         before = gateway.process.processor_seconds() if gateway else 0
@@ -125,13 +126,12 @@ def chats(size):
 def tables(size):
     """i: many routes."""
     for count in size.routes:
-        # Who tries one route after the other needs milliseconds for each request.
-        many = size.of(100_000 if count <= 10_000 else 10_000)
+        many = size.of(100_000)
         spec = dataclasses.replace(_unary(32, 16, many), path=f"/r{count - 1}/Get")
 
-        def measure(gateway, site, spec=spec):
+        def measure(gateway, site, spec=spec, count=count):
             site.offer(spec.path, site.small)
-            return _under_load(spec)(gateway, site) | {"MB": gateway.process.memory() / 1e6}
+            return _under_load(spec, job=Job(routes=count))(gateway, site) | {"MB": gateway.process.memory() / 1e6}
 
         yield Case("i", f"as a, with {count:,} routes by prefix, the last one asked for", "µs/request",
                    Job(routes=count), measure, name=f"i {count}")
