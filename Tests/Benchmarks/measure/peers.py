@@ -19,7 +19,7 @@ class Peer:
     """One of them, running: a context manager. `port` is where it listens."""
 
     share = 1.0  # of the requests that the others get
-    table_share = 1.0  # of these, with more than 10,000 routes: who tries one after the other needs milliseconds for each
+    table_share = 1.0  # of these, with 100,000 routes: who tries one after the other needs milliseconds
     name = ""
     files = ()  # (template, file made from it)
     environment = {}
