@@ -103,8 +103,9 @@ enum Watcher {
     private var isStopping = false
     var isListeningOver = false                 // the end of a drain: no listener is opened any more
 
-    /// Octets taken from one socket at a time, and how often in one turn.
-    static let inputOctets = 65_536
+    /// Octets taken from one socket at a time, and how often in one turn. A stream's window of 64 KiB comes
+    /// at once, with its frame headers.
+    static let inputOctets = 65_536 + 1024
     static let readsPerTurn = 4
     /// Octets given to one socket at a time, and how often in one turn.
     static let flushOctets = 131_072

@@ -172,7 +172,8 @@ package enum TLSResult: Equatable, Sendable {
         var end = start
         desk.ends.removeAll(keepingCapacity: true)
         desk.ends.append((wire: 0, content: start))
-        for _ in 0..<WireDesk.batch where end < octets.count {
+        for place in 0...WireDesk.batch where end < octets.count {
+            if place == WireDesk.batch, octets.count - end > WireDesk.tailLimit { break }
             var count = 0
             let room = min(octets.count - end, WireDesk.contentLimit)
             let code = unsafe SSL_write_ex(raw, base + end, room, &count)

@@ -7,6 +7,8 @@ internal import COpenSSL
     static let contentLimit = 1 << 14
     /// Full records sent or received at once: with more the octets leave the cache.
     static let batch = 4
+    /// So little more goes with them: a window of 64 KiB and the frame headers in it are one batch.
+    static let tailLimit = 1024
     /// OpenSSL's two buffers have 33 kB. Its own way to have none at rest, SSL_MODE_RELEASE_BUFFERS,
     /// makes and frees one for each record; here the last sessions to work keep theirs.
     static let holdersLimit = 32
@@ -22,11 +24,11 @@ internal import COpenSSL
 
     init() {
         // A record has at most 5 + 256 octets more than its content, with TLS 1.3 and AEADs 22.
-        let batch = Self.batch * (Self.contentLimit + 22)
+        let batch = Self.batch * (Self.contentLimit + 22) + Self.tailLimit
         unsafe input = .allocate(byteCount: batch, alignment: 64)
         unsafe output = .allocate(byteCount: batch + 1024, alignment: 64)
         unsafe holders = .init(repeating: nil, count: Self.holdersLimit)
-        ends.reserveCapacity(Self.batch)
+        ends.reserveCapacity(Self.batch + 2)
     }
 
     deinit {
