@@ -86,13 +86,15 @@ package enum TLSResult: Equatable, Sendable {
         guard wire.sendRest() else { return progress(blocked()) }
         begin()
         let code = unsafe SSL_do_handshake(raw)
-        let result = code == 1 ? TLSResult.octets(0) : outcome(code)
-        wire.finish()
-        if code == 1 {
-            // A rest of the tickets goes before the first octets.
+        guard code != 1 else {
+            // The tickets: an HTTP/2 server has octets to send with them at once (RFC 9113 §3.4).
+            // Of others a rest goes before the first octets.
+            if selector != nil, negotiatedHTTP2 == true { wire.hold() } else { wire.finish() }
             isEstablished = true
             return .done
         }
+        let result = outcome(code)
+        wire.finish()
         if result == .wantsRead, wire.hasUnsent { return progress(blocked()) }
         return progress(result)
     }
@@ -125,7 +127,6 @@ package enum TLSResult: Equatable, Sendable {
                 return total > 0 ? .octets(total) : result
             }
             total += count
-            wire.isContent = true
         } while total < room.count && hasPendingOctets
         return .octets(total)
     }
@@ -146,6 +147,7 @@ package enum TLSResult: Equatable, Sendable {
         guard wire.sendRest() else { return blocked() }
         var taken = min(octets.count, wire.takeUnsentContent())
         begin()
+        wire.gatherHeld()
         defer { wire.desk.ends.removeAll(keepingCapacity: true) }
         while taken < octets.count {
             let end = unsafe seal(octets, from: taken)
@@ -191,6 +193,8 @@ package enum TLSResult: Equatable, Sendable {
     package func shutdown() {
         // OpenSSL forbids it after a fatal error.
         guard isEstablished, !isShutdownSent, failure == nil else { return }
+        // Who broke off without a goodbye, after which nothing is read, is not there to hear ours.
+        guard !wire.hasEnded else { return }
         isShutdownSent = true
         begin()
         unsafe SSL_shutdown(raw)

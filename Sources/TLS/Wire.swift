@@ -17,8 +17,10 @@ internal import COpenSSL
     private(set) var unsentContent = 0
     /// The last receive gave less than was asked for: the socket was empty.
     private(set) var hasDrained = true
-    /// With this a record that is not complete does not make another receive.
-    var isContent = false
+    /// This call has received: when that has emptied the socket, a second receive would find nothing.
+    private var hasReceived = false
+    /// `unsent` is no rest but what `hold` has kept.
+    private var isHeld = false
     private(set) var hasEnded = false
     /// What broke the connection; 0: nothing.
     private(set) var failure: CInt = 0
@@ -41,12 +43,27 @@ internal import COpenSSL
     func begin() {
         start = 0
         end = unread.count > 0 ? unsafe unread.move(into: desk.input) : 0
-        isContent = false
+        hasReceived = false
     }
 
     /// Sends what the call has left, and keeps the rest.
     func finish() {
         if desk.filled > 0 { _ = send() }
+        keepUnread()
+    }
+
+    /// Ends the call without sending: what it has left goes with the next octets.
+    func hold() {
+        guard desk.filled <= Self.heldLimit, unsent.count == 0 else { return finish() }
+        unsafe unsent.keep(UnsafeRawBufferPointer(rebasing: desk.output[..<desk.filled]))
+        desk.filled = 0
+        isHeld = true
+        keepUnread()
+    }
+
+    private static let heldLimit = 512
+
+    private func keepUnread() {
         if start < end {
             unsafe unread.keep(UnsafeRawBufferPointer(rebasing: desk.input[start..<end]))
         }
@@ -58,7 +75,7 @@ internal import COpenSSL
 
     /// - Returns: false when the socket took not all of it, or is broken.
     func sendRest() -> Bool {
-        guard unsent.count > 0 else { return true }
+        guard unsent.count > 0, !isHeld else { return true }
         unsent.drop(unsafe put(unsent.octets))
         return unsent.count == 0
     }
@@ -69,11 +86,22 @@ internal import COpenSSL
         return unsentContent
     }
 
+    /// What was held is gathered first.
+    func gatherHeld() {
+        guard isHeld else { return }
+        isHeld = false
+        desk.filled = unsafe unsent.move(into: desk.output)
+    }
+
     /// Sends what was gathered; what the socket does not take is kept.
     /// - Returns: how many octets of the writer lie in records that are gone as a whole; nil: all.
     func send() -> Int? {
         let filled = desk.filled
         desk.filled = 0
+        if isHeld {
+            isHeld = false
+            _ = sendRest()
+        }
         // Only alerts and answers to KeyUpdate come while there is a rest: `write` has refused.
         let sent =
             unsent.count > 0
@@ -111,9 +139,10 @@ internal import COpenSSL
     /// - Returns: how many were given; 0: the end; -1: none now, or the connection is broken.
     fileprivate func read(into room: UnsafeMutableRawBufferPointer) -> Int {
         if start == end {
-            if isContent, hasDrained { return -1 }
+            if hasReceived, hasDrained { return -1 }
             let count = unsafe portico_tls_receive(
                 descriptor, desk.input.baseAddress, desk.input.count)
+            hasReceived = true
             hasDrained = unsafe count < desk.input.count
             guard count > 0 else {
                 if count == 0 { hasEnded = true }
