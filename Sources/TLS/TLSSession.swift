@@ -87,9 +87,10 @@ package enum TLSResult: Equatable, Sendable {
         begin()
         let code = unsafe SSL_do_handshake(raw)
         guard code != 1 else {
-            // The tickets: an HTTP/2 server has octets to send with them at once (RFC 9113 §3.4).
-            // Of others a rest goes before the first octets.
-            if selector != nil, negotiatedHTTP2 == true { wire.hold() } else { wire.finish() }
+            // A server of TLS 1.3 has only tickets left to say, and of HTTP/2 octets to send with them at
+            // once (RFC 9113 §3.4). Of others a rest goes before the first octets.
+            let mayHold = unsafe selector != nil && SSL_version(raw) == TLS1_3_VERSION
+            if mayHold, negotiatedHTTP2 == true { wire.hold() } else { wire.finish() }
             isEstablished = true
             return .done
         }

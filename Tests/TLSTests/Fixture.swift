@@ -135,6 +135,11 @@ final class Line {
     /// Octets into the server's end that no TLS client would send.
     func inject(_ octets: [UInt8]) { _ = unsafe write(near, octets, octets.count) }
     func hangUp() { shutdown(near, CInt(SHUT_WR)) }
+    /// Octets wait at the client's end.
+    var hasArrived: Bool {
+        var octet: UInt8 = 0
+        return unsafe recv(near, &octet, 1, CInt(MSG_PEEK)) == 1
+    }
 }
 
 extension TLSSession {

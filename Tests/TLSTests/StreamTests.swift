@@ -58,6 +58,8 @@ private let certificates = Certificates.shared
         let line = try line()
         line.hangUp()
         #expect(line.server.receive() == ([], .closed))
+        line.server.shutdown()
+        #expect(!line.hasArrived, "nobody is there to hear a goodbye")
         #expect(line.server.receive().after == .closed)
     }
 
@@ -178,5 +180,32 @@ private let certificates = Certificates.shared
         let renewed = selector((["one.example.test"], try certificates.context("wild")))
         let again = try visit(table, version)
         #expect(try !visit(renewed, version, resuming: again.ticket).isResumed)
+    }
+
+    private func line(_ protocols: [String]) throws -> Line {
+        let client = try certificates.client(protocols: protocols, minVersion: .v1_3)
+        let line = try Line(selector((["*"], try certificates.context("ec"))), client: client)
+        #expect(line.shakeHands() == (.done, .done))
+        return line
+    }
+
+    @Test func `goes with the first octets of HTTP/2, whose server speaks first`() throws {
+        let line = try line(["h2"])
+        #expect(!line.hasArrived)
+        #expect(line.server.send([1]) == .octets(1))
+        #expect(line.client?.receive().octets == [1])
+        #expect(line.client?.ticket() != nil)
+    }
+
+    @Test(arguments: [["http/1.1"], []])
+    func `does not wait for other protocols`(protocols: [String]) throws {
+        #expect(try line(protocols).hasArrived)
+    }
+
+    @Test func `goes before the goodbye at the latest`() throws {
+        let line = try line(["h2"])
+        line.server.shutdown()
+        #expect(line.client?.receive().after == .closed)
+        #expect(line.client?.ticket() != nil)
     }
 }
