@@ -24,9 +24,13 @@ package struct TimerWheel {
     private var nodes: [Node] = []
     private var free: [Int32] = []
     private var position: UInt64        // all ticks up to this one have been looked at
+    private var quiet: UInt64           // up to this one, the buckets of the ticks to come are empty
     package private(set) var count = 0
 
-    package init(now: MonotonicTime) { position = now.nanoseconds / 1_000_000 }
+    package init(now: MonotonicTime) {
+        position = now.nanoseconds / 1_000_000
+        quiet = position
+    }
 
     /// Arms a timer that gives `token` back at `deadline` or at most 2 ms later.
     package mutating func arm(at deadline: MonotonicTime, token: UInt64) -> Handle {
@@ -45,6 +49,7 @@ package struct TimerWheel {
         if heads[bucket] >= 0 { nodes[Int(heads[bucket])].previous = index }
         heads[bucket] = index
         count += 1
+        quiet = min(quiet, position + (tick - position - 1) % UInt64(Self.buckets))
         return Handle(node: index, generation: generation)
     }
 
@@ -54,16 +59,13 @@ package struct TimerWheel {
     }
 
     /// Milliseconds from `now` until something may be due; -1 when nothing is armed.
-    package func wait(now: MonotonicTime) -> Int32 {
+    package mutating func wait(now: MonotonicTime) -> Int32 {
         guard count > 0 else { return -1 }
         let current = now.nanoseconds / 1_000_000
         guard current <= position else { return 0 }
-        for step in 1...UInt64(Self.buckets) {
-            if heads[Int((position + step) % UInt64(Self.buckets))] >= 0 {
-                return Int32(position + step - current)
-            }
-        }
-        return -1
+        quiet = max(quiet, position)
+        while heads[Int((quiet + 1) % UInt64(Self.buckets))] < 0, quiet < position + UInt64(Self.buckets) { quiet += 1 }
+        return Int32(quiet + 1 - current)
     }
 
     /// Collects the tokens of all timers due at `now` and disarms them.
