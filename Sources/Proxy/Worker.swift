@@ -79,6 +79,7 @@ enum Watcher {
     var date = HTTPDate()
     var random = Randomness()
     var timers: TimerWheel
+    private var polling = BusyPolling()
     private var due: ContiguousArray<UInt64> = []
 
     // By slot; the only strong references to connections.
@@ -141,9 +142,7 @@ enum Watcher {
     }
 
     private func turn() {
-        let wait = unread.isEmpty ? timers.wait(now: now) : 0
-        let count = poller.wait(milliseconds: wait)
-        now = .now()
+        let count = waitForEvents()
         wallNow = .now()
         pools.second = UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000_000)
         for index in 0..<count { wake(poller[index]) }
@@ -152,6 +151,33 @@ enum Watcher {
         flushAll()
         releaseClosed()
         log.endTurn()
+    }
+
+    /// - Returns: how many events the poller has. `now` is the time of their arrival.
+    private func waitForEvents() -> Int {
+        let wait = unread.isEmpty ? timers.wait(now: now) : 0
+        let mayAsk = wait != 0 && exchanges.count - freeExchanges.count <= BusyPolling.requestsLimit
+        guard mayAsk else { return poll(wait) }
+        let start = MonotonicTime.now()
+        guard polling.isWorthwhile else {
+            let count = poll(wait)
+            polling.slept(now.nanoseconds(since: start))
+            return count
+        }
+        repeat {
+            let count = poll(0)
+            if count > 0 {
+                polling.hit()
+                return count
+            }
+        } while now.nanoseconds(since: start) < BusyPolling.window
+        polling.miss()
+        return poll(wait)
+    }
+
+    private func poll(_ milliseconds: Int32) -> Int {
+        defer { now = .now() }
+        return poller.wait(milliseconds: milliseconds)
     }
 
     private func wake(_ event: Readiness) {
