@@ -41,6 +41,8 @@ def measure(gateway, site, job, seconds):
         took = time.time() - began
         used = gateway.process.processor_seconds() - used
         peak = max(peak, gateway.process.memory())
+        if loader.poll() is not None:
+            raise RuntimeError(f"the load of {seconds} s ended before the reload of {took:.1f} s did")
         text, _ = loader.communicate(timeout=seconds + 30)
     return {"cost": took, "processor s": used, "MB before": memory / 1e6, "MB at most": peak / 1e6,
             "MB after": gateway.process.memory() / 1e6, **_felt(log, began * 1e6, (began + took) * 1e6, text)}

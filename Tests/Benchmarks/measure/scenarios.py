@@ -160,7 +160,7 @@ def handshakes(size):
 def reloads(size):
     """l: new configuration under load."""
     for count in size.services:
-        job, seconds = Job(hosts=count), 5 if count < 10_000 else 40
+        job, seconds = Job(hosts=count), 5 if count < 10_000 else 15
 
         def measure(gateway, site, job=job, seconds=seconds):
             time.sleep(0.5)
