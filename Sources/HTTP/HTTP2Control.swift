@@ -26,7 +26,7 @@ extension HTTP2Session {
     /// - Returns: the error that the value is. Source: RFC 9113 §6.5.2.
     private func apply(_ number: UInt16, _ value: UInt32) -> UInt32? {
         switch Setting(rawValue: number) {
-        case .headerTableSize: return hpack.limitEncoder(to: value) ? nil : ErrorCode.internalError
+        case .headerTableSize: hpack.encoder.limitTable(to: value)
         case .enablePush: return value <= (isServer ? 1 : 0) ? nil : ErrorCode.protocolError
         case .concurrentStreams: peer.concurrentStreams = Int(value)
         case .initialWindow:

@@ -70,9 +70,9 @@ extension HTTP2Session {
 
     /// - Returns: false when the encoder cannot go on.
     private func frameSection(_ stream: Int32, _ block: HeaderBlock, flags: UInt8, to out: OctetBuffer) -> Bool {
-        let room = unsafe out.room(FrameHeader.octets + HPACK.bound(block))
+        let room = unsafe out.room(FrameHeader.octets + HPACKEncoder.bound(block))
         let inner = unsafe UnsafeMutableRawBufferPointer(rebasing: room[FrameHeader.octets...])
-        guard let length = unsafe hpack.encode(block, pools: pools, into: inner) else { return false }
+        guard let length = unsafe hpack.encoder.encode(block, into: inner) else { return false }
         guard length > FrameHeader.defaultPayload else {
             let header = FrameHeader(
                 .headers, flags: flags | FrameFlag.endHeaders, stream: stream, length: length)

@@ -24,7 +24,7 @@ package struct HTTP2Limits: Sendable {
     }
 }
 
-/// One HTTP/2 connection, of either side: frames, streams, windows; nghttp2's HPACK for header sections.
+/// One HTTP/2 connection, of either side: frames, streams, windows, header sections.
 /// It does no I/O: `receive` takes octets and notes events, what is to be sent is framed at once where the
 /// windows allow it, and `flush` hands it over.
 /// A stream's slot stays until `endTurn`, so that events noted before its end can still be acted on.

@@ -1,16 +1,11 @@
-internal import CNghttp2
 package import Octets
 
 /// Header blocks and buffers that one worker's sessions use over and over.
 /// One per worker; its thread only.
 @safe package final class MessagePools {
     let memory = SessionMemory()
-    private(set) lazy var plainEncoder = unsafe HPACK.makePlainEncoder(memory)     // owned
     private var blocks: [HeaderBlock] = []
     private var buffers: [OctetBuffer] = []
-    /// Room for nghttp2's view of a header section while it is submitted; owned, grown on demand.
-    private var vectors: UnsafeMutablePointer<nghttp2_nv>
-    private var vectorCapacity = 128
 
     private static let keptBlocks = 4096
     private static let keptBuffers = 1024
@@ -30,10 +25,8 @@ package import Octets
     /// Seconds of the owner's clock; it says them once a turn.
     package var second: UInt32 = 0
 
-    package init() { unsafe vectors = .allocate(capacity: vectorCapacity) }
+    package init() {}
     deinit {
-        unsafe vectors.deallocate()
-        if let encoder = unsafe plainEncoder { unsafe nghttp2_hd_deflate_del(encoder) }
         for index in unsafe notes.indices { unsafe notes[index].deallocate() }
     }
 
@@ -94,32 +87,5 @@ package import Octets
             return unsafe piece.deallocate()
         }
         unsafe notes.append(piece)
-    }
-
-    /// nghttp2's view of the block; valid until the next call. Names and values are not copied.
-    func vectors(of block: HeaderBlock) -> (UnsafeMutablePointer<nghttp2_nv>, Int) {
-        let count = block.count
-        if count > vectorCapacity {
-            unsafe vectors.deallocate()
-            vectorCapacity = count
-            unsafe vectors = .allocate(capacity: count)
-        }
-        let uncopied = UInt8(
-            NGHTTP2_NV_FLAG_NO_COPY_NAME.rawValue | NGHTTP2_NV_FLAG_NO_COPY_VALUE.rawValue)
-        for index in 0..<count {
-            let field = block.fields[index]
-            // An identifier of one request is of no use in a table.
-            let secret = field.isSensitive || field.known == .requestID ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0
-            unsafe vectors[index] = nghttp2_nv(
-                name: Self.pointer(field.name), value: Self.pointer(field.value),
-                namelen: field.name.count, valuelen: field.value.count, flags: uncopied | secret)
-        }
-        return unsafe (vectors, count)
-    }
-
-    private static func pointer(_ octets: Octets) -> UnsafeMutablePointer<UInt8>? {
-        unsafe octets.base.map {
-            unsafe UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self))
-        }
     }
 }
