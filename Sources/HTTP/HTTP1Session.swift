@@ -88,8 +88,8 @@ package import Octets
     }
 
     /// Appends what there is to send.
-    package func flush(into out: OctetBuffer, limit: Int) -> Bool {
-        guard let output, out.count < limit else { return true }
+    package func flush(into out: OctetBuffer, limit: Int) {
+        guard let output, out.count < limit else { return }
         if out.isEmpty { out.exchange(with: output) } else { out.append(output.octets) }
         stream?.isFlushed = true
         if outputBody > 0, let tag = stream?.tag {
@@ -98,7 +98,6 @@ package import Octets
         outputBody = 0
         pools.give(output)
         self.output = nil
-        return true
     }
 
     package var wantsFlush: Bool { output != nil }

@@ -16,14 +16,13 @@ extension HTTP2Session {
     package var isReadPaused: Bool { isServer && outCount >= 2 * Self.framedOctets }
 
     /// Gives what there is to send, up to about `limit` octets in `sink`.
-    /// - Returns: always true, as a session that cannot go on has said so in `receive`.
-    package func flush(into sink: OctetBuffer, limit: Int) -> Bool {
+    package func flush(into sink: OctetBuffer, limit: Int) {
         isStarted = true
         if !waiting.isEmpty { startWaiting() }
         if !ready.isEmpty { sendReady() }
         if !resetsAfterFlush.isEmpty { resetLate() }
         answersQueued = 0
-        guard let frames = out, sink.count < limit else { return true }
+        guard let frames = out, sink.count < limit else { return }
         lastData = LastFrame()
         let count = frames.count
         if sink.isEmpty, count - FrameHeader.octets - FrameHeader.defaultPayload <= limit {
@@ -35,10 +34,9 @@ extension HTTP2Session {
             flushedOctets += UInt64(part.count)
             frames.take(part.count)
         }
-        guard frames.isEmpty else { return true }
+        guard frames.isEmpty else { return }
         out = nil
         pools.give(frames)
-        return true
     }
 
     /// What a window holds back is given up; what only had no room yet goes out with the next flush.

@@ -84,7 +84,7 @@ package struct HTTP2Limits: Sendable {
     /// Frames of bodies are made ahead up to here; more waits with its stream.
     static let framedOctets = 131_072
 
-    package init?(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {
+    package init(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {
         self.isServer = isServer
         self.limits = limits
         self.pools = pools

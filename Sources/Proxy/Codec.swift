@@ -27,9 +27,9 @@ enum Codec {
         }
     }
 
-    func flush(into out: OctetBuffer, limit: Int) -> Bool {
+    func flush(into out: OctetBuffer, limit: Int) {
         switch self {
-        case .undecided: true
+        case .undecided: break
         case .http1(let session): session { $0.flush(into: out, limit: limit) }
         case .http2(let session): session { $0.flush(into: out, limit: limit) }
         }

@@ -104,11 +104,8 @@ extension Worker {
     func open(_ connection: Connection, http2 isHTTP2: Bool) {
         let isServer = connection.role == .downstream
         if isHTTP2 {
-            guard
-                let session = HTTP2Session(
-                    isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
-            else { return close(connection) }
-            connection.speak(session)
+            let limits = isServer ? HTTP2Limits() : .upstream
+            connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: pools))
         } else {
             connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
         }

@@ -14,9 +14,7 @@ extension Worker {
         }
         for _ in 0..<Self.flushesPerTurn {
             output.clear(keeping: 4 * Self.flushOctets)
-            if !connection.codec.flush(into: output, limit: Self.flushOctets) {
-                fail(connection)
-            }
+            connection.codec.flush(into: output, limit: Self.flushOctets)
             let count = output.count
             let isSent = count == 0 || send(connection)
             actOnEvents(of: connection)

@@ -86,9 +86,7 @@ final class CallConnection {
 
     private func makeSession() {
         if caller.order.target.isGRPC || channel.isHTTP2 {
-            if let made = HTTP2Session(isServer: false, limits: .upstream, pools: caller.pools) {
-                session = .http2(made)
-            }
+            session = .http2(HTTP2Session(isServer: false, limits: .upstream, pools: caller.pools))
         } else {
             let scheme: HTTP1Parser.Scheme = caller.order.target.isSecure ? .https : .http
             session = .http1(HTTP1Session(isServer: false, scheme: scheme, pools: caller.pools))
@@ -162,9 +160,8 @@ final class CallConnection {
                 startCalls()
                 switch session {
                 case .none: return
-                case .http1(let session): _ = session.flush(into: outbox, limit: 65_536)
-                case .http2(let session):
-                    if !session.flush(into: outbox, limit: 65_536) { return lose("the peer broke the protocol") }
+                case .http1(let session): session.flush(into: outbox, limit: 65_536)
+                case .http2(let session): session.flush(into: outbox, limit: 65_536)
                 }
                 actOnEvents()
                 endTurn()

@@ -153,7 +153,7 @@ final class Connection {
             made.receive(inbox.octets)
         } else if length == Self.preface.count {
             server.disarm(&alarm)
-            guard let made = HTTP2Speaker(connection: self) else { return close() }
+            let made = HTTP2Speaker(connection: self)
             speaker = .http2(made)
             if !made.receive(inbox.octets) { isEnding = true }
         }
@@ -188,7 +188,8 @@ final class Connection {
             speaker.produce()
             if !couldRead, !isClosed, speaker.wantsInput { server.readLater(token) }
         case .http2(let speaker):
-            if !speaker.produce(into: outbox, limit: Self.outboxLimit) || speaker.isFinished { isEnding = true }
+            speaker.produce(into: outbox, limit: Self.outboxLimit)
+            if speaker.isFinished { isEnding = true }
         }
         return outbox.count > before
     }

@@ -11,12 +11,10 @@ final class HTTP2Speaker {
     private unowned let connection: Connection
     private var exchanges: [Exchange?] = []             // by the session's slot
 
-    init?(connection: Connection) {
+    init(connection: Connection) {
         var limits = HTTP2Limits()
         limits.concurrentStreams = 250
-        let made = HTTP2Session(isServer: true, limits: limits, pools: connection.server.pools)
-        guard let made else { return nil }
-        session = made
+        session = HTTP2Session(isServer: true, limits: limits, pools: connection.server.pools)
         self.connection = connection
     }
 
@@ -31,18 +29,15 @@ final class HTTP2Speaker {
     }
 
     /// Appends what there is to send.
-    /// - Returns: false when the connection cannot go on.
-    func produce(into out: OctetBuffer, limit: Int) -> Bool {
-        var isAlive = true
-        while isAlive, out.count < limit, session.wantsFlush {
+    func produce(into out: OctetBuffer, limit: Int) {
+        while out.count < limit, session.wantsFlush {
             let before = out.count
-            isAlive = session.flush(into: out, limit: limit)
+            session.flush(into: out, limit: limit)
             actOnEvents()
             for index in session.taken.indices { pump(session.taken[index].tag) }
             session.endTurn()
             if out.count == before { break }
         }
-        return isAlive
     }
 
     func wake(_ exchange: Exchange) { begin(exchange) }

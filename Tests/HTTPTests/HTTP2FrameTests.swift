@@ -25,7 +25,7 @@ extension HTTP2Side {
 
     fileprivate func flush() -> [UInt8] {
         let out = OctetBuffer()
-        _ = session.flush(into: out, limit: .max)
+        session.flush(into: out, limit: .max)
         endTurn()
         return out.octets.array
     }

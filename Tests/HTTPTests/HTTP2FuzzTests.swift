@@ -11,7 +11,7 @@ import Testing
         let (speaker, listener) = asServer ? (peers.server, peers.client) : (peers.client, peers.server)
         let out = OctetBuffer()
         func collect() {
-            _ = speaker.session.flush(into: out, limit: .max)
+            speaker.session.flush(into: out, limit: .max)
             speaker.endTurn()
         }
         collect()
@@ -92,7 +92,7 @@ import Testing
             // Slots that never were are the owner's mistake, not the peer's.
             if side.session.openStreams > slot { act(on: slot, of: side, &random) }
             if random.roll(3) == 0 {
-                _ = side.session.flush(into: out, limit: 1 + random.roll(5000))
+                side.session.flush(into: out, limit: 1 + random.roll(5000))
                 side.endTurn()
                 #expect(out.count < 200_000)
                 out.clear()
@@ -132,7 +132,7 @@ import Testing
             let pools = try #require(side?.pools)
             let ledger = PoolLedger(pools)
             for number in 0..<4 { _ = side?.request("/\(number)", isEnd: number % 2 == 0, keepsBody: number == 1) }
-            _ = side?.session.flush(into: OctetBuffer(), limit: .max)
+            side?.session.flush(into: OctetBuffer(), limit: .max)
             if let side { feed(octets, to: side, &random) }
             side = nil
             ledger.check()

@@ -16,7 +16,7 @@ final class HTTP2Side {
     init(isServer: Bool, limits: HTTP2Limits) throws {
         pools = MessagePools()
         ledger = PoolLedger(pools)
-        session = try #require(HTTP2Session(isServer: isServer, limits: limits, pools: pools))
+        session = HTTP2Session(isServer: isServer, limits: limits, pools: pools)
     }
 
     /// Goes through the events of a turn, as the gateway's worker does.
@@ -152,7 +152,7 @@ final class HTTP2Peers {
     @discardableResult
     func carry(_ from: HTTP2Side, _ to: HTTP2Side, piece: Int = .max, limit: Int = .max) -> Int {
         let out = OctetBuffer()
-        if !from.session.flush(into: out, limit: limit) { isBroken = true }
+        from.session.flush(into: out, limit: limit)
         from.endTurn()
         let count = out.count
         while !out.isEmpty {
