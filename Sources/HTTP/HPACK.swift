@@ -7,6 +7,9 @@ internal import Octets
 @safe struct HPACK {
     var encoder: HPACKEncoder
     private var decoder: OpaquePointer?     // owned; `close` frees it
+    /// Of the section being decoded: the next octet begins a field; there were fields.
+    private var isBetweenFields = true
+    private var hasFields = false
 
     init(isServer: Bool) { encoder = HPACKEncoder(isServer: isServer) }
 
@@ -30,28 +33,57 @@ internal import Octets
         _ octets: Octets, isFinal: Bool, pools: MessagePools, take: (Octets, Octets, _ isSensitive: Bool) -> Void
     ) -> Decoded {
         guard let decoder = unsafe openDecoder(pools) else { return .failed }
-        var next = unsafe octets.base?.assumingMemoryBound(to: UInt8.self)
-        var left = octets.count
+        var rest = octets
         while true {
             var field = unsafe nghttp2_nv()
-            var flags: CInt = 0
-            let used = unsafe nghttp2_hd_inflate_hd2(decoder, &field, &flags, next, left, isFinal ? 1 : 0)
-            guard used >= 0, used <= left else { return .failed }
-            unsafe next = next.map { unsafe $0 + used }
-            left -= used
-            if flags & CInt(NGHTTP2_HD_INFLATE_EMIT.rawValue) != 0 {
-                unsafe take(
-                    Octets(base: UnsafeRawPointer(field.name), count: field.namelen),
-                    Octets(base: UnsafeRawPointer(field.value), count: field.valuelen),
-                    UInt32(field.flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0)
-                continue
+            if let entry = unsafe indexedField(decoder, rest) {
+                unsafe field = entry.pointee
+                rest = rest.dropFirst(1)
+                hasFields = true
+            } else {
+                var flags: CInt = 0
+                let used = unsafe inflate(decoder, rest, isFinal: isFinal, &field, &flags)
+                guard used >= 0, used <= rest.count else { return .failed }
+                rest = rest.dropFirst(used)
+                isBetweenFields = flags & CInt(NGHTTP2_HD_INFLATE_EMIT.rawValue) != 0
+                if !isBetweenFields {
+                    if flags & CInt(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0 { return unsafe endSection(decoder) }
+                    if rest.isEmpty { return .done }
+                    continue
+                }
+                hasFields = true
             }
-            if flags & CInt(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0 {
-                unsafe nghttp2_hd_inflate_end_headers(decoder)
-                return .done
-            }
-            if left == 0 { return .done }
+            unsafe take(
+                Octets(base: UnsafeRawPointer(field.name), count: field.namelen),
+                Octets(base: UnsafeRawPointer(field.value), count: field.valuelen),
+                UInt32(field.flags) & NGHTTP2_NV_FLAG_NO_INDEX.rawValue != 0)
         }
+    }
+
+    /// Most fields are one octet, the index of a field in the tables: there is nothing to decode.
+    /// Source: RFC 7541 §6.1.
+    @inline(__always)
+    private func indexedField(_ decoder: OpaquePointer, _ rest: Octets) -> UnsafePointer<nghttp2_nv>? {
+        guard isBetweenFields, let octet = rest.first, octet > 0x80, octet < 0xff else { return nil }
+        return unsafe nghttp2_hd_inflate_get_table_entry(decoder, Int(octet & 0x7f))
+    }
+
+    @inline(__always)
+    private func inflate(
+        _ decoder: OpaquePointer, _ rest: Octets, isFinal: Bool, _ field: inout nghttp2_nv, _ flags: inout CInt
+    ) -> Int {
+        // The decoder does not know of the fields that it did not see: the table's size may change only in
+        // front of all. Source: RFC 7541 §4.2.
+        if hasFields, isBetweenFields, let octet = rest.first, octet & 0xe0 == 0x20 { return -1 }
+        let start = unsafe rest.base?.assumingMemoryBound(to: UInt8.self)
+        return unsafe nghttp2_hd_inflate_hd2(decoder, &field, &flags, start, rest.count, isFinal ? 1 : 0)
+    }
+
+    private mutating func endSection(_ decoder: OpaquePointer) -> Decoded {
+        unsafe nghttp2_hd_inflate_end_headers(decoder)
+        isBetweenFields = true
+        hasFields = false
+        return .done
     }
 
     private mutating func openDecoder(_ pools: MessagePools) -> OpaquePointer? {

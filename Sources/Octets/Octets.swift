@@ -25,6 +25,8 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {     // immutable m
     @inlinable @inline(__always) package static var empty: Octets { unsafe Octets(base: nil, count: 0) }
     @inlinable @inline(__always) package var isEmpty: Bool { count == 0 }
 
+    @inlinable @inline(__always) package var first: UInt8? { count > 0 ? self[0] : nil }
+
     @inlinable @inline(__always) package subscript(index: Int) -> UInt8 {
         precondition(index >= 0 && index < count)
         return unsafe base.unsafelyUnwrapped.load(fromByteOffset: index, as: UInt8.self)

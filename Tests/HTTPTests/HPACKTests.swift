@@ -44,14 +44,18 @@ private final class Wire {
         try encode(fields.map { ($0.key, $0.value, false) })
     }
 
-    func decode(_ octets: [UInt8]) -> [Field]? {
+    /// - Parameter cut: the section comes in two parts, this is the first one's length.
+    func decode(_ octets: [UInt8], cut: Int? = nil) -> [Field]? {
         var fields: [Field] = []
-        let outcome = unsafe octets.withUnsafeBytes {
-            unsafe decoder.decode(Octets($0), isFinal: true, pools: pools) {
-                fields.append(($0.string, $1.string, $2))
+        let parts = cut.map { [octets[..<$0], octets[$0...]] } ?? [octets[...]]
+        for (number, part) in parts.enumerated() {
+            let outcome = unsafe part.withUnsafeBytes {
+                unsafe decoder.decode(Octets($0), isFinal: number == parts.count - 1, pools: pools) {
+                    fields.append(($0.string, $1.string, $2))
+                }
             }
+            guard case .done = outcome else { return nil }
         }
-        guard case .done = outcome else { return nil }
         return fields
     }
 }
@@ -167,11 +171,34 @@ private func hex(_ octets: [UInt8]) -> String {
             if random.roll(100) == 0 { wire.encoder.renumber() }
             let fields = (0..<random.roll(12)).map { _ in Self.field(&random) }
             let octets = try wire.encode(fields)
-            let read = try #require(wire.decode(octets), "turn \(turn)")
+            let cut = random.roll(3) == 0 ? random.roll(octets.count + 1) : nil
+            let read = try #require(wire.decode(octets, cut: cut), "turn \(turn)")
             #expect(read.map(\.name) == fields.map(\.name) && read.map(\.value) == fields.map(\.value), "turn \(turn)")
             #expect(zip(read, fields).allSatisfy { $0.isSensitive || !$1.isSensitive }, "turn \(turn)")
             octetsSaved += fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.utf8.count } - octets.count
         }
         #expect(octetsSaved > 30_000, "the table is of use")
+    }
+}
+
+@Suite struct `HPACK's decoder` {
+    @Test(arguments: [
+        [0x80], [0xfe], [0xff, 0x00], [0x82, 0x20], [0x82, 0x3f, 0xe1, 0x1f], [0x20, 0x82, 0x20],
+        [0x40, 1, 0x61, 1, 0x62, 0xbe, 0x20], [0x82, 0x40], [0x3f, 0xe2, 0x1f],
+    ] as [[UInt8]])
+    func `refuses what is not in the tables, and sizes that come late or are too large`(octets: [UInt8]) {
+        #expect(Wire().decode(octets) == nil)
+    }
+
+    @Test func `knows its fields again, in sections cut anywhere`() throws {
+        let octets: [UInt8] = [0x20, 0x3f, 0xe1, 0x1f, 0x82, 0x40, 3, 0x78, 0x2d, 0x61, 1, 0x62, 0xbe, 0x87]
+        for cut in 0...octets.count {
+            let wire = Wire()
+            for _ in 0..<3 {
+                let fields = try #require(wire.decode(octets, cut: cut))
+                #expect(fields.map(\.name) == [":method", "x-a", "x-a", ":scheme"])
+                #expect(fields.map(\.value) == ["GET", "b", "b", "https"])
+            }
+        }
     }
 }
