@@ -124,13 +124,9 @@ extension HTTP2Session {
     }
 
     private func decodeFields(_ fragment: Octets, isFinal: Bool) -> HPACK.Decoded {
-        guard let block = receiving.block.unretained else {
-            return hpack.decode(fragment, isFinal: isFinal, pools: pools) { _, _, _ in }
-        }
-        return block { block in
-            hpack.decode(fragment, isFinal: isFinal, pools: pools) { name, value, isSensitive in
-                take(name, value, isSensitive: isSensitive, into: block)
-            }
+        let block = receiving.block.unretained
+        return hpack.decode(fragment, isFinal: isFinal, pools: pools) { name, value, isSensitive in
+            if let block { block { take(name, value, isSensitive: isSensitive, into: $0) } }
         }
     }
 

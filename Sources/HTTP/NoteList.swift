@@ -1,14 +1,16 @@
 /// A list of plain values that a session notes during a turn. Its memory comes from the worker's pools
 /// and goes back when the list is emptied: an idle connection has none.
-@safe package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
-    private var base: UnsafeMutablePointer<Element>?        // owned, `capacity` elements
-    private var capacity = 0
-    package private(set) var count = 0
+@safe @frozen @usableFromInline
+package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
+    @usableFromInline var base: UnsafeMutablePointer<Element>?        // owned, `capacity` elements
+    @usableFromInline var capacity = 0
+    @usableFromInline package private(set) var count = 0
 
-    package var isEmpty: Bool { count == 0 }
-    package var startIndex: Int { 0 }
-    package var endIndex: Int { count }
+    @inlinable package var isEmpty: Bool { count == 0 }
+    @inlinable package var startIndex: Int { 0 }
+    @inlinable package var endIndex: Int { count }
 
+    @inlinable @inline(__always)
     package subscript(index: Int) -> Element {
         precondition(index >= 0 && index < count)
         return unsafe base.unsafelyUnwrapped[index]
