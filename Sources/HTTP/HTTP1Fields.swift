@@ -1,7 +1,7 @@
 internal import Octets
 
-/// The field lines of one head: checked and understood in a first pass (`init`), put into the block in a
-/// second (`append`), because `host` must stand in front and `connection` may nominate any line.
+/// The field lines of one head: checked, understood, and put into the block in one pass. `host` is not: it
+/// becomes `:authority`, for which its owner has left a place in front.
 /// Source: RFC 9112 §5, RFC 9110 §7.6.1.
 struct HTTP1Fields {
     private(set) var host: Octets?
@@ -10,7 +10,6 @@ struct HTTP1Fields {
     private(set) var isKeepAliveAsked = false
     private(set) var expectsContinue = false
     private(set) var upgrade = HTTP1Upgrade.none
-    private let lines: HTTP1Lines
     private var contentLength: Octets?
     private var contentLengths = 0
     private var transferEncoding: Octets?
@@ -20,11 +19,12 @@ struct HTTP1Fields {
     private var nominated: ContiguousArray<Octets> = []         // seldom any
     private static let mostNominated = 16
 
+    /// Puts the fields that cross the gateway into the block, in their order.
     /// - Parameter lines: octets that we own: names are made lower-case in place.
     init(
-        _ lines: HTTP1Lines, limits: HTTP1Limits, isRequest: Bool
+        _ lines: HTTP1Lines, limits: HTTP1Limits, isRequest: Bool, into headers: HeaderBlock,
+        withoutContentLength: Bool = false
     ) throws(HTTP1Error) {
-        self.lines = lines
         var rest = lines
         var amount = 0
         while let line = rest.next() {
@@ -33,9 +33,22 @@ struct HTTP1Fields {
             let name = line.prefix(try Self.lowerCaseName(line))
             let value = HTTP1Syntax.trimmed(line.dropFirst(name.count + 1))
             guard HTTP1Syntax.isFieldValue(value) else { throw .invalidCharacters }
-            try note(KnownHeader(name: name), value, isRequest: isRequest)
+            let known = KnownHeader(name: name)
+            try note(known, value, isRequest: isRequest)
+            switch known {
+            case .host, .te: continue
+            case .contentLength where withoutContentLength: continue
+            default: if !known.isHopByHop { headers.append(stable: name, known, value) }
+            }
         }
         if !isUpgradeNominated { upgrade = .none }
+        if !nominated.isEmpty { removeNominated(from: headers) }
+        if acceptsTrailers { headers.append(stable: "te", "trailers") }
+    }
+
+    /// `connection` may nominate lines in front of it; pseudo-header fields are none.
+    private func removeNominated(from headers: HeaderBlock) {
+        headers.removeAll { field in field.name[0] != UInt8(ascii: ":") && isNominated(field.name) }
     }
 
     /// How the fields frame the body; nil when they say nothing. Anything ambiguous is an error.
@@ -51,22 +64,6 @@ struct HTTP1Fields {
         guard contentLengths == 1, let length = HTTP1Syntax.length(contentLength)
         else { throw .invalidContentLength }
         return .length(length)
-    }
-
-    /// Puts the fields that cross the gateway into the block, in their order.
-    func append(to headers: HeaderBlock, withoutContentLength: Bool = false) {
-        var rest = lines
-        while let line = rest.next() {
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
-            let name = line.prefix(colon)
-            switch KnownHeader(name: name) {
-            case .host, .te: continue
-            case .contentLength where withoutContentLength: continue
-            case let known where known.isHopByHop || isNominated(name): continue
-            default: headers.append(stable: name, HTTP1Syntax.trimmed(line.dropFirst(colon + 1)))
-            }
-        }
-        if acceptsTrailers { headers.append(stable: "te", "trailers") }
     }
 
     private mutating func note(

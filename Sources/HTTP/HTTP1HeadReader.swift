@@ -9,11 +9,11 @@ enum HTTP1HeadReader {
         var lines = HTTP1Lines(headers.copy(head))
         guard let first = lines.next() else { throw .syntax }
         let line = try HTTP1RequestLine(first, scheme: scheme)
-        let fields = try HTTP1Fields(lines, limits: limits, isRequest: true)
+        let hostPlace = appendStart(line, scheme: scheme, to: headers)
+        let fields = try HTTP1Fields(lines, limits: limits, isRequest: true, into: headers)
         let framing = try fields.framing() ?? .none
         let host = try host(fields)
-        appendStart(line, host: host, scheme: scheme, to: headers)
-        fields.append(to: headers)
+        if let hostPlace { headers.replace(at: hostPlace, with: host) }
         return HTTP1Head(
             framing: framing, isKeepAlive: !fields.isCloseAsked, expectsContinue: fields.expectsContinue,
             upgrade: fields.upgrade, minorVersion: 1, status: 0)
@@ -25,10 +25,10 @@ enum HTTP1HeadReader {
         var lines = HTTP1Lines(headers.copy(head))
         guard let first = lines.next() else { throw .syntax }
         let line = try HTTP1StatusLine(first)
-        let fields = try HTTP1Fields(lines, limits: limits, isRequest: false)
-        let framing = try responseFraming(line, try fields.framing(), toHead: toHead)
         headers.append(stable: ":status", line.code)
-        fields.append(to: headers, withoutContentLength: isBodiless(line.status))
+        let fields = try HTTP1Fields(
+            lines, limits: limits, isRequest: false, into: headers, withoutContentLength: isBodiless(line.status))
+        let framing = try responseFraming(line, try fields.framing(), toHead: toHead)
         let isKept = line.minorVersion == 1 || fields.isKeepAliveAsked
         return HTTP1Head(
             framing: framing, isKeepAlive: isKept && !fields.isCloseAsked && framing != .untilClose,
@@ -45,26 +45,29 @@ enum HTTP1HeadReader {
     }
 
     /// The pseudo-header fields of HTTP/2. Source: RFC 9113 §8.3.1.
+    /// - Returns: where the value of `host` belongs, as that of `:authority`; nil when the line has one.
     private static func appendStart(
-        _ line: HTTP1RequestLine, host: Octets, scheme: HTTP1Parser.Scheme, to headers: HeaderBlock
-    ) {
+        _ line: HTTP1RequestLine, scheme: HTTP1Parser.Scheme, to headers: HeaderBlock
+    ) -> Int? {
         headers.append(stable: ":method", line.method)
         if case .authority(let authority) = line.form {     // CONNECT has neither scheme nor path
             headers.append(stable: ":authority", authority)
-            return
+            return nil
         }
         headers.append(stable: ":scheme", scheme == .https ? "https" : "http")
         switch line.form {
         case .absolute(let authority, let path):
             headers.append(stable: ":authority", authority)
             headers.append(stable: ":path", self.path(path, method: line.method, in: headers))
+            return nil
         case .origin(let path):
-            headers.append(stable: ":authority", host)
+            headers.append(stable: ":authority", .empty)
             headers.append(stable: ":path", path)
         case .asterisk, .authority:
-            headers.append(stable: ":authority", host)
+            headers.append(stable: ":authority", .empty)
             headers.append(stable: ":path", "*")
         }
+        return headers.count - 2
     }
 
     /// The path of an absolute target in origin form. Source: RFC 9112 §3.2.1, §3.2.4.

@@ -116,10 +116,13 @@ package enum HTTP1Serializer {
 
     private static func writeField(_ name: Octets, _ value: Octets, to output: OctetBuffer) {
         guard HTTP1Syntax.isFieldValue(value) else { return }
-        output.append(name)
-        output.write(": ")
-        output.append(value)
-        output.write("\r\n")
+        let length = name.count + value.count + 4
+        let room = unsafe output.room(length)
+        unsafe room.copyMemory(from: name.buffer)
+        unsafe room.storeBytes(of: UInt16(0x3a20).bigEndian, toByteOffset: name.count, as: UInt16.self)
+        unsafe UnsafeMutableRawBufferPointer(rebasing: room[(name.count + 2)...]).copyMemory(from: value.buffer)
+        unsafe room.storeBytes(of: UInt16(0x0d0a).bigEndian, toByteOffset: length - 2, as: UInt16.self)
+        output.commit(length)
     }
 
     /// HTTP/2 may split `cookie` into crumbs; HTTP/1.1 has one line. Source: RFC 9113 §8.2.3.

@@ -210,6 +210,11 @@ package enum KnownHeader: UInt8, Sendable {
             HeaderField(name: name, value: value, known: KnownHeader(name: name), isSensitive: isSensitive))
     }
 
+    /// The same with a name that was looked up already.
+    func append(stable name: Octets, _ known: KnownHeader, _ value: Octets) {
+        add(HeaderField(name: name, value: value, known: known, isSensitive: false))
+    }
+
     /// Adds a field of a name that was looked up already; known names need no copy.
     func append(decoded name: Octets, _ known: KnownHeader, _ value: Octets, isSensitive: Bool) {
         let octets = known.isExact ? known.name : copy(name)
