@@ -54,6 +54,11 @@ import Testing
         #expect(reading.heads.first?.framing == HTTP1Framing.none)
     }
 
+    @Test func `drops nominated lines in front of it, but no pseudo-header field`() {
+        let reading = head("x-a: 1\nx-b: 2\nConnection: x-A, :path, :authority\nx-c: 3\n")
+        #expect(reading.lines == [":method: GET", ":scheme: http", ":authority: a", ":path: /", "x-b: 2", "x-c: 3"])
+    }
+
     @Test(arguments: [
         ("Connection: Upgrade\nUpgrade: WebSocket\n", HTTP1Upgrade.webSocket), ("Upgrade: websocket\n", .none),
         ("Connection: upgrade\nUpgrade: foo\n", .other), ("Connection: upgrade\nUpgrade: h2c\n", .none),
