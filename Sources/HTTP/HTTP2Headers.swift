@@ -97,7 +97,8 @@ extension HTTP2Session {
             return -1
         }
         lastPeerStream = stream
-        guard openStreams < Int(limits.concurrentStreams) else {
+        // Slots of streams that came and went in this read are not free yet: they are memory too.
+        guard openStreams < Int(limits.concurrentStreams), closedSlots.count < Int(limits.concurrentStreams) else {
             frameReset(stream: stream, code: ErrorCode.refusedStream)
             useUpPatience()
             return -1
@@ -135,7 +136,8 @@ extension HTTP2Session {
         guard !receiving.isTooLarge, !receiving.isMalformed else { return }
         receiving.size += name.count + value.count + 32
         receiving.count += 1
-        guard receiving.size <= limits.headerOctets, receiving.count <= limits.headerFields else {
+        let most = receiving.rules.isInterim ? HTTP2Limits.interimOctets : limits.headerOctets
+        guard receiving.size <= most, receiving.count <= limits.headerFields else {
             receiving.isTooLarge = true
             return
         }
@@ -158,6 +160,14 @@ extension HTTP2Session {
             return refuse(slot, code: ErrorCode.protocolError)
         }
         let rules = receiving.rules
+        if rules.isInterim {
+            // Nothing but their number holds them back: a client's window does not.
+            slots[slot].interimSections += 1
+            guard slots[slot].interimSections <= HTTP2Limits.interimSections else {
+                pools.letGo(block)
+                return refuse(slot, code: ErrorCode.protocolError)
+            }
+        }
         if rules.isFinal {
             slots[slot].isHeadReceived = true
             slots[slot].expected = rules.hasNoBody || slots[slot].isHeadRequest ? 0 : rules.contentLength

@@ -11,6 +11,10 @@ package struct HTTP2Limits: Sendable {
     /// Octets of one decoded header section, 32 for each field included.
     package var headerOctets = 61_440
     package var headerFields = 100
+    /// The same of an informational response (1xx), and how many of them a stream may have: one more than
+    /// are passed on, so that who passes them on sees that they are too many.
+    static let interimOctets = 16_384
+    static let interimSections = 17
     package init() {}
 
     /// Towards upstreams: larger windows, and response headers may be larger.

@@ -23,6 +23,8 @@ struct HeaderRules {
 
     /// No other section but trailers follows.
     var isFinal: Bool { kind == .request || (kind == .response && status >= 200) }
+    /// An informational response, as far as the section was read.
+    var isInterim: Bool { kind == .response && status != 0 && status < 200 }
     /// The section says that no body follows, whatever its length.
     var hasNoBody: Bool { kind == .response && (status == 204 || status == 304) }
 

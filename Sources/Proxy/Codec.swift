@@ -109,6 +109,15 @@ enum Codec {
         }
     }
 
+    /// Octets of body waiting to be sent.
+    func pending(_ stream: Int) -> Int {
+        switch self {
+        case .undecided: 0
+        case .http1(let session): session { $0.pending(stream) }
+        case .http2(let session): session { $0.pending(stream) }
+        }
+    }
+
     func finish(_ stream: Int, trailers: HeaderBlock? = nil) {
         switch self {
         case .undecided: break

@@ -20,11 +20,17 @@ extension Exchange {
             self.situation = situation
             worker.cancel(&timer)
             isResponseEnded = true
-            downstream?.codec.reset(downstreamStream, code: code == ErrorCode.none ? ErrorCode.internalError : code)
+            downstream?.codec.reset(downstreamStream, code: Self.codeForClient(code))
             if let downstream { worker.markDirty(downstream) }
             return
         }
         attemptFailed(situation, body: body)
+    }
+
+    /// What breaks an answer off that has begun: the client must not take it for complete, nor for not begun
+    /// (RFC 9113 §8.7: REFUSED_STREAM may be sent again).
+    private static func codeForClient(_ code: UInt32) -> UInt32 {
+        code == ErrorCode.none || code == ErrorCode.refusedStream ? ErrorCode.internalError : code
     }
 
     /// One try is over without an answer: another one if the request is provably unprocessed, else a
@@ -100,7 +106,12 @@ extension Exchange {
         trailers.append(stable: "grpc-message", "upstream request timeout")
         downstream.codec.finish(downstreamStream, trailers: trailers)
         worker.pools.letGo(trailers)
-        if !isRequestEnded { downstream.codec.resetAfterEnd(downstreamStream) }
+        if downstream.codec.pending(downstreamStream) > 0 {
+            // What the client's window holds back is given up with the call.
+            downstream.codec.reset(downstreamStream, code: ErrorCode.cancel)
+        } else if !isRequestEnded {
+            downstream.codec.resetAfterEnd(downstreamStream)
+        }
     }
 
     /// The upstream's limit leaves no room for this stream, which was not sent yet.

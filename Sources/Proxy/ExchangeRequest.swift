@@ -22,6 +22,8 @@ extension Exchange {
         guard let normal = normalized(path, in: block) else { return answer(.pathRefused) }
         guard match(block, path: normal, method: method) else { return }
         startClock(block)
+        // Nobody answers so soon: the upstream would hear of the request and at once of its end.
+        if let deadline, deadline <= worker.now + Self.shortestDeadline { return timedOut() }
         worker.prepareForUpstream(block, of: self)
         connect()
     }
@@ -151,6 +153,8 @@ extension Exchange {
         guard let wait = snapshot?.shared.plan.routes[route].timeout else { return }
         setDeadline(worker.now + wait)
     }
+
+    private static let shortestDeadline = Duration.milliseconds(1)
 
     private func setDeadline(_ time: MonotonicTime) {
         deadline = time

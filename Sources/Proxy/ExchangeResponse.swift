@@ -31,6 +31,8 @@ extension Exchange {
             upstream.codec.reset(stream, code: ErrorCode.protocolError)
             return worker.markDirty(upstream)
         }
+        // Nor does it help against a client that reads nothing: they are dropped.
+        if downstream.codec.isHTTP2, downstream.codec.isReadPaused { return }
         downstream.codec.submitInformational(downstreamStream, block)
         worker.markDirty(downstream)
     }

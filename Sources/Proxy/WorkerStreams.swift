@@ -65,6 +65,12 @@ extension Worker {
         exchange.started = now
         exchange.startedWall = wallNow
         connection.codec.setTag(event.stream, exchange.index)
+        // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
+        // resets, and end the connection that all clients share. Source: CVE-2023-44487.
+        if case .http2(let session) = connection.codec, session({ !$0.isOpen(event.stream) }) {
+            exchange.request = block
+            return
+        }
         var upgrade = HTTP1Upgrade.none
         if case .http1(let session) = connection.codec { upgrade = session { $0.upgrade } }
         exchange.requestHeaders(block, isEnd: event.code == 1, upgrade: upgrade)

@@ -57,6 +57,40 @@ extension HTTP2Side {
         client.checkPools()
     }
 
+    @Test func `admits no more streams in one read than may be open, however many are reset`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        var octets: [UInt8] = []
+        for number in 0..<300 {
+            let stream = UInt32(number * 2 + 1)
+            octets += frame(headers, end | endHeaders, stream, asked) + frame(reset, 0, stream, [0, 0, 0, 8])
+        }
+        #expect(server.receive(octets))
+        #expect(server.lines().count { $0.hasPrefix("headers") } == 100)
+        // The next read may open as many again.
+        #expect(server.receive(frame(headers, end | endHeaders, 2001, asked)))
+        #expect(server.lines().count { $0.hasPrefix("headers") } == 1)
+    }
+
+    @Test func `takes a number of informational responses, and none of them large`() throws {
+        let client = try HTTP2Side.greeted(isServer: false)
+        _ = try #require(client.request("/many"))
+        _ = try #require(client.request("/large"))
+        _ = client.flush()
+        _ = client.lines()
+        let hint: [UInt8] = [0x08, 3] + Array("103".utf8)
+        for _ in 0..<18 { _ = client.receive(frame(headers, endHeaders, 1, hint)) }
+        #expect(client.lines().count { $0.hasPrefix("headers") } == 17)
+        #expect(client.session.openStreams == 1)
+        // 9,000 octets of value, twice: the second is too much.
+        let rest = 9_000 - 127
+        let value = [UInt8](repeating: 0x78, count: 9_000)
+        let large: [UInt8] = [0x00, 1, 0x61, 0x7f, UInt8(rest & 127 | 128), UInt8(rest >> 7)] + value
+        #expect(client.receive(frame(headers, endHeaders, 3, hint + large)))
+        #expect(client.lines().count { $0.hasPrefix("headers") } == 1)
+        let isGood = client.receive(frame(headers, 0, 3, hint + large) + frame(continuation, endHeaders, 3, large))
+        #expect(isGood && client.session.openStreams == 0)
+    }
+
     @Test func `gives an unsent body back whole, or not at all`() throws {
         let peers = try HTTP2Peers(server: .upstream)
         let slot = try #require(peers.client.request(isEnd: false, keepsBody: true))
