@@ -13,7 +13,7 @@ internal import Octets
     /// Sections that are still written without a table: the first ones of a client's connection stay idle
     /// mostly, and the table is most of what such a connection takes.
     private var plainSections: Int
-    private var table: HPACKTable?
+    var table: HPACKTable?
     /// What the peer knows of the table's size, and what it is to hear with the next section: the least
     /// that was wanted, then what is wanted.
     private var knownSize = Self.tableOctets
@@ -26,9 +26,6 @@ internal import Octets
         table?.close()
         table = nil
     }
-
-    /// What the table does by itself when its numbers are used up.
-    mutating func renumber() { table?.renumber() }
 
     /// The peer's SETTINGS_HEADER_TABLE_SIZE.
     mutating func limitTable(to octets: UInt32) {

@@ -1,6 +1,6 @@
 internal import CNghttp2
 
-/// The allocator of one worker's HPACK contexts: pieces of some sizes are kept for the next use instead
+/// The allocator of one worker's HPACK decoders: pieces of some sizes are kept for the next use instead
 /// of going back to the system. A request costs HPACK half a dozen small allocations, each of which would
 /// be two calls and some cache misses. Its owner's thread only.
 @safe final class SessionMemory {

@@ -1,5 +1,3 @@
-internal import Reactor
-
 /// Whether a worker that has nothing to do asks for events a little longer before it sleeps.
 ///
 /// To fall asleep and be woken again costs a virtual machine tens of microseconds, twice for each

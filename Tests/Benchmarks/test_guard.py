@@ -47,7 +47,7 @@ def test_an_update_changes_the_figures_of_its_cases_and_nothing_else():
     after = limits.updated(before, {"http1": limits.Figures(10_000, 0, [])})
     known = limits.read(after)
     assert known["http1"] == {"instructions": {"measured": 10_000, "limit": 11_200},
-                              "allocations": {"measured": 0.0, "limit": 0.1}}
+                              "allocations": {"measured": 0.0, "limit": 0.05}}
     assert {name: known[name] for name in KNOWN if name != "http1"} == {
         name: KNOWN[name] for name in KNOWN if name != "http1"}
     assert [line for line in after.split("\n") if line[:1] == "#"] == [

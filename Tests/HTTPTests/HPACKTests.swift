@@ -168,7 +168,7 @@ private func hex(_ octets: [UInt8]) -> String {
                 for _ in 0...random.roll(3) { wire.encoder.limitTable(to: UInt32(random.roll(6000))) }
             }
             if random.roll(200) == 0 { wire.encoder.limitTable(to: 4096) }
-            if random.roll(100) == 0 { wire.encoder.renumber() }
+            if random.roll(100) == 0 { wire.encoder.table?.renumber() }
             let fields = (0..<random.roll(12)).map { _ in Self.field(&random) }
             let octets = try wire.encode(fields)
             let cut = random.roll(3) == 0 ? random.roll(octets.count + 1) : nil
