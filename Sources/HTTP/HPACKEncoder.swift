@@ -44,7 +44,7 @@ internal import Octets
         var out = unsafe HPACKWriter(base)
         if leastSize != knownSize || wantedSize != knownSize { announceSize(to: &out) }
         if table == nil { openTable() }
-        for index in 0..<block.count { write(block.fields[index], to: &out) }
+        for index in 0..<block.count { write(block.field(at: index), to: &out) }
         return out.count
     }
 

@@ -48,7 +48,7 @@ struct HTTP1Fields {
 
     /// `connection` may nominate lines in front of it; pseudo-header fields are none.
     private func removeNominated(from headers: HeaderBlock) {
-        headers.removeAll { field in field.name[0] != UInt8(ascii: ":") && isNominated(field.name) }
+        headers.edit { $0.name.first != UInt8(ascii: ":") && isNominated($0.name) ? .remove : .keep }
     }
 
     /// How the fields frame the body; nil when they say nothing. Anything ambiguous is an error.

@@ -9,11 +9,11 @@ enum HTTP1HeadReader {
         var lines = HTTP1Lines(headers.copy(head))
         guard let first = lines.next() else { throw .syntax }
         let line = try HTTP1RequestLine(first, scheme: scheme)
-        let hostPlace = appendStart(line, scheme: scheme, to: headers)
+        let takesHost = appendStart(line, scheme: scheme, to: headers)
         let fields = try HTTP1Fields(lines, limits: limits, isRequest: true, into: headers)
         let framing = try fields.framing() ?? .none
         let host = try host(fields)
-        if let hostPlace { headers.replace(at: hostPlace, with: host) }
+        if takesHost { headers.replaceFirst(.authority, with: host) }
         return HTTP1Head(
             framing: framing, isKeepAlive: !fields.isCloseAsked, expectsContinue: fields.expectsContinue,
             upgrade: fields.upgrade, minorVersion: 1, status: 0)
@@ -45,21 +45,21 @@ enum HTTP1HeadReader {
     }
 
     /// The pseudo-header fields of HTTP/2. Source: RFC 9113 §8.3.1.
-    /// - Returns: where the value of `host` belongs, as that of `:authority`; nil when the line has one.
+    /// - Returns: whether the value of `host` belongs into `:authority`, which is empty; false when the line has one.
     private static func appendStart(
         _ line: HTTP1RequestLine, scheme: HTTP1Parser.Scheme, to headers: HeaderBlock
-    ) -> Int? {
+    ) -> Bool {
         headers.append(stable: ":method", line.method)
         if case .authority(let authority) = line.form {     // CONNECT has neither scheme nor path
             headers.append(stable: ":authority", authority)
-            return nil
+            return false
         }
         headers.append(stable: ":scheme", scheme == .https ? "https" : "http")
         switch line.form {
         case .absolute(let authority, let path):
             headers.append(stable: ":authority", authority)
             headers.append(stable: ":path", self.path(path, method: line.method, in: headers))
-            return nil
+            return false
         case .origin(let path):
             headers.append(stable: ":authority", .empty)
             headers.append(stable: ":path", path)
@@ -67,7 +67,7 @@ enum HTTP1HeadReader {
             headers.append(stable: ":authority", .empty)
             headers.append(stable: ":path", "*")
         }
-        return headers.count - 2
+        return true
     }
 
     /// The path of an absolute target in origin form. Source: RFC 9112 §3.2.1, §3.2.4.

@@ -93,8 +93,8 @@ package enum HTTP1Serializer {
         _ headers: HeaderBlock, framing: HTTP1Framing, mayKeepLength: Bool, to output: OctetBuffer
     ) {
         var cookiesWritten = false
-        for index in headers.fields.indices {
-            let field = headers.fields[index]
+        for index in 0..<headers.count {
+            let field = headers.field(at: index)
             switch field.known {
             case .method, .scheme, .authority, .path, .status, .protocol, .host: continue
             case .contentLength where framing != .none || !mayKeepLength: continue
@@ -128,8 +128,8 @@ package enum HTTP1Serializer {
     /// HTTP/2 may split `cookie` into crumbs; HTTP/1.1 has one line. Source: RFC 9113 §8.2.3.
     private static func writeCookies(_ headers: HeaderBlock, from start: Int, to output: OctetBuffer) {
         var separator: Octets = "cookie: "
-        for index in start..<headers.fields.count {
-            let field = headers.fields[index]
+        for index in start..<headers.count {
+            let field = headers.field(at: index)
             guard field.known == .cookie, HTTP1Syntax.isFieldValue(field.value) else { continue }
             output.append(separator)
             output.append(field.value)

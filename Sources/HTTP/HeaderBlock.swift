@@ -7,15 +7,15 @@ package enum KnownHeader: UInt8, Sendable {
     case host, connection, keepAlive, proxyConnection, transferEncoding, upgrade, te, trailer
     case contentLength, contentType, expect, cookie, date, server, userAgent
     case forwardedFor, forwardedProto, forwardedClientCert, requestID, http2Settings
-    case grpcTimeout, grpcStatus, grpcMessage, envoyHeader
+    case grpcTimeout, grpcStatus, grpcMessage, reserved
 
     /// Whether it is one name and no other.
-    var isExact: Bool { self != .other && self != .envoyHeader }
+    var isExact: Bool { self != .other && self != .reserved }
 
-    /// The name itself; empty for `other` and `envoyHeader`, which have many.
+    /// The name itself; empty for `other` and `reserved`, which have many.
     var name: Octets {
         switch self {
-        case .other, .envoyHeader: .empty
+        case .other, .reserved: .empty
         case .method: ":method"
         case .scheme: ":scheme"
         case .authority: ":authority"
@@ -50,10 +50,11 @@ package enum KnownHeader: UInt8, Sendable {
 
     /// Finds the name's case; names are lower-case already.
     package init(name: Octets) {
-        self = KnownHeader.find(name)
+        let exact = name.count < 13 ? KnownHeader.findShort(name) : KnownHeader.findLong(name)
+        self = exact == .other && KnownHeader.isReserved(name) ? .reserved : exact
     }
 
-    private static func find(_ name: Octets) -> KnownHeader {
+    private static func findShort(_ name: Octets) -> KnownHeader {
         switch name.count {
         case 2: name == "te" ? .te : .other
         case 4: name == "host" ? .host : name == "date" ? .date : .other
@@ -84,28 +85,45 @@ package enum KnownHeader: UInt8, Sendable {
                     ? .requestID
                     : name == "grpc-timeout"
                         ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
-        default: findLong(name)
+        default: .other
         }
     }
 
     private static func findLong(_ name: Octets) -> KnownHeader {
         switch name.count {
-        case 14:
-            return name == "content-length"
-                ? .contentLength : name == "http2-settings" ? .http2Settings : envoy(name)
-        case 15: return name == "x-forwarded-for" ? .forwardedFor : envoy(name)
-        case 16: return name == "proxy-connection" ? .proxyConnection : envoy(name)
+        case 14: name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : .other
+        case 15: name == "x-forwarded-for" ? .forwardedFor : .other
+        case 16: name == "proxy-connection" ? .proxyConnection : .other
         case 17:
-            return name == "transfer-encoding"
-                ? .transferEncoding
-                : name == "x-forwarded-proto" ? .forwardedProto : envoy(name)
-        case 23: return name == "x-forwarded-client-cert" ? .forwardedClientCert : envoy(name)
-        default: return envoy(name)
+            name == "transfer-encoding"
+                ? .transferEncoding : name == "x-forwarded-proto" ? .forwardedProto : .other
+        case 23: name == "x-forwarded-client-cert" ? .forwardedClientCert : .other
+        default: .other
         }
     }
 
-    private static func envoy(_ name: Octets) -> KnownHeader {
-        name.hasPrefix("x-envoy-") ? .envoyHeader : .other
+    /// Names that only the gateway may say: all of `x-envoy-`, and what a CGI or WSGI server takes for a field
+    /// of the gateway's, because `_` and `-` are one character there. Source: Envoy's guide for edges.
+    private static func isReserved(_ name: Octets) -> Bool {
+        guard name.count > 8, name[0] == UInt8(ascii: "x") else { return false }
+        if name.hasPrefix("x-envoy-") { return true }
+        guard name.firstIndex(of: UInt8(ascii: "_")) != nil else { return false }
+        if equalsWithDashes(name.prefix(8), "x-envoy-") { return true }
+        for said in saidByGateway where equalsWithDashes(name, said) { return true }
+        return false
+    }
+
+    private static let saidByGateway: [Octets] = [
+        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-client-cert", "x-request-id",
+    ]
+
+    private static func equalsWithDashes(_ name: Octets, _ dashed: Octets) -> Bool {
+        guard name.count == dashed.count else { return false }
+        for index in 0..<name.count {
+            let octet = name[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : name[index]
+            guard octet == dashed[index] else { return false }
+        }
+        return true
     }
 
     /// Hop-by-hop fields that never cross the gateway. Source: RFC 9110 §7.6.1, RFC 9113 §8.2.2.
@@ -127,23 +145,31 @@ package enum KnownHeader: UInt8, Sendable {
     package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
 }
 
-/// The fields of a block, in order; valid until the block changes.
-@safe package struct HeaderFields: RandomAccessCollection {
-    private let base: UnsafeMutablePointer<HeaderField>
-    package let count: Int
+/// The fields of a block, in order. There are no indices on purpose: a position that is remembered while the
+/// block is edited points to another field, or behind the last one. What is to be changed goes through
+/// `HeaderBlock.edit`, which looks while it changes.
+@safe package struct HeaderFields: Sequence, IteratorProtocol {
+    private let block: Unretained<HeaderBlock>      // held by whoever goes through it
+    private var position = 0
 
-    init(base: UnsafeMutablePointer<HeaderField>, count: Int) {
-        unsafe self.base = base
-        self.count = count
-    }
+    @inline(__always) init(_ block: HeaderBlock) { self.block = Unretained(block) }
 
-    package var startIndex: Int { 0 }
-    package var endIndex: Int { count }
+    /// The block's own bounds count at each step, so that an edit meanwhile cannot lead outside.
     @inline(__always)
-    package subscript(index: Int) -> HeaderField {
-        precondition(index >= 0 && index < count)
-        return unsafe base[index]
+    package mutating func next() -> HeaderField? {
+        block {
+            guard position < $0.count else { return nil }
+            defer { position += 1 }
+            return $0.field(at: position)
+        }
     }
+}
+
+/// What becomes of one field in `HeaderBlock.edit`.
+package enum HeaderEdit {
+    case keep, remove
+    /// Another value; its octets live as long as the block.
+    case replace(Octets)
 }
 
 /// One header section (request, response or trailers), of HTTP/1.1 or HTTP/2 alike: HTTP/1.1's start
@@ -186,8 +212,15 @@ package enum KnownHeader: UInt8, Sendable {
     package func hold() { holds += 1 }
 
     @inline(__always)
-    package var fields: HeaderFields { unsafe HeaderFields(base: store, count: count) }
+    package var fields: HeaderFields { HeaderFields(self) }
     package var isEmpty: Bool { count == 0 }
+
+    /// For loops of this module that change nothing.
+    @inline(__always)
+    func field(at index: Int) -> HeaderField {
+        precondition(index >= 0 && index < count)
+        return unsafe store[index]
+    }
 
     /// Adds a field whose octets live as long as the process.
     package func append(_ name: StaticString, _ value: StaticString) {
@@ -263,12 +296,41 @@ package enum KnownHeader: UInt8, Sendable {
         return nil
     }
 
-    /// Puts another value in the place of a field's; the new octets live as long as the block.
-    package func replace(at index: Int, with value: Octets) {
-        let field = fields[index]
+    /// Goes through all fields, in order, and does with each what `decide` says; the others keep their order and
+    /// their octets. The one way to change fields that are there: no position leaves it.
+    @inline(__always)
+    package func edit(_ decide: (HeaderField) -> HeaderEdit) {
+        var kept = 0
+        var index = 0
+        while index < count {
+            let field = unsafe store[index]
+            switch decide(field) {
+            case .keep:
+                if kept != index { unsafe store[kept] = field }
+                kept += 1
+            case .replace(let value):
+                size += value.count - field.value.count
+                unsafe store[kept] = HeaderField(
+                    name: field.name, value: value, known: field.known, isSensitive: field.isSensitive)
+                kept += 1
+            case .remove: size -= field.name.count + field.value.count + 32
+            }
+            index += 1
+        }
+        guard kept < count else { return }
+        count = kept
+        noteAll()
+    }
+
+    /// Puts another value in the place of the first field of that kind, if there is one; its octets live as long
+    /// as the block.
+    package func replaceFirst(_ known: KnownHeader, with value: Octets) {
+        let place = unsafe Int(places[Int(known.rawValue)])
+        guard place != Int(Self.none), place < count else { return }
+        let field = unsafe store[place]
         size += value.count - field.value.count
-        unsafe store[index] = HeaderField(
-            name: field.name, value: value, known: field.known, isSensitive: field.isSensitive)
+        unsafe store[place] = HeaderField(
+            name: field.name, value: value, known: known, isSensitive: field.isSensitive)
     }
 
     /// Puts a pseudo-header field in front of all others; its octets live as long as the block.
@@ -281,22 +343,6 @@ package enum KnownHeader: UInt8, Sendable {
             index -= 1
         }
         unsafe store[0] = added
-        noteAll()
-    }
-
-    /// Removes the fields for which `isUnwanted` says so; keeps the order of the others.
-    package func removeAll(where isUnwanted: (HeaderField) -> Bool) {
-        var kept = 0
-        for index in 0..<count {
-            let field = unsafe store[index]
-            if isUnwanted(field) {
-                size -= field.name.count + field.value.count + 32
-            } else {
-                unsafe store[kept] = field
-                kept += 1
-            }
-        }
-        count = kept
         noteAll()
     }
 

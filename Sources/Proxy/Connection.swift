@@ -80,6 +80,7 @@ final class Connection {
 
     var isClosed: Bool { phase == .closed }
     var scheme: HTTP1Parser.Scheme { tls == nil ? .http : .https }
+    var schemeText: Octets { tls == nil ? "http" : "https" }
 
     /// Reads what waits; TLS or clear.
     func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {

@@ -46,6 +46,7 @@ extension Exchange {
         guard !isRequestEnded else { return }
         isRequestEnded = true
         if let trailers {
+            ForwardedFields.clean(trailers: trailers)
             trailers.hold()
             requestTrailers = trailers
         }
@@ -62,9 +63,7 @@ extension Exchange {
         case .normal: return path
         case .refused: return nil
         case .changed(let changed):
-            for index in 0..<block.count where block.fields[index].known == .path {
-                block.replace(at: index, with: changed)
-            }
+            block.replaceFirst(.path, with: changed)
             return changed
         }
     }
@@ -81,9 +80,12 @@ extension Exchange {
             // HTTP/2 allows `host` alone; from here on it is the authority. Source: RFC 9113 §8.3.1.
             block.prepend(stable: ":authority", block.copy(host))
         }
+        // What a client says of its own connection is not asked.
+        let scheme = downstream { $0.schemeText }
+        if block.first(.scheme) != scheme { block.replaceFirst(.scheme, with: scheme) }
         let authority = block.first(.authority) ?? .empty
         let view = RequestView(
-            path: path, authority: authority, method: method, scheme: block.first(.scheme) ?? .empty, block: block)
+            path: path, authority: authority, method: method, scheme: scheme, block: block)
         guard table >= 0 else {
             answer(.noRoute)
             return false

@@ -14,15 +14,15 @@ struct RequestView: RoutableRequest {
 
     func headerCount(_ name: Octets) -> Int {
         var count = 0
-        for index in unsafe 0..<block.count where unsafe block.fields[index].name == name { count += 1 }
+        for field in unsafe block.fields where field.name == name { count += 1 }
         return count
     }
 
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let joined = OctetBuffer(capacity: 256)
-        for index in unsafe 0..<block.count where unsafe block.fields[index].name == name {
+        for field in unsafe block.fields where field.name == name {
             if !joined.isEmpty { joined.append(UInt8(ascii: ",")) }
-            unsafe joined.append(block.fields[index].value)
+            joined.append(field.value)
         }
         return body(joined.octets)
     }

@@ -16,10 +16,8 @@ import Testing
 
     private func check(_ block: HeaderBlock, _ plain: Plain) -> Bool {
         guard block.count == plain.fields.count, block.size == plain.size else { return false }
-        for index in 0..<block.count {
-            let field = block.fields[index]
-            guard field.name.string == plain.fields[index].name,
-                field.value.string == plain.fields[index].value else { return false }
+        for (field, expected) in zip(block.fields, plain.fields) {
+            guard field.name.string == expected.name, field.value.string == expected.value else { return false }
         }
         for name in Self.names {
             let octets = Octets(name)
@@ -60,13 +58,15 @@ import Testing
                 case 8:
                     block.prepend(stable: Octets(name), block.copy(value))
                     plain.fields.insert(("\(name)", text), at: 0)
-                case 9 where !plain.fields.isEmpty:
-                    let index = random.roll(plain.fields.count)
-                    block.replace(at: index, with: block.copy(value))
-                    plain.fields[index].value = text
+                case 9:
+                    edit(block, &plain, dice: &random, with: block.copy(value))
                 case 10:
-                    block.removeAll { $0.name == Octets(name) }
-                    plain.fields.removeAll { $0.name == "\(name)" }
+                    let known = KnownHeader(name: Octets(name))
+                    guard known != .other, known != .reserved else { break }
+                    block.replaceFirst(known, with: block.copy(value))
+                    if let index = plain.fields.firstIndex(where: { $0.name == "\(name)" }) {
+                        plain.fields[index].value = text
+                    }
                 default:
                     guard plain.fields.count > 150 || random.roll(20) == 0 else { break }
                     block.clear()
@@ -79,6 +79,60 @@ import Testing
             }
         }
         pools.letGo(block)
+    }
+
+    /// One edit that keeps, removes and replaces fields by chance.
+    private func edit(_ block: HeaderBlock, _ plain: inout Plain, dice: inout Dice, with value: Octets) {
+        let choices = (0..<block.count).map { _ in dice.roll(4) }
+        var index = 0
+        block.edit { _ in
+            defer { index += 1 }
+            return choices[index] == 0 ? .remove : choices[index] == 1 ? .replace(value) : .keep
+        }
+        var edited = Plain()
+        for (field, choice) in zip(plain.fields, choices) where choice != 0 {
+            edited.fields.append((field.name, choice == 1 ? value.string : field.value))
+        }
+        plain = edited
+    }
+
+    @Test func `can be edited while it is gone through, without a step outside`() {
+        let block = HeaderBlock()
+        for _ in 0..<200 { block.append("x", "1" as StaticString) }
+        var seen = 0
+        for _ in block.fields {
+            seen += 1
+            if seen == 50 { block.edit { _ in .remove } }
+        }
+        #expect(seen == 50 && block.isEmpty)
+    }
+
+    @Test func `keeps a field apart from what only a gateway may say`() {
+        for length in 9...80 {
+            let tail = String(repeating: "a", count: length - 8)
+            for prefix in ["x-envoy-", "x_envoy_", "x-envoy_", "x_envoy-"] {
+                #expect(Self.known(prefix + tail) == .reserved, "\(prefix)\(tail)")
+            }
+            #expect(Self.known("x-envox-" + tail) == .other)
+        }
+        for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-client-cert", "x-request-id"] {
+            let dashes = name.indices.filter { name[$0] == "-" }
+            for mask in 1..<(1 << dashes.count) {
+                var text = Array(name)
+                for (bit, place) in dashes.enumerated() where mask >> bit & 1 == 1 {
+                    text[name.distance(from: name.startIndex, to: place)] = "_"
+                }
+                #expect(Self.known(String(text)) == .reserved, "\(String(text))")
+            }
+            #expect(Self.known(name) != .reserved && Self.known(name) != .other)
+        }
+        for name in ["x-forwarded-host", "x_forwarded_host", "x-request_ids", "x_real_ip"] {
+            #expect(Self.known(name) == .other, "\(name)")
+        }
+    }
+
+    private static func known(_ name: String) -> KnownHeader {
+        unsafe Array(name.utf8).withUnsafeBytes { unsafe KnownHeader(name: Octets($0)) }
     }
 
     @Test func `has a place for every kind of field`() {

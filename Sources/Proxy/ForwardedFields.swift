@@ -1,0 +1,57 @@
+internal import HTTP
+internal import Octets
+
+/// What an edge says about a request and its client. Each of these fields leaves the gateway exactly once, and
+/// nobody but the gateway says it; what ends here does not leave at all.
+/// Source: RFC 9110 §7.6.1 (hop by hop), Envoy's `x-forwarded-for`, `x-forwarded-proto` and `x-request-id` at an edge.
+struct ForwardedFields {
+    /// The client's address, behind the addresses that the request brought.
+    let peer: Octets
+    let scheme: Octets
+    let requestID: Octets
+    let isGRPC: Bool
+    /// What is left until the deadline of a gRPC call that has one. It takes the place of `grpc-timeout`.
+    let timeLeft: Duration?
+
+    /// Edits a request's header section. All octets are copied into the block.
+    /// - Parameter addresses: an empty buffer to work in; what it holds afterwards is of no use.
+    func write(to block: HeaderBlock, joining addresses: OctetBuffer) {
+        block.edit { field in
+            switch field.known {
+            case .other: return .keep
+            case .forwardedFor:
+                if !field.value.isEmpty {
+                    addresses.append(field.value)
+                    addresses.append(UInt8(ascii: ","))
+                }
+                return .remove
+            case .forwardedProto, .requestID, .host, .protocol: return .remove
+            case .grpcTimeout: return timeLeft == nil ? .keep : .remove
+            case .expect: return isGRPC ? .remove : .keep
+            default: return Self.endsHere(field.known) ? .remove : .keep
+            }
+        }
+        addresses.append(peer)
+        block.append("x-forwarded-for", addresses.octets)
+        block.append("x-forwarded-proto", scheme)
+        block.append("x-request-id", requestID)
+        if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
+    }
+
+    /// Takes out of a request's trailers what a server could take for a field of its header section that only the
+    /// gateway says, or that says where a message ends. Source: RFC 9110 §6.5.1.
+    static func clean(trailers block: HeaderBlock) {
+        block.edit { field in
+            switch field.known {
+            case .other: .keep
+            case .forwardedFor, .forwardedProto, .requestID, .host, .contentLength, .te, .trailer, .expect,
+                .grpcTimeout: .remove
+            default: endsHere(field.known) ? .remove : .keep
+            }
+        }
+    }
+
+    private static func endsHere(_ known: KnownHeader) -> Bool {
+        known == .reserved || known == .forwardedClientCert || known.isHopByHop
+    }
+}
