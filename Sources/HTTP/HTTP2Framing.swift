@@ -55,13 +55,11 @@ extension HTTP2Session {
         frameSection(slots[slot].id, block, flags: isEnd ? FrameFlag.endStream : 0)
         slots[slot].isHeadFramed = true
         slots[slot].headEnd = flushedOctets + UInt64(outCount)
-        if !isTerminating { noteLast(slot) }
     }
 
     /// Writes HEADERS, and CONTINUATION where one frame does not hold the section.
     func frameSection(_ stream: Int32, _ block: HeaderBlock, flags: UInt8) {
         guard !isTerminating else { return }
-        lastData.offset = outCount
         let isFramed = withOut { frameSection(stream, block, flags: flags, to: $0) }
         if !isFramed { terminate(code: ErrorCode.internalError) }
     }
@@ -95,12 +93,6 @@ extension HTTP2Session {
             frame(type, flags: (type == .headers ? flags : 0) | end, stream: stream, part)
             type = .continuation
         } while !rest.isEmpty
-    }
-
-    /// The frame that was just written can be given END_STREAM, as long as it is the last one.
-    private func noteLast(_ slot: Int) {
-        lastData.slot = slot
-        lastData.end = outCount
     }
 
     // MARK: bodies
@@ -165,8 +157,15 @@ extension HTTP2Session {
         taken.append(TakenOctets(stream: slot, tag: slots[slot].tag, count: framed), from: pools)
     }
 
-    /// The end of our side: with the trailers, with the last frame if it did not leave yet, or with an
-    /// empty one.
+    /// The DATA frame that was just written can be given END_STREAM, as long as it is the last frame.
+    private func noteLast(_ slot: Int) {
+        lastData.slot = slot
+        lastData.end = outCount
+    }
+
+    /// The end of our side: with the trailers, with the last DATA frame if it did not leave yet, or with an
+    /// empty one. Never with HEADERS that were to be followed by a body: a gRPC server (grpc-go) waits for the
+    /// end of a stream whose header section ended it, and a call without a message would hang.
     func frameEnd(_ slot: Int, _ trailers: HeaderBlock?) {
         if isTerminating {
             // Nothing follows the final GOAWAY, and what stands before it stays as it is.

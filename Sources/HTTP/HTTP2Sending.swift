@@ -7,7 +7,10 @@ extension HTTP2Session {
 
     /// Opens a stream towards the peer; it waits for its turn while the peer's limit is reached, and until
     /// the first `flush`.
-    /// - Parameter keepsBody: keep what is sent of the body until `stopKeeping`, for a replay.
+    /// - Parameters:
+    ///   - isEnd: the request is its header section and nothing else: END_STREAM stands on HEADERS. Otherwise it
+    ///     stands on DATA, or on the trailers.
+    ///   - keepsBody: keep what is sent of the body until `stopKeeping`, for a replay.
     /// - Returns: the stream's slot; nil when the connection has come to its end.
     package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
         guard !isTerminating, nextStream > 0 else { return nil }
@@ -15,6 +18,7 @@ extension HTTP2Session {
         slots[slot].tag = tag
         slots[slot].keepsBody = keepsBody && !isEnd
         slots[slot].isEnded = isEnd
+        slots[slot].isHeadAlone = isEnd
         if isGoAwayReceived {
             closeStream(slot, code: ErrorCode.refusedStream)
         } else if isStarted, waiting.isEmpty, hasTurn {
@@ -176,7 +180,7 @@ extension HTTP2Session {
         index.insert(nextStream, slot: slot)
         nextStream &+= 2            // below 0 when they are used up
         startedStreams += 1
-        let isEnd = slots[slot].isEnded && slots[slot].waiting == 0 && slots[slot].trailers == nil
+        let isEnd = slots[slot].isHeadAlone
         frameHead(slot, block, isEnd: isEnd)
         if isEnd { endFramed(slot) }
     }

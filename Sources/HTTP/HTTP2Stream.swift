@@ -6,6 +6,7 @@ struct HTTP2Stream {
     var isOpen = false
     var isHeadFramed = false            // our header section
     var isEnded = false                 // nothing comes after `body` but `trailers`
+    var isHeadAlone = false             // our header section ends our side
     var isEndFramed = false             // our END_STREAM
     var isEndReceived = false
     var isHeadReceived = false          // the request's, or the final response's
@@ -58,7 +59,7 @@ struct ReadyQueue {
     }
 }
 
-/// The newest frame of `out`, when it is a stream's HEADERS or DATA: it can still be given END_STREAM.
+/// The newest frame of `out`, when it is a stream's DATA: it can still be given END_STREAM.
 struct LastFrame {
     var slot = -1
     var offset = 0      // of the frame in `out`

@@ -28,6 +28,7 @@ final class Exchange {
     var isGRPC = false
     var isHead = false
     var isSafe = false                          // the method asks for nothing to be changed
+    var isHeadAlone = false                     // the request is its header section: END_STREAM came with it
     var isRequestEnded = false
     var receivedOctets = 0
     var takenOctets = 0                         // octets of the body that this try's upstream took
@@ -92,6 +93,7 @@ final class Exchange {
         isGRPC = false
         isHead = false
         isSafe = false
+        isHeadAlone = false
         isRequestEnded = false
         isResponseStarted = false
         isResponseEnded = false

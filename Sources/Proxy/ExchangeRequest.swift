@@ -10,6 +10,7 @@ extension Exchange {
     /// The client's headers are complete.
     func requestHeaders(_ block: HeaderBlock, isEnd: Bool, upgrade: HTTP1Upgrade) {
         request = block
+        isHeadAlone = isEnd
         isRequestEnded = isEnd
         isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
         let method = block.first(.method) ?? .empty
@@ -150,6 +151,17 @@ extension Exchange {
         if let wait { setDeadline(started + wait) }
     }
 
+    /// Whether the deadline that the upstream was told has come, which `grpc-timeout` rounds down: an upstream that
+    /// keeps it gives the call up a little before our own timer.
+    var hasSentDeadlineCome: Bool {
+        guard isGRPC, let deadline else { return false }
+        let told = GRPCTimeout(remaining: .nanoseconds(Int64(clamping: deadline.nanoseconds(since: started))))
+        return started + told.duration <= worker.now + Self.clockGrain
+    }
+
+    /// How much early the timer of another machine may be.
+    private static let clockGrain = Duration.milliseconds(1)
+
     private func startRouteTimeout() {
         guard route >= 0, deadline == nil, !isResponseEnded else { return }
         guard let wait = snapshot?.shared.plan.routes[route].timeout else { return }
@@ -191,7 +203,7 @@ extension Exchange {
     ) {
         self.endpoint = endpoint
         attempts += 1
-        let isEnd = isRequestEnded && (body?.isEmpty ?? true) && requestTrailers == nil
+        let isEnd = isHeadAlone
         let mayRetry = attempts < Self.mostAttempts
         guard let stream = connection.codec.submitRequest(request, isEnd: isEnd, tag: index, keepsBody: mayRetry) else {
             if !isHTTP2 { worker.giveBack(connection) }

@@ -6,10 +6,11 @@ import time
 
 import grpc
 import pytest
+from hyperframe.frame import DataFrame, HeadersFrame
 
 from peers import http2, objects, waiting
 from peers.backend import Caller
-from peers.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
+from peers.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, Stream
 from peers.gateway import Gateway
 
 
@@ -45,6 +46,57 @@ def test_bidirectional_stream_message_by_message(caller):
 def test_empty_messages(caller):
     assert caller.unary(message=b"")[0] == b""
     assert list(caller.chat(iter([b""] * 5))) == [b""] * 5
+
+
+def an_empty_stream(peer, number, headers):
+    """HEADERS and an empty DATA frame that ends the stream, in one write."""
+    data = DataFrame(number)
+    data.flags.add("END_STREAM")
+    head = HeadersFrame(number, peer.block(headers))
+    head.flags.add("END_HEADERS")
+    peer.raw(head.serialize() + data.serialize())
+
+
+def test_a_stream_without_a_message_ends_with_data_on_both_sides():
+    """grpc-go waits for ever for the end of a stream whose HEADERS had it."""
+    def script(peer, _number):
+        for _ in range(2):
+            stream = peer.next_request(10)
+            peer.wait(lambda stream=stream: stream.over)
+            an_empty_stream(peer, stream.number, [(":status", "200"), ("content-type", "application/grpc")])
+
+    with http2.ScriptedUpstream(script) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with http2.connect(gateway.port) as client:
+            for number in (1, 3):  # before and after the upstream connection is there
+                client.streams[number] = stream = Stream(number)
+                an_empty_stream(client, number, http2.grpc_headers())
+                client.wait(lambda stream=stream: stream.over)
+                assert stream.reset is None and stream.ended and not stream.headers_ended_stream
+        assert [stream.headers_ended_stream for stream in upstream.requests] == [False, False]
+        assert [bytes(stream.data) for stream in upstream.requests] == [b"", b""]
+
+
+def test_it_ends_so_at_the_next_endpoint_too():
+    def refusing(peer, _number):
+        while True:
+            peer.send_reset(peer.next_request(10).number, REFUSED_STREAM)
+
+    with http2.ScriptedUpstream(refusing) as first, http2.ScriptedUpstream(http2.answering) as second:
+        with Gateway(objects.echo(first, second)) as gateway, http2.connect(gateway.port) as client:
+            for number in (1, 3, 5, 7):
+                client.streams[number] = stream = Stream(number)
+                an_empty_stream(client, number, http2.grpc_headers())
+                client.wait(lambda stream=stream: stream.over)
+                assert stream.grpc_status == 0
+        assert first.requests and len(second.requests) == 4
+        assert not [stream for stream in first.requests + second.requests if stream.headers_ended_stream]
+
+
+def test_a_request_that_its_headers_end_ends_so_upstream():
+    with http2.ScriptedUpstream(http2.answering) as upstream:
+        with Gateway(objects.echo(upstream)) as gateway, http2.connect(gateway.port) as client:
+            client.exchange(http2.get_headers())
+        assert upstream.requests[0].headers_ended_stream
 
 
 def test_a_big_message_both_ways(caller):
