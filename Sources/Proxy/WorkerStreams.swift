@@ -145,6 +145,9 @@ extension Worker {
     private func streamClosed(_ event: StreamEvent, on connection: Connection) {
         exchange(of: event, upstream: connection)? { exchange in
             if exchange.isResponseEnded { return exchange.detachUpstream() }
+            // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
+            // for a failure of the server that it may retry.
+            if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.timedOut() }
             let isUnsent = !connection.codec.hasSentHeaders(event.stream)
             exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
         }

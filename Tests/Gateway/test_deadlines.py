@@ -57,6 +57,37 @@ def test_a_malformed_grpc_timeout_counts_as_none(answering, text):
         assert client.exchange(http2.grpc_headers(grpc_timeout=text), http2.message()).grpc_status == 0
 
 
+def keeping_the_deadline(early, begun=False):
+    """Resets one call after the other with CANCEL when `early` seconds are left of the deadline it was told."""
+    def script(peer, _number):
+        while True:
+            stream = peer.next_request(60)
+            end = time.monotonic() + seconds(dict(stream.blocks[0])["grpc-timeout"]) - early
+            if begun:
+                peer.send_headers(stream.number, [(":status", "200"), ("content-type", "application/grpc")])
+            while time.monotonic() < end:  # a sleep would be late, and the gateway's own timer first
+                pass
+            peer.send_reset(stream.number, CANCEL)
+
+    return http2.ScriptedUpstream(script)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_upstream_that_notices_the_deadline_first_is_no_failure(begun):
+    with keeping_the_deadline(early=0.0008, begun=begun) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with http2.connect(gateway.port) as client:
+            for milliseconds in range(5, 40, 2):
+                stream = client.exchange(http2.grpc_headers(grpc_timeout=f"{milliseconds}m"), http2.message())
+                assert stream.grpc_status == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+
+
+def test_an_upstream_that_cancels_long_before_the_deadline_has_failed():
+    with keeping_the_deadline(early=5) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with http2.connect(gateway.port) as client:
+            stream = client.exchange(http2.grpc_headers(grpc_timeout="5S"), http2.message())
+        assert stream.grpc_status == grpc.StatusCode.UNAVAILABLE.value[0]
+
+
 def silent(resets):
     def script(peer, _number):
         stream = peer.next_request(10)
