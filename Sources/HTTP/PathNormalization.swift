@@ -3,8 +3,9 @@ package import Octets
 /// Brings a request's path into the one form that routing, policies and the upstream all see, so that no
 /// two of them can understand it differently. The rules are those of Istio's `pathNormalization: BASE`:
 /// dot segments are resolved, also written `%2e`; `\` becomes `/`; escaped unreserved characters are
-/// decoded; characters that do not belong into a path are escaped; `%00` is refused; the fragment is cut
-/// off. Kept: `//`, `%2F`, `%5C`, broken escapes, the query. Source: RFC 3986 §6.2.2.
+/// decoded; characters that do not belong into a path are escaped; `%00` is refused, and so are octets of the
+/// query that are no visible ASCII; the fragment is cut off. Kept: `//`, `%2F`, `%5C`, broken escapes, the
+/// query. Source: RFC 3986 §6.2.2.
 package enum PathNormalization {
     package enum Verdict: Equatable, Sendable {
         /// The path is in its normal form already; nothing was allocated.
@@ -32,8 +33,9 @@ package enum PathNormalization {
         for index in 0..<path.count {
             let octet = path[index]
             if !isPlain(octet) {
-                return octet == UInt8(ascii: "?")
-                    && path.dropFirst(index).firstIndex(of: UInt8(ascii: "#")) == nil
+                let rest = path.dropFirst(index)
+                return octet == UInt8(ascii: "?") && rest.firstIndex(of: UInt8(ascii: "#")) == nil
+                    && HTTP1Syntax.isTarget(rest)
             }
             if octet == dot, previous == slash { return false }
             previous = octet
@@ -45,6 +47,8 @@ package enum PathNormalization {
         guard !path.isEmpty, path[0] == slash || path[0] == backslash else { return nil }
         let kept = path.prefix(path.firstIndex(of: UInt8(ascii: "#")) ?? path.count)
         let end = kept.firstIndex(of: UInt8(ascii: "?")) ?? kept.count
+        // What no HTTP/1.1 server would take is the client's fault, whatever the upstream speaks.
+        guard end == kept.count || HTTP1Syntax.isTarget(kept.dropFirst(end)) else { return nil }
         guard let decoded = decoded(kept.prefix(end)) else { return nil }
         return withoutDotSegments(decoded) + kept.dropFirst(end).array
     }

@@ -73,6 +73,25 @@ def test_a_header_that_passes_unchanged(web_gateway, web, name, value):
     assert seen(web_gateway, web, f"{name}: {value}\r\n").values(name) == [value]
 
 
+@pytest.mark.parametrize("value", [" leading", "trailing ", "\ttab\t", "  both  ", " "])
+def test_blanks_around_a_value_are_stripped_both_ways(value):
+    """gRPC clients send them in metadata; the protocol says that they may be stripped."""
+    def script(peer, _number):
+        while True:
+            stream = peer.next_request(60)
+            peer.wait(lambda stream=stream: stream.over)
+            http2.answer(peer, stream, headers=[("x-back", value)], trailers=[("x-end", value)])
+
+    with http2.ScriptedUpstream(script) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with http2.connect(gateway.port) as client:
+            stream = client.exchange(http2.grpc_headers(x_meta=value), http2.message())
+            assert stream.grpc_status == 0
+            assert (stream.header("x-back"), stream.trailer("x-end")) == (value.strip(), value.strip())
+            assert dict(upstream.requests[0].blocks[0])["x-meta"] == value.strip()
+            refused = client.exchange(http2.get_headers(" /"))
+            assert refused.reset is not None
+
+
 def test_te_trailers_is_kept(web_gateway, web, gateway):
     assert seen(web_gateway, web, "connection: te\r\nte: trailers, gzip\r\n").value("te") in ("trailers", None)
     with http2.ScriptedUpstream(http2.answering) as upstream, Gateway(objects.echo(upstream)) as other:
@@ -142,3 +161,16 @@ def test_a_date_is_added_where_none_was(web_gateway):
 ])
 def test_paths_are_normalised_as_istio_does_by_default(web_gateway, web, sent, arrives):
     assert seen(web_gateway, web, "", sent).target == arrives
+
+
+@pytest.mark.parametrize("authority, path", [
+    ("user@echo.test", "/"), ("echo.test:1:2", "/"), ("[::1", "/"), ("echo.test", "/?caf\xe9"),
+])
+def test_what_no_server_would_take_is_the_clients_fault(web_gateway, web, authority, path):
+    """It was 502 and the upstream's fault when the upstream speaks HTTP/1.1."""
+    with http2.connect(web_gateway.port) as client:
+        client.encoder.huffman_coding = False
+        stream = client.exchange([(":method", "GET"), (":scheme", "http"), (":path", path.encode("latin-1")),
+                                  (":authority", authority)])
+        assert stream.status == 400
+        assert client.exchange(http2.get_headers("/?a=b")).status == 200
