@@ -9,10 +9,11 @@ package enum HTTP1Framing: Equatable, Sendable {
     case untilClose
 }
 
-/// What an `upgrade` field with its `connection: upgrade` asks for. `h2c` counts as nothing: RFC 9113
-/// withdrew it, and a client that offers it is content with an HTTP/1.1 answer.
+/// What an `upgrade` field with its `connection: upgrade` asks for. A WebSocket client cannot do without; every other
+/// protocol is an offer that the server may ignore, and the client is content with an HTTP/1.1 answer.
+/// Source: RFC 9110 §7.8.
 package enum HTTP1Upgrade: Equatable, Sendable {
-    case none, webSocket, other
+    case none, webSocket
 }
 
 /// What a head says beyond the fields that stand in its `HeaderBlock`.

@@ -11,8 +11,7 @@ package enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
     case invalidContentLength
     case lengthAndTransferEncoding
     case unknownTransferEncoding
-    case transferEncodingNotAllowed // in a 1xx, 204 or HTTP/1.0 response
-    case bodyNotAllowed             // a 1xx or 204 response announces one
+    case transferEncodingNotAllowed // in an HTTP/1.0 response
     case headersTooLarge
     case tooManyHeaders
     case oldVersion
@@ -36,15 +35,28 @@ package enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// The body of that answer, Envoy's words.
+    /// The body of that answer: one sentence that says why. Only what the request itself shows is in it.
     package var body: StaticString {
-        switch status {
-        case 501: "Not Implemented"
-        case 431: "Request Header Fields Too Large"
-        case 426: "Upgrade Required"
-        case 505: "HTTP Version Not Supported"
-        case 403: "Forbidden"
-        default: self == .missingHost ? "" : "Bad Request"
+        switch self {
+        case .syntax: "The message is not valid HTTP."
+        case .invalidCharacters: "A header field's value has a character that is not allowed."
+        case .invalidTarget: "The request target is no path."
+        case .invalidAuthority: "The host is no host name."
+        case .missingHost: "The host header field is missing."
+        case .duplicateHost: "The host header field is there more than once."
+        case .connectionNominatesProtected: "The connection header field names a field that must not be removed."
+        case .invalidContentLength: "The content-length header field is no single number."
+        case .lengthAndTransferEncoding: "The message has both content-length and transfer-encoding."
+        case .unknownTransferEncoding: "The only transfer-encoding that is understood here is chunked."
+        case .transferEncodingNotAllowed: "A message of this kind has no transfer-encoding."
+        case .headersTooLarge: "The header section is too large."
+        case .tooManyHeaders: "The header section has too many fields."
+        case .oldVersion: "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1."
+        case .unknownVersion: "This version of HTTP is not spoken here: use HTTP/2 or HTTP/1.1."
+        case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."
+        case .invalidChunk: "The chunked body is malformed."
+        case .chunkExtensionTooLarge: "A chunk's extension is too large."
+        case .unexpectedOctets, .unexpectedUpgrade, .tooManyInterimResponses: "The message was not expected."
         }
     }
 
@@ -62,7 +74,6 @@ package enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
         case .lengthAndTransferEncoding: "http1.content_length_and_chunked_not_allowed"
         case .unknownTransferEncoding: "http1.invalid_transfer_encoding"
         case .transferEncodingNotAllowed: "http1.transfer_encoding_not_allowed"
-        case .bodyNotAllowed: "http1.body_disallowed"
         case .headersTooLarge: "http1.headers_too_large"
         case .tooManyHeaders: "http1.too_many_headers"
         case .oldVersion: "low_version"

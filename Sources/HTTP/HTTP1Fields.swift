@@ -51,6 +51,9 @@ struct HTTP1Fields {
         headers.edit { $0.name.first != UInt8(ascii: ":") && isNominated($0.name) ? .remove : .keep }
     }
 
+    /// Whether the fields say that there is a body, however badly.
+    var announcesBody: Bool { transferEncodings > 0 || (contentLength.map { $0 != "0" } ?? false) }
+
     /// How the fields frame the body; nil when they say nothing. Anything ambiguous is an error.
     /// Source: RFC 9112 §6.
     func framing() throws(HTTP1Error) -> HTTP1Framing? {
@@ -115,7 +118,6 @@ struct HTTP1Fields {
         var protocols = HTTP1List(value)
         while let name = protocols.next() {
             if name.equalsIgnoringCase("websocket") { upgrade = .webSocket }
-            if upgrade == .none, !name.equalsIgnoringCase("h2c") { upgrade = .other }
         }
     }
 

@@ -28,8 +28,11 @@ enum HTTP1HeadReader {
         headers.append(stable: ":status", line.code)
         let fields = try HTTP1Fields(
             lines, limits: limits, isRequest: false, into: headers, withoutContentLength: isBodiless(line.status))
-        let framing = try responseFraming(line, try fields.framing(), toHead: toHead)
-        let isKept = line.minorVersion == 1 || fields.isKeepAliveAsked
+        let announced = isBodiless(line.status) ? nil : try fields.framing()
+        let framing = try responseFraming(line, announced, toHead: toHead)
+        // Whoever announces a body where none can be may also send it, and the next response would begin inside it.
+        let announcesBody = isBodiless(line.status) && fields.announcesBody
+        let isKept = (line.minorVersion == 1 || fields.isKeepAliveAsked) && !announcesBody
         return HTTP1Head(
             framing: framing, isKeepAlive: isKept && !fields.isCloseAsked && framing != .untilClose,
             expectsContinue: false, upgrade: fields.upgrade, minorVersion: line.minorVersion,
@@ -82,14 +85,9 @@ enum HTTP1HeadReader {
     private static func responseFraming(
         _ line: HTTP1StatusLine, _ announced: HTTP1Framing?, toHead: Bool
     ) throws(HTTP1Error) -> HTTP1Framing {
+        // They have no body, whatever their fields say.
+        if isBodiless(line.status) { return .none }
         if announced == .chunked, line.minorVersion == 0 { throw .transferEncodingNotAllowed }
-        if isBodiless(line.status) {
-            // They must not announce a body (RFC 9112 §6.1, RFC 9110 §8.6); who does may also send it,
-            // and then the next response would begin inside it.
-            if announced == .chunked { throw .transferEncodingNotAllowed }
-            guard announced == nil || announced == .length(0) else { throw .bodyNotAllowed }
-            return .none
-        }
         if toHead || line.status == 304 { return .none }
         return announced ?? .untilClose
     }

@@ -86,8 +86,23 @@ package enum HTTP1Serializer {
         output.write("\r\n")
     }
 
-    /// Ends a chunked body, without trailers.
-    package static func writeLastChunk(to output: OctetBuffer) { output.write("0\r\n\r\n") }
+    /// Ends a chunked body. Fields that say where a message ends or who speaks are no trailers.
+    /// Source: RFC 9112 §7.1.2, RFC 9110 §6.5.1.
+    package static func writeLastChunk(trailers: HeaderBlock? = nil, to output: OctetBuffer) {
+        output.write("0\r\n")
+        if let trailers {
+            for field in trailers.fields {
+                switch field.known {
+                case .method, .scheme, .authority, .path, .status, .protocol, .host, .contentLength, .te, .trailer,
+                    .cookie: continue
+                default: break
+                }
+                guard !field.known.isHopByHop, field.known.isExact || HTTP1Syntax.isToken(field.name) else { continue }
+                writeField(field.name, field.value, to: output)
+            }
+        }
+        output.write("\r\n")
+    }
 
     private static func writeFields(
         _ headers: HeaderBlock, framing: HTTP1Framing, mayKeepLength: Bool, to output: OctetBuffer

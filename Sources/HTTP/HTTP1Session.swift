@@ -36,6 +36,7 @@ package import Octets
         var tag = -1
         var kept: OctetBuffer?    // a request's body, for a replay
         var isHead = false    // the request's method is HEAD
+        var acceptsTrailers = false    // the client said `te: trailers`
         var isKeepAlive = true    // the peer's wish
         var isEndReceived = false
         var hasSentHeaders = false
@@ -185,11 +186,12 @@ package import Octets
         }
     }
 
-    /// Ends what we send; HTTP/1.1 drops the trailers. Source: gateway-behaviour: Envoy's default.
+    /// Ends what we send. A client that said `te: trailers` gets the trailers behind the last chunk; otherwise
+    /// HTTP/1.1 drops them, and so it does towards upstreams. Source: RFC 9110 §6.5.1.
     package func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         guard slot == number, let stream, stream.hasSentHeaders else { return }
         if stream.framing == .chunked, !stream.isEndSent {
-            HTTP1Serializer.writeLastChunk(to: takeOutput())
+            HTTP1Serializer.writeLastChunk(trailers: stream.acceptsTrailers ? trailers : nil, to: takeOutput())
         }
         self.stream?.isEndSent = true
         if isServer, !stream.isEndReceived { isClosing = true }
@@ -250,8 +252,9 @@ package import Octets
         return stream?.kept
     }
 
-    /// Answers octets that were refused and closes. Source: gateway-behaviour §1.1.
-    package func answerRefusal() {
+    /// Answers octets that were refused and closes.
+    /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
+    package func answerRefusal(date: Octets) {
         guard let refusal, isServer else { return }
         let output = takeOutput()
         let body = Octets(refusal.body)
@@ -260,7 +263,9 @@ package import Octets
         )
         output.append(text: "content-length: \(body.count)\r\n")
         if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
-        output.append(text: "connection: close\r\n\r\n")
+        output.append(text: "server: portico\r\ndate: ")
+        output.append(date)
+        output.append(text: "\r\nconnection: close\r\n\r\n")
         output.append(body)
         isClosing = true
     }
@@ -314,6 +319,7 @@ package import Octets
             unconsumed = 0
             stream = Stream()
             stream?.isHead = block.first(.method) == "HEAD"
+            stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive
             upgrade = head.upgrade
         } else if !head.isInterim {

@@ -25,6 +25,8 @@ struct HeaderRules {
     var isFinal: Bool { kind == .request || (kind == .response && status >= 200) }
     /// An informational response, as far as the section was read.
     var isInterim: Bool { kind == .response && status != 0 && status < 200 }
+    /// A response that has no body and no length; what it says of one is disregarded. Source: RFC 9110 §8.6.
+    var hasNoLength: Bool { kind == .response && status != 0 && (status < 200 || status == 204) }
     /// The section says that no body follows, whatever its length.
     var hasNoBody: Bool { kind == .response && (status == 204 || status == 304) }
 
@@ -100,8 +102,7 @@ struct HeaderRules {
         switch kind {
         case .trailers: return endsStream
         case .response:
-            guard status >= 200 else { return status >= 100 && !endsStream && contentLength < 0 }
-            return !(status == 204 && contentLength > 0)
+            return status >= 200 || (status >= 100 && !endsStream)
         case .request:
             guard hasMethod else { return false }
             if isConnect { return hasAuthority && !hasScheme && !hasPath && contentLength < 0 }

@@ -23,12 +23,14 @@ extension Situation {
             // RFC 9112 §9.6: nobody knows where the next request would begin.
             Outcome(
                 error.status, error == .missingHost ? .none : .clientProtocolError,
-                error.details.description, error.body.description, says: "missing host header",
-                fault: .client, after: .close)
+                error.details.description, error.body.description, fault: .client, after: .close)
         case .pathRefused:
-            Outcome(400, .none, "path_normalization_failed", says: "invalid path", fault: .client, after: .close)
+            Outcome(
+                400, .none, "path_normalization_failed", "The path is not valid.", fault: .client, after: .close)
         case .upgradeRefused:
-            Outcome(403, .none, "upgrade_failed", says: "upgrade not allowed", fault: .client, after: .close)
+            Outcome(
+                403, .none, "upgrade_failed", "The upgrade that the request asks for is not served here.",
+                fault: .client, after: .close)
         case .bodyTooLarge:
             Outcome(413, .none, "request_payload_too_large", "Payload Too Large", fault: .client)
         case .headerTimedOut:

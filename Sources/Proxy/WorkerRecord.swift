@@ -48,13 +48,23 @@ extension Worker {
 
     private func explain(_ record: inout AccessRecord, _ exchange: Exchange) {
         guard let situation = exchange.situation else {
-            record.details = exchange.isResponseStarted ? "via_upstream" : nil
+            guard exchange.isResponseStarted else { return }
+            record.details = losesStatus(exchange) ? Self.lostStatus : "via_upstream"
             return
         }
         let outcome = situation.outcome
         record.flags = outcome.flag.text
         record.details = exchange.upstreamNanoseconds >= 0 ? outcome.detailsAfterHeaders : outcome.details
     }
+
+    /// A gRPC call that came in HTTP/1.1, usually from a balancer in front that speaks no HTTP/2, and whose client did
+    /// not ask for trailers: its status has no place in the answer.
+    private func losesStatus(_ exchange: Exchange) -> Bool {
+        let hasBody = exchange.isGRPC && exchange.sentOctets > 0
+        return hasBody && exchange.downstream?.codec.isHTTP2 == false && exchange.request?.first(.te) == nil
+    }
+
+    private static let lostStatus = "via_upstream{grpc-status_lost:http/1.1_without_te:_trailers}"
 
     /// A request that could not even be read gets a line of its own.
     func logRefusal(_ refusal: HTTP1Error, on connection: Connection) {

@@ -89,7 +89,8 @@ extension Worker {
                 exchange.answer(.requestRefused(refusal))
             }
         } else {
-            session { $0.answerRefusal() }
+            let date = date.octets(at: wallNow)
+            session { $0.answerRefusal(date: date) }
             logRefusal(refusal, on: connection)
         }
         markDirty(connection)

@@ -97,7 +97,7 @@ def test_curl_expecting_continue_is_served(web_gateway):
     assert output.endswith(b"a" * 2000)
 
 
-@pytest.mark.parametrize("upgrade", ["h2c"])
+@pytest.mark.parametrize("upgrade", ["h2c", "TLS/1.0", "foo/2, bar"])
 def test_an_upgrade_that_is_not_offered_is_ignored(web_gateway, web, upgrade):
     headers = f"connection: Upgrade, HTTP2-Settings\r\nupgrade: {upgrade}\r\nhttp2-settings: AAMAAABkAAQAoAAA\r\n"
     with http1.connect(web_gateway.port) as client:
@@ -171,9 +171,50 @@ def test_a_grpc_request_reaches_an_http_port_in_http2():
 
 
 def test_grpc_over_http1_is_answered(gateway):
-    """Trailers cannot be promised there, but the request may not hang."""
+    """`te: trailers` asks for trailers, and gets them behind the last chunk."""
     body = http2.message()
     text = (f"POST /test.Echo/Unary HTTP/1.1\r\nHost: a\r\ncontent-type: application/grpc\r\nte: trailers\r\n"
             f"content-length: {len(body)}\r\n\r\n").encode()
     response = http1.send(gateway.port, text + body)
     assert response.status == 200
+    assert response.body == body
+    assert ("grpc-status", "0") in response.trailers
+    assert ("x-trailer", "v1") in response.trailers
+
+
+def test_a_lost_grpc_status_is_named_in_the_log():
+    body = http2.message()
+    text = f"POST /test.Echo/Lost HTTP/1.1\r\nHost: a\r\ncontent-type: application/grpc\r\ncontent-length: {len(body)}"
+    with http2.ScriptedUpstream(http2.answering) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        response = http1.send(gateway.port, f"{text}\r\n\r\n".encode() + body)
+        assert (response.status, response.body, response.trailers) == (200, body, [])
+        assert "grpc-status_lost:http/1.1_without_te:_trailers" in gateway.access_log("/test.Echo/Lost")
+
+
+@pytest.mark.parametrize("fields", [
+    "transfer-encoding: chunked\r\n", "content-length: 7\r\n", "content-length: 7\r\ntransfer-encoding: chunked\r\n"])
+def test_a_204_has_no_body_whatever_its_upstream_announces(fields):
+    with http1.Upstream(http1.replying(f"HTTP/1.1 204 No Content\r\n{fields}\r\n".encode())) as upstream:
+        with Gateway(objects.echo(upstream, protocol="HTTP", protocol_name="http")) as gateway:
+            for _ in range(3):
+                response = http1.get(gateway.port)
+                assert response.status == 204
+                assert response.value("content-length") is None and response.value("transfer-encoding") is None
+
+
+REFUSED = {
+    "GET / HTTP/1.1\r\nhost: a\r\nbad line\r\n\r\n": 400, "GET /%00 HTTP/1.1\r\nhost: a\r\n\r\n": 400,
+    "GET / HTTP/1.0\r\nhost: a\r\n\r\n": 426, "GET / HTTP/1.1\r\n\r\n": 400, "GET / HTTP/2.7\r\nhost: a\r\n\r\n": 505,
+    "GET / HTTP/1.1\r\nhost: a\r\n" + 101 * "x: y\r\n" + "\r\n": 431,
+    "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n": 501,
+    "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n": 403,
+}
+
+
+@pytest.mark.parametrize("text, status", REFUSED.items())
+def test_an_answer_made_here_has_a_date_and_says_why(web_gateway, text, status):
+    response = http1.send(web_gateway.port, text)
+    assert response.status == status
+    assert len(response.values("date")) == 1 and response.values("server") == ["portico"]
+    sentence = response.body.decode()
+    assert len(sentence.split()) >= 4 and sentence.endswith("."), sentence
