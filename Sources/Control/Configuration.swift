@@ -67,7 +67,7 @@ struct Configuration {
             return ListenerBinding(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,
                 tls: listener.chains.isEmpty ? nil : TLSSelector(chains: served),
-                chainTables: listener.chains.map(\.table))
+                chainTables: listener.chains.map(\.table), concurrentStreams: listener.concurrentStreams)
         }
         bindFailures = listeners.failures.map { "port \($0.listener.port): \($0.error)" }
     }

@@ -98,7 +98,8 @@ extension HTTP2Session {
         }
         lastPeerStream = stream
         // Slots of streams that came and went in this read are not free yet: they are memory too.
-        guard openStreams < Int(limits.concurrentStreams), closedSlots.count < Int(limits.concurrentStreams) else {
+        let mostClosed = min(Int(limits.concurrentStreams), HTTP2Limits.closedInOneRead)
+        guard openStreams < Int(limits.concurrentStreams), closedSlots.count < mostClosed else {
             frameReset(stream: stream, code: ErrorCode.refusedStream)
             useUpPatience()
             return -1

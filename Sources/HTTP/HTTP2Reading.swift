@@ -164,12 +164,14 @@ extension HTTP2Session {
         guard slots[slot].isHeadReceived else { return refuse(slot, code: ErrorCode.protocolError) }
         guard !slots[slot].isEndReceived else { return refuse(slot, code: ErrorCode.streamClosed) }
         slots[slot].received += Int64(header.length)
-        guard slots[slot].received <= streamLimit else { return refuse(slot, code: ErrorCode.flowControl) }
+        guard slots[slot].received <= streamLimit(slot) else { return refuse(slot, code: ErrorCode.flowControl) }
         slots[slot].bodyOctets += Int64(input.dataLeft)
         if slots[slot].expected >= 0, slots[slot].bodyOctets > slots[slot].expected {
             return refuse(slot, code: ErrorCode.protocolError)
         }
         input.dataSlot = slot
+        slots[slot].held += Int64(header.length)
+        held += Int64(header.length)
         let overhead = header.length - input.dataLeft
         if overhead > 0 { consume(slot, overhead) }
     }
@@ -194,23 +196,39 @@ extension HTTP2Session {
         endReceived(slot)
     }
 
-    /// Counts octets against the connection's window, and opens it again: a stream that waits must not
-    /// hold up the others.
+    /// Counts octets against the connection's window.
     private func useWindow(_ octets: Int64) -> Bool {
         received += octets
-        let limit = Int64(max(limits.connectionWindowOctets, 65_535))
-        guard received <= limit else { return false }
-        if received * 2 >= limit {
-            frameWindowUpdate(stream: 0, received)
-            received = 0
-        }
+        guard received <= connectionLimit else { return false }
+        openConnectionWindow()
         return true
     }
 
+    /// Opens the connection's window again, whether or not the octets were taken: a stream that waits must not hold
+    /// up the others, unless too much waits altogether.
+    private func openConnectionWindow() {
+        guard received * 2 >= connectionLimit, held < limits.heldOctets else { return }
+        frameWindowUpdate(stream: 0, received)
+        received = 0
+    }
+
+    private var connectionLimit: Int64 { Int64(max(limits.connectionWindowOctets, 65_535)) }
+
+    /// The other side has taken octets of a body, or will never take them.
+    func release(_ octets: Int64) {
+        guard octets > 0 else { return }
+        held -= octets
+        openConnectionWindow()
+    }
+
     /// Until our SETTINGS are acknowledged, the peer may still count on the protocol's first window.
-    private var streamLimit: Int64 {
-        let limit = Int64(limits.streamWindowOctets)
+    private func streamLimit(_ slot: Int) -> Int64 {
+        let limit = window(of: slot)
         return isSettingsAcknowledged ? limit : max(limit, 65_535)
+    }
+
+    func window(of slot: Int) -> Int64 {
+        slots[slot].window > 0 ? slots[slot].window : Int64(limits.streamWindowOctets)
     }
 
     /// Whether the peer may speak of that stream: it is not idle. Source: RFC 9113 §5.1.

@@ -104,12 +104,19 @@ extension HTTP2Session {
     }
 
     /// Opens the stream's window again by octets that the other side has taken; the peer is told when half
-    /// of the window is used.
+    /// of the window is used, and the window grows.
     package func consume(_ slot: Int, _ count: Int) {
-        guard slots[slot].isOpen, !slots[slot].isEndReceived, count > 0 else { return }
+        guard slots[slot].isOpen, count > 0 else { return }
+        let taken = min(Int64(count), slots[slot].held)
+        slots[slot].held -= taken
+        release(taken)
+        guard !slots[slot].isEndReceived else { return }
         slots[slot].consumed += Int64(count)
-        guard slots[slot].consumed * 2 >= Int64(limits.streamWindowOctets) else { return }
-        frameWindowUpdate(stream: slots[slot].id, slots[slot].consumed)
+        let window = window(of: slot)
+        guard slots[slot].consumed * 2 >= window else { return }
+        let larger = max(window, min(window * 2, Int64(limits.mostStreamWindowOctets)))
+        slots[slot].window = larger
+        frameWindowUpdate(stream: slots[slot].id, slots[slot].consumed + larger - window)
         slots[slot].received -= slots[slot].consumed
         slots[slot].consumed = 0
     }

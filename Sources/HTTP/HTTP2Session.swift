@@ -2,26 +2,38 @@ internal import Octets
 
 /// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2; Envoy's guide for edges.
 package struct HTTP2Limits: Sendable {
+    /// Streams that a client may have open at once on a connection, unless told otherwise (1 to 1,000,000). Long
+    /// streams count: a client behind another proxy, or with a watch per object, soon has more than the 100 that
+    /// Envoy's guide for edges names, and then waits without a word. Envoy's own default is 1,024.
+    package static let usualConcurrentStreams: UInt32 = 1000
     /// Streams that the peer may have open at once.
-    package var concurrentStreams: UInt32 = 100
-    /// Octets of body that a stream's peer may send ahead.
+    package var concurrentStreams: UInt32 = usualConcurrentStreams
+    /// Octets of body that a stream's peer may send ahead at first.
     package var streamWindowOctets: Int32 = 65_536
+    /// What that grows to, doubled whenever the other side has taken half of it: who does not read keeps a small one.
+    package var mostStreamWindowOctets: Int32 = 65_536
     /// Octets of body that the peer may send ahead on all streams.
     package var connectionWindowOctets: Int32 = 1_048_576
+    /// Octets of bodies that nobody has taken yet. With more than these the connection's window stays closed, so
+    /// that many streams together cannot hold more than a few did.
+    package var heldOctets: Int64 = 8_388_608
     /// Octets of one decoded header section, 32 for each field included.
     package var headerOctets = 61_440
     package var headerFields = 100
     /// The same of an informational response (1xx), and how many of them a stream may have: one more than
     /// are passed on, so that who passes them on sees that they are too many.
     static let interimOctets = 16_384
+    /// Streams that may come and go in one read; what they brought is kept until its end.
+    static let closedInOneRead = 100
     static let interimSections = 17
     package init() {}
 
     /// Towards upstreams: larger windows, and response headers may be larger.
     package static var upstream: HTTP2Limits {
         var limits = HTTP2Limits()
-        limits.streamWindowOctets = 262_144
+        limits.mostStreamWindowOctets = 262_144
         limits.connectionWindowOctets = 16_777_216
+        limits.heldOctets = .max        // an answer that nobody reads must not hold up those of other clients
         limits.headerOctets = 262_144
         limits.headerFields = 256
         return limits
@@ -78,6 +90,7 @@ package struct HTTP2Limits: Sendable {
     var peer = PeerSettings()
     var sendWindow: Int64 = 65_535
     var received: Int64 = 0                 // octets of our window that the peer has used
+    var held: Int64 = 0                     // octets of bodies on open streams that the other side has not taken
     var isSettingsAcknowledged = false
     var isGoAwayReceived = false
     var isRefusing = false                  // the final GOAWAY was sent
@@ -176,6 +189,8 @@ package struct HTTP2Limits: Sendable {
         guard slots[slot].isOpen else { return }
         slots[slot].isOpen = false
         openStreams -= 1
+        release(slots[slot].held)
+        slots[slot].held = 0
         events.append(StreamEvent(.closed, stream: slot, tag: slots[slot].tag, code: code), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }

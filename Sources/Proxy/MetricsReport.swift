@@ -92,6 +92,9 @@ struct MetricsReport {
         page.single(
             "portico_accept_failures_total", .counter, "Connections that could not be accepted.",
             sum(.acceptFailures))
+        page.family("portico_limit_reached_total", .counter, "How often a limit was reached.")
+        page.series(
+            "portico_limit_reached_total", [("limit", "concurrent_streams")], sum(.concurrentStreamsReached))
         page.single(
             "portico_access_log_dropped_total", .counter, "Access log lines that were lost.",
             metrics.logWriter?.dropped ?? 0)

@@ -26,6 +26,7 @@ package final class WorkerMetrics: Sendable {
         case downstreamOpened, upstreamOpened, downstreamClosed, upstreamClosed
         case requestsStarted, requestsEnded
         case connectFailures, handshakeFailures, protocolErrors, acceptFailures
+        case concurrentStreamsReached
         case retries                            // and one per further reason
     }
 
@@ -74,6 +75,8 @@ extension WorkerMetrics {
     package func handshakeFailed() { add(.handshakeFailures) }
     package func protocolError() { add(.protocolErrors) }
     package func acceptFailed() { add(.acceptFailures) }
+    /// A client has as many streams open on a connection as it may: its next calls wait in the client.
+    package func reachedConcurrentStreams() { add(.concurrentStreamsReached) }
 }
 
 /// What `portico_requests_total` tells apart, in one number. Values that no peer should send are one

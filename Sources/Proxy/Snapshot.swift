@@ -70,15 +70,19 @@ package struct ListenerBinding: Sendable {
     package let tls: TLSSelector?
     /// Route tables by the selector's tags.
     package let chainTables: [Int]
+    /// Streams at once on a client's connection; nil is the worker's own limit.
+    package let concurrentStreams: UInt32?
 
     package init(
-        sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int]
+        sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int],
+        concurrentStreams: UInt32? = nil
     ) {
         self.sockets = sockets
         self.gatewayPort = gatewayPort
         self.clearTable = clearTable
         self.tls = tls
         self.chainTables = chainTables
+        self.concurrentStreams = concurrentStreams
     }
 
     /// The table of a TLS connection that may be older than this configuration; -1 when no chain has

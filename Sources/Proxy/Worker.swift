@@ -30,6 +30,8 @@ package struct WorkerOptions: Sendable {
     /// How long a connection without requests is kept.
     package var idleTimeout = Duration.seconds(3600)
     package var lingerTimeout = Duration.seconds(1)
+    /// Streams that a client may have open at once on a connection, 1 to 1,000,000; a Gateway's annotation wins.
+    package var concurrentStreams = HTTP2Limits.usualConcurrentStreams
     package init() {}
 }
 

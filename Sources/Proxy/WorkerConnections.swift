@@ -104,7 +104,7 @@ extension Worker {
     func open(_ connection: Connection, http2 isHTTP2: Bool) {
         let isServer = connection.role == .downstream
         if isHTTP2 {
-            let limits = isServer ? HTTP2Limits() : .upstream
+            let limits = isServer ? clientLimits(of: connection) : .upstream
             connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: pools))
         } else {
             connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: pools))
@@ -115,6 +115,13 @@ extension Worker {
         connection.timer = arm(at: now + options.idleTimeout, .connection, connection.slot)
         markDirty(connection)
         if isListeningOver { announceShutdown(connection) }
+    }
+
+    private func clientLimits(of connection: Connection) -> HTTP2Limits {
+        var limits = HTTP2Limits()
+        let asked = current?.bindings[connection.listener]?.concurrentStreams
+        limits.concurrentStreams = asked ?? options.concurrentStreams
+        return limits
     }
 
     // MARK: the end

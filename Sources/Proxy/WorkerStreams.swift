@@ -67,9 +67,12 @@ extension Worker {
         connection.codec.setTag(event.stream, exchange.index)
         // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
         // resets, and end the connection that all clients share. Source: CVE-2023-44487.
-        if case .http2(let session) = connection.codec, session({ !$0.isOpen(event.stream) }) {
-            exchange.request = block
-            return
+        if case .http2(let session) = connection.codec {
+            guard session({ $0.isOpen(event.stream) }) else {
+                exchange.request = block
+                return
+            }
+            if session({ $0.openStreams == Int($0.limits.concurrentStreams) }) { metrics.reachedConcurrentStreams() }
         }
         var upgrade = HTTP1Upgrade.none
         if case .http1(let session) = connection.codec { upgrade = session { $0.upgrade } }

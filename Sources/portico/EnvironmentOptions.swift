@@ -6,6 +6,7 @@ enum EnvironmentOptions {
     private static let single = [
         "workers", "admin", "status", "mesh", "cluster-domain", "namespace", "root-namespace", "drain",
         "drain-accept", "log-level", "log-format", "access-log",
+        "max-concurrent-streams",
     ]
     private static let repeatable = ["config", "label", "listen-map"]
     /// What `check` and `routes` have of these.

@@ -48,6 +48,9 @@ struct Serve: ParsableCommand {
     @Option(help: "on or off.")
     var accessLog = Switch.on
 
+    @Option(help: "Streams that an HTTP/2 client may have open at once on a connection, 1 to 1000000.")
+    var maxConcurrentStreams = WorkerOptions().concurrentStreams
+
     @OptionGroup var definitions: Definitions
 
     enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
@@ -105,6 +108,10 @@ struct Serve: ParsableCommand {
         options.listenMap = try portMap()
         options.mesh = try address(mesh, "--mesh")
         options.compile.includesMeshServices = mesh != nil
+        guard GatewayAnnotations.concurrentStreams.contains(maxConcurrentStreams) else {
+            throw ValidationError("--max-concurrent-streams \(maxConcurrentStreams): 1 to 1000000")
+        }
+        options.worker.concurrentStreams = maxConcurrentStreams
         return options
     }
 

@@ -30,7 +30,7 @@ import Testing
         peers.settle()
         let lines = peers.client.lines()
         let octets = lines.filter { $0.hasPrefix("data") }.reduce(0) { $0 + $1.utf8.count - "data 0 ".count }
-        #expect(octets == 262_144)
+        #expect(octets == 65_536)
         #expect(lines.last == "closed \(slot) 2")
         peers.checkPools()
     }
@@ -105,9 +105,59 @@ import Testing
         peers.checkPools()
     }
 
+    @Test func `gets a larger window each time that half of it was taken`() throws {
+        var limits = HTTP2Limits()
+        limits.streamWindowOctets = 1000
+        limits.mostStreamWindowOctets = 3000
+        let peers = try HTTP2Peers(server: limits)
+        peers.server.consumes = false
+        let slot = try #require(peers.client.request(isEnd: false, tag: 3))
+        peers.client.send(slot, String(repeating: "x", count: 50_000))
+        peers.settle()
+        var consumed = 0
+        for (step, ahead) in [(400, 1000), (200, 2000), (999, 2000), (1, 3000), (1500, 3000), (1500, 3000)] {
+            peers.server.session.consume(0, step)
+            consumed += step
+            peers.settle()
+            let told = peers.client.taken[3] ?? 0
+            #expect(told <= consumed + ahead, "after \(consumed)")
+            if step != 400, step != 999 { #expect(told == consumed + ahead, "after \(consumed)") }
+        }
+        peers.client.session.reset(slot, code: ErrorCode.cancel)
+        peers.settle()
+        peers.checkPools()
+    }
+
+    @Test func `shares what may wait on its connection with all others`() throws {
+        var limits = HTTP2Limits()
+        limits.connectionWindowOctets = 65_535
+        limits.heldOctets = 100_000
+        let peers = try HTTP2Peers(server: limits)
+        peers.server.consumes = false
+        let slots = try (0..<10).map { try #require(peers.client.request(isEnd: false, tag: $0)) }
+        for slot in slots { peers.client.send(slot, String(repeating: "x", count: 60_000)) }
+        peers.settle()
+        let total = peers.client.taken.values.reduce(0, +)
+        #expect((100_000...200_000).contains(total))      // and the window that was open already
+        // What one stream's reader takes, or gives up, is room for the others.
+        for stream in 0..<10 { peers.server.session.consume(stream, peers.client.taken[stream] ?? 0) }
+        peers.settle()
+        #expect(peers.client.taken.values.reduce(0, +) > total)
+        for slot in slots { peers.client.session.reset(slot, code: ErrorCode.cancel) }
+        peers.settle()
+        let last = try #require(peers.client.request(isEnd: false, tag: 20))
+        peers.client.send(last, String(repeating: "x", count: 60_000))
+        peers.settle()
+        #expect(peers.client.taken[20] == 60_000)
+        peers.client.session.reset(last, code: ErrorCode.cancel)
+        peers.settle()
+        peers.checkPools()
+    }
+
     @Test func `sends no more than its window, and goes on when octets were consumed`() throws {
         var limits = HTTP2Limits()
         limits.streamWindowOctets = 1000
+        limits.mostStreamWindowOctets = 1000
         let peers = try HTTP2Peers(server: limits)
         peers.server.consumes = false
         let slot = try #require(peers.client.request(isEnd: false, tag: 3))

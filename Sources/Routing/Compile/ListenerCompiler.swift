@@ -11,6 +11,7 @@ struct ListenerCompiler {
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `binding.hosts`: whether it found a server.
     private(set) var served: [Bool]
+    private let annotations: GatewayAnnotations
     private let secrets: Set<String>
     /// Where a Secret of this name is, for hints; the first by name.
     private let secretNamespaces: [String: String]
@@ -24,6 +25,7 @@ struct ListenerCompiler {
         self.problems = problems
         self.rules = rules
         self.binding = binding
+        annotations = GatewayAnnotations(inventory.gateways, problems)
         served = Array(repeating: false, count: binding.hosts.count)
         secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
         secretNamespaces = Dictionary(
@@ -46,8 +48,8 @@ struct ListenerCompiler {
         }
         listeners.append(
             ListenerPlan(
-                bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains
-            ))
+                bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains,
+                concurrentStreams: annotations.concurrentStreams(of: port)))
     }
 
     mutating func addMesh(_ table: TableAssembler) {

@@ -35,6 +35,9 @@ package struct ListenerPlan: Sendable, Hashable {
     package let clearTable: Int?
     /// The terminated TLS servers of this port, no name twice.
     package let chains: [TLSChain]
+    /// Streams that a client may have open at once on a connection: the smallest that a Gateway of this port asks for.
+    /// nil is the process's own limit.
+    package var concurrentStreams: UInt32?
 }
 
 /// One TLS server: chosen by SNI, terminated, with a table of its own.
