@@ -133,9 +133,8 @@ extension HTTP2Session {
     }
 
     @inline(__always)
-    private func take(_ name: Octets, _ raw: Octets, isSensitive: Bool, into block: HeaderBlock) {
+    private func take(_ name: Octets, _ value: Octets, isSensitive: Bool, into block: HeaderBlock) {
         guard !receiving.isTooLarge, !receiving.isMalformed else { return }
-        let value = Self.withoutBlanks(raw, of: name)
         receiving.size += name.count + value.count + 32
         receiving.count += 1
         let most = receiving.rules.isInterim ? HTTP2Limits.interimOctets : limits.headerOctets
@@ -146,19 +145,26 @@ extension HTTP2Session {
         let known = KnownHeader(name: name)
         if known == .contentLength, receiving.rules.hasNoLength { return }
         guard receiving.rules.accept(known, name, value) else {
-            receiving.isMalformed = true
-            return
+            return takeTrimmed(name, known, value, isSensitive: isSensitive, into: block)
         }
         block.append(decoded: name, known, value, isSensitive: isSensitive)
     }
 
-    /// Blanks around a value are no part of it. RFC 9113 §8.2.1 calls such a section malformed, but gRPC clients send
-    /// them in metadata, and may expect them to be stripped. A pseudo-header field keeps them, and is refused.
+    /// A field that was not accepted as it is: perhaps for blanks around its value, which are no part of it.
+    /// RFC 9113 §8.2.1 calls such a section malformed, but gRPC clients send them in metadata, and may expect them to
+    /// be stripped. A pseudo-header field keeps them, and is refused.
     /// Source: RFC 9110 §5.5; grpc/grpc doc/PROTOCOL-HTTP2.md, Custom-Metadata.
-    @inline(__always)
-    private static func withoutBlanks(_ value: Octets, of name: Octets) -> Octets {
-        guard let first = value.first, first <= 0x20 || value[value.count - 1] <= 0x20 else { return value }
-        return name.first == UInt8(ascii: ":") ? value : HTTP1Syntax.trimmed(value)
+    private func takeTrimmed(
+        _ name: Octets, _ known: KnownHeader, _ value: Octets, isSensitive: Bool, into block: HeaderBlock
+    ) {
+        let trimmed = HTTP1Syntax.trimmed(value)
+        guard trimmed.count < value.count, name.first != UInt8(ascii: ":"),
+            receiving.rules.accept(known, name, trimmed)
+        else {
+            receiving.isMalformed = true
+            return
+        }
+        block.append(decoded: name, known, trimmed, isSensitive: isSensitive)
     }
 
     private func sectionCompleted(_ slot: Int, _ block: consuming HeaderBlock) {

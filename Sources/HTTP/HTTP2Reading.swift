@@ -170,8 +170,10 @@ extension HTTP2Session {
             return refuse(slot, code: ErrorCode.protocolError)
         }
         input.dataSlot = slot
-        slots[slot].held += Int64(header.length)
-        held += Int64(header.length)
+        if isServer {
+            slots[slot].held += Int32(header.length)    // within the stream's window
+            held += Int64(header.length)
+        }
         let overhead = header.length - input.dataLeft
         if overhead > 0 { consume(slot, overhead) }
     }
@@ -214,10 +216,13 @@ extension HTTP2Session {
 
     private var connectionLimit: Int64 { Int64(max(limits.connectionWindowOctets, 65_535)) }
 
-    /// The other side has taken octets of a body, or will never take them.
-    func release(_ octets: Int64) {
-        guard octets > 0 else { return }
-        held -= octets
+    /// The other side has taken octets of a client's body, or will never take them.
+    @inline(__always)
+    func release(_ slot: Int, _ octets: Int) {
+        let released = min(octets, Int(slots[slot].held))
+        guard released > 0 else { return }
+        slots[slot].held -= Int32(truncatingIfNeeded: released)
+        held -= Int64(released)
         openConnectionWindow()
     }
 
@@ -227,8 +232,10 @@ extension HTTP2Session {
         return isSettingsAcknowledged ? limit : max(limit, 65_535)
     }
 
+    @inline(__always)
     func window(of slot: Int) -> Int64 {
-        slots[slot].window > 0 ? slots[slot].window : Int64(limits.streamWindowOctets)
+        let window = slots[slot].window
+        return Int64(window > 0 ? window : limits.streamWindowOctets)
     }
 
     /// Whether the peer may speak of that stream: it is not idle. Source: RFC 9113 §5.1.

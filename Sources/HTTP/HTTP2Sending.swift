@@ -107,15 +107,13 @@ extension HTTP2Session {
     /// of the window is used, and the window grows.
     package func consume(_ slot: Int, _ count: Int) {
         guard slots[slot].isOpen, count > 0 else { return }
-        let taken = min(Int64(count), slots[slot].held)
-        slots[slot].held -= taken
-        release(taken)
+        release(slot, count)
         guard !slots[slot].isEndReceived else { return }
         slots[slot].consumed += Int64(count)
         let window = window(of: slot)
         guard slots[slot].consumed * 2 >= window else { return }
         let larger = max(window, min(window * 2, Int64(limits.mostStreamWindowOctets)))
-        slots[slot].window = larger
+        slots[slot].window = Int32(truncatingIfNeeded: larger)
         frameWindowUpdate(stream: slots[slot].id, slots[slot].consumed + larger - window)
         slots[slot].received -= slots[slot].consumed
         slots[slot].consumed = 0

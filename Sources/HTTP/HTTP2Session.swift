@@ -14,8 +14,9 @@ package struct HTTP2Limits: Sendable {
     package var mostStreamWindowOctets: Int32 = 65_536
     /// Octets of body that the peer may send ahead on all streams.
     package var connectionWindowOctets: Int32 = 1_048_576
-    /// Octets of bodies that nobody has taken yet. With more than these the connection's window stays closed, so
-    /// that many streams together cannot hold more than a few did.
+    /// Octets of clients' bodies that no upstream has taken yet. With more than these the connection's window stays
+    /// closed, so that many streams together cannot hold more than a few did. Towards upstreams there is no such
+    /// limit: an answer that nobody reads must not hold up those of other clients.
     package var heldOctets: Int64 = 8_388_608
     /// Octets of one decoded header section, 32 for each field included.
     package var headerOctets = 61_440
@@ -33,7 +34,6 @@ package struct HTTP2Limits: Sendable {
         var limits = HTTP2Limits()
         limits.mostStreamWindowOctets = 262_144
         limits.connectionWindowOctets = 16_777_216
-        limits.heldOctets = .max        // an answer that nobody reads must not hold up those of other clients
         limits.headerOctets = 262_144
         limits.headerFields = 256
         return limits
@@ -90,7 +90,7 @@ package struct HTTP2Limits: Sendable {
     var peer = PeerSettings()
     var sendWindow: Int64 = 65_535
     var received: Int64 = 0                 // octets of our window that the peer has used
-    var held: Int64 = 0                     // octets of bodies on open streams that the other side has not taken
+    var held: Int64 = 0                     // octets of clients' bodies on open streams: not taken by the other side
     var isSettingsAcknowledged = false
     var isGoAwayReceived = false
     var isRefusing = false                  // the final GOAWAY was sent
@@ -189,8 +189,7 @@ package struct HTTP2Limits: Sendable {
         guard slots[slot].isOpen else { return }
         slots[slot].isOpen = false
         openStreams -= 1
-        release(slots[slot].held)
-        slots[slot].held = 0
+        release(slot, .max)
         events.append(StreamEvent(.closed, stream: slot, tag: slots[slot].tag, code: code), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }

@@ -7,22 +7,23 @@ internal import Octets
 struct ForwardedFields {
     /// The client's address, behind the addresses that the request brought.
     let peer: Octets
-    let scheme: Octets
+    let scheme: Octets          // a text that lives as long as the process
     let requestID: Octets
     let isGRPC: Bool
     /// What is left until the deadline of a gRPC call that has one. It takes the place of `grpc-timeout`.
     let timeLeft: Duration?
 
     /// Edits a request's header section. All octets are copied into the block.
-    /// - Parameter addresses: an empty buffer to work in; what it holds afterwards is of no use.
-    func write(to block: HeaderBlock, joining addresses: OctetBuffer) {
+    func write(to block: HeaderBlock, pools: MessagePools) {
+        let addresses = block.first(.forwardedFor) == nil ? nil : pools.takeBuffer()
+        defer { if let addresses { pools.give(addresses) } }
         block.edit { field in
             switch field.known {
             case .other: return .keep
             case .forwardedFor:
                 if !field.value.isEmpty {
-                    addresses.append(field.value)
-                    addresses.append(UInt8(ascii: ","))
+                    addresses?.append(field.value)
+                    addresses?.append(UInt8(ascii: ","))
                 }
                 return .remove
             case .forwardedProto, .requestID, .host, .protocol: return .remove
@@ -31,9 +32,9 @@ struct ForwardedFields {
             default: return Self.endsHere(field.known) ? .remove : .keep
             }
         }
-        addresses.append(peer)
-        block.append("x-forwarded-for", addresses.octets)
-        block.append("x-forwarded-proto", scheme)
+        addresses?.append(peer)
+        block.append("x-forwarded-for", addresses?.octets ?? peer)
+        block.append(stable: "x-forwarded-proto", scheme)
         block.append("x-request-id", requestID)
         if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
     }

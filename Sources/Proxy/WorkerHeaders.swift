@@ -8,8 +8,6 @@ extension Worker {
     /// Forwarding headers are added, what only the gateway may say is removed.
     func prepareForUpstream(_ block: HeaderBlock, of exchange: Exchange) {
         guard let downstream = exchange.toDownstream else { return }
-        let addresses = pools.takeBuffer()
-        defer { pools.give(addresses) }
         let isGRPC = exchange.isGRPC
         let left = isGRPC
             ? exchange.deadline.map { Duration.nanoseconds(Int64(clamping: $0.nanoseconds(since: now))) } : nil
@@ -18,7 +16,7 @@ extension Worker {
                 let fields = ForwardedFields(
                     peer: connection.peerHost.octets, scheme: connection.schemeText, requestID: identifier,
                     isGRPC: isGRPC, timeLeft: left)
-                fields.write(to: block, joining: addresses)
+                fields.write(to: block, pools: pools)
             }
         }
     }

@@ -53,7 +53,7 @@ import Testing
         let block = block(fields)
         let said = ForwardedFields(
             peer: "10.0.0.9", scheme: "https", requestID: "identifier", isGRPC: isGRPC, timeLeft: timeLeft)
-        said.write(to: block, joining: OctetBuffer(capacity: 64))
+        said.write(to: block, pools: MessagePools())
         return block.fields.map { ($0.name.string, $0.value.string) }
     }
 
