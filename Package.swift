@@ -43,12 +43,13 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CCrash"),
         .target(name: "CRE2", cxxSettings: [.unsafeFlags(["-O2"])], linkerSettings: [.linkedLibrary("re2")]),
 
         // The walls, lowest first. Imports point downwards only; `Tests/Tidy` checks it.
         part("Octets"),
         part("Patterns", ["CRE2", "Octets"]),
-        part("Reactor", ["CLinux", "Octets"]),
+        part("Reactor", ["CLinux", "CCrash", "Octets"]),
         part("TLS", ["COpenSSL"]),
         part("HTTP", ["CNghttp2", "Octets"]),
         part("Manifests", ["CYAML", "Patterns"]),

@@ -89,7 +89,7 @@ package final class ControlPlane {
         let status = WorkerStatus()
         let counters = metrics.worker()
         let (options, writer, log) = (options, writer, log)
-        try Thread.start("worker-\(number)") {
+        try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {
                 let worker = try Worker(
                     number: number, options: options.worker, mailbox: mailbox, published: published, status: status,

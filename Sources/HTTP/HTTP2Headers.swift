@@ -143,7 +143,7 @@ extension HTTP2Session {
             return
         }
         let known = KnownHeader(name: name)
-        if known == .contentLength, receiving.rules.hasNoLength { return }
+        if case .contentLength = known, receiving.rules.hasNoLength { return }
         guard receiving.rules.accept(known, name, value) else {
             return takeTrimmed(name, known, value, isSensitive: isSensitive, into: block)
         }

@@ -10,7 +10,12 @@ package enum KnownHeader: UInt8, Sendable {
     case grpcTimeout, grpcStatus, grpcMessage, reserved
 
     /// Whether it is one name and no other.
-    var isExact: Bool { self != .other && self != .reserved }
+    var isExact: Bool {
+        switch self {
+        case .other, .reserved: false
+        default: true
+        }
+    }
 
     /// The name itself; empty for `other` and `reserved`, which have many.
     var name: Octets {
@@ -51,7 +56,7 @@ package enum KnownHeader: UInt8, Sendable {
     /// Finds the name's case; names are lower-case already.
     package init(name: Octets) {
         let exact = name.count < 13 ? KnownHeader.findShort(name) : KnownHeader.findLong(name)
-        self = exact == .other && KnownHeader.isReserved(name) ? .reserved : exact
+        if case .other = exact, KnownHeader.isReserved(name) { self = .reserved } else { self = exact }
     }
 
     private static func findShort(_ name: Octets) -> KnownHeader {
@@ -179,15 +184,15 @@ package enum HeaderEdit {
 /// The fields stand in memory of our own instead of an array: the profile showed a tenth of a request's
 /// time in the array's uniqueness and exclusivity checks.
 @safe package final class HeaderBlock {
-    private var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
+    @usableFromInline var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
     /// By `KnownHeader`: where the first field of that kind stands, `none` when there is none.
     private let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
     private static let kinds = 32
     private static let none = UInt16.max
-    package private(set) var count = 0
+    @usableFromInline package internal(set) var count = 0
     /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
-    package private(set) var size = 0
+    @usableFromInline package internal(set) var size = 0
     /// How many users the block has; `MessagePools` keeps it for later at 0.
     var holds = 1
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
@@ -254,6 +259,7 @@ package enum HeaderEdit {
         add(HeaderField(name: octets, value: copy(value), known: known, isSensitive: isSensitive))
     }
 
+    @inline(__always)
     private func add(_ field: HeaderField) {
         if count == capacity { grow() }
         unsafe (store + count).initialize(to: field)
@@ -283,7 +289,7 @@ package enum HeaderEdit {
         unsafe places[kind] = UInt16(truncatingIfNeeded: index)
     }
 
-    private func noteAll() {
+    @usableFromInline func noteAll() {
         unsafe places.update(repeating: Self.none, count: Self.kinds)
         for index in 0..<count { unsafe note(store[index].known, at: index) }
     }
@@ -298,7 +304,7 @@ package enum HeaderEdit {
 
     /// Goes through all fields, in order, and does with each what `decide` says; the others keep their order and
     /// their octets. The one way to change fields that are there: no position leaves it.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func edit(_ decide: (HeaderField) -> HeaderEdit) {
         var kept = 0
         var index = 0

@@ -7,21 +7,23 @@ package import Octets
     private var blocks: [HeaderBlock] = []
     private var buffers: [OctetBuffer] = []
 
-    private static let keptBlocks = 4096
-    private static let keptBuffers = 1024
+    #if PORTICO_UNPOOLED
+        // For sanitizers: what is kept for later is freed instead, so that a use after that is seen.
+        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptNotes) = (0, 0, 0, 0)
+    #else
+        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptNotes) = (4096, 1024, 32, 64)
+    #endif
     /// Of these, so many may have grown beyond the size of most.
     private static let smallOctets = 4096
     private static let keptGrownBuffers = 64
     private var grownBuffers = 0
     /// For large bodies on their way. With the grown ones, a worker keeps at most 20 MiB after a peak.
     private var largeBuffers: [OctetBuffer] = []
-    private static let keptLargeBuffers = 32
     package static let largeOctets = 160 * 1024
 
     /// Memory for what sessions note in a turn; each piece `noteOctets` large.
     private var notes: [UnsafeMutableRawPointer] = unsafe []
     static let noteOctets = 16_384
-    private static let keptNotes = 64
     /// Seconds of the owner's clock; it says them once a turn.
     package var second: UInt32 = 0
 

@@ -26,10 +26,10 @@ struct ForwardedFields {
                     addresses?.append(UInt8(ascii: ","))
                 }
                 return .remove
-            case .forwardedProto, .requestID, .host, .protocol: return .remove
+            case .forwardedProto, .requestID, .host, .protocol, .reserved, .forwardedClientCert: return .remove
             case .grpcTimeout: return timeLeft == nil ? .keep : .remove
             case .expect: return isGRPC ? .remove : .keep
-            default: return Self.endsHere(field.known) ? .remove : .keep
+            default: return field.known.isHopByHop ? .remove : .keep
             }
         }
         addresses?.append(peer)
@@ -45,14 +45,10 @@ struct ForwardedFields {
         block.edit { field in
             switch field.known {
             case .other: .keep
-            case .forwardedFor, .forwardedProto, .requestID, .host, .contentLength, .te, .trailer, .expect,
-                .grpcTimeout: .remove
-            default: endsHere(field.known) ? .remove : .keep
+            case .forwardedFor, .forwardedProto, .forwardedClientCert, .requestID, .reserved, .host, .contentLength,
+                .te, .trailer, .expect, .grpcTimeout: .remove
+            default: field.known.isHopByHop ? .remove : .keep
             }
         }
-    }
-
-    private static func endsHere(_ known: KnownHeader) -> Bool {
-        known == .reserved || known == .forwardedClientCert || known.isHopByHop
     }
 }

@@ -80,6 +80,7 @@ enum Watcher {
     var wallNow = WallTime.now()
     var date = HTTPDate()
     var random = Randomness()
+    let authority = RequestAuthority()
     var timers: TimerWheel
     private var polling = BusyPolling()
     private var due: ContiguousArray<UInt64> = []

@@ -1,3 +1,4 @@
+internal import CCrash
 internal import CLinux
 
 /// Threads of the process.
@@ -5,12 +6,13 @@ package enum Thread {
     /// Starts a detached thread that lives as long as `body` runs.
     /// - Parameters:
     ///   - name: at most 15 octets are kept; `top -H` and gdb show it.
+    ///   - isLasting: it lives as long as the process, and is worth a stack for a report when it crashes.
     ///   - niceness: how far it steps back behind the others, 0...19: the caller's own is not changed.
     package static func start(
-        _ name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void
+        _ name: String, isLasting: Bool = false, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         let box = unsafe Unmanaged.passRetained(
-            Box(name: String(name.prefix(15)), niceness: niceness, body: body))
+            Box(name: String(name.prefix(15)), isLasting: isLasting, niceness: niceness, body: body))
         var thread = pthread_t()
         var attributes = pthread_attr_t()
         unsafe pthread_attr_init(&attributes)
@@ -19,6 +21,7 @@ package enum Thread {
             guard let argument = unsafe argument else { return nil }
             let box = unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
             unsafe pthread_setname_np(pthread_self(), box.name)
+            if box.isLasting { ccrash_cover_thread() }
             // Linux keeps a niceness per thread; 0 is the calling one. Being nicer is always allowed.
             if box.niceness > 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, box.niceness) }
             box.body()
@@ -49,10 +52,12 @@ package enum Thread {
 
     private final class Box {
         let name: String
+        let isLasting: Bool
         let niceness: Int32
         let body: @Sendable () -> Void
-        init(name: String, niceness: Int32, body: @escaping @Sendable () -> Void) {
+        init(name: String, isLasting: Bool, niceness: Int32, body: @escaping @Sendable () -> Void) {
             self.name = name
+            self.isLasting = isLasting
             self.niceness = niceness
             self.body = body
         }

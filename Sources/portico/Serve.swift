@@ -60,6 +60,7 @@ struct Serve: ParsableCommand {
         let options = try controlOptions()
         let log = try logger()
         do throws(SystemError) {
+            CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
             _ = Thread.raiseFileLimit()

@@ -8,7 +8,7 @@ import Testing
     static let walls: [String: Set<String>] = [
         "Octets": ["Glibc"],
         "Patterns": ["CRE2", "Octets"],
-        "Reactor": ["CLinux", "Octets"],
+        "Reactor": ["CLinux", "CCrash", "Octets"],
         "TLS": ["COpenSSL", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
         "Manifests": ["CYAML", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
