@@ -165,8 +165,8 @@ private func service(_ name: String) -> String {
             """)
         let rules = try #require(set.inventory.virtualServices.first).http
         #expect(rules.map(\.isBroken) == [true, false])
-        #expect(rules.map(\.hasConditions) == [true, false])
-        #expect(rules.map(\.matches.count) == [1, 0])
+        #expect(rules.map(\.matches.count) == [2, 0])
+        #expect(rules[0].matches.map(\.isFaulty) == [false, true])
         #expect(set.rejected.isEmpty)
         #expect(set.impaired.map(\.name) == ["x"])
     }
@@ -185,7 +185,7 @@ private func service(_ name: String) -> String {
             """)
         let servers = try #require(set.inventory.gateways.first).servers
         #expect(servers.map(\.port.name) == ["a", "c"])
-        #expect(servers.map(\.unsupported) == [nil, "protocol TCP"])
+        #expect(servers.map { $0.closings.map(\.name) } == [[], ["port.protocol: TCP"]])
         #expect(set.impaired.count == 1)
     }
 
@@ -259,46 +259,6 @@ private func service(_ name: String) -> String {
         let set = load(service("a").replacing("{ports", with: "{\(fields), ports"))
         #expect(set.diagnostics.count == 201)
         #expect(set.diagnostics.contains { $0.code == "too-many-problems" })
-    }
-}
-
-@Suite struct `What is not in effect yet` {
-    private static func rule(_ fields: String) -> String {
-        """
-        apiVersion: networking.istio.io/v1
-        kind: VirtualService
-        metadata: {name: x}
-        spec: {hosts: [a.com], http: [{\(fields)}]}
-        """
-    }
-
-    @Test func `is said for every field`() {
-        let set = load(Self.rule("route: [{destination: {host: a}}], mirror: {host: b}"))
-        #expect(
-            set.diagnostics.text
-                == "input.yaml:4:75: warning: `spec.http[0].mirror` is not in effect yet\n")
-    }
-
-    @Test(arguments: [
-        "redirect: {uri: /x}", "directResponse: {status: 200}", "delegate: {name: d}",
-    ])
-    func `is marked on a rule whose whole action it is`(action: String) {
-        let set = load(Self.rule(action))
-        let rule = set.inventory.virtualServices.first?.http.first
-        #expect(rule?.unsupportedAction == action.split(separator: ":").first.map(String.init))
-        #expect(rule?.isBroken == false)
-    }
-
-    @Test func `is marked on policies that would weaken a connection`() {
-        let set = load(
-            """
-            apiVersion: networking.istio.io/v1
-            kind: DestinationRule
-            metadata: {name: x}
-            spec: {host: a, trafficPolicy: {tls: {mode: SIMPLE}}}
-            """)
-        #expect(
-            set.inventory.destinationRules.first?.trafficPolicy?.unsupported == "TLS mode SIMPLE")
     }
 }
 

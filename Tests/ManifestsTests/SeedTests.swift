@@ -36,7 +36,7 @@ import Testing
         #expect(split.destinations.map { $0.weight?.value } == [10, 90])
         #expect(split.destinations.map { $0.destination.subset?.value } == ["v1", "v2"])
         #expect(split.destinations.last?.weight?.path == "spec.http[1].route[1].weight")
-        #expect(!split.isBroken && split.unsupportedAction == nil)
+        #expect(!split.isBroken && split.closings.isEmpty)
         guard case .exact(let path) = split.matches.first?.uri else {
             Issue.record("no exact path")
             return

@@ -149,7 +149,7 @@ import Testing
         Case(
             number: "claims",
             http: "[{match: [{headers: {'@request.auth.claims.group': {exact: x}}}], \(toA)}]",
-            asked: [(get("/", [("@request.auth.claims.group", "x")]), "404")]),
+            asked: [(get("/", [("@request.auth.claims.group", "x")]), "503"), (get("/"), "503")]),
     ]
 
     static let more =

@@ -43,6 +43,8 @@ final class Decoder {
     /// What was reported of this object: checks may read a faulty value twice.
     private var reported: Set<String> = []
     private var reports = 0
+    /// By the node of the part that they close; see `NotInEffect`.
+    var closings: [NodeIndex: [ClosingField]] = [:]
     /// Of one object.
     static let maximumReports = 200
 
@@ -91,6 +93,7 @@ final class Decoder {
         lacksPart = false
         isRepeated = false
         if !reported.isEmpty { reported.removeAll() }
+        if !closings.isEmpty { closings.removeAll() }
         reports = 0
     }
 
@@ -107,13 +110,32 @@ final class Decoder {
     }
 
     /// Runs `body`, whose errors spoil only the part it reads; true if there were none.
-    func contained(_ body: () -> Void) -> Bool {
+    /// - Parameter consequence: what an error in it leads to, as the end of its sentence.
+    func contained(_ consequence: String, _ body: () -> Void) -> Bool {
         let before = errors
-        body()
+        saying(consequence, body)
         let isGood = errors == before
         errors = before
         if !isGood { lacksPart = true }
         return isGood
+    }
+
+    /// What an error leads to here; errors of an object as a whole take it out.
+    private var consequence = ""
+
+    /// Runs `body`, whose errors lead to something of their own.
+    func saying(_ consequence: String, _ body: () -> Void) {
+        let before = self.consequence
+        self.consequence = consequence
+        body()
+        self.consequence = before
+    }
+
+    /// What `read` gives, unless there is an error in it.
+    func sound<Content>(otherwise other: Content, _ read: () -> Content) -> Content {
+        let before = errors
+        let content = read()
+        return errors == before ? content : other
     }
 
     // MARK: Reports
@@ -123,7 +145,7 @@ final class Decoder {
         path: String? = nil, related: [Diagnostic.Related] = []
     ) {
         errors += 1
-        report(.error, code, message, hint: hint, at: node, path: path, related: related)
+        report(.error, code, message, hint: hint, at: node, path: path, related: related, consequence)
     }
 
     /// An error that leaves the object usable: the faulty part would have had no effect here.
@@ -143,7 +165,7 @@ final class Decoder {
 
     private func report(
         _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?,
-        at node: NodeIndex, path: String?, related: [Diagnostic.Related] = []
+        at node: NodeIndex, path: String?, related: [Diagnostic.Related] = [], _ consequence: String = ""
     ) {
         // Counted first, so that nothing is built for what is not listed.
         reports += 1
@@ -158,7 +180,7 @@ final class Decoder {
         let found = path ?? self.path(node)
         guard reported.insert("\(node) \(found) \(message)").inserted else { return }
         findings.output.diagnostics.append(Diagnostic(
-            severity, code, Self.clipped(message), hint: hint.map(Self.clipped),
+            severity, code, Self.clipped(message) + consequence, hint: hint.map(Self.clipped),
             at: place(node), object: object, path: found.isEmpty ? nil : Self.clipped(found),
             related: related))
     }

@@ -81,7 +81,7 @@ extension TrafficPolicy {
         connectionPool = record.field("connectionPool").flatMap(ConnectionPool.init)
         outlierDetection = record.field("outlierDetection").flatMap(OutlierDetection.init)
         tls = record.field("tls").flatMap(UpstreamTLS.init)
-        if let tls, tls.mode != .disable { unsupported = "TLS mode \(tls.mode.rawValue)" }
+        closings = record.value.closings
         if level == .port { return }
         portLevel = record.elements("portLevelSettings").compactMap(PortPolicy.init)
         if level == .rule {
@@ -89,7 +89,6 @@ extension TrafficPolicy {
             if let field = record.field("proxyProtocol"), var inner = field.record() {
                 proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
                 inner.finish()
-                unsupported = "the PROXY protocol"
             }
             checkRetryBudget(&record)
         }

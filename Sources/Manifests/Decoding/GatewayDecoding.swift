@@ -23,7 +23,7 @@ extension Gateway {
     /// One server; one with an error is left out.
     private static func server(_ value: Value) -> Server? {
         var server: Server?
-        let isGood = value.decoder.contained { server = Server(value) }
+        let isGood = value.decoder.contained(": this server is not opened") { server = Server(value) }
         return isGood ? server : nil
     }
 
@@ -67,8 +67,8 @@ extension Gateway.Server {
         self.port = port
         self.tls = tls
         place = value.place
+        closings = value.closings
         check(value, &record)
-        unsupported = Self.unsupported(port.protocol, tls)
     }
 
     private static func hosts(_ value: Value?) -> [Gateway.Host] {
@@ -78,7 +78,7 @@ extension Gateway.Server {
         return entries.compactMap(Gateway.Host.init)
     }
 
-    private func check(_ value: Value, _ record: inout Record) {
+    private mutating func check(_ value: Value, _ record: inout Record) {
         let isEncrypted = port.protocol == .https || port.protocol == .tls
         guard let tls, let field = record.field("tls") else {
             if isEncrypted, record.field("tls") == nil {
@@ -94,7 +94,13 @@ extension Gateway.Server {
             field.warning(
                 "no-effect", "`httpsRedirect` has no effect on a port of protocol \(name)")
         }
-        if isEncrypted { return tls.checkCertificates(field, port.protocol) }
+        if isEncrypted {
+            // The default, which is not in the file, closes like one that is.
+            if tls.mode == .passthrough, closings.isEmpty {
+                closings = [ClosingField(field, in: value.path, decidingValue: "the mode is PASSTHROUGH, its default")]
+            }
+            return tls.checkCertificates(field, port.protocol)
+        }
         if !port.protocol.isPlainHTTP {
             field.error("conflicting-fields", "a port of protocol \(name) takes no `tls`")
         } else if tls.mode != .passthrough || tls.hasCertificates {
@@ -102,17 +108,6 @@ extension Gateway.Server {
                 "conflicting-fields", "a port of protocol \(name) takes no certificate",
                 hint: "write protocol: HTTPS")
         }
-    }
-
-    private static func unsupported(_ name: PortProtocol, _ tls: Gateway.TLS?) -> String? {
-        if NotInEffect.lists("Gateway spec.servers[].port.protocol", name.rawValue) {
-            return "protocol \(name.rawValue)"
-        }
-        guard name == .https, let tls else { return nil }
-        guard NotInEffect.lists("Gateway spec.servers[].tls.mode", tls.mode.rawValue) else {
-            return nil
-        }
-        return "TLS mode \(tls.mode.rawValue)"
     }
 }
 

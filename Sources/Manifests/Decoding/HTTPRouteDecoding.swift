@@ -5,16 +5,15 @@ extension HTTPRoute {
     /// to the rules after it.
     init(_ value: Value) {
         self.init(place: value.place, path: value.fieldPath)
-        let isGood = value.decoder.contained { read(value) }
+        let isGood = value.decoder.contained(": its requests are answered 503") { read(value) }
         isBroken = !isGood
     }
 
     private mutating func read(_ value: Value) {
+        closings = value.closings
         guard var record = value.record() else { return }
         name = record.string("name")
-        let conditions = record.elements("match")
-        hasConditions = !conditions.isEmpty
-        matches = conditions.compactMap(HTTPMatch.read)
+        matches = record.elements("match").map(HTTPMatch.read)
         destinations = RouteDestination.list(record.field("route"), hasHeaders: true)
         if let field = record.field("timeout"), let duration = field.duration() {
             timeout = record.located(duration, field)
@@ -76,9 +75,7 @@ extension HTTPRoute {
             record.field(name)?.error(
                 "conflicting-fields", "`\(name)` has no effect beside `\(local)`")
         }
-        let action = "\(first.name)"
-        if NotInEffect.lists("VirtualService spec.http[].\(action)") { unsupportedAction = action }
-        if action == "route", destinations.isEmpty {
+        if "\(first.name)" == "route", destinations.isEmpty {
             first.value.error("missing-field", "a route needs at least one destination")
         }
         checkPrefixRewrite(&record)
@@ -100,22 +97,27 @@ extension HTTPRoute {
 }
 
 extension HTTPMatch {
-    /// One condition; one with an error is left out, and its rule is marked as broken.
-    fileprivate static func read(_ value: Value) -> HTTPMatch? {
+    /// A condition with an error is left out, so that the others tell what the rule, which is broken, closes.
+    fileprivate static func read(_ value: Value) -> HTTPMatch {
         let decoder = value.decoder
-        var match: HTTPMatch?
         let before = decoder.errorCount
-        match = HTTPMatch(value)
-        return decoder.errorCount == before ? match : nil
+        var match = HTTPMatch(place: value.place, path: value.fieldPath)
+        decoder.saying(": whatever the rest of this match holds for is answered 503") { match.read(value) }
+        match.isFaulty = decoder.errorCount > before
+        return match
     }
 
-    private init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        place = value.place
-        path = record.fieldPath
+    private init(place: SourcePlace, path: FieldPath) {
+        self.place = place
+        self.path = path
+    }
+
+    private mutating func read(_ value: Value) {
+        guard var record = value.record() else { return }
+        let decoder = value.decoder
         name = record.string("name")
         uri = record.field("uri").flatMap { StringMatch($0, emptyPrefix: true) }
-        ignoreUriCase = record.bool("ignoreUriCase") ?? false
+        ignoreUriCase = decoder.sound(otherwise: true) { record.bool("ignoreUriCase") ?? false }
         scheme = record.field("scheme").flatMap { StringMatch($0) }
         method = record.field("method").flatMap { StringMatch($0) }
         authority = record.field("authority").flatMap { StringMatch($0) }
@@ -123,15 +125,19 @@ extension HTTPMatch {
         withoutHeaders = NamedMatch.list(record.field("withoutHeaders"), .absentHeader)
         queryParams = NamedMatch.list(record.field("queryParams"), .queryParameter)
         port = record.locatedPort("port")
-        sourceLabels = record.selectorLabels("sourceLabels")
-        sourceNamespace = record.string("sourceNamespace")
-        gateways = record.locatedStrings("gateways", check: checkGatewayName)
+        sourceLabels = decoder.sound(otherwise: [:]) { record.selectorLabels("sourceLabels") }
+        sourceNamespace = decoder.sound(otherwise: nil) { Self.namespace(&record) }
+        gateways = decoder.sound(otherwise: []) { record.locatedStrings("gateways", check: checkGatewayName) }
         statPrefix = record.string("statPrefix")
-        if let sourceNamespace, !sourceNamespace.isEmpty, !Grammar.isLabel(sourceNamespace) {
-            record.field("sourceNamespace")?.error(
-                "invalid-name", "`\(sourceNamespace)` cannot be a namespace")
-        }
         record.finish()
+    }
+
+    private static func namespace(_ record: inout Record) -> String? {
+        let name = record.string("sourceNamespace")
+        if let name, !name.isEmpty, !Grammar.isLabel(name) {
+            record.field("sourceNamespace")?.error("invalid-name", "`\(name)` cannot be a namespace")
+        }
+        return name
     }
 }
 
@@ -140,8 +146,8 @@ extension NamedMatch {
 
     fileprivate static func list(_ value: Value?, _ subject: Subject) -> [NamedMatch] {
         guard let value else { return [] }
-        return value.entries().compactMap { key, value in
-            NamedMatch(key.raw, value, subject)
+        return value.entries().compactMap { key, entry in
+            value.decoder.sound(otherwise: nil) { NamedMatch(key.raw, entry, subject) }
         }
     }
 
@@ -151,9 +157,6 @@ extension NamedMatch {
         path = value.fieldPath
         if subject != .queryParameter, !Self.isHeaderName(name) {
             value.error("invalid-name", "`\(name)` is no name of a header")
-        }
-        if name.hasPrefix("@") {
-            value.warning("not-in-effect", "conditions on claims of tokens are not in effect yet")
         }
         if value.isNull {
             guard subject == .absentHeader else {

@@ -1,212 +1,180 @@
-/// The one list of fields that are read and checked but have no effect yet. Whoever brings a
-/// field into effect removes its line; nothing else needs to know.
+/// The one list of fields that are read and checked but have no effect yet. Whoever brings a field into
+/// effect removes its line; nothing else needs to know. docs/configuration.md has the same list, and a
+/// test compares the two.
 ///
-/// A line is a kind and a path; `[]` is every entry of a list; `= A|B` restricts it to these
-/// values, `!= A|B` to all others. `POLICY` stands for every traffic policy of a DestinationRule.
-/// A field set to `false` or to an empty text asks for nothing, so it is not reported.
-enum NotInEffect {
-    private static let lines = [
-        "Gateway spec.servers[].name",
-        "Gateway spec.servers[].defaultEndpoint",
-        "Gateway spec.servers[].port.protocol = TLS|TCP|MONGO|REDIS|MYSQL|UDP",
-        "Gateway spec.servers[].tls.mode = "
-            + "PASSTHROUGH|MUTUAL|OPTIONAL_MUTUAL|ISTIO_MUTUAL|AUTO_PASSTHROUGH",
-        "Gateway spec.servers[].tls.httpsRedirect",
-        "Gateway spec.servers[].tls.caCertificates",
-        "Gateway spec.servers[].tls.caCrl",
-        "Gateway spec.servers[].tls.caCertCredentialName",
-        "Gateway spec.servers[].tls.tlsCertificates",
-        "Gateway spec.servers[].tls.subjectAltNames",
-        "Gateway spec.servers[].tls.verifyCertificateSpki",
-        "Gateway spec.servers[].tls.verifyCertificateHash",
-        "Gateway spec.servers[].tls.insecureSkipVerify",
-        "Gateway spec.servers[].tls.ecdhCurves",
+/// Each line says what becomes of requests: would somebody who relies on the field be harmed if they were
+/// served without it? Then it *closes* its part of the object (rule, server, policy): 503, an error.
+/// Otherwise it is *skipped*: a warning.
+package enum NotInEffect {
+    /// What becomes of the requests of a part that uses a field.
+    package enum Fate: Sendable {
+        /// They are served without it.
+        case skipped
+        /// They are not served: `ClosingField`.
+        case closes
+    }
 
-        "VirtualService spec.tls",
-        "VirtualService spec.tcp",
-        "VirtualService spec.http[].match[].statPrefix",
-        "VirtualService spec.http[].route[].headers",
-        "VirtualService spec.http[].redirect",
-        "VirtualService spec.http[].directResponse",
-        "VirtualService spec.http[].delegate",
-        "VirtualService spec.http[].rewrite",
-        "VirtualService spec.http[].retries",
-        "VirtualService spec.http[].fault",
-        "VirtualService spec.http[].mirror",
-        "VirtualService spec.http[].mirrorPercent",
-        "VirtualService spec.http[].mirrorPercentage",
-        "VirtualService spec.http[].mirrors",
-        "VirtualService spec.http[].corsPolicy",
-        "VirtualService spec.http[].headers",
+    /// A line of the list.
+    package struct Field: Sendable {
+        package let kind: String
+        /// `[]` is every entry of a list, `@*` every name that begins with `@`; `POLICY` stands for every
+        /// traffic policy of a DestinationRule.
+        package let path: String
+        package let fate: Fate
+        /// When, if not always; for people.
+        package let condition: String
+        let values: Values
+        let hint: String?
+        /// Whether an empty mapping, or nothing at all, asks for something too.
+        var meansSomethingEmpty = false
+        /// Says what a value asks for; nil when it asks for nothing, or for what is so anyway.
+        let judge: Judge?
 
-        "DestinationRule POLICY.loadBalancer.consistentHash",
-        "DestinationRule POLICY.loadBalancer.localityLbSetting",
-        "DestinationRule POLICY.loadBalancer.zoneAwareLbSetting",
-        "DestinationRule POLICY.loadBalancer.warmup",
-        "DestinationRule POLICY.loadBalancer.warmupDurationSecs",
-        "DestinationRule POLICY.connectionPool",
-        "DestinationRule POLICY.outlierDetection",
-        "DestinationRule POLICY.tls.mode != DISABLE",
-        "DestinationRule POLICY.tunnel",
-        "DestinationRule POLICY.proxyProtocol",
-        "DestinationRule POLICY.retryBudget",
+        /// For which values, and when, for people.
+        package var circumstances: String {
+            let which =
+                switch values {
+                case .any: ""
+                case .isOne(let names): names.joined(separator: ", ")
+                case .isNone(let names): "all but " + names.joined(separator: ", ")
+                }
+            return [which, condition].filter { !$0.isEmpty }.joined(separator: "; ")
+        }
 
-        "ServiceEntry spec.addresses",
-        "ServiceEntry spec.location",
-        "ServiceEntry spec.subjectAltNames",
-        "ServiceEntry spec.resolution = DYNAMIC_DNS",
-        "ServiceEntry spec.endpoints[].network",
-        "ServiceEntry spec.endpoints[].locality",
-        "ServiceEntry spec.endpoints[].serviceAccount",
+        typealias Judge = @Sendable (Value) -> Fate?
 
-        "WorkloadEntry spec.network",
-        "WorkloadEntry spec.locality",
-        "WorkloadEntry spec.serviceAccount",
-    ]
+        static func skips(
+            _ kind: String, _ path: String, _ values: Values = .any, when condition: String = "",
+            hint: String? = nil, by judge: Judge? = nil
+        ) -> Field {
+            Field(
+                kind: kind, path: path, fate: .skipped, condition: condition, values: values, hint: hint, judge: judge)
+        }
 
-    private static let policies = [
+        static func closes(
+            _ kind: String, _ path: String, _ values: Values = .any, when condition: String = "",
+            by judge: Judge? = nil
+        ) -> Field {
+            Field(kind: kind, path: path, fate: .closes, condition: condition, values: values, hint: nil, judge: judge)
+        }
+
+        var evenEmpty: Field {
+            var field = self
+            field.meansSomethingEmpty = true
+            return field
+        }
+    }
+
+    /// Which values of a scalar are meant.
+    enum Values: Sendable, Equatable {
+        case any
+        /// In capitals: Istio reads names of protocols in any case.
+        case isOne(of: [String])
+        case isNone(of: [String])
+    }
+
+    static let code = "not-in-effect"
+
+    /// Parts of an object that close by themselves; a closing field elsewhere closes the whole object.
+    static let parts: [(kind: String, path: String)] = {
+        var parts = [(kind: "VirtualService", path: "spec.http[]"), (kind: "Gateway", path: "spec.servers[]")]
+        for policy in policies { parts.append((kind: "DestinationRule", path: policy)) }
+        return parts
+    }()
+
+    static let policies = [
         "spec.trafficPolicy", "spec.trafficPolicy.portLevelSettings[]",
         "spec.subsets[].trafficPolicy", "spec.subsets[].trafficPolicy.portLevelSettings[]",
     ]
 
-    /// Whether a field, perhaps with this value, is listed: `VirtualService spec.http[].mirror`.
-    static func lists(_ field: String, _ value: String = "") -> Bool {
-        guard let condition = index.conditions[field] else { return false }
-        return condition.holds(for: value)
+    package static let fields = gateway + rules + headers + policy + entries
+
+    private static let gateway: [Field] = [
+        .skips("Gateway", "spec.servers[].defaultEndpoint"),
+        .closes(
+            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["TLS", "TCP", "MONGO", "REDIS", "MYSQL", "UDP"])),
+        .skips(
+            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
+            hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
+        // Served as SIMPLE, nobody would be asked for a certificate.
+        .closes(
+            "Gateway", "spec.servers[].tls.mode",
+            .isOne(of: ["PASSTHROUGH", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
+            by: modeOfEncryptedServer),
+        .closes(
+            "Gateway", "spec.servers[].tls.httpsRedirect", when: "on a server in clear text",
+            by: redirectOfClearServer),
+        // About client certificates, which the mode SIMPLE does not ask for; the other modes close.
+        .skips("Gateway", "spec.servers[].tls.caCertificates"),
+        .skips("Gateway", "spec.servers[].tls.caCrl"),
+        .skips("Gateway", "spec.servers[].tls.caCertCredentialName"),
+        .skips("Gateway", "spec.servers[].tls.subjectAltNames"),
+        .skips("Gateway", "spec.servers[].tls.verifyCertificateSpki"),
+        .skips("Gateway", "spec.servers[].tls.verifyCertificateHash"),
+        .skips("Gateway", "spec.servers[].tls.insecureSkipVerify"),
+        .skips("Gateway", "spec.servers[].tls.ecdhCurves"),
+    ]
+
+    private static let rules: [Field] = [
+        .closes("VirtualService", "spec.tls"),
+        .closes("VirtualService", "spec.tcp"),
+        .skips("VirtualService", "spec.http[].match[].statPrefix"),
+        // A claim that nobody has verified must open no door, and not lead past this rule either.
+        .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
+        .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,
+        .closes("VirtualService", "spec.http[].redirect"),
+        .closes("VirtualService", "spec.http[].directResponse"),
+        .closes("VirtualService", "spec.http[].delegate"),
+        // The upstream's own rules of access speak of the rewritten path and host.
+        .closes("VirtualService", "spec.http[].rewrite", when: "unless it changes nothing", by: rewrite),
+        .closes("VirtualService", "spec.http[].fault.abort", when: "at a percentage above 0", by: abort),
+        .skips("VirtualService", "spec.http[].fault.delay", when: "at a percentage above 0", by: delay),
+        .closes(
+            "VirtualService", "spec.http[].corsPolicy",
+            when: "unless it allows every origin, or none is named: then it is skipped", by: cors),
+        .skips("VirtualService", "spec.http[].retries", when: "with `attempts` above 0", by: retries),
+        .skips("VirtualService", "spec.http[].mirror", when: "at a percentage above 0", by: mirror),
+        .skips("VirtualService", "spec.http[].mirrors[]", when: "at a percentage above 0", by: entryOfMirrors),
+    ]
+
+    /// What is removed must not pass: authorization, internal names. A host that is set is a rewrite.
+    private static let headers = headers(in: "spec.http[].headers") + headers(in: "spec.http[].route[].headers")
+
+    private static func headers(in path: String) -> [Field] {
+        [
+            .closes("VirtualService", "\(path).request.remove"),
+            .closes("VirtualService", "\(path).response.remove"),
+            .skips("VirtualService", "\(path).request.set", when: setsHost, by: hostOrOther),
+            .skips("VirtualService", "\(path).request.add", when: setsHost, by: hostOrOther),
+            .skips("VirtualService", "\(path).response.set"),
+            .skips("VirtualService", "\(path).response.add"),
+        ]
     }
 
-    /// Warns of every field of the object that has no effect yet.
-    static func report(_ kind: String, _ object: Value) {
-        guard let start = index.roots[kind] else { return }
-        walk(object, index.steps[start])
-    }
+    private static let setsHost = "but for `host` and `:authority`, which close as `rewrite` does"
 
-    private static func walk(_ value: Value, _ step: Step) {
-        if let condition = step.condition {
-            warn(value, condition)
-            return
-        }
-        let tree = value.decoder.tree
-        let node = tree[value.node]
-        if let child = step.element {
-            guard node.kind == .sequence else { return }
-            var element = node.start
-            while element != Node.none {
-                walk(Value(decoder: value.decoder, node: element), index.steps[child])
-                element = tree[element].next
-            }
-        }
-        guard node.kind == .mapping, !step.fields.isEmpty else { return }
-        var key = node.start
-        while key != Node.none {
-            let field = tree[key].next
-            guard field != Node.none else { return }
-            if let child = step.child(tree, key) {
-                walk(Value(decoder: value.decoder, node: field), index.steps[child])
-            }
-            key = tree[field].next
-        }
-    }
+    private static let policy: [Field] = [
+        .skips("DestinationRule", "POLICY.loadBalancer.consistentHash"),
+        .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),
+        .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
+        .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
+        .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
+        .skips("DestinationRule", "POLICY.connectionPool", by: connectionPool),
+        .skips("DestinationRule", "POLICY.outlierDetection").evenEmpty,
+        // In clear text what was to be encrypted; octets that the upstream does not understand.
+        .closes("DestinationRule", "POLICY.tls.mode", .isNone(of: ["DISABLE"])),
+        .closes("DestinationRule", "POLICY.tunnel"),
+        .closes("DestinationRule", "POLICY.proxyProtocol"),
+        .skips("DestinationRule", "POLICY.retryBudget"),
+    ]
 
-    private static func warn(_ value: Value, _ condition: Condition) {
-        let tree = value.decoder.tree
-        if tree[value.node].isScalar {
-            if value.isNull || value.scalar == .bool(false) || value.raw.isEmpty { return }
-            guard condition.holds(for: value.raw) else { return }
-        } else if condition != .any {
-            return
-        }
-        let what = condition == .any ? "" : ": \(value.raw)"
-        value.warning("not-in-effect", "`\(value.path)\(what)` is not in effect yet")
-    }
-}
-
-// MARK: The list as a tree
-
-extension NotInEffect {
-    private enum Condition: Equatable {
-        case any
-        case isOne(of: [String])
-        case isNone(of: [String])
-
-        func holds(for value: String) -> Bool {
-            switch self {
-            case .any: true
-            // Istio reads names of protocols in any case.
-            case .isOne(let names): names.contains(value.uppercased())
-            case .isNone(let names): !names.contains(value)
-            }
-        }
-    }
-
-    /// A part of a path, and where it goes on.
-    private struct Step {
-        var condition: Condition?
-        var element: Int?
-        var fields: [(name: [UInt8], step: Int)] = []
-
-        func child(_ tree: Tree, _ key: NodeIndex) -> Int? {
-            guard tree[key].isScalar else { return nil }
-            let name = tree.octets(key)
-            return fields.first { $0.name.count == name.count && name.elementsEqual($0.name) }?.step
-        }
-    }
-
-    private struct Index {
-        var steps: [Step] = []
-        var roots: [String: Int] = [:]
-        var conditions: [String: Condition] = [:]
-
-        mutating func add(_ line: String) {
-            let words = line.split(separator: " ").map(String.init)
-            guard words.count >= 2 else { return }
-            let values = words.count == 4 ? words[3].split(separator: "|").map(String.init) : []
-            let condition: Condition =
-                words.count < 4
-                ? .any
-                : words[2] == "=" ? .isOne(of: values) : .isNone(of: values)
-            let paths =
-                words[1].hasPrefix("POLICY")
-                ? NotInEffect.policies.map { $0 + words[1].dropFirst(6) } : [words[1]]
-            for path in paths {
-                conditions["\(words[0]) \(path)"] = condition
-                var current = root(words[0])
-                for part in path.split(separator: ".") {
-                    let isList = part.hasSuffix("[]")
-                    current = field(Array((isList ? part.dropLast(2) : part).utf8), of: current)
-                    if isList { current = element(of: current) }
-                }
-                steps[current].condition = condition
-            }
-        }
-
-        private mutating func root(_ kind: String) -> Int {
-            if let known = roots[kind] { return known }
-            steps.append(Step())
-            roots[kind] = steps.count - 1
-            return steps.count - 1
-        }
-
-        private mutating func field(_ name: [UInt8], of step: Int) -> Int {
-            if let known = steps[step].fields.first(where: { $0.name == name }) {
-                return known.step
-            }
-            steps.append(Step())
-            steps[step].fields.append((name, steps.count - 1))
-            return steps.count - 1
-        }
-
-        private mutating func element(of step: Int) -> Int {
-            if let known = steps[step].element { return known }
-            steps.append(Step())
-            steps[step].element = steps.count - 1
-            return steps.count - 1
-        }
-    }
-
-    private static let index: Index = {
-        var index = Index()
-        for line in lines { index.add(line) }
-        return index
-    }()
+    private static let entries: [Field] = [
+        // Names for the upstream's certificate; without `tls`, which closes, there is none.
+        .skips("ServiceEntry", "spec.subjectAltNames"),
+        .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
+        .skips("ServiceEntry", "spec.endpoints[].network"),
+        .skips("ServiceEntry", "spec.endpoints[].locality"),
+        .skips("WorkloadEntry", "spec.network"),
+        .skips("WorkloadEntry", "spec.locality"),
+    ]
 }

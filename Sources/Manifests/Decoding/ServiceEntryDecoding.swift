@@ -34,6 +34,7 @@ extension ServiceEntry {
         workloadSelector = Self.selector(&spec)
         spec.finish()
         envelope.finish()
+        closings = envelope.value.closings
         if let endpointsField { checkEndpoints(endpointsField, kind) }
         checkResolution(spec.field("resolution") ?? value)
     }

@@ -202,9 +202,16 @@ struct Value {
         } catch {
             self.error(
                 "invalid-regex", "not an RE2 expression: \(error.reason)",
-                hint: source == "*" ? "write .* for any text" : nil)
+                hint: Self.hint(forExpression: source))
             return nil
         }
+    }
+
+    private static func hint(forExpression source: String) -> String? {
+        if source == "*" { return "write .* for any text" }
+        let looksAround = ["(?!", "(?=", "(?<!", "(?<="].contains { source.contains($0) }
+        return looksAround
+            ? "RE2 has no lookahead: say what is excluded in a rule before this one, or with `withoutHeaders`" : nil
     }
 
     // MARK: Reports

@@ -15,6 +15,7 @@ extension VirtualService {
         http = (rules?.elements() ?? []).map { HTTPRoute($0) }
         let tlsRules = spec.field("tls")
         tls = (tlsRules?.elements() ?? []).compactMap(TLSRoute.init)
+        closings = envelope.value.closings
         let tcpRules = spec.field("tcp")
         tcp = (tcpRules?.elements() ?? []).compactMap(TCPRoute.init)
         if rules == nil, tlsRules == nil, tcpRules == nil {

@@ -28,10 +28,9 @@ package struct TrafficPolicy: Sendable {
     @Rare package var outlierDetection: OutlierDetection?
     @Rare package var tls: UpstreamTLS?
     @Rare package var proxyProtocol: ProxyProtocolVersion?
-    /// What this policy asks of connections and is not in effect yet, as a sentence part.
-    /// Whoever sends without it would send in clear what was to be encrypted, or octets that the
-    /// upstream does not understand: answer 503.
-    package var unsupported: String?
+    /// What this policy asks of connections and is not in effect yet. Whoever sends without it would send in
+    /// clear what was to be encrypted, or octets that the upstream does not understand: answer 503.
+    package var closings: [ClosingField] = []
 
     package struct PortPolicy: Sendable {
         package var port: Located<Int>

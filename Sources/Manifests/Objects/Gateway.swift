@@ -16,9 +16,9 @@ package struct Gateway: Sendable {
         package var hosts: [Host] = []
         package var defaultEndpoint: String?
         package var tls: TLS?
-        /// Why this server cannot be served yet (its protocol or TLS mode), as a sentence part;
-        /// such a server must not be opened as something weaker.
-        package var unsupported: String?
+        /// What is not in effect yet (protocol, TLS mode, redirects): such a server must not be opened
+        /// as something weaker.
+        package var closings: [ClosingField] = []
     }
 
     package struct Port: Sendable {
@@ -40,6 +40,7 @@ package struct Gateway: Sendable {
         package let place: SourcePlace
         package let path: String
         package var mode: Mode = .passthrough
+        /// Means something on a server in clear text only.
         package var httpsRedirect = false
         package var serverCertificate: Located<String>?
         package var privateKey: Located<String>?

@@ -11,6 +11,8 @@ package struct ServiceEntry: Sendable {
     package var workloadSelector: [String: String]?
     package var exportTo: [Located<String>] = []
     package var subjectAltNames: [String] = []
+    /// What is not in effect yet: requests to its hosts are answered 503.
+    package var closings: [ClosingField] = []
 
     package struct Port: Sendable {
         package let place: SourcePlace

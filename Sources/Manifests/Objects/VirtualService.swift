@@ -10,6 +10,8 @@ package struct VirtualService: Sendable {
     package var http: [HTTPRoute] = []
     package var tls: [TLSRoute] = []
     package var tcp: [TCPRoute] = []
+    /// `spec.tls` and `spec.tcp`, which are not in effect yet: their connections are not served.
+    package var closings: [ClosingField] = []
 }
 
 /// One entry of `spec.http`.
@@ -17,20 +19,15 @@ package struct HTTPRoute: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
     package var name: String?
-    /// OR between them. A match with an error is missing here (and the rule `isBroken`).
+    /// OR between them; none: the rule matches every request.
     package var matches: [HTTPMatch] = []
-    /// Whether the file has conditions; without, the rule matches every request. With conditions
-    /// and no `matches`, which only a broken rule can have, it matches none.
-    package var hasConditions = false
     package var destinations: [RouteDestination] = []
     /// Whole request; nil is no limit.
     @Rare package var timeout: Located<Duration>?
-    /// The rule has an error: whoever matches is answered 503, so that no later rule takes its
-    /// traffic. If the error is in the conditions, the broken match alone is missing.
+    /// The rule has an error: whoever matches is answered 503, so that no later rule takes its traffic.
     package var isBroken = false
-    /// The action written here, when it is not in effect yet (`redirect`, `directResponse`,
-    /// `delegate`): whoever matches is answered 503.
-    package var unsupportedAction: String?
+    /// What is not in effect yet and must not be skipped: whoever matches is answered 503.
+    package var closings: [ClosingField] = []
 
     @Rare package var redirect: HTTPRedirect?
     @Rare package var directResponse: HTTPDirectResponse?
@@ -52,6 +49,9 @@ package struct HTTPRoute: Sendable {
 package struct HTTPMatch: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
+    /// A condition has an error and is missing here: whatever the others hold for counts as matched, and its
+    /// rule is broken.
+    package var isFaulty = false
     package var name: String?
     package var uri: StringMatch?
     package var ignoreUriCase = false
@@ -76,6 +76,9 @@ package struct NamedMatch: Sendable {
     package let path: FieldPath
     package let name: String
     package let match: StringMatch
+
+    /// On a claim of a token, which is not in effect yet: it counts as fulfilled, and its rule is closed.
+    package var isOnClaim: Bool { name.hasPrefix("@") }
 }
 
 /// A condition on a text.

@@ -44,14 +44,12 @@ struct Tree {
 
     subscript(index: NodeIndex) -> Node { nodes[Int(index)] }
 
-    func string(_ index: NodeIndex) -> String {
-        let node = self[index]
-        let start = Int(node.start)
-        return String(decoding: text[start..<(start + Int(node.count))], as: UTF8.self)
-    }
+    /// The text of a scalar; empty for a list or a mapping.
+    func string(_ index: NodeIndex) -> String { String(decoding: octets(index), as: UTF8.self) }
 
     func octets(_ index: NodeIndex) -> ArraySlice<UInt8> {
         let node = self[index]
+        guard node.isScalar else { return [] }
         let start = Int(node.start)
         return text[start..<(start + Int(node.count))]
     }

@@ -117,9 +117,12 @@ final class ClusterTable {
         _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort,
         _ policy: PolicyDirectory.Policy, _ subset: Subset?
     ) -> ClusterPlan {
-        var source = source(asker, record, port, subset)
-        if let what = policy.unsupported(port: port.number, subset: subset) {
-            source = .unavailable(.notInEffect(what))
+        let source: EndpointSource
+        if let (field, rule) = policy.closing(port: port.number, subset: subset) {
+            source = .unavailable(.notInEffect("\(field.name) of \(rule.meta.identity)"))
+            problems.add(rule.report(field, names, .error))
+        } else {
+            source = self.source(asker, record, port, subset)
         }
         let name = subset?.name.value ?? ""
         return ClusterPlan(

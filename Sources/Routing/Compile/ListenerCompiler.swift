@@ -34,15 +34,13 @@ struct ListenerCompiler {
 
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
-        let open = port.clear.filter {
-            $0.server.unsupported == nil || $0.server.tls?.httpsRedirect == true
-        }
-        for member in open { addHosts(of: member, to: &clear) }
-        let clearTable = open.isEmpty ? nil : append(clear)
-        let chains = port.encrypted.filter {
-            $0.server.unsupported == nil && $0.server.tls?.mode == .simple
-        }
-        .map { chain(of: $0) }
+        let redirecting = port.clear.filter(\.server.redirects)
+        let redirected = Redirected(redirecting, names(of:))
+        for member in redirecting { refuse(member, redirected, &clear) }
+        let open = port.clear.filter(\.server.closings.isEmpty)
+        for member in open { addHosts(of: member, redirected, to: &clear) }
+        let clearTable = redirecting.isEmpty && open.isEmpty ? nil : append(clear)
+        let chains = port.encrypted.filter(\.server.closings.isEmpty).map { chain(of: $0) }
         guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else {
             return
         }
@@ -64,44 +62,69 @@ struct ListenerCompiler {
     }
 
     /// The virtual hosts of one server: for every VirtualService on its Gateway the narrower names.
-    private mutating func addHosts(of member: ServerMerger.Member, to table: inout TableAssembler) {
-        let hosts = ServerHosts(
-            member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
-        let port = member.server.port.number.value
-        if member.server.tls?.httpsRedirect == true {
-            refuse(hosts, member, &table)
-            return
-        }
+    private mutating func addHosts(
+        of member: ServerMerger.Member, _ redirected: Redirected, to table: inout TableAssembler
+    ) {
         var isUsed = false
-        for service in binding.services[member.key] ?? [] {
-            let source = inventory.virtualServices[service]
-            guard !source.http.isEmpty else { continue }
-            var found: [String] = []
-            for place in binding.hosts.range(service) {
-                let fitting = hosts.intersection(
-                    binding.hosts[place], namespace: source.meta.namespace)
-                if !fitting.isEmpty { served[place] = true }
-                found += fitting
-            }
-            guard !found.isEmpty else { continue }
-            let program = rules.program(service, .gateway(member.key, port: port))
+        for (service, found) in names(of: member) {
+            for place in found.served { served[place] = true }
+            let program = rules.program(
+                service, .gateway(member.key, port: member.server.port.number.value))
             guard !rules.programs[program].isEmpty else { continue }
             isUsed = true
-            for host in found { table.add(program, host: host) }
+            for host in found.names {
+                guard let other = redirected.owner(of: host) else {
+                    table.add(program, host: host)
+                    continue
+                }
+                reportRedirected(member, host, by: other)
+            }
         }
         if !isUsed { reportUnused(member) }
     }
 
+    /// The names that the VirtualServices on a server's Gateway have there, and which hosts these are of.
+    private func names(
+        of member: ServerMerger.Member
+    ) -> [(service: Int, found: (names: [String], served: [Int]))] {
+        let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
+        return (binding.services[member.key] ?? []).compactMap { service in
+            let source = inventory.virtualServices[service]
+            guard !source.http.isEmpty else { return nil }
+            var found: (names: [String], served: [Int]) = ([], [])
+            for place in binding.hosts.range(service) {
+                let fitting = hosts.intersection(binding.hosts[place], namespace: source.meta.namespace)
+                if !fitting.isEmpty { found.served.append(place) }
+                found.names += fitting
+            }
+            return found.names.isEmpty ? nil : (service, found)
+        }
+    }
+
     /// Until redirects are in effect, nothing of a redirecting server may travel in clear text.
-    private func refuse(
-        _ hosts: ServerHosts, _ member: ServerMerger.Member, _ table: inout TableAssembler
+    private mutating func refuse(
+        _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
     ) {
+        for (_, found) in names(of: member) { for place in found.served { served[place] = true } }
         let route = rules.addRoute(
             "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
             object: member.gateway.meta.identity, place: member.server.place)
         let program = rules.addProgram(
             Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-        for entry in hosts.entries { table.add(program, host: entry.name) }
+        for name in redirected.names(of: member) { table.add(program, host: name) }
+    }
+
+    private func reportRedirected(
+        _ member: ServerMerger.Member, _ host: String, by other: ServerMerger.Member
+    ) {
+        let number = member.server.port.number
+        problems.add(
+            Diagnostic(
+                .warning, "redirected-by-another",
+                "requests for \(host) on port \(number.value) are answered 503: \(other.gateway.meta.identity) "
+                    + "asks for `httpsRedirect` of this host and port, which is not in effect yet",
+                at: number.place, object: member.gateway.meta.identity, path: number.path,
+                related: [Diagnostic.Related(place: other.server.place, message: "the server that redirects")]))
     }
 
     private func reportUnused(_ member: ServerMerger.Member) {
@@ -121,7 +144,7 @@ struct ListenerCompiler {
 extension ListenerCompiler {
     private mutating func chain(of member: ServerMerger.Member) -> TLSChain {
         var table = TableAssembler()
-        addHosts(of: member, to: &table)
+        addHosts(of: member, .nothing, to: &table)
         let written = member.server.hosts.map { $0.host.lowercased() }
         let tls = member.server.tls
         return TLSChain(

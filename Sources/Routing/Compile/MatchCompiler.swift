@@ -19,6 +19,9 @@ enum MatchCompiler {
         for parameter in source.queryParams {
             conditions.append(Condition(.query(parameter.name.detached), test(parameter.match)))
         }
+        if source.isFaulty {
+            conditions.append(Condition(.assumed("a condition has an error"), .present))
+        }
         return RuleMatch(path: path(source), conditions: conditions)
     }
 
@@ -32,11 +35,11 @@ enum MatchCompiler {
     }
 
     private static func header(_ source: NamedMatch, isNegated: Bool) -> Condition {
-        let name = source.name.lowercased()
-        // A claim nobody has checked must open no door.
-        if name.hasPrefix("@request.auth.claims") {
-            return Condition(.never("conditions on JWT claims are not in effect yet"), .present)
+        // A claim nobody has checked must open no door; nor may its rule be passed by.
+        if source.isOnClaim {
+            return Condition(.assumed("conditions on claims are not in effect yet"), .present)
         }
+        let name = source.name.lowercased()
         return Condition(isNegated ? .withoutHeader(name) : .header(name), test(source.match))
     }
 

@@ -106,15 +106,23 @@ extension PolicyDirectory.Policy {
         }
     }
 
-    /// What is asked of connections and is not in effect yet: to send without it would be to send in
-    /// clear what was to be encrypted. A port's entry drops the PROXY protocol around it.
-    func unsupported(port: Int, subset: Subset?) -> String? {
-        let top = Self.level(traffic, port)
+    /// What is asked of connections and is not in effect yet, and the rule that asks for it: to send without
+    /// it would be to send in clear what was to be encrypted. A port's entry drops the PROXY protocol around it.
+    func closing(port: Int, subset: Subset?) -> (field: ClosingField, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
+        if let subset, let field = own?.closings.first,
+            let rule = rules.first(where: { $0.subsets.contains { $0.place == subset.place } })
+        {
+            return (field, rule)
+        }
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let tls = isWhole ? own?.tls : own?.tls ?? top?.tls
-        if let tls, tls.mode != .disable { return "TLS mode \(tls.mode.rawValue) to the upstream" }
-        return top?.proxyProtocol == nil ? nil : "the PROXY protocol to the upstream"
+        let replacesTLS = isWhole || own?.tls != nil
+        guard let rule = rules.first(where: { $0.trafficPolicy != nil }),
+            let field = Self.level(rule.trafficPolicy, port)?.closings.first(where: {
+                !(replacesTLS && $0.name.hasPrefix("tls."))
+            })
+        else { return nil }
+        return (field, rule)
     }
 
     private static func level(_ policy: TrafficPolicy?, _ port: Int) -> TrafficPolicy? {

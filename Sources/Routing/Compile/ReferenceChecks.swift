@@ -11,6 +11,7 @@ struct ReferenceChecks {
     ///   - served: by the place of a host in `binding.hosts`: whether it found a server.
     func run(binding: Binding, own: [Gateway], served: [Bool]) {
         checkSelectors(own)
+        reportClosings(own)
         let known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
         var byName: [String: [String]] = [:]
@@ -34,6 +35,32 @@ struct ReferenceChecks {
             for place in hosts where !served[place] {
                 checkHost(place - hosts.lowerBound, service, binding.hosts[place], all)
             }
+        }
+    }
+
+    /// What is served has had its reports as errors; these are the others.
+    private func reportClosings(_ own: [Gateway]) {
+        for gateway in own {
+            for server in gateway.servers {
+                for field in server.closings { problems.add(gateway.report(field, of: server)) }
+            }
+        }
+        let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        for service in inventory.virtualServices {
+            for rule in service.http {
+                for field in rule.closings { problems.add(service.report(field, .warning)) }
+            }
+            guard !service.closings.isEmpty else { continue }
+            let isHere = !Binding.gateways(of: service, names).isDisjoint(with: mine)
+            for field in service.closings {
+                problems.add(service.reportConnections(field, isHere ? .error : .warning))
+            }
+        }
+        for rule in inventory.destinationRules {
+            for field in rule.closings { problems.add(rule.report(field, names, .warning)) }
+        }
+        for entry in inventory.serviceEntries {
+            for field in entry.closings { problems.add(entry.report(field, .warning)) }
         }
     }
 

@@ -117,9 +117,7 @@ final class RuleCompiler {
     private func matches(
         of rule: HTTPRoute, _ source: VirtualService, _ context: RuleContext
     ) -> [(match: RuleMatch, place: SourcePlace, path: FieldPath)] {
-        if rule.matches.isEmpty {
-            return rule.hasConditions ? [] : [(RuleMatch(), rule.place, rule.path)]
-        }
+        if rule.matches.isEmpty { return [(RuleMatch(), rule.place, rule.path)] }
         var found: [(match: RuleMatch, place: SourcePlace, path: FieldPath)] = []
         for match in rule.matches where applies(match, source, context) {
             let compiled = MatchCompiler.compile(match, context)
@@ -208,7 +206,7 @@ extension RuleCompiler {
     private func route(_ service: Int, _ index: Int, listenerPort: Int?) -> Int {
         let source = services[service]
         let rule = source.http[index]
-        let fault = fault(of: rule)
+        let fault = fault(of: rule, source)
         let shares = fault == nil ? shares(of: rule) : []
         let chosen = shares.map { share in
             let asker = ClusterTable.Asker(
@@ -239,9 +237,15 @@ extension RuleCompiler {
         return number
     }
 
-    private func fault(of rule: HTTPRoute) -> Unavailable? {
+    private func fault(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
+        for field in rule.closings { problems.add(source.report(field, .error)) }
         if rule.isBroken { return .brokenRule }
-        return rule.unsupportedAction.map { .notInEffect($0) }
+        if let field = rule.closings.first { return .notInEffect(field.name) }
+        // Both are said above; a rule that counts an untested condition as fulfilled is never served.
+        let isGuess = rule.matches.contains { match in
+            match.isFaulty || (match.headers + match.withoutHeaders).contains(where: \.isOnClaim)
+        }
+        return isGuess ? .brokenRule : nil
     }
 
     /// A single destination takes all, whatever its weight; of several, those without weight get nothing.

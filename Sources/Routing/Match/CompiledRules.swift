@@ -36,8 +36,7 @@ package struct BestEntry {
 
 package struct CompiledCondition: BitwiseCopyable, Sendable {
     package enum Subject: UInt8, BitwiseCopyable, Sendable {
-        case header, withoutHeader, method, scheme, authority, port, pathAndQuery, query, path,
-            never
+        case header, withoutHeader, method, scheme, authority, port, pathAndQuery, query, path
     }
     package enum Test: UInt8, BitwiseCopyable, Sendable {
         case present, exact, prefix, regex

@@ -29,8 +29,8 @@ package struct Condition: Sendable {
         case port
         /// The first parameter of this name; nothing is percent-decoded.
         case query(String)
-        /// Never holds; the text says why.
-        case never(String)
+        /// Cannot be tested, the text says why; it counts as fulfilled, and the route answers 503.
+        case assumed(String)
     }
     package let subject: Subject
     package let test: TextTest
@@ -108,7 +108,7 @@ extension Condition: CustomStringConvertible {
         case .authority: "authority \(test)"
         case .port: "port \(test)"
         case .query(let name): "query \(name) \(test)"
-        case .never(let reason): "never (\(reason))"
+        case .assumed(let reason): "anything (\(reason))"
         }
     }
 }

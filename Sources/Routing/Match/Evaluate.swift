@@ -24,7 +24,6 @@ extension RouteTable {
         case .pathAndQuery: test(condition, request.path)
         case .path: test(condition, path)
         case .query: queryHolds(condition, request.path)
-        case .never: false
         }
     }
 

@@ -187,7 +187,9 @@ extension RouteTableBuilder {
         case .regex(let pattern): conditions.append(condition(.path, .regex(pattern)))
         default: break
         }
-        for source in match.conditions { conditions.append(compile(source)) }
+        for source in match.conditions {
+            if let compiled = compile(source) { conditions.append(compiled) }
+        }
         defer { entryCount += 1 }
         return CompiledEntry(
             order: entryCount, route: Int32(clamping: route),
@@ -195,7 +197,8 @@ extension RouteTableBuilder {
             needsSlash: needsSlash)
     }
 
-    private mutating func compile(_ source: Condition) -> CompiledCondition {
+    /// nil for what needs no test.
+    private mutating func compile(_ source: Condition) -> CompiledCondition? {
         switch source.subject {
         case .header(let name): header(name, source.test, .header)
         case .withoutHeader(let name): header(name, source.test, .withoutHeader)
@@ -204,7 +207,7 @@ extension RouteTableBuilder {
         case .authority: condition(.authority, source.test)
         case .port: condition(.port, source.test)
         case .query(let name): condition(.query, source.test, name: name)
-        case .never: condition(.never, .present)
+        case .assumed: nil
         }
     }
 

@@ -1,0 +1,36 @@
+internal import Manifests
+
+/// The names of one port that a server asks to redirect to HTTPS. One such server is enough for a name,
+/// whichever Gateway it is of and in whichever order they come: a virtual host redirects or does not.
+/// Source: istio-api.md §2.9.
+struct Redirected {
+    private var owners: [String: ServerMerger.Member] = [:]
+    private var lists: [(key: SourcePlace, names: [String])] = []
+
+    static let nothing = Redirected([]) { _ in [] }
+
+    /// - Parameter names: what VirtualServices have on a server.
+    init(
+        _ members: [ServerMerger.Member],
+        _ names: (ServerMerger.Member) -> [(service: Int, found: (names: [String], served: [Int]))]
+    ) {
+        for member in members {
+            let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
+            var list: [String] = []
+            for name in hosts.entries.map(\.name) + names(member).flatMap(\.found.names)
+            where owners[name] == nil {
+                owners[name] = member
+                list.append(name)
+            }
+            lists.append((member.server.place, list))
+        }
+    }
+
+    /// Who asks for the redirect of a name.
+    func owner(of name: String) -> ServerMerger.Member? { owners[name] }
+
+    /// A server's own names, and those of VirtualServices on it.
+    func names(of member: ServerMerger.Member) -> [String] {
+        lists.first { $0.key == member.server.place }?.names ?? []
+    }
+}
