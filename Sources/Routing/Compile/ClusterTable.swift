@@ -123,6 +123,10 @@ final class ClusterTable {
             problems.add(rule.report(field, names, .error))
         } else {
             source = self.source(asker, record, port, subset)
+            if let asker, let what = port.notSpoken {
+                let isMeant = policy.disablesTLS(port: port.number, subset: subset)
+                if !isMeant { reportNotSpoken(asker, record, port, what) }
+            }
         }
         let name = subset?.name.value ?? ""
         return ClusterPlan(
@@ -239,6 +243,28 @@ extension ClusterTable {
             .error, "unknown-subset",
             "\(record.host) has no subset '\(subset)': its requests are answered 503",
             hint: hint, at: written.place, path: written.path, asker, related: related)
+    }
+
+    private func reportNotSpoken(
+        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ what: NotSpoken
+    ) {
+        let (place, path) =
+            asker.destination.port.map { ($0.place, $0.path) }
+            ?? (asker.destination.host.place, asker.destination.host.path)
+        switch what {
+        case .tls(let saying):
+            add(
+                .warning, "clear-text-to-tls",
+                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and TLS to upstreams is not in "
+                    + "effect yet: its requests are sent in clear text",
+                hint: "use a port that speaks HTTP; if this one does, name it http, or write tls.mode: DISABLE "
+                    + "in a DestinationRule", at: place, path: path, asker)
+        case .grpcWeb(let saying):
+            add(
+                .warning, "grpc-web",
+                "port \(port.number) of \(record.host) expects gRPC-Web to be translated (\(saying)), which is not "
+                    + "in effect yet: it is passed on as it is", hint: nil, at: place, path: path, asker)
+        }
     }
 
     private func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {

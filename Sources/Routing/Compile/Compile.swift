@@ -24,6 +24,7 @@ extension RoutingPlan {
             binding: binding)
         compiler.addMesh(mesh.table(inventory))
 
+        rules.reportNeverReached(compiler.tables)
         let checks = ReferenceChecks(inventory: inventory, names: names, problems: problems)
         checks.run(binding: binding, own: own, served: compiler.served)
         return RoutingPlan(

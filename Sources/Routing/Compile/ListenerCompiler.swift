@@ -57,7 +57,7 @@ struct ListenerCompiler {
     }
 
     private mutating func append(_ table: TableAssembler) -> Int {
-        tables.append(table.table(rules, problems))
+        tables.append(table.table(rules))
         return tables.count - 1
     }
 

@@ -125,6 +125,14 @@ extension PolicyDirectory.Policy {
         return (field, rule)
     }
 
+    /// Whether TLS is switched off in so many words.
+    func disablesTLS(port: Int, subset: Subset?) -> Bool {
+        let own = Self.level(subset?.trafficPolicy, port)
+        let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
+        let tls = isWhole ? own?.tls : own?.tls ?? Self.level(traffic, port)?.tls
+        return tls?.mode == .disable
+    }
+
     private static func level(_ policy: TrafficPolicy?, _ port: Int) -> TrafficPolicy? {
         policy?.portLevel.first { $0.port.value == port }?.policy ?? policy
     }

@@ -26,6 +26,8 @@ final class RuleCompiler {
     private let names: Names
     private let problems: Problems
     private var contextNumbers: [RuleContext: Int32] = [:]
+    private var contexts: [RuleContext] = []
+    var neverReached = NeverReached()
     /// The newest program of each VirtualService, and for each program its context and the next older
     /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
     private var newestPrograms: [Int32]
@@ -50,8 +52,7 @@ final class RuleCompiler {
 
     /// The number of a VirtualService's program; compiled once per context.
     func program(_ service: Int, _ context: RuleContext) -> Int {
-        let wanted = contextNumbers[context] ?? Int32(clamping: contextNumbers.count)
-        contextNumbers[context] = wanted
+        let wanted = number(of: context)
         var known = newestPrograms[service]
         while known >= 0 {
             if programContexts[Int(known)].context == wanted { return Int(known) }
@@ -60,6 +61,14 @@ final class RuleCompiler {
         let number = append(
             compile(service, context), context: wanted, older: newestPrograms[service])
         newestPrograms[service] = Int32(clamping: number)
+        return number
+    }
+
+    private func number(of context: RuleContext) -> Int32 {
+        if let known = contextNumbers[context] { return known }
+        let number = Int32(clamping: contexts.count)
+        contextNumbers[context] = number
+        contexts.append(context)
         return number
     }
 
@@ -95,45 +104,47 @@ final class RuleCompiler {
         var program = Program()
         var reach = Reachability()
         for (index, rule) in source.http.enumerated() {
+            let part = NeverReached.Part(service: service, rule: index)
             if let end = program.catchAlls.first {
-                warnUnreached(rule.place, rule.path, source, behind: end.route)
+                neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
                 continue
             }
-            let matches = matches(of: rule, source, context)
+            let matches = matches(of: rule, part, context)
             guard !matches.isEmpty else { continue }
             for (ports, route) in variants(service, index, context) {
-                add(matches.map { $0.match }, ports, route, to: &program)
+                add(matches.map(\.match), ports, route, to: &program)
             }
-            for (match, place, path) in matches {
-                if let cause = reach.note(match, place: place) {
-                    warnCovered(place, path, source, by: cause)
-                }
+            for match in matches {
+                guard let cause = reach.note(match.match, place: match.place) else { continue }
+                neverReached.note(match.part, context: number(of: context), covered(match, source, by: cause))
             }
         }
         return program
     }
 
+    /// A match that can hold, and where it is written.
+    private struct Candidate {
+        let match: RuleMatch
+        let place: SourcePlace
+        let path: FieldPath
+        let part: NeverReached.Part
+    }
+
     /// A rule's matches that can hold in this context; one that always holds ends the list.
-    private func matches(
-        of rule: HTTPRoute, _ source: VirtualService, _ context: RuleContext
-    ) -> [(match: RuleMatch, place: SourcePlace, path: FieldPath)] {
-        if rule.matches.isEmpty { return [(RuleMatch(), rule.place, rule.path)] }
-        var found: [(match: RuleMatch, place: SourcePlace, path: FieldPath)] = []
-        for match in rule.matches where applies(match, source, context) {
-            let compiled = MatchCompiler.compile(match, context)
+    private func matches(of rule: HTTPRoute, _ part: NeverReached.Part, _ context: RuleContext) -> [Candidate] {
+        if rule.matches.isEmpty {
+            return [Candidate(match: RuleMatch(), place: rule.place, path: rule.path, part: part)]
+        }
+        let source = services[part.service]
+        var found: [Candidate] = []
+        for (index, match) in rule.matches.enumerated() where applies(match, source, context) {
+            let part = NeverReached.Part(service: part.service, rule: part.rule, match: index)
             if let last = found.last, last.match.isCatchAll {
-                problems.add(
-                    Diagnostic(
-                        .warning, "unreachable",
-                        "this match is never looked at: the one before it holds for every request",
-                        at: match.place, object: source.meta.identity, path: match.path.text,
-                        related: [
-                            Diagnostic.Related(
-                                place: last.place, message: "holds for every request")
-                        ]))
+                neverReached.note(part, context: number(of: context), behindCatchAll(match, source, last.place))
                 continue
             }
-            found.append((compiled, match.place, match.path))
+            let compiled = MatchCompiler.compile(match, context)
+            found.append(Candidate(match: compiled, place: match.place, path: match.path, part: part))
         }
         return found
     }
@@ -261,31 +272,55 @@ extension RuleCompiler {
 // MARK: - What is never reached
 
 extension RuleCompiler {
-    private func warnUnreached(
-        _ place: SourcePlace, _ path: FieldPath, _ source: VirtualService, behind route: Int
-    ) {
-        problems.add(
-            Diagnostic(
-                .warning, "unreachable",
-                "this rule is never reached: a rule before it holds for every request",
-                hint: "put it before that rule", at: place, object: source.meta.identity,
-                path: path.text,
-                related: [
-                    Diagnostic.Related(
-                        place: routes[route].place, message: "holds for every request")
-                ]))
+    /// Tells what is reached on no listener that it is for. After all tables were made.
+    func reportNeverReached(_ tables: [RouteTable]) {
+        for (part, found) in neverReached.parts
+        where contexts(of: part).isSubset(of: found.contexts) { problems.add(found.report) }
+        for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
     }
 
-    private func warnCovered(
-        _ place: SourcePlace, _ path: FieldPath, _ source: VirtualService, by cause: Reachability.Cause
-    ) {
-        problems.add(
-            Diagnostic(
-                .warning, "unreachable",
-                "this match is never reached: \(cause.description) is matched before it",
-                hint: "put the more specific rule first", at: place, object: source.meta.identity,
-                path: path.text,
-                related: [Diagnostic.Related(place: cause.place, message: "matches first")]))
+    /// Those that a rule or match is for.
+    private func contexts(of part: NeverReached.Part) -> Set<Int32> {
+        let source = services[part.service]
+        let matches = source.http[part.rule].matches
+        let wanted = part.match.map { [matches[$0]] } ?? matches
+        var contexts: Set<Int32> = []
+        var program = newestPrograms[part.service]
+        while program >= 0 {
+            let (context, older) = programContexts[Int(program)]
+            let isFor = wanted.isEmpty || wanted.contains { applies($0, source, self.contexts[Int(context)]) }
+            if isFor { contexts.insert(context) }
+            program = older
+        }
+        return contexts
+    }
+
+    private func unreached(_ rule: HTTPRoute, _ source: VirtualService, behind route: Int) -> Diagnostic {
+        Diagnostic(
+            .warning, "unreachable",
+            "this rule is never reached: a rule before it holds for every request",
+            hint: "put it before that rule", at: rule.place, object: source.meta.identity,
+            path: rule.path.text,
+            related: [Diagnostic.Related(place: routes[route].place, message: "holds for every request")])
+    }
+
+    private func behindCatchAll(_ match: HTTPMatch, _ source: VirtualService, _ place: SourcePlace) -> Diagnostic {
+        Diagnostic(
+            .warning, "unreachable",
+            "this match is never looked at: the one before it holds for every request",
+            at: match.place, object: source.meta.identity, path: match.path.text,
+            related: [Diagnostic.Related(place: place, message: "holds for every request")])
+    }
+
+    private func covered(
+        _ match: Candidate, _ source: VirtualService, by cause: Reachability.Cause
+    ) -> Diagnostic {
+        Diagnostic(
+            .warning, "unreachable",
+            "this match is never reached: \(cause.description) is matched before it",
+            hint: "put the more specific rule first", at: match.place, object: source.meta.identity,
+            path: match.path.text,
+            related: [Diagnostic.Related(place: cause.place, message: "matches first")])
     }
 }
 

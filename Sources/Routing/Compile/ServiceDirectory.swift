@@ -5,7 +5,35 @@ struct ServicePort: Sendable {
     let number: Int
     let name: String
     let isHTTP2: Bool
+    var notSpoken: NotSpoken?
     let place: SourcePlace
+}
+
+/// What a port says it speaks and Portico does not speak to it; the text is how it says so.
+enum NotSpoken: Sendable {
+    case tls(String)
+    case grpcWeb(String)
+
+    /// Source: istio-api.md §2.11.
+    init?(appProtocol: String?, name: String) {
+        let text = (appProtocol ?? name).lowercased()
+        let saying = appProtocol.map { "its appProtocol is \($0)" } ?? "it is named \(name)"
+        if text == "grpc-web" || text.hasPrefix("grpc-web-") {
+            self = .grpcWeb(saying)
+        } else if text == "kubernetes.io/wss" || ["https", "tls"].contains(text.prefix { $0 != "-" }) {
+            self = .tls(saying)
+        } else {
+            return nil
+        }
+    }
+
+    init?(_ name: PortProtocol?) {
+        switch name {
+        case .https, .tls: self = .tls("its protocol is \(name?.rawValue ?? "")")
+        case .grpcWeb: self = .grpcWeb("its protocol is GRPC-WEB")
+        default: return nil
+        }
+    }
 }
 
 /// What a destination host stands for.
@@ -78,13 +106,13 @@ struct ServiceDirectory {
     private static func port(_ port: Service.Port) -> ServicePort {
         ServicePort(
             number: port.number, name: port.name, isHTTP2: speaksHTTP2(port.appProtocol, port.name),
-            place: port.place)
+            notSpoken: NotSpoken(appProtocol: port.appProtocol, name: port.name), place: port.place)
     }
 
     private static func port(_ port: ServiceEntry.Port) -> ServicePort {
         ServicePort(
             number: port.number, name: port.name, isHTTP2: port.protocol?.isHTTP2 ?? false,
-            place: port.place)
+            notSpoken: NotSpoken(port.protocol), place: port.place)
     }
 
     /// Source: istio-api.md §2.11; `h2c` as a name is ours, since it can mean nothing else.

@@ -52,7 +52,7 @@ struct TableAssembler {
     func has(_ host: String) -> Bool { places[host] != nil }
 
     /// The table; hosts with the same programs share their rules.
-    func table(_ rules: RuleCompiler, _ problems: Problems) -> RouteTable {
+    func table(_ rules: RuleCompiler) -> RouteTable {
         var sets: [[Rule]] = []
         var numbers: [[Int32]: Int32] = [:]
         var numbersOfOne = Array(repeating: Int32(-1), count: rules.programs.count)
@@ -74,7 +74,7 @@ struct TableAssembler {
             } else {
                 numbers[host.all] = number
                 let parts = host.all.map { rules.programs[Int($0)] }
-                warnHidden(host.name, parts, rules, problems)
+                noteHidden(host.name, parts, rules)
                 sets.append(Self.rules(parts))
             }
         }
@@ -89,13 +89,12 @@ struct TableAssembler {
     }
 
     /// Of several rules that hold for every request the first one alone is ever reached.
-    private func warnHidden(
-        _ host: String, _ parts: [Program], _ rules: RuleCompiler, _ problems: Problems
-    ) {
+    private func noteHidden(_ host: String, _ parts: [Program], _ rules: RuleCompiler) {
         let routes = parts.flatMap(\.catchAlls).map { rules.routes[$0.route] }
         guard let winner = routes.first else { return }
         for route in routes.dropFirst() where route.place != winner.place {
-            problems.add(
+            rules.neverReached.note(
+                NeverReached.Hidden(host: host, place: route.place),
                 Diagnostic(
                     .warning, "hidden-by-other",
                     "for the host \(host) this rule is never reached: \(winner.object) has a rule "
