@@ -10,19 +10,6 @@ extension Diagnostic: CustomStringConvertible {
     }
 }
 
-extension String {
-    /// The text on one line and without what a terminal would act on: it quotes files.
-    fileprivate var printable: String {
-        let isControl = { (scalar: Unicode.Scalar) in
-            scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-                || (0x2028...0x202E).contains(scalar.value)
-        }
-        guard unicodeScalars.contains(where: isControl) else { return self }
-        return unicodeScalars.map { isControl($0) ? $0.escaped(asASCII: true) : String($0) }
-            .joined()
-    }
-}
-
 extension SourcePlace: CustomStringConvertible {
     package var description: String { "\(file):\(line):\(column)" }
 }

@@ -1,3 +1,4 @@
+internal import Manifests
 internal import Octets
 
 /// Where a request comes in.
@@ -20,20 +21,22 @@ extension RoutingPlan {
     /// looked at with the first condition that failed, and the destination; for a miss, the rule that
     /// came nearest. Each condition is asked of a table of its own, so the answer is the matcher's.
     package func explain(_ request: TextRequest, at entrance: Entrance) -> String {
+        explainedLines(request, at: entrance).map { $0.printable + "\n" }.joined()
+    }
+
+    private func explainedLines(_ request: TextRequest, at entrance: Entrance) -> [String] {
         var lines: [String] = []
-        guard let table = table(for: entrance, &lines) else {
-            return lines.joined(separator: "\n") + "\n"
-        }
+        guard let table = table(for: entrance, &lines) else { return lines }
         let host = RouteTable.host(of: request.authority).string.lowercased()
         guard let entry = table.entry(of: host) else {
             let names = table.hosts.map(\.name).sorted().prefix(8).joined(separator: ", ")
             lines.append(
                 "host \(host): 404, none of the hosts fits" + (names.isEmpty ? "" : ": \(names)"))
-            return lines.joined(separator: "\n") + "\n"
+            return lines
         }
         lines.append("host \(host): \(entry.name == host ? "known" : "falls under \(entry.name)")")
         explainRules(table.ruleSets[entry.ruleSet], request, &lines)
-        return lines.joined(separator: "\n") + "\n"
+        return lines
     }
 
     private func table(for entrance: Entrance, _ lines: inout [String]) -> RouteTable? {

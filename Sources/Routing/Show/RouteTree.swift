@@ -1,4 +1,5 @@
 internal import Balancing
+internal import Manifests
 
 extension RoutingPlan {
     /// The effective tree for people: listener -> host -> rule -> destination -> endpoints.
@@ -55,7 +56,7 @@ private struct TreeText {
     private(set) var text = ""
 
     mutating func line(_ depth: Int, _ content: String) {
-        text += String(repeating: "  ", count: depth) + content + "\n"
+        text += String(repeating: "  ", count: depth) + content.printable + "\n"
     }
 }
 
