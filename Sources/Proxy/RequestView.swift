@@ -20,8 +20,11 @@ struct RequestView: RoutableRequest {
 
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let joined = OctetBuffer(capacity: 256)
+        let joint = HeaderJoint.of(name)
+        var isFirst = true
         for field in unsafe block.fields where field.name == name {
-            if !joined.isEmpty { joined.append(UInt8(ascii: ",")) }
+            if !isFirst { joined.append(joint) }
+            isFirst = false
             joined.append(field.value)
         }
         return body(joined.octets)

@@ -85,7 +85,7 @@ struct NaiveMatcher {
 
     private func value(_ name: String, _ request: TestRequest) -> String? {
         let values = request.texts.filter { $0.name == name }.map(\.value)
-        return values.isEmpty ? nil : values.joined(separator: ",")
+        return values.isEmpty ? nil : values.joined(separator: name == "cookie" ? "; " : ",")
     }
 
     private func query(_ name: String, _ request: TestRequest) -> String? {

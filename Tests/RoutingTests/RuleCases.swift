@@ -57,6 +57,13 @@ import Testing
             number: "39b", http: one("{headers: {x: {exact: 'a,b'}}}"),
             asked: [(get("/", [("x", "a"), ("x", "b")]), "a")]),
         Case(
+            number: "39c", http: one("{headers: {x: {exact: ',b'}}}"),
+            asked: [(get("/", [("x", ""), ("x", "b")]), "a")]),
+        Case(
+            number: "39d: HTTP/2 clients send a cookie in several fields",
+            http: one("{headers: {cookie: {exact: 'a=1; user=beta'}}}"),
+            asked: [(get("/", [("cookie", "a=1"), ("cookie", "user=beta")]), "a")]),
+        Case(
             number: "40", http: one("{headers: {X-Y: {prefix: v}}}"),
             asked: [(get("/", [("x-y", "v2")]), "a"), (get("/", [("x-y", "V2")]), "404")]),
         Case(

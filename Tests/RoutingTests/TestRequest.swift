@@ -40,7 +40,8 @@ import Routing
     func headerCount(_ name: Octets) -> Int { headers.count { $0.name == name } }
 
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
-        let text = headers.filter { $0.name == name }.map(\.value.string).joined(separator: ",")
+        let values = headers.filter { $0.name == name }.map(\.value.string)
+        let text = values.joined(separator: name == "cookie" ? "; " : ",")
         return unsafe Array(text.utf8).withUnsafeBytes { body(unsafe Octets($0)) }
     }
 }

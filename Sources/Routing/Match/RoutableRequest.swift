@@ -14,8 +14,16 @@ package protocol RoutableRequest: ~Copyable {
     func firstHeader(_ name: Octets) -> Octets?
     /// How many values a header has.
     func headerCount(_ name: Octets) -> Int
-    /// Calls `body` with the values of a header joined by `,`; only called when there are several.
+    /// Calls `body` with the values of a header joined by `HeaderJoint.of` its name; only called when there
+    /// are several.
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool
+}
+
+/// What stands between the values of a header that came in several fields, as Envoy joins them before it
+/// matches: a comma, and of `cookie`, which HTTP/2 clients split, what the upstream gets between them.
+/// Source: istio-api.md §1.3 (`headers`); RFC 9113 §8.2.3.
+package enum HeaderJoint {
+    @inlinable package static func of(_ name: Octets) -> Octets { name == "cookie" ? "; " : "," }
 }
 
 /// What a route table says of one request.

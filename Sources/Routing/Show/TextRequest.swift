@@ -38,7 +38,7 @@ package import Octets
 
     package func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let values = headers.filter { $0.name == name }.map(\.value.array)
-        return unsafe Array(values.joined(separator: [UInt8(ascii: ",")])).withUnsafeBytes {
+        return unsafe Array(values.joined(separator: HeaderJoint.of(name).array)).withUnsafeBytes {
             body(unsafe Octets($0))
         }
     }
