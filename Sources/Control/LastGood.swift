@@ -35,6 +35,8 @@ struct LastGood {
         merge(\.endpoints, \.meta, set, last, into: &merged)
         merge(\.pods, \.meta, set, last, into: &merged)
         merge(\.secrets, \.meta, set, last, into: &merged)
+        let again = Set(kept)
+        merged.leftOut.removeAll { again.contains($0.identity) }
         texts = set.texts
         impaired = set.impaired.subtracting(kept)
         return merged

@@ -80,6 +80,13 @@ import Testing
         #expect(lastGood.kept == [])
     }
 
+    @Test mutating func `is in effect, so that nobody is told that the object was left out`() {
+        let broken = Self.load(["a": Self.service("x", port: "many")])
+        #expect(lastGood.merge(broken).leftOut.map(\.identity.name) == ["x"])
+        _ = lastGood.merge(Self.load(["a": Self.service("x")]))
+        #expect(lastGood.merge(broken).leftOut.isEmpty)
+    }
+
     @Test mutating func `keeps what a broken file defined, not what another file did`() {
         _ = ports(["a": Self.service("x"), "b": Self.service("w"), "c": Self.service("z")])
         #expect(ports(["a": "x: [", "b": Self.service("w")]) == ["x": 80, "w": 80])

@@ -34,6 +34,8 @@ final class Decoder {
     /// Errors of the object that take it out.
     private var errors = 0
     var errorCount: Int { errors }
+    /// Of those.
+    private(set) var firstError: SourcePlace?
     /// An error was contained: the object lacks a part.
     private var lacksPart = false
     /// The object was defined before: it is checked, and neither joins that one nor takes it out.
@@ -90,6 +92,7 @@ final class Decoder {
         self.top = top
         lastParent = (Node.none, PathTable.top)
         errors = 0
+        firstError = nil
         lacksPart = false
         isRepeated = false
         if !reported.isEmpty { reported.removeAll() }
@@ -116,6 +119,7 @@ final class Decoder {
         saying(consequence, body)
         let isGood = errors == before
         errors = before
+        if errors == 0 { firstError = nil }
         if !isGood { lacksPart = true }
         return isGood
     }
@@ -145,6 +149,7 @@ final class Decoder {
         path: String? = nil, related: [Diagnostic.Related] = []
     ) {
         errors += 1
+        firstError = firstError ?? place(node)
         report(.error, code, message, hint: hint, at: node, path: path, related: related, consequence)
     }
 

@@ -14,6 +14,7 @@ extension Gateway {
                 list.error("missing-field", "a Gateway needs at least one server")
             }
             servers = entries.compactMap(Self.server)
+            lacksServer = servers.count < entries.count
             Self.checkPortNames(entries)
         }
         spec.finish()

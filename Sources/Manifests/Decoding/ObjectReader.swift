@@ -125,9 +125,9 @@ extension ObjectReader {
         var record = envelope
         switch meta.identity.kind {
         case "Gateway": keep(Gateway(meta, &record), meta, \.gateways)
-        case "VirtualService": keep(VirtualService(meta, &record), meta, \.virtualServices)
-        case "DestinationRule": keep(DestinationRule(meta, &record), meta, \.destinationRules)
-        case "ServiceEntry": keep(ServiceEntry(meta, &record), meta, \.serviceEntries)
+        case "VirtualService": keep(VirtualService(meta, &record), meta, \.virtualServices) { $0.hosts.map(\.value) }
+        case "DestinationRule": keep(DestinationRule(meta, &record), meta, \.destinationRules) { [$0.host.value] }
+        case "ServiceEntry": keep(ServiceEntry(meta, &record), meta, \.serviceEntries) { $0.hosts.map(\.value) }
         case "WorkloadEntry": keep(WorkloadEntry(meta, &record), meta, \.workloadEntries)
         case "Service": keep(Service(meta, &record), meta, \.services)
         case "Endpoints": keep(Endpoints(meta, &record), meta, \.endpoints)
@@ -139,20 +139,30 @@ extension ObjectReader {
     }
 
     private func keep<Kind>(
-        _ object: Kind?, _ meta: ObjectMeta, _ list: WritableKeyPath<Inventory, [Kind]>
+        _ object: Kind?, _ meta: ObjectMeta, _ list: WritableKeyPath<Inventory, [Kind]>,
+        hosts: (Kind) -> [String] = { _ in [] }
     ) {
+        let firstError = decoder.firstError
         let outcome = decoder.end()
         guard outcome != .repeated else { return }
         guard let object, outcome != .rejected else {
-            decoder.findings.output.rejected.insert(meta.identity)
+            reject(meta.identity, firstError, hosts: object.map(hosts) ?? [])
             return
         }
         if outcome == .lacksPart { decoder.findings.output.impaired.insert(meta.identity) }
         decoder.findings.output.inventory[keyPath: list].append(object)
     }
 
+    /// Before anything of the object was read.
     private func reject() {
-        if let object = decoder.object { decoder.findings.output.rejected.insert(object) }
+        if let object = decoder.object { reject(object, decoder.firstError, hosts: []) }
+    }
+
+    private func reject(_ object: ObjectReference, _ firstError: SourcePlace?, hosts: [String]) {
+        decoder.findings.output.rejected.insert(object)
+        var leftOut = LeftOut(identity: object, place: firstError ?? decoder.place(decoder.top), hosts: hosts)
+        if object.kind == "DestinationRule" { leftOut.closings = decoder.closings.values.flatMap(\.self) }
+        decoder.findings.output.inventory.leftOut.append(leftOut)
     }
 
     /// A kind that is not read: said once. Of Istio's own and other routing kinds people expect

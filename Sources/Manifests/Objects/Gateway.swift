@@ -4,6 +4,8 @@ package struct Gateway: Sendable {
     /// Labels a gateway workload must all have; empty selects every one.
     package var selector: [String: String] = [:]
     package var servers: [Server] = []
+    /// An error took out a server, which is not in the list.
+    package var lacksServer = false
 
     /// One entry of `spec.servers`.
     package struct Server: Sendable {

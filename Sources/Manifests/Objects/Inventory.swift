@@ -10,6 +10,8 @@ package struct Inventory: Sendable {
     package var endpoints: [Endpoints] = []
     package var pods: [Pod] = []
     package var secrets: [Secret] = []
+    /// Objects that are in none of these lists, for an error.
+    package var leftOut: [LeftOut] = []
 
     package init() {}
 

@@ -9,6 +9,7 @@ final class ClusterTable {
     private let policies: PolicyDirectory
     private let names: Names
     private let problems: Problems
+    private let leftOut: LeftOutObjects
     private var numbers: [Key: Int] = [:]
     private lazy var hostNames = directory.records.keys.sorted()
 
@@ -25,7 +26,8 @@ final class ClusterTable {
         let destination: Destination
     }
 
-    init(_ inventory: Inventory, names: Names, problems: Problems) {
+    init(_ inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects) {
+        self.leftOut = leftOut
         directory = ServiceDirectory(inventory, names: names)
         finder = EndpointFinder(inventory)
         policies = PolicyDirectory(inventory, names: names)
@@ -121,6 +123,8 @@ final class ClusterTable {
         if let (field, rule) = policy.closing(port: port.number, subset: subset) {
             source = .unavailable(.notInEffect("\(field.name) of \(rule.meta.identity)"))
             problems.add(rule.report(field, names, .error))
+        } else if let closed = closed(record) {
+            source = .unavailable(closed)
         } else {
             source = self.source(asker, record, port, subset)
             if let asker, let what = port.notSpoken {
@@ -134,6 +138,21 @@ final class ClusterTable {
             subset: name,
             isHTTP2: port.isHTTP2, policy: policy.balancing(port: port.number, subset: subset),
             source: source)
+    }
+
+    /// A rule that was left out and asks for TLS, say: without it, requests would be sent in clear text.
+    private func closed(_ record: ServiceRecord) -> Unavailable? {
+        guard let rule = leftOutPolicy(of: record), let field = rule.closings.first else { return nil }
+        problems.add(
+            field.diagnostic(.error, "requests to \(record.host) are answered 503", object: rule.identity))
+        return .notInEffect("\(field.name) of \(rule.identity)")
+    }
+
+    /// Where `PolicyDirectory` looks for rules.
+    private func leftOutPolicy(of record: ServiceRecord) -> LeftOut? {
+        leftOut.policy(
+            of: record.host,
+            in: [record.namespace, names.options.gatewayNamespace, names.options.rootNamespace])
     }
 
     private func source(
@@ -184,6 +203,13 @@ extension ClusterTable {
 
     private func reportUnknownHost(_ asker: Asker, _ host: String) {
         let written = asker.destination.host
+        if let owner = leftOut.owner(of: host) {
+            return add(
+                .error, "unknown-host",
+                "destination host '\(written.value)' is of \(owner.identity), which \(LeftOut.sentence): "
+                    + "its requests are answered 503", hint: nil, at: written.place, path: written.path, asker,
+                related: owner.related)
+        }
         let parts = host.split(separator: ".").map(String.init)
         var hint: String?
         if parts.count > 1, directory.records[names.full(parts[0], parts[1])] != nil {
@@ -227,6 +253,12 @@ extension ClusterTable {
         _ asker: Asker, _ record: ServiceRecord, _ subset: String, _ policy: PolicyDirectory.Policy
     ) {
         guard let written = asker.destination.subset else { return }
+        if let rule = leftOutPolicy(of: record) {
+            return add(
+                .error, "unknown-subset",
+                "\(record.host) has no subset '\(subset)', for \(rule.hint): its requests are answered 503",
+                hint: nil, at: written.place, path: written.path, asker, related: rule.related)
+        }
         let known = policy.subsetNames
         let hint: String
         if policy.rules.isEmpty {
@@ -275,6 +307,11 @@ extension ClusterTable {
             at: written.place, path: written.path, asker)
     }
 
+    /// What might have said where a service's endpoints are.
+    private func leftOutEndpoints(of record: ServiceRecord) -> LeftOut? {
+        leftOut.some(["EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"], in: record.namespace)
+    }
+
     private func reportName(
         _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ name: PlannedName,
         _ subset: Subset?
@@ -285,16 +322,18 @@ extension ClusterTable {
                 .error, "subset-without-endpoints",
                 "subset '\(subset.name.value)' of \(record.host) selects pods by label, "
                     + "and no EndpointSlice, Endpoints or Pod of the service is known",
-                hint: "load its Pods or EndpointSlices",
-                at: written.place, path: written.path, asker)
+                hint: leftOutEndpoints(of: record)?.hint ?? "load its Pods or EndpointSlices",
+                at: written.place, path: written.path, asker, related: leftOutEndpoints(of: record)?.related ?? [])
             return
         }
         add(
             .warning, "endpoints-by-dns",
             "no endpoints of \(record.host) are known: \(name.host):\(name.port) is "
                 + "looked up by DNS",
-            hint: "if that is a cluster IP, connections are balanced instead of requests; load its "
-                + "EndpointSlices or Pods", at: written.place, path: written.path, asker)
+            hint: leftOutEndpoints(of: record)?.hint
+                ?? "if that is a cluster IP, connections are balanced instead of requests; load its "
+                + "EndpointSlices or Pods", at: written.place, path: written.path, asker,
+            related: leftOutEndpoints(of: record)?.related ?? [])
     }
 
     private func reportNobody(
@@ -307,8 +346,9 @@ extension ClusterTable {
                 .warning, "no-endpoint",
                 "no endpoint of \(record.host) port \(port.number) is ready: its requests are "
                     + "answered 503",
-                hint: "an endpoint counts when its port is named '\(port.name)' and it is ready",
-                at: host.place, path: host.path, asker)
+                hint: leftOutEndpoints(of: record)?.hint
+                    ?? "an endpoint counts when its port is named '\(port.name)' and it is ready",
+                at: host.place, path: host.path, asker, related: leftOutEndpoints(of: record)?.related ?? [])
             return
         }
         let wanted = subset.labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")

@@ -7,7 +7,8 @@ extension RoutingPlan {
     package static func compile(_ inventory: Inventory, options: CompileOptions) -> RoutingPlan {
         let names = Names(options: options)
         let problems = Problems()
-        let clusters = ClusterTable(inventory, names: names, problems: problems)
+        let leftOut = LeftOutObjects(inventory.leftOut, names: names)
+        let clusters = ClusterTable(inventory, names: names, problems: problems, leftOut: leftOut)
         let rules = RuleCompiler(
             inventory.virtualServices, clusters: clusters, names: names, problems: problems)
         let binding = Binding(inventory.virtualServices, names: names)
@@ -16,7 +17,7 @@ extension RoutingPlan {
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, binding: binding)
+            inventory, names: names, problems: problems, rules: rules, binding: binding, leftOut: leftOut)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports { compiler.add(port) }
         let mesh = MeshCompiler(
@@ -25,7 +26,7 @@ extension RoutingPlan {
         compiler.addMesh(mesh.table(inventory))
 
         rules.reportNeverReached(compiler.tables)
-        let checks = ReferenceChecks(inventory: inventory, names: names, problems: problems)
+        let checks = ReferenceChecks(inventory: inventory, names: names, problems: problems, leftOut: leftOut)
         checks.run(binding: binding, own: own, served: compiler.served)
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,

@@ -7,6 +7,7 @@ struct ListenerCompiler {
     let problems: Problems
     let rules: RuleCompiler
     let binding: Binding
+    let leftOut: LeftOutObjects
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `binding.hosts`: whether it found a server.
@@ -18,8 +19,9 @@ struct ListenerCompiler {
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        binding: Binding
+        binding: Binding, leftOut: LeftOutObjects
     ) {
+        self.leftOut = leftOut
         self.inventory = inventory
         self.names = names
         self.problems = problems
@@ -129,13 +131,15 @@ struct ListenerCompiler {
 
     private func reportUnused(_ member: ServerMerger.Member) {
         let number = member.server.port.number
+        let missing = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         problems.add(
             Diagnostic(
                 .warning, "listener-without-routes",
                 "no VirtualService has a rule for this server of port \(number.value): "
                     + "its requests are answered 404",
-                hint: "a VirtualService names it as gateways: [\(member.key)]",
-                at: number.place, object: member.gateway.meta.identity, path: number.path))
+                hint: missing?.hint ?? "a VirtualService names it as gateways: [\(member.key)]",
+                at: number.place, object: member.gateway.meta.identity, path: number.path,
+                related: missing?.related ?? []))
     }
 }
 
@@ -182,7 +186,13 @@ extension ListenerCompiler {
             let parts = name.dropFirst("kubernetes-gateway://".count).split(separator: "/")
             if parts.count == 2 { (namespace, name) = (String(parts[0]), String(parts[1])) }
         }
-        if !secrets.contains("\(namespace)/\(name)") {
+        if let object = leftOut.object("Secret", namespace, name) {
+            problems.add(
+                Diagnostic(
+                    .error, "unknown-secret", "\(object.hint): handshakes for its hosts fail",
+                    at: written.place, object: member.gateway.meta.identity, path: written.path,
+                    related: object.related))
+        } else if !secrets.contains("\(namespace)/\(name)") {
             let hint =
                 secretNamespaces[name].map {
                     "there is one in namespace \($0): move it, or run with --namespace \($0)"

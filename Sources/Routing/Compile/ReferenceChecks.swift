@@ -5,6 +5,7 @@ struct ReferenceChecks {
     let inventory: Inventory
     let names: Names
     let problems: Problems
+    let leftOut: LeftOutObjects
 
     /// - Parameters:
     ///   - own: the Gateways of this gateway.
@@ -18,6 +19,8 @@ struct ReferenceChecks {
         for gateway in inventory.gateways {
             byName[gateway.meta.name, default: []].append(gateway.meta.namespace)
         }
+        // A server that an error took out may cover a host: that error is reported.
+        let lacking = Set(own.filter(\.lacksServer).map { "\($0.meta.namespace)/\($0.meta.name)" })
         var servers: [String: [ServerHosts]] = [:]
         for gateway in own {
             servers["\(gateway.meta.namespace)/\(gateway.meta.name)"] = gateway.servers.map {
@@ -30,7 +33,7 @@ struct ReferenceChecks {
             let hosts = binding.hosts.range(index)
             guard !service.http.isEmpty, served[hosts].contains(false) else { continue }
             let gateways = Binding.gateways(of: service, names).filter(mine.contains).sorted()
-            guard !gateways.isEmpty else { continue }
+            guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
             let all = gateways.flatMap { servers[$0] ?? [] }
             for place in hosts where !served[place] {
                 checkHost(place - hosts.lowerBound, service, binding.hosts[place], all)
@@ -110,7 +113,17 @@ struct ReferenceChecks {
         for written in service.gateways where written.value != "mesh" {
             let wanted = names.gateway(written.value, namespace: service.meta.namespace)
             guard !known.contains(wanted) else { continue }
-            let name = wanted.split(separator: "/").last.map(String.init) ?? wanted
+            let parts = wanted.split(separator: "/").map(String.init)
+            if parts.count == 2, let object = leftOut.object("Gateway", parts[0], parts[1]) {
+                problems.add(
+                    Diagnostic(
+                        .error, "unknown-gateway",
+                        "\(object.hint): no rule of this VirtualService is served there",
+                        at: written.place, object: service.meta.identity, path: written.path,
+                        related: object.related))
+                continue
+            }
+            let name = parts.last ?? wanted
             var near = byName[name]?.min().map { "\($0)/\(name)" }
             near = near ?? problems.nearest(to: wanted, among: known.sorted())
             problems.add(

@@ -1,0 +1,65 @@
+internal import Manifests
+
+/// The objects that an error took out, by what refers to them. A reference to one says so, with the place of
+/// the error, and proposes no other name.
+struct LeftOutObjects {
+    private var byIdentity: [ObjectReference: LeftOut] = [:]
+    private var byHost: [String: LeftOut] = [:]  // Services and ServiceEntries
+    private var policies: [String: [LeftOut]] = [:]  // DestinationRules
+    private var byNamespace: [Place: LeftOut] = [:]
+
+    private struct Place: Hashable {
+        let kind: String
+        let namespace: String
+    }
+
+    init(_ all: [LeftOut], names: Names) {
+        for object in all {
+            let identity = object.identity
+            byIdentity[identity] = object
+            let place = Place(kind: identity.kind, namespace: identity.namespace)
+            if byNamespace[place] == nil { byNamespace[place] = object }
+            let hosts = object.hosts.map { names.expanded($0, namespace: identity.namespace) }
+            switch identity.kind {
+            case "Service": byHost[names.full(identity.name, identity.namespace).lowercased()] = object
+            case "ServiceEntry": for host in hosts { byHost[host] = object }
+            case "DestinationRule": for host in hosts { policies[host, default: []].append(object) }
+            default: break
+            }
+        }
+    }
+
+    func object(_ kind: String, _ namespace: String, _ name: String) -> LeftOut? {
+        byIdentity[ObjectReference(kind: kind, namespace: namespace, name: name)]
+    }
+
+    /// The Service or ServiceEntry that would have defined a host.
+    func owner(of host: String) -> LeftOut? { byHost[host] }
+
+    /// Some object of a kind, in a namespace.
+    func some(_ kinds: [String], in namespace: String) -> LeftOut? {
+        kinds.lazy.compactMap { byNamespace[Place(kind: $0, namespace: namespace)] }.first
+    }
+
+    /// A DestinationRule that would speak of a host, in one of these namespaces; the one that closes first.
+    func policy(of host: String, in namespaces: Set<String>) -> LeftOut? {
+        guard !policies.isEmpty else { return nil }
+        var found = policies[host] ?? []
+        var rest = host[...]
+        while let dot = rest.firstIndex(of: ".") {
+            found += policies["*" + rest[dot...]] ?? []
+            rest = rest[rest.index(after: dot)...]
+        }
+        found += policies["*"] ?? []
+        let near = found.filter { namespaces.contains($0.identity.namespace) }
+        return near.first { !$0.closings.isEmpty } ?? near.first
+    }
+}
+
+extension LeftOut {
+    /// The end of a sentence whose subject is the object's name.
+    static let sentence = "was left out because of an error"
+
+    var hint: String { "\(identity) \(Self.sentence)" }
+    var related: [Diagnostic.Related] { [Diagnostic.Related(place: place, message: "its error")] }
+}
