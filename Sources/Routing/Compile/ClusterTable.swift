@@ -11,7 +11,7 @@ final class ClusterTable {
     private let problems: Problems
     private let leftOut: LeftOutObjects
     private var numbers: [Key: Int] = [:]
-    private lazy var hostNames = directory.records.keys.sorted()
+    private(set) lazy var hostNames = directory.records.keys.sorted()
 
     private struct Key: Hashable {
         let host: String
@@ -40,6 +40,10 @@ final class ClusterTable {
     /// The service a destination names, if there is one.
     func record(_ destination: Destination, namespace: String) -> ServiceRecord? {
         directory.records[names.expanded(destination.host.value, namespace: namespace)]
+    }
+
+    func policy(of record: ServiceRecord) -> PolicyDirectory.Policy {
+        policies.policy(host: record.host, namespace: record.namespace)
     }
 
     /// The cluster of a destination; one that answers 503 when it cannot be resolved.
@@ -73,8 +77,7 @@ final class ClusterTable {
         return make(
             key,
             plan(
-                nil, record, port, policies.policy(host: record.host, namespace: record.namespace),
-                nil))
+                nil, record, port, policy(of: record), nil))
     }
 
     private func number(
@@ -82,7 +85,7 @@ final class ClusterTable {
     ) -> Int {
         let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
         if let known = numbers[key] { return known }
-        let policy = policies.policy(host: record.host, namespace: record.namespace)
+        let policy = policy(of: record)
         guard !subset.isEmpty else { return make(key, plan(asker, record, port, policy, nil)) }
         guard let found = policy.subset(subset) else {
             reportSubset(asker, record, subset, policy)

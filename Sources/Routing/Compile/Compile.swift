@@ -28,6 +28,9 @@ extension RoutingPlan {
         rules.reportNeverReached(compiler.tables)
         let checks = ReferenceChecks(inventory: inventory, names: names, problems: problems, leftOut: leftOut)
         checks.run(binding: binding, own: own, served: compiler.served)
+        EffectChecks(
+            inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own).run()
+        PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,
             routes: rules.routes, diagnostics: problems.sorted)

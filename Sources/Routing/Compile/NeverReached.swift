@@ -11,10 +11,12 @@ struct NeverReached {
     }
 
     private(set) var parts: [Part: (report: Diagnostic, contexts: Set<Int32>)] = [:]
-    /// Catch-all rules behind another object's, for one host.
-    private(set) var hidden: [Hidden: Diagnostic] = [:]
+    /// Rules behind another object's, for one host, with the number of tables where they are.
+    private var hidden: [Hidden: (report: Diagnostic, tables: Int)] = [:]
+    /// Rules of hosts that several objects share are looked at so many times in all.
+    private var looksLeft = 500_000
 
-    struct Hidden: Hashable {
+    private struct Hidden: Hashable {
         let host: String
         let place: SourcePlace
     }
@@ -23,22 +25,79 @@ struct NeverReached {
         parts[part, default: (report(), [])].contexts.insert(context)
     }
 
-    mutating func note(_ rule: Hidden, _ report: @autoclosure () -> Diagnostic) {
-        if hidden[rule] == nil { hidden[rule] = report() }
-    }
-
-    /// Those of `hidden` that are reached in none of the tables.
-    func hiddenEverywhere(_ tables: [RouteTable], _ routes: [Route]) -> [Diagnostic] {
-        guard !hidden.isEmpty else { return [] }
-        let hosts = Set(hidden.keys.map(\.host))
-        var left = hidden
-        for table in tables {
-            for host in table.hosts where hosts.contains(host.name) {
-                let first = table.ruleSets[host.ruleSet].first { $0.matches.contains(where: \.isCatchAll) }
-                guard let first else { continue }
-                left[Hidden(host: host.name, place: routes[first.route].place)] = nil
+    /// Looks for rules of a host that another object's rules before them cover.
+    /// - Parameter parts: the objects' rules, in order.
+    mutating func lookThrough(_ host: String, _ parts: [Program], _ routes: [Route]) {
+        looksLeft -= parts.reduce(0) { $0 + $1.rules.count + $1.catchAlls.count }
+        guard looksLeft > 0 else { return }
+        var found: [SourcePlace: [Found]] = [:]
+        var before = Reachability()
+        for part in parts {
+            for rule in part.rules {
+                let route = routes[rule.route]
+                let causes = rule.matches.compactMap(before.cause(of:))
+                let isCovered = causes.count == rule.matches.count
+                found[route.place, default: []].append(
+                    Found(route: route, cause: isCovered ? causes.first.map(Self.told) : nil))
+            }
+            for rule in part.rules {
+                for match in rule.matches { _ = before.note(match, place: routes[rule.route].place) }
             }
         }
-        return Array(left.values)
+        let catchAlls = parts.flatMap(\.catchAlls).map { routes[$0.route] }
+        for route in catchAlls {
+            let winner = catchAlls[0]
+            let cause = route.place == winner.place ? nil : Self.told(winner)
+            found[route.place, default: []].append(Found(route: route, cause: cause))
+        }
+        for (place, rules) in found {
+            guard let first = rules.first, let cause = first.cause, rules.allSatisfy({ $0.cause != nil })
+            else { continue }
+            note(first.route, host, cause, place)
+        }
+    }
+
+    /// A rule as one table has it, and what hides it there: a sentence part, and the place that it speaks of.
+    private struct Found {
+        let route: Route
+        let cause: (reason: String, related: Diagnostic.Related)?
+    }
+
+    private static func told(_ cause: Reachability.Cause) -> (reason: String, related: Diagnostic.Related) {
+        (
+            "\(cause.description) is matched before it, in a rule of another object",
+            Diagnostic.Related(place: cause.place, message: "matches first")
+        )
+    }
+
+    private static func told(_ winner: Route) -> (reason: String, related: Diagnostic.Related) {
+        (
+            "\(winner.object) has a rule for every request and comes first (older, or first by name)",
+            Diagnostic.Related(place: winner.place, message: "comes first")
+        )
+    }
+
+    private mutating func note(
+        _ route: Route, _ host: String, _ cause: (reason: String, related: Diagnostic.Related), _ place: SourcePlace
+    ) {
+        let report = Diagnostic(
+            .warning, "hidden-by-other", "for the host \(host) this rule is never reached: \(cause.reason)",
+            at: place, object: route.object, related: [cause.related])
+        hidden[Hidden(host: host, place: place), default: (report, 0)].tables += 1
+    }
+
+    /// Those hidden rules that are so in every table that they are in.
+    func hiddenEverywhere(_ tables: [RouteTable], _ routes: [Route]) -> [Diagnostic] {
+        guard !hidden.isEmpty else { return [] }
+        var present: [Hidden: Int] = [:]
+        let hosts = Set(hidden.keys.map(\.host))
+        for table in tables {
+            for host in table.hosts where hosts.contains(host.name) {
+                for place in Set(table.ruleSets[host.ruleSet].map({ routes[$0.route].place })) {
+                    present[Hidden(host: host.name, place: place), default: 0] += 1
+                }
+            }
+        }
+        return hidden.compactMap { present[$0.key] == $0.value.tables ? $0.value.report : nil }
     }
 }

@@ -279,6 +279,31 @@ extension RuleCompiler {
         for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
     }
 
+    /// Matches of compiled rules that hold in none of their contexts, whatever the request.
+    func neverHolding() -> [(service: Int, match: HTTPMatch, contexts: [RuleContext])] {
+        var found: [(service: Int, match: HTTPMatch, contexts: [RuleContext])] = []
+        for (service, source) in services.enumerated() where newestPrograms[service] >= 0 {
+            for (rule, route) in source.http.enumerated() {
+                for (number, match) in route.matches.enumerated() where match.isSettledEarly {
+                    let part = NeverReached.Part(service: service, rule: rule, match: number)
+                    guard contexts(of: part).isEmpty else { continue }
+                    found.append((service, match, allContexts(of: service)))
+                }
+            }
+        }
+        return found
+    }
+
+    private func allContexts(of service: Int) -> [RuleContext] {
+        var all: [RuleContext] = []
+        var program = newestPrograms[service]
+        while program >= 0 {
+            all.append(contexts[Int(programContexts[Int(program)].context)])
+            program = programContexts[Int(program)].older
+        }
+        return all
+    }
+
     /// Those that a rule or match is for.
     private func contexts(of part: NeverReached.Part) -> Set<Int32> {
         let source = services[part.service]
@@ -324,42 +349,9 @@ extension RuleCompiler {
     }
 }
 
-/// The unconditional paths of one VirtualService so far, to find what they cover.
-struct Reachability {
-    struct Cause {
-        let description: String
-        let place: SourcePlace
-    }
-    private var prefixes: [String: SourcePlace] = [:]
-    private var exacts: [String: SourcePlace] = [:]
-    private var lengths: Set<Int> = []
-
-    /// Notes a match; tells what covers it already.
-    mutating func note(_ match: RuleMatch, place: SourcePlace) -> Cause? {
-        let text: String
-        var isExact = false
-        switch match.path {
-        case .exact(let path, ignoringCase: false): (text, isExact) = (path, true)
-        case .prefix(let path, ignoringCase: false): text = path
-        default: return nil
-        }
-        if isExact, let found = exacts[text] {
-            return Cause(description: "the path \(text)", place: found)
-        }
-        let octets = text.utf8
-        for length in lengths where length <= octets.count {
-            let prefix = String(decoding: octets.prefix(length), as: UTF8.self)
-            if let found = prefixes[prefix] {
-                return Cause(description: "the prefix '\(prefix)'", place: found)
-            }
-        }
-        guard match.conditions.isEmpty else { return nil }
-        if isExact {
-            exacts[text] = place
-        } else {
-            prefixes[text] = place
-            lengths.insert(octets.count)
-        }
-        return nil
+extension HTTPMatch {
+    /// Has conditions that do not depend on the request.
+    fileprivate var isSettledEarly: Bool {
+        port != nil || !gateways.isEmpty || !sourceLabels.isEmpty || !(sourceNamespace ?? "").isEmpty
     }
 }

@@ -74,7 +74,7 @@ struct TableAssembler {
             } else {
                 numbers[host.all] = number
                 let parts = host.all.map { rules.programs[Int($0)] }
-                noteHidden(host.name, parts, rules)
+                rules.neverReached.lookThrough(host.name, parts, rules.routes)
                 sets.append(Self.rules(parts))
             }
         }
@@ -86,21 +86,5 @@ struct TableAssembler {
         if parts.count == 1, parts[0].rules.isEmpty { return parts[0].catchAlls }
         if parts.count == 1, parts[0].catchAlls.isEmpty { return parts[0].rules }
         return parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
-    }
-
-    /// Of several rules that hold for every request the first one alone is ever reached.
-    private func noteHidden(_ host: String, _ parts: [Program], _ rules: RuleCompiler) {
-        let routes = parts.flatMap(\.catchAlls).map { rules.routes[$0.route] }
-        guard let winner = routes.first else { return }
-        for route in routes.dropFirst() where route.place != winner.place {
-            rules.neverReached.note(
-                NeverReached.Hidden(host: host, place: route.place),
-                Diagnostic(
-                    .warning, "hidden-by-other",
-                    "for the host \(host) this rule is never reached: \(winner.object) has a rule "
-                        + "for every request and comes first (older, or first by name)",
-                    at: route.place, object: route.object,
-                    related: [Diagnostic.Related(place: winner.place, message: "comes first")]))
-        }
     }
 }

@@ -1,0 +1,169 @@
+internal import Manifests
+
+/// Objects and conditions without effect here, whatever the reason, that no other check speaks of. What is
+/// usual in a folder with the objects of a whole mesh is a note.
+struct EffectChecks {
+    let inventory: Inventory
+    let names: Names
+    let problems: Problems
+    let clusters: ClusterTable
+    let rules: RuleCompiler
+    /// The Gateways of this gateway, `namespace/name`, and all.
+    let own: Set<String>
+    let known: Set<String>
+
+    init(
+        _ inventory: Inventory, names: Names, problems: Problems, clusters: ClusterTable, rules: RuleCompiler,
+        own: [Gateway]
+    ) {
+        self.inventory = inventory
+        self.names = names
+        self.problems = problems
+        self.clusters = clusters
+        self.rules = rules
+        self.own = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
+    }
+
+    func run() {
+        let delegates = delegates()
+        for service in inventory.virtualServices {
+            if service.hosts.isEmpty {
+                checkDelegate(service, delegates)
+            } else {
+                checkBinding(service)
+            }
+        }
+        for (service, match, contexts) in rules.neverHolding() {
+            checkMatch(match, inventory.virtualServices[service], contexts)
+        }
+        checkEndpoints()
+    }
+
+    private func add(
+        _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String? = nil,
+        at place: SourcePlace, _ object: ObjectReference, path: String
+    ) {
+        problems.add(Diagnostic(severity, code, message, hint: hint, at: place, object: object, path: path))
+    }
+
+    // MARK: VirtualServices
+
+    /// Those that a rule names.
+    private func delegates() -> Set<String> {
+        var names: Set<String> = []
+        for service in inventory.virtualServices {
+            for rule in service.http {
+                guard let delegate = rule.delegate else { continue }
+                names.insert("\(delegate.namespace ?? service.meta.namespace)/\(delegate.name)")
+            }
+        }
+        return names
+    }
+
+    /// The rule that names a delegate has an error of its own.
+    private func checkDelegate(_ service: VirtualService, _ delegates: Set<String>) {
+        guard !delegates.contains("\(service.meta.namespace)/\(service.meta.name)") else { return }
+        add(
+            .warning, "no-hosts",
+            "without hosts this VirtualService is for a rule with `delegate`, and none names it: it is not served",
+            hint: "add hosts", at: service.meta.place, service.meta.identity, path: "spec")
+    }
+
+    /// Where no Gateway is for this gateway, each of them says so.
+    private func checkBinding(_ service: VirtualService) {
+        let wanted = Binding.gateways(of: service, names)
+        guard !own.isEmpty, !wanted.contains("mesh"), wanted.isSubset(of: known), wanted.isDisjoint(with: own),
+            let first = service.gateways.first
+        else { return }
+        add(
+            .note, "for-another-gateway",
+            "this VirtualService is not served here: \(wanted.sorted().joined(separator: ", ")) "
+                + (wanted.count == 1 ? "is" : "are") + " for another gateway",
+            at: first.place, service.meta.identity, path: first.path)
+    }
+
+    /// The first condition that does not depend on the request and does not hold.
+    private func checkMatch(_ match: HTTPMatch, _ service: VirtualService, _ contexts: [RuleContext]) {
+        let asked = match.gateways.map {
+            $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
+        }
+        let wanted = Binding.gateways(of: service, names)
+        let isForMesh = wanted.contains("mesh")
+        let reason: String
+        var severity = Diagnostic.Severity.warning
+        if let first = asked.first, !asked.contains(where: { isContext($0, contexts) }) {
+            let isListed = asked.contains(where: wanted.contains)
+            reason =
+                isListed
+                ? "\(first) is not of this gateway" : "\(first) is not among the gateways of this VirtualService"
+            if isListed { severity = .note }
+        } else if let port = match.port?.value, !contexts.contains(where: { $0.hasPort(port) }) {
+            reason = "no server of its Gateways has the port \(port)"
+        } else if let space = match.sourceNamespace, !space.isEmpty, space != names.options.gatewayNamespace {
+            reason = "this gateway works in the namespace \(names.options.gatewayNamespace), not in \(space)"
+            if isForMesh { severity = .note }
+        } else {
+            let missing = match.sourceLabels.filter { names.options.labels[$0.key] != $0.value }
+            let list = missing.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
+            reason = list.isEmpty ? "its conditions exclude each other" : "this gateway has not the label \(list)"
+            if isForMesh { severity = .note }
+        }
+        add(
+            severity, "never-holds", "this match never holds here: \(reason)", at: match.place,
+            service.meta.identity, path: match.path.text)
+    }
+
+    private func isContext(_ gateway: String, _ contexts: [RuleContext]) -> Bool {
+        contexts.contains { context in
+            switch context {
+            case .gateway(let key, _): key == gateway
+            case .mesh: gateway == "mesh"
+            }
+        }
+    }
+
+    // MARK: Endpoints
+
+    /// EndpointSlices and Endpoints of a Service that is not there; WorkloadEntries that nobody selects.
+    private func checkEndpoints() {
+        let services = Set(inventory.services.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        let leftOut = Set(
+            inventory.leftOut.filter { $0.identity.kind == "Service" }.map {
+                "\($0.identity.namespace)/\($0.identity.name)"
+            })
+        let isMissing = { (key: String) in !services.contains(key) && !leftOut.contains(key) }
+        for slice in inventory.endpointSlices {
+            guard let service = slice.serviceName, isMissing("\(slice.meta.namespace)/\(service)") else { continue }
+            add(
+                .note, "no-service",
+                "there is no Service \(slice.meta.namespace)/\(service): these endpoints are of no use", at: slice.meta.place, slice.meta.identity, path: "metadata.labels")
+        }
+        for object in inventory.endpoints where isMissing("\(object.meta.namespace)/\(object.meta.name)") {
+            add(
+                .note, "no-service",
+                "there is no Service \(object.meta.namespace)/\(object.meta.name): these endpoints are of no use",
+                at: object.meta.place, object.meta.identity, path: "metadata.name")
+        }
+        var selectors: [String: [[String: String]]] = [:]
+        for entry in inventory.serviceEntries {
+            if let selector = entry.workloadSelector { selectors[entry.meta.namespace, default: []].append(selector) }
+        }
+        for entry in inventory.workloadEntries {
+            let wanting = selectors[entry.meta.namespace] ?? []
+            guard !wanting.contains(where: { Names.matches($0, entry.workload.labels) }) else { continue }
+            add(
+                .note, "not-selected", "no ServiceEntry of namespace \(entry.meta.namespace) selects this workload",
+                at: entry.meta.place, entry.meta.identity, path: "spec.labels")
+        }
+    }
+}
+
+extension RuleContext {
+    fileprivate func hasPort(_ wanted: Int) -> Bool {
+        switch self {
+        case .gateway(_, let port): port == wanted
+        case .mesh: true
+        }
+    }
+}

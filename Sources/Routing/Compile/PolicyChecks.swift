@@ -1,0 +1,117 @@
+internal import Manifests
+
+/// DestinationRules without effect here, and why. Source: istio-api.md §3.2; §4.1, IST0174; §4.2, C12.
+struct PolicyChecks {
+    let inventory: Inventory
+    let names: Names
+    let problems: Problems
+    let clusters: ClusterTable
+    let leftOut: LeftOutObjects
+    /// Hosts that rules lead to, and `host subset`.
+    private let routed: Set<String>
+
+    init(_ inventory: Inventory, names: Names, problems: Problems, clusters: ClusterTable, leftOut: LeftOutObjects) {
+        self.inventory = inventory
+        self.names = names
+        self.problems = problems
+        self.clusters = clusters
+        self.leftOut = leftOut
+        routed = Set(clusters.clusters.flatMap { [$0.host, "\($0.host) \($0.subset)"] })
+    }
+
+    func run() {
+        for rule in inventory.destinationRules {
+            let host = names.expanded(rule.host.value, namespace: rule.meta.namespace)
+            if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels) {
+                note(rule, "its workloadSelector selects other workloads")
+            } else if host.hasPrefix("*") {
+                checkWildcard(rule, host)
+            } else if let record = clusters.directory.records[host] {
+                check(rule, record)
+            } else if !isHidden(host), leftOut.owner(of: host) == nil {
+                add(
+                    .warning, rule, "host '\(rule.host.value)' names no Service or ServiceEntry",
+                    hint: problems.nearest(to: host, among: clusters.hostNames).map { "did you mean \($0)?" })
+            }
+        }
+    }
+
+    /// There, but not for this gateway.
+    private func isHidden(_ host: String) -> Bool {
+        let parts = host.split(separator: ".").map(String.init)
+        guard parts.count > 1, let spaces = clusters.directory.namespaces[parts[0]] else { return false }
+        return spaces.contains(parts[1]) && host == names.full(parts[0], parts[1])
+    }
+
+    private func checkWildcard(_ rule: DestinationRule, _ host: String) {
+        let suffix = host.dropFirst()
+        guard !routed.contains(where: { $0.hasSuffix(suffix) && !$0.contains(" ") }) else { return }
+        note(rule, "no rule leads to a host of \(host)")
+    }
+
+    private func check(_ rule: DestinationRule, _ record: ServiceRecord) {
+        let isRouted = routed.contains(record.host)
+        let applied = clusters.policy(of: record).rules
+        guard let position = applied.firstIndex(where: { $0.meta.identity == rule.meta.identity }) else {
+            return add(isRouted ? .warning : .note, rule, reason(rule, record), related: applied.first)
+        }
+        guard isRouted else { return note(rule, "no rule leads to \(record.host)") }
+        checkMerged(rule, behind: applied[..<position])
+        for subset in rule.subsets where !routed.contains("\(record.host) \(subset.name.value)") {
+            problems.add(
+                Diagnostic(
+                    .note, "unused-subset", "no rule leads to the subset '\(subset.name.value)' of \(record.host)",
+                    at: subset.place, object: rule.meta.identity, path: subset.path))
+        }
+    }
+
+    /// Why a rule for a host does not apply to it.
+    private func reason(_ rule: DestinationRule, _ record: ServiceRecord) -> String {
+        let options = names.options
+        let isVisible =
+            rule.meta.namespace == options.gatewayNamespace
+            || names.isVisible(rule.exportTo.map(\.value), from: rule.meta.namespace)
+        if !isVisible { return "it is not exported to namespace \(options.gatewayNamespace), this gateway's" }
+        let places = [options.gatewayNamespace, record.namespace, options.rootNamespace]
+        guard places.contains(rule.meta.namespace) else {
+            return "it is looked for in the namespaces \(Set(places).sorted().joined(separator: ", ")) only: "
+                + "this gateway's, the service's and the root"
+        }
+        return "another DestinationRule comes before it"
+    }
+
+    /// Of several rules for one host the first policy counts, and the first subset of a name.
+    private func checkMerged(_ rule: DestinationRule, behind older: ArraySlice<DestinationRule>) {
+        if let policy = rule.trafficPolicy, let first = older.first(where: { $0.trafficPolicy != nil }) {
+            problems.add(
+                Diagnostic(
+                    .warning, "hidden-by-other",
+                    "this policy has no effect: \(first.meta.identity) has one for the host and comes first",
+                    at: policy.place, object: rule.meta.identity, path: policy.path,
+                    related: [Diagnostic.Related(place: first.meta.place, message: "comes first")]))
+        }
+        for subset in rule.subsets {
+            guard let first = older.first(where: { $0.subsets.contains { $0.name.value == subset.name.value } })
+            else { continue }
+            problems.add(
+                Diagnostic(
+                    .warning, "hidden-by-other",
+                    "this subset has no effect: \(first.meta.identity) has one of this name and comes first",
+                    at: subset.place, object: rule.meta.identity, path: subset.path,
+                    related: [Diagnostic.Related(place: first.meta.place, message: "comes first")]))
+        }
+    }
+
+    private func note(_ rule: DestinationRule, _ reason: String) { add(.note, rule, reason) }
+
+    private func add(
+        _ severity: Diagnostic.Severity, _ rule: DestinationRule, _ reason: String, hint: String? = nil,
+        related first: DestinationRule? = nil
+    ) {
+        let related = first.map { Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies") }
+        problems.add(
+            Diagnostic(
+                severity, "no-effect", "this DestinationRule has no effect here: \(reason)", hint: hint,
+                at: rule.host.place, object: rule.meta.identity, path: rule.host.path, related: related.map { [$0] } ?? []))
+    }
+}
