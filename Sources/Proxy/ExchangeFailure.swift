@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Routing
 internal import Synchronization
 
 /// The ways out of an exchange other than the upstream's answer. Each goes through `Situation.outcome`.
@@ -47,10 +48,25 @@ extension Exchange {
             deadline.map({ $0 > worker.now }) ?? true
         else {
             if let body { worker.pools.give(body) }
-            return answer(situation, endpoint.map { "endpoint \($0.name)" } ?? "")
+            return answer(cause(of: situation), endpoint.map { "endpoint \($0.name)" } ?? "")
         }
         worker.metrics.retried(situation.retryReason)
         connect(replaying: body)
+    }
+
+    /// What is behind a failure, where more is known than its form.
+    private func cause(of situation: Situation) -> Situation {
+        switch situation {
+        case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError:
+            isUntranslated ? .grpcWebRefused : situation
+        default: situation
+        }
+    }
+
+    /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
+    var isUntranslated: Bool {
+        guard let snapshot, cluster >= 0, snapshot.shared.plan.clusters[cluster].isHTTP2 else { return false }
+        return request?.first(.contentType)?.hasPrefix("application/grpc-web") ?? false
     }
 
     /// Tries that were begun or could not even begin.

@@ -28,6 +28,7 @@ package enum Situation: Equatable, Sendable {
     case upstreamReset
     case upstreamRefused                    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
+    case grpcWebRefused                     // gRPC-Web, not translated, and the upstream speaks gRPC
     case overflow                           // a limit of connections, pending or active requests
     case localReset                         // the gateway gave the stream up by itself
     // Timers

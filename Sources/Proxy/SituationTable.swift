@@ -83,6 +83,11 @@ extension Situation {
             .upstream(.upstreamReset, "remote refused stream reset", .unprocessed)
         case .upstreamProtocolError:
             .upstream(.upstreamProtocolError, "protocol error", .unknown)
+        case .grpcWebRefused:
+            Outcome(
+                503, .upstreamReset, "grpc_web_not_translated",
+                "gRPC-Web is not translated to gRPC yet, and the upstream refused it as it is",
+                fault: .configuration)
         case .overflow:
             .upstream(.overflow, "overflow", .pointless)     // unprocessed, but full a moment later too
         case .localReset:

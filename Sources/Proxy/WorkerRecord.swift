@@ -49,7 +49,10 @@ extension Worker {
     private func explain(_ record: inout AccessRecord, _ exchange: Exchange) {
         guard let situation = exchange.situation else {
             guard exchange.isResponseStarted else { return }
-            record.details = losesStatus(exchange) ? Self.lostStatus : "via_upstream"
+            // Many servers answer what they do not understand by a status of their own.
+            let isRefused = exchange.status >= 400 && exchange.isUntranslated
+            record.details = isRefused ? "grpc_web_not_translated"
+                : losesStatus(exchange) ? Self.lostStatus : "via_upstream"
             return
         }
         let outcome = situation.outcome

@@ -9,7 +9,7 @@ import Testing
         .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut, .requestTimedOut, .clientClosed, .clientReset,
         .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
         .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-        .upstreamProtocolError, .overflow, .localReset, .routeTimedOut, .deadlineExceeded, .tryTimedOut,
+        .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded, .tryTimedOut,
         .idleWaiting, .idleReceiving, .durationExceeded, .overloaded, .draining,
     ]
 
@@ -47,11 +47,12 @@ import Testing
         case .durationExceeded: 28
         case .overloaded: 29
         case .draining: 30
+        case .grpcWebRefused: 31
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...30))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...31))
     }
 
     @Test func `answers everybody who is still there`() {
