@@ -9,7 +9,8 @@ import Testing
         .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut, .requestTimedOut, .clientClosed, .clientReset,
         .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
         .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-        .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded, .tryTimedOut,
+        .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
+        .tryTimedOut,
         .idleWaiting, .idleReceiving, .durationExceeded, .overloaded, .draining,
     ]
 

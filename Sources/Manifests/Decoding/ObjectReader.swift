@@ -181,7 +181,8 @@ extension ObjectReader {
         let name = "\(kind) (\(apiVersion))"
         if group.hasSuffix(".istio.io") {
             value.warning(
-                "not-in-effect", "\(name) is not in effect yet", hint: "said once for all of them")
+                NotInEffect.code, "\(name) is not in effect yet: requests are served without it",
+                hint: "said once for all of them")
         } else if group == "gateway.networking.k8s.io" || kind == "Ingress" {
             value.warning(
                 "unsupported-kind", "\(name): not read",

@@ -27,11 +27,12 @@ struct EffectChecks {
 
     func run() {
         let delegates = delegates()
-        for service in inventory.virtualServices {
-            if service.hosts.isEmpty {
-                checkDelegate(service, delegates)
-            } else {
-                checkBinding(service)
+        // By index: to copy a VirtualService is a dozen counts of references.
+        for index in inventory.virtualServices.indices {
+            if inventory.virtualServices[index].hosts.isEmpty {
+                checkDelegate(inventory.virtualServices[index], delegates)
+            } else if isForOthers(inventory.virtualServices[index].gateways, index) {
+                reportBinding(inventory.virtualServices[index])
             }
         }
         for (service, match, contexts) in rules.neverHolding() {
@@ -52,10 +53,11 @@ struct EffectChecks {
     /// Those that a rule names.
     private func delegates() -> Set<String> {
         var names: Set<String> = []
-        for service in inventory.virtualServices {
-            for rule in service.http {
-                guard let delegate = rule.delegate else { continue }
-                names.insert("\(delegate.namespace ?? service.meta.namespace)/\(delegate.name)")
+        for index in inventory.virtualServices.indices {
+            for rule in inventory.virtualServices[index].http.indices {
+                guard let delegate = inventory.virtualServices[index].http[rule].delegate else { continue }
+                let own = inventory.virtualServices[index].meta.namespace
+                names.insert("\(delegate.namespace ?? own)/\(delegate.name)")
             }
         }
         return names
@@ -70,12 +72,20 @@ struct EffectChecks {
             hint: "add hosts", at: service.meta.place, service.meta.identity, path: "spec")
     }
 
-    /// Where no Gateway is for this gateway, each of them says so.
-    private func checkBinding(_ service: VirtualService) {
+    /// Whether all of a VirtualService's Gateways are there, and for another gateway. Where no Gateway is for
+    /// this one, each of them says so.
+    private func isForOthers(_ written: [Located<String>], _ index: Int) -> Bool {
+        guard !own.isEmpty, !written.isEmpty else { return false }
+        return written.allSatisfy { gateway in
+            guard gateway.value != "mesh" else { return false }
+            let wanted = names.gateway(gateway.value, namespace: inventory.virtualServices[index].meta.namespace)
+            return !own.contains(wanted) && known.contains(wanted)
+        }
+    }
+
+    private func reportBinding(_ service: VirtualService) {
+        guard let first = service.gateways.first else { return }
         let wanted = Binding.gateways(of: service, names)
-        guard !own.isEmpty, !wanted.contains("mesh"), wanted.isSubset(of: known), wanted.isDisjoint(with: own),
-            let first = service.gateways.first
-        else { return }
         add(
             .note, "for-another-gateway",
             "this VirtualService is not served here: \(wanted.sorted().joined(separator: ", ")) "
@@ -137,7 +147,8 @@ struct EffectChecks {
             guard let service = slice.serviceName, isMissing("\(slice.meta.namespace)/\(service)") else { continue }
             add(
                 .note, "no-service",
-                "there is no Service \(slice.meta.namespace)/\(service): these endpoints are of no use", at: slice.meta.place, slice.meta.identity, path: "metadata.labels")
+                "there is no Service \(slice.meta.namespace)/\(service): these endpoints are of no use",
+                at: slice.meta.place, slice.meta.identity, path: "metadata.labels")
         }
         for object in inventory.endpoints where isMissing("\(object.meta.namespace)/\(object.meta.name)") {
             add(

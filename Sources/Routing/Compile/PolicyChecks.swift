@@ -16,7 +16,9 @@ struct PolicyChecks {
         self.problems = problems
         self.clusters = clusters
         self.leftOut = leftOut
-        routed = Set(clusters.clusters.flatMap { [$0.host, "\($0.host) \($0.subset)"] })
+        // Costs two texts for each cluster.
+        let plans = inventory.destinationRules.isEmpty ? [] : clusters.clusters
+        routed = Set(plans.flatMap { [$0.host, "\($0.host) \($0.subset)"] })
     }
 
     func run() {
@@ -108,10 +110,12 @@ struct PolicyChecks {
         _ severity: Diagnostic.Severity, _ rule: DestinationRule, _ reason: String, hint: String? = nil,
         related first: DestinationRule? = nil
     ) {
-        let related = first.map { Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies") }
-        problems.add(
-            Diagnostic(
-                severity, "no-effect", "this DestinationRule has no effect here: \(reason)", hint: hint,
-                at: rule.host.place, object: rule.meta.identity, path: rule.host.path, related: related.map { [$0] } ?? []))
+        var report = Diagnostic(
+            severity, "no-effect", "this DestinationRule has no effect here: \(reason)", hint: hint,
+            at: rule.host.place, object: rule.meta.identity, path: rule.host.path)
+        if let first {
+            report.related = [Diagnostic.Related(place: first.meta.place, message: "the DestinationRule that applies")]
+        }
+        problems.add(report)
     }
 }

@@ -49,11 +49,14 @@ struct ReferenceChecks {
             }
         }
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
-        for service in inventory.virtualServices {
+        let services = inventory.virtualServices
+        for index in services.indices {
+            guard !services[index].closings.isEmpty || services[index].http.contains(where: { !$0.closings.isEmpty })
+            else { continue }
+            let service = services[index]
             for rule in service.http {
                 for field in rule.closings { problems.add(service.report(field, .warning)) }
             }
-            guard !service.closings.isEmpty else { continue }
             let isHere = !Binding.gateways(of: service, names).isDisjoint(with: mine)
             for field in service.closings {
                 problems.add(service.reportConnections(field, isHere ? .error : .warning))
