@@ -61,6 +61,11 @@ static inline size_t portico_yaml_problem_column(const yaml_parser_t *parser) {
     if (parser->error == YAML_READER_ERROR) return parser->mark.column + 1;
     return parser->problem_mark.column + 1;
 }
+/* Characters of the text before the place. */
+static inline size_t portico_yaml_problem_index(const yaml_parser_t *parser) {
+    if (parser->error == YAML_READER_ERROR) return parser->mark.index;
+    return parser->problem_mark.index;
+}
 static inline const char *portico_yaml_context(const yaml_parser_t *parser) {
     return parser->context;
 }

@@ -10,7 +10,8 @@ struct FileFinder {
 
     /// What a path led to.
     enum Found {
-        case file(name: SourceName, octets: [UInt8])
+        /// `isNamed`: by the user, and not found in a folder.
+        case file(name: SourceName, octets: [UInt8], isNamed: Bool)
         case unreadable(name: String, message: String, hint: String?)
         case emptyFolder(name: String)
     }
@@ -28,14 +29,14 @@ struct FileFinder {
     /// Visits what a path given by the user stands for; `-` is standard input.
     mutating func find(_ path: String) {
         if path == "-" {
-            read(descriptor: STDIN_FILENO, SourceName("-"), expecting: 0)
+            read(descriptor: STDIN_FILENO, SourceName("-"), expecting: 0, isNamed: true)
             return
         }
         guard let status = status(of: path) else { return }
         if status.st_mode & S_IFMT == S_IFDIR {
             if find(inFolder: path, status, depth: 0) == 0 { visit(.emptyFolder(name: path)) }
         } else if isNew(status) {
-            read(SourceName(path), status)
+            read(SourceName(path), status, isNamed: true)
         }
     }
 
@@ -61,7 +62,7 @@ struct FileFinder {
                 Self.endings.contains(where: name.hasSuffix)
             {
                 count += 1
-                if isNew(status) { read(source, status) }
+                if isNew(status) { read(source, status, isNamed: false) }
             }
         }
         return count
@@ -103,16 +104,16 @@ struct FileFinder {
 
     // MARK: Reading
 
-    private func read(_ source: SourceName, _ status: stat) {
+    private func read(_ source: SourceName, _ status: stat, isNamed: Bool) {
         let descriptor = unsafe open(source.text, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return fail(source.text, "the file cannot be opened", errno) }
         defer { close(descriptor) }
         let isRegular = status.st_mode & S_IFMT == S_IFREG
-        read(descriptor: descriptor, source, expecting: isRegular ? Int(status.st_size) : 0)
+        read(descriptor: descriptor, source, expecting: isRegular ? Int(status.st_size) : 0, isNamed: isNamed)
     }
 
     /// - Parameter size: of a regular file, so that its text lies in memory once; else 0.
-    private func read(descriptor: CInt, _ source: SourceName, expecting size: Int) {
+    private func read(descriptor: CInt, _ source: SourceName, expecting size: Int, isNamed: Bool) {
         let name = source.text
         var octets: [UInt8] = []
         let usual = 1 << 18
@@ -134,7 +135,7 @@ struct FileFinder {
             if part.count < chunk { break }
             chunk = usual
         }
-        visit(.file(name: source, octets: octets))
+        visit(.file(name: source, octets: octets, isNamed: isNamed))
     }
 
     /// Reads until the buffer is full or the end has come; returns how much, and what went wrong.

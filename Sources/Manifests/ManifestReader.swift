@@ -5,7 +5,8 @@ package enum ManifestReader {
         let loading = Loading(defaultNamespace: defaultNamespace)
         var finder = FileFinder { found in
             switch found {
-            case .file(let source, let octets): loading.read(source, octets[...])
+            case .file(let source, let octets, let isNamed):
+                loading.read(source, octets[...], companion: isNamed ? nil : CompanionFile(path: source.text))
             case .unreadable(let name, let message, let hint):
                 loading.couldNotRead(name, message, hint)
             case .emptyFolder(let name): loading.foundNothing(in: name)
@@ -45,33 +46,71 @@ private final class Loading {
 
     init(defaultNamespace: String) { findings = Findings(defaultNamespace: defaultNamespace) }
 
-    func read(_ source: SourceName, _ octets: ArraySlice<UInt8>) {
-        let name = source.text
-        findings.output.sources.append(name)
+    /// - Parameter companion: what the file is by its name, when it was found in a folder.
+    func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
+        findings.output.sources.append(source.text)
         texts.add(source, octets)
-        findings.reportsInFile = 0
+        findings.beginFile(companion)
         let first = findings.output.diagnostics.count
-        var rest = Rest(octets: octets, linesBefore: 0)
-        for _ in 0...Self.maximumRestarts {
-            guard let error = readDocuments(source, rest) else { break }
-            // Documents before the fault have been read. Those after it can be read too, from the
-            // next line `---`: a fault in one object should not take out its neighbours.
-            findings.output.brokenFiles.insert(name)
-            findings.output.diagnostics.append(
-                Diagnostic(
-                    .error, error.code, error.message, hint: error.hint,
-                    at: SourcePlace(file: name, line: error.line, column: error.column)))
-            guard let next = rest.afterFault(in: error.line) else { break }
-            rest = next
+        let text = UTF16Text.inUTF8(octets) ?? octets
+        if let excess = Directives.firstExcess(in: text) {
+            refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
+        } else {
+            read(source, Rest(octets: text))
         }
         sort(from: first)
     }
 
+    private func read(_ source: SourceName, _ whole: Rest) {
+        var rest = whole
+        var faults = 0
+        var objects = 1
+        while let error = readDocuments(source, rest) {
+            if let next = rest.nextOfJSON(after: error), objects < Self.maximumJSONObjects {
+                objects += 1
+                rest = next
+                continue
+            }
+            // Documents before the fault have been read. Those after it can be read too, from the
+            // next line `---`: a fault in one object should not take out its neighbours.
+            guard report(error.explained(by: rest), source), faults < Self.maximumRestarts,
+                let next = rest.afterFault(in: error.line)
+            else { return }
+            faults += 1
+            rest = next
+        }
+    }
+
     /// Of one file: each reads the rest of it anew.
     private static let maximumRestarts = 16
+    /// One after the other, without `---`: each starts a reader of YAML.
+    private static let maximumJSONObjects = 100_000
+
+    /// Returns false when the rest of the file is not worth reading.
+    private func report(_ error: SyntaxError, _ source: SourceName) -> Bool {
+        findings.output.brokenFiles.insert(source.text)
+        let isTemplate = error.code == TemplateText.code
+        if isTemplate, !findings.isFirstTemplate() { return false }
+        findings.output.diagnostics.append(
+            Diagnostic(
+                .error, error.code, error.message, hint: error.hint,
+                at: SourcePlace(file: source.text, line: error.line, column: error.column)))
+        return !isTemplate
+    }
+
+    private func refuseDirectives(_ source: SourceName, line: Int) {
+        findings.output.brokenFiles.insert(source.text)
+        findings.output.diagnostics.append(
+            Diagnostic(
+                .error, "too-many-directives",
+                "a document has at most \(Directives.maximum) lines that begin with %, of at most "
+                    + "\(Directives.maximumOctets) octets: the file is not read",
+                hint: "remove the lines: objects need no directives",
+                at: SourcePlace(file: source.text, line: line, column: 1)))
+    }
 
     private func readDocuments(_ name: SourceName, _ rest: Rest) -> SyntaxError? {
-        var builder = TreeBuilder(rest.octets, linesBefore: rest.linesBefore)
+        var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
             while let tree = try builder.next() {
                 let decoder = Decoder(file: name, tree: tree, findings: findings)
@@ -113,26 +152,5 @@ private final class Loading {
             return (a.line, a.column, left.offset) < (b.line, b.column, right.offset)
         }
         findings.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
-    }
-}
-
-/// What is still to be read of a file.
-private struct Rest {
-    let octets: ArraySlice<UInt8>
-    let linesBefore: Int
-
-    /// From the first line `---` that is not above the faulty line, and below the first line.
-    func afterFault(in faulty: Int) -> Rest? {
-        var line = linesBefore + 1
-        var start = octets.startIndex
-        while let end = octets[start...].firstIndex(of: UInt8(ascii: "\n")) {
-            start = end + 1
-            line += 1
-            guard line >= faulty, octets[start...].starts(with: "---".utf8) else { continue }
-            let after = start + 3
-            guard after >= octets.endIndex || octets[after] <= UInt8(ascii: " ") else { continue }
-            return Rest(octets: octets[start...], linesBefore: line - 1)
-        }
-        return nil
     }
 }

@@ -20,6 +20,9 @@ import Testing
         "{", "}", "[", "]", "- ", ": ", "\n", "\n---\n", "&a ", "*a", "<<: ", "\"", "'", "!!str ",
         "null", "~", "-1", "99999999999999999999", "0x", "1e999", "\u{FEFF}", "\t", "# ", "|", ">",
         "\u{0}", "? ", "items: ", "kind: List", "\u{FF}", "{{{{{{{{", "5s", "*", "%",
+        "\n%TAG ! x\n", "\n%YAML 1.1\n", "{{ .Values.x }}", "${NAME}", "$(NAME)", "}{", "\n{\"kind\": 1}\n",
+        "2001:db8::,", "a::]", "\u{E000}", "*.a.com", "@a", "\u{85}%", "\u{2028}%", "%REQ(%)%",
+        "websocketUpgrade: true\n",
     ]
 
     @Test func `never traps the reader`() {
@@ -41,6 +44,41 @@ import Testing
         }
         // Else the mutations are too wild to reach the decoders.
         #expect(rounds < 100 || objects > rounds / 20)
+    }
+
+    /// What a Secret holds is quoted by no report, however broken its file is.
+    @Test func `never shows what a Secret holds`() {
+        let secret = "SECRET0123SECRET"
+        let values = [secret, "'\(secret)'", "!\(secret) x", "*\(secret)", "[\(secret)]", "{\(secret): ", "0x5ec2e7"]
+        var chance = Chance(state: 8_675_309)
+        for _ in 0..<3000 {
+            let value = values[Int.random(in: 0..<values.count, using: &chance)]
+            var text = Array(
+                """
+                apiVersion: v1
+                kind: Secret
+                metadata: {name: a}
+                type: \(value)
+                data: {tls.crt: \(value), tls.key: aGk=}
+                stringData:
+                  a: \(value)
+                  b: |
+                    \(value)
+                immutable: \(value)
+                """.utf8)
+            // Not in the values: a piece of one could become a key or a kind, which are shown.
+            for _ in 0..<Int.random(in: 0...3, using: &chance) {
+                guard let fragment = Self.fragments.randomElement(using: &chance) else { return }
+                let place = Int.random(in: 15..<text.count, using: &chance)
+                let isLetter = (UInt8(ascii: "0")...UInt8(ascii: "z")).contains(text[place])
+                if !isLetter { text.insert(contentsOf: fragment.utf8, at: place) }
+            }
+            let found = ManifestReader.load(sources: [("fuzz.yaml", text)]).diagnostics
+            for diagnostic in found {
+                let said = diagnostic.message + (diagnostic.hint ?? "")
+                #expect(!said.contains(secret) && !said.contains("0x5ec2e7") && !said.contains("6210279"))
+            }
+        }
     }
 
     private static func mutate(_ text: inout [UInt8], _ chance: inout Chance) {

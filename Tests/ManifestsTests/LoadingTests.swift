@@ -76,6 +76,36 @@ private func service(_ name: String) -> String {
         #expect(set.diagnostics.filter { $0.severity == .error }.text == "")
     }
 
+    @Test func `says of files of Helm and kustomize what they are, and reads none`() {
+        let folder = Folder()
+        folder.add("a.yaml", service("a"))
+        folder.add("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+        folder.add("kustomization.yaml", "resources: [a.yaml]\n---\nresources: []\n")
+        folder.add("values.yaml", "kind: Deployment\nhost: a.com\n")
+        folder.add("values-prod.yaml", service("of-that-name"))
+        let set = ManifestReader.load(paths: [folder.path])
+        #expect(set.inventory.services.map(\.meta.name) == ["a", "of-that-name"])
+        #expect(set.diagnostics.map(\.code) == ["no-objects", "no-objects", "no-objects"])
+        #expect(set.diagnostics.allSatisfy { $0.severity == .note })
+        #expect(set.diagnostics.map { $0.hint?.contains("helm template") } == [true, false, true])
+        // Who names the file wants it read.
+        let named = ManifestReader.load(paths: [folder.path + "/values.yaml"])
+        #expect(named.diagnostics.map(\.code) == ["missing-field"])
+        #expect(named.diagnostics.first?.hint?.contains("helm template") == true)
+    }
+
+    @Test func `reads UTF-16`() {
+        for isLittle in [true, false] {
+            let units = ("\u{FEFF}" + service("a")).utf16.flatMap { unit in
+                let octets = [UInt8(unit >> 8), UInt8(unit & 0xFF)]
+                return isLittle ? octets.reversed() : octets
+            }
+            let set = ManifestReader.load(sources: [("a.yaml", units)])
+            #expect(set.inventory.services.map(\.meta.name) == ["a"])
+            #expect(set.diagnostics.text == "")
+        }
+    }
+
     @Test func `says what to do about a path that cannot be read`() throws {
         let folder = Folder()
         folder.link("gone.yaml", to: "nowhere")
@@ -232,6 +262,64 @@ private func service(_ name: String) -> String {
     }
 }
 
+@Suite struct `A file of many faults` {
+    /// Each was quadratic: these took minutes.
+    @Test(arguments: [
+        ("subsets: [", "{name: a, labels: {a: b}}, ", "DestinationRule"),
+        ("trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [", "{name: #}, ",
+            "DestinationRule"),
+    ])
+    func `is read in a time that grows with its length`(start: String, entry: String, kind: String) {
+        var text = "apiVersion: networking.istio.io/v1\nkind: \(kind)\nmetadata: {name: a}\nspec: {host: a, \(start)"
+        for number in 0..<100_000 { text += entry.replacing("#", with: "a\(number)") }
+        let opened = start.reduce(into: "") { closed, letter in
+            if letter == "[" { closed = "]" + closed }
+            if letter == "{" { closed = "}" + closed }
+        }
+        let clock = ContinuousClock()
+        let time = clock.measure { #expect(!load(text + opened + "}").diagnostics.isEmpty) }
+        #expect(time < .seconds(60))
+    }
+
+    @Test func `may be a List of faulty objects`() {
+        let item = "- apiVersion: v1\n  kind: Service\n  metadata: {name: a, name: b}\n  spec: {}\n"
+        let text = "apiVersion: v1\nkind: List\nitems:\n" + String(repeating: item, count: 50_000)
+        let clock = ContinuousClock()
+        let time = clock.measure { #expect(load(text).diagnostics.count == 10_001) }
+        #expect(time < .seconds(60))
+    }
+
+    @Test func `may have a hundred thousand unknown fields`() {
+        let fields = (0..<100_000).map { "x\($0): 1" }.joined(separator: ", ")
+        let clock = ContinuousClock()
+        let time = clock.measure {
+            #expect(load(service("a").replacing("{ports", with: "{\(fields), ports")).diagnostics.count == 202)
+        }
+        #expect(time < .seconds(60))
+    }
+
+    /// libyaml compares each directive with all before it: 100,000 took 14 seconds, 200,000 a minute.
+    @Test(arguments: ["%TAG !a#! b\n", "%TAG !a#! b\r", "%TAG !a#! b\u{85}", "%YAML 1.1\n"])
+    func `has few directives`(line: String) throws {
+        let text = (0..<100_000).map { line.replacing("#", with: "\($0)") }.joined()
+        for prefix in ["", "\u{FEFF}", "a: b\n...\n"] {
+            let set = load(prefix + text)
+            #expect(set.diagnostics.map(\.code) == ["too-many-directives"])
+            #expect(set.brokenFiles == ["input.yaml"])
+        }
+        let units = ("\u{FEFF}" + text).utf16.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }
+        #expect(ManifestReader.load(sources: [("a", units)]).diagnostics.map(\.code) == ["too-many-directives"])
+    }
+
+    @Test func `has short directives`() {
+        let long = "%TAG ! " + String(repeating: "x", count: 300) + "\n---\na: !b c\n"
+        #expect(load(long).diagnostics.map(\.code) == ["too-many-directives"])
+        let documents = String(repeating: "%YAML 1.1\n---\n" + service("a") + "...\n", count: 20)
+        #expect(load(documents).inventory.services.count == 1)
+        #expect(!load("a: b%\n%c: d\n").diagnostics.map(\.code).contains("too-many-directives"))
+    }
+}
+
 @Suite struct `A report` {
     @Test func `stays on one line and cannot command a terminal`() {
         let set = load("apiVersion: v1\nkind: \"Service\\n\\e[31m\"\nmetadata: {name: x}\n")
@@ -263,6 +351,22 @@ private func service(_ name: String) -> String {
 }
 
 @Suite struct `A Secret` {
+    @Test func `keeps what is good beside a value that cannot be read`() throws {
+        let set = load(
+            """
+            apiVersion: v1
+            kind: Secret
+            metadata: {name: x}
+            data: {tls.crt: "a!", tls.key: aGV5}
+            stringData: {pin: 12345678}
+            """)
+        let secret = try #require(set.inventory.secrets.first)
+        #expect(secret.data.keys.sorted() == ["tls.key"])
+        #expect(secret.damaged == ["tls.crt", "pin"])
+        #expect(set.impaired.map(\.name) == ["x"])
+        #expect(!set.diagnostics.text.contains("12345678"))
+    }
+
     @Test func `is decoded, and stringData wins`() {
         let set = load(
             """

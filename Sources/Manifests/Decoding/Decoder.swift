@@ -12,8 +12,23 @@ final class Findings {
 
     var reportsInFile = 0
     static let maximumReportsInFile = 10_000
+    /// What the file is besides objects.
+    private(set) var companion: CompanionFile?
+    private var hasTemplates = false
 
     init(defaultNamespace: String) { self.defaultNamespace = defaultNamespace }
+
+    func beginFile(_ companion: CompanionFile?) {
+        reportsInFile = 0
+        hasTemplates = false
+        self.companion = companion
+    }
+
+    /// Whether template text is found in this file for the first time: it is said once.
+    func isFirstTemplate() -> Bool {
+        defer { hasTemplates = true }
+        return !hasTemplates
+    }
 }
 
 /// Reads the objects of one document. Holds what every value under decoding needs: the tree,
@@ -47,6 +62,8 @@ final class Decoder {
     private var reports = 0
     /// By the node of the part that they close; see `NotInEffect`.
     var closings: [NodeIndex: [ClosingField]] = [:]
+    /// The object is a Secret, or is meant to be one.
+    private(set) var isSecret = false
     /// Of one object.
     static let maximumReports = 200
 
@@ -98,6 +115,8 @@ final class Decoder {
         if !reported.isEmpty { reported.removeAll() }
         if !closings.isEmpty { closings.removeAll() }
         reports = 0
+        isSecret = tree.value(of: "stringData", in: top) != nil
+            || tree.value(of: "kind", in: top).map { isNameOfSecrets($0) } ?? false
     }
 
     enum Outcome { case whole, lacksPart, rejected, repeated }
@@ -143,10 +162,12 @@ final class Decoder {
     }
 
     // MARK: Reports
+    //
+    // Sentences are built only for what is listed: a file may have a million faults.
 
     func error(
-        _ code: String, _ message: String, hint: String? = nil, at node: NodeIndex,
-        path: String? = nil, related: [Diagnostic.Related] = []
+        _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
+        at node: NodeIndex, path: String? = nil, related: [Diagnostic.Related] = []
     ) {
         errors += 1
         firstError = firstError ?? place(node)
@@ -155,39 +176,57 @@ final class Decoder {
 
     /// An error that leaves the object usable: the faulty part would have had no effect here.
     func harmlessError(
-        _ code: String, _ message: String, hint: String? = nil, at node: NodeIndex
+        _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
+        at node: NodeIndex
     ) {
         report(.error, code, message, hint: hint, at: node, path: nil)
     }
 
-    func warning(_ code: String, _ message: String, hint: String? = nil, at node: NodeIndex) {
+    func warning(
+        _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
+        at node: NodeIndex
+    ) {
         report(.warning, code, message, hint: hint, at: node, path: nil)
     }
 
-    func note(_ code: String, _ message: String, at node: NodeIndex) {
-        report(.note, code, message, hint: nil, at: node, path: nil)
+    func note(
+        _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
+        at node: NodeIndex
+    ) {
+        report(.note, code, message, hint: hint, at: node, path: nil)
     }
 
     private func report(
-        _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?,
+        _ severity: Diagnostic.Severity, _ code: String, _ message: () -> String, hint: () -> String?,
         at node: NodeIndex, path: String?, related: [Diagnostic.Related] = [], _ consequence: String = ""
     ) {
-        // Counted first, so that nothing is built for what is not listed.
+        if severity == .error, code != "invalid-regex", let mark = templateMark(node) {
+            return reportTemplate(mark, at: node)
+        }
+        guard isListed(node) else { return }
+        let found = path ?? self.path(node)
+        let message = message()
+        guard reported.insert("\(node) \(found) \(message)").inserted else { return }
+        let diagnostic = Diagnostic(
+            severity, code, Self.clipped(message) + consequence, hint: hint().map(Self.clipped),
+            at: place(node), object: object, path: found.isEmpty ? nil : Self.clipped(found),
+            related: related)
+        findings.output.diagnostics.append(withoutSecrets(diagnostic, node))
+    }
+
+    /// Counts a report; whether it is to be listed.
+    private func isListed(_ node: NodeIndex) -> Bool {
         reports += 1
         findings.reportsInFile += 1
         if findings.reportsInFile > Findings.maximumReportsInFile {
-            return countUnlisted(
-                findings.reportsInFile == Findings.maximumReportsInFile + 1, "file", at: node)
+            countUnlisted(findings.reportsInFile == Findings.maximumReportsInFile + 1, "file", at: node)
+            return false
         }
         if reports > Self.maximumReports {
-            return countUnlisted(reports == Self.maximumReports + 1, "object", at: top)
+            countUnlisted(reports == Self.maximumReports + 1, "object", at: top)
+            return false
         }
-        let found = path ?? self.path(node)
-        guard reported.insert("\(node) \(found) \(message)").inserted else { return }
-        findings.output.diagnostics.append(Diagnostic(
-            severity, code, Self.clipped(message) + consequence, hint: hint.map(Self.clipped),
-            at: place(node), object: object, path: found.isEmpty ? nil : Self.clipped(found),
-            related: related))
+        return true
     }
 
     /// Texts of a file may be megabytes long; whoever reads a report needs their beginning.
@@ -208,14 +247,24 @@ final class Decoder {
 
     /// Reports what the tree's builder found inside the current object.
     func reportTreeProblems() {
-        for problem in tree.problems where tree.contains(problem.node, in: top) {
-            var related: [Diagnostic.Related] = []
-            if problem.earlier != Node.none {
-                related = [.init(place: place(problem.earlier), message: "first written here")]
+        for problem in tree.problems(in: top) {
+            let node = problem.node
+            switch problem.fault {
+            case .unknownTag(let tag):
+                error(
+                    "unknown-tag", "the tag `\(isConfidential(node) ? "…" : tag)` has no meaning here",
+                    hint: "remove it, or quote the text", at: node)
+            case .duplicateKey(let first):
+                error(
+                    "duplicate-key", "`\(tree.string(node))` is written twice", hint: "keep one of the two",
+                    at: node, related: [.init(place: place(first), message: "first written here")])
+            case .badKey:
+                error(
+                    "bad-key", "a key must be a text", hint: "quote it if it begins with [ or {", at: node)
+            case .mergeKey:
+                error(
+                    "merge-key", "merge keys (`<<`) are not supported", hint: "write the fields out", at: node)
             }
-            error(
-                problem.code, problem.message, hint: problem.hint, at: problem.node,
-                related: related)
         }
     }
 }

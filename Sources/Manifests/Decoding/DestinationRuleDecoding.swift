@@ -10,14 +10,12 @@ extension DestinationRule {
         if let hostField, let host, !Grammar.isWildcardDomain(host.value) {
             hostField.error("invalid-host", "`\(host.value)` is no host name")
         }
-        trafficPolicy = spec.field("trafficPolicy").flatMap { TrafficPolicy($0, .rule) }
-        let entries = spec.elements("subsets")
-        subsets = entries.compactMap(Subset.init)
+        trafficPolicy = spec.field("trafficPolicy").flatMap { TrafficPolicy($0, .policy) }
+        subsets = Self.subsets(spec.elements("subsets"))
         exportTo = spec.exportTo()
         workloadSelector = Self.selector(&spec)
         spec.finish()
         envelope.finish()
-        Self.checkNames(subsets, entries)
         guard let host else { return nil }
         self.host = host
     }
@@ -32,11 +30,14 @@ extension DestinationRule {
         return labels
     }
 
-    private static func checkNames(_ subsets: [Subset], _ entries: [Value]) {
+    private static func subsets(_ entries: [Value]) -> [Subset] {
         var seen: Set<String> = []
-        for subset in subsets where !seen.insert(subset.name.value).inserted {
-            guard let entry = entries.first(where: { $0.place == subset.place }) else { continue }
-            entry.error("duplicate-name", "the subset `\(subset.name.value)` is written twice")
+        return entries.compactMap { entry in
+            guard let subset = Subset(entry) else { return nil }
+            if !seen.insert(subset.name.value).inserted {
+                entry.error("duplicate-name", "the subset `\(subset.name.value)` is written twice")
+            }
+            return subset
         }
     }
 }
@@ -49,7 +50,7 @@ extension Subset {
         let nameField = record.require("name")
         let name = record.located("name")
         labels = record.selectorLabels("labels")
-        trafficPolicy = record.field("trafficPolicy").flatMap { TrafficPolicy($0, .subset) }
+        trafficPolicy = record.field("trafficPolicy").flatMap { TrafficPolicy($0, .policy) }
         record.finish()
         guard let nameField, let name else { return nil }
         if !Grammar.isLabel(name.value) {
@@ -62,8 +63,8 @@ extension Subset {
 }
 
 extension TrafficPolicy {
-    /// Where a policy stands decides which blocks it may have.
-    enum Level { case rule, subset, port }
+    /// Where a policy stands decides which blocks it may have: a port's has the first four alone.
+    enum Level { case policy, port }
 
     init?(_ value: Value, _ level: Level) {
         guard var record = value.record() else { return nil }
@@ -84,14 +85,12 @@ extension TrafficPolicy {
         closings = record.value.closings
         if level == .port { return }
         portLevel = record.elements("portLevelSettings").compactMap(PortPolicy.init)
-        if level == .rule {
-            checkTunnel(&record)
-            if let field = record.field("proxyProtocol"), var inner = field.record() {
-                proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
-                inner.finish()
-            }
-            checkRetryBudget(&record)
+        checkTunnel(&record)
+        if let field = record.field("proxyProtocol"), var inner = field.record() {
+            proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
+            inner.finish()
         }
+        checkRetryBudget(&record)
     }
 
     private func checkTunnel(_ record: inout Record) {

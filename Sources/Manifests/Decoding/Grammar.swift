@@ -2,11 +2,15 @@ internal import Glibc
 
 /// The texts that names, hosts and addresses may be (istio-api.md §1.0).
 enum Grammar {
-    /// A DNS-1123 label: `main-server`.
+    /// A DNS-1123 label: `main-server`, at most 63 characters.
     static func isLabel(_ text: some StringProtocol) -> Bool {
+        text.utf8.count <= 63 && isPartOfName(text)
+    }
+
+    /// What stands between two dots of an object's name: a label, but of any length.
+    private static func isPartOfName(_ text: some StringProtocol) -> Bool {
         let octets = text.utf8
-        guard !octets.isEmpty, octets.count <= 63 else { return false }
-        guard octets.first != hyphen else { return false }
+        guard let first = octets.first, first != hyphen else { return false }
         var last: UInt8 = 0
         for octet in octets {
             guard isLowerAlphanumeric(octet) || octet == hyphen else { return false }
@@ -15,11 +19,12 @@ enum Grammar {
         return last != hyphen
     }
 
-    /// Labels joined by dots: what Kubernetes takes as an object's name.
+    /// What Kubernetes takes as the name of most objects: at most 253 characters in all; the parts between
+    /// the dots have no limit of their own.
     static func isSubdomain(_ text: String) -> Bool {
         guard !text.isEmpty, text.utf8.count <= 253 else { return false }
-        if isLabel(text) { return true }
-        return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isLabel)
+        if isPartOfName(text) { return true }
+        return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isPartOfName)
     }
 
     /// A host name; its last label is not all digits, and one trailing dot is allowed.
@@ -54,6 +59,16 @@ enum Grammar {
         let rest = text.dropFirst()
         if rest.hasPrefix(".") { return isFQDN(rest.dropFirst()) }
         return isFQDN("a" + rest)
+    }
+
+    /// A name that Istio makes for its own use between clusters: `outbound_.80_._.shop.default.svc.cluster.local`.
+    static func isGeneratedSNIHost(_ text: String) -> Bool {
+        let parts = text.split(separator: "_", omittingEmptySubsequences: false)
+        guard parts.count >= 4, parts[0] == "outbound", text.utf8.count <= 255 else { return false }
+        guard let port = Int(parts[1].drop { $0 == "." }), (1...65535).contains(port) else { return false }
+        let subset = parts[2].filter { $0 != "." }
+        guard subset.isEmpty || isLabel(subset) else { return false }
+        return isFQDN(parts[3...].joined(separator: "_").drop { $0 == "." })
     }
 
     /// An IPv4 or IPv6 address, without brackets.

@@ -158,13 +158,14 @@ extension LoadBalancer.Cookie {
         let field = record.require("name")
         path = record.string("path")
         ttl = record.duration("ttl", orZero: true)
+        var names: Set<String> = []
         for entry in record.elements("attributes") {
             guard var inner = entry.record() else { continue }
             let name = inner.require("name")?.string()
             let text = inner.string("value") ?? ""
             inner.finish()
             guard let name else { continue }
-            if name.isEmpty || attributes.contains(where: { $0.name == name }) {
+            if name.isEmpty || !names.insert(name).inserted {
                 entry.error("invalid-name", "attributes have names, each another")
             }
             attributes.append((name, text))

@@ -16,6 +16,7 @@ struct ObjectReader {
             value.error("not-an-object", "an object with `apiVersion` and `kind` is wanted here")
             return
         }
+        if isCompanion(node) { return }
         guard let kind = text("kind", in: node), let version = text("apiVersion", in: node) else {
             decoder.reportTreeProblems()
             return
@@ -37,12 +38,24 @@ struct ObjectReader {
         for item in value.elements() { read(item.node, depth: depth + 1) }
     }
 
+    /// Whether the document is no object, in a file that holds none by its name; said once for the file.
+    private func isCompanion(_ node: NodeIndex) -> Bool {
+        guard let companion = decoder.findings.companion else { return false }
+        let names: [StaticString] = ["kind", "apiVersion"]
+        if names.allSatisfy({ decoder.tree.value(of: $0, in: node) != nil }) { return false }
+        if decoder.findings.notedKinds.insert(decoder.file.text).inserted {
+            decoder.note("no-objects", companion.message, hint: companion.hint, at: node)
+        }
+        return true
+    }
+
     /// A required text of the envelope.
     private func text(_ name: StaticString, in node: NodeIndex) -> String? {
         guard let found = decoder.tree.value(of: name, in: node) else {
             decoder.error(
                 "missing-field", "`\(name)` is missing",
-                hint: "every object has `apiVersion` and `kind`", at: node, path: "\(name)")
+                hint: CompanionFile(path: decoder.file.text).map { "\($0.message); \($0.hint)" }
+                    ?? "every object has `apiVersion` and `kind`", at: node, path: "\(name)")
             return nil
         }
         return Value(decoder: decoder, node: found).string()
@@ -170,6 +183,10 @@ extension ObjectReader {
     private func noteUnread(
         _ kind: String, _ apiVersion: String, _ group: String, _ value: Value
     ) {
+        if group == "kustomize.config.k8s.io" {
+            let kustomization = CompanionFile.kustomization
+            return decoder.note("no-objects", kustomization.message, hint: kustomization.hint, at: value.node)
+        }
         let siblings = Self.kinds.filter { $0.group == group }.map(\.kind)
         if let near = nearestName(to: kind, among: siblings) {
             value.error(
@@ -197,6 +214,9 @@ extension ObjectReader {
 // MARK: Metadata
 
 extension ObjectReader {
+    /// A Service's name is a part of host names; a Gateway's, by Istio's rule, of the names of its routes.
+    private static let kindsNamedByLabels = ["Gateway", "Service"]
+
     static func meta(_ envelope: inout Record, kind: String) -> ObjectMeta? {
         guard let value = envelope.require("metadata"), var metadata = value.record() else {
             return nil
@@ -215,16 +235,20 @@ extension ObjectReader {
         metadata.finish(unknown: .harmless)
         guard let name, let text = name.string() else { return nil }
         if namespaceField != nil, namespace == nil { return nil }
-        guard Grammar.isSubdomain(text) else {
+        let isLabel = kindsNamedByLabels.contains(kind)
+        guard isLabel ? Grammar.isLabel(text) : Grammar.isSubdomain(text) else {
             name.error(
-                "invalid-name", "`\(text)` cannot be an object's name",
-                hint: "lower-case letters, digits, `-` and `.`")
+                "invalid-name", "`\(text)` cannot be the name of a \(kind)",
+                hint: isLabel
+                    ? "at most 63 lower-case letters, digits and `-`"
+                    : "at most 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends "
+                        + "and beside each dot")
             return nil
         }
         if let namespace, !namespace.isEmpty, !Grammar.isLabel(namespace) {
             namespaceField?.error(
                 "invalid-name", "`\(namespace)` cannot be a namespace",
-                hint: "lower-case letters, digits and `-`")
+                hint: "at most 63 lower-case letters, digits and `-`")
             return nil
         }
         let identity = ObjectReference(

@@ -26,14 +26,16 @@ extension Pod {
 
     private mutating func readStatus(_ status: inout Record) {
         phase = status.string("phase")
+        var known: Set<String> = []
         if let field = status.field("podIP"), let address = field.string(), !address.isEmpty {
+            known.insert(address)
             add(address, field)
         }
         for entry in status.elements("podIPs") {
             guard var record = entry.record(), let field = record.field("ip"),
                 let address = field.string()
             else { continue }
-            if !addresses.contains(address) { add(address, field) }
+            if known.insert(address).inserted { add(address, field) }
         }
         for condition in status.elements("conditions") {
             guard var record = condition.record() else { continue }
@@ -67,20 +69,22 @@ extension Secret {
         _ = envelope.bool("immutable")
         if let field = envelope.field("data") {
             for (key, value) in field.entries() {
-                let octets = value.isNull ? [] : value.base64()
-                if let octets { add(octets, key, value) }
+                let octets = value.isNull ? [] : value.contained { $0.base64() }
+                if let octets { add(octets, key, value) } else { damaged.insert(key.raw) }
             }
         }
         // Later, so that it wins: as in Kubernetes.
         if let field = envelope.field("stringData") {
             for (key, value) in field.entries() {
-                if let text = value.string() { add(Array(text.utf8), key, value) }
+                let text = value.isNull ? "" : value.contained { $0.string() }
+                if let text { add(Array(text.utf8), key, value) } else { damaged.insert(key.raw) }
             }
         }
         envelope.finish(unknown: .harmless)
     }
 
     private mutating func add(_ octets: [UInt8], _ key: Value, _ value: Value) {
+        damaged.remove(key.raw)
         data[key.raw] = Located(octets, place: value.place, path: value.fieldPath)
     }
 }

@@ -3,6 +3,8 @@
 struct Record {
     let value: Value
     private var asked: [StaticString] = []
+    /// Names that were fields once.
+    private var removed: [StaticString] = []
 
     init(_ value: Value) {
         self.value = value
@@ -24,6 +26,17 @@ struct Record {
 
     /// Fields that are known, and of no concern to a gateway; their content is not looked at.
     mutating func ignore(_ names: StaticString...) { asked.append(contentsOf: names) }
+
+    /// A field that Istio has removed: there it is ignored, so it is here.
+    mutating func removed(_ name: StaticString, hint: String? = nil) {
+        removed.append(name)
+        guard let node = value.decoder.tree.value(of: name, in: value.node) else { return }
+        value.decoder.warning(
+            "removed-field", "`\(name)` was removed from Istio and is ignored", hint: hint, at: node)
+    }
+
+    /// A name that is said enough about elsewhere.
+    mutating func forget(_ name: StaticString) { removed.append(name) }
 
     // MARK: Typed fields
 
@@ -65,6 +78,19 @@ struct Record {
         guard let field = field(name), let number = field.int(1...65535) else { return nil }
         return located(number, field)
     }
+    /// An optional text: to Istio an empty one is none.
+    mutating func given(_ name: StaticString) -> Located<String>? {
+        located(name).flatMap { $0.value.isEmpty ? nil : $0 }
+    }
+    /// An optional list: to Istio an empty one is none.
+    mutating func givenList(_ name: StaticString) -> Value? {
+        field(name).flatMap { $0.isEmptyList ? nil : $0 }
+    }
+    /// An optional port: to Istio 0 is none.
+    mutating func givenPort(_ name: StaticString) -> Located<Int>? {
+        guard let field = field(name), let number = field.int(0...65535), number > 0 else { return nil }
+        return located(number, field)
+    }
     func located<Content>(_ content: Content, _ field: Value) -> Located<Content> {
         Located(content, place: field.place, path: field.fieldPath)
     }
@@ -94,13 +120,15 @@ struct Record {
         let decoder = value.decoder
         var key = decoder.tree[value.node].start
         while key != Node.none {
-            if decoder.tree[key].isScalar, !asked.contains(where: { decoder.tree.equals(key, $0) })
-            {
-                reportUnknown(key, unknown)
-            }
+            if decoder.tree[key].isScalar, !isKnown(key) { reportUnknown(key, unknown) }
             let value = decoder.tree[key].next
             key = value == Node.none ? Node.none : decoder.tree[value].next
         }
+    }
+
+    private func isKnown(_ key: NodeIndex) -> Bool {
+        let tree = value.decoder.tree
+        return asked.contains { tree.equals(key, $0) } || removed.contains { tree.equals(key, $0) }
     }
 
     private func reportUnknown(_ key: NodeIndex, _ strictness: Strictness) {
@@ -108,14 +136,15 @@ struct Record {
         let name = decoder.tree.string(key)
         // Reported with the tree.
         if name == "<<" { return }
-        let known = asked.map { "\($0)" }
-        let hint =
-            nearestName(to: name, among: known).map { "did you mean `\($0)`?" }
-            ?? "known here: \(known.sorted().joined(separator: ", "))"
-        let message = "unknown field `\(name)`"
         switch strictness {
-        case .spoils: decoder.error("unknown-field", message, hint: hint, at: key)
-        case .harmless: decoder.harmlessError("unknown-field", message, hint: hint, at: key)
+        case .spoils: decoder.error("unknown-field", "unknown field `\(name)`", hint: hint(name), at: key)
+        case .harmless: decoder.harmlessError("unknown-field", "unknown field `\(name)`", hint: hint(name), at: key)
         }
+    }
+
+    private func hint(_ unknown: String) -> String {
+        let known = Set(asked.map { "\($0)" }).sorted()
+        return nearestName(to: unknown, among: known).map { "did you mean `\($0)`?" }
+            ?? "known here: \(known.joined(separator: ", "))"
     }
 }

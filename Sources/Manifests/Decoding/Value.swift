@@ -21,15 +21,21 @@ struct Value {
     }
 
     var isNull: Bool { scalar == .null }
-    /// The text as written, whatever it means.
+    /// The text as written, whatever it means. Reports quote `shown`.
     var raw: String { decoder.tree.string(node) }
+    /// The text as a report may quote it: not that of a Secret.
+    var shown: String { decoder.isConfidential(node) ? "…" : raw }
 
-    func error(_ code: String, _ message: String, hint: String? = nil) {
-        decoder.error(code, message, hint: hint, at: node)
+    func error(
+        _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
+    ) {
+        decoder.error(code, message(), hint: hint(), at: node)
     }
 
-    func warning(_ code: String, _ message: String, hint: String? = nil) {
-        decoder.warning(code, message, hint: hint, at: node)
+    func warning(
+        _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
+    ) {
+        decoder.warning(code, message(), hint: hint(), at: node)
     }
 
     // MARK: Scalars
@@ -38,8 +44,8 @@ struct Value {
         switch scalar {
         case .text: return raw
         case .null: wrongType("a text")
-        case .some: wrongType("a text", hint: "quote it: \"\(raw)\"")
-        case nil: wrongType("a text")
+        case .some: wrongType("a text", hint: "quote it: \"\(shown)\"")
+        case nil: wrongType("a text", hint: bareHint)
         }
         return nil
     }
@@ -47,7 +53,7 @@ struct Value {
     func bool() -> Bool? {
         if case .bool(let value) = scalar { return value }
         let isQuoted = decoder.tree[node].kind == .quoted && (raw == "true" || raw == "false")
-        wrongType("true or false", hint: isQuoted ? "write it without quotes: \(raw)" : nil)
+        wrongType("true or false", hint: isQuoted ? "write it without quotes: \(shown)" : nil)
         return nil
     }
 
@@ -58,7 +64,7 @@ struct Value {
             outOfRange("\(value)", range)
         case .number(let value) where value.rounded() != value || value.isNaN:
             wrongType("a whole number")
-        case .number: outOfRange(raw, range)
+        case .number: outOfRange(shown, range)
         default: wrongNumber("a number")
         }
         return nil
@@ -70,7 +76,7 @@ struct Value {
         case .number(let value) where range.contains(value): return value
         case .integer, .number:
             error(
-                "out-of-range", "\(raw) is not within \(range.lowerBound) and \(range.upperBound)")
+                "out-of-range", "\(shown) is not within \(range.lowerBound) and \(range.upperBound)")
         default: wrongNumber("a number")
         }
         return nil
@@ -80,7 +86,7 @@ struct Value {
     func duration(orZero zero: Bool = false) -> Duration? {
         switch scalar {
         case .integer, .number:
-            wrongType("a duration", hint: "write its unit: \(raw)s")
+            wrongType("a duration", hint: "write its unit: \(shown)s")
             return nil
         case .text: break
         default:
@@ -88,16 +94,16 @@ struct Value {
             return nil
         }
         guard let duration = Duration(goText: raw) else {
-            error("invalid-duration", "`\(raw)` is not a duration", hint: "for example 5s or 1m30s")
+            error("invalid-duration", "`\(shown)` is not a duration", hint: "for example 5s or 1m30s")
             return nil
         }
         if zero && duration == .zero { return duration }
         guard duration >= .milliseconds(1) else {
-            error("out-of-range", "\(raw) is less than 1ms", hint: "leave it out for no limit")
+            error("out-of-range", "\(shown) is less than 1ms", hint: "leave it out for no limit")
             return nil
         }
         guard duration.components.attoseconds % 1_000_000_000_000_000 == 0 else {
-            error("out-of-range", "\(raw) is not a whole number of milliseconds")
+            error("out-of-range", "\(shown) is not a whole number of milliseconds")
             return nil
         }
         return duration
@@ -112,8 +118,9 @@ struct Value {
     }
 
     func unknownName(_ text: String, among names: [String]) {
-        let hint = nearestName(to: text, among: names).map { "did you mean `\($0)`?" }
-        error("unknown-value", "`\(text)` is none of \(names.joined(separator: ", "))", hint: hint)
+        error(
+            "unknown-value", "`\(text)` is none of \(names.joined(separator: ", "))",
+            hint: nearestName(to: text, among: names).map { "did you mean `\($0)`?" })
     }
 
     // MARK: Containers
@@ -125,6 +132,21 @@ struct Value {
             return nil
         }
         return Record(self)
+    }
+
+    var isEmptyText: Bool { decoder.tree[node].isScalar && decoder.tree[node].count == 0 }
+    var isEmptyList: Bool { decoder.tree[node].kind == .sequence && decoder.tree[node].count == 0 }
+
+    /// Reads a part whose errors cost that part alone.
+    func contained<Part>(_ read: (Value) -> Part?) -> Part? {
+        var part: Part?
+        let isGood = decoder.contained { part = read(self) }
+        return isGood ? part : nil
+    }
+
+    /// Reads a field; while it is not in effect, its errors cost nothing else.
+    func field<Part>(_ name: String, _ read: (Value) -> Part?) -> Part? {
+        NotInEffect.lists(name) ? contained(read) : read(self)
     }
 
     /// The elements of a list. Empty ones are reported and left out.
@@ -216,13 +238,21 @@ struct Value {
 
     // MARK: Reports
 
-    private func wrongType(_ wanted: String, hint: String? = nil) {
-        error("wrong-type", "\(wanted) is wanted, not \(description)", hint: hint)
+    private func wrongType(_ wanted: String, hint: @autoclosure () -> String? = nil) {
+        error("wrong-type", "\(wanted) is wanted, not \(description)", hint: hint())
+    }
+
+    /// `[::1]`: to YAML a mapping whose key is nothing.
+    private var bareHint: String? {
+        let tree = decoder.tree
+        guard tree[node].kind == .mapping, tree[node].count == 1 else { return nil }
+        let key = Value(decoder: decoder, node: tree[node].start)
+        return key.isNull ? "quote texts that begin with `:`" : nil
     }
 
     private func wrongNumber(_ wanted: String) {
         let isQuoted = decoder.tree[node].kind == .quoted && Double(raw) != nil
-        wrongType(wanted, hint: isQuoted ? "write it without quotes: \(raw)" : nil)
+        wrongType(wanted, hint: isQuoted ? "write it without quotes: \(shown)" : nil)
     }
 
     private func outOfRange(_ text: String, _ range: ClosedRange<Int>) {
@@ -241,7 +271,7 @@ struct Value {
         }
         switch scalar {
         case .null: return "nothing"
-        case .bool: return "a Boolean (`\(raw)`)"
+        case .bool: return "a Boolean (`\(shown)`)"
         case .integer, .number: return "a number"
         case .text, nil: return "a text"
         }

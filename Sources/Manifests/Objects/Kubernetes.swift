@@ -128,4 +128,6 @@ package struct Secret: Sendable {
     package let meta: ObjectMeta
     package var type: String?
     package var data: [String: Located<[UInt8]>] = [:]
+    /// Keys whose values could not be read: they are missing in `data`.
+    package var damaged: Set<String> = []
 }

@@ -27,12 +27,15 @@ struct Node {
 }
 
 /// Something wrong with a document that does not stop the reading: it spoils the object it is in.
+/// Facts only, since a file may have millions of them: who reports one makes the sentence.
 struct TreeProblem {
-    let code: String
-    let message: String
-    let hint: String?
+    enum Fault {
+        case unknownTag(String)
+        case duplicateKey(first: NodeIndex)
+        case badKey, mergeKey
+    }
+    let fault: Fault
     let node: NodeIndex
-    var earlier: NodeIndex = Node.none
 }
 
 /// The nodes of one document.
@@ -40,6 +43,7 @@ struct Tree {
     var nodes: [Node] = []
     var text: [UInt8] = []
     var root: NodeIndex = Node.none
+    /// By node, once the document is complete.
     var problems: [TreeProblem] = []
 
     subscript(index: NodeIndex) -> Node { nodes[Int(index)] }
@@ -85,14 +89,32 @@ struct Tree {
         return nil
     }
 
-    /// Whether `node` is `ancestor` or lies below it.
-    func contains(_ node: NodeIndex, in ancestor: NodeIndex) -> Bool {
+    /// The problems of a node and of what lies below it.
+    func problems(in node: NodeIndex) -> ArraySlice<TreeProblem> {
+        guard !problems.isEmpty else { return [] }
+        return problems[firstProblem(from: node)..<firstProblem(from: end(of: node))]
+    }
+
+    /// The number of the first node behind `node` and all that lies below it: nodes are numbered in the order
+    /// in which they are written.
+    private func end(of node: NodeIndex) -> NodeIndex {
         var current = node
         while current != Node.none {
-            if current == ancestor { return true }
+            let next = self[current].next
+            if next != Node.none { return next }
             current = self[current].parent
         }
-        return false
+        return NodeIndex(nodes.count)
+    }
+
+    /// By halving: the items of a List ask one after the other.
+    private func firstProblem(from node: NodeIndex) -> Int {
+        var (low, high) = (0, problems.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if problems[middle].node < node { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 
     /// The path from `top` to a node, such as `spec.http[0].timeout`. A key's path is its field's.

@@ -20,9 +20,9 @@ struct TreeBuilder {
         var anchor: String?
     }
 
-    /// `linesBefore`: how many lines of the file precede these octets.
-    init(_ octets: ArraySlice<UInt8>, linesBefore: Int = 0) {
-        parser = YAMLParser(octets, linesBefore: linesBefore)
+    /// `start`: where in the file these octets begin.
+    init(_ octets: ArraySlice<UInt8>, at start: TextStart = TextStart()) {
+        parser = YAMLParser(octets, at: start)
     }
 
     /// Reads the next document; nil at the end of the file.
@@ -40,6 +40,7 @@ struct TreeBuilder {
             case .streamEnd: return nil
             case .documentEnd:
                 lastSizes = (min(tree.nodes.count, 4096), min(tree.text.count, 65536))
+                if tree.problems.count > 1 { tree.problems.sort { $0.node < $1.node } }
                 return tree
             case .documentStart, .other: continue
             case .scalar(let isPlain):
@@ -95,10 +96,7 @@ struct TreeBuilder {
             if node.isScalar { anchors[anchor] = index } else { anchors[anchor] = nil }
         }
         if let tag = event.tag, !Self.knownTags.contains(tag) {
-            tree.problems.append(
-                TreeProblem(
-                    code: "unknown-tag", message: "the tag `\(tag)` has no meaning here",
-                    hint: "remove it", node: index))
+            tree.problems.append(TreeProblem(fault: .unknownTag(tag), node: index))
         }
         link(index, in: &tree)
         return index
@@ -158,8 +156,8 @@ extension TreeBuilder {
         let name = event.anchor ?? ""
         guard let original = anchors[name] else {
             throw SyntaxError(
-                code: "unknown-anchor", message: "`*\(name)` names no anchor before it",
-                hint: "quote it if it is a text: \"*\(name)\"",
+                code: "unknown-anchor", message: "an alias (`*…`) that names no anchor before it",
+                hint: "quote it if it is a text",
                 line: Int(event.line), column: Int(event.column))
         }
         let copy = try copy(original, depth: open.count, in: &tree, event)
@@ -211,7 +209,9 @@ extension TreeBuilder {
         keys.reserveCapacity(Int(tree[mapping].count))
         var key = tree[mapping].start
         while key != Node.none {
-            if let problem = malformed(key, in: tree) { tree.problems.append(problem) }
+            if let fault = malformed(key, in: tree) {
+                tree.problems.append(TreeProblem(fault: fault, node: key))
+            }
             if tree[key].isScalar { keys.append(key) }
             let value = tree[key].next
             key = value == Node.none ? Node.none : tree[value].next
@@ -221,7 +221,7 @@ extension TreeBuilder {
             guard let first = keys[..<position].first(where: { tree.sameText($0, key) }) else {
                 continue
             }
-            tree.problems.append(duplicate(key, first, in: tree))
+            tree.problems.append(TreeProblem(fault: .duplicateKey(first: first), node: key))
         }
     }
 
@@ -230,29 +230,15 @@ extension TreeBuilder {
         for key in keys {
             let name = tree.string(key)
             if let first = seen[name] {
-                tree.problems.append(duplicate(key, first, in: tree))
+                tree.problems.append(TreeProblem(fault: .duplicateKey(first: first), node: key))
             } else {
                 seen[name] = key
             }
         }
     }
 
-    private func duplicate(_ key: NodeIndex, _ first: NodeIndex, in tree: Tree) -> TreeProblem {
-        TreeProblem(
-            code: "duplicate-key", message: "`\(tree.string(key))` is written twice",
-            hint: "keep one of the two", node: key, earlier: first)
-    }
-
-    private func malformed(_ key: NodeIndex, in tree: Tree) -> TreeProblem? {
-        guard tree[key].isScalar else {
-            return TreeProblem(
-                code: "bad-key", message: "a key must be a text",
-                hint: "quote it if it begins with [ or {",
-                node: key)
-        }
-        guard tree[key].kind == .plain, tree.equals(key, "<<") else { return nil }
-        return TreeProblem(
-            code: "merge-key", message: "merge keys (`<<`) are not supported",
-            hint: "write the fields out", node: key)
+    private func malformed(_ key: NodeIndex, in tree: Tree) -> TreeProblem.Fault? {
+        guard tree[key].isScalar else { return .badKey }
+        return tree[key].kind == .plain && tree.equals(key, "<<") ? .mergeKey : nil
     }
 }

@@ -1,12 +1,21 @@
 internal import CYAML
 
-/// Why the rest of a file cannot be read.
+/// Why the rest of a file cannot be read. Quotes nothing of it: it may be a Secret.
 struct SyntaxError: Error {
-    let code: String
-    let message: String
-    let hint: String?
-    let line: Int
-    let column: Int
+    var code: String
+    var message: String
+    var hint: String?
+    var line: Int
+    var column: Int
+    /// How many characters of the text that was being read stand before the place.
+    var charactersBefore = 0
+}
+
+/// Where in a file a text begins that is read by itself.
+struct TextStart {
+    var linesBefore = 0
+    /// Of the first line.
+    var columnsBefore = 0
 }
 
 /// What libyaml says of one piece of a document.
@@ -30,13 +39,16 @@ struct YAMLEvent {
     /// What libyaml has not asked for yet.
     private var input: ArraySlice<UInt8>
 
-    /// Lines of the file before the input.
-    private let linesBefore: Int
+    private let start: TextStart
+    /// Whether the input has colons' stand-ins.
+    private let hasStandIns: Bool
 
-    init(_ octets: ArraySlice<UInt8>, linesBefore: Int) {
-        self.linesBefore = linesBefore
+    init(_ octets: ArraySlice<UInt8>, at start: TextStart) {
+        self.start = start
         unsafe parser = .allocate(capacity: 1)
-        input = octets
+        let changed = FlowColons.standingIn(octets)
+        input = changed ?? octets
+        hasStandIns = changed != nil
         unsafe parser.initialize(to: yaml_parser_t())
         _ = unsafe yaml_parser_initialize(parser)
         // By pieces: the text is not copied as a whole. `self` outlives the parser.
@@ -70,14 +82,22 @@ struct YAMLEvent {
         var flat = unsafe portico_yaml_event()
         guard unsafe portico_yaml_next(parser, &raw, &flat) == 1 else { throw problem() }
         defer { unsafe yaml_event_delete(&raw) }
-        if let start = unsafe flat.text {
-            unsafe text.append(contentsOf: UnsafeBufferPointer(start: start, count: flat.length))
+        if let octets = unsafe flat.text {
+            let scalar = unsafe UnsafeBufferPointer(start: octets, count: flat.length)
+            if hasStandIns {
+                unsafe FlowColons.append(scalar, to: &text)
+            } else {
+                unsafe text.append(contentsOf: scalar)
+            }
         }
         return unsafe YAMLEvent(
             kind: Self.kind(flat), anchor: flat.anchor.map { unsafe String(cString: $0) },
             tag: flat.tag.map { unsafe String(cString: $0) },
-            line: Int32(clamping: Int(flat.line) + linesBefore), column: Int32(clamping: flat.column))
+            line: Int32(clamping: line(flat.line)), column: Int32(clamping: column(flat.column, flat.line)))
     }
+
+    private func line(_ own: Int) -> Int { own + start.linesBefore }
+    private func column(_ own: Int, _ line: Int) -> Int { line == 1 ? own + start.columnsBefore : own }
 
     private static func kind(_ flat: portico_yaml_event) -> YAMLEvent.Kind {
         switch unsafe UInt32(bitPattern: flat.type) {
@@ -99,21 +119,35 @@ struct YAMLEvent {
         if let context = unsafe portico_yaml_context(parser) {
             message += unsafe " " + String(cString: context)
         }
+        let (line, column) = unsafe (
+            Int(portico_yaml_problem_line(parser)), Int(portico_yaml_problem_column(parser))
+        )
         return unsafe SyntaxError(
             code: "syntax", message: "not YAML: \(message)", hint: Self.hint(for: message),
-            line: Int(portico_yaml_problem_line(parser)) + linesBefore,
-            column: Int(portico_yaml_problem_column(parser)))
+            line: self.line(line), column: self.column(column, line),
+            charactersBefore: Int(portico_yaml_problem_index(parser)))
     }
 
     private static func hint(for message: String) -> String? {
-        if message.contains("cannot start any token") {
-            return "indent with spaces, not tabs, and quote texts that begin with @, % or `"
-        }
-        if message.contains("mapping values are not allowed") {
-            return "check the indentation, and quote texts that contain `: `"
-        }
-        if message.contains("unexpected ':'") { return "quote texts that contain `:`" }
-        if message.contains("did not find expected") { return "check the indentation" }
-        return nil
+        hints.first { message.contains($0.words) }?.hint
     }
+
+    /// What to do about libyaml's sentences, the particular ones first.
+    private static let hints: [(words: String, hint: String)] = [
+        (
+            words: "cannot start any token",
+            hint: "indent with spaces, not tabs, and quote texts that begin with @, % or `"
+        ),
+        ("mapping values are not allowed", "check the indentation, and quote texts that contain `: `"),
+        ("unexpected ':'", "quote texts that contain `:`"),
+        ("scanning an alias", "quote texts that begin with *"),
+        ("scanning an anchor", "quote texts that begin with &"),
+        ("tag", "quote texts that begin with !"),
+        (
+            "escape character",
+            "in double quotes a backslash begins an escape: write the text in single quotes"
+        ),
+        ("escape code", "write the character itself"),
+        ("did not find expected", "check the indentation, and quote texts that begin with [ or {"),
+    ]
 }

@@ -1,0 +1,61 @@
+/// Lines that begin with `%` in front of a document are directives to the reader of YAML. libyaml compares each
+/// with all before it, and puts a tag's prefix in front of every tag: 5 MB of them took minutes. Objects need none,
+/// so a document may have a few short ones.
+enum Directives {
+    static let maximum = 8
+    static let maximumOctets = 256
+    private static let percent = UInt8(ascii: "%")
+
+    /// Where the first directive begins that is one too many, or too long; nil if there is none.
+    static func firstExcess(in octets: ArraySlice<UInt8>) -> Int? {
+        var count = 0
+        var last = octets.startIndex
+        while let place = octets[last...].firstIndex(of: percent) {
+            defer { last = place + 1 }
+            guard beginsLine(octets, place) else { continue }
+            if beginsDocument(octets[last..<place]) { count = 0 }
+            count += 1
+            if count > maximum || length(octets[place...]) > maximumOctets { return place }
+        }
+        return nil
+    }
+
+    /// Behind any line break of YAML, or at the start, perhaps behind a byte order mark.
+    private static func beginsLine(_ octets: ArraySlice<UInt8>, _ place: Int) -> Bool {
+        let before = octets[..<place].suffix(3)
+        guard let last = before.last else { return true }
+        if last == 0x0A || last == 0x0D { return true }
+        return [[0xC2, 0x85], [0xE2, 0x80, 0xA8], [0xE2, 0x80, 0xA9], [0xEF, 0xBB, 0xBF]].contains {
+            before.suffix($0.count).elementsEqual($0)
+        }
+    }
+
+    private static func beginsDocument(_ octets: ArraySlice<UInt8>) -> Bool {
+        var rest = octets
+        while let end = rest.firstIndex(of: 0x0A) {
+            rest = rest[(end + 1)...]
+            if rest.starts(with: "---".utf8) { return true }
+        }
+        return false
+    }
+
+    private static func length(_ line: ArraySlice<UInt8>) -> Int {
+        line.prefix(maximumOctets + 1).prefix { $0 != 0x0A && $0 != 0x0D }.count
+    }
+}
+
+/// Files may be in UTF-16, as some shells of Windows write them.
+enum UTF16Text {
+    /// The text in UTF-8; nil when no byte order mark says that it is UTF-16.
+    static func inUTF8(_ octets: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        let mark = octets.prefix(2)
+        let isLittle = mark.elementsEqual([0xFF, 0xFE])
+        guard isLittle || mark.elementsEqual([0xFE, 0xFF]) else { return nil }
+        let start = octets.startIndex + 2
+        let units = stride(from: start, to: octets.endIndex - 1, by: 2).map { index in
+            let (first, second) = (UInt16(octets[index]), UInt16(octets[index + 1]))
+            return isLittle ? second << 8 | first : first << 8 | second
+        }
+        return Array(String(decoding: units, as: UTF16.self).utf8)[...]
+    }
+}

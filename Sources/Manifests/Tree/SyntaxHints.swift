@@ -1,0 +1,136 @@
+// libyaml says where it stumbled, not why. The usual reasons are a text without quotes and a template that was
+// not rendered: this looks at the faulty line, and says so.
+
+/// What is still to be read of a file.
+struct Rest {
+    let octets: ArraySlice<UInt8>
+    var start = TextStart()
+
+    /// From the first line `---` that is not above the faulty line, and below the first line.
+    func afterFault(in faulty: Int) -> Rest? {
+        var line = start.linesBefore + 1
+        var place = octets.startIndex
+        while let end = octets[place...].firstIndex(of: UInt8(ascii: "\n")) {
+            place = end + 1
+            line += 1
+            guard line >= faulty, Self.beginsDocument(octets[place...]) else { continue }
+            return Rest(octets: octets[place...], start: TextStart(linesBefore: line - 1))
+        }
+        return nil
+    }
+
+    /// JSON objects one after the other, as `jq` prints them and kubectl takes them: from the next one.
+    func nextOfJSON(after error: SyntaxError) -> Rest? {
+        let brace = UInt8(ascii: "{")
+        guard error.code == "syntax", error.message.contains("<document start>"),
+            octets.first(where: { $0 > UInt8(ascii: " ") }) == brace
+        else { return nil }
+        var place = octets.startIndex
+        var left = error.charactersBefore
+        while left > 0, place < octets.endIndex {
+            place += 1
+            // Continued characters count with their first octet.
+            while place < octets.endIndex, octets[place] & 0xC0 == 0x80 { place += 1 }
+            left -= 1
+        }
+        guard place > octets.startIndex, place < octets.endIndex, octets[place] == brace else { return nil }
+        return Rest(
+            octets: octets[place...],
+            start: TextStart(linesBefore: error.line - 1, columnsBefore: error.column - 1))
+    }
+
+    private static func beginsDocument(_ line: ArraySlice<UInt8>) -> Bool {
+        guard line.starts(with: "---".utf8) else { return false }
+        let after = line.startIndex + 3
+        return after >= line.endIndex || line[after] <= UInt8(ascii: " ")
+    }
+
+    /// The lines of the document that `faulty` is in, as far as they are not below it, and that line itself.
+    fileprivate func document(to faulty: Int) -> (lines: ArraySlice<UInt8>, last: ArraySlice<UInt8>) {
+        var line = start.linesBefore + 1
+        var (first, place) = (octets.startIndex, octets.startIndex)
+        while line < faulty, let end = octets[place...].firstIndex(of: UInt8(ascii: "\n")) {
+            place = end + 1
+            line += 1
+            if Self.beginsDocument(octets[place...]) { first = place }
+        }
+        let last = octets[place...].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
+        return (octets[first..<last.endIndex], last)
+    }
+
+    /// The whole document is meant to be a Secret: of it nothing is quoted.
+    fileprivate func isSecret(near faulty: Int) -> Bool {
+        let before = document(to: faulty).lines
+        let after = octets[before.endIndex...]
+        let end = afterFault(in: faulty + 1)?.octets.startIndex ?? after.endIndex
+        let text = String(decoding: octets[before.startIndex..<max(end, before.endIndex)], as: UTF8.self)
+        return text.lowercased().contains("secret") || text.contains("stringData")
+    }
+}
+
+extension SyntaxError {
+    /// The same with what the text shows.
+    func explained(by rest: Rest) -> SyntaxError {
+        let (document, line) = rest.document(to: self.line)
+        var error = self
+        if let place = TemplateText.place(in: document, last: line) {
+            error.code = TemplateText.code
+            error.message = "not YAML: \(TemplateText.message(place.mark)); the rest of the file is not read"
+            error.hint = TemplateText.hint
+            error.line = self.line - place.linesAbove
+            error.column = place.column
+            return error
+        }
+        guard let text = unquoted(in: line), !rest.isSecret(near: self.line) else { return self }
+        error.hint = "quote it: \(Self.quoted(text))"
+        if code == "unknown-anchor" {
+            error.message = "`\(text)` names no anchor before it"
+        } else if text.hasPrefix("*") {
+            error.message =
+                "not YAML: `\(text)` stands without quotes, and a `*` without quotes is the sign of an alias"
+        }
+        return error
+    }
+
+    /// The text at the place of the error that would be fine in quotes.
+    private func unquoted(in line: ArraySlice<UInt8>) -> String? {
+        if message.contains("scanning an alias") || code == "unknown-anchor" { return word(line, from: "*") }
+        if message.contains("scanning an anchor") { return word(line, from: "&") }
+        if message.contains("scanning a tag") || message.contains("tag handle") { return word(line, from: "!") }
+        if message.contains("cannot start any token") {
+            return word(line, from: "@") ?? word(line, from: "`") ?? word(line, from: "%")
+        }
+        if message.contains("flow node") { return word(line, from: ":") }
+        return message.contains("did not find expected") ? bracketed(line) : nil
+    }
+
+    /// A word of the line that begins with the sign, not behind the place of the error.
+    private func word(_ line: ArraySlice<UInt8>, from sign: Unicode.Scalar) -> String? {
+        let reach = line.prefix(column)
+        guard let start = reach.lastIndex(of: UInt8(ascii: sign)) else { return nil }
+        let isBegin = start == line.startIndex || " \t,[{:".utf8.contains(line[start - 1])
+        guard isBegin else { return nil }
+        return Self.text(line[start...].prefix { !" \t,]}#\r".utf8.contains($0) })
+    }
+
+    /// A value that begins like a list or mapping and goes on behind its end: `[a-z]+`.
+    private func bracketed(_ line: ArraySlice<UInt8>) -> String? {
+        let text = String(decoding: line, as: UTF8.self)
+        guard let colon = text.firstRange(of: ": ") else { return nil }
+        let value = text[colon.upperBound...].drop { $0 == " " }
+        guard value.hasPrefix("[") || value.hasPrefix("{"), !value.hasSuffix("]"), !value.hasSuffix("}"),
+            value.contains("]") || value.contains("}")
+        else { return nil }
+        return Self.text(ArraySlice(value.utf8))
+    }
+
+    private static func text(_ octets: ArraySlice<UInt8>) -> String? {
+        guard !octets.isEmpty, octets.count <= 200, octets.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let quote = text.contains("\\") || text.contains("\"") ? "'" : "\""
+        return quote + text + quote
+    }
+}

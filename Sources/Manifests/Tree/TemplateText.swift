@@ -1,0 +1,48 @@
+/// Text that a tool was to replace before anybody reads the file: `{{ .Values.host }}` of Helm, `${HOST}` of
+/// envsubst, `$(HOST)` of kustomize.
+enum TemplateText {
+    static let code = "unrendered-template"
+    static let hint = "render it first: `helm template`, `kubectl kustomize`, or envsubst for variables"
+    private static let marks = ["{{", "${", "$("]
+
+    static func message(_ mark: String) -> String {
+        let example = mark == "{{" ? "{{ … }}" : mark == "${" ? "${…}" : "$(…)"
+        return "the file holds template text, `\(example)`, that nobody has filled in"
+    }
+
+    /// The mark of a text that was to be replaced.
+    static func mark(in text: some Collection<UInt8>) -> String? {
+        marks.first { mark in Self.first(mark, in: text) != nil }
+    }
+
+    /// Where template text is that spoils a document: in its last line, the faulty one, or above it where a line
+    /// or a value begins with it.
+    static func place(
+        in document: ArraySlice<UInt8>, last: ArraySlice<UInt8>
+    ) -> (mark: String, linesAbove: Int, column: Int)? {
+        let lines = document.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        for (number, line) in lines.enumerated() where line.first(where: { $0 != 0x20 }) != UInt8(ascii: "#") {
+            guard let start = first("{{", in: line), number == lines.count - 1 || isBare(line[..<start])
+            else { continue }
+            return ("{{", lines.count - 1 - number, line.distance(from: line.startIndex, to: start) + 1)
+        }
+        guard let mark = mark(in: last), let start = first(mark, in: last) else { return nil }
+        return (mark, 0, last.distance(from: last.startIndex, to: start) + 1)
+    }
+
+    /// What stands before a value that has no quotes: blanks, or anything that ends in `: ` or `- `.
+    private static func isBare(_ before: ArraySlice<UInt8>) -> Bool {
+        guard let last = before.last(where: { $0 != 0x20 && $0 != 0x09 }) else { return true }
+        return last == UInt8(ascii: ":") || last == UInt8(ascii: "-")
+    }
+
+    private static func first<Text: Collection<UInt8>>(_ mark: String, in text: Text) -> Text.Index? {
+        let wanted = Array(mark.utf8)
+        var place = text.startIndex
+        while let found = text[place...].firstIndex(of: wanted[0]) {
+            place = text.index(after: found)
+            if text[place...].first == wanted[1] { return found }
+        }
+        return nil
+    }
+}
