@@ -3,9 +3,6 @@
 extension Gateway {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
         self.meta = meta
-        if meta.name.contains(".") {
-            envelope.value.error("invalid-name", "a Gateway's name has no dots")
-        }
         guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
         selector = spec.stringMap("selector")
         if let list = spec.require("servers") {
@@ -23,9 +20,7 @@ extension Gateway {
 
     /// One server; one with an error is left out.
     private static func server(_ value: Value) -> Server? {
-        var server: Server?
-        let isGood = value.decoder.contained(": this server is not opened") { server = Server(value) }
-        return isGood ? server : nil
+        value.contained(": this server is not opened", Server.init)
     }
 
     /// Port names are unique within a Gateway; the later server is reported.
@@ -50,7 +45,7 @@ extension Gateway.Server {
     init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         let path = record.path
-        let address = record.located("bind")
+        let address = record.given("bind")
         bind = address
         let isUnix = address?.value.hasPrefix("unix:") ?? false
         let port = record.require("port").flatMap { Gateway.Port($0, isUnix: isUnix) }
@@ -199,13 +194,13 @@ extension Gateway.TLS {
         let writtenMode = modeField?.name(of: Mode.self)
         mode = writtenMode ?? .passthrough
         httpsRedirect = record.bool("httpsRedirect") ?? false
-        serverCertificate = record.located("serverCertificate")
-        privateKey = record.located("privateKey")
-        caCertificates = record.located("caCertificates")
-        caCrl = record.located("caCrl")
-        credentialName = record.located("credentialName")
+        serverCertificate = record.given("serverCertificate")
+        privateKey = record.given("privateKey")
+        caCertificates = record.given("caCertificates")
+        caCrl = record.given("caCrl")
+        credentialName = record.given("credentialName")
         credentialNames = record.locatedStrings("credentialNames")
-        caCertCredentialName = record.located("caCertCredentialName")
+        caCertCredentialName = record.given("caCertCredentialName")
         tlsCertificates = record.elements("tlsCertificates").compactMap(
             Gateway.CertificateFiles.init)
         subjectAltNames = record.strings("subjectAltNames")
@@ -218,10 +213,9 @@ extension Gateway.TLS {
             if !seen.insert(suite).inserted {
                 value.warning("duplicate-name", "`\(suite)` is listed twice")
             } else if !cipherSuiteNames.contains(suite) {
-                let near = nearestName(to: suite, among: cipherSuiteNames)
                 value.warning(
-                    "unknown-value", "`\(suite)` is no cipher suite that a Gateway can choose",
-                    hint: near.map { "did you mean `\($0)`?" }
+                    "unknown-value", "`\(suite)` is no cipher suite that a Gateway can choose: it is left out",
+                    hint: nearestName(to: suite, among: cipherSuiteNames).map { "did you mean `\($0)`?" }
                         ?? "OpenSSL's names of TLS 1.2 suites")
             }
         }
@@ -260,14 +254,16 @@ extension Gateway.TLS {
     }
 
     fileprivate var hasCertificates: Bool {
-        sources > 0 || caCertificates != nil || caCertCredentialName != nil
+        sources > 0 || hasFiles || caCertificates != nil || caCertCredentialName != nil
     }
 
-    /// How many ways of giving a certificate are used.
+    private var hasFiles: Bool { serverCertificate != nil || privateKey != nil }
+
+    /// How many ways of giving a certificate are used. Half a pair of files is none, as in Istio.
     private var sources: Int {
         [
             credentialName != nil, !credentialNames.isEmpty, !tlsCertificates.isEmpty,
-            serverCertificate != nil || privateKey != nil,
+            serverCertificate != nil && privateKey != nil,
         ].count(where: \.self)
     }
 
@@ -304,13 +300,20 @@ extension Gateway.TLS {
                     + "and serverCertificate")
             return
         }
-        if sources == 0 {
+        if sources == 0, !hasFiles {
             value.error(
                 "missing-field", "\(mode.rawValue) needs a certificate",
                 hint: "credentialName, or serverCertificate and privateKey")
             return
         }
-        if credentialName != nil || !credentialNames.isEmpty { return }
+        if credentialName != nil || !credentialNames.isEmpty {
+            if hasFiles {
+                value.warning(
+                    "no-effect", "beside a credential `serverCertificate` and `privateKey` are not used",
+                    hint: "remove them")
+            }
+            return
+        }
         if tlsCertificates.isEmpty && (serverCertificate == nil || privateKey == nil) {
             value.error(
                 "missing-field", "serverCertificate and privateKey are both needed")

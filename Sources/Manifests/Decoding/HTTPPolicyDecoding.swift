@@ -23,9 +23,9 @@ extension HTTPRedirect {
     init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        uri = record.string("uri")
-        prefixRewrite = record.string("prefixRewrite")
-        authority = record.string("authority")
+        uri = record.given("uri")?.value
+        prefixRewrite = record.given("prefixRewrite")?.value
+        authority = record.given("authority")?.value
         port = record.port("port")
         let derived = record.field("derivePort")
         if let derived, let name = derived.string() {
@@ -33,7 +33,7 @@ extension HTTPRedirect {
             if !names.contains(name) { derived.unknownName(name, among: names) }
             derivesPortFromRequest = name == "FROM_REQUEST_PORT"
         }
-        scheme = record.string("scheme")
+        scheme = record.given("scheme")?.value
         let written = record.field("redirectCode")
         code = written?.int(300...399) ?? 301
         record.finish()
@@ -103,8 +103,8 @@ extension HTTPRewrite {
     init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
-        uri = record.string("uri")
-        authority = record.string("authority")
+        uri = record.given("uri")?.value
+        authority = record.given("authority")?.value
         if let field = record.field("uriRegexRewrite"), var inner = field.record() {
             let match = inner.require("match")?.pattern()
             let replacement = inner.require("rewrite")?.string()
@@ -143,7 +143,8 @@ extension HTTPRetries {
         record.finish()
         let needAttempts: [StaticString] = ["perTryTimeout", "retryOn", "retryRemoteLocalities"]
         for name in needAttempts where attempts == 0 {
-            record.field(name)?.error(
+            guard let field = record.field(name), !field.isEmptyText else { continue }
+            field.error(
                 "conflicting-fields", "`\(name)` has no effect without `attempts`")
         }
     }
@@ -156,11 +157,11 @@ extension HTTPRetries {
         let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         for name in names where !conditions.contains(name) {
             if let status = Int(name), (100...599).contains(status) { continue }
-            let hint =
-                name.contains(" ")
-                ? "write the list without spaces"
-                : nearestName(to: name, among: conditions).map { "did you mean `\($0)`?" }
-            field.error("unknown-value", "`\(name)` is no condition for a retry", hint: hint)
+            field.error(
+                "unknown-value", "`\(name)` is no condition for a retry",
+                hint: name.contains(" ")
+                    ? "write the list without spaces"
+                    : nearestName(to: name, among: conditions).map { "did you mean `\($0)`?" })
         }
         return names
     }

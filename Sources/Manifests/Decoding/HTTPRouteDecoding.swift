@@ -25,7 +25,12 @@ extension HTTPRoute {
         retries = record.field("retries").flatMap(HTTPRetries.init)
         fault = record.field("fault").flatMap(HTTPFault.init)
         cors = record.field("corsPolicy").flatMap(CorsPolicy.init)
-        headers = record.field("headers").flatMap(HeaderOperations.init)
+        headers = record.field("headers").flatMap {
+            $0.contained(": these operations are left out", HeaderOperations.init)
+        }
+        record.removed("websocketUpgrade", hint: "Istio ignores it; remove it")
+        record.removed("appendHeaders", hint: "write headers.request.add")
+        record.removedHeaders()
         readMirrors(&record)
         checkAction(&record)
         record.finish()
@@ -45,7 +50,7 @@ extension HTTPRoute {
             mirrors.append(HTTPMirror(
                 place: value.place, destination: destination, percentage: percentage))
         }
-        guard let list = record.field("mirrors") else { return }
+        guard let list = record.givenList("mirrors") else { return }
         if record.field("mirror") != nil {
             list.error("conflicting-fields", "`mirror` and `mirrors` exclude each other")
         }
@@ -57,7 +62,7 @@ extension HTTPRoute {
         let actions: [StaticString] = ["route", "redirect", "directResponse", "delegate"]
         var found: [(name: StaticString, value: Value)] = []
         for name in actions {
-            if let value = record.field(name) { found.append((name, value)) }
+            if let value = record.givenList(name) { found.append((name, value)) }
         }
         guard let first = found.first else {
             record.missing(
@@ -124,7 +129,7 @@ extension HTTPMatch {
         headers = NamedMatch.list(record.field("headers"), .header)
         withoutHeaders = NamedMatch.list(record.field("withoutHeaders"), .absentHeader)
         queryParams = NamedMatch.list(record.field("queryParams"), .queryParameter)
-        port = record.locatedPort("port")
+        port = record.givenPort("port")
         sourceLabels = decoder.sound(otherwise: [:]) { record.selectorLabels("sourceLabels") }
         sourceNamespace = decoder.sound(otherwise: nil) { Self.namespace(&record) }
         gateways = decoder.sound(otherwise: []) { record.locatedStrings("gateways", check: checkGatewayName) }

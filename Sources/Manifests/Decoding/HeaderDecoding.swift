@@ -45,7 +45,7 @@ extension HeaderOperations.Changes {
         }
     }
 
-    /// Values are Envoy's format strings: `%NAME%`, `%NAME(argument)%`, `%%`.
+    /// Values are Envoy's format strings: `%NAME%`, `%NAME(argument)%`, `%NAME(argument):length%`, `%%`.
     private static func checkFormat(_ text: String, _ value: Value) {
         if text.isEmpty {
             value.warning("no-effect", "an empty value changes nothing", hint: "use `remove`")
@@ -56,17 +56,45 @@ extension HeaderOperations.Changes {
         var rest = Array(text.utf8)[...]
         while let percent = rest.firstIndex(of: UInt8(ascii: "%")) {
             rest = rest[(percent + 1)...]
-            guard let end = rest.firstIndex(of: UInt8(ascii: "%")), isOperator(rest[..<end]) else {
-                value.error("invalid-value", "a stray `%`", hint: "write %% for a percent sign")
+            guard skipOperator(&rest) else {
+                value.error(
+                    "invalid-value", "a `%` that begins none of Envoy's operators",
+                    hint: "write %% for a percent sign; operators are %NAME%, %NAME(argument)% and "
+                        + "%NAME(argument):length%")
                 return
             }
-            rest = rest[(end + 1)...]
         }
     }
 
-    private static func isOperator(_ text: ArraySlice<UInt8>) -> Bool {
-        guard let first = text.first else { return true }
-        return first >= UInt8(ascii: "A") && first <= UInt8(ascii: "Z")
+    /// Skips what follows a `%` up to the next one that belongs to it. An argument may hold anything but `)`, also
+    /// percent signs: `%START_TIME(%s.%3f)%`.
+    private static func skipOperator(_ rest: inout ArraySlice<UInt8>) -> Bool {
+        let name = rest.prefix { octet in
+            octet == UInt8(ascii: "_") || (octet >= UInt8(ascii: "A") && octet <= UInt8(ascii: "Z"))
+                || (octet >= UInt8(ascii: "0") && octet <= UInt8(ascii: "9"))
+        }
+        rest = rest[name.endIndex...]
+        if rest.first == UInt8(ascii: "(") {
+            guard !name.isEmpty, let end = rest.firstIndex(of: UInt8(ascii: ")")) else { return false }
+            rest = rest[(end + 1)...]
+        }
+        if rest.first == UInt8(ascii: ":") {
+            let digits = rest.dropFirst().prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
+            guard !name.isEmpty, !digits.isEmpty else { return false }
+            rest = rest[digits.endIndex...]
+        }
+        rest = rest.drop { !name.isEmpty && $0 == UInt8(ascii: " ") }
+        return rest.popFirst() == UInt8(ascii: "%")
+    }
+}
+
+extension Record {
+    /// What Istio had before `headers`.
+    mutating func removedHeaders() {
+        removed("appendRequestHeaders", hint: "write headers.request.add")
+        removed("removeRequestHeaders", hint: "write headers.request.remove")
+        removed("appendResponseHeaders", hint: "write headers.response.add")
+        removed("removeResponseHeaders", hint: "write headers.response.remove")
     }
 }
 

@@ -101,7 +101,13 @@ extension ObjectReference {
 extension EndpointSlice {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
         self.meta = meta
-        let type = envelope.require("addressType")?.name(of: AddressType.self)
+        let typeField = envelope.require("addressType")
+        let type = typeField?.name(of: AddressType.self)
+        if type == .fqdn {
+            typeField?.warning(
+                "not-in-effect", "endpoints by DNS name (addressType FQDN) are not in effect: they get no requests",
+                hint: "write a Service of type ExternalName, or a ServiceEntry with resolution DNS")
+        }
         ports = envelope.elements("ports").compactMap(Port.init)
         endpoints = envelope.elements("endpoints").compactMap {
             Endpoint($0, meta.namespace, type)

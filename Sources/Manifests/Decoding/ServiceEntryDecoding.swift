@@ -23,7 +23,7 @@ extension ServiceEntry {
         if let field = spec.field("resolution"), let name = field.name(of: Resolution.self) {
             resolution = spec.located(name, field)
         }
-        let endpointsField = spec.field("endpoints")
+        let endpointsField = spec.givenList("endpoints")
         let names = Set(ports.map(\.name))
         let kind = resolution?.value ?? .none
         endpoints = (endpointsField?.elements() ?? []).compactMap {
@@ -54,7 +54,7 @@ extension ServiceEntry {
         if labels.isEmpty {
             field.warning("no-effect", "an empty selector selects every workload of the namespace")
         }
-        if let endpoints = spec.field("endpoints") {
+        if let endpoints = spec.givenList("endpoints") {
             endpoints.error(
                 "conflicting-fields", "`endpoints` and `workloadSelector` exclude each other")
         }
@@ -146,7 +146,7 @@ extension ServiceEntry.Port {
         if let field = record.field("protocol"), field.string() != "" {
             `protocol` = Gateway.Port.protocolName(field)
         }
-        targetPort = record.port("targetPort")
+        targetPort = record.givenPort("targetPort")?.value
         record.finish()
         guard let number, let name, let text = name.string() else { return nil }
         if !Grammar.isLabel(text) {

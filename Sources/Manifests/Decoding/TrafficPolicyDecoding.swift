@@ -94,14 +94,14 @@ extension UpstreamTLS {
         place = value.place
         let modeField = record.field("mode")
         mode = modeField?.name(of: Mode.self) ?? .disable
-        clientCertificate = record.located("clientCertificate")
-        privateKey = record.located("privateKey")
-        caCertificates = record.located("caCertificates")
-        credentialName = record.located("credentialName")
+        clientCertificate = record.given("clientCertificate")
+        privateKey = record.given("privateKey")
+        caCertificates = record.given("caCertificates")
+        credentialName = record.given("credentialName")
         sni = record.string("sni")
         subjectAltNames = record.strings("subjectAltNames")
         insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
-        caCrl = record.located("caCrl")
+        caCrl = record.given("caCrl")
         record.finish()
         check(value)
     }

@@ -138,15 +138,11 @@ struct Value {
     var isEmptyList: Bool { decoder.tree[node].kind == .sequence && decoder.tree[node].count == 0 }
 
     /// Reads a part whose errors cost that part alone.
-    func contained<Part>(_ read: (Value) -> Part?) -> Part? {
+    /// - Parameter consequence: what an error leads to, as the end of its sentence.
+    func contained<Part>(_ consequence: String, _ read: (Value) -> Part?) -> Part? {
         var part: Part?
-        let isGood = decoder.contained { part = read(self) }
+        let isGood = decoder.contained(consequence) { part = read(self) }
         return isGood ? part : nil
-    }
-
-    /// Reads a field; while it is not in effect, its errors cost nothing else.
-    func field<Part>(_ name: String, _ read: (Value) -> Part?) -> Part? {
-        NotInEffect.lists(name) ? contained(read) : read(self)
     }
 
     /// The elements of a list. Empty ones are reported and left out.

@@ -5,30 +5,32 @@ extension VirtualService {
         self.meta = meta
         guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
         var hostValues: [Value] = []
-        hosts = spec.locatedStrings("hosts") { value, host in
-            hostValues.append(value)
-            Self.checkHost(host, value)
-        }
+        hosts = spec.locatedStrings("hosts") { value, _ in hostValues.append(value) }
         gateways = spec.locatedStrings("gateways", check: checkGatewayName)
         exportTo = spec.exportTo()
         let rules = spec.field("http")
         http = (rules?.elements() ?? []).map { HTTPRoute($0) }
         let tlsRules = spec.field("tls")
-        tls = (tlsRules?.elements() ?? []).compactMap(TLSRoute.init)
+        tls = (tlsRules?.elements() ?? []).compactMap { $0.contained(": this rule is left out", TLSRoute.init) }
         closings = envelope.value.closings
         let tcpRules = spec.field("tcp")
-        tcp = (tcpRules?.elements() ?? []).compactMap(TCPRoute.init)
+        tcp = (tcpRules?.elements() ?? []).compactMap { $0.contained(": this rule is left out", TCPRoute.init) }
         if rules == nil, tlsRules == nil, tcpRules == nil {
             spec.missing("http", hint: "a VirtualService has `http`, `tls` or `tcp` rules")
         }
         spec.finish()
         envelope.finish()
+        for (host, value) in zip(hosts, hostValues) {
+            checkHost(host.value, value, hasServerNames: tlsRules != nil)
+        }
         checkMesh(hostValues)
         if hosts.count > 1 { checkOverlap(hostValues) }
     }
 
-    private static func checkHost(_ host: String, _ value: Value) {
+    private func checkHost(_ host: String, _ value: Value, hasServerNames: Bool) {
         if Grammar.isWildcardDomain(host) || Grammar.isAddress(host) { return }
+        let isAtGateway = !gateways.isEmpty && !gateways.contains { $0.value == "mesh" }
+        if isAtGateway, hasServerNames, Grammar.isGeneratedSNIHost(host) { return }
         let hint = host.contains("/") ? "a host has no namespace here"
             : host.contains(":") ? "write the host without a port" : nil
         value.error("invalid-host", "`\(host)` is no host name", hint: hint)
@@ -76,8 +78,8 @@ extension VirtualService {
 
 /// Names of gateways: `mesh`, `name`, `namespace/name`, and the old `name.namespace.svc…`.
 func checkGatewayName(_ value: Value, _ text: String) {
-    if Grammar.isLabel(text) { return }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+    if parts.count == 1, !text.contains("."), Grammar.isLabel(text) || Grammar.isFQDN(text) { return }
     if parts.count == 1, text.contains("."), Grammar.isFQDN(text) {
         let names = text.split(separator: ".")
         value.warning(
@@ -125,13 +127,7 @@ extension Destination {
         let host = record.require("host")
         let name = record.located("host")
         let subset = record.located("subset")
-        var port: Located<Int>?
-        if let field = record.record("port") {
-            var field = field
-            port = field.locatedPort("number")
-            if port == nil, field.field("number") == nil { field.missing("number") }
-            field.finish()
-        }
+        let port = record.record("port").flatMap(Self.port)
         record.finish()
         let subsetName = subset?.value ?? ""
         if !subsetName.isEmpty, !Grammar.isLabel(subsetName) {
@@ -147,6 +143,20 @@ extension Destination {
         self.subset = subsetName.isEmpty ? nil : subset
         self.port = port
     }
+
+    private static func port(_ selector: Record) -> Located<Int>? {
+        var selector = selector
+        let port = selector.locatedPort("number")
+        if selector.field("number") == nil {
+            selector.missing(
+                "number",
+                hint: selector.value.decoder.tree.value(of: "name", in: selector.value.node) == nil
+                    ? nil : "Istio no longer takes a port's name: write its number")
+        }
+        selector.forget("name")
+        selector.finish()
+        return port
+    }
 }
 
 extension RouteDestination {
@@ -160,12 +170,19 @@ extension RouteDestination {
         if let field = record.field("weight"), let number = field.int(0...Int(Int32.max)) {
             weight = record.located(number, field)
         }
-        let changes = hasHeaders ? record.field("headers").flatMap(HeaderOperations.init) : nil
+        let changes = hasHeaders ? Self.headers(&record) : nil
         record.finish()
         guard let destination else { return nil }
         self.destination = destination
         self.weight = weight
         headers = changes
+    }
+
+    private static func headers(_ record: inout Record) -> HeaderOperations? {
+        record.removedHeaders()
+        return record.field("headers").flatMap {
+            $0.contained(": these operations are left out", HeaderOperations.init)
+        }
     }
 
     /// The weighted destinations of a rule.
@@ -202,12 +219,19 @@ extension TLSRoute.Match {
         path = record.fieldPath
         _ = record.require("sniHosts")
         sniHosts = record.locatedStrings("sniHosts") { value, host in
-            if Grammar.isWildcardDomain(host) { return }
-            value.error("invalid-host", "`\(host)` is no host name")
+            if Grammar.isWildcardDomain(host) || Grammar.isGeneratedSNIHost(host) { return }
+            if Grammar.isAddress(host) {
+                value.warning(
+                    "no-effect", "`\(host)` is an address, and clients name no address in the TLS handshake",
+                    hint: "write the host name that clients ask for")
+            } else {
+                value.error("invalid-host", "`\(host)` is no host name")
+            }
         }
-        port = record.locatedPort("port")
+        port = record.givenPort("port")
         gateways = record.locatedStrings("gateways", check: checkGatewayName)
         record.checkConnectionConditions()
+        record.removed("sourceSubnet")
         record.finish()
     }
 }
@@ -228,7 +252,7 @@ extension TCPRoute.Match {
         guard var record = value.record() else { return nil }
         place = value.place
         path = record.fieldPath
-        port = record.locatedPort("port")
+        port = record.givenPort("port")
         gateways = record.locatedStrings("gateways", check: checkGatewayName)
         _ = record.string("sourceSubnet")
         record.checkConnectionConditions()
