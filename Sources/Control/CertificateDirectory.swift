@@ -35,10 +35,16 @@ struct CertificateDirectory {
         used.insert(key)
         var certificates: [TLSContext.Certificate] = []
         for source in chain.certificates {
-            switch Self.load(source, secrets) {
+            switch Self.load(source, secrets, chain) {
             case .success(let certificate): certificates.append(certificate)
-            case .failure(let fault): return lastGood(key, chain, port, fault.sentence)
+            case .failure(let fault): return lastGood(key, chain, port, fault)
             }
+        }
+        guard let suites = cipherSuites(of: chain) else {
+            return lastGood(key, chain, port, CertificateFault(
+                code: "no-cipher-suite", sentence: "none of the cipher suites that this server chooses can be used",
+                place: chain.cipherSuites.first?.place ?? chain.place, object: chain.gateway,
+                hint: "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256"))
         }
         if let entry = entries[key], entry.certificates == certificates, entry.chain.hasSameTerms(as: chain) {
             warn(entry.context, chain)
@@ -47,25 +53,46 @@ struct CertificateDirectory {
         do throws(TLSError) {
             let context = try TLSContext(
                 certificates: certificates, minVersion: chain.minVersion.map(Self.version) ?? .v1_2,
-                maxVersion: chain.maxVersion.map(Self.version) ?? .v1_3, cipherSuites: chain.cipherSuites)
+                maxVersion: chain.maxVersion.map(Self.version) ?? .v1_3, cipherSuites: suites)
             entries[key] = Entry(certificates: certificates, chain: chain, port: port, context: context)
             warn(context, chain)
             return context
         } catch {
-            return lastGood(key, chain, port, error.description)
+            return lastGood(key, chain, port, CertificateFault.of(error, certificates, chain, secrets))
         }
     }
 
+    /// The chosen suites without those that this OpenSSL cannot do; nil when none is left.
+    private mutating func cipherSuites(of chain: TLSChain) -> [String]? {
+        let usable = chain.cipherSuites.filter { suite in
+            let isKnown = Gateway.TLS.cipherSuiteNames.contains(suite.name)
+            if isKnown, TLSContext.supports(cipherSuite: suite.name) { return true }
+            // Of the others the reader of the file has warned.
+            if isKnown {
+                diagnostics.append(Diagnostic(
+                    .warning, "unsupported-cipher-suite",
+                    "this OpenSSL cannot do the cipher suite `\(suite.name)`: it is left out", hint: "remove it",
+                    at: suite.place, object: chain.gateway))
+            }
+            return false
+        }
+        return usable.isEmpty && !chain.cipherSuites.isEmpty ? nil : usable.map(\.name)
+    }
+
     private mutating func lastGood(
-        _ key: String, _ chain: TLSChain, _ port: UInt16, _ reason: String
+        _ key: String, _ chain: TLSChain, _ port: UInt16, _ fault: CertificateFault
     ) -> TLSContext? {
         entries[key] = entries[key] ?? relative(of: chain, port)
         let kept = entries[key]?.context
-        let effect = kept == nil ? "these hosts are not served" : "the last good certificate is still served"
+        if fault.isTold, kept == nil { return nil }
+        let hosts = chain.serverNames.joined(separator: ", ")
+        let effect = kept == nil
+            ? "handshakes for \(hosts) fail" : "the last good certificate is still served for \(hosts)"
+        let related = fault.place == chain.place
+            ? [] : [Diagnostic.Related(place: chain.place, message: "the server that it is for")]
         diagnostics.append(Diagnostic(
-            .error, "invalid-credential",
-            "no usable certificate for \(chain.serverNames.joined(separator: ", ")): \(reason)",
-            hint: effect, at: chain.place, object: chain.gateway))
+            fault.isTold ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
+            at: fault.place, object: fault.object, path: fault.path, related: related))
         return kept
     }
 
@@ -95,38 +122,24 @@ struct CertificateDirectory {
         }
     }
 
-    private struct Fault: Error { let sentence: String }
-
     private static func load(
-        _ source: CertificateSource, _ secrets: [String: Secret]
-    ) -> Result<TLSContext.Certificate, Fault> {
+        _ source: CertificateSource, _ secrets: [String: Secret], _ chain: TLSChain
+    ) -> Result<TLSContext.Certificate, CertificateFault> {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
-                return .failure(Fault(sentence: "there is no Secret \(namespace)/\(name)"))
+                return .failure(.told("there is no Secret \(namespace)/\(name)", chain))
             }
-            return pair(secret)
+            return CertificateFault.pair(secret)
+        case .refused(let name): return .failure(.told("`\(name)` is not used", chain))
         case .files(let certificate, let key):
             do throws(SystemError) {
                 return .success(.init(chain: try FileContents.read(certificate), key: try FileContents.read(key)))
             } catch {
-                return .failure(Fault(sentence: error.description))
+                return .failure(CertificateFault(
+                    sentence: error.description, place: chain.place, object: chain.gateway))
             }
         }
-    }
-
-    /// Istio's order: `cert` and `key`, then `tls.crt` and `tls.key`; both of one style. Empty is absent.
-    private static func pair(_ secret: Secret) -> Result<TLSContext.Certificate, Fault> {
-        for (certificate, key) in [("cert", "key"), ("tls.crt", "tls.key")] {
-            if let chain = secret.data[certificate]?.value, let secretKey = secret.data[key]?.value,
-                !chain.isEmpty, !secretKey.isEmpty {
-                return .success(.init(chain: chain, key: secretKey))
-            }
-        }
-        let found = secret.data.keys.sorted().joined(separator: ", ")
-        return .failure(Fault(
-            sentence: "\(secret.meta.identity) has neither tls.crt and tls.key nor cert and key"
-                + (found.isEmpty ? "; it is empty" : "; it has \(found)")))
     }
 
     private static func version(_ version: Manifests.TLSVersion) -> TLS.TLSVersion {
@@ -142,6 +155,7 @@ struct CertificateDirectory {
 extension TLSChain {
     /// Everything but the certificates is as it was.
     fileprivate func hasSameTerms(as other: TLSChain) -> Bool {
-        minVersion == other.minVersion && maxVersion == other.maxVersion && cipherSuites == other.cipherSuites
+        minVersion == other.minVersion && maxVersion == other.maxVersion
+            && cipherSuites.map(\.name) == other.cipherSuites.map(\.name)
     }
 }

@@ -25,8 +25,11 @@ struct CipherSuites {
         "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
     ]
 
+    /// All names for versions up to 1.2.
+    static let known = modern + old + withoutForwardSecrecy
+
     init(names: [String], lowest: TLSVersion) throws(TLSError) {
-        let known = Self.modern + Self.old + Self.withoutForwardSecrecy
+        let known = Self.known
         var chosen: [String] = []
         var chosen13: [String] = []
         for name in names {

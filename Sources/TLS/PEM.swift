@@ -119,11 +119,20 @@ enum PEM {
         where line.starts(with: mark) {
             let label = line.dropFirst(mark.count).prefix(64)
                 .prefix { $0 != UInt8(ascii: "-") && $0 >= 0x20 && $0 < 0x7f }
-            labels.append(String(decoding: label, as: UTF8.self))
+            let name = String(decoding: label, as: UTF8.self)
+            // The text may be a Secret that is no PEM: no other word of it may reach a message.
+            labels.append(knownLabels.contains(name) ? name : "block of another kind")
             if labels.count == chainLimit { break }
         }
         return labels
     }
+
+    private static let knownLabels: Set<String> = [
+        "CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE", "CERTIFICATE REQUEST",
+        "NEW CERTIFICATE REQUEST", "X509 CRL", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY",
+        "EC PRIVATE KEY", "DSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PUBLIC KEY", "RSA PUBLIC KEY",
+        "EC PARAMETERS", "DH PARAMETERS", "PKCS7", "CMS",
+    ]
 
     /// Notes in the `Bool` of its user data that it was asked; gives no pass phrase.
     private static let refusePassphrase:

@@ -55,6 +55,14 @@ internal import COpenSSL
     }
 
     deinit { unsafe SSL_CTX_free(raw) }
+
+    /// Whether this OpenSSL can do a cipher suite of TLS 1.2 and below.
+    package static func supports(cipherSuite name: String) -> Bool {
+        guard CipherSuites.known.contains(name), let context = try? ContextHandle.make(isServer: true) else {
+            return false
+        }
+        return context.takes(cipherSuite: name)
+    }
 }
 
 /// An SSL_CTX in the making: freed on any error, given away when complete.
@@ -100,6 +108,11 @@ internal import COpenSSL
         guard unsafe SSL_CTX_set_cipher_list(raw, suites.list) == 1,
             unsafe SSL_CTX_set_ciphersuites(raw, suites.list13) == 1
         else { throw .library(Failures.takeReason()) }
+    }
+
+    borrowing func takes(cipherSuite name: String) -> Bool {
+        defer { Failures.clear() }
+        return unsafe SSL_CTX_set_cipher_list(raw, name) == 1
     }
 
     borrowing func setVersions(_ versions: ClosedRange<TLSVersion>) throws(TLSError) {

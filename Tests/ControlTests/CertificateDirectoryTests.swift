@@ -16,8 +16,9 @@ import Testing
     ) -> TLSChain {
         TLSChain(
             serverNames: names, certificates: certificates, minVersion: minVersion, maxVersion: nil,
-            cipherSuites: suites, table: 0, gateway: gateway,
-            place: SourcePlace(file: "gw.yaml", line: 7, column: 3))
+            cipherSuites: suites.enumerated().map {
+                CipherChoice(name: $1, place: SourcePlace(file: "gw.yaml", line: 9, column: $0))
+            }, table: 0, gateway: gateway, place: SourcePlace(file: "gw.yaml", line: 7, column: 3))
     }
 
     private static func secrets(_ text: String) -> [String: Secret] {
@@ -28,6 +29,8 @@ import Testing
     private static func pair(_ certificate: String, _ key: String) throws -> [String: Secret] {
         secrets(try Certificates.secret("s", Certificates.text(certificate), key: Certificates.text(key)))
     }
+
+    private static let otherBlock = "\"-----BEGIN hunter2-----\\naGk=\\n-----END hunter2-----\\n\""
 
     private mutating func load(
         _ secrets: [String: Secret], _ chain: TLSChain = chain(), port: UInt16 = 443
@@ -58,10 +61,14 @@ import Testing
         for _ in 0..<3 {
             #expect(load(try Self.pair("one.pem", "two.key")) === good)
             #expect(messages.count == 1)
-            #expect(messages[0].hasPrefix("no usable certificate for one.test: the private key does not belong to "))
-            #expect(messages[0].hasSuffix("; the last good certificate is still served"))
+            #expect(messages[0].hasPrefix("`tls.key` of Secret edge/s cannot be used (the private key does not"))
+            #expect(messages[0].contains("): the last good certificate is still served for one.test"))
         }
         #expect(load([:]) === good)
+        #expect(messages == [
+            "there is no Secret edge/s: the last good certificate is still served for one.test; ",
+        ])
+        #expect(directory.diagnostics.map(\.severity) == [.note])
         #expect(load(try Self.pair("one.pem", "one.key"), Self.chain(suites: ["NO-SUCH-SUITE"])) === good)
         #expect(load(try Self.pair("one.pem", "one.key")) === good)
         #expect(directory.diagnostics.isEmpty)
@@ -85,14 +92,67 @@ import Testing
     }
 
     @Test mutating func `say precisely why there is none`() throws {
-        let place = SourcePlace(file: "gw.yaml", line: 7, column: 3)
+        let chain = Self.chain(certificates: [.files(certificate: "/nowhere", key: "/nowhere")])
+        #expect(load([:], chain) == nil)
+        let problem = try #require(directory.diagnostics.first)
+        #expect(problem.message.hasSuffix(": handshakes for one.test fail"))
+        #expect(problem.place == chain.place && problem.severity == .error)
+        #expect(problem.code == "invalid-credential" && problem.object == Self.gateway)
+    }
+
+    /// The plan has said so, at the name: see Credentials.
+    @Test mutating func `say nothing of a Secret that is missing or refused`() {
         #expect(load([:]) == nil)
-        #expect(messages == [
-            "no usable certificate for one.test: there is no Secret edge/s; these hosts are not served",
-        ])
-        #expect(directory.diagnostics[0].place == place && directory.diagnostics[0].severity == .error)
-        #expect(directory.diagnostics[0].code == "invalid-credential")
-        #expect(directory.diagnostics[0].object == Self.gateway)
+        #expect(directory.diagnostics.isEmpty)
+        #expect(load([:], Self.chain(certificates: [.refused("other/s")])) == nil)
+        #expect(directory.diagnostics.isEmpty)
+    }
+
+    @Test mutating func `say at the value what is wrong with it`() throws {
+        let head = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: edge}\nstringData:\n"
+        let lines = { (text: String) in "\"" + text.replacing("\n", with: "\\n") + "\"" }
+        let (one, key, two) = (
+            lines(try Certificates.text("one.pem")), lines(try Certificates.text("one.key")),
+            lines(try Certificates.text("two.key"))
+        )
+        let cases: [(certificate: String, key: String, line: Int, says: String)] = [
+            ("''", key, 5, "`tls.crt` of Secret edge/s is empty"),
+            (one, "''", 6, "`tls.key` of Secret edge/s is empty"),
+            ("hunter2hunter2", key, 5, "`tls.crt` of Secret edge/s cannot be used (no certificate: the text has"),
+            (Self.otherBlock, key, 5, "the text holds a block of another kind instead"),
+            (key, one, 5, "the text holds a PRIVATE KEY instead; are certificate and key exchanged?"),
+            (one, two, 6, "`tls.key` of Secret edge/s cannot be used (the private key does not belong"),
+            (one, "hunter2hunter2", 6, "(no private key: the text has no PEM block"),
+            ("12345678", key, 3, "`tls.crt` of Secret edge/s cannot be read"),
+        ]
+        for each in cases {
+            #expect(load(Self.secrets(head + "  tls.crt: \(each.certificate)\n  tls.key: \(each.key)\n")) == nil)
+            let problem = try #require(directory.diagnostics.first)
+            #expect(directory.diagnostics.count == 1 && problem.severity == .error)
+            #expect(problem.message.contains(each.says), "\(problem.message)")
+            #expect(problem.message.hasSuffix(": handshakes for one.test fail"))
+            #expect(problem.place.file == "secrets.yaml" && (problem.place.line == each.line || each.line == 3))
+            #expect(problem.object?.kind == "Secret" && problem.related.first?.place.line == 7)
+            #expect(!directory.diagnostics.text.contains("hunter2") && !directory.diagnostics.text.contains("12345678"))
+        }
+    }
+
+    @Test mutating func `are served without the cipher suites that OpenSSL cannot do`() throws {
+        let secrets = try Self.pair("one.pem", "one.key")
+        let suites = ["ECDHE-ECDSA-AES128-GCM-SHA256", "DES-CBC3-SHA", "fake"]
+        let first = try #require(load(secrets, Self.chain(suites: suites)))
+        #expect(directory.diagnostics.map(\.code) == ["unsupported-cipher-suite"])
+        #expect(directory.diagnostics.map(\.severity) == [.warning])
+        #expect(directory.diagnostics.first?.place.column == 1)
+        #expect(load(secrets, Self.chain(suites: suites)) === first)
+        for none in [["DES-CBC3-SHA"], ["fake"]] {
+            let chain = Self.chain(["other.test"], suites: none)
+            #expect(load(secrets, chain, port: 8443) == nil)
+            let problem = try #require(directory.diagnostics.last)
+            #expect(problem.code == "no-cipher-suite" && problem.severity == .error && problem.place.line == 9)
+            #expect(problem.message.hasSuffix("can be used: handshakes for other.test fail"))
+            #expect(!problem.message.contains("certificate"))
+        }
     }
 
     @Test mutating func `say what a Secret lacks`() throws {
@@ -101,10 +161,6 @@ import Testing
         #expect(messages[0].contains("Secret edge/s has neither tls.crt and tls.key nor cert and key; it is empty"))
         #expect(load(Self.secrets(head + "stringData: {tls.crt: one, ca.crt: two}")) == nil)
         #expect(messages[0].contains("nor cert and key; it has ca.crt, tls.crt"))
-        #expect(load(Self.secrets(head + "stringData: {tls.crt: one, tls.key: ''}")) == nil)
-        #expect(messages[0].contains("nor cert and key; it has tls.crt, tls.key"))
-        #expect(load(Self.secrets(head + "stringData: {tls.crt: one, tls.key: two}")) == nil)
-        #expect(messages[0].contains("no certificate: the text has no PEM block"))
     }
 
     @Test mutating func `may come from files`() throws {

@@ -175,15 +175,17 @@ extension Gateway.Host {
     }
 }
 
-/// The suites that Istio lets a Gateway choose among, by OpenSSL's names.
-private let cipherSuiteNames = [
-    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
-    "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
-    "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES128-SHA", "AES256-GCM-SHA384", "AES256-SHA",
-    "DES-CBC3-SHA",
-]
+extension Gateway.TLS {
+    /// The suites that Istio lets a Gateway choose among, by OpenSSL's names.
+    package static let cipherSuiteNames = [
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
+        "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES128-SHA", "AES256-GCM-SHA384", "AES256-SHA",
+        "DES-CBC3-SHA",
+    ]
+}
 
 extension Gateway.TLS {
     fileprivate init?(_ value: Value) {
@@ -212,10 +214,10 @@ extension Gateway.TLS {
         cipherSuites = record.locatedStrings("cipherSuites") { value, suite in
             if !seen.insert(suite).inserted {
                 value.warning("duplicate-name", "`\(suite)` is listed twice")
-            } else if !cipherSuiteNames.contains(suite) {
+            } else if !Self.cipherSuiteNames.contains(suite) {
                 value.warning(
                     "unknown-value", "`\(suite)` is no cipher suite that a Gateway can choose: it is left out",
-                    hint: nearestName(to: suite, among: cipherSuiteNames).map { "did you mean `\($0)`?" }
+                    hint: nearestName(to: suite, among: Self.cipherSuiteNames).map { "did you mean `\($0)`?" }
                         ?? "OpenSSL's names of TLS 1.2 suites")
             }
         }

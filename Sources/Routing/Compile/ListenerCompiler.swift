@@ -13,9 +13,7 @@ struct ListenerCompiler {
     /// By the place of a host in `binding.hosts`: whether it found a server.
     private(set) var served: [Bool]
     private let annotations: GatewayAnnotations
-    private let secrets: Set<String>
-    /// Where a Secret of this name is, for hints; the first by name.
-    private let secretNamespaces: [String: String]
+    private let credentials: Credentials
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
@@ -29,9 +27,7 @@ struct ListenerCompiler {
         self.binding = binding
         annotations = GatewayAnnotations(inventory.gateways, problems)
         served = Array(repeating: false, count: binding.hosts.count)
-        secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
-        secretNamespaces = Dictionary(
-            inventory.secrets.map { ($0.meta.name, $0.meta.namespace) }, uniquingKeysWith: min)
+        credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
     mutating func add(_ port: ServerMerger.Port) {
@@ -155,14 +151,17 @@ extension ListenerCompiler {
             serverNames: written.contains("*") ? ["*"] : written,
             certificates: certificates(of: member),
             minVersion: tls?.minimumVersion, maxVersion: tls?.maximumVersion,
-            cipherSuites: tls?.cipherSuites.map(\.value) ?? [], table: append(table),
+            cipherSuites: tls?.cipherSuites.map { CipherChoice(name: $0.value, place: $0.place) } ?? [],
+            table: append(table),
             gateway: member.gateway.meta.identity, place: member.server.place)
     }
 
     private func certificates(of member: ServerMerger.Member) -> [CertificateSource] {
         guard let tls = member.server.tls else { return [] }
         let names = tls.credentialName.map { [$0] } ?? tls.credentialNames
-        if !names.isEmpty { return names.map { secret($0, member) } }
+        if !names.isEmpty {
+            return names.map { credentials.source($0, gateway: member.gateway.meta.identity) }
+        }
         if !tls.tlsCertificates.isEmpty {
             return tls.tlsCertificates.map {
                 .files(certificate: $0.serverCertificate.value, key: $0.privateKey.value)
@@ -170,41 +169,5 @@ extension ListenerCompiler {
         }
         guard let certificate = tls.serverCertificate, let key = tls.privateKey else { return [] }
         return [.files(certificate: certificate.value, key: key.value)]
-    }
-
-    /// Source: istio-api.md §1.9: the Secret lives in the gateway's namespace, not the Gateway object's.
-    private func secret(_ written: Located<String>, _ member: ServerMerger.Member)
-        -> CertificateSource
-    {
-        var name = written.value
-        var namespace = names.options.gatewayNamespace
-        for scheme in ["kubernetes://", "sds://"] where name.hasPrefix(scheme) {
-            name = String(name.dropFirst(scheme.count))
-        }
-        // Only this form may name another namespace.
-        if name.hasPrefix("kubernetes-gateway://") {
-            let parts = name.dropFirst("kubernetes-gateway://".count).split(separator: "/")
-            if parts.count == 2 { (namespace, name) = (String(parts[0]), String(parts[1])) }
-        }
-        if let object = leftOut.object("Secret", namespace, name) {
-            problems.add(
-                Diagnostic(
-                    .error, "unknown-secret", "\(object.hint): handshakes for its hosts fail",
-                    at: written.place, object: member.gateway.meta.identity, path: written.path,
-                    related: object.related))
-        } else if !secrets.contains("\(namespace)/\(name)") {
-            let hint =
-                secretNamespaces[name].map {
-                    "there is one in namespace \($0): move it, or run with --namespace \($0)"
-                }
-                ?? "load a Secret with tls.crt and tls.key"
-            problems.add(
-                Diagnostic(
-                    .error, "unknown-secret",
-                    "no Secret '\(name)' in namespace \(namespace), this gateway's: handshakes for "
-                        + "its hosts fail", hint: hint, at: written.place,
-                    object: member.gateway.meta.identity, path: written.path))
-        }
-        return .secret(namespace: namespace, name: name)
     }
 }

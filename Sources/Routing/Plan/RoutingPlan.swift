@@ -49,8 +49,8 @@ package struct TLSChain: Sendable, Hashable {
     package let minVersion: TLSVersion?
     /// nil is 1.3.
     package let maxVersion: TLSVersion?
-    /// OpenSSL names for TLS 1.2; empty is the library's default.
-    package let cipherSuites: [String]
+    /// For TLS 1.2, as written; empty is the library's default.
+    package let cipherSuites: [CipherChoice]
     package let table: Int
     /// For messages: whose server this is, and where it is written.
     package let gateway: ObjectReference
@@ -61,6 +61,14 @@ package struct TLSChain: Sendable, Hashable {
 package enum CertificateSource: Sendable, Hashable {
     case secret(namespace: String, name: String)
     case files(certificate: String, key: String)
+    /// A name that this Gateway may not use, or that stands for no certificate; the plan's diagnostics say why.
+    case refused(String)
+}
+
+/// A cipher suite by OpenSSL's name.
+package struct CipherChoice: Sendable, Hashable {
+    package let name: String
+    package let place: SourcePlace
 }
 
 /// What this gateway is, as far as the meaning of the objects depends on it.

@@ -1,0 +1,91 @@
+internal import Manifests
+internal import Routing
+internal import TLS
+
+/// Why a server has no certificate, and where that can be mended.
+struct CertificateFault: Error {
+    var code = "invalid-credential"
+    let sentence: String
+    let place: SourcePlace
+    let object: ObjectReference
+    var path: String?
+    var hint: String?
+    /// The plan's diagnostics say so already.
+    var isTold = false
+
+    static func told(_ sentence: String, _ chain: TLSChain) -> CertificateFault {
+        CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway, isTold: true)
+    }
+
+    /// A Secret's certificate and key, in Istio's order: `cert` and `key`, then `tls.crt` and `tls.key`; both of one
+    /// style. Empty is absent.
+    static func pair(_ secret: Secret) -> Result<TLSContext.Certificate, CertificateFault> {
+        for (certificate, key) in Self.styles {
+            if let chain = secret.data[certificate]?.value, let secretKey = secret.data[key]?.value,
+                !chain.isEmpty, !secretKey.isEmpty {
+                return .success(.init(chain: chain, key: secretKey))
+            }
+        }
+        return .failure(lacking(secret))
+    }
+
+    private static let styles = [("cert", "key"), ("tls.crt", "tls.key")]
+
+    /// What stands in the way, the nearest thing first: a value that cannot be read, an empty one, none at all.
+    private static func lacking(_ secret: Secret) -> CertificateFault {
+        let wanted = styles.flatMap { [$0.0, $0.1] }
+        if let damaged = wanted.first(where: secret.damaged.contains) {
+            return CertificateFault(
+                sentence: "`\(damaged)` of \(secret.meta.identity) cannot be read", place: secret.meta.place,
+                object: secret.meta.identity, hint: "its error is reported at the value")
+        }
+        if let empty = wanted.first(where: { secret.data[$0]?.value.isEmpty == true }), let value = secret.data[empty] {
+            return CertificateFault(
+                sentence: "`\(empty)` of \(secret.meta.identity) is empty", place: value.place,
+                object: secret.meta.identity, path: value.path, hint: "put the PEM text in, in Base64")
+        }
+        let found = secret.data.keys.sorted().joined(separator: ", ")
+        return CertificateFault(
+            sentence: "\(secret.meta.identity) has neither tls.crt and tls.key nor cert and key"
+                + (found.isEmpty ? "; it is empty" : "; it has \(found)"),
+            place: secret.meta.place, object: secret.meta.identity,
+            hint: "kubectl create secret tls makes such a Secret")
+    }
+
+    /// The same for what OpenSSL says, at the value that it says it of.
+    static func of(
+        _ error: TLSError, _ certificates: [TLSContext.Certificate], _ chain: TLSChain, _ secrets: [String: Secret]
+    ) -> CertificateFault {
+        let fault = CertificateFault(sentence: error.description, place: chain.place, object: chain.gateway)
+        guard let half = half(error), let culprit = culprit(certificates, chain), let secret = secrets[culprit] else {
+            return fault
+        }
+        let names = styles.first { secret.data[$0.0] != nil && secret.data[$0.1] != nil } ?? styles[1]
+        let name = half == .certificate ? names.0 : names.1
+        guard let value = secret.data[name] else { return fault }
+        return CertificateFault(
+            sentence: "`\(name)` of \(secret.meta.identity) cannot be used (\(error))", place: value.place,
+            object: secret.meta.identity, path: value.path)
+    }
+
+    private enum Half { case certificate, key }
+
+    private static func half(_ error: TLSError) -> Half? {
+        switch error {
+        case .noCertificate, .unreadableCertificate, .refusedCertificate: .certificate
+        case .noKey, .encryptedKey, .unreadableKey, .keyMismatch: .key
+        default: nil
+        }
+    }
+
+    /// The name of the Secret that cannot be used by itself either.
+    private static func culprit(_ certificates: [TLSContext.Certificate], _ chain: TLSChain) -> String? {
+        for (certificate, source) in zip(certificates, chain.certificates) {
+            guard case .secret(let namespace, let name) = source else { continue }
+            if chain.certificates.count == 1 || (try? TLSContext(certificates: [certificate])) == nil {
+                return "\(namespace)/\(name)"
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,112 @@
+internal import Manifests
+
+/// A `credentialName`, taken apart. Source: istio-api.md §1.9, name forms.
+struct CredentialName {
+    enum Scheme: String, CaseIterable {
+        case secret = ""
+        case kubernetes = "kubernetes://"
+        /// An external server of secrets, or else the Secret of this name.
+        case external = "sds://"
+        case gatewayAPI = "kubernetes-gateway://"
+        case configMap = "configmap://"
+        case builtin = "builtin://"
+        case invalid = "invalid://"
+    }
+    let scheme: Scheme
+    /// nil when not written.
+    let namespace: String?
+    let name: String
+
+    init(_ text: String) {
+        let scheme = Scheme.allCases.first { $0 != .secret && text.hasPrefix($0.rawValue) } ?? .secret
+        let rest = text.dropFirst(scheme.rawValue.count)
+        let parts = rest.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        self.scheme = scheme
+        namespace = parts.count == 2 ? String(parts[0]) : nil
+        name = parts.last.map(String.init) ?? ""
+    }
+}
+
+/// Finds the Secrets that Gateways name. A Gateway may use those of the gateway's own namespace alone, so that who
+/// may write a Gateway cannot serve with the key of another namespace.
+struct Credentials {
+    private let names: Names
+    private let problems: Problems
+    private let secrets: Set<String>
+    private let leftOut: LeftOutObjects
+    /// Where a Secret of this name is, for hints; the first by name.
+    private let namespaces: [String: String]
+
+    init(_ inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects) {
+        self.names = names
+        self.problems = problems
+        self.leftOut = leftOut
+        secrets = Set(inventory.secrets.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        namespaces = Dictionary(
+            inventory.secrets.map { ($0.meta.name, $0.meta.namespace) }, uniquingKeysWith: min)
+    }
+
+    /// What a Gateway's `credentialName` stands for.
+    func source(_ written: Located<String>, gateway: ObjectReference) -> CertificateSource {
+        let credential = CredentialName(written.value)
+        let own = names.options.gatewayNamespace
+        switch credential.scheme {
+        case .configMap:
+            return refuse(
+                written, gateway, "a ConfigMap holds no key", hint: "name a Secret with tls.crt and tls.key")
+        case .builtin, .invalid:
+            return refuse(
+                written, gateway, "there is no mesh identity here", hint: "name a Secret with tls.crt and tls.key")
+        case .gatewayAPI:
+            guard let namespace = credential.namespace, !namespace.isEmpty, !credential.name.isEmpty else {
+                return refuse(
+                    written, gateway, "this form has a namespace and a name",
+                    hint: "write kubernetes-gateway://\(own)/NAME, or the name alone")
+            }
+            return secret(credential, namespace, allowed: [own, gateway.namespace], written, gateway)
+        case .secret, .kubernetes, .external:
+            return secret(credential, credential.namespace ?? own, allowed: [own], written, gateway)
+        }
+    }
+
+    private func secret(
+        _ credential: CredentialName, _ namespace: String, allowed: [String], _ written: Located<String>,
+        _ gateway: ObjectReference
+    ) -> CertificateSource {
+        guard allowed.contains(namespace) else {
+            let own = names.options.gatewayNamespace
+            return refuse(
+                written, gateway, "Secrets come from namespace \(own), this gateway's, alone",
+                hint: "move the Secret there and write its name alone, or run with --namespace \(namespace)")
+        }
+        let name = credential.name
+        if let object = leftOut.object("Secret", namespace, name) {
+            report("unknown-secret", object.hint, hint: nil, written, gateway, related: object.related)
+        } else if !secrets.contains("\(namespace)/\(name)") {
+            let other = namespaces[name].map {
+                "there is one in namespace \($0): move it, or run with --namespace \($0)"
+            }
+            report(
+                "unknown-secret", "no Secret '\(name)' in namespace \(namespace), this gateway's",
+                hint: other ?? "load a Secret with tls.crt and tls.key", written, gateway)
+        }
+        return .secret(namespace: namespace, name: name)
+    }
+
+    private func refuse(
+        _ written: Located<String>, _ gateway: ObjectReference, _ reason: String, hint: String
+    ) -> CertificateSource {
+        report("refused-credential", "`\(written.value)` is not used: \(reason)", hint: hint, written, gateway)
+        return .refused(written.value)
+    }
+
+    private func report(
+        _ code: String, _ message: String, hint: String?, _ written: Located<String>, _ gateway: ObjectReference,
+        related: [Diagnostic.Related] = []
+    ) {
+        problems.add(
+            Diagnostic(
+                .error, code, "\(message): handshakes for its hosts fail", hint: hint, at: written.place,
+                object: gateway, path: written.path, related: related))
+    }
+}
