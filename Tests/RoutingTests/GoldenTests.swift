@@ -52,7 +52,8 @@ import Testing
 }
 
 @Suite struct `The problems of meaning` {
-    @Test(arguments: ["references", "ports"]) func `are told with place and remedy`(name: String) {
+    @Test(arguments: ["references", "ports", "names", "credentials"])
+    func `are told with place and remedy`(name: String) {
         let path = "\(Fixtures.tests)/RoutingTests/Golden/Problems/\(name).yaml"
         let set = ManifestReader.load(sources: [
             (name: name + ".yaml", octets: Fixtures.octets(path))

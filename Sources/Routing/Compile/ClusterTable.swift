@@ -206,6 +206,7 @@ extension ClusterTable {
 
     private func reportUnknownHost(_ asker: Asker, _ host: String) {
         let written = asker.destination.host
+        if let hidden = directory.hidden[host] { return reportHidden(asker, hidden) }
         if let owner = leftOut.owner(of: host) {
             return add(
                 .error, "unknown-host",
@@ -224,6 +225,8 @@ extension ClusterTable {
         {
             hint =
                 "a Service of this name is in namespace \(space): write \(names.full(written.value, space))"
+        } else if let entry = leftOut.entry(host) {
+            hint = "\(entry) has an error and is left out: mend it, if it defines this host"
         } else if let near = problems.nearest(to: host, among: hostNames) {
             hint = "did you mean \(near)?"
         }
@@ -234,9 +237,46 @@ extension ClusterTable {
             path: written.path, asker)
     }
 
+    private func reportHidden(_ asker: Asker, _ hidden: HiddenService) {
+        let written = asker.destination.host
+        let own = names.options.gatewayNamespace
+        let object = hidden.meta.identity
+        add(
+            .error, "not-exported",
+            "\(object) is not exported to namespace \(own), this gateway's (\(hidden.field)): "
+                + "its requests are answered 503",
+            hint: "add \(own) to what it is exported to, or run with --namespace \(object.namespace)",
+            at: written.place, path: written.path, asker,
+            related: [Diagnostic.Related(place: hidden.meta.place, message: "the \(object.kind)")])
+    }
+
+    /// Nothing that is written at the destination could help: the port is missing in the service.
+    private func reportNoPorts(_ asker: Asker, _ record: ServiceRecord) {
+        let (meta, message, hint) =
+            switch record.origin {
+            case .service(let index):
+                (finder.inventory.services[index].meta, "no TCP port", "add the port to spec.ports")
+            case .entries(let indexes):
+                (
+                    finder.inventory.serviceEntries[indexes.first ?? 0].meta, "no `ports`",
+                    "add spec.ports, such as [{number: 443, name: tls, protocol: TLS}]"
+                )
+            }
+        problems.add(
+            Diagnostic(
+                .error, "no-ports",
+                "this \(meta.identity.kind) has \(message): requests to \(record.host) are answered 503",
+                hint: hint, at: meta.place, object: meta.identity, path: "spec.ports",
+                related: [
+                    Diagnostic.Related(
+                        place: asker.destination.host.place, message: "\(asker.object) sends requests there")
+                ]))
+    }
+
     private func reportPort(_ asker: Asker, _ record: ServiceRecord, _ wanted: Int?) {
+        guard !record.ports.isEmpty else { return reportNoPorts(asker, record) }
         let ports = record.ports.map { String($0.number) }.joined(separator: ", ")
-        let has = record.ports.isEmpty ? "the service has no TCP ports" : "its ports are \(ports)"
+        let has = "its ports are \(ports)"
         if let written = asker.destination.port {
             add(
                 .error, "unknown-port",
@@ -248,8 +288,8 @@ extension ClusterTable {
         let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
         add(
             .error, "port-needed",
-            "\(record.host) has \(record.ports.count) ports\(reason): say which one",
-            hint: "add port.number; \(has)", at: written.place, path: written.path, asker)
+            "\(record.host) has \(record.ports.count) ports\(reason): its requests are answered 503",
+            hint: "say which one in port.number; \(has)", at: written.place, path: written.path, asker)
     }
 
     private func reportSubset(
@@ -329,14 +369,20 @@ extension ClusterTable {
                 at: written.place, path: written.path, asker, related: leftOutEndpoints(of: record)?.related ?? [])
             return
         }
+        let slices = finder.unusedSlices(of: record)
         add(
             .warning, "endpoints-by-dns",
             "no endpoints of \(record.host) are known: \(name.host):\(name.port) is "
                 + "looked up by DNS",
             hint: leftOutEndpoints(of: record)?.hint
-                ?? "if that is a cluster IP, connections are balanced instead of requests; load its "
-                + "EndpointSlices or Pods", at: written.place, path: written.path, asker,
-            related: leftOutEndpoints(of: record)?.related ?? [])
+                ?? (slices.isEmpty
+                    ? "if that is a cluster IP, connections are balanced instead of requests; load its "
+                        + "EndpointSlices or Pods"
+                    : "its EndpointSlice has DNS names, which are not in effect: write a Service of type "
+                        + "ExternalName, or a ServiceEntry with resolution DNS"),
+            at: written.place, path: written.path, asker,
+            related: leftOutEndpoints(of: record)?.related
+                ?? slices.map { Diagnostic.Related(place: $0.place, message: "the EndpointSlice") })
     }
 
     private func reportNobody(

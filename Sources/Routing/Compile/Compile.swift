@@ -26,7 +26,8 @@ extension RoutingPlan {
         compiler.addMesh(mesh.table(inventory))
 
         rules.reportNeverReached(compiler.tables)
-        let checks = ReferenceChecks(inventory: inventory, names: names, problems: problems, leftOut: leftOut)
+        let checks = ReferenceChecks(
+            inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
         checks.run(binding: binding, own: own, served: compiler.served)
         EffectChecks(
             inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own).run()

@@ -30,6 +30,7 @@ struct EndpointFinder {
     let inventory: Inventory
     private let pods: PodIndex
     private var slices: [String: [Int]] = [:]  // by namespace/service
+    private var unused: [String: [Int]] = [:]  // by namespace/service; of DNS names
     private var legacy: [String: Int] = [:]
     private var workloads: [String: [Int]] = [:]  // WorkloadEntries by namespace
 
@@ -37,9 +38,12 @@ struct EndpointFinder {
         self.inventory = inventory
         pods = PodIndex(inventory.pods)
         slices.reserveCapacity(inventory.endpointSlices.count)
-        for (index, slice) in inventory.endpointSlices.enumerated() where slice.addressType != .fqdn
-        {
+        for (index, slice) in inventory.endpointSlices.enumerated() {
             guard let service = slice.serviceName else { continue }
+            guard slice.addressType != .fqdn else {
+                unused["\(slice.meta.namespace)/\(service)", default: []].append(index)
+                continue
+            }
             slices["\(slice.meta.namespace)/\(service)", default: []].append(index)
         }
         for (index, object) in inventory.endpoints.enumerated() {
@@ -58,6 +62,13 @@ struct EndpointFinder {
         case .entries(let indexes):
             endpoints(of: indexes.map { inventory.serviceEntries[$0] }, record, port)
         }
+    }
+
+    /// EndpointSlices of a Service that have DNS names.
+    func unusedSlices(of record: ServiceRecord) -> [ObjectMeta] {
+        guard case .service(let index) = record.origin else { return [] }
+        let service = inventory.services[index].meta
+        return (unused["\(service.namespace)/\(service.name)"] ?? []).map { inventory.endpointSlices[$0].meta }
     }
 
     // MARK: Kubernetes

@@ -6,6 +6,7 @@ struct ReferenceChecks {
     let names: Names
     let problems: Problems
     let leftOut: LeftOutObjects
+    let services: ServiceDirectory
 
     /// - Parameters:
     ///   - own: the Gateways of this gateway.
@@ -13,6 +14,7 @@ struct ReferenceChecks {
     func run(binding: Binding, own: [Gateway], served: [Bool]) {
         checkSelectors(own)
         reportClosings(own)
+        GatewayNamespaceCheck(inventory: inventory, names: names, problems: problems).run(own)
         let known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
         var byName: [String: [String]] = [:]
@@ -31,7 +33,11 @@ struct ReferenceChecks {
             checkVisibility(service)
             checkGateways(service, known, byName)
             let hosts = binding.hosts.range(index)
-            guard !service.http.isEmpty, served[hosts].contains(false) else { continue }
+            guard !service.http.isEmpty else { continue }
+            for place in hosts where served[place] {
+                checkShortHost(service.hosts[place - hosts.lowerBound], binding.hosts[place], service)
+            }
+            guard served[hosts].contains(false) else { continue }
             let gateways = Binding.gateways(of: service, names).filter(mine.contains).sorted()
             guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
             let all = gateways.flatMap { servers[$0] ?? [] }
@@ -100,6 +106,22 @@ struct ReferenceChecks {
                 at: first.place, object: service.meta.identity, path: first.path))
     }
 
+    /// A name without a dot is a Service's, also at a gateway, where clients seldom ask for Services. No word where
+    /// there is such a Service, or where the rules are for the mesh too.
+    private func checkShortHost(_ host: Located<String>, _ full: String, _ service: VirtualService) {
+        guard full != host.value.lowercased(), services.records[full] == nil,
+            !service.gateways.contains(where: { $0.value == "mesh" })
+        else { return }
+        problems.add(
+            Diagnostic(
+                .warning, "short-host",
+                "`\(host.value)` has no dot and means \(full) here: requests for the host \(host.value) "
+                    + "are answered 404",
+                hint: "write the whole name that clients ask for, such as \(host.value).example.com, "
+                    + "or \"*\" for any name",
+                at: host.place, object: service.meta.identity, path: host.path))
+    }
+
     private func checkGateways(
         _ service: VirtualService, _ known: Set<String>, _ byName: [String: [String]]
     ) {
@@ -155,7 +177,8 @@ struct ReferenceChecks {
         problems.add(
             Diagnostic(
                 .warning, "host-not-in-gateway",
-                "no server of its Gateways covers the host '\(host.value)': it is not served",
+                "no server of its Gateways covers the host '\(host.value)'"
+                    + (name == host.value.lowercased() ? "" : ", which means \(name)") + ": it is not served",
                 hint: list.isEmpty ? nil : "their hosts are \(list)", at: host.place,
                 object: service.meta.identity, path: host.path))
     }

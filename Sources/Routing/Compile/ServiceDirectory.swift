@@ -50,20 +50,32 @@ struct ServiceRecord: Sendable {
     func port(_ number: Int) -> ServicePort? { ports.first { $0.number == number } }
 }
 
+/// A Service or ServiceEntry that is not exported to this gateway's namespace.
+struct HiddenService: Sendable {
+    let meta: ObjectMeta
+    /// Where that is written.
+    let field: String
+}
+
 /// All hosts that a destination can name. Source: istio-api.md §1.8, §1.10, §2.5.
 struct ServiceDirectory {
     private(set) var records: [String: ServiceRecord] = [:]
-    /// Namespaces by a Service's short name, for hints.
+    /// By host: what would be a record, were it exported to this gateway's namespace.
+    private(set) var hidden: [String: HiddenService] = [:]
+    /// Namespaces by a Service's short name, for hints; of exported ones.
     private(set) var namespaces: [String: [String]] = [:]
 
     init(_ inventory: Inventory, names: Names) {
         records.reserveCapacity(inventory.services.count + inventory.serviceEntries.count)
         namespaces.reserveCapacity(inventory.services.count)
         for (index, service) in inventory.services.enumerated() {
-            namespaces[service.meta.name, default: []].append(service.meta.namespace)
             let exportTo = Self.exportTo(service)
-            guard names.isVisible(exportTo, from: service.meta.namespace) else { continue }
             let host = names.full(service.meta.name, service.meta.namespace).lowercased()
+            guard names.isVisible(exportTo, from: service.meta.namespace) else {
+                hidden[host] = HiddenService(meta: service.meta, field: "annotation \(Self.exportToName)")
+                continue
+            }
+            namespaces[service.meta.name, default: []].append(service.meta.namespace)
             records[host] = ServiceRecord(
                 host: host, namespace: service.meta.namespace, origin: .service(index),
                 ports: service.ports.filter { $0.transport == .tcp }.map(Self.port))
@@ -77,6 +89,10 @@ struct ServiceDirectory {
         for index in order {
             let entry = entries[index]
             guard names.isVisible(entry.exportTo.map(\.value), from: entry.meta.namespace) else {
+                for host in entry.hosts {
+                    let entry = HiddenService(meta: entry.meta, field: "spec.exportTo")
+                    hidden[host.value.lowercased()] = hidden[host.value.lowercased()] ?? entry
+                }
                 continue
             }
             for host in Set(entry.hosts.map { $0.value.lowercased() }) {
@@ -98,8 +114,10 @@ struct ServiceDirectory {
         }
     }
 
+    private static let exportToName = "networking.istio.io/exportTo"
+
     private static func exportTo(_ service: Service) -> [String] {
-        guard let list = service.meta.annotations["networking.istio.io/exportTo"] else { return [] }
+        guard let list = service.meta.annotations[exportToName] else { return [] }
         return list.split(separator: ",").map { String($0.drop { $0 == " " }.prefix { $0 != " " }) }
     }
 
