@@ -66,7 +66,7 @@ import Testing
             apiVersion: v1
             kind: Secret
             metadata: {name: c, namespace: gwns}
-            data: {tls.crt: '%%%'}
+            type: [tls]
 
             """
         let world = World(rules + secret, gateways: World.gateway("gw", server))

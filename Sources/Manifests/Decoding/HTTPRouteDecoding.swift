@@ -28,7 +28,7 @@ extension HTTPRoute {
         headers = record.field("headers").flatMap {
             $0.contained(": these operations are left out", HeaderOperations.init)
         }
-        record.removed("websocketUpgrade", hint: "Istio ignores it; remove it")
+        record.removed("websocketUpgrade", hint: "remove it")
         record.removed("appendHeaders", hint: "write headers.request.add")
         record.removedHeaders()
         readMirrors(&record)

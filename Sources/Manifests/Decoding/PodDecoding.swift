@@ -69,14 +69,14 @@ extension Secret {
         _ = envelope.bool("immutable")
         if let field = envelope.field("data") {
             for (key, value) in field.entries() {
-                let octets = value.isNull ? [] : value.contained { $0.base64() }
+                let octets = value.isNull ? [] : value.contained(": this value is left out") { $0.base64() }
                 if let octets { add(octets, key, value) } else { damaged.insert(key.raw) }
             }
         }
         // Later, so that it wins: as in Kubernetes.
         if let field = envelope.field("stringData") {
             for (key, value) in field.entries() {
-                let text = value.isNull ? "" : value.contained { $0.string() }
+                let text = value.isNull ? "" : value.contained(": this value is left out") { $0.string() }
                 if let text { add(Array(text.utf8), key, value) } else { damaged.insert(key.raw) }
             }
         }

@@ -225,8 +225,6 @@ extension ClusterTable {
         {
             hint =
                 "a Service of this name is in namespace \(space): write \(names.full(written.value, space))"
-        } else if let entry = leftOut.entry(host) {
-            hint = "\(entry) has an error and is left out: mend it, if it defines this host"
         } else if let near = problems.nearest(to: host, among: hostNames) {
             hint = "did you mean \(near)?"
         }
