@@ -16,6 +16,7 @@ import Testing
         "{match: [{port: 80}], TO}, {TO}", "{match: [{port: 80}, {uri: {prefix: /x}}], TO}, {TO}",
         "{match: [{port: 81, uri: {prefix: /x}}], TO}, {match: [{uri: {prefix: /x/y}}], TO}",
         "{match: [{gateways: [mesh]}, {gateways: [mesh], uri: {exact: /}}, {gateways: [gwns/gw]}], TO}",
+        "{match: [{gateways: [gwns/gw, mesh]}], TO}, {match: [{gateways: [gwns/egress]}], TO}",
     ])
     func `is not one that some listener reaches`(rules: String) {
         let world = World(

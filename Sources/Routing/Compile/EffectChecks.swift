@@ -106,7 +106,7 @@ struct EffectChecks {
             let isListed = asked.contains(where: wanted.contains)
             reason =
                 isListed
-                ? "\(first) is not of this gateway" : "\(first) is not among the gateways of this VirtualService"
+                ? "\(first) is not served by this gateway" : "\(first) is not among the gateways of this VirtualService"
             if isListed { severity = .note }
         } else if let port = match.port?.value, !contexts.contains(where: { $0.hasPort(port) }) {
             reason = "no server of its Gateways has the port \(port)"

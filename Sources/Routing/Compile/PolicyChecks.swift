@@ -31,8 +31,10 @@ struct PolicyChecks {
             } else if let record = clusters.directory.records[host] {
                 check(rule, record)
             } else if !isHidden(host), leftOut.owner(of: host) == nil {
+                // Without any Service the files are a part of something.
+                let isPart = clusters.directory.records.isEmpty
                 add(
-                    .warning, rule, "host '\(rule.host.value)' names no Service or ServiceEntry",
+                    isPart ? .note : .warning, rule, "host '\(rule.host.value)' names no Service or ServiceEntry",
                     hint: problems.nearest(to: host, among: clusters.hostNames).map { "did you mean \($0)?" })
             }
         }

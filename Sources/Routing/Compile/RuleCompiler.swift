@@ -274,8 +274,10 @@ extension RuleCompiler {
 extension RuleCompiler {
     /// Tells what is reached on no listener that it is for. After all tables were made.
     func reportNeverReached(_ tables: [RouteTable]) {
-        for (part, found) in neverReached.parts
-        where contexts(of: part).isSubset(of: found.contexts) { problems.add(found.report) }
+        for (part, found) in neverReached.parts {
+            let all = contexts(of: part)
+            if !all.isEmpty, all.isSubset(of: found.contexts) { problems.add(found.report) }
+        }
         for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
     }
 
