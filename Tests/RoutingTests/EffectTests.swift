@@ -86,6 +86,19 @@ import Testing
         #expect(reports(merged) == ["warning hidden-by-other"])
     }
 
+    @Test func `what a port's entry drops is told`() {
+        let entry = "portLevelSettings: [{port: {number: 8080}, connectionPool: {tcp: {maxConnections: 0}}}]"
+        let settings = [("tls: {mode: SIMPLE}", "clear text"), ("loadBalancer: {simple: RANDOM}", "loadBalancer")]
+        for (setting, message) in settings {
+            let world = World(
+                World.virtualService("[{\(toA)}]") + rule("host: a, trafficPolicy: {\(setting), \(entry)}"))
+            #expect(world.plan.diagnostics.contains { $0.code == "dropped-setting" && $0.message.contains(message) })
+        }
+        let silent = World(
+            World.virtualService("[{\(toA)}]") + rule("host: a, trafficPolicy: {tls: {mode: DISABLE}, \(entry)}"))
+        #expect(reports(silent) == [])
+    }
+
     @Test func `a DestinationRule that applies says nothing`() {
         let policy = "host: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}"
         #expect(reports(World(World.virtualService("[{\(toA)}]") + rule(policy))) == [])

@@ -230,7 +230,7 @@ final class Decoder {
     }
 
     /// Texts of a file may be megabytes long; whoever reads a report needs their beginning.
-    private static func clipped(_ text: String) -> String {
+    static func clipped(_ text: String) -> String {
         guard text.utf8.count > 600 else { return text }
         return text.prefix(500) + "…"
     }

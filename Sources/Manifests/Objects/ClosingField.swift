@@ -12,14 +12,14 @@ package struct ClosingField: Sendable {
     init(_ value: Value, in part: String, decidingValue: String?) {
         place = value.place
         fieldPath = value.fieldPath
-        self.decidingValue = decidingValue
+        self.decidingValue = decidingValue.map(Decoder.clipped)
         let path = value.path
-        let short = path.hasPrefix(part + ".") ? String(path.dropFirst(part.count + 1)) : path
-        name = decidingValue.map { "\(short): \($0)" } ?? short
+        let short = Decoder.clipped(path.hasPrefix(part + ".") ? String(path.dropFirst(part.count + 1)) : path)
+        name = self.decidingValue.map { "\(short): \($0)" } ?? short
     }
 
     /// The field in its object, such as `spec.http[0].fault.abort`.
-    package var path: String { fieldPath.text }
+    package var path: String { Decoder.clipped(fieldPath.text) }
 
     /// The report: `…` is not in effect yet, and what becomes of the requests.
     package func diagnostic(

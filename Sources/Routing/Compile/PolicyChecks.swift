@@ -23,6 +23,7 @@ struct PolicyChecks {
 
     func run() {
         for rule in inventory.destinationRules {
+            checkPorts(rule)
             let host = names.expanded(rule.host.value, namespace: rule.meta.namespace)
             if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels) {
                 note(rule, "its workloadSelector selects other workloads")
@@ -82,6 +83,33 @@ struct PolicyChecks {
                 + "this gateway's, the service's and the root"
         }
         return "another DestinationRule comes before it"
+    }
+
+    /// A port's entry replaces the policy around it: what that asks for is not asked of the port.
+    private func checkPorts(_ rule: DestinationRule) {
+        for policy in [rule.trafficPolicy].compactMap(\.self) + rule.subsets.compactMap(\.trafficPolicy) {
+            for entry in policy.portLevel {
+                let port = entry.port.value
+                if let tls = policy.tls, tls.mode != .disable, entry.policy.tls == nil {
+                    addDropped(
+                        "`tls` of the policy around it, so that requests to port \(port) are sent in clear text", entry,
+                        rule, tls.place)
+                }
+                if let balancer = policy.loadBalancer, entry.policy.loadBalancer == nil {
+                    addDropped("`loadBalancer` of the policy around it for port \(port)", entry, rule, balancer.place)
+                }
+            }
+        }
+    }
+
+    private func addDropped(
+        _ what: String, _ entry: TrafficPolicy.PortPolicy, _ rule: DestinationRule, _ place: SourcePlace
+    ) {
+        problems.add(
+            Diagnostic(
+                .warning, "dropped-setting", "this entry drops \(what)", hint: "write it in the entry too",
+                at: entry.policy.place, object: rule.meta.identity, path: entry.policy.path,
+                related: [Diagnostic.Related(place: place, message: "the setting")]))
     }
 
     /// Of several rules for one host the first policy counts, and the first subset of a name.
