@@ -89,7 +89,7 @@ import Testing
 
             """
         expectNamed(report(World(rules, services: services), "endpoints-by-dns"), "EndpointSlice app/a-1")
-        let broken = rules.replacing("hosts:", with: "hots:")
+        let broken = rules.replacing("{hosts: [a.com]", with: "{hots: [a.com]")
         expectNamed(report(World(broken), "listener-without-routes"), "VirtualService app/vs")
     }
 
@@ -107,6 +107,22 @@ import Testing
         #expect(world.plan.diagnostics.map(\.code) == ["not-in-effect"])
         #expect(World(rules + rule.replacing("app}", with: "x}")).answer(TestRequest("/")) == "a")
         #expect(World(rules + rule.replacing("SIMPLE", with: "DISABLE")).answer(TestRequest("/")) == "a")
+    }
+
+    @Test func `keeps its hosts from a wider one when it is a VirtualService`() {
+        let wide = World.virtualService("[{\(World.to("b"))}]", name: "wide", hosts: "['*']")
+        let world = World(rules.replacing("http:", with: "htp: 1, http:") + wide)
+        #expect(world.answer(TestRequest("/")) == "503")
+        #expect(world.answer(TestRequest("/", host: "other.com")) == "b")
+        #expect(world.plan.renderTree().contains("503: VirtualService app/vs was left out because of an error"))
+        #expect(world.codes == ["left-out"])
+        let shared = World.virtualService("[{match: [{uri: {prefix: /x}}], \(World.to("b"))}]", name: "shared")
+        let both = World(rules.replacing("http:", with: "htp: 1, http:") + shared)
+        #expect(both.answer(TestRequest("/x")) == "b")
+        #expect(both.answer(TestRequest("/y")) == "503")
+        let whole = World(rules.replacing("http:", with: "htp: 1, http:") + wide.replacing("'*'", with: "a.com"))
+        #expect(whole.answer(TestRequest("/y")) == "b")
+        #expect(whole.codes == ["left-out"])
     }
 
     @Test func `is not a server that covers nothing`() {

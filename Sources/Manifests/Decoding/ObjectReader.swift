@@ -138,9 +138,16 @@ extension ObjectReader {
         var record = envelope
         switch meta.identity.kind {
         case "Gateway": keep(Gateway(meta, &record), meta, \.gateways)
-        case "VirtualService": keep(VirtualService(meta, &record), meta, \.virtualServices) { $0.hosts.map(\.value) }
-        case "DestinationRule": keep(DestinationRule(meta, &record), meta, \.destinationRules) { [$0.host.value] }
-        case "ServiceEntry": keep(ServiceEntry(meta, &record), meta, \.serviceEntries) { $0.hosts.map(\.value) }
+        case "VirtualService":
+            keep(VirtualService(meta, &record), meta, \.virtualServices) { service, leftOut in
+                leftOut.hosts = service.hosts.map(\.value)
+                leftOut.gateways = service.gateways.map(\.value)
+                leftOut.exportTo = service.exportTo.map(\.value)
+            }
+        case "DestinationRule":
+            keep(DestinationRule(meta, &record), meta, \.destinationRules) { $1.hosts = [$0.host.value] }
+        case "ServiceEntry":
+            keep(ServiceEntry(meta, &record), meta, \.serviceEntries) { $1.hosts = $0.hosts.map(\.value) }
         case "WorkloadEntry": keep(WorkloadEntry(meta, &record), meta, \.workloadEntries)
         case "Service": keep(Service(meta, &record), meta, \.services)
         case "Endpoints": keep(Endpoints(meta, &record), meta, \.endpoints)
@@ -153,13 +160,15 @@ extension ObjectReader {
 
     private func keep<Kind>(
         _ object: Kind?, _ meta: ObjectMeta, _ list: WritableKeyPath<Inventory, [Kind]>,
-        hosts: (Kind) -> [String] = { _ in [] }
+        whenLeftOut describe: (Kind, inout LeftOut) -> Void = { _, _ in }
     ) {
         let firstError = decoder.firstError
         let outcome = decoder.end()
         guard outcome != .repeated else { return }
         guard let object, outcome != .rejected else {
-            reject(meta.identity, firstError, hosts: object.map(hosts) ?? [])
+            reject(meta.identity, firstError) { leftOut in
+                if let object { describe(object, &leftOut) }
+            }
             return
         }
         if outcome == .lacksPart { decoder.findings.output.impaired.insert(meta.identity) }
@@ -168,12 +177,15 @@ extension ObjectReader {
 
     /// Before anything of the object was read.
     private func reject() {
-        if let object = decoder.object { reject(object, decoder.firstError, hosts: []) }
+        if let object = decoder.object { reject(object, decoder.firstError) { _ in } }
     }
 
-    private func reject(_ object: ObjectReference, _ firstError: SourcePlace?, hosts: [String]) {
+    private func reject(
+        _ object: ObjectReference, _ firstError: SourcePlace?, _ describe: (inout LeftOut) -> Void
+    ) {
         decoder.findings.output.rejected.insert(object)
-        var leftOut = LeftOut(identity: object, place: firstError ?? decoder.place(decoder.top), hosts: hosts)
+        var leftOut = LeftOut(identity: object, place: firstError ?? decoder.place(decoder.top))
+        describe(&leftOut)
         if object.kind == "DestinationRule" { leftOut.closings = decoder.closings.values.flatMap(\.self) }
         decoder.findings.output.inventory.leftOut.append(leftOut)
     }

@@ -7,6 +7,8 @@ struct LeftOutObjects {
     private var byHost: [String: LeftOut] = [:]  // Services and ServiceEntries
     private var policies: [String: [LeftOut]] = [:]  // DestinationRules
     private var byNamespace: [Place: LeftOut] = [:]
+    /// VirtualServices by `namespace/name` of a Gateway, with their completed hosts.
+    private(set) var services: [String: [(object: LeftOut, hosts: [String])]] = [:]
 
     private struct Place: Hashable {
         let kind: String
@@ -24,8 +26,17 @@ struct LeftOutObjects {
             case "Service": byHost[names.full(identity.name, identity.namespace).lowercased()] = object
             case "ServiceEntry": for host in hosts { byHost[host] = object }
             case "DestinationRule": for host in hosts { policies[host, default: []].append(object) }
+            case "VirtualService": add(object, hosts, names)
             default: break
             }
+        }
+    }
+
+    private mutating func add(_ object: LeftOut, _ hosts: [String], _ names: Names) {
+        let namespace = object.identity.namespace
+        guard !hosts.isEmpty, names.isVisible(object.exportTo, from: namespace) else { return }
+        for gateway in Set(object.gateways.map { names.gateway($0, namespace: namespace) }) {
+            services[gateway, default: []].append((object, hosts))
         }
     }
 

@@ -78,7 +78,35 @@ struct ListenerCompiler {
                 reportRedirected(member, host, by: other)
             }
         }
+        if refuseLeftOut(member, redirected, &table) { isUsed = true }
         if !isUsed { reportUnused(member) }
+    }
+
+    /// The hosts of VirtualServices that an error took out answer 503, behind the rules that others have for
+    /// them: a wider host must not take what they may have kept from it.
+    private func refuseLeftOut(
+        _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
+    ) -> Bool {
+        guard let services = leftOut.services[member.key] else { return false }
+        let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
+        var isUsed = false
+        for (object, written) in services {
+            let names = written.flatMap { hosts.intersection($0, namespace: object.identity.namespace) }
+            guard !names.isEmpty else { continue }
+            isUsed = true
+            let route = rules.addRoute(
+                "\(object.identity.namespace)/\(object.identity.name)/error", clusters: [],
+                unavailable: .leftOut("\(object.identity)"), object: object.identity, place: object.place)
+            let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            for name in names where redirected.owner(of: name) == nil { table.add(program, host: name) }
+            problems.add(
+                Diagnostic(
+                    .note, "left-out",
+                    "\(object.hint): requests for \(names.joined(separator: ", ")) that no other object's rule "
+                        + "takes are answered 503",
+                    at: object.place, object: object.identity))
+        }
+        return isUsed
     }
 
     /// The names that the VirtualServices on a server's Gateway have there, and which hosts these are of.
@@ -127,6 +155,7 @@ struct ListenerCompiler {
 
     private func reportUnused(_ member: ServerMerger.Member) {
         let number = member.server.port.number
+        // One whose Gateways or hosts could not be read.
         let missing = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         problems.add(
             Diagnostic(

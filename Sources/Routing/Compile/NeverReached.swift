@@ -47,7 +47,9 @@ struct NeverReached {
         let catchAlls = parts.flatMap(\.catchAlls).map { routes[$0.route] }
         for route in catchAlls {
             let winner = catchAlls[0]
-            let cause = route.place == winner.place ? nil : Self.told(winner)
+            // What stands for an object that was left out has its report.
+            let isTold = if case .leftOut = route.unavailable { true } else { false }
+            let cause = isTold || route.place == winner.place ? nil : Self.told(winner)
             found[route.place, default: []].append(Found(route: route, cause: cause))
         }
         for (place, rules) in found {

@@ -74,6 +74,8 @@ package enum Unavailable: Sendable, Hashable {
     case noAddresses(host: String)
     case notInEffect(String)
     case brokenRule
+    /// The object whose host it is has an error.
+    case leftOut(String)
 
     package var sentence: String {
         switch self {
@@ -84,6 +86,7 @@ package enum Unavailable: Sendable, Hashable {
         case .noAddresses(let host): "\(host) has no addresses of its own"
         case .notInEffect(let what): "\(what) is not in effect yet"
         case .brokenRule: "the rule has an error"
+        case .leftOut(let object): "\(object) was left out because of an error"
         }
     }
 }
