@@ -56,7 +56,8 @@ private final class Loading {
         if let excess = Directives.firstExcess(in: text) {
             refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
         } else {
-            read(source, Rest(octets: text))
+            let changed = FlowColons.standingIn(text)
+            read(source, Rest(octets: changed ?? text, start: TextStart(hasStandIns: changed != nil)))
         }
         sort(from: first)
     }

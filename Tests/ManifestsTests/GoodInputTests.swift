@@ -79,6 +79,10 @@ import Testing
             serviceEntry("resolution: STATIC, workloadSelector: {labels: {a: b}}, endpoints: []"),
             serviceEntry("resolution: DNS").replacing("protocol: HTTP}", with: "protocol: HTTP, targetPort: 0}"),
             serviceEntry("resolution: STATIC, addresses: [192.0.2.1, 2001:db8::]"),
+            policy("", "loadBalancer: {consistentHash: {ringHash: {minimumRingSize: 1024}}}"),
+            policy("", "loadBalancer: {consistentHash: {useSourceIp: false}}"),
+            "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, targetPort: 0}]}\n",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, targetPort: ''}]}\n",
         ]
         + ["tunnel: {targetHost: a, targetPort: 80, protocol: CONNECT}", "proxyProtocol: {version: V2}",
             "retryBudget: {percent: 25}"].flatMap {

@@ -14,7 +14,10 @@ extension Decoder {
 
     /// `Secret`, and what is near enough to have been meant: `secret`, `Secrets`.
     func isNameOfSecrets(_ kind: NodeIndex) -> Bool {
-        tree[kind].isScalar && tree.string(kind).lowercased().hasPrefix("secret")
+        guard tree[kind].isScalar, let first = tree.octets(kind).first, first | 0x20 == UInt8(ascii: "s") else {
+            return false
+        }
+        return tree.string(kind).lowercased().hasPrefix("secret")
     }
 
     /// A net below those who make sentences: whoever quotes a value by mistake quotes none of a Secret.

@@ -49,7 +49,10 @@ extension Service.Port {
         let number = record.require("port")?.int(1...65535)
         transport = record.name("protocol", of: Transport.self) ?? .tcp
         appProtocol = record.string("appProtocol")
-        let target = record.field("targetPort").map(TargetPort.init)
+        // 0 and an empty text are what some writers put for "not given", and Kubernetes takes them so.
+        let target = record.field("targetPort").flatMap { field in
+            field.isEmptyText || field.scalar == .integer(0) ? nil : field
+        }.map(TargetPort.init)
         record.ignore("nodePort")
         record.finish(unknown: .harmless)
         guard let number else { return nil }
@@ -65,7 +68,6 @@ extension Service.Port {
 extension TargetPort {
     fileprivate init?(_ value: Value) {
         if case .integer = value.scalar {
-            // 0 is what some writers put for "not given".
             guard let number = value.int(1...65535) else { return nil }
             self = .number(number)
             return

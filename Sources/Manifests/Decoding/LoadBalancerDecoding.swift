@@ -133,8 +133,8 @@ extension LoadBalancer.ConsistentHash {
             value.error("conflicting-fields", "a hash has one key")
         }
         guard let key = keys.first else {
-            value.error(
-                "missing-field", "a hash needs a key",
+            value.warning(
+                "no-effect", "without a key for the hash requests are spread at random",
                 hint: "httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName")
             return nil
         }

@@ -45,15 +45,16 @@ enum FlowColons {
         return false
     }
 
-    /// Appends a scalar's text with its colons.
-    static func append(_ scalar: UnsafeBufferPointer<UInt8>, to text: inout [UInt8]) {
-        var octets = unsafe Array(scalar)[...]
+    /// The text with its colons.
+    static func putBack(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var octets = text
+        var text: [UInt8] = []
         while let place = octets.firstIndex(of: standIn[0]) {
             let isStandIn = octets[place...].starts(with: standIn)
             text += octets[..<place]
             text.append(isStandIn ? colon : octets[place])
             octets = octets[(place + (isStandIn ? standIn.count : 1))...]
         }
-        text += octets
+        return text + octets
     }
 }

@@ -14,7 +14,7 @@ struct Rest {
             place = end + 1
             line += 1
             guard line >= faulty, Self.beginsDocument(octets[place...]) else { continue }
-            return Rest(octets: octets[place...], start: TextStart(linesBefore: line - 1))
+            return Rest(octets: octets[place...], start: start(line: line, column: 1))
         }
         return nil
     }
@@ -34,9 +34,11 @@ struct Rest {
             left -= 1
         }
         guard place > octets.startIndex, place < octets.endIndex, octets[place] == brace else { return nil }
-        return Rest(
-            octets: octets[place...],
-            start: TextStart(linesBefore: error.line - 1, columnsBefore: error.column - 1))
+        return Rest(octets: octets[place...], start: start(line: error.line, column: error.column))
+    }
+
+    private func start(line: Int, column: Int) -> TextStart {
+        TextStart(linesBefore: line - 1, columnsBefore: column - 1, hasStandIns: start.hasStandIns)
     }
 
     private static func beginsDocument(_ line: ArraySlice<UInt8>) -> Bool {
@@ -126,7 +128,7 @@ extension SyntaxError {
 
     private static func text(_ octets: ArraySlice<UInt8>) -> String? {
         guard !octets.isEmpty, octets.count <= 200, octets.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
-        return String(decoding: octets, as: UTF8.self)
+        return String(decoding: FlowColons.putBack(octets), as: UTF8.self)
     }
 
     private static func quoted(_ text: String) -> String {

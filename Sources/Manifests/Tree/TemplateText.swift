@@ -20,11 +20,16 @@ enum TemplateText {
     static func place(
         in document: ArraySlice<UInt8>, last: ArraySlice<UInt8>
     ) -> (mark: String, linesAbove: Int, column: Int)? {
-        let lines = document.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        for (number, line) in lines.enumerated() where line.first(where: { $0 != 0x20 }) != UInt8(ascii: "#") {
-            guard let start = first("{{", in: line), number == lines.count - 1 || isBare(line[..<start])
-            else { continue }
-            return ("{{", lines.count - 1 - number, line.distance(from: line.startIndex, to: start) + 1)
+        var rest = document
+        while let start = first("{{", in: rest) {
+            let before = document[..<start]
+            let line = (before.lastIndex(of: UInt8(ascii: "\n")) ?? document.startIndex - 1) + 1
+            let isComment = document[line...].first { $0 != 0x20 } == UInt8(ascii: "#")
+            if !isComment, line >= last.startIndex || isBare(document[line..<start]) {
+                let linesAbove = document[start...].count { $0 == UInt8(ascii: "\n") }
+                return ("{{", linesAbove, start - line + 1)
+            }
+            rest = document[(start + 2)...]
         }
         guard let mark = mark(in: last), let start = first(mark, in: last) else { return nil }
         return (mark, 0, last.distance(from: last.startIndex, to: start) + 1)

@@ -16,6 +16,8 @@ struct TextStart {
     var linesBefore = 0
     /// Of the first line.
     var columnsBefore = 0
+    /// Whether the text has colons' stand-ins.
+    var hasStandIns = false
 }
 
 /// What libyaml says of one piece of a document.
@@ -40,15 +42,11 @@ struct YAMLEvent {
     private var input: ArraySlice<UInt8>
 
     private let start: TextStart
-    /// Whether the input has colons' stand-ins.
-    private let hasStandIns: Bool
 
     init(_ octets: ArraySlice<UInt8>, at start: TextStart) {
         self.start = start
         unsafe parser = .allocate(capacity: 1)
-        let changed = FlowColons.standingIn(octets)
-        input = changed ?? octets
-        hasStandIns = changed != nil
+        input = octets
         unsafe parser.initialize(to: yaml_parser_t())
         _ = unsafe yaml_parser_initialize(parser)
         // By pieces: the text is not copied as a whole. `self` outlives the parser.
@@ -84,8 +82,8 @@ struct YAMLEvent {
         defer { unsafe yaml_event_delete(&raw) }
         if let octets = unsafe flat.text {
             let scalar = unsafe UnsafeBufferPointer(start: octets, count: flat.length)
-            if hasStandIns {
-                unsafe FlowColons.append(scalar, to: &text)
+            if start.hasStandIns {
+                text += FlowColons.putBack(unsafe Array(scalar)[...])
             } else {
                 unsafe text.append(contentsOf: scalar)
             }
