@@ -74,6 +74,7 @@ private final class Loading {
             }
             // Documents before the fault have been read. Those after it can be read too, from the
             // next line `---`: a fault in one object should not take out its neighbours.
+            noteLost(rest.document(around: error.line))
             guard report(error.explained(by: rest), source), faults < Self.maximumRestarts,
                 let next = rest.afterFault(in: error.line)
             else { return }
@@ -86,6 +87,11 @@ private final class Loading {
     private static let maximumRestarts = 16
     /// One after the other, without `---`: each starts a reader of YAML.
     private static let maximumJSONObjects = 100_000
+
+    private func noteLost(_ document: ArraySlice<UInt8>) {
+        let lost = LostDocument(document).identity(defaultNamespace: findings.defaultNamespace)
+        if let lost, findings.defined[lost] == nil { findings.output.rejected.insert(lost) }
+    }
 
     /// Returns false when the rest of the file is not worth reading.
     private func report(_ error: SyntaxError, _ source: SourceName) -> Bool {

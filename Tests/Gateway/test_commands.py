@@ -164,3 +164,43 @@ def test_routes_as_json():
 def test_the_order_of_files_does_not_matter():
     files = [SEEDS / "canary-mesh.yaml", SEEDS / "canary-edge.yaml"]
     assert run("routes", *files).stdout == run("routes", *reversed(files)).stdout
+
+
+SECRET = """apiVersion: v1
+kind: Secret
+metadata: {name: s}
+stringData: {password: 8675309, token: !hunter2 x, list: [hunter3]}
+data: {tls.crt: "hunter4!"}
+"""
+
+
+@pytest.mark.parametrize("text", [
+    SECRET, SECRET + "extra: *hunter5\n", SECRET.replace("Secret", "secret"), SECRET.replace("kind: Secret\n", ""),
+])
+def test_no_report_shows_what_a_secret_holds(write, text):
+    for form in ["text", "json"]:
+        result = run("check", "--output", form, write(text))
+        assert "hunter" not in result.stdout + result.stderr
+        assert "8675309" not in result.stdout + result.stderr
+
+
+def test_a_chart_that_was_not_rendered_is_one_error_for_each_template(tmp_path):
+    chart = tmp_path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text("gateway: {enabled: true}\n")
+    (chart / "templates/routes.yaml").write_text(
+        "{{- if .Values.gateway.enabled }}\n" + GOOD.replace("edge", "{{ .Release.Name }}") + "{{- end }}\n")
+    (chart / "templates/names.yaml").write_text(GOOD.replace("name: edge", "name: {{ include \"name\" . }}"))
+    (chart / "templates/variables.yaml").write_text(GOOD.replace("name: edge", "name: '${NAME}'"))
+    result = run("check", chart)
+    errors = [line for line in result.stdout.splitlines() if " error: " in line]
+    assert len(errors) == 3 and all("template text" in line and "helm template" in line for line in errors), errors
+    assert len([line for line in result.stdout.splitlines() if " note: " in line]) == 2
+
+
+def test_many_directives_are_refused_quickly(write):
+    text = "".join(f"%TAG !a{number}! b\n" for number in range(200_000))
+    result = run("check", write(text), seconds=5)
+    assert result.returncode == 1
+    assert ":9:1: error:" in result.stdout

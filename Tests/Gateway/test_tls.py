@@ -187,6 +187,34 @@ def test_a_missing_secret_disables_its_own_host_only(pairs, backend, web):
             handshake(gateway.port, "two.test").close()
 
 
+def test_a_cipher_suite_that_openssl_cannot_do_is_left_out(pairs, backend, web):
+    config = tls_config(pairs, backend, web)
+    config[0]["spec"]["servers"][0]["tls"]["cipherSuites"] = [
+        "DES-CBC3-SHA", "ECDHE-RSA-AES256-GCM-SHA384", "fake"]
+    config[0]["spec"]["servers"][1]["tls"]["cipherSuites"] = ["DES-CBC3-SHA"]
+    with Gateway(config, ports=[443]) as gateway:
+        with handshake(gateway.port, "one.test", maximum=ssl.TLSVersion.TLSv1_2) as connection:
+            assert connection.cipher()[0] == "ECDHE-RSA-AES256-GCM-SHA384"
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            handshake(gateway.port, "two.test").close()
+
+
+@pytest.mark.parametrize("name, is_served", [
+    ("default/cert-two", True), ("kubernetes://default/cert-two", True),
+    ("kubernetes-gateway://default/cert-two", True), ("tenant/cert-two", False),
+    ("kubernetes://tenant/cert-two", False), ("kubernetes-gateway://tenant/cert-two", False),
+])
+def test_the_key_of_another_namespace_is_not_served(pairs, backend, web, name, is_served):
+    config = [*tls_config(pairs, backend, web), objects.tls_secret("cert-two", pairs["two"], namespace="tenant")]
+    config[0]["spec"]["servers"][1]["tls"]["credentialName"] = name
+    with Gateway(config, ports=[443]) as gateway, handshake(gateway.port, "one.test"):
+        if is_served:
+            handshake(gateway.port, "two.test").close()
+        else:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                handshake(gateway.port, "two.test").close()
+
+
 def test_sessions_resume(secure):
     context = certificates.client_context(alpn=("http/1.1",), maximum=ssl.TLSVersion.TLSv1_2)
     with context.wrap_socket(socket.create_connection(("127.0.0.1", secure.port)), server_hostname="one.test") as one:

@@ -135,6 +135,20 @@ private func service(_ name: String) -> String {
         #expect(set.diagnostics.count == 1)
     }
 
+    @Test(arguments: [
+        ("kind: Gateway\nmetadata:\n  name: edge # x\n  namespace: 'ns'\n", "Gateway ns/edge"),
+        ("kind: \"Gateway\"\r\nmetadata: {labels: 5, name: edge}\r\n", "Gateway default/edge"),
+        ("metadata:\n  annotations:\n    name: no\n  name: edge\nkind: Gateway\n", "Gateway default/edge"),
+        ("kind: Gateway\nmetadata:\n  name: {{ x }}\n", ""), ("kind: Gateway\nspec:\n  name: x\n", ""), ("a: b\n", ""),
+    ])
+    func `guesses who a broken document was to be`(head: String, who: String) {
+        for fault in ["spec: [\n", "spec:\n  hosts: [*.a.com]\n"] {
+            let set = load(service("a") + "---\n" + head + fault + "---\n" + service("b"))
+            #expect(set.rejected.map(\.description) == (who.isEmpty ? [] : [who]))
+            #expect(set.inventory.services.map(\.meta.name) == (head.contains("{{") ? ["a"] : ["a", "b"]))
+        }
+    }
+
     @Test func `gives up on a file of faults only`() {
         let set = load(String(repeating: "a: [\n---\n", count: 1000) + service("never"))
         #expect(set.inventory.services.isEmpty)

@@ -47,25 +47,40 @@ struct Rest {
         return after >= line.endIndex || line[after] <= UInt8(ascii: " ")
     }
 
-    /// The lines of the document that `faulty` is in, as far as they are not below it, and that line itself.
-    fileprivate func document(to faulty: Int) -> (lines: ArraySlice<UInt8>, last: ArraySlice<UInt8>) {
+    /// The lines of a document down to a faulty one.
+    fileprivate struct Lines {
+        let text: ArraySlice<UInt8>
+        /// The last of them, and its number.
+        let last: ArraySlice<UInt8>
+        let number: Int
+    }
+
+    /// The document that `faulty` is in; the one before, if that line begins another one, too early.
+    fileprivate func document(to faulty: Int) -> Lines {
         var line = start.linesBefore + 1
         var (first, place) = (octets.startIndex, octets.startIndex)
         while line < faulty, let end = octets[place...].firstIndex(of: UInt8(ascii: "\n")) {
+            if Self.beginsDocument(octets[(end + 1)...]) {
+                if line + 1 == faulty { break }
+                first = end + 1
+            }
             place = end + 1
             line += 1
-            if Self.beginsDocument(octets[place...]) { first = place }
         }
         let last = octets[place...].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-        return (octets[first..<last.endIndex], last)
+        return Lines(text: octets[first..<last.endIndex], last: last, number: line)
     }
 
-    /// The whole document is meant to be a Secret: of it nothing is quoted.
+    /// The whole document that a faulty line is in.
+    func document(around faulty: Int) -> ArraySlice<UInt8> {
+        let lines = document(to: faulty)
+        let end = afterFault(in: lines.number + 1)?.octets.startIndex ?? octets.endIndex
+        return octets[lines.text.startIndex..<max(end, lines.text.endIndex)]
+    }
+
+    /// The document is meant to be a Secret: of it nothing is quoted.
     fileprivate func isSecret(near faulty: Int) -> Bool {
-        let before = document(to: faulty).lines
-        let after = octets[before.endIndex...]
-        let end = afterFault(in: faulty + 1)?.octets.startIndex ?? after.endIndex
-        let text = String(decoding: octets[before.startIndex..<max(end, before.endIndex)], as: UTF8.self)
+        let text = String(decoding: document(around: faulty), as: UTF8.self)
         return text.lowercased().contains("secret") || text.contains("stringData")
     }
 }
@@ -73,17 +88,17 @@ struct Rest {
 extension SyntaxError {
     /// The same with what the text shows.
     func explained(by rest: Rest) -> SyntaxError {
-        let (document, line) = rest.document(to: self.line)
+        let lines = rest.document(to: self.line)
         var error = self
-        if let place = TemplateText.place(in: document, last: line) {
+        if let place = TemplateText.place(in: lines.text, last: lines.last) {
             error.code = TemplateText.code
             error.message = "not YAML: \(TemplateText.message(place.mark)); the rest of the file is not read"
             error.hint = TemplateText.hint
-            error.line = self.line - place.linesAbove
+            error.line = lines.number - place.linesAbove
             error.column = place.column
             return error
         }
-        guard let text = unquoted(in: line), !rest.isSecret(near: self.line) else { return self }
+        guard let text = unquoted(in: lines.last), !rest.isSecret(near: self.line) else { return self }
         error.hint = "quote it: \(Self.quoted(text))"
         if code == "unknown-anchor" {
             error.message = "`\(text)` names no anchor before it"

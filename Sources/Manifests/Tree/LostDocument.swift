@@ -1,0 +1,54 @@
+/// A document that is no YAML: who it was to be is guessed from its lines, so that those who refer to it hear of it.
+/// Nothing else is taken from it, and a wrong guess does no more than name it.
+struct LostDocument {
+    private var fields: [String: String] = [:]
+    private var section = ""
+
+    init(_ text: ArraySlice<UInt8>) {
+        // The names of an object stand at its beginning.
+        for line in text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000) {
+            read(String(decoding: line, as: UTF8.self))
+        }
+    }
+
+    /// The object, if kind and name are there and could be ones.
+    func identity(defaultNamespace: String) -> ObjectReference? {
+        guard let kind = fields["kind"], kind.allSatisfy(\.isLetter), let name = fields["metadata.name"],
+            Grammar.isSubdomain(name)
+        else { return nil }
+        let namespace = fields["metadata.namespace"] ?? defaultNamespace
+        return Grammar.isLabel(namespace) ? ObjectReference(kind: kind, namespace: namespace, name: name) : nil
+    }
+
+    private mutating func read(_ line: String) {
+        guard let (key, value) = Self.field(line[...]) else { return }
+        if line.first != " " {
+            section = key
+            fields[key] = fields[key] ?? value
+            readFlow(value)
+        } else if section == "metadata", line.hasPrefix("  "), !line.hasPrefix("   ") {
+            fields["metadata." + key] = fields["metadata." + key] ?? value
+        }
+    }
+
+    /// `metadata: {name: x, namespace: y}`
+    private mutating func readFlow(_ value: String) {
+        guard section == "metadata", value.hasPrefix("{") else { return }
+        for part in value.dropFirst().prefix(while: { $0 != "}" }).split(separator: ",") {
+            guard let (key, value) = Self.field(part.drop { $0 == " " }) else { continue }
+            fields["metadata." + key] = fields["metadata." + key] ?? value
+        }
+    }
+
+    private static func field(_ text: Substring) -> (key: String, value: String)? {
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        let key = text[..<colon].drop { $0 == " " }
+        var value = text[text.index(after: colon)...].drop { $0 == " " }
+        if let comment = value.firstRange(of: " #") { value = value[..<comment.lowerBound] }
+        while let last = value.last, last.isWhitespace { value.removeLast() }
+        if let quote = value.first, quote == "\"" || quote == "'", value.last == quote, value.count > 1 {
+            value = value.dropFirst().dropLast()
+        }
+        return key.isEmpty || key.utf8.count > 64 ? nil : (String(key), String(value))
+    }
+}
