@@ -1,4 +1,5 @@
 #include "CRE2.h"
+#include <ctime>
 #include <new>
 #include <re2/re2.h>
 
@@ -9,15 +10,19 @@ struct cre2_pattern {
 
 extern "C" {
 
-cre2_pattern *cre2_new(const char *pattern, size_t length) {
+cre2_pattern *cre2_new(const char *pattern, size_t length, int64_t memory) {
     RE2::Options options;
     options.set_log_errors(false);
-    options.set_max_mem(1 << 20);
+    options.set_max_mem(memory);
     return new (std::nothrow) cre2_pattern(re2::StringPiece(pattern, length), options);
 }
 
 const char *cre2_error(const cre2_pattern *pattern) {
     return pattern->regex.ok() ? nullptr : pattern->regex.error().c_str();
+}
+
+bool cre2_is_too_large(const cre2_pattern *pattern) {
+    return pattern->regex.error_code() == RE2::ErrorPatternTooLarge;
 }
 
 bool cre2_full_match(const cre2_pattern *pattern, const char *text, size_t length) {
@@ -27,5 +32,11 @@ bool cre2_full_match(const cre2_pattern *pattern, const char *text, size_t lengt
 int cre2_program_size(const cre2_pattern *pattern) { return pattern->regex.ProgramSize(); }
 
 void cre2_delete(cre2_pattern *pattern) { delete pattern; }
+
+uint64_t cre2_thread_nanoseconds(void) {
+    struct timespec now;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) return 0;
+    return uint64_t(now.tv_sec) * 1000000000 + uint64_t(now.tv_nsec);
+}
 
 }

@@ -88,8 +88,10 @@ extension Exchange {
         let scheme = downstream { $0.schemeText }
         if block.first(.scheme) != scheme { block.replaceFirst(.scheme, with: scheme) }
         let authority = block.first(.authority) ?? .empty
+        worker.joinedHeaders.clear()
         let view = RequestView(
-            path: path, authority: authority, method: method, scheme: scheme, block: block)
+            path: path, authority: authority, method: method, scheme: scheme, block: block,
+            joined: worker.joinedHeaders)
         guard table >= 0 else {
             answer(.noRoute)
             return false
@@ -100,6 +102,8 @@ extension Exchange {
             answer(.noRoute, "no host of this listener matches authority \"\(authority.string)\"")
         case .noRoute:
             answer(.noRoute, "no route matches authority \"\(authority.string)\" and path \"\(path.string)\"")
+        case .tooCostly:
+            answer(.noRoute, "the expressions of authority \"\(authority.string)\" take too long on this request")
         }
         return false
     }

@@ -9,6 +9,7 @@ struct RequestView: RoutableRequest {
     let method: Octets
     let scheme: Octets
     unowned(unsafe) let block: HeaderBlock      // held by the exchange during the match
+    unowned(unsafe) let joined: JoinedHeaders   // the worker's
 
     func firstHeader(_ name: Octets) -> Octets? { unsafe block.first(named: name) }
 
@@ -19,7 +20,8 @@ struct RequestView: RoutableRequest {
     }
 
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
-        let joined = OctetBuffer(capacity: 256)
+        if let known = unsafe self.joined.find(name) { return body(known.octets) }
+        let joined = unsafe self.joined.begin(name)
         let joint = HeaderJoint.of(name)
         var isFirst = true
         for field in unsafe block.fields where field.name == name {
@@ -28,5 +30,33 @@ struct RequestView: RoutableRequest {
             joined.append(field.value)
         }
         return body(joined.octets)
+    }
+}
+
+/// The values of fields that stand several times in a request, joined once, however many rules look at
+/// them. Worker's; emptied before each match.
+final class JoinedHeaders {
+    private var entries: [(name: Octets, values: OctetBuffer)] = []
+    private var used = 0
+    /// Names; beyond, the last one gives way.
+    private static let limit = 8
+    /// Of each buffer, kept for the next request.
+    private static let keptOctets = 4096
+
+    @inline(__always) func clear() { if used > 0 { used = 0 } }
+
+    func find(_ name: Octets) -> OctetBuffer? {
+        for index in 0..<used where entries[index].name == name { return entries[index].values }
+        return nil
+    }
+
+    /// An empty buffer for a name; the name's octets outlive the match.
+    func begin(_ name: Octets) -> OctetBuffer {
+        let index = min(used, Self.limit - 1)
+        if index == entries.count { entries.append((name, OctetBuffer(capacity: 256))) }
+        entries[index].name = name
+        entries[index].values.clear(keeping: Self.keptOctets)
+        used = index + 1
+        return entries[index].values
     }
 }

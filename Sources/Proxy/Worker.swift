@@ -71,6 +71,7 @@ enum Watcher {
     let published: Published<Snapshot>
     let status: WorkerStatus
     let pools = MessagePools()
+    let joinedHeaders = JoinedHeaders()
     let metrics: WorkerMetrics
     let log: AccessLogger
 

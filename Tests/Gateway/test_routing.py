@@ -1,5 +1,7 @@
 """Hosts, paths, headers and the rest of a match, through the gateway; the table's own tests are in Swift."""
 
+import random
+
 import pytest
 
 from peers import http1, http2, objects
@@ -136,3 +138,20 @@ def test_twenty_thousand_rules_answer_as_fast_as_one(web):
     with Gateway(config) as gateway:
         assert http1.get(gateway.port, "/rule/19999").status == 200
         assert http1.get(gateway.port, "/rule/20000").status == 404
+
+
+def test_expressions_that_take_too_long_on_a_request_answer_404_and_no_later_rule_gets_it(web):
+    """RE2 has no table of states for these: each takes milliseconds for this path."""
+    rules = [
+        objects.rule("echo", match=[{"uri": {"regex": f"/({number})?(.*a[a-z]{{99}}){{2}}c"}}]) for number in range(400)]
+    rules.append(objects.rule("echo"))
+    config = [
+        objects.gateway(), objects.virtual_service(rules),
+        *objects.served_by("echo", web, port=80, protocol_name="http"),
+    ]
+    chance = random.Random(1)
+    path = "/" + "".join(chance.choice("az") for _ in range(8000))
+    with Gateway(config) as gateway:
+        assert http1.get(gateway.port, "/short").status == 200
+        assert http1.get(gateway.port, path).status == 404
+        assert http1.get(gateway.port, "/short").status == 200

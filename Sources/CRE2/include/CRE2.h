@@ -3,19 +3,25 @@
 #define PORTICO_CRE2_H
 #include <stddef.h>
 #include <stdbool.h>
+#include <stdint.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
 typedef struct cre2_pattern cre2_pattern;
 /// Compiles `length` octets of `pattern`; never fails by itself, see cre2_error. Owned by the caller.
-cre2_pattern *cre2_new(const char *pattern, size_t length);
+/// `memory` bounds its program and, while matching, the states that are kept of it.
+cre2_pattern *cre2_new(const char *pattern, size_t length, int64_t memory);
 /// Null when the pattern is usable, else a sentence that lives as long as the pattern.
 const char *cre2_error(const cre2_pattern *pattern);
+/// The pattern is no mistake, but its program would not fit.
+bool cre2_is_too_large(const cre2_pattern *pattern);
 /// Whether the whole text matches.
 bool cre2_full_match(const cre2_pattern *pattern, const char *text, size_t length);
 /// RE2's measure of a compiled program's size.
 int cre2_program_size(const cre2_pattern *pattern);
 void cre2_delete(cre2_pattern *pattern);
+/// How long this thread has used a processor.
+uint64_t cre2_thread_nanoseconds(void);
 #ifdef __cplusplus
 }
 #endif

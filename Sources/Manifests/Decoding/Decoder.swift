@@ -9,6 +9,7 @@ final class Findings {
     /// Where each object was first defined.
     var defined: [ObjectReference: SourcePlace] = [:]
     var paths = PathTable()
+    var patterns = PatternTable()
 
     var reportsInFile = 0
     static let maximumReportsInFile = 10_000
@@ -117,7 +118,10 @@ final class Decoder {
         reports = 0
         isSecret = tree.value(of: "stringData", in: top) != nil
             || tree.value(of: "kind", in: top).map { isNameOfSecrets($0) } ?? false
+        findings.patterns.beginObject()
     }
+
+    func pattern(_ source: String) -> PatternTable.Answer { findings.patterns.find(source) }
 
     enum Outcome { case whole, lacksPart, rejected, repeated }
 

@@ -208,21 +208,29 @@ struct Value {
         return map
     }
 
-    /// A regular expression of RE2.
+    /// A regular expression of RE2. Equal texts of one load share one.
     func pattern() -> Pattern? {
         guard let source = string() else { return nil }
         guard !source.isEmpty, source.utf8.count <= 1024 else {
             error("invalid-regex", "an expression has 1 to 1024 octets")
             return nil
         }
-        do {
-            return try Pattern(source)
-        } catch {
-            self.error(
-                "invalid-regex", "not an RE2 expression: \(error.reason)",
-                hint: Self.hint(forExpression: source))
-            return nil
+        switch decoder.pattern(source) {
+        case .usable(let pattern): return pattern
+        case .malformed(let reason):
+            error(
+                "invalid-regex", "not an RE2 expression: \(reason)", hint: Self.hint(forExpression: source))
+        case .tooLarge:
+            error(
+                "large-regex",
+                "this expression is too large: its program has more than \(Pattern.largestProgram) instructions",
+                hint: "write smaller numbers into `{n,m}`, or leave the counting to the backend")
+        case .tooMany(let limit, let whole):
+            error(
+                "too-many-regexes", "more than \(limit) different expressions in one \(whole)",
+                hint: "write `exact` or `prefix` where it will do, or join several expressions to one with `|`")
         }
+        return nil
     }
 
     private static func hint(forExpression source: String) -> String? {

@@ -1,3 +1,5 @@
+package import Patterns
+
 /// A virtual host's rules.
 package struct CompiledSet: BitwiseCopyable, Sendable {
     package enum Index: UInt8, BitwiseCopyable, Sendable {
@@ -27,11 +29,12 @@ package struct CompiledEntry: BitwiseCopyable, Sendable {
     package let needsSlash: Bool
 }
 
-/// The best that was found so far.
+/// The best that was found so far, and what it cost.
 package struct BestEntry {
     @usableFromInline var order = Int32.max
     @usableFromInline var route: Int32 = -1
-    @inlinable init() {}
+    @usableFromInline var work = MatchWork()
+    @usableFromInline init() {}
 }
 
 package struct CompiledCondition: BitwiseCopyable, Sendable {

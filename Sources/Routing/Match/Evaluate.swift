@@ -1,33 +1,33 @@
 package import Octets
-internal import Patterns
+package import Patterns
 
 // The conditions of one match item against one request.
 extension RouteTable {
     @inlinable func holds<R: RoutableRequest & ~Copyable>(
-        _ run: Run, _ path: Octets, _ request: borrowing R
+        _ run: Run, _ path: Octets, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
         for index in run.first..<(run.first + run.count)
-        where !holds(conditions[index], path, request) { return false }
+        where !holds(conditions[index], path, request, &work) { return false }
         return true
     }
 
     @inlinable func holds<R: RoutableRequest & ~Copyable>(
-        _ condition: CompiledCondition, _ path: Octets, _ request: borrowing R
+        _ condition: CompiledCondition, _ path: Octets, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
         switch condition.subject {
-        case .header: headerHolds(condition, request)
-        case .withoutHeader: absenceHolds(condition, request)
-        case .method: test(condition, request.method)
-        case .scheme: test(condition, request.scheme)
-        case .authority: test(condition, request.authority)
-        case .port: test(condition, Self.port(of: request.authority))
-        case .pathAndQuery: test(condition, request.path)
-        case .path: test(condition, path)
-        case .query: queryHolds(condition, request.path)
+        case .header: headerHolds(condition, request, &work)
+        case .withoutHeader: absenceHolds(condition, request, &work)
+        case .method: test(condition, request.method, &work)
+        case .scheme: test(condition, request.scheme, &work)
+        case .authority: test(condition, request.authority, &work)
+        case .port: test(condition, Self.port(of: request.authority), &work)
+        case .pathAndQuery: test(condition, request.path, &work)
+        case .path: test(condition, path, &work)
+        case .query: queryHolds(condition, request.path, &work)
         }
     }
 
-    @inlinable func test(_ condition: CompiledCondition, _ text: Octets) -> Bool {
+    @inlinable func test(_ condition: CompiledCondition, _ text: Octets, _ work: inout MatchWork) -> Bool {
         switch condition.test {
         case .present: return true
         case .exact: return WordHash.equal(keys.text[condition.value], text, folded: false)
@@ -35,49 +35,54 @@ extension RouteTable {
             let prefix = keys.text[condition.value]
             return text.count >= prefix.count
                 && WordHash.equal(prefix, text.prefix(prefix.count), folded: false)
-        case .regex: return patternMatches(condition.pattern, text)
+        case .regex: return patternMatches(condition.pattern, text, &work)
         }
     }
 
     /// Without retaining: the table keeps its patterns as long as it lives.
-    @usableFromInline func patternMatches(_ number: Int32, _ text: Octets) -> Bool {
+    @usableFromInline func patternMatches(_ number: Int32, _ text: Octets, _ work: inout MatchWork) -> Bool {
         guard let address = unsafe UnsafeRawPointer(bitPattern: patternAddresses[number]) else {
             return false
         }
         return unsafe Unmanaged<Pattern>.fromOpaque(address)._withUnsafeGuaranteedRef {
-            $0.matches(text)
+            $0.matches(text, &work)
         }
     }
 
+    /// What it costs to look for a field of a request, in steps.
+    @inlinable static var headerSteps: Int { 64 }
+
     /// An absent header fails every positive condition; several values count as one list.
     @inlinable func headerHolds<R: RoutableRequest & ~Copyable>(
-        _ condition: CompiledCondition, _ request: borrowing R
+        _ condition: CompiledCondition, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
         let name = keys.text[condition.name]
-        guard let first = request.firstHeader(name) else { return false }
+        guard work.spend(Self.headerSteps), let first = request.firstHeader(name) else { return false }
         if condition.test == .present { return true }
-        if request.headerCount(name) < 2 { return test(condition, first) }
-        return request.joinedHeader(name) { test(condition, $0) }
+        if request.headerCount(name) < 2 { return test(condition, first, &work) }
+        return request.joinedHeader(name) { work.spend($0.count) && test(condition, $0, &work) }
     }
 
     /// Source: istio-api.md M11: an absent header counts as the empty text, then the result turns.
     @inlinable func absenceHolds<R: RoutableRequest & ~Copyable>(
-        _ condition: CompiledCondition, _ request: borrowing R
+        _ condition: CompiledCondition, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
         let name = keys.text[condition.name]
-        guard let first = request.firstHeader(name) else {
-            return condition.test == .present || !test(condition, .empty)
+        guard work.spend(Self.headerSteps), let first = request.firstHeader(name) else {
+            return condition.test == .present || !test(condition, .empty, &work)
         }
         if condition.test == .present { return false }
-        if request.headerCount(name) < 2 { return !test(condition, first) }
-        return !request.joinedHeader(name) { test(condition, $0) }
+        if request.headerCount(name) < 2 { return !test(condition, first, &work) }
+        return !request.joinedHeader(name) { work.spend($0.count) && test(condition, $0, &work) }
     }
 
-    @inlinable func queryHolds(_ condition: CompiledCondition, _ target: Octets) -> Bool {
-        guard let value = Self.queryValue(keys.text[condition.name], in: target) else {
+    @inlinable func queryHolds(
+        _ condition: CompiledCondition, _ target: Octets, _ work: inout MatchWork
+    ) -> Bool {
+        guard work.spend(target.count), let value = Self.queryValue(keys.text[condition.name], in: target) else {
             return false
         }
-        return test(condition, value)
+        return test(condition, value, &work)
     }
 
     /// The raw value of a query parameter's first occurrence; empty when it has no `=`.

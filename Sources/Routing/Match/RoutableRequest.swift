@@ -34,4 +34,7 @@ package enum RouteMatch: Sendable, Hashable {
     case noHost
     /// The host is known, none of its rules fits. There is no second try with a wider host.
     case noRoute
+    /// To find the rule would take longer than one request may keep its worker (`MatchWork`). No rule is
+    /// chosen: one that comes later must not get what an earlier one was to refuse.
+    case tooCostly
 }

@@ -90,6 +90,7 @@ package struct HostEntry: Sendable {
             tryPrefixes(path, number, set.foldedLengths, folded: true, request, &best)
         }
         if set.others.count > 0 { tryCandidates(set.others, path, request, &best) }
+        if best.work.isExceeded { return .tooCostly }
         return best.route < 0 ? .noRoute : .route(Int(best.route))
     }
 
@@ -140,7 +141,7 @@ package struct HostEntry: Sendable {
             let entry = candidates[index]
             guard entry.order < best.order else { return }
             if entry.needsSlash, path.isEmpty || path[0] != UInt8(ascii: "/") { continue }
-            guard holds(entry.conditions, path, request) else { continue }
+            guard holds(entry.conditions, path, request, &best.work) else { continue }
             best.order = entry.order
             best.route = entry.route
             return
