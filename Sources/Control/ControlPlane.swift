@@ -35,8 +35,17 @@ package final class ControlPlane {
     private var loadBegan: MonotonicTime?       // nil: none is under way
     private var isLoadWanted = false            // asked for while one was under way
     private var retirement = Retirement()
+    private var namesDue: MonotonicTime?        // when answers of DNS are published; nil: there is no new one
+    private var namesPatience = MonotonicTime(nanoseconds: 0)   // how long readiness waits for the first ones
 
     private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
+
+    /// How long readiness waits for the names of the first load: who has none of them is served, and a name
+    /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
+    private static let longestNamesWait = Duration.seconds(5)
+
+    /// How long answers of DNS are gathered before they are published.
+    private static let namesPause = Duration.milliseconds(50)
 
     /// How long after the first GOAWAY the final one follows.
     private static let announceTime = Duration.seconds(1)
@@ -75,6 +84,7 @@ package final class ControlPlane {
         report()
         metrics.reloadEnded(errors.isEmpty ? .success : .failure)
         names.want(configuration.names)
+        namesPatience = .now() + Self.longestNamesWait
         let first = configuration.snapshot(resolved: names.addresses)
         let published = Published(first)
         self.published = published
@@ -112,10 +122,7 @@ package final class ControlPlane {
     ///   - tick: after every wait, for the caller's timers.
     package func run(wake: (UInt64) -> Void, wait: () -> Int32, tick: () -> Void) {
         while phase != .stopped {
-            let own: Int32 = phase == .draining ? 20 : retirement.wait
-            let others = wait()
-            let time = own < 0 ? others : others < 0 ? own : min(own, others)
-            let count = poller.wait(milliseconds: time)
+            let count = poller.wait(milliseconds: shortest(ownWaits + [wait()]))
             for index in 0..<count {
                 switch poller[index].token {
                 case Token.signals: readSignals()
@@ -125,10 +132,19 @@ package final class ControlPlane {
                 }
             }
             tick()
+            publishNames()
             retirement.look()
             if phase == .draining { continueDrain() }
         }
         writer.finish()
+    }
+
+    /// Milliseconds; below zero is for ever.
+    private func shortest(_ waits: [Int32]) -> Int32 { waits.filter { $0 >= 0 }.min() ?? -1 }
+
+    private var ownWaits: [Int32] {
+        let names = namesDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
+        return [phase == .draining ? 20 : -1, retirement.wait, names ?? -1]
     }
 
     /// For others who want to be woken by the same loop.
@@ -151,9 +167,16 @@ package final class ControlPlane {
 
     private func namesChanged() {
         _ = mailbox.takeAll()
-        for (name, reason) in names.failures.sorted(by: { $0.key < $1.key }) {
+        for (name, reason) in names.takeNewFailures().sorted(by: { $0.key < $1.key }) {
             log.warning("\(name): \(reason); the last answer stays in use")
         }
+        namesDue = namesDue ?? .now() + Self.namesPause
+    }
+
+    /// Answers come one by one: those of a moment are published together.
+    private func publishNames() {
+        guard let namesDue, .now() >= namesDue else { return }
+        self.namesDue = nil
         publish(replacing: nil)
     }
 
@@ -287,7 +310,7 @@ package final class ControlPlane {
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
-        if !names.isSettled { return (false, "resolving names") }
+        if !names.isSettled, .now() < namesPatience { return (false, "resolving names") }
         return (true, "ready")
     }
 

@@ -1,33 +1,31 @@
 internal import Reactor
 internal import Synchronization
 
-/// Resolves names on a thread of its own, again and again; a failing look-up keeps the last answer.
-/// Any thread may ask; the owner is told through its mailbox when an answer changed.
+/// Resolves names beside all other threads, again and again; a failing look-up keeps the last answer.
+/// Any thread may ask; the owner is told through `changed` when an answer changed.
+///
+/// A look-up blocks, for ten seconds and more when a server says nothing, so each has a thread of its own,
+/// and a thread of the directory's decides which one is next. What somebody's slow name must not do is to
+/// keep other names waiting: those that were never looked up go first, the newest before all, and names
+/// that were slow, with all names of their domain, have half of the places only.
 final class NameDirectory: Sendable {
-    private struct State {
-        var names: Set<String> = []
-        var addresses: [String: [String]] = [:]
-        var failures: [String: String] = [:]
-        var tried: Set<String> = []
-    }
-
-    private let state = Mutex(State())
+    private let state = Mutex(NameSchedule())
     private let bell: Mailbox<Void>
-    private let refreshMilliseconds: Int32
+    private let refresh: Duration
     private let lookUp: @Sendable (String) throws(ResolverError) -> [String]
     private let changed: @Sendable () -> Void
 
     /// - Parameters:
     ///   - refreshMilliseconds: how long an answer is used before the next look-up; `getaddrinfo` does
     ///     not tell how long it holds.
-    ///   - lookUp: the addresses of a name, sorted; may block. Called on the resolver's thread.
-    ///   - changed: called on the resolver's thread.
+    ///   - lookUp: the addresses of a name, sorted; may block. Called on a thread of its own.
+    ///   - changed: called on that thread.
     init(
-        refreshMilliseconds: Int32 = 15_000,
+        refreshMilliseconds: Int = 15_000,
         lookUp: @escaping @Sendable (String) throws(ResolverError) -> [String] = Resolver.addresses(of:),
         changed: @escaping @Sendable () -> Void
     ) throws(SystemError) {
-        self.refreshMilliseconds = refreshMilliseconds
+        refresh = .milliseconds(refreshMilliseconds)
         self.lookUp = lookUp
         self.changed = changed
         bell = try Mailbox()
@@ -36,48 +34,52 @@ final class NameDirectory: Sendable {
 
     /// Names that the configuration wants resolved from now on.
     func want(_ names: Set<String>) {
-        let hasNew = state.withLock { state in
-            defer { state.names = names }
-            return !names.subtracting(state.tried).isEmpty
-        }
+        let hasNew = state.withLock { $0.want(names) }
         if hasNew { bell.post(()) }
     }
 
     var addresses: [String: [String]] { state.withLock { $0.addresses } }
 
-    /// Every name was looked up at least once, with or without success.
-    var isSettled: Bool { state.withLock { $0.names.isSubset(of: $0.tried) } }
+    /// Every name of the first load was looked up at least once, with or without success.
+    var isSettled: Bool { state.withLock { $0.isSettled } }
 
     /// Names whose last look-up failed, with the resolver's sentence.
     var failures: [String: String] { state.withLock { $0.failures } }
 
+    /// Failures that began since this was asked last.
+    func takeNewFailures() -> [String: String] { state.withLock { $0.takeNewFailures() } }
+
     private func run() {
+        var wait: Int32 = -1
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: refreshMilliseconds)
+            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: wait)
             _ = bell.takeAll()
-            var hasChanged = false
-            for name in state.withLock({ $0.names }).sorted() where resolve(name) { hasChanged = true }
-            if hasChanged { changed() }
+            let now = MonotonicTime.now()
+            let due = state.withLock { $0.takeDue(now: now) }
+            for name in due { start(name) }
+            wait = state.withLock { $0.wait(now: now) }
         }
     }
 
-    /// - Returns: whether something is different from before.
-    private func resolve(_ name: String) -> Bool {
-        do throws(ResolverError) {
-            let found = try lookUp(name)
-            return state.withLock { state in
-                state.failures[name] = nil
-                let isFirst = state.tried.insert(name).inserted
-                guard !found.isEmpty, state.addresses[name] != found else { return isFirst }
-                state.addresses[name] = found
-                return true
-            }
+    private func start(_ name: String) {
+        do throws(SystemError) {
+            try Thread.start("look-up") { [self] in resolve(name) }
         } catch {
-            // A failure is told when it begins, so that it stands in the log once, not every time.
-            return state.withLock { state in
-                let isFirst = state.tried.insert(name).inserted
-                return state.failures.updateValue(error.description, forKey: name) == nil || isFirst
-            }
+            // No thread is to be had: later.
+            state.withLock { $0.giveBack(name, next: .now() + .seconds(1)) }
         }
+    }
+
+    private func resolve(_ name: String) {
+        let began = MonotonicTime.now()
+        var found: [String] = []
+        var failure: String?
+        do throws(ResolverError) { found = try lookUp(name) } catch { failure = error.description }
+        let now = MonotonicTime.now()
+        let hasChanged = state.withLock {
+            $0.ended(name, found, failure, isSlow: now >= began + NameSchedule.slow, next: now + refresh)
+        }
+        if hasChanged { changed() }
+        bell.post(())
     }
 }

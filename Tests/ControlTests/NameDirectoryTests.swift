@@ -38,6 +38,126 @@ import Testing
     }
 }
 
+@Suite struct `A name whose server says nothing` {
+    @Test func `delays no other name`() throws {
+        let names = try SilentNames()
+        names.directory.want(["a.silent.test", "b.good.test", "c.good.test"])
+        #expect(names.wait { $0.addresses["b.good.test"] != nil && $0.addresses["c.good.test"] != nil })
+        #expect(names.directory.addresses["a.silent.test"] == nil)
+        names.release()
+        #expect(names.wait { $0.addresses["a.silent.test"] == ["10.0.0.1"] })
+    }
+
+    @Test func `delays no name of a later load, however many there are of it`() throws {
+        let names = try SilentNames()
+        let silent = Set((0..<NameSchedule.places * 2).map { "a\($0).silent.test" })
+        names.directory.want(silent)
+        #expect(names.wait { _ in names.asked == NameSchedule.places })
+        names.directory.want(silent.union(["z.good.test"]))
+        names.release(1)        // one place becomes free: the new name gets it
+        #expect(names.wait { $0.addresses["z.good.test"] != nil })
+        names.release()
+        #expect(names.wait { $0.addresses.count == silent.count + 1 })
+    }
+
+    @Test func `of a later load does not unsettle what was settled`() throws {
+        let names = try SilentNames()
+        names.directory.want(["b.good.test"])
+        #expect(names.wait { $0.isSettled })
+        names.directory.want(["a.silent.test", "b.good.test"])
+        #expect(names.directory.isSettled)
+        names.release()
+    }
+}
+
+@Suite struct `The schedule of names` {
+    private let start = MonotonicTime(nanoseconds: 1_000_000_000)
+    private func after(_ time: Duration) -> MonotonicTime { start + time }
+
+    @Test func `gives names of a slow domain half of the places`() {
+        var schedule = NameSchedule()
+        _ = schedule.want(["x.slow.test"])
+        _ = schedule.takeDue(now: start)
+        _ = schedule.ended("x.slow.test", [], "gone", isSlow: true, next: after(.seconds(25)))
+        let slow = Set((0..<100).map { "a\($0).slow.test" })
+        _ = schedule.want(slow.union(["good.test"]))
+        let taken = schedule.takeDue(now: after(.seconds(10)))
+        #expect(taken.first == "good.test")
+        #expect(taken.count == 1 + NameSchedule.slowPlaces)
+    }
+
+    @Test func `looks a name up again when it is due, and not one that is not wanted any more`() {
+        var schedule = NameSchedule()
+        _ = schedule.want(["a.test", "b.test"])
+        let first = schedule.takeDue(now: start)
+        #expect(first.sorted() == ["a.test", "b.test"])
+        _ = schedule.want(["a.test"])
+        for name in ["a.test", "b.test"] {
+            _ = schedule.ended(name, ["10.0.0.1"], nil, isSlow: false, next: after(.seconds(15)))
+        }
+        #expect(schedule.wait(now: start) == 15_000)
+        let (early, late) = (schedule.takeDue(now: after(.seconds(14))), schedule.takeDue(now: after(.seconds(15))))
+        #expect(early.isEmpty)
+        #expect(late == ["a.test"])
+        #expect(schedule.addresses == ["a.test": ["10.0.0.1"]])
+    }
+
+    @Test func `tells a failure once, when it begins`() {
+        var schedule = NameSchedule()
+        _ = schedule.want(["a.test"])
+        for _ in 0..<3 { _ = schedule.ended("a.test", [], "gone", isSlow: false, next: start) }
+        let (told, again) = (schedule.takeNewFailures(), schedule.takeNewFailures())
+        #expect(told == ["a.test": "gone"])
+        #expect(again.isEmpty)
+    }
+}
+
+/// A directory for which names of `silent.test` have no answer before `release`.
+private final class SilentNames: Sendable {
+    let directory: NameDirectory
+    private let gate: Gate
+    private let changes: Mailbox<Void>
+
+    /// How many look-ups may end, and how many began.
+    private final class Gate: Sendable {
+        let state = Mutex((permits: 0, asked: 0))
+        func pass() -> Bool {
+            state.withLock { state in
+                guard state.permits > 0 else { return false }
+                state.permits -= 1
+                return true
+            }
+        }
+    }
+
+    init() throws {
+        let (gate, changes, never) = (Gate(), try Mailbox<Void>(), try Mailbox<Void>())
+        directory = try NameDirectory(
+            lookUp: { name throws(ResolverError) in
+                guard name.hasSuffix("silent.test") else { return ["10.0.0.2"] }
+                gate.state.withLock { $0.asked += 1 }
+                while !gate.pass() { _ = Output.waitUntilReadable(never.descriptor, milliseconds: 2) }
+                return ["10.0.0.1"]
+            },
+            changed: { changes.post(()) })
+        (self.gate, self.changes) = (gate, changes)
+    }
+
+    var asked: Int { gate.state.withLock { $0.asked } }
+    func release(_ count: Int = 1_000_000) { gate.state.withLock { $0.permits += count } }
+
+    /// Waits until it is so; false after ten seconds without.
+    func wait(_ isSo: (NameDirectory) -> Bool) -> Bool {
+        let deadline = MonotonicTime.now() + .seconds(10)
+        while !isSo(directory) {
+            guard .now() < deadline else { return false }
+            _ = Output.waitUntilReadable(changes.descriptor, milliseconds: 5)
+            _ = changes.takeAll()
+        }
+        return true
+    }
+}
+
 /// A directory of one name, whose next answer is given by the test; a look-up waits for it.
 private struct ScriptedNames {
     let name: String

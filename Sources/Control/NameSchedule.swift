@@ -1,0 +1,152 @@
+internal import Reactor
+
+/// Which names are looked up next, and what is known of each. Time is a parameter.
+struct NameSchedule {
+    private struct Name {
+        let generation: Int             // the number of the `want` that had it first
+        var isTried = false
+        var isRunning = false
+        var due: MonotonicTime
+    }
+
+    /// Look-ups at a time.
+    static let places = 32
+    /// Of these, for names that are expected to be slow.
+    static let slowPlaces = 16
+    /// From here on a look-up is slow: a server that answers does so in a fraction of it.
+    static let slow = Duration.seconds(2)
+
+    /// Between two looks at all names, unless there are new ones.
+    static let pause = Duration.milliseconds(20)
+
+    private var names: [String: Name] = [:]
+    private var wanted: Set<String> = []
+    private(set) var addresses: [String: [String]] = [:]
+    private(set) var failures: [String: String] = [:]
+    private var newFailures: Set<String> = []
+    private var slowDomains: Set<String> = []
+    private var generation = 0
+    private var first: Set<String>?
+    private var running = 0
+    private var slowRunning: Set<String> = []
+    /// Names that are due, the next one last.
+    private var queue: [String] = []
+    /// When names are looked through for such that are due; nil: when one has ended.
+    private var nextLook: MonotonicTime? = MonotonicTime(nanoseconds: 0)
+
+    /// - Returns: whether one of them is new.
+    mutating func want(_ wanted: Set<String>) -> Bool {
+        generation += 1
+        first = first?.intersection(wanted) ?? wanted
+        // An answer outlives its name by one load: a definition that is broken for a moment comes back.
+        let kept = wanted.union(self.wanted)
+        addresses = addresses.filter { kept.contains($0.key) }
+        failures = failures.filter { wanted.contains($0.key) }
+        names = names.filter { wanted.contains($0.key) || $0.value.isRunning }
+        self.wanted = wanted
+        let new = wanted.subtracting(names.keys)
+        for name in new { names[name] = Name(generation: generation, due: MonotonicTime(nanoseconds: 0)) }
+        if names.count < slowDomains.count { slowDomains.formIntersection(names.keys.map(Self.domain)) }
+        if !new.isEmpty { nextLook = MonotonicTime(nanoseconds: 0) }
+        return !new.isEmpty
+    }
+
+    var isSettled: Bool { first?.allSatisfy { names[$0]?.isTried ?? true } ?? true }
+
+    mutating func takeNewFailures() -> [String: String] {
+        defer { newFailures = [] }
+        return failures.filter { newFailures.contains($0.key) }
+    }
+
+    /// Names to look up now; each is running until `ended` or `giveBack`.
+    mutating func takeDue(now: MonotonicTime) -> [String] {
+        if let nextLook, now >= nextLook { look(now) }
+        var taken: [String] = []
+        while running < Self.places, let name = queue.last {
+            let isSlow = isSlow(name)
+            if isSlow, slowRunning.count >= Self.slowPlaces { break }
+            queue.removeLast()
+            guard names[name]?.isRunning == false else { continue }
+            if isSlow { slowRunning.insert(name) }
+            names[name]?.isRunning = true
+            running += 1
+            taken.append(name)
+        }
+        return taken
+    }
+
+    /// Milliseconds until names should be looked through; -1 when one that ends will tell.
+    func wait(now: MonotonicTime) -> Int32 {
+        guard running < Self.places, let nextLook else { return -1 }
+        return Int32(clamping: (nextLook.nanoseconds(since: now) + 999_999) / 1_000_000)
+    }
+
+    private mutating func look(_ now: MonotonicTime) {
+        let idle = names.filter { !$0.value.isRunning }
+        let due = idle.filter { now >= $0.value.due }
+        // Equal ones stay in the dictionary's order, which is another in each process: no name is
+        // always the last.
+        queue = due.map { (name: $0.key, rank: rank($0.key, $0.value)) }.sorted { $0.rank > $1.rank }.map(\.name)
+        let next = idle.values.lazy.map(\.due).filter { $0 > now }.min()
+        nextLook = next.map { max($0, now + Self.pause) }
+    }
+
+    /// A look-up has ended.
+    /// - Returns: whether something is different from before.
+    mutating func ended(
+        _ name: String, _ found: [String], _ failure: String?, isSlow: Bool, next: MonotonicTime
+    ) -> Bool {
+        giveBack(name, next: next)
+        let domain = Self.domain(of: name)
+        if isSlow { slowDomains.insert(domain) } else if failure == nil { slowDomains.remove(domain) }
+        guard names[name] != nil else { return false }
+        let isFirst = names[name]?.isTried == false
+        names[name]?.isTried = true
+        if let failure {
+            // A failure is told when it begins, so that it stands in the log once, not every time.
+            let isNew = failures.updateValue(failure, forKey: name) == nil
+            if isNew { newFailures.insert(name) }
+            return isNew || isFirst
+        }
+        failures[name] = nil
+        guard !found.isEmpty, addresses[name] != found else { return isFirst }
+        addresses[name] = found
+        return true
+    }
+
+    mutating func giveBack(_ name: String, next: MonotonicTime) {
+        running -= 1
+        slowRunning.remove(name)
+        guard wanted.contains(name) else { return names[name] = nil }
+        names[name]?.isRunning = false
+        names[name]?.due = next
+        nextLook = nextLook.map { min($0, next) } ?? next
+    }
+
+    private struct Rank: Comparable {
+        let isSlow: Bool
+        let isTried: Bool
+        let generation: Int
+        let due: MonotonicTime
+
+        static func < (left: Rank, right: Rank) -> Bool {
+            if left.isSlow != right.isSlow { return right.isSlow }
+            if left.isTried != right.isTried { return right.isTried }
+            if left.generation != right.generation, !left.isTried { return left.generation > right.generation }
+            return left.due < right.due
+        }
+    }
+
+    private func rank(_ name: String, _ entry: Name) -> Rank {
+        Rank(
+            isSlow: isSlow(name), isTried: entry.isTried,
+            generation: entry.generation, due: entry.due)
+    }
+
+    private func isSlow(_ name: String) -> Bool { slowDomains.contains(Self.domain(of: name)) }
+
+    /// The last two labels: whose server it is, roughly.
+    private static func domain(of name: String) -> String {
+        name.split(separator: ".").suffix(2).joined(separator: ".")
+    }
+}
