@@ -5,15 +5,16 @@ internal import Reactor
 /// One client of the admin server: reads a request, answers it, then reads the next one. Requests that
 /// come while an answer is on its way wait in the socket.
 ///
-///     idle → reading → writing → idle …          (until the last answer)
-///                         ↓
-///                      lingering → closed
+///     idle → reading → (waiting →) writing → idle …          (until the last answer)
+///                                     ↓
+///                                  lingering → closed
 ///
 /// Control plane's thread only.
 final class AdminConnection {
     enum Phase: Equatable {
         case idle               // between requests
         case reading            // a part of a request came
+        case waiting            // for an answer that takes time
         case writing            // an answer that the client has not taken yet
         /// Our side has ended. What the client still sends is thrown away, for a close with unread octets
         /// would become a reset, and the client would lose the answer.
@@ -49,8 +50,7 @@ final class AdminConnection {
     private var lingered = 0
 
     private struct Request {
-        let method: String
-        let target: String
+        let content: AdminRequest
         let isKeepAlive: Bool
         var bodyOctets = 0
     }
@@ -61,8 +61,8 @@ final class AdminConnection {
     }
 
     /// Goes as far as the socket allows. `phase` tells how far that was.
-    /// - Parameter answer: finds the answer to a request.
-    func advance(answer: (_ method: String, _ target: String) -> AdminResponse) {
+    /// - Parameter answer: finds the answer to a request; nil: it comes later, with `complete`.
+    func advance(answer: (AdminRequest) -> AdminResponse?) {
         while phase != .closed {
             switch phase {
             case .lingering:
@@ -74,9 +74,16 @@ final class AdminConnection {
             case .idle, .reading:
                 if parse(answer) { continue }
                 guard read() else { return }
-            case .closed: return
+            // What comes meanwhile waits in the socket, also the client's end.
+            case .waiting, .closed: return
             }
         }
+    }
+
+    /// The answer that was to come later; `advance` sends it.
+    func complete(_ response: AdminResponse) {
+        guard phase == .waiting else { return }
+        answer(response)
     }
 
     private func finish() {
@@ -126,7 +133,7 @@ final class AdminConnection {
     }
 
     /// - Returns: false when more octets are needed.
-    private func parse(_ answer: (String, String) -> AdminResponse) -> Bool {
+    private func parse(_ answer: (AdminRequest) -> AdminResponse?) -> Bool {
         while phase == .idle || phase == .reading {
             do throws(HTTP1Error) {
                 let (consumed, event) = try parser.next(input.octets, headers: headers)
@@ -140,7 +147,7 @@ final class AdminConnection {
         return true
     }
 
-    private func act(on event: HTTP1Event, _ answer: (String, String) -> AdminResponse) {
+    private func act(on event: HTTP1Event, _ answer: (AdminRequest) -> AdminResponse?) {
         switch event {
         case .needsMore: break
         case .head(let head): start(head)
@@ -150,17 +157,20 @@ final class AdminConnection {
         case .end:
             guard let request else { break }
             requests += 1
-            send(
-                answer(request.method, request.target), isHead: request.method == "HEAD",
-                isLast: !request.isKeepAlive || requests >= Self.requestsLimit)
-            self.request = nil
+            if let response = answer(request.content) { self.answer(response) } else { phase = .waiting }
         }
     }
 
+    private func answer(_ response: AdminResponse) {
+        guard let request else { return }
+        send(
+            response, isHead: request.content.method == "HEAD",
+            isLast: !request.isKeepAlive || requests >= Self.requestsLimit)
+        self.request = nil
+    }
+
     private func start(_ head: HTTP1Head) {
-        request = Request(
-            method: (headers.first(.method) ?? .empty).string, target: (headers.first(.path) ?? .empty).string,
-            isKeepAlive: head.isKeepAlive)
+        request = Request(content: AdminRequest(headers), isKeepAlive: head.isKeepAlive)
         if case .length(let length) = head.framing, length > UInt64(Self.bodyOctets) { return refuseBody() }
         if head.expectsContinue, head.framing != .none {
             output.append("HTTP/1.1 100 Continue\r\n\r\n")

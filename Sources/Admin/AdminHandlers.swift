@@ -13,8 +13,9 @@ package struct AdminHandlers {
     package var routes: (AdminFormat) -> String
     package var endpoints: (AdminFormat) -> String
     package var configuration: (AdminFormat) -> String
-    /// Reads the configuration again, and says what came of it.
-    package var reload: () -> (isSuccess: Bool, text: String)
+    /// Reads the configuration again. It may return at once; `done` is called on the same thread when there
+    /// is something to say of it.
+    package var reload: (_ done: @escaping (_ isSuccess: Bool, _ text: String) -> Void) -> Void
 
     package init(
         readiness: @escaping () -> (isReady: Bool, reason: String),
@@ -22,7 +23,7 @@ package struct AdminHandlers {
         routes: @escaping (AdminFormat) -> String,
         endpoints: @escaping (AdminFormat) -> String,
         configuration: @escaping (AdminFormat) -> String,
-        reload: @escaping () -> (isSuccess: Bool, text: String)
+        reload: @escaping (_ done: @escaping (_ isSuccess: Bool, _ text: String) -> Void) -> Void
     ) {
         self.readiness = readiness
         self.metrics = metrics

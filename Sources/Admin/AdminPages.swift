@@ -6,41 +6,49 @@ enum AdminScope {
     case admin
 }
 
+/// What a request gets.
+enum AdminAnswer {
+    case now(AdminResponse)
+    /// What is asked for takes time: to be begun with whom to tell the answer.
+    case later(begin: (_ done: @escaping (AdminResponse) -> Void) -> Void)
+}
+
 /// Finds the answer to a request. No I/O but what the handlers do.
 struct AdminPages {
     let handlers: AdminHandlers
 
-    /// - Parameter target: a path, perhaps with a query.
-    func answer(method: String, target: String, scope: AdminScope) -> AdminResponse {
-        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    func answer(_ request: AdminRequest, scope: AdminScope) -> AdminAnswer {
+        let parts = request.target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let query = parts.count > 1 ? parts[1] : ""
         guard let page = Page(path: String(parts.first ?? "")), page.isOffered(in: scope) else {
-            return AdminResponse(404, "There is no such page.\n\n" + help(scope))
+            return .now(AdminResponse(404, "There is no such page.\n\n" + help(scope)))
         }
-        guard page.allows(method) else {
-            return AdminResponse(
-                405, "\(page.rawValue) does not allow this method; allowed: \(page.methods)", allow: page.methods)
+        guard page.allows(request.method) else {
+            return .now(AdminResponse(
+                405, "\(page.rawValue) does not allow this method; allowed: \(page.methods)", allow: page.methods))
         }
         switch Self.format(query, of: page) {
-        case .failure(let refusal): return AdminResponse(400, refusal.text)
+        case .failure(let refusal): return .now(AdminResponse(400, refusal.text))
         case .success(let format): return show(page, format, scope)
         }
     }
 
-    private func show(_ page: Page, _ format: AdminFormat, _ scope: AdminScope) -> AdminResponse {
+    private func show(_ page: Page, _ format: AdminFormat, _ scope: AdminScope) -> AdminAnswer {
         switch page {
         case .ready:
             let (isReady, reason) = handlers.readiness()
-            return AdminResponse(isReady ? 200 : 503, Self.oneLine(reason, default: isReady ? "ready" : "not ready"))
-        case .live: return AdminResponse(200, "live")
-        case .metrics: return AdminResponse(200, handlers.metrics(), content: .metrics)
-        case .routes: return formatted(handlers.routes(format), format)
-        case .endpoints: return formatted(handlers.endpoints(format), format)
-        case .config: return formatted(handlers.configuration(format), format)
+            return .now(AdminResponse(
+                isReady ? 200 : 503, Self.oneLine(reason, default: isReady ? "ready" : "not ready")))
+        case .live: return .now(AdminResponse(200, "live"))
+        case .metrics: return .now(AdminResponse(200, handlers.metrics(), content: .metrics))
+        case .routes: return .now(formatted(handlers.routes(format), format))
+        case .endpoints: return .now(formatted(handlers.endpoints(format), format))
+        case .config: return .now(formatted(handlers.configuration(format), format))
         case .reload:
-            let (isSuccess, text) = handlers.reload()
-            return AdminResponse(isSuccess ? 200 : 500, text)
-        case .help: return AdminResponse(200, help(scope))
+            return .later { [reload = handlers.reload] done in
+                reload { isSuccess, text in done(AdminResponse(isSuccess ? 200 : 500, text)) }
+            }
+        case .help: return .now(AdminResponse(200, help(scope)))
         }
     }
 

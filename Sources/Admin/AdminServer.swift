@@ -157,12 +157,37 @@ extension AdminServer {
 
     private func advance(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
         let before = connection.phaseChanges
-        connection.advance { method, target in
-            guard waitingOctets < Self.waitingLimit else {
-                return AdminResponse(503, "Too many answers wait for clients that do not read them.")
+        var begin: ((@escaping (AdminResponse) -> Void) -> Void)?
+        connection.advance { request in
+            switch answer(request, connection.scope) {
+            case .now(let response): return response
+            case .later(let work):
+                begin = work
+                return nil
             }
-            return pages.answer(method: method, target: target, scope: connection.scope)
         }
+        settle(connection, token, since: before, now: now)
+        begin? { [weak self] response in self?.complete(token, response) }
+    }
+
+    private func answer(_ request: AdminRequest, _ scope: AdminScope) -> AdminAnswer {
+        guard waitingOctets < Self.waitingLimit else {
+            return .now(AdminResponse(503, "Too many answers wait for clients that do not read them."))
+        }
+        if scope == .admin, let refusal = AdminDoor(address: adminAddress).refusal(of: request) {
+            return .now(refusal)
+        }
+        return pages.answer(request, scope: scope)
+    }
+
+    /// What a request was waiting for has come; its connection may be gone.
+    private func complete(_ token: Token, _ response: AdminResponse) {
+        guard let connection = connection(token), connection.phase == .waiting else { return }
+        connection.complete(response)
+        advance(connection, token, now: .now())
+    }
+
+    private func settle(_ connection: AdminConnection, _ token: Token, since before: Int, now: MonotonicTime) {
         if connection.phase == .closed { return close(connection, token) }
         guard connection.phaseChanges != before else { return }
         connection.phaseStart = now
@@ -177,6 +202,7 @@ extension AdminServer {
         switch connection.phase {
         case .idle: patience = .seconds(75)             // longer than Prometheus' usual interval
         case .reading: patience = .seconds(10)
+        case .waiting: patience = .seconds(600)         // longer than a load may take
         case .writing: patience = .seconds(30)
         case .lingering: patience = .seconds(2)
         case .closed: return

@@ -43,7 +43,15 @@ static inline int portico_accept(int socket, struct sockaddr_storage *address, s
 static inline int portico_local_address(int socket, struct sockaddr_storage *address, socklen_t *length) {
     return getsockname(socket, (struct sockaddr *)address, length);
 }
-static inline int portico_open_for_reading(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
+static inline int portico_open_for_reading(const char *path) {
+    return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+/// Whether a descriptor is of a regular file; below zero: that cannot be told.
+static inline int portico_is_regular_file(int file) {
+    struct stat status;
+    if (fstat(file, &status) != 0) return -1;
+    return S_ISREG(status.st_mode);
+}
 static inline void portico_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int portico_errno(void) { return errno; }
 #endif

@@ -6,8 +6,11 @@ package enum CertificateCheck {
     package static func diagnostics(of plan: RoutingPlan, inventory: Inventory) -> [Diagnostic] {
         var directory = CertificateDirectory()
         let secrets = CertificateDirectory.byName(inventory.secrets)
+        let files = CredentialFiles(of: plan)
         for listener in plan.listeners {
-            for chain in listener.chains { _ = directory.context(of: chain, port: listener.port, secrets: secrets) }
+            for chain in listener.chains {
+                _ = directory.context(of: chain, port: listener.port, secrets: secrets, files: files)
+            }
         }
         return directory.diagnostics
     }

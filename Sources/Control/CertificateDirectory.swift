@@ -30,12 +30,14 @@ struct CertificateDirectory {
     }
 
     /// The context of one chain; nil when it never had a usable certificate.
-    mutating func context(of chain: TLSChain, port: UInt16, secrets: [String: Secret]) -> TLSContext? {
+    mutating func context(
+        of chain: TLSChain, port: UInt16, secrets: [String: Secret], files: CredentialFiles
+    ) -> TLSContext? {
         let key = "\(chain.gateway) \(port) \(chain.serverNames.sorted().joined(separator: ","))"
         used.insert(key)
         var certificates: [TLSContext.Certificate] = []
         for source in chain.certificates {
-            switch Self.load(source, secrets, chain) {
+            switch Self.load(source, secrets, files, chain) {
             case .success(let certificate): certificates.append(certificate)
             case .failure(let fault): return lastGood(key, chain, port, fault)
             }
@@ -123,21 +125,26 @@ struct CertificateDirectory {
     }
 
     private static func load(
-        _ source: CertificateSource, _ secrets: [String: Secret], _ chain: TLSChain
+        _ source: CertificateSource, _ secrets: [String: Secret], _ files: CredentialFiles, _ server: TLSChain
     ) -> Result<TLSContext.Certificate, CertificateFault> {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
-                return .failure(.told("there is no Secret \(namespace)/\(name)", chain))
+                return .failure(.told("there is no Secret \(namespace)/\(name)", server))
             }
             return CertificateFault.pair(secret)
-        case .refused(let name): return .failure(.told("`\(name)` is not used", chain))
+        case .refused(let name): return .failure(.told("`\(name)` is not used", server))
         case .files(let certificate, let key):
-            do throws(SystemError) {
-                return .success(.init(chain: try FileContents.read(certificate), key: try FileContents.read(key)))
+            do throws(FileContents.Fault) {
+                guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {
+                    return .failure(CertificateFault(
+                        sentence: "\(certificate) and \(key) were not read", place: server.place,
+                        object: server.gateway))
+                }
+                return .success(.init(chain: chain, key: key))
             } catch {
                 return .failure(CertificateFault(
-                    sentence: error.description, place: chain.place, object: chain.gateway))
+                    sentence: error.description, place: server.place, object: server.gateway))
             }
         }
     }

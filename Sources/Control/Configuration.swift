@@ -30,7 +30,8 @@ struct Configuration {
     mutating func load() { apply(loader.load().loaded) }
 
     /// The same beside this thread: the result is posted, to be applied.
-    func load(into mailbox: Mailbox<Loaded>) { loader.loadBeside(mailbox) }
+    /// - Parameter niceness: how far the loader's thread steps back.
+    func load(into mailbox: Mailbox<Loaded>, niceness: Int32) { loader.loadBeside(mailbox, niceness: niceness) }
 
     /// Takes what was loaded; sockets are open afterwards.
     mutating func apply(_ loaded: Loaded) {
@@ -61,7 +62,8 @@ struct Configuration {
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets in
             var served: [(serverNames: [String], context: TLSContext, tag: Int)] = []
             for (tag, chain) in listener.chains.enumerated() {
-                let context = certificates.context(of: chain, port: listener.port, secrets: secrets)
+                let context = certificates.context(
+                    of: chain, port: listener.port, secrets: secrets, files: loaded.files)
                 if let context { served.append((chain.serverNames, context, tag)) }
             }
             return ListenerBinding(

@@ -11,11 +11,12 @@ internal import Synchronization
 ///
 ///     starting → serving → draining → stopped
 ///
+/// Starting: the first load is under way. SIGTERM ends it at once, and health is answered.
 /// Draining: readiness is 503 and every client is told (GOAWAY); a second later their new streams are
 /// refused. Who connects until the accept time is over is served; then the listeners close and the rest
 /// goes the same two steps. Streams may finish until `--drain` ends.
 package final class ControlPlane {
-    private enum Phase { case serving, draining, stopped }
+    private enum Phase { case starting, serving, draining, stopped }
 
     package let options: ControlOptions
     package let metrics: Metrics
@@ -28,12 +29,15 @@ package final class ControlPlane {
     private var configuration: Configuration
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
-    private var phase = Phase.serving
+    private var phase = Phase.starting
     private var drainStep = 0
     private var drainBegan = MonotonicTime(nanoseconds: 0)
     private let loads: Mailbox<Loaded>
     private var loadBegan: MonotonicTime?       // nil: none is under way
     private var isLoadWanted = false            // asked for while one was under way
+    private var loadsBegun = 0
+    private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
+    private var obstacles: [String] = []        // why the first load came to nothing
     private var retirement = Retirement()
     private var namesDue: MonotonicTime?        // when answers of DNS are published; nil: there is no new one
     private var namesPatience = MonotonicTime(nanoseconds: 0)   // how long readiness waits for the first ones
@@ -68,10 +72,26 @@ package final class ControlPlane {
         try poller.watchReadable(loads.descriptor, token: Token.loads)
     }
 
-    /// Loads the configuration for the first time and starts the workers.
-    /// - Returns: sentences about what makes serving impossible; empty when all is well.
-    package func start() throws(SystemError) -> [String] {
-        configuration.load()
+    /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
+    private func startServing() throws(SystemError) {
+        obstacles = startObstacles
+        guard obstacles.isEmpty else { return phase = .stopped }
+        HeapMemory.giveBack()
+        report()
+        metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
+        names.want(configuration.names)
+        namesPatience = .now() + Self.longestNamesWait
+        let first = configuration.snapshot(resolved: names.addresses)
+        let published = Published(first)
+        self.published = published
+        for number in 0..<options.workers { try startWorker(number, published) }
+        phase = .serving
+        let ports = first.listeners.map { "\($0.sockets.name)" }.joined(separator: ", ")
+        log.info("serving on \(ports.isEmpty ? "no port: no Gateway selects this gateway's labels" : ports)")
+    }
+
+    /// Sentences about what makes serving impossible; empty when all is well.
+    private var startObstacles: [String] {
         if configuration.couldNotRead {
             return configuration.diagnostics.filter { $0.code == "could-not-read" }.map(\.description)
         }
@@ -80,17 +100,6 @@ package final class ControlPlane {
         guard !configuration.plan.listeners.isEmpty || errors.isEmpty else {
             return errors.map(\.description) + ["nothing is left to serve; correct the errors above"]
         }
-        HeapMemory.giveBack()
-        report()
-        metrics.reloadEnded(errors.isEmpty ? .success : .failure)
-        names.want(configuration.names)
-        namesPatience = .now() + Self.longestNamesWait
-        let first = configuration.snapshot(resolved: names.addresses)
-        let published = Published(first)
-        self.published = published
-        for number in 0..<options.workers { try startWorker(number, published) }
-        let ports = first.listeners.map { "\($0.sockets.name)" }.joined(separator: ", ")
-        log.info("serving on \(ports.isEmpty ? "no port: no Gateway selects this gateway's labels" : ports)")
         return []
     }
 
@@ -114,20 +123,24 @@ package final class ControlPlane {
 
     // MARK: the loop
 
-    /// Runs until the end of a drain.
+    /// Loads the configuration, serves it, and runs until the end of a drain. From the first moment on it
+    /// answers health checks and obeys signals: loads happen on a thread of their own.
     /// - Parameters:
-    ///   - watch: hands over the poller once, to watch more with it.
     ///   - wake: gets the tokens that are not the control plane's.
     ///   - wait: how many milliseconds the caller's own timers allow; -1 is for ever.
     ///   - tick: after every wait, for the caller's timers.
-    package func run(wake: (UInt64) -> Void, wait: () -> Int32, tick: () -> Void) {
+    /// - Returns: sentences about what makes serving impossible; empty when all went well.
+    package func run(
+        wake: (UInt64) -> Void, wait: () -> Int32, tick: () -> Void
+    ) throws(SystemError) -> [String] {
+        beginLoad()
         while phase != .stopped {
             let count = poller.wait(milliseconds: shortest(ownWaits + [wait()]))
             for index in 0..<count {
                 switch poller[index].token {
                 case Token.signals: readSignals()
                 case Token.mailbox: namesChanged()
-                case Token.loads: _ = loadEnded()
+                case Token.loads: try loadEnded()
                 case let token: wake(token)
                 }
             }
@@ -137,6 +150,7 @@ package final class ControlPlane {
             if phase == .draining { continueDrain() }
         }
         writer.finish()
+        return obstacles
     }
 
     /// Milliseconds; below zero is for ever.
@@ -155,13 +169,20 @@ package final class ControlPlane {
             switch signal {
             case .hangUp: beginLoad()
             case .reopenLogs: log.info("SIGUSR1: logs go to standard output, there is no file to reopen")
-            case .terminate:
-                guard phase == .serving else {
-                    log.warning("second signal: stopping at once")
-                    return stop()
-                }
-                beginDrain()
+            case .terminate: terminate()
             }
+        }
+    }
+
+    private func terminate() {
+        switch phase {
+        case .serving: beginDrain()
+        case .starting:
+            log.warning("stopped before the first load has ended")
+            phase = .stopped
+        case .draining, .stopped:
+            log.warning("second signal: stopping at once")
+            stop()
         }
     }
 
@@ -183,14 +204,12 @@ package final class ControlPlane {
     // MARK: reload
 
     /// Reads everything again and publishes it. Nothing of a running connection is touched.
-    /// Waits for the end, and so does everything else on this thread.
-    /// - Returns: whether all of it was good, and a sentence.
-    package func reload() -> (isSuccess: Bool, text: String) {
-        isLoadWanted = false
-        // One that is under way may have read the files before they changed.
-        if loadBegan != nil { _ = waitForLoad() }
+    /// - Parameter done: called by the loop when a load that began after this call has ended: whether all
+    ///   of it was good, and a sentence.
+    package func reload(done: @escaping (_ isSuccess: Bool, _ text: String) -> Void) {
         beginLoad()
-        return waitForLoad()
+        // One that is under way may have read the files before they changed.
+        waiting.append((load: isLoadWanted ? loadsBegun + 1 : loadsBegun, done))
     }
 
     private func beginLoad() {
@@ -199,38 +218,45 @@ package final class ControlPlane {
             return
         }
         loadBegan = .now()
-        configuration.load(into: loads)
-    }
-
-    private func waitForLoad() -> (isSuccess: Bool, text: String) {
-        while true {
-            _ = Output.waitUntilReadable(loads.descriptor, milliseconds: -1)
-            if let result = loadEnded() { return result }
-        }
+        loadsBegun += 1
+        // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
+        configuration.load(into: loads, niceness: phase == .starting ? 0 : Loader.niceness)
     }
 
     /// Publishes what was loaded.
-    private func loadEnded() -> (isSuccess: Bool, text: String)? {
-        guard let loaded = loads.takeAll().last, let began = loadBegan else { return nil }
+    private func loadEnded() throws(SystemError) {
+        guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
         let old = configuration.loaded
         configuration.apply(loaded)
-        names.want(configuration.names)
-        publish(replacing: old)
-        report()
+        if phase == .starting {
+            try startServing()
+        } else {
+            names.want(configuration.names)
+            publish(replacing: old)
+            report()
+        }
+        tellLoadEnded(began)
+        if isLoadWanted, phase != .stopped {
+            isLoadWanted = false
+            beginLoad()
+        }
+    }
+
+    private func tellLoadEnded(_ began: MonotonicTime) {
         let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
-        metrics.reloadEnded(errors == 0 ? .success : .failure)
         let milliseconds = MonotonicTime.now().nanoseconds(since: began) / 1_000_000
         let kept = configuration.kept.count
         let text = errors == 0
             ? "reloaded in \(milliseconds) ms"
             : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
-        log.info("\(text)")
-        if isLoadWanted {
-            isLoadWanted = false
-            beginLoad()
+        if loadsBegun > 1 {
+            metrics.reloadEnded(errors == 0 ? .success : .failure)
+            log.info("\(text)")
         }
-        return (errors == 0, text)
+        let ended = waiting.filter { $0.load <= loadsBegun }
+        waiting.removeAll { $0.load <= loadsBegun }
+        for waiter in ended { waiter.done(errors == 0, text) }
     }
 
     /// - Parameter loaded: what the last snapshot was made of, if this one is made of something else.
@@ -307,6 +333,7 @@ package final class ControlPlane {
 
     /// Whether new connections should be sent here, and if not, why.
     package var readiness: (isReady: Bool, reason: String) {
+        if phase == .starting { return (false, "starting") }
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }

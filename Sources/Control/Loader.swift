@@ -19,6 +19,8 @@ final class Loaded: Sendable {
     let couldNotRead: Bool
     /// Names that DNS has to resolve.
     let names: Set<String>
+    /// What the plan's certificate files contain.
+    let files: CredentialFiles
 
     init(
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
@@ -37,6 +39,7 @@ final class Loaded: Sendable {
             if case .dns(let wanted) = cluster.source { names.formUnion(wanted.map(\.host)) }
         }
         self.names = names
+        files = CredentialFiles(of: plan)
     }
 }
 
@@ -100,9 +103,9 @@ extension Loader {
     /// or SCHED_IDLE it would get a hundredth or less of a busy core, and a new route would wait minutes.
     static let niceness: Int32 = 10
 
-    func loadBeside(_ mailbox: Mailbox<Loaded>) {
+    func loadBeside(_ mailbox: Mailbox<Loaded>, niceness: Int32) {
         do throws(SystemError) {
-            try Thread.start("loader", niceness: Self.niceness) { [self] in load(into: mailbox) }
+            try Thread.start("loader", niceness: niceness) { [self] in load(into: mailbox) }
         } catch {
             load(into: mailbox)     // no thread is to be had: then here
         }

@@ -1,20 +1,40 @@
 internal import CLinux
 
-/// Whole files, for certificates and keys; they block: the control plane's thread only.
+/// Whole files, for certificates and keys; the loader's thread only, for a disk may be slow.
 package enum FileContents {
+    /// Why a file is not read.
+    package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
+        case system(SystemError)
+        /// A FIFO, a device, a socket or a folder: to read one may wait for ever.
+        case notRegular(path: String)
+        case tooLarge(path: String, limitOctets: Int)
+
+        package var description: String {
+            switch self {
+            case .system(let error): error.description
+            case .notRegular(let path): "cannot read \(path): it is no regular file; name the file itself"
+            case .tooLarge(let path, let limit): "cannot read \(path): it is larger than \(limit >> 10) KiB"
+            }
+        }
+    }
+
     /// - Parameter limitOctets: a larger file is an error.
-    package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(SystemError) -> [UInt8] {
+    package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> [UInt8] {
+        // Without waiting: to open a FIFO that nobody writes would never end.
         let number = unsafe portico_open_for_reading(path)
-        guard number >= 0 else { throw SystemError("read", on: path) }
+        guard number >= 0 else { throw .system(SystemError("read", on: path)) }
         let file = Descriptor(owning: number)
+        let isRegular = portico_is_regular_file(file.number)
+        guard isRegular >= 0 else { throw .system(SystemError("read", on: path)) }
+        guard isRegular == 1 else { throw .notRegular(path: path) }
         var contents: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16_384)
         while true {
             let count = unsafe CLinux.read(file.number, &piece, piece.count)
-            guard count >= 0 else { throw SystemError("read", on: path) }
+            guard count >= 0 else { throw .system(SystemError("read", on: path)) }
             if count == 0 { return contents }
             contents += piece[..<count]
-            guard contents.count <= limitOctets else { throw SystemError("read", on: path, code: EFBIG) }
+            guard contents.count <= limitOctets else { throw .tooLarge(path: path, limitOctets: limitOctets) }
         }
     }
 }

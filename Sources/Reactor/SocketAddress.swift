@@ -61,15 +61,19 @@ package struct SocketAddress: Sendable, Hashable {
 
     /// The address without port, as in `x-forwarded-for`; an IPv4 address mapped into IPv6 as IPv4.
     package var host: String {
-        if family == AF_INET, octets.count >= 8 {
-            return (4..<8).map { String(octets[$0]) }.joined(separator: ".")
-        }
-        guard family == AF_INET6, octets.count >= 24 else { return "unix" }
-        let address = Array(octets[8..<24])
-        if address[0..<10].allSatisfy({ $0 == 0 }), address[10] == 0xff, address[11] == 0xff {
-            return address[12...].map { String($0) }.joined(separator: ".")
-        }
+        let address = ipOctets
+        if address.isEmpty { return "unix" }
+        if address.count == 4 { return address.map { String($0) }.joined(separator: ".") }
         return Self.text(address)
+    }
+
+    /// 4 octets, or 16 that are no mapped IPv4 address; none for Unix sockets.
+    var ipOctets: [UInt8] {
+        if family == AF_INET, octets.count >= 8 { return Array(octets[4..<8]) }
+        guard family == AF_INET6, octets.count >= 24 else { return [] }
+        let address = Array(octets[8..<24])
+        let isMapped = address[0..<10].allSatisfy { $0 == 0 } && address[10] == 0xff && address[11] == 0xff
+        return isMapped ? Array(address[12...]) : address
     }
 
     /// 0 for Unix sockets.

@@ -15,7 +15,7 @@ enum AdminWiring {
             routes: { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() },
             endpoints: { $0 == .json ? endpointsJSON(control) : endpointsText(control) },
             configuration: { $0 == .json ? control.diagnostics.json : configurationText(control) },
-            reload: { control.reload() })
+            reload: { control.reload(done: $0) })
     }
 
     private static func endpointsText(_ control: ControlPlane) -> String {

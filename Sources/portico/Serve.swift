@@ -69,14 +69,13 @@ struct Serve: ParsableCommand {
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),
                 handlers: AdminWiring.handlers(of: control))
             try server.watch(control.sharedPoller)
-            let obstacles = try control.start()
+            let obstacles = try control.run(
+                wake: { if AdminServer.owns($0) { server.wake($0, now: .now()) } },
+                wait: { server.wait(now: .now()) }, tick: { server.expire(now: .now()) })
             guard obstacles.isEmpty else {
                 for obstacle in obstacles { log.critical("\(obstacle)") }
                 throw SystemError("serve", on: "this configuration", code: 0)
             }
-            control.run(
-                wake: { if AdminServer.owns($0) { server.wake($0, now: .now()) } },
-                wait: { server.wait(now: .now()) }, tick: { server.expire(now: .now()) })
         } catch {
             if error.code != 0 { log.critical("\(error)") }
             throw ExitStatus.couldNotRun

@@ -12,10 +12,13 @@ final class AdminHouse {
     private(set) var now = MonotonicTime.now()
     private var clients: [AdminClient] = []
 
-    init(metrics: String = "portico_up 1") throws {
+    init(
+        metrics: String = "portico_up 1",
+        reload: @escaping (@escaping (Bool, String) -> Void) -> Void = { $0(true, "reloaded") }
+    ) throws {
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
         poller = try Poller()
-        server = try AdminServer(status: address, admin: address, handlers: .example(metrics: metrics), now: now)
+        server = try AdminServer(status: address, admin: address, handlers: .example(metrics: metrics, reload: reload), now: now)
         try server.watch(poller)
     }
 

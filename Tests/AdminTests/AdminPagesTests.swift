@@ -1,3 +1,4 @@
+import Reactor
 import Testing
 
 @testable import Admin
@@ -6,7 +7,7 @@ import Testing
     private func answer(
         _ method: String, _ target: String, _ scope: AdminScope = .admin, isReady: Bool = true
     ) -> AdminResponse {
-        AdminPages(handlers: .example(isReady: isReady)).answer(method: method, target: target, scope: scope)
+        AdminPages(handlers: .example(isReady: isReady)).response(method, target, scope)
     }
 
     @Test(arguments: [
@@ -48,8 +49,8 @@ import Testing
 
     @Test func `report a reload that failed`() {
         var handlers = AdminHandlers.example(isReady: true)
-        handlers.reload = { (false, "a.yaml:1:1: error: no") }
-        let answer = AdminPages(handlers: handlers).answer(method: "POST", target: "/reload", scope: .admin)
+        handlers.reload = { $0(false, "a.yaml:1:1: error: no") }
+        let answer = AdminPages(handlers: handlers).response("POST", "/reload", .admin)
         #expect(answer.status == 500)
         #expect(answer.body == "a.yaml:1:1: error: no\n")
     }
@@ -69,13 +70,68 @@ import Testing
 }
 
 extension AdminHandlers {
-    static func example(isReady: Bool = true, metrics: String = "portico_up 1") -> AdminHandlers {
+    static func example(
+        isReady: Bool = true, metrics: String = "portico_up 1",
+        reload: @escaping (@escaping (Bool, String) -> Void) -> Void = { $0(true, "reloaded") }
+    ) -> AdminHandlers {
         AdminHandlers(
             readiness: { isReady ? (true, "serving 3 routes") : (false, "draining\nfor 3 s") },
             metrics: { metrics },
             routes: { "routes \($0)" },
             endpoints: { "endpoints \($0)" },
             configuration: { "config \($0)" },
-            reload: { (true, "reloaded") })
+            reload: reload)
+    }
+}
+
+extension AdminPages {
+    /// The answer, of whatever kind.
+    fileprivate func response(_ method: String, _ target: String, _ scope: AdminScope) -> AdminResponse {
+        switch answer(AdminRequest(method: method, target: target), scope: scope) {
+        case .now(let response): return response
+        case .later(let begin):
+            var response = AdminResponse(599, "never answered")
+            begin { response = $0 }
+            return response
+        }
+    }
+}
+
+@Suite struct `The door of the admin listener` {
+    private func status(
+        _ authority: String, origin: String? = nil, site: String? = nil, at host: String = "127.0.0.1"
+    ) -> Int? {
+        let door = AdminDoor(address: SocketAddress(host: host, port: 15_000))
+        var request = AdminRequest(method: "POST", target: "/reload")
+        (request.authority, request.origin, request.fetchSite) = (authority, origin, site)
+        return door.refusal(of: request)?.status
+    }
+
+    @Test(arguments: ["localhost", "localhost:15000", "127.0.0.1:15000", "127.0.0.1", "[::1]:15000", "127.9.9.9:1"])
+    func `lets programs on this machine in`(authority: String) {
+        #expect(status(authority) == nil)
+    }
+
+    @Test(arguments: ["evil.example", "evil.example:15000", "localhost.evil.example", "10.0.0.1:15000", "", "[", "a@localhost"])
+    func `refuses every other name`(authority: String) {
+        #expect(status(authority) == 421)
+    }
+
+    @Test func `knows its own address, and takes any address when it listens on all`() {
+        #expect(status("10.0.0.1:15000", at: "10.0.0.1") == nil)
+        #expect(status("10.0.0.2:15000", at: "10.0.0.1") == 421)
+        #expect(status("10.0.0.2:15000", at: "0.0.0.0") == nil)
+        #expect(status("evil.example", at: "0.0.0.0") == 421)
+    }
+
+    @Test func `refuses web pages of another origin`() {
+        let own = "localhost:15000"
+        #expect(status(own, origin: "https://evil.example") == 403)
+        #expect(status(own, origin: "null") == 403)
+        #expect(status(own, origin: "http://localhost:8080") == 403)
+        #expect(status(own, site: "cross-site") == 403)
+        #expect(status(own, site: "same-site") == 403)
+        #expect(status(own, origin: "http://localhost:15000", site: "same-origin") == nil)
+        #expect(status(own, site: "none") == nil)
     }
 }

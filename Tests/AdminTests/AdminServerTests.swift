@@ -7,11 +7,11 @@ import Testing
     @Test func `answers, and keeps the connection for the next request`() throws {
         let house = try AdminHouse()
         let client = try house.client(.status)
-        #expect(try house.ask(client, "GET /healthz/ready HTTP/1.1\r\nHost: a\r\n\r\n") == """
+        #expect(try house.ask(client, "GET /healthz/ready HTTP/1.1\r\nHost: localhost\r\n\r\n") == """
             HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 17\r\n\
             cache-control: no-store\r\nx-content-type-options: nosniff\r\n\r\nserving 3 routes\n
             """)
-        let second = try house.ask(client, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        let second = try house.ask(client, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         #expect(second.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"))
         #expect(second.hasSuffix("\r\n\r\nportico_up 1\n"))
         #expect(!client.isClosed)
@@ -20,7 +20,7 @@ import Testing
     @Test func `closes when the client asks for it`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        let answer = try house.ask(client, "GET /routes?format=json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        let answer = try house.ask(client, "GET /routes?format=json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         #expect(answer.contains("connection: close\r\n") && answer.hasSuffix("\r\n\r\nroutes json\n"))
         try house.turn(until: { client.isClosed })
     }
@@ -28,7 +28,7 @@ import Testing
     @Test func `leaves the body out for HEAD`() throws {
         let house = try AdminHouse()
         let client = try house.client(.status)
-        let answer = try house.ask(client, "HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        let answer = try house.ask(client, "HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n") && answer.contains("content-length: 13\r\n"))
         #expect(answer.hasSuffix("\r\n\r\n"))
     }
@@ -36,7 +36,7 @@ import Testing
     @Test func `reads a request however small its pieces are`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        let request = "POST /reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        let request = "POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         for octet in request.utf8 {
             #expect(client.received.isEmpty)
             client.send(String(UnicodeScalar(octet)))
@@ -49,7 +49,7 @@ import Testing
         let house = try AdminHouse()
         let client = try house.client(.admin)
         let targets = ["/routes", "/healthz/live", "/nothing", "/config"]
-        client.send(targets.map { "GET \($0) HTTP/1.1\r\nHost: a\r\n\r\n" }.joined())
+        client.send(targets.map { "GET \($0) HTTP/1.1\r\nHost: localhost\r\n\r\n" }.joined())
         try house.turn(until: { client.received.hasSuffix("\r\n\r\nconfig text\n") })
         let codes = client.received.split(whereSeparator: \.isNewline).compactMap { line in
             line.split(separator: "HTTP/1.1 ", omittingEmptySubsequences: false).dropFirst().first.map { $0.prefix(3) }
@@ -60,20 +60,20 @@ import Testing
     @Test func `says goodbye after a hundred requests`() throws {
         let house = try AdminHouse()
         let client = try house.client(.status)
-        client.send(String(repeating: "GET /healthz/live HTTP/1.1\r\nHost: a\r\n\r\n", count: 150))
+        client.send(String(repeating: "GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n", count: 150))
         try house.turn(until: { client.isClosed })
         #expect(client.received.split(separator: "live\n").count == 100)
     }
 
     @Test(arguments: [
-        ("GET / HTTP/1.0\r\n\r\n", 426), ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505), ("\u{16}\u{3}\u{1}", 400),
-        ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        ("GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n", 400), ("GET / HTTP/1.1\nHost: a\n\n", 400),
-        ("POST /reload HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413),
-        ("POST /reload HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400),
-        ("POST /reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-        ("POST /reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "a", count: 9000) + "\r\n\r\n", 431),
+        ("GET / HTTP/1.0\r\n\r\n", 426), ("GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505), ("\u{16}\u{3}\u{1}", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
+        ("GET /\u{1} HTTP/1.1\r\nHost: localhost\r\n\r\n", 400), ("GET / HTTP/1.1\nHost: a\n\n", 400),
+        ("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", 413),
+        ("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400),
+        ("POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        ("POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "a", count: 9000) + "\r\n\r\n", 431),
         (String(repeating: "G", count: 9000), 431),
     ])
     func `refuses what is malformed or too large, and closes`(request: String, status: Int) throws {
@@ -89,7 +89,7 @@ import Testing
     @Test func `refuses a body that grows too large`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        client.send("POST /reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in 0..<9 {
             client.send("2000\r\n" + String(repeating: "x", count: 8192) + "\r\n")
             try house.turn(times: 3)
@@ -100,22 +100,57 @@ import Testing
     @Test func `tells a client that waits to go on`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        client.send("POST /reload HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         try house.turn(until: { client.received == "HTTP/1.1 100 Continue\r\n\r\n" })
         client.send("{}")
         try house.turn(until: { client.received.hasSuffix("\r\n\r\nreloaded\n") })
     }
 
+    @Test func `serves others while a reload takes its time`() throws {
+        var ends: [(Bool, String) -> Void] = []
+        let house = try AdminHouse(reload: { ends.append($0) })
+        let client = try house.client(.admin)
+        client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\nGET /config HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try house.turn(until: { ends.count == 1 })
+        #expect(house.isServing())
+        #expect(client.received.isEmpty)
+        ends[0](false, "it was bad")
+        try house.turn(until: { client.received.hasSuffix("\r\n\r\nconfig text\n") })
+        #expect(client.received.hasPrefix("HTTP/1.1 500 ") && client.received.contains("\r\n\r\nit was bad\n"))
+    }
+
+    @Test func `forgets a client that left before its reload ended`() throws {
+        var ends: [(Bool, String) -> Void] = []
+        let house = try AdminHouse(reload: { ends.append($0) })
+        let client = try house.client(.admin)
+        client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try house.turn(until: { ends.count == 1 })
+        house.forget(client)
+        house.pass(.seconds(601))
+        ends[0](true, "reloaded")
+        #expect(house.isServing())
+    }
+
+    @Test func `answers on the admin listener to its own names only`() throws {
+        let house = try AdminHouse()
+        let client = try house.client(.admin)
+        #expect(try house.ask(client, "GET /config HTTP/1.1\r\nHost: evil.example\r\n\r\n").hasPrefix("HTTP/1.1 421 "))
+        let forged = "POST /reload HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n"
+        #expect(try house.ask(client, forged).hasPrefix("HTTP/1.1 403 "))
+        let status = try house.client(.status)
+        #expect(try house.ask(status, "GET /metrics HTTP/1.1\r\nHost: pod.example\r\n\r\n").hasPrefix("HTTP/1.1 200 "))
+    }
+
     @Test func `answers a client that has ended its side`() throws {
         let house = try AdminHouse()
         let client = try house.client(.status)
-        client.send("GET /healthz/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.send("GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         client.finish()
         try house.turn(until: { client.isClosed })
         #expect(client.received.hasSuffix("\r\n\r\nlive\n"))
     }
 
-    @Test(arguments: [("", 75), ("GET / HT", 10), ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 30)])
+    @Test(arguments: [("", 75), ("GET / HT", 10), ("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 30)])
     func `ends what takes too long`(request: String, seconds: Int) throws {
         let house = try AdminHouse(metrics: String(repeating: "m", count: 32 << 20))
         let client = try house.client(.status)
@@ -136,7 +171,7 @@ import Testing
         let client = try house.client(.status)
         for _ in 0..<5 {
             house.pass(.seconds(60))
-            #expect(try house.ask(client, "GET /healthz/live HTTP/1.1\r\nHost: a\r\n\r\n").hasSuffix("live\n"))
+            #expect(try house.ask(client, "GET /healthz/live HTTP/1.1\r\nHost: localhost\r\n\r\n").hasSuffix("live\n"))
         }
     }
 
@@ -144,7 +179,7 @@ import Testing
         let house = try AdminHouse(metrics: String(repeating: "m", count: 8 << 20))
         let client = try house.client(.status)
         client.isReading = false
-        client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         try house.turn(times: 20)
         client.isReading = true
         try house.turn(until: { client.isClosed })
@@ -156,7 +191,7 @@ import Testing
         let clients = try (0..<3).map { _ in
             let client = try house.client(.status)
             client.isReading = false
-            client.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             try house.turn(times: 20)
             return client
         }

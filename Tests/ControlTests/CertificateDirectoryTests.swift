@@ -1,3 +1,4 @@
+import Glibc
 import Manifests
 import TLS
 import Testing
@@ -36,7 +37,10 @@ import Testing
         _ secrets: [String: Secret], _ chain: TLSChain = chain(), port: UInt16 = 443
     ) -> TLSContext? {
         directory.begin()
-        return directory.context(of: chain, port: port, secrets: secrets)
+        let plan = RoutingPlan(
+            listeners: [ListenerPlan(bind: "", port: port, isMesh: false, clearTable: nil, chains: [chain])],
+            tables: [], clusters: [], routes: [], diagnostics: [])
+        return directory.context(of: chain, port: port, secrets: secrets, files: CredentialFiles(of: plan))
     }
 
     private var messages: [String] { directory.diagnostics.map { "\($0.message); \($0.hint ?? "")" } }
@@ -176,6 +180,16 @@ import Testing
         folder.write("c.pem", try Certificates.text("two.pem"))
         folder.write("c.key", try Certificates.text("two.key"))
         #expect(load([:], chain) !== good)
+    }
+
+    @Test mutating func `are not waited for: a FIFO or a device is no file`() throws {
+        let folder = try Folder()
+        let fifo = folder.path + "/fifo"
+        #expect(unsafe mkfifo(fifo, 0o600) == 0)
+        for path in [fifo, "/dev/zero", folder.path] {
+            #expect(load([:], Self.chain(certificates: [.files(certificate: path, key: path)])) == nil)
+            #expect(messages[0].contains("cannot read \(path): it is no regular file; name the file itself"))
+        }
     }
 
     @Test mutating func `are served, with a warning, where they do not cover the host`() throws {

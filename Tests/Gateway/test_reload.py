@@ -1,5 +1,6 @@
 """SIGHUP: read, check, compile, publish; what runs is not touched, what breaks keeps its last good version."""
 
+import os
 import signal
 import socket
 import ssl
@@ -221,3 +222,56 @@ def test_the_admin_page_reloads_too(two):
         assert gateway.admin("/reload", "POST")[0] in (200, 202)
         waiting.until(lambda: caller.status("/two.S/M")[0].value[0] == 0, 5, "the new route")
         assert gateway.admin("/reload", "GET")[0] == 405
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """A source of definitions that keeps a load waiting until somebody writes."""
+    path = tmp_path / "definitions.fifo"
+    os.mkfifo(path)
+    return path
+
+
+def slow_gateway(two, tmp_path, fifo):
+    file = tmp_path / "objects.yaml"
+    file.write_text(objects.text(routes("one", extra=services(two))))
+    return Gateway([file, fifo], ready=False)
+
+
+def is_alive(gateway):
+    """Health is answered; also waits for the listener."""
+    def asks():
+        try:
+            return gateway.status("/healthz/live", seconds=2)[0] == 200
+        except ConnectionRefusedError:
+            return False
+    waiting.until(asks, 10, "an answer of /healthz/live")
+
+
+def test_a_first_load_that_takes_long_holds_up_neither_health_nor_sigterm(two, tmp_path, fifo):
+    with slow_gateway(two, tmp_path, fifo) as gateway:
+        is_alive(gateway)
+        assert gateway.status("/healthz/ready") == (503, "starting\n")
+
+
+def test_a_reload_that_takes_long_holds_up_neither_health_nor_sigterm(two, tmp_path, fifo):
+    with slow_gateway(two, tmp_path, fifo) as gateway:
+        fifo.write_text("")
+        gateway.wait_ready()
+        with socket.create_connection(("127.0.0.1", gateway.admin_port)) as client:
+            client.sendall(b"POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for _ in range(3):
+                assert gateway.status("/healthz/ready") == (200, "ready\n")
+                assert gateway.admin("/routes")[0] == 200
+            fifo.write_text("")
+            client.settimeout(10)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+            client.sendall(b"POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            is_alive(gateway)
+
+
+def test_a_certificate_that_is_a_fifo_is_an_error_and_not_waited_for(two, tmp_path, fifo):
+    tls = {"mode": "SIMPLE", "serverCertificate": str(fifo), "privateKey": str(fifo)}
+    config = [objects.gateway("secure", 8443, "HTTPS", tls=tls), *routes("one", extra=services(two))]
+    with Gateway(config, ports=(8000, 8443)) as gateway:
+        assert "it is no regular file" in gateway.admin("/config")[1]

@@ -95,21 +95,23 @@ import Testing
     @Test func `are refused when there are too many, with the file's name`() throws {
         let folder = try TemporaryFolder()
         let path = folder.write("12345", to: "file")
-        let error = #expect(throws: SystemError.self) { _ = try FileContents.read(path, limitOctets: 4) }
-        #expect(error?.code == EFBIG)
-        #expect(error?.description == "cannot read \(path): File too large")
+        #expect(throws: FileContents.Fault.tooLarge(path: path, limitOctets: 4)) {
+            _ = try FileContents.read(path, limitOctets: 4)
+        }
     }
 
-    @Test func `of a missing file or a folder are an error with a reason`() throws {
+    @Test func `of a missing file are an error with a reason`() throws {
         let folder = try TemporaryFolder()
-        let missing = #expect(throws: SystemError.self) { _ = try FileContents.read(folder.path + "/none") }
-        #expect(missing?.code == ENOENT)
-        let notFile = #expect(throws: SystemError.self) { _ = try FileContents.read(folder.path) }
-        #expect(notFile?.code == EISDIR)
+        let missing = #expect(throws: FileContents.Fault.self) { _ = try FileContents.read(folder.path + "/none") }
+        #expect(missing?.description == "cannot read \(folder.path)/none: No such file or directory")
     }
 
-    @Test func `never end for a device, and are refused at the limit`() {
-        let error = #expect(throws: SystemError.self) { _ = try FileContents.read("/dev/zero", limitOctets: 100_000) }
-        #expect(error?.code == EFBIG)
+    @Test func `are those of regular files only: nothing is waited for`() throws {
+        let folder = try TemporaryFolder()
+        let fifo = folder.path + "/fifo"
+        #expect(unsafe mkfifo(fifo, 0o600) == 0)
+        for path in [fifo, folder.path, "/dev/zero", "/dev/null"] {
+            #expect(throws: FileContents.Fault.notRegular(path: path)) { _ = try FileContents.read(path) }
+        }
     }
 }

@@ -21,6 +21,29 @@ import Testing
         #expect(SocketAddress(host: text, port: 1) == nil)
     }
 
+    @Test(arguments: [
+        ("127.0.0.1", "loopback"), ("127.255.0.9", "loopback"), ("::1", "loopback"), ("::ffff:127.0.0.1", "loopback"),
+        ("0.0.0.0", "unspecified"), ("::", "unspecified"), ("::ffff:0.0.0.0", "unspecified"),
+        ("169.254.169.254", "link-local"), ("fe80::1", "link-local"), ("::ffff:169.254.169.254", "link-local"),
+        ("126.0.0.1", ""), ("169.255.0.1", ""), ("fec0::1", ""), ("::2", ""), ("10.0.0.1", ""),
+    ]) func `is of a kind`(text: String, kind: String) throws {
+        let address = try #require(SocketAddress(host: text, port: 1))
+        #expect(address.isLoopback == (kind == "loopback"))
+        #expect(address.isUnspecified == (kind == "unspecified"))
+        #expect(address.isLinkLocal == (kind == "link-local"))
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1", "127.0.0.1", true), ("::ffff:127.0.0.1", "127.0.0.1", true), ("0.0.0.0", "127.0.0.1", true),
+        ("::", "::1", true), ("127.0.1.5", "127.0.0.1", false), ("10.0.0.1", "127.0.0.1", false),
+        ("127.0.1.5", "0.0.0.0", true), ("::1", "::", true), ("0.0.0.0", "::", true), ("10.0.0.1", "10.0.0.1", true),
+        ("10.0.0.2", "10.0.0.1", false), ("0.0.0.0", "10.0.0.1", false),
+    ]) func `reaches a listener of its port or not`(text: String, listener: String, isReached: Bool) throws {
+        let address = try #require(SocketAddress(host: text, port: 15_000))
+        #expect(address.reaches(try #require(SocketAddress(host: listener, port: 15_000))) == isReached)
+        #expect(!address.reaches(try #require(SocketAddress(host: listener, port: 15_001))))
+    }
+
     @Test(arguments: [0, 1, 255, 256, 65_535] as [UInt16]) func `keeps its port`(port: UInt16) {
         #expect(SocketAddress(host: "127.0.0.1", port: port)?.port == port)
         #expect(SocketAddress(host: "::1", port: port)?.port == port)

@@ -1,0 +1,38 @@
+internal import Reactor
+internal import Routing
+
+/// The certificate and key files that a plan names, read once by the loader's thread: on the control
+/// plane's, a slow disk would keep health checks and signals waiting.
+struct CredentialFiles: Sendable {
+    private var files: [String: Result<[UInt8], FileContents.Fault>] = [:]
+    private var octets = 0
+
+    /// Of all files together.
+    static let mostOctets = 64 << 20
+
+    init(of plan: RoutingPlan) {
+        for listener in plan.listeners {
+            for chain in listener.chains { for source in chain.certificates { read(source) } }
+        }
+    }
+
+    private mutating func read(_ source: CertificateSource) {
+        guard case .files(let certificate, let key) = source else { return }
+        for path in [certificate, key] where files[path] == nil {
+            let result = Self.read(path, limitOctets: min(1 << 20, Self.mostOctets - octets))
+            if case .success(let contents) = result { octets += contents.count }
+            files[path] = result
+        }
+    }
+
+    private static func read(_ path: String, limitOctets: Int) -> Result<[UInt8], FileContents.Fault> {
+        do throws(FileContents.Fault) {
+            return .success(try FileContents.read(path, limitOctets: limitOctets))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// A file's contents; nil when the plan does not name it.
+    subscript(path: String) -> Result<[UInt8], FileContents.Fault>? { files[path] }
+}
