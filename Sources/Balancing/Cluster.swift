@@ -77,25 +77,26 @@ package final class Cluster: Sendable {
 
     private func advance() -> UInt64 { turn.wrappingAdd(1, ordering: .relaxed).oldValue }
 
-    /// Smooth interleaving: each step every endpoint earns its weight, the richest is taken and pays all.
-    /// Weights are scaled down so that a rotation stays short; each endpoint keeps at least one place.
+    /// Smooth interleaving: an endpoint of share n has its places in the middle of each n-th part of the
+    /// rotation, and all places are sorted. Weights are scaled down so that a rotation stays short; each
+    /// endpoint keeps at least one place.
     private static func interleave(weights: [Int], count: Int) -> [Int] {
         guard weights.count == count, Set(weights.map { max($0, 1) }).count > 1 else { return Array(0..<count) }
         let limit = max(count, 1000)
         let sum = weights.reduce(0) { $0.addingReportingOverflow(max($1, 1)).overflow ? .max : $0 + max($1, 1) }
         let divisor = Swift.max(common(weights), sum / limit + (sum > limit ? 1 : 0))
         let shares = weights.map { max(max($0, 1) / divisor, 1) }
-        let total = shares.reduce(0, +)
-        var credit = Array(repeating: 0, count: count)
-        return (0..<total).map { _ in
-            var richest = 0
-            for index in 0..<count {
-                credit[index] += shares[index]
-                if credit[index] > credit[richest] { richest = index }
-            }
-            credit[richest] -= total
-            return richest
+        var places: [(odd: Int, index: Int)] = []       // the place is odd / (2 * share) of the rotation
+        places.reserveCapacity(shares.reduce(0, +))
+        for index in 0..<count {
+            for part in 0..<shares[index] { places.append((2 * part + 1, index)) }
         }
+        // Shares are at most `limit`, so that no product overflows.
+        places.sort { left, right in
+            let (one, other) = (left.odd * shares[right.index], right.odd * shares[left.index])
+            return one != other ? one < other : left.index < right.index
+        }
+        return places.map(\.index)
     }
 
     private static func common(_ weights: [Int]) -> Int {

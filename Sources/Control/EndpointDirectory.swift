@@ -48,10 +48,11 @@ struct EndpointDirectory {
         case .dns(let names):
             var addresses: [EndpointAddress] = []
             var weights: [Int] = []
+            var known: Set<EndpointAddress> = []
             for name in names {
                 for address in resolved[name.host] ?? [] {
                     let place = EndpointAddress.ip(address, port: name.port)
-                    guard !addresses.contains(place) else { continue }
+                    guard known.insert(place).inserted else { continue }
                     addresses.append(place)
                     weights.append(name.weight)
                 }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct `A cluster` {
     private func cluster(_ policy: BalancingPolicy, _ count: Int, weights: [Int] = []) -> Cluster {
-        let endpoints = (0..<count).map { Endpoint(address: .ip("127.0.0.1", port: UInt16($0 + 1)), number: $0) }
+        let endpoints = (0..<count).map { Endpoint(address: .ip("127.0.0.1", port: UInt16(truncatingIfNeeded: $0)), number: $0) }
         return Cluster(name: "c", policy: policy, endpoints: endpoints, weights: weights)
     }
 
@@ -35,6 +35,21 @@ import Testing
         let two = cluster(.roundRobin, 2, weights: [3, 1])
         #expect((0..<8).map { _ in two.next(random: 0)?.number ?? -1 } == [0, 0, 1, 0, 0, 0, 1, 0])
         #expect(picks(cluster(.roundRobin, 2, weights: [.max, 1]), 2000)[1] > 0)
+    }
+
+    /// Step by step over all endpoints, as before, this takes 10,000,000,000 steps.
+    @Test(.timeLimit(.minutes(1))) func `has a rotation of a hundred thousand weighted endpoints at once`() {
+        let weights = (0..<100_000).map { $0 % 3 + 1 }
+        let many = cluster(.roundRobin, weights.count, weights: weights)
+        let counts = picks(many, 200_000)
+        #expect(counts.min() == 2)      // a rotation this long has no room for weights
+        #expect(counts.reduce(0, +) == 200_000)
+    }
+
+    @Test func `gives each weight its share, spread evenly`() {
+        let three = cluster(.roundRobin, 3, weights: [4, 2, 1])
+        let order = (0..<7).map { _ in three.next(random: 0)?.number ?? -1 }
+        #expect(order == [0, 1, 0, 2, 0, 1, 0])
     }
 
     @Test func `avoids endpoints that failed this request while another is left`() {
