@@ -75,7 +75,7 @@ let package = Package(
         test("ManifestsTests", ["Manifests"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
-        test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets"]),
+        test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ControlTests",
             ["Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor"]),

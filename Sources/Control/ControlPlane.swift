@@ -22,6 +22,7 @@ package final class ControlPlane {
     package let metrics: Metrics
     private let log: Logger
     private let writer: LogWriter
+    private let messages: MessageLog
     private let signals: Signals
     private let poller: Poller
     private let mailbox: Mailbox<Void>
@@ -60,6 +61,8 @@ package final class ControlPlane {
         self.log = log
         self.signals = signals
         writer = try LogWriter()
+        messages = MessageLog(
+            writer: log.logLevel <= .warning ? try LogWriter("messages", descriptor: Output.standardError) : nil)
         metrics = Metrics(version: options.version, logWriter: writer)
         poller = try Poller()
         let mailbox = try Mailbox<Void>()
@@ -107,12 +110,13 @@ package final class ControlPlane {
         let mailbox = try Mailbox<WorkerMessage>()
         let status = WorkerStatus()
         let counters = metrics.worker()
-        let (options, writer, log) = (options, writer, log)
+        let (options, writer, messages, log) = (options, writer, messages, log)
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {
                 let worker = try Worker(
                     number: number, options: options.worker, mailbox: mailbox, published: published, status: status,
-                    metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer))
+                    metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer),
+                    messages: messages)
                 worker.run()
             } catch {
                 log.critical("worker \(number) cannot start: \(error)")
@@ -150,6 +154,7 @@ package final class ControlPlane {
             if phase == .draining { continueDrain() }
         }
         writer.finish()
+        messages.finish()
         return obstacles
     }
 

@@ -1,6 +1,6 @@
 /// Why a message is not HTTP/1.1 that the gateway would pass on. Each has its answer: the connection is
 /// always closed after it, for nobody knows where the next message would begin.
-package enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
+package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case syntax                     // start line, name, line end
     case invalidCharacters          // in a value
     case invalidTarget

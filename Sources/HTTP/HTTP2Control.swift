@@ -5,17 +5,17 @@ extension HTTP2Session {
     // MARK: received
 
     func settingsArrived(_ header: FrameHeader, _ payload: Octets) {
-        guard header.stream == 0 else { return terminate(code: ErrorCode.protocolError) }
+        guard header.stream == 0 else { return terminate(.frameOrder) }
         if header.has(FrameFlag.ack) {
-            guard payload.isEmpty else { return terminate(code: ErrorCode.frameSize) }
+            guard payload.isEmpty else { return terminate(.frameSize) }
             isSettingsAcknowledged = true
             return
         }
-        guard payload.count % 6 == 0 else { return terminate(code: ErrorCode.frameSize) }
-        guard payload.count <= 6 * Self.mostSettings else { return terminate(code: ErrorCode.enhanceYourCalm) }
+        guard payload.count % 6 == 0 else { return terminate(.frameSize) }
+        guard payload.count <= 6 * Self.mostSettings else { return terminate(.settingsFlood) }
         for offset in stride(from: 0, to: payload.count, by: 6) {
             let failure = apply(payload.bigEndian16(at: offset), payload.bigEndian32(at: offset + 2))
-            if let failure { return terminate(code: failure) }
+            if let failure { return terminate(.settings, code: failure) }
         }
         frame(.settings, flags: FrameFlag.ack)
         countAnswer()
@@ -54,8 +54,8 @@ extension HTTP2Session {
     }
 
     func pingArrived(_ header: FrameHeader, _ payload: Octets) {
-        guard payload.count == 8 else { return terminate(code: ErrorCode.frameSize) }
-        guard header.stream == 0 else { return terminate(code: ErrorCode.protocolError) }
+        guard payload.count == 8 else { return terminate(.frameSize) }
+        guard header.stream == 0 else { return terminate(.frameOrder) }
         guard !header.has(FrameFlag.ack) else { return }
         frame(.ping, flags: FrameFlag.ack, payload)
         countAnswer()
@@ -64,23 +64,23 @@ extension HTTP2Session {
     /// Answers that the peer does not read must not pile up. Source: CVE-2019-9512, CVE-2019-9515.
     private func countAnswer() {
         answersQueued += 1
-        if answersQueued > Self.mostAnswers { terminate(code: ErrorCode.enhanceYourCalm) }
+        if answersQueued > Self.mostAnswers { terminate(.controlFlood) }
     }
     private static let mostAnswers = 1000
     /// In one frame; nghttp2 has the same limit. Each may touch every stream.
     private static let mostSettings = 32
 
     func resetArrived(_ header: FrameHeader, _ payload: Octets) {
-        guard payload.count == 4 else { return terminate(code: ErrorCode.frameSize) }
-        guard isKnown(header.stream) else { return terminate(code: ErrorCode.protocolError) }
+        guard payload.count == 4 else { return terminate(.frameSize) }
+        guard isKnown(header.stream) else { return terminate(.idleStream) }
         guard let slot = index.slot(of: header.stream) else { return }
         closeStream(slot, code: payload.bigEndian32(at: 0))
         useUpPatience()
     }
 
     func goAwayArrived(_ header: FrameHeader, _ payload: Octets) {
-        guard payload.count >= 8 else { return terminate(code: ErrorCode.frameSize) }
-        guard header.stream == 0 else { return terminate(code: ErrorCode.protocolError) }
+        guard payload.count >= 8 else { return terminate(.frameSize) }
+        guard header.stream == 0 else { return terminate(.frameOrder) }
         let last = Int32(truncatingIfNeeded: payload.bigEndian32(at: 0) & 0x7fff_ffff)
         isGoAwayReceived = true
         events.append(StreamEvent(.goAway, code: payload.bigEndian32(at: 4)), from: pools)
@@ -92,19 +92,18 @@ extension HTTP2Session {
     }
 
     func windowUpdateArrived(_ header: FrameHeader, _ payload: Octets) {
-        guard payload.count == 4 else { return terminate(code: ErrorCode.frameSize) }
+        guard payload.count == 4 else { return terminate(.frameSize) }
         let octets = Int64(payload.bigEndian32(at: 0) & 0x7fff_ffff)
         guard header.stream != 0 else {
-            guard octets > 0 else { return terminate(code: ErrorCode.protocolError) }
+            guard octets > 0 else { return terminate(.windowUpdate) }
             sendWindow += octets
-            if sendWindow > Int64(Int32.max) { terminate(code: ErrorCode.flowControl) }
+            if sendWindow > Int64(Int32.max) { terminate(.connectionWindow) }
             return
         }
-        guard isKnown(header.stream) else { return terminate(code: ErrorCode.protocolError) }
+        guard isKnown(header.stream) else { return terminate(.idleStream) }
         guard let slot = index.slot(of: header.stream) else { return }
         guard octets > 0, slots[slot].sendWindow + octets <= Int64(Int32.max) else {
-            resetStream(slot, code: octets > 0 ? ErrorCode.flowControl : ErrorCode.protocolError)
-            return useUpPatience()
+            return refuse(slot, octets > 0 ? .streamWindow : .windowUpdate)
         }
         slots[slot].sendWindow += octets
         makeReady(slot)
@@ -147,6 +146,15 @@ extension HTTP2Session {
         isRefusing = true
     }
 
+    /// Ends the connection for what the peer sent, and tells it why; nothing more is read.
+    /// - Parameter code: where the rule alone does not say it.
+    func terminate(_ fault: HTTP2Fault, code: UInt32? = nil) {
+        guard !isTerminating else { return }
+        self.fault = fault
+        frameGoAway(last: lastPeerStream, code: code ?? fault.code, saying: "\(fault.sentence) (\(fault.source))")
+        isTerminating = true
+    }
+
     /// Ends the connection with an error after what is queued; nothing more is read.
     package func terminate(code: UInt32) {
         guard !isTerminating else { return }
@@ -161,9 +169,14 @@ extension HTTP2Session {
         closeStream(slot, code: code)
     }
 
-    private func frameGoAway(last: Int32, code: UInt32) {
-        var payload = (UInt32(bitPattern: last).bigEndian, code.bigEndian)
-        unsafe withUnsafeBytes(of: &payload) { unsafe frame(.goAway, Octets($0)) }
+    /// - Parameter text: for people who read the peer's log. Source: RFC 9113 §6.8, additional debug data.
+    private func frameGoAway(last: Int32, code: UInt32, saying text: String = "") {
+        let payload = pools.takeBuffer()
+        var numbers = (UInt32(bitPattern: last).bigEndian, code.bigEndian)
+        unsafe withUnsafeBytes(of: &numbers) { unsafe payload.append(Octets($0)) }
+        payload.append(text: text)
+        frame(.goAway, payload.octets)
+        pools.give(payload)
     }
 
     func frameReset(stream: Int32, code: UInt32) {

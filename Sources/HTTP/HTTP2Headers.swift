@@ -9,8 +9,7 @@ struct HeaderReception {
     var continuations = 0
     var size = 0
     var count = 0
-    var isTooLarge = false
-    var isMalformed = false
+    var fault: HTTP2Fault?              // the first one
     var rules = HeaderRules(.request)
 }
 
@@ -20,17 +19,16 @@ extension HTTP2Session {
         var fragment = payload
         var padding = 0
         if header.has(FrameFlag.padded) {
-            guard fragment.count >= 1 else { return terminate(code: ErrorCode.frameSize) }
+            guard fragment.count >= 1 else { return terminate(.frameSize) }
             padding = Int(fragment[0])
             fragment = fragment.dropFirst(1)
         }
         if header.has(FrameFlag.priority) {
-            guard fragment.count >= 5 else { return terminate(code: ErrorCode.frameSize) }
+            guard fragment.count >= 5 else { return terminate(.frameSize) }
             fragment = fragment.dropFirst(5)
         }
-        guard padding <= fragment.count, header.stream != 0 else {
-            return terminate(code: ErrorCode.protocolError)
-        }
+        guard header.stream != 0 else { return terminate(.frameOrder) }
+        guard padding <= fragment.count else { return terminate(.padding) }
         fragment = fragment.prefix(fragment.count - padding)
         guard beginSection(header) else { return }
         decode(fragment, isFinal: header.has(FrameFlag.endHeaders))
@@ -40,7 +38,7 @@ extension HTTP2Session {
         receiving.continuations += 1
         // Legitimate sections need one for each 16 KiB. Source: CVE-2024-28182.
         let most = 8 + limits.headerOctets / FrameHeader.defaultPayload
-        guard receiving.continuations <= most else { return terminate(code: ErrorCode.enhanceYourCalm) }
+        guard receiving.continuations <= most else { return terminate(.continuationFlood) }
         if payload.isEmpty, !header.has(FrameFlag.endHeaders) { useUpPatience() }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
@@ -53,19 +51,18 @@ extension HTTP2Session {
         receiving.continuations = 0
         receiving.size = 0
         receiving.count = 0
-        receiving.isTooLarge = false
-        receiving.isMalformed = false
+        receiving.fault = nil
         if let slot = index.slot(of: header.stream) {
             guard !slots[slot].isEndReceived else { return sectionAfterEnd(slot) }
             receiving.slot = slot
         } else if isServer {
             guard header.stream & 1 == 1 else {
-                terminate(code: ErrorCode.protocolError)
+                terminate(.streamNumber)
                 return false
             }
             receiving.slot = admitStream(header.stream)
         } else if !isKnown(header.stream) {
-            terminate(code: ErrorCode.protocolError)
+            terminate(.idleStream)
             return false
         }
         let slot = receiving.slot
@@ -78,10 +75,10 @@ extension HTTP2Session {
 
     private func sectionAfterEnd(_ slot: Int) -> Bool {
         guard !isServer else {
-            terminate(code: ErrorCode.streamClosed)
+            terminate(.frameAfterEnd)
             return false
         }
-        resetStream(slot, code: ErrorCode.streamClosed)
+        refuse(slot, .frameAfterEnd)
         return true
     }
 
@@ -100,8 +97,7 @@ extension HTTP2Session {
         // Slots of streams that came and went in this read are not free yet: they are memory too.
         let mostClosed = min(Int(limits.concurrentStreams), HTTP2Limits.closedInOneRead)
         guard openStreams < Int(limits.concurrentStreams), closedSlots.count < mostClosed else {
-            frameReset(stream: stream, code: ErrorCode.refusedStream)
-            useUpPatience()
+            refuseUnopened(stream, .tooManyStreams)
             return -1
         }
         let slot = openSlot()
@@ -113,7 +109,7 @@ extension HTTP2Session {
 
     private func decode(_ fragment: Octets, isFinal: Bool) {
         guard case .done = decodeFields(fragment, isFinal: isFinal) else {
-            return terminate(code: ErrorCode.compression)
+            return terminate(.headerCompression)
         }
         guard isFinal else { return }
         let stream = receiving.stream
@@ -134,13 +130,13 @@ extension HTTP2Session {
 
     @inline(__always)
     private func take(_ name: Octets, _ value: Octets, isSensitive: Bool, into block: HeaderBlock) {
-        guard !receiving.isTooLarge, !receiving.isMalformed else { return }
+        guard receiving.fault == nil else { return keepForLog(name, value, in: block) }
         receiving.size += name.count + value.count + 32
         receiving.count += 1
         let most = receiving.rules.isInterim ? HTTP2Limits.interimOctets : limits.headerOctets
         guard receiving.size <= most, receiving.count <= limits.headerFields else {
-            receiving.isTooLarge = true
-            return
+            receiving.fault = receiving.size <= most ? .tooManyHeaders : .headersTooLarge
+            return keepForLog(name, value, in: block)
         }
         let known = KnownHeader(name: name)
         if case .contentLength = known, receiving.rules.hasNoLength { return }
@@ -161,29 +157,24 @@ extension HTTP2Session {
         guard trimmed.count < value.count, name.first != UInt8(ascii: ":"),
             receiving.rules.accept(known, name, trimmed)
         else {
-            receiving.isMalformed = true
-            return
+            receiving.fault = HeaderDiagnosis.fault(of: known, name, behind: block, receiving.rules.kind)
+            return keepForLog(name, value, in: block)
         }
         block.append(decoded: name, known, trimmed, isSensitive: isSensitive)
     }
 
     private func sectionCompleted(_ slot: Int, _ block: consuming HeaderBlock) {
-        guard !receiving.isTooLarge else {
-            pools.letGo(block)
-            return refuse(slot, code: ErrorCode.internalError)
-        }
         let endsStream = receiving.endsStream
-        guard !receiving.isMalformed, receiving.rules.isComplete(endsStream: endsStream) else {
-            pools.letGo(block)
-            return refuse(slot, code: ErrorCode.protocolError)
+        if let fault = receiving.fault { return refuse(slot, fault, block) }
+        guard receiving.rules.isComplete(endsStream: endsStream) else {
+            return refuse(slot, HeaderDiagnosis.fault(ofIncomplete: block, receiving.rules.kind), block)
         }
         let rules = receiving.rules
         if rules.isInterim {
             // Nothing but their number holds them back: a client's window does not.
             slots[slot].interimSections += 1
             guard slots[slot].interimSections <= HTTP2Limits.interimSections else {
-                pools.letGo(block)
-                return refuse(slot, code: ErrorCode.protocolError)
+                return refuse(slot, .tooManyInterimResponses, block)
             }
         }
         if rules.isFinal {
@@ -191,10 +182,7 @@ extension HTTP2Session {
             slots[slot].expected = rules.hasNoBody || slots[slot].isHeadRequest ? 0 : rules.contentLength
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else {
-            pools.letGo(block)
-            return refuse(slot, code: ErrorCode.protocolError)
-        }
+        guard !isLying else { return refuse(slot, .contentLengthMismatch, block) }
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(
@@ -202,9 +190,4 @@ extension HTTP2Session {
         if endsStream { endReceived(slot) }
     }
 
-    /// Ends a stream for its peer's mistake; too many of them end the connection. Source: CVE-2025-8671.
-    func refuse(_ slot: Int, code: UInt32) {
-        resetStream(slot, code: code)
-        useUpPatience()
-    }
 }

@@ -44,6 +44,7 @@ extension HTTP2Session {
     /// Whoever this is, it does not understand HTTP/2.
     private func leaveSilently() {
         isTerminating = true
+        fault = .preface
         if let frames = out.take() { pools.give(frames) }
     }
 
@@ -111,12 +112,12 @@ extension HTTP2Session {
     private func refuse(_ header: FrameHeader) {
         if !input.isSettingsSeen {
             let isSettings = header.type == FrameType.settings.rawValue && !header.has(FrameFlag.ack)
-            guard isSettings else { return terminate(code: ErrorCode.protocolError) }
+            guard isSettings else { return terminate(.preface) }
             input.isSettingsSeen = true
             if header.length <= FrameHeader.defaultPayload { return }
         }
         let isTooLong = header.length > FrameHeader.defaultPayload
-        terminate(code: isTooLong ? ErrorCode.frameSize : ErrorCode.protocolError)
+        terminate(isTooLong ? .frameSize : .frameOrder)
     }
 
     /// A frame is complete; of DATA, what stands in front.
@@ -131,11 +132,11 @@ extension HTTP2Session {
         case .ping: pingArrived(header, payload)
         case .resetStream: resetArrived(header, payload)
         case .goAway: goAwayArrived(header, payload)
-        case .pushPromise: terminate(code: ErrorCode.protocolError)     // we never allow it
+        case .pushPromise: terminate(.pushPromise)     // we never allow it
         case .priority:
             // RFC 7540's priorities are obsolete: read past them. Source: RFC 9113 §5.3.2.
-            if header.stream == 0 { return terminate(code: ErrorCode.protocolError) }
-            if payload.count != 5 { terminate(code: ErrorCode.frameSize) }
+            if header.stream == 0 { return terminate(.frameOrder) }
+            if payload.count != 5 { terminate(.frameSize) }
         case nil: break
         }
     }
@@ -144,11 +145,10 @@ extension HTTP2Session {
 
     private func beginData(_ header: FrameHeader, padding: Int?) {
         let payload = header.length - (padding == nil ? 0 : 1)
-        guard payload >= 0 else { return terminate(code: ErrorCode.frameSize) }
-        guard padding ?? 0 <= payload, isKnown(header.stream) else {
-            return terminate(code: ErrorCode.protocolError)
-        }
-        guard useWindow(Int64(header.length)) else { return terminate(code: ErrorCode.flowControl) }
+        guard payload >= 0 else { return terminate(.frameSize) }
+        guard padding ?? 0 <= payload else { return terminate(.padding) }
+        guard isKnown(header.stream) else { return terminate(.idleStream) }
+        guard useWindow(Int64(header.length)) else { return terminate(.connectionWindow) }
         input.isInData = true
         input.dataSlot = -1
         input.dataStream = header.stream
@@ -161,13 +161,13 @@ extension HTTP2Session {
     }
 
     private func admitData(_ header: FrameHeader, _ slot: Int) {
-        guard slots[slot].isHeadReceived else { return refuse(slot, code: ErrorCode.protocolError) }
-        guard !slots[slot].isEndReceived else { return refuse(slot, code: ErrorCode.streamClosed) }
+        guard slots[slot].isHeadReceived else { return refuse(slot, .dataBeforeHeaders) }
+        guard !slots[slot].isEndReceived else { return refuse(slot, .frameAfterEnd) }
         slots[slot].received += Int64(header.length)
-        guard slots[slot].received <= streamLimit(slot) else { return refuse(slot, code: ErrorCode.flowControl) }
+        guard slots[slot].received <= streamLimit(slot) else { return refuse(slot, .streamWindow) }
         slots[slot].bodyOctets += Int64(input.dataLeft)
         if slots[slot].expected >= 0, slots[slot].bodyOctets > slots[slot].expected {
-            return refuse(slot, code: ErrorCode.protocolError)
+            return refuse(slot, .contentLengthMismatch)
         }
         input.dataSlot = slot
         if isServer {
@@ -249,7 +249,7 @@ extension HTTP2Session {
     /// The peer's side of the stream is complete.
     func endReceived(_ slot: Int) {
         let isLying = slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else { return refuse(slot, code: ErrorCode.protocolError) }
+        guard !isLying else { return refuse(slot, .contentLengthMismatch) }
         slots[slot].isEndReceived = true
         events.append(StreamEvent(.end, stream: slot, tag: slots[slot].tag), from: pools)
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }
@@ -258,6 +258,6 @@ extension HTTP2Session {
     /// A client has done something that costs us more than it; too much of it ends the connection.
     func useUpPatience() {
         guard isServer, !patience.use(at: pools.second) else { return }
-        terminate(code: ErrorCode.enhanceYourCalm)
+        terminate(.patience)
     }
 }

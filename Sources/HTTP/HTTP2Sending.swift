@@ -144,6 +144,7 @@ extension HTTP2Session {
     package func tag(_ slot: Int) -> Int { slots[slot].tag }
     package func setTag(_ slot: Int, _ tag: Int) { slots[slot].tag = tag }
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
+    package func isEndReceived(_ slot: Int) -> Bool { slots[slot].isEndReceived }
 
     /// Whether our header section was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool {

@@ -95,6 +95,8 @@ package struct HTTP2Limits: Sendable {
     var isGoAwayReceived = false
     var isRefusing = false                  // the final GOAWAY was sent
     var isTerminating = false               // GOAWAY with an error: nothing follows
+    /// The rule that the peer broke, when that has ended the connection.
+    package internal(set) var fault: HTTP2Fault?
     var answersQueued = 0                   // of SETTINGS and PING, since the last flush
     var patience = Patience()
 

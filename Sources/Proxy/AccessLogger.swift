@@ -59,7 +59,7 @@ extension AccessLogger {
         buffer.append(" ")
         AccessLogEscaping.bare.append(orDash(record.path), to: buffer)
         buffer.append(" ")
-        buffer.append(record.protocol.name)
+        buffer.append(orDash(Octets(record.protocol.name)))
         buffer.append("\" ")
         buffer.append(decimal: record.status)
         bare(Octets(record.flags))

@@ -4,6 +4,8 @@ package import Reactor
 /// The protocol a request came in.
 package enum RequestProtocol: Sendable {
     case http1_0, http1_1, http2
+    /// The connection ended before anything was said.
+    case unknown
 
     /// As access logs write it.
     package var name: StaticString {
@@ -11,6 +13,7 @@ package enum RequestProtocol: Sendable {
         case .http1_0: "HTTP/1.0"
         case .http1_1: "HTTP/1.1"
         case .http2: "HTTP/2"
+        case .unknown: ""
         }
     }
 }

@@ -51,6 +51,15 @@ enum Codec {
         }
     }
 
+    /// No further request will be taken.
+    var isClosing: Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session { $0.isClosing }
+        case .http2(let session): session { !$0.takesRequests }
+        }
+    }
+
     var openStreams: Int {
         switch self {
         case .undecided: 0

@@ -85,12 +85,22 @@ final class Connection {
     /// Reads what waits; TLS or clear.
     func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
         guard let tls = tls.unretained else { return unsafe Socket.read(descriptor, into: room) }
-        switch tls({ unsafe $0.read(into: room) }) {
-        case .octets(let count): return .octets(count)
-        case .wantsRead, .wantsWrite: return .wouldBlock
-        case .closed, .failed: return .closed
+        for _ in 0..<Self.readsToTheEnd {
+            switch tls({ unsafe $0.read(into: room) }) {
+            case .octets(let count): return .octets(count)
+            // The end of a peer that has hung up waits behind a part of a record, and is no event of its own
+            // any more. It comes: each call takes what is there.
+            case .wantsRead where hasHungUp: continue
+            case .wantsWrite where hasHungUp: return .closed
+            case .wantsRead, .wantsWrite: return .wouldBlock
+            case .closed, .failed: return .closed
+            }
         }
+        return .closed
     }
+
+    /// More than a kernel keeps for a connection.
+    static let readsToTheEnd = 1000
 
     /// Writes as much as the kernel takes.
     func write(_ octets: Octets) -> IOResult {

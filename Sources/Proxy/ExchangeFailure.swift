@@ -57,7 +57,7 @@ extension Exchange {
     /// What is behind a failure, where more is known than its form.
     private func cause(of situation: Situation) -> Situation {
         switch situation {
-        case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError:
+        case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed:
             isUntranslated ? .grpcWebRefused : situation
         default: situation
         }
@@ -67,6 +67,22 @@ extension Exchange {
     var isUntranslated: Bool {
         guard let snapshot, cluster >= 0, snapshot.shared.plan.clusters[cluster].isHTTP2 else { return false }
         return request?.first(.contentType)?.hasPrefix("application/grpc-web") ?? false
+    }
+
+    /// The client's request breaks a rule of HTTP/2, or is too large: answers where the stream is still open.
+    func requestRefused(_ fault: HTTP2Fault, on connection: Connection) {
+        guard !isResponseEnded else { return }
+        guard case .http2(let session) = connection.codec, session({ $0.isOpen(downstreamStream) }) else {
+            situation = .requestMalformed(fault)        // its `.closed` follows
+            return
+        }
+        isRequestEnded = session { $0.isEndReceived(downstreamStream) }
+        dropUpstream(code: ErrorCode.cancel)
+        guard isResponseStarted else { return answer(.requestMalformed(fault), fault.sentence) }
+        situation = .requestMalformed(fault)
+        isResponseEnded = true
+        connection.codec.reset(downstreamStream, code: fault.code)
+        worker.markDirty(connection)
     }
 
     /// Tries that were begun or could not even begin.

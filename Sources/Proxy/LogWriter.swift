@@ -37,15 +37,17 @@ package final class LogWriter: Sendable {
     private let finished: Mailbox<Void>
 
     /// Starts the thread; it ends with `finish`.
-    /// - Parameter descriptor: where lines go; it stays the caller's and open as long as the writer.
+    /// - Parameters:
+    ///   - name: the thread's.
+    ///   - descriptor: where lines go; it stays the caller's and open as long as the writer.
     package init(
-        descriptor: CInt = Output.standardOutput, limitOctets: Int = defaultLimitOctets
+        _ name: String = "access-log", descriptor: CInt = Output.standardOutput, limitOctets: Int = defaultLimitOctets
     ) throws(SystemError) {
         target = descriptor
         self.limitOctets = limitOctets
         bell = try Mailbox()
         finished = try Mailbox()
-        try Thread.start("access-log") { [self] in run() }
+        try Thread.start(name) { [self] in run() }
     }
 
     /// Lines that were lost: the queue was full, the descriptor failed, or the writer had finished.

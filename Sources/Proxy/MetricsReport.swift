@@ -1,6 +1,7 @@
 internal import Balancing
 internal import Reactor
 internal import Synchronization
+internal import TLS
 
 /// One rendering of `Metrics`: families in a fixed order, series sorted, sums over all workers.
 struct MetricsReport {
@@ -83,21 +84,36 @@ struct MetricsReport {
         page.single(
             "portico_upstream_connect_failures_total", .counter, "Connections to endpoints that failed.",
             sum(.connectFailures))
-        page.single(
-            "portico_tls_handshake_failures_total", .counter, "TLS handshakes of clients that failed.",
-            sum(.handshakeFailures))
-        page.single(
-            "portico_protocol_errors_total", .counter, "Client connections closed for a breach of protocol.",
-            sum(.protocolErrors))
-        page.single(
-            "portico_accept_failures_total", .counter, "Connections that could not be accepted.",
-            sum(.acceptFailures))
         page.family("portico_limit_reached_total", .counter, "How often a limit was reached.")
         page.series(
             "portico_limit_reached_total", [("limit", "concurrent_streams")], sum(.concurrentStreamsReached))
+        refusals()
         page.single(
             "portico_access_log_dropped_total", .counter, "Access log lines that were lost.",
             metrics.logWriter?.dropped ?? 0)
+    }
+
+    private mutating func refusals() {
+        page.single(
+            "portico_accept_failures_total", .counter, "Connections that could not be accepted.",
+            sum(.connection(.acceptFailed), .downstream))
+        page.family("portico_connections_refused_total", .counter, "Connections closed before they said anything.")
+        for reason in ConnectionRefusal.allCases where reason != .acceptFailed {
+            let total = sum(.connection(reason), .downstream)
+            page.series("portico_connections_refused_total", [("reason", reason.name)], total)
+        }
+        page.family("portico_tls_handshake_failures_total", .counter, "TLS handshakes of clients that failed.")
+        for reason in HandshakeReason.allCases {
+            let total = sum(.handshake(reason), .downstream)
+            page.series("portico_tls_handshake_failures_total", [("reason", reason.name)], total)
+        }
+        page.family("portico_protocol_errors_total", .counter, "Breaches of HTTP, and messages beyond its limits.")
+        for side in ConnectionSide.allCases {
+            for refusal in Refusal.all where refusal.isOfHTTP {
+                let labels = [("side", "\(side)"), ("reason", refusal.name)]
+                page.series("portico_protocol_errors_total", labels, sum(refusal, side))
+            }
+        }
     }
 
     private mutating func endpoints() {
@@ -161,6 +177,10 @@ struct MetricsReport {
 
     private func sum(_ counter: WorkerMetrics.Fixed, _ offset: Int = 0) -> UInt64 {
         control.workers.reduce(0) { $0 &+ $1.value(counter, offset) }
+    }
+
+    private func sum(_ refusal: Refusal, _ side: ConnectionSide) -> UInt64 {
+        control.workers.reduce(0) { $0 &+ $1.value(refusal, side) }
     }
 
     /// What was opened and not closed. The two are read one after the other, so what closed first may seem

@@ -25,7 +25,7 @@ package final class WorkerMetrics: Sendable {
     enum Fixed: Int, CaseIterable {
         case downstreamOpened, upstreamOpened, downstreamClosed, upstreamClosed
         case requestsStarted, requestsEnded
-        case connectFailures, handshakeFailures, protocolErrors, acceptFailures
+        case connectFailures
         case concurrentStreamsReached
         case retries                            // and one per further reason
     }
@@ -37,6 +37,8 @@ package final class WorkerMetrics: Sendable {
     private static let durationSeriesLimit = 1_000
 
     private let page = MetricsPage(count: fixedCount)
+    /// By `Refusal.index`, of clients and then of upstreams.
+    private let refusals = MetricsPage(count: 2 * Refusal.all.count)
     let requests = MetricsSeries(
         width: 1, limit: requestSeriesLimit, overflow: RequestKey.overflow.packed)
     let durations = MetricsSeries(
@@ -45,6 +47,10 @@ package final class WorkerMetrics: Sendable {
     init() {}
 
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
+
+    func value(_ refusal: Refusal, _ side: ConnectionSide) -> UInt64 {
+        refusals[side.rawValue * Refusal.all.count + refusal.index].value
+    }
 
     private func add(_ counter: Fixed, _ offset: Int = 0) { page[counter.rawValue + offset].add(1) }
 }
@@ -72,11 +78,12 @@ extension WorkerMetrics {
 
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     package func upstreamConnectFailed() { add(.connectFailures) }
-    package func handshakeFailed() { add(.handshakeFailures) }
-    package func protocolError() { add(.protocolErrors) }
-    package func acceptFailed() { add(.acceptFailures) }
     /// A client has as many streams open on a connection as it may: its next calls wait in the client.
     package func reachedConcurrentStreams() { add(.concurrentStreamsReached) }
+
+    package func refused(_ refusal: Refusal, _ side: ConnectionSide) {
+        refusals[side.rawValue * Refusal.all.count + refusal.index].add(1)
+    }
 }
 
 /// What `portico_requests_total` tells apart, in one number. Values that no peer should send are one

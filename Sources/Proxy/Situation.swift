@@ -6,6 +6,7 @@ package import HTTP
 package enum Situation: Equatable, Sendable {
     // The client's request
     case requestRefused(HTTP1Error)
+    case requestMalformed(HTTP2Fault)
     case pathRefused
     case upgradeRefused
     case bodyTooLarge
@@ -29,6 +30,7 @@ package enum Situation: Equatable, Sendable {
     case upstreamRefused                    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
     case grpcWebRefused                     // gRPC-Web, not translated, and the upstream speaks gRPC
+    case upstreamMalformed(HTTP2Fault)
     case overflow                           // a limit of connections, pending or active requests
     case localReset                         // the gateway gave the stream up by itself
     // Timers

@@ -4,7 +4,7 @@ extension Situation {
     /// The one table: situation → HTTP status, flag, details, body, gRPC status, fault, retry, connection.
     package var outcome: Outcome {
         switch self {
-        case .requestRefused, .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut,
+        case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut,
             .requestTimedOut, .clientClosed, .clientReset:
             ofClient
         case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
@@ -24,6 +24,12 @@ extension Situation {
             Outcome(
                 error.status, error == .missingHost ? .none : .clientProtocolError,
                 error.details.description, error.body.description, fault: .client, after: .close)
+        case .requestMalformed(let fault):
+            // Malformed ones are reset, as RFC 9113 §8.1.1 wants it.
+            Outcome(
+                fault.mayBeAnswered ? 431 : 0, .clientProtocolError, fault.name,
+                fault.mayBeAnswered ? "The header section is too large." : "", says: fault.sentence,
+                grpc: fault.mayBeAnswered ? .resourceExhausted : .internal, fault: .client)
         case .pathRefused:
             Outcome(
                 400, .none, "path_normalization_failed", "The path is not valid.", fault: .client, after: .close)
@@ -88,6 +94,8 @@ extension Situation {
                 503, .upstreamReset, "grpc_web_not_translated",
                 "gRPC-Web is not translated to gRPC yet, and the upstream refused it as it is",
                 fault: .configuration)
+        case .upstreamMalformed(let fault):
+            .upstream(.upstreamProtocolError, "protocol error", .unknown, because: fault)
         case .overflow:
             .upstream(.overflow, "overflow", .pointless)     // unprocessed, but full a moment later too
         case .localReset:
@@ -126,12 +134,13 @@ extension Outcome {
 
     /// A row whose words are built from Envoy's reset reason.
     fileprivate static func upstream(
-        _ flag: ResponseFlag, _ reason: String, _ retry: RetrySafety
+        _ flag: ResponseFlag, _ reason: String, _ retry: RetrySafety, because fault: HTTP2Fault? = nil
     ) -> Outcome {
-        let token = String(reason.map { $0 == " " ? "_" : $0 })
+        let token = String(reason.map { $0 == " " ? "_" : $0 }) + (fault.map { "|\($0.name)" } ?? "")
+        let cause = fault.map { ": \($0.sentence)" } ?? ""
         return Outcome(
             flag == .upstreamProtocolError ? 502 : 503, flag, "\(before){\(token)}",
-            "upstream connect error or disconnect/reset before headers. reset reason: \(reason)",
+            "upstream connect error or disconnect/reset before headers. reset reason: \(reason)\(cause)",
             fault: flag == .overflow || flag == .localReset ? .gateway : .upstream, retry: retry)
     }
 

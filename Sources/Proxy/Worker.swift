@@ -24,6 +24,10 @@ package enum WorkerMessage: Sendable {
 package struct WorkerOptions: Sendable {
     package var connectTimeout = Duration.seconds(10)
     package var handshakeTimeout = Duration.seconds(15)
+    /// How long the first octets of a TLS connection may wait for the rest of the ClientHello.
+    package var helloTimeout = Duration.seconds(5)
+    /// TLS handshakes of one worker at a time; one more ends the oldest. Each needs about 45 kB.
+    package var handshakesAtOnce = 1000
     /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
     /// one gives them up after 60 s.
     package var firstOctetsTimeout = Duration.seconds(75)
@@ -74,6 +78,7 @@ enum Watcher {
     let joinedHeaders = JoinedHeaders()
     let metrics: WorkerMetrics
     let log: AccessLogger
+    let messages: MessageLog
 
     var current: WorkerSnapshot?
     private var seenVersion: UInt64 = 0
@@ -85,6 +90,9 @@ enum Watcher {
     var timers: TimerWheel
     private var polling = BusyPolling()
     private var due: ContiguousArray<UInt64> = []
+    var sampler = RefusalSampler()
+    var isSummaryDue = false
+    var handshakes = HandshakeQueue()
 
     // By slot; the only strong references to connections.
     var watchers: ContiguousArray<Watcher> = []
@@ -119,7 +127,7 @@ enum Watcher {
 
     package init(
         number: Int, options: WorkerOptions, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
-        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger
+        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog
     ) throws(SystemError) {
         self.number = number
         self.options = options
@@ -128,6 +136,7 @@ enum Watcher {
         self.status = status
         self.metrics = metrics
         self.log = log
+        self.messages = messages
         poller = try Poller()
         timers = TimerWheel(now: now)
         unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
@@ -256,7 +265,7 @@ enum Watcher {
         freeSlots.append(slot)
     }
 
-    enum TimerKind: UInt64 { case connection = 0, exchange = 1, listener = 2 }
+    enum TimerKind: UInt64 { case connection = 0, exchange = 1, listener = 2, summary = 3 }
 
     func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int) -> TimerWheel.Handle {
         timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))
@@ -278,6 +287,7 @@ enum Watcher {
                 connection.timer = .none
                 timedOut(connection)
             case .listener: resumeAccepting(slot: index)
+            case .summary: summarizeRefusals()
             default: continue
             }
         }

@@ -20,7 +20,7 @@ extension Worker {
                 guard let (descriptor, peer) = try Socket.accept(listener) else { return }
                 admit(descriptor, peer, on: sockets)
             } catch {
-                metrics.acceptFailed()
+                refused(.connection(.acceptFailed), on: nil, because: error.description)
                 poller.forget(listener)
                 _ = arm(at: now + Self.acceptPause, .listener, slot)
                 return
@@ -40,7 +40,8 @@ extension Worker {
     }
 
     private func admit(_ descriptor: CInt, _ peer: SocketAddress?, on sockets: ListenerSockets) {
-        guard let binding = current?.bindings[sockets.number] else {
+        guard current?.bindings[sockets.number] != nil else {
+            refused(.connection(.listenerClosed), on: nil, because: peer?.description ?? "")
             return Socket.close(descriptor)
         }
         let slot = nextSlot
@@ -54,24 +55,44 @@ extension Worker {
         do throws(SystemError) {
             try poller.watch(descriptor, token: token)
         } catch {
-            metrics.acceptFailed()
+            refused(.connection(.acceptFailed), on: connection, because: error.description)
             Socket.close(descriptor)
             return vacate(slot)
         }
         metrics.connectionOpened(.downstream)
         status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         connection.timer = arm(at: now + options.firstOctetsTimeout, .connection, slot)
-        if binding.clearTable == nil, let selector = binding.tls { startTLS(connection, selector) }
     }
 
+    /// The first octets of a ClientHello are here.
     func startTLS(_ connection: Connection, _ selector: TLSSelector) {
         do throws(TLSError) {
             connection.tls = try TLSSession(selector: selector, descriptor: connection.descriptor)
-            connection.phase = .handshaking
-            hurry(connection)
         } catch {
-            metrics.handshakeFailed()
-            close(connection)
+            refused(.handshake(.other), on: connection, because: error.description)
+            return close(connection)
+        }
+        connection.phase = .handshaking
+        cancel(&connection.timer)
+        connection.timer = arm(at: now + options.helloTimeout, .connection, connection.slot)
+        handshakes.begin(token(of: connection.slot), keeping: { handshaking($0) != nil })
+        if handshakes.count > options.handshakesAtOnce { endOldestHandshake() }
+    }
+
+    private func handshaking(_ token: UInt64) -> Connection? {
+        let slot = Int(truncatingIfNeeded: token & 0xffff_ffff)
+        guard slot < watchers.count, self.token(of: slot) == token, case .connection(let connection) = watchers[slot],
+            connection.phase == .handshaking
+        else { return nil }
+        return connection
+    }
+
+    /// There are more than the worker wants to remember: who has had the longest time was the slowest.
+    private func endOldestHandshake() {
+        while let token = handshakes.popOldest() {
+            guard let oldest = handshaking(token) else { continue }
+            refused(.handshake(.tooMany), on: oldest)
+            return close(oldest)
         }
     }
 
@@ -83,12 +104,21 @@ extension Worker {
 
     func continueHandshake(_ connection: Connection) {
         guard let tls = connection.tls else { return }
-        switch tls.handshake() {
-        case .wantsRead, .wantsWrite: break
-        case .closed, .failed:
-            metrics.handshakeFailed()
+        let wasHelloRead = tls.isHelloRead
+        switch handshake(tls, hasHungUp: connection.hasHungUp) {
+        case .wantsRead, .wantsWrite:
+            guard tls.isHelloRead, !wasHelloRead else { return }
+            cancel(&connection.timer)
+            let rest = options.handshakeTimeout - options.helloTimeout
+            connection.timer = arm(at: now + max(rest, options.helloTimeout), .connection, connection.slot)
+        case .closed:
+            refused(.handshake(.closed), on: connection)
+            close(connection)
+        case .failed(let error):
+            refused(.handshake(error.handshakeReason ?? tls.handshakeReason), on: connection, because: error.words)
             close(connection)
         case .done:
+            handshakes.ended()
             connection.chainTag = tls.tag
             connection.phase = .sniffing
             switch tls.negotiatedHTTP2 {
@@ -98,6 +128,16 @@ extension Worker {
             }
             read(connection)
         }
+    }
+
+    /// The end of a client that has hung up waits behind its last octets, and is no event of its own any more:
+    /// the handshake goes on until it has seen it.
+    private func handshake(_ tls: TLSSession, hasHungUp: Bool) -> TLSProgress {
+        var progress = tls.handshake()
+        guard hasHungUp else { return progress }
+        for _ in 0..<Connection.readsToTheEnd where progress == .wantsRead { progress = tls.handshake() }
+        // Or it closed before it took what we have to say, and never will.
+        return progress == .wantsRead || progress == .wantsWrite ? .closed : progress
     }
 
     /// The protocol is known: makes the session.
@@ -141,6 +181,11 @@ extension Worker {
         guard connection.role == .downstream, !connection.hasHungUp else { return peerClosed(connection) }
         // The peer may still be sending: a plain close would reset the connection and lose our last octets.
         loseStreams(of: connection, .clientClosed)
+        linger(connection)
+    }
+
+    /// All is said: ends our side, and throws away what still comes.
+    func linger(_ connection: Connection) {
         connection.tls?.shutdown()
         Socket.finish(connection.descriptor)
         connection.phase = .lingering
@@ -198,6 +243,7 @@ extension Worker {
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
         connection.tls?.shutdown()
+        if connection.phase == .handshaking { handshakes.ended() }
         connection.phase = .closed
         cancel(&connection.timer)
         if let pending = connection.pendingOutput { pools.give(pending) }
@@ -222,9 +268,12 @@ extension Worker {
             loseStreams(of: connection, .connectTimedOut)
             return close(connection)
         case .handshaking:
-            metrics.handshakeFailed()
+            refused(.handshake(.timedOut), on: connection)
             return close(connection)
-        case .sniffing, .lingering: return close(connection)
+        case .sniffing:
+            refused(.connection(connection.sniffed == nil ? .silent : .prefaceTimedOut), on: connection)
+            return close(connection)
+        case .lingering: return close(connection)
         case .open: break
         }
         // The second time: the peer was told, and takes nothing of it.

@@ -45,7 +45,10 @@ extension Worker {
     private func drain(listener: Int) {
         forEachConnection { connection in
             guard connection.listener == listener else { return }
-            guard connection.phase == .open || connection.phase == .lingering else { return self.close(connection) }
+            guard connection.phase == .open || connection.phase == .lingering else {
+                self.refused(.connection(.listenerClosed), on: connection)
+                return self.close(connection)
+            }
             self.announceShutdown(connection)
             self.refuseNewStreams(connection)
         }

@@ -21,7 +21,7 @@ extension Worker {
         connection.lastActive = now
         for _ in 0..<Self.readsPerTurn {
             if connection.isClosed { return }
-            if connection.codec.isReadPaused { return pauseReading(connection) }
+            if connection.codec.isReadPaused, connection.phase != .lingering { return pauseReading(connection) }
             if connection.phase == .sniffing, !sniffTLS(connection) { return }
             switch unsafe connection.read(into: input) {
             case .octets(let count):
@@ -38,17 +38,38 @@ extension Worker {
         listForReading(connection)
     }
 
-    /// On a port that serves both, the first octet tells TLS from clear text.
+    /// The first octet tells TLS from clear text. A session of OpenSSL's is made only when there is one: it
+    /// needs more memory than all the rest of a connection.
     /// - Returns: false when there is nothing to read yet, or a handshake has begun.
     private func sniffTLS(_ connection: Connection) -> Bool {
         guard connection.tls == nil, connection.sniffed == nil,
-            let selector = current?.bindings[connection.listener]?.tls
+            let binding = current?.bindings[connection.listener], let selector = binding.tls
         else { return true }
         guard let first = Socket.peek(connection.descriptor) else { return connection.hasHungUp }
-        guard first == 0x16 else { return true }
+        if first != Self.handshakeRecord {
+            guard binding.clearTable == nil else { return true }
+            if PlainHTTPAnswer.isLikely(first) {
+                answerPlainHTTP(connection)
+                return false
+            }
+        }
         startTLS(connection, selector)
         if !connection.isClosed { continueHandshake(connection) }
         return false
+    }
+
+    /// What a record with a ClientHello begins with. Source: RFC 8446 §5.1.
+    private static let handshakeRecord: UInt8 = 0x16
+
+    /// Clear-text HTTP on a port that serves TLS only.
+    private func answerPlainHTTP(_ connection: Connection) {
+        refused(.handshake(.plainHTTP), on: connection, status: 400)
+        let answer = pools.takeBuffer()
+        PlainHTTPAnswer.write(to: answer, date: date.octets(at: wallNow))
+        // Nothing was written before: it has room in the kernel, or the client is gone.
+        _ = Socket.write(connection.descriptor, answer.octets)
+        pools.give(answer)
+        linger(connection)
     }
 
     func listForReading(_ connection: Connection) {
@@ -96,10 +117,7 @@ extension Worker {
     }
 
     private func feed(_ octets: Octets, to connection: Connection) {
-        if !connection.codec.receive(octets) {
-            metrics.protocolError()
-            fail(connection)
-        }
+        if !connection.codec.receive(octets) { breached(connection) }
         actOnEvents(of: connection)
         if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished {
             markDirty(connection)

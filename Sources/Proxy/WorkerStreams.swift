@@ -36,7 +36,7 @@ extension Worker {
         }
     }
 
-    private func exchange(of event: StreamEvent, downstream connection: Connection) -> Unretained<Exchange>? {
+    func exchange(of event: StreamEvent, downstream connection: Connection) -> Unretained<Exchange>? {
         // Events that were noted before the headers were acted on do not know their tag yet.
         let tag = event.tag >= 0 ? event.tag : connection.codec.tag(event.stream)
         guard tag >= 0, tag < exchanges.count else { return nil }
@@ -44,7 +44,7 @@ extension Worker {
         return exchange { $0.isServing(downstream: connection, event.stream) } ? exchange : nil
     }
 
-    private func exchange(of event: StreamEvent, upstream connection: Connection) -> Unretained<Exchange>? {
+    func exchange(of event: StreamEvent, upstream connection: Connection) -> Unretained<Exchange>? {
         guard event.tag >= 0, event.tag < exchanges.count else { return nil }
         let exchange = exchanges[event.tag]
         return exchange { $0.isUsing(upstream: connection, event.stream) } ? exchange : nil
@@ -57,14 +57,32 @@ extension Worker {
         takeExchange()({ begin($0, with: block, event, on: connection) })
     }
 
-    private func begin(
-        _ exchange: Exchange, with block: HeaderBlock, _ event: StreamEvent, on connection: Connection
-    ) {
+    /// A request that was refused while it was read: its exchange has it for the log and, where the stream is
+    /// still open, for an answer.
+    func beginRefused(_ event: StreamEvent, _ block: HeaderBlock, _ fault: HTTP2Fault, on connection: Connection) {
+        metrics.requestStarted()
+        status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
+        takeExchange()({ exchange in
+            enter(exchange, event, on: connection)
+            exchange.request = block
+            exchange.isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+            exchange.isHead = block.first(.method) == "HEAD"
+            exchange.requestRefused(fault, on: connection)
+        })
+    }
+
+    private func enter(_ exchange: Exchange, _ event: StreamEvent, on connection: Connection) {
         exchange.downstream = connection
         exchange.downstreamStream = event.stream
         exchange.started = now
         exchange.startedWall = wallNow
         connection.codec.setTag(event.stream, exchange.index)
+    }
+
+    private func begin(
+        _ exchange: Exchange, with block: HeaderBlock, _ event: StreamEvent, on connection: Connection
+    ) {
+        enter(exchange, event, on: connection)
         // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
         // resets, and end the connection that all clients share. Source: CVE-2023-44487.
         if case .http2(let session) = connection.codec {
@@ -77,26 +95,6 @@ extension Worker {
         var upgrade = HTTP1Upgrade.none
         if case .http1(let session) = connection.codec { upgrade = session { $0.upgrade } }
         exchange.requestHeaders(block, isEnd: event.code == 1, upgrade: upgrade)
-    }
-
-    /// Octets that are no HTTP/1.1: answers if nothing was answered yet, and closes.
-    private func refuse(_ event: StreamEvent, on connection: Connection) {
-        guard case .http1(let session) = connection.codec, let refusal = session({ $0.refusal }) else { return }
-        metrics.protocolError()
-        if let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
-            exchange.dropUpstream(code: ErrorCode.cancel)
-            if exchange.isResponseStarted {
-                exchange.downstreamClosed(.requestRefused(refusal))
-                fail(connection)
-            } else {
-                exchange.answer(.requestRefused(refusal))
-            }
-        } else {
-            let date = date.octets(at: wallNow)
-            session { $0.answerRefusal(date: date) }
-            logRefusal(refusal, on: connection)
-        }
-        markDirty(connection)
     }
 
     /// HTTP/2 upstreams are not asked whether they want the body: the gateway says yes in their place.
@@ -118,9 +116,7 @@ extension Worker {
             connection.isDraining = true
             return markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
-        case .refused:
-            loseStreams(of: connection, .upstreamProtocolError)
-            return fail(connection)
+        case .refused: return refuseResponse(event, of: connection)
         default: break
         }
         guard let exchange = exchange(of: event, upstream: connection) else {

@@ -10,6 +10,7 @@ extension Worker {
         guard !connection.isWriteBlocked, sendPending(connection) else {
             // Streams may have come to their end meanwhile: their requests must not pile up until somebody reads.
             if !connection.isClosed, connection.codec.isHTTP2 { actOnEvents(of: connection) }
+            if !connection.isClosed { abandonIfUseless(connection) }
             return
         }
         for _ in 0..<Self.flushesPerTurn {
@@ -22,6 +23,15 @@ extension Worker {
             if count < Self.flushOctets { return closeIfDone(connection) }
         }
         markDirty(connection)
+    }
+
+    /// An endpoint that takes nothing more, of a connection that nobody uses or will use: what waits for it,
+    /// here and in the kernel, was given up by its client.
+    private func abandonIfUseless(_ connection: Connection) {
+        guard connection.role == .upstream, connection.codec.openStreams == 0 else { return }
+        guard connection.isDraining || connection.codec.isClosing else { return }
+        Socket.abort(connection.descriptor)
+        close(connection)
     }
 
     /// - Returns: false when the kernel takes no more or the connection is gone.

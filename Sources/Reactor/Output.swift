@@ -4,6 +4,7 @@ package import Octets
 /// Writing to descriptors that are no sockets: standard output, a pipe, a file.
 package enum Output {
     package static let standardOutput: CInt = STDOUT_FILENO
+    package static let standardError: CInt = STDERR_FILENO
 
     /// Writes what the descriptor takes at once; blocks when the descriptor does.
     package static func write(_ number: CInt, _ octets: Octets) -> IOResult {

@@ -126,3 +126,25 @@ package enum TLSVersion: String, Sendable, Comparable, CaseIterable, CustomStrin
         left.rawValue < right.rawValue
     }
 }
+
+extension TLSError {
+    /// What a handshake that failed for it is counted as; nil: the session knows better.
+    package var handshakeReason: HandshakeReason? {
+        switch self {
+        case .connectionLost: .closed
+        case .plainHTTP: .plainHTTP
+        default: nil
+        }
+    }
+
+    /// OpenSSL's or the system's own words, for a log that says the rest.
+    package var words: String {
+        switch self {
+        case .peerAlert(let reason), .untrusted(let reason), .handshakeFailed(let reason),
+            .brokenStream(let reason), .library(let reason):
+            reason
+        case .connectionLost(let number): "errno \(number)"
+        default: ""
+        }
+    }
+}

@@ -34,6 +34,10 @@ package enum TLSResult: Equatable, Sendable {
     private var isPeerDone = false    // it sent close_notify, or just closed
     private var isEstablished = false
     private var isShutdownSent = false
+    /// Whether the ClientHello is complete: from here on the client has shown that it speaks TLS.
+    package private(set) var isHelloRead = false
+    /// Why the handshake failed, when it has.
+    package private(set) var handshakeReason = HandshakeReason.other
     /// The server's name as the client sent it: lower-case, nil without SNI.
     package private(set) var serverName: String?
 
@@ -244,11 +248,15 @@ package enum TLSResult: Equatable, Sendable {
 
     private func reason() -> TLSError {
         if isEstablished { return Failures.stream() }
-        if isRefused { return .unknownServerName(serverName) }
+        if isRefused {
+            handshakeReason = serverName == nil ? .noServerName : .unknownServerName
+            return .unknownServerName(serverName)
+        }
         let verdict = unsafe SSL_get_verify_result(raw)
         if selector == nil, verdict != Int(X509_V_OK) {
             return .untrusted(unsafe String(cString: X509_verify_cert_error_string(verdict)))
         }
+        handshakeReason = HandshakeReason(code: Failures.first)
         return Failures.handshake()
     }
 
@@ -272,6 +280,7 @@ extension TLSSession {
     /// - Returns: the alert that refuses the client; nil to go on.
     func clientHelloArrived() -> CInt? {
         guard let selector else { return SSL_AD_INTERNAL_ERROR }
+        isHelloRead = true
         var start: UnsafePointer<UInt8>?
         var length = 0
         if unsafe SSL_client_hello_get0_ext(raw, UInt32(TLSEXT_TYPE_server_name), &start, &length)

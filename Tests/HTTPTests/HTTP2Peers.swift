@@ -7,6 +7,8 @@ final class HTTP2Side {
     let session: HTTP2Session
     let pools: MessagePools
     private(set) var noted: [String] = []
+    /// Why streams were refused.
+    private(set) var refused: [HTTP2Fault?] = []
     /// Octets of body that went out, by tag.
     private(set) var taken: [Int: Int] = [:]
     /// Opens each stream's window as octets arrive.
@@ -41,6 +43,10 @@ final class HTTP2Side {
             line += " \(event.data.string)"
             if consumes { session.consume(event.stream, event.data.count) }
         case .closed: line += " \(event.code)"
+        case .refused:
+            refused.append(HTTP2Fault(rawValue: Int(event.code)))
+            if event.stream >= 0, let block = session.takeHeaders(event.stream) { pools.letGo(block) }
+            return
         case .goAway: line = "goAway \(event.code)"
         case .settings: return
         default: break

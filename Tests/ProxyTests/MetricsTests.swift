@@ -1,8 +1,10 @@
 import Balancing
 import Glibc
+import HTTP
 import Proxy
 import Reactor
 import Synchronization
+import TLS
 import Testing
 
 @Suite struct `The metrics` {
@@ -109,9 +111,11 @@ import Testing
         for _ in 0..<3 { worker.connectionOpened(.downstream) }
         worker.connectionClosed(.downstream)
         worker.upstreamConnectFailed()
-        worker.handshakeFailed()
-        worker.protocolError()
-        worker.acceptFailed()
+        worker.refused(.handshake(.unknownServerName), .downstream)
+        worker.refused(.http2(.path), .downstream)
+        worker.refused(.http1(.syntax), .upstream)
+        worker.refused(.connection(.acceptFailed), .downstream)
+        worker.refused(.connection(.silent), .downstream)
         metrics.reloadEnded(.success)
         metrics.reloadEnded(.failure)
         metrics.setConfiguration(
@@ -125,8 +129,13 @@ import Testing
         let expectations: [(Substring, Substring)] = [
             (#"portico_connections{side="downstream"}"#, "2"), (#"portico_connections{side="upstream"}"#, "0"),
             (#"portico_connections_total{side="downstream"}"#, "3"),
-            ("portico_upstream_connect_failures_total", "1"), ("portico_tls_handshake_failures_total", "1"),
-            ("portico_protocol_errors_total", "1"), ("portico_accept_failures_total", "1"),
+            ("portico_upstream_connect_failures_total", "1"), ("portico_accept_failures_total", "1"),
+            (#"portico_tls_handshake_failures_total{reason="unknown_server_name"}"#, "1"),
+            (#"portico_tls_handshake_failures_total{reason="closed"}"#, "0"),
+            (#"portico_protocol_errors_total{side="downstream",reason="http2.path"}"#, "1"),
+            (#"portico_protocol_errors_total{side="upstream",reason="http2.path"}"#, "0"),
+            (#"portico_protocol_errors_total{side="upstream",reason="http1.codec_error"}"#, "1"),
+            (#"portico_connections_refused_total{reason="first_octets_timeout"}"#, "1"),
             (#"portico_reloads_total{result="success"}"#, "1"), (#"portico_reloads_total{result="failure"}"#, "1"),
             (#"portico_config_problems{severity="error"}"#, "2"), (#"portico_config_objects{state="rejected"}"#, "1"),
             ("portico_endpoints{\(cluster),state=\"ready\"}", "1"),

@@ -5,7 +5,8 @@ import Testing
 
 /// The table as a whole: no row is forgotten, and every row holds together.
 @Suite struct `The table of situations` {
-    private static let all: [Situation] = HTTP1Error.allCases.map(Situation.requestRefused) + [
+    private static let all: [Situation] = HTTP1Error.allCases.map(Situation.requestRefused)
+        + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
         .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut, .requestTimedOut, .clientClosed, .clientReset,
         .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
         .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
@@ -49,16 +50,19 @@ import Testing
         case .overloaded: 29
         case .draining: 30
         case .grpcWebRefused: 31
+        case .requestMalformed: 32
+        case .upstreamMalformed: 33
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...31))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...33))
     }
 
     @Test func `answers everybody who is still there`() {
         for situation in Self.all {
-            let isGone = situation == .clientClosed || situation == .clientReset
+            var isGone = situation == .clientClosed || situation == .clientReset
+            if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }     // reset
             let status = situation.outcome.status
             #expect(isGone ? status == 0 : (400...599).contains(status), "\(situation)")
             #expect(situation.outcome.grpcStatus.rawValue != 0, "\(situation)")

@@ -1,0 +1,84 @@
+/// What operators and peers read of a fault.
+extension HTTP2Fault {
+    /// What was wrong, without a full stop.
+    package var sentence: String {
+        switch self {
+        case .fieldName: "a field's name is empty, or has capital letters or characters that no name may have"
+        case .fieldValue: "a field's value has characters that no value may have"
+        case .connectionField: "a field of HTTP/1.1's connections, such as connection or transfer-encoding, came"
+        case .te: "te says something else than trailers"
+        case .contentLength: "content-length is no number, or comes twice"
+        case .host: "host is none, or comes twice"
+        case .pseudoOrder: "a pseudo-header field stands behind other fields"
+        case .pseudoUnknown: "a pseudo-header field is undefined, or not allowed here"
+        case .pseudoRepeated: "a pseudo-header field comes twice"
+        case .pseudoMissing: "a pseudo-header field is missing"
+        case .method: ":method is none"
+        case .scheme: ":scheme is none"
+        case .authority: ":authority is none"
+        case .path: ":path is empty, does not begin with a slash, or has characters that no path may have"
+        case .status: ":status is none"
+        case .connect: "CONNECT with the wrong pseudo-header fields"
+        case .trailersWithoutEnd: "trailers that do not end their stream"
+        case .interimResponse: "an informational response that ends its stream, or has a length"
+        case .headersTooLarge: "the header section is larger than the limit"
+        case .tooManyHeaders: "the header section has more fields than the limit"
+        case .tooManyInterimResponses: "more informational responses came than the limit"
+        default: sentenceOfOthers
+        }
+    }
+
+    private var sentenceOfOthers: String {
+        switch self {
+        case .tooManyStreams: "more streams at a time than SETTINGS_MAX_CONCURRENT_STREAMS"
+        case .headerMemory: "the header sections of open requests leave no room for another one"
+        case .contentLengthMismatch: "the body is not as long as content-length says"
+        case .dataBeforeHeaders: "DATA came before the headers"
+        case .frameAfterEnd: "a frame came behind the stream's end"
+        case .streamWindow: "more came than the stream's window, or its window grew too large"
+        case .preface: "the connection does not begin with HTTP/2's preface and SETTINGS"
+        case .frameSize: "a frame's size is wrong"
+        case .frameOrder: "a frame stands where it must not"
+        case .streamNumber: "a stream's number is not the client's to use"
+        case .idleStream: "a frame came for a stream that was never opened"
+        case .headerCompression: "a header section cannot be decompressed"
+        case .settings: "SETTINGS have a value that is not allowed"
+        case .connectionWindow: "more came than the connection's window, or its window grew too large"
+        case .windowUpdate: "WINDOW_UPDATE of 0"
+        case .padding: "a frame's padding is longer than the frame"
+        case .pushPromise: "PUSH_PROMISE came, which nobody allowed"
+        case .continuationFlood: "a header section in too many frames"
+        case .controlFlood: "SETTINGS or PING without reading the answers"
+        case .settingsFlood: "SETTINGS with too many values"
+        case .resetFlood: "too many requests were cancelled, and too few completed"
+        default: "too many malformed requests, or frames without content"
+        }
+    }
+
+    /// Where that is said.
+    package var source: String {
+        switch self {
+        case .fieldName, .fieldValue: "RFC 9113 §8.2.1"
+        case .connectionField, .te: "RFC 9113 §8.2.2"
+        case .contentLength, .contentLengthMismatch: "RFC 9113 §8.1.1"
+        case .pseudoOrder, .pseudoUnknown, .pseudoRepeated: "RFC 9113 §8.3"
+        case .pseudoMissing, .method, .scheme, .authority, .path, .host: "RFC 9113 §8.3.1"
+        case .status: "RFC 9113 §8.3.2"
+        case .connect: "RFC 9113 §8.5"
+        case .trailersWithoutEnd, .interimResponse, .dataBeforeHeaders, .tooManyInterimResponses: "RFC 9113 §8.1"
+        case .headersTooLarge, .tooManyHeaders, .headerMemory: "RFC 9113 §10.5.1"
+        case .tooManyStreams: "RFC 9113 §5.1.2"
+        case .frameAfterEnd, .idleStream: "RFC 9113 §5.1"
+        case .streamWindow, .connectionWindow, .windowUpdate: "RFC 9113 §6.9"
+        case .padding: "RFC 9113 §6.1, §6.2"
+        case .preface: "RFC 9113 §3.4"
+        case .frameSize: "RFC 9113 §4.2"
+        case .frameOrder: "RFC 9113 §6"
+        case .streamNumber: "RFC 9113 §5.1.1"
+        case .headerCompression: "RFC 9113 §4.3"
+        case .settings: "RFC 9113 §6.5.2"
+        case .pushPromise: "RFC 9113 §8.4"
+        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .patience: "RFC 9113 §10.5"
+        }
+    }
+}

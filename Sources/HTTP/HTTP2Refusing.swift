@@ -1,0 +1,57 @@
+internal import Octets
+
+/// Streams that end for what their peer sent: told as events, so that the owner can count and log them.
+extension HTTP2Session {
+    /// Ends a stream for its peer's mistake; too many of them end the connection. Source: CVE-2025-8671.
+    func refuse(_ slot: Int, _ fault: HTTP2Fault) {
+        events.append(refusal(of: slot, fault), from: pools)
+        resetStream(slot, code: fault.code)
+        useUpPatience()
+    }
+
+    /// The same for what its header section says. The owner gets what was read of a request, for its log; one
+    /// that is only too large stays open for an answer.
+    func refuse(_ slot: Int, _ fault: HTTP2Fault, _ block: consuming HeaderBlock) {
+        let isRequest = receiving.rules.kind == .request
+        let isAnswerable = isServer && fault.mayBeAnswered && (isRequest || receiving.endsStream)
+        if isServer {
+            unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
+        } else {
+            pools.letGo(block)
+        }
+        events.append(refusal(of: slot, fault), from: pools)
+        if isAnswerable {
+            slots[slot].isHeadReceived = true
+            if receiving.endsStream { endReceived(slot) }
+        } else {
+            resetStream(slot, code: fault.code)
+        }
+        useUpPatience()
+    }
+
+    /// A stream for which there is no room.
+    func refuseUnopened(_ stream: Int32, _ fault: HTTP2Fault) {
+        events.append(StreamEvent(.refused, code: UInt32(truncatingIfNeeded: fault.rawValue)), from: pools)
+        frameReset(stream: stream, code: fault.code)
+        useUpPatience()
+    }
+
+    private func refusal(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
+        StreamEvent(.refused, stream: slot, tag: slots[slot].tag, code: UInt32(truncatingIfNeeded: fault.rawValue))
+    }
+
+    /// Of a request that will not be served, the fields that its line in the log has and those that tell how to
+    /// answer: malformed or not, but the first of each kind, and none that is long.
+    func keepForLog(_ name: Octets, _ value: Octets, in block: HeaderBlock) {
+        guard receiving.rules.kind == .request, value.count <= Self.loggedOctets else { return }
+        let known = KnownHeader(name: name)
+        switch known {
+        case .method, .path, .authority, .contentType, .userAgent, .requestID, .forwardedFor:
+            guard block.first(known) == nil else { return }
+            block.append(decoded: name, known, value, isSensitive: false)
+        default: return
+        }
+    }
+
+    private static let loggedOctets = 2048
+}

@@ -1,0 +1,60 @@
+internal import CNghttp2
+internal import Octets
+
+/// Which rule a header section breaks. `HeaderRules` says that it does, on the path of every request; this
+/// looks again at what it refused, when that has happened.
+enum HeaderDiagnosis {
+    /// - Parameters:
+    ///   - known, name: the field that was refused.
+    ///   - block: the fields before it.
+    static func fault(
+        of known: KnownHeader, _ name: Octets, behind block: HeaderBlock, _ kind: HeaderRules.Kind
+    ) -> HTTP2Fault {
+        if name.first == UInt8(ascii: ":") { return fault(ofPseudo: known, behind: block, kind) }
+        let isName = unsafe nghttp2_check_header_name(
+            name.base?.assumingMemoryBound(to: UInt8.self), name.count) != 0
+        guard known.isExact || isName else { return .fieldName }
+        return switch known {
+        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: .connectionField
+        case .te: .te
+        case .contentLength: .contentLength
+        case .host: .host
+        default: .fieldValue
+        }
+    }
+
+    private static func fault(
+        ofPseudo known: KnownHeader, behind block: HeaderBlock, _ kind: HeaderRules.Kind
+    ) -> HTTP2Fault {
+        let isDefined = switch (kind, known) {
+        case (.request, .method), (.request, .scheme), (.request, .authority), (.request, .path): true
+        case (.response, .status): true
+        default: false
+        }
+        guard isDefined else { return .pseudoUnknown }
+        if block.fields.contains(where: { $0.name.first != UInt8(ascii: ":") }) { return .pseudoOrder }
+        if block.first(known) != nil { return .pseudoRepeated }
+        return switch known {
+        case .method: .method
+        case .scheme: .scheme
+        case .authority: .authority
+        case .status: .status
+        default: .path
+        }
+    }
+
+    /// A section whose fields are sound one by one, but which is not complete.
+    static func fault(ofIncomplete block: HeaderBlock, _ kind: HeaderRules.Kind) -> HTTP2Fault {
+        switch kind {
+        case .trailers: return .trailersWithoutEnd
+        case .response:
+            guard let status = block.first(.status) else { return .pseudoMissing }
+            return status == "204" ? .contentLength : .interimResponse
+        case .request:
+            guard let method = block.first(.method) else { return .pseudoMissing }
+            if method == "CONNECT" { return .connect }
+            if block.first(.path) == "*", method != "OPTIONS" { return .path }
+            return .pseudoMissing
+        }
+    }
+}

@@ -1,0 +1,31 @@
+internal import Reactor
+internal import Octets
+
+/// Warnings of the workers on standard error, in the form of the control plane's own messages, written by a
+/// thread that no worker waits for. Any thread.
+package final class MessageLog: Sendable {
+    private let writer: LogWriter?
+
+    /// - Parameter writer: nil when the operator wants no warnings (`--log-level error`).
+    package init(writer: LogWriter?) { self.writer = writer }
+
+    /// Writes what waits.
+    package func finish() { writer?.finish(within: .milliseconds(500)) }
+
+    /// Of `2026-11-21T05:09:39.698Z`: up to the seconds.
+    private static let secondsLength = 19
+
+    func warn(_ text: String, at time: WallTime) {
+        guard let writer else { return }
+        let stamp = OctetBuffer(capacity: 64)
+        var clock = AccessLogClock()
+        clock.append(time, to: stamp)
+        let line = OctetBuffer(capacity: 256)
+        line.append(stamp.octets.prefix(Self.secondsLength))
+        line.append("+0000 warning portico: [portico] ")
+        var text = text
+        text.withUTF8 { unsafe AccessLogEscaping.quoted.append(Octets(UnsafeRawBufferPointer($0)), to: line) }
+        line.append("\n")
+        writer.submit(line.octets, lines: 1)
+    }
+}

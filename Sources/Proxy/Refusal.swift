@@ -1,0 +1,139 @@
+package import HTTP
+package import TLS
+
+/// Everything that is turned down before it is a request, or while it is read, in one list: the counters go
+/// by it, and so do the lines that say it (`WorkerRefusals`). The HTTP layers and TLS have the reasons of
+/// their own, with names, sentences and sources; those of the connection itself stand here.
+package enum Refusal: Equatable, Sendable {
+    case connection(ConnectionRefusal)
+    case handshake(HandshakeReason)
+    case http1(HTTP1Error)
+    case http2(HTTP2Fault)
+
+    package static let all: [Refusal] =
+        ConnectionRefusal.allCases.map { .connection($0) } + HandshakeReason.allCases.map { .handshake($0) }
+        + HTTP1Error.allCases.map { .http1($0) } + HTTP2Fault.allCases.map { .http2($0) }
+
+    /// Its place in `all`.
+    package var index: Int {
+        switch self {
+        case .connection(let reason): reason.rawValue
+        case .handshake(let reason): Self.firstHandshake + reason.rawValue
+        case .http1(let error): Self.firstHTTP1 + error.rawValue
+        case .http2(let fault): Self.firstHTTP2 + fault.rawValue
+        }
+    }
+
+    private static let firstHandshake = ConnectionRefusal.allCases.count
+    private static let firstHTTP1 = firstHandshake + HandshakeReason.allCases.count
+    private static let firstHTTP2 = firstHTTP1 + HTTP1Error.allCases.count
+
+    /// A breach of HTTP/1.1 or HTTP/2.
+    var isOfHTTP: Bool {
+        switch self {
+        case .http1, .http2: true
+        default: false
+        }
+    }
+
+    /// What metrics call it.
+    package var name: String {
+        switch self {
+        case .connection(let reason): reason.name
+        case .handshake(let reason): reason.name
+        case .http1(let error): error.details.description
+        case .http2(let fault): fault.name
+        }
+    }
+
+    /// One sentence for people, without a full stop.
+    package var sentence: String {
+        switch self {
+        case .connection(let reason): reason.sentence
+        case .handshake(let reason): reason.sentence
+        case .http1(let error): "\(error.sentence) (\(error.source))"
+        case .http2(let fault): "\(fault.sentence) (\(fault.source))"
+        }
+    }
+
+    /// The access log's flag. A client that named no server of ours gets Envoy's.
+    var flag: ResponseFlag {
+        switch self {
+        case .handshake(.noServerName), .handshake(.unknownServerName): .noRoute
+        case .connection: .none
+        default: .clientProtocolError
+        }
+    }
+
+    /// The access log's RESPONSE_CODE_DETAILS.
+    /// - Parameter reason: what OpenSSL or the client says of it; may be empty.
+    func details(_ reason: String) -> String {
+        switch self {
+        case .handshake(.noServerName), .handshake(.unknownServerName): "filter_chain_not_found"
+        case .handshake: "tls_handshake_failed{\(reason.isEmpty ? name : "\(name)|\(reason)")}"
+        default: name
+        }
+    }
+}
+
+/// Why a connection ended before anything was understood of it.
+package enum ConnectionRefusal: Int, Sendable, CaseIterable {
+    case acceptFailed
+    case listenerClosed
+    case silent
+    case prefaceTimedOut
+
+    var name: String {
+        switch self {
+        case .acceptFailed: "accept_failed"
+        case .listenerClosed: "listener_closed"
+        case .silent: "first_octets_timeout"
+        case .prefaceTimedOut: "preface_timeout"
+        }
+    }
+
+    var sentence: String {
+        switch self {
+        case .acceptFailed: "a connection could not be accepted, mostly for want of file descriptors"
+        case .listenerClosed: "a connection came while its listener was being closed"
+        case .silent: "a connection said nothing for too long"
+        case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
+        }
+    }
+}
+
+extension HandshakeReason {
+    package var name: String {
+        switch self {
+        case .noServerName: "no_server_name"
+        case .unknownServerName: "unknown_server_name"
+        case .protocolVersion: "protocol_version"
+        case .noSharedCipher: "no_shared_cipher"
+        case .plainHTTP: "plain_http"
+        case .notTLS: "not_tls"
+        case .certificate: "certificate"
+        case .clientAlert: "client_alert"
+        case .timedOut: "timed_out"
+        case .closed: "closed"
+        case .tooMany: "too_many"
+        case .other: "other"
+        }
+    }
+
+    package var sentence: String {
+        switch self {
+        case .noServerName: "the client named no server (SNI), and no server with the host '*' is configured"
+        case .unknownServerName: "no server of this port has the name that the client asked for (SNI)"
+        case .protocolVersion: "the client does not speak a version of TLS that the server allows"
+        case .noSharedCipher: "client and server have no cipher suite, group or signature algorithm in common"
+        case .plainHTTP: "the client speaks clear-text HTTP to a TLS port; it should call https://"
+        case .notTLS: "the client speaks neither TLS nor HTTP"
+        case .certificate: "the client refused the certificate, mostly because it does not trust its issuer"
+        case .clientAlert: "the client gave up"
+        case .timedOut: "the handshake was not complete in time"
+        case .closed: "the client was gone before the handshake was complete"
+        case .tooMany: "too many handshakes at a time; this was the oldest"
+        case .other: "the handshake failed"
+        }
+    }
+}

@@ -1,0 +1,405 @@
+"""No refusal without a line: what the gateway turns down, on any layer, is logged with reason and peer, and counted."""
+
+import re
+import socket
+import ssl
+import struct
+import time
+
+import pytest
+from hyperframe.frame import GoAwayFrame
+
+from peers import certificates, http1, http2, objects, waiting
+from peers.frames import PROTOCOL_ERROR
+from peers.gateway import Gateway, Peak
+
+MEBI = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def secure(backend):
+    """TLS 1.3 only, for one name."""
+    pair = certificates.authority().issue("shop.test")
+    server = {
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["shop.test"],
+        "tls": {"mode": "SIMPLE", "credentialName": "cert", "minProtocolVersion": "TLSV1_3"}}
+    config = [
+        objects.gateway(servers=[server]), objects.virtual_service([objects.rule("echo")], hosts=["shop.test"]),
+        *objects.served_by("echo", backend), objects.tls_secret("cert", pair)]
+    with Gateway(config, ports=[443]) as gateway:
+        yield gateway
+
+
+def failures(gateway, reason):
+    return gateway.metric(rf'^portico_tls_handshake_failures_total{{reason="{reason}"}}')
+
+
+def errors(gateway, reason, side="downstream"):
+    return gateway.metric(rf'^portico_protocol_errors_total{{side="{side}",reason="{reason}"}}')
+
+
+def counted(gateway, reason, before, count=failures):
+    waiting.until(lambda: count(gateway, reason) == before + 1, 8, f"{reason} to be counted")
+
+
+def insecure_context(**named):
+    context = certificates.client_context(**named)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def attempt(gateway, server_name, context):
+    """A handshake that is meant to fail; returns the client's own port."""
+    plain = socket.create_connection(("127.0.0.1", gateway.port), 5)
+    port = plain.getsockname()[1]
+    try:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            context.wrap_socket(plain, server_hostname=server_name).read()
+    finally:
+        plain.close()
+    return port
+
+
+# Handshakes
+
+
+@pytest.mark.parametrize("server_name", ["x.org", None])
+def test_a_server_name_that_nobody_serves_leaves_a_line_and_its_counter(secure, server_name):
+    reason = "unknown_server_name" if server_name else "no_server_name"
+    before = failures(secure, reason)
+    port = attempt(secure, server_name, insecure_context())
+    line = secure.access_log(f"127.0.0.1:{port} ")
+    assert ' "- - -" 0 NR filter_chain_not_found ' in line
+    assert line.endswith(f" 127.0.0.1:{port} {server_name or '-'} -")
+    counted(secure, reason, before)
+
+
+def test_too_old_a_version_leaves_a_line_with_the_reason(secure):
+    before = failures(secure, "protocol_version")
+    port = attempt(secure, "shop.test", insecure_context(maximum=ssl.TLSVersion.TLSv1_2))
+    line = secure.access_log(f"127.0.0.1:{port} ")
+    assert " 0 DPE tls_handshake_failed{protocol_version|unsupported_protocol} " in line and " shop.test " in line
+    counted(secure, "protocol_version", before)
+
+
+def test_a_client_that_does_not_trust_the_certificate_is_told_apart(secure):
+    before = failures(secure, "certificate")
+    port = attempt(secure, "shop.test", ssl.create_default_context())
+    assert "tls_handshake_failed{certificate|" in secure.access_log(f"127.0.0.1:{port} ")
+    counted(secure, "certificate", before)
+
+
+@pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\nhost: shop.test\r\n\r\n", b"DELETE /x HTTP/1.1\r\n\r\n", b"P"])
+def test_plain_http_on_a_port_of_tls_is_told_so(secure, octets):
+    before = failures(secure, "plain_http")
+    with http1.connect(secure.port, seconds=5) as client:
+        port = client.socket.getsockname()[1]
+        client.send(octets.decode())
+        response = client.response()
+        assert response.status == 400 and b"This port speaks TLS" in response.body
+        assert response.value("date")
+        assert client.rest() == b""
+    assert ' "- - -" 400 DPE tls_handshake_failed{plain_http} ' in secure.access_log(f"127.0.0.1:{port} ")
+    counted(secure, "plain_http", before)
+
+
+def test_octets_that_are_neither_tls_nor_http_leave_a_line(secure):
+    before = failures(secure, "not_tls")
+    with socket.create_connection(("127.0.0.1", secure.port), 5) as client:
+        port = client.getsockname()[1]
+        client.sendall(b"\x05\x01\x00 and more")
+        while client.recv(100):
+            pass
+    assert "tls_handshake_failed{not_tls|" in secure.access_log(f"127.0.0.1:{port} ")
+    counted(secure, "not_tls", before)
+
+
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00"
+
+
+@pytest.mark.parametrize("octets", [HELLO[:1], HELLO[:6], HELLO + bytes(300)])
+def test_the_beginning_of_a_hello_and_the_end_in_one_event_close_at_once(secure, octets):
+    """Nobody waits for a timer: the line says closed, not timed out."""
+    before = failures(secure, "closed")
+    secure.signal(19)       # both must be there when the gateway looks
+    with socket.create_connection(("127.0.0.1", secure.port), 5) as client:
+        port = client.getsockname()[1]
+        client.sendall(octets)
+        client.shutdown(socket.SHUT_WR)
+        time.sleep(0.05)
+        secure.signal(18)
+        assert client.recv(100) == b""
+    assert "tls_handshake_failed{closed}" in secure.access_log(f"127.0.0.1:{port} ")
+    counted(secure, "closed", before)
+
+
+def test_a_part_of_a_record_and_the_end_in_one_event_close_at_once(secure):
+    """The same when the handshake is long over."""
+    context = certificates.client_context()
+    plain = socket.create_connection(("127.0.0.1", secure.port), 5)
+    client = context.wrap_socket(plain, server_hostname="shop.test", suppress_ragged_eofs=True)
+    open_connections = r'^portico_connections\{side="downstream"\}'
+    waiting.until(lambda: secure.metric(open_connections) == 1, 5, "an open connection")
+    secure.signal(19)
+    raw = socket.socket(fileno=client.detach())
+    raw.sendall(b"\x17\x03\x03\x00\x40" + bytes(10))
+    raw.shutdown(socket.SHUT_WR)
+    time.sleep(0.05)
+    secure.signal(18)
+    waiting.until(lambda: secure.metric(open_connections) == 0, 5, "the end of the connection")
+    raw.close()
+
+
+def test_a_silent_connection_is_no_handshake(secure):
+    """Load balancers connect and leave to see whether the port is open."""
+    before = secure.metric("^portico_tls_handshake_failures_total")
+    for _ in range(5):
+        socket.create_connection(("127.0.0.1", secure.port), 5).close()
+    waiting.until(lambda: secure.metric(r'^portico_connections\{side="downstream"\}') == 0, 5)
+    assert secure.metric("^portico_tls_handshake_failures_total") == before
+
+
+def test_thousands_of_beginnings_leave_neither_descriptors_nor_lines_without_end(secure):
+    files, before, lines = secure.open_files(), failures(secure, "closed"), len(secure.output)
+    with Peak(secure) as peak:
+        start = secure.memory_octets()
+        for _ in range(2000):
+            with socket.create_connection(("127.0.0.1", secure.port), 5) as client:
+                client.sendall(HELLO[:6])
+        waiting.until(lambda: failures(secure, "closed") == before + 2000, 10, "the end of them all")
+    waiting.until(lambda: secure.open_files() <= files + 3, 5, "closed descriptors")
+    assert peak.octets - start < 16 * MEBI
+    assert len(secure.output) - lines < 600
+    said = r"refused within a second and not logged one by one: closed \d+"
+    waiting.until(lambda: any(re.search(said, line) for line in secure.errors), 5, "a sum of those not logged")
+
+
+def test_too_many_handshakes_end_the_oldest(secure):
+    """One worker remembers 1,000 at a time."""
+    if secure.open_files() + 1300 > 4096:
+        pytest.skip("too few descriptors")
+    before = failures(secure, "too_many")
+    clients = []
+    try:
+        for _ in range(1100):
+            clients.append(socket.create_connection(("127.0.0.1", secure.port), 5))
+            clients[-1].sendall(HELLO)
+        waiting.until(lambda: failures(secure, "too_many") == before + 100, 4, "the end of the first hundred")
+        clients[0].settimeout(5)
+        assert clients[0].recv(10) == b""
+        context = certificates.client_context()
+        with context.wrap_socket(
+                socket.create_connection(("127.0.0.1", secure.port)), server_hostname="shop.test") as good:
+            assert good.selected_alpn_protocol() == "h2"
+        # A hello that does not go on is not waited for as long as a handshake.
+        waiting.until(lambda: failures(secure, "timed_out") >= 999, 12, "the end of the others")
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_without_an_access_log_the_message_goes_to_standard_error(backend):
+    with Gateway(objects.echo(backend), arguments=["--access-log", "off"]) as gateway:
+        with http2.connect(gateway.port) as client:
+            client.wait(lambda: client.acknowledged, 5)
+            client.send_headers(2, http2.grpc_headers(), end=True)
+            client.wait_closed(5)
+        said = waiting.until(
+            lambda: next((line for line in gateway.errors if "refused: " in line), None), 5, "a message")
+        assert "a stream's number is not the client's to use (RFC 9113 §5.1.1); client 127.0.0.1:" in said
+        assert " warning portico: [portico] " in said
+
+
+# HTTP/2 requests
+
+
+def with_field(name, value):
+    return [*http2.get_headers("/named", "echo.test"), (name, value)]
+
+
+def without(name):
+    return [pair for pair in http2.get_headers("/named", "echo.test") if pair[0] != name]
+
+
+def replaced(name, value):
+    return [(name, value) if pair[0] == name else pair for pair in http2.get_headers("/named", "echo.test")]
+
+
+MALFORMED = {
+    "capital letters": (with_field("X-Upper", "1"), "field_name"),
+    "a space in a name": (with_field("a b", "1"), "field_name"),
+    "an empty name": (with_field("", "1"), "field_name"),
+    "a line feed in a value": (with_field("x", "a\nb"), "field_value"),
+    "connection": (with_field("connection", "close"), "connection_field"),
+    "transfer-encoding": (with_field("transfer-encoding", "chunked"), "connection_field"),
+    "te": (with_field("te", "gzip"), "te"),
+    "two lengths": (with_field("content-length", "1") + [("content-length", "1")], "content_length"),
+    "no length": (with_field("content-length", "-1"), "content_length"),
+    "a length and no body": (with_field("content-length", "7"), "content_length_mismatch"),
+    "two hosts": (with_field("host", "a") + [("host", "b")], "host"),
+    "a pseudo-header field at the end": ([*without(":path"), ("x", "1"), (":path", "/late")], "pseudo_order"),
+    "an unknown pseudo-header field": ([(":x", "1"), *http2.get_headers()], "pseudo_unknown"),
+    "a response's": ([(":status", "200"), *http2.get_headers()], "pseudo_unknown"),
+    "two paths": ([(":path", "/first"), *http2.get_headers()], "pseudo_repeated"),
+    "no path": (without(":path"), "pseudo_missing"),
+    "no method": (without(":method"), "pseudo_missing"),
+    "no scheme": (without(":scheme"), "pseudo_missing"),
+    "a method with a space": (replaced(":method", "G T"), "method"),
+    "a scheme with a space": (replaced(":scheme", "h ttp"), "scheme"),
+    "an authority with a space": (replaced(":authority", "a b"), "authority"),
+    "a path with a space": (replaced(":path", "/a b"), "path"),
+    "a path without a slash": (replaced(":path", "a"), "path"),
+    "CONNECT with a path": (replaced(":method", "CONNECT"), "connect"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_request_leaves_a_line_that_names_the_rule(gateway, name):
+    headers, rule = MALFORMED[name]
+    reason = f"http2.{rule}"
+    before = errors(gateway, reason)
+    with http2.connect(gateway.port) as client:
+        port = client.socket.getsockname()[1]
+        stream = client.open(headers, end=True)
+        client.wait(lambda: stream.over, 5, "the end of the stream")
+        assert stream.reset == PROTOCOL_ERROR
+    line = gateway.access_log(f"127.0.0.1:{port} ")
+    assert f' HTTP/2" 0 DPE {reason} ' in line
+    fields = dict(reversed(headers))
+    if fields.get(":path", "") == "/named" and fields.get(":method") == "GET":
+        assert '"GET /named HTTP/2"' in line
+    if fields.get(":authority") == "echo.test":
+        assert '"echo.test"' in line
+    counted(gateway, reason, before, errors)
+
+
+def test_what_was_malformed_is_in_the_line_as_far_as_it_is_known(gateway):
+    with http2.connect(gateway.port) as client:
+        stream = client.open(replaced(":path", "/a b\x01"), end=True)
+        client.wait(lambda: stream.over, 5)
+    assert '"GET /a_b\\x01 HTTP/2" 0 DPE http2.path ' in gateway.access_log(r"/a_b\x01")
+
+
+def large(fields, grpc):
+    headers = http2.grpc_headers("/test.Echo/Large") if grpc else http2.get_headers("/large")
+    return headers + fields
+
+
+TOO_LARGE = {
+    "many fields": ([(f"x-{number}", "1") for number in range(120)], "too_many_headers"),
+    "large in sum": ([(f"x-{number}", "v" * 8000) for number in range(9)], "headers_too_large"),
+    "one large field": ([("cookie", "v" * 63_000)], "headers_too_large"),
+}
+
+
+def send_section(client, number, headers, end=True):
+    """A header section in as many frames as it needs, without Huffman's code."""
+    block = client.encoder.encode(headers, huffman=False)
+    parts = [block[at:at + 16_384] for at in range(0, len(block), 16_384)]
+    for index, part in enumerate(parts):
+        flags = (1 if end and index == 0 else 0) | (4 if index == len(parts) - 1 else 0)
+        kind = 9 if index else 1
+        client.raw(struct.pack(">I", len(part))[1:] + bytes([kind, flags]) + struct.pack(">I", number) + part)
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+@pytest.mark.parametrize("grpc", [False, True], ids=["http", "grpc"])
+@pytest.mark.parametrize("end", [False, True], ids=["body", "no body"])
+def test_a_request_that_is_too_large_is_answered(gateway, name, grpc, end):
+    fields, rule = TOO_LARGE[name]
+    reason = f"http2.{rule}"
+    before = errors(gateway, reason)
+    with http2.connect(gateway.port) as client:
+        client.wait(lambda: client.peer_settings, 5)
+        port = client.socket.getsockname()[1]
+        send_section(client, 1, large(fields, grpc), end)
+        client.wait(lambda: 1 in client.streams and client.streams[1].over, 5, "an answer")
+        stream = client.streams[1]
+        if grpc:
+            assert stream.grpc_status == 8 and "limit" in stream.grpc_message
+        else:
+            assert stream.status == 431
+        client._next = 3
+        assert client.exchange(http2.grpc_headers(), http2.message(), 5).grpc_status == 0
+    line = gateway.access_log(f"127.0.0.1:{port} ")
+    assert f" {200 if grpc else 431} DPE {reason} " in line and ("/test.Echo/Large" if grpc else "/large") in line
+    counted(gateway, reason, before, errors)
+
+
+def test_trailers_that_are_too_large_are_answered(gateway):
+    with http2.connect(gateway.port) as client:
+        client.wait(lambda: client.peer_settings, 5)
+        client.send_headers(1, http2.grpc_headers())
+        send_section(client, 1, [("x-large", "v" * 63_000)])
+        client.wait(lambda: 1 in client.streams and client.streams[1].over, 5, "an answer")
+        assert client.streams[1].grpc_status == 8
+
+
+def test_streams_beyond_the_limit_leave_a_line_and_their_counter(gateway):
+    before = errors(gateway, "http2.too_many_streams")
+    with http2.connect(gateway.port) as client:
+        client.wait(lambda: client.peer_settings, 5)
+        port = client.socket.getsockname()[1]
+        limit = client.peer_settings[3]
+        streams = [client.open(http2.grpc_headers(), end=False) for _ in range(limit + 1)]
+        client.wait(lambda: streams[-1].over, 5, "a refusal")
+        assert streams[-1].reset == 7
+        assert ' "- - HTTP/2" 0 DPE http2.too_many_streams ' in gateway.access_log(f"127.0.0.1:{port} ")
+    counted(gateway, "http2.too_many_streams", before, errors)
+
+
+def test_a_connection_error_is_told_with_its_rule(gateway):
+    before = errors(gateway, "http2.push_promise")
+    with http2.connect(gateway.port) as client:
+        client.wait(lambda: client.acknowledged, 5)
+        port = client.socket.getsockname()[1]
+        client.raw(b"\x00\x00\x05\x05\x04\x00\x00\x00\x01\x00\x00\x00\x02\x82")
+        client.wait_closed(5)
+        assert client.goaways[-1][1] == PROTOCOL_ERROR
+        assert "(RFC 9113 §8.4)".encode() in next(
+            frame.additional_data for frame in client.frames if isinstance(frame, GoAwayFrame))
+    assert ' "- - HTTP/2" 0 DPE http2.push_promise ' in gateway.access_log(f"127.0.0.1:{port} ")
+    counted(gateway, "http2.push_promise", before, errors)
+
+
+# Upstreams
+
+
+def test_errors_of_upstreams_are_not_counted_as_clients(web_gateway):
+    with http1.Upstream(http1.replying(b"220 mail.test ESMTP\r\n")) as upstream:
+        config = objects.echo(upstream, protocol="HTTP", protocol_name="http")
+        with Gateway(config) as gateway:
+            assert http1.get(gateway.port).status == 502
+            assert gateway.metric(r'^portico_protocol_errors_total\{side="upstream"') == 1
+            assert gateway.metric(r'^portico_protocol_errors_total\{side="downstream"') == 0
+            said = waiting.until(
+                lambda: next((line for line in gateway.errors if "refused: " in line), None), 5, "a message")
+            assert "; endpoint 127.0.0.1:" in said
+
+
+def test_uploads_that_were_given_up_do_not_keep_their_upstream_connection():
+    """An HTTP/1.1 endpoint that reads nothing: what waits for it in the kernel is thrown away with the request."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    class Place:
+        address, port = listener.getsockname()
+
+    with Gateway(objects.echo(Place, protocol="HTTP", protocol_name="http")) as gateway:
+        clients = []
+        for _ in range(10):
+            client = socket.create_connection(("127.0.0.1", gateway.port))
+            client.settimeout(0.3)
+            client.sendall(b"POST /up HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n")
+            try:
+                while True:
+                    client.sendall(bytes(65536))
+            except TimeoutError:
+                pass
+            clients.append(client)
+        assert gateway.metric(r'^portico_connections\{side="upstream"\}') == 10
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        waiting.until(lambda: gateway.metric(r'^portico_connections\{side="upstream"\}') == 0, 5, "no connection left")
+    listener.close()
