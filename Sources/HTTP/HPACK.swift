@@ -10,6 +10,8 @@ internal import Octets
     /// Of the section being decoded: the next octet begins a field; there were fields.
     private var isBetweenFields = true
     private var hasFields = false
+    /// Of a section that comes in several frames.
+    var strings: HPACKStrings?
 
     init(isServer: Bool) { encoder = HPACKEncoder(isServer: isServer) }
 

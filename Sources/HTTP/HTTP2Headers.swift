@@ -36,8 +36,9 @@ extension HTTP2Session {
 
     func continuationArrived(_ header: FrameHeader, _ payload: Octets) {
         receiving.continuations += 1
-        // Legitimate sections need one for each 16 KiB. Source: CVE-2024-28182.
-        let most = 8 + limits.headerOctets / FrameHeader.defaultPayload
+        // Legitimate sections need one for each 16 KiB. Source: CVE-2024-28182. An endpoint's connection is many
+        // clients': for a section that is too large it does not end before it has taken 4 MiB.
+        let most = isServer ? 8 + limits.headerOctets / FrameHeader.defaultPayload : 256
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
         if payload.isEmpty, !header.has(FrameFlag.endHeaders) { useUpPatience() }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
@@ -123,7 +124,14 @@ extension HTTP2Session {
 
     private func decodeFields(_ fragment: Octets, isFinal: Bool) -> HPACK.Decoded {
         let block = receiving.block.unretained
-        return hpack.decode(fragment, isFinal: isFinal, pools: pools) { name, value, isSensitive in
+        if isFinal, receiving.continuations == 0 {
+            return hpack.decode(fragment, isFinal: isFinal, pools: pools) { name, value, isSensitive in
+                if let block { block { take(name, value, isSensitive: isSensitive, into: $0) } }
+            }
+        }
+        let tooLong = { if self.receiving.fault == nil { self.receiving.fault = .headersTooLarge } }
+        return hpack.decodeInParts(fragment, isFinal: isFinal, pools: pools, tooLong: tooLong) {
+            name, value, isSensitive in
             if let block { block { take(name, value, isSensitive: isSensitive, into: $0) } }
         }
     }

@@ -290,6 +290,7 @@ TOO_LARGE = {
     "many fields": ([(f"x-{number}", "1") for number in range(120)], "too_many_headers"),
     "large in sum": ([(f"x-{number}", "v" * 8000) for number in range(9)], "headers_too_large"),
     "one large field": ([("cookie", "v" * 63_000)], "headers_too_large"),
+    "one field that HPACK's library refuses": ([("cookie", "v" * 100_000)], "headers_too_large"),
 }
 
 
@@ -364,6 +365,61 @@ def test_a_connection_error_is_told_with_its_rule(gateway):
 
 
 # Upstreams
+
+
+def scripted(section):
+    """Answers every call well, but those whose path begins with /test.Bad with `section`."""
+    def script(peer, _number):
+        waiting_calls = []
+        while True:
+            stream = peer.next_request(20)
+            if dict(stream.blocks[0])[":path"].startswith("/test.Bad"):
+                section(peer, stream)
+                for each in waiting_calls:
+                    http2.answer(peer, each)
+                waiting_calls = []
+            else:
+                waiting_calls.append(stream)
+    return script
+
+
+GRPC_HEAD = [(":status", "200"), ("content-type", "application/grpc")]
+
+
+def large_headers(peer, stream):
+    send_section(peer, stream.number, [*GRPC_HEAD, ("x", "v" * 70_000)], end=False)
+
+
+def huge_headers(peer, stream):
+    send_section(peer, stream.number, [*GRPC_HEAD, ("x", "v" * 1_000_000)], end=False)
+
+
+def large_trailers(peer, stream):
+    peer.send_headers(stream.number, GRPC_HEAD)
+    peer.send_data(stream.number, http2.message())
+    send_section(peer, stream.number, [("grpc-status", "0"), ("x", "v" * 300_000)])
+
+
+def large_name(peer, stream):
+    send_section(peer, stream.number, [(":status", "200"), ("x" * 70_000, "v"), ("later", "1")], end=False)
+
+
+@pytest.mark.parametrize("section", [large_headers, huge_headers, large_trailers, large_name])
+def test_a_response_that_is_too_large_costs_its_own_call_only(section):
+    before = 31
+    with http2.ScriptedUpstream(scripted(section)) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with http2.connect(gateway.port) as client:
+            good = [client.open(http2.grpc_headers(), http2.message()) for _ in range(before)]
+            waiting.until(lambda: len(upstream.requests) == before, 5, "all calls")
+            bad = client.open(http2.grpc_headers("/test.Bad/Call"), http2.message())
+            client.wait(lambda: bad.over and all(stream.over for stream in good), 10, "the end of all calls")
+            assert [stream.grpc_status for stream in good] == [0] * before
+            again = client.open(http2.grpc_headers("/test.Bad/Call"), http2.message())
+            client.wait(lambda: again.over, 10)
+        assert len(upstream.peers) == 1
+        assert errors(gateway, "http2.headers_too_large", "upstream") == 2
+        assert errors(gateway, "http2.headers_too_large") == 0
+        assert " UPE " in gateway.access_log("/test.Bad/Call")
 
 
 def test_errors_of_upstreams_are_not_counted_as_clients(web_gateway):
