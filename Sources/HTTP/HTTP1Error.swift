@@ -22,6 +22,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case unexpectedOctets           // a response nobody asked for
     case unexpectedUpgrade          // a 101 nobody asked for
     case tooManyInterimResponses
+    case headerMemory               // the sections that are held leave no room
 
     /// The answer to a request; an upstream's error is always 502.
     package var status: Int {
@@ -31,6 +32,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .oldVersion: 426
         case .unknownVersion: 505
         case .secureTargetOnClearText: 403
+        case .headerMemory: 503
         default: 400
         }
     }
@@ -56,6 +58,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."
         case .invalidChunk: "The chunked body is malformed."
         case .chunkExtensionTooLarge: "A chunk's extension is too large."
+        case .headerMemory: "The header sections of open requests leave no room for another one."
         case .unexpectedOctets, .unexpectedUpgrade, .tooManyInterimResponses: "The message was not expected."
         }
     }
@@ -84,6 +87,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .unexpectedOctets: "http1.unexpected_octets"
         case .unexpectedUpgrade: "http1.unexpected_upgrade"
         case .tooManyInterimResponses: "http1.too_many_interim_responses"
+        case .headerMemory: "http1.header_memory"
         }
     }
 }

@@ -17,7 +17,7 @@ extension HTTP1Error {
         case .connectionNominatesProtected: "RFC 9110 §7.6.1"
         case .invalidContentLength: "RFC 9112 §6.3"
         case .lengthAndTransferEncoding, .unknownTransferEncoding, .transferEncodingNotAllowed: "RFC 9112 §6.1"
-        case .headersTooLarge, .tooManyHeaders: "RFC 6585 §5"
+        case .headersTooLarge, .tooManyHeaders, .headerMemory: "RFC 6585 §5"
         case .oldVersion, .unknownVersion: "RFC 9110 §15.6.6"
         case .secureTargetOnClearText: "RFC 9110 §4.2.2"
         case .invalidChunk, .chunkExtensionTooLarge: "RFC 9112 §7.1"

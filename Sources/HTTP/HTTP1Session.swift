@@ -17,6 +17,7 @@ package import Octets
     package private(set) var isClosing = false
 
     private let pools: MessagePools
+    private let account: Int32    // what the request's header sections hold
     private var parser: HTTP1Parser
     private let inbox: OctetBuffer    // octets not parsed yet
     private var parsed = 0    // octets of `inbox` that this turn's events point into
@@ -52,11 +53,13 @@ package import Octets
         parser = HTTP1Parser(
             role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
         inbox = OctetBuffer(capacity: 64)
+        account = pools.accounts.open()
     }
 
     deinit {
         closeStream()
         dropSections()
+        pools.accounts.close(account)
     }
 
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
@@ -285,6 +288,10 @@ package import Octets
                 case .body(let data): note(data)
                 case .end: noteEnd()
                 case .head(let head):
+                    if isServer {
+                        guard pools.accounts.hasRoom(account) else { throw .headerMemory }
+                        pools.charge(block, to: account)
+                    }
                     note(head, block)
                     block = pools.takeBlock()
                 }

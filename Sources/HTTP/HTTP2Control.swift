@@ -75,7 +75,7 @@ extension HTTP2Session {
         guard isKnown(header.stream) else { return terminate(.idleStream) }
         guard let slot = index.slot(of: header.stream) else { return }
         closeStream(slot, code: payload.bigEndian32(at: 0))
-        useUpPatience()
+        if isServer, !resets.reset(at: pools.second) { terminate(.resetFlood) }
     }
 
     func goAwayArrived(_ header: FrameHeader, _ payload: Octets) {
@@ -148,11 +148,13 @@ extension HTTP2Session {
 
     /// Ends the connection for what the peer sent, and tells it why; nothing more is read.
     /// - Parameter code: where the rule alone does not say it.
-    func terminate(_ fault: HTTP2Fault, code: UInt32? = nil) {
+    package func terminate(_ fault: HTTP2Fault, code: UInt32? = nil) {
         guard !isTerminating else { return }
         self.fault = fault
         frameGoAway(last: lastPeerStream, code: code ?? fault.code, saying: "\(fault.sentence) (\(fault.source))")
         isTerminating = true
+        // Of a section that never ended. Others are their streams'.
+        if let block = receiving.block.take() { pools.letGo(block) }
     }
 
     /// Ends the connection with an error after what is queued; nothing more is read.

@@ -16,7 +16,7 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
     case preface, frameSize, frameOrder, streamNumber, idleStream, headerCompression
     case settings, connectionWindow, windowUpdate, padding, pushPromise
     // The connection ends: what was sent costs more than it is worth.
-    case continuationFlood, controlFlood, settingsFlood, resetFlood, patience
+    case continuationFlood, controlFlood, settingsFlood, resetFlood, headerHoard, patience
 
     package var name: String {
         switch self {
@@ -68,6 +68,7 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
         case .controlFlood: "http2.control_flood"
         case .settingsFlood: "http2.settings_flood"
         case .resetFlood: "http2.reset_flood"
+        case .headerHoard: "http2.header_hoard"
         default: "http2.patience"
         }
     }
@@ -84,7 +85,8 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
         case .streamWindow, .connectionWindow: ErrorCode.flowControl
         case .frameSize: ErrorCode.frameSize
         case .headerCompression: ErrorCode.compression
-        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .patience: ErrorCode.enhanceYourCalm
+        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .headerHoard, .patience:
+            ErrorCode.enhanceYourCalm
         default: ErrorCode.protocolError
         }
     }

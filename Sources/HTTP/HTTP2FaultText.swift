@@ -50,6 +50,7 @@ extension HTTP2Fault {
         case .continuationFlood: "a header section in too many frames"
         case .controlFlood: "SETTINGS or PING without reading the answers"
         case .settingsFlood: "SETTINGS with too many values"
+        case .headerHoard: "no room was left for headers, and this connection's requests held most of it"
         case .resetFlood: "too many requests were cancelled, and too few completed"
         default: "too many malformed requests, or frames without content"
         }
@@ -66,7 +67,7 @@ extension HTTP2Fault {
         case .status: "RFC 9113 §8.3.2"
         case .connect: "RFC 9113 §8.5"
         case .trailersWithoutEnd, .interimResponse, .dataBeforeHeaders, .tooManyInterimResponses: "RFC 9113 §8.1"
-        case .headersTooLarge, .tooManyHeaders, .headerMemory: "RFC 9113 §10.5.1"
+        case .headersTooLarge, .tooManyHeaders, .headerMemory, .headerHoard: "RFC 9113 §10.5.1"
         case .tooManyStreams: "RFC 9113 §5.1.2"
         case .frameAfterEnd, .idleStream: "RFC 9113 §5.1"
         case .streamWindow, .connectionWindow, .windowUpdate: "RFC 9113 §6.9"

@@ -41,6 +41,7 @@ extension HTTP2Session {
         let most = isServer ? 8 + limits.headerOctets / FrameHeader.defaultPayload : 256
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
         if payload.isEmpty, !header.has(FrameFlag.endHeaders) { useUpPatience() }
+        if isServer, receiving.fault == nil, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
 
@@ -69,6 +70,7 @@ extension HTTP2Session {
         let slot = receiving.slot
         guard slot >= 0 else { return true }
         let isTrailers = slots[slot].isHeadReceived
+        if isServer, isTrailers, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
         receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
         receiving.block = pools.takeBlock()
         return true
@@ -95,10 +97,12 @@ extension HTTP2Session {
             return -1
         }
         lastPeerStream = stream
-        // Slots of streams that came and went in this read are not free yet: they are memory too.
-        let mostClosed = min(Int(limits.concurrentStreams), HTTP2Limits.closedInOneRead)
-        guard openStreams < Int(limits.concurrentStreams), closedSlots.count < mostClosed else {
+        guard openStreams < Int(limits.concurrentStreams) else {
             refuseUnopened(stream, .tooManyStreams)
+            return -1
+        }
+        guard pools.accounts.hasRoom(account) else {
+            refuseUnopened(stream, .headerMemory)
             return -1
         }
         let slot = openSlot()
@@ -112,7 +116,10 @@ extension HTTP2Session {
         guard case .done = decodeFields(fragment, isFinal: isFinal) else {
             return terminate(.headerCompression)
         }
-        guard isFinal else { return }
+        guard isFinal else {
+            if let block = receiving.block { pools.charge(block, to: account) }
+            return
+        }
         let stream = receiving.stream
         receiving.stream = 0
         guard let block = receiving.block.take() else { return }
@@ -191,6 +198,7 @@ extension HTTP2Session {
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
         guard !isLying else { return refuse(slot, .contentLengthMismatch, block) }
+        if isServer || rules.kind == .trailers { pools.charge(block, to: account) }
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(

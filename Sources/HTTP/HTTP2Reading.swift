@@ -21,16 +21,25 @@ struct HTTP2Input {
 extension HTTP2Session {
     private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-    /// Feeds the peer's octets. The events' data point into `octets`.
+    /// Feeds the peer's octets. The events' data point into `rest`.
+    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`.
     /// - Returns: false when the connection has come to its end with these octets; what `flush` gives is
     ///   still worth sending.
-    package func receive(_ octets: Octets) -> Bool {
-        guard !isTerminating else { return true }
-        var rest = octets
+    package func receive(_ rest: inout Octets) -> Bool {
+        guard !isTerminating else {
+            rest = .empty
+            return true
+        }
         if input.isPrefaceExpected { takePreface(&rest) }
-        while rest.count > 0, !isTerminating { step(&rest) }
+        while rest.count > 0, !isTerminating, !isTurnFull { step(&rest) }
+        if isTerminating { rest = .empty }
         return !isTerminating
     }
+
+    /// Slots of streams that came and went in this turn are not free yet: they are memory too, and a client
+    /// that cancels and asks anew has no more streams open than it may.
+    @inline(__always)
+    private var isTurnFull: Bool { isServer && closedSlots.count >= Int(limits.concurrentStreams) }
 
     private func takePreface(_ rest: inout Octets) {
         let wanted = Self.preface.dropFirst(input.prefaceOctets)

@@ -50,6 +50,8 @@ package struct HTTP2Limits: Sendable {
     package let limits: HTTP2Limits
     let pools: MessagePools
     var hpack: HPACK
+    /// What the connection's header sections hold.
+    let account: Int32
 
     // Streams
     let slots = SlotTable<HTTP2Stream>()
@@ -99,6 +101,7 @@ package struct HTTP2Limits: Sendable {
     package internal(set) var fault: HTTP2Fault?
     var answersQueued = 0                   // of SETTINGS and PING, since the last flush
     var patience = Patience()
+    var resets = ResetAllowance()
 
     /// Frames of bodies are made ahead up to here; more waits with its stream.
     static let framedOctets = 131_072
@@ -108,6 +111,7 @@ package struct HTTP2Limits: Sendable {
         self.limits = limits
         self.pools = pools
         hpack = HPACK(isServer: isServer)
+        account = pools.accounts.open()
         input.isPrefaceExpected = isServer
         greet()
     }
@@ -123,7 +127,17 @@ package struct HTTP2Limits: Sendable {
         if let buffer = input.carry.take() { pools.give(buffer) }
         if let buffer = out.take() { pools.give(buffer) }
         for index in slots.indices { releaseMemory(of: index) }
+        pools.accounts.close(account)
     }
+
+    /// The client cancels so many requests that little of it should be read at a time.
+    package var isSlow: Bool { resets.isSlow }
+
+    /// How many milliseconds nothing should be read, for the same reason; the caller waits that long.
+    package func takePause() -> Int { resets.takePause() }
+
+    /// Octets of header sections that the connection holds.
+    package var headerOctets: Int { pools.accounts.octets(of: account) }
 
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {
@@ -196,7 +210,10 @@ package struct HTTP2Limits: Sendable {
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
         index.remove(slots[slot].id)
-        guard !isServer else { return }
+        guard !isServer else {
+            if code == ErrorCode.none { resets.completed() }
+            return
+        }
         startedStreams -= 1
         if !waiting.isEmpty { startWaiting() }
     }
@@ -223,7 +240,7 @@ struct PeerSettings {
 }
 
 /// How much nonsense a client may send before its connection ends: a bucket of tokens that fills with
-/// time. Streams reset before their answer, streams that we had to reset, frames without content.
+/// time. Streams that we had to reset, frames without content; for streams that it resets see `ResetAllowance`.
 /// Source: CVE-2023-44487, CVE-2025-8671, CVE-2019-9518; nghttp2 has the same two figures.
 struct Patience {
     static let most: Int32 = 1000

@@ -195,6 +195,9 @@ package enum HeaderEdit {
     @usableFromInline package internal(set) var size = 0
     /// How many users the block has; `MessagePools` keeps it for later at 0.
     var holds = 1
+    /// Octets that are counted against a connection, and whose account that is.
+    var charged = 0
+    var account: Int32 = 0
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
     private var page: UnsafeMutableRawPointer?    // the newest of them
     private var pageUsed = 0

@@ -4,6 +4,7 @@ package import Octets
 /// One per worker; its thread only.
 @safe package final class MessagePools {
     let memory = SessionMemory()
+    var accounts = HeaderAccounts()
     private var blocks: [HeaderBlock] = []
     private var buffers: [OctetBuffer] = []
 
@@ -44,6 +45,10 @@ package import Octets
         block.holds -= 1
         precondition(block.holds >= 0, "a header block was let go more often than held")
         guard block.holds == 0 else { return }
+        if block.charged > 0 {
+            accounts.change(block.account, by: -block.charged)
+            block.charged = 0
+        }
         block.clear()
         if blocks.count < Self.keptBlocks { blocks.append(block) }
     }

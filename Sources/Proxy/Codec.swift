@@ -11,11 +11,14 @@ enum Codec {
 
     var isHTTP2: Bool { if case .http2 = self { true } else { false } }
 
-    func receive(_ octets: Octets) -> Bool {
+    /// - Parameter rest: what is for the next turn is left.
+    func receive(_ rest: inout Octets) -> Bool {
         switch self {
-        case .undecided: true
-        case .http1(let session): session { $0.receive(octets) }
-        case .http2(let session): session { $0.receive(octets) }
+        case .undecided: return true
+        case .http1(let session):
+            defer { rest = .empty }
+            return session { $0.receive(rest) }
+        case .http2(let session): return session { $0.receive(&rest) }
         }
     }
 

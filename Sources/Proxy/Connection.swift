@@ -31,6 +31,8 @@ final class Connection {
     var isDirty = false                         // listed for a flush at the end of the turn
     var isListedForReading = false              // more to read than one turn wants to take
     var isReadingPaused = false                 // octets may wait in the kernel without another event
+    var isHeld = false                          // nothing is read for a moment: the client asks for too much
+    var isSlow = false                          // little is read at a time
     var isWriteBlocked = false                  // the kernel takes nothing more
     var hasHungUp = false                       // read until the end, short reads notwithstanding
     var isFailing = false                       // flush what there is, then close

@@ -28,6 +28,8 @@ package struct WorkerOptions: Sendable {
     package var helloTimeout = Duration.seconds(5)
     /// TLS handshakes of one worker at a time; one more ends the oldest. Each needs about 45 kB.
     package var handshakesAtOnce = 1000
+    /// Octets of header sections that a worker holds for its connections; beyond it new requests are refused.
+    package var headerOctets = 64 << 20
     /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
     /// one gives them up after 60 s.
     package var firstOctetsTimeout = Duration.seconds(75)
@@ -93,6 +95,7 @@ enum Watcher {
     var sampler = RefusalSampler()
     var isSummaryDue = false
     var handshakes = HandshakeQueue()
+    var roomMadeAt: MonotonicTime?              // the turn in which a hoarder of headers was last ended
 
     // By slot; the only strong references to connections.
     var watchers: ContiguousArray<Watcher> = []
@@ -139,6 +142,7 @@ enum Watcher {
         self.messages = messages
         poller = try Poller()
         timers = TimerWheel(now: now)
+        pools.headerLimit = options.headerOctets
         unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
         try poller.watchReadable(mailbox.descriptor, token: register(.mailbox))
     }
@@ -265,7 +269,7 @@ enum Watcher {
         freeSlots.append(slot)
     }
 
-    enum TimerKind: UInt64 { case connection = 0, exchange = 1, listener = 2, summary = 3 }
+    enum TimerKind: UInt64 { case connection = 0, exchange = 1, listener = 2, summary = 3, pause = 4 }
 
     func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int) -> TimerWheel.Handle {
         timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))
@@ -288,6 +292,7 @@ enum Watcher {
                 timedOut(connection)
             case .listener: resumeAccepting(slot: index)
             case .summary: summarizeRefusals()
+            case .pause: endPause(slot: index)
             default: continue
             }
         }

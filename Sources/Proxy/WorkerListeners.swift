@@ -71,7 +71,7 @@ extension Worker {
         }
     }
 
-    private func forEachConnection(_ body: (Connection) -> Void) {
+    func forEachConnection(_ body: (Connection) -> Void) {
         for index in watchers.indices {
             if case .connection(let connection) = watchers[index], !connection.isClosed { body(connection) }
         }

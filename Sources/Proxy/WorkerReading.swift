@@ -21,15 +21,18 @@ extension Worker {
         connection.lastActive = now
         for _ in 0..<Self.readsPerTurn {
             if connection.isClosed { return }
-            if connection.codec.isReadPaused, connection.phase != .lingering { return pauseReading(connection) }
+            if connection.isHeld || connection.codec.isReadPaused, connection.phase != .lingering {
+                return pauseReading(connection)
+            }
             if connection.phase == .sniffing, !sniffTLS(connection) { return }
-            switch unsafe connection.read(into: input) {
+            let room = unsafe connection.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
+            switch unsafe connection.read(into: room) {
             case .octets(let count):
                 guard connection.phase != .lingering else { continue }
                 unsafe received(
                     Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
                 // A short read has emptied the socket: the next readiness is a new event.
-                let isDrained = connection.tls?.isDrained ?? (count < Self.inputOctets)
+                let isDrained = connection.tls?.isDrained ?? (count < room.count)
                 if isDrained, !connection.hasHungUp { return }
             case .wouldBlock: return
             case .closed, .failed: return peerClosed(connection)
@@ -87,10 +90,31 @@ extension Worker {
 
     /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {
-        guard connection.isReadingPaused, !connection.isClosed, !connection.codec.isReadPaused else { return }
+        guard connection.isReadingPaused, !connection.isHeld, !connection.isClosed, !connection.codec.isReadPaused
+        else { return }
         connection.isReadingPaused = false
         listForReading(connection)
     }
+
+    /// A client that cancels very many requests is read in small pieces, with pauses.
+    private func slowDown(_ connection: Connection) {
+        guard connection.role == .downstream, case .http2(let session) = connection.codec else { return }
+        connection.isSlow = session { $0.isSlow }
+        guard connection.isSlow, !connection.isClosed else { return }
+        let pause = session { $0.takePause() }
+        guard pause > 0 else { return }
+        connection.isHeld = true
+        _ = arm(at: now + .milliseconds(pause), .pause, connection.slot)
+    }
+
+    func endPause(slot: Int) {
+        guard case .connection(let connection) = watchers[slot] else { return }
+        connection.isHeld = false
+        resumeReading(connection)
+    }
+
+    /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
+    private static let slowOctets = 4096
 
     private func received(_ octets: Octets, on connection: Connection) {
         guard connection.phase == .sniffing else { return feed(octets, to: connection) }
@@ -117,8 +141,12 @@ extension Worker {
     }
 
     private func feed(_ octets: Octets, to connection: Connection) {
-        if !connection.codec.receive(octets) { breached(connection) }
-        actOnEvents(of: connection)
+        var rest = octets
+        repeat {
+            if !connection.codec.receive(&rest) { breached(connection) }
+            actOnEvents(of: connection)
+        } while !rest.isEmpty && !connection.isClosed
+        slowDown(connection)
         if connection.isFailing || connection.codec.wantsFlush || connection.codec.isFinished {
             markDirty(connection)
         }

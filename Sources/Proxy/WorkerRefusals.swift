@@ -103,6 +103,28 @@ extension Worker {
             beginRefused(event, block, fault, on: connection)
         } else {
             refused(.http2(fault), on: connection)
+            if fault == .headerMemory { makeRoomForHeaders() }
+        }
+    }
+
+    /// Nothing is left for the headers of new requests: those clients give up their own that hold most, until a
+    /// sixteenth is free. Once in a turn, and only when a request was refused; who holds little is never among
+    /// them.
+    private func makeRoomForHeaders() {
+        guard pools.headerOctets >= pools.headerLimit, roomMadeAt != now else { return }
+        roomMadeAt = now
+        var hoarders: [(octets: Int, connection: Connection)] = []
+        forEachConnection { connection in
+            guard connection.role == .downstream, connection.phase == .open, !connection.isFailing,
+                case .http2(let session) = connection.codec
+            else { return }
+            hoarders.append((session { $0.headerOctets }, connection))
+        }
+        var wanted = pools.headerOctets - pools.headerLimit + pools.headerLimit / 16
+        for (octets, hoarder) in hoarders.sorted(by: { $0.octets > $1.octets }) where octets > 0 && wanted > 0 {
+            wanted -= octets
+            if case .http2(let session) = hoarder.codec { session { $0.terminate(.headerHoard) } }
+            breached(hoarder)
         }
     }
 

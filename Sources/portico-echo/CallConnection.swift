@@ -138,9 +138,12 @@ final class CallConnection {
             actOnEvents()
             session.endTurn()
         case .http2(let session):
-            isAlive = session.receive(octets)
-            actOnEvents()
-            session.endTurn()
+            var rest = octets
+            while isAlive, !rest.isEmpty {
+                isAlive = session.receive(&rest)
+                actOnEvents()
+                session.endTurn()
+            }
         }
         return isAlive
     }

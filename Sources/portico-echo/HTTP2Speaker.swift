@@ -22,9 +22,13 @@ final class HTTP2Speaker {
 
     /// - Returns: false when the connection cannot go on.
     func receive(_ octets: Octets) -> Bool {
-        let isAlive = session.receive(octets)
-        actOnEvents()
-        session.endTurn()
+        var rest = octets
+        var isAlive = true
+        while isAlive, !rest.isEmpty {
+            isAlive = session.receive(&rest)
+            actOnEvents()
+            session.endTurn()
+        }
         return isAlive
     }
 

@@ -4,9 +4,10 @@ import socket
 import threading
 
 import pytest
-from hyperframe.frame import HeadersFrame, RstStreamFrame
+from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from peers import http2, objects, waiting
+from peers.frames import PREFACE
 from peers.gateway import Gateway, Peak
 
 MEBI = 1 << 20
@@ -149,3 +150,108 @@ def test_an_answer_that_has_begun_is_not_called_refused(end):
                 upstream.peers[0].changed.notify_all()
             client.wait(lambda: stream.over)
             assert stream.reset == 2
+
+
+class Sink:
+    """An endpoint that takes everything, says nothing, and keeps nothing."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.address, self.port = self.listener.getsockname()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._take, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def _take(connection):
+        settings = SettingsFrame(0, settings={3: 100_000})
+        window = WindowUpdateFrame(0, window_increment=1 << 30)
+        try:
+            connection.sendall(settings.serialize() + window.serialize())
+            while connection.recv(1 << 20):
+                pass
+        except OSError:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+# POST, http, /hold/Call, echo.test, application/grpc, without the connection's table.
+HOLD = b"\x83\x86\x04\x0a/hold/Call\x01\x09echo.test\x0f\x10\x10application/grpc"
+
+
+def hoard(client):
+    """100 calls that do not end, of 56 kB of fields each, in 10 kB."""
+    client.raw(section(1, HOLD + LITERAL) + b"".join(
+        section(number, HOLD + AGAIN * 14) for number in range(3, 201, 2)))
+
+
+def hoarding_config(sink, backend):
+    rules = [objects.rule("hold", match=[{"uri": {"prefix": "/hold"}}]), objects.rule("echo")]
+    return [objects.gateway(), objects.virtual_service(rules), *objects.served_by("hold", sink),
+            *objects.served_by("echo", backend)]
+
+
+def test_header_sections_have_a_sum(backend):
+    """40 connections that would hold 220 MiB of decoded fields; who holds little is served all the while."""
+    with Sink() as sink, Gateway(hoarding_config(sink, backend)) as gateway:
+        refused = r'^portico_protocol_errors_total\{side="downstream",reason="http2.header_memory"\}'
+        hoarders = [http2.connect(gateway.port) for _ in range(40)]
+        with http2.connect(gateway.port) as good:
+            before = gateway.memory_octets()
+            with Peak(gateway) as peak:
+                for client in hoarders:
+                    hoard(client)
+                for client in hoarders:
+                    answered(client)
+                for number in range(20):
+                    stream = good.exchange(http2.grpc_headers(), http2.message(b"%d" % number), 5)
+                    assert stream.grpc_status == 0
+            assert peak.octets - before < 120 * MEBI, f"{peak.octets - before >> 20} MiB"
+            count = gateway.metric(refused)
+            assert count > 1000
+            resets = [stream.reset for client in hoarders for stream in client.streams.values() if stream.over]
+            assert set(resets) == {7} and len(resets) == count
+            assert " DPE http2.header_memory " in gateway.access_log("http2.header_memory")
+            for client in hoarders:
+                client.close()
+            waiting.until(lambda: gateway.metric("portico_requests_active") == 0, 8, "the end of their calls")
+            # What they held may be held again.
+            with http2.connect(gateway.port) as client:
+                hoard(client)
+                answered(client)
+                assert gateway.metric(refused) == count and not any(each.over for each in client.streams.values())
+
+
+def test_sections_that_never_end_are_part_of_the_sum(backend):
+    """Each of 1,500 connections begins one request of 56 kB, and does not end its headers: 82 MiB."""
+    with Sink() as sink, Gateway(hoarding_config(sink, backend)) as gateway:
+        begin = HeadersFrame(1, HOLD + LITERAL + AGAIN * 13).serialize()
+        before = gateway.memory_octets()
+        clients = []
+        with Peak(gateway) as peak, http2.connect(gateway.port) as good:
+            for _ in range(1500):
+                clients.append(socket.create_connection(("127.0.0.1", gateway.port), 5))
+                clients[-1].sendall(PREFACE + SettingsFrame(0).serialize() + begin)
+            ended = r'^portico_protocol_errors_total\{side="downstream",reason="http2.header_(memory|hoard)"\}'
+            waiting.until(lambda: gateway.metric(ended) >= 200, 10, "the end of what is too much")
+            for _ in range(20):
+                # One that was refused because nothing is left may be sent again: room is made.
+                for _attempt in range(3):
+                    stream = good.exchange(http2.grpc_headers(), http2.message(), 5)
+                    if stream.reset is None:
+                        break
+                assert stream.grpc_status == 0
+        assert peak.octets - before < 160 * MEBI, f"{peak.octets - before >> 20} MiB"
+        for client in clients:
+            client.close()

@@ -413,3 +413,66 @@ def test_without_descriptors_the_gateway_waits_and_does_not_spin(backend):
 def processor_seconds(gateway):
     fields = open(f"/proc/{gateway.process.pid}/stat").read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+# Clients that cancel
+
+
+def burst_of_cancels(client, count, good_every, first=1):
+    """Frames of `count` calls that are cancelled at once, and the numbers of good calls among them."""
+    block = client.block(http2.grpc_headers())
+    block = client.block(http2.grpc_headers())      # from here on every field is in the table
+    headers = struct.pack(">I", len(block))[1:] + b"\x01\x04"
+    body = http2.message()
+    data = struct.pack(">I", len(body))[1:] + b"\x00\x01"
+    octets, good, stream = [], [], first
+    for number in range(count):
+        octets.append(headers + struct.pack(">I", stream) + block)
+        octets.append(b"\0\0\4\3\0" + struct.pack(">II", stream, CANCEL))
+        stream += 2
+        if number % good_every == 0:
+            octets.append(headers + struct.pack(">I", stream) + block + data + struct.pack(">I", stream) + body)
+            good.append(stream)
+            stream += 2
+    return b"".join(octets), good
+
+
+def test_ten_thousand_cancelled_calls_cost_no_other_call_of_the_connection(backend):
+    """Clients of gRPC cancel in bursts, when a deadline or a user's patience is over."""
+    with Gateway(objects.echo(backend)) as gateway, http2.connect(gateway.port) as client:
+        client.send_headers(1, http2.grpc_headers())        # fills the table
+        client.send_data(1, http2.message(), end=True)
+        client.block(http2.grpc_headers())
+        octets, good = burst_of_cancels(client, 10_000, good_every=200, first=3)
+        client.raw(octets)
+        client.wait(lambda: all(number in client.streams and client.streams[number].over for number in good), 20)
+        assert [client.streams[number].grpc_status for number in good] == [0] * len(good)
+        assert not client.goaways
+        settled(gateway)
+
+
+def test_who_only_cancels_is_slowed_down_and_then_cut(backend):
+    with Gateway(objects.echo(backend)) as gateway, http2.connect(gateway.port) as client:
+        client.send_headers(1, http2.grpc_headers())
+        client.send_data(1, http2.message(), end=True)
+        client.block(http2.grpc_headers())
+        with http2.connect(gateway.port) as neighbour:
+            octets, _ = burst_of_cancels(client, 40_000, good_every=50_000, first=3)
+            sender = threading.Thread(target=lambda: attempt(lambda: client.raw(octets)), daemon=True)
+            start = time.monotonic()
+            sender.start()
+            while not client.goaways:
+                assert neighbour.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+                assert time.monotonic() - start < 30, "40,000 cancelled calls were taken"
+        # 1,000 at once and then 5,000 in a second: it is not over sooner.
+        assert time.monotonic() - start > 3
+        assert client.goaways[-1][1] == 11
+        assert gateway.metric('reason="http2.reset_flood"') == 1
+        settled(gateway)
+
+
+def attempt(work):
+    try:
+        work()
+    except OSError:
+        pass

@@ -303,7 +303,7 @@ import Testing
         let late = try #require(peers.client.request("/late"))
         peers.carry(peers.client, peers.server)
         #expect(peers.server.session.openStreams == 2)
-        #expect(peers.client.session.receive(out.octets))
+        #expect(peers.client.receive(out.octets))
         peers.client.endTurn()
         #expect(peers.client.lines() == ["goAway 0", "goAway 0", "closed \(late) 7"])
         #expect(!peers.client.session.takesRequests)
@@ -344,7 +344,7 @@ import Testing
     @Test(arguments: ["GET / HTTP/1.1\r\nhost: a\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"] as [StaticString])
     func `comes at once for who does not speak HTTP/2`(text: StaticString) throws {
         let server = try HTTP2Side(isServer: true, limits: HTTP2Limits())
-        #expect(!server.session.receive(Octets(text)))
+        #expect(!server.receive(Octets(text)))
         server.endTurn()
         server.checkPools()
     }

@@ -86,7 +86,7 @@ import Testing
         while index < octets.count {
             let piece = Array(octets[index..<min(index + 1 + random.roll(200), octets.count)])
             index += piece.count
-            unsafe piece.withUnsafeBytes { _ = unsafe side.session.receive(Octets($0)) }
+            unsafe piece.withUnsafeBytes { _ = unsafe side.receive(Octets($0)) }
             side.endTurn()
             let slot = random.roll(5)
             // Slots that never were are the owner's mistake, not the peer's.

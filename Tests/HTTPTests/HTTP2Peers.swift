@@ -21,6 +21,17 @@ final class HTTP2Side {
         session = HTTP2Session(isServer: isServer, limits: limits, pools: pools)
     }
 
+    /// Feeds the peer's octets, in as many turns as they need.
+    func receive(_ octets: Octets) -> Bool {
+        var rest = octets
+        var isGood = true
+        repeat {
+            isGood = session.receive(&rest) && isGood
+            endTurn()
+        } while !rest.isEmpty
+        return isGood
+    }
+
     /// Goes through the events of a turn, as the gateway's worker does.
     func endTurn() {
         for event in session.events { note(event) }
@@ -128,6 +139,7 @@ final class PoolLedger {
     }
 
     func check() {
+        #expect(pools.headerOctets == 0, "header sections are counted that nobody holds")
         let nowBlocks = (0..<Self.count).map { _ in pools.takeBlock() }
         // Large ones are made beside the small ones: there may be more than at first.
         let nowBuffers = (0..<2 * Self.count).map { _ in pools.takeBuffer() }
@@ -163,8 +175,7 @@ final class HTTP2Peers {
         let count = out.count
         while !out.isEmpty {
             let step = min(piece, out.count)
-            if !to.session.receive(out.octets.prefix(step)) { isBroken = true }
-            to.endTurn()
+            if !to.receive(out.octets.prefix(step)) { isBroken = true }
             out.take(step)
         }
         return count

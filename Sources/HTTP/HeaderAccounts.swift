@@ -1,0 +1,67 @@
+/// How many octets of header sections a worker holds, in sum and for each connection: requests that are open,
+/// sections that are not complete, trailers that wait. A few octets of HPACK can stand for 60 KiB of fields
+/// (an index names a field of the table again and again), so the streams' number alone bounds nothing.
+/// Its owner's thread only.
+struct HeaderAccounts {
+    /// What all connections of a worker may hold.
+    var limit = 64 << 20
+    private(set) var octets = 0
+    private var accounts: ContiguousArray<Account> = []
+    private var free: [Int32] = []
+
+    private struct Account {
+        var octets = 0
+        var isOpen = true
+    }
+
+    /// One connection's.
+    mutating func open() -> Int32 {
+        if let number = free.popLast() {
+            accounts[Int(number)] = Account()
+            return number
+        }
+        accounts.append(Account())
+        return Int32(truncatingIfNeeded: accounts.count - 1)
+    }
+
+    /// The connection is over; its blocks may still be held.
+    mutating func close(_ account: Int32) {
+        accounts[Int(account)].isOpen = false
+        if accounts[Int(account)].octets == 0 { free.append(account) }
+    }
+
+    func octets(of account: Int32) -> Int { accounts[Int(account)].octets }
+
+    /// Whether the connection may begin another section. What it holds must not be more than a quarter of
+    /// what is left: so a few who hold much leave room for many who hold little, without a fixed share.
+    func hasRoom(_ account: Int32) -> Bool {
+        let left = limit - octets
+        return left > 0 && accounts[Int(account)].octets <= left / 4
+    }
+
+    @inline(__always)
+    mutating func change(_ account: Int32, by change: Int) {
+        octets += change
+        accounts[Int(account)].octets += change
+        if change < 0, !accounts[Int(account)].isOpen, accounts[Int(account)].octets == 0 { free.append(account) }
+    }
+}
+
+extension MessagePools {
+    /// Octets of header sections that are held.
+    package var headerOctets: Int { accounts.octets }
+
+    /// What header sections may hold; new requests beyond it are refused.
+    package var headerLimit: Int {
+        get { accounts.limit }
+        set { accounts.limit = newValue }
+    }
+
+    /// Counts what the block has come to against its connection; `letGo` ends that.
+    @inline(__always)
+    func charge(_ block: HeaderBlock, to account: Int32) {
+        accounts.change(account, by: block.size - block.charged)
+        block.charged = block.size
+        block.account = account
+    }
+}

@@ -1,0 +1,47 @@
+/// How many of its requests a client may cancel. Each costs us about as much as one that is answered, and the
+/// client next to nothing (CVE-2023-44487); but clients of gRPC cancel thousands at once for good reasons, and
+/// an end of the connection would cost them all their other calls. So: a burst is free, then the connection
+/// is read more slowly, and only who goes on and completes next to none is cut off.
+struct ResetAllowance {
+    /// Cancelled at once without being slowed down.
+    static let burst = 1000
+    /// As fast as it goes from there on.
+    static let perSecond = 5000
+    /// More than were completed: the connection ends.
+    static let most = 20_000
+    /// How fast that is forgotten.
+    private static let forgottenPerSecond = 200
+
+    private var debt = 0            // that time has to pay
+    private var excess = 0          // of cancelled requests over completed ones
+    private var second: UInt32 = 0
+
+    /// A request was cancelled.
+    /// - Returns: false when that was one too many.
+    mutating func reset(at now: UInt32) -> Bool {
+        if now != second {
+            let passed = Int(min(now &- second, 1000))
+            debt = max(0, debt - passed * Self.perSecond)
+            excess = max(0, excess - passed * Self.forgottenPerSecond)
+            second = now
+        }
+        debt += 1
+        excess += 1
+        return excess <= Self.most
+    }
+
+    mutating func completed() { if excess > 0 { excess -= 1 } }
+
+    /// Whether little should be read at a time.
+    var isSlow: Bool { debt > Self.burst / 2 }
+
+    /// How long nothing should be read now, in milliseconds; 0: not at all. The caller waits that long.
+    mutating func takePause() -> Int {
+        guard debt > Self.burst else { return 0 }
+        let pause = min((debt - Self.burst) * 1000 / Self.perSecond, Self.longestPause)
+        debt -= pause * Self.perSecond / 1000
+        return pause
+    }
+
+    private static let longestPause = 500
+}

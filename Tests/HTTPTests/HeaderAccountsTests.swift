@@ -1,0 +1,93 @@
+import Octets
+import Testing
+
+@testable import HTTP
+
+@Suite struct `The sum of header sections` {
+    @Test func `leaves room for who holds little, however many hold much`() {
+        var accounts = HeaderAccounts()
+        accounts.limit = 1_000_000
+        let hoarders = (0..<100).map { _ in accounts.open() }
+        for _ in 0..<100 {
+            for account in hoarders where accounts.hasRoom(account) { accounts.change(account, by: 1000) }
+        }
+        #expect(accounts.octets < accounts.limit)
+        #expect(hoarders.allSatisfy { !accounts.hasRoom($0) })
+        let newcomer = accounts.open()
+        for _ in 0..<5 {
+            let hasRoom = accounts.hasRoom(newcomer)
+            #expect(hasRoom)
+            accounts.change(newcomer, by: 1000)
+        }
+        for account in hoarders { accounts.change(account, by: -accounts.octets(of: account)) }
+        #expect(accounts.octets == 5000 && accounts.hasRoom(hoarders[0]))
+    }
+
+    @Test func `counts what outlives its connection`() {
+        var accounts = HeaderAccounts()
+        let gone = accounts.open()
+        accounts.change(gone, by: 100)
+        accounts.close(gone)
+        let other = accounts.open()
+        #expect(other != gone && accounts.octets == 100)
+        accounts.change(gone, by: -100)
+        let next = accounts.open()
+        #expect(next == gone && accounts.octets == 0)
+    }
+
+    /// 14 octets stand for 56 kB.
+    @Test func `refuses streams of a connection that holds its share, and takes them again afterwards`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        server.pools.headerLimit = 400_000
+        var octets: [UInt8] = []
+        let value = [UInt8](repeating: 0x61, count: 3900)
+        let entry: [UInt8] = [0x40, 1, 0x78, 0x7f, UInt8((3900 - 127) & 127 | 128), UInt8((3900 - 127) >> 7)] + value
+        let asked: [UInt8] = [0x82, 0x84, 0x86, 0x01, 1, 0x61]
+        for number in 0..<20 {
+            let fields = number == 0 ? asked + entry : asked + [UInt8](repeating: 0xbe, count: 14)
+            octets += [0, UInt8(fields.count >> 8), UInt8(fields.count & 0xff), 1, 5, 0, 0, 0, UInt8(number * 2 + 1)]
+            octets += fields
+        }
+        let isGood = unsafe octets.withUnsafeBytes { octets in
+            var rest = unsafe Octets(octets)
+            return server.session.receive(&rest)
+        }
+        // Its own quarter of what was left, and one more.
+        #expect(isGood && server.session.openStreams == 3 && server.pools.headerOctets > 100_000)
+        server.endTurn()            // lets go of what it was told
+        #expect(server.refused == [HTTP2Fault?](repeating: .headerMemory, count: 17))
+        #expect(server.pools.headerOctets == 0)
+    }
+}
+
+@Suite struct `Requests that are cancelled` {
+    @Test func `cost nothing up to a burst, then time, and in the end the connection`() {
+        var allowance = ResetAllowance()
+        var pauses = 0
+        for number in 1...ResetAllowance.most {
+            if !allowance.reset(at: 1) { Issue.record("\(number) were too many") }
+            pauses += allowance.takePause()
+            if number == ResetAllowance.burst { #expect(pauses == 0) }
+        }
+        #expect(pauses == (ResetAllowance.most - ResetAllowance.burst) * 1000 / ResetAllowance.perSecond)
+        let isBorne = allowance.reset(at: 1)
+        #expect(!isBorne)
+    }
+
+    @Test func `are made good by those that are completed`() {
+        var allowance = ResetAllowance()
+        for number in 0..<3 * ResetAllowance.most {
+            if !allowance.reset(at: 1) { Issue.record("\(number) were too many") }
+            allowance.completed()
+        }
+    }
+
+    @Test func `are forgotten with time`() {
+        var allowance = ResetAllowance()
+        for second in 1...200 as ClosedRange<UInt32> {
+            for _ in 0..<200 where !allowance.reset(at: second) { Issue.record("\(second) seconds were too long") }
+            let pause = allowance.takePause()
+            #expect(pause == 0 && !allowance.isSlow)
+        }
+    }
+}
