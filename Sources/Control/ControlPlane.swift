@@ -23,6 +23,7 @@ package final class ControlPlane {
     private let log: Logger
     private let writer: LogWriter
     private let messages: MessageLog
+    private let heap: HeapTrimmer
     private let signals: Signals
     private let poller: Poller
     private let mailbox: Mailbox<Void>
@@ -63,6 +64,7 @@ package final class ControlPlane {
         writer = try LogWriter()
         messages = MessageLog(
             writer: log.logLevel <= .warning ? try LogWriter("messages", descriptor: Output.standardError) : nil)
+        heap = try HeapTrimmer()
         metrics = Metrics(version: options.version, logWriter: writer)
         poller = try Poller()
         let mailbox = try Mailbox<Void>()
@@ -110,13 +112,13 @@ package final class ControlPlane {
         let mailbox = try Mailbox<WorkerMessage>()
         let status = WorkerStatus()
         let counters = metrics.worker()
-        let (options, writer, messages, log) = (options, writer, messages, log)
+        let (options, writer, messages, heap, log) = (options, writer, messages, heap, log)
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {
                 let worker = try Worker(
                     number: number, options: options.worker, mailbox: mailbox, published: published, status: status,
                     metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer),
-                    messages: messages)
+                    messages: messages, heap: heap)
                 worker.run()
             } catch {
                 log.critical("worker \(number) cannot start: \(error)")

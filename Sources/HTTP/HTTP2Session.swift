@@ -24,8 +24,6 @@ package struct HTTP2Limits: Sendable {
     /// The same of an informational response (1xx), and how many of them a stream may have: one more than
     /// are passed on, so that who passes them on sees that they are too many.
     static let interimOctets = 16_384
-    /// Streams that may come and go in one read; what they brought is kept until its end.
-    static let closedInOneRead = 100
     static let interimSections = 17
     package init() {}
 

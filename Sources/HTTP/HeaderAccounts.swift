@@ -6,6 +6,7 @@ struct HeaderAccounts {
     /// What all connections of a worker may hold.
     var limit = 64 << 20
     private(set) var octets = 0
+    private var peak = 0
     private var accounts: ContiguousArray<Account> = []
     private var free: [Int32] = []
 
@@ -42,12 +43,25 @@ struct HeaderAccounts {
     @inline(__always)
     mutating func change(_ account: Int32, by change: Int) {
         octets += change
+        if octets > peak { peak = octets }
         accounts[Int(account)].octets += change
         if change < 0, !accounts[Int(account)].isOpen, accounts[Int(account)].octets == 0 { free.append(account) }
     }
 }
 
+extension HeaderAccounts {
+    /// How far they have fallen from their peak, when that is much; the peak is where they are, then.
+    mutating func takeFall(above least: Int) -> Int {
+        guard peak - octets > least else { return 0 }
+        defer { peak = octets }
+        return peak - octets
+    }
+}
+
 extension MessagePools {
+    /// Octets of header sections that were let go of since they were most, when that is much.
+    package func takeFreedHeaderOctets(above least: Int) -> Int { accounts.takeFall(above: least) }
+
     /// Octets of header sections that are held.
     package var headerOctets: Int { accounts.octets }
 

@@ -71,7 +71,7 @@ package enum Refusal: Equatable, Sendable {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): "filter_chain_not_found"
         case .handshake: "tls_handshake_failed{\(reason.isEmpty ? name : "\(name)|\(reason)")}"
-        default: name
+        default: reason.isEmpty ? name : "\(name){\(reason)}"
         }
     }
 }

@@ -81,6 +81,8 @@ enum Watcher {
     let metrics: WorkerMetrics
     let log: AccessLogger
     let messages: MessageLog
+    private let heap: HeapTrimmer
+    private var freedOctets = 0                 // about, since the heap was last trimmed
 
     var current: WorkerSnapshot?
     private var seenVersion: UInt64 = 0
@@ -130,7 +132,8 @@ enum Watcher {
 
     package init(
         number: Int, options: WorkerOptions, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
-        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog
+        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
+        heap: HeapTrimmer
     ) throws(SystemError) {
         self.number = number
         self.options = options
@@ -140,6 +143,7 @@ enum Watcher {
         self.metrics = metrics
         self.log = log
         self.messages = messages
+        self.heap = heap
         poller = try Poller()
         timers = TimerWheel(now: now)
         pools.headerLimit = options.headerOctets
@@ -167,6 +171,7 @@ enum Watcher {
         expireTimers()
         flushAll()
         releaseClosed()
+        giveBackMemory()
         log.endTurn()
     }
 
@@ -324,6 +329,7 @@ enum Watcher {
     private func releaseClosed() {
         guard !closed.isEmpty else { return }
         for connection in closed {
+            freedOctets += connection.tls == nil ? Self.connectionOctets : Self.sessionOctets
             poller.forget(connection.descriptor)
             connection.tls = nil
             Socket.close(connection.descriptor)
@@ -331,6 +337,18 @@ enum Watcher {
         }
         closed.removeAll(keepingCapacity: true)
     }
+
+    /// What was freed in a peak goes back to the system, not by this thread.
+    private func giveBackMemory() {
+        freedOctets += pools.takeFreedHeaderOctets(above: Self.noticedOctets)
+        guard freedOctets >= Self.noticedOctets else { return }
+        freedOctets = 0
+        heap.request()
+    }
+
+    /// What a connection has, in clear text and with a session of OpenSSL's; and how much is worth a look.
+    private static let connectionOctets = 4096, sessionOctets = 46_080
+    private static let noticedOctets = 8 << 20
 
     private func closeAll() {
         for watcher in watchers {

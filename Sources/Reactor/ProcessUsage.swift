@@ -14,18 +14,22 @@ package struct ProcessUsage: Sendable {
         if unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 {
             usage.processorNanoseconds = UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
         }
-        let pages = statm()
-        let pageOctets = UInt64(max(sysconf(Int32(_SC_PAGESIZE)), 0))
-        if pages.count > 1 {
-            usage.virtualOctets = pages[0] &* pageOctets
-            usage.residentOctets = pages[1] &* pageOctets
-        }
+        (usage.virtualOctets, usage.residentOctets) = memory()
         usage.openFiles = openFiles()
         var limit = rlimit()
         if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
             usage.openFilesLimit = UInt64(limit.rlim_cur)
         }
         return usage
+    }
+
+    /// Resident memory alone, which costs little to ask for.
+    static func residentOctets() -> UInt64 { memory().resident }
+
+    private static func memory() -> (virtual: UInt64, resident: UInt64) {
+        let pages = statm()
+        let pageOctets = UInt64(max(sysconf(Int32(_SC_PAGESIZE)), 0))
+        return pages.count > 1 ? (pages[0] &* pageOctets, pages[1] &* pageOctets) : (0, 0)
     }
 
     /// The numbers of `/proc/self/statm`, in pages: size, resident, …

@@ -226,6 +226,7 @@ def test_header_sections_have_a_sum(backend):
             for client in hoarders:
                 client.close()
             waiting.until(lambda: gateway.metric("portico_requests_active") == 0, 8, "the end of their calls")
+            waiting.until(lambda: gateway.memory_octets() - before < 48 * MEBI, 15, "memory to be given back")
             # What they held may be held again.
             with http2.connect(gateway.port) as client:
                 hoard(client)

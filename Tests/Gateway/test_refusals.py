@@ -179,7 +179,7 @@ def test_too_many_handshakes_end_the_oldest(secure):
     """One worker remembers 1,000 at a time."""
     if secure.open_files() + 1300 > 4096:
         pytest.skip("too few descriptors")
-    before = failures(secure, "too_many")
+    before, start = failures(secure, "too_many"), secure.memory_octets()
     clients = []
     try:
         for _ in range(1100):
@@ -194,6 +194,7 @@ def test_too_many_handshakes_end_the_oldest(secure):
             assert good.selected_alpn_protocol() == "h2"
         # A hello that does not go on is not waited for as long as a handshake.
         waiting.until(lambda: failures(secure, "timed_out") >= 999, 12, "the end of the others")
+        waiting.until(lambda: secure.memory_octets() - start < 24 * MEBI, 15, "their memory to be given back")
     finally:
         for client in clients:
             client.close()
