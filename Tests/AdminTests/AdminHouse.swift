@@ -18,7 +18,8 @@ final class AdminHouse {
     ) throws {
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
         poller = try Poller()
-        server = try AdminServer(status: address, admin: address, handlers: .example(metrics: metrics, reload: reload), now: now)
+        server = try AdminServer(
+            status: address, admin: address, handlers: .example(metrics: metrics, reload: reload), now: now)
         try server.watch(poller)
     }
 

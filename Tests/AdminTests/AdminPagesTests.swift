@@ -112,7 +112,9 @@ extension AdminPages {
         #expect(status(authority) == nil)
     }
 
-    @Test(arguments: ["evil.example", "evil.example:15000", "localhost.evil.example", "10.0.0.1:15000", "", "[", "a@localhost"])
+    @Test(arguments: [
+        "evil.example", "evil.example:15000", "localhost.evil.example", "10.0.0.1:15000", "", "[", "a@localhost",
+    ])
     func `refuses every other name`(authority: String) {
         #expect(status(authority) == 421)
     }

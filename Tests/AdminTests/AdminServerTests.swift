@@ -20,7 +20,8 @@ import Testing
     @Test func `closes when the client asks for it`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        let answer = try house.ask(client, "GET /routes?format=json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        let answer = try house.ask(
+            client, "GET /routes?format=json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         #expect(answer.contains("connection: close\r\n") && answer.hasSuffix("\r\n\r\nroutes json\n"))
         try house.turn(until: { client.isClosed })
     }
@@ -36,7 +37,8 @@ import Testing
     @Test func `reads a request however small its pieces are`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        let request = "POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        let request =
+            "POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         for octet in request.utf8 {
             #expect(client.received.isEmpty)
             client.send(String(UnicodeScalar(octet)))

@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct `A cluster` {
     private func cluster(_ policy: BalancingPolicy, _ count: Int, weights: [Int] = []) -> Cluster {
-        let endpoints = (0..<count).map { Endpoint(address: .ip("127.0.0.1", port: UInt16(truncatingIfNeeded: $0)), number: $0) }
+        let endpoints = (0..<count).map {
+            Endpoint(address: .ip("127.0.0.1", port: UInt16(truncatingIfNeeded: $0)), number: $0)
+        }
         return Cluster(name: "c", policy: policy, endpoints: endpoints, weights: weights)
     }
 

@@ -28,8 +28,8 @@ extension HTTP2Side {
         return out.octets.array
     }
 
-    static func greeted(isServer: Bool) throws -> HTTP2Side {
-        let side = try HTTP2Side(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream)
+    static func greeted(isServer: Bool, limits: HTTP2Limits? = nil) throws -> HTTP2Side {
+        let side = try HTTP2Side(isServer: isServer, limits: limits ?? (isServer ? HTTP2Limits() : .upstream))
         #expect(side.receive((isServer ? preface : []) + frame(settings, 0, 0) + frame(settings, 1, 0)))
         _ = side.flush()
         return side
@@ -57,7 +57,9 @@ extension HTTP2Side {
 
     /// A client that cancels and asks anew is within its rights; what it holds in one turn is bounded all the same.
     @Test func `admits no more streams in one turn than may be open, and all of them in several`() throws {
-        let server = try HTTP2Side.greeted(isServer: true)
+        var limits = HTTP2Limits()
+        limits.concurrentStreams = 100
+        let server = try HTTP2Side.greeted(isServer: true, limits: limits)
         var octets: [UInt8] = []
         for number in 0..<300 {
             let stream = UInt32(number * 2 + 1)
