@@ -138,6 +138,53 @@ import Testing
     }
 }
 
+@Suite struct `An encrypted server that is not opened` {
+    private static func server(_ hosts: String, _ tls: String, name: String) -> String {
+        "{port: {number: 443, name: \(name), protocol: HTTPS}, hosts: \(hosts), tls: {\(tls), credentialName: c}}"
+    }
+
+    private let rules =
+        World.virtualService("[{\(World.to("a"))}]", hosts: "[api.a.com]")
+        + World.virtualService("[{\(World.to("b"))}]", name: "wide", hosts: "['*']")
+
+    /// Its clients find a wider server of the port, which asks for no certificate.
+    @Test(arguments: [
+        "mode: MUTUAL", "mode: OPTIONAL_MUTUAL", "mode: SIMPLE, verify: [x]", "mode: MUTUAL, mutual: true",
+    ])
+    func `leaves its hosts to no wider one`(tls: String) {
+        for (closed, wide) in [("[api.a.com]", "['*.a.com']"), ("['*.a.com']", "['*']"), ("[api.a.com]", "['*']")] {
+            let world = World(
+                rules,
+                gateways: World.gateway(
+                    "gw",
+                    Self.server(wide, "mode: SIMPLE", name: "wide") + ", " + Self.server(closed, tls, name: "closed")))
+            let asked = TestRequest("/", host: "api.a.com")
+            #expect(world.answer(asked, port: 443, sni: "api.a.com") == "503")
+            #expect(world.answer(asked, port: 443, sni: "other.a.com") == "503")
+            let other = wide == "['*']" ? "b.com" : "other.a.com"
+            #expect(world.answer(TestRequest("/", host: other), port: 443, sni: other) == "b")
+        }
+    }
+
+    @Test func `takes nothing from a narrower one`() {
+        let servers =
+            Self.server("[api.a.com]", "mode: SIMPLE", name: "narrow") + ", "
+            + Self.server("['*']", "mode: MUTUAL", name: "closed")
+        let world = World(rules, gateways: World.gateway("gw", servers))
+        #expect(world.answer(TestRequest("/", host: "api.a.com"), port: 443, sni: "api.a.com") == "a")
+        #expect(world.answer(TestRequest("/", host: "b.com"), port: 443, sni: "b.com") == "closed")
+    }
+
+    @Test func `redirects all the same when it has an error`() {
+        let servers =
+            "{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']}, "
+            + "{port: {number: 80, name: b, protocol: HTTP}, hosts: [api.a.com], tls: {httpsRedirect: true}, typo: 1}"
+        let world = World(rules, gateways: World.gateway("gw", servers))
+        #expect(world.answer(TestRequest("/", host: "api.a.com")) == "503")
+        #expect(world.answer(TestRequest("/", host: "b.com")) == "b")
+    }
+}
+
 @Suite struct `A server that redirects to HTTPS` {
     private let rules = World.virtualService("[{\(World.to("a"))}]", gateways: "[gwns/a-plain, gwns/b-redirect]")
 

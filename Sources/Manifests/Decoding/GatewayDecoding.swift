@@ -10,7 +10,11 @@ extension Gateway {
             if entries.isEmpty {
                 list.error("missing-field", "a Gateway needs at least one server")
             }
-            servers = entries.compactMap(Self.server)
+            for entry in entries {
+                let (server, isGood) = Self.server(entry)
+                guard let server else { continue }
+                if isGood { servers.append(server) } else { brokenServers.append(server) }
+            }
             lacksServer = servers.count < entries.count
             Self.checkPortNames(entries)
         }
@@ -18,9 +22,11 @@ extension Gateway {
         envelope.finish()
     }
 
-    /// One server; one with an error is left out.
-    private static func server(_ value: Value) -> Server? {
-        value.contained(": this server is not opened", Server.init)
+    /// One server, as far as it can be read; one with an error is not opened.
+    private static func server(_ value: Value) -> (Server?, isGood: Bool) {
+        var server: Server?
+        let isGood = value.decoder.contained(": this server is not opened") { server = Server(value) }
+        return (server, isGood)
     }
 
     /// Port names are unique within a Gateway; the later server is reported.

@@ -6,6 +6,8 @@ package struct Gateway: Sendable {
     package var servers: [Server] = []
     /// An error took out a server, which is not in the list.
     package var lacksServer = false
+    /// Those of them whose port and hosts could be read all the same: no other server may take their hosts.
+    package var brokenServers: [Server] = []
 
     /// One entry of `spec.servers`.
     package struct Server: Sendable {

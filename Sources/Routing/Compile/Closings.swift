@@ -39,7 +39,7 @@ extension Gateway {
             .error,
             server.redirects
                 ? "requests for its hosts on port \(port) are answered 503, whichever Gateway's rules they would match"
-                : "this server is not opened: nobody can connect to it",
+                : "this server is not opened, and its hosts are served by no other server of the port",
             object: meta.identity)
     }
 }

@@ -17,7 +17,8 @@ extension RoutingPlan {
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, binding: binding, leftOut: leftOut)
+            inventory, names: names, problems: problems, rules: rules, binding: binding, leftOut: leftOut,
+            own: own)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports { compiler.add(port) }
         let mesh = MeshCompiler(

@@ -8,6 +8,8 @@ struct ListenerCompiler {
     let rules: RuleCompiler
     let binding: Binding
     let leftOut: LeftOutObjects
+    /// The Gateways of this gateway.
+    let own: [Gateway]
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `binding.hosts`: whether it found a server.
@@ -17,8 +19,9 @@ struct ListenerCompiler {
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        binding: Binding, leftOut: LeftOutObjects
+        binding: Binding, leftOut: LeftOutObjects, own: [Gateway]
     ) {
+        self.own = own
         self.leftOut = leftOut
         self.inventory = inventory
         self.names = names
@@ -32,13 +35,19 @@ struct ListenerCompiler {
 
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
-        let redirecting = port.clear.filter(\.server.redirects)
+        let broken = broken(port)
+        // An error in a server that redirects opens no port, and no clear text on one that is open.
+        let redirecting = port.clear.isEmpty ? [] : (port.clear + broken).filter(\.server.redirects)
         let redirected = Redirected(redirecting, names(of:))
         for member in redirecting { refuse(member, redirected, &clear) }
         let open = port.clear.filter(\.server.closings.isEmpty)
-        for member in open { addHosts(of: member, redirected, to: &clear) }
+        for member in open { addHosts(of: member, redirected, .none, to: &clear) }
         let clearTable = redirecting.isEmpty && open.isEmpty ? nil : append(clear)
-        let chains = port.encrypted.filter(\.server.closings.isEmpty).map { chain(of: $0) }
+        let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.tls?.mode == .simple }
+        let closed = ClosedNames(
+            port.encrypted.filter { !$0.server.closings.isEmpty },
+            broken: broken.filter { !$0.server.port.protocol.isPlainHTTP }, open: encrypted)
+        let chains = encrypted.map { chain(of: $0, closed) }
         guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else {
             return
         }
@@ -46,6 +55,15 @@ struct ListenerCompiler {
             ListenerPlan(
                 bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains,
                 concurrentStreams: annotations.concurrentStreams(of: port)))
+    }
+
+    /// The servers of a port that an error took out.
+    private func broken(_ port: ServerMerger.Port) -> [ServerMerger.Member] {
+        own.flatMap { gateway in
+            gateway.brokenServers.filter {
+                $0.port.number.value == port.number && ($0.bind?.value ?? "") == port.bind
+            }.map { ServerMerger.Member(gateway: gateway, server: $0) }
+        }
     }
 
     mutating func addMesh(_ table: TableAssembler) {
@@ -61,7 +79,8 @@ struct ListenerCompiler {
 
     /// The virtual hosts of one server: for every VirtualService on its Gateway the narrower names.
     private mutating func addHosts(
-        of member: ServerMerger.Member, _ redirected: Redirected, to table: inout TableAssembler
+        of member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
+        to table: inout TableAssembler
     ) {
         var isUsed = false
         for (service, found) in names(of: member) {
@@ -70,7 +89,7 @@ struct ListenerCompiler {
                 service, .gateway(member.key, port: member.server.port.number.value))
             guard !rules.programs[program].isEmpty else { continue }
             isUsed = true
-            for host in found.names {
+            for host in found.names where !closed.covers(host) {
                 guard let other = redirected.owner(of: host) else {
                     table.add(program, host: host)
                     continue
@@ -78,14 +97,15 @@ struct ListenerCompiler {
                 reportRedirected(member, host, by: other)
             }
         }
-        if refuseLeftOut(member, redirected, &table) { isUsed = true }
+        if refuseLeftOut(member, redirected, closed, &table) { isUsed = true }
         if !isUsed { reportUnused(member) }
     }
 
     /// The hosts of VirtualServices that an error took out answer 503, behind the rules that others have for
     /// them: a wider host must not take what they may have kept from it.
     private func refuseLeftOut(
-        _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
+        _ member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
+        _ table: inout TableAssembler
     ) -> Bool {
         guard let services = leftOut.services[member.key] else { return false }
         let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
@@ -98,7 +118,9 @@ struct ListenerCompiler {
                 "\(object.identity.namespace)/\(object.identity.name)/error", clusters: [],
                 unavailable: .leftOut("\(object.identity)"), object: object.identity, place: object.place)
             let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-            for name in names where redirected.owner(of: name) == nil { table.add(program, host: name) }
+            for name in names where redirected.owner(of: name) == nil && !closed.covers(name) {
+                table.add(program, host: name)
+            }
             problems.add(
                 Diagnostic(
                     .note, "left-out",
@@ -171,9 +193,16 @@ struct ListenerCompiler {
 // MARK: - TLS
 
 extension ListenerCompiler {
-    private mutating func chain(of member: ServerMerger.Member) -> TLSChain {
+    private mutating func chain(of member: ServerMerger.Member, _ closed: ClosedNames) -> TLSChain {
         var table = TableAssembler()
-        addHosts(of: member, .nothing, to: &table)
+        for (name, reason) in closed.names(under: member) {
+            let route = rules.addRoute(
+                "\(member.key)/closed", clusters: [], unavailable: reason,
+                object: member.gateway.meta.identity, place: member.server.place)
+            let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            table.add(program, host: name)
+        }
+        addHosts(of: member, .nothing, closed, to: &table)
         let written = member.server.hosts.map { $0.host.lowercased() }
         let tls = member.server.tls
         return TLSChain(
