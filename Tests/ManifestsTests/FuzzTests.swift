@@ -81,6 +81,32 @@ import Testing
         }
     }
 
+    /// Every value of the golden inputs, and of what they do not have, once as each kind of node.
+    @Test func `never traps for a value of another kind`() {
+        let more = """
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: x}
+            spec: {hosts: [a.com], http: [{match: [{uri: {regex: a}, withoutHeaders: {x: {regex: b}}}]}]}
+            """
+        let texts =
+            Fixtures.names(in: Fixtures.golden).map {
+                String(decoding: Fixtures.octets(Fixtures.golden + "/" + $0), as: UTF8.self)
+            } + [more]
+        for text in texts {
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0 != "-----" }
+            for (number, line) in lines.enumerated() {
+                for value in line.matches(of: /: *([^,{}\[\] ][^,{}\[\]]*)/) {
+                    for other in ["{}", "[]", "{a: b}", "[1]", "7", "null", "[{}]"] {
+                        var changed = lines.map(String.init)
+                        changed[number] = line.replacingCharacters(value.output.1, by: other)
+                        _ = load(changed.joined(separator: "\n"))
+                    }
+                }
+            }
+        }
+    }
+
     private static func mutate(_ text: inout [UInt8], _ chance: inout Chance) {
         guard !text.isEmpty else { return }
         let place = Int.random(in: 0..<text.count, using: &chance)
@@ -96,5 +122,11 @@ import Testing
             guard let fragment = fragments.randomElement(using: &chance) else { return }
             text.insert(contentsOf: fragment.utf8, at: place)
         }
+    }
+}
+
+extension Substring {
+    fileprivate func replacingCharacters(_ part: Substring, by other: String) -> String {
+        self[startIndex..<part.startIndex] + other + self[part.endIndex..<endIndex]
     }
 }

@@ -145,7 +145,7 @@ import Testing
         #expect(closings(set) == [])
     }
 
-    @Test(arguments: ["[1]", "{a: b}", "x", "null", "7", "[{}]", "[null]"])
+    @Test(arguments: ["[1]", "{a: b}", "x", "null", "7", "[{}]", "[null]", "{}", "[]"])
     func `is judged without trust in the types of values`(value: String) {
         for fields in [
             "corsPolicy: {allowOrigins: \(value)}", "corsPolicy: \(value)", "headers: {request: {set: \(value)}}",
