@@ -104,6 +104,18 @@ import Testing
         #expect(reports(World(World.virtualService("[{\(toA)}]") + rule(policy))) == [])
     }
 
+    @Test func `a ServiceEntry that is not exported is a note`() {
+        let entry = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: x, namespace: app}
+            spec: {hosts: [x.org], exportTo: ['.'], ports: [{number: 80, name: http}], resolution: DNS}
+
+            """
+        #expect(reports(World(World.virtualService("[{\(toA)}]") + entry)) == ["note not-exported"])
+    }
+
     @Test func `endpoints of nobody are a note`() {
         let objects = """
             ---

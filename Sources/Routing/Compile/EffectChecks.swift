@@ -38,6 +38,7 @@ struct EffectChecks {
         for (service, match, contexts) in rules.neverHolding() {
             checkMatch(match, inventory.virtualServices[service], contexts)
         }
+        checkEntries()
         checkEndpoints()
     }
 
@@ -134,6 +135,18 @@ struct EffectChecks {
     }
 
     // MARK: Endpoints
+
+    private func checkEntries() {
+        for index in inventory.serviceEntries.indices {
+            let exportTo = inventory.serviceEntries[index].exportTo
+            let namespace = inventory.serviceEntries[index].meta.namespace
+            guard let first = exportTo.first, !names.isVisible(exportTo.map(\.value), from: namespace) else { continue }
+            add(
+                .note, "not-exported",
+                "this ServiceEntry is not exported to namespace \(names.options.gatewayNamespace), this gateway's",
+                at: first.place, inventory.serviceEntries[index].meta.identity, path: first.path)
+        }
+    }
 
     /// EndpointSlices and Endpoints of a Service that is not there; WorkloadEntries that nobody selects.
     private func checkEndpoints() {
