@@ -74,6 +74,51 @@ import Testing
     }
 }
 
+@Suite struct `A policy of access that selects this gateway` {
+    private func world(
+        _ spec: String, kind: String = "AuthorizationPolicy", namespace: String = "istio-system",
+        label: String = "istio: ingressgateway"
+    ) -> World {
+        World(
+            World.virtualService("[{\(World.to("a"))}]") + """
+                ---
+                apiVersion: security.istio.io/v1
+                kind: \(kind)
+                metadata: {name: guard, namespace: \(namespace)}
+                spec: {selector: {matchLabels: {\(label)}}\(spec)}
+
+                """)
+    }
+
+    @Test(arguments: [
+        "", ", rules: []", ", action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]",
+        ", action: ALLOW, rules: [{from: [{source: {ipBlocks: [192.0.2.0/24]}}]}]", ", action: CUSTOM, rules: [{}]",
+    ])
+    func `closes all of it, and is an error`(spec: String) {
+        let world = world(spec)
+        #expect(world.answer(TestRequest("/")) == "503")
+        #expect(world.plan.diagnostics.map(\.severity) == [.error])
+        #expect(world.plan.renderTree().contains("503: AuthorizationPolicy istio-system/guard is not in effect yet"))
+    }
+
+    @Test func `closes when it asks for tokens`() {
+        #expect(world(", jwtRules: [{issuer: x}]", kind: "RequestAuthentication").answer(TestRequest("/")) == "503")
+        #expect(world("", kind: "RequestAuthentication").answer(TestRequest("/")) == "a")
+    }
+
+    @Test(arguments: [", action: AUDIT, rules: [{}]", ", rules: [{}]", ", action: DENY", ", action: DENY, rules: []"])
+    func `does not when it lets every request pass`(spec: String) {
+        #expect(world(spec).answer(TestRequest("/")) == "a")
+    }
+
+    @Test func `is not one of another namespace or workload`() {
+        #expect(world("", namespace: "app").answer(TestRequest("/")) == "a")
+        #expect(world("", label: "app: web").answer(TestRequest("/")) == "a")
+        #expect(world("", label: "").answer(TestRequest("/")) == "a")
+        #expect(world("", namespace: "gwns").answer(TestRequest("/")) == "503")
+    }
+}
+
 @Suite struct `A destination that is closed` {
     private func rule(_ spec: String) -> String {
         """

@@ -206,6 +206,11 @@ extension ObjectReader {
                 hint: "did you mean `\(near)`?")
             return
         }
+        if group == "security.istio.io", AccessPolicy.kinds.contains(kind), let identity = decoder.object,
+            let policy = AccessPolicy(identity, value)
+        {
+            decoder.findings.output.inventory.accessPolicies.append(policy)
+        }
         guard decoder.findings.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
         let name = "\(kind) (\(apiVersion))"
         if group.hasSuffix(".istio.io") {

@@ -10,6 +10,7 @@ package struct Inventory: Sendable {
     package var endpoints: [Endpoints] = []
     package var pods: [Pod] = []
     package var secrets: [Secret] = []
+    package var accessPolicies: [AccessPolicy] = []
     /// Objects that are in none of these lists, for an error.
     package var leftOut: [LeftOut] = []
 

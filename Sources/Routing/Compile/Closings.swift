@@ -55,3 +55,23 @@ extension ServiceEntry {
         return field.diagnostic(severity, "requests to \(list) are answered 503", object: meta.identity)
     }
 }
+
+extension [AccessPolicy] {
+    /// A policy that selects this gateway by its labels closes all of it: who may come in is not known.
+    func closing(_ names: Names, _ problems: Problems) -> Unavailable? {
+        let places = [names.options.gatewayNamespace, names.options.rootNamespace]
+        let own = filter {
+            places.contains($0.identity.namespace) && Names.matches($0.selector, names.options.labels)
+        }
+        for policy in own {
+            problems.add(
+                Diagnostic(
+                    .error, "not-in-effect",
+                    "\(policy.identity) is not in effect yet, and it selects this gateway: "
+                        + "all requests are answered 503",
+                    hint: "without it they would be served: remove it if that is meant", at: policy.place,
+                    object: policy.identity, path: "spec.selector"))
+        }
+        return own.first.map { .notInEffect("\($0.identity)") }
+    }
+}

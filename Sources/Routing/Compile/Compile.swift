@@ -10,7 +10,8 @@ extension RoutingPlan {
         let leftOut = LeftOutObjects(inventory.leftOut, names: names)
         let clusters = ClusterTable(inventory, names: names, problems: problems, leftOut: leftOut)
         let rules = RuleCompiler(
-            inventory.virtualServices, clusters: clusters, names: names, problems: problems)
+            inventory.virtualServices, clusters: clusters, names: names, problems: problems,
+            closedBy: inventory.accessPolicies.closing(names, problems))
         let binding = Binding(inventory.virtualServices, names: names)
 
         let own = inventory.gateways.filter { Names.matches($0.selector, options.labels) }

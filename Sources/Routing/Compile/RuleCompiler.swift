@@ -28,6 +28,8 @@ final class RuleCompiler {
     private var contextNumbers: [RuleContext: Int32] = [:]
     private var contexts: [RuleContext] = []
     var neverReached = NeverReached()
+    /// Why no rule of a VirtualService is served.
+    private let closedBy: Unavailable?
     /// The newest program of each VirtualService, and for each program its context and the next older
     /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
     private var newestPrograms: [Int32]
@@ -36,8 +38,12 @@ final class RuleCompiler {
     private var newestRoutes: [Int32]
     private var routeRules: [(rule: Int32, older: Int32)] = []
 
-    init(_ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems) {
+    init(
+        _ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems,
+        closedBy: Unavailable?
+    ) {
         self.services = services
+        self.closedBy = closedBy
         self.clusters = clusters
         self.names = names
         self.problems = problems
@@ -250,6 +256,7 @@ extension RuleCompiler {
 
     private func fault(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
         for field in rule.closings { problems.add(source.report(field, .error)) }
+        if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }
         if let field = rule.closings.first { return .notInEffect(field.name) }
         // Both are said above; a rule that counts an untested condition as fulfilled is never served.
