@@ -35,6 +35,7 @@ struct LastGood {
         merge(\.endpoints, \.meta, set, last, into: &merged)
         merge(\.pods, \.meta, set, last, into: &merged)
         merge(\.secrets, \.meta, set, last, into: &merged)
+        mergeAccessPolicies(set, last, into: &merged)
         let again = Set(kept)
         merged.leftOut.removeAll { again.contains($0.identity) }
         texts = set.texts
@@ -56,7 +57,22 @@ struct LastGood {
         overlay(\.endpoints, \.meta, on: &last)
         overlay(\.pods, \.meta, on: &last)
         overlay(\.secrets, \.meta, on: &last)
+        let known = Set(last.accessPolicies.map(\.identity))
+        last.accessPolicies += older.accessPolicies.filter { !known.contains($0.identity) }
         return last
+    }
+
+    /// These are not decoded, so they break with their files alone.
+    private mutating func mergeAccessPolicies(
+        _ set: ManifestSet, _ last: Inventory, into merged: inout Inventory
+    ) {
+        let known = Set(merged.accessPolicies.map(\.identity))
+        for old in last.accessPolicies
+        where !known.contains(old.identity) && Self.isBroken(old.place.file, set.brokenFiles) {
+            merged.accessPolicies.append(old)
+            older.accessPolicies.append(old)
+            kept.append(old.identity)
+        }
     }
 
     /// Replaces objects by their older version, and adds those that have no other.

@@ -80,6 +80,23 @@ import Testing
         #expect(lastGood.kept == [])
     }
 
+    @Test mutating func `closes what a policy of access closed, when its file is broken`() {
+        let policy = """
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: guard}
+            spec: {selector: {matchLabels: {istio: ingressgateway}}}
+
+            """
+        _ = lastGood.merge(Self.load(["a": policy, "b": Self.service("x")]))
+        for _ in 0..<2 {
+            let broken = lastGood.merge(Self.load(["a": "x: [", "b": Self.service("x")]))
+            #expect(broken.accessPolicies.map(\.identity.name) == ["guard"])
+            #expect(lastGood.kept.map(\.name) == ["guard"])
+        }
+        #expect(lastGood.merge(Self.load(["a": "", "b": Self.service("x")])).accessPolicies.isEmpty)
+    }
+
     @Test mutating func `is in effect, so that nobody is told that the object was left out`() {
         let broken = Self.load(["a": Self.service("x", port: "many")])
         #expect(lastGood.merge(broken).leftOut.map(\.identity.name) == ["x"])
