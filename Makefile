@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench guard format clean
+.PHONY: help demo test sanitize build bench guard format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,10 @@ demo: build ## build, start backends and Portico on the seeds' files, show what 
 test: ## install what is missing, build, run every test; the last line is the sum
 	@Tests/tools/install packages venv
 	@RELEASE='$(RELEASE)' Tests/tools/test
+
+sanitize: ## the gateway's suites under AddressSanitizer; SUITES=... for others than make test runs
+	@Tests/tools/install packages venv
+	@Tests/tools/sanitize $(SUITES)
 
 build: ## release build: .build/release/portico
 	@Tests/tools/install packages

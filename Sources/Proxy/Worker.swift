@@ -91,6 +91,7 @@ enum Watcher {
     var date = HTTPDate()
     var random = Randomness()
     let authority = RequestAuthority()
+    var nextStreamHint = 0                      // wall seconds; see `reachedStreamLimit`
     var timers: TimerWheel
     private var polling = BusyPolling()
     private var due: ContiguousArray<UInt64> = []

@@ -48,6 +48,18 @@ extension Worker {
         messages.warn(text, at: wallNow)
     }
 
+    /// A client that keeps to the limit says nothing of the calls that wait on its side: somebody should hear of
+    /// it, but not more often than once a minute.
+    func reachedStreamLimit(_ connection: Connection) {
+        metrics.reachedConcurrentStreams()
+        guard wallNow.seconds >= nextStreamHint else { return }
+        nextStreamHint = wallNow.seconds + 60
+        messages.warn(
+            "client \(connection.peerText ?? "unknown") has \(connection.codec.openStreams) streams open on one "
+                + "connection, as many as it may: its next calls wait in the client; raise --max-concurrent-streams, "
+                + "or portico.dev/max-concurrent-streams of the Gateway, or have it open more connections", at: wallNow)
+    }
+
     private func summarizeSoon() {
         guard !isSummaryDue else { return }
         isSummaryDue = true

@@ -90,7 +90,7 @@ extension Worker {
                 exchange.request = block
                 return
             }
-            if session({ $0.openStreams == Int($0.limits.concurrentStreams) }) { metrics.reachedConcurrentStreams() }
+            if session({ $0.openStreams == Int($0.limits.concurrentStreams) }) { reachedStreamLimit(connection) }
         }
         var upgrade = HTTP1Upgrade.none
         if case .http1(let session) = connection.codec { upgrade = session { $0.upgrade } }

@@ -61,6 +61,8 @@ def test_reaching_it_is_counted(backend):
                 stream = client.open(http2.grpc_headers("/test.Echo/Chat"), http2.message(), end=False)
                 client.wait(lambda stream=stream: stream.data)
             assert waiting.until(lambda: gateway.metric(REACHED), 5, "the metric") == 1
+            hint = "3 streams open on one connection"
+            waiting.until(lambda: any(hint in line for line in gateway.errors), 5, "the hint")
         with Caller(gateway.target) as caller:
             assert caller.unary()[0] == b"ping"
 
