@@ -71,8 +71,20 @@ internal import COpenSSL
 
     private init(owning raw: OpaquePointer) { unsafe self.raw = raw }
 
-    /// OpenSSL 3.0 to 3.4 have no X25519MLKEM768; P-384 and P-521 only cost time.
-    static let groups = ["X25519", "P-256"]
+    /// In order of preference. P-384 is for clients that may use nothing else (CNSA); the hybrid with ML-KEM is
+    /// for what is recorded today and read tomorrow, where the library has it: OpenSSL from 3.5 on.
+    static let groups = isKnown(group: hybrid) ? [hybrid] + classical : classical
+    private static let hybrid = "X25519MLKEM768"
+    private static let classical = ["X25519", "P-256", "P-384"]
+
+    private static func isKnown(group: String) -> Bool {
+        guard let probe = unsafe SSL_CTX_new(TLS_server_method()) else { return false }
+        defer {
+            unsafe SSL_CTX_free(probe)
+            Failures.clear()
+        }
+        return unsafe portico_SSL_CTX_set_groups(probe, group) == 1
+    }
 
     static func make(isServer: Bool, groups: [String] = groups) throws(TLSError) -> ContextHandle {
         Failures.clear()

@@ -75,15 +75,41 @@ private let certificates = Certificates.shared
         let table = selector(
             (["*"], try certificates.context("wild")),
             (["one.example.test"], try certificates.context("ec")))
-        let line = try Line(table, client: try certificates.client(groups: ["P-384", "P-256"]))
+        let line = try Line(table, client: try certificates.client(groups: ["P-521", "P-256"]))
         #expect(line.shakeHands() == (.done, .done))
         #expect(line.server.tag == 1)
         #expect(line.server.negotiatedHTTP2 == true)
-        let other = try Line(table, client: try certificates.client(groups: ["P-384"]))
+        let other = try Line(table, client: try certificates.client(groups: ["P-521"]))
         guard case .failed(.handshakeFailed) = other.shakeHands().server else {
-            Issue.record("P-384 alone was accepted")
+            Issue.record("P-521 alone was accepted")
             return
         }
+        #expect(other.server.handshakeReason == .noSharedCipher)
+    }
+
+    @Test(arguments: ["X25519", "P-256", "P-384"])
+    func `goes with each of the groups alone`(group: String) throws {
+        let context = try certificates.context("ec")
+        let line = try Line(selector((["*"], context)), client: try certificates.client(groups: [group]))
+        #expect(line.shakeHands() == (.done, .done))
+    }
+
+    /// What an operator's counters tell apart.
+    @Test func `that fails has a reason`() throws {
+        let context = try certificates.context("ec", minVersion: .v1_3)
+        let old = try Line(selector((["*"], context)), client: try certificates.client(maxVersion: .v1_2))
+        #expect(old.shakeHands().server != .done && old.server.handshakeReason == .protocolVersion)
+        let suite = "ECDHE-RSA-AES128-GCM-SHA256"
+        let rsaOnly = try certificates.client(maxVersion: .v1_2, cipherSuites: [suite])
+        let other = try Line(selector((["*"], try certificates.context("ec"))), client: rsaOnly)
+        #expect(other.shakeHands().server != .done && other.server.handshakeReason == .noSharedCipher)
+        let stranger = try TLSClientContext(trusted: certificates["bare.pem"])
+        let distrusted = try Line(selector((["*"], try certificates.context("ec"))), client: stranger)
+        #expect(distrusted.shakeHands().server != .done && distrusted.server.handshakeReason == .certificate)
+        let client = try certificates.client()
+        let unknown = try Line(selector((["a.test"], context)), client: client, name: "no.test")
+        #expect(unknown.shakeHands().server != .done && unknown.server.handshakeReason == .unknownServerName)
+        #expect(unknown.server.isHelloRead)
     }
 
     @Test
