@@ -22,7 +22,7 @@ package final class MessageLog: Sendable {
         clock.append(time, to: stamp)
         let line = OctetBuffer(capacity: 256)
         line.append(stamp.octets.prefix(Self.secondsLength))
-        line.append("+0000 warning portico: [portico] ")
+        line.append("+0000 warning portico: [Proxy] ")
         var text = text
         text.withUTF8 { unsafe AccessLogEscaping.quoted.append(Octets(UnsafeRawBufferPointer($0)), to: line) }
         line.append("\n")

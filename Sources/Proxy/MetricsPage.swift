@@ -33,6 +33,8 @@ internal import Synchronization
         unsafe cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
+    @inline(__always) func set(_ value: UInt64) { unsafe cell.pointee.store(value, ordering: .relaxed) }
+
     /// The counter `offset` places behind this one; the caller knows that the page has it.
     @inline(__always) func following(_ offset: Int) -> MetricsCounter {
         unsafe MetricsCounter(cell: cell + offset)

@@ -95,6 +95,10 @@ struct MetricsReport {
 
     private mutating func refusals() {
         page.single(
+            "portico_tls_handshakes_active", .gauge, "TLS handshakes in progress.", sum(.handshakes))
+        page.single(
+            "portico_header_memory_bytes", .gauge, "What open requests hold of header sections.", sum(.headerOctets))
+        page.single(
             "portico_accept_failures_total", .counter, "Connections that could not be accepted.",
             sum(.connection(.acceptFailed), .downstream))
         page.family("portico_connections_refused_total", .counter, "Connections closed before they said anything.")
@@ -177,6 +181,10 @@ struct MetricsReport {
 
     private func sum(_ counter: WorkerMetrics.Fixed, _ offset: Int = 0) -> UInt64 {
         control.workers.reduce(0) { $0 &+ $1.value(counter, offset) }
+    }
+
+    private func sum(_ gauge: WorkerMetrics.Gauge) -> UInt64 {
+        control.workers.reduce(0) { $0 &+ $1.value(gauge) }
     }
 
     private func sum(_ refusal: Refusal, _ side: ConnectionSide) -> UInt64 {

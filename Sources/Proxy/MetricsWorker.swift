@@ -30,6 +30,9 @@ package final class WorkerMetrics: Sendable {
         case retries                            // and one per further reason
     }
 
+    /// What is so much now, by their place in `gauges`.
+    enum Gauge: Int, CaseIterable { case handshakes, headerOctets }
+
     private static let fixedCount = Fixed.retries.rawValue + RetryReason.allCases.count
     /// (route, status, gRPC status) beyond this share one series per worker.
     private static let requestSeriesLimit = 20_000
@@ -37,6 +40,7 @@ package final class WorkerMetrics: Sendable {
     private static let durationSeriesLimit = 1_000
 
     private let page = MetricsPage(count: fixedCount)
+    private let gauges = MetricsPage(count: Gauge.allCases.count)
     /// By `Refusal.index`, of clients and then of upstreams.
     private let refusals = MetricsPage(count: 2 * Refusal.all.count)
     let requests = MetricsSeries(
@@ -47,6 +51,8 @@ package final class WorkerMetrics: Sendable {
     init() {}
 
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
+
+    func value(_ gauge: Gauge) -> UInt64 { gauges[gauge.rawValue].value }
 
     func value(_ refusal: Refusal, _ side: ConnectionSide) -> UInt64 {
         refusals[side.rawValue * Refusal.all.count + refusal.index].value
@@ -80,6 +86,12 @@ extension WorkerMetrics {
     package func upstreamConnectFailed() { add(.connectFailures) }
     /// A client has as many streams open on a connection as it may: its next calls wait in the client.
     package func reachedConcurrentStreams() { add(.concurrentStreamsReached) }
+
+    /// At the end of each turn.
+    func hold(handshakes: Int, headerOctets: Int) {
+        gauges[Gauge.handshakes.rawValue].set(UInt64(max(handshakes, 0)))
+        gauges[Gauge.headerOctets.rawValue].set(UInt64(max(headerOctets, 0)))
+    }
 
     package func refused(_ refusal: Refusal, _ side: ConnectionSide) {
         refusals[side.rawValue * Refusal.all.count + refusal.index].add(1)

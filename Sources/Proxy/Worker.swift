@@ -173,6 +173,7 @@ enum Watcher {
         flushAll()
         releaseClosed()
         giveBackMemory()
+        metrics.hold(handshakes: handshakes.count, headerOctets: pools.headerOctets)
         log.endTurn()
     }
 

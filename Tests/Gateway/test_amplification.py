@@ -218,6 +218,7 @@ def test_header_sections_have_a_sum(backend):
                     stream = good.exchange(http2.grpc_headers(), http2.message(b"%d" % number), 5)
                     assert stream.grpc_status == 0
             assert peak.octets - before < 120 * MEBI, f"{peak.octets - before >> 20} MiB"
+            assert 48 * MEBI < gateway.metric("^portico_header_memory_bytes") <= 64 * MEBI
             count = gateway.metric(refused)
             assert count > 1000
             resets = [stream.reset for client in hoarders for stream in client.streams.values() if stream.over]
@@ -226,6 +227,7 @@ def test_header_sections_have_a_sum(backend):
             for client in hoarders:
                 client.close()
             waiting.until(lambda: gateway.metric("portico_requests_active") == 0, 8, "the end of their calls")
+            waiting.until(lambda: gateway.metric("^portico_header_memory_bytes") == 0, 5, "no octet held")
             waiting.until(lambda: gateway.memory_octets() - before < 48 * MEBI, 15, "memory to be given back")
             # What they held may be held again.
             with http2.connect(gateway.port) as client:

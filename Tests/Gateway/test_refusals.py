@@ -209,7 +209,7 @@ def test_without_an_access_log_the_message_goes_to_standard_error(backend):
         said = waiting.until(
             lambda: next((line for line in gateway.errors if "refused: " in line), None), 5, "a message")
         assert "a stream's number is not the client's to use (RFC 9113 §5.1.1); client 127.0.0.1:" in said
-        assert " warning portico: [portico] " in said
+        assert " warning portico: [Proxy] " in said
 
 
 # HTTP/2 requests
@@ -273,6 +273,18 @@ def test_a_malformed_request_leaves_a_line_that_names_the_rule(gateway, name):
     if fields.get(":authority") == "echo.test":
         assert '"echo.test"' in line
     counted(gateway, reason, before, errors)
+
+
+def test_a_body_that_lies_leaves_a_line_although_its_request_was_sent_on(gateway):
+    before = errors(gateway, "http2.content_length_mismatch")
+    with http2.connect(gateway.port) as client:
+        port = client.socket.getsockname()[1]
+        stream = client.open(http2.grpc_headers("/test.Echo/Lie", content_length="100"), http2.message())
+        client.wait(lambda: stream.over, 5)
+        assert stream.reset == PROTOCOL_ERROR
+    line = gateway.access_log(f"127.0.0.1:{port} ")
+    assert '"POST /test.Echo/Lie HTTP/2" 0 DPE http2.content_length_mismatch ' in line
+    counted(gateway, "http2.content_length_mismatch", before, errors)
 
 
 def test_what_was_malformed_is_in_the_line_as_far_as_it_is_known(gateway):
