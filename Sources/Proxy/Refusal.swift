@@ -76,12 +76,13 @@ package enum Refusal: Equatable, Sendable {
     }
 }
 
-/// Why a connection ended before anything was understood of it.
+/// Why a connection ended whatever was spoken on it.
 package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case acceptFailed
     case listenerClosed
     case silent
     case prefaceTimedOut
+    case brokenTLS
 
     var name: String {
         switch self {
@@ -89,6 +90,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .listenerClosed: "listener_closed"
         case .silent: "first_octets_timeout"
         case .prefaceTimedOut: "preface_timeout"
+        case .brokenTLS: "tls_stream_broken"
         }
     }
 
@@ -97,6 +99,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .acceptFailed: "a connection could not be accepted, mostly for want of file descriptors"
         case .listenerClosed: "a connection came while its listener was being closed"
         case .silent: "a connection said nothing for too long"
+        case .brokenTLS: "a record of TLS is damaged or out of turn, or the client said so of one of ours"
         case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
         }
     }

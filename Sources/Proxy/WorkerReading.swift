@@ -35,7 +35,11 @@ extension Worker {
                 let isDrained = connection.tls?.isDrained ?? (count < room.count)
                 if isDrained, !connection.hasHungUp { return }
             case .wouldBlock: return
-            case .closed, .failed: return peerClosed(connection)
+            case .closed, .failed:
+                if let breach = connection.tls?.breach {
+                    refused(.connection(.brokenTLS), on: connection, because: breach.words)
+                }
+                return peerClosed(connection)
             }
         }
         listForReading(connection)

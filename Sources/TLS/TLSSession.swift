@@ -36,6 +36,13 @@ package enum TLSResult: Equatable, Sendable {
     private var isShutdownSent = false
     /// Whether the ClientHello is complete: from here on the client has shown that it speaks TLS.
     package private(set) var isHelloRead = false
+    /// What the peer did wrong behind the handshake; nil also for a connection that was lost.
+    package var breach: TLSError? {
+        switch failure {
+        case .brokenStream?, .peerAlert?: isEstablished ? failure : nil
+        default: nil
+        }
+    }
     /// Why the handshake failed, when it has.
     package private(set) var handshakeReason = HandshakeReason.other
     /// The server's name as the client sent it: lower-case, nil without SNI.
