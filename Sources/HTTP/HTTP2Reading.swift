@@ -39,7 +39,7 @@ extension HTTP2Session {
     /// Slots of streams that came and went in this turn are not free yet: they are memory too, and a client
     /// that cancels and asks anew has no more streams open than it may.
     @inline(__always)
-    private var isTurnFull: Bool { isServer && closedSlots.count >= Int(limits.concurrentStreams) }
+    private var isTurnFull: Bool { isServer && closedSlots.count >= max(Int(limits.concurrentStreams), 1) }
 
     private func takePreface(_ rest: inout Octets) {
         let wanted = Self.preface.dropFirst(input.prefaceOctets)

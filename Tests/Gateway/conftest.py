@@ -1,5 +1,7 @@
 """What most suites start from: one gRPC backend behind one gateway port."""
 
+import resource
+
 import pytest
 
 from peers import http1, objects
@@ -18,6 +20,17 @@ def gateway(backend):
     """Everything on its port goes to `backend`, in HTTP/2."""
     with Gateway(objects.echo(backend)) as made:
         yield made
+
+
+@pytest.fixture
+def many_files():
+    """Room for thousands of connections of the test's own."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("too few descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def test_header_sections_have_a_sum(backend):
                 assert gateway.metric(refused) == count and not any(each.over for each in client.streams.values())
 
 
-def test_sections_that_never_end_are_part_of_the_sum(backend):
+def test_sections_that_never_end_are_part_of_the_sum(backend, many_files):
     """Each of 1,500 connections begins one request of 56 kB, and does not end its headers: 82 MiB."""
     with Sink() as sink, Gateway(hoarding_config(sink, backend)) as gateway:
         begin = HeadersFrame(1, HOLD + LITERAL + AGAIN * 13).serialize()

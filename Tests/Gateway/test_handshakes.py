@@ -196,16 +196,17 @@ def test_thousands_of_beginnings_leave_neither_descriptors_nor_lines_without_end
     waiting.until(lambda: any(re.search(said, line) for line in secure.errors), 5, "a sum of those not logged")
 
 
-def test_too_many_handshakes_end_the_oldest(secure):
+def test_too_many_handshakes_end_the_oldest(secure, many_files):
     """One worker remembers 1,000 at a time."""
-    if secure.open_files() + 1300 > 4096:
-        pytest.skip("too few descriptors")
+    begun = time.monotonic()
     before, start = failures(secure, "too_many"), secure.memory_octets()
     clients = []
     try:
         for _ in range(1100):
             clients.append(socket.create_connection(("127.0.0.1", secure.port), 5))
             clients[-1].sendall(HELLO)
+        if time.monotonic() - begun > 3:
+            pytest.skip("too slow a machine: the first are as good as timed out")
         waiting.until(lambda: failures(secure, "too_many") == before + 100, 4, "the end of the first hundred")
         clients[0].settimeout(5)
         assert clients[0].recv(10) == b""

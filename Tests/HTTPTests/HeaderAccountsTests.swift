@@ -60,6 +60,24 @@ import Testing
     }
 }
 
+@Suite struct `The sum of header sections, on HTTP/1.1,` {
+    @Test func `refuses a request when nothing is left, and takes the next one afterwards`() throws {
+        let pools = MessagePools()
+        pools.headerLimit = 200
+        let sessions = (0..<3).map { _ in HTTP1Session(isServer: true, scheme: .http, pools: pools) }
+        let text = "GET / HTTP/1.1\r\nhost: a\r\nx: \(String(repeating: "v", count: 100))\r\n\r\n"
+        let octets = OctetBuffer(capacity: 256)
+        octets.append(text: text)
+        for session in sessions.prefix(2) { _ = session.receive(octets.octets) }
+        #expect(sessions[0].refusal == nil && sessions[1].refusal == .headerMemory)
+        for session in sessions { session.endTurn() }
+        #expect(pools.headerOctets == 0)
+        _ = sessions[2].receive(octets.octets)
+        #expect(sessions[2].refusal == nil)
+        sessions[2].endTurn()
+    }
+}
+
 @Suite struct `Requests that are cancelled` {
     @Test func `cost nothing up to a burst, then time, and in the end the connection`() {
         var allowance = ResetAllowance()
