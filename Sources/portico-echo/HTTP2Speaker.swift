@@ -67,7 +67,13 @@ final class HTTP2Speaker {
                 exchange(event.stream)?.isRequestEnded = true
                 pump(event.stream)
             case .closed: closed(event.stream, event.code)
-            case .goAway, .settings, .expectsContinue, .refused: break
+            case .refused:
+                // One that is only too large is still open for an answer.
+                guard event.stream >= 0, session.isOpen(event.stream) else { continue }
+                let code = HTTP2Fault(rawValue: Int(event.code))?.code ?? ErrorCode.cancel
+                session.reset(event.stream, code: code)
+                closed(event.stream, code)
+            case .goAway, .settings, .expectsContinue: break
             }
         }
     }

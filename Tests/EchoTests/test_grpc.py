@@ -201,3 +201,10 @@ def test_each_listener_answers_as_itself():
             with grpc.insecure_channel(address) as channel:
                 reply, _ = unary(channel, hello_request("a"), "/helloworld.Greeter/SayHello")
                 assert hello_reply(reply) == f"hostname:{address.partition(':')[0]}, in:a, version:v1"
+
+
+def test_a_call_with_too_large_metadata_ends(channel):
+    metadata = [(f"x-{number}", "v") for number in range(120)]
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/a/B").with_call(b"", metadata=metadata, timeout=10)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
