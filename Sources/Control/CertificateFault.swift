@@ -65,8 +65,13 @@ struct CertificateFault: Error {
         guard let value = secret.data[name] else { return fault }
         return CertificateFault(
             sentence: "`\(name)` of \(secret.meta.identity) cannot be used (\(error))", place: value.place,
-            object: secret.meta.identity, path: value.path)
+            object: secret.meta.identity, path: value.path,
+            hint: value.value.starts(with: pemInBase64)
+                ? "the text is still in Base64: encode it once in `data`, and not at all in `stringData`" : nil)
     }
+
+    /// `-----BEGIN`, encoded.
+    private static let pemInBase64 = Array("LS0tLS1CRUdJT".utf8)
 
     private enum Half { case certificate, key }
 

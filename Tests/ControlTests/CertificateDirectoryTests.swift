@@ -127,6 +127,7 @@ import Testing
             (key, one, 5, "the text holds a PRIVATE KEY instead; are certificate and key exchanged?"),
             (one, two, 6, "`tls.key` of Secret edge/s cannot be used (the private key does not belong"),
             (one, "hunter2hunter2", 6, "(no private key: the text has no PEM block"),
+            ("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t", key, 5, "no certificate: the text has no PEM block"),
             ("12345678", key, 3, "`tls.crt` of Secret edge/s cannot be read"),
         ]
         for each in cases {
@@ -136,6 +137,7 @@ import Testing
             #expect(problem.message.contains(each.says), "\(problem.message)")
             #expect(problem.message.hasSuffix(": handshakes for one.test fail"))
             #expect(problem.place.file == "secrets.yaml" && (problem.place.line == each.line || each.line == 3))
+            #expect(each.certificate.hasPrefix("LS0t") == (problem.hint?.contains("still in Base64") == true))
             #expect(problem.object?.kind == "Secret" && problem.related.first?.place.line == 7)
             #expect(!directory.diagnostics.text.contains("hunter2") && !directory.diagnostics.text.contains("12345678"))
         }

@@ -47,7 +47,7 @@ extension Service.Port {
         path = record.path
         name = record.string("name") ?? ""
         let number = record.require("port")?.int(1...65535)
-        transport = record.name("protocol", of: Transport.self) ?? .tcp
+        transport = Self.transport(&record) ?? .tcp
         appProtocol = record.string("appProtocol")
         // 0 and an empty text are what some writers put for "not given", and Kubernetes takes them so.
         let target = record.field("targetPort").flatMap { field in
@@ -62,6 +62,21 @@ extension Service.Port {
         case .some(nil): return nil
         case .some(.some(let target)): targetPort = target
         }
+    }
+
+    private static func transport(_ record: inout Record) -> Transport? {
+        guard let field = record.field("protocol"), let text = field.string() else { return nil }
+        if let known = Transport(rawValue: text) { return known }
+        guard Transport(rawValue: text.uppercased()) == nil, let spoken = PortProtocol(rawValue: text.uppercased())
+        else {
+            field.unknownName(text, among: Transport.allCases.map(\.rawValue))
+            return nil
+        }
+        let name = spoken.rawValue.lowercased()
+        field.error(
+            "unknown-value", "`\(text)` is none of TCP, UDP, SCTP",
+            hint: "write TCP; what is spoken on it says the port's name, \(name) or \(name)-…, or appProtocol")
+        return nil
     }
 }
 
