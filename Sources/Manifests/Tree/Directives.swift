@@ -10,9 +10,14 @@ enum Directives {
     static func firstExcess(in octets: ArraySlice<UInt8>) -> Int? {
         var count = 0
         var last = octets.startIndex
-        while let place = octets[last...].firstIndex(of: percent) {
+        // Every file goes through here, so this looks at each octet once.
+        let span = octets.span
+        for index in 0..<span.count where span[index] == percent {
+            let place = octets.startIndex + index
+            guard index == 0 || span[index - 1] < 0x20 || span[index - 1] > 0x7E, beginsLine(octets, place) else {
+                continue
+            }
             defer { last = place + 1 }
-            guard beginsLine(octets, place) else { continue }
             if beginsDocument(octets[last..<place]) { count = 0 }
             count += 1
             if count > maximum || length(octets[place...]) > maximumOctets { return place }

@@ -22,7 +22,7 @@ struct Rest {
     /// JSON objects one after the other, as `jq` prints them and kubectl takes them: from the next one.
     func nextOfJSON(after error: SyntaxError) -> Rest? {
         let brace = UInt8(ascii: "{")
-        guard error.code == "syntax", error.message.contains("<document start>"),
+        guard error.code == "syntax", error.message.hasSuffix("<document start>"),
             octets.first(where: { $0 > UInt8(ascii: " ") }) == brace
         else { return nil }
         var place = octets.startIndex
@@ -98,7 +98,8 @@ extension SyntaxError {
             error.column = place.column
             return error
         }
-        guard let text = unquoted(in: lines.last), !rest.isSecret(near: self.line) else { return self }
+        error.hint = hint ?? Self.hints.first { message.contains($0.words) }?.hint
+        guard let text = unquoted(in: lines.last), !rest.isSecret(near: self.line) else { return error }
         error.hint = "quote it: \(Self.quoted(text))"
         if code == "unknown-anchor" {
             error.message = "`\(text)` names no anchor before it"
@@ -150,4 +151,23 @@ extension SyntaxError {
         let quote = text.contains("\\") || text.contains("\"") ? "'" : "\""
         return quote + text + quote
     }
+
+    /// What to do about libyaml's sentences, the particular ones first.
+    private static let hints: [(words: String, hint: String)] = [
+        (
+            words: "cannot start any token",
+            hint: "indent with spaces, not tabs, and quote texts that begin with @, % or `"
+        ),
+        ("mapping values are not allowed", "check the indentation, and quote texts that contain `: `"),
+        ("unexpected ':'", "quote texts that contain `:`"),
+        ("scanning an alias", "quote texts that begin with *"),
+        ("scanning an anchor", "quote texts that begin with &"),
+        ("tag", "quote texts that begin with !"),
+        (
+            "escape character",
+            "in double quotes a backslash begins an escape: write the text in single quotes"
+        ),
+        ("escape code", "write the character itself"),
+        ("did not find expected", "check the indentation, and quote texts that begin with [ or {"),
+    ]
 }

@@ -96,7 +96,9 @@ struct TreeBuilder {
             if node.isScalar { anchors[anchor] = index } else { anchors[anchor] = nil }
         }
         if let tag = event.tag, !Self.knownTags.contains(tag) {
-            tree.problems.append(TreeProblem(fault: .unknownTag(tag), node: index))
+            // A short directive can make long tags of millions of nodes; of so many none is listed.
+            let shown = tree.problems.count < 1000 ? tag : "…"
+            tree.problems.append(TreeProblem(fault: .unknownTag(shown), node: index))
         }
         link(index, in: &tree)
         return index

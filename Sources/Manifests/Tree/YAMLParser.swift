@@ -61,9 +61,13 @@ struct YAMLEvent {
             }, context)
     }
 
+    /// libyaml looks at all that it is given, however soon it stops: a hundred thousand JSON objects one after the
+    /// other are as many readers.
+    private static let pieceOctets = 1024
+
     /// Copies the next piece of the input; returns its length, 0 at the end.
     private func give(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
-        let piece = input.prefix(buffer.count)
+        let piece = input.prefix(min(buffer.count, Self.pieceOctets))
         unsafe piece.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
         input = input[piece.endIndex...]
         return piece.count
@@ -121,31 +125,8 @@ struct YAMLEvent {
             Int(portico_yaml_problem_line(parser)), Int(portico_yaml_problem_column(parser))
         )
         return unsafe SyntaxError(
-            code: "syntax", message: "not YAML: \(message)", hint: Self.hint(for: message),
+            code: "syntax", message: "not YAML: \(message)", hint: nil,
             line: self.line(line), column: self.column(column, line),
             charactersBefore: Int(portico_yaml_problem_index(parser)))
     }
-
-    private static func hint(for message: String) -> String? {
-        hints.first { message.contains($0.words) }?.hint
-    }
-
-    /// What to do about libyaml's sentences, the particular ones first.
-    private static let hints: [(words: String, hint: String)] = [
-        (
-            words: "cannot start any token",
-            hint: "indent with spaces, not tabs, and quote texts that begin with @, % or `"
-        ),
-        ("mapping values are not allowed", "check the indentation, and quote texts that contain `: `"),
-        ("unexpected ':'", "quote texts that contain `:`"),
-        ("scanning an alias", "quote texts that begin with *"),
-        ("scanning an anchor", "quote texts that begin with &"),
-        ("tag", "quote texts that begin with !"),
-        (
-            "escape character",
-            "in double quotes a backslash begins an escape: write the text in single quotes"
-        ),
-        ("escape code", "write the character itself"),
-        ("did not find expected", "check the indentation, and quote texts that begin with [ or {"),
-    ]
 }

@@ -95,11 +95,12 @@ struct ServiceDirectory {
                 }
                 continue
             }
+            let ports = entry.ports.map(Self.port)
             for host in Set(entry.hosts.map { $0.value.lowercased() }) {
                 guard let known = records[host] else {
                     records[host] = ServiceRecord(
                         host: host, namespace: entry.meta.namespace, origin: .entries([index]),
-                        ports: entry.ports.map(Self.port))
+                        ports: ports)
                     continue
                 }
                 guard case .entries(let others) = known.origin,
