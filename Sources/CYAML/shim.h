@@ -61,6 +61,13 @@ static inline size_t portico_yaml_problem_column(const yaml_parser_t *parser) {
     if (parser->error == YAML_READER_ERROR) return parser->mark.column + 1;
     return parser->problem_mark.column + 1;
 }
+/* Where what the parser was reading begins. */
+static inline size_t portico_yaml_context_line(const yaml_parser_t *parser) {
+    return parser->context_mark.line + 1;
+}
+static inline size_t portico_yaml_context_column(const yaml_parser_t *parser) {
+    return parser->context_mark.column + 1;
+}
 /* Characters of the text before the place. */
 static inline size_t portico_yaml_problem_index(const yaml_parser_t *parser) {
     if (parser->error == YAML_READER_ERROR) return parser->mark.index;

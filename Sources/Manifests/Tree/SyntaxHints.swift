@@ -99,6 +99,12 @@ extension SyntaxError {
             return error
         }
         error.hint = hint ?? Self.hints.first { message.contains($0.words) }?.hint
+        if let beginning, Self.toldAtTheirBeginning.contains(where: message.contains) {
+            (error.line, error.column) = beginning
+        }
+        if message.contains("cannot start any token"), lines.last.dropFirst(column - 1).first == 0x09 {
+            error.hint = "indent with spaces: this is a tab"
+        }
         guard let text = unquoted(in: lines.last), !rest.isSecret(near: self.line) else { return error }
         error.hint = "quote it: \(Self.quoted(text))"
         if code == "unknown-anchor" {
@@ -152,13 +158,27 @@ extension SyntaxError {
         return quote + text + quote
     }
 
+    /// What libyaml finds out about lines later than the reader of the file would look for it.
+    private static let toldAtTheirBeginning = [
+        "end of stream while scanning a quoted scalar", "document indicator while scanning a quoted scalar",
+        "could not find expected ':'",
+    ]
+
     /// What to do about libyaml's sentences, the particular ones first.
     private static let hints: [(words: String, hint: String)] = [
         (
             words: "cannot start any token",
             hint: "indent with spaces, not tabs, and quote texts that begin with @, % or `"
         ),
-        ("mapping values are not allowed", "check the indentation, and quote texts that contain `: `"),
+        (
+            "mapping values are not allowed",
+            "check the indentation, look for a missing `:` in the line above, and quote texts that contain `: `"
+        ),
+        ("while scanning a quoted scalar", "close the quote that begins here"),
+        (
+            "could not find expected ':'",
+            "write `:` and a blank behind the name, or indent the line if it belongs to the text above"
+        ),
         ("unexpected ':'", "quote texts that contain `:`"),
         ("scanning an alias", "quote texts that begin with *"),
         ("scanning an anchor", "quote texts that begin with &"),

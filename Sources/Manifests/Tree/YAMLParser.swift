@@ -9,6 +9,8 @@ struct SyntaxError: Error {
     var column: Int
     /// How many characters of the text that was being read stand before the place.
     var charactersBefore = 0
+    /// Where what could not be read begins.
+    var beginning: (line: Int, column: Int)?
 }
 
 /// Where in a file a text begins that is read by itself.
@@ -116,6 +118,14 @@ struct YAMLEvent {
         }
     }
 
+    private func beginning() -> (line: Int, column: Int)? {
+        guard unsafe portico_yaml_context(parser) != nil else { return nil }
+        let (line, column) = unsafe (
+            Int(portico_yaml_context_line(parser)), Int(portico_yaml_context_column(parser))
+        )
+        return (self.line(line), self.column(column, line))
+    }
+
     private func problem() -> SyntaxError {
         var message = unsafe String(cString: portico_yaml_problem(parser))
         if let context = unsafe portico_yaml_context(parser) {
@@ -127,6 +137,6 @@ struct YAMLEvent {
         return unsafe SyntaxError(
             code: "syntax", message: "not YAML: \(message)", hint: nil,
             line: self.line(line), column: self.column(column, line),
-            charactersBefore: Int(portico_yaml_problem_index(parser)))
+            charactersBefore: Int(portico_yaml_problem_index(parser)), beginning: beginning())
     }
 }
