@@ -102,7 +102,7 @@ extension SyntaxError {
         if let beginning, Self.toldAtTheirBeginning.contains(where: message.contains) {
             (error.line, error.column) = beginning
         }
-        if message.contains("cannot start any token"), lines.last.dropFirst(column - 1).first == 0x09 {
+        if message.contains("cannot start any token"), lines.last.dropFirst(max(column, 1) - 1).first == 0x09 {
             error.hint = "indent with spaces: this is a tab"
         }
         guard let text = unquoted(in: lines.last), !rest.isSecret(near: self.line) else { return error }
@@ -130,7 +130,7 @@ extension SyntaxError {
 
     /// A word of the line that begins with the sign, not behind the place of the error.
     private func word(_ line: ArraySlice<UInt8>, from sign: Unicode.Scalar) -> String? {
-        let reach = line.prefix(column)
+        let reach = line.prefix(max(column, 0))
         guard let start = reach.lastIndex(of: UInt8(ascii: sign)) else { return nil }
         let isBegin = start == line.startIndex || " \t,[{:".utf8.contains(line[start - 1])
         guard isBegin else { return nil }
