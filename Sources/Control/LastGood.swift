@@ -120,8 +120,13 @@ struct LastGood {
         }
     }
 
-    /// The file itself, or a folder above it, could not be read.
+    /// The file itself, or a folder above it, could not be read. By the file's own path, since there may be
+    /// thousands of broken files.
     private static func isBroken(_ file: String, _ broken: Set<String>) -> Bool {
-        broken.contains(file) || broken.contains { file.hasPrefix($0.hasSuffix("/") ? $0 : $0 + "/") }
+        guard !broken.isEmpty else { return false }
+        if broken.contains(file) { return true }
+        return file.indices.contains { index in
+            file[index] == "/" && (broken.contains(String(file[..<index])) || broken.contains(String(file[...index])))
+        }
     }
 }

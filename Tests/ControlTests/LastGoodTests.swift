@@ -53,6 +53,28 @@ import Testing
         #expect(lastGood.kept == [])
     }
 
+    @Test mutating func `keeps what was below a folder that cannot be read, and lets go of what is gone`() {
+        let all = Dictionary(uniqueKeysWithValues: (0..<5000).map { ("d/\($0).yaml", Self.service("x\($0)")) })
+        #expect(ports(all).count == 5000)
+        for folder in ["e", "e/", "d/1", "/d"] {
+            var set = Self.load(["d/0.yaml": Self.service("x0")])
+            set.brokenFiles = [folder]
+            var other = lastGood
+            #expect(other.merge(set).services.count == 1)
+        }
+        for folder in ["d", "d/"] {
+            var set = Self.load(["d/0.yaml": Self.service("x0")])
+            set.brokenFiles = [folder]
+            var other = lastGood
+            #expect(other.merge(set).services.count == 5000)
+        }
+        // Each object that is gone was compared with each file that is broken.
+        var set = Self.load(["d/0.yaml": Self.service("x0")])
+        set.brokenFiles = Set((0..<60_000).map { "f/\($0).yaml" })
+        let time = ContinuousClock().measure { #expect(ports(set).count == 1) }
+        #expect(time < .seconds(15))
+    }
+
     @Test mutating func `stands in for an object that is rejected, and only for that one`() {
         _ = ports(["a": Self.service("x") + Self.service("w")])
         let broken = ["a": Self.service("x", port: "many") + Self.service("w", port: "81")]
