@@ -116,7 +116,7 @@ struct ReferenceChecks {
             Diagnostic(
                 .warning, "short-host",
                 "`\(host.value)` has no dot and means \(full) here: requests for the host \(host.value) "
-                    + "are answered 404",
+                    + "do not come to this VirtualService",
                 hint: "write the whole name that clients ask for, such as \(host.value).example.com, "
                     + "or \"*\" for any name",
                 at: host.place, object: service.meta.identity, path: host.path))
