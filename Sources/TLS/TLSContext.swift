@@ -58,11 +58,14 @@ internal import COpenSSL
 
     /// Whether this OpenSSL can do a cipher suite of TLS 1.2 and below.
     package static func supports(cipherSuite name: String) -> Bool {
-        guard CipherSuites.known.contains(name), let context = try? ContextHandle.make(isServer: true) else {
-            return false
-        }
-        return context.takes(cipherSuite: name)
+        supportedSuites.contains(name)
     }
+
+    /// Asked once: a context for each question would be felt with thousands of servers.
+    private static let supportedSuites: Set<String> = {
+        guard let context = try? ContextHandle.make(isServer: true) else { return [] }
+        return Set(CipherSuites.known.filter { context.takes(cipherSuite: $0) })
+    }()
 }
 
 /// An SSL_CTX in the making: freed on any error, given away when complete.

@@ -159,3 +159,12 @@ private let certificates = Certificates.shared
         #expect(CivilDate(seconds: seconds).description == day)
     }
 }
+
+@Suite struct `A cipher suite` {
+    @Test func `is supported by name, if OpenSSL has it and we know it`() {
+        #expect(TLSContext.supports(cipherSuite: "ECDHE-RSA-AES128-GCM-SHA256"))
+        for name in ["DES-CBC3-SHA", "ALL", "eNULL", "fake", "", "TLS_AES_128_GCM_SHA256", "-ECDHE-RSA-AES128-SHA"] {
+            #expect(!TLSContext.supports(cipherSuite: name))
+        }
+    }
+}
