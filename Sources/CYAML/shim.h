@@ -8,6 +8,7 @@
 typedef struct {
     int type;
     int is_plain;
+    int is_double_quoted;
     const unsigned char *text;
     size_t length;
     const char *anchor;
@@ -33,6 +34,7 @@ static inline int portico_yaml_next(yaml_parser_t *parser, yaml_event_t *event,
         out->text = event->data.scalar.value;
         out->length = event->data.scalar.length;
         out->is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        out->is_double_quoted = event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
         break;
     case YAML_SEQUENCE_START_EVENT:
         out->anchor = (const char *)event->data.sequence_start.anchor;

@@ -56,8 +56,10 @@ private final class Loading {
         if let excess = Directives.firstExcess(in: text) {
             refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
         } else {
-            let changed = FlowColons.standingIn(text)
-            read(source, Rest(octets: changed ?? text, start: TextStart(hasStandIns: changed != nil)))
+            let colons = FlowColons.standingIn(text)
+            let pairs = SurrogatePairs.standingIn(colons ?? text)
+            let start = TextStart(hasStandIns: colons != nil || pairs != nil)
+            read(source, Rest(octets: pairs ?? colons ?? text, start: start))
         }
         sort(from: first)
     }

@@ -177,6 +177,26 @@ import Testing
         #expect(places == ["b input.yaml:2:3", "c input.yaml:2:95", "d input.yaml:3:1"])
     }
 
+    @Test func `may escape characters in two parts`() throws {
+        let text = #"""
+            {"kind":"Service","apiVersion":"v1","metadata":{"name":"a","annotations":{"\ud83d\ude00":"\ud83d\uDE00 x",\#
+            "two":"\ud83d\ude00\ud83d\ude01","not":"\\ud83d\\ude00","mixed":"\\\ud83d\ude00\u00e9",\#
+            "single":'\ud83d\ude00',"v6":[2001:db8::]}},"spec":{"ports":[{"port":80}]}}
+            """#
+        let service = try #require(load(text.replacing("[2001:db8::]", with: "\"db8::]\"")).inventory.services.first)
+        #expect(service.meta.annotations == [
+            "😀": "😀 x", "two": "😀😁", "not": #"\ud83d\ude00"#, "mixed": #"\😀é"#, "single": #"\ud83d\ude00"#,
+            "v6": "db8::]",
+        ])
+        // Places are those of the file.
+        let list = try #require(text.firstRange(of: "[2001"))
+        let column = text.distance(from: text.startIndex, to: list.lowerBound) + 1
+        #expect(load(text).diagnostics.first?.place.column == column)
+        for half in [#"{"a":"\ud83d"}"#, #"{"a":"\ud83dx\ude00"}"#, #"{"a":"\ude00\ud83d"}"#] {
+            #expect(load(half).diagnostics.map(\.code) == ["syntax"])
+        }
+    }
+
     @Test func `may be many`() {
         let set = load(String(repeating: Self.service("a") + "\n", count: 3000))
         #expect(set.inventory.services.count == 1)

@@ -10,7 +10,7 @@ enum FlowColons {
     /// or `}`, as addresses of IPv6 have them and keys have not; nil when there are none.
     static func standingIn(_ octets: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         let places = places(octets.span)
-        guard !places.isEmpty, !contains(standIn, octets) else { return nil }
+        guard !places.isEmpty, !octets.contains(standIn) else { return nil }
         var changed: [UInt8] = []
         changed.reserveCapacity(octets.count + 2 * places.count)
         var start = octets.startIndex
@@ -44,15 +44,6 @@ enum FlowColons {
         }
     }
 
-    private static func contains(_ wanted: [UInt8], _ octets: ArraySlice<UInt8>) -> Bool {
-        var rest = octets
-        while let place = rest.firstIndex(of: wanted[0]) {
-            if octets[place...].starts(with: wanted) { return true }
-            rest = rest[(place + 1)...]
-        }
-        return false
-    }
-
     /// The text with its colons.
     static func putBack(_ text: ArraySlice<UInt8>) -> [UInt8] {
         var octets = text
@@ -64,5 +55,18 @@ enum FlowColons {
             octets = octets[(place + (isStandIn ? standIn.count : 1))...]
         }
         return text + octets
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// Whether these octets stand somewhere in it, one behind the other.
+    func contains(_ wanted: [UInt8]) -> Bool {
+        guard let first = wanted.first else { return true }
+        var rest = self
+        while let place = rest.firstIndex(of: first) {
+            if self[place...].starts(with: wanted) { return true }
+            rest = self[(place + 1)...]
+        }
+        return false
     }
 }

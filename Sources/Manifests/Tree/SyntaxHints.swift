@@ -150,7 +150,8 @@ extension SyntaxError {
 
     private static func text(_ octets: ArraySlice<UInt8>) -> String? {
         guard !octets.isEmpty, octets.count <= 200, octets.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return nil }
-        return String(decoding: FlowColons.putBack(octets), as: UTF8.self)
+        let text = SurrogatePairs.putBack(FlowColons.putBack(octets)[...], isDoubleQuoted: false)
+        return String(decoding: text, as: UTF8.self)
     }
 
     private static func quoted(_ text: String) -> String {

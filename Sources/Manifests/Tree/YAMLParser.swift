@@ -18,7 +18,7 @@ struct TextStart {
     var linesBefore = 0
     /// Of the first line.
     var columnsBefore = 0
-    /// Whether the text has colons' stand-ins.
+    /// Whether the text has stand-ins, of `FlowColons` or `SurrogatePairs`.
     var hasStandIns = false
 }
 
@@ -89,7 +89,8 @@ struct YAMLEvent {
         if let octets = unsafe flat.text {
             let scalar = unsafe UnsafeBufferPointer(start: octets, count: flat.length)
             if start.hasStandIns {
-                text += FlowColons.putBack(unsafe Array(scalar)[...])
+                let octets = FlowColons.putBack(unsafe Array(scalar)[...])
+                text += unsafe SurrogatePairs.putBack(octets[...], isDoubleQuoted: flat.is_double_quoted != 0)
             } else {
                 unsafe text.append(contentsOf: scalar)
             }
