@@ -76,7 +76,8 @@ private final class Loading {
             }
             // Documents before the fault have been read. Those after it can be read too, from the
             // next line `---`: a fault in one object should not take out its neighbours.
-            noteLost(rest.document(around: error.line))
+            let place = SourcePlace(file: source.text, line: error.line, column: error.column)
+            noteLost(rest.document(around: error.line), at: place)
             guard report(error.explained(by: rest), source), faults < Self.maximumRestarts,
                 let next = rest.afterFault(in: error.line)
             else { return }
@@ -90,9 +91,12 @@ private final class Loading {
     /// One after the other, without `---`: each starts a reader of YAML.
     private static let maximumJSONObjects = 100_000
 
-    private func noteLost(_ document: ArraySlice<UInt8>) {
+    /// - Parameter place: of the error that took the document out.
+    private func noteLost(_ document: ArraySlice<UInt8>, at place: SourcePlace) {
         let lost = LostDocument(document).identity(defaultNamespace: findings.defaultNamespace)
-        if let lost, findings.defined[lost] == nil { findings.output.rejected.insert(lost) }
+        guard let lost, findings.defined[lost] == nil else { return }
+        findings.output.rejected.insert(lost)
+        findings.output.inventory.leftOut.append(LeftOut(identity: lost, place: place))
     }
 
     /// Returns false when the rest of the file is not worth reading.

@@ -36,6 +36,19 @@ import Testing
         expectNamed(report(World(external + entry), "unknown-host"), "ServiceEntry app/ext")
     }
 
+    @Test func `is named too where its document is no YAML`() {
+        let broken = """
+            ---
+            apiVersion: v1
+            kind: Service
+            metadata: {name: a, namespace: app}
+            spec: {ports: [{name: http, port: 80}
+
+            """
+        let world = World(rules, services: broken + World.service("aa", "10.0.0.2"))
+        expectNamed(report(world, "unknown-host"), "Service app/a")
+    }
+
     @Test func `is named where a subset of it is asked for`() {
         let rule = """
             ---
