@@ -30,8 +30,27 @@ struct Configuration {
     mutating func load() { apply(loader.load().loaded) }
 
     /// The same beside this thread: the result is posted, to be applied.
-    /// - Parameter niceness: how far the loader's thread steps back.
-    func load(into mailbox: Mailbox<Loaded>, niceness: Int32) { loader.loadBeside(mailbox, niceness: niceness) }
+    /// - Parameters:
+    ///   - niceness: how far the loader's thread steps back.
+    ///   - limit: ends it early.
+    func load(into mailbox: Mailbox<Loaded>, niceness: Int32, limit: LoadLimit) {
+        loader.loadBeside(mailbox, niceness: niceness, limit: limit)
+    }
+
+    /// The last load was given up: what was loaded before stays, and this stands beside its problems.
+    mutating func noteGivenUp() {
+        let place = SourcePlace(file: options.paths.first ?? "-", line: 1, column: 1)
+        diagnostics.removeAll { $0.code == Self.givenUp }
+        diagnostics.append(
+            Diagnostic(
+                .error, Self.givenUp,
+                "the definitions were not loaded within \(options.loadLimit): what was loaded before stays in effect",
+                hint: "`portico check` tells how long they take and what is large in them; or raise --load-limit",
+                at: place))
+        countProblems()
+    }
+
+    private static let givenUp = "load-given-up"
 
     /// Takes what was loaded; sockets are open afterwards.
     mutating func apply(_ loaded: Loaded) {
@@ -42,6 +61,8 @@ struct Configuration {
         countProblems()
     }
 
+    /// Addresses of DNS that the last snapshot leaves out, as sentences.
+    var refusedAddresses: Set<String> { endpoints.refused }
     var plan: RoutingPlan { loaded.plan }
     var kept: [ObjectReference] { loaded.kept }
     var rejected: Int { loaded.rejected }
@@ -51,7 +72,8 @@ struct Configuration {
 
     /// The loaded configuration with the endpoints as they are known now.
     mutating func snapshot(resolved: [String: [String]]) -> Snapshot {
-        let clusters = endpoints.clusters(of: plan, resolved: resolved)
+        let clusters = endpoints.clusters(
+            of: plan, resolved: resolved, refusal: options.compile.refusedEndpoint)
         metrics.setClusters(clusters)
         return Snapshot(
             plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)

@@ -16,6 +16,8 @@ package struct ControlOptions: Sendable {
     /// How long after SIGTERM new connections are still accepted, because load balancers need time to
     /// notice; nil is half of `drain`, at most `usualAcceptTime`.
     package var acceptWhileDraining: Duration?
+    /// How long a load may take; then it is given up.
+    package var loadLimit = Duration.seconds(120)
     package var compile = CompileOptions()
     package var worker = WorkerOptions()
     package var accessLog = AccessLogFormat.text

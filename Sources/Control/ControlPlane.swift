@@ -36,9 +36,11 @@ package final class ControlPlane {
     private var drainBegan = MonotonicTime(nanoseconds: 0)
     private let loads: Mailbox<Loaded>
     private var loadBegan: MonotonicTime?       // nil: none is under way
+    private var loadLimit = LoadLimit()         // of the load that is under way
     private var isLoadWanted = false            // asked for while one was under way
     private var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
+    private var toldAddresses: Set<String> = []     // refused addresses of DNS that were logged
     private var obstacles: [String] = []        // why the first load came to nothing
     private var retirement = Retirement()
     private var namesDue: MonotonicTime?        // when answers of DNS are published; nil: there is no new one
@@ -97,6 +99,9 @@ package final class ControlPlane {
 
     /// Sentences about what makes serving impossible; empty when all is well.
     private var startObstacles: [String] {
+        if configuration.diagnostics.contains(where: { $0.code == "load-given-up" }) {
+            return configuration.diagnostics.map(\.description)
+        }
         if configuration.couldNotRead {
             return configuration.diagnostics.filter { $0.code == "could-not-read" }.map(\.description)
         }
@@ -152,6 +157,7 @@ package final class ControlPlane {
             }
             tick()
             publishNames()
+            limitLoad()
             retirement.look()
             if phase == .draining { continueDrain() }
         }
@@ -165,7 +171,11 @@ package final class ControlPlane {
 
     private var ownWaits: [Int32] {
         let names = namesDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        return [phase == .draining ? 20 : -1, retirement.wait, names ?? -1]
+        let load = loadBegan.map { began in
+            loadLimit.isOver
+                ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
+        }
+        return [phase == .draining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1]
     }
 
     /// For others who want to be woken by the same loop.
@@ -226,8 +236,16 @@ package final class ControlPlane {
         }
         loadBegan = .now()
         loadsBegun += 1
+        loadLimit = LoadLimit()
         // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
-        configuration.load(into: loads, niceness: phase == .starting ? 0 : Loader.niceness)
+        configuration.load(
+            into: loads, niceness: phase == .starting ? 0 : Loader.niceness, limit: loadLimit)
+    }
+
+    /// A load that takes too long is told to end.
+    private func limitLoad() {
+        guard let loadBegan, !loadLimit.isOver, .now() >= loadBegan + options.loadLimit else { return }
+        loadLimit.end()
     }
 
     /// Publishes what was loaded.
@@ -235,10 +253,13 @@ package final class ControlPlane {
         guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
         let old = configuration.loaded
-        configuration.apply(loaded)
+        if loaded.isGivenUp { configuration.noteGivenUp() } else { configuration.apply(loaded) }
         if phase == .starting {
             try startServing()
+        } else if loaded.isGivenUp {
+            report()
         } else {
+            toldAddresses = []
             names.want(configuration.names)
             publish(replacing: old)
             report()
@@ -271,6 +292,10 @@ package final class ControlPlane {
         guard let published else { return }
         let old = published.current
         published.replace(with: configuration.snapshot(resolved: names.addresses))
+        for sentence in configuration.refusedAddresses.subtracting(toldAddresses).sorted() {
+            log.error("\(sentence)")
+        }
+        toldAddresses.formUnion(configuration.refusedAddresses)
         retirement.add(old, loaded)
         tell(.snapshotPublished)
     }

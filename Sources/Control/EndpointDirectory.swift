@@ -13,13 +13,21 @@ struct EndpointDirectory {
     private var known: [Key: Endpoint] = [:]
     private var numbers = 0                     // given out so far; none is given twice
     private var start: UInt64 = 0               // staggers the clusters' rotations
+    /// Addresses of DNS that nothing is sent to, as sentences.
+    private(set) var refused: Set<String> = []
 
     /// The clusters of a plan, in its order.
-    /// - Parameter resolved: addresses of names, for clusters found by DNS.
-    mutating func clusters(of plan: RoutingPlan, resolved: [String: [String]]) -> [Cluster] {
+    /// - Parameters:
+    ///   - resolved: addresses of names, for clusters found by DNS.
+    ///   - refusal: as `CompileOptions.refusedEndpoint`, for addresses that DNS gives.
+    mutating func clusters(
+        of plan: RoutingPlan, resolved: [String: [String]],
+        refusal: (EndpointAddress) -> String? = { _ in nil }
+    ) -> [Cluster] {
+        refused = []
         var used: [Key: Endpoint] = [:]
         let clusters = plan.clusters.map { cluster -> Cluster in
-            let (addresses, weights) = Self.addresses(of: cluster.source, resolved)
+            let (addresses, weights) = self.addresses(of: cluster.source, resolved, refusal)
             let endpoints = addresses.map { address in
                 let key = Key(host: cluster.host, port: cluster.port, address: address)
                 let endpoint = used[key] ?? known[key] ?? make(address)
@@ -39,8 +47,8 @@ struct EndpointDirectory {
         return Endpoint(address: address, number: numbers)
     }
 
-    private static func addresses(
-        of source: EndpointSource, _ resolved: [String: [String]]
+    private mutating func addresses(
+        of source: EndpointSource, _ resolved: [String: [String]], _ refusal: (EndpointAddress) -> String?
     ) -> ([EndpointAddress], [Int]) {
         switch source {
         case .unavailable: return ([], [])
@@ -53,6 +61,10 @@ struct EndpointDirectory {
                 for address in resolved[name.host] ?? [] {
                     let place = EndpointAddress.ip(address, port: name.port)
                     guard known.insert(place).inserted else { continue }
+                    if let reason = refusal(place) {
+                        refused.insert("nothing is sent to \(place), an address of \(name.host), \(reason)")
+                        continue
+                    }
                     addresses.append(place)
                     weights.append(name.weight)
                 }

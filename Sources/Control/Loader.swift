@@ -21,11 +21,14 @@ final class Loaded: Sendable {
     let names: Set<String>
     /// What the plan's certificate files contain.
     let files: CredentialFiles
+    /// It was ended before it was complete: nothing else of it counts.
+    let isGivenUp: Bool
 
     init(
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
-        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = []
+        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], isGivenUp: Bool = false
     ) {
+        self.isGivenUp = isGivenUp
         self.plan = plan
         self.routeMetrics = routeMetrics
         self.kept = kept
@@ -72,23 +75,39 @@ final class Loader: Sendable {
         self.metrics = metrics
     }
 
-    func load() -> (loaded: Loaded, remains: Remains) {
+    /// - Parameter limit: ends it early; it leaves no trace then.
+    func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            let set = read(isFirst: !memory.hasReadOnce)
+            var lastGood = memory.lastGood
+            let set = read(isFirst: !memory.hasReadOnce, limit)
+            var inventory = Inventory()
+            var plan = RoutingPlan()
+            if !limit.isOver {
+                inventory = lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
+                plan = RoutingPlan.compile(inventory, options: compileOptions(limit))
+            }
+            let remains = Remains(set: set, inventory: inventory)
+            guard !limit.isOver else { return (Loaded(isGivenUp: true), remains) }
             memory.hasReadOnce = true
-            let inventory = memory.lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
-            let plan = RoutingPlan.compile(inventory, options: options.compile)
+            memory.lastGood = lastGood
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
-                inventory: inventory, set: set, kept: memory.lastGood.kept)
-            return (loaded, Remains(set: set, inventory: inventory))
+                inventory: inventory, set: set, kept: lastGood.kept)
+            return (loaded, remains)
         }
     }
 
+    private func compileOptions(_ limit: LoadLimit) -> CompileOptions {
+        var compile = options.compile
+        compile.limit = limit
+        return compile
+    }
+
     /// Standard input can be read only once: later loads keep what came from it.
-    private func read(isFirst: Bool) -> ManifestSet {
+    private func read(isFirst: Bool, _ limit: LoadLimit) -> ManifestSet {
         let paths = isFirst ? options.paths : options.paths.filter { $0 != "-" }
-        var set = ManifestReader.load(paths: paths, defaultNamespace: options.compile.gatewayNamespace)
+        var set = ManifestReader.load(
+            paths: paths, defaultNamespace: options.compile.gatewayNamespace, limit: limit)
         if paths.count < options.paths.count { set.brokenFiles.insert("-") }
         return set
     }
@@ -103,22 +122,22 @@ extension Loader {
     /// or SCHED_IDLE it would get a hundredth or less of a busy core, and a new route would wait minutes.
     static let niceness: Int32 = 10
 
-    func loadBeside(_ mailbox: Mailbox<Loaded>, niceness: Int32) {
+    func loadBeside(_ mailbox: Mailbox<Loaded>, niceness: Int32, limit: LoadLimit) {
         do throws(SystemError) {
-            try Thread.start("loader", niceness: niceness) { [self] in load(into: mailbox) }
+            try Thread.start("loader", niceness: niceness) { [self] in load(into: mailbox, limit) }
         } catch {
-            load(into: mailbox)     // no thread is to be had: then here
+            load(into: mailbox, limit)     // no thread is to be had: then here
         }
     }
 
-    private func load(into mailbox: Mailbox<Loaded>) {
-        deliver(mailbox)
+    private func load(into mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
+        deliver(mailbox, limit)
         HeapMemory.giveBack()
     }
 
     /// A function of its own: what it leaves behind is freed when it returns, after the delivery.
-    private func deliver(_ mailbox: Mailbox<Loaded>) {
-        let (loaded, remains) = load()
+    private func deliver(_ mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
+        let (loaded, remains) = load(limit: limit)
         mailbox.post(loaded)
         withExtendedLifetime(remains) {}
     }

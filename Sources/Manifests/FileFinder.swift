@@ -6,6 +6,8 @@ struct FileFinder {
     /// Of one file.
     static let maximumOctets = 64 << 20
     private static let maximumDepth = 32
+    /// Names looked at: a link to `/` or `/proc` leads to more than anybody wants to read.
+    static let maximumEntries = 250_000
     private static let endings = [".yaml", ".yml", ".json"]
 
     /// What a path led to.
@@ -23,8 +25,18 @@ struct FileFinder {
 
     private var seen: Set<Identity> = []
     private var visit: (Found) -> Void
+    private let limit: LoadLimit
+    private let maximumEntries: Int
+    private var entries = 0
 
-    init(visit: @escaping (Found) -> Void) { self.visit = visit }
+    init(
+        limit: LoadLimit = LoadLimit(), maximumEntries: Int = maximumEntries,
+        visit: @escaping (Found) -> Void
+    ) {
+        self.visit = visit
+        self.limit = limit
+        self.maximumEntries = maximumEntries
+    }
 
     /// Visits what a path given by the user stands for; `-` is standard input.
     mutating func find(_ path: String) {
@@ -51,6 +63,7 @@ struct FileFinder {
         let start = path.hasSuffix("/") ? path : path + "/"
         let children = names.map { SourceName(start + $0) }
         for (name, source) in zip(names, children) {
+            guard mayLook(in: path) else { break }
             let child = source.text
             guard let status = self.status(of: child) else {
                 count += 1
@@ -66,6 +79,19 @@ struct FileFinder {
             }
         }
         return count
+    }
+
+    /// - Returns: false when the load is to end, or has looked at more than it may, which is said once.
+    private mutating func mayLook(in folder: String) -> Bool {
+        entries += 1
+        if entries == maximumEntries + 1 {
+            visit(
+                .unreadable(
+                    name: folder, message: "more than \(maximumEntries) files and folders in all",
+                    hint: "name the folders of the definitions only; "
+                        + "is there a link to a folder that is none of them?"))
+        }
+        return entries <= maximumEntries && !limit.isOver
     }
 
     /// Sorted, without hidden names: those are editors' files, and in a mounted ConfigMap the

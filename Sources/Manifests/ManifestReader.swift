@@ -1,9 +1,12 @@
 /// Reads definitions. Never fails as a whole: every problem is a diagnostic of the result.
 package enum ManifestReader {
     /// Reads files, folders (recursively, in sorted order) and `-` for standard input.
-    package static func load(paths: [String], defaultNamespace: String = "default") -> ManifestSet {
-        let loading = Loading(defaultNamespace: defaultNamespace)
-        var finder = FileFinder { found in
+    /// - Parameter limit: ends it early.
+    package static func load(
+        paths: [String], defaultNamespace: String = "default", limit: LoadLimit = LoadLimit()
+    ) -> ManifestSet {
+        let loading = Loading(defaultNamespace: defaultNamespace, limit: limit)
+        var finder = FileFinder(limit: limit) { found in
             switch found {
             case .file(let source, let octets, let isNamed):
                 loading.read(source, octets[...], companion: isNamed ? nil : CompanionFile(path: source.text))
@@ -18,16 +21,20 @@ package enum ManifestReader {
 
     /// Reads texts that are in memory already, in the order given.
     package static func load(
-        sources: [(name: String, octets: [UInt8])], defaultNamespace: String = "default"
+        sources: [(name: String, octets: [UInt8])], defaultNamespace: String = "default",
+        limit: LoadLimit = LoadLimit()
     ) -> ManifestSet {
-        load(sources: sources.map { ($0.name, $0.octets[...]) }, defaultNamespace: defaultNamespace)
+        load(
+            sources: sources.map { ($0.name, $0.octets[...]) }, defaultNamespace: defaultNamespace,
+            limit: limit)
     }
 
     /// The same for parts of something larger.
     package static func load(
-        sources: [(name: String, octets: ArraySlice<UInt8>)], defaultNamespace: String = "default"
+        sources: [(name: String, octets: ArraySlice<UInt8>)], defaultNamespace: String = "default",
+        limit: LoadLimit = LoadLimit()
     ) -> ManifestSet {
-        let loading = Loading(defaultNamespace: defaultNamespace)
+        let loading = Loading(defaultNamespace: defaultNamespace, limit: limit)
         for (name, octets) in sources {
             if octets.count > FileFinder.maximumOctets {
                 loading.couldNotRead(name, "larger than 64 MiB", "split the file")
@@ -44,7 +51,12 @@ private final class Loading {
     private let findings: Findings
     private var texts = SourceTexts()
 
-    init(defaultNamespace: String) { findings = Findings(defaultNamespace: defaultNamespace) }
+    private let limit: LoadLimit
+
+    init(defaultNamespace: String, limit: LoadLimit) {
+        findings = Findings(defaultNamespace: defaultNamespace)
+        self.limit = limit
+    }
 
     /// - Parameter companion: what the file is by its name, when it was found in a folder.
     func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
@@ -125,7 +137,7 @@ private final class Loading {
     private func readDocuments(_ name: SourceName, _ rest: Rest) -> SyntaxError? {
         var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
-            while let tree = try builder.next() {
+            while !limit.isOver, let tree = try builder.next() {
                 let decoder = Decoder(file: name, tree: tree, findings: findings)
                 ObjectReader(decoder: decoder).readDocument()
             }

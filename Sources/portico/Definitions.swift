@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Control
 internal import Manifests
 internal import Routing
 
@@ -16,8 +17,17 @@ struct Definitions: ParsableArguments {
     @Option(help: "The namespace of mesh-wide DestinationRules.")
     var rootNamespace = "istio-system"
 
+    @Option(help: "on: also send to endpoints that are link-local addresses or Unix sockets.")
+    var localEndpoints = Switch.off
+
+    enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
+
+    /// The listeners of this process are told to it when they are open.
+    var endpointGuard: EndpointGuard { EndpointGuard(allowsLocal: localEndpoints == .on) }
+
     func compileOptions() throws -> CompileOptions {
         var options = CompileOptions()
+        options.refusedEndpoint = endpointGuard.refusal
         options.clusterDomain = clusterDomain
         options.gatewayNamespace = namespace
         options.rootNamespace = rootNamespace

@@ -5,12 +5,12 @@ internal import Glibc
 enum EnvironmentOptions {
     private static let single = [
         "workers", "admin", "status", "mesh", "cluster-domain", "namespace", "root-namespace", "drain",
-        "drain-accept", "log-level", "log-format", "access-log",
+        "drain-accept", "load-limit", "local-endpoints", "log-level", "log-format", "access-log",
         "max-concurrent-streams",
     ]
     private static let repeatable = ["config", "label", "listen-map"]
     /// What `check` and `routes` have of these.
-    private static let definitions = ["cluster-domain", "namespace", "root-namespace", "label"]
+    private static let definitions = ["cluster-domain", "namespace", "root-namespace", "label", "local-endpoints"]
 
     static func merged(into arguments: [String]) -> [String] {
         guard let command = arguments.first, ["serve", "check", "routes"].contains(command) else { return arguments }

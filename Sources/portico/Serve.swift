@@ -39,6 +39,9 @@ struct Serve: ParsableCommand {
     @Option(help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 5s.")
     var drainAccept: String?
 
+    @Option(help: "How long a load of the definitions may take; then it is given up and the last one stays.")
+    var loadLimit = "2m"
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
 
@@ -46,18 +49,18 @@ struct Serve: ParsableCommand {
     var logFormat = OutputForm.text
 
     @Option(help: "on or off.")
-    var accessLog = Switch.on
+    var accessLog = Definitions.Switch.on
 
     @Option(help: "Streams that an HTTP/2 client may have open at once on a connection, 1 to 1000000.")
     var maxConcurrentStreams = WorkerOptions().concurrentStreams
 
     @OptionGroup var definitions: Definitions
 
-    enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
-
     /// The wiring, from top to bottom.
     func run() throws {
-        let options = try controlOptions()
+        var options = try controlOptions()
+        let refused = definitions.endpointGuard
+        options.compile.refusedEndpoint = refused.refusal
         let log = try logger()
         do throws(SystemError) {
             CrashReport.install(version: Portico.version)
@@ -68,6 +71,7 @@ struct Serve: ParsableCommand {
             let server = try AdminServer(
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),
                 handlers: AdminWiring.handlers(of: control))
+            refused.protect([server.statusAddress, server.adminAddress].compactMap { $0 })
             try server.watch(control.sharedPoller)
             let obstacles = try control.run(
                 wake: { if AdminServer.owns($0) { server.wake($0, now: .now()) } },
@@ -105,6 +109,7 @@ struct Serve: ParsableCommand {
         options.accessLog = accessLog == .off ? .off : logFormat == .json ? .json : .text
         options.drain = try duration(drain, "--drain")
         options.acceptWhileDraining = try drainAccept.map { try duration($0, "--drain-accept") }
+        options.loadLimit = try duration(loadLimit, "--load-limit")
         options.listenMap = try portMap()
         options.mesh = try address(mesh, "--mesh")
         options.compile.includesMeshServices = mesh != nil

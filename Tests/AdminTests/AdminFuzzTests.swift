@@ -13,13 +13,11 @@ import Testing
     }
 
     private static let requests = [
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "HEAD /routes?format=json HTTP/1.1\r\nHost: localhost:1\r\n\r\n",
-        "POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabcde",
-        "POST /reload HTTP/1.1\r\nHost: localhost\r\n"
-            + "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nabcde\r\n0\r\nT: u\r\n\r\n",
-        "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-        "GET http://b/help HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n", "HEAD /routes?format=json HTTP/1.1\r\nHost: [::1]:1\r\n\r\n",
+        "POST /reload HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 5\r\n\r\nabcde",
+        "POST /reload HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nabcde\r\n0\r\nT: u\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n",
+        "GET http://b/help HTTP/1.1\r\nHost: [::1]\r\n\r\n",
     ]
 
     @Test func `answers or closes, and goes on serving`() throws {

@@ -21,7 +21,7 @@ import Testing
         let house = try AdminHouse()
         let client = try house.client(.admin)
         let answer = try house.ask(
-            client, "GET /routes?format=json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            client, "GET /routes?format=json HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
         #expect(answer.contains("connection: close\r\n") && answer.hasSuffix("\r\n\r\nroutes json\n"))
         try house.turn(until: { client.isClosed })
     }
@@ -37,8 +37,7 @@ import Testing
     @Test func `reads a request however small its pieces are`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)
-        let request =
-            "POST /reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        let request = "POST /reload HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
         for octet in request.utf8 {
             #expect(client.received.isEmpty)
             client.send(String(UnicodeScalar(octet)))
@@ -112,7 +111,8 @@ import Testing
         var ends: [(Bool, String) -> Void] = []
         let house = try AdminHouse(reload: { ends.append($0) })
         let client = try house.client(.admin)
-        client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\nGET /config HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        let requests = ["POST /reload", "GET /config"].map { "\($0) HTTP/1.1\r\nHost: localhost\r\n\r\n" }
+        client.send(requests.joined())
         try house.turn(until: { ends.count == 1 })
         #expect(house.isServing())
         #expect(client.received.isEmpty)

@@ -1,4 +1,5 @@
 import Balancing
+import Reactor
 import Testing
 
 @testable import Control
@@ -52,6 +53,19 @@ import Testing
         #expect(numbers == [0, 1, 2, 3])
     }
 
+    @Test mutating func `that DNS gives and nothing may be sent to are left out`() throws {
+        let guarding = EndpointGuard(allowsLocal: false)
+        guarding.protect([try #require(SocketAddress(host: "127.0.0.1", port: 80))])
+        let source = EndpointSource.dns([PlannedName(host: "one", port: 80, weight: 1)])
+        let resolved = ["one": ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::ffff:127.0.0.1"]]
+        let clusters = directory.clusters(
+            of: RoutingPlan(clusters: [Self.cluster("a", source)]), resolved: resolved, refusal: guarding.refusal)
+        #expect(clusters[0].endpoints.map(\.name) == ["10.0.0.1:80"])
+        #expect(directory.refused.count == 3)
+        #expect(directory.refused.contains(
+            "nothing is sent to 169.254.169.254:80, an address of one, a link-local address"))
+    }
+
     @Test mutating func `come from all addresses of all names, each once`() {
         let source = EndpointSource.dns([
             PlannedName(host: "one", port: 80, weight: 2), PlannedName(host: "two", port: 80, weight: 5),
@@ -67,5 +81,40 @@ import Testing
         let clusters = load(Self.cluster("a", .unavailable(.unknownHost("a"))), Self.cluster("b", .endpoints([])))
         #expect(clusters.map(\.endpoints.count) == [0, 0])
         #expect(clusters.map(\.name) == ["outbound|80||a", "outbound|80||b"])
+    }
+}
+
+@Suite struct `The guard of endpoints` {
+    private func refusal(_ endpoint: EndpointAddress, allowsLocal: Bool = false) -> String? {
+        let guarding = EndpointGuard(allowsLocal: allowsLocal)
+        guarding.protect(["127.0.0.1", "0.0.0.0"].enumerated().compactMap {
+            SocketAddress(host: $0.element, port: UInt16(15_000 + $0.offset))
+        })
+        return guarding.refusal(of: endpoint)
+    }
+
+    @Test func `refuses this gateway's own listeners in every form, whatever is allowed`() {
+        for host in ["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0"] {
+            #expect(refusal(.ip(host, port: 15_000), allowsLocal: true)?.contains("admin listener") == true)
+        }
+        for host in ["127.0.0.1", "127.9.9.9", "::1", "::", "0.0.0.0"] {
+            #expect(refusal(.ip(host, port: 15_001), allowsLocal: true)?.contains("admin listener") == true)
+        }
+    }
+
+    @Test func `lets other ports and addresses of this machine be: demos and sidecars are there`() {
+        #expect(refusal(.ip("127.0.0.1", port: 8080)) == nil)
+        #expect(refusal(.ip("127.0.1.5", port: 15_000)) == nil)
+        #expect(refusal(.ip("10.0.0.1", port: 15_000)) == nil)
+    }
+
+    @Test func `refuses link-local addresses and Unix sockets unless they are allowed`() {
+        let local: [EndpointAddress] = [
+            .ip("169.254.169.254", port: 80), .ip("fe80::1", port: 80), .unix(path: "/var/run/docker.sock"),
+        ]
+        for endpoint in local {
+            #expect(refusal(endpoint) != nil)
+            #expect(refusal(endpoint, allowsLocal: true) == nil)
+        }
     }
 }

@@ -1,4 +1,5 @@
 import Manifests
+import Proxy
 import Testing
 
 @testable import Control
@@ -175,5 +176,32 @@ import Testing
         let merged = lastGood.merge(Self.load(["a": Self.routes(timeout: "later")]))
         #expect(merged.virtualServices.count == 1)
         #expect(lastGood.kept == [])
+    }
+}
+
+@Suite struct `A load that is given up` {
+    @Test func `leaves what was loaded before, and no trace`() throws {
+        let folder = try Folder()
+        let gateway = """
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: gw}
+            spec:
+              selector: {istio: ingressgateway}
+              servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']}]
+
+            """
+        folder.write("gw.yaml", gateway)
+        var options = ControlOptions()
+        options.paths = [folder.path]
+        let loader = Loader(options: options, metrics: Metrics(version: "test"))
+        #expect(loader.load().loaded.objects.count == 1)
+        folder.write("gw.yaml", "spec: [")
+        let limit = LoadLimit()
+        limit.end()
+        #expect(loader.load(limit: limit).loaded.isGivenUp)
+        let next = loader.load().loaded
+        #expect(!next.isGivenUp)
+        #expect(next.kept.count == 1)       // the broken file's last good version is the one of the first load
     }
 }

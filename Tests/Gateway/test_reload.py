@@ -1,5 +1,6 @@
 """SIGHUP: read, check, compile, publish; what runs is not touched, what breaks keeps its last good version."""
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import pytest
 
 from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Backend, Caller
-from peers.gateway import Gateway
+from peers.gateway import Gateway, run
 from test_tls import handshake
 
 
@@ -275,3 +276,29 @@ def test_a_certificate_that_is_a_fifo_is_an_error_and_not_waited_for(two, tmp_pa
     config = [objects.gateway("secure", 8443, "HTTPS", tls=tls), *routes("one", extra=services(two))]
     with Gateway(config, ports=(8000, 8443)) as gateway:
         assert "it is no regular file" in gateway.admin("/config")[1]
+
+
+def test_a_load_that_takes_longer_than_it_may_is_given_up(tmp_path):
+    rules = [objects.rule("one", match=[{"uri": {"exact": f"/{number}"}}]) for number in range(20_000)]
+    file = tmp_path / "objects.json"
+    file.write_text("\n---\n".join(json.dumps(each) for each in [objects.gateway(), objects.virtual_service(rules)]))
+    done = run("serve", "--config", file, "--load-limit", "1ms")
+    assert done.returncode == 2
+    assert "the definitions were not loaded within" in done.stderr
+
+
+def test_a_route_to_the_admin_listener_is_refused(two):
+    with Gateway(routes("one", extra=services(two))) as gateway:
+        entry = {
+            "apiVersion": objects.NETWORKING, "kind": "ServiceEntry", "metadata": {"name": "admin"},
+            "spec": {
+                "hosts": ["admin.test"], "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+                "resolution": "STATIC",
+                "endpoints": [{"address": "127.0.0.1", "ports": {"http": gateway.admin_port}}],
+            },
+        }
+        rules = objects.virtual_service([objects.rule("admin.test")], "admin", hosts=["admin.test"])
+        gateway.write([*routes("one", extra=services(two)), entry, rules])
+        gateway.reload()
+        assert http1.get(gateway.port, "/config", host="admin.test").status == 503
+        assert "which is this gateway's own status or admin listener" in gateway.admin("/config")[1]

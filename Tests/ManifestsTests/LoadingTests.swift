@@ -1,6 +1,7 @@
 import Glibc
-import Manifests
 import Testing
+
+@testable import Manifests
 
 /// A folder that goes away with the test.
 private final class Folder {
@@ -104,6 +105,37 @@ private func service(_ name: String) -> String {
             #expect(set.inventory.services.map(\.meta.name) == ["a"])
             #expect(set.diagnostics.text == "")
         }
+    }
+
+    @Test func `stops at a limit of files and folders, which a link to the root would lead to`() {
+        let folder = Folder()
+        folder.makeFolder("all")
+        for number in 0..<20 { folder.add("all/\(number).yaml", service("s\(number)")) }
+        folder.link("link", to: "all")
+        var (files, problems): ([String], [String]) = ([], [])
+        var finder = FileFinder(maximumEntries: 10) { found in
+            switch found {
+            case .file(let name, _, _): files.append(name.text)
+            case .unreadable(_, let message, _): problems.append(message)
+            case .emptyFolder: break
+            }
+        }
+        finder.find(folder.path)
+        #expect(files.count == 9)       // the folder itself is one of the ten
+        #expect(problems == ["more than 10 files and folders in all"])
+    }
+
+    @Test func `refuses a list that no cluster could hold`() {
+        let hosts = String(repeating: "a.com,", count: 100_001)
+        let text = """
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: vs}
+            spec: {hosts: [\(hosts)], http: [{route: [{destination: {host: a}}]}]}
+            """
+        let set = load(text)
+        #expect(set.diagnostics.map(\.code) == ["too-many-entries"])
+        #expect(set.inventory.virtualServices.isEmpty)
     }
 
     @Test func `says what to do about a path that cannot be read`() throws {

@@ -17,12 +17,17 @@ struct World {
     /// - Parameters:
     ///   - objects: what the case adds.
     ///   - gateways: the Gateways; by default `gwns/gw`.
-    init(_ objects: String, gateways: String = gateway, services: String = services) {
+    ///   - adjust: changes the options.
+    init(
+        _ objects: String, gateways: String = gateway, services: String = services,
+        adjust: (inout CompileOptions) -> Void = { _ in }
+    ) {
         decoded = ManifestReader.load(
             sources: [("case.yaml", Array((gateways + services + objects).utf8))])
         var options = CompileOptions()
         options.labels = ["istio": "ingressgateway", "app": "edge"]
         options.gatewayNamespace = "gwns"
+        adjust(&options)
         plan = RoutingPlan.compile(decoded.inventory, options: options)
     }
 

@@ -152,6 +152,12 @@ struct Value {
             wrongType("a list", hint: found.kind == .mapping ? "put `- ` before it" : nil)
             return []
         }
+        guard found.count <= Self.maximumElements else {
+            error(
+                "too-many-entries", "a list of \(found.count) entries; at most \(Self.maximumElements) are read",
+                hint: "write several objects")
+            return []
+        }
         var elements: [Value] = []
         elements.reserveCapacity(Int(found.count))
         var child = found.start
@@ -166,6 +172,9 @@ struct Value {
         }
         return elements
     }
+
+    /// Of one list: rules, matches, hosts, endpoints. etcd keeps no object that comes near it.
+    static let maximumElements = 100_000
 
     func strings() -> [String] { elements().compactMap { $0.string() } }
 

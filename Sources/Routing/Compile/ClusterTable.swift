@@ -12,6 +12,7 @@ final class ClusterTable {
     private let leftOut: LeftOutObjects
     private var numbers: [Key: Int] = [:]
     private(set) lazy var hostNames = directory.records.keys.sorted()
+    private var endpoints = 0
 
     private struct Key: Hashable {
         let host: String
@@ -129,7 +130,9 @@ final class ClusterTable {
         } else if let closed = closed(record) {
             source = .unavailable(closed)
         } else {
-            source = self.source(asker, record, port, subset)
+            let found = endpoints <= names.options.mostEndpoints
+                ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
+            source = counted(allowed(found, asker, record), asker)
             if let asker, let what = port.notSpoken {
                 let isMeant = policy.disablesTLS(port: port.number, subset: subset)
                 if !isMeant { reportNotSpoken(asker, record, port, what) }
@@ -188,6 +191,57 @@ final class ClusterTable {
             return .endpoints(
                 chosen.map { PlannedEndpoint(address: $0.address, weight: $0.weight) })
         }
+    }
+}
+
+// MARK: - What is not sent to
+
+extension ClusterTable {
+    /// Without endpoints that nobody may send to.
+    private func allowed(_ source: EndpointSource, _ asker: Asker?, _ record: ServiceRecord) -> EndpointSource {
+        guard case .endpoints(let all) = source else { return source }
+        var refused: (address: EndpointAddress, reason: String)?
+        let rest = all.filter { endpoint in
+            guard let reason = names.options.refusedEndpoint(endpoint.address) else { return true }
+            refused = refused ?? (endpoint.address, reason)
+            return false
+        }
+        guard let refused else { return source }
+        if let asker {
+            let more = all.count - rest.count - 1
+            let others = more > 0 ? ", and \(more) more of its endpoints are left out too" : ""
+            let effect = rest.isEmpty ? "its requests are answered 503" : "its other endpoints get the requests"
+            let written = asker.destination.host
+            add(
+                .error, "refused-endpoint",
+                "nothing is sent to the endpoint \(refused.address) of \(record.host), \(refused.reason)"
+                    + "\(others): \(effect)",
+                hint: "name another endpoint; link-local addresses and Unix sockets are sent to with "
+                    + "--local-endpoints on",
+                at: written.place, path: written.path, asker)
+        }
+        return .endpoints(rest)
+    }
+
+    /// Within the limit of a load.
+    private func counted(_ source: EndpointSource, _ asker: Asker?) -> EndpointSource {
+        switch source {
+        case .endpoints(let all): endpoints += all.count
+        case .dns(let all): endpoints += all.count
+        case .unavailable(.tooManyEndpoints): break
+        case .unavailable: return source
+        }
+        guard endpoints > names.options.mostEndpoints else { return source }
+        if let asker {
+            let written = asker.destination.host
+            add(
+                .error, "too-many-endpoints",
+                "the destinations before this one have \(names.options.mostEndpoints) endpoints, which is the most: "
+                    + "its requests are answered 503",
+                hint: "does a Service select pods that are not its own?", at: written.place, path: written.path,
+                asker)
+        }
+        return .unavailable(.tooManyEndpoints)
     }
 }
 
@@ -305,7 +359,7 @@ extension ClusterTable {
         if policy.rules.isEmpty {
             hint = "no DestinationRule applies to \(record.host); subsets are defined there"
         } else {
-            let list = known.sorted().prefix(8).joined(separator: ", ")
+            let list = known.prefix(1000).sorted().prefix(8).joined(separator: ", ")
             hint =
                 known.isEmpty ? "its DestinationRule defines no subsets" : "its subsets are \(list)"
         }

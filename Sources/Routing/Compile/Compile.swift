@@ -21,7 +21,7 @@ extension RoutingPlan {
             inventory, names: names, problems: problems, rules: rules, binding: binding, leftOut: leftOut,
             own: own)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
-        for port in ports { compiler.add(port) }
+        for port in ports where !options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
             services: inventory.virtualServices, names: names, rules: rules, clusters: clusters,
             binding: binding)

@@ -73,7 +73,7 @@ struct ListenerCompiler {
     }
 
     private mutating func append(_ table: TableAssembler) -> Int {
-        tables.append(table.table(rules))
+        tables.append(table.table(rules, problems))
         return tables.count - 1
     }
 
@@ -83,7 +83,7 @@ struct ListenerCompiler {
         to table: inout TableAssembler
     ) {
         var isUsed = false
-        for (service, found) in names(of: member) {
+        for (service, found) in names(of: member) where !names.options.limit.isOver {
             for place in found.served { served[place] = true }
             let program = rules.program(
                 service, .gateway(member.key, port: member.server.port.number.value))
@@ -138,7 +138,7 @@ struct ListenerCompiler {
         let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
         return (binding.services[member.key] ?? []).compactMap { service in
             let source = inventory.virtualServices[service]
-            guard !source.http.isEmpty else { return nil }
+            guard !source.http.isEmpty, !names.options.limit.isOver else { return nil }
             var found: (names: [String], served: [Int]) = ([], [])
             for place in binding.hosts.range(service) {
                 let fitting = hosts.intersection(binding.hosts[place], namespace: source.meta.namespace)

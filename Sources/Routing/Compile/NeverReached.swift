@@ -35,7 +35,7 @@ struct NeverReached {
         for part in parts {
             for rule in part.rules {
                 let route = routes[rule.route]
-                let causes = rule.matches.compactMap(before.cause(of:))
+                let causes = rule.matches.compactMap { before.cause(of: $0) }
                 let isCovered = causes.count == rule.matches.count
                 found[route.place, default: []].append(
                     Found(route: route, cause: isCovered ? causes.first.map(Self.told) : nil))

@@ -8,6 +8,9 @@ struct PolicyDirectory {
     /// By namespace and host as written, expanded; each oldest first.
     private var exact: [Key: [Int]] = [:]
     private var suffixes: [Key: [Int]] = [:]  // host `.suffix`
+    /// Of rules with many subsets: where each is.
+    private var subsetPlaces: [ObjectReference: [String: Int]] = [:]
+    private static let fewSubsets = 16
 
     private struct Key: Hashable {
         let namespace: String
@@ -17,9 +20,14 @@ struct PolicyDirectory {
     /// The rules of one host level, merged: oldest first.
     struct Policy {
         let rules: [DestinationRule]
+        fileprivate var subsetPlaces: [ObjectReference: [String: Int]] = [:]
 
         func subset(_ name: String) -> Subset? {
             for rule in rules {
+                if let places = subsetPlaces[rule.meta.identity] {
+                    if let place = places[name] { return rule.subsets[place] }
+                    continue
+                }
                 if let found = rule.subsets.first(where: { $0.name.value == name }) { return found }
             }
             return nil
@@ -43,6 +51,10 @@ struct PolicyDirectory {
             if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels)
             {
                 continue
+            }
+            if rule.subsets.count > Self.fewSubsets {
+                let all = rule.subsets.enumerated().map { ($0.element.name.value, $0.offset) }
+                subsetPlaces[rule.meta.identity] = Dictionary(all) { first, _ in first }
             }
             let host = names.expanded(rule.host.value, namespace: rule.meta.namespace)
             if host.hasPrefix("*") {
@@ -88,7 +100,7 @@ struct PolicyDirectory {
 
     private func policy(_ indexes: [Int]?, _ fits: (DestinationRule) -> Bool) -> Policy? {
         let found = (indexes ?? []).map { rules[$0] }.filter(fits)
-        return found.isEmpty ? nil : Policy(rules: found)
+        return found.isEmpty ? nil : Policy(rules: found, subsetPlaces: subsetPlaces)
     }
 }
 

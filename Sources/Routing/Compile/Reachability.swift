@@ -1,14 +1,26 @@
 internal import Manifests
 
 /// The unconditional paths of some rules, to find what they cover of the rules behind them.
+///
+/// A path is gone through once, octet by octet; where a prefix of that length was noted the hash so far
+/// tells which one. The factor is another in each process: nobody can write paths whose hashes are equal.
 struct Reachability {
     struct Cause {
         let description: String
         let place: SourcePlace
     }
-    private var prefixes: [String: SourcePlace] = [:]
+
+    /// Octets of a path: no longer one is looked at, for this is but a warning.
+    private static let maximumOctets = 2048
+    private static let factor = UInt64.random(in: .min ... .max) | 1
+
+    private var prefixes: [UInt64: (text: String, place: SourcePlace)] = [:]
     private var exacts: [String: SourcePlace] = [:]
     private var lengths: Set<Int> = []
+    /// Of texts that were looked at before: what covers them does so for good.
+    private var covered: [String: Cause] = [:]
+    /// Of such that nothing covered, with the number of prefixes that were known then.
+    private var uncovered: [String: Int] = [:]
 
     /// Notes a match; tells what covers it already.
     mutating func note(_ match: RuleMatch, place: SourcePlace) -> Cause? {
@@ -17,33 +29,60 @@ struct Reachability {
         if isExact {
             exacts[text] = place
         } else {
-            prefixes[text] = place
+            prefixes[text.utf8.reduce(0, Self.mix)] = (text, place)
             lengths.insert(text.utf8.count)
         }
         return nil
     }
 
     /// What covers a match.
-    func cause(of match: RuleMatch) -> Cause? {
+    mutating func cause(of match: RuleMatch) -> Cause? {
         guard let (text, isExact) = Self.path(match) else { return nil }
         if isExact, let found = exacts[text] {
             return Cause(description: "the path \(text)", place: found)
         }
-        let octets = text.utf8
-        for length in lengths where length <= octets.count {
-            let prefix = String(decoding: octets.prefix(length), as: UTF8.self)
-            if let found = prefixes[prefix] {
-                return Cause(description: "the prefix '\(prefix)'", place: found)
+        return cover(of: text)
+    }
+
+    private mutating func cover(of text: String) -> Cause? {
+        if let known = covered[text] { return known }
+        if uncovered[text] == prefixes.count { return nil }
+        guard let found = find(text) else {
+            uncovered[text] = prefixes.count
+            return nil
+        }
+        let cause = Cause(description: "the prefix '\(found.text)'", place: found.place)
+        covered[text] = cause
+        return cause
+    }
+
+    /// The shortest prefix of a text.
+    private func find(_ text: String) -> (text: String, place: SourcePlace)? {
+        if lengths.contains(0), let found = prefixes[0] { return found }
+        var hash: UInt64 = 0
+        var length = 0
+        for octet in text.utf8 {
+            hash = Self.mix(hash, octet)
+            length += 1
+            if lengths.contains(length), let found = prefixes[hash], text.utf8.starts(with: found.text.utf8) {
+                return found
             }
         }
         return nil
     }
 
     private static func path(_ match: RuleMatch) -> (text: String, isExact: Bool)? {
+        let path: (text: String, isExact: Bool)
         switch match.path {
-        case .exact(let path, ignoringCase: false): (path, true)
-        case .prefix(let path, ignoringCase: false): (path, false)
-        default: nil
+        case .exact(let text, ignoringCase: false): path = (text, true)
+        case .prefix(let text, ignoringCase: false): path = (text, false)
+        default: return nil
         }
+        return path.text.utf8.count <= maximumOctets ? path : nil
+    }
+
+    private static func mix(_ hash: UInt64, _ octet: UInt8) -> UInt64 {
+        let product = (hash ^ UInt64(octet) &+ 1).multipliedFullWidth(by: factor)
+        return product.high ^ product.low
     }
 }

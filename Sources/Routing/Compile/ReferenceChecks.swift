@@ -5,8 +5,23 @@ struct ReferenceChecks {
     let inventory: Inventory
     let names: Names
     let problems: Problems
-    let leftOut: LeftOutObjects
-    let services: ServiceDirectory
+    private let leftOut: LeftOutObjects
+    private let services: ServiceDirectory
+    /// `namespace/name` of all Gateways, and in order, for hints.
+    private let known: Set<String>
+    private let sorted: [String]
+
+    init(
+        inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects, services: ServiceDirectory
+    ) {
+        self.inventory = inventory
+        self.names = names
+        self.problems = problems
+        self.leftOut = leftOut
+        self.services = services
+        known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        sorted = known.sorted()
+    }
 
     /// - Parameters:
     ///   - own: the Gateways of this gateway.
@@ -15,7 +30,6 @@ struct ReferenceChecks {
         checkSelectors(own)
         reportClosings(own)
         GatewayNamespaceCheck(inventory: inventory, names: names, problems: problems).run(own)
-        let known = Set(inventory.gateways.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
         var byName: [String: [String]] = [:]
         for gateway in inventory.gateways {
@@ -29,9 +43,9 @@ struct ReferenceChecks {
                 ServerHosts($0.hosts, gatewayNamespace: gateway.meta.namespace)
             }
         }
-        for (index, service) in inventory.virtualServices.enumerated() {
+        for (index, service) in inventory.virtualServices.enumerated() where !names.options.limit.isOver {
             checkVisibility(service)
-            checkGateways(service, known, byName)
+            checkGateways(service, byName)
             let hosts = binding.hosts.range(index)
             guard !service.http.isEmpty else { continue }
             for place in hosts where served[place] {
@@ -122,9 +136,7 @@ struct ReferenceChecks {
                 at: host.place, object: service.meta.identity, path: host.path))
     }
 
-    private func checkGateways(
-        _ service: VirtualService, _ known: Set<String>, _ byName: [String: [String]]
-    ) {
+    private func checkGateways(_ service: VirtualService, _ byName: [String: [String]]) {
         if service.gateways.isEmpty {
             // A delegate has no hosts; with `--mesh` the mesh is what was meant.
             guard !service.hosts.isEmpty, !names.options.includesMeshServices else { return }
@@ -150,7 +162,7 @@ struct ReferenceChecks {
             }
             let name = parts.last ?? wanted
             var near = byName[name]?.min().map { "\($0)/\(name)" }
-            near = near ?? problems.nearest(to: wanted, among: known.sorted())
+            near = near ?? problems.nearest(to: wanted, among: sorted)
             problems.add(
                 Diagnostic(
                     .error, "unknown-gateway",
@@ -170,7 +182,7 @@ struct ReferenceChecks {
         }
         guard !isCovered else { return }
         let host = service.hosts[place]
-        let known = servers.flatMap(\.entries).prefix(64).map { entry in
+        let known = servers.lazy.flatMap(\.entries).prefix(64).map { entry in
             (entry.namespace.map { $0 + "/" } ?? "") + entry.name
         }
         let list = Set(known).sorted().prefix(5).joined(separator: ", ")

@@ -34,9 +34,13 @@ final class RuleCompiler {
     /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
     private var newestPrograms: [Int32]
     private var programContexts: [(context: Int32, older: Int32)] = []
-    /// The same for routes, by rule.
+    private var programServices: [Int32] = []   // by program; below zero: none
+    private var matches = 0
+    /// The newest route of each rule, all VirtualServices' rules one behind the other, and for each route
+    /// the next older one of its rule: as many as the rule has different destinations in its contexts.
     private var newestRoutes: [Int32]
-    private var routeRules: [(rule: Int32, older: Int32)] = []
+    private var ruleStarts: [Int32] = []        // by VirtualService
+    private var olderRoutes: [Int32] = []
 
     init(
         _ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems,
@@ -48,12 +52,17 @@ final class RuleCompiler {
         self.names = names
         self.problems = problems
         newestPrograms = Array(repeating: -1, count: services.count)
-        newestRoutes = newestPrograms
+        var rules = 0
+        for service in services.indices {
+            ruleStarts.append(Int32(clamping: rules))
+            rules += services[service].http.count
+        }
+        newestRoutes = Array(repeating: -1, count: rules)
         // An estimate: arrays that grow by doubling are up to half empty.
         routes.reserveCapacity(services.count)
         programs.reserveCapacity(services.count)
         programContexts.reserveCapacity(services.count)
-        routeRules.reserveCapacity(services.count)
+        olderRoutes.reserveCapacity(services.count)
     }
 
     /// The number of a VirtualService's program; compiled once per context.
@@ -65,7 +74,7 @@ final class RuleCompiler {
             known = programContexts[Int(known)].older
         }
         let number = append(
-            compile(service, context), context: wanted, older: newestPrograms[service])
+            bounded(service, context), context: wanted, older: newestPrograms[service], service: service)
         newestPrograms[service] = Int32(clamping: number)
         return number
     }
@@ -87,20 +96,44 @@ final class RuleCompiler {
             Route(
                 number: routes.count, name: name, clusters: clusters, timeout: nil,
                 unavailable: unavailable, object: object.detached, place: place),
-            rule: -1, older: -1)
+            older: -1)
     }
 
-    private func append(_ route: Route, rule: Int, older: Int32) -> Int {
+    private func append(_ route: Route, older: Int32) -> Int {
         routes.append(route)
-        routeRules.append((Int32(clamping: rule), older))
+        olderRoutes.append(older)
         return routes.count - 1
     }
 
     /// Adds rules that no VirtualService wrote.
-    func addProgram(_ program: Program) -> Int { append(program, context: -1, older: -1) }
+    func addProgram(_ program: Program) -> Int { append(program, context: -1, older: -1, service: -1) }
 
-    private func append(_ program: Program, context: Int32, older: Int32) -> Int {
+    /// Whose rules a program is; nil: no VirtualService's.
+    func source(ofProgram number: Int) -> VirtualService? {
+        programServices[number] < 0 ? nil : services[Int(programServices[number])]
+    }
+
+    /// Compiles a VirtualService's rules unless there are too many already.
+    private func bounded(_ service: Int, _ context: RuleContext) -> Program {
+        guard matches <= names.options.mostMatches else {
+            let source = services[service]
+            problems.add(
+                Diagnostic(
+                    .error, "too-many-rules",
+                    "these rules are not served on every port of their Gateways: counted for each port, "
+                        + "all rules have more than \(names.options.mostMatches) matches",
+                    hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
+                    object: source.meta.identity))
+            return Program()
+        }
+        let program = compile(service, context)
+        matches += (program.rules + program.catchAlls).reduce(0) { $0 + max($1.matches.count, 1) }
+        return program
+    }
+
+    private func append(_ program: Program, context: Int32, older: Int32, service: Int) -> Int {
         programs.append(program)
+        programServices.append(Int32(clamping: service))
         programContexts.append((context, older))
         return programs.count - 1
     }
@@ -109,7 +142,7 @@ final class RuleCompiler {
         let source = services[service]
         var program = Program()
         var reach = Reachability()
-        for (index, rule) in source.http.enumerated() {
+        for (index, rule) in source.http.enumerated() where !names.options.limit.isOver {
             let part = NeverReached.Part(service: service, rule: index)
             if let end = program.catchAlls.first {
                 neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
@@ -233,15 +266,14 @@ extension RuleCompiler {
                 weight: share.weight
             )
         }
-        var known = newestRoutes[service]
+        let place = Int(ruleStarts[service]) + index
+        var known = newestRoutes[place]
         while known >= 0 {
             let made = routes[Int(known)]
-            if routeRules[Int(known)].rule == index,
-                made.destinations.lazy.map(\.cluster).elementsEqual(chosen.lazy.map(\.cluster))
-            {
+            if made.destinations.lazy.map(\.cluster).elementsEqual(chosen.lazy.map(\.cluster)) {
                 return Int(known)
             }
-            known = routeRules[Int(known)].older
+            known = olderRoutes[Int(known)]
         }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
         let number = append(
@@ -249,8 +281,8 @@ extension RuleCompiler {
                 number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
                 unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil),
                 object: source.meta.identity.detached, place: rule.place),
-            rule: index, older: newestRoutes[service])
-        newestRoutes[service] = Int32(clamping: number)
+            older: newestRoutes[place])
+        newestRoutes[place] = Int32(clamping: number)
         return number
     }
 

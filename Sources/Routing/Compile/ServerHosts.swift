@@ -8,8 +8,12 @@ struct ServerHosts {
     private var suffixes: [String: [String?]] = [:]  // by `.suffix`
     private var everything: [String?] = []
     private(set) var entries: [(name: String, namespace: String?)] = []
+    /// The entries but `*` by their names' octets from the last to the first, so that all names of one
+    /// suffix stand together.
+    private var backwards: [(octets: [UInt8], entry: Int)] = []
 
     init(_ hosts: [Gateway.Host], gatewayNamespace: String) {
+        defer { backwards.sort { $0.octets.lexicographicallyPrecedes($1.octets) } }
         if hosts.contains(where: { $0.namespace == "*" && $0.host == "*" }) {
             add("*", nil)
             return
@@ -27,6 +31,7 @@ struct ServerHosts {
 
     private mutating func add(_ name: String, _ namespace: String?) {
         entries.append((name, namespace))
+        if name != "*" { backwards.append((name.utf8.reversed(), entries.count - 1)) }
         if name == "*" {
             everything.append(namespace)
         } else if name.hasPrefix("*.") {
@@ -44,17 +49,25 @@ struct ServerHosts {
         let covered =
             allows(everything) || (exact[host].map(allows) ?? false) || isUnderSuffix(host, allows)
         guard host.hasPrefix("*") else { return covered ? [host] : [] }
-        let suffix = host.dropFirst()
         var names = covered ? [host] : []
-        for entry in entries where entry.name != host && allows([entry.namespace]) {
-            // Only names and wildcards below `host`; `*` covers `host` and not the other way round.
-            if entry.name != "*", entry.name.utf8.count > host.utf8.count - 1,
-                entry.name.hasSuffix(suffix)
-            {
-                names.append(entry.name)
-            }
+        // Only names and wildcards below `host`; `*` covers `host` and not the other way round.
+        for entry in entries(endingWith: host.dropFirst()).map({ entries[$0] })
+        where entry.name != host && entry.name.utf8.count > host.utf8.count - 1
+            && allows([entry.namespace]) {
+            names.append(entry.name)
         }
         return names
+    }
+
+    /// In the order they were written; without looking at the others.
+    private func entries(endingWith suffix: Substring) -> [Int] {
+        let wanted = Array(suffix.utf8.reversed())
+        var (low, high) = (0, backwards.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if backwards[middle].octets.lexicographicallyPrecedes(wanted) { low = middle + 1 } else { high = middle }
+        }
+        return backwards[low...].prefix { $0.octets.starts(with: wanted) }.map(\.entry).sorted()
     }
 
     private func isUnderSuffix(_ host: String, _ allows: ([String?]) -> Bool) -> Bool {

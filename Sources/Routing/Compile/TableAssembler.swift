@@ -52,7 +52,7 @@ struct TableAssembler {
     func has(_ host: String) -> Bool { places[host] != nil }
 
     /// The table; hosts with the same programs share their rules.
-    func table(_ rules: RuleCompiler) -> RouteTable {
+    func table(_ rules: RuleCompiler, _ problems: Problems) -> RouteTable {
         var sets: [[Rule]] = []
         var numbers: [[Int32]: Int32] = [:]
         var numbersOfOne = Array(repeating: Int32(-1), count: rules.programs.count)
@@ -75,6 +75,7 @@ struct TableAssembler {
                 numbers[host.all] = number
                 let parts = host.all.map { rules.programs[Int($0)] }
                 rules.neverReached.lookThrough(host.name, parts, rules.routes)
+                warnShared(host, rules, problems)
                 sets.append(Self.rules(parts))
             }
         }
@@ -86,5 +87,24 @@ struct TableAssembler {
         if parts.count == 1, parts[0].rules.isEmpty { return parts[0].catchAlls }
         if parts.count == 1, parts[0].catchAlls.isEmpty { return parts[0].rules }
         return parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
+    }
+
+    /// Rules of several namespaces for one host: whoever comes first gets the requests, and the other one
+    /// is not asked.
+    private func warnShared(_ host: Host, _ rules: RuleCompiler, _ problems: Problems) {
+        let services = host.all.compactMap { rules.source(ofProgram: Int($0)) }
+        guard let winner = services.first else { return }
+        var told: Set<String> = [winner.meta.namespace]
+        for service in services.dropFirst() where told.insert(service.meta.namespace).inserted {
+            problems.add(
+                Diagnostic(
+                    .warning, "shared-host",
+                    "namespaces \(winner.meta.namespace) and \(service.meta.namespace) both have rules for the "
+                        + "host \(host.name): a request goes by those of \(winner.meta.identity) first (private, "
+                        + "older, or first by name), then by these",
+                    hint: "say in the Gateway whose host it is, as `namespace/\(host.name)`",
+                    at: service.meta.place, object: service.meta.identity,
+                    related: [Diagnostic.Related(place: winner.meta.place, message: "comes first")]))
+        }
     }
 }

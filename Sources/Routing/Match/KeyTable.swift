@@ -14,10 +14,11 @@ package struct KeyTable: Sendable {
     package let slots: Slab<Slot>
     package let text: Slab<UInt8>
     package let mask: Int
+    package let seed: UInt64
 
     /// The value of a key; below zero when there is none.
     @inlinable package func value(_ octets: Octets, scope: Int32, folded: Bool) -> Int32 {
-        let hash = WordHash.hash(octets, scope: scope, folded: folded)
+        let hash = WordHash.hash(octets, scope: scope, folded: folded, seed: seed)
         var index = Int(truncatingIfNeeded: hash) & mask
         while true {
             let slot = slots[index]
@@ -38,10 +39,14 @@ struct KeyTableBuilder {
     private var known: [String: Run] = [:]
     private var slots: [KeyTable.Slot]
     private var used = 0
+    private let seed: UInt64
     private static let vacant = KeyTable.Slot(hash: 0, key: .none, scope: 0, value: -1)
 
-    /// - Parameter capacity: how many keys there will be at least; growing later costs a copy.
-    init(capacity: Int) {
+    /// - Parameters:
+    ///   - capacity: how many keys there will be at least; growing later costs a copy.
+    ///   - seed: of the hashes.
+    init(capacity: Int, seed: UInt64 = .random(in: .min ... .max)) {
+        self.seed = seed
         var count = 16
         while count < capacity * 2 { count *= 2 }
         slots = Array(repeating: Self.vacant, count: count)
@@ -79,7 +84,7 @@ struct KeyTableBuilder {
     }
 
     func build() -> KeyTable {
-        KeyTable(slots: Slab(slots), text: Slab(text), mask: slots.count - 1)
+        KeyTable(slots: Slab(slots), text: Slab(text), mask: slots.count - 1, seed: seed)
     }
 
     func withOctets<Result>(_ run: Run, _ body: (Octets) -> Result) -> Result {
@@ -91,7 +96,7 @@ struct KeyTableBuilder {
     }
 
     private func hash(_ key: Run, scope: Int32) -> UInt64 {
-        withOctets(key) { WordHash.hash($0, scope: scope, folded: false) }
+        withOctets(key) { WordHash.hash($0, scope: scope, folded: false, seed: seed) }
     }
 
     /// Where a key is, or where it belongs.

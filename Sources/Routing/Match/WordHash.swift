@@ -1,13 +1,15 @@
 package import Octets
 
 /// Hashing and comparing of octets by eights, as they are or with ASCII capitals made small.
-/// Keys come from the configuration only, so that a client can cause one wasted comparison, never a
-/// long chain: a secret seed is not needed.
+/// Each table has a seed of its own that nobody knows: who writes definitions cannot choose keys that
+/// fall upon each other.
 package enum WordHash {
-    @inlinable package static func hash(_ octets: Octets, scope: Int32, folded: Bool) -> UInt64 {
+    @inlinable package static func hash(
+        _ octets: Octets, scope: Int32, folded: Bool, seed: UInt64
+    ) -> UInt64 {
         let count = octets.count
         var state = mix(
-            UInt64(UInt32(bitPattern: scope)) ^ 0x9e37_79b9_7f4a_7c15,
+            UInt64(UInt32(bitPattern: scope)) ^ seed,
             UInt64(truncatingIfNeeded: count) ^ 0xa076_1d64_78bd_642f)
         var index = 0
         while count - index >= 8 {

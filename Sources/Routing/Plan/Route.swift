@@ -76,6 +76,8 @@ package enum Unavailable: Sendable, Hashable {
     case brokenRule
     /// The object whose host it is has an error.
     case leftOut(String)
+    /// The destinations before it have as many endpoints as one load may have.
+    case tooManyEndpoints
 
     package var sentence: String {
         switch self {
@@ -87,6 +89,7 @@ package enum Unavailable: Sendable, Hashable {
         case .notInEffect(let what): "\(what) is not in effect yet"
         case .brokenRule: "the rule has an error"
         case .leftOut(let object): "\(object) was left out because of an error"
+        case .tooManyEndpoints: "the definitions have too many endpoints"
         }
     }
 }

@@ -1,3 +1,4 @@
+package import Balancing
 package import Manifests
 
 /// What one configuration compiles to. Immutable, shared by all threads.
@@ -82,6 +83,17 @@ package struct CompileOptions: Sendable {
     package var rootNamespace = "istio-system"
     /// Whether the mesh table also serves every Service that no VirtualService names.
     package var includesMeshServices = false
+    /// Matches of all rules together. A VirtualService is compiled for each port of its Gateways: many
+    /// rules times many ports would be the product of them.
+    package var mostMatches = 2_000_000
+    /// Endpoints of all clusters together: a Service for each of many routes that selects each of many pods
+    /// would make the product of them.
+    package var mostEndpoints = 500_000
+    /// What an endpoint is, for a message, when it must not be sent to: this gateway's own listeners, for
+    /// example. nil: it may.
+    package var refusedEndpoint: @Sendable (EndpointAddress) -> String? = { _ in nil }
+    /// Ends a compilation early; its plan is of no use then.
+    package var limit = LoadLimit()
 
     package init() {}
 }

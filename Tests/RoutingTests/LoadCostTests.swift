@@ -1,0 +1,150 @@
+import Balancing
+import Octets
+import Testing
+
+@testable import Manifests
+@testable import Routing
+
+/// Definitions that somebody writes to make loads take minutes. The limits of time are those of a test
+/// that would hang; where it was possible a test counts instead.
+@Suite struct `What definitions cost` {
+    private func rules(_ count: Int) -> String {
+        let rules = (0..<count).map { "{match: [{uri: {exact: /\($0)}}], \(World.to("a"))}" }
+        return World.virtualService("[\(rules.joined(separator: ", "))]")
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `grows with the rules of one VirtualService, not with their square`() {
+        let world = World(rules(20_000))
+        #expect(world.plan.routes.count == 20_000)
+        #expect(world.answer(TestRequest("/19999")) == "a")
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `does not grow with prefixes times matches on one text`() {
+        var reach = Reachability()
+        let place = SourcePlace(file: "a.yaml", line: 1, column: 1)
+        for length in 1...2000 {
+            let prefix = "/" + String(repeating: "p", count: length) + "/"
+            let cause = reach.note(RuleMatch(path: .prefix(prefix, ignoringCase: false)), place: place)
+            #expect(cause == nil)
+        }
+        let match = RuleMatch(
+            path: .prefix("/" + String(repeating: "p", count: 2003), ignoringCase: false),
+            conditions: [Condition(.method, .exact("GET"))])
+        for _ in 0..<40_000 where reach.note(match, place: place) != nil { Issue.record("covered by nothing") }
+    }
+
+    @Test func `is told of covered paths as before`() {
+        var reach = Reachability()
+        let place = SourcePlace(file: "a.yaml", line: 1, column: 1)
+        func note(_ path: PathTest) -> String? { reach.note(RuleMatch(path: path), place: place)?.description }
+        #expect(note(.prefix("/a/b", ignoringCase: false)) == nil)
+        #expect(note(.prefix("/a", ignoringCase: false)) == nil)
+        #expect(note(.exact("/a/b/c", ignoringCase: false)) == "the prefix '/a'")
+        #expect(note(.prefix("/a/b", ignoringCase: false)) == "the prefix '/a'")
+        #expect(note(.exact("/b", ignoringCase: false)) == nil)
+        #expect(note(.exact("/b", ignoringCase: false)) == "the path /b")
+        #expect(note(.exact("/bé", ignoringCase: false)) == nil)
+        #expect(note(.prefix("", ignoringCase: false)) == nil)
+        #expect(note(.exact("/bé/", ignoringCase: false)) == "the prefix ''")
+    }
+
+    /// Keys that share one slot of a table with the seed of before spread over a table of another seed.
+    @Test func `cannot be raised by hosts that fall upon each other`() {
+        func slot(_ name: String, _ seed: UInt64) -> Int {
+            unsafe Array(name.utf8).withUnsafeBytes {
+                let octets = unsafe Octets($0)
+                return Int(WordHash.hash(octets, scope: 0, folded: false, seed: seed) & 1023)
+            }
+        }
+        let names = (0..<40_000).map { "h\($0).test" }.filter { slot($0, 0x9e37_79b9_7f4a_7c15) == 0 }
+        #expect(names.count > 20)
+        #expect(Set(names.map { slot($0, 1) }).count * 10 > names.count * 8)
+        let tables = (0..<2).map { _ in RouteTable(hosts: [], ruleSets: []) }
+        #expect(tables[0].keys.seed != tables[1].keys.seed)
+    }
+
+    @Test func `is bounded for rules times ports, with an error`() throws {
+        let ports = (1...20).map { "{port: {number: \($0), name: p\($0), protocol: HTTP}, hosts: ['*']}" }
+        let matches = (0..<50).map { "{uri: {exact: /\($0)}}" }.joined(separator: ", ")
+        let world = World(
+            World.virtualService("[{match: [\(matches)], \(World.to("a"))}]"),
+            gateways: World.gateway("gw", ports.joined(separator: ", ")), adjust: { $0.mostMatches = 500 })
+        #expect(world.plan.diagnostics.contains { $0.code == "too-many-rules" && $0.severity == .error })
+        #expect(world.answer(TestRequest("/49"), port: 1) == "a")
+        #expect(world.answer(TestRequest("/49"), port: 20) == "404")
+    }
+
+    @Test func `is bounded for Services times pods, with an error`() {
+        let endpoints = (0..<60).map { "{address: 10.0.0.\($0 + 1)}" }.joined(separator: ", ")
+        let hosts = (0..<100).map { "h\($0).test" }
+        let entry = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: many, namespace: app}
+            spec:
+              hosts: [\(hosts.joined(separator: ", "))]
+              ports: [{number: 80, name: http, protocol: HTTP}]
+              resolution: STATIC
+              endpoints: [\(endpoints)]
+
+            """
+        let rules = hosts.map { "{match: [{uri: {exact: /\($0)}}], route: [{destination: {host: \($0)}}]}" }
+        let world = World(
+            entry + World.virtualService("[\(rules.joined(separator: ", "))]"), adjust: { $0.mostEndpoints = 5000 })
+        let found = world.plan.diagnostics.filter { $0.code == "too-many-endpoints" }
+        #expect(found.count == 17)      // 83 hosts of 60 endpoints are below 5000
+        #expect(world.answer(TestRequest("/h0.test")) == "h0")
+        #expect(world.plan.clusters.contains { $0.source == .unavailable(.tooManyEndpoints) })
+    }
+
+    @Test func `is nothing any more once the load is ended`() {
+        let limit = LoadLimit()
+        limit.end()
+        let text = rules(10)
+        #expect(ManifestReader.load(sources: [("a.yaml", Array(text.utf8))], limit: limit).inventory.all.isEmpty)
+        var options = CompileOptions()
+        options.labels = ["istio": "ingressgateway"]
+        options.limit = limit
+        let whole = ManifestReader.load(sources: [("a.yaml", Array((World.gateway + text).utf8))])
+        #expect(RoutingPlan.compile(whole.inventory, options: options).listeners.isEmpty)
+    }
+}
+
+@Suite struct `The hosts of a server` {
+    /// All entries one by one, as it is meant.
+    private func meant(_ entries: [(String, String?)], _ host: String, _ namespace: String) -> [String] {
+        func covers(_ wide: String, _ name: String) -> Bool {
+            wide == name || wide == "*" || (wide.hasPrefix("*.") && name.hasSuffix(wide.dropFirst()))
+        }
+        let allowed = entries.filter { $0.1 == nil || $0.1 == namespace }.map(\.0)
+        let covered = allowed.contains { covers($0, host) } ? [host] : []
+        guard host.hasPrefix("*") else { return covered }
+        return covered + allowed.filter { $0 != "*" && $0 != host && covers(host, $0) }
+    }
+
+    @Test func `are intersected with a host as if each were looked at`() {
+        var random = FixedRandom(state: 7)
+        let place = SourcePlace(file: "a.yaml", line: 1, column: 1)
+        func name() -> String {
+            let labels = (0..<Int.random(in: 1...3, using: &random)).map { _ in
+                ["a", "b", "aa"][Int.random(in: 0..<3, using: &random)]
+            }
+            let host = labels.joined(separator: ".")
+            return [host, host, "*." + host, "*"][Int.random(in: 0..<4, using: &random)]
+        }
+        for _ in 0..<2000 {
+            let entries = (0..<Int.random(in: 1...6, using: &random)).map { _ in
+                (name(), Bool.random(using: &random) ? nil : "app")
+            }
+            let hosts = ServerHosts(
+                entries.map { Gateway.Host(place: place, path: "", namespace: $0.1, host: $0.0) },
+                gatewayNamespace: "gwns")
+            let host = name()
+            for namespace in ["app", "other"] {
+                let found = hosts.intersection(host, namespace: namespace)
+                #expect(found == meant(entries, host, namespace), "\(host) of \(namespace) in \(entries)")
+            }
+        }
+    }
+}
