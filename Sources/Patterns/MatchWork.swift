@@ -10,13 +10,13 @@ internal import CRE2
 /// request comes there, and does not go on while the thread waits for a processor.
 package struct MatchWork {
     /// Of one expression on one text, for example 122 instructions and 8 KiB.
-    package static let stepsOfOne = 1_000_000
+    @inlinable package static var stepsOfOne: Int { 1_000_000 }
     /// Between two looks at the clock: at most half a millisecond.
-    private static let stepsBetweenLooks = 32_768
+    @inlinable static var stepsBetweenLooks: Int { 32_768 }
     /// Processor time from the first look on.
     private static let nanoseconds: UInt64 = 10_000_000
 
-    private var steps = 0               // since the last look
+    @usableFromInline var steps = 0     // since the last look
     private var began: UInt64 = 0       // at the first look; 0: there was none
     /// More was wanted than is allowed: what was found is not to be relied on.
     package private(set) var isExceeded = false
@@ -24,20 +24,18 @@ package struct MatchWork {
     package init() {}
 
     /// Takes steps; false when no more are allowed.
-    package mutating func spend(_ wanted: Int) -> Bool {
-        guard !isExceeded else { return false }
-        steps += min(wanted, Self.stepsOfOne)
-        if wanted > Self.stepsOfOne {
-            isExceeded = true
-        } else if steps > Self.stepsBetweenLooks {
-            look()
-        }
-        return !isExceeded
+    @inlinable package mutating func spend(_ wanted: Int) -> Bool {
+        steps &+= wanted
+        return steps <= Self.stepsBetweenLooks || look(wanted)
     }
 
-    private mutating func look() {
-        steps = 0
+    /// Here come few requests, and then all of one that has exceeded what is allowed.
+    @usableFromInline mutating func look(_ wanted: Int) -> Bool {
+        guard !isExceeded else { return false }
         let now = cre2_thread_nanoseconds()
-        if began == 0 { began = now } else { isExceeded = now &- began > Self.nanoseconds }
+        if began == 0 { began = now }
+        isExceeded = wanted > Self.stepsOfOne || now &- began > Self.nanoseconds
+        steps = isExceeded ? Self.stepsBetweenLooks : 0     // then the next step leads here again
+        return !isExceeded
     }
 }

@@ -12,7 +12,7 @@ package protocol RoutableRequest: ~Copyable {
     /// The first value of a header; nil when it is absent.
     /// - Parameter name: in lower case.
     func firstHeader(_ name: Octets) -> Octets?
-    /// How many values a header has.
+    /// How many values a header has; of several, any number above one.
     func headerCount(_ name: Octets) -> Int
     /// Calls `body` with the values of a header joined by `HeaderJoint.of` its name; only called when there
     /// are several.
