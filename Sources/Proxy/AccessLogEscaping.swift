@@ -2,7 +2,7 @@ internal import Octets
 
 /// How the octets of peers are written into a log line, so that none of them can end the line, end the
 /// field, or play tricks on a terminal: control characters, quotes, backslashes, what is not UTF-8, and
-/// the line separators of Unicode.
+/// of Unicode the line separators and what turns the direction of a text, so that it reads as another.
 enum AccessLogEscaping {
     /// Between quotes: `\"`, `\\`, `\x0a`.
     case quoted
@@ -77,8 +77,15 @@ enum AccessLogEscaping {
         let isTooLong = length == 3 && scalar < 0x800 || length == 4 && scalar < 0x10000
         let isSurrogate = scalar >= 0xd800 && scalar <= 0xdfff
         guard !isTooLong, !isSurrogate, scalar <= 0x10ffff else { return (0, false) }
-        let isControl = scalar < 0xa0 || scalar == 0x2028 || scalar == 0x2029
-        return (length, !isControl)
+        return (length, !isControl(scalar))
+    }
+
+    private static func isControl(_ scalar: UInt32) -> Bool {
+        switch scalar {
+        case ..<0xa0, 0x2028...0x202e, 0x2066...0x2069: true    // U+202A to U+202E, U+2066 to U+2069: direction
+        case 0x061c, 0x200e, 0x200f: true                       // marks of direction
+        default: false
+        }
     }
 
     private static func scalar(_ character: Octets) -> UInt32 {
