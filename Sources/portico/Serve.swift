@@ -63,6 +63,7 @@ struct Serve: ParsableCommand {
         options.compile.refusedEndpoint = refused.refusal
         let log = try logger()
         do throws(SystemError) {
+            CoreDumps.leaveOutMemory()
             CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()

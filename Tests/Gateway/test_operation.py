@@ -1,6 +1,7 @@
 """Starting and failing to start: one sentence that says what to do, and an exit code."""
 
 import os
+import pathlib
 import resource
 import socket
 import subprocess
@@ -175,3 +176,9 @@ def test_no_descriptor_is_lost_over_many_connections(web):
         for client in clients:
             client.close()
         waiting.until(lambda: gateway.open_files() <= before + 3, 5, "all descriptors to be closed")
+
+
+def test_core_dumps_have_no_memory_for_keys_are_in_it():
+    with Gateway([objects.gateway()]) as gateway:
+        filter = pathlib.Path(f"/proc/{gateway.process.pid}/coredump_filter").read_text()
+        assert int(filter, 16) == 0x10
