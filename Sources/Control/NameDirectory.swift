@@ -6,8 +6,8 @@ internal import Synchronization
 ///
 /// A look-up blocks, for ten seconds and more when a server says nothing, so each has a thread of its own,
 /// and a thread of the directory's decides which one is next. What somebody's slow name must not do is to
-/// keep other names waiting: those that were never looked up go first, the newest before all, and names
-/// that were slow, with all names of their domain, have half of the places only.
+/// keep other names waiting: those that were never looked up go first, the newest before all; names of one
+/// domain have half of the places, and so have all names together whose domain was slow before.
 final class NameDirectory: Sendable {
     private let state = Mutex(NameSchedule())
     private let bell: Mailbox<Void>

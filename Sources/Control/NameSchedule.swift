@@ -11,13 +11,13 @@ struct NameSchedule {
 
     /// Look-ups at a time.
     static let places = 32
-    /// Of these, for names that are expected to be slow.
-    static let slowPlaces = 16
+    /// Of these, for names of one domain, and for all names that are expected to be slow.
+    static let domainPlaces = 16
     /// From here on a look-up is slow: a server that answers does so in a fraction of it.
     static let slow = Duration.seconds(2)
 
-    /// Between two looks at all names, unless there are new ones.
-    static let pause = Duration.milliseconds(20)
+    /// Between two looks at all names, unless there are new ones: longer where there are many.
+    private var pause: Duration { .milliseconds(20) + .microseconds(20 * names.count) }
 
     private var names: [String: Name] = [:]
     private var wanted: Set<String> = []
@@ -29,6 +29,10 @@ struct NameSchedule {
     private var first: Set<String>?
     private var running = 0
     private var slowRunning: Set<String> = []
+    private var domainRunning: [String: Int] = [:]
+    /// Names were passed over because their domain has all it may have.
+    private var hasPassedOver = false
+    private var lastLook = MonotonicTime(nanoseconds: 0)
     /// Names that are due, the next one last.
     private var queue: [String] = []
     /// When names are looked through for such that are due; nil: when one has ended.
@@ -63,11 +67,16 @@ struct NameSchedule {
         if let nextLook, now >= nextLook { look(now) }
         var taken: [String] = []
         while running < Self.places, let name = queue.last {
-            let isSlow = isSlow(name)
-            if isSlow, slowRunning.count >= Self.slowPlaces { break }
             queue.removeLast()
             guard names[name]?.isRunning == false else { continue }
+            let domain = Self.domain(of: name)
+            let isSlow = slowDomains.contains(domain)
+            if (isSlow ? slowRunning.count : domainRunning[domain, default: 0]) >= Self.domainPlaces {
+                hasPassedOver = true
+                continue
+            }
             if isSlow { slowRunning.insert(name) }
+            domainRunning[domain, default: 0] += 1
             names[name]?.isRunning = true
             running += 1
             taken.append(name)
@@ -82,13 +91,15 @@ struct NameSchedule {
     }
 
     private mutating func look(_ now: MonotonicTime) {
+        lastLook = now
+        hasPassedOver = false
         let idle = names.filter { !$0.value.isRunning }
         let due = idle.filter { now >= $0.value.due }
         // Equal ones stay in the dictionary's order, which is another in each process: no name is
         // always the last.
         queue = due.map { (name: $0.key, rank: rank($0.key, $0.value)) }.sorted { $0.rank > $1.rank }.map(\.name)
         let next = idle.values.lazy.map(\.due).filter { $0 > now }.min()
-        nextLook = next.map { max($0, now + Self.pause) }
+        nextLook = next.map { max($0, now + pause) }
     }
 
     /// A look-up has ended.
@@ -117,11 +128,17 @@ struct NameSchedule {
     mutating func giveBack(_ name: String, next: MonotonicTime) {
         running -= 1
         slowRunning.remove(name)
+        let domain = Self.domain(of: name)
+        let others = (domainRunning[domain] ?? 1) - 1
+        domainRunning[domain] = others > 0 ? others : nil
+        if hasPassedOver { lookAgain(at: lastLook + pause) }
         guard wanted.contains(name) else { return names[name] = nil }
         names[name]?.isRunning = false
         names[name]?.due = next
-        nextLook = nextLook.map { min($0, next) } ?? next
+        lookAgain(at: next)
     }
+
+    private mutating func lookAgain(at time: MonotonicTime) { nextLook = nextLook.map { min($0, time) } ?? time }
 
     private struct Rank: Comparable {
         let isSlow: Bool
@@ -139,11 +156,9 @@ struct NameSchedule {
 
     private func rank(_ name: String, _ entry: Name) -> Rank {
         Rank(
-            isSlow: isSlow(name), isTried: entry.isTried,
+            isSlow: slowDomains.contains(Self.domain(of: name)), isTried: entry.isTried,
             generation: entry.generation, due: entry.due)
     }
-
-    private func isSlow(_ name: String) -> Bool { slowDomains.contains(Self.domain(of: name)) }
 
     /// The last two labels: whose server it is, roughly.
     private static func domain(of name: String) -> String {

@@ -48,13 +48,12 @@ import Testing
         #expect(names.wait { $0.addresses["a.silent.test"] == ["10.0.0.1"] })
     }
 
-    @Test func `delays no name of a later load, however many there are of it`() throws {
+    @Test func `delays no name of another domain, however many there are of it`() throws {
         let names = try SilentNames()
         let silent = Set((0..<NameSchedule.places * 2).map { "a\($0).silent.test" })
         names.directory.want(silent)
-        #expect(names.wait { _ in names.asked == NameSchedule.places })
+        #expect(names.wait { _ in names.asked == NameSchedule.domainPlaces })
         names.directory.want(silent.union(["z.good.test"]))
-        names.release(1)        // one place becomes free: the new name gets it
         #expect(names.wait { $0.addresses["z.good.test"] != nil })
         names.release()
         #expect(names.wait { $0.addresses.count == silent.count + 1 })
@@ -74,16 +73,38 @@ import Testing
     private let start = MonotonicTime(nanoseconds: 1_000_000_000)
     private func after(_ time: Duration) -> MonotonicTime { start + time }
 
-    @Test func `gives names of a slow domain half of the places`() {
+    @Test func `gives names of slow domains half of the places, and the other half to others`() {
         var schedule = NameSchedule()
-        _ = schedule.want(["x.slow.test"])
+        _ = schedule.want(["x.slow.test", "x.late.test"])
         _ = schedule.takeDue(now: start)
-        _ = schedule.ended("x.slow.test", [], "gone", isSlow: true, next: after(.seconds(25)))
-        let slow = Set((0..<100).map { "a\($0).slow.test" })
+        for name in ["x.slow.test", "x.late.test"] {
+            _ = schedule.ended(name, [], "gone", isSlow: true, next: after(.seconds(25)))
+        }
+        let slow = Set((0..<100).flatMap { ["a\($0).slow.test", "a\($0).late.test"] })
         _ = schedule.want(slow.union(["good.test"]))
         let taken = schedule.takeDue(now: after(.seconds(10)))
         #expect(taken.first == "good.test")
-        #expect(taken.count == 1 + NameSchedule.slowPlaces)
+        #expect(taken.count == 1 + NameSchedule.domainPlaces)
+    }
+
+    @Test func `looks up all names of a domain, some at a time, the newest first`() {
+        var schedule = NameSchedule()
+        var now = start
+        let names = Set((0..<100).map { "a\($0).test.test" })
+        _ = schedule.want(names)
+        var running = schedule.takeDue(now: now)
+        #expect(running.count == NameSchedule.domainPlaces)
+        _ = schedule.want(names.union(["new.test.test"]))
+        var order: [String] = []
+        while let name = running.popLast() {
+            order.append(name)
+            _ = schedule.ended(name, ["10.0.0.1"], nil, isSlow: false, next: now + .seconds(1000))
+            now = now + .milliseconds(100)
+            running += schedule.takeDue(now: now)
+            #expect(running.count <= NameSchedule.domainPlaces)
+        }
+        #expect(Set(order).count == 101)
+        #expect(order.firstIndex(of: "new.test.test") ?? 100 < 2)
     }
 
     @Test func `looks a name up again when it is due, and not one that is not wanted any more`() {
