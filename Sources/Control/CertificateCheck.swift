@@ -5,13 +5,7 @@ package import Routing
 package enum CertificateCheck {
     package static func diagnostics(of plan: RoutingPlan, inventory: Inventory) -> [Diagnostic] {
         var directory = CertificateDirectory()
-        let secrets = CertificateDirectory.byName(inventory.secrets)
-        let files = CredentialFiles(of: plan)
-        for listener in plan.listeners {
-            for chain in listener.chains {
-                _ = directory.context(of: chain, port: listener.port, secrets: secrets, files: files)
-            }
-        }
+        _ = directory.contexts(of: plan, secrets: inventory.secrets)
         return directory.diagnostics
     }
 }

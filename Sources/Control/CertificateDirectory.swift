@@ -4,7 +4,7 @@ internal import Routing
 internal import TLS
 
 /// TLS contexts of the chains, kept over reloads: an unchanged chain keeps its context, a broken one its
-/// last good. The control plane's thread only.
+/// last good. One thread at a time, the loader's: to read a thousand certificates takes seconds.
 struct CertificateDirectory {
     private struct Entry {
         let certificates: [TLSContext.Certificate]
@@ -20,6 +20,17 @@ struct CertificateDirectory {
     /// Secrets by `namespace/name`, as `context(of:port:secrets:)` wants them.
     static func byName(_ secrets: [Secret]) -> [String: Secret] {
         Dictionary(secrets.map { ("\($0.meta.namespace)/\($0.meta.name)", $0) }) { first, _ in first }
+    }
+
+    /// The contexts of all chains of a plan, by listener, in its order: another round.
+    mutating func contexts(of plan: RoutingPlan, secrets: [Secret], limit: LoadLimit = LoadLimit()) -> [[TLSContext?]] {
+        begin()
+        let (named, files) = (Self.byName(secrets), CredentialFiles(of: plan))
+        return plan.listeners.map { listener in
+            listener.chains.map { chain in
+                limit.isOver ? nil : context(of: chain, port: listener.port, secrets: named, files: files)
+            }
+        }
     }
 
     /// Begins another round: forgets what was said in the last one, and the chains it did not have.

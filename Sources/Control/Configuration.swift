@@ -12,7 +12,6 @@ struct Configuration {
     private let metrics: Metrics
     private let loader: Loader
     private var endpoints = EndpointDirectory()
-    private var certificates = CertificateDirectory()
     private var listeners = ListenerDirectory()
     private var bindings: [ListenerBinding] = []
     private(set) var loaded = Loaded()
@@ -55,9 +54,8 @@ struct Configuration {
     /// Takes what was loaded; sockets are open afterwards.
     mutating func apply(_ loaded: Loaded) {
         self.loaded = loaded
-        certificates.begin()
         bind()
-        diagnostics = loaded.diagnostics + certificates.diagnostics
+        diagnostics = loaded.diagnostics
         countProblems()
     }
 
@@ -80,12 +78,9 @@ struct Configuration {
     }
 
     private mutating func bind() {
-        let secrets = CertificateDirectory.byName(loaded.secrets)
-        bindings = listeners.sockets(for: plan, options: options).map { listener, sockets in
+        bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
             var served: [(serverNames: [String], context: TLSContext, tag: Int)] = []
-            for (tag, chain) in listener.chains.enumerated() {
-                let context = certificates.context(
-                    of: chain, port: listener.port, secrets: secrets, files: loaded.files)
+            for (tag, (chain, context)) in zip(listener.chains, loaded.contexts[index]).enumerated() {
                 if let context { served.append((chain.serverNames, context, tag)) }
             }
             return ListenerBinding(

@@ -17,11 +17,14 @@ struct ListenerDirectory {
 
     /// Opens what a plan wants and is not open yet; forgets the rest. An address that cannot be bound is
     /// noted and left out.
-    mutating func sockets(for plan: RoutingPlan, options: ControlOptions) -> [(ListenerPlan, ListenerSockets)] {
+    /// - Returns: the plan's listeners with their sockets, and their places in the plan.
+    mutating func sockets(
+        for plan: RoutingPlan, options: ControlOptions
+    ) -> [(ListenerPlan, ListenerSockets, index: Int)] {
         failures = []
         var used: [String: ListenerSockets] = [:]
-        var result: [(ListenerPlan, ListenerSockets)] = []
-        for listener in plan.listeners {
+        var result: [(ListenerPlan, ListenerSockets, index: Int)] = []
+        for (index, listener) in plan.listeners.enumerated() {
             guard let address = address(of: listener, options) else { continue }
             let name = address.description
             guard used[name] == nil else {
@@ -32,7 +35,7 @@ struct ListenerDirectory {
                 let kept = open[name]
                 let sockets = if let kept { kept } else { try make(address, beside: used, options.workers) }
                 used[name] = sockets
-                result.append((listener, sockets))
+                result.append((listener, sockets, index))
             } catch {
                 failures.append((listener, error.description))
             }

@@ -3,6 +3,7 @@ internal import Proxy
 internal import Reactor
 internal import Routing
 internal import Synchronization
+internal import TLS
 
 /// What one load came to: values only, so that any thread may make it and any thread may free it.
 final class Loaded: Sendable {
@@ -13,28 +14,28 @@ final class Loaded: Sendable {
     let diagnostics: [Diagnostic]
     /// All objects in effect.
     let objects: [LoadedObject]
-    let secrets: [Secret]
     let kept: [ObjectReference]
     let rejected: Int
     let couldNotRead: Bool
     /// Names that DNS has to resolve.
     let names: Set<String>
-    /// What the plan's certificate files contain.
-    let files: CredentialFiles
+    /// By listener and chain of the plan; nil: the chain has no usable certificate.
+    let contexts: [[TLSContext?]]
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
 
     init(
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
-        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], isGivenUp: Bool = false
+        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], contexts: [[TLSContext?]] = [],
+        certificates: [Diagnostic] = [], isGivenUp: Bool = false
     ) {
+        self.contexts = contexts
         self.isGivenUp = isGivenUp
         self.plan = plan
         self.routeMetrics = routeMetrics
         self.kept = kept
-        diagnostics = set.diagnostics + plan.diagnostics
+        diagnostics = set.diagnostics + plan.diagnostics + certificates
         objects = inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
-        secrets = inventory.secrets
         rejected = set.rejected.count
         couldNotRead = set.couldNotRead
         var names: Set<String> = []
@@ -42,7 +43,6 @@ final class Loaded: Sendable {
             if case .dns(let wanted) = cluster.source { names.formUnion(wanted.map(\.host)) }
         }
         self.names = names
-        files = CredentialFiles(of: plan)
     }
 }
 
@@ -61,6 +61,7 @@ final class Loader: Sendable {
 
     private struct Memory {
         var lastGood = LastGood()
+        var certificates = CertificateDirectory()
         var hasReadOnce = false
     }
 
@@ -78,7 +79,7 @@ final class Loader: Sendable {
     /// - Parameter limit: ends it early; it leaves no trace then.
     func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            var lastGood = memory.lastGood
+            var (lastGood, certificates) = (memory.lastGood, memory.certificates)
             let set = read(isFirst: !memory.hasReadOnce, limit)
             var inventory = Inventory()
             var plan = RoutingPlan()
@@ -86,13 +87,16 @@ final class Loader: Sendable {
                 inventory = lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
                 plan = RoutingPlan.compile(inventory, options: compileOptions(limit))
             }
+            let contexts = certificates.contexts(of: plan, secrets: inventory.secrets, limit: limit)
             let remains = Remains(set: set, inventory: inventory)
             guard !limit.isOver else { return (Loaded(isGivenUp: true), remains) }
             memory.hasReadOnce = true
             memory.lastGood = lastGood
+            memory.certificates = certificates
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
-                inventory: inventory, set: set, kept: lastGood.kept)
+                inventory: inventory, set: set, kept: lastGood.kept, contexts: contexts,
+                certificates: certificates.diagnostics)
             return (loaded, remains)
         }
     }
