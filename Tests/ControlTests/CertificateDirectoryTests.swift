@@ -188,6 +188,7 @@ import Testing
         let folder = try Folder()
         let fifo = folder.path + "/fifo"
         #expect(unsafe mkfifo(fifo, 0o600) == 0)
+        defer { unsafe unlink(fifo) }
         for path in [fifo, "/dev/zero", folder.path] {
             #expect(load([:], Self.chain(certificates: [.files(certificate: path, key: path)])) == nil)
             #expect(messages[0].contains("cannot read \(path): it is no regular file; name the file itself"))

@@ -110,6 +110,7 @@ import Testing
         let folder = try TemporaryFolder()
         let fifo = folder.path + "/fifo"
         #expect(unsafe mkfifo(fifo, 0o600) == 0)
+        defer { unsafe unlink(fifo) }
         for path in [fifo, folder.path, "/dev/zero", "/dev/null"] {
             #expect(throws: FileContents.Fault.notRegular(path: path)) { _ = try FileContents.read(path) }
         }
