@@ -71,7 +71,37 @@ import Testing
             gateways: World.gateway("gw", ports.joined(separator: ", ")), adjust: { $0.mostMatches = 500 })
         #expect(world.plan.diagnostics.contains { $0.code == "too-many-rules" && $0.severity == .error })
         #expect(world.answer(TestRequest("/49"), port: 1) == "a")
-        #expect(world.answer(TestRequest("/49"), port: 20) == "404")
+        #expect(world.answer(TestRequest("/49"), port: 20) == "503")
+    }
+
+    @Test func `is bounded for rules that are never reached, too`() {
+        let ports = (1...20).map { "{port: {number: \($0), name: p\($0), protocol: HTTP}, hosts: ['*']}" }
+        let rules = (0..<50).map { "{match: [{uri: {exact: /\($0)}}], \(World.to("b"))}" }
+        let world = World(
+            World.virtualService("[{\(World.to("a"))}, \(rules.joined(separator: ", "))]"),
+            gateways: World.gateway("gw", ports.joined(separator: ", ")), adjust: { $0.mostMatches = 500 })
+        #expect(world.plan.diagnostics.contains { $0.code == "too-many-rules" && $0.severity == .error })
+        #expect(world.answer(TestRequest("/49"), port: 1) == "a")
+        #expect(world.answer(TestRequest("/49"), port: 20) == "503")
+    }
+
+    @Test func `is bounded for rules times hosts that several objects share, with an error`() {
+        let hosts = (0..<20).map { "h\($0).com" }
+        let matches = (0..<50).map { "{uri: {exact: /\($0)}}" }.joined(separator: ", ")
+        let others = hosts.enumerated().map { number, host in
+            World.virtualService("[{\(World.to("b"))}]", name: "z\(number)", hosts: "[\(host)]")
+        }
+        let list = "[\(hosts.joined(separator: ", "))]"
+        let world = World(
+            World.virtualService("[{match: [\(matches)], \(World.to("a"))}]", hosts: list)
+                + World.virtualService("[{\(World.to("b"))}]", name: "wide", hosts: "['*.com']")
+                + others.joined(), adjust: { $0.mostMatches = 500 })
+        let found = world.plan.diagnostics.filter { $0.code == "too-many-rules" }
+        #expect(!found.isEmpty && found.allSatisfy { $0.severity == .error })
+        let answers = hosts.map { world.answer(TestRequest("/49", host: $0)) }
+        #expect(Set(answers) == ["a", "503"])
+        #expect(answers.count { $0 == "503" } == found.count)
+        #expect(world.plan.tables[0].ruleSets.reduce(0) { $0 + $1.reduce(0) { $0 + $1.matches.count } } < 800)
     }
 
     @Test func `is bounded for Services times pods, with an error`() {

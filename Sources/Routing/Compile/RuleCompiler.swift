@@ -113,24 +113,6 @@ final class RuleCompiler {
         programServices[number] < 0 ? nil : services[Int(programServices[number])]
     }
 
-    /// Compiles a VirtualService's rules unless there are too many already.
-    private func bounded(_ service: Int, _ context: RuleContext) -> Program {
-        guard matches <= names.options.mostMatches else {
-            let source = services[service]
-            problems.add(
-                Diagnostic(
-                    .error, "too-many-rules",
-                    "these rules are not served on every port of their Gateways: counted for each port, "
-                        + "all rules have more than \(names.options.mostMatches) matches",
-                    hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
-                    object: source.meta.identity))
-            return Program()
-        }
-        let program = compile(service, context)
-        matches += (program.rules + program.catchAlls).reduce(0) { $0 + max($1.matches.count, 1) }
-        return program
-    }
-
     private func append(_ program: Program, context: Int32, older: Int32, service: Int) -> Int {
         programs.append(program)
         programServices.append(Int32(clamping: service))
@@ -305,6 +287,55 @@ extension RuleCompiler {
             let weight = entry.weight?.value ?? 0
             return weight > 0 ? (entry.destination, weight) : nil
         }
+    }
+}
+
+// MARK: - How many rules there may be
+
+extension RuleCompiler {
+    /// Compiles a VirtualService's rules unless there are too many already.
+    private func bounded(_ service: Int, _ context: RuleContext) -> Program {
+        let source = services[service]
+        guard matches <= names.options.mostMatches else {
+            problems.add(
+                Diagnostic(
+                    .error, "too-many-rules",
+                    "requests for its hosts are answered 503 on some of the ports of its Gateways: counted for each "
+                        + "port, all rules have more than \(names.options.mostMatches) matches",
+                    hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
+                    object: source.meta.identity))
+            return closed(source.meta.identity, source.meta.place)
+        }
+        // As they are written: those that are never reached are looked at, too.
+        matches += source.http.reduce(0) { $0 + max($1.matches.count, 1) }
+        return compile(service, context)
+    }
+
+    /// The rules of several programs for a host that they share: a copy of them all, which counts as they do.
+    func joined(_ parts: [Program], host: String) -> [Rule] {
+        let first = parts.lazy.compactMap { $0.rules.first ?? $0.catchAlls.first }.first
+        guard matches > names.options.mostMatches, let first else {
+            let rules = parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
+            matches += rules.reduce(0) { $0 + $1.matches.count }
+            return rules
+        }
+        let (object, place) = (routes[first.route].object, routes[first.route].place)
+        problems.add(
+            Diagnostic(
+                .error, "too-many-rules",
+                "requests for the host \(host) are answered 503: several objects have rules for it, and with those of "
+                    + "all such hosts there are more than \(names.options.mostMatches) matches",
+                hint: "write the rules of a host in one VirtualService, or fewer hosts into one of many rules",
+                at: place, object: object))
+        return closed(object, place).catchAlls
+    }
+
+    /// Answers 503: no wider host may take what is not compiled.
+    private func closed(_ object: ObjectReference, _ place: SourcePlace) -> Program {
+        let route = addRoute(
+            "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: .tooManyRules, object: object,
+            place: place)
+        return Program(catchAlls: [Rule(matches: Self.always, route: route)])
     }
 }
 

@@ -70,23 +70,22 @@ struct TableAssembler {
             entries.append(HostEntry(name: host.name, ruleSet: sets.count))
             if host.more.isEmpty {
                 numbersOfOne[program] = number
-                sets.append(Self.rules([rules.programs[program]]))
+                sets.append(Self.rules(rules.programs[program]))
             } else {
                 numbers[host.all] = number
                 let parts = host.all.map { rules.programs[Int($0)] }
                 rules.neverReached.lookThrough(host.name, parts, rules.routes)
                 warnShared(host, rules, problems)
-                sets.append(Self.rules(parts))
+                sets.append(rules.joined(parts, host: host.name))
             }
         }
         return RouteTable(hosts: entries, ruleSets: sets)
     }
 
     /// One program's rules share its array, where it has one kind of them.
-    private static func rules(_ parts: [Program]) -> [Rule] {
-        if parts.count == 1, parts[0].rules.isEmpty { return parts[0].catchAlls }
-        if parts.count == 1, parts[0].catchAlls.isEmpty { return parts[0].rules }
-        return parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
+    private static func rules(_ program: Program) -> [Rule] {
+        if program.rules.isEmpty { return program.catchAlls }
+        return program.catchAlls.isEmpty ? program.rules : program.rules + program.catchAlls
     }
 
     /// Rules of several namespaces for one host: whoever comes first gets the requests, and the other one

@@ -78,6 +78,8 @@ package enum Unavailable: Sendable, Hashable {
     case leftOut(String)
     /// The destinations before it have as many endpoints as one load may have.
     case tooManyEndpoints
+    /// The rules before it are as many as one load may have.
+    case tooManyRules
 
     package var sentence: String {
         switch self {
@@ -90,6 +92,7 @@ package enum Unavailable: Sendable, Hashable {
         case .brokenRule: "the rule has an error"
         case .leftOut(let object): "\(object) was left out because of an error"
         case .tooManyEndpoints: "the definitions have too many endpoints"
+        case .tooManyRules: "the definitions have too many rules"
         }
     }
 }
