@@ -13,13 +13,13 @@ import Testing
         return World.virtualService("[\(rules.joined(separator: ", "))]")
     }
 
-    @Test(.timeLimit(.minutes(1))) func `grows with the rules of one VirtualService, not with their square`() {
+    @Test(.timeLimit(.minutes(5))) func `grows with the rules of one VirtualService, not with their square`() {
         let world = World(rules(20_000))
         #expect(world.plan.routes.count == 20_000)
         #expect(world.answer(TestRequest("/19999")) == "a")
     }
 
-    @Test(.timeLimit(.minutes(1))) func `does not grow with prefixes times matches on one text`() {
+    @Test(.timeLimit(.minutes(5))) func `does not grow with prefixes times matches on one text`() {
         var reach = Reachability()
         let place = SourcePlace(file: "a.yaml", line: 1, column: 1)
         for length in 1...2000 {
@@ -126,6 +126,90 @@ import Testing
         #expect(found.count == 17)      // 83 hosts of 60 endpoints are below 5000
         #expect(world.answer(TestRequest("/h0.test")) == "h0")
         #expect(world.plan.clusters.contains { $0.source == .unavailable(.tooManyEndpoints) })
+    }
+
+    private func destinationRule(_ number: Int, host: String = "a.app.svc.cluster.local", _ spec: String) -> String {
+        """
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: DestinationRule
+        metadata: {name: d\(number), namespace: app}
+        spec: {host: '\(host)', \(spec)}
+
+        """
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `grows with DestinationRules of one host, not with their square`() {
+        let rules = (0..<8000).map { destinationRule($0, "subsets: [{name: s\($0)}, {name: all}]") }
+        let world = World(rules.joined() + World.virtualService("[{\(World.to("a"))}]"))
+        #expect(world.plan.diagnostics.count { $0.code == "hidden-by-other" } == 7999)
+        #expect(world.plan.diagnostics.count { $0.code == "unused-subset" } == 16_000)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `grows with subsets that close, not with their square`() {
+        let subsets = (0..<20_000).map { "{name: s\($0), trafficPolicy: {tls: {mode: SIMPLE}}}" }
+        let host = "a.app.svc.cluster.local"
+        let rules = (0..<20_000).map {
+            "{match: [{uri: {exact: /\($0)}}], route: [{destination: {host: \(host), subset: s\($0)}}]}"
+        }
+        let world = World(
+            destinationRule(0, "subsets: [\(subsets.joined(separator: ", "))]")
+                + World.virtualService("[\(rules.joined(separator: ", "))]"))
+        #expect(world.answer(TestRequest("/19999")) == "503")
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `does not grow with wildcards of DestinationRules times hosts`() {
+        let hosts = (0..<8000).map { "h\($0).test" }
+        let entry = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: many, namespace: app}
+            spec:
+              hosts: [\(hosts.joined(separator: ", "))]
+              ports: [{number: 80, name: http, protocol: HTTP}]
+              resolution: STATIC
+              endpoints: [{address: 10.0.0.1}]
+
+            """
+        let rules = hosts.map { "{match: [{uri: {exact: /\($0)}}], route: [{destination: {host: \($0)}}]}" }
+        let policies = (0..<8000).map { destinationRule($0, host: "*.w\($0).test", "subsets: []") }
+        let world = World(
+            entry + destinationRule(9000, host: "*.test", "subsets: []") + policies.joined()
+                + World.virtualService("[\(rules.joined(separator: ", "))]"))
+        #expect(world.plan.diagnostics.count { $0.code == "no-effect" } == 8000)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `does not grow with matches that never hold times Gateways`() {
+        let matches = (0..<20_000).map { "{uri: {exact: /\($0)}, gateways: [gwns/other]}" }
+        let gateways = (0..<1000).map { "gwns/g\($0)" }
+        let world = World(
+            World.virtualService(
+                "[{match: [\(matches.joined(separator: ", "))], \(World.to("a"))}]",
+                gateways: "[gwns/gw, \(gateways.joined(separator: ", "))]"))
+        #expect(world.plan.diagnostics.count { $0.code == "never-holds" } == 20_000)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `grows with ServiceEntries of one host, not with their square`() {
+        let entries = (1...8000).map { number in
+            """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: e\(number), namespace: app, creationTimestamp: '2020-01-01T00:00:00Z'}
+            spec:
+              hosts: [one.test]
+              ports: [{number: \(number), name: http, protocol: HTTP}]
+              resolution: STATIC
+              endpoints: [{address: 10.0.0.1}]
+
+            """
+        }
+        let rule = "[{route: [{destination: {host: one.test, port: {number: 8000}}}]}]"
+        let world = World(entries.joined() + World.virtualService(rule))
+        #expect(world.answer(TestRequest("/")) == "one")
+        let endpoint = PlannedEndpoint(address: .ip("10.0.0.1", port: 8000), weight: 1)
+        #expect(world.plan.clusters.first?.source == .endpoints([endpoint]))
     }
 
     @Test func `is nothing any more once the load is ended`() {

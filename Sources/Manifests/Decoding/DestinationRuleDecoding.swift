@@ -84,7 +84,12 @@ extension TrafficPolicy {
         tls = record.field("tls").flatMap(UpstreamTLS.init)
         closings = record.value.closings
         if level == .port { return }
-        portLevel = record.elements("portLevelSettings").compactMap(PortPolicy.init)
+        let ports = record.elements("portLevelSettings")
+        portLevel = ports.compactMap(PortPolicy.init)
+        // So does the schema. Each destination looks through them.
+        if ports.count > Self.mostPorts {
+            ports[Self.mostPorts].error("too-many-entries", "a policy has at most \(Self.mostPorts) ports")
+        }
         checkTunnel(&record)
         if let field = record.field("proxyProtocol"), var inner = field.record() {
             proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
@@ -92,6 +97,8 @@ extension TrafficPolicy {
         }
         checkRetryBudget(&record)
     }
+
+    private static let mostPorts = 4096
 
     private func checkTunnel(_ record: inout Record) {
         guard let field = record.field("tunnel"), var tunnel = field.record() else { return }

@@ -354,16 +354,16 @@ extension ClusterTable {
                 "\(record.host) has no subset '\(subset)', for \(rule.hint): its requests are answered 503",
                 hint: nil, at: written.place, path: written.path, asker, related: rule.related)
         }
-        let known = policy.subsetNames
+        let known = policy.someSubsets
         let hint: String
         if policy.rules.isEmpty {
             hint = "no DestinationRule applies to \(record.host); subsets are defined there"
         } else {
-            let list = known.prefix(1000).sorted().prefix(8).joined(separator: ", ")
+            let list = known.sorted().prefix(8).joined(separator: ", ")
             hint =
                 known.isEmpty ? "its DestinationRule defines no subsets" : "its subsets are \(list)"
         }
-        let related = policy.rules.map {
+        let related = policy.rules.prefix(8).map {
             Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies")
         }
         add(

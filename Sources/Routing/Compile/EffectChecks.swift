@@ -35,8 +35,9 @@ struct EffectChecks {
                 reportBinding(inventory.virtualServices[index])
             }
         }
-        for (service, match, contexts) in rules.neverHolding() {
-            checkMatch(match, inventory.virtualServices[service], contexts)
+        for (service, matches, contexts) in rules.neverHolding() {
+            let here = Here(inventory.virtualServices[service], contexts, names)
+            for match in matches { checkMatch(match, inventory.virtualServices[service], here) }
         }
         checkEntries()
         checkEndpoints()
@@ -94,22 +95,45 @@ struct EffectChecks {
             at: first.place, service.meta.identity, path: first.path)
     }
 
+    /// Where a VirtualService is served.
+    private struct Here {
+        /// As it names them.
+        let wanted: Set<String>
+        private var gateways: Set<String> = []
+        private var ports: Set<Int> = []
+
+        init(_ service: VirtualService, _ contexts: [RuleContext], _ names: Names) {
+            wanted = Binding.gateways(of: service, names)
+            for context in contexts {
+                switch context {
+                case .gateway(let key, let port):
+                    gateways.insert(key)
+                    ports.insert(port)
+                case .mesh: gateways.insert("mesh")
+                }
+            }
+        }
+
+        func has(_ gateway: String) -> Bool { gateways.contains(gateway) }
+        /// The mesh has every port.
+        func hasPort(_ port: Int) -> Bool { ports.contains(port) || gateways.contains("mesh") }
+    }
+
     /// The first condition that does not depend on the request and does not hold.
-    private func checkMatch(_ match: HTTPMatch, _ service: VirtualService, _ contexts: [RuleContext]) {
+    private func checkMatch(_ match: HTTPMatch, _ service: VirtualService, _ here: Here) {
         let asked = match.gateways.map {
             $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
         }
-        let wanted = Binding.gateways(of: service, names)
-        let isForMesh = wanted.contains("mesh")
+        let isForMesh = here.wanted.contains("mesh")
         let reason: String
         var severity = Diagnostic.Severity.warning
-        if let first = asked.first, !asked.contains(where: { isContext($0, contexts) }) {
-            let isListed = asked.contains(where: wanted.contains)
+        if let first = asked.first, !asked.contains(where: here.has) {
+            let isListed = asked.contains(where: here.wanted.contains)
             reason =
                 isListed
                 ? "\(first) is not served by this gateway" : "\(first) is not among the gateways of this VirtualService"
             if isListed { severity = .note }
-        } else if let port = match.port?.value, !contexts.contains(where: { $0.hasPort(port) }) {
+        } else if let port = match.port?.value, !here.hasPort(port) {
             reason = "no server of its Gateways has the port \(port)"
         } else if let space = match.sourceNamespace, !space.isEmpty, space != names.options.gatewayNamespace {
             reason = "this gateway works in the namespace \(names.options.gatewayNamespace), not in \(space)"
@@ -123,15 +147,6 @@ struct EffectChecks {
         add(
             severity, "never-holds", "this match never holds here: \(reason)", at: match.place,
             service.meta.identity, path: match.path.text)
-    }
-
-    private func isContext(_ gateway: String, _ contexts: [RuleContext]) -> Bool {
-        contexts.contains { context in
-            switch context {
-            case .gateway(let key, _): key == gateway
-            case .mesh: gateway == "mesh"
-            }
-        }
     }
 
     // MARK: Endpoints
@@ -179,15 +194,6 @@ struct EffectChecks {
             add(
                 .note, "not-selected", "no ServiceEntry of namespace \(entry.meta.namespace) selects this workload",
                 at: entry.meta.place, entry.meta.identity, path: "spec.labels")
-        }
-    }
-}
-
-extension RuleContext {
-    fileprivate func hasPort(_ wanted: Int) -> Bool {
-        switch self {
-        case .gateway(_, let port): port == wanted
-        case .mesh: true
         }
     }
 }

@@ -60,7 +60,7 @@ struct EndpointFinder {
         switch record.origin {
         case .service(let index): endpoints(of: inventory.services[index], record, port, directory)
         case .entries(let indexes):
-            endpoints(of: indexes.map { inventory.serviceEntries[$0] }, record, port)
+            endpoints(of: indexes, record, port)
         }
     }
 
@@ -183,14 +183,14 @@ struct EndpointFinder {
 
     // MARK: ServiceEntries
 
-    private func endpoints(of entries: [ServiceEntry], _ record: ServiceRecord, _ port: ServicePort)
-        -> FoundEndpoints
-    {
-        guard let entry = entries.first(where: { $0.ports.contains { $0.number == port.number } }),
-            let declared = entry.ports.first(where: { $0.number == port.number })
-        else {
+    private func endpoints(of entries: [Int], _ record: ServiceRecord, _ port: ServicePort) -> FoundEndpoints {
+        func declared(_ index: Int) -> ServiceEntry.Port? {
+            inventory.serviceEntries[index].ports.first { $0.number == port.number }
+        }
+        guard let index = entries.first(where: { declared($0) != nil }), let declared = declared(index) else {
             return .none(.unknownPort(host: record.host, port: port.number))
         }
+        let entry = inventory.serviceEntries[index]
         switch entry.resolution?.value ?? .none {
         case .none: return .none(.noAddresses(host: record.host))
         case .dynamicDNS: return .none(.notInEffect("resolution DYNAMIC_DNS"))

@@ -9,6 +9,8 @@ struct PolicyChecks {
     let leftOut: LeftOutObjects
     /// Hosts that rules lead to, and `host subset`.
     private let routed: Set<String>
+    /// The same hosts, for those that have a wildcard.
+    private let routedHosts: BackwardNames
 
     init(_ inventory: Inventory, names: Names, problems: Problems, clusters: ClusterTable, leftOut: LeftOutObjects) {
         self.inventory = inventory
@@ -19,6 +21,12 @@ struct PolicyChecks {
         // Costs two texts for each cluster.
         let plans = inventory.destinationRules.isEmpty ? [] : clusters.clusters
         routed = Set(plans.flatMap { [$0.host, "\($0.host) \($0.subset)"] })
+        var hosts = BackwardNames()
+        if inventory.destinationRules.contains(where: { $0.host.value.hasPrefix("*") }) {
+            for plan in plans { hosts.append(plan.host, number: 0) }
+            hosts.sort()
+        }
+        routedHosts = hosts
     }
 
     func run() {
@@ -49,19 +57,18 @@ struct PolicyChecks {
     }
 
     private func checkWildcard(_ rule: DestinationRule, _ host: String) {
-        let suffix = host.dropFirst()
-        guard !routed.contains(where: { $0.hasSuffix(suffix) && !$0.contains(" ") }) else { return }
+        guard !routedHosts.hasName(endingWith: host.dropFirst()) else { return }
         note(rule, "no rule leads to a host of \(host)")
     }
 
     private func check(_ rule: DestinationRule, _ record: ServiceRecord) {
         let isRouted = routed.contains(record.host)
-        let applied = clusters.policy(of: record).rules
-        guard let position = applied.firstIndex(where: { $0.meta.identity == rule.meta.identity }) else {
-            return add(isRouted ? .warning : .note, rule, reason(rule, record), related: applied.first)
+        let applied = clusters.policy(of: record)
+        guard applied.has(rule.meta.identity) else {
+            return add(isRouted ? .warning : .note, rule, reason(rule, record), related: applied.rules.first)
         }
         guard isRouted else { return note(rule, "no rule leads to \(record.host)") }
-        checkMerged(rule, behind: applied[..<position])
+        checkMerged(rule, applied)
         for subset in rule.subsets where !routed.contains("\(record.host) \(subset.name.value)") {
             problems.add(
                 Diagnostic(
@@ -113,8 +120,8 @@ struct PolicyChecks {
     }
 
     /// Of several rules for one host the first policy counts, and the first subset of a name.
-    private func checkMerged(_ rule: DestinationRule, behind older: ArraySlice<DestinationRule>) {
-        if let policy = rule.trafficPolicy, let first = older.first(where: { $0.trafficPolicy != nil }) {
+    private func checkMerged(_ rule: DestinationRule, _ applied: PolicyDirectory.Policy) {
+        if let policy = rule.trafficPolicy, let first = applied.ruling, first.meta.identity != rule.meta.identity {
             problems.add(
                 Diagnostic(
                     .warning, "hidden-by-other",
@@ -123,7 +130,7 @@ struct PolicyChecks {
                     related: [Diagnostic.Related(place: first.meta.place, message: "comes first")]))
         }
         for subset in rule.subsets {
-            guard let first = older.first(where: { $0.subsets.contains { $0.name.value == subset.name.value } })
+            guard let first = applied.rule(ofSubset: subset.name.value), first.meta.identity != rule.meta.identity
             else { continue }
             problems.add(
                 Diagnostic(

@@ -5,12 +5,12 @@ internal import Manifests
 struct PolicyDirectory {
     private let rules: [DestinationRule]
     private let names: Names
-    /// By namespace and host as written, expanded; each oldest first.
+    /// By namespace and host as written, expanded; each oldest first, and only those that are visible here.
     private var exact: [Key: [Int]] = [:]
     private var suffixes: [Key: [Int]] = [:]  // host `.suffix`
-    /// Of rules with many subsets: where each is.
-    private var subsetPlaces: [ObjectReference: [String: Int]] = [:]
-    private static let fewSubsets = 16
+    /// Those of many rules or subsets, by their first rule: made once, for each service asks anew.
+    private var large: [Int: Policy] = [:]
+    private static let few = 16
 
     private struct Key: Hashable {
         let namespace: String
@@ -20,21 +20,61 @@ struct PolicyDirectory {
     /// The rules of one host level, merged: oldest first.
     struct Policy {
         let rules: [DestinationRule]
-        fileprivate var subsetPlaces: [ObjectReference: [String: Int]] = [:]
+        private let index: Index?
 
-        func subset(_ name: String) -> Subset? {
-            for rule in rules {
-                if let places = subsetPlaces[rule.meta.identity] {
-                    if let place = places[name] { return rule.subsets[place] }
-                    continue
+        /// Where everything is, so that nobody looks through many rules for each subset or service.
+        private final class Index {
+            private(set) var subsets: [String: (rule: Int, subset: Int)] = [:]
+            let rules: Set<ObjectReference>
+            let ruling: Int?
+
+            init(_ all: [DestinationRule]) {
+                rules = Set(all.map(\.meta.identity))
+                ruling = all.firstIndex { $0.trafficPolicy != nil }
+                for (rule, entry) in all.enumerated() {
+                    for (place, subset) in entry.subsets.enumerated() where subsets[subset.name.value] == nil {
+                        subsets[subset.name.value] = (rule, place)
+                    }
                 }
-                if let found = rule.subsets.first(where: { $0.name.value == name }) { return found }
+            }
+        }
+
+        fileprivate init(_ rules: [DestinationRule], isLarge: Bool = false) {
+            self.rules = rules
+            index = isLarge ? Index(rules) : nil
+        }
+
+        func subset(_ name: String) -> Subset? { find(name).map { rules[$0.rule].subsets[$0.subset] } }
+
+        /// The rule whose subset of this name counts.
+        func rule(ofSubset name: String) -> DestinationRule? { find(name).map { rules[$0.rule] } }
+
+        /// The rule whose policy counts.
+        var ruling: DestinationRule? {
+            guard let index else { return rules.first { $0.trafficPolicy != nil } }
+            return index.ruling.map { rules[$0] }
+        }
+
+        func has(_ rule: ObjectReference) -> Bool {
+            index?.rules.contains(rule) ?? rules.contains { $0.meta.identity == rule }
+        }
+
+        /// Some names of subsets, for hints.
+        var someSubsets: [String] {
+            var found: [String] = []
+            for rule in rules where found.count < 1000 {
+                found += rule.subsets.prefix(1000).map(\.name.value)
+            }
+            return found
+        }
+
+        private func find(_ name: String) -> (rule: Int, subset: Int)? {
+            if let index { return index.subsets[name] }
+            for (rule, entry) in rules.enumerated() {
+                if let place = entry.subsets.firstIndex(where: { $0.name.value == name }) { return (rule, place) }
             }
             return nil
         }
-
-        var subsetNames: [String] { rules.flatMap { $0.subsets.map(\.name.value) } }
-        var traffic: TrafficPolicy? { rules.lazy.compactMap(\.trafficPolicy).first }
     }
 
     init(_ inventory: Inventory, names: Names) {
@@ -46,16 +86,8 @@ struct PolicyDirectory {
             )
             return one != other ? one : Names.precedes(rules[left].meta, rules[right].meta)
         }
-        for index in order {
+        for index in order where isForHere(rules[index]) {
             let rule = rules[index]
-            if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels)
-            {
-                continue
-            }
-            if rule.subsets.count > Self.fewSubsets {
-                let all = rule.subsets.enumerated().map { ($0.element.name.value, $0.offset) }
-                subsetPlaces[rule.meta.identity] = Dictionary(all) { first, _ in first }
-            }
             let host = names.expanded(rule.host.value, namespace: rule.meta.namespace)
             if host.hasPrefix("*") {
                 suffixes[
@@ -65,49 +97,48 @@ struct PolicyDirectory {
                 exact[Key(namespace: rule.meta.namespace, host: host), default: []].append(index)
             }
         }
+        for level in [exact.values, suffixes.values].joined() {
+            let size = level.reduce(level.count) { $0 + rules[$1].subsets.count }
+            if size > Self.few { large[level[0]] = Policy(level.map { rules[$0] }, isLarge: true) }
+        }
+    }
+
+    /// The gateway's own namespace sees all of its rules.
+    private func isForHere(_ rule: DestinationRule) -> Bool {
+        if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels) { return false }
+        return rule.meta.namespace == names.options.gatewayNamespace
+            || names.isVisible(rule.exportTo.map(\.value), from: rule.meta.namespace)
     }
 
     /// The first of three places with a matching host decides: the gateway's namespace, the
     /// service's, the root namespace.
     func policy(host: String, namespace: String) -> Policy {
         let own = names.options.gatewayNamespace
-        if let found = search(own, host, { _ in true }) { return found }
-        let isVisible = { (rule: DestinationRule) in
-            names.isVisible(rule.exportTo.map(\.value), from: rule.meta.namespace)
-        }
+        if let found = search(own, host) { return found }
         for place in [namespace, names.options.rootNamespace] where place != own {
-            if let found = search(place, host, isVisible) { return found }
+            if let found = search(place, host) { return found }
         }
-        return Policy(rules: [])
+        return Policy([])
     }
 
-    private func search(_ namespace: String, _ host: String, _ fits: (DestinationRule) -> Bool)
-        -> Policy?
-    {
-        if let policy = policy(exact[Key(namespace: namespace, host: host)], fits) { return policy }
+    private func search(_ namespace: String, _ host: String) -> Policy? {
+        if let level = exact[Key(namespace: namespace, host: host)] { return policy(level) }
         guard !suffixes.isEmpty else { return nil }
         var rest = host[...]
         while let dot = rest.firstIndex(of: ".") {
-            if let policy = policy(
-                suffixes[Key(namespace: namespace, host: String(rest[dot...]))], fits)
-            {
-                return policy
-            }
+            if let level = suffixes[Key(namespace: namespace, host: String(rest[dot...]))] { return policy(level) }
             rest = rest[rest.index(after: dot)...]
         }
-        return policy(suffixes[Key(namespace: namespace, host: "")], fits)
+        return suffixes[Key(namespace: namespace, host: "")].map(policy)
     }
 
-    private func policy(_ indexes: [Int]?, _ fits: (DestinationRule) -> Bool) -> Policy? {
-        let found = (indexes ?? []).map { rules[$0] }.filter(fits)
-        return found.isEmpty ? nil : Policy(rules: found, subsetPlaces: subsetPlaces)
-    }
+    private func policy(_ level: [Int]) -> Policy { large[level[0]] ?? Policy(level.map { rules[$0] }) }
 }
 
 extension PolicyDirectory.Policy {
     /// A port's entry replaces the policy around it; a subset's blocks replace those of the base.
     func balancing(port: Int, subset: Subset?) -> BalancingPolicy {
-        let top = Self.level(traffic, port)
+        let top = Self.level(ruling?.trafficPolicy, port)
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
         let chosen = isWhole ? own?.loadBalancer : own?.loadBalancer ?? top?.loadBalancer
@@ -122,14 +153,12 @@ extension PolicyDirectory.Policy {
     /// it would be to send in clear what was to be encrypted. A port's entry drops the PROXY protocol around it.
     func closing(port: Int, subset: Subset?) -> (field: ClosingField, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
-        if let subset, let field = own?.closings.first,
-            let rule = rules.first(where: { $0.subsets.contains { $0.place == subset.place } })
-        {
+        if let subset, let field = own?.closings.first, let rule = rule(ofSubset: subset.name.value) {
             return (field, rule)
         }
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
         let replacesTLS = isWhole || own?.tls != nil
-        guard let rule = rules.first(where: { $0.trafficPolicy != nil }),
+        guard let rule = ruling,
             let field = Self.level(rule.trafficPolicy, port)?.closings.first(where: {
                 !(replacesTLS && $0.name.hasPrefix("tls."))
             })
@@ -141,7 +170,7 @@ extension PolicyDirectory.Policy {
     func disablesTLS(port: Int, subset: Subset?) -> Bool {
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let tls = isWhole ? own?.tls : own?.tls ?? Self.level(traffic, port)?.tls
+        let tls = isWhole ? own?.tls : own?.tls ?? Self.level(ruling?.trafficPolicy, port)?.tls
         return tls?.mode == .disable
     }
 

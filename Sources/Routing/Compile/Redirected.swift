@@ -5,7 +5,7 @@ internal import Manifests
 /// Source: istio-api.md §2.9.
 struct Redirected {
     private var owners: [String: ServerMerger.Member] = [:]
-    private var lists: [(key: SourcePlace, names: [String])] = []
+    private var lists: [SourcePlace: [String]] = [:]
 
     static let nothing = Redirected([]) { _ in [] }
 
@@ -22,7 +22,7 @@ struct Redirected {
                 owners[name] = member
                 list.append(name)
             }
-            lists.append((member.server.place, list))
+            lists[member.server.place] = lists[member.server.place] ?? list
         }
     }
 
@@ -31,6 +31,6 @@ struct Redirected {
 
     /// A server's own names, and those of VirtualServices on it.
     func names(of member: ServerMerger.Member) -> [String] {
-        lists.first { $0.key == member.server.place }?.names ?? []
+        lists[member.server.place] ?? []
     }
 }

@@ -351,19 +351,19 @@ extension RuleCompiler {
         for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
     }
 
-    /// Matches of compiled rules that hold in none of their contexts, whatever the request.
-    func neverHolding() -> [(service: Int, match: HTTPMatch, contexts: [RuleContext])] {
-        var found: [(service: Int, match: HTTPMatch, contexts: [RuleContext])] = []
-        for (service, source) in services.enumerated() where newestPrograms[service] >= 0 {
-            for (rule, route) in source.http.enumerated() {
+    /// Matches of compiled rules that hold in none of their contexts, whatever the request; by VirtualService.
+    func neverHolding() -> [(service: Int, matches: [HTTPMatch], contexts: [RuleContext])] {
+        services.indices.compactMap { service in
+            guard newestPrograms[service] >= 0 else { return nil }
+            var found: [HTTPMatch] = []
+            for (rule, route) in services[service].http.enumerated() {
                 for (number, match) in route.matches.enumerated() where match.isSettledEarly {
                     let part = NeverReached.Part(service: service, rule: rule, match: number)
-                    guard contexts(of: part).isEmpty else { continue }
-                    found.append((service, match, allContexts(of: service)))
+                    if contexts(of: part).isEmpty { found.append(match) }
                 }
             }
+            return found.isEmpty ? nil : (service, found, allContexts(of: service))
         }
-        return found
     }
 
     private func allContexts(of service: Int) -> [RuleContext] {

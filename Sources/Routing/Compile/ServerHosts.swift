@@ -8,12 +8,11 @@ struct ServerHosts {
     private var suffixes: [String: [String?]] = [:]  // by `.suffix`
     private var everything: [String?] = []
     private(set) var entries: [(name: String, namespace: String?)] = []
-    /// The entries but `*` by their names' octets from the last to the first, so that all names of one
-    /// suffix stand together.
-    private var backwards: [(octets: [UInt8], entry: Int)] = []
+    /// The entries but `*`.
+    private var backwards = BackwardNames()
 
     init(_ hosts: [Gateway.Host], gatewayNamespace: String) {
-        defer { backwards.sort { $0.octets.lexicographicallyPrecedes($1.octets) } }
+        defer { backwards.sort() }
         if hosts.contains(where: { $0.namespace == "*" && $0.host == "*" }) {
             add("*", nil)
             return
@@ -31,7 +30,7 @@ struct ServerHosts {
 
     private mutating func add(_ name: String, _ namespace: String?) {
         entries.append((name, namespace))
-        if name != "*" { backwards.append((name.utf8.reversed(), entries.count - 1)) }
+        if name != "*" { backwards.append(name, number: entries.count - 1) }
         if name == "*" {
             everything.append(namespace)
         } else if name.hasPrefix("*.") {
@@ -51,23 +50,12 @@ struct ServerHosts {
         guard host.hasPrefix("*") else { return covered ? [host] : [] }
         var names = covered ? [host] : []
         // Only names and wildcards below `host`; `*` covers `host` and not the other way round.
-        for entry in entries(endingWith: host.dropFirst()).map({ entries[$0] })
+        for entry in backwards.numbers(endingWith: host.dropFirst()).map({ entries[$0] })
         where entry.name != host && entry.name.utf8.count > host.utf8.count - 1
             && allows([entry.namespace]) {
             names.append(entry.name)
         }
         return names
-    }
-
-    /// In the order they were written; without looking at the others.
-    private func entries(endingWith suffix: Substring) -> [Int] {
-        let wanted = Array(suffix.utf8.reversed())
-        var (low, high) = (0, backwards.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if backwards[middle].octets.lexicographicallyPrecedes(wanted) { low = middle + 1 } else { high = middle }
-        }
-        return backwards[low...].prefix { $0.octets.starts(with: wanted) }.map(\.entry).sorted()
     }
 
     private func isUnderSuffix(_ host: String, _ allows: ([String?]) -> Bool) -> Bool {
@@ -80,5 +68,35 @@ struct ServerHosts {
             index = host.index(after: dot)
         }
         return false
+    }
+}
+
+/// Names by their octets from the last to the first, so that all names of one suffix stand together.
+struct BackwardNames {
+    private var all: [(octets: [UInt8], number: Int)] = []
+
+    mutating func append(_ name: String, number: Int) { all.append((name.utf8.reversed(), number)) }
+
+    /// After the last one was appended.
+    mutating func sort() { all.sort { $0.octets.lexicographicallyPrecedes($1.octets) } }
+
+    /// In the order of their numbers; without looking at the others.
+    func numbers(endingWith suffix: Substring) -> [Int] {
+        let wanted = Array(suffix.utf8.reversed())
+        return all[first(wanted)...].prefix { $0.octets.starts(with: wanted) }.map(\.number).sorted()
+    }
+
+    func hasName(endingWith suffix: Substring) -> Bool {
+        let wanted = Array(suffix.utf8.reversed())
+        return all[first(wanted)...].first?.octets.starts(with: wanted) ?? false
+    }
+
+    private func first(_ wanted: [UInt8]) -> Int {
+        var (low, high) = (0, all.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if all[middle].octets.lexicographicallyPrecedes(wanted) { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

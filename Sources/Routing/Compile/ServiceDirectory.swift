@@ -46,8 +46,23 @@ struct ServiceRecord: Sendable {
     let namespace: String
     let origin: Origin
     let ports: [ServicePort]
+    /// Of many ports, where each is.
+    private let places: [Int: Int]
+    private static let fewPorts = 16
 
-    func port(_ number: Int) -> ServicePort? { ports.first { $0.number == number } }
+    init(host: String, namespace: String, origin: Origin, ports: [ServicePort]) {
+        self.host = host
+        self.namespace = namespace
+        self.origin = origin
+        self.ports = ports
+        let isMany = ports.count > Self.fewPorts
+        places = isMany ? Dictionary(ports.enumerated().map { ($1.number, $0) }) { first, _ in first } : [:]
+    }
+
+    func port(_ number: Int) -> ServicePort? {
+        guard places.isEmpty else { return places[number].map { ports[$0] } }
+        return ports.first { $0.number == number }
+    }
 }
 
 /// A Service or ServiceEntry that is not exported to this gateway's namespace.
@@ -86,6 +101,7 @@ struct ServiceDirectory {
     /// The oldest ServiceEntry of a host wins; others of its namespace add their ports.
     private mutating func add(_ entries: [ServiceEntry], _ names: Names) {
         let order = entries.indices.sorted { Names.precedes(entries[$0].meta, entries[$1].meta) }
+        var merged: [String: Merged] = [:]
         for index in order {
             let entry = entries[index]
             guard names.isVisible(entry.exportTo.map(\.value), from: entry.meta.namespace) else {
@@ -95,23 +111,41 @@ struct ServiceDirectory {
                 }
                 continue
             }
+            let namespace = entry.meta.namespace
             let ports = entry.ports.map(Self.port)
-            for host in Set(entry.hosts.map { $0.value.lowercased() }) {
-                guard let known = records[host] else {
-                    records[host] = ServiceRecord(
-                        host: host, namespace: entry.meta.namespace, origin: .entries([index]),
-                        ports: ports)
-                    continue
-                }
-                guard case .entries(let others) = known.origin,
-                    known.namespace == entry.meta.namespace
-                else { continue }
-                let more = entry.ports.filter { known.port($0.number) == nil }.map(Self.port)
-                guard !more.isEmpty else { continue }
-                records[host] = ServiceRecord(
-                    host: host, namespace: known.namespace, origin: .entries(others + [index]),
-                    ports: known.ports + more)
+            for host in Set(entry.hosts.map { $0.value.lowercased() }) where records[host] == nil {
+                guard merged[host, default: Merged(namespace: namespace)].namespace == namespace else { continue }
+                merged[host, default: Merged(namespace: namespace)].add(index, ports)
             }
+        }
+        for (host, found) in merged {
+            records[host] = ServiceRecord(
+                host: host, namespace: found.namespace, origin: .entries(found.entries), ports: found.ports)
+        }
+    }
+
+    /// The ServiceEntries of a host so far.
+    private struct Merged {
+        let namespace: String
+        private(set) var entries: [Int] = []
+        private(set) var ports: [ServicePort] = []
+        private var numbers: Set<Int> = []      // of the ports, once there is a second entry
+
+        init(namespace: String) { self.namespace = namespace }
+
+        /// The first entry's ports are shared by all of its hosts.
+        mutating func add(_ index: Int, _ own: [ServicePort]) {
+            guard !entries.isEmpty else {
+                entries = [index]
+                ports = own
+                return
+            }
+            if numbers.isEmpty { numbers = Set(ports.map(\.number)) }
+            let more = own.filter { !numbers.contains($0.number) }
+            guard !more.isEmpty else { return }
+            numbers.formUnion(more.map(\.number))
+            entries.append(index)
+            ports += more
         }
     }
 
