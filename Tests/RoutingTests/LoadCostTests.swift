@@ -104,6 +104,18 @@ import Testing
         #expect(world.plan.tables[0].ruleSets.reduce(0) { $0 + $1.reduce(0) { $0 + $1.matches.count } } < 800)
     }
 
+    @Test func `is bounded for hosts times ports, with an error`() {
+        let ports = (1...20).map { "{port: {number: \($0), name: p\($0), protocol: HTTP}, hosts: ['*']}" }
+        let hosts = (0..<50).map { "h\($0).test" }.joined(separator: ", ")
+        let world = World(
+            World.virtualService("[{\(World.to("a"))}]", hosts: "[\(hosts)]")
+                + World.virtualService("[{\(World.to("b"))}]", name: "a", hosts: "['*.test']"),
+            gateways: World.gateway("gw", ports.joined(separator: ", ")), adjust: { $0.mostHosts = 500 })
+        #expect(world.plan.diagnostics.contains { $0.code == "too-many-hosts" && $0.severity == .error })
+        #expect(world.answer(TestRequest("/", host: "h49.test"), port: 1) == "a")
+        #expect(world.answer(TestRequest("/", host: "h49.test"), port: 20) == "503")
+    }
+
     @Test func `is bounded for Services times pods, with an error`() {
         let endpoints = (0..<60).map { "{address: 10.0.0.\($0 + 1)}" }.joined(separator: ", ")
         let hosts = (0..<100).map { "h\($0).test" }

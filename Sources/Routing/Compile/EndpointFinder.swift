@@ -32,7 +32,7 @@ struct EndpointFinder {
     private var slices: [String: [Int]] = [:]  // by namespace/service
     private var unused: [String: [Int]] = [:]  // by namespace/service; of DNS names
     private var legacy: [String: Int] = [:]
-    private var workloads: [String: [Int]] = [:]  // WorkloadEntries by namespace
+    private var workloads = WorkloadIndex()
 
     init(_ inventory: Inventory) {
         self.inventory = inventory
@@ -49,9 +49,7 @@ struct EndpointFinder {
         for (index, object) in inventory.endpoints.enumerated() {
             legacy["\(object.meta.namespace)/\(object.meta.name)"] = index
         }
-        for (index, entry) in inventory.workloadEntries.enumerated() {
-            workloads[entry.meta.namespace, default: []].append(index)
-        }
+        for (index, entry) in inventory.workloadEntries.enumerated() { workloads.add(entry, index) }
     }
 
     func endpoints(of record: ServiceRecord, port: ServicePort, directory: ServiceDirectory)
@@ -244,10 +242,8 @@ struct EndpointFinder {
 
     private func members(of entry: ServiceEntry) -> [Workload] {
         guard let selector = entry.workloadSelector else { return entry.endpoints }
-        return (workloads[entry.meta.namespace] ?? []).map {
-            inventory.workloadEntries[$0].workload
-        }
-        .filter { Names.matches(selector, $0.labels) }
+        return workloads.candidates(selector, entry.meta.namespace)
+            .map { inventory.workloadEntries[$0].workload }.filter { Names.matches(selector, $0.labels) }
     }
 
     private func number(_ workload: Workload, _ port: ServiceEntry.Port) -> Int {
@@ -271,5 +267,31 @@ struct EndpointFinder {
             endpoints.append(
                 FoundEndpoint(address: address, weight: max(weight, 1), labels: labels))
         }
+    }
+}
+
+/// WorkloadEntries by namespace and label, so that no selector looks at all of them.
+private struct WorkloadIndex {
+    private struct Label: Hashable {
+        let namespace: String
+        let key: String
+        let value: String
+    }
+
+    private var all: [String: [Int]] = [:]          // by namespace
+    private var byLabel: [Label: [Int]] = [:]
+
+    mutating func add(_ entry: WorkloadEntry, _ index: Int) {
+        let namespace = entry.meta.namespace
+        all[namespace, default: []].append(index)
+        for (key, value) in entry.workload.labels {
+            byLabel[Label(namespace: namespace, key: key, value: value), default: []].append(index)
+        }
+    }
+
+    /// Those that have one label of the selector, of which there are fewest, in their order.
+    func candidates(_ selector: [String: String], _ namespace: String) -> [Int] {
+        let lists = selector.map { byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? [] }
+        return lists.min { $0.count < $1.count } ?? all[namespace] ?? []
     }
 }

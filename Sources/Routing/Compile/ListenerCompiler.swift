@@ -14,6 +14,7 @@ struct ListenerCompiler {
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `binding.hosts`: whether it found a server.
     private(set) var served: [Bool]
+    private var hosts = 0       // of all tables
     private let annotations: GatewayAnnotations
     private let credentials: Credentials
 
@@ -83,8 +84,15 @@ struct ListenerCompiler {
         to table: inout TableAssembler
     ) {
         var isUsed = false
+        var isWhole = true
         for (service, found) in names(of: member) where !names.options.limit.isOver {
             for place in found.served { served[place] = true }
+            hosts += found.names.count
+            guard hosts <= names.options.mostHosts else {
+                reportTooMany(inventory.virtualServices[service], member)
+                isWhole = false
+                continue
+            }
             let program = rules.program(
                 service, .gateway(member.key, port: member.server.port.number.value))
             guard !rules.programs[program].isEmpty else { continue }
@@ -98,6 +106,10 @@ struct ListenerCompiler {
             }
         }
         if refuseLeftOut(member, redirected, closed, &table) { isUsed = true }
+        if !isWhole {
+            isUsed = true
+            table.closeRest(rules.closedProgram(.tooManyHosts, member.gateway.meta.identity, member.server.place))
+        }
         if !isUsed { reportUnused(member) }
     }
 
@@ -147,6 +159,17 @@ struct ListenerCompiler {
             }
             return found.names.isEmpty ? nil : (service, found)
         }
+    }
+
+    private func reportTooMany(_ source: VirtualService, _ member: ServerMerger.Member) {
+        problems.add(
+            Diagnostic(
+                .error, "too-many-hosts",
+                "this VirtualService is not served on every port of its Gateways: counted for each port, all "
+                    + "hosts are more than \(names.options.mostHosts); requests for its hosts are answered 503 there",
+                hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
+                object: source.meta.identity,
+                related: [Diagnostic.Related(place: member.server.place, message: "the first port without it")]))
     }
 
     /// Until redirects are in effect, nothing of a redirecting server may travel in clear text.

@@ -47,8 +47,12 @@ struct NeverReached {
         let catchAlls = parts.flatMap(\.catchAlls).map { routes[$0.route] }
         for route in catchAlls {
             let winner = catchAlls[0]
-            // What stands for an object that was left out has its report.
-            let isTold = if case .leftOut = route.unavailable { true } else { false }
+            // What stands for an object that was left out, or for a limit, has its report.
+            let isTold =
+                switch route.unavailable {
+                case .leftOut, .tooManyRules, .tooManyHosts: true
+                default: false
+                }
             let cause = isTold || route.place == winner.place ? nil : Self.told(winner)
             found[route.place, default: []].append(Found(route: route, cause: cause))
         }

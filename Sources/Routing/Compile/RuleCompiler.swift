@@ -74,7 +74,7 @@ final class RuleCompiler {
             known = programContexts[Int(known)].older
         }
         let number = append(
-            bounded(service, context), context: wanted, older: newestPrograms[service], service: service)
+            compile(service, context), context: wanted, older: newestPrograms[service], service: service)
         newestPrograms[service] = Int32(clamping: number)
         return number
     }
@@ -127,15 +127,22 @@ final class RuleCompiler {
         for (index, rule) in source.http.enumerated() where !names.options.limit.isOver {
             let part = NeverReached.Part(service: service, rule: index)
             if let end = program.catchAlls.first {
+                guard hasRoom else { break }
+                matches += max(rule.matches.count, 1)
                 neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
                 continue
             }
-            let matches = matches(of: rule, part, context)
-            guard !matches.isEmpty else { continue }
-            for (ports, route) in variants(service, index, context) {
-                add(matches.map(\.match), ports, route, to: &program)
+            guard hasRoom else { return closed(program, source) }
+            // As they are written: those that hold on no request here are looked at, too.
+            matches += max(rule.matches.count, 1)
+            let found = matches(of: rule, part, context)
+            guard !found.isEmpty else { continue }
+            for (number, (ports, route)) in variants(service, index, context).enumerated() {
+                guard number == 0 || hasRoom else { return closed(program, source) }
+                if number > 0 { matches += found.count }
+                add(found.map(\.match), ports, route, to: &program)
             }
-            for match in matches {
+            for match in found {
                 guard let cause = reach.note(match.match, place: match.place) else { continue }
                 neverReached.note(match.part, context: number(of: context), covered(match, source, by: cause))
             }
@@ -293,28 +300,25 @@ extension RuleCompiler {
 // MARK: - How many rules there may be
 
 extension RuleCompiler {
-    /// Compiles a VirtualService's rules unless there are too many already.
-    private func bounded(_ service: Int, _ context: RuleContext) -> Program {
-        let source = services[service]
-        guard matches <= names.options.mostMatches else {
-            problems.add(
-                Diagnostic(
-                    .error, "too-many-rules",
-                    "requests for its hosts are answered 503 on some of the ports of its Gateways: counted for each "
-                        + "port, all rules have more than \(names.options.mostMatches) matches",
-                    hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
-                    object: source.meta.identity))
-            return closed(source.meta.identity, source.meta.place)
-        }
-        // As they are written: those that are never reached are looked at, too.
-        matches += source.http.reduce(0) { $0 + max($1.matches.count, 1) }
-        return compile(service, context)
+    private var hasRoom: Bool { matches <= names.options.mostMatches }
+
+    /// A program that ends before its last rule.
+    private func closed(_ program: Program, _ source: VirtualService) -> Program {
+        problems.add(
+            Diagnostic(
+                .error, "too-many-rules",
+                "not all of its rules are served on every port of its Gateways: counted for each port, all rules have "
+                    + "more than \(names.options.mostMatches) matches; requests for the others are answered 503",
+                hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
+                object: source.meta.identity))
+        let rest = closed(.tooManyRules, source.meta.identity, source.meta.place)
+        return Program(rules: program.rules, catchAlls: program.catchAlls + rest.catchAlls)
     }
 
     /// The rules of several programs for a host that they share: a copy of them all, which counts as they do.
     func joined(_ parts: [Program], host: String) -> [Rule] {
         let first = parts.lazy.compactMap { $0.rules.first ?? $0.catchAlls.first }.first
-        guard matches > names.options.mostMatches, let first else {
+        guard !hasRoom, let first else {
             let rules = parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
             matches += rules.reduce(0) { $0 + $1.matches.count }
             return rules
@@ -327,14 +331,17 @@ extension RuleCompiler {
                     + "all such hosts there are more than \(names.options.mostMatches) matches",
                 hint: "write the rules of a host in one VirtualService, or fewer hosts into one of many rules",
                 at: place, object: object))
-        return closed(object, place).catchAlls
+        return closed(.tooManyRules, object, place).catchAlls
+    }
+
+    func closedProgram(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Int {
+        addProgram(closed(reason, object, place))
     }
 
     /// Answers 503: no wider host may take what is not compiled.
-    private func closed(_ object: ObjectReference, _ place: SourcePlace) -> Program {
+    private func closed(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Program {
         let route = addRoute(
-            "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: .tooManyRules, object: object,
-            place: place)
+            "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: reason, object: object, place: place)
         return Program(catchAlls: [Rule(matches: Self.always, route: route)])
     }
 }

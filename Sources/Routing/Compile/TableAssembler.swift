@@ -49,6 +49,14 @@ struct TableAssembler {
         if isNew { hosts[place].more.append(program) }
     }
 
+    /// Gives all hosts that have no name of their own to a program: what the table lacks is not a wider host's.
+    mutating func closeRest(_ program: Int) {
+        for index in hosts.indices where hosts[index].name.hasPrefix("*") {
+            hosts[index] = Host(name: hosts[index].name, first: Int32(clamping: program))
+        }
+        add(program, host: "*")
+    }
+
     func has(_ host: String) -> Bool { places[host] != nil }
 
     /// The table; hosts with the same programs share their rules.

@@ -80,6 +80,7 @@ package enum Unavailable: Sendable, Hashable {
     case tooManyEndpoints
     /// The rules before it are as many as one load may have.
     case tooManyRules
+    case tooManyHosts
 
     package var sentence: String {
         switch self {
@@ -93,6 +94,7 @@ package enum Unavailable: Sendable, Hashable {
         case .leftOut(let object): "\(object) was left out because of an error"
         case .tooManyEndpoints: "the definitions have too many endpoints"
         case .tooManyRules: "the definitions have too many rules"
+        case .tooManyHosts: "the definitions have too many hosts"
         }
     }
 }
