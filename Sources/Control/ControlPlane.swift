@@ -246,6 +246,7 @@ package final class ControlPlane {
     private func limitLoad() {
         guard let loadBegan, !loadLimit.isOver, .now() >= loadBegan + options.loadLimit else { return }
         loadLimit.end()
+        log.warning("the load takes longer than \(options.loadLimit): it is given up")
     }
 
     /// Publishes what was loaded.

@@ -233,10 +233,10 @@ def fifo(tmp_path):
     return path
 
 
-def slow_gateway(two, tmp_path, fifo):
+def slow_gateway(two, tmp_path, fifo, *arguments):
     file = tmp_path / "objects.yaml"
     file.write_text(objects.text(routes("one", extra=services(two))))
-    return Gateway([file, fifo], ready=False)
+    return Gateway([file, fifo], ready=False, arguments=arguments)
 
 
 def is_alive(gateway):
@@ -285,6 +285,23 @@ def test_a_load_that_takes_longer_than_it_may_is_given_up(tmp_path):
     done = run("serve", "--config", file, "--load-limit", "1ms")
     assert done.returncode == 2
     assert "the definitions were not loaded within" in done.stderr
+
+
+def test_a_reload_that_is_given_up_leaves_what_was_loaded_before(two, tmp_path, fifo):
+    with slow_gateway(two, tmp_path, fifo, "--load-limit", "2s") as gateway:
+        fifo.write_text("")
+        gateway.wait_ready()
+        (tmp_path / "objects.yaml").write_text(objects.text([objects.gateway()]))
+        gateway.signal(signal.SIGHUP)
+        waiting.until(lambda: "it is given up" in gateway.said, 20, "the end of patience")
+        fifo.write_text("")
+        waiting.until(lambda: "were not loaded within" in gateway.admin("/config")[1], 20, "the load's end")
+        with Caller(gateway.target) as caller:
+            assert caller.status("/one.S/M")[0].value[0] == 0
+        assert gateway.metric(r'^portico_reloads_total\{result="failure"') == 1
+        gateway.signal(signal.SIGHUP)       # the next one is as any other
+        fifo.write_text("")
+        waiting.until(lambda: "were not loaded within" not in gateway.admin("/config")[1], 20, "the next load")
 
 
 def test_a_route_to_the_admin_listener_is_refused(two):
