@@ -39,6 +39,17 @@ import Testing
         #expect(table.match(TestRequest(path(8000))) == .route(100))
     }
 
+    @Test func `counts long texts that are compared again and again`() throws {
+        let long = String(repeating: "a", count: 50_000)
+        let rules = (0..<5_000).map {
+            let conditions = [Condition(.header("x"), .exact(long + "b")), Condition(.header("x"), .prefix(long + "b"))]
+            return Rule(matches: conditions.map { RuleMatch(conditions: [$0]) }, route: $0)
+        }
+        let table = RouteTable(hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [rules])
+        #expect(table.match(TestRequest("/", headers: [("x", long + "c")])) == .tooCostly)
+        #expect(table.match(TestRequest("/", headers: [("x", long + "b")])) == .route(0))
+    }
+
     @Test func `counts each look for a parameter of the query`() throws {
         let rules = (0..<20_000).map {
             Rule(matches: [RuleMatch(conditions: [Condition(.query("n\($0)"), .exact("x"))])], route: $0)

@@ -30,13 +30,20 @@ extension RouteTable {
     @inlinable func test(_ condition: CompiledCondition, _ text: Octets, _ work: inout MatchWork) -> Bool {
         switch condition.test {
         case .present: return true
-        case .exact: return WordHash.equal(keys.text[condition.value], text, folded: false)
+        case .exact:
+            return mayCompare(condition.value, &work)
+                && WordHash.equal(keys.text[condition.value], text, folded: false)
         case .prefix:
             let prefix = keys.text[condition.value]
-            return text.count >= prefix.count
+            return text.count >= prefix.count && mayCompare(condition.value, &work)
                 && WordHash.equal(prefix, text.prefix(prefix.count), folded: false)
         case .regex: return patternMatches(condition.pattern, text, &work)
         }
+    }
+
+    /// Eight octets are a step. Short texts are not counted: what leads to them costs more.
+    @inlinable func mayCompare(_ value: Run, _ work: inout MatchWork) -> Bool {
+        value.count <= 64 || work.spend(Int(value.count) / 8)
     }
 
     /// Without retaining: the table keeps its patterns as long as it lives.
