@@ -192,6 +192,30 @@ import Testing
         #expect(world.plan.diagnostics.count { $0.code == "no-effect" } == 8000)
     }
 
+    @Test(.timeLimit(.minutes(5))) func `does not grow with DestinationRules that were left out times hosts`() {
+        let hosts = (0..<8000).map { "h\($0).test" }
+        let entry = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: many, namespace: app}
+            spec:
+              hosts: [\(hosts.joined(separator: ", "))]
+              ports: [{number: 80, name: http, protocol: HTTP}]
+              resolution: STATIC
+              endpoints: [{address: 10.0.0.1}]
+
+            """
+        let rules = hosts.map { "{match: [{uri: {exact: /\($0)}}], route: [{destination: {host: \($0)}}]}" }
+        let policies = (0..<8000).map { number in
+            let tls = number == 4000 ? "trafficPolicy: {tls: {mode: SIMPLE}}, " : ""
+            return destinationRule(number, host: "*.test", tls + "nonsense: 1")
+        }
+        let world = World(
+            entry + policies.joined() + World.virtualService("[\(rules.joined(separator: ", "))]"))
+        #expect(world.answer(TestRequest("/h7999.test")) == "503")      // one of them asked for TLS
+    }
+
     @Test(.timeLimit(.minutes(5))) func `does not grow with matches that never hold times Gateways`() {
         let matches = (0..<20_000).map { "{uri: {exact: /\($0)}, gateways: [gwns/other]}" }
         let gateways = (0..<1000).map { "gwns/g\($0)" }

@@ -5,7 +5,8 @@ internal import Manifests
 struct LeftOutObjects {
     private var byIdentity: [ObjectReference: LeftOut] = [:]
     private var byHost: [String: LeftOut] = [:]  // Services and ServiceEntries
-    private var policies: [String: [LeftOut]] = [:]  // DestinationRules
+    /// DestinationRules by host, one for each namespace: one that closes, if there is such a one.
+    private var policies: [String: [String: LeftOut]] = [:]
     private var byNamespace: [Place: LeftOut] = [:]
     /// VirtualServices by `namespace/name` of a Gateway, with their completed hosts.
     private(set) var services: [String: [(object: LeftOut, hosts: [String])]] = [:]
@@ -25,7 +26,7 @@ struct LeftOutObjects {
             switch identity.kind {
             case "Service": byHost[names.full(identity.name, identity.namespace).lowercased()] = object
             case "ServiceEntry": for host in hosts { byHost[host] = object }
-            case "DestinationRule": for host in hosts { policies[host, default: []].append(object) }
+            case "DestinationRule": for host in hosts { addPolicy(object, host) }
             case "VirtualService": add(object, hosts, names)
             default: break
             }
@@ -38,6 +39,12 @@ struct LeftOutObjects {
         for gateway in Set(object.gateways.map { names.gateway($0, namespace: namespace) }) {
             services[gateway, default: []].append((object, hosts))
         }
+    }
+
+    private mutating func addPolicy(_ object: LeftOut, _ host: String) {
+        let namespace = object.identity.namespace
+        if let known = policies[host]?[namespace], !known.closings.isEmpty || object.closings.isEmpty { return }
+        policies[host, default: [:]][namespace] = object
     }
 
     func object(_ kind: String, _ namespace: String, _ name: String) -> LeftOut? {
@@ -55,15 +62,22 @@ struct LeftOutObjects {
     /// A DestinationRule that would speak of a host, in one of these namespaces; the one that closes first.
     func policy(of host: String, in namespaces: Set<String>) -> LeftOut? {
         guard !policies.isEmpty else { return nil }
-        var found = policies[host] ?? []
+        let places = namespaces.sorted()
+        var near: LeftOut?
+        func look(_ host: String) {
+            guard near?.closings.isEmpty ?? true, let found = policies[host] else { return }
+            for object in places.compactMap({ found[$0] }) where near == nil || !object.closings.isEmpty {
+                near = object
+            }
+        }
+        look(host)
         var rest = host[...]
         while let dot = rest.firstIndex(of: ".") {
-            found += policies["*" + rest[dot...]] ?? []
+            look("*" + rest[dot...])
             rest = rest[rest.index(after: dot)...]
         }
-        found += policies["*"] ?? []
-        let near = found.filter { namespaces.contains($0.identity.namespace) }
-        return near.first { !$0.closings.isEmpty } ?? near.first
+        look("*")
+        return near
     }
 }
 
