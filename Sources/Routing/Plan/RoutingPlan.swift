@@ -85,7 +85,7 @@ package struct CompileOptions: Sendable {
     package var includesMeshServices = false
     /// Matches of all rules together. A VirtualService is compiled for each port of its Gateways: many
     /// rules times many ports would be the product of them.
-    package var mostMatches = 2_000_000
+    package var mostMatches = 1_000_000
     /// Hosts of all tables together, for the same reason.
     package var mostHosts = 2_000_000
     /// Endpoints of all clusters together: a Service for each of many routes that selects each of many pods
