@@ -31,7 +31,6 @@ final class Connection {
     var isDirty = false                         // listed for a flush at the end of the turn
     var isListedForReading = false              // more to read than one turn wants to take
     var isReadingPaused = false                 // octets may wait in the kernel without another event
-    var isHeld = false                          // nothing is read for a moment: the client asks for too much
     var isSlow = false                          // little is read at a time
     var isWriteBlocked = false                  // the kernel takes nothing more
     var hasHungUp = false                       // read until the end, short reads notwithstanding
@@ -41,6 +40,7 @@ final class Connection {
     var pendingOutput: OctetBuffer?             // what the kernel did not take
     var sniffed: OctetBuffer?                   // first octets, too few to tell
     var timer = TimerWheel.Handle.none          // handshake, linger, connect or idleness
+    var pause = TimerWheel.Handle.none          // nothing is read until then: the client asks for too much
     var lastActive: MonotonicTime
 
     // Downstream
@@ -81,6 +81,7 @@ final class Connection {
     }
 
     var isClosed: Bool { phase == .closed }
+    var isHeld: Bool { pause.isArmed }
     var scheme: HTTP1Parser.Scheme { tls == nil ? .http : .https }
     var schemeText: Octets { tls == nil ? "http" : "https" }
 

@@ -288,18 +288,23 @@ enum Watcher {
         timers.expire(now: now, into: &due)
         for token in due {
             let index = Int(truncatingIfNeeded: token & 0xffff_ffff)
-            // Disarmed meanwhile: by what another timer of this turn did.
+            // Disarmed meanwhile, or armed anew: by what another timer of this turn did, or because the place is
+            // somebody else's now.
             switch TimerKind(rawValue: token >> 32) {
-            case .exchange where ownedExchanges[index].timer.isArmed:
+            case .exchange where timers.hasFired(ownedExchanges[index].timer):
                 ownedExchanges[index].timer = .none
                 ownedExchanges[index].timedOut()
             case .connection:
-                guard case .connection(let connection) = watchers[index], connection.timer.isArmed else { continue }
+                guard case .connection(let connection) = watchers[index], timers.hasFired(connection.timer)
+                else { continue }
                 connection.timer = .none
                 timedOut(connection)
+            case .pause:
+                guard case .connection(let connection) = watchers[index], timers.hasFired(connection.pause)
+                else { continue }
+                endPause(connection)
             case .listener: resumeAccepting(slot: index)
             case .summary: summarizeRefusals()
-            case .pause: endPause(slot: index)
             default: continue
             }
         }

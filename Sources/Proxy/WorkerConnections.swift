@@ -246,6 +246,7 @@ extension Worker {
         if connection.phase == .handshaking { handshakes.ended() }
         connection.phase = .closed
         cancel(&connection.timer)
+        cancel(&connection.pause)
         if let pending = connection.pendingOutput { pools.give(pending) }
         connection.pendingOutput = nil
         connection.snapshot = nil

@@ -107,13 +107,12 @@ extension Worker {
         guard connection.isSlow, !connection.isClosed else { return }
         let pause = session { $0.takePause() }
         guard pause > 0 else { return }
-        connection.isHeld = true
-        _ = arm(at: now + .milliseconds(pause), .pause, connection.slot)
+        cancel(&connection.pause)
+        connection.pause = arm(at: now + .milliseconds(pause), .pause, connection.slot)
     }
 
-    func endPause(slot: Int) {
-        guard case .connection(let connection) = watchers[slot] else { return }
-        connection.isHeld = false
+    func endPause(_ connection: Connection) {
+        connection.pause = .none
         resumeReading(connection)
     }
 

@@ -58,6 +58,12 @@ package struct TimerWheel {
         handle = .none
     }
 
+    /// Whether the timer's time has come and nobody has armed it anew since: what an owner asks before it acts on a
+    /// token, for what other timers of the same turn did may have changed whose that is.
+    package func hasFired(_ handle: Handle) -> Bool {
+        handle.isArmed && nodes[Int(handle.node)].generation != handle.generation
+    }
+
     /// Milliseconds from `now` until something may be due; -1 when nothing is armed.
     package mutating func wait(now: MonotonicTime) -> Int32 {
         guard count > 0 else { return -1 }

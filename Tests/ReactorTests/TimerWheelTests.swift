@@ -47,6 +47,19 @@ import Testing
         #expect(wheel.count == 0)
     }
 
+    /// The timer of a pause ended early by a close: its place in the owner's tables, and in the wheel, is another's.
+    @Test mutating func `tells a timer that has fired from one that was armed anew since`() {
+        var timer = wheel.arm(at: Self.after(5), token: 1)
+        #expect(timer.isArmed && !wheel.hasFired(timer))
+        #expect(expired(at: 10) == [1])
+        #expect(wheel.hasFired(timer))
+        let fired = timer
+        timer = wheel.arm(at: Self.after(20), token: 1)
+        #expect(!wheel.hasFired(timer) && wheel.hasFired(fired))
+        wheel.cancel(&timer)
+        #expect(!wheel.hasFired(timer) && !wheel.hasFired(.none))
+    }
+
     @Test mutating func `waits no longer than until the next timer`() {
         #expect(wheel.wait(now: Self.start) == -1)
         _ = wheel.arm(at: Self.after(40), token: 1)
