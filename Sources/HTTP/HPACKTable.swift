@@ -157,7 +157,8 @@ internal import Octets
         let nameBucket = Self.buckets + Int(hash.name) % Self.buckets
         newest += 1
         unsafe entries[Int(newest) & (capacity - 1)] = Entry(
-            hash: hash, nameCount: UInt16(field.name.count), valueCount: UInt16(field.value.count), start: end,
+            hash: hash, nameCount: UInt16(truncatingIfNeeded: field.name.count),
+            valueCount: UInt16(truncatingIfNeeded: field.value.count), start: end,      // `takes`: below 4096
             before: heads[bucket], nameBefore: heads[nameBucket])
         unsafe heads[bucket] = newest
         unsafe heads[nameBucket] = newest

@@ -31,7 +31,7 @@ extension HTTP2Session {
         case .concurrentStreams: peer.concurrentStreams = Int(value)
         case .initialWindow:
             guard value <= UInt32(Int32.max) else { return ErrorCode.flowControl }
-            return moveWindows(to: Int32(value)) ? nil : ErrorCode.flowControl
+            return moveWindows(to: Int32(truncatingIfNeeded: value)) ? nil : ErrorCode.flowControl
         case .frameSize:
             guard (16_384...16_777_215).contains(value) else { return ErrorCode.protocolError }
         case .connectProtocol, .noPriorities: return value <= 1 ? nil : ErrorCode.protocolError

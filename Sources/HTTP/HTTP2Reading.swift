@@ -180,7 +180,7 @@ extension HTTP2Session {
         }
         input.dataSlot = slot
         if isServer {
-            slots[slot].held += Int32(header.length)    // within the stream's window
+            slots[slot].held += Int32(truncatingIfNeeded: header.length)    // within the stream's window
             held += Int64(header.length)
         }
         let overhead = header.length - input.dataLeft

@@ -94,6 +94,28 @@ import Testing
         }
     }
 
+    /// `Int32(x)` ends the process when a peer's number does not fit: `exactly:`, `clamping:` or
+    /// `truncatingIfNeeded:` says what is to become of it.
+    @Test func `what peers send is narrowed knowingly`() {
+        for file in tree.sources where file.module == "HTTP" {
+            for (number, line) in SwiftText(file.text).lines.enumerated() where NarrowedNumbers.areIn(line) {
+                Issue.record("\(file.path):\(number + 1): a conversion that can trap: \(line)")
+            }
+        }
+    }
+
+    /// Whoever remembers a place in a header section points to another field when the section is edited.
+    @Test func `only the HTTP module goes through header fields by their place`() {
+        let words = [".field(at:", ".fields[", "in 0..<block.count"]
+        for file in tree.sources where file.module != "HTTP" {
+            for (number, line) in SwiftText(file.text).lines.enumerated() {
+                for word in words where line.contains(word) {
+                    Issue.record("\(file.path):\(number + 1): \(word)")
+                }
+            }
+        }
+    }
+
     @Test func `nothing needs a folder beside the project`() {
         let outside = "../" + "shared"
         for file in tree.files where file.text.contains(outside) {
@@ -137,6 +159,16 @@ import Testing
     ])
     func `see code only`(text: String, left: String) {
         #expect(SwiftText(text).lines.joined(separator: "\n") == left)
+    }
+
+    @Test(arguments: [
+        ("x = Int32(count)", true), ("UInt16(a.b)", true), ("f(UInt8(value))", true), ("Int32(clamping: x)", false),
+        ("UInt8(truncatingIfNeeded: x)", false), ("UInt16(exactly: x)", false), ("UInt16(0x0d0a)", false),
+        ("UInt8(ascii: x)", false), ("UInt16(", false), ("load(as: UInt8.self)", false), ("MyInt32(x)", false),
+        ("Int64(x)", false), ("UInt32(Int32.max)", false),
+    ])
+    func `find conversions that can trap`(line: String, isFound: Bool) {
+        #expect(NarrowedNumbers.areIn(line[...]) == isFound)
     }
 
     @Test func `measure each body`() {
