@@ -151,7 +151,8 @@ package struct HTTP2Limits: Sendable {
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
             releaseMemory(of: index)
-            slots[index] = HTTP2Stream()
+            // Still in the queue, it is there for whoever has the slot next: once, however many had it before.
+            slots[index] = HTTP2Stream(isReady: slots[index].isReady)
             freeSlots.append(Int32(truncatingIfNeeded: index))
         }
         closedSlots.clear(to: pools)

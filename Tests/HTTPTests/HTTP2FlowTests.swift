@@ -1,4 +1,4 @@
-import HTTP
+@testable import HTTP
 import Octets
 import Testing
 
@@ -32,6 +32,36 @@ import Testing
         let octets = lines.filter { $0.hasPrefix("data") }.reduce(0) { $0 + $1.utf8.count - "data 0 ".count }
         #expect(octets == 65_536)
         #expect(lines.last == "closed \(slot) 2")
+        peers.checkPools()
+    }
+
+    /// The window of the connection stays closed: what waits, waits. A client that asks and resets again and again
+    /// must not make each flush longer.
+    @Test func `whose slot others had before it waits in the queue once`() throws {
+        let peers = try HTTP2Peers()
+        let server = peers.server.session
+        server.sendWindow = 0
+        for round in 0..<20 {
+            let slot = try #require(peers.client.request())
+            peers.carry(peers.client, peers.server)
+            peers.server.respond(0)
+            peers.server.send(0, "x")
+            #expect(server.ready.count == 1, "round \(round)")
+            peers.carry(peers.server, peers.client)
+            #expect(server.ready.count == 1, "round \(round)")
+            peers.client.session.reset(slot, code: ErrorCode.cancel)
+            peers.carry(peers.client, peers.server)
+        }
+        let last = try #require(peers.client.request())
+        peers.carry(peers.client, peers.server)
+        peers.server.respond(0)
+        peers.server.send(0, "last")
+        server.sendWindow = 65_535
+        _ = peers.client.lines()
+        peers.server.session.finish(0)
+        peers.settle()
+        #expect(peers.client.lines().suffix(3) == ["data \(last) last", "end \(last)", "closed \(last) 0"])
+        #expect(server.ready.isEmpty)
         peers.checkPools()
     }
 
