@@ -26,6 +26,7 @@ CONTAINER = {
 }
 POD = {
     "serviceAccountName": str, "automountServiceAccountToken": bool, "terminationGracePeriodSeconds": int,
+    "restartPolicy": str,
     "securityContext!": {
         "runAsNonRoot!": bool, "runAsUser!": int, "runAsGroup!": int, "fsGroup": int,
         "seccompProfile!": {"type!": str},

@@ -253,6 +253,12 @@ def test_the_unit_reloads_drains_and_binds_low_ports_without_root():
     assert int(settings["TimeoutStopSec"]) >= seconds(drain) + 10
 
 
+def test_a_crash_is_survived_however_often(objects):
+    settings = dict(unit())
+    assert (settings["Restart"], settings["StartLimitIntervalSec"]) == ("on-failure", "0")
+    assert only(objects, "Deployment")["spec"]["template"]["spec"]["restartPolicy"] == "Always"
+
+
 def test_systemd_understands_the_unit(tmp_path):
     analyze = shutil.which("systemd-analyze")
     if not analyze:
