@@ -115,7 +115,8 @@ struct Serve: ParsableCommand {
         options.mesh = try address(mesh, "--mesh")
         options.compile.includesMeshServices = mesh != nil
         guard GatewayAnnotations.concurrentStreams.contains(maxConcurrentStreams) else {
-            throw ValidationError("--max-concurrent-streams \(maxConcurrentStreams): 1 to 1000000")
+            throw ValidationError(
+                "--max-concurrent-streams \(maxConcurrentStreams): write a number from 1 to 1000000")
         }
         options.worker.concurrentStreams = maxConcurrentStreams
         return options
