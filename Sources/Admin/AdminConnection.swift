@@ -12,10 +12,10 @@ internal import Reactor
 /// Control plane's thread only.
 final class AdminConnection {
     enum Phase: Equatable {
-        case idle               // between requests
-        case reading            // a part of a request came
-        case waiting            // for an answer that takes time
-        case writing            // an answer that the client has not taken yet
+        case idle    // between requests
+        case reading    // a part of a request came
+        case waiting    // for an answer that takes time
+        case writing    // an answer that the client has not taken yet
         /// Our side has ended. What the client still sends is thrown away, for a close with unread octets
         /// would become a reset, and the client would lose the answer.
         case lingering
@@ -30,7 +30,7 @@ final class AdminConnection {
     /// Octets thrown away while lingering.
     private static let lingerOctets = 256 << 10
 
-    let descriptor: CInt            // owned; closed by the server
+    let descriptor: CInt    // owned; closed by the server
     let scope: AdminScope
     private(set) var phase = Phase.idle { didSet { phaseChanges &+= 1 } }
     /// Grows with each change, so that the server notices a round that ends where it began.
@@ -174,7 +174,7 @@ final class AdminConnection {
         if case .length(let length) = head.framing, length > UInt64(Self.bodyOctets) { return refuseBody() }
         if head.expectsContinue, head.framing != .none {
             output.append("HTTP/1.1 100 Continue\r\n\r\n")
-            _ = flush()         // should it not go now, it goes with the answer
+            _ = flush()    // should it not go now, it goes with the answer
         }
     }
 

@@ -24,8 +24,9 @@ struct AdminPages {
             return .now(AdminResponse(404, "There is no such page.\n\n" + help(scope)))
         }
         guard page.allows(request.method) else {
-            return .now(AdminResponse(
-                405, "\(page.rawValue) does not allow this method; allowed: \(page.methods)", allow: page.methods))
+            return .now(
+                AdminResponse(
+                    405, "\(page.rawValue) does not allow this method; allowed: \(page.methods)", allow: page.methods))
         }
         switch Self.format(query, of: page) {
         case .failure(let refusal): return .now(AdminResponse(400, refusal.text))
@@ -37,8 +38,9 @@ struct AdminPages {
         switch page {
         case .ready:
             let (isReady, reason) = handlers.readiness()
-            return .now(AdminResponse(
-                isReady ? 200 : 503, Self.oneLine(reason, default: isReady ? "ready" : "not ready")))
+            return .now(
+                AdminResponse(
+                    isReady ? 200 : 503, Self.oneLine(reason, default: isReady ? "ready" : "not ready")))
         case .live: return .now(AdminResponse(200, "live"))
         case .metrics: return .now(AdminResponse(200, handlers.metrics(), content: .metrics))
         case .routes: return .now(formatted(handlers.routes(format), format))

@@ -38,7 +38,8 @@ struct AdminDoor {
         guard let address else { return nil }
         guard accepts(Self.host(of: request.authority), address) else {
             return AdminResponse(
-                421, "This listener answers to localhost and its own address only, not to the name in `host`. "
+                421,
+                "This listener answers to localhost and its own address only, not to the name in `host`. "
                     + "Write \(address), or use the status listener for health and metrics.")
         }
         let isSame = request.origin.map { $0 == "http://\(request.authority)" } ?? true

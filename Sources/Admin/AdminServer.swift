@@ -16,7 +16,7 @@ package import Reactor
 /// connections and says nothing cannot keep the load balancer's health checks out.
 package final class AdminServer {
     private struct Listener {
-        let descriptor: CInt        // owned; closed in `deinit`
+        let descriptor: CInt    // owned; closed in `deinit`
         let scope: AdminScope
         let address: SocketAddress?
     }
@@ -31,7 +31,7 @@ package final class AdminServer {
     private let pages: AdminPages
     private var listeners: [Listener] = []
     private var connections: [AdminConnection?] = Array(repeating: nil, count: connectionsLimit)
-    private var generations = [UInt32](repeating: 0, count: connectionsLimit)     // grows with each reuse
+    private var generations = [UInt32](repeating: 0, count: connectionsLimit)    // grows with each reuse
     private var timers: TimerWheel
     private var due: ContiguousArray<UInt64> = []
     private var poller: Poller?
@@ -81,7 +81,7 @@ extension AdminServer {
     package func wake(_ token: UInt64, now: MonotonicTime) {
         guard let token = Token(token) else { return }
         if token.isListener { return accept(listener: token.slot, now: now) }
-        guard let connection = connection(token) else { return }        // closed earlier in this batch
+        guard let connection = connection(token) else { return }    // closed earlier in this batch
         advance(connection, token, now: now)
     }
 
@@ -150,8 +150,10 @@ extension AdminServer {
     }
 
     private func connection(_ token: Token) -> AdminConnection? {
-        guard connections.indices.contains(token.slot), generations[token.slot] & Token.generationMask
-            == token.generation else { return nil }
+        guard connections.indices.contains(token.slot),
+            generations[token.slot] & Token.generationMask
+                == token.generation
+        else { return nil }
         return connections[token.slot]
     }
 
@@ -200,9 +202,9 @@ extension AdminServer {
         timers.cancel(&connection.timer)
         let patience: Duration
         switch connection.phase {
-        case .idle: patience = .seconds(75)             // longer than Prometheus' usual interval
+        case .idle: patience = .seconds(75)    // longer than Prometheus' usual interval
         case .reading: patience = .seconds(10)
-        case .waiting: patience = .seconds(600)         // longer than a load may take
+        case .waiting: patience = .seconds(600)    // longer than a load may take
         case .writing: patience = .seconds(30)
         case .lingering: patience = .seconds(2)
         case .closed: return

@@ -86,7 +86,7 @@ package final class Cluster: Sendable {
         let sum = weights.reduce(0) { $0.addingReportingOverflow(max($1, 1)).overflow ? .max : $0 + max($1, 1) }
         let divisor = Swift.max(common(weights), sum / limit + (sum > limit ? 1 : 0))
         let shares = weights.map { max(max($0, 1) / divisor, 1) }
-        var places: [(odd: Int, index: Int)] = []       // the place is odd / (2 * share) of the rotation
+        var places: [(odd: Int, index: Int)] = []    // the place is odd / (2 * share) of the rotation
         places.reserveCapacity(shares.reduce(0, +))
         for index in 0..<count {
             for part in 0..<shares[index] { places.append((2 * part + 1, index)) }

@@ -21,7 +21,7 @@ extension EndpointAddress: CustomStringConvertible {
 /// process, shared by all workers and kept over reloads, so that what is known of it is never split.
 package final class Endpoint: Sendable {
     package let address: EndpointAddress
-    package let name: String                    // the address as text, for logs and metrics
+    package let name: String    // the address as text, for logs and metrics
     /// Dense and small: an index into the workers' own tables. Never used for another endpoint.
     package let number: Int
     /// Requests in flight, of all workers.

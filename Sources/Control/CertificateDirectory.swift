@@ -14,7 +14,7 @@ struct CertificateDirectory {
     }
 
     private var entries: [String: Entry] = [:]
-    private var used: Set<String> = []          // keys of this round
+    private var used: Set<String> = []    // keys of this round
     private(set) var diagnostics: [Diagnostic] = []
 
     /// Secrets by `namespace/name`, as `context(of:port:secrets:)` wants them.
@@ -54,10 +54,14 @@ struct CertificateDirectory {
             }
         }
         guard let suites = cipherSuites(of: chain) else {
-            return lastGood(key, chain, port, CertificateFault(
-                code: "no-cipher-suite", sentence: "none of the cipher suites that this server chooses can be used",
-                place: chain.cipherSuites.first?.place ?? chain.place, object: chain.gateway,
-                hint: "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256"))
+            return lastGood(
+                key, chain, port,
+                CertificateFault(
+                    code: "no-cipher-suite", sentence: "none of the cipher suites that this server chooses can be used",
+                    place: chain.cipherSuites.first?.place ?? chain.place, object: chain.gateway,
+                    hint:
+                        "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256"
+                ))
         }
         if let entry = entries[key], entry.certificates == certificates, entry.chain.hasSameTerms(as: chain) {
             warn(entry.context, chain)
@@ -65,8 +69,8 @@ struct CertificateDirectory {
         }
         do throws(TLSError) {
             let context = try TLSContext(
-                certificates: certificates, minVersion: chain.minVersion.map(Self.version) ?? .v1_2,
-                maxVersion: chain.maxVersion.map(Self.version) ?? .v1_3, cipherSuites: suites)
+                certificates: certificates, minVersion: chain.minVersion.map(Self.version) ?? .tls12,
+                maxVersion: chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: suites)
             entries[key] = Entry(certificates: certificates, chain: chain, port: port, context: context)
             warn(context, chain)
             return context
@@ -82,10 +86,11 @@ struct CertificateDirectory {
             if isKnown, TLSContext.supports(cipherSuite: suite.name) { return true }
             // Of the others the reader of the file has warned.
             if isKnown {
-                diagnostics.append(Diagnostic(
-                    .warning, "unsupported-cipher-suite",
-                    "this OpenSSL cannot do the cipher suite `\(suite.name)`: it is left out", hint: "remove it",
-                    at: suite.place, object: chain.gateway))
+                diagnostics.append(
+                    Diagnostic(
+                        .warning, "unsupported-cipher-suite",
+                        "this OpenSSL cannot do the cipher suite `\(suite.name)`: it is left out", hint: "remove it",
+                        at: suite.place, object: chain.gateway))
             }
             return false
         }
@@ -99,13 +104,16 @@ struct CertificateDirectory {
         let kept = entries[key]?.context
         if fault.isTold, kept == nil { return nil }
         let hosts = chain.serverNames.joined(separator: ", ")
-        let effect = kept == nil
+        let effect =
+            kept == nil
             ? "handshakes for \(hosts) fail" : "the last good certificate is still served for \(hosts)"
-        let related = fault.place == chain.place
+        let related =
+            fault.place == chain.place
             ? [] : [Diagnostic.Related(place: chain.place, message: "the server that it is for")]
-        diagnostics.append(Diagnostic(
-            fault.isTold ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
-            at: fault.place, object: fault.object, path: fault.path, related: related))
+        diagnostics.append(
+            Diagnostic(
+                fault.isTold ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
+                at: fault.place, object: fault.object, path: fault.path, related: related))
         return kept
     }
 
@@ -121,17 +129,19 @@ struct CertificateDirectory {
     private mutating func warn(_ context: TLSContext, _ chain: TLSChain) {
         for report in context.reports {
             for problem in report.problems {
-                diagnostics.append(Diagnostic(
-                    .warning, "certificate-problem",
-                    "certificate of \(chain.serverNames.joined(separator: ", ")): \(problem)",
-                    at: chain.place, object: chain.gateway))
+                diagnostics.append(
+                    Diagnostic(
+                        .warning, "certificate-problem",
+                        "certificate of \(chain.serverNames.joined(separator: ", ")): \(problem)",
+                        at: chain.place, object: chain.gateway))
             }
         }
         for host in chain.serverNames where host != "*" && !context.reports.contains(where: { $0.covers(host: host) }) {
-            diagnostics.append(Diagnostic(
-                .warning, "certificate-host", "no certificate of this server covers \(host)",
-                hint: "clients that check names will refuse it; add the name to the certificate", at: chain.place,
-                object: chain.gateway))
+            diagnostics.append(
+                Diagnostic(
+                    .warning, "certificate-host", "no certificate of this server covers \(host)",
+                    hint: "clients that check names will refuse it; add the name to the certificate", at: chain.place,
+                    object: chain.gateway))
         }
     }
 
@@ -148,24 +158,26 @@ struct CertificateDirectory {
         case .files(let certificate, let key):
             do throws(FileContents.Fault) {
                 guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {
-                    return .failure(CertificateFault(
-                        sentence: "\(certificate) and \(key) were not read", place: server.place,
-                        object: server.gateway))
+                    return .failure(
+                        CertificateFault(
+                            sentence: "\(certificate) and \(key) were not read", place: server.place,
+                            object: server.gateway))
                 }
                 return .success(.init(chain: chain, key: key))
             } catch {
-                return .failure(CertificateFault(
-                    sentence: error.description, place: server.place, object: server.gateway))
+                return .failure(
+                    CertificateFault(
+                        sentence: error.description, place: server.place, object: server.gateway))
             }
         }
     }
 
     private static func version(_ version: Manifests.TLSVersion) -> TLS.TLSVersion {
         switch version {
-        case .v1_0: .v1_0
-        case .v1_1: .v1_1
-        case .v1_2: .v1_2
-        case .v1_3: .v1_3
+        case .tls10: .tls10
+        case .tls11: .tls11
+        case .tls12: .tls12
+        case .tls13: .tls13
         }
     }
 }

@@ -22,7 +22,8 @@ struct CertificateFault: Error {
     static func pair(_ secret: Secret) -> Result<TLSContext.Certificate, CertificateFault> {
         for (certificate, key) in Self.styles {
             if let chain = secret.data[certificate]?.value, let secretKey = secret.data[key]?.value,
-                !chain.isEmpty, !secretKey.isEmpty {
+                !chain.isEmpty, !secretKey.isEmpty
+            {
                 return .success(.init(chain: chain, key: secretKey))
             }
         }

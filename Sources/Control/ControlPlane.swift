@@ -35,16 +35,16 @@ package final class ControlPlane {
     private var drainStep = 0
     private var drainBegan = MonotonicTime(nanoseconds: 0)
     private let loads: Mailbox<Loaded>
-    private var loadBegan: MonotonicTime?       // nil: none is under way
-    private var loadLimit = LoadLimit()         // of the load that is under way
-    private var isLoadWanted = false            // asked for while one was under way
+    private var loadBegan: MonotonicTime?    // nil: none is under way
+    private var loadLimit = LoadLimit()    // of the load that is under way
+    private var isLoadWanted = false    // asked for while one was under way
     private var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
-    private var toldAddresses: Set<String> = []     // refused addresses of DNS that were logged
-    private var obstacles: [String] = []        // why the first load came to nothing
+    private var toldAddresses: Set<String> = []    // refused addresses of DNS that were logged
+    private var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
-    private var namesDue: MonotonicTime?        // when answers of DNS are published; nil: there is no new one
-    private var namesPatience = MonotonicTime(nanoseconds: 0)   // how long readiness waits for the first ones
+    private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
+    private var namesPatience = MonotonicTime(nanoseconds: 0)    // how long readiness waits for the first ones
 
     private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
 
@@ -82,7 +82,10 @@ package final class ControlPlane {
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
     private func startServing() throws(SystemError) {
         obstacles = startObstacles
-        guard obstacles.isEmpty else { return phase = .stopped }
+        guard obstacles.isEmpty else {
+            phase = .stopped
+            return
+        }
         HeapMemory.giveBack()
         report()
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
@@ -276,7 +279,8 @@ package final class ControlPlane {
         let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
         let milliseconds = MonotonicTime.now().nanoseconds(since: began) / 1_000_000
         let kept = configuration.kept.count
-        let text = errors == 0
+        let text =
+            errors == 0
             ? "reloaded in \(milliseconds) ms"
             : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
         if loadsBegun > 1 {
@@ -349,7 +353,8 @@ package final class ControlPlane {
         tell(.stop)
         let deadline = MonotonicTime.now() + .seconds(2)
         while workers.contains(where: { $0.status.isRunning.load(ordering: .acquiring) }),
-            MonotonicTime.now() < deadline {
+            MonotonicTime.now() < deadline
+        {
             _ = Output.waitUntilReadable(mailbox.descriptor, milliseconds: 5)
         }
         phase = .stopped

@@ -11,8 +11,8 @@ struct EndpointDirectory {
     }
 
     private var known: [Key: Endpoint] = [:]
-    private var numbers = 0                     // given out so far; none is given twice
-    private var start: UInt64 = 0               // staggers the clusters' rotations
+    private var numbers = 0    // given out so far; none is given twice
+    private var start: UInt64 = 0    // staggers the clusters' rotations
     /// Addresses of DNS that nothing is sent to, as sentences.
     private(set) var refused: Set<String> = []
 

@@ -46,7 +46,8 @@ struct LastGood {
     /// What the last merge returned.
     private func last(_ defaultNamespace: String) -> Inventory {
         var last = ManifestReader.load(
-            sources: texts.map { ($0.name, $0.octets) }, defaultNamespace: defaultNamespace).inventory
+            sources: texts.map { ($0.name, $0.octets) }, defaultNamespace: defaultNamespace
+        ).inventory
         overlay(\.gateways, \.meta, on: &last)
         overlay(\.virtualServices, \.meta, on: &last)
         overlay(\.destinationRules, \.meta, on: &last)

@@ -51,7 +51,8 @@ struct ListenerDirectory {
     ) throws(SystemError) -> ListenerSockets {
         // Our own listener on another address of the same port, also one that is about to be given up,
         // is no stranger.
-        let isOurs = open.values.contains { $0.port == address.port }
+        let isOurs =
+            open.values.contains { $0.port == address.port }
             || used.values.contains { $0.port == address.port }
             || leaving.contains { $0.sockets?.port == address.port && $0.sockets?.isClosed == false }
         let sockets = try ListenerSockets(

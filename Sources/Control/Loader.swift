@@ -130,7 +130,7 @@ extension Loader {
         do throws(SystemError) {
             try Thread.start("loader", niceness: niceness) { [self] in load(into: mailbox, limit) }
         } catch {
-            load(into: mailbox, limit)     // no thread is to be had: then here
+            load(into: mailbox, limit)    // no thread is to be had: then here
         }
     }
 

@@ -3,7 +3,7 @@ internal import Reactor
 /// Which names are looked up next, and what is known of each. Time is a parameter.
 struct NameSchedule {
     private struct Name {
-        let generation: Int             // the number of the `want` that had it first
+        let generation: Int    // the number of the `want` that had it first
         var isTried = false
         var isRunning = false
         var due: MonotonicTime
@@ -132,7 +132,10 @@ struct NameSchedule {
         let others = (domainRunning[domain] ?? 1) - 1
         domainRunning[domain] = others > 0 ? others : nil
         if hasPassedOver { lookAgain(at: lastLook + pause) }
-        guard wanted.contains(name) else { return names[name] = nil }
+        guard wanted.contains(name) else {
+            names[name] = nil
+            return
+        }
         names[name]?.isRunning = false
         names[name]?.due = next
         lookAgain(at: next)

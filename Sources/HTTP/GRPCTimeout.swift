@@ -8,8 +8,12 @@ package struct GRPCTimeout: Equatable, Sendable {
     package let unit: Unit
 
     package enum Unit: UInt8, Sendable, CaseIterable {
-        case hours = 0x48, minutes = 0x4d, seconds = 0x53
-        case milliseconds = 0x6d, microseconds = 0x75, nanoseconds = 0x6e
+        case hours = 0x48
+        case minutes = 0x4d
+        case seconds = 0x53
+        case milliseconds = 0x6d
+        case microseconds = 0x75
+        case nanoseconds = 0x6e
 
         fileprivate var nanoseconds: Int64 {
             switch self {
@@ -83,7 +87,7 @@ package struct GRPCTimeout: Equatable, Sendable {
     }
 
     private func withOctets(_ body: (Octets) -> Void) {
-        var text = (0 as UInt64, 0 as UInt64)       // sixteen octets on the stack; nine are used
+        var text = (0 as UInt64, 0 as UInt64)    // sixteen octets on the stack; nine are used
         unsafe withUnsafeMutableBytes(of: &text) { room in
             var index = room.count - 1
             unsafe room[index] = unit.rawValue

@@ -6,7 +6,7 @@ internal import Octets
 /// Its owner's thread only.
 @safe struct HPACK {
     var encoder: HPACKEncoder
-    private var decoder: OpaquePointer?     // owned; `close` frees it
+    private var decoder: OpaquePointer?    // owned; `close` frees it
     /// Of the section being decoded: the next octet begins a field; there were fields.
     private var isBetweenFields = true
     private var hasFields = false

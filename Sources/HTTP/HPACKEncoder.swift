@@ -59,7 +59,10 @@ internal import Octets
     }
 
     private mutating func openTable() {
-        guard plainSections == 0 else { return plainSections -= 1 }
+        guard plainSections == 0 else {
+            plainSections -= 1
+            return
+        }
         table = HPACKTable(size: knownSize)
     }
 

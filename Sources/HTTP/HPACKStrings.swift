@@ -11,9 +11,9 @@ struct HPACKStrings {
     static let longest = 65_536
 
     private enum Place {
-        case field                          // the first octet of a field
-        case integer(behindIndex: Behind)   // the rest of an index
-        case length(Behind)                 // the first octet of a string's length
+        case field    // the first octet of a field
+        case integer(behindIndex: Behind)    // the rest of an index
+        case length(Behind)    // the first octet of a string's length
         case lengthRest(Behind, length: Int, shift: Int)
         case string(Behind, left: Int)
         case skipped(Behind, left: Int)

@@ -17,8 +17,8 @@ internal import Octets
         var hash: Hash
         var nameCount: UInt16
         var valueCount: UInt16
-        var start: UInt32           // of its octets, counted from the first ones that were ever put in
-        var before: UInt32          // number of the next older entry of the bucket; 0: none
+        var start: UInt32    // of its octets, counted from the first ones that were ever put in
+        var before: UInt32    // number of the next older entry of the bucket; 0: none
         var nameBefore: UInt32
     }
 
@@ -31,18 +31,18 @@ internal import Octets
     /// The size that the peer knows, in octets.
     var size: Int
     private var used = 0
-    private var entries: UnsafeMutablePointer<Entry>        // owned; `capacity` of them
-    private var capacity = 16                               // a power of two
+    private var entries: UnsafeMutablePointer<Entry>    // owned; `capacity` of them
+    private var capacity = 16    // a power of two
     /// Numbers of the newest and of the newest that is gone; the first entry is number 1.
     private var newest: UInt32 = 0
     private var gone: UInt32 = 0
-    private let heads: UnsafeMutablePointer<UInt32>         // owned; twice `buckets`: fields, then names
+    private let heads: UnsafeMutablePointer<UInt32>    // owned; twice `buckets`: fields, then names
     /// By `KnownHeader`: the number of the entry that was the last one found or made.
-    private let recent: UnsafeMutablePointer<UInt32>        // owned; `kinds` of them
+    private let recent: UnsafeMutablePointer<UInt32>    // owned; `kinds` of them
     private static let kinds = 32
-    private var octets: UnsafeMutableRawPointer             // owned; `room` octets
+    private var octets: UnsafeMutableRawPointer    // owned; `room` octets
     private var room = 512
-    private var base: UInt32 = 0                            // where `octets` begins
+    private var base: UInt32 = 0    // where `octets` begins
     private var end: UInt32 = 0
 
     init(size: Int) {
@@ -158,7 +158,7 @@ internal import Octets
         newest += 1
         unsafe entries[Int(newest) & (capacity - 1)] = Entry(
             hash: hash, nameCount: UInt16(truncatingIfNeeded: field.name.count),
-            valueCount: UInt16(truncatingIfNeeded: field.value.count), start: end,      // `takes`: below 4096
+            valueCount: UInt16(truncatingIfNeeded: field.value.count), start: end,    // `takes`: below 4096
             before: heads[bucket], nameBefore: heads[nameBucket])
         unsafe heads[bucket] = newest
         unsafe heads[nameBucket] = newest

@@ -7,20 +7,22 @@ internal import Octets
 ///     size 0 → … → sizeEnd → lineStart → name → value → lineEnd → lineStart … → lastEnd → done
 struct HTTP1Chunks {
     enum Found {
-        case needsMore, data(Octets), end
+        case needsMore
+        case data(Octets)
+        case end
     }
 
     private enum Step {
-        case size, blank, extension_, sizeEnd
+        case size, blank, chunkExtension, sizeEnd
         case data, dataCR, dataLF
         case lineStart, name, value, lineEnd, lastEnd
     }
 
     private let limits: HTTP1Limits
     private var step = Step.size
-    private var size: UInt64 = 0                    // of this chunk; then what is left of it
+    private var size: UInt64 = 0    // of this chunk; then what is left of it
     private var digits = 0
-    private var extensionOctets = 0                 // of all chunks
+    private var extensionOctets = 0    // of all chunks
     private var trailerOctets = 0
     private var trailers = 0
 
@@ -46,12 +48,12 @@ struct HTTP1Chunks {
     private mutating func take(_ octet: UInt8) throws(HTTP1Error) {
         switch step {
         case .size: try takeSize(octet)
-        case .blank, .extension_: try takeExtension(octet)
+        case .blank, .chunkExtension: try takeExtension(octet)
         case .sizeEnd:
             try expect(octet, 0x0a)
             digits = 0
             step = size == 0 ? .lineStart : .data
-        case .data: break                            // `next` passes data on
+        case .data: break    // `next` passes data on
         case .dataCR:
             try expect(octet, 0x0d)
             step = .dataLF
@@ -82,7 +84,7 @@ struct HTTP1Chunks {
         extensionOctets += 1
         guard extensionOctets <= limits.extensionOctets else { throw .chunkExtensionTooLarge }
         if step == .blank {
-            if octet == UInt8(ascii: ";") { step = .extension_ }
+            if octet == UInt8(ascii: ";") { step = .chunkExtension }
             guard octet == UInt8(ascii: ";") || HTTP1Syntax.isBlank(octet) else { throw .invalidChunk }
             return
         }

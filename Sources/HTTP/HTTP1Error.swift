@@ -1,8 +1,8 @@
 /// Why a message is not HTTP/1.1 that the gateway would pass on. Each has its answer: the connection is
 /// always closed after it, for nobody knows where the next message would begin.
 package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
-    case syntax                     // start line, name, line end
-    case invalidCharacters          // in a value
+    case syntax    // start line, name, line end
+    case invalidCharacters    // in a value
     case invalidTarget
     case invalidAuthority
     case missingHost
@@ -11,7 +11,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case invalidContentLength
     case lengthAndTransferEncoding
     case unknownTransferEncoding
-    case transferEncodingNotAllowed // in an HTTP/1.0 response
+    case transferEncodingNotAllowed    // in an HTTP/1.0 response
     case headersTooLarge
     case tooManyHeaders
     case oldVersion
@@ -19,10 +19,10 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case secureTargetOnClearText
     case invalidChunk
     case chunkExtensionTooLarge
-    case unexpectedOctets           // a response nobody asked for
-    case unexpectedUpgrade          // a 101 nobody asked for
+    case unexpectedOctets    // a response nobody asked for
+    case unexpectedUpgrade    // a 101 nobody asked for
     case tooManyInterimResponses
-    case headerMemory               // the sections that are held leave no room
+    case headerMemory    // the sections that are held leave no room
 
     /// The answer to a request; an upstream's error is always 502.
     package var status: Int {

@@ -16,7 +16,7 @@ struct HTTP1Fields {
     private var transferEncodings = 0
     private var isUpgradeNominated = false
     private var acceptsTrailers = false
-    private var nominated: ContiguousArray<Octets> = []         // seldom any
+    private var nominated: ContiguousArray<Octets> = []    // seldom any
     private static let mostNominated = 16
 
     /// Puts the fields that cross the gateway into the block, in their order.

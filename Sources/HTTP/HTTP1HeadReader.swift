@@ -53,7 +53,7 @@ enum HTTP1HeadReader {
         _ line: HTTP1RequestLine, scheme: HTTP1Parser.Scheme, to headers: HeaderBlock
     ) -> Bool {
         headers.append(stable: ":method", line.method)
-        if case .authority(let authority) = line.form {     // CONNECT has neither scheme nor path
+        if case .authority(let authority) = line.form {    // CONNECT has neither scheme nor path
             headers.append(stable: ":authority", authority)
             return false
         }

@@ -20,9 +20,9 @@ package struct HTTP1Parser {
     }
 
     private enum State {
-        case idle                           // responses: none is expected
+        case idle    // responses: none is expected
         case head
-        case length(UInt64)                 // octets of the body still to come
+        case length(UInt64)    // octets of the body still to come
         case chunked
         case untilClose
         case failed(HTTP1Error)
@@ -153,7 +153,7 @@ package struct HTTP1Parser {
         expected.interimResponses += 1
         guard expected.interimResponses <= limits.interimResponses
         else { throw .tooManyInterimResponses }
-        return .head(head)                          // the state stays: another head follows
+        return .head(head)    // the state stays: another head follows
     }
 
     private mutating func enterBody(_ framing: HTTP1Framing) {
@@ -177,9 +177,9 @@ package struct HTTP1Parser {
 extension HTTP1Parser {
     /// Looks for the end of a head, each octet once however small the pieces are in which they come.
     fileprivate struct Scan {
-        private(set) var start = 0                  // behind an empty line in front of the request
-        private var line = 0                        // where the current line begins
-        private var seen = 0                        // octets that were looked at
+        private(set) var start = 0    // behind an empty line in front of the request
+        private var line = 0    // where the current line begins
+        private var seen = 0    // octets that were looked at
         private var lines = 0
 
         /// - Returns: the offset behind the head's empty line; nil when more octets are needed.

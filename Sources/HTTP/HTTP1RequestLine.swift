@@ -31,7 +31,8 @@ struct HTTP1RequestLine {
     private static func checkVersion(_ version: Octets) throws(HTTP1Error) {
         if version == "HTTP/1.1" { return }
         if version.isEmpty || version == "HTTP/1.0" || version == "HTTP/0.9" { throw .oldVersion }
-        let isVersion = version.count == 8 && version.hasPrefix("HTTP/") && version[5].isDigit
+        let isVersion =
+            version.count == 8 && version.hasPrefix("HTTP/") && version[5].isDigit
             && version[6] == UInt8(ascii: ".") && version[7].isDigit
         throw isVersion ? .unknownVersion : .syntax
     }
@@ -76,7 +77,7 @@ struct HTTP1RequestLine {
 /// `HTTP-version SP status-code [SP reason-phrase]`. Source: RFC 9112 §4.
 struct HTTP1StatusLine {
     let minorVersion: UInt8
-    let code: Octets            // three digits
+    let code: Octets    // three digits
     let status: UInt16
 
     init(_ line: Octets) throws(HTTP1Error) {
@@ -85,7 +86,7 @@ struct HTTP1StatusLine {
         minorVersion = line[7] &- 0x30
         code = line.slice(9, 12)
         guard let number = HTTP1Syntax.length(code), number >= 100 else { throw .syntax }
-        status = UInt16(truncatingIfNeeded: number)         // three digits
+        status = UInt16(truncatingIfNeeded: number)    // three digits
         let rest = line.dropFirst(12)
         guard rest.isEmpty || rest[0] == 0x20 else { throw .syntax }
         guard HTTP1Syntax.isFieldValue(rest) else { throw .invalidCharacters }

@@ -40,7 +40,8 @@ package enum HTTP1Serializer {
         output.append(host)
         output.write("\r\n")
         writeFields(headers, framing: framing, mayKeepLength: false, to: output)
-        let suggestsBody = headers.first(.contentLength) != nil || method == "POST" || method == "PUT"
+        let suggestsBody =
+            headers.first(.contentLength) != nil || method == "POST" || method == "PUT"
             || method == "PATCH"
         if framing == .none, suggestsBody { output.write("content-length: 0\r\n") }
         writeEnd(framing, connection, to: output)
@@ -94,7 +95,8 @@ package enum HTTP1Serializer {
             for field in trailers.fields {
                 switch field.known {
                 case .method, .scheme, .authority, .path, .status, .protocol, .host, .contentLength, .te, .trailer,
-                    .cookie: continue
+                    .cookie:
+                    continue
                 default: break
                 }
                 guard !field.known.isHopByHop, field.known.isExact || HTTP1Syntax.isToken(field.name) else { continue }

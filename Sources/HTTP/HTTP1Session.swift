@@ -31,7 +31,7 @@ package import Octets
     private let windowOctets: Int
     /// A client that does not read its answers gets no further ones while so many octets wait.
     private static let outputOctets = 65_536
-    private var unconsumed = 0                  // octets of body that the other side has not taken
+    private var unconsumed = 0    // octets of body that the other side has not taken
 
     private struct Stream {
         var tag = -1
@@ -129,8 +129,7 @@ package import Octets
 
     // MARK: what the owner asks; the same words as HTTP2Session
 
-    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int?
-    {
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
         var stream = Stream(tag: tag)

@@ -80,7 +80,7 @@ enum HTTP1Syntax {
     /// One to nineteen digits, at most 2⁶³ − 1; no sign, no list. Source: RFC 9110 §8.6.
     static func length(_ octets: Octets) -> UInt64? {
         guard (1...19).contains(octets.count) else { return nil }
-        var length: UInt64 = 0                                  // 19 digits never overflow it
+        var length: UInt64 = 0    // 19 digits never overflow it
         for index in 0..<octets.count {
             guard octets[index].isDigit else { return nil }
             length = length * 10 + UInt64(octets[index] - 0x30)

@@ -2,14 +2,14 @@ internal import Octets
 
 /// The header section in hand: HPACK forbids that two are mixed.
 struct HeaderReception {
-    var stream: Int32 = 0               // 0: none
-    var slot = -1                       // -1: nobody wants it, but HPACK's state must follow it
-    var block: HeaderBlock?             // held
+    var stream: Int32 = 0    // 0: none
+    var slot = -1    // -1: nobody wants it, but HPACK's state must follow it
+    var block: HeaderBlock?    // held
     var endsStream = false
     var continuations = 0
     var size = 0
     var count = 0
-    var fault: HTTP2Fault?              // the first one
+    var fault: HTTP2Fault?    // the first one
     var rules = HeaderRules(.request)
 }
 
@@ -88,7 +88,7 @@ extension HTTP2Session {
     /// - Returns: the new stream's slot; -1 when it is not served.
     private func admitStream(_ stream: Int32) -> Int {
         guard stream > lastPeerStream else {
-            useUpPatience()     // it is over already: trailers that crossed a reset, perhaps
+            useUpPatience()    // it is over already: trailers that crossed a reset, perhaps
             return -1
         }
         guard !isRefusing else {

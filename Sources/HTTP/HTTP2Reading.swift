@@ -3,18 +3,18 @@ package import Octets
 /// Where in the peer's octets a connection is.
 struct HTTP2Input {
     var isPrefaceExpected = false
-    var prefaceOctets = 0               // of the preface seen
-    var isSettingsSeen = false          // the first frame must be SETTINGS
+    var prefaceOctets = 0    // of the preface seen
+    var isSettingsSeen = false    // the first frame must be SETTINGS
     /// The beginning of a frame whose end did not arrive yet; from the pools.
     var carry: OctetBuffer?
     // A DATA frame in hand
     var isInData = false
-    var dataSlot = -1                   // -1: nobody wants it
+    var dataSlot = -1    // -1: nobody wants it
     var dataStream: Int32 = 0
     var dataLeft = 0
     var padding = 0
     var endsStream = false
-    var skip = 0                        // octets to be ignored
+    var skip = 0    // octets to be ignored
 }
 
 /// From octets to frames.
@@ -100,7 +100,7 @@ extension HTTP2Session {
         let header = FrameHeader(carry.octets)
         if needed == FrameHeader.octets {
             guard accepts(header) else { return }
-            guard Self.needed(header) == needed else { return }     // go on with the rest of it
+            guard Self.needed(header) == needed else { return }    // go on with the rest of it
         }
         act(on: header, carry.octets.dropFirst(FrameHeader.octets))
         input.carry = nil
@@ -113,7 +113,10 @@ extension HTTP2Session {
         let isInSection = receiving.stream != 0
         if header.length <= FrameHeader.defaultPayload, input.isSettingsSeen,
             isInSection == (header.type == FrameType.continuation.rawValue),
-            !isInSection || header.stream == receiving.stream { return true }
+            !isInSection || header.stream == receiving.stream
+        {
+            return true
+        }
         refuse(header)
         return input.isSettingsSeen && !isTerminating
     }
@@ -141,7 +144,7 @@ extension HTTP2Session {
         case .ping: pingArrived(header, payload)
         case .resetStream: resetArrived(header, payload)
         case .goAway: goAwayArrived(header, payload)
-        case .pushPromise: terminate(.pushPromise)     // we never allow it
+        case .pushPromise: terminate(.pushPromise)    // we never allow it
         case .priority:
             // RFC 7540's priorities are obsolete: read past them. Source: RFC 9113 §5.3.2.
             if header.stream == 0 { return terminate(.frameOrder) }

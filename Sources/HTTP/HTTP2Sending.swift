@@ -184,7 +184,7 @@ extension HTTP2Session {
         slots[slot].sendWindow = Int64(peer.initialWindow)
         slots[slot].isHeadRequest = block.first(.method) == "HEAD"
         index.insert(nextStream, slot: slot)
-        nextStream &+= 2            // below 0 when they are used up
+        nextStream &+= 2    // below 0 when they are used up
         startedStreams += 1
         let isEnd = slots[slot].isHeadAlone
         frameHead(slot, block, isEnd: isEnd)

@@ -53,14 +53,14 @@ package struct HTTP2Limits: Sendable {
 
     // Streams
     let slots = SlotTable<HTTP2Stream>()
-    var index = StreamIndex()               // of streams that the peer knows
+    var index = StreamIndex()    // of streams that the peer knows
     var freeSlots: [Int32] = []
     var closedSlots: NoteList<Int> = NoteList()
     package internal(set) var openStreams = 0
-    var startedStreams = 0                  // of ours: that the peer knows, and are not over
-    var nextStream: Int32 = 1               // of ours
-    var lastPeerStream: Int32 = 0           // that was served
-    var lastIgnoredStream: Int32 = 0        // beyond the final GOAWAY's
+    var startedStreams = 0    // of ours: that the peer knows, and are not over
+    var nextStream: Int32 = 1    // of ours
+    var lastPeerStream: Int32 = 0    // that was served
+    var lastIgnoredStream: Int32 = 0    // beyond the final GOAWAY's
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
 
@@ -71,17 +71,17 @@ package struct HTTP2Limits: Sendable {
     package internal(set) var taken: NoteList<TakenOctets> = NoteList()
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
     var sections: NoteList<HeldSection> = unsafe NoteList()
-    var firstSection = 0                    // all before it were taken
+    var firstSection = 0    // all before it were taken
 
     // Reading
     var input = HTTP2Input()
     var receiving = HeaderReception()
 
     // Writing
-    var out: OctetBuffer?                   // frames to be handed over; from the pools
-    var flushedOctets: UInt64 = 0           // handed over so far
-    var isStarted = false                   // the owner has asked for octets
-    var ready = ReadyQueue()                // streams with a body that may be sent
+    var out: OctetBuffer?    // frames to be handed over; from the pools
+    var flushedOctets: UInt64 = 0    // handed over so far
+    var isStarted = false    // the owner has asked for octets
+    var ready = ReadyQueue()    // streams with a body that may be sent
     var lastData = LastFrame()
     /// With the stream's number: the slot may be another stream's by the time of the flush.
     var resetsAfterFlush: [(slot: Int, stream: Int32, code: UInt32)] = []
@@ -89,15 +89,15 @@ package struct HTTP2Limits: Sendable {
     // The connection
     var peer = PeerSettings()
     var sendWindow: Int64 = 65_535
-    var received: Int64 = 0                 // octets of our window that the peer has used
-    var held: Int64 = 0                     // octets of clients' bodies on open streams: not taken by the other side
+    var received: Int64 = 0    // octets of our window that the peer has used
+    var held: Int64 = 0    // octets of clients' bodies on open streams: not taken by the other side
     var isSettingsAcknowledged = false
     var isGoAwayReceived = false
-    var isRefusing = false                  // the final GOAWAY was sent
-    var isTerminating = false               // GOAWAY with an error: nothing follows
+    var isRefusing = false    // the final GOAWAY was sent
+    var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
     package internal(set) var fault: HTTP2Fault?
-    var answersQueued = 0                   // of SETTINGS and PING, since the last flush
+    var answersQueued = 0    // of SETTINGS and PING, since the last flush
     var patience = Patience()
     var resets = ResetAllowance()
 

@@ -2,37 +2,37 @@ internal import Octets
 
 /// One stream of an HTTP/2 connection.
 struct HTTP2Stream {
-    var id: Int32 = 0                   // 0: the peer does not know of it yet
+    var id: Int32 = 0    // 0: the peer does not know of it yet
     var isOpen = false
-    var isHeadFramed = false            // our header section
-    var isEnded = false                 // nothing comes after `body` but `trailers`
-    var isHeadAlone = false             // our header section ends our side
-    var isEndFramed = false             // our END_STREAM
+    var isHeadFramed = false    // our header section
+    var isEnded = false    // nothing comes after `body` but `trailers`
+    var isHeadAlone = false    // our header section ends our side
+    var isEndFramed = false    // our END_STREAM
     var isEndReceived = false
-    var isHeadReceived = false          // the request's, or the final response's
-    var interimSections: UInt8 = 0      // informational responses received
-    var isHeadRequest = false           // of ours: the response has no body
-    var keepsBody = false               // a retry may still want the octets sent
+    var isHeadReceived = false    // the request's, or the final response's
+    var interimSections: UInt8 = 0    // informational responses received
+    var isHeadRequest = false    // of ours: the response has no body
+    var keepsBody = false    // a retry may still want the octets sent
     var resetAfterEnd = false
-    var isReady = false                 // in `ReadyQueue`
+    var isReady = false    // in `ReadyQueue`
     var tag = -1
 
     // Sending
     var sendWindow: Int64 = 0
-    var head: HeaderBlock?              // held; a request that waits for its turn
-    var trailers: HeaderBlock?          // held; they wait for the body
-    var body: OctetBuffer?              // from the pools; octets to send, or kept for a replay
-    var waiting = 0                     // octets of `body` not framed yet
-    var cursor = 0                      // octets of `body` framed but kept
-    var headEnd: UInt64 = 0             // octets of this connection up to the end of our header section
+    var head: HeaderBlock?    // held; a request that waits for its turn
+    var trailers: HeaderBlock?    // held; they wait for the body
+    var body: OctetBuffer?    // from the pools; octets to send, or kept for a replay
+    var waiting = 0    // octets of `body` not framed yet
+    var cursor = 0    // octets of `body` framed but kept
+    var headEnd: UInt64 = 0    // octets of this connection up to the end of our header section
 
     // Receiving
-    var received: Int64 = 0             // octets of our window that the peer has used
-    var consumed: Int64 = 0             // of these: taken by the other side, not told the peer yet
-    var held: Int32 = 0                 // of a client's DATA: not taken by the other side
-    var window: Int32 = 0               // our window's size; 0 is the first one's
-    var expected: Int64 = -1            // the peer's content-length
-    var bodyOctets: Int64 = 0           // of DATA received
+    var received: Int64 = 0    // octets of our window that the peer has used
+    var consumed: Int64 = 0    // of these: taken by the other side, not told the peer yet
+    var held: Int32 = 0    // of a client's DATA: not taken by the other side
+    var window: Int32 = 0    // our window's size; 0 is the first one's
+    var expected: Int64 = -1    // the peer's content-length
+    var bodyOctets: Int64 = 0    // of DATA received
 }
 
 /// Slots of streams that have something to send and a window for it, each once, served in turn.
@@ -64,6 +64,6 @@ struct ReadyQueue {
 /// The newest frame of `out`, when it is a stream's DATA: it can still be given END_STREAM.
 struct LastFrame {
     var slot = -1
-    var offset = 0      // of the frame in `out`
-    var end = 0         // `out.count` behind it: nothing was framed since
+    var offset = 0    // of the frame in `out`
+    var end = 0    // `out.count` behind it: nothing was framed since
 }

@@ -154,7 +154,7 @@ package enum KnownHeader: UInt8, Sendable {
 /// block is edited points to another field, or behind the last one. What is to be changed goes through
 /// `HeaderBlock.edit`, which looks while it changes.
 @safe package struct HeaderFields: Sequence, IteratorProtocol {
-    private let block: Unretained<HeaderBlock>      // held by whoever goes through it
+    private let block: Unretained<HeaderBlock>    // held by whoever goes through it
     private var position = 0
 
     @inline(__always) init(_ block: HeaderBlock) { self.block = Unretained(block) }

@@ -11,8 +11,9 @@ enum HeaderDiagnosis {
         of known: KnownHeader, _ name: Octets, behind block: HeaderBlock, _ kind: HeaderRules.Kind
     ) -> HTTP2Fault {
         if name.first == UInt8(ascii: ":") { return fault(ofPseudo: known, behind: block, kind) }
-        let isName = unsafe nghttp2_check_header_name(
-            name.base?.assumingMemoryBound(to: UInt8.self), name.count) != 0
+        let isName =
+            unsafe nghttp2_check_header_name(
+                name.base?.assumingMemoryBound(to: UInt8.self), name.count) != 0
         guard known.isExact || isName else { return .fieldName }
         return switch known {
         case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: .connectionField
@@ -26,11 +27,12 @@ enum HeaderDiagnosis {
     private static func fault(
         ofPseudo known: KnownHeader, behind block: HeaderBlock, _ kind: HeaderRules.Kind
     ) -> HTTP2Fault {
-        let isDefined = switch (kind, known) {
-        case (.request, .method), (.request, .scheme), (.request, .authority), (.request, .path): true
-        case (.response, .status): true
-        default: false
-        }
+        let isDefined =
+            switch (kind, known) {
+            case (.request, .method), (.request, .scheme), (.request, .authority), (.request, .path): true
+            case (.response, .status): true
+            default: false
+            }
         guard isDefined else { return .pseudoUnknown }
         if block.fields.contains(where: { $0.name.first != UInt8(ascii: ":") }) { return .pseudoOrder }
         if block.first(known) != nil { return .pseudoRepeated }

@@ -76,7 +76,7 @@ struct HeaderRules {
     private mutating func acceptStatus(_ value: Octets) -> Bool {
         guard value.count == 3, value[0].isDigit, value[1].isDigit, value[2].isDigit else { return false }
         status = Int(value[0] - 0x30) * 100 + Int(value[1] - 0x30) * 10 + Int(value[2] - 0x30)
-        return status >= 100 && status != 101       // no upgrades in HTTP/2: RFC 9113 §8.6
+        return status >= 100 && status != 101    // no upgrades in HTTP/2: RFC 9113 §8.6
     }
 
     private mutating func acceptLength(_ value: Octets) -> Bool {

@@ -2,7 +2,7 @@
 /// and goes back when the list is emptied: an idle connection has none.
 @safe @frozen @usableFromInline
 package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
-    @usableFromInline var base: UnsafeMutablePointer<Element>?        // owned, `capacity` elements
+    @usableFromInline var base: UnsafeMutablePointer<Element>?    // owned, `capacity` elements
     @usableFromInline var capacity = 0
     @usableFromInline package private(set) var count = 0
 

@@ -92,7 +92,7 @@ package enum PathNormalization {
         var output: [UInt8] = []
         output.reserveCapacity(path.count)
         var index = 0
-        while index < path.count {                  // `index` stands at a slash
+        while index < path.count {    // `index` stands at a slash
             var end = index + 1
             while end < path.count, path[end] != slash { end += 1 }
             let segment = path[(index + 1)..<end]
@@ -125,7 +125,8 @@ package enum PathNormalization {
     private static func isEscapedWhenRaw(_ octet: UInt8) -> Bool {
         switch octet {
         case UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "^"),
-            UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"): true
+            UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"), UInt8(ascii: "}"):
+            true
         default: false
         }
     }

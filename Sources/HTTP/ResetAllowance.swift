@@ -12,8 +12,8 @@ struct ResetAllowance {
     /// How fast that is forgotten.
     private static let forgottenPerSecond = 200
 
-    private var debt = 0            // that time has to pay
-    private var excess = 0          // of cancelled requests over completed ones
+    private var debt = 0    // that time has to pay
+    private var excess = 0    // of cancelled requests over completed ones
     private var second: UInt32 = 0
 
     /// A request was cancelled.

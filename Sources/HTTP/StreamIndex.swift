@@ -2,11 +2,11 @@
 /// Its owner's thread only.
 @safe struct StreamIndex {
     @unsafe private struct Entry {
-        var stream: Int32 = 0       // 0: free
+        var stream: Int32 = 0    // 0: free
         var slot: Int32 = 0
     }
 
-    private var entries: UnsafeMutablePointer<Entry>?       // owned; `mask + 1` of them; freed by `close`
+    private var entries: UnsafeMutablePointer<Entry>?    // owned; `mask + 1` of them; freed by `close`
     private var mask = -1
     private(set) var count = 0
     private static let smallest = 8

@@ -12,10 +12,10 @@ extension Unicode.Scalar {
     /// shows itself as another one, or as a line of its own.
     var actsOnTerminals: Bool {
         switch value {
-        case 0..<0x20, 0x7F...0x9F: true                            // C0, DEL, C1
-        case 0x61C, 0x200B...0x200F, 0x2028...0x202E: true          // marks and overrides of direction, lines
-        case 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB: true         // isolates, joiners, annotations
-        case 0xE0000...0xE007F: true                                // tags
+        case 0..<0x20, 0x7F...0x9F: true    // C0, DEL, C1
+        case 0x61C, 0x200B...0x200F, 0x2028...0x202E: true    // marks and overrides of direction, lines
+        case 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB: true    // isolates, joiners, annotations
+        case 0xE0000...0xE007F: true    // tags
         default: false
         }
     }

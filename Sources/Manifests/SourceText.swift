@@ -26,7 +26,7 @@ struct SourceTexts {
 
     mutating func add(_ source: SourceName, _ octets: ArraySlice<UInt8>) {
         guard octets.count <= Self.smallOctets else {
-            seal()      // the order of the files stays
+            seal()    // the order of the files stays
             texts.append(SourceText(source, octets))
             return
         }

@@ -3,11 +3,11 @@ internal import Glibc
 /// Octets on their way out, or in: appended behind, taken in front, memory reused.
 /// Not `Sendable`: its owner's thread only.
 @safe package final class OctetBuffer {
-    private var base: UnsafeMutableRawPointer        // owned; `capacity` octets, freed in `deinit`
+    private var base: UnsafeMutableRawPointer    // owned; `capacity` octets, freed in `deinit`
     /// Octets there is memory for.
     package private(set) var capacity: Int
-    private var start = 0                            // first octet that is not taken yet
-    private var end = 0                              // behind the last octet
+    private var start = 0    // first octet that is not taken yet
+    private var end = 0    // behind the last octet
 
     package init(capacity: Int = 4096) {
         self.capacity = max(capacity, 64)
@@ -47,7 +47,7 @@ internal import Glibc
     package func append(decimal number: Int) {
         if number < 0 { append(UInt8(ascii: "-")) }
         var rest = number.magnitude
-        var digits = (0 as UInt64, 0 as UInt64, 0 as UInt64)      // 24 octets on the stack
+        var digits = (0 as UInt64, 0 as UInt64, 0 as UInt64)    // 24 octets on the stack
         unsafe withUnsafeMutableBytes(of: &digits) { room in
             var index = room.count
             repeat {
@@ -73,7 +73,10 @@ internal import Glibc
     package func take(_ length: Int) {
         precondition(length >= 0 && length <= count)
         start += length
-        if start == end { start = 0; end = 0 }
+        if start == end {
+            start = 0
+            end = 0
+        }
     }
 
     /// Sets bits of an octet that was not taken yet.

@@ -4,7 +4,7 @@ internal import Glibc
 /// It is a pointer and a length, nothing is retained. Rule for users: never keep it longer than its
 /// owner says (a header's octets live as long as their `HeaderBlock`, a chunk as long as the read).
 @safe @frozen @usableFromInline
-package struct Octets: @unchecked Sendable, BitwiseCopyable {     // immutable memory while it is valid
+package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable memory while it is valid
     @usableFromInline package let base: UnsafeRawPointer?
     @usableFromInline package let count: Int
 
@@ -65,7 +65,8 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {     // immutable m
         }
         for index in 0..<count
         where unsafe left.load(fromByteOffset: index, as: UInt8.self)
-            != right.load(fromByteOffset: index, as: UInt8.self) { return false }
+            != right.load(fromByteOffset: index, as: UInt8.self)
+        { return false }
         return true
     }
 

@@ -16,8 +16,8 @@ package struct MatchWork {
     /// Processor time from the first look on.
     private static let nanoseconds: UInt64 = 10_000_000
 
-    @usableFromInline var steps = 0     // since the last look
-    private var began: UInt64 = 0       // at the first look; 0: there was none
+    @usableFromInline var steps = 0    // since the last look
+    private var began: UInt64 = 0    // at the first look; 0: there was none
     /// More was wanted than is allowed: what was found is not to be relied on.
     package private(set) var isExceeded = false
 
@@ -35,7 +35,7 @@ package struct MatchWork {
         let now = cre2_thread_nanoseconds()
         if began == 0 { began = now }
         isExceeded = wanted > Self.stepsOfOne || now &- began > Self.nanoseconds
-        steps = isExceeded ? Self.stepsBetweenLooks : 0     // then the next step leads here again
+        steps = isExceeded ? Self.stepsBetweenLooks : 0    // then the next step leads here again
         return !isExceeded
     }
 }

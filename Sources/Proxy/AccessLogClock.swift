@@ -5,10 +5,10 @@ internal import Reactor
 /// kept. Its owner's thread only.
 struct AccessLogClock {
     private var seconds = -1
-    private var text: [UInt8] = []              // `2026-11-21T05:09:39.`
+    private var text: [UInt8] = []    // `2026-11-21T05:09:39.`
 
     mutating func append(_ time: WallTime, to line: OctetBuffer) {
-        let current = min(max(time.seconds, 0), 253_402_300_799)            // the years 1970 to 9999
+        let current = min(max(time.seconds, 0), 253_402_300_799)    // the years 1970 to 9999
         if current != seconds {
             seconds = current
             text = Self.dateAndTime(current)
@@ -28,7 +28,7 @@ struct AccessLogClock {
         let (cycle, day) = (days + 719_468).quotientAndRemainder(dividingBy: 146_097)
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365
         let dayOfYear = day - (365 * year + year / 4 - year / 100)
-        let month = (5 * dayOfYear + 2) / 153                               // 0 is March
+        let month = (5 * dayOfYear + 2) / 153    // 0 is March
         let civilMonth = month < 10 ? month + 3 : month - 9
         let civilYear = year + cycle * 400 + (civilMonth <= 2 ? 1 : 0)
         let dayOfMonth = dayOfYear - (153 * month + 2) / 5 + 1

@@ -83,7 +83,7 @@ enum AccessLogEscaping {
     private static func isControl(_ scalar: UInt32) -> Bool {
         switch scalar {
         case ..<0xa0, 0x2028...0x202e, 0x2066...0x2069: true    // U+202A to U+202E, U+2066 to U+2069: direction
-        case 0x061c, 0x200e, 0x200f: true                       // marks of direction
+        case 0x061c, 0x200e, 0x200f: true    // marks of direction
         default: false
         }
     }

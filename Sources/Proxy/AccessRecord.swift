@@ -3,15 +3,15 @@ package import Reactor
 
 /// The protocol a request came in.
 package enum RequestProtocol: Sendable {
-    case http1_0, http1_1, http2
+    case http10, http11, http2
     /// The connection ended before anything was said.
     case unknown
 
     /// As access logs write it.
     package var name: StaticString {
         switch self {
-        case .http1_0: "HTTP/1.0"
-        case .http1_1: "HTTP/1.1"
+        case .http10: "HTTP/1.0"
+        case .http11: "HTTP/1.1"
         case .http2: "HTTP/2"
         case .unknown: ""
         }
@@ -25,7 +25,7 @@ package struct AccessRecord: ~Copyable {
     package var method: Octets = .empty
     /// As the client sent it, before any rewrite, with its query.
     package var path: Octets = .empty
-    package var `protocol`: RequestProtocol = .http1_1
+    package var `protocol`: RequestProtocol = .http11
     /// 0 when no response was sent.
     package var status = 0
     /// Response flags, for example `NR` or `UF,URX`.

@@ -6,7 +6,7 @@
 /// Where they do not, the worker sleeps at once. Pure: time is a parameter.
 struct BusyPolling {
     /// The longest time of asking: about what a sleep costs.
-    static let window: UInt64 = 50_000                  // nanoseconds
+    static let window: UInt64 = 50_000    // nanoseconds
     /// A sleep this short, its cost included, would have been spared by asking.
     static let shortSleep: UInt64 = 2 * window
     /// With more requests than this the next event comes soon enough, and throughput is what counts.
@@ -14,9 +14,9 @@ struct BusyPolling {
 
     /// How well asking would have done of late.
     private var luck = 0
-    private static let enough = 8                       // short sleeps until asking begins
+    private static let enough = 8    // short sleeps until asking begins
     private static let most = 16
-    private static let loss = 4                         // asking in vain undoes so many hits
+    private static let loss = 4    // asking in vain undoes so many hits
 
     var isWorthwhile: Bool { luck >= Self.enough }
 

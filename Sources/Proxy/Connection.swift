@@ -10,52 +10,52 @@ final class Connection {
     enum Role { case downstream, upstream }
 
     enum Phase {
-        case connecting         // upstream: TCP handshake in progress
-        case handshaking        // TLS
-        case sniffing           // the first octets will tell the protocol
+        case connecting    // upstream: TCP handshake in progress
+        case handshaking    // TLS
+        case sniffing    // the first octets will tell the protocol
         case open
-        case lingering          // all is sent; the peer's late octets are thrown away until it closes
+        case lingering    // all is sent; the peer's late octets are thrown away until it closes
         case closed
     }
 
     let worker: Worker
     let role: Role
-    let descriptor: CInt                        // owned; closed by the worker at the end of the turn
-    let slot: Int                               // in the worker's table
+    let descriptor: CInt    // owned; closed by the worker at the end of the turn
+    let slot: Int    // in the worker's table
     var phase: Phase
     /// What is spoken; points to `session`.
     private(set) var codec = Codec.undecided
     private var session: AnyObject?
     var tls: TLSSession?
 
-    var isDirty = false                         // listed for a flush at the end of the turn
-    var isListedForReading = false              // more to read than one turn wants to take
-    var isReadingPaused = false                 // octets may wait in the kernel without another event
-    var isSlow = false                          // little is read at a time
-    var isWriteBlocked = false                  // the kernel takes nothing more
-    var hasHungUp = false                       // read until the end, short reads notwithstanding
-    var isFailing = false                       // flush what there is, then close
-    var isOverdue = false                       // was idle for too long, and told so
+    var isDirty = false    // listed for a flush at the end of the turn
+    var isListedForReading = false    // more to read than one turn wants to take
+    var isReadingPaused = false    // octets may wait in the kernel without another event
+    var isSlow = false    // little is read at a time
+    var isWriteBlocked = false    // the kernel takes nothing more
+    var hasHungUp = false    // read until the end, short reads notwithstanding
+    var isFailing = false    // flush what there is, then close
+    var isOverdue = false    // was idle for too long, and told so
     var isShutdownAnnounced = false
-    var pendingOutput: OctetBuffer?             // what the kernel did not take
-    var sniffed: OctetBuffer?                   // first octets, too few to tell
-    var timer = TimerWheel.Handle.none          // handshake, linger, connect or idleness
-    var pause = TimerWheel.Handle.none          // nothing is read until then: the client asks for too much
+    var pendingOutput: OctetBuffer?    // what the kernel did not take
+    var sniffed: OctetBuffer?    // first octets, too few to tell
+    var timer = TimerWheel.Handle.none    // handshake, linger, connect or idleness
+    var pause = TimerWheel.Handle.none    // nothing is read until then: the client asks for too much
     var lastActive: MonotonicTime
 
     // Downstream
-    var listener = -1                           // ListenerSockets.number
-    var chainTag = -1                           // which TLS chain, -1 in clear text
+    var listener = -1    // ListenerSockets.number
+    var chainTag = -1    // which TLS chain, -1 in clear text
     var peer: SocketAddress?
     /// As `x-forwarded-for` wants it.
     let peerHost = OctetBuffer(capacity: 64)
-    var snapshot: WorkerSnapshot?               // of the newest request
-    var table = -1                              // in that snapshot
+    var snapshot: WorkerSnapshot?    // of the newest request
+    var table = -1    // in that snapshot
 
     // Upstream
-    var hasServed = false                       // answered a request before
+    var hasServed = false    // answered a request before
     var pool: EndpointPool?
-    var isDraining = false                      // no new streams
+    var isDraining = false    // no new streams
 
     init(worker: Worker, role: Role, descriptor: CInt, slot: Int, phase: Phase, now: MonotonicTime) {
         self.worker = worker

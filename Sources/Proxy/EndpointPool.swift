@@ -6,8 +6,8 @@ internal import Reactor
 final class EndpointPool {
     let endpoint: Endpoint
     let address: SocketAddress?
-    var http1: [Connection] = []                // the idle ones; the newest is reused first
-    var http2: [Connection] = []                // the first with room takes the next stream
+    var http1: [Connection] = []    // the idle ones; the newest is reused first
+    var http2: [Connection] = []    // the first with room takes the next stream
     /// The one of `http2` that took the last stream; most probably it takes the next one too.
     private var newest: Unretained<Connection>?
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
@@ -15,10 +15,11 @@ final class EndpointPool {
 
     init(endpoint: Endpoint) {
         self.endpoint = endpoint
-        address = switch endpoint.address {
-        case .ip(let host, let port): SocketAddress(host: host, port: port)
-        case .unix(let path): SocketAddress(unixPath: path)
-        }
+        address =
+            switch endpoint.address {
+            case .ip(let host, let port): SocketAddress(host: host, port: port)
+            case .unix(let path): SocketAddress(unixPath: path)
+            }
     }
 
     /// A connection that can take a request now; nil when a new one is needed.

@@ -16,49 +16,49 @@ internal import Routing
 /// Pooled by its worker and used again; its worker's thread only.
 final class Exchange {
     let worker: Worker
-    let index: Int                              // the tag of its streams
+    let index: Int    // the tag of its streams
     var downstream: Connection?
     var downstreamStream = -1
     var upstream: Connection?
     var upstreamStream = -1
 
     // The request
-    var request: HeaderBlock?                   // held; sent as it is to the upstream
-    var requestTrailers: HeaderBlock?           // held for a replay
+    var request: HeaderBlock?    // held; sent as it is to the upstream
+    var requestTrailers: HeaderBlock?    // held for a replay
     var isGRPC = false
     var isHead = false
-    var isSafe = false                          // the method asks for nothing to be changed
-    var isHeadAlone = false                     // the request is its header section: END_STREAM came with it
+    var isSafe = false    // the method asks for nothing to be changed
+    var isHeadAlone = false    // the request is its header section: END_STREAM came with it
     var isRequestEnded = false
     var receivedOctets = 0
-    var takenOctets = 0                         // octets of the body that this try's upstream took
-    var consumedOctets = 0                      // octets of the body given back to the client's window
+    var takenOctets = 0    // octets of the body that this try's upstream took
+    var consumedOctets = 0    // octets of the body given back to the client's window
 
     // The route
     var snapshot: WorkerSnapshot?
     var route = -1
     var cluster = -1
     var endpoint: Endpoint?
-    var tried: [Int] = []                       // numbers of endpoints that failed this request
+    var tried: [Int] = []    // numbers of endpoints that failed this request
     var attempts = 0
-    var upstreamLocal: String?                  // for the access log only
+    var upstreamLocal: String?    // for the access log only
 
     // The response
-    var isResponseStarted = false               // final headers were given to the downstream
+    var isResponseStarted = false    // final headers were given to the downstream
     var isResponseEnded = false
     var interimResponses = 0
     var status = 0
     var grpcStatus = -1
     var sentOctets = 0
-    var situation: Situation?                   // why it ended otherwise than by the upstream's answer
-    var boundary = MessageBoundary()            // of gRPC messages in the response
+    var situation: Situation?    // why it ended otherwise than by the upstream's answer
+    var boundary = MessageBoundary()    // of gRPC messages in the response
 
     // Time
     var started = MonotonicTime(nanoseconds: 0)
     var startedWall = WallTime(seconds: 0, nanoseconds: 0)
     var upstreamStarted = MonotonicTime(nanoseconds: 0)
-    var upstreamNanoseconds: Int64 = -1         // until the upstream's response headers
-    var deadline: MonotonicTime?                // of the client's grpc-timeout or the route's timeout
+    var upstreamNanoseconds: Int64 = -1    // until the upstream's response headers
+    var deadline: MonotonicTime?    // of the client's grpc-timeout or the route's timeout
     var timer = TimerWheel.Handle.none
 
     init(worker: Worker, index: Int) {
@@ -115,9 +115,9 @@ final class Exchange {
 /// length, then the message. Trailers may be added only between messages.
 /// Source: grpc/grpc doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message.
 struct MessageBoundary {
-    private var prefix = 0                      // octets of the next message's prefix seen, 0...4
+    private var prefix = 0    // octets of the next message's prefix seen, 0...4
     private var length: UInt32 = 0
-    private var rest: UInt64 = 0                // octets of the message still to come
+    private var rest: UInt64 = 0    // octets of the message still to come
 
     var isBetweenMessages: Bool { prefix == 0 && rest == 0 }
 

@@ -73,7 +73,7 @@ extension Exchange {
     func requestRefused(_ fault: HTTP2Fault, on connection: Connection) {
         guard !isResponseEnded else { return }
         guard case .http2(let session) = connection.codec, session({ $0.isOpen(downstreamStream) }) else {
-            situation = .requestMalformed(fault)        // its `.closed` follows
+            situation = .requestMalformed(fault)    // its `.closed` follows
             return
         }
         isRequestEnded = session { $0.isEndReceived(downstreamStream) }
@@ -154,7 +154,7 @@ extension Exchange {
         detachUpstream()
         connection.codec.reset(stream, code: ErrorCode.cancel)
         worker.markDirty(connection)
-        attempts -= 1                       // no try was made
+        attempts -= 1    // no try was made
         guard body != nil || receivedOctets == 0 else { return answer(.upstreamRefused) }
         connect(replaying: body)
     }

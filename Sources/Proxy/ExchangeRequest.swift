@@ -21,7 +21,7 @@ extension Exchange {
         if path == "*" { return answer(.optionsAsterisk) }
         if upgrade != .none { return answer(.upgradeRefused) }
         if toDownstream?({ $0.codec.isHTTP2 }) == true, !worker.authority.isValid(block) {
-            return answer(.requestRefused(.invalidAuthority))       // HTTP/1.1's session has looked already
+            return answer(.requestRefused(.invalidAuthority))    // HTTP/1.1's session has looked already
         }
         guard let normal = normalized(path, in: block) else { return answer(.pathRefused) }
         guard match(block, path: normal, method: method) else { return }

@@ -7,7 +7,7 @@ internal import Octets
 struct ForwardedFields {
     /// The client's address, behind the addresses that the request brought.
     let peer: Octets
-    let scheme: Octets          // a text that lives as long as the process
+    let scheme: Octets    // a text that lives as long as the process
     let requestID: Octets
     let isGRPC: Bool
     /// What is left until the deadline of a gRPC call that has one. It takes the place of `grpc-timeout`.
@@ -46,7 +46,8 @@ struct ForwardedFields {
             switch field.known {
             case .other: .keep
             case .forwardedFor, .forwardedProto, .forwardedClientCert, .requestID, .reserved, .host, .contentLength,
-                .te, .trailer, .expect, .grpcTimeout: .remove
+                .te, .trailer, .expect, .grpcTimeout:
+                .remove
             default: field.known.isHopByHop ? .remove : .keep
             }
         }

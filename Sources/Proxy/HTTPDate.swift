@@ -20,7 +20,7 @@ struct HTTPDate {
         let days = Int((Double(seconds) / 86_400).rounded(.down))
         let rest = seconds - days * 86_400
         let (year, month, day) = Self.civil(days)
-        let weekday = ((days % 7) + 11) % 7                 // 1 January 1970 was a Thursday
+        let weekday = ((days % 7) + 11) % 7    // 1 January 1970 was a Thursday
         text.append(Octets(Self.weekdays[weekday]))
         text.append(", ")
         two(day)
@@ -44,7 +44,7 @@ struct HTTPDate {
 
     /// Year, month and day of a day's number since 1970, by the proleptic Gregorian calendar.
     static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
-        let shifted = days + 719_468                        // days since 1 March of year 0
+        let shifted = days + 719_468    // days since 1 March of year 0
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365

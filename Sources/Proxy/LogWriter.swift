@@ -13,7 +13,7 @@ package final class LogWriter: Sendable {
 
     private struct Queue: Sendable {
         var chunks: [Chunk] = []
-        var octets = 0                  // queued, and taken by the thread but not written yet
+        var octets = 0    // queued, and taken by the thread but not written yet
         var isFinishing = false
 
         mutating func add(_ chunk: Chunk, limitOctets: Int) -> Verdict {
@@ -56,7 +56,7 @@ package final class LogWriter: Sendable {
     /// Queues whole lines. Never blocks.
     package func submit(_ text: Octets, lines: Int) {
         guard !text.isEmpty else { return }
-        let chunk = Chunk(octets: text.array, lines: lines)     // copied outside the lock
+        let chunk = Chunk(octets: text.array, lines: lines)    // copied outside the lock
         let verdict = queue.withLock { queue in queue.add(chunk, limitOctets: limitOctets) }
         switch verdict {
         case .added: break

@@ -1,5 +1,5 @@
-internal import Reactor
 internal import Octets
+internal import Reactor
 
 /// Warnings of the workers on standard error, in the form of the control plane's own messages, written by a
 /// thread that no worker waits for. Any thread.

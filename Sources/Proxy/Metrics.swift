@@ -19,11 +19,11 @@ package final class Metrics: Sendable {
 
     /// What the control plane tells; replaced as a whole or counted up, now and then.
     struct Control: Sendable {
-        var routeNames = ["-", "other"]         // by route ID
+        var routeNames = ["-", "other"]    // by route ID
         var routeIDs: [String: Int] = [:]
         var workers: [WorkerMetrics] = []
         var reloads = [UInt64](repeating: 0, count: ReloadResult.allCases.count)
-        var lastReload = 0                      // wall seconds of the last success
+        var lastReload = 0    // wall seconds of the last success
         var problems: [Count] = []
         var objects: [Count] = []
         var clusters: [Cluster] = []

@@ -5,7 +5,7 @@ internal import Synchronization
 /// `Sendable` because the pointer never changes and what it points to is atomic.
 @safe final class MetricsPage: @unchecked Sendable {
     let count: Int
-    private let counters: UnsafeMutablePointer<Atomic<UInt64>>      // owned; `count`, freed in `deinit`
+    private let counters: UnsafeMutablePointer<Atomic<UInt64>>    // owned; `count`, freed in `deinit`
 
     init(count: Int) {
         self.count = count

@@ -33,7 +33,10 @@ struct MetricsReport {
         for worker in control.workers {
             worker.requests.read { key, values in totals[key, default: 0] &+= values[0] }
             worker.durations.read { key, values in
-                guard let sum = durations[key] else { return durations[key] = values }
+                guard let sum = durations[key] else {
+                    durations[key] = values
+                    return
+                }
                 durations[key] = zip(sum, values).map { $0 &+ $1 }
             }
         }

@@ -29,7 +29,10 @@ struct MetricsText {
 
     /// A backslash, a quote and a line feed are escaped; everything else may stand in a label.
     private mutating func appendEscaped(_ value: String) {
-        guard value.utf8.contains(where: { $0 == 0x5c || $0 == 0x22 || $0 == 0x0a }) else { return text += value }
+        guard value.utf8.contains(where: { $0 == 0x5c || $0 == 0x22 || $0 == 0x0a }) else {
+            text += value
+            return
+        }
         for scalar in value.unicodeScalars {
             switch scalar {
             case "\\": text += "\\\\"

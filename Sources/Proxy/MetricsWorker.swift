@@ -27,7 +27,7 @@ package final class WorkerMetrics: Sendable {
         case requestsStarted, requestsEnded
         case connectFailures
         case concurrentStreamsReached
-        case retries                            // and one per further reason
+        case retries    // and one per further reason
     }
 
     /// What is so much now, by their place in `gauges`.
@@ -114,7 +114,9 @@ struct RequestKey {
     init(route: Int, status: Int, grpcStatus: Int) {
         self.route = UInt32(exactly: route) ?? UInt32(Metrics.otherRoute)
         self.status = status == 0 || (status >= 100 && status < 600) ? UInt32(status) : Self.otherStatus
-        grpc = grpcStatus == -1 ? Self.noGRPCStatus
+        grpc =
+            grpcStatus == -1
+            ? Self.noGRPCStatus
             : grpcStatus >= 0 && grpcStatus <= 16 ? UInt32(grpcStatus) : Self.otherGRPCStatus
     }
 

@@ -8,8 +8,8 @@ struct RequestView: RoutableRequest {
     let authority: Octets
     let method: Octets
     let scheme: Octets
-    unowned(unsafe) let block: HeaderBlock      // held by the exchange during the match
-    unowned(unsafe) let joined: JoinedHeaders   // the worker's
+    unowned(unsafe) let block: HeaderBlock    // held by the exchange during the match
+    unowned(unsafe) let joined: JoinedHeaders    // the worker's
 
     func firstHeader(_ name: Octets) -> Octets? { unsafe block.first(named: name) }
 

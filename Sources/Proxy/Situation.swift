@@ -10,35 +10,35 @@ package enum Situation: Equatable, Sendable {
     case pathRefused
     case upgradeRefused
     case bodyTooLarge
-    case headerTimedOut                     // the head did not arrive in time
-    case requestTimedOut                    // the whole request did not arrive in time
+    case headerTimedOut    // the head did not arrive in time
+    case requestTimedOut    // the whole request did not arrive in time
     case clientClosed
     case clientReset
     // Routing
     case noRoute
     case connectMethod
     case optionsAsterisk
-    case misdirected                        // the authority belongs to another certificate's listener
+    case misdirected    // the authority belongs to another certificate's listener
     case unknownCluster
     case noHealthyEndpoint
     // Upstream, before response headers
     case connectFailed
     case connectTimedOut
-    case closedUnsent                       // connection lost, nothing of the request was written
+    case closedUnsent    // connection lost, nothing of the request was written
     case upstreamClosed
     case upstreamReset
-    case upstreamRefused                    // REFUSED_STREAM, or GOAWAY with a lower last stream
+    case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
-    case grpcWebRefused                     // gRPC-Web, not translated, and the upstream speaks gRPC
+    case grpcWebRefused    // gRPC-Web, not translated, and the upstream speaks gRPC
     case upstreamMalformed(HTTP2Fault)
-    case overflow                           // a limit of connections, pending or active requests
-    case localReset                         // the gateway gave the stream up by itself
+    case overflow    // a limit of connections, pending or active requests
+    case localReset    // the gateway gave the stream up by itself
     // Timers
     case routeTimedOut
-    case deadlineExceeded                   // the client's grpc-timeout
+    case deadlineExceeded    // the client's grpc-timeout
     case tryTimedOut
-    case idleWaiting                        // stream idle, request complete
-    case idleReceiving                      // stream idle, request incomplete
+    case idleWaiting    // stream idle, request complete
+    case idleReceiving    // stream idle, request incomplete
     case durationExceeded
     // The gateway as a whole
     case overloaded

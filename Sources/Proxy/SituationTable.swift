@@ -97,7 +97,7 @@ extension Situation {
         case .upstreamMalformed(let fault):
             .upstream(.upstreamProtocolError, "protocol error", .unknown, because: fault)
         case .overflow:
-            .upstream(.overflow, "overflow", .pointless)     // unprocessed, but full a moment later too
+            .upstream(.overflow, "overflow", .pointless)    // unprocessed, but full a moment later too
         case .localReset:
             .upstream(.localReset, "local reset", .unknown)
         default:

@@ -82,7 +82,7 @@ enum Watcher {
     let log: AccessLogger
     let messages: MessageLog
     private let heap: HeapTrimmer
-    private var freedOctets = 0                 // about, since the heap was last trimmed
+    private var freedOctets = 0    // about, since the heap was last trimmed
 
     var current: WorkerSnapshot?
     private var seenVersion: UInt64 = 0
@@ -91,14 +91,14 @@ enum Watcher {
     var date = HTTPDate()
     var random = Randomness()
     let authority = RequestAuthority()
-    var nextStreamHint = 0                      // wall seconds; see `reachedStreamLimit`
+    var nextStreamHint = 0    // wall seconds; see `reachedStreamLimit`
     var timers: TimerWheel
     private var polling = BusyPolling()
     private var due: ContiguousArray<UInt64> = []
     var sampler = RefusalSampler()
     var isSummaryDue = false
     var handshakes = HandshakeQueue()
-    var roomMadeAt: MonotonicTime?              // the turn in which a hoarder of headers was last ended
+    var roomMadeAt: MonotonicTime?    // the turn in which a hoarder of headers was last ended
 
     // By slot; the only strong references to connections.
     var watchers: ContiguousArray<Watcher> = []
@@ -108,7 +108,7 @@ enum Watcher {
     var exchanges: ContiguousArray<Unretained<Exchange>> = []
     var ownedExchanges: ContiguousArray<Exchange> = []
     var freeExchanges: [Int] = []
-    var endpointPools: [EndpointPool?] = []     // by Endpoint.number
+    var endpointPools: [EndpointPool?] = []    // by Endpoint.number
     var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
 
     /// Connections live until `releaseClosed`, behind the flushes.
@@ -120,7 +120,7 @@ enum Watcher {
     let output = OctetBuffer(capacity: 2 * Worker.flushOctets)
 
     private var isStopping = false
-    var isListeningOver = false                 // the end of a drain: no listener is opened any more
+    var isListeningOver = false    // the end of a drain: no listener is opened any more
 
     /// Octets taken from one socket at a time, and how often in one turn. A stream's window of 64 KiB comes
     /// at once, with its frame headers.
@@ -207,7 +207,7 @@ enum Watcher {
     private func wake(_ event: Readiness) {
         let slot = Int(truncatingIfNeeded: event.token & 0xffff_ffff)
         let generation = UInt32(truncatingIfNeeded: event.token >> 32)
-        guard slot < generations.count, generations[slot] == generation else { return }     // closed in this turn
+        guard slot < generations.count, generations[slot] == generation else { return }    // closed in this turn
         switch watchers[slot] {
         case .vacant: break
         case .mailbox: readMail()
@@ -276,7 +276,13 @@ enum Watcher {
         freeSlots.append(slot)
     }
 
-    enum TimerKind: UInt64 { case connection = 0, exchange = 1, listener = 2, summary = 3, pause = 4 }
+    enum TimerKind: UInt64 {
+        case connection = 0
+        case exchange = 1
+        case listener = 2
+        case summary = 3
+        case pause = 4
+    }
 
     func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int) -> TimerWheel.Handle {
         timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))

@@ -9,7 +9,8 @@ extension Worker {
     func prepareForUpstream(_ block: HeaderBlock, of exchange: Exchange) {
         guard let downstream = exchange.toDownstream else { return }
         let isGRPC = exchange.isGRPC
-        let left = isGRPC
+        let left =
+            isGRPC
             ? exchange.deadline.map { Duration.nanoseconds(Int64(clamping: $0.nanoseconds(since: now))) } : nil
         random.withUUID { identifier in
             downstream { connection in

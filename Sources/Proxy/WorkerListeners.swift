@@ -111,7 +111,7 @@ extension Worker {
     func closeListeners() {
         isListeningOver = true
         for (_, entry) in listening {
-            accept(from: entry.sockets, slot: entry.slot)         // who was let in by the kernel already is served
+            accept(from: entry.sockets, slot: entry.slot)    // who was let in by the kernel already is served
             stopListening(entry.sockets, entry.slot)
         }
     }

@@ -27,7 +27,7 @@ extension Worker {
             record.requestID = request.first(.requestID)
             record.authority = request.first(.authority)
         }
-        record.protocol = exchange.downstream?.codec.isHTTP2 == true ? .http2 : .http1_1
+        record.protocol = exchange.downstream?.codec.isHTTP2 == true ? .http2 : .http11
         record.status = exchange.status
         record.grpcStatus = exchange.grpcStatus
         record.bytesReceived = UInt64(exchange.receivedOctets)
@@ -51,7 +51,9 @@ extension Worker {
             guard exchange.isResponseStarted else { return }
             // Many servers answer what they do not understand by a status of their own.
             let isRefused = exchange.status >= 400 && exchange.isUntranslated
-            record.details = isRefused ? "grpc_web_not_translated"
+            record.details =
+                isRefused
+                ? "grpc_web_not_translated"
                 : losesStatus(exchange) ? Self.lostStatus : "via_upstream"
             return
         }

@@ -31,7 +31,7 @@ extension Worker {
     private static func protocolName(of connection: Connection) -> RequestProtocol {
         switch connection.codec {
         case .undecided: .unknown
-        case .http1: .http1_1
+        case .http1: .http11
         case .http2: .http2
         }
     }

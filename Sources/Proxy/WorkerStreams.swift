@@ -13,7 +13,7 @@ extension Worker {
     func downstream(_ event: StreamEvent, of connection: Connection) {
         if event.kind == .headers { return begin(event, on: connection) }
         if event.kind == .refused { return refuse(event, on: connection) }
-        guard event.stream >= 0 else { return }         // of the connection: SETTINGS, GOAWAY
+        guard event.stream >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
             if event.kind == .data { connection.consume(event.stream, event.data.count) }
             return
@@ -151,7 +151,7 @@ extension Worker {
             let isUnsent = !connection.codec.hasSentHeaders(event.stream)
             exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
         }
-        if connection.isDraining { return markDirty(connection) }      // the last stream's end is the connection's
+        if connection.isDraining { return markDirty(connection) }    // the last stream's end is the connection's
         if case .http1 = connection.codec { giveBack(connection) }
     }
 
@@ -234,7 +234,8 @@ extension Worker {
     /// had its listener.
     func snapshot(for connection: Connection) -> WorkerSnapshot? {
         if connection.snapshot !== current, let current, let binding = current.bindings[connection.listener] {
-            connection.table = connection.tls == nil
+            connection.table =
+                connection.tls == nil
                 ? binding.clearTable ?? -1
                 : binding.table(serverName: connection.tls?.serverName, tag: connection.chainTag)
             connection.snapshot = current

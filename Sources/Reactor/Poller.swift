@@ -14,8 +14,8 @@ package struct Readiness {
 /// Its owner's thread only.
 @safe package final class Poller {
     private let descriptor: Descriptor
-    private let events: UnsafeMutablePointer<epoll_event>       // owned; `batch` of them
-    private static let batch = 256                              // events per turn
+    private let events: UnsafeMutablePointer<epoll_event>    // owned; `batch` of them
+    private static let batch = 256    // events per turn
 
     package init() throws(SystemError) {
         let number = epoll_create1(Int32(EPOLL_CLOEXEC))

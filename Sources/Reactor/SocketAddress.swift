@@ -12,7 +12,10 @@ package struct SocketAddress: Sendable, Hashable {
         // C would see only what stands before a NUL.
         guard !host.utf8.contains(0) else { return nil }
         let text = host.isEmpty ? "::" : host
-        if let address = Self.inet(text, port: port) { self = address; return }
+        if let address = Self.inet(text, port: port) {
+            self = address
+            return
+        }
         guard let address = Self.inet6(text, port: port) else { return nil }
         self = address
     }

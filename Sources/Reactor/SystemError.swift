@@ -38,8 +38,8 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
 
 /// What a read or a write on a non-blocking descriptor came to.
 package enum IOResult: Equatable {
-    case octets(Int)            // at least one
+    case octets(Int)    // at least one
     case wouldBlock
-    case closed                 // the peer's end of stream
-    case failed(Int32)          // errno
+    case closed    // the peer's end of stream
+    case failed(Int32)    // errno
 }

@@ -17,18 +17,20 @@ package enum Thread {
         var attributes = pthread_attr_t()
         unsafe pthread_attr_init(&attributes)
         unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        let code = unsafe pthread_create(&thread, &attributes, { argument in
-            guard let argument = unsafe argument else { return nil }
-            let box = unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
-            unsafe pthread_setname_np(pthread_self(), box.name)
-            if box.isLasting { ccrash_cover_thread() }
-            // Linux keeps a niceness per thread; 0 is the calling one. Being nicer is always allowed.
-            if box.niceness > 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, box.niceness) }
-            box.body()
-            return nil
-        }, box.toOpaque())
+        let code = unsafe pthread_create(
+            &thread, &attributes,
+            { argument in
+                guard let argument = unsafe argument else { return nil }
+                let box = unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+                unsafe pthread_setname_np(pthread_self(), box.name)
+                if box.isLasting { ccrash_cover_thread() }
+                // Linux keeps a niceness per thread; 0 is the calling one. Being nicer is always allowed.
+                if box.niceness > 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, box.niceness) }
+                box.body()
+                return nil
+            }, box.toOpaque())
         guard code == 0 else {
-            unsafe box.release()        // the thread that would have taken it does not exist
+            unsafe box.release()    // the thread that would have taken it does not exist
             throw SystemError("start a thread", code: code)
         }
     }

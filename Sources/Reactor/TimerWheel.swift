@@ -12,19 +12,19 @@ package struct TimerWheel {
     }
 
     private struct Node {
-        var tick: UInt64 = 0            // absolute milliseconds
+        var tick: UInt64 = 0    // absolute milliseconds
         var token: UInt64 = 0
         var next: Int32 = -1
         var previous: Int32 = -1
-        var generation: UInt32 = 0      // grows by one at each end of a timer
+        var generation: UInt32 = 0    // grows by one at each end of a timer
     }
 
     private static let buckets = 1024
     private var heads = [Int32](repeating: -1, count: buckets)
     private var nodes: [Node] = []
     private var free: [Int32] = []
-    private var position: UInt64        // all ticks up to this one have been looked at
-    private var quiet: UInt64           // up to this one, the buckets of the ticks to come are empty
+    private var position: UInt64    // all ticks up to this one have been looked at
+    private var quiet: UInt64    // up to this one, the buckets of the ticks to come are empty
     package private(set) var count = 0
 
     package init(now: MonotonicTime) {

@@ -42,7 +42,7 @@ struct CipherSuites {
                 throw .unknownCipherSuite(name: name, nearest: nearest)
             }
         }
-        let isOld = lowest < .v1_2
+        let isOld = lowest < .tls12
         if chosen.isEmpty { chosen = isOld ? Self.modern + Self.old : Self.modern }
         // TLS 1.0 and 1.1 sign with SHA-1 and MD5, which level 1 and above forbid. Level 2, Debian's
         // default: keys of 112 bits, no SHA-1 signatures.

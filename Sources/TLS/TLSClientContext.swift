@@ -14,8 +14,8 @@ internal import COpenSSL
         trusted: [UInt8]? = nil,
         verifiesPeer: Bool = true,
         protocols: [String] = ["h2", "http/1.1"],
-        minVersion: TLSVersion = .v1_2,
-        maxVersion: TLSVersion = .v1_3,
+        minVersion: TLSVersion = .tls12,
+        maxVersion: TLSVersion = .tls13,
         cipherSuites: [String] = [],
         groups: [String] = ["X25519", "P-256"]
     ) throws(TLSError) {

@@ -28,8 +28,8 @@ internal import COpenSSL
     ///   certificate is no fault: it is served, and `reports` says so.
     package init(
         certificates: [Certificate],
-        minVersion: TLSVersion = .v1_2,
-        maxVersion: TLSVersion = .v1_3,
+        minVersion: TLSVersion = .tls12,
+        maxVersion: TLSVersion = .tls13,
         cipherSuites: [String] = []
     ) throws(TLSError) {
         guard minVersion <= maxVersion else {
@@ -194,10 +194,10 @@ extension TLSVersion {
     /// The number on the wire.
     var number: CInt {
         switch self {
-        case .v1_0: TLS1_VERSION
-        case .v1_1: TLS1_1_VERSION
-        case .v1_2: TLS1_2_VERSION
-        case .v1_3: TLS1_3_VERSION
+        case .tls10: TLS1_VERSION
+        case .tls11: TLS1_1_VERSION
+        case .tls12: TLS1_2_VERSION
+        case .tls13: TLS1_3_VERSION
         }
     }
 }

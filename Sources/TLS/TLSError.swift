@@ -116,10 +116,10 @@ extension TLSError: CustomStringConvertible {
 
 /// A version of the protocol, in its order of age.
 package enum TLSVersion: String, Sendable, Comparable, CaseIterable, CustomStringConvertible {
-    case v1_0 = "TLS 1.0"
-    case v1_1 = "TLS 1.1"
-    case v1_2 = "TLS 1.2"
-    case v1_3 = "TLS 1.3"
+    case tls10 = "TLS 1.0"
+    case tls11 = "TLS 1.1"
+    case tls12 = "TLS 1.2"
+    case tls13 = "TLS 1.3"
 
     package var description: String { rawValue }
     package static func < (left: TLSVersion, right: TLSVersion) -> Bool {

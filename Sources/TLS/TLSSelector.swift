@@ -58,7 +58,7 @@ package final class TLSSelector: Sendable {
 
     private init() throws(TLSError) {
         let context = try ContextHandle.make(isServer: true)
-        try context.setVersions(.v1_0 ... .v1_3)
+        try context.setVersions(.tls10 ... .tls13)
         unsafe context.configure {
             unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil)
             unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb($0, TicketKeys.callback)

@@ -221,19 +221,18 @@ extension Wire {
             return count > 0 ? 1 : 0
         }
 
-    private static let control:
-        @convention(c) (OpaquePointer?, CInt, Int, UnsafeMutableRawPointer?) -> Int = {
-            bio, command, _, _ in
-            switch command {
-            case BIO_CTRL_FLUSH: return 1    // `finish` sends
-            case BIO_CTRL_EOF:
-                guard let data = unsafe BIO_get_data(bio) else { return 1 }
-                return unsafe Unmanaged<Wire>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                    $0.hasEnded ? 1 : 0
-                }
-            default: return 0
+    private static let control: @convention(c) (OpaquePointer?, CInt, Int, UnsafeMutableRawPointer?) -> Int = {
+        bio, command, _, _ in
+        switch command {
+        case BIO_CTRL_FLUSH: return 1    // `finish` sends
+        case BIO_CTRL_EOF:
+            guard let data = unsafe BIO_get_data(bio) else { return 1 }
+            return unsafe Unmanaged<Wire>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                $0.hasEnded ? 1 : 0
             }
+        default: return 0
         }
+    }
 }
 
 private let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY

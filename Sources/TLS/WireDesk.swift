@@ -32,7 +32,7 @@ internal import COpenSSL
     }
 
     deinit {
-        for unsafe room in unsafe [input, output] { unsafe room.deallocate() }
+        unsafe [input, output].forEach { unsafe $0.deallocate() }
     }
 
     /// Lets `session` keep OpenSSL's buffers; who has kept them longest loses his.

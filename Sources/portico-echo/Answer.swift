@@ -26,7 +26,7 @@ struct Answer {
         case passing(left: Int, padding: Int)
         case collecting(left: Int)
         case replying(cursor: Int, copies: Int)
-        case padding(left: Int, copies: Int)            // copies still to come behind it
+        case padding(left: Int, copies: Int)    // copies still to come behind it
         case passingAll
         case finished(GRPC.Status, String)
     }
@@ -36,9 +36,9 @@ struct Answer {
 
     private let plan: Plan
     private let identity: Identity
-    private let collected = OctetBuffer(capacity: 64)   // first the request message, then the reply
+    private let collected = OctetBuffer(capacity: 64)    // first the request message, then the reply
     private var replyPadding = 0
-    private var passed = 0                              // plain: octets of body so far
+    private var passed = 0    // plain: octets of body so far
     private var state: State
 
     init(_ plan: Plan, identity: Identity) {
@@ -132,7 +132,7 @@ struct Answer {
         }
         replyPadding = max(0, plan.size - collected.count)
         if plan.kind == .greeter, replyPadding > 0 {
-            collected.append(0x7a)                      // field 15, which HelloReply does not know
+            collected.append(0x7a)    // field 15, which HelloReply does not know
             Protobuf.append(varint: UInt64(replyPadding), to: collected)
         }
         startCopy(plan.copies ?? 1)

@@ -26,7 +26,7 @@ final class CallConnection {
     private var isEstablished = false
     private var isWriteBlocked = false
     private var isClosed = false
-    private var calls: [OngoingCall?] = []          // by the tag of their streams
+    private var calls: [OngoingCall?] = []    // by the tag of their streams
     private var free: [Int] = []
     private let outbox = OctetBuffer(capacity: 4096)
 
@@ -228,11 +228,12 @@ extension CallConnection {
         let headers = requestHeaders()
         defer { caller.pools.letGo(headers) }
         let isGRPC = caller.order.target.isGRPC
-        let slot: Int? = switch session {
-        case .none: nil
-        case .http1(let session): session.submitRequest(headers, isEnd: true, tag: tag, keepsBody: false)
-        case .http2(let session): session.submitRequest(headers, isEnd: !isGRPC, tag: tag, keepsBody: false)
-        }
+        let slot: Int? =
+            switch session {
+            case .none: nil
+            case .http1(let session): session.submitRequest(headers, isEnd: true, tag: tag, keepsBody: false)
+            case .http2(let session): session.submitRequest(headers, isEnd: !isGRPC, tag: tag, keepsBody: false)
+            }
         guard let slot else {
             free.append(tag)
             return caller.end(CallOutcome(status: caller.unansweredStatus, message: "not sent"), since: .now())

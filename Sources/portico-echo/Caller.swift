@@ -17,7 +17,7 @@ final class Caller {
     private let poller: Poller
     private var timers = TimerWheel(now: .now())
     private var connections: [CallConnection?]
-    private var generations: [UInt32]           // of `connections`; a stale event is dropped
+    private var generations: [UInt32]    // of `connections`; a stale event is dropped
     private var attempts = 0
     private var started = 0
     private var ended = 0

@@ -4,7 +4,10 @@ internal import TLS
 
 /// A connected socket, in clear or with TLS around it. Owns the descriptor.
 final class Channel {
-    enum Handshake { case done, waiting, failed(String) }
+    enum Handshake {
+        case done, waiting
+        case failed(String)
+    }
 
     let descriptor: CInt
     private let tls: TLSSession?
@@ -24,11 +27,12 @@ final class Channel {
     init(client: TLSClientContext?, serverName: String, descriptor: CInt) throws(TLSError) {
         self.descriptor = descriptor
         do throws(TLSError) {
-            tls = if let client {
-                try TLSSession(client: client, serverName: serverName, descriptor: descriptor)
-            } else {
-                nil
-            }
+            tls =
+                if let client {
+                    try TLSSession(client: client, serverName: serverName, descriptor: descriptor)
+                } else {
+                    nil
+                }
         } catch {
             Socket.close(descriptor)
             throw error

@@ -26,8 +26,8 @@ final class Connection {
     private var speaker: Speaker
     private var isEstablished = false
     private var isWriteBlocked = false
-    private var isEnding = false                // nothing more is made; close when all went out
-    private var isFinished = false              // our side is ended; waits for the client's end
+    private var isEnding = false    // nothing more is made; close when all went out
+    private var isFinished = false    // our side is ended; waits for the client's end
     private var isClosed = false
     private var alarm = Alarm.none
 

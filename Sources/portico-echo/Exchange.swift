@@ -8,10 +8,10 @@ final class Exchange {
     enum Phase { case sleeping, answering, done }
 
     let plan: Plan
-    let slot: Int                           // the HTTP/2 stream's slot; 0 in HTTP/1.1
-    let headers: HeaderBlock                // held; let go when the answer begins
+    let slot: Int    // the HTTP/2 stream's slot; 0 in HTTP/1.1
+    let headers: HeaderBlock    // held; let go when the answer begins
     let path: String
-    let inbox: OctetBuffer                  // request body not looked at yet; bounded by flow control
+    let inbox: OctetBuffer    // request body not looked at yet; bounded by flow control
     var answer: Answer
     var phase = Phase.sleeping
     var isRequestEnded = false

@@ -4,7 +4,7 @@ internal import Octets
 /// The server's side of one HTTP/1.1 connection: requests one after the other, answered in order.
 /// Nothing is read while an answer waits to go out, so memory stays bounded.
 final class HTTP1Speaker {
-    private static let inputLimit = 131_072         // more than a head may have
+    private static let inputLimit = 131_072    // more than a head may have
     private static let bodyLimit = 65_536
 
     private unowned let connection: Connection
@@ -12,7 +12,7 @@ final class HTTP1Speaker {
     private let input = OctetBuffer(capacity: 1024)
     private var exchange: Exchange?
     private var isKeptAlive = true
-    private var framing = HTTP1Framing.none         // of the answer
+    private var framing = HTTP1Framing.none    // of the answer
     private var isDraining = false
     private var isInputEnded = false
 

@@ -9,7 +9,7 @@ final class HTTP2Speaker {
 
     private let session: HTTP2Session
     private unowned let connection: Connection
-    private var exchanges: [Exchange?] = []             // by the session's slot
+    private var exchanges: [Exchange?] = []    // by the session's slot
 
     init(connection: Connection) {
         var limits = HTTP2Limits()

@@ -7,15 +7,15 @@ struct Plan {
     enum Kind { case greeter, grpc, plain }
 
     let kind: Kind
-    private(set) var sleep: Duration?           // echo-sleep: wait before answering
-    private(set) var status: Int?               // echo-status: gRPC status, or HTTP status of a plain request
-    private(set) var message = ""               // echo-message: the grpc-message beside it
-    private(set) var copies: Int?               // echo-stream: so many copies of the first message
-    private(set) var size = 0                   // echo-size: pad each reply to so many octets
-    private(set) var returnsHeaders = false     // echo-headers
-    private(set) var resetCode: UInt32?         // echo-reset: RST_STREAM with that code
-    private(set) var goesAway = false           // echo-goaway: GOAWAY before the answer
-    private(set) var problem: String?           // a steering header that cannot be read
+    private(set) var sleep: Duration?    // echo-sleep: wait before answering
+    private(set) var status: Int?    // echo-status: gRPC status, or HTTP status of a plain request
+    private(set) var message = ""    // echo-message: the grpc-message beside it
+    private(set) var copies: Int?    // echo-stream: so many copies of the first message
+    private(set) var size = 0    // echo-size: pad each reply to so many octets
+    private(set) var returnsHeaders = false    // echo-headers
+    private(set) var resetCode: UInt32?    // echo-reset: RST_STREAM with that code
+    private(set) var goesAway = false    // echo-goaway: GOAWAY before the answer
+    private(set) var problem: String?    // a steering header that cannot be read
 
     /// A day; longer sleeps are a mistake.
     static let longestSleep: Duration = .seconds(86_400)
@@ -55,7 +55,7 @@ struct Plan {
             resetCode = Self.number(value, most: Int(UInt32.max)).map { UInt32($0) }
             isReadable = resetCode != nil
         case "goaway": goesAway = true
-        default: break                          // somebody else's header
+        default: break    // somebody else's header
         }
         if !isReadable { problem = "\(field.name.string): '\(value.string)' cannot be read" }
     }

@@ -6,7 +6,7 @@ internal import TLS
 /// What a timer reminds of.
 enum Reminder {
     case wake(Exchange)
-    case refuseNewStreams(Connection)       // second step of the graceful end
+    case refuseNewStreams(Connection)    // second step of the graceful end
     case close(Connection)
     case acceptAgain
     case drainEnded
@@ -30,7 +30,7 @@ final class Server {
     private static let acceptsPerTurn = 64
     private static let drainLimit = Duration.seconds(30)
     private static let signalToken: UInt64 = 0
-    private static let firstConnectionToken: UInt64 = 1000       // below: the listeners
+    private static let firstConnectionToken: UInt64 = 1000    // below: the listeners
 
     let pools = MessagePools()
     /// Where connections read into; empty between events.
@@ -45,7 +45,7 @@ final class Server {
     private var timers = TimerWheel(now: .now())
     private var reminders: [UInt64: Reminder] = [:]
     private var nextReminder: UInt64 = 1
-    private var unread: Set<UInt64> = []            // connections that stopped before `wouldBlock`
+    private var unread: Set<UInt64> = []    // connections that stopped before `wouldBlock`
     private var isDraining = false
     private var isOver = false
 

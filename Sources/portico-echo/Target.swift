@@ -7,7 +7,7 @@ struct Target {
     let isSecure: Bool
     let host: String
     let port: UInt16
-    let path: String            // empty when the URL names none
+    let path: String    // empty when the URL names none
     let authority: String
 
     init?(_ url: String) {
@@ -23,7 +23,8 @@ struct Target {
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         authority = String(rest[..<slash])
         path = String(rest[slash...])
-        let text = authority.contains(":") && !authority.hasSuffix("]")
+        let text =
+            authority.contains(":") && !authority.hasSuffix("]")
             ? authority : authority + (isSecure ? ":443" : ":80")
         guard let place = Place(text), !place.host.isEmpty else { return nil }
         host = place.host

@@ -81,7 +81,7 @@ final class AdminClient {
     private let descriptor: CInt
     private let unsent = OctetBuffer()
     private let buffer = OctetBuffer()
-    private(set) var isClosed = false           // the server has ended or reset the stream
+    private(set) var isClosed = false    // the server has ended or reset the stream
     var isReading = true
 
     init(descriptor: CInt) { self.descriptor = descriptor }

@@ -44,7 +44,7 @@ import Testing
         let weights = (0..<100_000).map { $0 % 3 + 1 }
         let many = cluster(.roundRobin, weights.count, weights: weights)
         let counts = picks(many, 200_000)
-        #expect(counts.min() == 2)      // a rotation this long has no room for weights
+        #expect(counts.min() == 2)    // a rotation this long has no room for weights
         #expect(counts.reduce(0, +) == 200_000)
     }
 

@@ -56,7 +56,7 @@ import Testing
         let first = try #require(load(try Self.pair("one.pem", "one.key")))
         let second = try #require(load(try Self.pair("two.pem", "two.key")))
         #expect(second !== first)
-        let third = try #require(load(try Self.pair("two.pem", "two.key"), Self.chain(minVersion: .v1_3)))
+        let third = try #require(load(try Self.pair("two.pem", "two.key"), Self.chain(minVersion: .tls13)))
         #expect(third !== second)
     }
 
@@ -69,9 +69,10 @@ import Testing
             #expect(messages[0].contains("): the last good certificate is still served for one.test"))
         }
         #expect(load([:]) === good)
-        #expect(messages == [
-            "there is no Secret edge/s: the last good certificate is still served for one.test; ",
-        ])
+        #expect(
+            messages == [
+                "there is no Secret edge/s: the last good certificate is still served for one.test; "
+            ])
         #expect(directory.diagnostics.map(\.severity) == [.note])
         #expect(load(try Self.pair("one.pem", "one.key"), Self.chain(suites: ["NO-SUCH-SUITE"])) === good)
         #expect(load(try Self.pair("one.pem", "one.key")) === good)

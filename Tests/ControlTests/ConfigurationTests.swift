@@ -25,7 +25,8 @@ import Testing
     private func gateway(
         _ host: String = "a.test", tls: Bool = false, selector: String = "ingressgateway"
     ) -> String {
-        let server = tls
+        let server =
+            tls
             ? "{port: {number: 443, name: https, protocol: HTTPS}, bind: 127.0.0.2, hosts: [\(host)],"
                 + " tls: {mode: SIMPLE, credentialName: s}}"
             : "{port: {number: 80, name: http, protocol: HTTP}, bind: 127.0.0.1, hosts: [\(host)]}"

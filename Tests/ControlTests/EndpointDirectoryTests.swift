@@ -62,8 +62,9 @@ import Testing
             of: RoutingPlan(clusters: [Self.cluster("a", source)]), resolved: resolved, refusal: guarding.refusal)
         #expect(clusters[0].endpoints.map(\.name) == ["10.0.0.1:80"])
         #expect(directory.refused.count == 3)
-        #expect(directory.refused.contains(
-            "nothing is sent to 169.254.169.254:80, an address of one, a link-local address"))
+        #expect(
+            directory.refused.contains(
+                "nothing is sent to 169.254.169.254:80, an address of one, a link-local address"))
     }
 
     @Test mutating func `come from all addresses of all names, each once`() {
@@ -87,9 +88,10 @@ import Testing
 @Suite struct `The guard of endpoints` {
     private func refusal(_ endpoint: EndpointAddress, allowsLocal: Bool = false) -> String? {
         let guarding = EndpointGuard(allowsLocal: allowsLocal)
-        guarding.protect(["127.0.0.1", "0.0.0.0"].enumerated().compactMap {
-            SocketAddress(host: $0.element, port: UInt16(15_000 + $0.offset))
-        })
+        guarding.protect(
+            ["127.0.0.1", "0.0.0.0"].enumerated().compactMap {
+                SocketAddress(host: $0.element, port: UInt16(15_000 + $0.offset))
+            })
         return guarding.refusal(of: endpoint)
     }
 

@@ -57,7 +57,8 @@ struct Certificates {
         let folder = try Folder()
         let names = ["one", "two"]
         for name in names {
-            try folder.run("""
+            try folder.run(
+                """
                 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
                 -keyout \(name).key -out \(name).pem -subj /CN=\(name) \
                 -addext subjectAltName=DNS:\(name).test

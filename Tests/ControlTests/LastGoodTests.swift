@@ -202,6 +202,6 @@ import Testing
         #expect(loader.load(limit: limit).loaded.isGivenUp)
         let next = loader.load().loaded
         #expect(!next.isGivenUp)
-        #expect(next.kept.count == 1)       // the broken file's last good version is the one of the first load
+        #expect(next.kept.count == 1)    // the broken file's last good version is the one of the first load
     }
 }

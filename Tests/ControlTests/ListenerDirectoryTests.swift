@@ -10,7 +10,7 @@ import Testing
     private var directory = ListenerDirectory()
     private var options = ControlOptions()
 
-    init() { options.listenMap = [80: 0, 81: 0] }      // the system chooses the port
+    init() { options.listenMap = [80: 0, 81: 0] }    // the system chooses the port
 
     private static func listener(
         _ port: UInt16, _ bind: String = "127.0.0.1", isMesh: Bool = false
@@ -56,9 +56,10 @@ import Testing
 
     @Test mutating func `never share one address`() {
         #expect(load(Self.listener(80), Self.listener(81)).count == 1)
-        #expect(failures == [
-            "81: 127.0.0.1:0 is wanted twice; --listen-map must not map two ports onto one",
-        ])
+        #expect(
+            failures == [
+                "81: 127.0.0.1:0 is wanted twice; --listen-map must not map two ports onto one"
+            ])
     }
 
     @Test mutating func `may change their address on the same port`() throws {
@@ -83,9 +84,10 @@ import Testing
 
     @Test mutating func `of names are refused`() {
         #expect(load(Self.listener(80, "localhost"), Self.listener(80, "unix:")).isEmpty)
-        #expect(failures == [
-            "80: localhost is no address to listen on", "80: unix: is no address to listen on",
-        ])
+        #expect(
+            failures == [
+                "80: localhost is no address to listen on", "80: unix: is no address to listen on",
+            ])
     }
 
     @Test mutating func `of the mesh are there when the command line says where`() {

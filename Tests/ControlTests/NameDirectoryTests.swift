@@ -17,7 +17,7 @@ import Testing
         #expect(names.answer(["10.0.0.1"]) == ["10.0.0.1"])
         #expect(names.answer(nil) == ["10.0.0.1"])
         #expect(names.directory.failures == ["a.test": "cannot resolve a.test: gone"])
-        names.answerUnseen(nil)                   // the same failure is told once
+        names.answerUnseen(nil)    // the same failure is told once
         #expect(names.answer(["10.0.0.2"]) == ["10.0.0.2"])
         #expect(names.directory.failures.isEmpty)
     }

@@ -8,8 +8,9 @@ import Testing
     }
 
     @Test func `serves pipelined requests in order`() {
-        let text = crlf("GET /1 HTTP/1.1\nHost: a\n\nPOST /2 HTTP/1.1\nHost: a\nContent-Length: 2\n\nhi"
-            + "GET /3 HTTP/1.1\nHost: a\n\n")
+        let text = crlf(
+            "GET /1 HTTP/1.1\nHost: a\n\nPOST /2 HTTP/1.1\nHost: a\nContent-Length: 2\n\nhi"
+                + "GET /3 HTTP/1.1\nHost: a\n\n")
         for piece in [Int.max, 1, 3] {
             let reading = HTTP1Reading.requests(text, piece: piece)
             #expect(reading.heads.count == 3)
@@ -37,7 +38,8 @@ import Testing
     }
 
     @Test func `keeps its own fields to itself`() {
-        let reading = head("""
+        let reading = head(
+            """
             Connection: keep-alive, X-Foo, Upgrade, HTTP2-Settings, TE
             Keep-Alive: timeout=5
             Proxy-Connection: keep-alive

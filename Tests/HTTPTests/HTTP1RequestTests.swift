@@ -4,18 +4,21 @@ import Testing
 
 @Suite struct `An HTTP/1.1 request` {
     @Test func `becomes the header block that HTTP/2 would give`() {
-        let reading = HTTP1Reading.requests(crlf("""
-            POST /a?b=c HTTP/1.1
-            Host: a.test:8080
-            X-Foo:  one, two\t
-            content-Length: 3
+        let reading = HTTP1Reading.requests(
+            crlf(
+                """
+                POST /a?b=c HTTP/1.1
+                Host: a.test:8080
+                X-Foo:  one, two\t
+                content-Length: 3
 
-            abc
-            """))
-        #expect(reading.lines == [
-            ":method: POST", ":scheme: http", ":authority: a.test:8080", ":path: /a?b=c",
-            "x-foo: one, two", "content-length: 3",
-        ])
+                abc
+                """))
+        #expect(
+            reading.lines == [
+                ":method: POST", ":scheme: http", ":authority: a.test:8080", ":path: /a?b=c",
+                "x-foo: one, two", "content-length: 3",
+            ])
         #expect(reading.heads.first?.framing == .length(3))
         #expect(reading.heads.first?.isKeepAlive == true)
         #expect(reading.heads.first?.expectsContinue == false)

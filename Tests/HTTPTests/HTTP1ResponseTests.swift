@@ -4,15 +4,17 @@ import Testing
 
 @Suite struct `An HTTP/1.1 response` {
     @Test func `becomes the header block that HTTP/2 would give`() {
-        let reading = HTTP1Reading.responses(crlf("""
-            HTTP/1.1 200 OK
-            Server: x
-            Connection: x-foo
-            X-Foo: 1
-            Content-Length: 2
+        let reading = HTTP1Reading.responses(
+            crlf(
+                """
+                HTTP/1.1 200 OK
+                Server: x
+                Connection: x-foo
+                X-Foo: 1
+                Content-Length: 2
 
-            hi
-            """))
+                hi
+                """))
         #expect(reading.lines == [":status: 200", "server: x", "content-length: 2"])
         #expect(reading.heads.first?.isKeepAlive == true)
         #expect(reading.bodies == ["hi"])
@@ -69,8 +71,9 @@ import Testing
     }
 
     @Test func `may follow interim responses`() {
-        let text = crlf("HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Early Hints\nlink: x\n\n"
-            + "HTTP/1.1 200 OK\nContent-Length: 1\n\nx")
+        let text = crlf(
+            "HTTP/1.1 100 Continue\n\nHTTP/1.1 103 Early Hints\nlink: x\n\n"
+                + "HTTP/1.1 200 OK\nContent-Length: 1\n\nx")
         for piece in [Int.max, 1] {
             let reading = HTTP1Reading.responses(text, piece: piece)
             #expect(reading.heads.map(\.status) == [100, 103, 200])
@@ -130,7 +133,10 @@ import Testing
         parser.expectResponse(toMethod: "GET", upgrading: true)
         let text: Octets = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         let (consumed, event) = try parser.next(text, headers: HeaderBlock())
-        guard case .head(let head) = event else { Issue.record("no head"); return }
+        guard case .head(let head) = event else {
+            Issue.record("no head")
+            return
+        }
         #expect(consumed == text.count)
         #expect(head.status == 101 && head.upgrade == .webSocket && !head.isInterim)
     }

@@ -30,11 +30,12 @@ import Testing
         [(":method", "GET"), (":scheme", "http"), (":authority", "a:1"), (":path", "/x?y")]
 
     @Test func `writes a request line, host, fields and nothing that belongs to another hop`() throws {
-        let text = try request(get + [
-            ("cookie", "a=0"), ("x-a", "1"), ("connection", "x-b"), ("cookie", "b=1"), ("host", "other"),
-            ("keep-alive", "1"), ("transfer-encoding", "gzip"), ("upgrade", "h2c"), ("te", "trailers"),
-            ("http2-settings", "x"), ("proxy-connection", "x"), ("x-a", "2"),
-        ])
+        let text = try request(
+            get + [
+                ("cookie", "a=0"), ("x-a", "1"), ("connection", "x-b"), ("cookie", "b=1"), ("host", "other"),
+                ("keep-alive", "1"), ("transfer-encoding", "gzip"), ("upgrade", "h2c"), ("te", "trailers"),
+                ("http2-settings", "x"), ("proxy-connection", "x"), ("x-a", "2"),
+            ])
         let start = "GET /x?y HTTP/1.1\r\nhost: a:1\r\n"
         #expect(text == "\(start)cookie: a=0; b=1\r\nx-a: 1\r\nte: trailers\r\nx-a: 2\r\n\r\n")
     }
@@ -53,26 +54,31 @@ import Testing
         let output = OctetBuffer()
         try HTTP1Serializer.writeRequest(
             block(get), path: "/z", authority: "b", framing: .none, connection: .upgradeToWebSocket, to: output)
-        #expect(output.octets.string
-            == "GET /z HTTP/1.1\r\nhost: b\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        #expect(
+            output.octets.string
+                == "GET /z HTTP/1.1\r\nhost: b\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
     }
 
     @Test func `writes responses`() throws {
-        #expect(try response([(":status", "200"), ("x", "y"), ("content-length", "9")], .chunked, .close)
-            == "HTTP/1.1 200 OK\r\nx: y\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n")
-        #expect(try response([(":status", "200"), ("content-length", "9")], .none)
-            == "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
-        #expect(try response([(":status", "204"), ("content-length", "0")], .length(0))
-            == "HTTP/1.1 204 No Content\r\n\r\n")
+        #expect(
+            try response([(":status", "200"), ("x", "y"), ("content-length", "9")], .chunked, .close)
+                == "HTTP/1.1 200 OK\r\nx: y\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n")
+        #expect(
+            try response([(":status", "200"), ("content-length", "9")], .none)
+                == "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+        #expect(
+            try response([(":status", "204"), ("content-length", "0")], .length(0))
+                == "HTTP/1.1 204 No Content\r\n\r\n")
         #expect(try response([(":status", "103"), ("link", "x")]) == "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")
         #expect(try response([(":status", "599")], .length(0)) == "HTTP/1.1 599 Unknown\r\ncontent-length: 0\r\n\r\n")
     }
 
     @Test func `never writes a field that could end its line`() throws {
-        let text = try request(get + [
-            ("x-a", "1\r\nevil: 2"), ("x-b", "a\u{0}b"), ("x\r\nevil", "1"), ("x c", "1"), ("", "1"),
-            ("cookie", "a\nb"), ("cookie", "c"), ("x-d", "kept"),
-        ])
+        let text = try request(
+            get + [
+                ("x-a", "1\r\nevil: 2"), ("x-b", "a\u{0}b"), ("x\r\nevil", "1"), ("x c", "1"), ("", "1"),
+                ("cookie", "a\nb"), ("cookie", "c"), ("x-d", "kept"),
+            ])
         #expect(text == "GET /x?y HTTP/1.1\r\nhost: a:1\r\ncookie: c\r\nx-d: kept\r\n\r\n")
     }
 

@@ -6,7 +6,7 @@ import Testing
 @Suite struct `HTTP/2 streams at random` {
     /// What the client knows of one stream that it opened.
     private struct Call {
-        var isSent = false              // the whole answer was given to the server's session
+        var isSent = false    // the whole answer was given to the server's session
         var answer = ""
         var heard = ""
         var isReset = false
@@ -15,9 +15,9 @@ import Testing
     private final class Play {
         let peers: HTTP2Peers
         var random: Dice
-        var calls: [String: Call] = [:]             // by path
-        var open: [Int: String] = [:]               // client's slots
-        var serving: [Int: String] = [:]            // server's slots
+        var calls: [String: Call] = [:]    // by path
+        var open: [Int: String] = [:]    // client's slots
+        var serving: [Int: String] = [:]    // server's slots
         var ended: Set<String> = []
         private var paths = 0
 

@@ -1,6 +1,7 @@
-@testable import HTTP
 import Octets
 import Testing
+
+@testable import HTTP
 
 /// Resets, windows, replays, limits and the end of an HTTP/2 connection.
 @Suite struct `An HTTP/2 stream` {
@@ -168,7 +169,7 @@ import Testing
         for slot in slots { peers.client.send(slot, String(repeating: "x", count: 60_000)) }
         peers.settle()
         let total = peers.client.taken.values.reduce(0, +)
-        #expect((100_000...200_000).contains(total))      // and the window that was open already
+        #expect((100_000...200_000).contains(total))    // and the window that was open already
         // What one stream's reader takes, or gives up, is room for the others.
         for stream in 0..<10 { peers.server.session.consume(stream, peers.client.taken[stream] ?? 0) }
         peers.settle()
@@ -278,8 +279,9 @@ import Testing
         limits.headerFields = 10
         limits.headerOctets = 1000
         let peers = try HTTP2Peers(server: limits)
-        let many = try #require(peers.client.request(
-            more: ["a": "", "b": "", "c": "", "d": "", "e": "", "f": "", "g": ""]))
+        let many = try #require(
+            peers.client.request(
+                more: ["a": "", "b": "", "c": "", "d": "", "e": "", "f": "", "g": ""]))
         let large = try #require(peers.client.request(more: ["a": String(repeating: "x", count: 900)]))
         let good = try #require(peers.client.request(more: ["a": "1"]))
         peers.settle()
@@ -289,9 +291,10 @@ import Testing
         let answers = peers.client.lines().filter { $0.hasPrefix("closed") }
         #expect(answers == ["closed \(many) 0", "closed \(large) 0"])
         let asked = peers.server.lines()
-        #expect(asked.filter { $0.hasPrefix("headers") } == [
-            "headers 2 :method=POST :scheme=http :authority=a :path=/s/M a=1 (end)",
-        ])
+        #expect(
+            asked.filter { $0.hasPrefix("headers") } == [
+                "headers 2 :method=POST :scheme=http :authority=a :path=/s/M a=1 (end)"
+            ])
         #expect(peers.server.session.isOpen(2) && !peers.isBroken)
         peers.server.respond(2, isEnd: true)
         peers.settle()

@@ -124,16 +124,17 @@ extension HTTP2Side {
         server.endTurn()
         _ = server.flush()
         #expect(server.session.isFinished)
-        #expect(!server.receive(frame(data, 0, 7)))         // idle all the same
+        #expect(!server.receive(frame(data, 0, 7)))    // idle all the same
         _ = server.flush()
         server.checkPools()
     }
 
     /// A client that makes us reset its streams resets them. Source: CVE-2025-8671.
-    @Test(arguments: [
-        ("a body after its end", asked, end, [3]), ("too long a body", asked + [0x0f, 0x0d, 1, 0x31], 0, [3, 4]),
-        ("too short a body", asked + [0x0f, 0x0d, 1, 0x39], 0, [3]),
-    ] as [(String, [UInt8], UInt8, [UInt8])])
+    @Test(
+        arguments: [
+            ("a body after its end", asked, end, [3]), ("too long a body", asked + [0x0f, 0x0d, 1, 0x31], 0, [3, 4]),
+            ("too short a body", asked + [0x0f, 0x0d, 1, 0x39], 0, [3]),
+        ] as [(String, [UInt8], UInt8, [UInt8])])
     func `bears only so many wrong bodies`(name: String, section: [UInt8], flags: UInt8, body: [UInt8]) throws {
         let server = try HTTP2Side.greeted(isServer: true)
         var stream: UInt32 = 1

@@ -19,7 +19,10 @@ import Testing
         for number in 0..<4 {
             let length = "\(random.roll(9))"
             if let slot = peers.client.request(
-                "/\(number)", isEnd: random.roll(2) == 0, more: ["content-length": length]) { asked.append(slot) }
+                "/\(number)", isEnd: random.roll(2) == 0, more: ["content-length": length])
+            {
+                asked.append(slot)
+            }
             guard asServer else {
                 let slot = asked[random.roll(asked.count)]
                 speaker.send(slot, "body")

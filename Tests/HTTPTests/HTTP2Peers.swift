@@ -124,7 +124,7 @@ final class PoolLedger {
     private let pools: MessagePools
     private var blocks: Set<ObjectIdentifier> = []
     private var buffers: Set<ObjectIdentifier> = []
-    private var kept: [AnyObject] = []      // so that no identity is used again
+    private var kept: [AnyObject] = []    // so that no identity is used again
     private static let count = 64
 
     init(_ pools: MessagePools) {

@@ -24,9 +24,10 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
         server.send(0, "answer")
         server.session.finish(0)
         peers.settle()
-        #expect(client.lines() == [
-            "headers \(slot) :status=200 x=1", "data \(slot) answer", "end \(slot)", "closed \(slot) 0",
-        ])
+        #expect(
+            client.lines() == [
+                "headers \(slot) :status=200 x=1", "data \(slot) answer", "end \(slot)", "closed \(slot) 0",
+            ])
         #expect(server.lines() == ["closed 0 0"])
         #expect(client.taken == [5: 3] && server.taken == [-1: 6])
         peers.checkPools()
@@ -38,9 +39,10 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
         #expect(server.lines() == [posted + " (end)", "end 0"])
         server.respond(0, [":status": "200", "grpc-status": "12"], isEnd: true)
         peers.settle()
-        #expect(client.lines() == [
-            "headers \(slot) :status=200 grpc-status=12 (end)", "end \(slot)", "closed \(slot) 0",
-        ])
+        #expect(
+            client.lines() == [
+                "headers \(slot) :status=200 grpc-status=12 (end)", "end \(slot)", "closed \(slot) 0",
+            ])
         peers.checkPools()
     }
 
@@ -52,10 +54,11 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
         if isSentBefore { peers.settle() }
         server.finish(0, trailers: ["grpc-status": "0", "grpc-message": "fine"])
         peers.settle()
-        #expect(client.lines() == [
-            "headers \(slot) :status=200", "data \(slot) x", "trailers \(slot) grpc-status=0 grpc-message=fine",
-            "end \(slot)", "closed \(slot) 0",
-        ])
+        #expect(
+            client.lines() == [
+                "headers \(slot) :status=200", "data \(slot) x", "trailers \(slot) grpc-status=0 grpc-message=fine",
+                "end \(slot)", "closed \(slot) 0",
+            ])
         peers.checkPools()
     }
 
@@ -92,17 +95,18 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
             peers.settle()
             #expect(!server.session.wantsFlush)
             server.send(0, word)
-            #expect(server.session.pending(0) == 0)     // framed at once
+            #expect(server.session.pending(0) == 0)    // framed at once
             #expect(server.session.wantsFlush)
         }
         peers.settle()
         #expect(server.session.pending(0) == 0)
         server.session.finish(0)
         peers.settle()
-        #expect(client.lines() == [
-            "headers \(slot) :status=200", "data \(slot) one", "data \(slot) two", "data \(slot) three",
-            "end \(slot)", "closed \(slot) 0",
-        ])
+        #expect(
+            client.lines() == [
+                "headers \(slot) :status=200", "data \(slot) one", "data \(slot) two", "data \(slot) three",
+                "end \(slot)", "closed \(slot) 0",
+            ])
         peers.checkPools()
     }
 
@@ -123,10 +127,11 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
         server.respond(1, [":status": "204"], isEnd: true)
         peers.carry(server, client)
         let lines = client.lines()
-        #expect(lines.filter { $0.hasPrefix("headers \(first) ") } == [
-            "headers \(first) :status=103 link=x", "headers \(first) :status=103 link=x",
-            "headers \(first) :status=200",
-        ])
+        #expect(
+            lines.filter { $0.hasPrefix("headers \(first) ") } == [
+                "headers \(first) :status=103 link=x", "headers \(first) :status=103 link=x",
+                "headers \(first) :status=200",
+            ])
         #expect(lines.contains("trailers \(first) grpc-status=0"))
         #expect(lines.contains("headers \(second) :status=204 (end)"))
         #expect(!lines.contains { $0.hasSuffix("lost") })
@@ -162,11 +167,12 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
             server.respond(0, [":status": "200", "server": "portico", "x-long": "a long value, always the same"])
             server.finish(0, trailers: ["grpc-status": "0", "x-more": "another value, always the same"])
             sizes.append(peers.carry(server, client))
-            #expect(client.lines() == [
-                "headers \(slot) :status=200 server=portico x-long=a long value, always the same",
-                "trailers \(slot) grpc-status=0 x-more=another value, always the same", "end \(slot)",
-                "closed \(slot) 0",
-            ])
+            #expect(
+                client.lines() == [
+                    "headers \(slot) :status=200 server=portico x-long=a long value, always the same",
+                    "trailers \(slot) grpc-status=0 x-more=another value, always the same", "end \(slot)",
+                    "closed \(slot) 0",
+                ])
         }
         let (first, last) = (try #require(sizes.first), try #require(sizes.last))
         #expect(last < first / 2, "\(sizes)")

@@ -54,7 +54,7 @@ import Testing
         }
         // Its own quarter of what was left, and one more.
         #expect(isGood && server.session.openStreams == 3 && server.pools.headerOctets > 100_000)
-        server.endTurn()            // lets go of what it was told
+        server.endTurn()    // lets go of what it was told
         #expect(server.refused == [HTTP2Fault?](repeating: .headerMemory, count: 17))
         #expect(server.pools.headerOctets == 0)
     }

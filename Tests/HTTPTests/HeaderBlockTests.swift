@@ -148,11 +148,12 @@ import Testing
         #expect(block.first(.grpcStatus) == "7")
     }
 
-    @Test(arguments: [
-        ("connection", true), ("keep-alive", true), ("proxy-connection", true), ("transfer-encoding", true),
-        ("upgrade", true), ("http2-settings", true), ("te", false), ("trailer", false), ("host", false),
-        ("content-length", false), ("x-connection", false),
-    ] as [(StaticString, Bool)])
+    @Test(
+        arguments: [
+            ("connection", true), ("keep-alive", true), ("proxy-connection", true), ("transfer-encoding", true),
+            ("upgrade", true), ("http2-settings", true), ("te", false), ("trailer", false), ("host", false),
+            ("content-length", false), ("x-connection", false),
+        ] as [(StaticString, Bool)])
     func `knows which fields end at the gateway`(name: StaticString, isHopByHop: Bool) {
         #expect(KnownHeader(name: Octets(name)).isHopByHop == isHopByHop)
     }

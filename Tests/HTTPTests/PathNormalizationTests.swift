@@ -42,8 +42,10 @@ import Testing
         var random = Random(state: 7)
         let alphabet = Array("/////...%%%225eE2fFa\\?#;0".utf8)
         for _ in 0..<20_000 {
-            let text = "/" + String(
-                decoding: (0..<random.below(14)).map { _ in alphabet[random.below(alphabet.count)] }, as: UTF8.self)
+            let text =
+                "/"
+                + String(
+                    decoding: (0..<random.below(14)).map { _ in alphabet[random.below(alphabet.count)] }, as: UTF8.self)
             guard let once = normal(text) else { continue }
             #expect(normal(once) == once, "\(text)")
             let path = once.prefix { $0 != "?" }

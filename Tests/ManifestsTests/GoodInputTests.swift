@@ -84,8 +84,10 @@ import Testing
             "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, targetPort: 0}]}\n",
             "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, targetPort: ''}]}\n",
         ]
-        + ["tunnel: {targetHost: a, targetPort: 80, protocol: CONNECT}", "proxyProtocol: {version: V2}",
-            "retryBudget: {percent: 25}"].flatMap {
+        + [
+            "tunnel: {targetHost: a, targetPort: 80, protocol: CONNECT}", "proxyProtocol: {version: V2}",
+            "retryBudget: {percent: 25}",
+        ].flatMap {
             [policy("", $0), policy("subsets: [{name: v1, ", $0)]
         }
 
@@ -103,7 +105,8 @@ import Testing
     func `may have a name of 253 characters`(kind: String) {
         let name = { (length: Int) in String(repeating: "x", count: length) }
         let object = { (name: String) in
-            let group = ["Secret", "Pod", "Endpoints"].contains(kind)
+            let group =
+                ["Secret", "Pod", "Endpoints"].contains(kind)
                 ? "v1" : kind == "EndpointSlice" ? "discovery.k8s.io/v1" : "networking.istio.io/v1"
             return load("apiVersion: \(group)\nkind: \(kind)\nmetadata: {name: \(name)}\n").diagnostics
         }
@@ -122,9 +125,10 @@ import Testing
     }
 
     @Test func `costs its own part alone while that is not in effect`() throws {
-        let set = load(Self.virtualService(
-            "http: [{route: [{destination: {host: a}}], headers: {request: {set: {a: '%'}}}}], "
-                + "tls: [{match: [{sniHosts: [a:b]}], route: [{destination: {host: a}}]}]"))
+        let set = load(
+            Self.virtualService(
+                "http: [{route: [{destination: {host: a}}], headers: {request: {set: {a: '%'}}}}], "
+                    + "tls: [{match: [{sniHosts: [a:b]}], route: [{destination: {host: a}}]}]"))
         let service = try #require(set.inventory.virtualServices.first)
         #expect(service.http.map(\.isBroken) == [false])
         #expect(service.tls.isEmpty)
@@ -184,10 +188,11 @@ import Testing
             "single":'\ud83d\ude00',"v6":[2001:db8::]}},"spec":{"ports":[{"port":80}]}}
             """#
         let service = try #require(load(text.replacing("[2001:db8::]", with: "\"db8::]\"")).inventory.services.first)
-        #expect(service.meta.annotations == [
-            "😀": "😀 x", "two": "😀😁", "not": #"\ud83d\ude00"#, "mixed": #"\😀é"#, "single": #"\ud83d\ude00"#,
-            "v6": "db8::]",
-        ])
+        #expect(
+            service.meta.annotations == [
+                "😀": "😀 x", "two": "😀😁", "not": #"\ud83d\ude00"#, "mixed": #"\😀é"#, "single": #"\ud83d\ude00"#,
+                "v6": "db8::]",
+            ])
         // Places are those of the file.
         let list = try #require(text.firstRange(of: "[2001"))
         let column = text.distance(from: text.startIndex, to: list.lowerBound) + 1

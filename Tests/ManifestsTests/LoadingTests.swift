@@ -121,7 +121,7 @@ private func service(_ name: String) -> String {
             }
         }
         finder.find(folder.path)
-        #expect(files.count == 9)       // the folder itself is one of the ten
+        #expect(files.count == 9)    // the folder itself is one of the ten
         #expect(problems == ["more than 10 files and folders in all"])
     }
 
@@ -312,8 +312,10 @@ private func service(_ name: String) -> String {
     /// Each was quadratic: these took minutes.
     @Test(arguments: [
         ("subsets: [", "{name: a, labels: {a: b}}, ", "DestinationRule"),
-        ("trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [", "{name: #}, ",
-            "DestinationRule"),
+        (
+            "trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [", "{name: #}, ",
+            "DestinationRule"
+        ),
     ])
     func `is read in a time that grows with its length`(start: String, entry: String, kind: String) {
         var text = "apiVersion: networking.istio.io/v1\nkind: \(kind)\nmetadata: {name: a}\nspec: {host: a, \(start)"

@@ -89,7 +89,10 @@ import Testing
     private static func columns(_ line: [UInt8]) -> Int {
         var (columns, isQuoted, isEscaped) = (1, false, false)
         for octet in line {
-            if isEscaped { isEscaped = false; continue }
+            if isEscaped {
+                isEscaped = false
+                continue
+            }
             switch octet {
             case 0x5c: isEscaped = true
             case 0x22: isQuoted.toggle()
@@ -106,10 +109,17 @@ import Testing
         var strings = 0
         var index = 0
         while index < line.count {
-            guard line[index] == 0x22 else { skeleton.append(line[index]); index += 1; continue }
+            guard line[index] == 0x22 else {
+                skeleton.append(line[index])
+                index += 1
+                continue
+            }
             index += 1
             while index < line.count, line[index] != 0x22 {
-                guard line[index] == 0x5c else { index += 1; continue }
+                guard line[index] == 0x5c else {
+                    index += 1
+                    continue
+                }
                 let escape = line[(index + 1)..<min(index + 6, line.count)]
                 let digits = String(decoding: escape.dropFirst(), as: UTF8.self)
                 let isUnicode = escape.first == UInt8(ascii: "u") && UInt16(digits, radix: 16) != nil

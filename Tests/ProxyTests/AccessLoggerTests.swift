@@ -134,10 +134,14 @@ import Testing
         (Array("a\u{85}b\u{2028}c".utf8), "a\\xc2\\x85b\\xe2\\x80\\xa8c", "a\\u0085b\\u2028c"),
         // What turns the direction of a text: `/exe.gpj` would read as `/jpg.exe`.
         (Array("/\u{202e}gpj".utf8), "/\\xe2\\x80\\xaegpj", "/\\u202egpj"),
-        (Array("\u{202a}\u{2066}\u{2069}".utf8), "\\xe2\\x80\\xaa\\xe2\\x81\\xa6\\xe2\\x81\\xa9",
-         "\\u202a\\u2066\\u2069"),
-        (Array("\u{200f}\u{61c}\u{2065}\u{206a}".utf8), "\\xe2\\x80\\x8f\\xd8\\x9c\u{2065}\u{206a}",
-         "\\u200f\\u061c\u{2065}\u{206a}"),
+        (
+            Array("\u{202a}\u{2066}\u{2069}".utf8), "\\xe2\\x80\\xaa\\xe2\\x81\\xa6\\xe2\\x81\\xa9",
+            "\\u202a\\u2066\\u2069"
+        ),
+        (
+            Array("\u{200f}\u{61c}\u{2065}\u{206a}".utf8), "\\xe2\\x80\\x8f\\xd8\\x9c\u{2065}\u{206a}",
+            "\\u200f\\u061c\u{2065}\u{206a}"
+        ),
     ]
 
     @Test(arguments: hostile.indices)

@@ -30,7 +30,7 @@ import Testing
         let writer = try LogWriter(descriptor: pipe.writing)
         submit(String(repeating: "x", count: 200_000), to: writer)
         #expect(!writer.finish(within: .milliseconds(20)))
-        _ = pipe.read(200_000)      // lets the thread end before the pipe goes
+        _ = pipe.read(200_000)    // lets the thread end before the pipe goes
         #expect(writer.finish(within: .seconds(10)))
     }
 

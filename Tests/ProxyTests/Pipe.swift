@@ -1,7 +1,7 @@
 import Glibc
 
 /// Glibc has it under _GNU_SOURCE only.
-private let F_SETPIPE_SZ: CInt = 1031
+private let setPipeSize: CInt = 1031
 
 /// A pipe for tests; what was not closed is closed at the end.
 final class Pipe {
@@ -27,7 +27,7 @@ final class Pipe {
     }
 
     /// Makes room for 1 MiB that nobody reads; a pipe has 64 KiB.
-    func widen() { _ = fcntl(writing, F_SETPIPE_SZ, 1 << 20) }
+    func widen() { _ = fcntl(writing, setPipeSize, 1 << 20) }
 
     /// Makes the end to write never wait, as some parents leave it.
     func makeNonBlocking() { _ = fcntl(writing, F_SETFL, fcntl(writing, F_GETFL) | O_NONBLOCK) }

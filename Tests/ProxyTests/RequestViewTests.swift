@@ -27,7 +27,7 @@ import Testing
         add("x-a", "1")
         add("x-a", "2")
         #expect(joinedValue("x-a") == "1,2")
-        add("x-a", "3")     // had it been joined again, this would show
+        add("x-a", "3")    // had it been joined again, this would show
         #expect(joinedValue("x-a") == "1,2")
         joined.clear()
         #expect(joinedValue("x-a") == "1,2,3")

@@ -5,15 +5,17 @@ import Testing
 
 /// The table as a whole: no row is forgotten, and every row holds together.
 @Suite struct `The table of situations` {
-    private static let all: [Situation] = HTTP1Error.allCases.map(Situation.requestRefused)
+    private static let all: [Situation] =
+        HTTP1Error.allCases.map(Situation.requestRefused)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
-        .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut, .requestTimedOut, .clientClosed, .clientReset,
-        .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
-        .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-        .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
-        .tryTimedOut,
-        .idleWaiting, .idleReceiving, .durationExceeded, .overloaded, .draining,
-    ]
+            .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut, .requestTimedOut, .clientClosed,
+            .clientReset,
+            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
+            .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
+            .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
+            .tryTimedOut,
+            .idleWaiting, .idleReceiving, .durationExceeded, .overloaded, .draining,
+        ]
 
     /// Who adds a case has to add it here, and then in `all`; otherwise this file does not compile.
     private static func number(_ situation: Situation) -> Int {
@@ -62,7 +64,7 @@ import Testing
     @Test func `answers everybody who is still there`() {
         for situation in Self.all {
             var isGone = situation == .clientClosed || situation == .clientReset
-            if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }     // reset
+            if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }    // reset
             let status = situation.outcome.status
             #expect(isGone ? status == 0 : (400...599).contains(status), "\(situation)")
             #expect(situation.outcome.grpcStatus.rawValue != 0, "\(situation)")
@@ -95,10 +97,11 @@ import Testing
         #expect(Situation.upstreamClosed.outcome.after == .keep)
     }
 
-    @Test(arguments: [
-        (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 14),
-        (.draining, 503, "-", 14),
-    ] as [(Situation, Int, String, UInt8)])
+    @Test(
+        arguments: [
+            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 14),
+            (.draining, 503, "-", 14),
+        ] as [(Situation, Int, String, UInt8)])
     func `has the rows that are our own`(situation: Situation, status: Int, flag: String, grpc: UInt8) {
         let outcome = situation.outcome
         #expect(outcome.status == status && outcome.flag.rawValue == flag)

@@ -19,8 +19,10 @@ import Testing
             (.upstreamClosed, 503, "UC", "\(token){connection_termination}", "\(reset)connection termination", 14),
             (.closedUnsent, 503, "UC", "\(token){connection_termination}", "\(reset)connection termination", 14),
             (.upstreamReset, 503, "UR", "\(token){remote_reset}", "\(reset)remote reset", 14),
-            (.upstreamRefused, 503, "UR", "\(token){remote_refused_stream_reset}",
-                "\(reset)remote refused stream reset", 14),
+            (
+                .upstreamRefused, 503, "UR", "\(token){remote_refused_stream_reset}",
+                "\(reset)remote refused stream reset", 14
+            ),
             (.upstreamProtocolError, 502, "UPE", "\(token){protocol_error}", "\(reset)protocol error", 14),
             (.overflow, 503, "UO", "\(token){overflow}", "\(reset)overflow", 14),
             (.routeTimedOut, 504, "UT", "response_timeout", "upstream request timeout", 4),
@@ -33,13 +35,19 @@ import Testing
             (.requestTimedOut, 408, "-", "request_overall_timeout", "request timeout", 2),
             (.bodyTooLarge, 413, "-", "request_payload_too_large", "Payload Too Large", 2),
             (.pathRefused, 400, "-", "path_normalization_failed", "The path is not valid.", 13),
-            (.upgradeRefused, 403, "-", "upgrade_failed",
-                "The upgrade that the request asks for is not served here.", 7),
+            (
+                .upgradeRefused, 403, "-", "upgrade_failed",
+                "The upgrade that the request asks for is not served here.", 7
+            ),
             (.requestRefused(.syntax), 400, "DPE", "http1.codec_error", "The message is not valid HTTP.", 13),
-            (.requestRefused(.missingHost), 400, "-", "missing_host_header",
-                "The host header field is missing.", 13),
-            (.requestRefused(.oldVersion), 426, "DPE", "low_version",
-                "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1.", 2),
+            (
+                .requestRefused(.missingHost), 400, "-", "missing_host_header",
+                "The host header field is missing.", 13
+            ),
+            (
+                .requestRefused(.oldVersion), 426, "DPE", "low_version",
+                "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1.", 2
+            ),
             (.clientClosed, 0, "DC", "downstream_remote_disconnect", "", 1),
             (.clientReset, 0, "DR", "http2.remote_reset", "", 1),
         ]
@@ -91,10 +99,11 @@ import Testing
 
     @Test func `is trailers only for gRPC`() {
         let reply = LocalReply(.noRoute, isGRPC: true, explanation: "no route matches authority \"é\"")
-        #expect(lines(reply) == [
-            ":status: 200", "content-type: application/grpc", "grpc-status: 12",
-            "grpc-message: no route matches authority \"%C3%A9\"",
-        ])
+        #expect(
+            lines(reply) == [
+                ":status: 200", "content-type: application/grpc", "grpc-status: 12",
+                "grpc-message: no route matches authority \"%C3%A9\"",
+            ])
         #expect(reply.body.isEmpty && reply.status == 200)
         let timeout = LocalReply(.routeTimedOut, isGRPC: true, explanation: "after 5 s")
         #expect(timeout.message == "upstream request timeout: after 5 s")

@@ -86,7 +86,7 @@ import Testing
     /// All but the six bits that say what it is.
     @Test func `uses all its bits`() {
         var random = Randomness()
-        var ones: [Int] = Array(repeating: 0, count: 32)        // by digit: the bits seen set
+        var ones: [Int] = Array(repeating: 0, count: 32)    // by digit: the bits seen set
         var zeros = ones
         for _ in 0..<500 {
             let digits = random.withUUID { $0.string }.compactMap { $0.hexDigitValue }

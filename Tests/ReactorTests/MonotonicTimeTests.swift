@@ -4,10 +4,11 @@ import Testing
 @Suite struct `Monotonic time` {
     private static let noon = MonotonicTime(nanoseconds: 1_000_000_000_000)
 
-    @Test(arguments: [
-        (Duration.zero, 0), (.nanoseconds(1), 1), (.milliseconds(250), 250_000_000), (.seconds(3), 3_000_000_000),
-        (.seconds(1) - .nanoseconds(1), 999_999_999), (.nanoseconds(1) / 2, 0),
-    ] as [(Duration, UInt64)])
+    @Test(
+        arguments: [
+            (Duration.zero, 0), (.nanoseconds(1), 1), (.milliseconds(250), 250_000_000), (.seconds(3), 3_000_000_000),
+            (.seconds(1) - .nanoseconds(1), 999_999_999), (.nanoseconds(1) / 2, 0),
+        ] as [(Duration, UInt64)])
     func `goes on by a duration`(wait: Duration, nanoseconds: UInt64) {
         #expect((Self.noon + wait).nanoseconds == Self.noon.nanoseconds + nanoseconds)
     }

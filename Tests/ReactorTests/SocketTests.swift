@@ -6,8 +6,8 @@ import Testing
 /// Two ends of one connection, and the listener that it went through.
 private final class Line {
     let listener: Descriptor
-    let near: CInt                      // who connected
-    let far: CInt                       // who accepted
+    let near: CInt    // who connected
+    let far: CInt    // who accepted
     let peer: SocketAddress?
 
     init(_ wanted: SocketAddress) throws {

@@ -6,8 +6,8 @@ import Testing
     private struct Pair {
         var wheel: TimerWheel
         var handles: [UInt64: TimerWheel.Handle] = [:]
-        var deadlines: [UInt64: UInt64] = [:]       // by token, in milliseconds, as armed
-        var now: UInt64                             // milliseconds
+        var deadlines: [UInt64: UInt64] = [:]    // by token, in milliseconds, as armed
+        var now: UInt64    // milliseconds
         var tokens: UInt64 = 0
 
         init(startingAt milliseconds: UInt64) {

@@ -135,7 +135,7 @@ import Testing
         let world = World(
             entry + World.virtualService("[\(rules.joined(separator: ", "))]"), adjust: { $0.mostEndpoints = 5000 })
         let found = world.plan.diagnostics.filter { $0.code == "too-many-endpoints" }
-        #expect(found.count == 17)      // 83 hosts of 60 endpoints are below 5000
+        #expect(found.count == 17)    // 83 hosts of 60 endpoints are below 5000
         #expect(world.answer(TestRequest("/h0.test")) == "h0")
         #expect(world.plan.clusters.contains { $0.source == .unavailable(.tooManyEndpoints) })
     }
@@ -213,7 +213,7 @@ import Testing
         }
         let world = World(
             entry + policies.joined() + World.virtualService("[\(rules.joined(separator: ", "))]"))
-        #expect(world.answer(TestRequest("/h7999.test")) == "503")      // one of them asked for TLS
+        #expect(world.answer(TestRequest("/h7999.test")) == "503")    // one of them asked for TLS
     }
 
     @Test(.timeLimit(.minutes(5))) func `does not grow with matches that never hold times Gateways`() {

@@ -81,8 +81,7 @@ import Testing
             host: host + ":8443")
     }
 
-    private func nanoseconds(_ table: RouteTable, _ requests: [TestRequest], rounds: Int) -> Double
-    {
+    private func nanoseconds(_ table: RouteTable, _ requests: [TestRequest], rounds: Int) -> Double {
         let clock = ContinuousClock()
         var found = 0
         let time = clock.measure {

@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test func `ends when one expression would take too much of a text`() throws {
-        let table = try table([".{1,64}"])      // 579 instructions
+        let table = try table([".{1,64}"])    // 579 instructions
         #expect(table.match(TestRequest("/x")) == .route(0))
         #expect(table.match(TestRequest(path(1000))) == .route(1))
         #expect(table.match(TestRequest(path(2000))) == .tooCostly)
@@ -42,7 +42,9 @@ import Testing
     @Test func `counts long texts that are compared again and again`() throws {
         let long = String(repeating: "a", count: 50_000)
         let rules = (0..<5_000).map {
-            let conditions = [Condition(.header("x"), .exact(long + "b")), Condition(.header("x"), .prefix(long + "b"))]
+            let conditions = [
+                Condition(.header("x"), .exact(long + "b")), Condition(.header("x"), .prefix(long + "b")),
+            ]
             return Rule(matches: conditions.map { RuleMatch(conditions: [$0]) }, route: $0)
         }
         let table = RouteTable(hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [rules])

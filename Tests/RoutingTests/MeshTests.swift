@@ -5,8 +5,7 @@ import Testing
 
 /// The listener of `--mesh`: the reserved gateway `mesh`.
 @Suite struct `The mesh listener` {
-    private func plan(_ names: [String], services: Bool = false) throws -> (RoutingPlan, RouteTable)
-    {
+    private func plan(_ names: [String], services: Bool = false) throws -> (RoutingPlan, RouteTable) {
         let sources = names.map {
             (name: $0, octets: Fixtures.octets("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml"))
         }

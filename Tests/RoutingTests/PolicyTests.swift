@@ -46,7 +46,7 @@ import Testing
             "d", "host: '*.app.svc.cluster.local', trafficPolicy: \(random)", namespace: "gwns")
         let theirs = rule("d", "host: a, trafficPolicy: \(roundRobin)")
         let root = rule("d", "host: '*.local', trafficPolicy: \(random)", namespace: "istio-system")
-        #expect(policy(own + theirs + root) == .random)  // case 108
+        #expect(policy(own + theirs + root) == .random)    // case 108
         #expect(policy(theirs + root) == .roundRobin)
         #expect(policy(root) == .random)
         // The VirtualService's namespace is never asked, and one that is not exported is not seen.
@@ -67,7 +67,7 @@ import Testing
         let newer = rule(
             "b", "host: a, subsets: [{name: v1, labels: {version: none}}], trafficPolicy: \(random)"
         )
-        #expect(policy(older + newer, subset: "v1") == .random)  // case 109: the older subset, the first policy
+        #expect(policy(older + newer, subset: "v1") == .random)    // case 109: the older subset, the first policy
     }
 
     @Test func `of a port replaces what is around it, of a subset only its own blocks`() {

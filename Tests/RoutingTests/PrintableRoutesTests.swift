@@ -12,9 +12,10 @@ import Testing
 
     private func isClean(_ text: String) -> Bool {
         text.unicodeScalars.allSatisfy { scalar in
-            scalar == "\n" || (scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value)
-                && !(0x200B...0x200F).contains(scalar.value) && !(0x2028...0x202E).contains(scalar.value)
-                && !(0x2060...0x206F).contains(scalar.value))
+            scalar == "\n"
+                || (scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value)
+                    && !(0x200B...0x200F).contains(scalar.value) && !(0x2028...0x202E).contains(scalar.value)
+                    && !(0x2060...0x206F).contains(scalar.value))
         }
     }
 

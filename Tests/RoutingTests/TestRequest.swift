@@ -2,7 +2,7 @@ import Octets
 import Routing
 
 /// A request made of texts; its octets live as long as it does.
-@safe final class TestRequest: RoutableRequest, @unchecked Sendable {  // never written after init
+@safe final class TestRequest: RoutableRequest, @unchecked Sendable {    // never written after init
     let path: Octets
     let authority: Octets
     let method: Octets

@@ -146,8 +146,8 @@ private let certificates = Certificates.shared
                     name: "ECDHE-ECDSA-AES128-GCM-SHA265", nearest: "ECDHE-ECDSA-AES128-GCM-SHA256")
         )
         #expect(fault("ALL") == .unknownCipherSuite(name: "ALL", nearest: nil))
-        #expect(throws: TLSError.versionsReversed(lowest: .v1_3, highest: .v1_2)) {
-            try certificates.context("ec", minVersion: .v1_3, maxVersion: .v1_2)
+        #expect(throws: TLSError.versionsReversed(lowest: .tls13, highest: .tls12)) {
+            try certificates.context("ec", minVersion: .tls13, maxVersion: .tls12)
         }
     }
 

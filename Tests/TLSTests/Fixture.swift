@@ -55,7 +55,7 @@ struct Certificates {
         TLSContext.Certificate(chain: self[name + ".pem"], key: self[name + ".key"])
     }
 
-    func context(_ names: String..., minVersion: TLSVersion = .v1_2, maxVersion: TLSVersion = .v1_3)
+    func context(_ names: String..., minVersion: TLSVersion = .tls12, maxVersion: TLSVersion = .tls13)
         throws -> TLSContext
     {
         try TLSContext(
@@ -63,8 +63,8 @@ struct Certificates {
     }
 
     func client(
-        protocols: [String] = ["h2", "http/1.1"], minVersion: TLSVersion = .v1_2,
-        maxVersion: TLSVersion = .v1_3, cipherSuites: [String] = [],
+        protocols: [String] = ["h2", "http/1.1"], minVersion: TLSVersion = .tls12,
+        maxVersion: TLSVersion = .tls13, cipherSuites: [String] = [],
         groups: [String] = ["X25519", "P-256"]
     ) throws -> TLSClientContext {
         try TLSClientContext(

@@ -6,7 +6,7 @@ import Testing
 private let certificates = Certificates.shared
 
 @Suite struct `A TLS handshake` {
-    @Test(arguments: [(TLSVersion.v1_2, "TLSv1.2"), (.v1_3, "TLSv1.3")])
+    @Test(arguments: [(TLSVersion.tls12, "TLSv1.2"), (.tls13, "TLSv1.3")])
     func `succeeds with both versions`(version: TLSVersion, label: String) throws {
         let client = try certificates.client(minVersion: version, maxVersion: version)
         let line = try Line(selector((["*"], try certificates.context("ec"))), client: client)
@@ -21,8 +21,8 @@ private let certificates = Certificates.shared
     }
 
     @Test func `fails below the lowest version`() throws {
-        let context = try certificates.context("ec", minVersion: .v1_3)
-        let client = try certificates.client(maxVersion: .v1_2)
+        let context = try certificates.context("ec", minVersion: .tls13)
+        let client = try certificates.client(maxVersion: .tls12)
         let line = try Line(selector((["*"], context)), client: client)
         let states = line.shakeHands()
         #expect(states.server == .failed(.handshakeFailed("unsupported protocol")))
@@ -31,10 +31,10 @@ private let certificates = Certificates.shared
     }
 
     @Test func `serves TLS 1.0 only when asked to`() throws {
-        let client = try certificates.client(minVersion: .v1_0, maxVersion: .v1_0)
+        let client = try certificates.client(minVersion: .tls10, maxVersion: .tls10)
         let modern = try Line(selector((["*"], try certificates.context("ec"))), client: client)
         #expect(modern.shakeHands().server == .failed(.handshakeFailed("unsupported protocol")))
-        let old = try certificates.context("ec", minVersion: .v1_0)
+        let old = try certificates.context("ec", minVersion: .tls10)
         let line = try Line(selector((["*"], old)), client: client)
         #expect(line.shakeHands() == (.done, .done))
         #expect(line.server.protocolVersion == "TLSv1")
@@ -61,7 +61,7 @@ private let certificates = Certificates.shared
     func `shows the certificate that the client can check`(
         suite: String, key: CertificateReport.KeyType
     ) throws {
-        let client = try certificates.client(maxVersion: .v1_2, cipherSuites: [suite])
+        let client = try certificates.client(maxVersion: .tls12, cipherSuites: [suite])
         let line = try Line(
             selector((["*"], try certificates.context("rsa", "ec"))), client: client)
         #expect(line.shakeHands() == (.done, .done))
@@ -96,11 +96,11 @@ private let certificates = Certificates.shared
 
     /// What an operator's counters tell apart.
     @Test func `that fails has a reason`() throws {
-        let context = try certificates.context("ec", minVersion: .v1_3)
-        let old = try Line(selector((["*"], context)), client: try certificates.client(maxVersion: .v1_2))
+        let context = try certificates.context("ec", minVersion: .tls13)
+        let old = try Line(selector((["*"], context)), client: try certificates.client(maxVersion: .tls12))
         #expect(old.shakeHands().server != .done && old.server.handshakeReason == .protocolVersion)
         let suite = "ECDHE-RSA-AES128-GCM-SHA256"
-        let rsaOnly = try certificates.client(maxVersion: .v1_2, cipherSuites: [suite])
+        let rsaOnly = try certificates.client(maxVersion: .tls12, cipherSuites: [suite])
         let other = try Line(selector((["*"], try certificates.context("ec"))), client: rsaOnly)
         #expect(other.shakeHands().server != .done && other.server.handshakeReason == .noSharedCipher)
         let stranger = try TLSClientContext(trusted: certificates["bare.pem"])
@@ -184,7 +184,7 @@ private let certificates = Certificates.shared
 
     @Test func `decides the versions too`() throws {
         let table = selector(
-            (["one.example.test"], try certificates.context("ec", maxVersion: .v1_2)),
+            (["one.example.test"], try certificates.context("ec", maxVersion: .tls12)),
             (["*"], try certificates.context("ec")))
         let line = try Line(table, client: try certificates.client())
         line.shakeHands()

@@ -6,14 +6,14 @@ import Testing
 private let certificates = Certificates.shared
 
 @Suite struct `A TLS stream` {
-    private func line(_ version: TLSVersion = .v1_3) throws -> Line {
+    private func line(_ version: TLSVersion = .tls13) throws -> Line {
         let client = try certificates.client(minVersion: version, maxVersion: version)
         let line = try Line(selector((["*"], try certificates.context("ec"))), client: client)
         #expect(line.shakeHands() == (.done, .done))
         return line
     }
 
-    @Test(arguments: [TLSVersion.v1_2, .v1_3])
+    @Test(arguments: [TLSVersion.tls12, .tls13])
     func `takes big writes piece by piece and loses nothing`(version: TLSVersion) throws {
         let line = try line(version)
         let client = try #require(line.client)
@@ -159,7 +159,7 @@ private let certificates = Certificates.shared
         return (line.client?.ticket(), line.server.isResumed)
     }
 
-    @Test(arguments: [TLSVersion.v1_2, .v1_3])
+    @Test(arguments: [TLSVersion.tls12, .tls13])
     func `resumes on the same chain, also after a reload`(version: TLSVersion) throws {
         let table = selector((["*"], try certificates.context("ec")))
         let first = try visit(table, version)
@@ -171,7 +171,7 @@ private let certificates = Certificates.shared
         #expect(try visit(table, version, resuming: ticket).isResumed)
     }
 
-    @Test(arguments: [TLSVersion.v1_2, .v1_3])
+    @Test(arguments: [TLSVersion.tls12, .tls13])
     func `does not resume on another chain`(version: TLSVersion) throws {
         let context = try certificates.context("ec")
         let table = selector((["one.example.test"], context), (["other.test"], context))
@@ -183,7 +183,7 @@ private let certificates = Certificates.shared
     }
 
     private func line(_ protocols: [String]) throws -> Line {
-        let client = try certificates.client(protocols: protocols, minVersion: .v1_3)
+        let client = try certificates.client(protocols: protocols, minVersion: .tls13)
         let line = try Line(selector((["*"], try certificates.context("ec"))), client: client)
         #expect(line.shakeHands() == (.done, .done))
         return line

@@ -19,7 +19,7 @@ struct FunctionSizes {
         words = Self.words(of: text)
         for (place, word) in words.enumerated() where Self.declarations.contains(word.text) {
             let previous = place > 0 ? words[place - 1].text : ""
-            if previous == "." { continue }  // a call: `self.init(…)`
+            if previous == "." { continue }    // a call: `self.init(…)`
             if let function = body(after: place) { functions.append(function) }
         }
     }

@@ -72,7 +72,8 @@ struct SwiftText {
         blank(hashes)
         let quotes = at(index, "\"\"\"") ? 3 : 1
         blank(quotes)
-        let closing = [UInt8](repeating: UInt8(ascii: "\""), count: quotes)
+        let closing =
+            [UInt8](repeating: UInt8(ascii: "\""), count: quotes)
             + [UInt8](repeating: UInt8(ascii: "#"), count: hashes)
         let escape = [UInt8(ascii: "\\")] + [UInt8](repeating: UInt8(ascii: "#"), count: hashes)
         while index < source.count {

@@ -18,8 +18,10 @@ func decodedBase64(_ text: some Sequence<UInt8>) -> [UInt8]? {
         }
         guard count == 4 else { continue }
         guard padding <= 2 else { return nil }
-        let group = [UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 8),
-            UInt8(truncatingIfNeeded: bits)]
+        let group = [
+            UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 8),
+            UInt8(truncatingIfNeeded: bits),
+        ]
         octets.append(contentsOf: group.dropLast(padding))
         bits = 0
         count = 0

@@ -116,7 +116,8 @@ final class Decoder {
         if !reported.isEmpty { reported.removeAll() }
         if !closings.isEmpty { closings.removeAll() }
         reports = 0
-        isSecret = tree.value(of: "stringData", in: top) != nil
+        isSecret =
+            tree.value(of: "stringData", in: top) != nil
             || tree.value(of: "kind", in: top).map { isNameOfSecrets($0) } ?? false
         findings.patterns.beginObject()
     }

@@ -47,8 +47,9 @@ extension HTTPRoute {
             percentage = value.percentage(default: 100)
         }
         if let value = record.field("mirror"), let destination = Destination(value) {
-            mirrors.append(HTTPMirror(
-                place: value.place, destination: destination, percentage: percentage))
+            mirrors.append(
+                HTTPMirror(
+                    place: value.place, destination: destination, percentage: percentage))
         }
         guard let list = record.givenList("mirrors") else { return }
         if record.field("mirror") != nil {

@@ -21,8 +21,7 @@ extension HeaderOperations.Changes {
         record.finish()
     }
 
-    private static func pairs(_ value: Value?, _ isRequest: Bool) -> [(name: String, value: String)]
-    {
+    private static func pairs(_ value: Value?, _ isRequest: Bool) -> [(name: String, value: String)] {
         guard let value else { return [] }
         return value.entries().compactMap { key, value in
             check(key.raw, value, mayBeHost: isRequest)

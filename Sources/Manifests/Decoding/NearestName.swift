@@ -22,7 +22,8 @@ private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
         for (column, other) in right.enumerated() {
             var cost = min(
                 last[column] + (letter == other ? 0 : 1), last[column + 1] + 1, current[column] + 1)
-            let isSwap = row > 0 && column > 0 && letter == right[column - 1]
+            let isSwap =
+                row > 0 && column > 0 && letter == right[column - 1]
                 && left[row - 1] == other
             if isSwap { cost = min(cost, beforeLast[column - 1] + 1) }
             current.append(cost)

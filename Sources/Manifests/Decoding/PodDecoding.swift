@@ -7,7 +7,8 @@ extension Pod {
         self.meta = meta
         let tree = envelope.value.decoder.tree
         if let metadata = tree.value(of: "metadata", in: envelope.value.node),
-            let deleted = tree.value(of: "deletionTimestamp", in: metadata) {
+            let deleted = tree.value(of: "deletionTimestamp", in: metadata)
+        {
             isTerminating = !Value(decoder: envelope.value.decoder, node: deleted).isNull
         }
         if var spec = envelope.record("spec") { readSpec(&spec) }

@@ -16,12 +16,13 @@ enum Scalar: Equatable {
             self = .null
             return
         }
-        self = switch first {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"),
-            UInt8(ascii: "."):
-            Scalar.number(text)
-        default: Scalar.word(text)
-        }
+        self =
+            switch first {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"),
+                UInt8(ascii: "."):
+                Scalar.number(text)
+            default: Scalar.word(text)
+            }
     }
 
     private static func word(_ text: ArraySlice<UInt8>) -> Scalar {

@@ -20,8 +20,9 @@ extension Decoder {
     /// One error for a file: what else is wrong with template text says nothing new.
     func reportTemplate(_ mark: String, at node: NodeIndex) {
         guard findings.isFirstTemplate() else { return }
-        findings.output.diagnostics.append(Diagnostic(
-            .error, TemplateText.code, TemplateText.message(mark) + "; objects with such text are left out",
-            hint: TemplateText.hint, at: place(node)))
+        findings.output.diagnostics.append(
+            Diagnostic(
+                .error, TemplateText.code, TemplateText.message(mark) + "; objects with such text are left out",
+                hint: TemplateText.hint, at: place(node)))
     }
 }

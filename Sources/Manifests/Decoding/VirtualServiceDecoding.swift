@@ -31,7 +31,9 @@ extension VirtualService {
         if Grammar.isWildcardDomain(host) || Grammar.isAddress(host) { return }
         let isAtGateway = !gateways.isEmpty && !gateways.contains { $0.value == "mesh" }
         if isAtGateway, hasServerNames, Grammar.isGeneratedSNIHost(host) { return }
-        let hint = host.contains("/") ? "a host has no namespace here"
+        let hint =
+            host.contains("/")
+            ? "a host has no namespace here"
             : host.contains(":") ? "write the host without a port" : nil
         value.error("invalid-host", "`\(host)` is no host name", hint: hint)
     }

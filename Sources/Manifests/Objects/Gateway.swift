@@ -85,10 +85,10 @@ package struct Gateway: Sendable {
 
 /// TLS versions as `minProtocolVersion` and `maxProtocolVersion` name them.
 package enum TLSVersion: String, Sendable, CaseIterable {
-    case v1_0 = "TLSV1_0"
-    case v1_1 = "TLSV1_1"
-    case v1_2 = "TLSV1_2"
-    case v1_3 = "TLSV1_3"
+    case tls10 = "TLSV1_0"
+    case tls11 = "TLSV1_1"
+    case tls12 = "TLSV1_2"
+    case tls13 = "TLSV1_3"
 }
 
 /// Protocol names of Istio ports; read case-insensitively.

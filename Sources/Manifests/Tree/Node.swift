@@ -64,8 +64,7 @@ struct Tree {
         guard node.isScalar, Int(node.count) == name.utf8CodeUnitCount else { return false }
         let start = Int(node.start)
         let wanted = unsafe UnsafeBufferPointer(start: name.utf8Start, count: Int(node.count))
-        for position in 0..<Int(node.count) where unsafe text[start + position] != wanted[position]
-        {
+        for position in 0..<Int(node.count) where unsafe text[start + position] != wanted[position] {
             return false
         }
         return true

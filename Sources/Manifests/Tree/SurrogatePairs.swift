@@ -36,7 +36,8 @@ enum SurrogatePairs {
                 continue
             }
             if let high = unit(octets, index), UTF16.isLeadSurrogate(high),
-                let low = unit(octets, index + escapeOctets), UTF16.isTrailSurrogate(low) {
+                let low = unit(octets, index + escapeOctets), UTF16.isTrailSurrogate(low)
+            {
                 places.append(index)
                 index += 2 * escapeOctets
             } else {

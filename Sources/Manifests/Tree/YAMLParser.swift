@@ -25,7 +25,8 @@ struct TextStart {
 /// What libyaml says of one piece of a document.
 struct YAMLEvent {
     enum Kind {
-        case scalar(isPlain: Bool), sequenceStart, sequenceEnd, mappingStart, mappingEnd, alias
+        case scalar(isPlain: Bool)
+        case sequenceStart, sequenceEnd, mappingStart, mappingEnd, alias
         case documentStart, documentEnd, streamEnd, other
     }
     var kind: Kind

@@ -130,7 +130,8 @@ final class ClusterTable {
         } else if let closed = closed(record) {
             source = .unavailable(closed)
         } else {
-            let found = endpoints <= names.options.mostEndpoints
+            let found =
+                endpoints <= names.options.mostEndpoints
                 ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
             source = counted(allowed(found, asker, record), asker)
             if let asker, let what = port.notSpoken {

@@ -32,7 +32,8 @@ extension RoutingPlan {
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
         checks.run(binding: binding, own: own, served: compiler.served)
         EffectChecks(
-            inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own).run()
+            inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own
+        ).run()
         PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,

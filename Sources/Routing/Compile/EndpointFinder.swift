@@ -20,7 +20,7 @@ enum FoundEndpoints {
     case names([FoundName])
     /// Nothing but the service's own name is known.
     case ownName(PlannedName)
-    case alias(String)  // ExternalName: another host of the directory
+    case alias(String)    // ExternalName: another host of the directory
     case none(Unavailable)
 }
 
@@ -29,8 +29,8 @@ enum FoundEndpoints {
 struct EndpointFinder {
     let inventory: Inventory
     private let pods: PodIndex
-    private var slices: [String: [Int]] = [:]  // by namespace/service
-    private var unused: [String: [Int]] = [:]  // by namespace/service; of DNS names
+    private var slices: [String: [Int]] = [:]    // by namespace/service
+    private var unused: [String: [Int]] = [:]    // by namespace/service; of DNS names
     private var legacy: [String: Int] = [:]
     private var workloads = WorkloadIndex()
 
@@ -197,8 +197,7 @@ struct EndpointFinder {
         }
     }
 
-    private func fromWorkloads(_ entry: ServiceEntry, _ port: ServiceEntry.Port) -> [FoundEndpoint]
-    {
+    private func fromWorkloads(_ entry: ServiceEntry, _ port: ServiceEntry.Port) -> [FoundEndpoint] {
         var found = Distinct()
         for workload in members(of: entry) {
             let address = workload.address.value
@@ -278,7 +277,7 @@ private struct WorkloadIndex {
         let value: String
     }
 
-    private var all: [String: [Int]] = [:]          // by namespace
+    private var all: [String: [Int]] = [:]    // by namespace
     private var byLabel: [Label: [Int]] = [:]
 
     mutating func add(_ entry: WorkloadEntry, _ index: Int) {

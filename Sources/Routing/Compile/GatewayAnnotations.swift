@@ -6,7 +6,7 @@ package struct GatewayAnnotations {
     static let concurrentStreamsName = "portico.dev/max-concurrent-streams"
     package static let concurrentStreams: ClosedRange<UInt32> = 1...1_000_000
 
-    private var streams: [String: UInt32] = [:]     // by Gateway, as namespace/name
+    private var streams: [String: UInt32] = [:]    // by Gateway, as namespace/name
 
     /// Reads them, and reports what is no number in range: the process's own limit holds then.
     init(_ gateways: [Gateway], _ problems: Problems) {

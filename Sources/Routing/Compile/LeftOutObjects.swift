@@ -4,7 +4,7 @@ internal import Manifests
 /// the error, and proposes no other name.
 struct LeftOutObjects {
     private var byIdentity: [ObjectReference: LeftOut] = [:]
-    private var byHost: [String: LeftOut] = [:]  // Services and ServiceEntries
+    private var byHost: [String: LeftOut] = [:]    // Services and ServiceEntries
     /// DestinationRules by host, one for each namespace: one that closes, if there is such a one.
     private var policies: [String: [String: LeftOut]] = [:]
     private var byNamespace: [Place: LeftOut] = [:]

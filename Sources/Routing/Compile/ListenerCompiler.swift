@@ -14,7 +14,7 @@ struct ListenerCompiler {
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `binding.hosts`: whether it found a server.
     private(set) var served: [Bool]
-    private var hosts = 0       // of all tables
+    private var hosts = 0    // of all tables
     private let annotations: GatewayAnnotations
     private let credentials: Credentials
 

@@ -3,7 +3,7 @@ internal import Manifests
 /// Pods by name, by address and by label, so that no question looks at all of them.
 struct PodIndex {
     private let pods: [Pod]
-    private var byName: [String: Int] = [:]  // namespace/name
+    private var byName: [String: Int] = [:]    // namespace/name
     private var byAddress: [String: Int] = [:]
     private var byLabel: [Label: [Int]] = [:]
 

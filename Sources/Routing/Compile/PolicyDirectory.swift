@@ -7,7 +7,7 @@ struct PolicyDirectory {
     private let names: Names
     /// By namespace and host as written, expanded; each oldest first, and only those that are visible here.
     private var exact: [Key: [Int]] = [:]
-    private var suffixes: [Key: [Int]] = [:]  // host `.suffix`
+    private var suffixes: [Key: [Int]] = [:]    // host `.suffix`
     /// Those of many rules or subsets, by their first rule: made once, for each service asks anew.
     private var large: [Int: Policy] = [:]
     private static let few = 16

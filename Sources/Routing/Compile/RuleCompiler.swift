@@ -34,12 +34,12 @@ final class RuleCompiler {
     /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
     private var newestPrograms: [Int32]
     private var programContexts: [(context: Int32, older: Int32)] = []
-    private var programServices: [Int32] = []   // by program; below zero: none
+    private var programServices: [Int32] = []    // by program; below zero: none
     private var matches = 0
     /// The newest route of each rule, all VirtualServices' rules one behind the other, and for each route
     /// the next older one of its rule: as many as the rule has different destinations in its contexts.
     private var newestRoutes: [Int32]
-    private var ruleStarts: [Int32] = []        // by VirtualService
+    private var ruleStarts: [Int32] = []    // by VirtualService
     private var olderRoutes: [Int32] = []
 
     init(
@@ -199,8 +199,7 @@ final class RuleCompiler {
         return Names.matches(match.sourceLabels, names.options.labels)
     }
 
-    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program)
-    {
+    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program) {
         let portCondition = port.map { Condition(.port, .exact(String($0))) }
         let all = matches.map { match in
             guard let portCondition else { return match }

@@ -5,7 +5,7 @@ internal import Manifests
 struct ServerHosts {
     /// Per name the namespaces whose VirtualServices may serve it; nil is any.
     private var exact: [String: [String?]] = [:]
-    private var suffixes: [String: [String?]] = [:]  // by `.suffix`
+    private var suffixes: [String: [String?]] = [:]    // by `.suffix`
     private var everything: [String?] = []
     private(set) var entries: [(name: String, namespace: String?)] = []
     /// The entries but `*`.
@@ -52,7 +52,8 @@ struct ServerHosts {
         // Only names and wildcards below `host`; `*` covers `host` and not the other way round.
         for entry in backwards.numbers(endingWith: host.dropFirst()).map({ entries[$0] })
         where entry.name != host && entry.name.utf8.count > host.utf8.count - 1
-            && allows([entry.namespace]) {
+            && allows([entry.namespace])
+        {
             names.append(entry.name)
         }
         return names

@@ -13,10 +13,10 @@ struct ServerMerger {
     struct Port {
         let bind: String
         let number: Int
-        fileprivate(set) var clear: [Member] = []  // plain HTTP, merged
-        fileprivate(set) var encrypted: [Member] = []  // HTTPS and TLS, chosen by SNI
+        fileprivate(set) var clear: [Member] = []    // plain HTTP, merged
+        fileprivate(set) var encrypted: [Member] = []    // HTTPS and TLS, chosen by SNI
         fileprivate var plainTCP: Member?
-        fileprivate var tlsOwners: [String: Member] = [:]  // by host without namespace
+        fileprivate var tlsOwners: [String: Member] = [:]    // by host without namespace
     }
 
     private(set) var ports: [Port] = []
@@ -76,13 +76,13 @@ struct ServerMerger {
             }
         }
         switch kind(member) {
-        case .plainHTTP:  // P1, P2
+        case .plainHTTP:    // P1, P2
             return port.plainTCP.map { ($0, "the port already carries plain TCP") }
-        case .plainTCP:  // P3
+        case .plainTCP:    // P3
             if let other = port.plainTCP ?? port.clear.first {
                 return (other, "the port already carries plain text")
             }
-        case .encrypted:  // P4
+        case .encrypted:    // P4
             if let other = port.clear.first ?? port.plainTCP {
                 return (other, "the port already carries plain text")
             }

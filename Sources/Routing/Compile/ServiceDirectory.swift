@@ -39,8 +39,8 @@ enum NotSpoken: Sendable {
 /// What a destination host stands for.
 struct ServiceRecord: Sendable {
     enum Origin: Sendable {
-        case service(Int)  // index into the inventory
-        case entries([Int])  // ServiceEntries of one namespace, oldest first
+        case service(Int)    // index into the inventory
+        case entries([Int])    // ServiceEntries of one namespace, oldest first
     }
     let host: String
     let namespace: String
@@ -129,7 +129,7 @@ struct ServiceDirectory {
         let namespace: String
         private(set) var entries: [Int] = []
         private(set) var ports: [ServicePort] = []
-        private var numbers: Set<Int> = []      // of the ports, once there is a second entry
+        private var numbers: Set<Int> = []    // of the ports, once there is a second entry
 
         init(namespace: String) { self.namespace = namespace }
 

@@ -5,18 +5,18 @@ package struct CompiledSet: BitwiseCopyable, Sendable {
     package enum Index: UInt8, BitwiseCopyable, Sendable {
         case exact, exactFolded, prefix, prefixFolded
     }
-    package var indexes: UInt8 = 0  // bit per `Index` that has entries
-    package var lengths = Run.none  // distinct lengths of prefixes, ascending
+    package var indexes: UInt8 = 0    // bit per `Index` that has entries
+    package var lengths = Run.none    // distinct lengths of prefixes, ascending
     package var foldedLengths = Run.none
-    package var others = Run.none  // candidates found without an index
+    package var others = Run.none    // candidates found without an index
 
     @inlinable package func has(_ index: Index) -> Bool { indexes >> index.rawValue & 1 == 1 }
 }
 
 /// What a path or prefix leads to.
 package struct CompiledPrefix: BitwiseCopyable, Sendable {
-    package var candidates: Run  // ascending
-    package var shorter: Int32  // the next shorter prefix that contains it; below zero: none
+    package var candidates: Run    // ascending
+    package var shorter: Int32    // the next shorter prefix that contains it; below zero: none
 }
 
 /// One match item, as it stands in a list of candidates.

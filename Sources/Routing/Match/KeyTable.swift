@@ -6,9 +6,9 @@ package import Octets
 package struct KeyTable: Sendable {
     package struct Slot: BitwiseCopyable, Sendable {
         package var hash: UInt64
-        package var key: Run  // into `text`
+        package var key: Run    // into `text`
         package var scope: Int32
-        package var value: Int32  // below zero: the slot is vacant
+        package var value: Int32    // below zero: the slot is vacant
     }
 
     package let slots: Slab<Slot>

@@ -36,7 +36,7 @@ package struct HostEntry: Sendable {
     @usableFromInline let suffixLengths: LengthSet
     /// The rule set of the host `*`; below zero when there is none.
     @usableFromInline let catchAll: Int32
-    private let patterns: [Pattern]  // keeps `patternAddresses` alive
+    private let patterns: [Pattern]    // keeps `patternAddresses` alive
     @usableFromInline let patternAddresses: Slab<UInt>
 
     package init(hosts: [HostEntry], ruleSets: [[Rule]]) {

@@ -3,7 +3,7 @@ package import Octets
 /// A fixed run of plain values. Reading retains nothing, so that two workers that share a table
 /// share no cache line that is written, and every read checks its bounds.
 /// The memory belongs to the `RouteTable` that made the slab, which frees it in its `deinit`.
-@safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {  // never written after init
+@safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {    // never written after init
     package let base: UnsafeMutablePointer<Element>
     package let count: Int
 

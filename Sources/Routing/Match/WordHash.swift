@@ -68,8 +68,8 @@ package enum WordHash {
     @inlinable static func lowercased(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let low = word & (0x7f &* ones)
-        let fromA = low &+ (0x3f &* ones)  // high bit: 0x41 or more
-        let beyondZ = low &+ (0x25 &* ones)  // high bit: 0x5b or more
+        let fromA = low &+ (0x3f &* ones)    // high bit: 0x41 or more
+        let beyondZ = low &+ (0x25 &* ones)    // high bit: 0x5b or more
         let capital = fromA & ~beyondZ & ~word & (0x80 &* ones)
         return word | capital >> 2
     }

@@ -14,7 +14,7 @@ package final class Route: Sendable {
     package let timeout: Duration?
     /// Why nobody can be served; the answer is 503.
     package var unavailable: Unavailable? { fault?.reason }
-    private let fault: Fault?  // by reference: few have one
+    private let fault: Fault?    // by reference: few have one
     /// The VirtualService, and where in it the rule is written.
     package let object: ObjectReference
     package let place: SourcePlace
@@ -27,7 +27,7 @@ package final class Route: Sendable {
         self.name = name
         var sum: UInt64 = 0
         destinations = clusters.map {
-            sum += UInt64(UInt32(clamping: $0.weight))  // 2³² destinations would be needed to overflow
+            sum += UInt64(UInt32(clamping: $0.weight))    // 2³² destinations would be needed to overflow
             return WeightedDestination(cluster: $0.cluster, upTo: sum)
         }
         totalWeight = sum

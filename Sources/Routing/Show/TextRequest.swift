@@ -1,13 +1,13 @@
 package import Octets
 
 /// A request made of texts, for `explain`; its octets live as long as it does.
-@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {  // never written after init
+@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {    // never written after init
     package let path: Octets
     package let authority: Octets
     package let method: Octets
     package let scheme: Octets
     private let headers: [(name: Octets, value: Octets)]
-    private let memory: [UnsafeMutableRawBufferPointer]  // owned; freed in `deinit`
+    private let memory: [UnsafeMutableRawBufferPointer]    // owned; freed in `deinit`
 
     /// - Parameter headers: names in any case.
     package init(
