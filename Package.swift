@@ -55,13 +55,15 @@ let package = Package(
         part("Manifests", ["CYAML", "Patterns"]),
         part("Balancing"),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
-        part("Proxy", ["Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets", logging]),
-        part("Control", ["Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", logging]),
-        part("Admin", ["Proxy", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
+        part("Telemetry", ["Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
+        part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
+        part("Control", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", logging]),
+        part(
+            "Admin", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
             name: "portico",
             dependencies: [
-                "Admin", "Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
+                "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
                 argumentParser, logging,
             ],
             swiftSettings: settings),
@@ -75,10 +77,11 @@ let package = Package(
         test("ManifestsTests", ["Manifests"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
-        test("ProxyTests", ["Proxy", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
+        test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
+        test("ProxyTests", ["Proxy", "Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ControlTests",
-            ["Control", "Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor"]),
+            ["Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor"]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"], exclude: ["Golden"]),
         test("TLSTests", ["TLS"]),

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// Which pages a listener offers.
 enum AdminScope {
     /// Health and metrics: safe to show to the load balancer and to Prometheus.

@@ -1,6 +1,7 @@
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Telemetry
 
 /// A request, as far as the pages look at it. Texts, for it outlives the octets it was read from.
 struct AdminRequest {

@@ -2,6 +2,7 @@ internal import Manifests
 internal import Reactor
 internal import Routing
 internal import TLS
+internal import Telemetry
 
 /// TLS contexts of the chains, kept over reloads: an unchanged chain keeps its context, a broken one its
 /// last good. One thread at a time, the loader's: to read a thousand certificates takes seconds.

@@ -4,6 +4,7 @@ internal import Proxy
 internal import Reactor
 internal import Routing
 internal import TLS
+internal import Telemetry
 
 /// From files to a snapshot, again and again: what stays the same over reloads lives here.
 /// The control plane's thread only.

@@ -1,6 +1,7 @@
 package import Proxy
 package import Reactor
 package import Routing
+package import Telemetry
 
 /// What the command line says, checked.
 package struct ControlOptions: Sendable {

@@ -5,6 +5,7 @@ package import Proxy
 package import Reactor
 package import Routing
 internal import Synchronization
+package import Telemetry
 
 /// The main thread: reads and compiles the configuration, publishes snapshots, starts the workers and
 /// ends them, listens to signals.

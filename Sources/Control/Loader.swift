@@ -4,6 +4,7 @@ internal import Reactor
 internal import Routing
 internal import Synchronization
 internal import TLS
+internal import Telemetry
 
 /// What one load came to: values only, so that any thread may make it and any thread may free it.
 final class Loaded: Sendable {

@@ -5,6 +5,7 @@ internal import Manifests
 internal import Proxy
 internal import Routing
 internal import Synchronization
+internal import Telemetry
 
 /// What the admin pages show of the control plane.
 enum AdminWiring {

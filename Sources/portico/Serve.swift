@@ -6,6 +6,7 @@ internal import Manifests
 internal import Proxy
 internal import Reactor
 internal import Routing
+internal import Telemetry
 
 struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(

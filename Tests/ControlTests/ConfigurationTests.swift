@@ -4,6 +4,7 @@ import Proxy
 import Reactor
 import Routing
 import TLS
+import Telemetry
 import Testing
 
 @testable import Control

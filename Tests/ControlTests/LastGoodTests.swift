@@ -1,5 +1,6 @@
 import Manifests
 import Proxy
+import Telemetry
 import Testing
 
 @testable import Control

@@ -1,4 +1,5 @@
 import HTTP
+import Telemetry
 import Testing
 
 @testable import Proxy

@@ -1,6 +1,7 @@
 import HTTP
 import Octets
 import Proxy
+import Telemetry
 import Testing
 
 @Suite struct `A situation` {

@@ -14,15 +14,18 @@ import Testing
         "Manifests": ["CYAML", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
         "Balancing": [],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
-        "Proxy": ["Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging"],
-        "Control": ["Proxy", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging"],
+        "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
+        "Proxy": [
+            "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging",
+        ],
+        "Control": ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging"],
         "Admin": [
-            "Proxy", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
+            "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
             "FoundationEssentials",
         ],
         "portico": [
-            "Admin", "Control", "Proxy", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Octets",
-            "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
+            "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor",
+            "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
         ],
         "portico-echo": ["HTTP", "TLS", "Reactor", "Octets", "ArgumentParser", "FoundationEssentials"],
     ]

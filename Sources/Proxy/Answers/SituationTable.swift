@@ -1,4 +1,5 @@
 internal import HTTP
+internal import Telemetry
 
 extension Situation {
     /// The one table: situation → HTTP status, flag, details, body, gRPC status, fault, retry, connection.

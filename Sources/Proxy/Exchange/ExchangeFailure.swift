@@ -4,6 +4,7 @@ internal import Octets
 internal import Reactor
 internal import Routing
 internal import Synchronization
+internal import Telemetry
 
 /// The ways out of an exchange other than the upstream's answer. Each goes through `Situation.outcome`.
 extension Exchange {

@@ -4,6 +4,7 @@ internal import Octets
 package import Reactor
 internal import Routing
 package import Synchronization
+package import Telemetry
 
 /// What the control plane tells a worker beside publishing snapshots.
 package enum WorkerMessage: Sendable {

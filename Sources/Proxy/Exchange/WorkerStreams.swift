@@ -5,6 +5,7 @@ internal import Reactor
 internal import Routing
 internal import Synchronization
 internal import TLS
+internal import Telemetry
 
 /// Streams: what sessions tell, passed to the exchanges; and the connections that exchanges ask for.
 extension Worker {

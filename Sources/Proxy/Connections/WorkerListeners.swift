@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Telemetry
 
 /// Listeners that come and go with snapshots, and the steps of a graceful end.
 extension Worker {

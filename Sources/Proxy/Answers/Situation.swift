@@ -1,4 +1,5 @@
 package import HTTP
+package import Telemetry
 
 /// Every way in which a request can end without its upstream's answer. What each means on the wire, in the
 /// log and for a retry stands in one table, `outcome`.
@@ -43,28 +44,6 @@ package enum Situation: Equatable, Sendable {
     // The gateway as a whole
     case overloaded
     case draining
-}
-
-/// The letters of the access log's RESPONSE_FLAGS.
-package enum ResponseFlag: String, Sendable, CaseIterable {
-    case none = "-"
-    case noRoute = "NR"
-    case noCluster = "NC"
-    case noHealthyEndpoint = "UH"
-    case connectFailure = "UF"
-    case upstreamClosed = "UC"
-    case upstreamReset = "UR"
-    case upstreamProtocolError = "UPE"
-    case localReset = "LR"
-    case timeout = "UT"
-    case retriesExhausted = "URX"
-    case overflow = "UO"
-    case clientProtocolError = "DPE"
-    case clientClosed = "DC"
-    case clientReset = "DR"
-    case idle = "SI"
-    case duration = "DT"
-    case overload = "OM"
 }
 
 /// Whom to call about it.

@@ -4,6 +4,7 @@ internal import Octets
 internal import Reactor
 internal import Synchronization
 internal import TLS
+internal import Telemetry
 
 /// Connections: accepted, opened, closed. `WorkerReading` and `WorkerWriting` have what is between.
 extension Worker {

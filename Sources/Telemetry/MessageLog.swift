@@ -1,5 +1,5 @@
 internal import Octets
-internal import Reactor
+package import Reactor
 
 /// Warnings of the workers on standard error, in the form of the control plane's own messages, written by a
 /// thread that no worker waits for. Any thread.
@@ -15,7 +15,7 @@ package final class MessageLog: Sendable {
     /// Of `2026-11-21T05:09:39.698Z`: up to the seconds.
     private static let secondsLength = 19
 
-    func warn(_ text: String, at time: WallTime) {
+    package func warn(_ text: String, at time: WallTime) {
         guard let writer else { return }
         let stamp = OctetBuffer(capacity: 64)
         var clock = AccessLogClock()

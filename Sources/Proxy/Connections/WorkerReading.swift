@@ -2,6 +2,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import TLS
+internal import Telemetry
 
 /// From readable sockets to events that are acted on.
 extension Worker {

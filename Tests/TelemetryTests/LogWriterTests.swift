@@ -1,6 +1,6 @@
 import Glibc
 import Octets
-import Proxy
+import Telemetry
 import Testing
 
 @Suite struct `The log writer` {

@@ -1,3 +1,4 @@
+internal import Telemetry
 package import HTTP
 internal import Octets
 

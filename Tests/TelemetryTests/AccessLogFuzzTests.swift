@@ -1,5 +1,5 @@
 import Octets
-import Proxy
+import Telemetry
 import Reactor
 import Testing
 

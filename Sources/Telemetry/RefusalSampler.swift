@@ -1,16 +1,18 @@
 /// Which refusals get a line: so many of each kind in a second, so that a flood of one kind neither fills a
 /// disk nor hides another. What got none is summed up a second later. One worker's.
-struct RefusalSampler {
+package struct RefusalSampler {
     /// Lines of one kind in one second.
     static let linesPerSecond: UInt8 = 10
 
     private var second = Int.min
     private var lines = [UInt8](repeating: 0, count: Refusal.all.count)
     private var suppressed = [Int](repeating: 0, count: Refusal.all.count)
-    private(set) var isSuppressing = false
+    package private(set) var isSuppressing = false
+
+    package init() {}
 
     /// - Returns: whether this one gets its line.
-    mutating func admits(_ refusal: Refusal, at now: Int) -> Bool {
+    package mutating func admits(_ refusal: Refusal, at now: Int) -> Bool {
         let index = refusal.index
         if now != second {
             second = now
@@ -26,7 +28,7 @@ struct RefusalSampler {
     }
 
     /// How many got no line, as one sentence; and begins anew.
-    mutating func summary() -> String {
+    package mutating func summary() -> String {
         let parts = suppressed.indices.filter { suppressed[$0] > 0 }
             .map { "\(Refusal.all[$0].name) \(suppressed[$0])" }
         for index in suppressed.indices { suppressed[index] = 0 }

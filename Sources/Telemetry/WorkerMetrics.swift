@@ -88,7 +88,7 @@ extension WorkerMetrics {
     package func reachedConcurrentStreams() { add(.concurrentStreamsReached) }
 
     /// At the end of each turn.
-    func hold(handshakes: Int, headerOctets: Int) {
+    package func hold(handshakes: Int, headerOctets: Int) {
         gauges[Gauge.handshakes.rawValue].set(UInt64(max(handshakes, 0)))
         gauges[Gauge.headerOctets.rawValue].set(UInt64(max(headerOctets, 0)))
     }

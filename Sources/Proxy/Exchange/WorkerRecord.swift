@@ -4,6 +4,7 @@ internal import Octets
 internal import Reactor
 internal import Routing
 internal import TLS
+internal import Telemetry
 
 /// What stays of an exchange when it is over: a line in the access log, and counts.
 extension Worker {

@@ -1,7 +1,7 @@
 import Balancing
 import Glibc
 import HTTP
-import Proxy
+import Telemetry
 import Reactor
 import Synchronization
 import TLS

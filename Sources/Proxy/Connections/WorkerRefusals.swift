@@ -3,6 +3,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import TLS
+internal import Telemetry
 
 /// No refusal without a line: whatever this worker turns down is counted by its reason and leaves a line, in
 /// the access log or, where that is off or the peer is an upstream, on standard error. Lines are few

@@ -57,7 +57,7 @@ package enum Refusal: Equatable, Sendable {
     }
 
     /// The access log's flag. A client that named no server of ours gets Envoy's.
-    var flag: ResponseFlag {
+    package var flag: ResponseFlag {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): .noRoute
         case .connection: .none
@@ -67,7 +67,7 @@ package enum Refusal: Equatable, Sendable {
 
     /// The access log's RESPONSE_CODE_DETAILS.
     /// - Parameter reason: what OpenSSL or the client says of it; may be empty.
-    func details(_ reason: String) -> String {
+    package func details(_ reason: String) -> String {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): "filter_chain_not_found"
         case .handshake: "tls_handshake_failed{\(reason.isEmpty ? name : "\(name)|\(reason)")}"
