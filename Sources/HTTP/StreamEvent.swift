@@ -1,5 +1,19 @@
 package import Octets
 
+/// Whose a stream is: what its session notes of the stream is for the owner. Sessions keep it and look at nothing
+/// in it. A further kind of owner is a further case, and the compiler names every place that has to know of it.
+package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
+    /// Nobody, or nobody any more: what still comes is dropped.
+    case nobody
+    /// A client's request and its answer; the number is the exchange's place among its worker's.
+    case exchange(Int)
+
+    /// The exchange's number; nil when the stream is nobody's.
+    @inline(__always) package var exchange: Int? {
+        if case .exchange(let number) = self { number } else { nil }
+    }
+}
+
 /// What a session (HTTP/1.1 or HTTP/2) has to tell of one of its streams. Sessions note events while
 /// they read and act on nothing; the owner goes through them afterwards, in order.
 /// Plain data on purpose: noting one costs no reference counting.
@@ -27,15 +41,15 @@ package import Octets
     }
 
     package let kind: Kind
-    package let stream: Int    // the session's slot; -1 for the connection
-    package let tag: Int    // what the owner set with `setTag`; -1 before
+    package let slot: Int    // the session's place of the stream; -1 for the connection
+    package let owner: StreamOwner    // as set with `setOwner`; `.nobody` before
     package let code: UInt32
     package let data: Octets
 
-    init(_ kind: Kind, stream: Int = -1, tag: Int = -1, code: UInt32 = 0, data: Octets = .empty) {
+    init(_ kind: Kind, slot: Int = -1, owner: StreamOwner = .nobody, code: UInt32 = 0, data: Octets = .empty) {
         self.kind = kind
-        self.stream = stream
-        self.tag = tag
+        self.slot = slot
+        self.owner = owner
         self.code = code
         self.data = data
     }
@@ -43,7 +57,7 @@ package import Octets
 
 /// Octets of a stream's body that went out to the peer, for the window of whoever they came from.
 package struct TakenOctets: BitwiseCopyable {
-    package let stream: Int    // the session's slot, which is nobody else's before `endTurn`; the tag may be
-    package let tag: Int
+    package let slot: Int    // the session's place of the stream, which is no other stream's before `endTurn`
+    package let owner: StreamOwner
     package let count: Int
 }

@@ -231,8 +231,10 @@ extension CallConnection {
         let slot: Int? =
             switch session {
             case .none: nil
-            case .http1(let session): session.submitRequest(headers, isEnd: true, tag: tag, keepsBody: false)
-            case .http2(let session): session.submitRequest(headers, isEnd: !isGRPC, tag: tag, keepsBody: false)
+            case .http1(let session):
+                session.submitRequest(headers, isEnd: true, owner: .exchange(tag), keepsBody: false)
+            case .http2(let session):
+                session.submitRequest(headers, isEnd: !isGRPC, owner: .exchange(tag), keepsBody: false)
             }
         guard let slot else {
             free.append(tag)
@@ -303,13 +305,13 @@ extension CallConnection {
     ) {
         switch event.kind {
         case .headers, .trailers:
-            guard let block = takeHeaders(event.stream) else { return }
-            note(block, of: event.tag)
+            guard let block = takeHeaders(event.slot) else { return }
+            note(block, of: event.owner.exchange ?? -1)
             caller.pools.letGo(block)
         case .data:
-            note(event.data, of: event.tag)
-            consume(event.stream, event.data.count)
-        case .closed: closed(event.tag, event.code)
+            note(event.data, of: event.owner.exchange ?? -1)
+            consume(event.slot, event.data.count)
+        case .closed: closed(event.owner.exchange ?? -1, event.code)
         case .end, .goAway, .settings, .expectsContinue, .refused: break
         }
     }

@@ -38,7 +38,7 @@ final class HTTP2Speaker {
             let before = out.count
             session.flush(into: out, limit: limit)
             actOnEvents()
-            for index in session.taken.indices { pump(session.taken[index].tag) }
+            for index in session.taken.indices { pump(session.taken[index].owner.exchange ?? -1) }
             session.endTurn()
             if out.count == before { break }
         }
@@ -59,20 +59,20 @@ final class HTTP2Speaker {
         for index in session.events.indices {
             let event = session.events[index]
             switch event.kind {
-            case .headers: opened(event.stream)
-            case .data: received(event.stream, event.data)
+            case .headers: opened(event.slot)
+            case .data: received(event.slot, event.data)
             case .trailers:
-                if let block = session.takeHeaders(event.stream) { connection.server.pools.letGo(block) }
+                if let block = session.takeHeaders(event.slot) { connection.server.pools.letGo(block) }
             case .end:
-                exchange(event.stream)?.isRequestEnded = true
-                pump(event.stream)
-            case .closed: closed(event.stream, event.code)
+                exchange(event.slot)?.isRequestEnded = true
+                pump(event.slot)
+            case .closed: closed(event.slot, event.code)
             case .refused:
                 // One that is only too large is still open for an answer.
-                guard event.stream >= 0, session.isOpen(event.stream) else { continue }
+                guard event.slot >= 0, session.isOpen(event.slot) else { continue }
                 let code = HTTP2Fault(rawValue: Int(event.code))?.code ?? ErrorCode.cancel
-                session.reset(event.stream, code: code)
-                closed(event.stream, code)
+                session.reset(event.slot, code: code)
+                closed(event.slot, code)
             case .goAway, .settings, .expectsContinue: break
             }
         }
@@ -82,7 +82,7 @@ final class HTTP2Speaker {
 
     private func opened(_ slot: Int) {
         guard let headers = session.takeHeaders(slot) else { return }
-        session.setTag(slot, slot)
+        session.setOwner(slot, .exchange(slot))
         while exchanges.count <= slot { exchanges.append(nil) }
         let exchange = Exchange(headers, slot: slot, connection: connection)
         exchanges[slot] = exchange

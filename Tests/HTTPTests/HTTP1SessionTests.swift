@@ -13,7 +13,7 @@ import Testing
         block.append(copying: Octets(":method"), Octets("GET"))
         block.append(copying: Octets(":path"), Octets("/"))
         block.append(copying: Octets(":authority"), Octets("a"))
-        return session.submitRequest(block, isEnd: true, tag: 7, keepsBody: false)
+        return session.submitRequest(block, isEnd: true, owner: .exchange(7), keepsBody: false)
     }
 
     @Test func `keeps the headers of a response that came in one piece until the turn's end`() throws {

@@ -33,7 +33,8 @@ import Testing
             paths += 1
             let isEnd = random.roll(2) == 0
             let keeps = random.roll(2) == 0
-            let slot = try #require(peers.client.request("/\(paths)", isEnd: isEnd, tag: paths, keepsBody: keeps))
+            let slot = try #require(
+                peers.client.request("/\(paths)", isEnd: isEnd, owner: .exchange(paths), keepsBody: keeps))
             open[slot] = "/\(paths)"
             calls["/\(paths)"] = Call()
             if !isEnd { peers.client.send(slot, String(repeating: "q", count: random.roll(5000))) }

@@ -142,7 +142,7 @@ import Testing
         limits.mostStreamWindowOctets = 3000
         let peers = try HTTP2Peers(server: limits)
         peers.server.consumes = false
-        let slot = try #require(peers.client.request(isEnd: false, tag: 3))
+        let slot = try #require(peers.client.request(isEnd: false, owner: .exchange(3)))
         peers.client.send(slot, String(repeating: "x", count: 50_000))
         peers.settle()
         var consumed = 0
@@ -165,7 +165,7 @@ import Testing
         limits.heldOctets = 100_000
         let peers = try HTTP2Peers(server: limits)
         peers.server.consumes = false
-        let slots = try (0..<10).map { try #require(peers.client.request(isEnd: false, tag: $0)) }
+        let slots = try (0..<10).map { try #require(peers.client.request(isEnd: false, owner: .exchange($0))) }
         for slot in slots { peers.client.send(slot, String(repeating: "x", count: 60_000)) }
         peers.settle()
         let total = peers.client.taken.values.reduce(0, +)
@@ -176,7 +176,7 @@ import Testing
         #expect(peers.client.taken.values.reduce(0, +) > total)
         for slot in slots { peers.client.session.reset(slot, code: ErrorCode.cancel) }
         peers.settle()
-        let last = try #require(peers.client.request(isEnd: false, tag: 20))
+        let last = try #require(peers.client.request(isEnd: false, owner: .exchange(20)))
         peers.client.send(last, String(repeating: "x", count: 60_000))
         peers.settle()
         #expect(peers.client.taken[20] == 60_000)
@@ -191,8 +191,8 @@ import Testing
         limits.mostStreamWindowOctets = 1000
         let peers = try HTTP2Peers(server: limits)
         peers.server.consumes = false
-        let slot = try #require(peers.client.request(isEnd: false, tag: 3))
-        let other = try #require(peers.client.request("/other", isEnd: false, tag: 4))
+        let slot = try #require(peers.client.request(isEnd: false, owner: .exchange(3)))
+        let other = try #require(peers.client.request("/other", isEnd: false, owner: .exchange(4)))
         peers.client.send(slot, String(repeating: "x", count: 2500))
         peers.settle()
         #expect(peers.client.taken[3] == 1000 && peers.client.session.pending(slot) == 1500)
@@ -217,7 +217,7 @@ import Testing
         limits.connectionWindowOctets = 65_535
         let peers = try HTTP2Peers(server: limits)
         peers.server.consumes = false
-        let slots = try (0..<4).map { try #require(peers.client.request(isEnd: false, tag: $0)) }
+        let slots = try (0..<4).map { try #require(peers.client.request(isEnd: false, owner: .exchange($0))) }
         for slot in slots { peers.client.send(slot, String(repeating: "x", count: 70_000)) }
         peers.settle()
         #expect(peers.client.taken == [0: 60_000, 1: 60_000, 2: 60_000, 3: 60_000])

@@ -9,7 +9,7 @@ final class HTTP2Side {
     private(set) var noted: [String] = []
     /// Why streams were refused.
     private(set) var refused: [HTTP2Fault?] = []
-    /// Octets of body that went out, by tag.
+    /// Octets of body that went out, by the exchange that owns the stream.
     private(set) var taken: [Int: Int] = [:]
     /// Opens each stream's window as octets arrive.
     var consumes = true
@@ -35,15 +35,15 @@ final class HTTP2Side {
     /// Goes through the events of a turn, as the gateway's worker does.
     func endTurn() {
         for event in session.events { note(event) }
-        for octets in session.taken { taken[octets.tag, default: 0] += octets.count }
+        for octets in session.taken { taken[octets.owner.exchange ?? -1, default: 0] += octets.count }
         session.endTurn()
     }
 
     private func note(_ event: StreamEvent) {
-        var line = "\(event.kind) \(event.stream)"
+        var line = "\(event.kind) \(event.slot)"
         switch event.kind {
         case .headers, .trailers:
-            guard let block = session.takeHeaders(event.stream) else {
+            guard let block = session.takeHeaders(event.slot) else {
                 noted.append("\(line) lost")
                 return
             }
@@ -52,11 +52,11 @@ final class HTTP2Side {
             pools.letGo(block)
         case .data:
             line += " \(event.data.string)"
-            if consumes { session.consume(event.stream, event.data.count) }
+            if consumes { session.consume(event.slot, event.data.count) }
         case .closed: line += " \(event.code)"
         case .refused:
             refused.append(HTTP2Fault(rawValue: Int(event.code)))
-            if event.stream >= 0, let block = session.takeHeaders(event.stream) { pools.letGo(block) }
+            if event.slot >= 0, let block = session.takeHeaders(event.slot) { pools.letGo(block) }
             return
         case .goAway: line = "goAway \(event.code)"
         case .settings: return
@@ -89,13 +89,13 @@ final class HTTP2Side {
 
     /// Opens a stream with the usual fields.
     func request(
-        _ path: String = "/s/M", isEnd: Bool = true, tag: Int = 0, keepsBody: Bool = false,
+        _ path: String = "/s/M", isEnd: Bool = true, owner: StreamOwner = .exchange(0), keepsBody: Bool = false,
         more: KeyValuePairs<String, String> = [:]
     ) -> Int? {
         let request = block([":method": "POST", ":scheme": "http", ":authority": "a", ":path": path])
         for (name, value) in more { append(name, value, to: request) }
         defer { pools.letGo(request) }
-        return session.submitRequest(request, isEnd: isEnd, tag: tag, keepsBody: keepsBody)
+        return session.submitRequest(request, isEnd: isEnd, owner: owner, keepsBody: keepsBody)
     }
 
     func respond(_ slot: Int, _ fields: KeyValuePairs<String, String> = [":status": "200"], isEnd: Bool = false) {

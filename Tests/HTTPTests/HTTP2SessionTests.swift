@@ -12,7 +12,7 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
     init() throws { peers = try HTTP2Peers() }
 
     @Test(arguments: [1, 7, 9, 100_000]) func `pass a request and its response`(piece: Int) throws {
-        let slot = try #require(client.request(isEnd: false, tag: 5))
+        let slot = try #require(client.request(isEnd: false, owner: .exchange(5)))
         client.send(slot, "ask")
         client.session.finish(slot)
         peers.settle(piece: piece)
@@ -111,8 +111,8 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
     }
 
     @Test func `tell several header sections of one read apart`() throws {
-        let first = try #require(client.request("/one", tag: 1))
-        let second = try #require(client.request("/two", tag: 2))
+        let first = try #require(client.request("/one", owner: .exchange(1)))
+        let second = try #require(client.request("/two", owner: .exchange(2)))
         peers.settle()
         let head = "headers 0 :method=POST :scheme=http :authority=a :path="
         let asked = server.lines()
@@ -209,8 +209,9 @@ private let posted = "headers 0 :method=POST :scheme=http :authority=a :path=/s/
             for (name, value) in [
                 (":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"),
             ] as [(StaticString, StaticString)] { block.append(name, value) }
-            let open = try #require(session.submitRequest(block, isEnd: false, tag: 0, keepsBody: true))
-            let waiting = try #require(session.submitRequest(block, isEnd: false, tag: 1, keepsBody: false))
+            let open = try #require(session.submitRequest(block, isEnd: false, owner: .exchange(0), keepsBody: true))
+            let waiting = try #require(
+                session.submitRequest(block, isEnd: false, owner: .exchange(1), keepsBody: false))
             pools.letGo(block)
             session.send(open, "kept")
             session.send(waiting, "sent")

@@ -34,7 +34,7 @@ package import Octets
     private var unconsumed = 0    // octets of body that the other side has not taken
 
     private struct Stream {
-        var tag = -1
+        var owner = StreamOwner.nobody
         var kept: OctetBuffer?    // a request's body, for a replay
         var isHead = false    // the request's method is HEAD
         var acceptsTrailers = false    // the client said `te: trailers`
@@ -96,8 +96,8 @@ package import Octets
         guard let output, out.count < limit else { return }
         if out.isEmpty { out.exchange(with: output) } else { out.append(output.octets) }
         stream?.isFlushed = true
-        if outputBody > 0, let tag = stream?.tag {
-            taken.append(TakenOctets(stream: number, tag: tag, count: outputBody))
+        if outputBody > 0, let owner = stream?.owner {
+            taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
         }
         outputBody = 0
         pools.give(output)
@@ -129,10 +129,10 @@ package import Octets
 
     // MARK: what the owner asks; the same words as HTTP2Session
 
-    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
-        var stream = Stream(tag: tag)
+        var stream = Stream(owner: owner)
         stream.framing = isEnd ? .none : Self.announced(block) ?? .chunked
         do throws(HTTP1WriteError) {
             try HTTP1Serializer.writeRequest(block, framing: stream.framing, to: takeOutput())
@@ -222,12 +222,12 @@ package import Octets
     }
 
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
-    package func tag(_ slot: Int) -> Int { slot == number ? stream?.tag ?? -1 : -1 }
-    package func setTag(_ slot: Int, _ tag: Int) { if slot == number { stream?.tag = tag } }
+    package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
+    package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
     package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
-    /// Calls `body` with slot and tag of the open stream, if there is one.
-    package func forEachOpen(_ body: (Int, Int) -> Void) {
-        if let stream { body(number, stream.tag) }
+    /// Calls `body` with slot and owner of the open stream, if there is one.
+    package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
+        if let stream { body(number, stream.owner) }
     }
 
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
@@ -297,7 +297,7 @@ package import Octets
             }
         } catch {
             refusal = error
-            events.append(StreamEvent(.refused, stream: number, tag: stream?.tag ?? -1))
+            events.append(StreamEvent(.refused, slot: number, owner: stream?.owner ?? .nobody))
             return input.count
         }
         return used
@@ -316,7 +316,7 @@ package import Octets
 
     private func note(_ data: Octets) {
         unconsumed += data.count
-        events.append(StreamEvent(.data, stream: number, tag: stream?.tag ?? -1, data: data))
+        events.append(StreamEvent(.data, slot: number, owner: stream?.owner ?? .nobody, data: data))
     }
 
     private func note(_ head: HTTP1Head, _ block: HeaderBlock) {
@@ -334,16 +334,16 @@ package import Octets
         sections.append((number, block))
         let isEnd = head.framing == .none || head.framing == .length(0)
         let code: UInt32 = isEnd && !head.isInterim ? 1 : 0
-        events.append(StreamEvent(.headers, stream: number, tag: stream?.tag ?? -1, code: code))
+        events.append(StreamEvent(.headers, slot: number, owner: stream?.owner ?? .nobody, code: code))
         if isServer, head.expectsContinue {
-            events.append(StreamEvent(.expectsContinue, stream: number))
+            events.append(StreamEvent(.expectsContinue, slot: number))
         }
     }
 
     private func noteEnd() {
         guard let stream else { return }
         self.stream?.isEndReceived = true
-        events.append(StreamEvent(.end, stream: number, tag: stream.tag))
+        events.append(StreamEvent(.end, slot: number, owner: stream.owner))
         guard !isServer else { return }
         // An answer before the request's end, or one that ends with the connection: no reuse.
         if !stream.isKeepAlive || !stream.isEndSent { isClosing = true }
@@ -354,7 +354,7 @@ package import Octets
         guard let stream else { return }
         if outputBody > 0 { note(taken: outputBody) }
         outputBody = 0
-        events.append(StreamEvent(.closed, stream: number, tag: stream.tag, code: code))
+        events.append(StreamEvent(.closed, slot: number, owner: stream.owner, code: code))
         closeStream()
     }
 
@@ -372,7 +372,7 @@ package import Octets
     }
 
     private func note(taken count: Int) {
-        if let tag = stream?.tag { taken.append(TakenOctets(stream: number, tag: tag, count: count)) }
+        if let owner = stream?.owner { taken.append(TakenOctets(slot: number, owner: owner, count: count)) }
     }
 
     private func keep(_ octets: Octets) {

@@ -154,7 +154,7 @@ extension HTTP2Session {
             rest = rest.dropFirst(part.count)
         }
         guard framed > 0 else { return }
-        taken.append(TakenOctets(stream: slot, tag: slots[slot].tag, count: framed), from: pools)
+        taken.append(TakenOctets(slot: slot, owner: slots[slot].owner, count: framed), from: pools)
     }
 
     /// The DATA frame that was just written can be given END_STREAM, as long as it is the last frame.

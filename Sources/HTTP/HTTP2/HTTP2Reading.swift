@@ -197,7 +197,7 @@ extension HTTP2Session {
         input.dataLeft -= part.count
         let slot = input.dataSlot
         if slot >= 0, slots[slot].isOpen, slots[slot].id == input.dataStream {
-            events.append(StreamEvent(.data, stream: slot, tag: slots[slot].tag, data: part), from: pools)
+            events.append(StreamEvent(.data, slot: slot, owner: slots[slot].owner, data: part), from: pools)
         }
         if input.dataLeft == 0 { dataCompleted() }
     }
@@ -263,7 +263,7 @@ extension HTTP2Session {
         let isLying = slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
         guard !isLying else { return refuse(slot, .contentLengthMismatch) }
         slots[slot].isEndReceived = true
-        events.append(StreamEvent(.end, stream: slot, tag: slots[slot].tag), from: pools)
+        events.append(StreamEvent(.end, slot: slot, owner: slots[slot].owner), from: pools)
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }
     }
 

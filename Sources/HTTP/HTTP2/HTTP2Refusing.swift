@@ -38,7 +38,7 @@ extension HTTP2Session {
     }
 
     private func refusal(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
-        StreamEvent(.refused, stream: slot, tag: slots[slot].tag, code: UInt32(truncatingIfNeeded: fault.rawValue))
+        StreamEvent(.refused, slot: slot, owner: slots[slot].owner, code: UInt32(truncatingIfNeeded: fault.rawValue))
     }
 
     /// Of a request that will not be served, the fields that its line in the log has and those that tell how to

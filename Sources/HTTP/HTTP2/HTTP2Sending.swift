@@ -12,10 +12,10 @@ extension HTTP2Session {
     ///     stands on DATA, or on the trailers.
     ///   - keepsBody: keep what is sent of the body until `stopKeeping`, for a replay.
     /// - Returns: the stream's slot; nil when the connection has come to its end.
-    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+    package func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         guard !isTerminating, nextStream > 0 else { return nil }
         let slot = openSlot()
-        slots[slot].tag = tag
+        slots[slot].owner = owner
         slots[slot].keepsBody = keepsBody && !isEnd
         slots[slot].isEnded = isEnd
         slots[slot].isHeadAlone = isEnd
@@ -141,8 +141,8 @@ extension HTTP2Session {
         return body
     }
 
-    package func tag(_ slot: Int) -> Int { slots[slot].tag }
-    package func setTag(_ slot: Int, _ tag: Int) { slots[slot].tag = tag }
+    package func owner(_ slot: Int) -> StreamOwner { slots[slot].owner }
+    package func setOwner(_ slot: Int, _ owner: StreamOwner) { slots[slot].owner = owner }
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
     package func isEndReceived(_ slot: Int) -> Bool { slots[slot].isEndReceived }
 
@@ -155,9 +155,9 @@ extension HTTP2Session {
     /// is reset.
     package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }
 
-    /// Calls `body` with slot and tag of each open stream.
-    package func forEachOpen(_ body: (Int, Int) -> Void) {
-        for index in slots.indices where slots[index].isOpen { body(index, slots[index].tag) }
+    /// Calls `body` with slot and owner of each open stream.
+    package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
+        for index in slots.indices where slots[index].isOpen { body(index, slots[index].owner) }
     }
 
     // MARK: inner steps

@@ -205,7 +205,7 @@ package struct HTTP2Limits: Sendable {
         slots[slot].isOpen = false
         openStreams -= 1
         release(slot, .max)
-        events.append(StreamEvent(.closed, stream: slot, tag: slots[slot].tag, code: code), from: pools)
+        events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, code: code), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
         index.remove(slots[slot].id)

@@ -15,7 +15,7 @@ struct HTTP2Stream {
     var keepsBody = false    // a retry may still want the octets sent
     var resetAfterEnd = false
     var isReady = false    // in `ReadyQueue`
-    var tag = -1
+    var owner = StreamOwner.nobody
 
     // Sending
     var sendWindow: Int64 = 0

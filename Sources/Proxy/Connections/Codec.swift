@@ -87,13 +87,13 @@ enum Codec {
         }
     }
 
-    func submitRequest(_ block: HeaderBlock, isEnd: Bool, tag: Int, keepsBody: Bool) -> Int? {
+    func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         switch self {
         case .undecided: nil
         case .http1(let session):
-            session { $0.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody) }
+            session { $0.submitRequest(block, isEnd: isEnd, owner: owner, keepsBody: keepsBody) }
         case .http2(let session):
-            session { $0.submitRequest(block, isEnd: isEnd, tag: tag, keepsBody: keepsBody) }
+            session { $0.submitRequest(block, isEnd: isEnd, owner: owner, keepsBody: keepsBody) }
         }
     }
 
@@ -162,19 +162,19 @@ enum Codec {
         }
     }
 
-    func setTag(_ stream: Int, _ tag: Int) {
+    func setOwner(_ stream: Int, _ owner: StreamOwner) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.setTag(stream, tag) }
-        case .http2(let session): session { $0.setTag(stream, tag) }
+        case .http1(let session): session { $0.setOwner(stream, owner) }
+        case .http2(let session): session { $0.setOwner(stream, owner) }
         }
     }
 
-    func tag(_ stream: Int) -> Int {
+    func owner(_ stream: Int) -> StreamOwner {
         switch self {
-        case .undecided: -1
-        case .http1(let session): session { $0.tag(stream) }
-        case .http2(let session): session { $0.tag(stream) }
+        case .undecided: .nobody
+        case .http1(let session): session { $0.owner(stream) }
+        case .http2(let session): session { $0.owner(stream) }
         }
     }
 
@@ -202,7 +202,7 @@ enum Codec {
         }
     }
 
-    func forEachOpen(_ body: (Int, Int) -> Void) {
+    func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
         switch self {
         case .undecided: break
         case .http1(let session): session { $0.forEachOpen(body) }

@@ -199,7 +199,7 @@ extension Worker {
     /// opened count as open in the session and never end.
     private func hasOwners(_ connection: Connection) -> Bool {
         var found = false
-        connection.codec.forEachOpen { _, tag in found = found || tag >= 0 }
+        connection.codec.forEachOpen { _, owner in found = found || owner != .nobody }
         return found
     }
 
@@ -216,11 +216,13 @@ extension Worker {
 
     /// Tells the exchange of every open stream that its connection is gone.
     func loseStreams(of connection: Connection, _ situation: Situation) {
-        var lost: [(stream: Int, tag: Int)] = []
-        connection.codec.forEachOpen { stream, tag in if tag >= 0 { lost.append((stream, tag)) } }
+        var lost: [(stream: Int, exchange: Int)] = []
+        connection.codec.forEachOpen { stream, owner in
+            if case .exchange(let number) = owner { lost.append((stream, number)) }
+        }
         connection.isDraining = true
-        for (stream, tag) in lost {
-            let exchange = ownedExchanges[tag]
+        for (stream, number) in lost {
+            let exchange = ownedExchanges[number]
             if exchange.isServing(downstream: connection, stream) {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, stream) {

@@ -106,8 +106,8 @@ extension Worker {
 
     /// A request that HTTP/2 does not allow, or that is too large.
     private func refuse(_ event: StreamEvent, _ fault: HTTP2Fault, on connection: Connection) {
-        let block = event.stream < 0 ? nil : connection.codec.takeHeaders(event.stream)
-        if event.stream >= 0, let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
+        let block = event.slot < 0 ? nil : connection.codec.takeHeaders(event.slot)
+        if event.slot >= 0, let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
             metrics.refused(.http2(fault), .downstream)
             exchange.requestRefused(fault, on: connection)
             if let block { pools.letGo(block) }

@@ -78,8 +78,8 @@ extension Worker {
         var index = 0
         while let taken = connection.codec.taken(at: index) {
             index += 1
-            guard taken.tag >= 0, taken.tag < exchanges.count else { continue }
-            let exchange = exchanges[taken.tag]
+            guard case .exchange(let number) = taken.owner, number < exchanges.count else { continue }
+            let exchange = exchanges[number]
             exchange { $0.passWindow(of: connection, taken) }
         }
     }

@@ -182,7 +182,7 @@ extension Exchange {
     func detachUpstream() {
         guard let connection = toUpstream else { return }
         connection {
-            $0.codec.setTag(upstreamStream, -1)
+            $0.codec.setOwner(upstreamStream, .nobody)
             if worker.log.isOn { upstreamLocal = $0.localText }
         }
         upstream = nil

@@ -131,13 +131,13 @@ extension Exchange {
     /// before and opens nothing.
     func passWindow(of connection: Connection, _ taken: TakenOctets) {
         // Another request may have had this exchange when the octets were taken: the stream tells.
-        if isUsing(upstream: connection, taken.stream) {
+        if isUsing(upstream: connection, taken.slot) {
             takenOctets += taken.count
             let fresh = takenOctets - consumedOctets
             guard fresh > 0 else { return }
             consumedOctets = takenOctets
             toDownstream? { $0.consume(downstreamStream, fresh) }
-        } else if isServing(downstream: connection, taken.stream) {
+        } else if isServing(downstream: connection, taken.slot) {
             toUpstream? { $0.consume(upstreamStream, taken.count) }
         }
     }
@@ -212,7 +212,10 @@ extension Exchange {
         attempts += 1
         let isEnd = isHeadAlone
         let mayRetry = attempts < Self.mostAttempts
-        guard let stream = connection.codec.submitRequest(request, isEnd: isEnd, tag: index, keepsBody: mayRetry) else {
+        guard
+            let stream = connection.codec.submitRequest(
+                request, isEnd: isEnd, owner: .exchange(index), keepsBody: mayRetry)
+        else {
             if !isHTTP2 { worker.giveBack(connection) }
             return attemptFailed(.upstreamProtocolError, body: body)
         }

@@ -14,9 +14,9 @@ extension Worker {
     func downstream(_ event: StreamEvent, of connection: Connection) {
         if event.kind == .headers { return begin(event, on: connection) }
         if event.kind == .refused { return refuse(event, on: connection) }
-        guard event.stream >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
+        guard event.slot >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
-            if event.kind == .data { connection.consume(event.stream, event.data.count) }
+            if event.kind == .data { connection.consume(event.slot, event.data.count) }
             return
         }
         exchange { pass(event, to: $0, of: connection) }
@@ -26,7 +26,7 @@ extension Worker {
         switch event.kind {
         case .data: exchange.requestData(event.data)
         case .trailers:
-            guard let trailers = connection.codec.takeHeaders(event.stream) else { return }
+            guard let trailers = connection.codec.takeHeaders(event.slot) else { return }
             exchange.requestEnded(trailers: trailers)
             pools.letGo(trailers)
         case .end: exchange.requestEnded()
@@ -38,21 +38,21 @@ extension Worker {
     }
 
     func exchange(of event: StreamEvent, downstream connection: Connection) -> Unretained<Exchange>? {
-        // Events that were noted before the headers were acted on do not know their tag yet.
-        let tag = event.tag >= 0 ? event.tag : connection.codec.tag(event.stream)
-        guard tag >= 0, tag < exchanges.count else { return nil }
-        let exchange = exchanges[tag]
-        return exchange { $0.isServing(downstream: connection, event.stream) } ? exchange : nil
+        // Events that were noted before the headers were acted on do not know their owner yet.
+        let owner = event.owner == .nobody ? connection.codec.owner(event.slot) : event.owner
+        guard case .exchange(let number) = owner, number < exchanges.count else { return nil }
+        let exchange = exchanges[number]
+        return exchange { $0.isServing(downstream: connection, event.slot) } ? exchange : nil
     }
 
     func exchange(of event: StreamEvent, upstream connection: Connection) -> Unretained<Exchange>? {
-        guard event.tag >= 0, event.tag < exchanges.count else { return nil }
-        let exchange = exchanges[event.tag]
-        return exchange { $0.isUsing(upstream: connection, event.stream) } ? exchange : nil
+        guard case .exchange(let number) = event.owner, number < exchanges.count else { return nil }
+        let exchange = exchanges[number]
+        return exchange { $0.isUsing(upstream: connection, event.slot) } ? exchange : nil
     }
 
     private func begin(_ event: StreamEvent, on connection: Connection) {
-        guard let block = connection.codec.takeHeaders(event.stream) else { return }
+        guard let block = connection.codec.takeHeaders(event.slot) else { return }
         metrics.requestStarted()
         status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         takeExchange()({ begin($0, with: block, event, on: connection) })
@@ -74,10 +74,10 @@ extension Worker {
 
     private func enter(_ exchange: Exchange, _ event: StreamEvent, on connection: Connection) {
         exchange.downstream = connection
-        exchange.downstreamStream = event.stream
+        exchange.downstreamStream = event.slot
         exchange.started = now
         exchange.startedWall = wallNow
-        connection.codec.setTag(event.stream, exchange.index)
+        connection.codec.setOwner(event.slot, .exchange(exchange.index))
     }
 
     private func begin(
@@ -87,7 +87,7 @@ extension Worker {
         // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
         // resets, and end the connection that all clients share. Source: CVE-2023-44487.
         if case .http2(let session) = connection.codec {
-            guard session({ $0.isOpen(event.stream) }) else {
+            guard session({ $0.isOpen(event.slot) }) else {
                 exchange.request = block
                 return
             }
@@ -121,7 +121,7 @@ extension Worker {
         default: break
         }
         guard let exchange = exchange(of: event, upstream: connection) else {
-            if event.kind == .data { connection.consume(event.stream, event.data.count) }
+            if event.kind == .data { connection.consume(event.slot, event.data.count) }
             return
         }
         exchange { pass(event, to: $0, from: connection) }
@@ -132,7 +132,7 @@ extension Worker {
         case .data: exchange.responseData(event.data)
         case .end: exchange.responseEnded()
         case .headers, .trailers:
-            guard let block = connection.codec.takeHeaders(event.stream) else { return }
+            guard let block = connection.codec.takeHeaders(event.slot) else { return }
             if event.kind == .headers {
                 exchange.responseHeaders(block, isEnd: event.code == 1)
             } else {
@@ -149,7 +149,7 @@ extension Worker {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.timedOut() }
-            let isUnsent = !connection.codec.hasSentHeaders(event.stream)
+            let isUnsent = !connection.codec.hasSentHeaders(event.slot)
             exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
         }
         if connection.isDraining { return markDirty(connection) }    // the last stream's end is the connection's
@@ -183,28 +183,28 @@ extension Worker {
         connection.pool?.learnedStreams = max(limit, 1)
         var excess = session.openStreams - limit
         guard excess > 0 else { return }
-        var waiting: [(stream: Int, tag: Int)] = []
-        session.forEachOpen { stream, tag in
-            if excess > 0, tag >= 0, session.isWaiting(stream) {
-                waiting.append((stream, tag))
+        var waiting: [(stream: Int, exchange: Int)] = []
+        session.forEachOpen { stream, owner in
+            if excess > 0, case .exchange(let number) = owner, session.isWaiting(stream) {
+                waiting.append((stream, number))
                 excess -= 1
             }
         }
-        for (stream, tag) in waiting where ownedExchanges[tag].isUsing(upstream: connection, stream) {
-            ownedExchanges[tag].moveElsewhere()
+        for (stream, number) in waiting where ownedExchanges[number].isUsing(upstream: connection, stream) {
+            ownedExchanges[number].moveElsewhere()
         }
     }
 
     /// The endpoint takes no streams at all: what waits is refused, and counts as a try. Another
     /// connection would say the same, and so on without an end.
     private func loseUnsent(of connection: Connection, _ session: HTTP2Session) {
-        var unsent: [(stream: Int, tag: Int)] = []
-        session.forEachOpen { stream, tag in
-            if tag >= 0, session.isWaiting(stream) { unsent.append((stream, tag)) }
+        var unsent: [(stream: Int, exchange: Int)] = []
+        session.forEachOpen { stream, owner in
+            if case .exchange(let number) = owner, session.isWaiting(stream) { unsent.append((stream, number)) }
         }
         connection.isDraining = true
-        for (stream, tag) in unsent where ownedExchanges[tag].isUsing(upstream: connection, stream) {
-            ownedExchanges[tag].upstreamFailed(.upstreamRefused, code: ErrorCode.refusedStream)
+        for (stream, number) in unsent where ownedExchanges[number].isUsing(upstream: connection, stream) {
+            ownedExchanges[number].upstreamFailed(.upstreamRefused, code: ErrorCode.refusedStream)
             session.reset(stream, code: ErrorCode.cancel)
         }
         markDirty(connection)
@@ -223,7 +223,7 @@ extension Worker {
     /// The downstream stream is gone: writes the log, counts, frees.
     func finished(_ exchange: Exchange) {
         record(exchange)
-        exchange.toDownstream? { $0.codec.setTag(exchange.downstreamStream, -1) }
+        exchange.toDownstream? { $0.codec.setOwner(exchange.downstreamStream, .nobody) }
         if let block = exchange.request.take() { pools.letGo(block) }
         if let block = exchange.requestTrailers.take() { pools.letGo(block) }
         exchange.clear()
