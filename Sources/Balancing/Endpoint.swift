@@ -29,6 +29,15 @@ package final class Endpoint: Sendable {
     /// Requests ever sent there, tries included.
     package let total = Atomic<Int>(0)
 
+    /// A try is sent there.
+    @inline(__always) package func began() {
+        active.wrappingAdd(1, ordering: .relaxed)
+        total.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// A try that was sent there is over.
+    @inline(__always) package func ended() { active.wrappingSubtract(1, ordering: .relaxed) }
+
     package init(address: EndpointAddress, number: Int) {
         self.address = address
         self.name = address.description

@@ -29,6 +29,11 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     package func nanoseconds(since earlier: MonotonicTime) -> UInt64 {
         nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0
     }
+
+    /// The time from `earlier` to this; zero when `earlier` is later.
+    package func duration(since earlier: MonotonicTime) -> Duration {
+        .nanoseconds(Int64(clamping: nanoseconds(since: earlier)))
+    }
 }
 
 /// The wall clock, for logs and the `date` header.

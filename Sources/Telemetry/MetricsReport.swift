@@ -88,8 +88,11 @@ struct MetricsReport {
             "portico_upstream_connect_failures_total", .counter, "Connections to endpoints that failed.",
             sum(.connectFailures))
         page.family("portico_limit_reached_total", .counter, "How often a limit was reached.")
-        page.series(
-            "portico_limit_reached_total", [("limit", "concurrent_streams")], sum(.concurrentStreamsReached))
+        for limit in WorkerMetrics.Limit.allCases {
+            page.series(
+                "portico_limit_reached_total", [("limit", limit.label)],
+                control.workers.reduce(0) { $0 &+ $1.value(limit) })
+        }
         refusals()
         page.single(
             "portico_access_log_dropped_total", .counter, "Access log lines that were lost.",

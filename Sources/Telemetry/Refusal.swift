@@ -82,6 +82,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case listenerClosed
     case silent
     case prefaceTimedOut
+    case headersTimedOut
     case brokenTLS
 
     var name: String {
@@ -90,6 +91,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .listenerClosed: "listener_closed"
         case .silent: "first_octets_timeout"
         case .prefaceTimedOut: "preface_timeout"
+        case .headersTimedOut: "headers_timeout"
         case .brokenTLS: "tls_stream_broken"
         }
     }
@@ -99,6 +101,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .acceptFailed: "a connection could not be accepted, mostly for want of file descriptors"
         case .listenerClosed: "a connection came while its listener was being closed"
         case .silent: "a connection said nothing for too long"
+        case .headersTimedOut: "a header section began and was not complete in time"
         case .brokenTLS: "a record of TLS is damaged or out of turn, or the client said so of one of ours"
         case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
         }

@@ -26,8 +26,28 @@ package final class WorkerMetrics: Sendable {
         case downstreamOpened, upstreamOpened, downstreamClosed, upstreamClosed
         case requestsStarted, requestsEnded
         case connectFailures
-        case concurrentStreamsReached
         case retries    // and one per further reason
+    }
+
+    /// A limit of `docs/limits.md`, by its place in `limits`.
+    package enum Limit: Int, Sendable, CaseIterable {
+        case concurrentStreams, headerTimeout, progressTimeout
+        case upstreamConnections, waitingRequests, idleUpstreamConnections
+        case downstreamConnections, memory
+
+        /// The label of `portico_limit_reached_total`.
+        package var label: String {
+            switch self {
+            case .concurrentStreams: "concurrent_streams"
+            case .headerTimeout: "header_timeout"
+            case .progressTimeout: "progress_timeout"
+            case .upstreamConnections: "upstream_connections"
+            case .waitingRequests: "waiting_requests"
+            case .idleUpstreamConnections: "idle_upstream_connections"
+            case .downstreamConnections: "downstream_connections"
+            case .memory: "memory"
+            }
+        }
     }
 
     /// What is so much now, by their place in `gauges`.
@@ -40,6 +60,7 @@ package final class WorkerMetrics: Sendable {
     private static let durationSeriesLimit = 1_000
 
     private let page = MetricsPage(count: fixedCount)
+    private let limits = MetricsPage(count: Limit.allCases.count)
     private let gauges = MetricsPage(count: Gauge.allCases.count)
     /// By `Refusal.index`, of clients and then of upstreams.
     private let refusals = MetricsPage(count: 2 * Refusal.all.count)
@@ -51,6 +72,8 @@ package final class WorkerMetrics: Sendable {
     init() {}
 
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
+
+    func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
 
     func value(_ gauge: Gauge) -> UInt64 { gauges[gauge.rawValue].value }
 
@@ -84,8 +107,8 @@ extension WorkerMetrics {
 
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     package func upstreamConnectFailed() { add(.connectFailures) }
-    /// A client has as many streams open on a connection as it may: its next calls wait in the client.
-    package func reachedConcurrentStreams() { add(.concurrentStreamsReached) }
+    /// A limit was reached, which is an event of one request or connection, not a state.
+    package func reached(_ limit: Limit) { limits[limit.rawValue].add(1) }
 
     /// At the end of each turn.
     package func hold(handshakes: Int, headerOctets: Int) {

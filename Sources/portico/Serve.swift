@@ -53,7 +53,7 @@ struct Serve: ParsableCommand {
     var accessLog = Definitions.Switch.on
 
     @Option(help: "Streams that an HTTP/2 client may have open at once on a connection, 1 to 1000000.")
-    var maxConcurrentStreams = WorkerOptions().concurrentStreams
+    var maxConcurrentStreams = Limits().concurrentStreams
 
     @OptionGroup var definitions: Definitions
 

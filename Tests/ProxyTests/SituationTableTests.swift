@@ -15,7 +15,7 @@ import Testing
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .tryTimedOut,
-            .idleWaiting, .idleReceiving, .durationExceeded, .overloaded, .draining,
+            .idleSending, .idleReceiving, .durationExceeded, .overloaded, .draining,
         ]
 
     /// Who adds a case has to add it here, and then in `all`; otherwise this file does not compile.
@@ -47,7 +47,7 @@ import Testing
         case .routeTimedOut: 23
         case .deadlineExceeded: 24
         case .tryTimedOut: 25
-        case .idleWaiting: 26
+        case .idleSending: 26
         case .idleReceiving: 27
         case .durationExceeded: 28
         case .overloaded: 29

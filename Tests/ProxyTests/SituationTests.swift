@@ -29,7 +29,7 @@ import Testing
             (.routeTimedOut, 504, "UT", "response_timeout", "upstream request timeout", 4),
             (.deadlineExceeded, 504, "UT", "response_timeout", "upstream request timeout", 4),
             (.tryTimedOut, 504, "UT", "upstream_per_try_timeout", "upstream request timeout", 14),
-            (.idleWaiting, 504, "SI", "stream_idle_timeout", "stream timeout", 14),
+            (.idleSending, 504, "SI", "stream_idle_timeout", "stream timeout", 14),
             (.idleReceiving, 408, "SI", "stream_idle_timeout", "stream timeout", 2),
             (.durationExceeded, 504, "-", "max_duration_timeout", "downstream duration timeout", 4),
             (.headerTimedOut, 408, "-", "request_header_timeout", "request header timeout", 2),

@@ -1,4 +1,5 @@
 import Glibc
+import HTTP
 import Octets
 import Reactor
 import Testing
@@ -17,7 +18,7 @@ import Testing
         return octets
     }
 
-    private static func pass(_ octets: ArraySlice<UInt8>, _ boundary: inout MessageBoundary) {
+    private static func pass(_ octets: ArraySlice<UInt8>, _ boundary: inout GRPCMessageBoundary) {
         unsafe Array(octets).withUnsafeBytes { unsafe boundary.pass(Octets($0)) }
     }
 
@@ -27,7 +28,7 @@ import Testing
         var ends: Set<Int> = [0]
         for length in lengths { ends.insert((ends.max() ?? 0) + 5 + length) }
         for piece in [1, 2, 4, 5, 6, 1000, 1 << 20] {
-            var boundary = MessageBoundary()
+            var boundary = GRPCMessageBoundary()
             #expect(boundary.isBetweenMessages)
             var position = 0
             while position < stream.count {
@@ -44,7 +45,7 @@ import Testing
     }
 
     @Test func `is far away after the longest message there is`() {
-        var boundary = MessageBoundary()
+        var boundary = GRPCMessageBoundary()
         Self.pass([1, 0xff, 0xff, 0xff, 0xff], &boundary)
         #expect(!boundary.isBetweenMessages)
         Self.pass(ArraySlice([UInt8](repeating: 0, count: 1000)), &boundary)
@@ -52,7 +53,7 @@ import Testing
     }
 
     @Test func `does not move by no octets`() {
-        var boundary = MessageBoundary()
+        var boundary = GRPCMessageBoundary()
         boundary.pass(.empty)
         #expect(boundary.isBetweenMessages)
         Self.pass([0, 0, 0], &boundary)
@@ -65,7 +66,7 @@ import Testing
     @Test func `has the form of a random UUID`() {
         var random = Randomness()
         for _ in 0..<2000 {
-            let text = random.withUUID { $0.string }
+            let text = random.identifier().withText { $0.string }
             let parts = text.split(separator: "-", omittingEmptySubsequences: false)
             #expect(parts.map(\.count) == [8, 4, 4, 4, 12])
             #expect(parts[2].first == "4")
@@ -78,8 +79,8 @@ import Testing
         var (one, two) = (Randomness(), Randomness())
         var seen: Set<String> = []
         for _ in 0..<2000 {
-            #expect(seen.insert(one.withUUID { $0.string }).inserted)
-            #expect(seen.insert(two.withUUID { $0.string }).inserted)
+            #expect(seen.insert(one.identifier().withText { $0.string }).inserted)
+            #expect(seen.insert(two.identifier().withText { $0.string }).inserted)
         }
     }
 
@@ -89,7 +90,7 @@ import Testing
         var ones: [Int] = Array(repeating: 0, count: 32)    // by digit: the bits seen set
         var zeros = ones
         for _ in 0..<500 {
-            let digits = random.withUUID { $0.string }.compactMap { $0.hexDigitValue }
+            let digits = random.identifier().withText { $0.string }.compactMap { $0.hexDigitValue }
             for (place, digit) in digits.enumerated() {
                 ones[place] |= digit
                 zeros[place] |= ~digit & 15

@@ -61,10 +61,12 @@ package struct HTTP1Limits: Equatable, Sendable {
     package var trailerOctets: Int
     /// Interim responses before the final one; beyond: `.tooManyInterimResponses`.
     package var interimResponses: Int
+    /// How many informational responses (1xx) one request may have.
+    package static let usualInterimResponses = 16
 
     package init(
         headOctets: Int, fields: Int = 100, extensionOctets: Int = 4096, trailerOctets: Int = 16 << 10,
-        interimResponses: Int = 16
+        interimResponses: Int = HTTP1Limits.usualInterimResponses
     ) {
         self.headOctets = headOctets
         self.fields = fields

@@ -107,9 +107,11 @@ package import Octets
     package var wantsFlush: Bool { output != nil }
     package var isFinished: Bool { isClosing && output == nil && stream == nil }
     package var openStreams: Int { stream == nil ? 0 : 1 }
+    /// A header section has begun and is not complete.
+    package var isReadingHeaders: Bool { stream == nil && !inbox.isEmpty && refusal == nil && !isClosing }
     package var isIdle: Bool { stream == nil && inbox.isEmpty }
     package var takesRequests: Bool {
-        !isServer && stream == nil && !isClosing && refusal == nil && inbox.isEmpty
+        !isServer && stream == nil && !isClosing && refusal == nil && inbox.count <= parsed
     }
 
     /// Forgets events. A client's next request, when one waits, is read by `receive(.empty)`.
@@ -257,12 +259,15 @@ package import Octets
     /// Answers octets that were refused and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
     package func answerRefusal(date: Octets) {
-        guard let refusal, isServer else { return }
+        guard let refusal else { return }
+        answer(status: refusal.status, body: Octets(refusal.body), date: date)
+    }
+
+    /// Answers a request whose header section is not complete, and closes.
+    package func answer(status: Int, body: Octets, date: Octets) {
+        guard isServer, stream == nil else { return }
         let output = takeOutput()
-        let body = Octets(refusal.body)
-        output.append(
-            text: "HTTP/1.1 \(refusal.status) \(HTTP1Serializer.reason(UInt64(refusal.status)))\r\n"
-        )
+        output.append(text: "HTTP/1.1 \(status) \(HTTP1Serializer.reason(UInt64(status)))\r\n")
         output.append(text: "content-length: \(body.count)\r\n")
         if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
         output.append(text: "server: portico\r\ndate: ")

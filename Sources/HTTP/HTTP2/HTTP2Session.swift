@@ -24,7 +24,7 @@ package struct HTTP2Limits: Sendable {
     /// The same of an informational response (1xx), and how many of them a stream may have: one more than
     /// are passed on, so that who passes them on sees that they are too many.
     static let interimOctets = 16_384
-    static let interimSections = 17
+    static let interimSections = UInt8(clamping: HTTP1Limits.usualInterimResponses + 1)
     package init() {}
 
     /// Towards upstreams: larger windows, and response headers may be larger.
@@ -136,6 +136,9 @@ package struct HTTP2Limits: Sendable {
 
     /// Octets of header sections that the connection holds.
     package var headerOctets: Int { pools.accounts.octets(of: account) }
+
+    /// A header section has begun and is not complete.
+    package var isReadingHeaders: Bool { receiving.block != nil }
 
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {

@@ -195,6 +195,8 @@ package enum HeaderEdit {
     @usableFromInline package internal(set) var size = 0
     /// How many users the block has; `MessagePools` keeps it for later at 0.
     var holds = 1
+    /// The block whose octets the fields of this one point to; held, and let go with the last hold on this one.
+    var base: HeaderBlock?
     /// Octets that are counted against a connection, and whose account that is.
     var charged = 0
     var account: Int32 = 0
@@ -228,6 +230,19 @@ package enum HeaderEdit {
     func field(at index: Int) -> HeaderField {
         precondition(index >= 0 && index < count)
         return unsafe store[index]
+    }
+
+    /// Makes this empty block a section of its own with the fields of `other`, which it holds: their octets are not
+    /// copied, and what is edited here stays as it is there.
+    package func derive(from other: HeaderBlock) {
+        precondition(count == 0 && base == nil)
+        while capacity < other.count { grow() }
+        unsafe store.update(from: other.store, count: other.count)
+        unsafe places.update(from: other.places, count: Self.kinds)
+        count = other.count
+        size = other.size
+        other.hold()
+        base = other
     }
 
     /// Adds a field whose octets live as long as the process.

@@ -49,6 +49,7 @@ package import Octets
             accounts.change(block.account, by: -block.charged)
             block.charged = 0
         }
+        if let base = block.base.take() { letGo(base) }
         block.clear()
         if blocks.count < Self.keptBlocks { blocks.append(block) }
     }

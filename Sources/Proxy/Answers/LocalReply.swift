@@ -38,6 +38,23 @@ package struct LocalReply {
         return outcome.body.isEmpty ? explanation : "\(outcome.body): \(explanation)"
     }
 
+    /// Gives the answer to the client's session.
+    /// - Parameter hasBody: false for a request of the method HEAD.
+    /// - Returns: octets of its body.
+    func send(on session: Session, _ slot: Int, hasBody: Bool, _ services: WorkerServices) -> Int {
+        let block = services.pools.takeBlock()
+        write(to: block)
+        services.prepareForDownstream(block)
+        let hasBody = hasBody && !body.isEmpty
+        session.submitResponse(slot, block, isEnd: !hasBody)
+        services.pools.letGo(block)
+        guard hasBody else { return 0 }
+        var body = body
+        body.withUTF8 { text in unsafe session.send(slot, Octets(UnsafeRawBufferPointer(text))) }
+        session.finish(slot)
+        return body.utf8.count
+    }
+
     /// Fills the block with the head, `:status` first. `date`, `server` and HTTP/1.1's framing and
     /// `connection` are added by those who write heads. On HTTP/2 it ends the stream when `body` is empty.
     package func write(to headers: HeaderBlock) {

@@ -38,8 +38,8 @@ package enum Situation: Equatable, Sendable {
     case routeTimedOut
     case deadlineExceeded    // the client's grpc-timeout
     case tryTimedOut
-    case idleWaiting    // stream idle, request complete
-    case idleReceiving    // stream idle, request incomplete
+    case idleSending    // the client takes nothing of its answer
+    case idleReceiving    // the client sends nothing of its request
     case durationExceeded
     // The gateway as a whole
     case overloaded

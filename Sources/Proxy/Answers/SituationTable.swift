@@ -11,7 +11,7 @@ extension Situation {
         case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
             .noHealthyEndpoint, .overloaded, .draining:
             ofRouting
-        case .routeTimedOut, .deadlineExceeded, .tryTimedOut, .idleWaiting, .idleReceiving,
+        case .routeTimedOut, .deadlineExceeded, .tryTimedOut, .idleSending, .idleReceiving,
             .durationExceeded:
             ofTimer
         default: ofUpstream
@@ -112,7 +112,7 @@ extension Situation {
             Outcome(
                 504, .timeout, "upstream_per_try_timeout", "upstream request timeout",
                 fault: .upstream, retry: .unknown)
-        case .idleWaiting:
+        case .idleSending:
             Outcome(504, .idle, "stream_idle_timeout", "stream timeout", fault: .upstream)
         case .idleReceiving:
             Outcome(408, .idle, "stream_idle_timeout", "stream timeout", fault: .client, after: .close)

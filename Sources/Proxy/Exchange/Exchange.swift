@@ -4,139 +4,348 @@ internal import Octets
 internal import Reactor
 internal import Routing
 
-/// One request and its answer: a stream on a downstream connection, a stream on an upstream one, the
-/// route between them and the timers. It lives as long as the downstream stream; several upstream
+/// One request and its answer: a stream of a client's connection, a stream of an upstream connection, and the route
+/// between them. `Course.swift` has the order of its steps, which are the functions of this class; `ExchangeState`
+/// decides, and this class does what was decided. It lives as long as the client's stream; several upstream
 /// streams may follow each other when one fails provably unprocessed.
 ///
-/// Its life, in this order; `Situation` has a row for each way out of it:
-///
-///     headersRead → hostMatched → routeMatched → endpointPicked → upstreamAcquired → headersSent
-///     → bodyRelayed → responseRelayed → trailersRelayed → logged
-///
-/// Pooled by its worker and used again; its worker's thread only.
+/// Pooled by `Exchanges` and used again; its worker's thread only.
 final class Exchange {
-    let worker: Worker
-    let index: Int    // the tag of its streams
-    var downstream: Connection?
-    var downstreamStream = -1
-    var upstream: Connection?
-    var upstreamStream = -1
+    /// What the newest try has of its upstream. Plain data: copying it counts no references.
+    enum Upstream: BitwiseCopyable {
+        case none
+        /// A place in the queue for a connection.
+        case queued(Unretained<EndpointPool>)
+        /// A connection on which `send` opens a stream next.
+        case reserved(Unretained<Connection>)
+        case stream(Stream)
+    }
 
-    // The request
-    var request: HeaderBlock?    // held; sent as it is to the upstream
-    var requestTrailers: HeaderBlock?    // held for a replay
+    let exchanges: Exchanges    // owns this object, and lets go of it when the worker ends
+    let services: WorkerServices
+    let upstreams: Upstreams
+    let number: Int    // place in `exchanges`, and the owner of its streams
+    var state = ExchangeState()
+
+    private(set) var downstream: Stream?
+    private(set) var upstream = Upstream.none
+    private var keptDownstream: Connection?    // keeps alive what `downstream` refers to
+    private var keptUpstream: AnyObject?    // keeps alive what `upstream` refers to
+
+    // The request; the block stays as the client sent it
+    var request: HeaderBlock?    // held
+    var requestTrailers: HeaderBlock?    // held for the next try
+    var heldBody: OctetBuffer?    // octets of the body that no try has got yet
+    var identifier = RequestIdentifier()
+    var path = Octets.empty    // in its normal form; lives in `request`
+    var isPathChanged = false    // the client's path has another form
     var isGRPC = false
-    var isHead = false
+    var isHeadMethod = false
     var isSafe = false    // the method asks for nothing to be changed
-    var isHeadAlone = false    // the request is its header section: END_STREAM came with it
-    var isRequestEnded = false
-    var receivedOctets = 0
-    var takenOctets = 0    // octets of the body that this try's upstream took
-    var consumedOctets = 0    // octets of the body given back to the client's window
+    var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
+    var creditedOctets = 0    // octets of the body given back to the client's window
 
     // The route
-    var snapshot: WorkerSnapshot?
-    var route = -1
-    var cluster = -1
+    var route = ChosenRoute()
     var endpoint: Endpoint?
-    var tried: [Int] = []    // numbers of endpoints that failed this request
-    var attempts = 0
     var upstreamLocal: String?    // for the access log only
+    var explanation = ""    // what `grpc-message` says of a local answer
 
-    // The response
-    var isResponseStarted = false    // final headers were given to the downstream
-    var isResponseEnded = false
+    // The answer
     var interimResponses = 0
-    var status = 0
-    var grpcStatus = -1
+    var status = 0    // 0: none was sent
+    var grpcStatus: Int?
     var sentOctets = 0
-    var situation: Situation?    // why it ended otherwise than by the upstream's answer
-    var boundary = MessageBoundary()    // of gRPC messages in the response
+    var messages = GRPCMessageBoundary()    // of the answer
 
     // Time
     var started = MonotonicTime(nanoseconds: 0)
     var startedWall = WallTime(seconds: 0, nanoseconds: 0)
-    var upstreamStarted = MonotonicTime(nanoseconds: 0)
-    var upstreamNanoseconds: Int64 = -1    // until the upstream's response headers
-    var deadline: MonotonicTime?    // of the client's grpc-timeout or the route's timeout
-    var timer = TimerWheel.Handle.none
+    var tryStarted = MonotonicTime(nanoseconds: 0)
+    var lastProgress = MonotonicTime(nanoseconds: 0)    // octets came from the client, or went to it
+    var upstreamNanoseconds: UInt64?    // from the try's start to the upstream's header section
+    var deadline: MonotonicTime?
+    var timers = ExchangeTimers()
 
-    init(worker: Worker, index: Int) {
-        self.worker = worker
-        self.index = index
+    init(exchanges: Exchanges, services: WorkerServices, upstreams: Upstreams, number: Int) {
+        self.exchanges = exchanges
+        self.services = services
+        self.upstreams = upstreams
+        self.number = number
     }
 
-    // Connections are followed on every event: without counting. The worker keeps them for the turn.
-    @inline(__always) var toDownstream: Unretained<Connection>? { downstream.unretained }
-    @inline(__always) var toUpstream: Unretained<Connection>? { upstream.unretained }
+    // MARK: streams
+
+    /// The client's stream; nil when there is none any more.
+    func serve(_ connection: Connection, _ slot: Int) {
+        keptDownstream = connection
+        downstream = Stream(connection, slot)
+    }
+
+    func use(_ next: Upstream, keeping object: AnyObject?) {
+        upstream = next
+        keptUpstream = object
+    }
 
     /// Whether events of that stream are meant for this exchange.
-    func isServing(downstream connection: Connection, _ stream: Int) -> Bool {
-        downstreamStream == stream && (downstream.unretained.map { $0 === connection } ?? false)
+    @inline(__always)
+    func isServing(downstream connection: Connection, _ slot: Int) -> Bool {
+        downstream.map { $0.slot == slot && $0.connection === connection } ?? false
     }
 
-    func isUsing(upstream connection: Connection, _ stream: Int) -> Bool {
-        upstreamStream == stream && (upstream.unretained.map { $0 === connection } ?? false)
+    @inline(__always)
+    func isUsing(upstream connection: Connection, _ slot: Int) -> Bool {
+        guard case .stream(let stream) = upstream else { return false }
+        return stream.slot == slot && stream.connection === connection
+    }
+
+    // MARK: steps
+
+    func admit() -> StepEnd {
+        guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
+        return request { admit($0, downstream.session) }
+    }
+
+    private func admit(_ block: HeaderBlock, _ session: Session) -> StepEnd {
+        isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+        let method = block.first(.method) ?? .empty
+        isHeadMethod = method == "HEAD"
+        isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
+        let path = block.first(.path) ?? .empty
+        if method == "CONNECT" { return .answer(.connectMethod) }
+        if path == "*" { return .answer(.optionsAsterisk) }
+        switch session {
+        case .undecided: break
+        case .http1(let session): if session({ $0.upgrade }) != .none { return .answer(.upgradeRefused) }
+        case .http2:
+            // HTTP/1.1's session has looked already.
+            if !services.authority.isValid(block) { return .answer(.requestRefused(.invalidAuthority)) }
+        }
+        switch PathNormalization.normalize(path, in: block) {
+        case .normal: self.path = path
+        case .changed(let changed):
+            self.path = changed
+            isPathChanged = true
+        case .refused: return .answer(.pathRefused)
+        }
+        return .next
+    }
+
+    func match() -> StepEnd {
+        guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
+        return downstream.connection { connection in request { match($0, from: connection) } }
+    }
+
+    private func match(_ block: HeaderBlock, from downstream: Connection) -> StepEnd {
+        guard let snapshot = services.snapshot(for: downstream), let table = downstream.table else {
+            return .answer(.noRoute)
+        }
+        services.joinedHeaders.clear()
+        // HTTP/2 allows `host` alone, and it is the authority then (RFC 9113 §8.3.1). What a client says of the
+        // scheme of its own connection is not believed.
+        let view = RequestView(
+            path: path, authority: block.first(.authority) ?? block.first(.host) ?? .empty,
+            method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
+            joined: services.joinedHeaders)
+        switch snapshot.shared.plan.tables[table].match(view) {
+        case .route(let number):
+            route = ChosenRoute(snapshot, route: number)
+            return .next
+        case .noHost:
+            explanation = "no host of this listener matches authority \"\(view.authority.string)\""
+        case .noRoute:
+            explanation = "no route matches authority \"\(view.authority.string)\" and path \"\(path.string)\""
+        case .tooCostly:
+            explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
+        }
+        return .answer(.noRoute)
+    }
+
+    func choose() -> StepEnd {
+        switch route.choose(random: services.random.next()) {
+        case nil: return .next
+        case let reason?:
+            explanation = reason.sentence
+            return .answer(.unknownCluster)
+        }
+    }
+
+    /// The deadline of a gRPC call runs from its header section: the smaller of the client's `grpc-timeout` and
+    /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
+    func startClock() -> StepEnd {
+        guard isGRPC else {
+            if state.isRequestEnded { routeTimeoutBegins() }
+            return .next
+        }
+        var wait = route.timeout
+        if let text = request.unretained?({ $0.first(.grpcTimeout) }), let asked = GRPCTimeout(text)?.duration {
+            wait = wait.map { min($0, asked) } ?? asked
+        }
+        guard let wait else { return .next }
+        setDeadline(started + wait)
+        // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
+        return wait <= Self.shortestDeadline ? .answer(.deadlineExceeded) : .next
+    }
+
+    /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
+    private static let shortestDeadline = Duration.microseconds(50)
+
+    func routeTimeoutBegins() {
+        guard deadline == nil, state.answer != .over, let wait = route.timeout else { return }
+        setDeadline(services.loop.now + wait)
+    }
+
+    private func setDeadline(_ time: MonotonicTime) {
+        deadline = time
+        timers.deadline = services.loop.arm(at: time, .deadline, number)
+    }
+
+    func pick() -> StepEnd {
+        guard let cluster = route.cluster.unretained else { return .answer(.unknownCluster) }
+        let random = services.random.next()
+        guard let endpoint = cluster({ $0.next(random: random, excluding: state.triedEndpoints) }) else {
+            explanation = "\(cluster { $0.name }) has no ready endpoint"
+            return .answer(.noHealthyEndpoint)
+        }
+        self.endpoint = endpoint
+        state.tryBegan()
+        return .next
+    }
+
+    func connect() -> StepEnd {
+        guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
+        let transport = UpstreamTransport(isHTTP2: isGRPC || route.isHTTP2)
+        switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
+        case .connection(let connection):
+            connection { use(.reserved(connection), keeping: $0) }
+            return .next
+        case .wait(let pool):
+            use(.queued(Unretained(pool)), keeping: pool)
+            return .wait(.connection)
+        case .failed: return tryFailed(.connectFailed, keeping: nil)
+        case .overflow: return .answer(.overflow)
+        }
+    }
+
+    /// A connection is there that the course has waited for.
+    func connected(_ connection: Connection) {
+        guard state.waitingAt == .connect else { return }
+        use(.reserved(Unretained(connection)), keeping: connection)
+        _ = state.hasCome(.connection)
+        run()
+    }
+
+    func send() -> StepEnd {
+        guard case .reserved(let connection) = upstream, let request = request.unretained else {
+            return .answer(.localReset)
+        }
+        return request { request in connection { send(request, on: $0) } }
+    }
+
+    private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
+        let isAlone = state.request == .headersOnly
+        let section = makeSection(from: request)
+        let slot = connection.session.submitRequest(
+            section, isEnd: isAlone, owner: .exchange(number), keepsBody: state.tries < ExchangeState.triesLimit)
+        services.pools.letGo(section)
+        guard let slot else {
+            use(.none, keeping: nil)
+            upstreams.giveBack(connection)
+            return tryFailed(.upstreamProtocolError, keeping: nil)
+        }
+        upstream = .stream(Stream(connection, slot))    // of the connection that is kept already
+        state.trySent()
+        tryStarted = services.loop.now
+        upstreamTakenOctets = 0
+        endpoint.unretained? { $0.began() }
+        if !isAlone { sendHeldBody(connection, slot) }
+        services.markDirty(connection)
+        return .next
+    }
+
+    private func sendHeldBody(_ connection: Connection, _ slot: Int) {
+        if let body = heldBody.take() {
+            connection.session.send(slot, body.octets)
+            services.pools.give(body)
+        }
+        if state.isRequestEnded { connection.session.finish(slot, trailers: requestTrailers) }
+    }
+
+    /// This try's header section: the client's, with what an edge adds and takes out.
+    private func makeSection(from request: HeaderBlock) -> HeaderBlock {
+        let section = services.pools.takeBlock()
+        section.derive(from: request)
+        if request.first(.authority) == nil, let host = request.first(.host) {
+            section.prepend(stable: ":authority", host)
+        }
+        if isPathChanged { section.replaceFirst(.path, with: path) }
+        guard let downstream = downstream?.connection else { return section }
+        let scheme = downstream { $0.schemeText }
+        if request.first(.scheme) != scheme { section.replaceFirst(.scheme, with: scheme) }
+        let left = isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
+        identifier.withText { text in
+            downstream {
+                ForwardedFields(
+                    peer: $0.peerHost.octets, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left
+                ).write(to: section, pools: services.pools)
+            }
+        }
+        return section
+    }
+
+    /// The last step: the client's stream is gone.
+    func finish() -> StepEnd {
+        exchanges.release(self)
+        return .next
+    }
+
+    // MARK: what others ask
+
+    /// Whether the request went to an upstream by HTTP/2.
+    var isSentByHTTP2: Bool {
+        if case .stream(let stream) = upstream { stream.session.isHTTP2 } else { false }
+    }
+
+    /// What to call it when neither body moves: one of the sides owes octets, or a window. nil where silence is
+    /// in order: a gRPC stream may say nothing for days, and an answer may take its time.
+    var stuckSituation: Situation? {
+        if let downstream, state.answer == .begun, downstream.session.pending(downstream.slot) > 0 {
+            return .idleSending
+        }
+        guard state.request == .receiving, state.answer != .over else { return nil }
+        if heldBody != nil { return .localReset }
+        if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 {
+            return .localReset
+        }
+        return isGRPC ? nil : .idleReceiving
     }
 
     /// Makes it as new for the next request. Its streams are detached already.
     func clear() {
+        if let block = request.take() { services.pools.letGo(block) }
+        if let block = requestTrailers.take() { services.pools.letGo(block) }
+        if let body = heldBody.take() { services.pools.give(body) }
+        state = ExchangeState()
         downstream = nil
-        downstreamStream = -1
-        snapshot = nil
-        route = -1
-        cluster = -1
-        endpoint = nil
-        if !tried.isEmpty { tried = [] }
-        attempts = 0
-        upstreamLocal = nil
+        keptDownstream = nil
+        use(.none, keeping: nil)
+        path = .empty
+        isPathChanged = false
         isGRPC = false
-        isHead = false
+        isHeadMethod = false
         isSafe = false
-        isHeadAlone = false
-        isRequestEnded = false
-        isResponseStarted = false
-        isResponseEnded = false
+        upstreamTakenOctets = 0
+        creditedOctets = 0
+        route = ChosenRoute()
+        endpoint = nil
+        upstreamLocal = nil
+        if !explanation.isEmpty { explanation = "" }
         interimResponses = 0
         status = 0
-        grpcStatus = -1
-        receivedOctets = 0
+        grpcStatus = nil
         sentOctets = 0
-        takenOctets = 0
-        consumedOctets = 0
-        situation = nil
-        boundary = MessageBoundary()
-        upstreamNanoseconds = -1
+        messages = GRPCMessageBoundary()
+        upstreamNanoseconds = nil
         deadline = nil
-    }
-}
-
-/// Where one gRPC message ends and the next begins, in a stream of octets: one octet of flags, four of
-/// length, then the message. Trailers may be added only between messages.
-/// Source: grpc/grpc doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message.
-struct MessageBoundary {
-    private var prefix = 0    // octets of the next message's prefix seen, 0...4
-    private var length: UInt32 = 0
-    private var rest: UInt64 = 0    // octets of the message still to come
-
-    var isBetweenMessages: Bool { prefix == 0 && rest == 0 }
-
-    mutating func pass(_ octets: Octets) {
-        var index = 0
-        while index < octets.count {
-            if rest > 0 {
-                let step = Int(min(rest, UInt64(octets.count - index)))
-                rest -= UInt64(step)
-                index += step
-                continue
-            }
-            if prefix > 0 { length = length << 8 | UInt32(octets[index]) }
-            prefix += 1
-            index += 1
-            if prefix == 5 {
-                rest = UInt64(length)
-                (prefix, length) = (0, 0)
-            }
-        }
     }
 }

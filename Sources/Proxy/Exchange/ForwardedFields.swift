@@ -17,16 +17,12 @@ struct ForwardedFields {
     func write(to block: HeaderBlock, pools: MessagePools) {
         let addresses = block.first(.forwardedFor) == nil ? nil : pools.takeBuffer()
         defer { if let addresses { pools.give(addresses) } }
+        if let addresses { Self.appendAddresses(of: block, to: addresses) }
         block.edit { field in
             switch field.known {
             case .other: return .keep
-            case .forwardedFor:
-                if !field.value.isEmpty {
-                    addresses?.append(field.value)
-                    addresses?.append(UInt8(ascii: ","))
-                }
+            case .forwardedFor, .forwardedProto, .requestID, .host, .protocol, .reserved, .forwardedClientCert:
                 return .remove
-            case .forwardedProto, .requestID, .host, .protocol, .reserved, .forwardedClientCert: return .remove
             case .grpcTimeout: return timeLeft == nil ? .keep : .remove
             case .expect: return isGRPC ? .remove : .keep
             default: return field.known.isHopByHop ? .remove : .keep
@@ -37,6 +33,15 @@ struct ForwardedFields {
         block.append(stable: "x-forwarded-proto", scheme)
         block.append("x-request-id", requestID)
         if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
+    }
+
+    /// The addresses that a request brings, in order, with a comma behind each field's.
+    static func appendAddresses(of block: HeaderBlock, to addresses: OctetBuffer) {
+        guard block.first(.forwardedFor) != nil else { return }
+        for field in block.fields where field.known == .forwardedFor && !field.value.isEmpty {
+            addresses.append(field.value)
+            addresses.append(UInt8(ascii: ","))
+        }
     }
 
     /// Takes out of a request's trailers what a server could take for a field of its header section that only the

@@ -2,19 +2,39 @@ internal import Balancing
 internal import Octets
 internal import Reactor
 
-/// One worker's connections to one endpoint. Its thread only.
+/// How an endpoint is spoken to. Two clusters that want it differently share its address, but no connection.
+struct UpstreamTransport: Equatable {
+    let isHTTP2: Bool
+}
+
+/// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.
+/// Its worker's thread only.
 final class EndpointPool {
     let endpoint: Endpoint
+    let transport: UpstreamTransport
     let address: SocketAddress?
-    var http1: [Connection] = []    // the idle ones; the newest is reused first
-    var http2: [Connection] = []    // the first with room takes the next stream
-    /// The one of `http2` that took the last stream; most probably it takes the next one too.
+    /// The endpoint's pool for another transport.
+    var other: EndpointPool?
+    /// The idle ones; the newest is reused first. HTTP/1.1 only.
+    private var idle: [Connection] = []
+    var idleCount: Int { idle.count }
+    /// All that are open, in the order of their making; the first with room takes the next stream. HTTP/2 only.
+    private var shared: [Connection] = []
+    /// The one of `shared` that took the last stream; most probably it takes the next one too.
     private var newest: Unretained<Connection>?
+    /// Connections that are open or being made.
+    private(set) var count = 0
+    /// Of these: whose TCP handshake is in progress.
+    private(set) var connecting = 0
+    /// Numbers of exchanges, the oldest first.
+    private var waiting: [Int] = []
+    private var firstWaiting = 0
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
-    var learnedStreams = Int.max
+    var learnedStreamLimit = Int.max
 
-    init(endpoint: Endpoint) {
+    init(endpoint: Endpoint, transport: UpstreamTransport) {
         self.endpoint = endpoint
+        self.transport = transport
         address =
             switch endpoint.address {
             case .ip(let host, let port): SocketAddress(host: host, port: port)
@@ -22,31 +42,88 @@ final class EndpointPool {
             }
     }
 
-    /// A connection that can take a request now; nil when a new one is needed.
-    func available(http2 isHTTP2: Bool) -> Connection? {
-        if isHTTP2 {
-            if let newest, newest({ $0.takesRequests }) { return newest { $0 } }
-            for index in http2.indices where http2[index].takesRequests {
-                newest = Unretained(http2[index])
-                return http2[index]
-            }
-            return nil
+    // MARK: connections
+
+    /// A connection that can take a request now; nil when there is none.
+    @inline(__always)
+    func available() -> Unretained<Connection>? {
+        if transport.isHTTP2 {
+            if let newest, newest({ $0.takesRequests }) { return newest }
+            return sharedWithRoom()
         }
-        while let idle = http1.popLast() {
-            if idle.takesRequests { return idle }
+        while let connection = idle.popLast() {
+            // The loop's table of slots has it until the end of the turn in which it is closed.
+            if connection.takesRequests { return Unretained(connection) }
         }
         return nil
     }
 
-    /// An HTTP/1.1 connection has finished its request.
-    func becameIdle(_ connection: Connection) {
-        connection.hasServed = true
-        http1.append(connection)
+    private func sharedWithRoom() -> Unretained<Connection>? {
+        for connection in shared where connection.takesRequests {
+            newest = Unretained(connection)
+            return newest
+        }
+        return nil
     }
 
+    /// A connection is being made.
+    func connectionBegan() {
+        count += 1
+        connecting += 1
+    }
+
+    /// Its TCP handshake is done.
+    func connectionOpened(_ connection: Connection) {
+        connecting -= 1
+        if transport.isHTTP2 { shared.append(connection) }
+    }
+
+    /// An HTTP/1.1 connection has no request any more.
+    func becameIdle(_ connection: Connection) { idle.append(connection) }
+
+    /// The connection is closed.
     func remove(_ connection: Connection) {
+        count -= 1
+        if connection.state.phase == .connecting { connecting -= 1 }
         newest = nil
-        http1.removeAll { $0 === connection }
-        http2.removeAll { $0 === connection }
+        idle.removeAll { $0 === connection }
+        shared.removeAll { $0 === connection }
+    }
+
+    // MARK: the queue
+
+    var waitingCount: Int { waiting.count - firstWaiting }
+
+    /// Whether the connections that are being made will not do for all that wait.
+    var needsConnection: Bool {
+        guard transport.isHTTP2 else { return connecting < waitingCount }
+        return connecting * min(learnedStreamLimit, Self.usualStreams) < waitingCount
+    }
+
+    /// Streams that an endpoint is supposed to allow until it has said its limit.
+    private static let usualStreams = 100
+
+    func enqueue(_ exchange: Int) { waiting.append(exchange) }
+
+    /// The exchange that has waited longest.
+    func dequeue() -> Int? {
+        guard firstWaiting < waiting.count else { return nil }
+        defer {
+            firstWaiting += 1
+            if firstWaiting == waiting.count {
+                waiting.removeAll(keepingCapacity: waiting.capacity <= 64)
+                firstWaiting = 0
+            } else if firstWaiting >= 256, firstWaiting * 2 > waiting.count {
+                waiting.removeFirst(firstWaiting)
+                firstWaiting = 0
+            }
+        }
+        return waiting[firstWaiting]
+    }
+
+    /// The exchange waits no more.
+    func leave(_ exchange: Int) {
+        guard let index = waiting[firstWaiting...].firstIndex(of: exchange) else { return }
+        waiting.remove(at: index)
     }
 }

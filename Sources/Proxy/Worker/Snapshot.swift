@@ -85,12 +85,30 @@ package struct ListenerBinding: Sendable {
         self.concurrentStreams = concurrentStreams
     }
 
-    /// The table of a TLS connection that may be older than this configuration; -1 when no chain has
-    /// its server name any more.
-    func table(serverName: String?, tag: Int) -> Int {
-        guard let selected = tls?.tag(serverName: serverName) else { return -1 }
-        return chainTables.indices.contains(selected) ? chainTables[selected] : -1
+    /// The table of a TLS connection that may be older than this configuration; nil when no chain has its server
+    /// name any more.
+    func table(serverName: String?) -> Int? {
+        guard let selected = tls?.tag(serverName: serverName), chainTables.indices.contains(selected) else {
+            return nil
+        }
+        return chainTables[selected]
     }
+}
+
+/// One worker's own handle on a snapshot: the only one that its exchanges retain, so that no two workers count
+/// references on the same object.
+final class WorkerSnapshot {
+    let shared: Snapshot
+    /// Bindings by `ListenerSockets.number`.
+    private let bindings: [Int: ListenerBinding]
+
+    init(_ shared: Snapshot) {
+        self.shared = shared
+        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
+    }
+
+    /// What is served on a listener; nil for a connection that is no client's, and when the listener is gone.
+    func binding(_ listener: Int?) -> ListenerBinding? { listener.flatMap { bindings[$0] } }
 }
 
 /// Everything that a worker needs to serve: one configuration, compiled, with its sockets and endpoints.

@@ -4,7 +4,7 @@ internal import Octets
 /// The protocol a connection speaks. An enum of final classes: calls are direct, nothing is boxed, and
 /// nothing is counted; the connection owns the session.
 /// Both sessions have the same words, so everybody else needs no case for either.
-enum Codec {
+enum Session {
     case undecided
     case http1(Unretained<HTTP1Session>)
     case http2(Unretained<HTTP2Session>)
@@ -79,11 +79,20 @@ enum Codec {
         }
     }
 
-    func takeHeaders(_ stream: Int) -> HeaderBlock? {
+    /// A header section has begun and is not complete.
+    var isReadingHeaders: Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session { $0.isReadingHeaders }
+        case .http2(let session): session { $0.isReadingHeaders }
+        }
+    }
+
+    func takeHeaders(_ slot: Int) -> HeaderBlock? {
         switch self {
         case .undecided: nil
-        case .http1(let session): session { $0.takeHeaders(stream) }
-        case .http2(let session): session { $0.takeHeaders(stream) }
+        case .http1(let session): session { $0.takeHeaders(slot) }
+        case .http2(let session): session { $0.takeHeaders(slot) }
         }
     }
 
@@ -97,108 +106,108 @@ enum Codec {
         }
     }
 
-    func submitResponse(_ stream: Int, _ block: HeaderBlock, isEnd: Bool) {
+    func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.submitResponse(stream, block, isEnd: isEnd) }
-        case .http2(let session): session { $0.submitResponse(stream, block, isEnd: isEnd) }
+        case .http1(let session): session { $0.submitResponse(slot, block, isEnd: isEnd) }
+        case .http2(let session): session { $0.submitResponse(slot, block, isEnd: isEnd) }
         }
     }
 
-    func submitInformational(_ stream: Int, _ block: HeaderBlock) {
+    func submitInformational(_ slot: Int, _ block: HeaderBlock) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.submitInformational(stream, block) }
-        case .http2(let session): session { $0.submitInformational(stream, block) }
+        case .http1(let session): session { $0.submitInformational(slot, block) }
+        case .http2(let session): session { $0.submitInformational(slot, block) }
         }
     }
 
-    func send(_ stream: Int, _ octets: Octets) {
+    func send(_ slot: Int, _ octets: Octets) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.send(stream, octets) }
-        case .http2(let session): session { $0.send(stream, octets) }
+        case .http1(let session): session { $0.send(slot, octets) }
+        case .http2(let session): session { $0.send(slot, octets) }
         }
     }
 
     /// Octets of body waiting to be sent.
-    func pending(_ stream: Int) -> Int {
+    func pending(_ slot: Int) -> Int {
         switch self {
         case .undecided: 0
-        case .http1(let session): session { $0.pending(stream) }
-        case .http2(let session): session { $0.pending(stream) }
+        case .http1(let session): session { $0.pending(slot) }
+        case .http2(let session): session { $0.pending(slot) }
         }
     }
 
-    func finish(_ stream: Int, trailers: HeaderBlock? = nil) {
+    func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.finish(stream, trailers: trailers) }
-        case .http2(let session): session { $0.finish(stream, trailers: trailers) }
+        case .http1(let session): session { $0.finish(slot, trailers: trailers) }
+        case .http2(let session): session { $0.finish(slot, trailers: trailers) }
         }
     }
 
-    func reset(_ stream: Int, code: UInt32) {
+    func reset(_ slot: Int, code: UInt32) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.reset(stream, code: code) }
-        case .http2(let session): session { $0.reset(stream, code: code) }
+        case .http1(let session): session { $0.reset(slot, code: code) }
+        case .http2(let session): session { $0.reset(slot, code: code) }
         }
     }
 
-    func resetAfterEnd(_ stream: Int) {
+    func resetAfterEnd(_ slot: Int) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.resetAfterEnd(stream) }
-        case .http2(let session): session { $0.resetAfterEnd(stream) }
+        case .http1(let session): session { $0.resetAfterEnd(slot) }
+        case .http2(let session): session { $0.resetAfterEnd(slot) }
         }
     }
 
-    func consume(_ stream: Int, _ count: Int) {
+    func consume(_ slot: Int, _ count: Int) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.consume(stream, count) }
-        case .http2(let session): session { $0.consume(stream, count) }
+        case .http1(let session): session { $0.consume(slot, count) }
+        case .http2(let session): session { $0.consume(slot, count) }
         }
     }
 
-    func setOwner(_ stream: Int, _ owner: StreamOwner) {
+    func setOwner(_ slot: Int, _ owner: StreamOwner) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.setOwner(stream, owner) }
-        case .http2(let session): session { $0.setOwner(stream, owner) }
+        case .http1(let session): session { $0.setOwner(slot, owner) }
+        case .http2(let session): session { $0.setOwner(slot, owner) }
         }
     }
 
-    func owner(_ stream: Int) -> StreamOwner {
+    func owner(_ slot: Int) -> StreamOwner {
         switch self {
         case .undecided: .nobody
-        case .http1(let session): session { $0.owner(stream) }
-        case .http2(let session): session { $0.owner(stream) }
+        case .http1(let session): session { $0.owner(slot) }
+        case .http2(let session): session { $0.owner(slot) }
         }
     }
 
-    func hasSentHeaders(_ stream: Int) -> Bool {
+    func hasSentHeaders(_ slot: Int) -> Bool {
         switch self {
         case .undecided: false
-        case .http1(let session): session { $0.hasSentHeaders(stream) }
-        case .http2(let session): session { $0.hasSentHeaders(stream) }
+        case .http1(let session): session { $0.hasSentHeaders(slot) }
+        case .http2(let session): session { $0.hasSentHeaders(slot) }
         }
     }
 
-    func stopKeeping(_ stream: Int) {
+    func stopKeeping(_ slot: Int) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.stopKeeping(stream) }
-        case .http2(let session): session { $0.stopKeeping(stream) }
+        case .http1(let session): session { $0.stopKeeping(slot) }
+        case .http2(let session): session { $0.stopKeeping(slot) }
         }
     }
 
-    func detachBody(_ stream: Int) -> OctetBuffer? {
+    func detachBody(_ slot: Int) -> OctetBuffer? {
         switch self {
         case .undecided: nil
-        case .http1(let session): session { $0.detachBody(stream) }
-        case .http2(let session): session { $0.detachBody(stream) }
+        case .http1(let session): session { $0.detachBody(slot) }
+        case .http2(let session): session { $0.detachBody(slot) }
         }
     }
 

@@ -1,0 +1,74 @@
+internal import HTTP
+internal import Octets
+
+/// Which connections have something to do before the worker sleeps: to be flushed, to be read further, to be freed.
+/// Its worker's thread only.
+final class ConnectionLists {
+    /// Connections live until the end of the turn, behind the flushes.
+    private var dirty: ContiguousArray<Unretained<Connection>> = []
+    private var unread: ContiguousArray<Connection> = []
+    private var reading: ContiguousArray<Connection> = []
+    private var closed: ContiguousArray<Connection> = []
+
+    /// Whether a connection has more to read than one turn wanted to take.
+    var hasUnread: Bool { !unread.isEmpty }
+
+    /// Has the connection flushed at the end of the turn.
+    @inline(__always)
+    func markDirty(_ connection: Connection) {
+        guard !connection.isDirty else { return }
+        connection.isDirty = true
+        dirty.append(Unretained(connection))
+    }
+
+    /// Flushes every connection that has something to say. A flush may make other connections dirty (windows open
+    /// again): they are flushed in this turn too.
+    func flushAll(_ flush: (Connection) -> Void) {
+        var index = 0
+        while index < dirty.count {
+            let next = dirty[index]
+            next { connection in
+                connection.isDirty = false
+                flush(connection)
+            }
+            index += 1
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    /// Has the connection read in the next turn, without another event of epoll.
+    func listForReading(_ connection: Connection) {
+        guard connection.state.reading != .listed else { return }
+        connection.state.reading = .listed
+        unread.append(connection)
+    }
+
+    /// Reading that was paused may go on: what waits in the kernel is no new event.
+    func resumeReading(_ connection: Connection) {
+        guard connection.state.reading == .paused, !connection.isClosed, !connection.session.isReadPaused else {
+            return
+        }
+        listForReading(connection)
+    }
+
+    /// Reads on where the last turn left octets.
+    func readLeftOver(_ read: (Connection) -> Void) {
+        guard !unread.isEmpty else { return }
+        swap(&reading, &unread)
+        for connection in reading {
+            if connection.state.reading == .listed { connection.state.reading = .ready }
+            if !connection.isClosed { read(connection) }
+        }
+        reading.removeAll(keepingCapacity: true)
+    }
+
+    /// Keeps a closed connection until the end of the turn: events in hand may still refer to it.
+    func keepClosed(_ connection: Connection) { closed.append(connection) }
+
+    /// Frees what was closed in this turn.
+    func releaseClosed(_ release: (Connection) -> Void) {
+        guard !closed.isEmpty else { return }
+        for connection in closed { release(connection) }
+        closed.removeAll(keepingCapacity: true)
+    }
+}

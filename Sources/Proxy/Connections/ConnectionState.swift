@@ -1,0 +1,189 @@
+internal import Reactor
+
+/// Whose end of a connection we are: a client's (downstream) or an endpoint's (upstream).
+enum ConnectionRole { case downstream, upstream }
+
+/// How far one connection has come in its life, and until when the phase may last. It knows no socket and no timer:
+/// its owner tells what has happened, and asks for the deadline. The phases in their order:
+///
+///     connecting → handshaking → sniffing → open → closing → lingering → closed
+///
+/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`.
+struct ConnectionState {
+    enum Phase: Equatable {
+        /// Upstream: the TCP handshake is in progress.
+        case connecting
+        /// The TLS handshake is in progress; whether a whole ClientHello has come.
+        case handshaking(hasHello: Bool)
+        /// The first octets will tell the protocol; whether some have come.
+        case sniffing(hasOctets: Bool)
+        case open(Standing)
+        /// What there is to say is flushed, then the connection ends.
+        case closing
+        /// All is said and our side is ended; late octets of the peer are thrown away until it closes.
+        case lingering
+        case closed
+    }
+
+    /// How welcome new requests are on an open connection; it only ever moves on.
+    enum Standing: Int, Comparable {
+        case serving
+        /// The peer was told that the connection will end, and may still send requests.
+        case announced
+        /// No new requests; it ends when it is idle.
+        case draining
+        /// It was idle for too long and told so.
+        case overdue
+
+        static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    enum Reading: Equatable {
+        /// The next event of epoll is read.
+        case ready
+        /// More is to be read than one turn wanted to take: the next turn reads on.
+        case listed
+        /// The other side has to take more first; octets may wait in the kernel without another event.
+        case paused
+        /// Nothing is read until a timer fires: the client asks for too much.
+        case held
+    }
+
+    enum Writing { case free, blocked }
+
+    let role: ConnectionRole
+    private(set) var phase: Phase
+    /// When the phase began.
+    private(set) var since: MonotonicTime
+    /// When octets last came.
+    private(set) var lastActive: MonotonicTime
+    /// Since when a header section has begun and is not complete; no octet refreshes it.
+    private(set) var headersSince: MonotonicTime?
+    var reading = Reading.ready
+    var writing = Writing.free
+    /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
+    private(set) var hasHungUp = false
+    /// Whether little is to be read at a time: the client cancels very many requests.
+    var isSlow = false
+
+    init(role: ConnectionRole, phase: Phase, now: MonotonicTime) {
+        self.role = role
+        self.phase = phase
+        since = now
+        lastActive = now
+    }
+
+    var isClosed: Bool { phase == .closed }
+
+    /// Whether a session may be spoken with: also while its last octets are flushed.
+    var isOpen: Bool {
+        switch phase {
+        case .open, .closing: true
+        default: false
+        }
+    }
+
+    /// The standing of an open connection; `.overdue` when it is not open any more.
+    var standing: Standing {
+        switch phase {
+        case .open(let standing): standing
+        case .connecting, .handshaking, .sniffing: .serving
+        case .closing, .lingering, .closed: .overdue
+        }
+    }
+
+    /// Whether new requests may be sent on it, or are taken from it.
+    var isServing: Bool { standing < .draining }
+
+    // MARK: events
+
+    mutating func peerHungUp() { hasHungUp = true }
+
+    mutating func octetsCame(at now: MonotonicTime) { lastActive = now }
+
+    /// A header section has begun and is not complete, or that is over.
+    /// - Returns: whether the deadline has come nearer.
+    mutating func headers(areIncomplete: Bool, at now: MonotonicTime) -> Bool {
+        guard areIncomplete else {
+            headersSince = nil
+            return false
+        }
+        guard headersSince == nil else { return false }
+        headersSince = now
+        return true
+    }
+
+    /// Moves on to a later phase.
+    mutating func enter(_ next: Phase, at now: MonotonicTime) {
+        guard phase != .closed else { return }
+        phase = next
+        since = now
+    }
+
+    /// An open connection's standing changes, never back.
+    /// - Returns: whether it has changed.
+    mutating func stand(_ standing: Standing, at now: MonotonicTime) -> Bool {
+        guard case .open(let before) = phase, before < standing else { return false }
+        phase = .open(standing)
+        if standing == .overdue { since = now }
+        return true
+    }
+
+    // MARK: time
+
+    /// Until when the connection may stay as it is; nil when it is closed.
+    /// - Parameter isIdle: no stream is open.
+    func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
+        switch phase {
+        case .connecting: since + limits.connectTimeout
+        case .handshaking(hasHello: false): since + limits.helloTimeout
+        case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
+        case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
+        case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
+        case .open:
+            if let headersSince {
+                headersSince + limits.headerTimeout
+            } else {
+                (isIdle ? lastActive : max(lastActive, since))
+                    + (role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout)
+            }
+        case .closed: nil
+        }
+    }
+
+    /// What the end of a connection's time means.
+    enum Expiry: Equatable {
+        /// It is not over: ask again then.
+        case notYet(MonotonicTime)
+        /// Nothing waits for it any more.
+        case nothing
+        case connectTimedOut
+        case handshakeTimedOut
+        case silent
+        case prefaceTimedOut
+        /// A header section was begun and not completed in time.
+        case headersTimedOut
+        /// No request for too long: the peer is told.
+        case idle
+        /// The peer was told, or was to take our last octets, and did not: it is closed.
+        case overdue
+    }
+
+    /// Asked when a timer fires.
+    func expiry(_ limits: Limits, isIdle: Bool, at now: MonotonicTime) -> Expiry {
+        guard let deadline = deadline(limits, isIdle: isIdle) else { return .nothing }
+        guard deadline <= now else { return .notYet(deadline) }
+        switch phase {
+        case .connecting: return .connectTimedOut
+        case .handshaking: return .handshakeTimedOut
+        case .sniffing(hasOctets: false): return .silent
+        case .sniffing(hasOctets: true): return .prefaceTimedOut
+        case .open where headersSince != nil: return .headersTimedOut
+        // With open streams the time that counts is theirs.
+        case .open where !isIdle: return .notYet(now + limits.idleTimeout)
+        case .open(.overdue), .closing, .lingering: return .overdue
+        case .open: return .idle
+        case .closed: return .nothing
+        }
+    }
+}

@@ -1,0 +1,480 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+internal import TLS
+
+/// What happens on one worker's connections between accept or connect and close: they are read, what their sessions
+/// note is handed to exchanges, they are flushed, and they end. Its worker's thread only.
+@safe final class Connections {
+    private let services: WorkerServices
+    let lists: ConnectionLists
+    let refusals: Refusals
+    private let upstreams: Upstreams
+    // They refer to each other: set once by the worker, which takes them away when it ends.
+    var exchanges: Exchanges!
+    var listeners: Listeners!
+    private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
+    private let output = OctetBuffer(capacity: 2 * Connections.flushOctets)
+    /// Octets that were freed, about, since that was last asked.
+    private var freedOctets = 0
+
+    /// Octets taken from one socket at a time, and how often in one turn. A stream's window of 64 KiB comes
+    /// at once, with its frame headers.
+    private static let inputOctets = 65_536 + 1024
+    private static let readsPerTurn = 4
+    /// Octets given to one socket at a time, and how often in one turn.
+    private static let flushOctets = 131_072
+    private static let flushesPerTurn = 8
+    /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
+    private static let slowOctets = 4096
+
+    init(services: WorkerServices, refusals: Refusals, upstreams: Upstreams) {
+        self.services = services
+        self.refusals = refusals
+        self.upstreams = upstreams
+        lists = services.lists
+        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
+    }
+
+    deinit { unsafe input.deallocate() }
+
+    // MARK: reading
+
+    /// epoll has an event of the connection.
+    func ready(_ connection: Connection, _ event: Readiness) {
+        guard !connection.isClosed else { return }
+        if event.isHungUp { connection.state.peerHungUp() }
+        if event.isWritable, connection.state.writing == .blocked {
+            connection.state.writing = .free
+            lists.markDirty(connection)
+        }
+        switch connection.state.phase {
+        case .connecting: upstreams.connected(connection, event)
+        case .handshaking: listeners.continueHandshake(connection)
+        default: if event.isReadable { read(connection) }
+        }
+    }
+
+    func read(_ connection: Connection) {
+        connection.state.octetsCame(at: services.loop.now)
+        for _ in 0..<Self.readsPerTurn {
+            if connection.isClosed { return }
+            let isLingering = connection.state.phase == .lingering
+            if !isLingering {
+                if connection.state.reading == .held { return noticeEnd(connection) }
+                if connection.session.isReadPaused { return pauseReading(connection) }
+                if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
+            }
+            let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
+            switch unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp) {
+            case .octets(let count):
+                guard !isLingering else { continue }
+                unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                // A short read has emptied the socket: the next readiness is a new event.
+                let isDrained = connection.transport.isDrained(afterReading: count, of: room.count)
+                if isDrained, !connection.state.hasHungUp { return }
+            case .wouldBlock: return
+            case .closed, .failed:
+                if let breach = connection.transport.tls?.breach {
+                    refusals.note(.connection(.brokenTLS), on: connection, because: breach.words)
+                }
+                return peerClosed(connection)
+            }
+        }
+        lists.listForReading(connection)
+    }
+
+    private func received(_ octets: Octets, on connection: Connection) {
+        if case .sniffing = connection.state.phase { return listeners.sniff(octets, on: connection) }
+        feed(octets, to: connection)
+    }
+
+    /// Gives octets to the session, and acts on what it makes of them.
+    func feed(_ octets: Octets, to connection: Connection) {
+        var rest = octets
+        repeat {
+            if !connection.session.receive(&rest) { breached(connection) }
+            actOnEvents(of: connection)
+        } while !rest.isEmpty && !connection.isClosed
+        slowDown(connection)
+        noteHeaders(connection)
+        if connection.state.phase == .closing || connection.session.wantsFlush || connection.session.isFinished {
+            lists.markDirty(connection)
+        }
+    }
+
+    /// A header section that has begun must be complete in time, however slowly its octets come.
+    private func noteHeaders(_ connection: Connection) {
+        let isNearer = connection.state.headers(
+            areIncomplete: connection.session.isReadingHeaders, at: services.loop.now)
+        if isNearer { schedule(connection) }
+    }
+
+    /// Stops reading until the other side has taken more.
+    private func pauseReading(_ connection: Connection) {
+        connection.state.reading = .paused
+        noticeEnd(connection)
+    }
+
+    /// A hang-up must be noticed although nothing is read: the end waits behind octets that nobody may ever want.
+    private func noticeEnd(_ connection: Connection) {
+        if connection.state.hasHungUp, connection.role == .downstream { peerClosed(connection) }
+    }
+
+    /// A client that cancels very many requests is read in small pieces, with pauses.
+    private func slowDown(_ connection: Connection) {
+        guard connection.role == .downstream, case .http2(let session) = connection.session else { return }
+        connection.state.isSlow = session { $0.isSlow }
+        guard connection.state.isSlow, !connection.isClosed else { return }
+        let pause = session { $0.takePause() }
+        guard pause > 0 else { return }
+        services.loop.cancel(&connection.pause)
+        connection.pause = services.loop.arm(at: services.loop.now + .milliseconds(pause), .pause, connection.slot)
+        connection.state.reading = .held
+    }
+
+    /// The pause in reading is over.
+    func endPause(_ connection: Connection) {
+        connection.pause = .none
+        connection.state.reading = .paused
+        lists.resumeReading(connection)
+    }
+
+    // MARK: events
+
+    /// Goes through what the session noted. A request that waited behind the last one is read too.
+    func actOnEvents(of connection: Connection) {
+        switch connection.session {
+        case .undecided: return
+        case .http2(let session): session { actOnEvents(of: connection, $0) }
+        case .http1(let session): session { actOnEvents(of: connection, $0) }
+        }
+    }
+
+    private func actOnEvents(of connection: Connection, _ session: HTTP2Session) {
+        act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+        exchanges.passWindows(of: connection)
+        session.endTurn()
+        if connection.state.reading == .paused { lists.resumeReading(connection) }
+    }
+
+    private func actOnEvents(of connection: Connection, _ session: HTTP1Session) {
+        repeat {
+            act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+            exchanges.passWindows(of: connection)
+            session.endTurn()
+            guard !connection.isClosed, session.hasWaitingInput else { break }
+            _ = session.receive(.empty)
+        } while !session.events.isEmpty
+        lists.resumeReading(connection)
+    }
+
+    /// Acting on an event may note further ones: the list is asked again each time.
+    @inline(__always)
+    private func act(on connection: Connection, _ event: (Int) -> StreamEvent?) {
+        var index = 0
+        let isDownstream = connection.role == .downstream
+        guard let exchanges else { return }
+        while !connection.isClosed, let next = event(index) {
+            index += 1
+            if isDownstream {
+                exchanges.downstream(next, of: connection)
+            } else {
+                exchanges.upstream(next, of: connection)
+            }
+        }
+    }
+
+    /// Opens a stream's window again by octets that nobody wants.
+    func consume(_ connection: Connection, _ slot: Int, _ count: Int) {
+        services.consume(Stream(connection, slot), count)
+    }
+
+    // MARK: writing
+
+    /// Sends what the session has to say, as much as the kernel takes.
+    func flush(_ connection: Connection) {
+        guard connection.isOpen else { return }
+        guard connection.state.writing == .free, sendPending(connection) else {
+            // Streams may have come to their end meanwhile: their requests must not pile up until somebody reads.
+            if !connection.isClosed, connection.session.isHTTP2 { actOnEvents(of: connection) }
+            if !connection.isClosed { abandonIfUseless(connection) }
+            return
+        }
+        for _ in 0..<Self.flushesPerTurn {
+            output.clear(keeping: 4 * Self.flushOctets)
+            connection.session.flush(into: output, limit: Self.flushOctets)
+            let count = output.count
+            let isSent = count == 0 || send(connection)
+            actOnEvents(of: connection)
+            guard isSent, !connection.isClosed else { return }
+            if count < Self.flushOctets { return closeIfDone(connection) }
+        }
+        lists.markDirty(connection)
+    }
+
+    /// An endpoint that takes nothing more, of a connection that nobody uses or will use: what waits for it,
+    /// here and in the kernel, was given up by its client.
+    private func abandonIfUseless(_ connection: Connection) {
+        guard connection.role == .upstream, connection.session.openStreams == 0 else { return }
+        guard !connection.state.isServing || connection.session.isClosing else { return }
+        Socket.abort(connection.transport.descriptor)
+        close(connection)
+    }
+
+    /// - Returns: false when the kernel takes no more or the connection is gone.
+    private func sendPending(_ connection: Connection) -> Bool {
+        guard let pending = connection.pendingOutput else { return true }
+        switch connection.transport.write(pending.octets) {
+        case .octets(let count):
+            pending.take(count)
+            guard pending.isEmpty else {
+                connection.state.writing = .blocked
+                return false
+            }
+            connection.pendingOutput = nil
+            services.pools.give(pending)
+            return true
+        case .wouldBlock:
+            connection.state.writing = .blocked
+        case .closed, .failed:
+            peerClosed(connection)
+        }
+        return false
+    }
+
+    /// Writes `output`; what the kernel does not take is kept with the connection.
+    private func send(_ connection: Connection) -> Bool {
+        switch connection.transport.write(output.octets) {
+        case .octets(let count):
+            output.take(count)
+            if output.isEmpty { return true }
+        case .wouldBlock: break
+        case .closed, .failed:
+            peerClosed(connection)
+            return false
+        }
+        connection.state.writing = .blocked
+        let pending = services.pools.takeBuffer()
+        pending.exchange(with: output)
+        connection.pendingOutput = pending
+        return false
+    }
+
+    // MARK: phases
+
+    /// The protocol is known: makes the session.
+    func startSession(_ connection: Connection, http2 isHTTP2: Bool) {
+        let isServer = connection.role == .downstream
+        if isHTTP2 {
+            let limits = isServer ? listeners.clientLimits(of: connection) : .upstream
+            connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: services.pools))
+        } else {
+            connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: services.pools))
+        }
+        enter(.open(.serving), connection)
+        lists.markDirty(connection)
+    }
+
+    /// Moves a connection on to a later phase, whose deadline is set.
+    func enter(_ phase: ConnectionState.Phase, _ connection: Connection) {
+        connection.state.enter(phase, at: services.loop.now)
+        schedule(connection)
+    }
+
+    /// Sets the timer to the deadline of the connection's phase.
+    func schedule(_ connection: Connection) {
+        services.loop.cancel(&connection.timer)
+        let isIdle = connection.session.openStreams == 0
+        guard let deadline = connection.state.deadline(services.limits, isIdle: isIdle) else { return }
+        connection.timer = services.loop.arm(at: deadline, .connection, connection.slot)
+    }
+
+    /// The connection's timer has fired.
+    func timedOut(_ connection: Connection) {
+        connection.timer = .none
+        let isIdle = connection.session.openStreams == 0
+        switch connection.state.expiry(services.limits, isIdle: isIdle, at: services.loop.now) {
+        case .nothing: break
+        case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
+        case .connectTimedOut: upstreams.connectFailed(connection, .connectTimedOut)
+        case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
+        case .silent: refuse(.connection(.silent), connection)
+        case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
+        case .headersTimedOut: headersTimedOut(connection)
+        case .idle: endIdle(connection)
+        case .overdue: peerClosed(connection)
+        }
+    }
+
+    private func refuse(_ refusal: Refusal, _ connection: Connection) {
+        refusals.note(refusal, on: connection)
+        close(connection)
+    }
+
+    /// A header section did not come to its end in time.
+    private func headersTimedOut(_ connection: Connection) {
+        services.metrics.reached(.headerTimeout)
+        refusals.note(.connection(.headersTimedOut), on: connection)
+        switch connection.session {
+        case .undecided: break
+        case .http1(let session):
+            let outcome = Situation.headerTimedOut.outcome
+            var body = outcome.body
+            body.withUTF8 { text in
+                let date = services.dateText
+                session {
+                    unsafe $0.answer(
+                        status: outcome.status, body: Octets(UnsafeRawBufferPointer(text)), date: date)
+                }
+            }
+        case .http2(let session): session { $0.refuseNewStreams() }
+        }
+        loseStreams(of: connection, connection.role == .downstream ? .headerTimedOut : .upstreamProtocolError)
+        fail(connection)
+    }
+
+    /// No request for too long: the peer is told, and the connection closes.
+    private func endIdle(_ connection: Connection) {
+        announceShutdown(connection)
+        refuseNewStreams(connection)
+        guard !connection.isClosed, connection.state.stand(.overdue, at: services.loop.now) else { return }
+        schedule(connection)
+    }
+
+    // MARK: a graceful end
+
+    /// Tells the peer that the connection will end; requests are still taken.
+    func announceShutdown(_ connection: Connection) {
+        guard connection.state.stand(.announced, at: services.loop.now) else { return }
+        connection.session.announceShutdown()
+        lists.markDirty(connection)
+    }
+
+    /// Takes no new requests; the connection ends when it is idle.
+    func refuseNewStreams(_ connection: Connection) {
+        guard connection.isOpen else { return }
+        if case .http2(let session) = connection.session { session { $0.refuseNewStreams() } }
+        if connection.role == .upstream { return drain(connection) }
+        _ = connection.state.stand(.draining, at: services.loop.now)
+        lists.markDirty(connection)
+    }
+
+    /// Sends no new requests on an upstream's connection, which ends when it is idle.
+    func drain(_ connection: Connection) {
+        _ = connection.state.stand(.draining, at: services.loop.now)
+        if connection.session.openStreams == 0 { return close(connection) }
+        lists.markDirty(connection)
+    }
+
+    // MARK: the end
+
+    /// The peer broke a rule of HTTP/2 that ends the connection.
+    func breached(_ connection: Connection) {
+        if case .http2(let session) = connection.session, let fault = session({ $0.fault }) {
+            refusals.note(.http2(fault), on: connection)
+        }
+        fail(connection)
+    }
+
+    /// What there is to say is flushed, then the connection ends; a peer that does not read must not keep it.
+    func fail(_ connection: Connection) {
+        guard case .open = connection.state.phase else { return }
+        enter(.closing, connection)
+        lists.markDirty(connection)
+    }
+
+    private func closeIfDone(_ connection: Connection) {
+        let isUnwanted = connection.role == .upstream && !connection.state.isServing && !hasOwners(connection)
+        let isClosing = connection.state.phase == .closing
+        guard isClosing || connection.session.isFinished || isUnwanted else { return }
+        guard connection.role == .downstream, !connection.state.hasHungUp else { return peerClosed(connection) }
+        // The peer may still be sending: a plain close would reset the connection and lose our last octets.
+        loseStreams(of: connection, .clientClosed)
+        linger(connection)
+    }
+
+    /// All is said: ends our side, and throws away what still comes.
+    func linger(_ connection: Connection) {
+        connection.transport.finish()
+        enter(.lingering, connection)
+        lists.listForReading(connection)
+    }
+
+    /// Whether any exchange waits for a stream. Cancelled streams that the peer's limit kept from being
+    /// opened count as open in the session and never end.
+    private func hasOwners(_ connection: Connection) -> Bool {
+        var found = false
+        connection.session.forEachOpen { _, owner in found = found || owner.exchange != nil }
+        return found
+    }
+
+    /// The peer has closed, or the connection is broken.
+    func peerClosed(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        if case .http1(let session) = connection.session, connection.role == .upstream { session { $0.inputEnded() } }
+        // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
+        actOnEvents(of: connection)
+        guard !connection.isClosed else { return }
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        close(connection)
+    }
+
+    /// Tells the owner of every open stream that its connection is gone.
+    func loseStreams(of connection: Connection, _ situation: Situation) {
+        var lost: [(slot: Int, exchange: Int)] = []
+        connection.session.forEachOpen { slot, owner in
+            if case .exchange(let number) = owner { lost.append((slot, number)) }
+        }
+        _ = connection.state.stand(.draining, at: services.loop.now)
+        for (slot, number) in lost { exchanges.lost(number, connection, slot, situation) }
+    }
+
+    func close(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        connection.transport.tls?.shutdown()
+        if connection.role == .downstream {
+            listeners.closed(connection)
+            services.metrics.connectionClosed(.downstream)
+        } else {
+            services.metrics.connectionClosed(.upstream)
+            upstreams.closed(connection)
+        }
+        connection.state.enter(.closed, at: services.loop.now)
+        services.loop.cancel(&connection.timer)
+        services.loop.cancel(&connection.pause)
+        if let pending = connection.pendingOutput { services.pools.give(pending) }
+        connection.pendingOutput = nil
+        connection.releaseSnapshot()
+        lists.keepClosed(connection)
+    }
+
+    // MARK: the end of a turn
+
+    /// Frees what was closed in this turn.
+    func releaseClosed() {
+        lists.releaseClosed { connection in
+            freedOctets += connection.transport.isSecure ? Self.secureOctets : Self.clearOctets
+            services.loop.forget(connection.transport.descriptor)
+            connection.transport.tls = nil
+            Socket.close(connection.transport.descriptor)
+            services.loop.vacate(connection.slot)
+        }
+    }
+
+    /// What a connection has, in clear text and with a session of OpenSSL's.
+    private static let clearOctets = 4096, secureOctets = 46_080
+
+    /// Octets that connections have freed since the last call, about.
+    func takeFreedOctets() -> Int {
+        defer { freedOctets = 0 }
+        return freedOctets
+    }
+
+    /// Ends every connection at once.
+    func closeAll() {
+        services.loop.forEachConnection { close($0) }
+        releaseClosed()
+    }
+}

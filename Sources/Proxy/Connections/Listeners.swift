@@ -1,0 +1,291 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+internal import TLS
+internal import Synchronization
+
+/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS,
+/// and the octets that tell the protocol. Also the steps of a graceful end. Its worker's thread only.
+final class Listeners {
+    private let services: WorkerServices
+    private let connections: Connections
+    private let refusals: Refusals
+    private let worker: Int    // the worker's number, which tells its sockets
+    /// By `ListenerSockets.number`.
+    private var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
+    private var handshakes = HandshakeQueue()
+    private var isOver = false    // the end of a drain: no listener is opened any more
+
+    private static let acceptsPerTurn = 64
+    /// A listener that failed, usually because no descriptor is left, rests for a moment: it stays
+    /// readable, and the loop would turn at full speed.
+    private static let acceptPause = Duration.milliseconds(100)
+
+    init(services: WorkerServices, connections: Connections, refusals: Refusals, worker: Int) {
+        self.services = services
+        self.connections = connections
+        self.refusals = refusals
+        self.worker = worker
+    }
+
+    /// TLS handshakes in progress.
+    var handshakesCount: Int { handshakes.count }
+
+    // MARK: listeners
+
+    /// Opens what is new in a configuration, drains what is gone, leaves the rest alone.
+    func update(_ snapshot: Snapshot) {
+        var wanted: [Int: ListenerSockets] = [:]
+        for binding in snapshot.listeners { wanted[binding.sockets.number] = binding.sockets }
+        for (number, entry) in listening where wanted[number] == nil {
+            stop(entry.sockets, entry.slot)
+            drain(listener: number)
+        }
+        for (number, sockets) in wanted where listening[number] == nil {
+            guard !isOver else {
+                sockets.close(worker: worker)
+                continue
+            }
+            let slot = services.loop.register(.listener(sockets))
+            guard (try? services.loop.watchReadable(sockets.descriptor(worker: worker), slot: slot)) != nil else {
+                services.loop.vacate(slot)
+                continue
+            }
+            listening[number] = (sockets, slot)
+        }
+    }
+
+    private func stop(_ sockets: ListenerSockets, _ slot: Int) {
+        services.loop.forget(sockets.descriptor(worker: worker))
+        sockets.close(worker: worker)
+        services.loop.vacate(slot)
+        listening[sockets.number] = nil
+    }
+
+    private func drain(listener: Int) {
+        services.loop.forEachConnection { connection in
+            guard connection.listener == listener else { return }
+            guard connection.isOpen || connection.state.phase == .lingering else {
+                refusals.note(.connection(.listenerClosed), on: connection)
+                return connections.close(connection)
+            }
+            connections.announceShutdown(connection)
+            connections.refuseNewStreams(connection)
+        }
+    }
+
+    // MARK: a graceful end
+
+    /// First step: tells every client that is connected now.
+    func announceShutdown() {
+        services.loop.forEachConnection { if $0.role == .downstream { connections.announceShutdown($0) } }
+    }
+
+    /// Second step: takes no new streams from those that were told.
+    func refuseNewStreams() {
+        services.loop.forEachConnection { connection in
+            guard connection.role == .downstream, connection.isOpen, connection.state.standing >= .announced else {
+                return
+            }
+            connections.refuseNewStreams(connection)
+        }
+    }
+
+    /// Accepts nothing any more; whom the kernel has let in already is served.
+    func close() {
+        isOver = true
+        for (_, entry) in listening {
+            accept(from: entry.sockets, slot: entry.slot)
+            stop(entry.sockets, entry.slot)
+        }
+    }
+
+    // MARK: accept
+
+    func accept(from sockets: ListenerSockets, slot: Int) {
+        let listener = sockets.descriptor(worker: worker)
+        for _ in 0..<Self.acceptsPerTurn {
+            do throws(SystemError) {
+                guard let (descriptor, peer) = try Socket.accept(listener) else { return }
+                admit(descriptor, peer, on: sockets)
+            } catch {
+                refusals.note(.connection(.acceptFailed), on: nil, because: error.description)
+                services.loop.forget(listener)
+                _ = services.loop.arm(at: services.loop.now + Self.acceptPause, .listener, slot)
+                return
+            }
+        }
+    }
+
+    /// The pause of a listener that failed is over.
+    func resumeAccepting(slot: Int) {
+        guard case .listener(let sockets) = services.loop.watcher(at: slot) else { return }
+        do throws(SystemError) {
+            try services.loop.watchReadable(sockets.descriptor(worker: worker), slot: slot)
+        } catch {
+            // The slot may have gone to another listener, which is watched already.
+            if !error.isWatched { _ = services.loop.arm(at: services.loop.now + Self.acceptPause, .listener, slot) }
+        }
+    }
+
+    private func admit(_ descriptor: CInt, _ peer: SocketAddress?, on sockets: ListenerSockets) {
+        guard services.current?.binding(sockets.number) != nil else {
+            refusals.note(.connection(.listenerClosed), on: nil, because: peer?.description ?? "")
+            return Socket.close(descriptor)
+        }
+        let loop = services.loop
+        let slot = loop.register { slot in
+            .connection(
+                Connection(slot: slot, descriptor: descriptor, listener: sockets.number, peer: peer, now: loop.now))
+        }
+        guard case .connection(let connection) = loop.watcher(at: slot) else { return }
+        do throws(SystemError) {
+            try loop.watch(descriptor, slot: slot)
+        } catch {
+            refusals.note(.connection(.acceptFailed), on: connection, because: error.description)
+            Socket.close(descriptor)
+            return loop.vacate(slot)
+        }
+        services.metrics.connectionOpened(.downstream)
+        services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
+        connections.schedule(connection)
+    }
+
+    /// A client's connection is about to be closed.
+    func closed(_ connection: Connection) {
+        if case .handshaking = connection.state.phase { handshakes.ended() }
+        services.status.downstreamConnections.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    /// What a client may do on a connection.
+    func clientLimits(of connection: Connection) -> HTTP2Limits {
+        var limits = HTTP2Limits()
+        let asked = services.current?.binding(connection.listener)?.concurrentStreams
+        limits.concurrentStreams = asked ?? services.limits.concurrentStreams
+        return limits
+    }
+
+    // MARK: TLS
+
+    /// The first octet tells TLS from clear text. A session of OpenSSL's is made only when there is one: it
+    /// needs more memory than all the rest of a connection.
+    /// - Returns: false when there is nothing to read yet, or a handshake has begun.
+    func sniffTLS(_ connection: Connection) -> Bool {
+        guard !connection.transport.isSecure, connection.sniffed == nil,
+            let binding = services.current?.binding(connection.listener), let selector = binding.tls
+        else { return true }
+        guard let first = Socket.peek(connection.transport.descriptor) else { return connection.state.hasHungUp }
+        if first != Self.handshakeRecord {
+            guard binding.clearTable == nil else { return true }
+            if PlainHTTPAnswer.isLikely(first) {
+                answerPlainHTTP(connection)
+                return false
+            }
+        }
+        startTLS(connection, selector)
+        if !connection.isClosed { continueHandshake(connection) }
+        return false
+    }
+
+    /// What a record with a ClientHello begins with. Source: RFC 8446 §5.1.
+    private static let handshakeRecord: UInt8 = 0x16
+
+    /// Clear-text HTTP on a port that serves TLS only.
+    private func answerPlainHTTP(_ connection: Connection) {
+        refusals.note(.handshake(.plainHTTP), on: connection, status: 400)
+        let answer = services.pools.takeBuffer()
+        PlainHTTPAnswer.write(to: answer, date: services.dateText)
+        // Nothing was written before: it has room in the kernel, or the client is gone.
+        _ = Socket.write(connection.transport.descriptor, answer.octets)
+        services.pools.give(answer)
+        connections.linger(connection)
+    }
+
+    /// The first octets of a ClientHello are here.
+    private func startTLS(_ connection: Connection, _ selector: TLSSelector) {
+        do throws(TLSError) {
+            connection.transport.tls = try TLSSession(selector: selector, descriptor: connection.transport.descriptor)
+        } catch {
+            refusals.note(.handshake(.other), on: connection, because: error.description)
+            return connections.close(connection)
+        }
+        connections.enter(.handshaking(hasHello: false), connection)
+        handshakes.begin(services.loop.token(of: connection.slot), keeping: { handshaking($0) != nil })
+        if handshakes.count > services.limits.handshakesAtOnce { endOldestHandshake() }
+    }
+
+    private func handshaking(_ token: UInt64) -> Connection? {
+        guard case .connection(let connection) = services.loop.watcher(token),
+            case .handshaking = connection.state.phase
+        else { return nil }
+        return connection
+    }
+
+    /// There are more handshakes than the worker wants to remember: the oldest is the slowest.
+    private func endOldestHandshake() {
+        while let token = handshakes.popOldest() {
+            guard let oldest = handshaking(token) else { continue }
+            refusals.note(.handshake(.tooMany), on: oldest)
+            return connections.close(oldest)
+        }
+    }
+
+    func continueHandshake(_ connection: Connection) {
+        guard let tls = connection.transport.tls else { return }
+        switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {
+        case .wantsRead, .wantsWrite:
+            guard tls.isHelloRead, connection.state.phase == .handshaking(hasHello: false) else { return }
+            connections.enter(.handshaking(hasHello: true), connection)
+        case .closed:
+            refusals.note(.handshake(.closed), on: connection)
+            connections.close(connection)
+        case .failed(let error):
+            refusals.note(
+                .handshake(error.handshakeReason ?? tls.handshakeReason), on: connection, because: error.words)
+            connections.close(connection)
+        case .done: handshakeDone(connection, isHTTP2: tls.negotiatedHTTP2)
+        }
+    }
+
+    private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
+        handshakes.ended()
+        if let isHTTP2 {
+            startSession(connection, http2: isHTTP2)
+        } else {
+            connections.enter(.sniffing(hasOctets: false), connection)
+        }
+        connections.read(connection)
+    }
+
+    // MARK: the protocol
+
+    /// The first octets of a connection, or more of them.
+    func sniff(_ octets: Octets, on connection: Connection) {
+        let known: Octets
+        if let sniffed = connection.sniffed {
+            sniffed.append(octets)
+            known = sniffed.octets
+        } else {
+            known = octets
+        }
+        switch Preface.look(at: known) {
+        case .incomplete:
+            guard connection.sniffed == nil else { return }
+            let buffer = services.pools.takeBuffer()
+            buffer.append(octets)
+            connection.sniffed = buffer
+            connections.enter(.sniffing(hasOctets: true), connection)
+        case .http2, .http1:
+            startSession(connection, http2: Preface.look(at: known) == .http2)
+            if !connection.isClosed { connections.feed(known, to: connection) }
+            if let buffer = connection.sniffed { services.pools.give(buffer) }
+            connection.sniffed = nil
+        }
+    }
+
+    private func startSession(_ connection: Connection, http2 isHTTP2: Bool) {
+        connections.startSession(connection, http2: isHTTP2)
+        if isOver { connections.announceShutdown(connection) }
+    }
+}

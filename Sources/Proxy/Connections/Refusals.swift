@@ -1,0 +1,98 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+internal import TLS
+internal import Balancing
+
+/// No refusal without a line: whatever a worker turns down is counted by its reason and leaves a line, in the access
+/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`).
+/// Requests that were refused are no matter of this class: they have an exchange, and its line.
+/// Its worker's thread only.
+final class Refusals {
+    private let services: WorkerServices
+    private var sampler = RefusalSampler()
+    private var isSummaryDue = false
+    private var nextStreamHint = 0    // wall seconds; see `reachedStreamLimit`
+
+    init(services: WorkerServices) { self.services = services }
+
+    /// - Parameters:
+    ///   - connection: whose it is; nil when there is none yet.
+    ///   - status: of the answer, when one was given.
+    ///   - reason: what OpenSSL or the system says of it.
+    func note(_ refusal: Refusal, on connection: Connection?, status: Int = 0, because reason: String = "") {
+        let side = connection?.role == .upstream ? ConnectionSide.upstream : .downstream
+        services.metrics.refused(refusal, side)
+        guard sampler.admits(refusal, at: services.loop.wallNow.seconds) else { return summarizeSoon() }
+        guard services.log.isOn, side == .downstream else { return say(refusal, connection, reason) }
+        var record = AccessRecord(start: services.loop.wallNow)
+        record.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
+        record.status = status
+        record.flags = refusal.flag.text
+        record.details = refusal.details(reason)
+        record.downstreamRemote = connection?.peerText
+        record.downstreamLocal = connection?.localText
+        record.serverName = connection?.transport.tls?.serverName
+        services.log.log(record)
+    }
+
+    private static func protocolName(of connection: Connection) -> RequestProtocol {
+        switch connection.session {
+        case .undecided: .unknown
+        case .http1: .http11
+        case .http2: .http2
+        }
+    }
+
+    private func say(_ refusal: Refusal, _ connection: Connection?, _ reason: String) {
+        var text = "refused: \(refusal.sentence)"
+        if !reason.isEmpty { text += ": \(reason)" }
+        if let connection, connection.role == .upstream {
+            text += "; endpoint \(connection.pool?.endpoint.name ?? "unknown")"
+        } else if let connection {
+            text += "; client \(connection.peerText ?? "unknown") on \(connection.localText ?? "unknown")"
+            if let name = connection.transport.tls?.serverName { text += ", server name \(name)" }
+        }
+        services.messages.warn(text, at: services.loop.wallNow)
+    }
+
+    /// A request that could not even be read gets a line of its own.
+    func noteRequest(_ situation: Situation, on connection: Connection) {
+        guard services.log.isOn else { return }
+        let outcome = situation.outcome
+        var record = AccessRecord(start: services.loop.wallNow)
+        record.status = outcome.status
+        record.flags = outcome.flag.text
+        record.details = outcome.details
+        record.downstreamRemote = connection.peer?.description
+        record.serverName = connection.transport.tls?.serverName
+        services.log.log(record)
+    }
+
+    /// A client that keeps to the limit says nothing of the calls that wait on its side: somebody should hear of
+    /// it, but not more often than once a minute.
+    func reachedStreamLimit(_ connection: Connection) {
+        services.metrics.reached(.concurrentStreams)
+        guard services.loop.wallNow.seconds >= nextStreamHint else { return }
+        nextStreamHint = services.loop.wallNow.seconds + 60
+        services.messages.warn(
+            "client \(connection.peerText ?? "unknown") has \(connection.session.openStreams) streams open on one "
+                + "connection, as many as it may: its next calls wait in the client; raise --max-concurrent-streams, "
+                + "or portico.dev/max-concurrent-streams of the Gateway, or have it open more connections",
+            at: services.loop.wallNow)
+    }
+
+    private func summarizeSoon() {
+        guard !isSummaryDue else { return }
+        isSummaryDue = true
+        _ = services.loop.arm(at: services.loop.now + .seconds(1), .summary)
+    }
+
+    /// A second has passed: says what got no line.
+    func summarize() {
+        isSummaryDue = false
+        guard sampler.isSuppressing else { return }
+        services.messages.warn(sampler.summary(), at: services.loop.wallNow)
+    }
+}

@@ -1,0 +1,84 @@
+internal import HTTP
+
+/// The steps of a request, in the order in which they run. Each is one function of `Exchange`; `Exchange.run` goes
+/// from one to the next. A step that needs something from elsewhere waits, and the course goes on from there when it
+/// has come; meanwhile the client's body is held back (`ExchangeState.bodyCourse`).
+enum Step: UInt8, CaseIterable, Sendable {
+    /// Turns away what no route is asked for: CONNECT, `*`, upgrades, an authority or a path that is not valid.
+    case admit
+    /// Finds the rule for host and path.
+    case match
+    /// Draws one of the rule's destinations by weight.
+    case choose
+    /// Starts the deadline: the route's timeout, or the smaller `grpc-timeout` of the client.
+    case startClock
+    /// Has the cluster pick an endpoint: requests are balanced, not connections.
+    case pick
+    /// Takes a connection to that endpoint; waits while one is being made or while all are in use.
+    case connect
+    /// Sends this try's header section, and behind it what has come of the body.
+    case send
+    /// Waits for the upstream's final header section.
+    case await
+    /// Passes the answer, and what is left of the request, until the stream to the client is closed.
+    case relay
+    /// Counts the request and writes its line of the access log; the exchange is free again.
+    case record
+
+    /// The step that runs after this one; nil behind the last one.
+    var next: Step? { Step(rawValue: rawValue + 1) }
+}
+
+/// How a step ends.
+enum StepEnd: Equatable {
+    /// The next step runs at once.
+    case next
+    /// This try has failed and another one is made: the course goes back to `pick`.
+    case retry
+    /// The course stands here until that has come.
+    case wait(Wait)
+    /// The gateway answers in the upstream's place.
+    case answer(Situation)
+}
+
+/// What a step can wait for.
+enum Wait: Equatable, Sendable {
+    /// A connection that takes a stream.
+    case connection
+    /// The time that is let pass before the next try.
+    case backOff
+    /// The upstream's final header section.
+    case headers
+    /// The end of the stream to the client.
+    case end
+}
+
+extension Exchange {
+    /// Runs the course from where it stands until a step waits, the request is answered, or all is over.
+    func run() {
+        while let step = state.running {
+            switch perform(step) {
+            case .next: state.advance()
+            case .retry: state.goBack(to: .pick)
+            case .wait(let what): state.wait(for: what)
+            case .answer(let situation): answer(situation)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func perform(_ step: Step) -> StepEnd {
+        switch step {
+        case .admit: admit()
+        case .match: match()
+        case .choose: choose()
+        case .startClock: startClock()
+        case .pick: pick()
+        case .connect: connect()
+        case .send: send()
+        case .await: .wait(.headers)
+        case .relay: .wait(.end)
+        case .record: finish()
+        }
+    }
+}

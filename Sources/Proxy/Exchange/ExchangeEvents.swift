@@ -1,0 +1,381 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+
+/// What sessions and timers tell an exchange. `ExchangeState` decides what follows.
+extension Exchange {
+    // MARK: the client's request
+
+    /// Octets of the client's body.
+    func requestData(_ octets: Octets) {
+        guard let downstream else { return }
+        lastProgress = services.loop.now
+        switch state.bodyCame(octets.count) {
+        case .discard: services.consume(downstream, octets.count)
+        case .hold:
+            let body = heldBody ?? services.pools.takeBuffer()
+            body.append(octets)
+            heldBody = body
+        case .send:
+            guard case .stream(let stream) = upstream else { return services.consume(downstream, octets.count) }
+            stream.session.send(stream.slot, octets)
+            services.markDirty(stream)
+        }
+    }
+
+    /// The client's request is complete.
+    func requestEnded(trailers: HeaderBlock? = nil) {
+        guard state.requestEnded() else { return }
+        if let trailers {
+            ForwardedFields.clean(trailers: trailers)
+            trailers.hold()
+            requestTrailers = trailers
+        }
+        if !isGRPC { routeTimeoutBegins() }
+        guard case .stream(let stream) = upstream else { return }
+        stream.session.finish(stream.slot, trailers: trailers)
+        services.markDirty(stream)
+    }
+
+    /// The client's request breaks a rule of HTTP/2, or is too large: answers where the stream is still open.
+    func requestRefused(_ fault: HTTP2Fault, on connection: Connection) {
+        guard state.answer != .over, let downstream else { return }
+        guard case .http2(let session) = connection.session, session({ $0.isOpen(downstream.slot) }) else {
+            return state.note(.requestMalformed(fault))    // its `.closed` follows
+        }
+        if session({ $0.isEndReceived(downstream.slot) }) { _ = state.requestEnded() }
+        dropUpstream(code: ErrorCode.cancel)
+        explanation = fault.sentence
+        switch state.end(.requestMalformed(fault)) {
+        case .nothing: break
+        case .reply: sendReply(.requestMalformed(fault))
+        case .breakOff: breakOff(code: fault.code)
+        }
+    }
+
+    /// The stream to the client is gone: it was answered, or the client gave it up.
+    /// - Parameter lost: what that means when the answer was not complete.
+    func downstreamClosed(_ lost: Situation, code: UInt32 = ErrorCode.cancel) {
+        timers.cancelAll(in: services.loop)
+        state.clientGone(lost)
+        dropUpstream(code: code)
+        run()
+    }
+
+    // MARK: the upstream's answer
+
+    /// A header section of the upstream: informational ones are passed on, the final one begins the answer.
+    func responseHeaders(_ block: HeaderBlock, isEnd: Bool) {
+        guard let downstream, state.answer == .none else { return }
+        lastProgress = services.loop.now
+        status = block.statusCode ?? 502
+        guard status >= 200 else { return passInterim(block, to: downstream) }
+        upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
+        if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
+        noteGRPCStatus(block)
+        services.prepareForDownstream(block)
+        state.answerBegan()
+        downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
+        services.markDirty(downstream)
+        if isEnd { answerEnded() } else { run() }
+    }
+
+    /// The client's window does not hold header sections back: their number must.
+    private func passInterim(_ block: HeaderBlock, to downstream: Stream) {
+        interimResponses += 1
+        guard interimResponses <= HTTP1Limits.usualInterimResponses else {
+            let lost = upstream
+            upstreamFailed(.upstreamProtocolError, code: ErrorCode.protocolError)
+            guard case .stream(let stream) = lost else { return }
+            stream.session.reset(stream.slot, code: ErrorCode.protocolError)
+            return services.markDirty(stream)
+        }
+        // Nor does it help against a client that reads nothing: they are dropped.
+        if downstream.session.isHTTP2, downstream.session.isReadPaused { return }
+        downstream.session.submitInformational(downstream.slot, block)
+        services.markDirty(downstream)
+    }
+
+    func responseData(_ octets: Octets) {
+        guard let downstream, state.answer == .begun else {
+            if case .stream(let stream) = upstream { services.consume(stream, octets.count) }
+            return
+        }
+        sentOctets += octets.count
+        if isGRPC, deadline != nil { messages.pass(octets) }
+        downstream.session.send(downstream.slot, octets)
+        services.markDirty(downstream)
+    }
+
+    /// The upstream's answer is complete.
+    func responseEnded(trailers: HeaderBlock? = nil) {
+        guard let downstream, state.answer == .begun else { return }
+        if let trailers { noteGRPCStatus(trailers) }
+        downstream.session.finish(downstream.slot, trailers: trailers)
+        services.markDirty(downstream)
+        answerEnded()
+    }
+
+    /// The answer was given to the client's session, whole.
+    private func answerEnded() {
+        timers.cancelAll(in: services.loop)
+        guard state.answerEnded(), let downstream else { return run() }
+        // The answer came before the request's end: neither side wants the rest.
+        downstream.session.resetAfterEnd(downstream.slot)
+        dropUpstream(code: ErrorCode.none)
+        run()
+    }
+
+    private func noteGRPCStatus(_ block: HeaderBlock) {
+        guard isGRPC, let status = block.grpcStatusCode else { return }
+        grpcStatus = status
+    }
+
+    /// Octets went out to one side: the window of the other side opens again. A replayed body went out before and
+    /// opens nothing.
+    func passWindow(of connection: Connection, _ taken: TakenOctets) {
+        // The pooled exchange may serve another request since: the stream tells.
+        if isUsing(upstream: connection, taken.slot) {
+            upstreamTakenOctets += taken.count
+            let fresh = upstreamTakenOctets - creditedOctets
+            lastProgress = services.loop.now
+            guard fresh > 0, let downstream else { return }
+            creditedOctets = upstreamTakenOctets
+            services.consume(downstream, fresh)
+        } else if isServing(downstream: connection, taken.slot) {
+            lastProgress = services.loop.now
+            if case .stream(let stream) = upstream { services.consume(stream, taken.count) }
+        }
+    }
+
+    // MARK: tries that fail
+
+    /// No connection can be had: the queue gives up what waits in it.
+    func connectionFailed(_ situation: Situation) {
+        guard state.waitingAt == .connect else { return }
+        use(.none, keeping: nil)
+        follow(tryFailed(situation, keeping: nil))
+    }
+
+    /// The upstream's stream is gone before its answer was complete.
+    func upstreamFailed(_ situation: Situation, code: UInt32 = ErrorCode.internalError) {
+        guard case .stream(let stream) = upstream else { return }
+        let body = state.answer == .none ? stream.session.detachBody(stream.slot) : nil
+        detachUpstream()
+        switch state.upstreamLost(situation) {
+        case .nothing: break
+        case .tryFails: return follow(tryFailed(situation, keeping: body))
+        case .breakOff:
+            timers.cancelAll(in: services.loop)
+            breakOff(code: code)
+        }
+        if let body { services.pools.give(body) }
+    }
+
+    /// One try is over without an answer: another one if the request is provably unprocessed, else a local reply.
+    /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
+    func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
+        if let body { keep(body) }
+        let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
+        let failure = ExchangeState.Failure(
+            situation: situation, endpoint: endpoint?.number, endpoints: route.cluster?.endpoints.count ?? 0,
+            isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
+        switch state.tryFailed(failure) {
+        case .answer:
+            explanation = endpoint.map { "endpoint \($0.name)" } ?? ""
+            return .answer(cause(of: situation))
+        case .tryAgain:
+            services.metrics.retried(situation.retryReason)
+            return .retry
+        case .tryLater:
+            services.metrics.retried(situation.retryReason)
+            timers.backOff = services.loop.arm(at: services.loop.now + backOff(), .backOff, number)
+            return .wait(.backOff)
+        }
+    }
+
+    /// Octets that an upstream had come before those that wait already.
+    private func keep(_ body: OctetBuffer) {
+        if let held = heldBody {
+            body.append(held.octets)
+            services.pools.give(held)
+        }
+        heldBody = body
+    }
+
+    /// Does what a step would, outside of the course: an event has ended the try.
+    private func follow(_ end: StepEnd) {
+        switch end {
+        case .next: break
+        case .retry: state.goBack(to: .pick)
+        case .wait(let what):
+            state.goBack(to: .connect)
+            state.wait(for: what)
+        case .answer(let situation): answer(situation)
+        }
+        run()
+    }
+
+    /// From 12 to 25 ms before the second try, twice that before the third one: Istio's base interval, with jitter.
+    /// Source: Istio `VirtualService` `retries.backoff`, Envoy's `retry_back_off`.
+    private func backOff() -> Duration {
+        let base: UInt64 = 25_000_000 << UInt64(min(max(state.tries - 1, 0), 4))
+        return .nanoseconds(Int64(base / 2 + services.random.next() % (base / 2)))
+    }
+
+    /// What is behind a failure, where more is known than its form.
+    private func cause(of situation: Situation) -> Situation {
+        switch situation {
+        case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed:
+            isUntranslated ? .grpcWebRefused : situation
+        default: situation
+        }
+    }
+
+    /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
+    var isUntranslated: Bool {
+        guard route.isHTTP2 else { return false }
+        return request?.first(.contentType)?.hasPrefix("application/grpc-web") ?? false
+    }
+
+    /// The upstream's limit leaves no room for this stream, which was not sent yet.
+    func moveElsewhere() {
+        guard case .stream(let stream) = upstream else { return }
+        let body = stream.session.detachBody(stream.slot)
+        detachUpstream()
+        stream.session.reset(stream.slot, code: ErrorCode.cancel)
+        services.markDirty(stream)
+        guard body != nil || state.receivedOctets == 0 else {
+            answer(.upstreamRefused)
+            return
+        }
+        if let body { keep(body) }
+        state.tryWithdrawn()
+        run()
+    }
+
+    /// Gives up what the try has of its upstream: a place in the queue, or a stream.
+    func dropUpstream(code: UInt32) {
+        switch upstream {
+        case .none: return
+        case .queued(let pool):
+            pool { upstreams.leave($0, number) }
+            use(.none, keeping: nil)
+        case .reserved(let connection):
+            connection { upstreams.giveBack($0) }
+            use(.none, keeping: nil)
+        case .stream(let stream):
+            stream.session.reset(stream.slot, code: code)
+            services.markDirty(stream)
+            detachUpstream()
+        }
+        state.upstreamDropped()
+    }
+
+    /// No event of the upstream stream reaches this exchange any more.
+    func detachUpstream() {
+        guard case .stream(let stream) = upstream else { return }
+        stream.session.setOwner(stream.slot, .nobody)
+        if services.log.isOn { upstreamLocal = stream.connection { $0.localText } }
+        use(.none, keeping: nil)
+        endpoint.unretained? { $0.ended() }
+    }
+
+    // MARK: answers made here
+
+    /// Answers in the upstream's place, in the form the client understands.
+    func answer(_ situation: Situation) {
+        timers.cancelAll(in: services.loop)
+        dropUpstream(code: ErrorCode.cancel)
+        switch state.end(situation) {
+        case .nothing: break
+        case .reply: sendReply(situation)
+        case .breakOff: breakOff(code: ErrorCode.internalError)
+        }
+    }
+
+    private func sendReply(_ situation: Situation) {
+        guard let downstream else { return }
+        let reply = LocalReply(situation, isGRPC: isGRPC, explanation: explanation)
+        status = reply.status
+        grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
+        let session = downstream.session
+        if !state.isRequestEnded || reply.outcome.after == .close, !session.isHTTP2 { session.announceShutdown() }
+        sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services)
+        if !state.isRequestEnded { session.resetAfterEnd(downstream.slot) }
+        services.markDirty(downstream)
+    }
+
+    /// Cuts short an answer that has begun. It must look neither complete (NO_ERROR) nor safe to send again
+    /// (REFUSED_STREAM). Source: RFC 9113 §8.7.
+    private func breakOff(code: UInt32) {
+        guard let downstream else { return }
+        let isMisleading = code == ErrorCode.none || code == ErrorCode.refusedStream
+        downstream.session.reset(downstream.slot, code: isMisleading ? ErrorCode.internalError : code)
+        services.markDirty(downstream)
+    }
+
+    // MARK: time
+
+    /// The deadline has passed.
+    func deadlinePassed() {
+        guard state.answer != .over else { return }
+        dropUpstream(code: ErrorCode.cancel)
+        timers.cancelAll(in: services.loop)
+        let situation: Situation = isGRPC ? .deadlineExceeded : .routeTimedOut
+        switch state.end(situation) {
+        case .nothing: break
+        case .reply: sendReply(situation)
+        case .breakOff: endWithStatus(.deadlineExceeded, "upstream request timeout")
+        }
+    }
+
+    /// The pause before the next try is over.
+    func backOffPassed() {
+        guard state.waitingAt != nil, case .none = upstream, state.hasCome(.backOff) else { return }
+        state.goBack(to: .pick)
+        run()
+    }
+
+    /// Nothing has come from the client, or nothing has gone to it, for too long.
+    func progressTimedOut(_ situation: Situation) {
+        guard state.answer != .over else { return }
+        dropUpstream(code: ErrorCode.cancel)
+        answer(situation)
+    }
+
+    /// Ends a gRPC answer that has begun by a status, where one has a place between messages; else breaks it off.
+    private func endWithStatus(_ code: GRPC.Status, _ message: StaticString) {
+        guard let downstream else { return }
+        let session = downstream.session
+        guard isGRPC, messages.isBetweenMessages, session.isHTTP2 else {
+            return breakOff(code: ErrorCode.internalError)
+        }
+        grpcStatus = Int(code.rawValue)
+        let trailers = services.pools.takeBlock()
+        trailers.append(stable: "grpc-status", code.octets)
+        trailers.append(stable: "grpc-message", Octets(message))
+        session.finish(downstream.slot, trailers: trailers)
+        services.pools.letGo(trailers)
+        if session.pending(downstream.slot) > 0 {
+            // What the client's window holds back is given up with the call.
+            session.reset(downstream.slot, code: ErrorCode.cancel)
+        } else if !state.isRequestEnded {
+            session.resetAfterEnd(downstream.slot)
+        }
+        services.markDirty(downstream)
+    }
+
+    /// Whether the deadline that the upstream was told has come, which `grpc-timeout` rounds down: an upstream that
+    /// keeps it gives the call up a little before our own timer.
+    var hasSentDeadlineCome: Bool {
+        guard isGRPC, let deadline else { return false }
+        let told = GRPCTimeout(remaining: deadline.duration(since: started))
+        return started + told.duration <= services.loop.now + Self.clockGrain
+    }
+
+    /// How much early the timer of another machine may be.
+    private static let clockGrain = Duration.milliseconds(1)
+}

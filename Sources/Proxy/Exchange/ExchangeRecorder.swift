@@ -1,0 +1,83 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+internal import TLS
+internal import Balancing
+
+/// What stays of an exchange when it is over: counts, and a line in the access log. Its worker's thread only.
+struct ExchangeRecorder {
+    private let services: WorkerServices
+    private let addresses = OctetBuffer(capacity: 256)    // of `x-forwarded-for`, while a line is written
+
+    init(services: WorkerServices) { self.services = services }
+
+    func record(_ exchange: Exchange) {
+        let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
+        services.metrics.requestEnded(
+            route: exchange.route.metricsNumber ?? Metrics.noRoute, status: exchange.status,
+            grpcStatus: exchange.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
+        guard services.log.isOn else { return }
+        exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
+    }
+
+    private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {
+        var record = AccessRecord(start: exchange.startedWall)
+        addresses.clear(keeping: 1024)
+        if let request = exchange.request {
+            record.method = request.first(.method) ?? .empty
+            record.path = request.first(.path) ?? .empty
+            record.userAgent = request.first(.userAgent)
+            record.authority = request.first(.authority) ?? request.first(.host)
+            ForwardedFields.appendAddresses(of: request, to: addresses)
+        }
+        if let downstream = exchange.downstream {
+            record.protocol = downstream.session.isHTTP2 ? .http2 : .http11
+            addresses.append(downstream.connection { $0.peerHost.octets })
+            record.downstreamRemote = downstream.connection { $0.peerText }
+            record.downstreamLocal = downstream.connection { $0.localText }
+            record.serverName = downstream.connection { $0.transport.tls?.serverName }
+        }
+        record.forwardedFor = addresses.octets
+        record.requestID = requestID
+        record.status = exchange.status
+        record.grpcStatus = exchange.grpcStatus ?? -1
+        record.bytesReceived = UInt64(exchange.state.receivedOctets)
+        record.bytesSent = UInt64(exchange.sentOctets)
+        record.durationNanoseconds = nanoseconds
+        record.upstreamServiceNanoseconds = exchange.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
+        record.attempts = exchange.state.tries
+        record.upstreamHost = exchange.endpoint?.name
+        record.cluster = exchange.route.cluster?.name
+        record.routeName = exchange.route.name
+        record.upstreamLocal = exchange.upstreamLocal
+        explain(&record, exchange)
+        services.log.log(record)
+    }
+
+    private func explain(_ record: inout AccessRecord, _ exchange: Exchange) {
+        guard let situation = exchange.state.situation else {
+            guard exchange.state.answer != .none else { return }
+            // Many servers answer what they do not understand by a status of their own.
+            let isRefused = exchange.status >= 400 && exchange.isUntranslated
+            record.details =
+                isRefused
+                ? "grpc_web_not_translated"
+                : losesStatus(exchange) ? Self.lostStatus : "via_upstream"
+            return
+        }
+        let outcome = situation.outcome
+        record.flags = outcome.flag.text
+        record.details = exchange.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
+    }
+
+    /// A gRPC call that came in HTTP/1.1, usually from a balancer in front that speaks no HTTP/2, and whose client did
+    /// not ask for trailers: its status has no place in the answer.
+    private func losesStatus(_ exchange: Exchange) -> Bool {
+        let hasBody = exchange.isGRPC && exchange.sentOctets > 0
+        return hasBody && exchange.downstream?.session.isHTTP2 == false
+            && exchange.request?.first(.te) == nil
+    }
+
+    private static let lostStatus = "via_upstream{grpc-status_lost:http/1.1_without_te:_trailers}"
+}

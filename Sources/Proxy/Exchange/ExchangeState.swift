@@ -1,0 +1,247 @@
+internal import HTTP
+
+/// How far one request, its newest try and its answer have come, and what follows from each event. It knows no
+/// socket, no clock and no worker: events go in, what is to be done comes out, and `Exchange` does it.
+struct ExchangeState {
+    /// What has come of the client's request.
+    enum Request: Equatable {
+        /// The header section is all there is.
+        case headersOnly
+        /// More of the body, or its end, is still to come.
+        case receiving
+        /// The body's end has come, perhaps with trailers.
+        case ended
+    }
+
+    /// The try that is under way.
+    enum Try: Equatable {
+        /// None: not yet, or not any more.
+        case none
+        /// It waits for a connection.
+        case connecting
+        /// Its header section was given to the upstream's session.
+        case sent
+        /// The upstream's final header section has come.
+        case answered
+    }
+
+    /// What the client has got.
+    enum Answer: Equatable {
+        case none
+        /// The final header section was given to the client's session.
+        case begun
+        /// Nothing more is said: the answer is complete, or was broken off.
+        case over
+    }
+
+    private enum Position: Equatable {
+        case at(Step)
+        case waiting(Step, Wait)
+        case over
+    }
+
+    private var position = Position.over
+    private(set) var request = Request.headersOnly
+    private(set) var attempt = Try.none
+    private(set) var answer = Answer.none
+    /// Why the request ended otherwise than by its upstream's answer.
+    private(set) var situation: Situation?
+    /// How many tries were begun, this one included.
+    private(set) var tries = 0
+    /// Numbers of the endpoints that failed this request.
+    private(set) var triedEndpoints: [Int] = []
+    /// Octets of the client's body.
+    private(set) var receivedOctets = 0
+
+    /// The first try and two more, which is Istio's default (`VirtualService` `retries.attempts: 2`).
+    static let triesLimit = 3
+
+    init() {}
+
+    init(request: Request) {
+        position = .at(.admit)
+        self.request = request
+    }
+
+    // MARK: the course
+
+    /// The step that is to be performed now; nil while the course waits, and behind its end.
+    var running: Step? { if case .at(let step) = position { step } else { nil } }
+    /// The step at which the course waits.
+    var waitingAt: Step? { if case .waiting(let step, _) = position { step } else { nil } }
+    var isOver: Bool { position == .over }
+
+    /// The step is done: the next one runs.
+    mutating func advance() {
+        guard let step = running ?? waitingAt else { return }
+        position = step.next.map { .at($0) } ?? .over
+    }
+
+    /// The course runs again from an earlier step.
+    mutating func goBack(to step: Step) { position = .at(step) }
+
+    mutating func wait(for what: Wait) {
+        guard let step = running else { return }
+        position = .waiting(step, what)
+        if what == .connection { attempt = .connecting }
+    }
+
+    /// What the course waits for has come.
+    /// - Returns: whether it waits for that at all; it then runs the step behind.
+    mutating func hasCome(_ what: Wait) -> Bool {
+        guard case .waiting(_, what) = position else { return false }
+        advance()
+        return true
+    }
+
+    // MARK: the client's side
+
+    /// What becomes of octets of the client's body.
+    enum BodyCourse: Equatable {
+        /// They go to the upstream.
+        case send
+        /// They are kept: the try that is to have them has not begun. The client's window stays closed for them.
+        case hold
+        /// Nobody wants them any more.
+        case discard
+    }
+
+    /// Octets of the client's body have come.
+    mutating func bodyCame(_ count: Int) -> BodyCourse {
+        receivedOctets += count
+        return switch attempt {
+        case .sent, .answered: answer == .over ? .discard : .send
+        case .none, .connecting: answer == .none ? .hold : .discard
+        }
+    }
+
+    /// The client's request is complete.
+    /// - Returns: false when it was before.
+    mutating func requestEnded() -> Bool {
+        guard request == .receiving else { return false }
+        request = .ended
+        return true
+    }
+
+    var isRequestEnded: Bool { request != .receiving }
+
+    /// The stream to the client is gone.
+    /// - Parameter lost: what that means when the answer was not complete.
+    mutating func clientGone(_ lost: Situation) {
+        if answer != .over, situation == nil { situation = lost }
+        attempt = .none
+        position = .at(.record)
+    }
+
+    // MARK: tries
+
+    /// A try begins: an endpoint was picked for it.
+    mutating func tryBegan() { tries += 1 }
+
+    /// The try's header section was given to the upstream's session.
+    mutating func trySent() { attempt = .sent }
+
+    /// Nothing of the try was sent, and it is made again as if it had not been.
+    mutating func tryWithdrawn() {
+        attempt = .none
+        tries -= 1
+        position = .at(.pick)
+    }
+
+    /// What is known when a try fails.
+    struct Failure {
+        let situation: Situation
+        /// Number of the endpoint; nil when none was picked.
+        let endpoint: Int?
+        /// How many endpoints the cluster has.
+        let endpoints: Int
+        /// Whether all of the body that was sent is still there.
+        let isReplayable: Bool
+        let isDeadlineOver: Bool
+    }
+
+    enum FailureEnd: Equatable {
+        /// Another endpoint, or the same one, is tried at once.
+        case tryAgain
+        /// Every endpoint has refused: the next try waits a moment.
+        case tryLater
+        /// No other try: the client is answered.
+        case answer
+    }
+
+    /// The try is over without an answer.
+    mutating func tryFailed(_ failure: Failure) -> FailureEnd {
+        attempt = .none
+        if let endpoint = failure.endpoint, !triedEndpoints.contains(endpoint) { triedEndpoints.append(endpoint) }
+        guard failure.situation.outcome.retry == .unprocessed, failure.isReplayable, !failure.isDeadlineOver,
+            tries < Self.triesLimit
+        else { return .answer }
+        // An endpoint that refused a connection refuses the next one at once, too.
+        let isElsewhere = failure.situation != .connectFailed || triedEndpoints.count < failure.endpoints
+        return isElsewhere ? .tryAgain : .tryLater
+    }
+
+    /// What follows from the loss of the upstream's stream.
+    enum LossEnd: Equatable {
+        case nothing
+        /// The answer had begun: it is broken off.
+        case breakOff
+        /// The try has failed: see `tryFailed`.
+        case tryFails
+    }
+
+    /// The upstream's stream is gone before the answer was complete.
+    mutating func upstreamLost(_ lost: Situation) -> LossEnd {
+        attempt = .none
+        switch answer {
+        case .over: return .nothing
+        case .none: return .tryFails
+        case .begun:
+            situation = lost
+            answer = .over
+            return .breakOff
+        }
+    }
+
+    /// The upstream's stream was given up by us.
+    mutating func upstreamDropped() { attempt = .none }
+
+    // MARK: the answer
+
+    /// The upstream's final header section goes to the client.
+    mutating func answerBegan() {
+        attempt = .answered
+        answer = .begun
+        if case .waiting(.await, .headers) = position { position = .at(.relay) }
+    }
+
+    /// All of the upstream's answer was given to the client's session.
+    /// - Returns: whether the client is still sending, which nobody wants any more.
+    mutating func answerEnded() -> Bool {
+        answer = .over
+        return request == .receiving
+    }
+
+    enum LocalEnd: Equatable {
+        /// The answer is over: nothing can be said any more.
+        case nothing
+        /// The gateway's own answer takes the place of the upstream's.
+        case reply
+        /// The upstream's answer has begun and is broken off.
+        case breakOff
+    }
+
+    /// The gateway ends the request: its deadline has passed, the client broke a rule, or no upstream can be had.
+    mutating func end(_ why: Situation) -> LocalEnd {
+        guard answer != .over else { return .nothing }
+        situation = why
+        let isBegun = answer == .begun
+        answer = .over
+        attempt = .none
+        position = .waiting(.relay, .end)
+        return isBegun ? .breakOff : .reply
+    }
+
+    /// The reason of an end that is told elsewhere: the stream to the client is gone, and that will be noted soon.
+    mutating func note(_ why: Situation) { situation = why }
+}

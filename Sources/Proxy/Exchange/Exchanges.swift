@@ -1,0 +1,366 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Synchronization
+internal import Telemetry
+
+/// One worker's exchanges: a pool of them, and the way from a session's event to the exchange whose stream it is.
+/// Exchanges are never freed while the worker runs, only used again. Its worker's thread only.
+final class Exchanges {
+    private let services: WorkerServices
+    private let upstreams: Upstreams
+    private let connections: Connections
+    private let refusals: Refusals
+    private let recorder: ExchangeRecorder
+    private var all: ContiguousArray<Unretained<Exchange>> = []    // `owned` has the references
+    private var owned: ContiguousArray<Exchange> = []
+    private var free: [Int] = []
+    private var isSweepDue = false
+    private var roomMadeAt: MonotonicTime?    // the turn in which a hoarder of headers was last ended
+
+    init(services: WorkerServices, upstreams: Upstreams, connections: Connections, refusals: Refusals) {
+        self.services = services
+        self.upstreams = upstreams
+        self.connections = connections
+        self.refusals = refusals
+        recorder = ExchangeRecorder(services: services)
+    }
+
+    /// Exchanges in use.
+    var count: Int { all.count - free.count }
+
+    /// Calls `body` with an exchange by its number.
+    @inline(__always)
+    func with(_ number: Int, _ body: (Exchange) -> Void) {
+        guard number < all.count else { return }
+        let exchange = all[number]
+        exchange(body)
+    }
+
+    // MARK: begin and end
+
+    private func take() -> Unretained<Exchange> {
+        if let number = free.popLast() { return all[number] }
+        let exchange = Exchange(exchanges: self, services: services, upstreams: upstreams, number: all.count)
+        owned.append(exchange)
+        all.append(Unretained(exchange))
+        return Unretained(exchange)
+    }
+
+    private func enter(
+        _ exchange: Exchange, _ event: StreamEvent, _ block: HeaderBlock, on connection: Connection
+    ) {
+        services.metrics.requestStarted()
+        services.status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
+        exchange.serve(connection, event.slot)
+        exchange.request = block
+        exchange.identifier = services.random.identifier()
+        exchange.started = services.loop.now
+        exchange.startedWall = services.loop.wallNow
+        exchange.lastProgress = services.loop.now
+        connection.session.setOwner(event.slot, .exchange(exchange.number))
+        sweepSoon()
+    }
+
+    private func begin(_ event: StreamEvent, on connection: Connection) {
+        guard let block = connection.session.takeHeaders(event.slot) else { return }
+        take()({ exchange in
+            enter(exchange, event, block, on: connection)
+            exchange.state = ExchangeState(request: event.code == 1 ? .headersOnly : .receiving)
+            // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
+            // resets, and end the connection that all clients share. Source: CVE-2023-44487.
+            if case .http2(let session) = connection.session {
+                guard session({ $0.isOpen(event.slot) }) else { return }
+                if session({ $0.openStreams == Int($0.limits.concurrentStreams) }) {
+                    refusals.reachedStreamLimit(connection)
+                }
+            }
+            exchange.run()
+        })
+    }
+
+    /// A request that was refused while it was read: its exchange has it for the log and, where the stream is
+    /// still open, for an answer.
+    private func beginRefused(
+        _ event: StreamEvent, _ block: HeaderBlock, _ fault: HTTP2Fault, on connection: Connection
+    ) {
+        take()({ exchange in
+            enter(exchange, event, block, on: connection)
+            exchange.state = ExchangeState(request: .receiving)
+            exchange.isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+            exchange.isHeadMethod = block.first(.method) == "HEAD"
+            exchange.requestRefused(fault, on: connection)
+        })
+    }
+
+    /// The last step of an exchange: writes the log, counts, and makes it as new.
+    func release(_ exchange: Exchange) {
+        recorder.record(exchange)
+        if let downstream = exchange.downstream {
+            downstream.session.setOwner(downstream.slot, .nobody)
+        }
+        exchange.clear()
+        free.append(exchange.number)
+        services.status.activeExchanges.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    /// Lets open calls go on without the configuration that they began with.
+    func releaseSnapshots() {
+        for exchange in owned { exchange.route.release(unless: services.current) }
+    }
+
+    /// They refer to the worker's parts, and those to them.
+    func clear() {
+        all.removeAll()
+        owned.removeAll()
+    }
+
+    // MARK: events of clients
+
+    func downstream(_ event: StreamEvent, of connection: Connection) {
+        if event.kind == .headers { return begin(event, on: connection) }
+        if event.kind == .refused { return refuse(event, on: connection) }
+        guard event.slot >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
+        guard let exchange = exchange(of: event, downstream: connection) else {
+            if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
+            return
+        }
+        exchange { pass(event, to: $0, of: connection) }
+    }
+
+    private func pass(_ event: StreamEvent, to exchange: Exchange, of connection: Connection) {
+        switch event.kind {
+        case .data: exchange.requestData(event.data)
+        case .trailers:
+            guard let trailers = connection.session.takeHeaders(event.slot) else { return }
+            exchange.requestEnded(trailers: trailers)
+            services.pools.letGo(trailers)
+        case .end: exchange.requestEnded()
+        case .closed: exchange.downstreamClosed(.clientReset, code: event.code)
+        case .expectsContinue: continueIfAsked(exchange)
+        default: break
+        }
+    }
+
+    private func exchange(of event: StreamEvent, downstream connection: Connection) -> Unretained<Exchange>? {
+        // Events that were noted before the headers were acted on do not know their owner yet.
+        guard let number = event.owner.exchange ?? connection.session.owner(event.slot).exchange, number < all.count
+        else { return nil }
+        let exchange = all[number]
+        return exchange { $0.isServing(downstream: connection, event.slot) } ? exchange : nil
+    }
+
+    /// HTTP/2 upstreams are not asked whether they want the body: the gateway says yes in their place.
+    private func continueIfAsked(_ exchange: Exchange) {
+        guard let downstream = exchange.downstream, exchange.isSentByHTTP2 else { return }
+        let block = services.pools.takeBlock()
+        block.append(stable: ":status", "100")
+        downstream.session.submitInformational(downstream.slot, block)
+        services.pools.letGo(block)
+        services.markDirty(downstream)
+    }
+
+    // MARK: events of upstreams
+
+    func upstream(_ event: StreamEvent, of connection: Connection) {
+        switch event.kind {
+        case .settings: return upstreams.learnSettings(connection)
+        case .goAway:
+            _ = connection.state.stand(.draining, at: services.loop.now)
+            return services.markDirty(connection)
+        case .closed: return streamClosed(event, on: connection)
+        case .refused: return refuseResponse(event, of: connection)
+        default: break
+        }
+        guard let exchange = exchange(of: event, upstream: connection) else {
+            if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
+            return
+        }
+        exchange { pass(event, to: $0, from: connection) }
+    }
+
+    private func pass(_ event: StreamEvent, to exchange: Exchange, from connection: Connection) {
+        switch event.kind {
+        case .data: exchange.responseData(event.data)
+        case .end: exchange.responseEnded()
+        case .headers, .trailers:
+            guard let block = connection.session.takeHeaders(event.slot) else { return }
+            if event.kind == .headers {
+                exchange.responseHeaders(block, isEnd: event.code == 1)
+            } else {
+                exchange.responseEnded(trailers: block)
+            }
+            services.pools.letGo(block)
+        default: break
+        }
+    }
+
+    private func exchange(of event: StreamEvent, upstream connection: Connection) -> Unretained<Exchange>? {
+        guard case .exchange(let number) = event.owner, number < all.count else { return nil }
+        let exchange = all[number]
+        return exchange { $0.isUsing(upstream: connection, event.slot) } ? exchange : nil
+    }
+
+    private func streamClosed(_ event: StreamEvent, on connection: Connection) {
+        exchange(of: event, upstream: connection)? { exchange in
+            if exchange.state.answer == .over { return exchange.detachUpstream() }
+            // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
+            // for a failure of the server that it may retry.
+            if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
+            let isUnsent = !connection.session.hasSentHeaders(event.slot)
+            exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
+        }
+        // The last stream's end is the connection's where no new requests are sent on it.
+        guard connection.state.isServing else { return services.markDirty(connection) }
+        connection.hasServed = true
+        upstreams.giveBack(connection)
+    }
+
+    private static func situation(code: UInt32, isUnsent: Bool) -> Situation {
+        if isUnsent { return .closedUnsent }
+        return switch code {
+        case ErrorCode.refusedStream: .upstreamRefused
+        case ErrorCode.protocolError: .upstreamProtocolError
+        default: .upstreamReset
+        }
+    }
+
+    /// A connection is gone while that exchange had a stream on it.
+    func lost(_ number: Int, _ connection: Connection, _ slot: Int, _ situation: Situation) {
+        with(number) { exchange in
+            if exchange.isServing(downstream: connection, slot) {
+                exchange.downstreamClosed(situation)
+            } else if exchange.isUsing(upstream: connection, slot) {
+                let isReplayable = situation == .upstreamClosed && Self.mayReplay(exchange, slot, lostWith: connection)
+                exchange.upstreamFailed(isReplayable ? .closedUnsent : situation)
+            }
+        }
+    }
+
+    /// What was not sent may be sent again. So may a safe request on an HTTP/1.1 connection that had
+    /// served before: the upstream closed it for idleness while the request was on its way.
+    /// Source: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
+    private static func mayReplay(_ exchange: Exchange, _ slot: Int, lostWith connection: Connection) -> Bool {
+        if !connection.session.hasSentHeaders(slot) { return true }
+        return exchange.isSafe && connection.hasServed && !connection.session.isHTTP2
+    }
+
+    /// Octets that went out open the windows of those they came from.
+    func passWindows(of connection: Connection) {
+        var index = 0
+        while let taken = connection.session.taken(at: index) {
+            index += 1
+            guard case .exchange(let number) = taken.owner, number < all.count else { continue }
+            let exchange = all[number]
+            exchange { $0.passWindow(of: connection, taken) }
+        }
+    }
+
+    // MARK: what sessions refuse while they read
+
+    private func refuse(_ event: StreamEvent, on connection: Connection) {
+        switch connection.session {
+        case .undecided: return
+        case .http1(let session): if let error = session({ $0.refusal }) { refuse(event, error, on: connection) }
+        case .http2: if let fault = HTTP2Fault(rawValue: Int(event.code)) { refuse(event, fault, on: connection) }
+        }
+    }
+
+    /// Octets that are no HTTP/1.1: answers if nothing was answered yet, and closes.
+    private func refuse(_ event: StreamEvent, _ error: HTTP1Error, on connection: Connection) {
+        services.metrics.refused(.http1(error), .downstream)
+        if let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
+            exchange.dropUpstream(code: ErrorCode.cancel)
+            if exchange.state.answer == .none {
+                exchange.answer(.requestRefused(error))
+            } else {
+                exchange.downstreamClosed(.requestRefused(error))
+                connections.fail(connection)
+            }
+        } else if case .http1(let session) = connection.session {
+            let date = services.dateText
+            session { $0.answerRefusal(date: date) }
+            refusals.noteRequest(.requestRefused(error), on: connection)
+        }
+        services.markDirty(connection)
+    }
+
+    /// A request that HTTP/2 does not allow, or that is too large.
+    private func refuse(_ event: StreamEvent, _ fault: HTTP2Fault, on connection: Connection) {
+        let block = event.slot < 0 ? nil : connection.session.takeHeaders(event.slot)
+        if event.slot >= 0, let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
+            services.metrics.refused(.http2(fault), .downstream)
+            exchange.requestRefused(fault, on: connection)
+            if let block { services.pools.letGo(block) }
+        } else if let block {
+            services.metrics.refused(.http2(fault), .downstream)
+            beginRefused(event, block, fault, on: connection)
+        } else {
+            refusals.note(.http2(fault), on: connection)
+            if fault == .headerMemory { makeRoomForHeaders() }
+        }
+    }
+
+    /// A response that is none, or too large. On HTTP/2 it costs its own call and no other.
+    private func refuseResponse(_ event: StreamEvent, of connection: Connection) {
+        switch connection.session {
+        case .undecided: return
+        case .http1(let session):
+            if let error = session({ $0.refusal }) { refusals.note(.http1(error), on: connection) }
+            connections.loseStreams(of: connection, .upstreamProtocolError)
+            connections.fail(connection)
+        case .http2:
+            guard let fault = HTTP2Fault(rawValue: Int(event.code)) else { return }
+            refusals.note(.http2(fault), on: connection)
+            exchange(of: event, upstream: connection)? {
+                $0.upstreamFailed(.upstreamMalformed(fault), code: fault.code)
+            }
+        }
+    }
+
+    /// Nothing is left for the headers of new requests: those clients give up their own that hold most, until a
+    /// sixteenth is free. Once in a turn, and only when a request was refused; who holds little is never among
+    /// them.
+    private func makeRoomForHeaders() {
+        let pools = services.pools
+        guard pools.headerOctets >= pools.headerLimit, roomMadeAt != services.loop.now else { return }
+        roomMadeAt = services.loop.now
+        var hoarders: [(octets: Int, connection: Connection)] = []
+        services.loop.forEachConnection { connection in
+            guard connection.role == .downstream, case .open = connection.state.phase,
+                case .http2(let session) = connection.session
+            else { return }
+            hoarders.append((session { $0.headerOctets }, connection))
+        }
+        var wanted = pools.headerOctets - pools.headerLimit + pools.headerLimit / 16
+        for (octets, hoarder) in hoarders.sorted(by: { $0.octets > $1.octets }) where octets > 0 && wanted > 0 {
+            wanted -= octets
+            if case .http2(let session) = hoarder.session { session { $0.terminate(.headerHoard) } }
+            connections.breached(hoarder)
+        }
+    }
+
+    // MARK: what makes no progress
+
+    private func sweepSoon() {
+        guard !isSweepDue else { return }
+        isSweepDue = true
+        _ = services.loop.arm(at: services.loop.now + Self.sweepInterval, .sweep)
+    }
+
+    private static let sweepInterval = Duration.seconds(1)
+
+    /// Looks for requests and answers that have begun and of which nothing has moved for too long. Streams on which
+    /// both sides are silent because neither has anything to say are not among them.
+    func sweep() {
+        isSweepDue = false
+        guard count > 0 else { return }
+        sweepSoon()
+        for exchange in owned where !exchange.state.isOver {
+            guard let stuck = exchange.stuckSituation else { continue }
+            guard exchange.lastProgress + services.limits.progressTimeout <= services.loop.now else { continue }
+            services.metrics.reached(.progressTimeout)
+            exchange.progressTimedOut(stuck)
+        }
+    }
+}

@@ -1,0 +1,249 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+
+/// One worker's connections to endpoints: kept ones, new ones, and the queues of exchanges that wait for one.
+/// Its worker's thread only.
+final class Upstreams {
+    private let services: WorkerServices
+    private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
+    private var pools: ContiguousArray<EndpointPool?> = []    // by Endpoint.number; further transports behind `other`
+    // They refer to each other: set once by the worker, which takes them away when it ends.
+    var exchanges: Exchanges!
+    var connections: Connections!
+
+    init(services: WorkerServices) { self.services = services }
+
+    enum Acquired {
+        /// It takes a stream now; a reserved one of HTTP/1.1 is given back by `giveBack`.
+        case connection(Unretained<Connection>)
+        /// The exchange has a place in that pool's queue: `Exchange.connected` or `connectionFailed` follows.
+        case wait(EndpointPool)
+        /// No connection can be made.
+        case failed
+        /// The queue is full.
+        case overflow
+    }
+
+    /// A connection to the endpoint for an exchange.
+    func acquire(_ endpoint: Endpoint, _ transport: UpstreamTransport, for exchange: Int) -> Acquired {
+        if let known = knownPool(of: endpoint, transport), known({ $0.waitingCount == 0 }),
+            let connection = known({ $0.available() })
+        {
+            return .connection(connection)
+        }
+        return wait(pool(of: endpoint, transport), for: exchange)
+    }
+
+    /// Takes a place in the queue, and makes a connection where those that are being made will not do.
+    private func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
+        let limit = services.limits.upstreamConnections
+        if pool.count >= limit { reached(.upstreamConnections) }
+        guard pool.waitingCount < services.limits.waitingRequests else {
+            reached(.waitingRequests)
+            return .overflow
+        }
+        pool.enqueue(exchange)
+        guard pool.needsConnection, pool.count < limit, !connect(pool), pool.count == 0 else { return .wait(pool) }
+        pool.leave(exchange)
+        return .failed
+    }
+
+    private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
+
+    @inline(__always)
+    private func knownPool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> Unretained<EndpointPool>? {
+        guard endpoint.number < pools.count else { return nil }
+        var next = pools[endpoint.number].unretained
+        while let pool = next {
+            if pool({ $0.transport == transport }) { return pool }
+            next = pool { $0.other.unretained }
+        }
+        return nil
+    }
+
+    private func pool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> EndpointPool {
+        if let known = knownPool(of: endpoint, transport) { return known { $0 } }
+        while pools.count <= endpoint.number { pools.append(nil) }
+        let pool = EndpointPool(endpoint: endpoint, transport: transport)
+        pool.other = pools[endpoint.number]
+        pools[endpoint.number] = pool
+        return pool
+    }
+
+    /// Begins a connection.
+    /// - Returns: false when that is impossible.
+    private func connect(_ pool: EndpointPool) -> Bool {
+        guard let address = pool.address, let descriptor = try? Socket.connect(address) else {
+            services.metrics.upstreamConnectFailed()
+            return false
+        }
+        var made: Connection?
+        let slot = services.loop.register { slot in
+            let connection = Connection(slot: slot, descriptor: descriptor, pool: pool, now: services.loop.now)
+            made = connection
+            return .connection(connection)
+        }
+        guard let connection = made, (try? services.loop.watch(descriptor, slot: slot)) != nil else {
+            Socket.close(descriptor)
+            services.loop.vacate(slot)
+            services.metrics.upstreamConnectFailed()
+            return false
+        }
+        pool.connectionBegan()
+        services.metrics.connectionOpened(.upstream)
+        connections.schedule(connection)
+        return true
+    }
+
+    /// The TCP handshake of a connection has ended, one way or the other.
+    func connected(_ connection: Connection, _ event: Readiness) {
+        guard event.isWritable || event.isHungUp, let pool = connection.pool else { return }
+        guard Socket.connectError(connection.transport.descriptor) == nil else {
+            return connectFailed(connection, .connectFailed)
+        }
+        connections.startSession(connection, http2: pool.transport.isHTTP2)
+        pool.connectionOpened(connection)
+        if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
+        serve(pool)
+        services.markDirty(connection)
+        if event.isReadable { connections.read(connection) }
+    }
+
+    /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
+    func connectFailed(_ connection: Connection, _ situation: Situation) {
+        services.metrics.upstreamConnectFailed()
+        guard let pool = connection.pool else { return connections.close(connection) }
+        connections.close(connection)
+        // Each connection of HTTP/1.1 was for one exchange; one of HTTP/2 for all, unless another is on its way.
+        let isOthers = pool.transport.isHTTP2 && pool.connecting > 0
+        var rest = isOthers ? 0 : pool.transport.isHTTP2 ? pool.waitingCount : min(1, pool.waitingCount)
+        while rest > 0, let number = pool.dequeue() {
+            rest -= 1
+            exchanges.with(number) { $0.connectionFailed(situation) }
+        }
+    }
+
+    /// Gives connections that have room to the exchanges that have waited longest, and makes further ones.
+    func serve(_ pool: EndpointPool) {
+        while pool.waitingCount > 0, let connection = pool.available() {
+            guard let number = pool.dequeue() else { return connection { giveBack($0) } }
+            connection { connection in exchanges.with(number) { $0.connected(connection) } }
+        }
+        while pool.needsConnection, pool.count < services.limits.upstreamConnections {
+            guard !connect(pool) else { continue }
+            // Nothing is on its way: whoever waits would wait for ever.
+            guard pool.count == 0, let number = pool.dequeue() else { return }
+            exchanges.with(number) { $0.connectionFailed(.connectFailed) }
+        }
+    }
+
+    /// Before the worker sleeps: looks for connections for those whose pool has lost one.
+    func serveUnserved() {
+        while let pool = unserved.popLast() { serve(pool) }
+    }
+
+    /// An exchange waits no more.
+    func leave(_ pool: EndpointPool, _ exchange: Int) { pool.leave(exchange) }
+
+    /// A connection has room again, or was reserved and is not needed: the next request may use it.
+    func giveBack(_ connection: Connection) {
+        guard let pool = connection.pool.unretained else { return }
+        pool { giveBack(connection, $0) }
+    }
+
+    @inline(__always)
+    private func giveBack(_ connection: Connection, _ pool: EndpointPool) {
+        guard connection.takesRequests else {
+            services.markDirty(connection)
+            if pool.waitingCount > 0 { unserved.append(pool) }
+            return
+        }
+        if pool.transport.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { serve(pool) }
+    }
+
+    /// - Returns: false when so many are idle that this one is closed instead.
+    private func keepIdle(_ connection: Connection, _ pool: EndpointPool) -> Bool {
+        guard pool.idleCount < services.limits.idleUpstreamConnections else {
+            connections.drain(connection)
+            return false
+        }
+        pool.becameIdle(connection)
+        return true
+    }
+
+    /// The connection is closed and no connection of its pool.
+    func closed(_ connection: Connection) {
+        guard let pool = connection.pool else { return }
+        pool.remove(connection)
+        connection.pool = nil
+        if pool.waitingCount > 0 { unserved.append(pool) }
+    }
+
+    /// Connections to endpoints that no cluster has any more end when their streams do.
+    func dropUnused(_ snapshot: Snapshot) {
+        var isAnyUnused = false
+        for number in pools.indices where pools[number] != nil && !snapshot.endpointNumbers.contains(number) {
+            pools[number] = nil
+            isAnyUnused = true
+        }
+        guard isAnyUnused else { return }
+        // One round over the connections, however many endpoints went.
+        services.loop.forEachConnection { connection in
+            guard let pool = connection.pool, !isKnown(pool) else { return }
+            connections.drain(connection)
+        }
+    }
+
+    private func isKnown(_ pool: EndpointPool) -> Bool {
+        pool.endpoint.number < pools.count && pools[pool.endpoint.number]?.endpoint === pool.endpoint
+    }
+
+    // MARK: what an endpoint says of its limits
+
+    /// Streams beyond the endpoint's limit that wait for their turn move to another connection. Those that
+    /// were framed are left to the endpoint, which refuses them: they cannot be taken back.
+    func learnSettings(_ connection: Connection) {
+        guard case .http2(let session) = connection.session else { return }
+        session { learnSettings(connection, $0) }
+        if let pool = connection.pool, pool.waitingCount > 0 { serve(pool) }
+    }
+
+    private func learnSettings(_ connection: Connection, _ session: HTTP2Session) {
+        let limit = session.peerConcurrentStreams
+        if limit == 0 { return loseUnsent(of: connection, session) }
+        connection.pool?.learnedStreamLimit = max(limit, 1)
+        var excess = session.openStreams - limit
+        guard excess > 0 else { return }
+        var unsent = Self.unsent(session)
+        while excess > 0, let stream = unsent.popLast() {
+            excess -= 1
+            exchanges.with(stream.exchange) { if $0.isUsing(upstream: connection, stream.slot) { $0.moveElsewhere() } }
+        }
+    }
+
+    /// The endpoint takes no streams at all: what waits is refused, and counts as a try. Another
+    /// connection would say the same, and so on without an end.
+    private func loseUnsent(of connection: Connection, _ session: HTTP2Session) {
+        let unsent = Self.unsent(session)
+        connections.drain(connection)
+        for (slot, number) in unsent {
+            exchanges.with(number) {
+                guard $0.isUsing(upstream: connection, slot) else { return }
+                $0.upstreamFailed(.upstreamRefused, code: ErrorCode.refusedStream)
+                session.reset(slot, code: ErrorCode.cancel)
+            }
+        }
+        services.markDirty(connection)
+    }
+
+    private static func unsent(_ session: HTTP2Session) -> [(slot: Int, exchange: Int)] {
+        var unsent: [(slot: Int, exchange: Int)] = []
+        session.forEachOpen { slot, owner in
+            if case .exchange(let number) = owner, session.isWaiting(slot) { unsent.append((slot, number)) }
+        }
+        return unsent
+    }
+}

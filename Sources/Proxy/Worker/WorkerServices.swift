@@ -1,0 +1,78 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+
+/// What all parts of one worker use: its loop, memory, clock texts, counters, logs, limits and the newest
+/// configuration. Its worker's thread only.
+final class WorkerServices {
+    let loop: Loop
+    let limits: Limits
+    let pools = MessagePools()
+    let lists = ConnectionLists()
+    let metrics: WorkerMetrics
+    let log: AccessLogger
+    let messages: MessageLog
+    let status: WorkerStatus
+    let authority = RequestAuthority()
+    let joinedHeaders = JoinedHeaders()
+    var random = Randomness()
+    /// The newest configuration; nil until the first one is there.
+    var current: WorkerSnapshot?
+    private var date = HTTPDate()
+
+    init(
+        loop: Loop, limits: Limits, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
+        status: WorkerStatus
+    ) {
+        self.loop = loop
+        self.limits = limits
+        self.metrics = metrics
+        self.log = log
+        self.messages = messages
+        self.status = status
+        pools.headerLimit = limits.headerOctets
+    }
+
+    /// The configuration for the next request of a client's connection: the newest, or the last one that still
+    /// had its listener. Sets the connection's route table.
+    func snapshot(for connection: Connection) -> WorkerSnapshot? {
+        if connection.snapshot !== current, let current, let binding = current.binding(connection.listener) {
+            connection.adopt(current, binding)
+        }
+        return connection.snapshot
+    }
+
+    @inline(__always) func markDirty(_ connection: Connection) { lists.markDirty(connection) }
+
+    @inline(__always) func markDirty(_ stream: Stream) { stream.connection { lists.markDirty($0) } }
+
+    /// Opens the stream's window again by octets that the other side has taken.
+    @inline(__always)
+    func consume(_ stream: Stream, _ count: Int) {
+        stream.connection { connection in
+            guard connection.isOpen else { return }
+            connection.session.consume(stream.slot, count)
+            lists.markDirty(connection)
+            lists.resumeReading(connection)
+        }
+    }
+
+    /// `date`, as RFC 9110 §5.6.7 writes it; valid until the next call.
+    var dateText: Octets { date.octets(at: loop.wallNow) }
+
+    /// Says in an answer's header section who answers, and when.
+    func prepareForDownstream(_ block: HeaderBlock) {
+        if block.first(.server) == nil {
+            block.append("server", "portico" as StaticString)
+        } else {
+            var isSaid = false
+            block.edit { field in
+                guard field.known == .server else { return .keep }
+                defer { isSaid = true }
+                return isSaid ? .remove : .replace("portico")
+            }
+        }
+        if block.first(.date) == nil { block.append("date", dateText) }
+    }
+}
