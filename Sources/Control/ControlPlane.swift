@@ -125,7 +125,7 @@ package final class ControlPlane {
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {
                 let worker = try Worker(
-                    number: number, options: options.worker, mailbox: mailbox, published: published, status: status,
+                    number: number, options: options.limits, mailbox: mailbox, published: published, status: status,
                     metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer),
                     messages: messages, heap: heap)
                 worker.run()

@@ -21,27 +21,6 @@ package enum WorkerMessage: Sendable {
     case stop
 }
 
-/// What can be settled only once, at start.
-package struct WorkerOptions: Sendable {
-    package var connectTimeout = Duration.seconds(10)
-    package var handshakeTimeout = Duration.seconds(15)
-    /// How long the first octets of a TLS connection may wait for the rest of the ClientHello.
-    package var helloTimeout = Duration.seconds(5)
-    /// TLS handshakes of one worker at a time; one more ends the oldest. Each needs about 45 kB.
-    package var handshakesAtOnce = 1000
-    /// Octets of header sections that a worker holds for its connections; beyond it new requests are refused.
-    package var headerOctets = 64 << 20
-    /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
-    /// one gives them up after 60 s.
-    package var firstOctetsTimeout = Duration.seconds(75)
-    /// How long a connection without requests is kept.
-    package var idleTimeout = Duration.seconds(3600)
-    package var lingerTimeout = Duration.seconds(1)
-    /// Streams that a client may have open at once on a connection, 1 to 1,000,000; a Gateway's annotation wins.
-    package var concurrentStreams = HTTP2Limits.usualConcurrentStreams
-    package init() {}
-}
-
 /// One worker's own handle on a snapshot: the only one that its exchanges retain, so that no two
 /// workers count references on the same object.
 final class WorkerSnapshot {
@@ -72,7 +51,7 @@ enum Watcher {
 /// is done.
 @safe package final class Worker {
     package let number: Int
-    let options: WorkerOptions
+    let options: Limits
     let poller: Poller
     let mailbox: Mailbox<WorkerMessage>
     let published: Published<Snapshot>
@@ -133,7 +112,7 @@ enum Watcher {
     static let acceptsPerTurn = 64
 
     package init(
-        number: Int, options: WorkerOptions, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
+        number: Int, options: Limits, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
         status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
         heap: HeapTrimmer
     ) throws(SystemError) {

@@ -1,0 +1,80 @@
+internal import ArgumentParser
+internal import Proxy
+internal import Routing
+
+/// The limits that an operator may set: one flag and one line of `limits` for each. Defaults are those of
+/// `Proxy/Worker/Limits.swift`; a test holds docs/limits.md against this list.
+struct LimitOptions: ParsableArguments {
+    private static let usual = Limits()
+    private static let least = Duration.milliseconds(1)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for an endpoint to accept a connection.", FlagDuration(usual.connectTimeout)),
+        transform: FlagValues.duration(from: least))
+    var connectTimeout = FlagDuration(usual.connectTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a TLS handshake, or in clear text for the octets that tell the protocol.",
+            FlagDuration(usual.handshakeTimeout)),
+        transform: FlagValues.duration(from: least))
+    var handshakeTimeout = FlagDuration(usual.handshakeTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a whole ClientHello, from its first octet.", FlagDuration(usual.helloTimeout)),
+        transform: FlagValues.duration(from: least))
+    var helloTimeout = FlagDuration(usual.helloTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "TLS handshakes of one worker at a time; one more ends the oldest.", usual.handshakesAtOnce),
+        transform: FlagValues.number(1...1_000_000))
+    var maxHandshakes = usual.handshakesAtOnce
+
+    @Option(
+        help: FlagValues.help(
+            "Header fields that one worker holds; beyond it new requests are refused.", FlagOctets(usual.headerOctets)),
+        transform: FlagValues.octets(1 << 20...64 << 30))
+    var headerMemory = FlagOctets(usual.headerOctets)
+
+    @Option(
+        help: FlagValues.help(
+            "Time until a client's connection says something.", FlagDuration(usual.firstOctetsTimeout)),
+        transform: FlagValues.duration(from: least))
+    var firstOctetsTimeout = FlagDuration(usual.firstOctetsTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time that a connection without requests is kept, of clients and to endpoints.",
+            FlagDuration(usual.idleTimeout)),
+        transform: FlagValues.duration(from: least))
+    var idleTimeout = FlagDuration(usual.idleTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a client to close a connection that we have ended.", FlagDuration(usual.lingerTimeout)),
+        transform: FlagValues.duration(from: least))
+    var lingerTimeout = FlagDuration(usual.lingerTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Streams that an HTTP/2 client may have open at once on a connection.", usual.concurrentStreams),
+        transform: FlagValues.number(GatewayAnnotations.concurrentStreams))
+    var maxConcurrentStreams = usual.concurrentStreams
+
+    func limits() -> Limits {
+        var limits = Limits()
+        limits.connectTimeout = connectTimeout.value
+        limits.handshakeTimeout = handshakeTimeout.value
+        limits.helloTimeout = helloTimeout.value
+        limits.handshakesAtOnce = maxHandshakes
+        limits.headerOctets = headerMemory.count
+        limits.firstOctetsTimeout = firstOctetsTimeout.value
+        limits.idleTimeout = idleTimeout.value
+        limits.lingerTimeout = lingerTimeout.value
+        limits.concurrentStreams = maxConcurrentStreams
+        return limits
+    }
+}
