@@ -61,6 +61,9 @@ struct Serve: ParsableCommand {
     @Option(help: "on or off.")
     var accessLog = Definitions.Switch.on
 
+    @Option(help: "on: core dumps hold the process's memory, with private keys and requests.")
+    var coreDumpMemory = Definitions.Switch.off
+
     @OptionGroup var definitions: Definitions
 
     @OptionGroup(title: "Limits") var limits: LimitOptions
@@ -72,7 +75,7 @@ struct Serve: ParsableCommand {
         options.compile.refusedEndpoint = refused.refusal
         let log = try logger()
         do throws(SystemError) {
-            CoreDumps.leaveOutMemory()
+            if coreDumpMemory == .off { CoreDumps.leaveOutMemory() }
             CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
