@@ -7,16 +7,26 @@ internal import Routing
 internal import Synchronization
 internal import Telemetry
 
-/// What the admin pages show of the control plane.
+/// The admin pages, and what they show of the control plane.
 enum AdminWiring {
-    static func handlers(of control: ControlPlane) -> AdminHandlers {
-        AdminHandlers(
-            readiness: { control.readiness },
-            metrics: { control.metrics.render() },
-            routes: { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() },
-            endpoints: { $0 == .json ? endpointsJSON(control) : endpointsText(control) },
-            configuration: { $0 == .json ? control.diagnostics.json : configurationText(control) },
-            reload: { control.reload(done: $0) })
+    static func pages(of control: ControlPlane) -> [AdminPage] {
+        [
+            AdminPage(
+                "/healthz/ready", .status, "200 when traffic may come, else 503 and the reason",
+                .readiness { control.readiness }),
+            AdminPage("/healthz/live", .status, "200 while the process works", .text { "live" }),
+            AdminPage("/metrics", .status, "metrics for Prometheus", .metrics { control.metrics.render() }),
+            AdminPage(
+                "/routes", .admin, "listeners, hosts, rules and destinations",
+                .formatted { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() }),
+            AdminPage(
+                "/endpoints", .admin, "clusters and their endpoints",
+                .formatted { $0 == .json ? endpointsJSON(control) : endpointsText(control) }),
+            AdminPage(
+                "/config", .admin, "the objects in effect and their problems",
+                .formatted { $0 == .json ? control.diagnostics.json : configurationText(control) }),
+            AdminPage("/reload", .admin, "reads the configuration again", .action { control.reload(done: $0) }),
+        ]
     }
 
     private static func endpointsText(_ control: ControlPlane) -> String {

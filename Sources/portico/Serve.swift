@@ -83,7 +83,7 @@ struct Serve: ParsableCommand {
             let control = try ControlPlane(options: options, log: log, signals: signals)
             let server = try AdminServer(
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),
-                handlers: AdminWiring.handlers(of: control))
+                pages: AdminWiring.pages(of: control))
             refused.protect([server.statusAddress, server.adminAddress].compactMap { $0 })
             try server.watch(control.sharedPoller)
             let obstacles = try control.run(
