@@ -364,6 +364,9 @@ package final class ControlPlane {
 
     // MARK: what others may know
 
+    /// What each worker has to do now, by its number.
+    package var workerStatuses: [WorkerStatus] { workers.map(\.status) }
+
     private var activeExchanges: Int { workers.reduce(0) { $0 + $1.status.activeExchanges.load(ordering: .relaxed) } }
     private var downstreamConnections: Int {
         workers.reduce(0) { $0 + $1.status.downstreamConnections.load(ordering: .relaxed) }

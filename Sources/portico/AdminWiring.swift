@@ -25,8 +25,30 @@ enum AdminWiring {
             AdminPage(
                 "/config", .admin, "the objects in effect and their problems",
                 .formatted { $0 == .json ? control.diagnostics.json : configurationText(control) }),
+            AdminPage(
+                "/workers", .admin, "connections of clients and requests in progress, of each worker",
+                .formatted { workers(control, as: $0) }),
             AdminPage("/reload", .admin, "reads the configuration again", .action { control.reload(done: $0) }),
         ]
+    }
+
+    private static func workers(_ control: ControlPlane, as format: AdminFormat) -> String {
+        let rows = control.workerStatuses.enumerated().map { number, status in
+            [
+                ("worker", number), ("connections", status.downstreamConnections.load(ordering: .relaxed)),
+                ("requests", status.activeExchanges.load(ordering: .relaxed)),
+            ]
+        }
+        guard format == .json else {
+            return rows.map { $0.map { "\($0.0)=\($0.1)" }.joined(separator: " ") + "\n" }.joined()
+        }
+        var json = JSONText()
+        json.array(rows) { row, json in
+            json.object { json in
+                for (name, value) in row { json.field(name, value) }
+            }
+        }
+        return json.text
     }
 
     private static func endpointsText(_ control: ControlPlane) -> String {
