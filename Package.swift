@@ -72,20 +72,24 @@ let package = Package(
             dependencies: ["HTTP", "Reactor", "TLS", "Octets", argumentParser],
             swiftSettings: settings),
 
+        // What tests share.
+        .target(name: "Support", path: "Tests/Support", swiftSettings: settings),
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
-        test("ManifestsTests", ["Manifests"], exclude: ["Golden"]),
+        test("ManifestsTests", ["Manifests", "Support"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
-        test("HTTPTests", ["HTTP", "Octets"]),
+        test("HTTPTests", ["HTTP", "Octets", "Support"]),
         test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test("ProxyTests", ["Proxy", "Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ControlTests",
-            ["Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor"]),
+            ["Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Support"]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
-        test("RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets"], exclude: ["Golden"]),
-        test("TLSTests", ["TLS"]),
-        test("ReactorTests", ["Reactor", "Octets"]),
+        test(
+            "RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets", "Support"],
+            exclude: ["Golden"]),
+        test("TLSTests", ["TLS", "Support"]),
+        test("ReactorTests", ["Reactor", "Octets", "Support"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -38,9 +38,9 @@ package final class AdminServer {
 
     /// Opens the listeners; nil leaves one out.
     package init(
-        status: SocketAddress?, admin: SocketAddress?, handlers: AdminHandlers, now: MonotonicTime = .now()
+        status: SocketAddress?, admin: SocketAddress?, pages: [AdminPage], now: MonotonicTime = .now()
     ) throws(SystemError) {
-        pages = AdminPages(handlers: handlers)
+        self.pages = AdminPages(pages)
         timers = TimerWheel(now: now)
         if let status { try open(status, .status) }
         if let admin { try open(admin, .admin) }

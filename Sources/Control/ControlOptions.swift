@@ -20,7 +20,7 @@ package struct ControlOptions: Sendable {
     /// How long a load may take; then it is given up.
     package var loadLimit = Duration.seconds(120)
     package var compile = CompileOptions()
-    package var worker = Limits()
+    package var limits = Limits()
     package var accessLog = AccessLogFormat.text
     package var version = "0"
 

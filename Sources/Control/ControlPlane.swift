@@ -125,7 +125,7 @@ package final class ControlPlane {
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {
                 let worker = try Worker(
-                    number: number, options: options.worker, mailbox: mailbox, published: published, status: status,
+                    number: number, options: options.limits, mailbox: mailbox, published: published, status: status,
                     metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer),
                     messages: messages, heap: heap)
                 worker.run()
@@ -363,6 +363,9 @@ package final class ControlPlane {
     }
 
     // MARK: what others may know
+
+    /// What each worker has to do now, by its number.
+    package var workerStatuses: [WorkerStatus] { workers.map(\.status) }
 
     private var activeExchanges: Int { workers.reduce(0) { $0 + $1.status.activeExchanges.load(ordering: .relaxed) } }
     private var downstreamConnections: Int {

@@ -7,16 +7,48 @@ internal import Routing
 internal import Synchronization
 internal import Telemetry
 
-/// What the admin pages show of the control plane.
+/// The admin pages, and what they show of the control plane.
 enum AdminWiring {
-    static func handlers(of control: ControlPlane) -> AdminHandlers {
-        AdminHandlers(
-            readiness: { control.readiness },
-            metrics: { control.metrics.render() },
-            routes: { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() },
-            endpoints: { $0 == .json ? endpointsJSON(control) : endpointsText(control) },
-            configuration: { $0 == .json ? control.diagnostics.json : configurationText(control) },
-            reload: { control.reload(done: $0) })
+    static func pages(of control: ControlPlane) -> [AdminPage] {
+        [
+            AdminPage(
+                "/healthz/ready", .status, "200 when traffic may come, else 503 and the reason",
+                .readiness { control.readiness }),
+            AdminPage("/healthz/live", .status, "200 while the process works", .text { "live" }),
+            AdminPage("/metrics", .status, "metrics for Prometheus", .metrics { control.metrics.render() }),
+            AdminPage(
+                "/routes", .admin, "listeners, hosts, rules and destinations",
+                .formatted { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() }),
+            AdminPage(
+                "/endpoints", .admin, "clusters and their endpoints",
+                .formatted { $0 == .json ? endpointsJSON(control) : endpointsText(control) }),
+            AdminPage(
+                "/config", .admin, "the objects in effect and their problems",
+                .formatted { $0 == .json ? control.diagnostics.json : configurationText(control) }),
+            AdminPage(
+                "/workers", .admin, "connections of clients and requests in progress, of each worker",
+                .formatted { workers(control, as: $0) }),
+            AdminPage("/reload", .admin, "reads the configuration again", .action { control.reload(done: $0) }),
+        ]
+    }
+
+    private static func workers(_ control: ControlPlane, as format: AdminFormat) -> String {
+        let rows = control.workerStatuses.enumerated().map { number, status in
+            [
+                ("worker", number), ("connections", status.downstreamConnections.load(ordering: .relaxed)),
+                ("requests", status.activeExchanges.load(ordering: .relaxed)),
+            ]
+        }
+        guard format == .json else {
+            return rows.map { $0.map { "\($0.0)=\($0.1)" }.joined(separator: " ") + "\n" }.joined()
+        }
+        var json = JSONText()
+        json.array(rows) { row, json in
+            json.object { json in
+                for (name, value) in row { json.field(name, value) }
+            }
+        }
+        return json.text
     }
 
     private static func endpointsText(_ control: ControlPlane) -> String {

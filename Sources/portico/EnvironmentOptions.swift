@@ -1,37 +1,69 @@
+internal import ArgumentParser
+internal import FoundationEssentials
 internal import Glibc
 
-/// Every flag is also an environment variable: `--listen-map` is `PORTICO_LISTEN_MAP`.
-/// A flag on the command line wins. Repeatable flags take several values separated by commas.
+/// Every option of `serve` is also an environment variable: `--listen-map` is `PORTICO_LISTEN_MAP`. A flag on the
+/// command line wins. A repeatable one takes several values, separated by commas. Other commands read the
+/// variables of those options that they share with `serve`. Names come from the options' declarations.
 enum EnvironmentOptions {
-    private static let single = [
-        "workers", "admin", "status", "mesh", "cluster-domain", "namespace", "root-namespace", "drain",
-        "drain-accept", "load-limit", "local-endpoints", "log-level", "log-format", "access-log",
-        "max-concurrent-streams",
-    ]
-    private static let repeatable = ["config", "label", "listen-map"]
-    /// What `check` and `routes` have of these.
-    private static let definitions = ["cluster-domain", "namespace", "root-namespace", "label", "local-endpoints"]
+    /// The commands that read variables.
+    private static let readers: [any ParsableCommand.Type] = [Serve.self, Check.self, Routes.self]
 
-    static func merged(into arguments: [String]) -> [String] {
-        guard let command = arguments.first, ["serve", "check", "routes"].contains(command) else { return arguments }
-        let names = command == "serve" ? single + repeatable : definitions
+    /// The arguments with an option for each variable that is set and not empty, unless the arguments have it.
+    static func merged(into arguments: [String]) throws -> [String] {
+        let isAskedForHelp = arguments.contains("--help") || arguments.contains("-h")
+        guard let command = readers.first(where: { $0._commandName == arguments.first }), !isAskedForHelp else {
+            return arguments
+        }
+        let own = try Set(DeclaredOption.all(of: command).map(\.name))
         var merged = arguments
-        for name in names where !isGiven(name, in: arguments) {
-            guard let value = value(of: name) else { continue }
-            let values = repeatable.contains(name) ? value.split(separator: ",").map(String.init) : [value]
-            for value in values { merged += ["--\(name)", value] }
+        for option in try DeclaredOption.all(of: Serve.self) where own.contains(option.name) {
+            guard !option.isGiven(in: arguments), let value = value(of: option) else { continue }
+            let values = option.isRepeating ? value.split(separator: ",").map(String.init) : [value]
+            for value in values { merged += ["--\(option.name)", value] }
         }
         return merged
     }
 
-    private static func isGiven(_ name: String, in arguments: [String]) -> Bool {
+    private static func value(of option: DeclaredOption) -> String? {
+        guard let text = unsafe getenv(option.variable) else { return nil }
+        let value = unsafe String(cString: text)
+        return value.isEmpty ? nil : value
+    }
+}
+
+/// An option with a value, as its command declares it.
+private struct DeclaredOption {
+    let name: String    // without dashes
+    let isRepeating: Bool
+
+    var variable: String { "PORTICO_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined() }
+
+    func isGiven(in arguments: [String]) -> Bool {
         arguments.contains { $0 == "--\(name)" || $0.hasPrefix("--\(name)=") }
     }
 
-    private static func value(of name: String) -> String? {
-        let variable = "PORTICO_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
-        guard let text = unsafe getenv(variable) else { return nil }
-        let value = unsafe String(cString: text)
-        return value.isEmpty ? nil : value
+    /// In the order of their declarations, those of option groups included.
+    static func all(of command: any ParsableCommand.Type) throws -> [DeclaredOption] {
+        let dump = try JSONDecoder().decode(Dump.self, from: Data(command._dumpHelp().utf8))
+        return dump.command.arguments.filter { $0.kind == "option" }.compactMap { argument in
+            guard let name = argument.names?.first(where: { $0.kind == "long" })?.name else { return nil }
+            return DeclaredOption(name: name, isRepeating: argument.isRepeating)
+        }
+    }
+
+    /// What is of use here of the form that the argument parser describes commands in (its `ToolInfoV0`).
+    private struct Dump: Decodable {
+        let command: Command
+
+        struct Command: Decodable { let arguments: [Argument] }
+
+        struct Argument: Decodable {
+            let kind: String
+            let isRepeating: Bool
+            let names: [Name]?
+        }
+
+        struct Name: Decodable { let kind, name: String }
     }
 }

@@ -10,7 +10,11 @@ internal import ArgumentParser
         subcommands: [Serve.self, Check.self, Routes.self, Version.self])
 
     static func main() {
-        main(EnvironmentOptions.merged(into: Array(CommandLine.arguments.dropFirst())))
+        do {
+            main(try EnvironmentOptions.merged(into: Array(CommandLine.arguments.dropFirst())))
+        } catch {
+            exit(withError: error)
+        }
     }
 }
 

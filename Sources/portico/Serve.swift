@@ -19,7 +19,8 @@ struct Serve: ParsableCommand {
     @Option(help: "Files, folders (*.yaml, *.yml, *.json, recursively) or - for standard input (repeatable).")
     var config: [String] = []
 
-    @Option(help: "Worker threads; default: the cores this process may use.")
+    @Option(
+        help: "Worker threads; default: the cores this process may use.", transform: FlagValues.number(1...256))
     var workers: Int?
 
     @Option(help: "Address of the admin interface, such as 127.0.0.1:15000; off when not given.")
@@ -34,14 +35,22 @@ struct Serve: ParsableCommand {
     @Option(help: "Address for routes bound to the gateway mesh, such as 127.0.0.1:15001; off when not given.")
     var mesh: String?
 
-    @Option(help: "How long streams may go on after SIGTERM.")
-    var drain = "45s"
+    @Option(
+        help: FlagValues.help("How long streams may go on after SIGTERM.", FlagDuration(ControlOptions().drain)),
+        transform: FlagValues.duration())
+    var drain = FlagDuration(ControlOptions().drain)
 
-    @Option(help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 5s.")
-    var drainAccept: String?
+    @Option(
+        help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 5s.",
+        transform: FlagValues.duration())
+    var drainAccept: FlagDuration?
 
-    @Option(help: "How long a load of the definitions may take; then it is given up and the last one stays.")
-    var loadLimit = "2m"
+    @Option(
+        help: FlagValues.help(
+            "How long a load of the definitions may take; then it is given up and the last one stays.",
+            FlagDuration(ControlOptions().loadLimit)),
+        transform: FlagValues.duration())
+    var loadLimit = FlagDuration(ControlOptions().loadLimit)
 
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel = "info"
@@ -52,10 +61,12 @@ struct Serve: ParsableCommand {
     @Option(help: "on or off.")
     var accessLog = Definitions.Switch.on
 
-    @Option(help: "Streams that an HTTP/2 client may have open at once on a connection, 1 to 1000000.")
-    var maxConcurrentStreams = Limits().concurrentStreams
+    @Option(help: "on: core dumps hold the process's memory, with private keys and requests.")
+    var coreDumpMemory = Definitions.Switch.off
 
     @OptionGroup var definitions: Definitions
+
+    @OptionGroup(title: "Limits") var limits: LimitOptions
 
     /// The wiring, from top to bottom.
     func run() throws {
@@ -64,7 +75,7 @@ struct Serve: ParsableCommand {
         options.compile.refusedEndpoint = refused.refusal
         let log = try logger()
         do throws(SystemError) {
-            CoreDumps.leaveOutMemory()
+            if coreDumpMemory == .off { CoreDumps.leaveOutMemory() }
             CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
@@ -72,7 +83,7 @@ struct Serve: ParsableCommand {
             let control = try ControlPlane(options: options, log: log, signals: signals)
             let server = try AdminServer(
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),
-                handlers: AdminWiring.handlers(of: control))
+                pages: AdminWiring.pages(of: control))
             refused.protect([server.statusAddress, server.adminAddress].compactMap { $0 })
             try server.watch(control.sharedPoller)
             let obstacles = try control.run(
@@ -104,22 +115,17 @@ struct Serve: ParsableCommand {
         }
         var options = ControlOptions()
         options.paths = config
-        options.workers = workers ?? Thread.availableCores()
-        guard (1...256).contains(options.workers) else { throw ValidationError("--workers: 1 to 256") }
+        options.workers = workers ?? min(Thread.availableCores(), 256)
         options.compile = try definitions.compileOptions()
         options.version = Portico.version
         options.accessLog = accessLog == .off ? .off : logFormat == .json ? .json : .text
-        options.drain = try duration(drain, "--drain")
-        options.acceptWhileDraining = try drainAccept.map { try duration($0, "--drain-accept") }
-        options.loadLimit = try duration(loadLimit, "--load-limit")
+        options.drain = drain.value
+        options.acceptWhileDraining = drainAccept?.value
+        options.loadLimit = loadLimit.value
         options.listenMap = try portMap()
         options.mesh = try address(mesh, "--mesh")
         options.compile.includesMeshServices = mesh != nil
-        guard GatewayAnnotations.concurrentStreams.contains(maxConcurrentStreams) else {
-            throw ValidationError(
-                "--max-concurrent-streams \(maxConcurrentStreams): write a number from 1 to 1000000")
-        }
-        options.worker.concurrentStreams = maxConcurrentStreams
+        options.limits = limits.limits()
         return options
     }
 
@@ -133,13 +139,6 @@ struct Serve: ParsableCommand {
             map[from] = target
         }
         return map
-    }
-
-    private func duration(_ text: String, _ flag: String) throws -> Duration {
-        guard let duration = Duration(goText: text), duration >= .zero else {
-            throw ValidationError("\(flag) \(text): write a duration with its unit, such as 45s or 1m30s")
-        }
-        return duration
     }
 
     /// `host:port`, `[v6]:port`; the host may be left out.

@@ -19,7 +19,7 @@ final class AdminHouse {
         let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
         poller = try Poller()
         server = try AdminServer(
-            status: address, admin: address, handlers: .example(metrics: metrics, reload: reload), now: now)
+            status: address, admin: address, pages: AdminPage.examples(metrics: metrics, reload: reload), now: now)
         try server.watch(poller)
     }
 

@@ -7,7 +7,7 @@ import Testing
     private func answer(
         _ method: String, _ target: String, _ scope: AdminScope = .admin, isReady: Bool = true
     ) -> AdminResponse {
-        AdminPages(handlers: .example(isReady: isReady)).response(method, target, scope)
+        AdminPages(AdminPage.examples(isReady: isReady)).response(method, target, scope)
     }
 
     @Test(arguments: [
@@ -16,7 +16,7 @@ import Testing
         ("/endpoints?format=text", "endpoints text\n"), ("/endpoints?format=json", "endpoints json\n"),
         ("/config", "config text\n"), ("/config?format=json", "config json\n"), ("/config?", "config text\n"),
     ])
-    func `show what the handlers say`(target: String, body: String) {
+    func `show what their closures say`(target: String, body: String) {
         let answer = answer("GET", target)
         #expect(answer.status == 200)
         #expect(answer.body == body)
@@ -48,9 +48,8 @@ import Testing
     }
 
     @Test func `report a reload that failed`() {
-        var handlers = AdminHandlers.example(isReady: true)
-        handlers.reload = { $0(false, "a.yaml:1:1: error: no") }
-        let answer = AdminPages(handlers: handlers).response("POST", "/reload", .admin)
+        let pages = AdminPage.examples(reload: { $0(false, "a.yaml:1:1: error: no") })
+        let answer = AdminPages(pages).response("POST", "/reload", .admin)
         #expect(answer.status == 500)
         #expect(answer.body == "a.yaml:1:1: error: no\n")
     }
@@ -69,18 +68,22 @@ import Testing
     }
 }
 
-extension AdminHandlers {
-    static func example(
+extension AdminPage {
+    static func examples(
         isReady: Bool = true, metrics: String = "portico_up 1",
         reload: @escaping (@escaping (Bool, String) -> Void) -> Void = { $0(true, "reloaded") }
-    ) -> AdminHandlers {
-        AdminHandlers(
-            readiness: { isReady ? (true, "serving 3 routes") : (false, "draining\nfor 3 s") },
-            metrics: { metrics },
-            routes: { "routes \($0)" },
-            endpoints: { "endpoints \($0)" },
-            configuration: { "config \($0)" },
-            reload: reload)
+    ) -> [AdminPage] {
+        [
+            AdminPage(
+                "/healthz/ready", .status, "whether it is ready",
+                .readiness { isReady ? (true, "serving 3 routes") : (false, "draining\nfor 3 s") }),
+            AdminPage("/healthz/live", .status, "whether it lives", .text { "live" }),
+            AdminPage("/metrics", .status, "metrics", .metrics { metrics }),
+            AdminPage("/routes", .admin, "routes", .formatted { "routes \($0)" }),
+            AdminPage("/endpoints", .admin, "endpoints", .formatted { "endpoints \($0)" }),
+            AdminPage("/config", .admin, "objects", .formatted { "config \($0)" }),
+            AdminPage("/reload", .admin, "reads again", .action(reload)),
+        ]
     }
 }
 

@@ -218,7 +218,7 @@ import Testing
         let house = try AdminHouse()
         let address = try #require(house.server.statusAddress)
         #expect(throws: SystemError.self) {
-            _ = try AdminServer(status: address, admin: nil, handlers: .example())
+            _ = try AdminServer(status: address, admin: nil, pages: AdminPage.examples())
         }
     }
 

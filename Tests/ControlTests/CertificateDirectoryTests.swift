@@ -1,5 +1,6 @@
 import Glibc
 import Manifests
+import Support
 import TLS
 import Testing
 
@@ -171,7 +172,7 @@ import Testing
     }
 
     @Test mutating func `may come from files`() throws {
-        let folder = try Folder()
+        let folder = TemporaryFolder()
         let certificate = folder.write("c.pem", try Certificates.text("one.pem"))
         let key = folder.write("c.key", try Certificates.text("one.key"))
         let chain = Self.chain(certificates: [.files(certificate: certificate, key: key)])
@@ -186,7 +187,7 @@ import Testing
     }
 
     @Test mutating func `are not waited for: a FIFO or a device is no file`() throws {
-        let folder = try Folder()
+        let folder = TemporaryFolder()
         let fifo = folder.path + "/fifo"
         #expect(unsafe mkfifo(fifo, 0o600) == 0)
         defer { unsafe unlink(fifo) }

@@ -3,6 +3,7 @@ import Manifests
 import Proxy
 import Reactor
 import Routing
+import Support
 import TLS
 import Telemetry
 import Testing
@@ -10,12 +11,12 @@ import Testing
 @testable import Control
 
 @Suite struct `A configuration` {
-    private let folder: Folder
+    private let folder: TemporaryFolder
     private let metrics = Metrics(version: "test")
     private var configuration: Configuration
 
     init() throws {
-        folder = try Folder()
+        folder = TemporaryFolder()
         var options = ControlOptions()
         options.paths = [folder.path]
         options.listenMap = [80: 0, 443: 0]

@@ -1,5 +1,6 @@
 import Manifests
 import Proxy
+import Support
 import Telemetry
 import Testing
 
@@ -182,7 +183,7 @@ import Testing
 
 @Suite struct `A load that is given up` {
     @Test func `leaves what was loaded before, and no trace`() throws {
-        let folder = try Folder()
+        let folder = TemporaryFolder()
         let gateway = """
             apiVersion: networking.istio.io/v1
             kind: Gateway

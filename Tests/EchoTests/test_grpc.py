@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from echo import Echo
+from peers import waiting
 
 
 def hello_request(name):
@@ -86,8 +87,7 @@ def test_each_message_comes_back_before_the_next_is_sent(channel):
     def requests():
         for number in range(5):
             yield str(number).encode()
-            while len(received) <= number:
-                time.sleep(0.001)
+            waiting.until(lambda number=number: len(received) > number)
 
     for reply in channel.stream_stream("/a/B")(requests(), timeout=10):
         received.append(reply)

@@ -9,6 +9,7 @@ from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, Window
 from peers import http2, objects, waiting
 from peers.frames import PREFACE
 from peers.gateway import Gateway, Peak
+from peers.listening import Listener
 
 MEBI = 1 << 20
 VALUE = b"x" * 3900
@@ -152,38 +153,16 @@ def test_an_answer_that_has_begun_is_not_called_refused(end):
             assert stream.reset == 2
 
 
-class Sink:
+def sink():
     """An endpoint that takes everything, says nothing, and keeps nothing."""
+    return Listener(swallow)
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.address, self.port = self.listener.getsockname()
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._take, args=(connection,), daemon=True).start()
-
-    @staticmethod
-    def _take(connection):
-        settings = SettingsFrame(0, settings={3: 100_000})
-        window = WindowUpdateFrame(0, window_increment=1 << 30)
-        try:
-            connection.sendall(settings.serialize() + window.serialize())
-            while connection.recv(1 << 20):
-                pass
-        except OSError:
-            pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
+def swallow(connection, _number):
+    window = WindowUpdateFrame(0, window_increment=1 << 30)
+    connection.sendall(SettingsFrame(0, settings={3: 100_000}).serialize() + window.serialize())
+    while connection.recv(1 << 20):
+        pass
 
 
 # POST, http, /hold/Call, echo.test, application/grpc, without the connection's table.
@@ -196,15 +175,15 @@ def hoard(client):
         section(number, HOLD + AGAIN * 14) for number in range(3, 201, 2)))
 
 
-def hoarding_config(sink, backend):
+def hoarding_config(endpoint, backend):
     rules = [objects.rule("hold", match=[{"uri": {"prefix": "/hold"}}]), objects.rule("echo")]
-    return [objects.gateway(), objects.virtual_service(rules), *objects.served_by("hold", sink),
+    return [objects.gateway(), objects.virtual_service(rules), *objects.served_by("hold", endpoint),
             *objects.served_by("echo", backend)]
 
 
 def test_header_sections_have_a_sum(backend):
     """40 connections that would hold 220 MiB of decoded fields; who holds little is served all the while."""
-    with Sink() as sink, Gateway(hoarding_config(sink, backend)) as gateway:
+    with sink() as endpoint, Gateway(hoarding_config(endpoint, backend)) as gateway:
         refused = r'^portico_protocol_errors_total\{side="downstream",reason="http2.header_memory"\}'
         hoarders = [http2.connect(gateway.port) for _ in range(40)]
         with http2.connect(gateway.port) as good:
@@ -238,7 +217,7 @@ def test_header_sections_have_a_sum(backend):
 
 def test_sections_that_never_end_are_part_of_the_sum(backend, many_files):
     """Each of 1,500 connections begins one request of 56 kB, and does not end its headers: 82 MiB."""
-    with Sink() as sink, Gateway(hoarding_config(sink, backend)) as gateway:
+    with sink() as endpoint, Gateway(hoarding_config(endpoint, backend)) as gateway:
         begin = HeadersFrame(1, HOLD + LITERAL + AGAIN * 13).serialize()
         before = gateway.memory_octets()
         clients = []

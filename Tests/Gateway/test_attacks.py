@@ -19,6 +19,7 @@ import pytest
 from peers import hostile, http1, http2, objects, waiting
 from peers.frames import CANCEL, PREFACE, SettingsFrame
 from peers.gateway import Gateway, Peak
+from peers.listening import Listener
 
 MEBI = 1 << 20
 GET = "GET {} HTTP/1.1\r\nHost: echo.test\r\n\r\n"
@@ -70,7 +71,8 @@ def test_pipelined_answers_that_nobody_reads_do_not_grow_the_gateway():
         before = gateway.memory_octets()
         with http1.connect(gateway.port) as client:
             client.send(GET.format("/p") * 1000)
-            time.sleep(2)
+            waiting.until(lambda: upstream.requests)
+            waiting.steady(lambda: len(upstream.requests))
             assert peak.octets - before < 16 * MEBI
             for _ in range(20):
                 assert client.response().body == body
@@ -116,8 +118,9 @@ def test_http2_answers_that_nobody_reads_do_not_grow_the_gateway():
                 sender.sendall(b"".join(frame(stream + 2 * number, block) for number, block in enumerate(blocks)))
                 stream += 50
                 sent += 25
-                time.sleep(0.0003)
-        except TimeoutError:
+                if sent % 500 == 0:
+                    waiting.taken(sender, seconds=0.5)
+        except (TimeoutError, AssertionError):      # it reads no more
             pass
         sender.close()
         assert sent < 100_000 and peak.octets - before < 16 * MEBI, f"{sent} requests taken"
@@ -128,7 +131,7 @@ def test_a_body_after_an_early_head_still_arrives_when_the_connection_will_close
     """`connection: close` ends the connection after the exchange, not the request's body in the middle."""
     got = []
 
-    def script(connection):
+    def script(connection, _number):
         http = http1.Connection(connection, 5)
         http.head()
         http.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nearly\r\n")
@@ -137,13 +140,7 @@ def test_a_body_after_an_early_head_still_arrives_when_the_connection_will_close
         got.append(http.buffer)
         http.send("4\r\nlate\r\n0\r\n\r\n")
 
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    class Place:
-        address, port = listener.getsockname()
-
-    threading.Thread(target=lambda: script(listener.accept()[0]), daemon=True).start()
-    with Gateway(web(Place)) as gateway, http1.connect(gateway.port, seconds=5) as client:
+    with Listener(script) as upstream, Gateway(web(upstream)) as gateway, http1.connect(gateway.port) as client:
         client.send("POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.send("3\r\none\r\n")
         head = client.head()
@@ -152,7 +149,6 @@ def test_a_body_after_an_early_head_still_arrives_when_the_connection_will_close
         assert b"late" in client.rest()
         assert b"two" in got[0]
         settled(gateway)
-    listener.close()
 
 
 def test_a_client_that_leaves_while_its_upload_is_held_back_is_noticed():
@@ -188,7 +184,8 @@ def test_clients_that_vanish_between_the_answer_and_its_sending_leave_nothing():
         gateway.signal(signal.SIGSTOP)
         for peer, stream in waiting_for:
             http2.answer(peer, stream)
-        time.sleep(0.2)
+        for peer, _ in waiting_for:
+            waiting.delivered(peer.socket)
         for client in clients:
             client.abort()
         gateway.signal(signal.SIGCONT)
@@ -383,7 +380,8 @@ def test_after_the_accept_time_of_a_drain_connections_are_refused_also_after_a_r
         gateway.signal(signal.SIGTERM)
         waiting.until(lambda: refuses(gateway.port), 3.5, "the end of accepting")
         gateway.reload()
-        time.sleep(0.2)
+        client.send_ping()      # answered in a turn behind the one that took the new snapshot
+        client.wait(lambda: client.pings)
         assert refuses(gateway.port)
         client.send_data(stream.number, b"", end=True)
         client.wait(lambda: stream.over, 5)
@@ -396,10 +394,14 @@ def test_without_descriptors_the_gateway_waits_and_does_not_spin(backend):
         limit = gateway.open_files() + 10
         resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
         sockets = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(40)]
-        time.sleep(0.3)
-        before = processor_seconds(gateway)
-        time.sleep(1)
-        assert processor_seconds(gateway) - before < 0.3
+
+        def failures():
+            return sum(" accept_failed" in line for line in list(gateway.output))
+
+        waiting.until(failures, 5, "a connection that cannot be accepted")
+        before, used = failures(), processor_seconds(gateway)
+        waiting.until(lambda: failures() >= before + 8, 10, "eight pauses of 100 ms")
+        assert processor_seconds(gateway) - used < 0.3
         assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
         for connection in sockets:
             connection.close()

@@ -26,7 +26,7 @@ def read_slowly(client, stream, total, rate):
             break
         client.send_window(stream.number, got)
         client.send_window(0, got)
-        time.sleep(max(0, began + taken / MEBI / rate - time.monotonic()))  # the reader's slowness itself
+        waiting.until_time(began + taken / MEBI / rate)
     return taken, time.monotonic() - began
 
 
@@ -75,10 +75,7 @@ def test_a_reader_that_stops_stops_the_backend(backend):
         with http2.connect(gateway.port, hold_windows=True) as client:
             client.open(http2.grpc_headers(), http2.message())
             waiting.until(lambda: sent)
-            before = -1
-            while before != len(sent):  # until it has not moved for half a second
-                before = len(sent)
-                time.sleep(0.5)
+            waiting.steady(lambda: len(sent))
             assert sum(sent) < 8 * MEBI
 
 
@@ -137,7 +134,7 @@ def test_a_slow_http1_reader_does_not_grow_the_gateway():
                 more = client.socket.recv(4 * MEBI)
                 assert more
                 taken += len(more)
-                time.sleep(0.01)
+                waiting.until_time(time.monotonic() + 0.01)
     assert peak.octets < LIMIT
 
 

@@ -1,7 +1,6 @@
 """Connections at their edges: clients that leave, early answers on HTTP/1.1, IPv6, names, many at once."""
 
 import re
-import socket
 import subprocess
 import threading
 
@@ -10,6 +9,7 @@ import pytest
 from peers import http1, http2, objects, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import Gateway
+from peers.listening import Listener
 
 
 def web_config(upstream, **fields):
@@ -50,32 +50,16 @@ def test_an_http2_client_that_resets_ends_the_work_of_an_http1_upstream():
             assert ended.wait(3)
 
 
-def early(connection_socket):
+def early(connection_socket, _number):
     """An upstream that answers after the head, without reading the body."""
     connection = http1.Connection(connection_socket)
     connection.head()
     connection.send("HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig")
-    return connection
 
 
 @pytest.mark.parametrize("second", [False, True])
 def test_an_early_answer_of_an_http1_upstream_arrives(second):
-    listener = socket.create_server(("127.0.0.1", 0))
-    kept = []
-
-    def accept():
-        while True:
-            try:
-                kept.append(early(listener.accept()[0]))
-            except OSError:
-                return
-
-    threading.Thread(target=accept, daemon=True).start()
-
-    class Upstream:
-        address, port = listener.getsockname()
-
-    with Gateway(web_config(Upstream)) as gateway:
+    with Listener(early) as upstream, Gateway(web_config(upstream)) as gateway:
         if second:
             with http2.connect(gateway.port) as client:
                 stream = client.open(http2.get_headers("/up", method="POST"), b"x" * 1000, end=False)
@@ -86,7 +70,6 @@ def test_an_early_answer_of_an_http1_upstream_arrives(second):
                 client.send("POST /up HTTP/1.1\r\nHost: a\r\ncontent-length: 1000000\r\n\r\n" + "x" * 1000)
                 response = client.response()
                 assert (response.status, response.body) == (413, b"big")
-    listener.close()
 
 
 def test_ipv6_clients(web):

@@ -114,7 +114,7 @@ def test_the_beginning_of_a_hello_and_the_end_in_one_event_close_at_once(secure,
         port = client.getsockname()[1]
         client.sendall(octets)
         client.shutdown(socket.SHUT_WR)
-        time.sleep(0.05)
+        waiting.delivered(client)
         secure.signal(18)
         assert client.recv(100) == b""
     assert "tls_handshake_failed{closed}" in secure.access_log(f"127.0.0.1:{port} ")
@@ -132,7 +132,7 @@ def test_a_part_of_a_record_and_the_end_in_one_event_close_at_once(secure):
     raw = socket.socket(fileno=client.detach())
     raw.sendall(b"\x17\x03\x03\x00\x40" + bytes(10))
     raw.shutdown(socket.SHUT_WR)
-    time.sleep(0.05)
+    waiting.delivered(raw)
     secure.signal(18)
     waiting.until(lambda: secure.metric(open_connections) == 0, 5, "the end of the connection")
     raw.close()
@@ -164,12 +164,13 @@ def test_connections_that_cannot_be_accepted_leave_a_line_with_the_reason(gatewa
     assert gateway.metric("^portico_accept_failures_total") > before
 
 
-def test_a_preface_that_is_not_completed_leaves_a_line(gateway):
-    with socket.create_connection(("127.0.0.1", gateway.port), 30) as client:
-        client.sendall(b"PRI * HT")
-        port = client.getsockname()[1]
-        assert client.recv(10) == b""
-    assert " preface_timeout " in gateway.access_log(f"127.0.0.1:{port} ")
+def test_a_preface_that_is_not_completed_leaves_a_line(backend):
+    with Gateway(objects.echo(backend), arguments=["--handshake-timeout", "200ms"]) as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port), 10) as client:
+            client.sendall(b"PRI * HT")
+            port = client.getsockname()[1]
+            assert client.recv(10) == b""
+        assert " preface_timeout " in gateway.access_log(f"127.0.0.1:{port} ")
 
 
 def test_a_silent_connection_is_no_handshake(secure):

@@ -8,7 +8,7 @@ import time
 import pytest
 from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, PriorityFrame, SettingsFrame
 
-from peers import http2
+from peers import http2, waiting
 from peers.frames import (
     CANCEL, COMPRESSION_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PREFACE, PROTOCOL_ERROR, FramePeer,
 )
@@ -283,7 +283,8 @@ def test_window_zero_clients_cost_little(gateway):
     for client in clients:
         headers = http2.grpc_headers("/test.Echo/Stream", x_count="4", x_size="262144")
         client.open(headers, http2.message())
-    time.sleep(0.5)
+    waiting.until(lambda: gateway.metric("portico_requests_active") >= 50, 10, "fifty calls")
+    waiting.steady(lambda: gateway.memory_octets() >> 20)
     grown = gateway.memory_octets() - before
     for client in clients:
         client.close()

@@ -2,12 +2,11 @@
 
 import socket
 import subprocess
-import time
 
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from peers import http1, http2, objects
+from peers import http1, http2, objects, waiting
 from peers.backend import Caller
 from peers.frames import PREFACE, FramePeer
 from peers.gateway import Gateway
@@ -134,7 +133,7 @@ def test_a_preface_that_arrives_in_pieces_is_recognised(gateway):
     connection = socket.create_connection(("127.0.0.1", gateway.port))
     for octet in PREFACE + SettingsFrame(0).serialize():
         connection.send(bytes([octet]))
-        time.sleep(0.002)
+        waiting.taken(connection)
     with FramePeer(connection, is_client=True, first_octets=False) as client:
         assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
 

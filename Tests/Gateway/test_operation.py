@@ -182,3 +182,9 @@ def test_core_dumps_have_no_memory_for_keys_are_in_it():
     with Gateway([objects.gateway()]) as gateway:
         filter = pathlib.Path(f"/proc/{gateway.process.pid}/coredump_filter").read_text()
         assert int(filter, 16) == 0x10
+
+
+def test_core_dumps_have_memory_when_asked():
+    own = pathlib.Path("/proc/self/coredump_filter").read_text()
+    with Gateway([objects.gateway()], arguments=["--core-dump-memory", "on"]) as gateway:
+        assert pathlib.Path(f"/proc/{gateway.process.pid}/coredump_filter").read_text() == own

@@ -2,17 +2,16 @@
 
 import contextlib
 import random
-import socket
-import threading
-import time
 
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from peers import http2, objects, waiting
 from peers.frames import FramePeer
 from peers.gateway import Gateway, Peak
+from peers.listening import Listener
 
 MEBI = 1 << 20
+ACKNOWLEDGED = SettingsFrame(0, flags=["ACK"]).serialize()
 
 
 def head(client, stream):
@@ -35,35 +34,29 @@ def test_credit_for_a_stream_is_not_given_to_the_next(gateway):
         assert not credit, f"a window for octets that were never sent: {credit}"
 
 
-class StalledUpstream:
-    """Says its SETTINGS and reads nothing; `connections` are the sockets."""
+class StalledUpstream(Listener):
+    """Says its SETTINGS, reads until the gateway has acknowledged them, and then nothing any more."""
 
     def __init__(self, **settings):
-        self.connections, self.settings = [], settings
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.address, self.port = self.listener.getsockname()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.settings, self.read = {getattr(SettingsFrame, name): value for name, value in settings.items()}, []
+        super().__init__(lambda connection, number: None, receive_octets=4096)
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            settings = {getattr(SettingsFrame, name): value for name, value in self.settings.items()}
-            window = WindowUpdateFrame(0, window_increment=1 << 30)
-            connection.sendall(SettingsFrame(0, settings=settings).serialize() + window.serialize())
-            self.connections.append(connection)
+    def admit(self, connection):
+        window = WindowUpdateFrame(0, window_increment=1 << 30)
+        connection.sendall(SettingsFrame(0, settings=self.settings).serialize() + window.serialize())
+        octets = b""
+        while ACKNOWLEDGED not in octets:
+            more = connection.recv(256)
+            if not more:
+                raise OSError("ended before it acknowledged SETTINGS")
+            octets += more
+        self.read.append(octets)
+        return connection
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for connection in self.connections:
-            connection.close()
+    def peers(self):
+        """Goes on reading: a peer for each connection."""
+        return [FramePeer(connection, is_client=False, first_octets=False, received=octets)
+                for connection, octets in zip(self.sockets, self.read)]
 
 
 def test_a_request_that_was_framed_is_not_sent_elsewhere():
@@ -71,20 +64,31 @@ def test_a_request_that_was_framed_is_not_sent_elsewhere():
     with StalledUpstream(INITIAL_WINDOW_SIZE=1 << 30) as upstream, Gateway(objects.echo(upstream)) as gateway:
         with http2.connect(gateway.port) as client:
             big = client.open(http2.grpc_headers(), http2.message(), end=False)
-            waiting.until(lambda: upstream.connections)
-            time.sleep(0.3)     # until the gateway has read SETTINGS
+            waiting.until(lambda: upstream.sockets)
             with contextlib.suppress(AssertionError, OSError):
                 client.send_data(big.number, bytes(64 << 20), seconds=1)
             client.open(http2.grpc_headers("/late"), end=True)
             client.send_ping()
             client.wait(lambda: client.pings)
             lower = SettingsFrame(0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: 1})
-            upstream.connections[0].sendall(lower.serialize())
-            time.sleep(0.3)     # it might have gone elsewhere by now
-            peers = [FramePeer(connection, is_client=False) for connection in upstream.connections]
-            time.sleep(0.3)
-            paths = [dict(stream.blocks[0])[":path"] for peer in peers for stream in peer.requests]
-            assert paths.count("/late") == 1, paths
+            upstream.sockets[0].sendall(lower.serialize())
+
+            def goes_elsewhere():
+                """The lower limit is known when a new request gets a connection of its own."""
+                client.open(http2.grpc_headers("/probe"), end=True)
+                return len(upstream.sockets) > 1
+
+            waiting.until(goes_elsewhere)
+            peers = upstream.peers()
+
+            def paths():
+                return [dict(stream.blocks[0])[":path"] for peer in peers for stream in list(peer.requests)]
+
+            waiting.until(lambda: "/late" in paths() and "/probe" in paths(), 20)
+            for peer in peers:
+                peer.send_ping()
+                peer.wait(lambda peer=peer: peer.pings)
+            assert paths().count("/late") == 1, paths()
 
 
 def test_requests_given_up_do_not_pile_up_before_an_upstream_that_does_not_read():

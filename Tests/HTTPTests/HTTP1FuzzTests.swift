@@ -1,13 +1,12 @@
-import Glibc
 import HTTP
 import Octets
+import Support
 import Testing
 
 /// Random mutations of good messages with a fixed seed. `PORTICO_FUZZ_ROUNDS` makes the run longer.
 @Suite struct `Hostile HTTP/1.1 octets` {
     private var rounds: Int {
-        guard let text = unsafe getenv("PORTICO_FUZZ_ROUNDS") else { return 3000 }
-        return unsafe Int(String(cString: text)) ?? 3000
+        TestFiles.environment("PORTICO_FUZZ_ROUNDS").flatMap(Int.init) ?? 3000
     }
 
     private static let requests: [[UInt8]] = [

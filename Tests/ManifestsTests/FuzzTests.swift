@@ -1,4 +1,5 @@
 import Manifests
+import Support
 import Testing
 
 /// Mutations of the seeds and the golden inputs: no text may trap, hang, or be read without end.
@@ -27,11 +28,11 @@ import Testing
     ]
 
     @Test func `never traps the reader`() {
-        let rounds = Fixtures.environment("PORTICO_FUZZ_ROUNDS").flatMap(Int.init) ?? 3000
+        let rounds = TestFiles.environment("PORTICO_FUZZ_ROUNDS").flatMap(Int.init) ?? 3000
         let inputs =
-            Fixtures.names(in: Fixtures.seeds).map { Fixtures.octets(Fixtures.seeds + "/" + $0) }
-            + Fixtures.names(in: Fixtures.golden).map {
-                Fixtures.octets(Fixtures.golden + "/" + $0)
+            TestFiles.names(in: Fixtures.seeds).map { TestFiles.octets(Fixtures.seeds + "/" + $0) }
+            + TestFiles.names(in: Fixtures.golden).map {
+                TestFiles.octets(Fixtures.golden + "/" + $0)
             }
         var chance = Chance(state: 20_240_601)
         var objects = 0
@@ -91,8 +92,8 @@ import Testing
             spec: {hosts: [a.com], http: [{match: [{uri: {regex: a}, withoutHeaders: {x: {regex: b}}}]}]}
             """
         let texts =
-            Fixtures.names(in: Fixtures.golden).map {
-                String(decoding: Fixtures.octets(Fixtures.golden + "/" + $0), as: UTF8.self)
+            TestFiles.names(in: Fixtures.golden).map {
+                String(decoding: TestFiles.octets(Fixtures.golden + "/" + $0), as: UTF8.self)
             } + [more]
         for text in texts {
             let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix { $0 != "-----" }

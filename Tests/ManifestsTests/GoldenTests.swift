@@ -1,15 +1,16 @@
 import Manifests
+import Support
 import Testing
 
 /// Each file of `Golden`: input, a line `-----`, the diagnostics it must give.
 /// `PORTICO_GOLDEN=write swift test --filter Golden` rewrites what follows the line.
 @Suite struct `Diagnostics of a bad file` {
-    static let names = Fixtures.names(in: Fixtures.golden).filter { $0.hasSuffix(".txt") }
+    static let names = TestFiles.names(in: Fixtures.golden).filter { $0.hasSuffix(".txt") }
 
     @Test(arguments: names)
     func `are as its golden file says`(name: String) {
         let path = Fixtures.golden + "/" + name
-        let text = String(decoding: Fixtures.octets(path), as: UTF8.self)
+        let text = String(decoding: TestFiles.octets(path), as: UTF8.self)
         let input: String
         let expected: String
         if let line = text.range(of: "\n-----\n") {
@@ -19,8 +20,8 @@ import Testing
             (input, expected) = (text, "")
         }
         let found = load(input).diagnostics.text
-        if Fixtures.environment("PORTICO_GOLDEN") == "write" {
-            #expect(Fixtures.write(input + "-----\n" + found, to: path))
+        if TestFiles.environment("PORTICO_GOLDEN") == "write" {
+            #expect(TestFiles.write(input + "-----\n" + found, to: path))
             return
         }
         #expect(found == expected)

@@ -1,45 +1,7 @@
-import Glibc
+import Support
 import Testing
 
 @testable import Manifests
-
-/// A folder that goes away with the test.
-private final class Folder {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/portico-manifests-XXXXXX".utf8CString)
-        unsafe template.withUnsafeMutableBufferPointer { _ = unsafe mkdtemp($0.baseAddress!) }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit { remove(path) }
-
-    private func remove(_ path: String) {
-        for name in Self.names(path) {
-            let child = path + "/" + name
-            if unsafe unlink(child) != 0 { remove(child) }
-        }
-        unsafe rmdir(path)
-    }
-
-    private static func names(_ folder: String) -> [String] {
-        guard let stream = unsafe opendir(folder) else { return [] }
-        defer { unsafe closedir(stream) }
-        var names: [String] = []
-        while let entry = unsafe readdir(stream) {
-            let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { raw in
-                unsafe String(decoding: raw.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != "." && name != ".." { names.append(name) }
-        }
-        return names
-    }
-
-    func add(_ name: String, _ text: String) { _ = Fixtures.write(text, to: path + "/" + name) }
-    func makeFolder(_ name: String) { _ = unsafe mkdir(path + "/" + name, 0o755) }
-    func link(_ name: String, to target: String) { _ = unsafe symlink(target, path + "/" + name) }
-}
 
 private func service(_ name: String) -> String {
     "apiVersion: v1\nkind: Service\nmetadata: {name: \(name)}\nspec: {ports: [{port: 80}]}\n"
@@ -47,16 +9,16 @@ private func service(_ name: String) -> String {
 
 @Suite struct `Loading` {
     @Test func `goes through folders in sorted order and leaves other files alone`() {
-        let folder = Folder()
-        folder.add("b.yml", service("b"))
-        folder.add("a.yaml", service("a"))
+        let folder = TemporaryFolder()
+        folder.write("b.yml", service("b"))
+        folder.write("a.yaml", service("a"))
         folder.makeFolder("a2")
-        folder.add(
+        folder.write(
             "a2/z.json",
             "{\"apiVersion\": \"v1\", \"kind\": \"Service\", "
                 + "\"metadata\": {\"name\": \"z\"}, \"spec\": {\"ports\": [{\"port\": 80}]}}")
-        folder.add("readme.md", "not: [yaml")
-        folder.add(".hidden.yaml", "not: [yaml")
+        folder.write("readme.md", "not: [yaml")
+        folder.write(".hidden.yaml", "not: [yaml")
         let set = ManifestReader.load(paths: [folder.path])
         #expect(set.inventory.services.map(\.meta.name) == ["a", "z", "b"])
         #expect(set.diagnostics.text == "")
@@ -64,9 +26,9 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `reads a mounted ConfigMap once, through its links`() {
-        let folder = Folder()
+        let folder = TemporaryFolder()
         folder.makeFolder("..2024_01_01")
-        folder.add("..2024_01_01/a.yaml", service("a"))
+        folder.write("..2024_01_01/a.yaml", service("a"))
         folder.link("..data", to: "..2024_01_01")
         folder.link("a.yaml", to: "..data/a.yaml")
         folder.link("loop", to: ".")
@@ -78,12 +40,12 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `says of files of Helm and kustomize what they are, and reads none`() {
-        let folder = Folder()
-        folder.add("a.yaml", service("a"))
-        folder.add("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n")
-        folder.add("kustomization.yaml", "resources: [a.yaml]\n---\nresources: []\n")
-        folder.add("values.yaml", "kind: Deployment\nhost: a.com\n")
-        folder.add("values-prod.yaml", service("of-that-name"))
+        let folder = TemporaryFolder()
+        folder.write("a.yaml", service("a"))
+        folder.write("Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+        folder.write("kustomization.yaml", "resources: [a.yaml]\n---\nresources: []\n")
+        folder.write("values.yaml", "kind: Deployment\nhost: a.com\n")
+        folder.write("values-prod.yaml", service("of-that-name"))
         let set = ManifestReader.load(paths: [folder.path])
         #expect(set.inventory.services.map(\.meta.name) == ["a", "of-that-name"])
         #expect(set.diagnostics.map(\.code) == ["no-objects", "no-objects", "no-objects"])
@@ -108,9 +70,9 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `stops at a limit of files and folders, which a link to the root would lead to`() {
-        let folder = Folder()
+        let folder = TemporaryFolder()
         folder.makeFolder("all")
-        for number in 0..<20 { folder.add("all/\(number).yaml", service("s\(number)")) }
+        for number in 0..<20 { folder.write("all/\(number).yaml", service("s\(number)")) }
         folder.link("link", to: "all")
         var (files, problems): ([String], [String]) = ([], [])
         var finder = FileFinder(maximumEntries: 10) { found in
@@ -139,7 +101,7 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `says what to do about a path that cannot be read`() throws {
-        let folder = Folder()
+        let folder = TemporaryFolder()
         folder.link("gone.yaml", to: "nowhere")
         let set = ManifestReader.load(paths: [folder.path, "/nonexistent/x.yaml"])
         #expect(set.couldNotRead)
@@ -152,7 +114,7 @@ private func service(_ name: String) -> String {
     }
 
     @Test func `warns of a folder without definitions`() {
-        let folder = Folder()
+        let folder = TemporaryFolder()
         #expect(
             ManifestReader.load(paths: [folder.path]).diagnostics.map(\.code) == ["empty-folder"])
     }

@@ -1,4 +1,5 @@
 import Manifests
+import Support
 import Testing
 
 @Suite struct `What is not in effect yet` {
@@ -162,13 +163,13 @@ import Testing
 
     /// `PORTICO_GOLDEN=write swift test --filter NotInEffect` rewrites the list in docs/configuration.md.
     @Test func `is listed in the documentation with what becomes of the requests`() throws {
-        let path = Fixtures.tests + "/../docs/configuration.md"
-        let text = String(decoding: Fixtures.octets(path), as: UTF8.self)
+        let path = TestFiles.tests + "/../docs/configuration.md"
+        let text = String(decoding: TestFiles.octets(path), as: UTF8.self)
         let begin = try #require(text.ranges(of: "<!-- not in effect yet: begin -->\n").first)
         let end = try #require(text.ranges(of: "<!-- not in effect yet: end -->").first)
         let wanted = Self.documentation
-        if Fixtures.environment("PORTICO_GOLDEN") == "write" {
-            #expect(Fixtures.write(text[..<begin.upperBound] + wanted + text[end.lowerBound...], to: path))
+        if TestFiles.environment("PORTICO_GOLDEN") == "write" {
+            #expect(TestFiles.write(text[..<begin.upperBound] + wanted + text[end.lowerBound...], to: path))
             return
         }
         #expect(text[begin.upperBound..<end.lowerBound] == wanted)

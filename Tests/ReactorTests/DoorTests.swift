@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import Support
 import Synchronization
 import Testing
 
@@ -85,29 +86,29 @@ import Testing
 
 @Suite struct `The contents of a file` {
     @Test func `are all of it`() throws {
-        let folder = try TemporaryFolder()
-        #expect(try FileContents.read(folder.write("", to: "file")) == [])
+        let folder = TemporaryFolder()
+        #expect(try FileContents.read(folder.write("file", "")) == [])
         let text = String(repeating: "0123456789", count: 10_000)
-        #expect(try FileContents.read(folder.write(text, to: "large")) == Array(text.utf8))
+        #expect(try FileContents.read(folder.write("large", text)) == Array(text.utf8))
         #expect(try FileContents.read(folder.path + "/large", limitOctets: 100_000).count == 100_000)
     }
 
     @Test func `are refused when there are too many, with the file's name`() throws {
-        let folder = try TemporaryFolder()
-        let path = folder.write("12345", to: "file")
+        let folder = TemporaryFolder()
+        let path = folder.write("file", "12345")
         #expect(throws: FileContents.Fault.tooLarge(path: path, limitOctets: 4)) {
             _ = try FileContents.read(path, limitOctets: 4)
         }
     }
 
     @Test func `of a missing file are an error with a reason`() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let missing = #expect(throws: FileContents.Fault.self) { _ = try FileContents.read(folder.path + "/none") }
         #expect(missing?.description == "cannot read \(folder.path)/none: No such file or directory")
     }
 
     @Test func `are those of regular files only: nothing is waited for`() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let fifo = folder.path + "/fifo"
         #expect(unsafe mkfifo(fifo, 0o600) == 0)
         defer { unsafe unlink(fifo) }

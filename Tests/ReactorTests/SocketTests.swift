@@ -1,6 +1,7 @@
 import Glibc
 import Octets
 import Reactor
+import Support
 import Testing
 
 /// Two ends of one connection, and the listener that it went through.
@@ -125,7 +126,7 @@ private final class Line {
 
     /// What the gateway does after a crash: the file of its last run is still there.
     @Test func `takes over a path that nobody listens on any more, and no other`() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let address = try #require(SocketAddress(unixPath: folder.path + "/s"))
         let first = try Socket.listen(address)
         let error = #expect(throws: SystemError.self) { _ = try Socket.listen(address) }
@@ -134,7 +135,7 @@ private final class Line {
         _ = consume first
         _ = try Socket.listen(address)
 
-        folder.write("kept", to: "file")
+        folder.write("file", "kept")
         let file = try #require(SocketAddress(unixPath: folder.path + "/file"))
         #expect(throws: SystemError.self) { _ = try Socket.listen(file) }
         #expect(try FileContents.read(folder.path + "/file") == Array("kept".utf8))

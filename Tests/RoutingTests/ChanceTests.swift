@@ -1,5 +1,6 @@
 import Manifests
 import Routing
+import Support
 import Testing
 
 /// Objects damaged by chance: lines left out, doubled, swapped between files, values replaced.
@@ -18,9 +19,9 @@ import Testing
             "canary-mesh", "canary-edge", "grpc-test-namespace", "main-server", "three-replicas",
         ]
         let files =
-            names.map { Fixtures.text("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml") }
+            names.map { TestFiles.text("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml") }
             + ["references", "ports"].map {
-                Fixtures.text("\(Fixtures.tests)/RoutingTests/Golden/Problems/\($0).yaml")
+                TestFiles.text("\(TestFiles.tests)/RoutingTests/Golden/Problems/\($0).yaml")
             }
         var options = CompileOptions()
         options.includesMeshServices = true

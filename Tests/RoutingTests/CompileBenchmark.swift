@@ -1,11 +1,11 @@
-import Glibc
 import Manifests
 import Routing
+import Support
 import Testing
 
 /// How long a big configuration takes: 100,000 VirtualServices, each with a host, two rules, a Service
 /// and an EndpointSlice of its own, in hundred namespaces.
-@Suite(.enabled(if: unsafe getenv("PORTICO_BENCH") != nil), .serialized) struct CompileBenchmark {
+@Suite(.enabled(if: TestFiles.environment("PORTICO_BENCH") != nil), .serialized) struct CompileBenchmark {
     @Test func `100,000 VirtualServices compile in about a second`() {
         for count in [1_000, 10_000, 100_000] {
             let clock = ContinuousClock()

@@ -1,5 +1,6 @@
 import Manifests
 import Routing
+import Support
 import Testing
 
 @Suite struct `An explanation` {
@@ -12,7 +13,7 @@ import Testing
         let sources = names.map {
             (
                 name: $0 + ".yaml",
-                octets: Fixtures.octets("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml")
+                octets: TestFiles.octets("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml")
             )
         }
         let plan = RoutingPlan.compile(

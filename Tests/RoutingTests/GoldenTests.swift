@@ -1,5 +1,6 @@
 import Manifests
 import Routing
+import Support
 import Testing
 
 /// What `portico routes` prints for the configurations the project was asked for, and the problems of
@@ -15,7 +16,7 @@ import Testing
         let sources = names.map {
             (
                 name: $0 + ".yaml",
-                octets: Fixtures.octets("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml")
+                octets: TestFiles.octets("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml")
             )
         }
         let set = ManifestReader.load(sources: sources)
@@ -39,7 +40,7 @@ import Testing
         let sources = Set(names).sorted().map {
             (
                 name: $0 + ".yaml",
-                octets: Fixtures.octets("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml")
+                octets: TestFiles.octets("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml")
             )
         }
         let options = CompileOptions()
@@ -54,9 +55,9 @@ import Testing
 @Suite struct `The problems of meaning` {
     @Test(arguments: ["references", "ports", "names", "credentials"])
     func `are told with place and remedy`(name: String) {
-        let path = "\(Fixtures.tests)/RoutingTests/Golden/Problems/\(name).yaml"
+        let path = "\(TestFiles.tests)/RoutingTests/Golden/Problems/\(name).yaml"
         let set = ManifestReader.load(sources: [
-            (name: name + ".yaml", octets: Fixtures.octets(path))
+            (name: name + ".yaml", octets: TestFiles.octets(path))
         ])
         #expect(!set.hasErrors, "\(set.diagnostics.text)")
         let plan = RoutingPlan.compile(set.inventory, options: CompileOptions())

@@ -1,6 +1,6 @@
-import Glibc
 import Octets
 import Routing
+import Support
 import Testing
 
 /// The price of one match, as `make bench` prints it:
@@ -8,7 +8,7 @@ import Testing
 /// Asked for are sixteen rules of each table in turn, as live traffic would: what is measured is the
 /// work, not how long memory that nobody used takes to arrive. The second column asks for all rules
 /// in random order, so that it shows the memory as well.
-@Suite(.enabled(if: unsafe getenv("PORTICO_BENCH") != nil), .serialized) struct MatchBenchmark {
+@Suite(.enabled(if: TestFiles.environment("PORTICO_BENCH") != nil), .serialized) struct MatchBenchmark {
     enum Shape: String, CaseIterable {
         case hosts = "one rule per host"
         case exact = "exact paths of one host"

@@ -1,13 +1,14 @@
 import Manifests
 import Octets
 import Routing
+import Support
 import Testing
 
 /// The listener of `--mesh`: the reserved gateway `mesh`.
 @Suite struct `The mesh listener` {
     private func plan(_ names: [String], services: Bool = false) throws -> (RoutingPlan, RouteTable) {
         let sources = names.map {
-            (name: $0, octets: Fixtures.octets("\(Fixtures.tests)/Fixtures/seeds/\($0).yaml"))
+            (name: $0, octets: TestFiles.octets("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml"))
         }
         var options = CompileOptions()
         options.includesMeshServices = services

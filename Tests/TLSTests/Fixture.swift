@@ -1,4 +1,5 @@
 import Glibc
+import Support
 import Testing
 
 @testable import TLS
@@ -6,12 +7,11 @@ import Testing
 /// Certificates made once for the whole run by the openssl command, in a folder of its own.
 struct Certificates {
     static let shared = Certificates()
-    let folder: String
+    private let folder = TemporaryFolder()
 
     /// A test CA and what it signed: NAME.pem and NAME.key.
     private static let script = """
         set -e
-        cd "$1"
         ec() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
         rsa() { openssl genrsa -out "$1.key" 2048; }
         sign() {
@@ -35,21 +35,10 @@ struct Certificates {
         """
 
     init() {
-        var template = Array("/tmp/portico-tls-XXXXXX".utf8CString)
-        guard let made = unsafe mkdtemp(&template) else { preconditionFailure("no folder in /tmp") }
-        unsafe folder = String(cString: made)
-        let code = run("/bin/sh", ["-c", Self.script, "sh", folder])
-        precondition(code == 0, "the openssl command failed in \(folder)")
-        atexit { _ = run("/bin/rm", ["-rf", Certificates.shared.folder]) }
+        guard folder.run(Self.script) else { preconditionFailure("the openssl command failed in \(folder.path)") }
     }
 
-    subscript(file: String) -> [UInt8] {
-        guard let stream = unsafe fopen("\(folder)/\(file)", "r") else { return [] }
-        defer { unsafe fclose(stream) }
-        return unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { room, count in
-            count = unsafe fread(room.baseAddress, 1, room.count, stream)
-        }
-    }
+    subscript(file: String) -> [UInt8] { folder.read(file) }
 
     func pair(_ name: String) -> TLSContext.Certificate {
         TLSContext.Certificate(chain: self[name + ".pem"], key: self[name + ".key"])
@@ -71,28 +60,6 @@ struct Certificates {
             trusted: self["ca.pem"], protocols: protocols, minVersion: minVersion,
             maxVersion: maxVersion, cipherSuites: cipherSuites, groups: groups)
     }
-}
-
-/// Runs a program silently; returns its exit code.
-private func run(_ program: String, _ arguments: [String]) -> CInt {
-    var actions = unsafe posix_spawn_file_actions_t()
-    unsafe posix_spawn_file_actions_init(&actions)
-    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] {
-        unsafe posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0)
-    }
-    var words: [UnsafeMutablePointer<CChar>?] = unsafe ([program] + arguments).map {
-        unsafe strdup($0)
-    }
-    unsafe words.append(nil)
-    defer { unsafe words.forEach { unsafe free($0) } }
-    var process: pid_t = 0
-    guard unsafe posix_spawn(&process, program, &actions, nil, words, environ) == 0 else {
-        return -1
-    }
-    var status: CInt = 0
-    unsafe waitpid(process, &status, 0)
-    return status
 }
 
 /// A client and a server on both ends of a socket pair.

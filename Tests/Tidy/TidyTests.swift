@@ -126,6 +126,21 @@ import Testing
         }
     }
 
+    /// A wait for a fixed time is too short on a slow machine and too long on every other.
+    @Test func `tests wait for a condition and accept connections in one place each`() {
+        let places = [
+            "time.sleep(": ["Tests/Gateway/peers/waiting.py", "Tests/Benchmarks/measure/machine.py"],
+            ".accept()": ["Tests/Gateway/peers/listening.py"],
+        ]
+        for file in tree.files where file.path.hasPrefix("Tests/") && file.path.hasSuffix(".py") {
+            for (number, line) in file.lines.enumerated() {
+                for (word, allowed) in places where line.contains(word) && !allowed.contains(file.path) {
+                    Issue.record("\(file.path):\(number + 1): \(word) belongs in \(allowed[0])")
+                }
+            }
+        }
+    }
+
     @Test func `no private key is committed`() {
         for file in tree.files {
             for (number, line) in file.lines.enumerated()

@@ -167,6 +167,7 @@ final class Upstreams {
     /// - Returns: false when so many are idle that this one is closed instead.
     private func keepIdle(_ connection: Connection, _ pool: EndpointPool) -> Bool {
         guard pool.idleCount < services.limits.idleUpstreamConnections else {
+            reached(.idleUpstreamConnections)
             connections.drain(connection)
             return false
         }

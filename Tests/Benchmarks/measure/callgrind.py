@@ -8,7 +8,6 @@ import collections
 import dataclasses
 import re
 import subprocess
-import time
 
 from . import machine, peers
 
@@ -93,13 +92,13 @@ class Counted(peers.Portico):
         asking = subprocess.Popen(
             ["vgdb", f"--pid={self.process.child.pid}", f"--vgdb-prefix={self.folder}/vgdb", "--max-invoke-ms=0",
              *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+        def is_answered():
+            machine.accepts(self.admin)
+            return asking.poll() is not None
+
         try:
-            end = time.monotonic() + 30
-            while asking.poll() is None:
-                if time.monotonic() > end:
-                    raise TimeoutError(f"valgrind did not answer to {command}")
-                machine.accepts(self.admin)
-                time.sleep(0.02)
+            machine.wait_for(f"valgrind's answer to {command}", is_answered, 30)
             said = asking.stdout.read()
             if asking.returncode:
                 raise RuntimeError(f"vgdb: {said}\n{self.process.tail()}")

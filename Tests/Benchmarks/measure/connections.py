@@ -2,7 +2,7 @@
 
 import time
 
-from . import http2, load, site as sites
+from . import http2, load, machine, site as sites
 
 
 def idle_memory(gateway, job, count):
@@ -21,13 +21,13 @@ def idle_memory(gateway, job, count):
 
     try:
         connect(20)
-        time.sleep(0.3)
+        machine.run_on(0.3)
         before = gateway.process.memory()
         used, start = gateway.process.processor_seconds(), time.monotonic()
         connect(count)
         seconds = time.monotonic() - start
         used = gateway.process.processor_seconds() - used
-        time.sleep(1)  # what is freed a little later is not counted
+        machine.run_on(1)  # what is freed a little later is not counted
         return {"cost": (gateway.process.memory() - before) / count / 1000, "rate": count / seconds,
                 "processor µs": used * 1e6 / count}
     finally:
@@ -58,7 +58,7 @@ def handshakes(gateway, count, resumed):
             raise RuntimeError("a session was not resumed" if resumed else "a session was resumed")
         session = made
     seconds = time.monotonic() - start
-    time.sleep(0.05)  # the closing of the last ones is theirs too
+    machine.run_on(0.05)  # the closing of the last ones is theirs too
     cost = (gateway.process.processor_seconds() - before) * 1e6 / count
     times.sort()
     return {"cost": cost, "rate": count / seconds, "mean": sum(times) / count, "p50": load.percentile(times, 0.5),

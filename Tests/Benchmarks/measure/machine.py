@@ -43,12 +43,19 @@ def free_port():
         return any_socket.getsockname()[1]
 
 
-def wait_for(what, holds, seconds=20):
+def wait_for(what, holds, seconds=20, pause=0.02):
+    """Until it holds; looked at every `pause` seconds."""
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
             raise TimeoutError(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+
+
+def run_on(seconds):
+    """Lets what is measured run: the time is a part of the measurement, and nothing is waited for."""
+    end = time.monotonic() + seconds
+    wait_for("the clock", lambda: time.monotonic() >= end, seconds + 10, pause=0.005)
 
 
 def accepts(port):

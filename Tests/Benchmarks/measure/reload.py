@@ -27,20 +27,24 @@ def measure(gateway, site, job, seconds):
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {machine.LOAD_CORE})) as loader:
-        time.sleep(2)
+        machine.run_on(2)
         used, began = gateway.process.processor_seconds(), time.time()
         gateway.publish()
         gateway.reload()
-        peak = memory
-        while not _answers(gateway.port, new_host):
-            peak = max(peak, gateway.process.memory())
-            if time.time() - began > PATIENCE:
-                loader.kill()
-                raise TimeoutError(f"the new host did not answer within {PATIENCE} s")
-            time.sleep(0.005)
+        peaks = [memory]
+
+        def answers():
+            peaks.append(gateway.process.memory())
+            return _answers(gateway.port, new_host)
+
+        try:
+            machine.wait_for("the new host", answers, PATIENCE, pause=0.005)
+        except TimeoutError:
+            loader.kill()
+            raise
         took = time.time() - began
         used = gateway.process.processor_seconds() - used
-        peak = max(peak, gateway.process.memory())
+        peak = max(*peaks, gateway.process.memory())
         if loader.poll() is not None:
             raise RuntimeError(f"the load of {seconds} s ended before the reload of {took:.1f} s did")
         text, _ = loader.communicate(timeout=seconds + 30)

@@ -1,10 +1,9 @@
 """The scenarios: what is asked of every peer, and what is measured. Letters as in issue 3."""
 
 import dataclasses
-import time
 from collections.abc import Callable
 
-from . import connections, load, reload, site as sites, streams
+from . import connections, load, machine, reload, site as sites, streams
 from .load import Load
 from .site import Job
 
@@ -71,7 +70,7 @@ def _logging(load_spec):
         figures = _under_load(load_spec)(gateway, site)
         spec = _share(load_spec, gateway)
         lines = spec.requests + min(WARM_MOST, spec.requests // WARM_SHARE)
-        time.sleep(0.5)  # some write what they have only now and then
+        machine.run_on(0.5)  # some write what they have only now and then
         size = (gateway.logged() - before) / lines
         if size < 20:
             raise RuntimeError(f"the access log grew by {size:.1f} octets per request")
@@ -163,7 +162,7 @@ def reloads(size):
         job, seconds = Job(hosts=count), 5 if count < 10_000 else 15
 
         def measure(gateway, site, job=job, seconds=seconds):
-            time.sleep(0.5)
+            machine.run_on(0.5)
             return reload.measure(gateway, site, job, seconds)
 
         yield Case("l", f"one VirtualService more, beside {count:,}: time until it answers, under 800 requests/s", "s",

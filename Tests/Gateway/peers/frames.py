@@ -83,7 +83,7 @@ class Stream:
 
 
 class FramePeer:
-    def __init__(self, connection, is_client, settings=None, hold_windows=False, first_octets=True):
+    def __init__(self, connection, is_client, settings=None, hold_windows=False, first_octets=True, received=b""):
         self.socket, self.is_client, self.hold_windows = connection, is_client, hold_windows
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.is_tls = isinstance(connection, ssl.SSLSocket)
@@ -94,7 +94,7 @@ class FramePeer:
         self.streams, self.goaways, self.frames, self.requests = {}, [], [], []
         self.peer_settings, self.acknowledged, self.closed, self.pings = {}, False, False, 0
         self.failure = None
-        self._next, self._block, self._buffer = (1 if is_client else 2), None, b""
+        self._next, self._block, self._buffer = (1 if is_client else 2), None, received
         self._window, self._windows, self._initial = 65535, {}, 65535
         self._sending = threading.Lock()
         self._taken = 0

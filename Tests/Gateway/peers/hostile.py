@@ -7,11 +7,11 @@ again by running the seed several times.
 import random
 import socket
 import struct
-import threading
 
 from hpack import Encoder
 
 from peers.frames import PREFACE
+from peers.listening import Listener
 
 GRPC = [(":status", "200"), ("content-type", "application/grpc")]
 OK = [("grpc-status", "0")]
@@ -126,39 +126,21 @@ def in_pieces(connection, octets, chooser):
         connection.sendall(octets[at:at + step])
 
 
-class Upstream:
+class Upstream(Listener):
     """Accepts, and runs `converse(connection, chooser)` on each connection."""
 
     def __init__(self, seed):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.address, self.port = self.listener.getsockname()
-        self.seed, self.connections = seed, 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.seed = seed
+        super().__init__(self._converse)
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            chooser = random.Random(self.seed * 100_003 + self.connections)
-            threading.Thread(target=self._run, args=(connection, chooser), daemon=True).start()
-
-    def _run(self, connection, chooser):
+    def _converse(self, connection, number):
+        chooser = random.Random(self.seed * 100_003 + number)
         try:
             connection.settimeout(0.2)
             self.converse(connection, chooser)
         except OSError:
             pass
         leave(connection, chooser)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 class HTTP2Upstream(Upstream):

@@ -2,7 +2,8 @@
 
 import dataclasses
 import socket
-import threading
+
+from peers.listening import Listener
 
 
 @dataclasses.dataclass
@@ -149,31 +150,23 @@ def get(port, path="/", host="echo.test", **named):
     return send(port, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n", **named)
 
 
-class Upstream:
+class Upstream(Listener):
     """An HTTP/1.1 server; `reply(connection, request)` answers each request, by default with an echo.
 
     A reply that closes the connection ends it; `requests` holds what arrived, `connections` how many.
     """
 
     def __init__(self, reply=None, address="127.0.0.1", port=0, name="upstream", say_continue=False):
-        self.listener = socket.create_server((address, port), backlog=128)
-        self.address, self.port = self.listener.getsockname()
-        self.reply, self.name = reply or self.echo, name
-        self.requests, self.connections, self.sockets, self.say_continue = [], 0, [], say_continue
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.reply, self.name, self.requests, self.say_continue = reply or self.echo, name, [], say_continue
+        super().__init__(self._serve, address, port)
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self.sockets.append(connection)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(Connection(connection, 120.0),), daemon=True).start()
+    @property
+    def connections(self):
+        return len(self.sockets)
 
-    def _serve(self, connection):
+    def _serve(self, plain, _number):
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(plain, 120.0)
         try:
             while True:
                 request = connection.request(self.say_continue)
@@ -190,21 +183,6 @@ class Upstream:
     @property
     def last(self):
         return self.requests[-1]
-
-    def stop(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
-        for connection in self.sockets:
-            connection.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
 
 def replying(octets, then_close=False):

@@ -4,6 +4,7 @@ import socket
 import threading
 
 from peers.frames import FramePeer
+from peers.listening import Listener
 
 
 def grpc_headers(path="/test.Echo/Unary", authority="echo.test", scheme="http", **extra):
@@ -45,54 +46,30 @@ def connect(port, context=None, server_name=None, address="127.0.0.1", receive_o
     return FramePeer(connection, is_client=True, **named)
 
 
-class ScriptedUpstream:
+class ScriptedUpstream(Listener):
     """Accepts connections and runs `script(peer, number)` on each, in a thread of its own.
 
     A script returns or raises to end; the connection then stays open until `stop`, unless it closed it.
     """
 
     def __init__(self, script, address="127.0.0.1", port=0, **named):
-        self.listener = socket.create_server((address, port), backlog=128)
-        self.address, self.port = self.listener.getsockname()
-        self.script, self.named = script, named
-        self.peers, self.errors, self.lock = [], [], threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.script, self.named, self.peers, self.errors = script, named, [], []
+        super().__init__(self._converse, address, port)
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            try:
-                peer = FramePeer(connection, is_client=False, **self.named)
-            except OSError:
-                continue
-            with self.lock:
-                self.peers.append(peer)
-                number = len(self.peers)
-            threading.Thread(target=self._run, args=(peer, number), daemon=True).start()
+    def admit(self, connection):
+        self.peers.append(FramePeer(connection, is_client=False, **self.named))
+        return self.peers[-1]
 
-    def _run(self, peer, number):
+    def _converse(self, peer, number):
         try:
             self.script(peer, number)
         except (AssertionError, OSError) as error:
             self.errors.append(error)
 
     def stop(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        super().stop()
         for peer in self.peers:
             peer.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     @property
     def requests(self):

@@ -1,0 +1,122 @@
+internal import ArgumentParser
+internal import Proxy
+internal import Routing
+
+/// The limits that an operator may set: one flag and one line of `limits` for each. Defaults are those of
+/// `Proxy/Worker/Limits.swift`; a test holds docs/limits.md against this list.
+struct LimitOptions: ParsableArguments {
+    private static let usual = Limits()
+    private static let least = Duration.milliseconds(1)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for an endpoint to accept a connection.", FlagDuration(usual.connectTimeout)),
+        transform: FlagValues.duration(from: least))
+    var connectTimeout = FlagDuration(usual.connectTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a TLS handshake, or in clear text for the octets that tell the protocol.",
+            FlagDuration(usual.handshakeTimeout)),
+        transform: FlagValues.duration(from: least))
+    var handshakeTimeout = FlagDuration(usual.handshakeTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a whole ClientHello, from its first octet.", FlagDuration(usual.helloTimeout)),
+        transform: FlagValues.duration(from: least))
+    var helloTimeout = FlagDuration(usual.helloTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "TLS handshakes of one worker at a time; one more ends the oldest.", usual.handshakesAtOnce),
+        transform: FlagValues.number(1...1_000_000))
+    var maxHandshakes = usual.handshakesAtOnce
+
+    @Option(
+        help: FlagValues.help(
+            "Header fields that one worker holds; beyond it new requests are refused.", FlagOctets(usual.headerOctets)),
+        transform: FlagValues.octets(1 << 20...64 << 30))
+    var headerMemory = FlagOctets(usual.headerOctets)
+
+    @Option(
+        help: FlagValues.help(
+            "Time until a client's connection says something.", FlagDuration(usual.firstOctetsTimeout)),
+        transform: FlagValues.duration(from: least))
+    var firstOctetsTimeout = FlagDuration(usual.firstOctetsTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a header section, from its first octet to its last.", FlagDuration(usual.headerTimeout)),
+        transform: FlagValues.duration(from: least))
+    var headerTimeout = FlagDuration(usual.headerTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time that a body which has begun may make no progress; silent gRPC streams are not cut.",
+            FlagDuration(usual.progressTimeout)),
+        transform: FlagValues.duration(from: least))
+    var progressTimeout = FlagDuration(usual.progressTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time that a client's connection without requests is kept.", FlagDuration(usual.idleTimeout)),
+        transform: FlagValues.duration(from: least))
+    var idleTimeout = FlagDuration(usual.idleTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Time that a connection to an endpoint is kept without requests.", FlagDuration(usual.upstreamIdleTimeout)),
+        transform: FlagValues.duration(from: least))
+    var upstreamIdleTimeout = FlagDuration(usual.upstreamIdleTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Connections of one worker to one endpoint; further requests wait.", usual.upstreamConnections),
+        transform: FlagValues.number(1...1_000_000))
+    var maxUpstreamConnections = usual.upstreamConnections
+
+    @Option(
+        help: FlagValues.help(
+            "Requests of one worker that wait for a connection to one endpoint.", usual.waitingRequests),
+        transform: FlagValues.number(1...1_000_000))
+    var maxWaitingRequests = usual.waitingRequests
+
+    @Option(
+        help: FlagValues.help(
+            "Idle HTTP/1.1 connections of one worker to one endpoint.", usual.idleUpstreamConnections),
+        transform: FlagValues.number(1...1_000_000))
+    var maxIdleUpstreamConnections = usual.idleUpstreamConnections
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a client to close a connection that we have ended.", FlagDuration(usual.lingerTimeout)),
+        transform: FlagValues.duration(from: least))
+    var lingerTimeout = FlagDuration(usual.lingerTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Streams that an HTTP/2 client may have open at once on a connection.", usual.concurrentStreams),
+        transform: FlagValues.number(GatewayAnnotations.concurrentStreams))
+    var maxConcurrentStreams = usual.concurrentStreams
+
+    func limits() -> Limits {
+        var limits = Limits()
+        limits.connectTimeout = connectTimeout.value
+        limits.handshakeTimeout = handshakeTimeout.value
+        limits.helloTimeout = helloTimeout.value
+        limits.handshakesAtOnce = maxHandshakes
+        limits.headerOctets = headerMemory.count
+        limits.firstOctetsTimeout = firstOctetsTimeout.value
+        limits.headerTimeout = headerTimeout.value
+        limits.progressTimeout = progressTimeout.value
+        limits.idleTimeout = idleTimeout.value
+        limits.upstreamIdleTimeout = upstreamIdleTimeout.value
+        limits.upstreamConnections = maxUpstreamConnections
+        limits.waitingRequests = maxWaitingRequests
+        limits.idleUpstreamConnections = maxIdleUpstreamConnections
+        limits.lingerTimeout = lingerTimeout.value
+        limits.concurrentStreams = maxConcurrentStreams
+        return limits
+    }
+}

@@ -1,0 +1,182 @@
+"""What is held open, or piles up, is bounded: header sections, bodies without progress, connections to endpoints."""
+
+import socket
+import threading
+
+import pytest
+
+from peers import http1, http2, objects, waiting
+from peers.gateway import Gateway
+
+REACHED = r'^portico_limit_reached_total\{{limit="{}"\}}'
+OPEN = r'^portico_connections\{{side="{}"\}}'
+REFUSED = r'^portico_connections_refused_total\{reason="headers_timeout"\}'
+
+
+def config(web):
+    return objects.echo(web, protocol="HTTP", protocol_name="http")
+
+
+class Holding:
+    """An HTTP/1.1 server whose answers wait until they are let go."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.server = http1.Upstream(self.reply)
+
+    def reply(self, connection, request):
+        assert self.gate.wait(60)
+        self.server.echo(connection, request)
+
+    def __enter__(self):
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *ended):
+        self.gate.set()
+        self.server.__exit__(*ended)
+
+
+@pytest.mark.parametrize("first", [b"GET / HTT", b"GET / HTTP/1.1\r\nhost: a\r\nx: "])
+def test_a_slow_header_section_is_given_up_however_often_an_octet_comes(web, first):
+    with Gateway(config(web), arguments=["--header-timeout", "300ms"]) as gateway:
+        with http1.connect(gateway.port) as client:
+            client.send(first)
+            client.socket.settimeout(0.02)
+            answer = b""
+            for _ in range(1000):
+                try:
+                    client.send(b"x")
+                    octets = client.socket.recv(65536)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+                answer += octets
+                if not octets:
+                    break
+        assert answer.startswith(b"HTTP/1.1 408 "), answer
+        assert gateway.metric(REFUSED) == 1
+        assert gateway.metric(REACHED.format("header_timeout")) == 1
+
+
+def test_the_next_request_of_a_kept_connection_has_its_own_time(web):
+    with Gateway(config(web), arguments=["--header-timeout", "300ms"]) as gateway:
+        with http1.connect(gateway.port) as client:
+            for _ in range(3):
+                client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                assert client.response().status == 200
+            client.send("GET / HTTP/1.1\r\n")
+            assert client.response().status == 408
+
+
+def test_half_a_header_section_of_http2_is_given_up(backend):
+    with Gateway(objects.echo(backend), arguments=["--header-timeout", "300ms"]) as gateway:
+        with http2.connect(gateway.port) as client:
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            client.raw(b"\x00\x00\x01\x01\x00\x00\x00\x00\x03\x83")  # HEADERS of stream 3 without END_HEADERS
+            client.wait_closed()
+        assert gateway.metric(REFUSED) == 1
+
+
+def test_a_request_whose_body_does_not_come_is_answered(web):
+    with Gateway(config(web), arguments=["--progress-timeout", "300ms"]) as gateway:
+        with http1.connect(gateway.port) as client:
+            client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nten octets")
+            assert client.response().status == 408
+        assert gateway.metric(REACHED.format("progress_timeout")) == 1
+        assert "SI stream_idle_timeout" in gateway.access_log("POST /")
+
+
+def test_an_answer_that_nobody_reads_is_given_up(web):
+    def much(connection, _request):
+        connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 268435456\r\n\r\n")
+        while True:
+            connection.send(bytes(1 << 20))
+
+    with http1.Upstream(much) as server, Gateway(config(server), arguments=["--progress-timeout", "500ms"]) as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            waiting.until(lambda: gateway.metric(REACHED.format("progress_timeout")) == 1, 20, "its end")
+            waiting.until(lambda: gateway.metric(OPEN.format("upstream")) == 0, 10, "the upstream's end")
+
+
+def test_a_silent_stream_of_grpc_is_not_cut(backend):
+    with Gateway(objects.echo(backend), arguments=["--progress-timeout", "100ms"]) as gateway:
+        with http2.connect(gateway.port) as client, http2.connect(gateway.port) as clock:
+            stream = client.open(http2.grpc_headers())
+            # The sweep comes once a second: three calls that are answered late show that it has come.
+            before = waiting.steady(lambda: gateway.metric("portico_requests_active"), 2.5)
+            assert before == 1 and clock.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            client.send_data(stream.number, http2.message(), end=True)
+            client.wait_over(stream)
+            assert stream.grpc_status == 0
+        assert gateway.metric(REACHED.format("progress_timeout")) == 0
+
+
+def test_requests_beyond_the_connections_of_an_endpoint_wait_and_then_are_refused():
+    arguments = ["--max-upstream-connections", "2", "--max-waiting-requests", "1"]
+    with Holding() as holding, Gateway(config(holding.server), arguments=arguments) as gateway:
+        clients = [http1.connect(gateway.port) for _ in range(4)]
+        for number, client in enumerate(clients):
+            client.send(f"GET /{number} HTTP/1.1\r\nhost: a\r\n\r\n")
+            waiting.until(lambda: gateway.metric("portico_requests_active") >= min(number + 1, 3), 10, "it to come")
+        refused = clients[3].response()
+        assert refused.status == 503 and refused.value("x-envoy-overloaded") == "true"
+        assert gateway.metric(REACHED.format("waiting_requests")) == 1
+        assert gateway.metric(REACHED.format("upstream_connections")) >= 1
+        holding.gate.set()
+        assert [client.response().status for client in clients[:3]] == [200] * 3
+        assert holding.server.connections == 2
+        for client in clients:
+            client.close()
+
+
+def test_a_request_that_waits_for_a_connection_ends_with_its_client():
+    arguments = ["--max-upstream-connections", "1"]
+    with Holding() as holding, Gateway(config(holding.server), arguments=arguments) as gateway:
+        with http1.connect(gateway.port) as first, http1.connect(gateway.port) as last:
+            first.send("GET /first HTTP/1.1\r\nhost: a\r\n\r\n")
+            waiting.until(lambda: holding.server.requests, 10, "the first")
+            with http1.connect(gateway.port) as gone:
+                gone.send("POST /gone HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\ngone")
+                waiting.until(lambda: gateway.metric("portico_requests_active") == 2, 10, "the second")
+            waiting.until(lambda: gateway.metric("portico_requests_active") == 1, 10, "its leaving")
+            last.send("POST /last HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nlast")
+            waiting.until(lambda: gateway.metric("portico_requests_active") == 2, 10, "the third")
+            holding.gate.set()
+            assert first.response().status == 200
+            assert last.response().body.endswith(b"last")
+        assert [request.target for request in holding.server.requests] == ["/first", "/last"]
+
+
+def test_a_request_that_waits_keeps_to_its_deadline_and_a_reload():
+    rules = [objects.rule("echo", timeout="1s")]
+    with Holding() as holding:
+        objects_ = [objects.gateway(), objects.virtual_service(rules),
+                    *objects.served_by("echo", holding.server, protocol_name="http")]
+        with Gateway(objects_, arguments=["--max-upstream-connections", "1"]) as gateway:
+            with http1.connect(gateway.port) as first, http1.connect(gateway.port) as second:
+                first.send("GET /first HTTP/1.1\r\nhost: a\r\n\r\n")
+                waiting.until(lambda: holding.server.requests, 10, "the first")
+                second.send("GET /second HTTP/1.1\r\nhost: a\r\n\r\n")
+                waiting.until(lambda: gateway.metric("portico_requests_active") == 2, 10, "the second")
+                gateway.reload()
+                assert second.response().status == 504
+            holding.gate.set()
+
+
+def test_idle_connections_to_an_endpoint_are_few(web):
+    with Holding() as holding:
+        arguments = ["--max-idle-upstream-connections", "2"]
+        with Gateway(config(holding.server), arguments=arguments) as gateway:
+            clients = [http1.connect(gateway.port) for _ in range(5)]
+            for client in clients:
+                client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            waiting.until(lambda: len(holding.server.requests) == 5, 10, "all")
+            holding.gate.set()
+            assert [client.response().status for client in clients] == [200] * 5
+            waiting.until(lambda: gateway.metric(OPEN.format("upstream")) == 2, 10, "three to be closed")
+            assert gateway.metric(REACHED.format("idle_upstream_connections")) == 3
+            for client in clients:
+                client.close()
