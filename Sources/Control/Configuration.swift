@@ -12,7 +12,7 @@ struct Configuration {
     private let options: ControlOptions
     private let metrics: Metrics
     private let loader: Loader
-    private var endpoints = EndpointDirectory()
+    private var endpoints: EndpointDirectory
     private var listeners = ListenerDirectory()
     private var bindings: [ListenerBinding] = []
     private(set) var loaded = Loaded()
@@ -24,6 +24,7 @@ struct Configuration {
         self.options = options
         self.metrics = metrics
         loader = Loader(options: options, metrics: metrics)
+        endpoints = EndpointDirectory { metrics.tries(number: $0) }
     }
 
     /// Reads, checks and compiles the definitions, here and now; sockets are open afterwards.
@@ -62,6 +63,8 @@ struct Configuration {
 
     /// Addresses of DNS that the last snapshot leaves out, as sentences.
     var refusedAddresses: Set<String> { endpoints.refused }
+    /// Numbers of endpoints that the last snapshot has no more.
+    var leftEndpoints: [Int] { endpoints.left }
     var plan: RoutingPlan { loaded.plan }
     var kept: [ObjectReference] { loaded.kept }
     var rejected: Int { loaded.rejected }

@@ -304,6 +304,7 @@ package final class ControlPlane {
         toldAddresses.formUnion(configuration.refusedAddresses)
         retirement.add(old, loaded)
         tell(.snapshotPublished)
+        if !configuration.leftEndpoints.isEmpty { tell(.endpointsLeft(configuration.leftEndpoints)) }
     }
 
     private func tell(_ message: WorkerMessage) {

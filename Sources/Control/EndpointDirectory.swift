@@ -1,7 +1,8 @@
 internal import Balancing
 internal import Routing
 
-/// The one object of each endpoint, kept over reloads: (service, port, address) → `Endpoint`.
+/// What is known of clusters and endpoints, kept over reloads: (service, port, address) → `EndpointState`, and a
+/// cluster's identity → `ClusterState`.
 /// The control plane's thread only.
 struct EndpointDirectory {
     private struct Key: Hashable {
@@ -10,11 +11,18 @@ struct EndpointDirectory {
         let address: EndpointAddress
     }
 
-    private var known: [Key: Endpoint] = [:]
-    private var numbers = 0    // given out so far; none is given twice
-    private var start: UInt64 = 0    // staggers the clusters' rotations
+    private var known: [Key: EndpointState] = [:]
+    private var states: [ClusterIdentity: ClusterState] = [:]
+    private let numbers = EndpointNumbers()
+    private let countedBefore: (Int) -> UInt64
+    private var start = 0    // staggers the clusters' rotations
+    /// Numbers of the endpoints that the last plan has no more.
+    private(set) var left: [Int] = []
     /// Addresses of DNS that nothing is sent to, as sentences.
     private(set) var refused: Set<String> = []
+
+    /// - Parameter countedBefore: what metrics have counted so far under a number.
+    init(countedBefore: @escaping (Int) -> UInt64 = { _ in 0 }) { self.countedBefore = countedBefore }
 
     /// The clusters of a plan, in its order.
     /// - Parameters:
@@ -23,10 +31,11 @@ struct EndpointDirectory {
     mutating func clusters(
         of plan: RoutingPlan, resolved: [String: [String]],
         refusal: (EndpointAddress) -> String? = { _ in nil }
-    ) -> [Cluster] {
+    ) -> [ClusterState] {
         refused = []
-        var used: [Key: Endpoint] = [:]
-        let clusters = plan.clusters.map { cluster -> Cluster in
+        var used: [Key: EndpointState] = [:]
+        var usedStates: [ClusterIdentity: ClusterState] = [:]
+        let clusters = plan.clusters.map { cluster -> ClusterState in
             let (addresses, weights) = self.addresses(of: cluster.source, resolved, refusal)
             let endpoints = addresses.map { address in
                 let key = Key(host: cluster.host, port: cluster.port, address: address)
@@ -34,17 +43,29 @@ struct EndpointDirectory {
                 used[key] = endpoint
                 return endpoint
             }
-            start &+= 1
-            return Cluster(
-                name: cluster.name, policy: cluster.policy, endpoints: endpoints, weights: weights, start: start)
+            let identity = ClusterIdentity(
+                host: cluster.host, port: cluster.port, subset: cluster.subset, policy: cluster.policy)
+            let state = usedStates[identity] ?? states[identity] ?? makeState(cluster.name, identity)
+            usedStates[identity] = state
+            state.publish(EndpointList(endpoints, weights: weights))
+            return state
         }
-        known = used
+        left = known.filter { used[$0.key] == nil }.map { _, endpoint in
+            endpoint.leave()
+            return endpoint.number
+        }
+        for (identity, state) in states where usedStates[identity] == nil { state.leave() }
+        (known, states) = (used, usedStates)
         return clusters
     }
 
-    private mutating func make(_ address: EndpointAddress) -> Endpoint {
-        defer { numbers += 1 }
-        return Endpoint(address: address, number: numbers)
+    private mutating func makeState(_ name: String, _ identity: ClusterIdentity) -> ClusterState {
+        start &+= 1
+        return ClusterState(name: name, identity: identity, start: start)
+    }
+
+    private func make(_ address: EndpointAddress) -> EndpointState {
+        EndpointState(address: address, numbers: numbers, countedBefore: countedBefore)
     }
 
     private mutating func addresses(

@@ -4,7 +4,6 @@ internal import Control
 internal import Manifests
 internal import Proxy
 internal import Routing
-internal import Synchronization
 internal import Telemetry
 
 /// What the admin pages show of the control plane.
@@ -23,12 +22,12 @@ enum AdminWiring {
         var text = ""
         for cluster in control.snapshot?.clusters ?? [] {
             text += "\(cluster.name) \(cluster.policy.rawValue)\n"
-            for endpoint in cluster.endpoints {
-                let active = endpoint.active.load(ordering: .relaxed)
-                let total = endpoint.total.load(ordering: .relaxed)
-                text += "  \(endpoint.name) active=\(active) total=\(total)\n"
+            let endpoints = cluster.endpoints
+            for endpoint in endpoints {
+                let total = control.metrics.tries(to: endpoint)
+                text += "  \(endpoint.name) active=\(endpoint.active) total=\(total)\n"
             }
-            if cluster.endpoints.isEmpty { text += "  no endpoint\n" }
+            if endpoints.isEmpty { text += "  no endpoint\n" }
         }
         return text
     }
@@ -43,8 +42,8 @@ enum AdminWiring {
                     json.array(endpoints) { endpoint, json in
                         json.object { json in
                             json.field("address", endpoint.name)
-                            json.field("active", endpoint.active.load(ordering: .relaxed))
-                            json.field("total", endpoint.total.load(ordering: .relaxed))
+                            json.field("active", endpoint.active)
+                            json.field("total", Int(clamping: control.metrics.tries(to: endpoint)))
                         }
                     }
                 }

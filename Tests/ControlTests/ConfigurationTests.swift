@@ -63,7 +63,7 @@ import Testing
     }
 
     private var errors: [String] { configuration.diagnostics.filter { $0.severity == .error }.map(\.message) }
-    private mutating func endpoints() -> [Endpoint] {
+    private mutating func endpoints() -> [EndpointState] {
         configuration.snapshot(resolved: [:]).clusters.flatMap(\.endpoints)
     }
 
@@ -181,12 +181,12 @@ import Testing
         folder.write("gw.yaml", gateway() + external)
         configuration.load()
         #expect(configuration.names == ["up.test"])
-        #expect(endpoints() == [Endpoint]())
+        #expect(endpoints() == [EndpointState]())
         let resolved = configuration.snapshot(resolved: ["up.test": ["10.0.0.9"]])
         #expect(resolved.clusters.flatMap(\.endpoints).map(\.name) == ["10.0.0.9:80"])
     }
 }
 
-private func == (left: [Endpoint], right: [Endpoint]) -> Bool {
+private func == (left: [EndpointState], right: [EndpointState]) -> Bool {
     left.count == right.count && zip(left, right).allSatisfy { $0 === $1 }
 }

@@ -18,16 +18,15 @@ import Testing
         .endpoints(addresses.map { PlannedEndpoint(address: .ip($0, port: 8080), weight: 1) })
     }
 
-    private mutating func load(_ clusters: ClusterPlan..., resolved: [String: [String]] = [:]) -> [Cluster] {
+    private mutating func load(_ clusters: ClusterPlan..., resolved: [String: [String]] = [:]) -> [ClusterState] {
         directory.clusters(of: RoutingPlan(clusters: clusters), resolved: resolved)
     }
 
     @Test mutating func `are the same objects`() {
-        let first = load(Self.cluster("a", Self.fixed("10.0.0.1", "10.0.0.2")))
-        let second = load(Self.cluster("a", Self.fixed("10.0.0.2", "10.0.0.1", "10.0.0.3")))
-        #expect(second[0].endpoints[0] === first[0].endpoints[1])
-        #expect(second[0].endpoints[1] === first[0].endpoints[0])
-        #expect(second[0].endpoints.map(\.number) == [1, 0, 2])
+        let first = load(Self.cluster("a", Self.fixed("10.0.0.1", "10.0.0.2")))[0].endpoints
+        let second = load(Self.cluster("a", Self.fixed("10.0.0.2", "10.0.0.1", "10.0.0.3")))[0].endpoints
+        #expect(second[0] === first[1] && second[1] === first[0])
+        #expect(second.map(\.number) == [1, 0, 2])
     }
 
     @Test mutating func `are one object for all subsets of a service`() {
@@ -44,13 +43,23 @@ import Testing
         #expect(clusters[0].endpoints[0].number != clusters[1].endpoints[0].number)
     }
 
-    @Test mutating func `never get a number that another one had`() {
-        var numbers: Set<Int> = []
-        for address in ["10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"] {
-            let endpoint = load(Self.cluster("a", Self.fixed(address)))[0].endpoints[0]
-            #expect(numbers.insert(endpoint.number).inserted)
-        }
-        #expect(numbers == [0, 1, 2, 3])
+    @Test mutating func `get the number of another one when nobody has that any more`() {
+        let first = load(Self.cluster("a", Self.fixed("10.0.0.1")))[0].endpoints[0]
+        let second = load(Self.cluster("a", Self.fixed("10.0.0.2")))[0].endpoints[0].number
+        #expect(first.number == 0 && second == 1 && first.isGone && directory.left == [0])
+        // The second one is gone, and the first one is still held here.
+        #expect(load(Self.cluster("a", Self.fixed("10.0.0.1")))[0].endpoints[0].number == 2)
+        #expect(load(Self.cluster("a", Self.fixed("10.0.0.3")))[0].endpoints[0].number == 1)
+        withExtendedLifetime(first) {}
+    }
+
+    @Test mutating func `are in clusters that survive a load, until their identity changes`() {
+        let first = load(Self.cluster("a", Self.fixed("10.0.0.1")), Self.cluster("b", Self.fixed("10.0.0.9")))
+        let second = load(Self.cluster("b", Self.fixed("10.0.0.8")), Self.cluster("a", Self.fixed("10.0.0.2")))
+        #expect(second[0] === first[1] && second[1] === first[0])
+        let third = load(Self.cluster("a", Self.fixed("10.0.0.2"), subset: "v1"))
+        #expect(third[0] !== first[0] && first[0].isGone && first[1].isGone && !third[0].isGone)
+        #expect(third[0].endpoints[0] === second[1].endpoints[0])
     }
 
     @Test mutating func `that DNS gives and nothing may be sent to are left out`() throws {

@@ -56,19 +56,16 @@ extension Worker {
     }
 
     /// Connections to endpoints that no cluster has any more end when their streams do.
-    func dropUnusedPools(_ snapshot: Snapshot) {
-        var isAnyUnused = false
-        for number in endpointPools.indices
-        where endpointPools[number] != nil && !snapshot.endpointNumbers.contains(number) {
+    /// - Parameter numbers: of endpoints, perhaps of some that are still in use.
+    func dropPools(_ numbers: [Int]) {
+        for number in numbers where number < endpointPools.count {
+            guard let pool = endpointPools[number], pool.endpoint.isGone else { continue }
             endpointPools[number] = nil
-            isAnyUnused = true
-        }
-        guard isAnyUnused else { return }
-        // One round over the connections, however many endpoints went.
-        forEachConnection { connection in
-            guard let pool = connection.pool, self.endpointPools[pool.endpoint.number] !== pool else { return }
-            connection.isDraining = true
-            if connection.codec.openStreams == 0 { self.close(connection) }
+            pool.isRetired = true    // a connection that is in use ends when it is given back
+            for connection in pool.http1 + pool.http2 {
+                connection.isDraining = true
+                if connection.codec.openStreams == 0 { close(connection) }
+            }
         }
     }
 

@@ -3,7 +3,6 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import Routing
-internal import Synchronization
 internal import Telemetry
 
 /// The ways out of an exchange other than the upstream's answer. Each goes through `Situation.outcome`.
@@ -40,7 +39,7 @@ extension Exchange {
     /// - Parameter body: what was sent of the request's body; nil when it cannot be replayed.
     func attemptFailed(_ situation: Situation, body: OctetBuffer?) {
         let failed = endpoint?.number ?? -1
-        let endpoints = snapshot?.shared.clusters[cluster].endpoints.count ?? 0
+        let endpoints = snapshot?.cluster(cluster).count ?? 0
         if !tried.contains(failed) { tried.append(failed) }
         let isReplayable = body != nil || (isRequestEnded && receivedOctets == 0)
         // A refused connection is refused again at once: it takes another endpoint.
@@ -187,6 +186,6 @@ extension Exchange {
         }
         upstream = nil
         upstreamStream = -1
-        endpoint.unretained? { _ = $0.active.wrappingSubtract(1, ordering: .relaxed) }
+        endpoint.unretained? { $0.ended() }
     }
 }

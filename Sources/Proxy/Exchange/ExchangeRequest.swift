@@ -3,7 +3,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import Routing
-internal import Synchronization
+internal import Telemetry
 
 /// From the client's headers to a stream on an upstream connection.
 extension Exchange {
@@ -189,15 +189,15 @@ extension Exchange {
     /// sent before and failed unprocessed.
     func connect(replaying body: OctetBuffer? = nil) {
         guard let snapshot = snapshot.unretained, let request = request.unretained else { return }
-        snapshot { snapshot in request { request in connect(snapshot.shared, request, body) } }
+        snapshot { snapshot in request { request in connect(snapshot, request, body) } }
     }
 
-    private func connect(_ snapshot: Snapshot, _ request: HeaderBlock, _ body: OctetBuffer?) {
-        let cluster = snapshot.clusters[self.cluster]
+    private func connect(_ snapshot: WorkerSnapshot, _ request: HeaderBlock, _ body: OctetBuffer?) {
+        let cluster = snapshot.cluster(self.cluster)
         guard let endpoint = cluster.next(random: worker.random.next(), excluding: tried) else {
             return answer(.noHealthyEndpoint, "\(cluster.name) has no ready endpoint")
         }
-        let isHTTP2 = isGRPC || snapshot.plan.clusters[self.cluster].isHTTP2
+        let isHTTP2 = isGRPC || snapshot.shared.plan.clusters[self.cluster].isHTTP2
         guard let connection = worker.acquire(endpoint, http2: isHTTP2) else {
             self.endpoint = endpoint
             return attemptFailed(.connectFailed, body: body)
@@ -220,8 +220,8 @@ extension Exchange {
         upstreamStream = stream
         upstreamStarted = worker.now
         takenOctets = 0
-        endpoint.active.wrappingAdd(1, ordering: .relaxed)
-        endpoint.total.wrappingAdd(1, ordering: .relaxed)
+        endpoint.began()
+        worker.metrics.tried(endpoint: endpoint.number)
         if let body {
             connection.codec.send(stream, body.octets)
             worker.pools.give(body)

@@ -158,7 +158,12 @@ extension Worker {
 
     /// An HTTP/1.1 connection has no stream any more, or got none: the next request may use it.
     func giveBack(_ connection: Connection) {
-        if connection.takesRequests { connection.pool?.becameIdle(connection) } else { markDirty(connection) }
+        guard connection.takesRequests else { return markDirty(connection) }
+        guard connection.pool?.isRetired == false else {
+            connection.isDraining = true
+            return markDirty(connection)
+        }
+        connection.pool?.becameIdle(connection)
     }
 
     private static func situation(code: UInt32, isUnsent: Bool) -> Situation {

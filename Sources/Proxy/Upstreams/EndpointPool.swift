@@ -12,6 +12,8 @@ final class EndpointPool {
     private var newest: Unretained<Connection>?
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreams = Int.max
+    /// The endpoint has left: connections are not kept any more.
+    var isRetired = false
 
     init(endpoint: Endpoint) {
         self.endpoint = endpoint

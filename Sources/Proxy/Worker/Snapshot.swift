@@ -93,23 +93,66 @@ package struct ListenerBinding: Sendable {
     }
 }
 
-/// Everything that a worker needs to serve: one configuration, compiled, with its sockets and endpoints.
-/// Immutable; published to all workers at once.
+/// Everything that a worker needs to serve: one configuration, compiled, with its sockets and clusters.
+/// Immutable; published to all workers at once. Which endpoints a cluster has is published with the cluster.
 package final class Snapshot: Sendable {
     package let plan: RoutingPlan
     /// By cluster number.
-    package let clusters: [Cluster]
+    package let clusters: [ClusterState]
     /// By route number: the process-wide number under which metrics know the route.
     package let routeMetrics: [Int]
     package let listeners: [ListenerBinding]
-    /// Numbers of all endpoints in use; connections to others are given up.
-    package let endpointNumbers: Set<Int>
 
-    package init(plan: RoutingPlan, clusters: [Cluster], routeMetrics: [Int], listeners: [ListenerBinding]) {
+    package init(plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding]) {
         self.plan = plan
         self.clusters = clusters
         self.routeMetrics = routeMetrics
         self.listeners = listeners
-        endpointNumbers = Set(clusters.flatMap { $0.endpoints.map(\.number) })
+    }
+}
+
+/// One worker's own handle on a snapshot: the only one that its exchanges retain, so that no two
+/// workers count references on the same object.
+final class WorkerSnapshot {
+    let shared: Snapshot
+    /// Bindings by `ListenerSockets.number`.
+    let bindings: [Int: ListenerBinding]
+    private let handles: ClusterHandles
+    /// By cluster number; those that were asked for.
+    private var clusters: ContiguousArray<Cluster?>
+
+    /// - Parameter handles: the worker's, which outlive snapshots.
+    init(_ shared: Snapshot, handles: ClusterHandles) {
+        self.shared = shared
+        self.handles = handles
+        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
+        clusters = ContiguousArray(repeating: nil, count: shared.clusters.count)
+    }
+
+    /// The worker's own handle of a cluster. Whoever holds it keeps that cluster alive and nothing else.
+    func cluster(_ number: Int) -> Cluster {
+        if let known = clusters[number] { return known }
+        let handle = handles.handle(of: shared.clusters[number])
+        clusters[number] = handle
+        return handle
+    }
+}
+
+/// One worker's handles of clusters, kept over snapshots as the clusters are. Its thread only.
+final class ClusterHandles {
+    private var handles: [ObjectIdentifier: Cluster] = [:]
+
+    func handle(of state: ClusterState) -> Cluster {
+        let key = ObjectIdentifier(state)
+        if let known = handles[key] { return known }
+        let made = Cluster(state)
+        handles[key] = made
+        return made
+    }
+
+    /// Lets go of clusters that no configuration has any more.
+    func dropUnused() {
+        guard handles.values.contains(where: { $0.state.isGone }) else { return }
+        handles = handles.filter { !$0.value.state.isGone }
     }
 }

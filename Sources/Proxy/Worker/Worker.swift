@@ -10,6 +10,8 @@ package import Telemetry
 package enum WorkerMessage: Sendable {
     /// Look at the published snapshot now.
     case snapshotPublished
+    /// No cluster has the endpoints of these numbers any more.
+    case endpointsLeft([Int])
     /// First step of a graceful end: tell every client that is connected now. Who connects later is
     /// served as usual.
     case announceShutdown
@@ -40,19 +42,6 @@ package struct WorkerOptions: Sendable {
     /// Streams that a client may have open at once on a connection, 1 to 1,000,000; a Gateway's annotation wins.
     package var concurrentStreams = HTTP2Limits.usualConcurrentStreams
     package init() {}
-}
-
-/// One worker's own handle on a snapshot: the only one that its exchanges retain, so that no two
-/// workers count references on the same object.
-final class WorkerSnapshot {
-    let shared: Snapshot
-    /// Bindings by `ListenerSockets.number`.
-    let bindings: [Int: ListenerBinding]
-
-    init(_ shared: Snapshot) {
-        self.shared = shared
-        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
-    }
 }
 
 /// What epoll can wake. An enum of final classes: calls are direct, nothing is boxed.
@@ -87,6 +76,7 @@ enum Watcher {
 
     var current: WorkerSnapshot?
     private var seenVersion: UInt64 = 0
+    private let clusterHandles = ClusterHandles()
     var now = MonotonicTime.now()
     var wallNow = WallTime.now()
     var date = HTTPDate()
@@ -233,6 +223,7 @@ enum Watcher {
         for message in mailbox.takeAll() {
             switch message {
             case .snapshotPublished: takeSnapshot()
+            case .endpointsLeft(let numbers): dropPools(numbers)
             case .announceShutdown: announceShutdown()
             case .refuseNewStreams: refuseNewStreams()
             case .closeListeners: closeListeners()
@@ -243,10 +234,11 @@ enum Watcher {
 
     private func takeSnapshot() {
         guard let next = published.read(ifNewerThan: &seenVersion) else { return }
-        current = WorkerSnapshot(next)
+        clusterHandles.dropUnused()
+        current = WorkerSnapshot(next, handles: clusterHandles)
         releaseSnapshots()
         updateListeners(next)
-        dropUnusedPools(next)
+        dropPools(Array(endpointPools.indices))    // also those that old requests made after their endpoint left
         status.snapshots.wrappingAdd(1, ordering: .releasing)
     }
 
