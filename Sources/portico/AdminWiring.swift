@@ -12,7 +12,10 @@ enum AdminWiring {
         AdminHandlers(
             readiness: { control.readiness },
             metrics: { control.metrics.render() },
-            routes: { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() },
+            routes: { form in
+                let (plan, endpoints) = (control.plan, control.endpoints)
+                return form == .json ? plan.renderJSON(endpoints: endpoints) : plan.renderTree(endpoints: endpoints)
+            },
             endpoints: { $0 == .json ? endpointsJSON(control) : endpointsText(control) },
             configuration: { $0 == .json ? control.diagnostics.json : configurationText(control) },
             reload: { control.reload(done: $0) })
