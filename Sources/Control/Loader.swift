@@ -76,6 +76,7 @@ final class Loader: Sendable {
     private struct Memory {
         var lastGood = LastGood()
         var certificates = CertificateDirectory()
+        var plans = PlanMemory()
         var hasReadOnce = false
     }
 
@@ -93,7 +94,7 @@ final class Loader: Sendable {
     /// - Parameter limit: ends it early; it leaves no trace then.
     func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            var (lastGood, certificates) = (memory.lastGood, memory.certificates)
+            var (lastGood, certificates, plans) = (memory.lastGood, memory.certificates, memory.plans)
             let set = read(isFirst: !memory.hasReadOnce, limit)
             var inventory = Inventory()
             var plan = RoutingPlan()
@@ -101,7 +102,12 @@ final class Loader: Sendable {
             if !limit.isOver {
                 inventory = lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
                 endpoints = EndpointTable(inventory, refusal: options.compile.refusedEndpoint)
-                plan = RoutingPlan.compile(inventory, endpoints: endpoints, options: compileOptions(limit))
+                plan = plans.plan(
+                    of: set, inventory, isWhole: set.isWhole && lastGood.kept.isEmpty,
+                    labels: options.compile.labels
+                ) {
+                    RoutingPlan.compile(inventory, endpoints: endpoints, options: compileOptions(limit))
+                }
             }
             let contexts = certificates.contexts(of: plan, secrets: inventory.secrets, limit: limit)
             let remains = Remains(set: set, inventory: inventory)
@@ -109,6 +115,7 @@ final class Loader: Sendable {
             memory.hasReadOnce = true
             memory.lastGood = lastGood
             memory.certificates = certificates
+            memory.plans = plans
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
                 inventory: inventory, set: set, kept: lastGood.kept, endpoints: endpoints, contexts: contexts,

@@ -94,6 +94,50 @@ import Testing
         #expect(after.plan !== before.plan)
     }
 
+    private func slice(_ address: String) -> String {
+        """
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: a-1, namespace: edge, labels: {kubernetes.io/service-name: a}}
+        addressType: IPv4
+        ports: [{name: http, port: 8080}]
+        endpoints: [{addresses: [\(address)]}]
+
+        """
+    }
+
+    @Test mutating func `is the same plan while nothing but endpoints changes`() {
+        folder.write("gw.yaml", gateway() + service("10.0.0.1"))
+        folder.write("slice.yaml", slice("10.0.0.2"))
+        let first = configuration.apply(configuration.loadNow())
+        let (plan, cluster) = (configuration.plan, configuration.snapshot().clusters[0])
+        #expect(first.isNew && cluster.endpoints.map(\.name) == ["10.0.0.2:8080"])
+        folder.write("slice.yaml", slice("10.0.0.3"))
+        let second = configuration.apply(configuration.loadNow())
+        #expect(!second.isNew && second.left == [0] && configuration.plan === plan)
+        #expect(cluster.endpoints.map(\.name) == ["10.0.0.3:8080"])
+        folder.write("gw.yaml", gateway() + service("10.0.0.1", port: "81"))    // with a pod, and not alone
+        let third = configuration.apply(configuration.loadNow())
+        #expect(third.isNew && configuration.plan !== plan && configuration.snapshot().clusters[0] !== cluster)
+    }
+
+    @Test mutating func `tells what is wrong with new endpoints although the plan is the same`() {
+        folder.write("gw.yaml", gateway() + service("10.0.0.1"))
+        folder.write("slice.yaml", slice("10.0.0.2"))
+        configuration.load()
+        let plan = configuration.plan
+        #expect(configuration.diagnostics.isEmpty)
+        folder.write(
+            "slice.yaml", slice("10.0.0.2").replacing("endpoints: [{addresses: [10.0.0.2]}]", with: "endpoints: []"))
+        configuration.load()
+        #expect(configuration.plan === plan && configuration.diagnostics.map(\.code) == ["no-endpoint"])
+        folder.write(
+            "other.yaml", slice("10.0.0.2").replacing("a-1", with: "b-1").replacing("name: a}", with: "name: b}"))
+        folder.write("slice.yaml", slice("10.0.0.2"))
+        configuration.load()
+        #expect(configuration.plan === plan && configuration.diagnostics.map(\.code) == ["no-service"])
+    }
+
     @Test mutating func `keeps what broke and takes what did not`() {
         folder.write("gw.yaml", gateway())
         folder.write("a.yaml", service("10.0.0.1"))
