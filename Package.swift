@@ -52,8 +52,8 @@ let package = Package(
         part("Reactor", ["CLinux", "CCrash", "Octets"]),
         part("TLS", ["COpenSSL"]),
         part("HTTP", ["CNghttp2", "Octets"]),
-        part("Manifests", ["CYAML", "Patterns"]),
         part("Balancing"),
+        part("Manifests", ["CYAML", "Patterns", "Balancing"]),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
         part("Telemetry", ["Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
@@ -74,7 +74,7 @@ let package = Package(
 
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
-        test("ManifestsTests", ["Manifests"], exclude: ["Golden"]),
+        test("ManifestsTests", ["Manifests", "Balancing"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
         test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
