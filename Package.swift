@@ -78,7 +78,9 @@ let package = Package(
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets"]),
         test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
-        test("ProxyTests", ["Proxy", "Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
+        test(
+            "ProxyTests",
+            ["Proxy", "Telemetry", "Routing", "Manifests", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ControlTests",
             ["Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor"]),

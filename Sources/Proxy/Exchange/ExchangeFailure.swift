@@ -39,7 +39,7 @@ extension Exchange {
     /// - Parameter body: what was sent of the request's body; nil when it cannot be replayed.
     func attemptFailed(_ situation: Situation, body: OctetBuffer?) {
         let failed = endpoint?.number ?? -1
-        let endpoints = snapshot?.cluster(cluster).count ?? 0
+        let endpoints = snapshot?.destination(cluster).cluster.count ?? 0
         if !tried.contains(failed) { tried.append(failed) }
         let isReplayable = body != nil || (isRequestEnded && receivedOctets == 0)
         // A refused connection is refused again at once: it takes another endpoint.
@@ -65,7 +65,7 @@ extension Exchange {
 
     /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
     var isUntranslated: Bool {
-        guard let snapshot, cluster >= 0, snapshot.shared.plan.clusters[cluster].isHTTP2 else { return false }
+        guard let snapshot, cluster >= 0, snapshot.destination(cluster).isHTTP2 else { return false }
         return request?.first(.contentType)?.hasPrefix("application/grpc-web") ?? false
     }
 

@@ -110,7 +110,7 @@ extension Exchange {
 
     private func choose(_ number: Int, _ snapshot: WorkerSnapshot) -> Bool {
         route = number
-        let rule = snapshot.shared.plan.routes[number]
+        let rule = snapshot.route(number).route
         if let reason = rule.unavailable {
             answer(.unknownCluster, reason.sentence)
             return false
@@ -120,7 +120,7 @@ extension Exchange {
             answer(.unknownCluster)
             return false
         }
-        if case .unavailable(let reason) = snapshot.shared.plan.clusters[cluster].source {
+        if let reason = snapshot.destination(cluster).unavailable {
             answer(.unknownCluster, reason.sentence)
             return false
         }
@@ -193,11 +193,11 @@ extension Exchange {
     }
 
     private func connect(_ snapshot: WorkerSnapshot, _ request: HeaderBlock, _ body: OctetBuffer?) {
-        let cluster = snapshot.cluster(self.cluster)
-        guard let endpoint = cluster.next(random: worker.random.next(), excluding: tried) else {
-            return answer(.noHealthyEndpoint, "\(cluster.name) has no ready endpoint")
+        let destination = snapshot.destination(cluster)
+        guard let endpoint = destination.cluster.next(random: worker.random.next(), excluding: tried) else {
+            return answer(.noHealthyEndpoint, "\(destination.cluster.name) has no ready endpoint")
         }
-        let isHTTP2 = isGRPC || snapshot.shared.plan.clusters[self.cluster].isHTTP2
+        let isHTTP2 = isGRPC || destination.isHTTP2
         guard let connection = worker.acquire(endpoint, http2: isHTTP2) else {
             self.endpoint = endpoint
             return attemptFailed(.connectFailed, body: body)

@@ -235,7 +235,7 @@ enum Watcher {
     private func takeSnapshot() {
         guard let next = published.read(ifNewerThan: &seenVersion) else { return }
         clusterHandles.dropUnused()
-        current = WorkerSnapshot(next, handles: clusterHandles)
+        current = WorkerSnapshot(next, clusters: clusterHandles)
         releaseSnapshots()
         updateListeners(next)
         dropPools(Array(endpointPools.indices))    // also those that old requests made after their endpoint left
