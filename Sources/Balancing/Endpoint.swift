@@ -1,4 +1,4 @@
-package import Synchronization
+internal import Synchronization
 
 /// Where an endpoint listens.
 package enum EndpointAddress: Hashable, Sendable {
@@ -17,30 +17,69 @@ extension EndpointAddress: CustomStringConvertible {
     }
 }
 
-/// One place to send requests to. There is one object per (service, port, address) in the whole
-/// process, shared by all workers and kept over reloads, so that what is known of it is never split.
-package final class Endpoint: Sendable {
+/// What is known of one place to send requests to. There is one object per (service, port, address) in the
+/// whole process, shared by all workers and kept over reloads, so that what is known of it is never split.
+/// Workers reach it through an `Endpoint` of their own. Any thread.
+package final class EndpointState: Sendable {
     package let address: EndpointAddress
     package let name: String    // the address as text, for logs and metrics
-    /// Dense and small: an index into the workers' own tables. Never used for another endpoint.
+    /// Small: an index into tables of the workers. Another endpoint may get it when nobody has this one any more.
     package let number: Int
-    /// Requests in flight, of all workers.
-    package let active = Atomic<Int>(0)
-    /// Requests ever sent there, tries included.
-    package let total = Atomic<Int>(0)
+    /// The requests that metrics had counted under this number before this endpoint got it.
+    package let countedBefore: UInt64
+    private let numbers: EndpointNumbers
+    private let line = OwnLine()
+    private let gone = Atomic<Bool>(false)
 
-    /// A try is sent there.
-    @inline(__always) package func began() {
-        active.wrappingAdd(1, ordering: .relaxed)
-        total.wrappingAdd(1, ordering: .relaxed)
-    }
-
-    /// A try that was sent there is over.
-    @inline(__always) package func ended() { active.wrappingSubtract(1, ordering: .relaxed) }
-
-    package init(address: EndpointAddress, number: Int) {
+    /// - Parameter countedBefore: what metrics have counted so far under a number.
+    package init(
+        address: EndpointAddress, numbers: EndpointNumbers, countedBefore: (_ number: Int) -> UInt64 = { _ in 0 }
+    ) {
         self.address = address
         self.name = address.description
-        self.number = number
+        self.numbers = numbers
+        number = numbers.take()
+        self.countedBefore = countedBefore(number)
     }
+
+    deinit { numbers.giveBack(number) }
+
+    /// Requests in flight, of all workers.
+    package var active: Int { line.cell.value }
+
+    /// No cluster has it any more: connections to it end when their streams do.
+    package var isGone: Bool { gone.load(ordering: .acquiring) }
+
+    /// The last cluster that had it has let go of it. The control plane's thread.
+    package func leave() { gone.store(true, ordering: .releasing) }
+
+    var load: LineCell { line.cell }
+
+    /// Where its requests in flight lie in memory, for tests.
+    var loadAddress: UInt { line.address }
 }
+
+/// A worker's own handle of an endpoint: references to it are counted by one worker alone, so that no two
+/// workers write a count together for it. One worker's thread.
+package final class Endpoint {
+    package let state: EndpointState
+    private let load: LineCell    // of `state`, which lives as long
+
+    package init(_ state: EndpointState) {
+        self.state = state
+        load = state.load
+    }
+
+    package var address: EndpointAddress { state.address }
+    /// The address as text, for logs and metrics.
+    package var name: String { state.name }
+    package var number: Int { state.number }
+    /// No cluster has it any more.
+    package var isGone: Bool { state.isGone }
+
+    /// A request was given to it; one `ended` follows.
+    package func began() { load.add(1) }
+    package func ended() { load.add(-1) }
+}
+
+@available(*, unavailable) extension Endpoint: Sendable {}

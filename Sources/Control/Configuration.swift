@@ -12,7 +12,7 @@ struct Configuration {
     private let options: ControlOptions
     private let metrics: Metrics
     private let loader: Loader
-    private var endpoints = EndpointDirectory()
+    private var directory: ClusterDirectory
     private var listeners = ListenerDirectory()
     private var bindings: [ListenerBinding] = []
     private(set) var loaded = Loaded()
@@ -24,10 +24,16 @@ struct Configuration {
         self.options = options
         self.metrics = metrics
         loader = Loader(options: options, metrics: metrics)
+        directory = ClusterDirectory(
+            limit: options.compile.mostEndpoints, refusal: options.compile.refusedEndpoint,
+            countedBefore: { metrics.tries(number: $0) })
     }
 
     /// Reads, checks and compiles the definitions, here and now; sockets are open afterwards.
-    mutating func load() { apply(loader.load().loaded) }
+    mutating func load() { _ = apply(loadNow()) }
+
+    /// Reads, checks and compiles the definitions on this thread.
+    func loadNow() -> Loaded { loader.load().loaded }
 
     /// The same beside this thread: the result is posted, to be applied.
     /// - Parameters:
@@ -52,27 +58,50 @@ struct Configuration {
 
     private static let givenUp = "load-given-up"
 
-    /// Takes what was loaded; sockets are open afterwards.
-    mutating func apply(_ loaded: Loaded) {
-        self.loaded = loaded
-        bind()
-        diagnostics = loaded.diagnostics
-        countProblems()
+    /// What came of a load.
+    struct Applied {
+        /// Routes, listeners or certificates are others: a snapshot has to be published.
+        let isNew: Bool
+        /// Numbers of endpoints that no cluster has any more.
+        let left: [Int]
+        /// What is not in use any more, for another thread to free.
+        let loaded: Loaded
+        let endpoints: EndpointTable
     }
 
-    /// Addresses of DNS that the last snapshot leaves out, as sentences.
-    var refusedAddresses: Set<String> { endpoints.refused }
+    /// Takes what was loaded; sockets are open and clusters have their endpoints afterwards.
+    mutating func apply(_ next: Loaded) -> Applied {
+        let old = loaded
+        let isNew = !next.hasSameRoutes(as: old) || !bindFailures.isEmpty
+        loaded = next
+        if isNew { bind() }
+        let (left, table) = directory.replace(plan: next.plan, table: next.takeEndpoints())
+        diagnostics = next.diagnostics
+        countProblems()
+        return Applied(isNew: isNew, left: left, loaded: old, endpoints: table)
+    }
+
+    /// Takes changed objects of endpoints: the clusters concerned have them at once, for all workers.
+    /// - Returns: the numbers of endpoints that no cluster has any more.
+    mutating func update(_ changes: EndpointChanges) -> [Int] { directory.update(changes) }
+
+    /// The same with all answers of DNS.
+    mutating func update(resolved: [String: [String]]) -> [Int] { directory.update(resolved: resolved) }
+
+    /// The endpoints as they are known now.
+    var endpoints: EndpointTable { directory.endpoints }
+    /// What is not sent to, as sentences.
+    var refusedAddresses: Set<String> { directory.refused }
     var plan: RoutingPlan { loaded.plan }
     var kept: [ObjectReference] { loaded.kept }
     var rejected: Int { loaded.rejected }
     var couldNotRead: Bool { loaded.couldNotRead }
     /// Names that DNS has to resolve for the plan.
-    var names: Set<String> { loaded.names }
+    var names: Set<String> { directory.names }
 
-    /// The loaded configuration with the endpoints as they are known now.
-    mutating func snapshot(resolved: [String: [String]]) -> Snapshot {
-        let clusters = endpoints.clusters(
-            of: plan, resolved: resolved, refusal: options.compile.refusedEndpoint)
+    /// The loaded configuration, to be published.
+    func snapshot() -> Snapshot {
+        let clusters = directory.clusters
         metrics.setClusters(clusters)
         return Snapshot(
             plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)

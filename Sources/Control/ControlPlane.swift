@@ -92,7 +92,8 @@ package final class ControlPlane {
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
         names.want(configuration.names)
         namesPatience = .now() + Self.longestNamesWait
-        let first = configuration.snapshot(resolved: names.addresses)
+        _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
+        let first = configuration.snapshot()
         let published = Published(first)
         self.published = published
         for number in 0..<options.workers { try startWorker(number, published) }
@@ -219,7 +220,19 @@ package final class ControlPlane {
     private func publishNames() {
         guard let namesDue, .now() >= namesDue else { return }
         self.namesDue = nil
-        publish(replacing: nil)
+        spread(left: configuration.update(resolved: names.addresses))
+    }
+
+    /// Takes changed EndpointSlices and Pods: no route is compiled, and all workers have the new endpoints of the
+    /// clusters concerned from their next request on.
+    package func update(_ changes: EndpointChanges) { spread(left: configuration.update(changes)) }
+
+    /// Endpoints have changed: tells whoever has to do something about it.
+    private func spread(left: [Int]) {
+        names.want(configuration.names)
+        for sentence in configuration.refusedAddresses.subtracting(toldAddresses).sorted() { log.error("\(sentence)") }
+        toldAddresses.formUnion(configuration.refusedAddresses)
+        if !left.isEmpty { tell(.endpointsLeft(left)) }
     }
 
     // MARK: reload
@@ -257,16 +270,12 @@ package final class ControlPlane {
     private func loadEnded() throws(SystemError) {
         guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
-        let old = configuration.loaded
-        if loaded.isGivenUp { configuration.noteGivenUp() } else { configuration.apply(loaded) }
+        let applied = loaded.isGivenUp ? nil : configuration.apply(loaded)
+        if loaded.isGivenUp { configuration.noteGivenUp() }
         if phase == .starting {
             try startServing()
-        } else if loaded.isGivenUp {
-            report()
         } else {
-            toldAddresses = []
-            names.want(configuration.names)
-            publish(replacing: old)
+            if let applied { publish(applied) }
             report()
         }
         tellLoadEnded(began)
@@ -293,17 +302,17 @@ package final class ControlPlane {
         for waiter in ended { waiter.done(errors == 0, text) }
     }
 
-    /// - Parameter loaded: what the last snapshot was made of, if this one is made of something else.
-    private func publish(replacing loaded: Loaded?) {
+    /// A snapshot where more has changed than endpoints, which clusters have already.
+    private func publish(_ applied: Configuration.Applied) {
         guard let published else { return }
-        let old = published.current
-        published.replace(with: configuration.snapshot(resolved: names.addresses))
-        for sentence in configuration.refusedAddresses.subtracting(toldAddresses).sorted() {
-            log.error("\(sentence)")
+        let old = applied.isNew ? published.current : nil
+        if applied.isNew {
+            published.replace(with: configuration.snapshot())
+            tell(.snapshotPublished)
         }
-        toldAddresses.formUnion(configuration.refusedAddresses)
-        retirement.add(old, loaded)
-        tell(.snapshotPublished)
+        retirement.add(old, applied.loaded, applied.endpoints)
+        toldAddresses = []
+        spread(left: applied.left)
     }
 
     private func tell(_ message: WorkerMessage) {
@@ -386,6 +395,8 @@ package final class ControlPlane {
     package var diagnostics: [Diagnostic] { configuration.diagnostics }
     package var snapshot: Snapshot? { published?.current }
     package var plan: RoutingPlan { configuration.plan }
+    /// The endpoints as they are known now.
+    package var endpoints: EndpointTable { configuration.endpoints }
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }
 

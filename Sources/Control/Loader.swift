@@ -18,32 +18,45 @@ final class Loaded: Sendable {
     let kept: [ObjectReference]
     let rejected: Int
     let couldNotRead: Bool
-    /// Names that DNS has to resolve.
-    let names: Set<String>
     /// By listener and chain of the plan; nil: the chain has no usable certificate.
     let contexts: [[TLSContext?]]
+    private let table: Mutex<EndpointTable>
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
 
     init(
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
-        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], contexts: [[TLSContext?]] = [],
+        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], endpoints: EndpointTable = EndpointTable(),
+        contexts: [[TLSContext?]] = [],
         certificates: [Diagnostic] = [], isGivenUp: Bool = false
     ) {
         self.contexts = contexts
+        table = Mutex(endpoints)
         self.isGivenUp = isGivenUp
         self.plan = plan
         self.routeMetrics = routeMetrics
         self.kept = kept
-        diagnostics = set.diagnostics + plan.diagnostics + certificates
+        diagnostics = set.diagnostics + plan.diagnostics(with: endpoints) + certificates
         objects = inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
         rejected = set.rejected.count
         couldNotRead = set.couldNotRead
-        var names: Set<String> = []
-        for cluster in plan.clusters {
-            if case .dns(let wanted) = cluster.source { names.formUnion(wanted.map(\.host)) }
+    }
+
+    /// The endpoints at the time of the load. They are given away: whoever changes them must be the only holder.
+    func takeEndpoints() -> EndpointTable {
+        table.withLock { table in
+            let taken = table
+            table = EndpointTable()
+            return taken
         }
-        self.names = names
+    }
+
+    /// Whether both serve alike but for their endpoints.
+    func hasSameRoutes(as other: Loaded) -> Bool {
+        plan === other.plan && contexts.count == other.contexts.count
+            && zip(contexts, other.contexts).allSatisfy { left, right in
+                left.count == right.count && zip(left, right).allSatisfy { $0 === $1 }
+            }
     }
 }
 
@@ -63,6 +76,7 @@ final class Loader: Sendable {
     private struct Memory {
         var lastGood = LastGood()
         var certificates = CertificateDirectory()
+        var plans = PlanMemory()
         var hasReadOnce = false
     }
 
@@ -80,13 +94,20 @@ final class Loader: Sendable {
     /// - Parameter limit: ends it early; it leaves no trace then.
     func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            var (lastGood, certificates) = (memory.lastGood, memory.certificates)
+            var (lastGood, certificates, plans) = (memory.lastGood, memory.certificates, memory.plans)
             let set = read(isFirst: !memory.hasReadOnce, limit)
             var inventory = Inventory()
             var plan = RoutingPlan()
+            var endpoints = EndpointTable()
             if !limit.isOver {
                 inventory = lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
-                plan = RoutingPlan.compile(inventory, options: compileOptions(limit))
+                endpoints = EndpointTable(inventory, refusal: options.compile.refusedEndpoint)
+                plan = plans.plan(
+                    of: set, inventory, isWhole: set.isWhole && lastGood.kept.isEmpty,
+                    labels: options.compile.labels
+                ) {
+                    RoutingPlan.compile(inventory, endpoints: endpoints, options: compileOptions(limit))
+                }
             }
             let contexts = certificates.contexts(of: plan, secrets: inventory.secrets, limit: limit)
             let remains = Remains(set: set, inventory: inventory)
@@ -94,9 +115,10 @@ final class Loader: Sendable {
             memory.hasReadOnce = true
             memory.lastGood = lastGood
             memory.certificates = certificates
+            memory.plans = plans
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
-                inventory: inventory, set: set, kept: lastGood.kept, contexts: contexts,
+                inventory: inventory, set: set, kept: lastGood.kept, endpoints: endpoints, contexts: contexts,
                 certificates: certificates.diagnostics)
             return (loaded, remains)
         }

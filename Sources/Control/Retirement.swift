@@ -1,8 +1,9 @@
 internal import Proxy
 internal import Reactor
+internal import Routing
 internal import Synchronization
 
-/// Snapshots that were replaced. They are kept until no worker uses them any more, so that it is never a
+/// Snapshots and endpoints that were replaced. They are kept until no worker uses them any more, so that it is never a
 /// worker that frees a hundred thousand routes, and then freed on a thread that yields to everybody.
 /// The control plane's thread only.
 struct Retirement {
@@ -10,17 +11,21 @@ struct Retirement {
     private var pause = firstPause
 
     private struct Retired {
-        var snapshot: Snapshot
+        var snapshot: Snapshot?
         let loaded: Loaded?
+        let endpoints: EndpointTable?
     }
 
     /// Milliseconds between two looks. Workers take a new snapshot at once; a long stream may hold an old
     /// one for hours, so looking gets rarer.
     private static let firstPause: Int32 = 10, longestPause: Int32 = 2000
 
-    /// - Parameter loaded: what the snapshot was made of, when that is not in use any more.
-    mutating func add(_ snapshot: Snapshot, _ loaded: Loaded?) {
-        waiting.append(Retired(snapshot: snapshot, loaded: loaded))
+    /// - Parameters:
+    ///   - snapshot: nil when it stays.
+    ///   - loaded: the load before, when that is not in use any more.
+    ///   - endpoints: of that load.
+    mutating func add(_ snapshot: Snapshot?, _ loaded: Loaded? = nil, _ endpoints: EndpointTable? = nil) {
+        waiting.append(Retired(snapshot: snapshot, loaded: loaded, endpoints: endpoints))
         pause = Self.firstPause
     }
 
@@ -33,7 +38,7 @@ struct Retirement {
         var free: [Retired] = []
         var rest: [Retired] = []
         for index in waiting.indices {
-            let isFree = isKnownUniquelyReferenced(&waiting[index].snapshot)
+            let isFree = waiting[index].snapshot == nil || isKnownUniquelyReferenced(&waiting[index].snapshot)
             if isFree { free.append(waiting[index]) } else { rest.append(waiting[index]) }
         }
         waiting = rest

@@ -26,7 +26,7 @@ package final class Metrics: Sendable {
         var lastReload = 0    // wall seconds of the last success
         var problems: [Count] = []
         var objects: [Count] = []
-        var clusters: [Cluster] = []
+        var clusters: [ClusterState] = []
     }
 
     /// The ID for requests that no route took.
@@ -84,8 +84,18 @@ package final class Metrics: Sendable {
     }
 
     /// The clusters in effect; their endpoints are read at each `render`.
-    package func setClusters(_ clusters: [Cluster]) {
+    package func setClusters(_ clusters: [ClusterState]) {
         control.withLock { $0.clusters = clusters }
+    }
+
+    /// Tries that all workers ever sent to an endpoint.
+    package func tries(to endpoint: EndpointState) -> UInt64 {
+        tries(number: endpoint.number) &- endpoint.countedBefore
+    }
+
+    /// Tries sent to all endpoints that had this number so far.
+    package func tries(number: Int) -> UInt64 {
+        control.withLock { $0.workers }.reduce(0) { $0 &+ $1.tries(endpoint: number) }
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4.

@@ -1,6 +1,5 @@
 internal import Balancing
 internal import Reactor
-internal import Synchronization
 internal import TLS
 
 /// One rendering of `Metrics`: families in a fixed order, series sorted, sums over all workers.
@@ -128,22 +127,24 @@ struct MetricsReport {
 
     private mutating func endpoints() {
         page.family("portico_endpoints", .gauge, "Endpoints of each cluster.")
+        var pairs: [(cluster: String, endpoint: EndpointState)] = []
+        var all = 0
         for cluster in control.clusters {
             let labels = [("cluster", cluster.name), ("state", "ready")]
-            page.series("portico_endpoints", labels, UInt64(cluster.endpoints.count))
+            let endpoints = cluster.endpoints
+            page.series("portico_endpoints", labels, UInt64(endpoints.count))
+            all += endpoints.count
+            pairs += endpoints.prefix(Self.endpointLimit - pairs.count).map { (cluster.name, $0) }
         }
-        let pairs = control.clusters.lazy.flatMap { cluster in cluster.endpoints.lazy.map { (cluster.name, $0) } }
         page.family("portico_endpoint_active_requests", .gauge, "Requests in progress at an endpoint.")
-        for (cluster, endpoint) in pairs.prefix(Self.endpointLimit) {
-            let active = UInt64(max(endpoint.active.load(ordering: .relaxed), 0))
+        for (cluster, endpoint) in pairs {
+            let active = UInt64(max(endpoint.active, 0))
             page.series("portico_endpoint_active_requests", Self.labels(cluster, endpoint), active)
         }
         page.family("portico_endpoint_requests_total", .counter, "Tries ever sent to an endpoint.")
-        for (cluster, endpoint) in pairs.prefix(Self.endpointLimit) {
-            let total = UInt64(max(endpoint.total.load(ordering: .relaxed), 0))
-            page.series("portico_endpoint_requests_total", Self.labels(cluster, endpoint), total)
+        for (cluster, endpoint) in pairs {
+            page.series("portico_endpoint_requests_total", Self.labels(cluster, endpoint), tries(to: endpoint))
         }
-        let all = control.clusters.reduce(0) { $0 + $1.endpoints.count }
         page.single(
             "portico_metrics_series_omitted", .gauge, "Endpoints left out of these metrics for their number.",
             UInt64(max(all - Self.endpointLimit, 0)))
@@ -205,7 +206,11 @@ struct MetricsReport {
         return opened > closed ? opened - closed : 0
     }
 
-    private static func labels(_ cluster: String, _ endpoint: Endpoint) -> [(String, String)] {
+    private func tries(to endpoint: EndpointState) -> UInt64 {
+        control.workers.reduce(0) { $0 &+ $1.tries(endpoint: endpoint.number) } &- endpoint.countedBefore
+    }
+
+    private static func labels(_ cluster: String, _ endpoint: EndpointState) -> [(String, String)] {
         [("cluster", cluster), ("endpoint", endpoint.name)]
     }
 }

@@ -69,6 +69,9 @@ package final class WorkerMetrics: Sendable {
     let durations = MetricsSeries(
         width: DurationBuckets.count + 1, limit: durationSeriesLimit, overflow: UInt64(Metrics.otherRoute))
 
+    /// Tries that were sent to an endpoint, by its number.
+    private let tries = MetricsTable()
+
     init() {}
 
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
@@ -80,6 +83,9 @@ package final class WorkerMetrics: Sendable {
     func value(_ refusal: Refusal, _ side: ConnectionSide) -> UInt64 {
         refusals[side.rawValue * Refusal.all.count + refusal.index].value
     }
+
+    /// Tries sent to all endpoints that had this number.
+    func tries(endpoint number: Int) -> UInt64 { tries.value(of: number) }
 
     private func add(_ counter: Fixed, _ offset: Int = 0) { page[counter.rawValue + offset].add(1) }
 }
@@ -104,6 +110,9 @@ extension WorkerMetrics {
         histogram.following(DurationBuckets.index(of: durationNanoseconds)).add(1)
         histogram.following(DurationBuckets.count).add(durationNanoseconds)
     }
+
+    /// A request was given to an endpoint, by its number.
+    package func tried(endpoint number: Int) { tries.counter(of: number).add(1) }
 
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     package func upstreamConnectFailed() { add(.connectFailures) }

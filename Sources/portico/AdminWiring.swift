@@ -18,7 +18,11 @@ enum AdminWiring {
             AdminPage("/metrics", .status, "metrics for Prometheus", .metrics { control.metrics.render() }),
             AdminPage(
                 "/routes", .admin, "listeners, hosts, rules and destinations",
-                .formatted { $0 == .json ? control.plan.renderJSON() : control.plan.renderTree() }),
+                .formatted { form in
+                    let (plan, endpoints) = (control.plan, control.endpoints)
+                    return form == .json
+                        ? plan.renderJSON(endpoints: endpoints) : plan.renderTree(endpoints: endpoints)
+                }),
             AdminPage(
                 "/endpoints", .admin, "clusters and their endpoints",
                 .formatted { $0 == .json ? endpointsJSON(control) : endpointsText(control) }),
@@ -55,12 +59,12 @@ enum AdminWiring {
         var text = ""
         for cluster in control.snapshot?.clusters ?? [] {
             text += "\(cluster.name) \(cluster.policy.rawValue)\n"
-            for endpoint in cluster.endpoints {
-                let active = endpoint.active.load(ordering: .relaxed)
-                let total = endpoint.total.load(ordering: .relaxed)
-                text += "  \(endpoint.name) active=\(active) total=\(total)\n"
+            let endpoints = cluster.endpoints
+            for endpoint in endpoints {
+                let total = control.metrics.tries(to: endpoint)
+                text += "  \(endpoint.name) active=\(endpoint.active) total=\(total)\n"
             }
-            if cluster.endpoints.isEmpty { text += "  no endpoint\n" }
+            if endpoints.isEmpty { text += "  no endpoint\n" }
         }
         return text
     }
@@ -75,8 +79,8 @@ enum AdminWiring {
                     json.array(endpoints) { endpoint, json in
                         json.object { json in
                             json.field("address", endpoint.name)
-                            json.field("active", endpoint.active.load(ordering: .relaxed))
-                            json.field("total", endpoint.total.load(ordering: .relaxed))
+                            json.field("active", endpoint.active)
+                            json.field("total", Int(clamping: control.metrics.tries(to: endpoint)))
                         }
                     }
                 }

@@ -20,7 +20,7 @@ struct Check: ParsableCommand {
     @OptionGroup var definitions: Definitions
 
     func run() throws {
-        let (set, plan) = try definitions.load(paths)
+        let (set, plan, _) = try definitions.load(paths)
         let certificates = CertificateCheck.diagnostics(of: plan, inventory: set.inventory)
         let found = set.diagnostics + plan.diagnostics + certificates
         let errors = found.count { $0.severity == .error }

@@ -43,9 +43,11 @@ struct Definitions: ParsableArguments {
         return options
     }
 
-    func load(_ paths: [String]) throws -> (set: ManifestSet, plan: RoutingPlan) {
+    func load(_ paths: [String]) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
         let set = ManifestReader.load(paths: paths, defaultNamespace: namespace)
-        return (set, RoutingPlan.compile(set.inventory, options: try compileOptions()))
+        let options = try compileOptions()
+        let endpoints = EndpointTable(set.inventory, refusal: options.refusedEndpoint)
+        return (set, RoutingPlan.compile(set.inventory, endpoints: endpoints, options: options), endpoints)
     }
 }
 

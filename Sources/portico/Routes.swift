@@ -15,12 +15,12 @@ struct Routes: ParsableCommand {
     @OptionGroup var definitions: Definitions
 
     func run() throws {
-        let (set, plan) = try definitions.load(paths)
+        let (set, plan, endpoints) = try definitions.load(paths)
         guard !set.couldNotRead else {
             print(set.diagnostics.text, terminator: "")
             throw ExitStatus.couldNotRun
         }
-        let text = output == .json ? plan.renderJSON() : plan.renderTree()
+        let text = output == .json ? plan.renderJSON(endpoints: endpoints) : plan.renderTree(endpoints: endpoints)
         print(text, terminator: text.hasSuffix("\n") ? "" : "\n")
     }
 }

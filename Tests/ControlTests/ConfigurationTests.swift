@@ -64,15 +64,15 @@ import Testing
     }
 
     private var errors: [String] { configuration.diagnostics.filter { $0.severity == .error }.map(\.message) }
-    private mutating func endpoints() -> [Endpoint] {
-        configuration.snapshot(resolved: [:]).clusters.flatMap(\.endpoints)
+    private mutating func endpoints() -> [EndpointState] {
+        configuration.snapshot().clusters.flatMap(\.endpoints)
     }
 
     @Test mutating func `becomes a snapshot with sockets, clusters and routes`() {
         folder.write("gw.yaml", gateway())
         folder.write("a.yaml", service("10.0.0.1"))
         configuration.load()
-        let snapshot = configuration.snapshot(resolved: [:])
+        let snapshot = configuration.snapshot()
         #expect(errors == [] && configuration.bindFailures == [])
         #expect(snapshot.listeners.map(\.gatewayPort) == [80])
         #expect(snapshot.listeners[0].tls == nil && snapshot.listeners[0].clearTable != nil)
@@ -85,13 +85,58 @@ import Testing
         folder.write("gw.yaml", gateway())
         folder.write("a.yaml", service("10.0.0.1"))
         configuration.load()
-        let before = configuration.snapshot(resolved: [:])
+        let before = configuration.snapshot()
+        let endpoint = endpoints()[0]
         folder.write("gw.yaml", gateway("b.test"))
         configuration.load()
-        let after = configuration.snapshot(resolved: [:])
+        let after = configuration.snapshot()
         #expect(after.listeners[0].sockets === before.listeners[0].sockets)
-        #expect(after.clusters[0].endpoints[0] === before.clusters[0].endpoints[0])
+        #expect(after.clusters[0] === before.clusters[0] && endpoints()[0] === endpoint)
         #expect(after.plan !== before.plan)
+    }
+
+    private func slice(_ address: String) -> String {
+        """
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: a-1, namespace: edge, labels: {kubernetes.io/service-name: a}}
+        addressType: IPv4
+        ports: [{name: http, port: 8080}]
+        endpoints: [{addresses: [\(address)]}]
+
+        """
+    }
+
+    @Test mutating func `is the same plan while nothing but endpoints changes`() {
+        folder.write("gw.yaml", gateway() + service("10.0.0.1"))
+        folder.write("slice.yaml", slice("10.0.0.2"))
+        let first = configuration.apply(configuration.loadNow())
+        let (plan, cluster) = (configuration.plan, configuration.snapshot().clusters[0])
+        #expect(first.isNew && cluster.endpoints.map(\.name) == ["10.0.0.2:8080"])
+        folder.write("slice.yaml", slice("10.0.0.3"))
+        let second = configuration.apply(configuration.loadNow())
+        #expect(!second.isNew && second.left == [0] && configuration.plan === plan)
+        #expect(cluster.endpoints.map(\.name) == ["10.0.0.3:8080"])
+        folder.write("gw.yaml", gateway() + service("10.0.0.1", port: "81"))    // with a pod, and not alone
+        let third = configuration.apply(configuration.loadNow())
+        #expect(third.isNew && configuration.plan !== plan && configuration.snapshot().clusters[0] !== cluster)
+    }
+
+    @Test mutating func `tells what is wrong with new endpoints although the plan is the same`() {
+        folder.write("gw.yaml", gateway() + service("10.0.0.1"))
+        folder.write("slice.yaml", slice("10.0.0.2"))
+        configuration.load()
+        let plan = configuration.plan
+        #expect(configuration.diagnostics.isEmpty)
+        folder.write(
+            "slice.yaml", slice("10.0.0.2").replacing("endpoints: [{addresses: [10.0.0.2]}]", with: "endpoints: []"))
+        configuration.load()
+        #expect(configuration.plan === plan && configuration.diagnostics.map(\.code) == ["no-endpoint"])
+        folder.write(
+            "other.yaml", slice("10.0.0.2").replacing("a-1", with: "b-1").replacing("name: a}", with: "name: b}"))
+        folder.write("slice.yaml", slice("10.0.0.2"))
+        configuration.load()
+        #expect(configuration.plan === plan && configuration.diagnostics.map(\.code) == ["no-service"])
     }
 
     @Test mutating func `keeps what broke and takes what did not`() {
@@ -121,7 +166,7 @@ import Testing
         folder.remove("gw.yaml")
         configuration.load()
         #expect(configuration.plan.listeners.isEmpty && configuration.kept == [])
-        #expect(configuration.snapshot(resolved: [:]).listeners.isEmpty)
+        #expect(configuration.snapshot().listeners.isEmpty)
     }
 
     @Test mutating func `serves the last good certificate, and says so`() throws {
@@ -130,17 +175,17 @@ import Testing
         folder.write("s.yaml", try Certificates.secret("s", one, key: Certificates.text("one.key")))
         configuration.load()
         #expect(errors == [])
-        #expect(configuration.snapshot(resolved: [:]).listeners[0].tls?.tag(serverName: "one.test") == 0)
+        #expect(configuration.snapshot().listeners[0].tls?.tag(serverName: "one.test") == 0)
         folder.write("s.yaml", try Certificates.secret("s", one, key: two))
         configuration.load()
         #expect(errors.count == 1 && errors[0].contains("the private key does not belong to"))
-        #expect(configuration.snapshot(resolved: [:]).listeners[0].tls?.tag(serverName: "one.test") == 0)
+        #expect(configuration.snapshot().listeners[0].tls?.tag(serverName: "one.test") == 0)
     }
 
     @Test mutating func `without a usable certificate refuses its hosts only`() throws {
         folder.write("gw.yaml", gateway("one.test", tls: true))
         configuration.load()
-        let listeners = configuration.snapshot(resolved: [:]).listeners
+        let listeners = configuration.snapshot().listeners
         #expect(listeners.count == 1)
         #expect(listeners[0].tls != nil && listeners[0].tls?.tag(serverName: "one.test") == nil)
     }
@@ -182,12 +227,12 @@ import Testing
         folder.write("gw.yaml", gateway() + external)
         configuration.load()
         #expect(configuration.names == ["up.test"])
-        #expect(endpoints() == [Endpoint]())
-        let resolved = configuration.snapshot(resolved: ["up.test": ["10.0.0.9"]])
-        #expect(resolved.clusters.flatMap(\.endpoints).map(\.name) == ["10.0.0.9:80"])
+        #expect(endpoints() == [EndpointState]())
+        #expect(configuration.update(resolved: ["up.test": ["10.0.0.9"]]) == [])
+        #expect(endpoints().map(\.name) == ["10.0.0.9:80"])
     }
 }
 
-private func == (left: [Endpoint], right: [Endpoint]) -> Bool {
+private func == (left: [EndpointState], right: [EndpointState]) -> Bool {
     left.count == right.count && zip(left, right).allSatisfy { $0 === $1 }
 }

@@ -36,15 +36,16 @@ import Testing
                 return (name: "\(number).yaml", octets: Array(lines.joined(separator: "\n").utf8))
             }
             let set = ManifestReader.load(sources: sources)
-            let plan = RoutingPlan.compile(set.inventory, options: options)
-            #expect(!plan.renderTree().isEmpty && !plan.renderJSON().isEmpty)
+            let compiled = Compiled(set.inventory, options)
+            let plan = compiled.plan
+            #expect(!compiled.tree.isEmpty && !compiled.json.isEmpty)
             for table in plan.tables {
                 guard case .route(let number) = table.match(request) else { continue }
                 let cluster = plan.routes[number].destination(random: random.next())
                 #expect(cluster < plan.clusters.count)
             }
             for listener in plan.listeners {
-                _ = plan.explain(
+                _ = compiled.explain(
                     request, at: Entrance(port: listener.port, isMesh: listener.isMesh))
             }
         }

@@ -24,7 +24,7 @@ import Testing
         #expect(world.plan.diagnostics.first?.severity == .error)
         let message = world.plan.diagnostics.first?.message ?? ""
         #expect(message.hasSuffix("is not in effect yet: its requests are answered 503"), "\(message)")
-        #expect(world.plan.renderTree().contains("-> 503: "))
+        #expect(world.tree.contains("-> 503: "))
     }
 
     @Test func `is a warning alone where nothing of it is served`() {
@@ -57,7 +57,7 @@ import Testing
         // Nobody is told that the rule behind it is never reached: that is so by the error alone.
         #expect(world.plan.diagnostics.text == "")
         if match.contains("/a}") { #expect(world.answer(TestRequest("/b")) == "b") }
-        #expect(world.plan.renderTree().contains("anything (a condition has an error)"))
+        #expect(world.tree.contains("anything (a condition has an error)"))
     }
 
     @Test func `for a faulty condition comes before the rules of younger objects`() {
@@ -98,7 +98,7 @@ import Testing
         let world = world(spec)
         #expect(world.answer(TestRequest("/")) == "503")
         #expect(world.plan.diagnostics.map(\.severity) == [.error])
-        #expect(world.plan.renderTree().contains("503: AuthorizationPolicy istio-system/guard is not in effect yet"))
+        #expect(world.tree.contains("503: AuthorizationPolicy istio-system/guard is not in effect yet"))
     }
 
     @Test func `closes when it asks for tokens`() {

@@ -9,19 +9,21 @@ import Testing
     /// The endpoints of the only route's only destination.
     private func endpoints(_ objects: String, host: String = "s", more: String = "") -> String {
         let rule = "[{route: [{destination: {host: \(host)\(more)}}]}]"
-        let plan = World(World.virtualService(rule), services: objects).plan
+        let world = World(World.virtualService(rule), services: objects)
+        let plan = world.plan
         guard let route = plan.routes.first, let destination = route.destinations.first else {
             return "none"
         }
-        switch plan.clusters[destination.cluster].source {
+        let source = plan.clusters[destination.cluster].source
+        if case .unavailable(let reason) = source { return reason.sentence }
+        switch world.endpoints.endpoints(of: source) {
         case .endpoints(let list):
             return list.map { "\($0.address)" + ($0.weight > 1 ? "*\($0.weight)" : "") }.joined(
                 separator: " ")
-        case .dns(let names):
+        case .names(let names):
             return "dns "
                 + names.map { "\($0.host):\($0.port)" + ($0.weight > 1 ? "*\($0.weight)" : "") }
                 .joined(separator: " ")
-        case .unavailable(let reason): return reason.sentence
         }
     }
 

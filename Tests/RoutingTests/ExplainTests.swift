@@ -16,11 +16,10 @@ import Testing
                 octets: TestFiles.octets("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml")
             )
         }
-        let plan = RoutingPlan.compile(
-            ManifestReader.load(sources: sources).inventory, options: CompileOptions())
+        let compiled = Compiled(ManifestReader.load(sources: sources).inventory)
         let request = TextRequest(
             path: path, authority: host, method: "POST", scheme: "http", headers: headers)
-        return plan.explain(request, at: Entrance(port: port, serverName: sni, isMesh: mesh))
+        return compiled.explain(request, at: Entrance(port: port, serverName: sni, isMesh: mesh))
     }
 
     @Test func `names the rule, its place and where it leads`() {

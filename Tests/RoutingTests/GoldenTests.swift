@@ -12,7 +12,7 @@ import Testing
         ["canary-mesh", "canary-edge"], ["canary-mesh"], ["three-replicas"],
     ]
 
-    private func plan(_ names: [String]) -> RoutingPlan {
+    private func compiled(_ names: [String]) -> Compiled {
         let sources = names.map {
             (
                 name: $0 + ".yaml",
@@ -20,19 +20,19 @@ import Testing
             )
         }
         let set = ManifestReader.load(sources: sources)
-        return RoutingPlan.compile(set.inventory, options: CompileOptions())
+        return Compiled(set.inventory)
     }
 
     @Test(arguments: seeds) func `are as its golden file says`(names: [String]) {
-        let plan = plan(names)
-        let found = plan.renderTree() + "-----\n" + plan.diagnostics.text
+        let compiled = compiled(names)
+        let found = compiled.tree + "-----\n" + compiled.plan.diagnostics.text
         #expect(Fixtures.matchesGolden(found, names.joined(separator: "+") + ".txt"))
     }
 
     @Test func `are the same as JSON`() {
         #expect(
             Fixtures.matchesGolden(
-                plan(["canary-mesh", "canary-edge"]).renderJSON(), "canary.json"))
+                compiled(["canary-mesh", "canary-edge"]).json, "canary.json"))
     }
 
     @Test func `do not depend on the order of the files`() {
@@ -43,12 +43,9 @@ import Testing
                 octets: TestFiles.octets("\(TestFiles.tests)/Fixtures/seeds/\($0).yaml")
             )
         }
-        let options = CompileOptions()
-        let forwards = RoutingPlan.compile(
-            ManifestReader.load(sources: sources).inventory, options: options)
-        let backwards = RoutingPlan.compile(
-            ManifestReader.load(sources: sources.reversed()).inventory, options: options)
-        #expect(forwards.renderTree() == backwards.renderTree())
+        let forwards = Compiled(ManifestReader.load(sources: sources).inventory)
+        let backwards = Compiled(ManifestReader.load(sources: sources.reversed()).inventory)
+        #expect(forwards.tree == backwards.tree)
     }
 }
 
@@ -60,8 +57,8 @@ import Testing
             (name: name + ".yaml", octets: TestFiles.octets(path))
         ])
         #expect(!set.hasErrors, "\(set.diagnostics.text)")
-        let plan = RoutingPlan.compile(set.inventory, options: CompileOptions())
-        let found = plan.renderTree() + "-----\n" + plan.diagnostics.text
+        let compiled = Compiled(set.inventory)
+        let found = compiled.tree + "-----\n" + compiled.plan.diagnostics.text
         #expect(Fixtures.matchesGolden(found, "Problems/\(name).txt"))
     }
 }

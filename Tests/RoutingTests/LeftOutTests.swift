@@ -127,7 +127,7 @@ import Testing
         let world = World(rules.replacing("http:", with: "htp: 1, http:") + wide)
         #expect(world.answer(TestRequest("/")) == "503")
         #expect(world.answer(TestRequest("/", host: "other.com")) == "b")
-        #expect(world.plan.renderTree().contains("503: VirtualService app/vs was left out because of an error"))
+        #expect(world.tree.contains("503: VirtualService app/vs was left out because of an error"))
         #expect(world.codes == ["left-out"])
         let shared = World.virtualService("[{match: [{uri: {prefix: /x}}], \(World.to("b"))}]", name: "shared")
         let both = World(rules.replacing("http:", with: "htp: 1, http:") + shared)

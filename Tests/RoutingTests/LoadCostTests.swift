@@ -245,7 +245,8 @@ import Testing
         let world = World(entries.joined() + World.virtualService(rule))
         #expect(world.answer(TestRequest("/")) == "one")
         let endpoint = PlannedEndpoint(address: .ip("10.0.0.1", port: 8000), weight: 1)
-        #expect(world.plan.clusters.first?.source == .endpoints([endpoint]))
+        let cluster = world.plan.clusters.first
+        #expect(cluster.map { world.endpoints.endpoints(of: $0.source) } == .endpoints([endpoint]))
     }
 
     @Test func `is nothing any more once the load is ended`() {

@@ -24,7 +24,8 @@ import Testing
         let http = "[{route: [{destination: {host: a\(more)}}]}]"
         let world = World(World.virtualService(http) + rules)
         #expect(!world.decoded.hasErrors, "\(world.decoded.diagnostics.text)")
-        guard let cluster = world.plan.clusters.first, case .endpoints(let list) = cluster.source,
+        guard let cluster = world.plan.clusters.first,
+            case .endpoints(let list) = world.endpoints.endpoints(of: cluster.source),
             !list.isEmpty
         else { return nil }
         return cluster.policy

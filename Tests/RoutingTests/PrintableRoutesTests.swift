@@ -20,15 +20,15 @@ import Testing
     }
 
     @Test func `add no line to what is printed, and nothing that a terminal acts on`() {
-        let tree = world.plan.renderTree()
+        let tree = world.tree
         #expect(isClean(tree))
         #expect(!tree.contains("\nlistener *:1"))
         let request = TextRequest(path: "/\u{1B}[2J", authority: "a.com", method: "GET", scheme: "http", headers: [])
-        #expect(isClean(world.plan.explain(request, at: Entrance(port: 80))))
+        #expect(isClean(world.plan.explain(request, at: Entrance(port: 80), endpoints: world.endpoints)))
     }
 
     @Test func `are escaped in JSON, and are the same when it is read`() {
-        let json = world.plan.renderJSON()
+        let json = world.json
         #expect(isClean(json))
         #expect(json.contains(#"\u202e\u2066\u200b\u007f"#))
     }

@@ -7,7 +7,11 @@ import Routing
 /// `gwns/gw` has one server, port 80, HTTP, hosts `*`; Services `a` and `b` live in `app`, each with one
 /// port 8080 named http and a ready endpoint.
 struct World {
-    let plan: RoutingPlan
+    private let compiled: Compiled
+    var plan: RoutingPlan { compiled.plan }
+    var endpoints: EndpointTable { compiled.endpoints }
+    var tree: String { compiled.tree }
+    var json: String { compiled.json }
     let decoded: ManifestSet
 
     static let gateway = gateway(
@@ -28,7 +32,7 @@ struct World {
         options.labels = ["istio": "ingressgateway", "app": "edge"]
         options.gatewayNamespace = "gwns"
         adjust(&options)
-        plan = RoutingPlan.compile(decoded.inventory, options: options)
+        compiled = Compiled(decoded.inventory, options)
     }
 
     static func gateway(
@@ -113,11 +117,10 @@ struct World {
 
     private func target(_ cluster: ClusterPlan) -> String {
         let name = String(cluster.host.prefix { $0 != "." })
-        switch cluster.source {
+        switch endpoints.endpoints(of: cluster.source) {
         case .endpoints(let endpoints): return endpoints.isEmpty ? "503" : name
-        case .dns(let names):
+        case .names(let names):
             return names.map { "dns \($0.host):\($0.port)" }.joined(separator: ",")
-        case .unavailable: return "503"
         }
     }
 
@@ -136,4 +139,22 @@ struct World {
     }
 
     var codes: [String] { plan.diagnostics.map(\.code) }
+}
+
+/// A plan and the endpoints of the same objects.
+struct Compiled {
+    let plan: RoutingPlan
+    let endpoints: EndpointTable
+
+    init(_ inventory: Inventory, _ options: CompileOptions = CompileOptions()) {
+        endpoints = EndpointTable(inventory, refusal: options.refusedEndpoint)
+        plan = RoutingPlan.compile(inventory, endpoints: endpoints, options: options)
+    }
+
+    var tree: String { plan.renderTree(endpoints: endpoints) }
+    var json: String { plan.renderJSON(endpoints: endpoints) }
+
+    func explain(_ request: TextRequest, at entrance: Entrance) -> String {
+        plan.explain(request, at: entrance, endpoints: endpoints)
+    }
 }

@@ -120,10 +120,12 @@ import Testing
         metrics.reloadEnded(.failure)
         metrics.setConfiguration(
             problems: [.init("error", 2), .init("warning", 0)], objects: [.init("active", 7), .init("rejected", 1)])
-        let endpoint = Endpoint(address: .ip("127.0.1.1", port: 50051), number: 0)
-        endpoint.active.store(4, ordering: .relaxed)
-        endpoint.total.store(9, ordering: .relaxed)
-        metrics.setClusters([Cluster(name: "a\"\\\nb", policy: .random, endpoints: [endpoint])])
+        let state = EndpointState(address: .ip("127.0.1.1", port: 50051), numbers: EndpointNumbers())
+        let endpoint = Endpoint(state)
+        for _ in 0..<4 { endpoint.began() }
+        for _ in 0..<9 { worker.tried(endpoint: state.number) }
+        let identity = ClusterIdentity(host: "b", port: 80, subset: "", policy: .random)
+        metrics.setClusters([ClusterState(name: "a\"\\\nb", identity: identity, list: EndpointList([state]))])
         let values = values(metrics)
         let cluster = #"cluster="a\"\\\nb""#
         let expectations: [(Substring, Substring)] = [
@@ -174,5 +176,34 @@ import Testing
                 #expect(heads.contains { words[0].hasPrefix($0) }, "\(line)")
             }
         }
+    }
+}
+
+@Suite struct `Tries sent to endpoints` {
+    private let metrics = Metrics(version: "test")
+
+    @Test func `are counted by each worker and summed, by numbers however far apart`() {
+        let workers = [metrics.worker(), metrics.worker()]
+        for number in [0, 511, 512, 70_000] {
+            #expect(metrics.tries(number: number) == 0)
+            workers[0].tried(endpoint: number)
+            workers[1].tried(endpoint: number)
+            workers[1].tried(endpoint: number)
+            #expect(metrics.tries(number: number) == 3)
+        }
+        #expect(metrics.tries(number: 1) == 0 && metrics.tries(number: 69_999) == 0)
+    }
+
+    @Test func `begin at nothing for an endpoint whose number another one had`() {
+        let (worker, numbers) = (metrics.worker(), EndpointNumbers())
+        var endpoint = EndpointState(address: .unix(path: "/a"), numbers: numbers) { metrics.tries(number: $0) }
+        worker.tried(endpoint: endpoint.number)
+        #expect(endpoint.number == 0 && metrics.tries(to: endpoint) == 1)
+        endpoint = EndpointState(address: .unix(path: "/b"), numbers: numbers) { metrics.tries(number: $0) }
+        #expect(endpoint.number == 1)    // the first one was there until now
+        endpoint = EndpointState(address: .unix(path: "/c"), numbers: numbers) { metrics.tries(number: $0) }
+        #expect(endpoint.number == 0 && metrics.tries(to: endpoint) == 0)
+        worker.tried(endpoint: 0)
+        #expect(metrics.tries(to: endpoint) == 1 && metrics.tries(number: 0) == 2)
     }
 }

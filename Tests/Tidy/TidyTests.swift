@@ -11,7 +11,7 @@ import Testing
         "Reactor": ["CLinux", "CCrash", "Octets"],
         "TLS": ["COpenSSL", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
-        "Manifests": ["CYAML", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
+        "Manifests": ["CYAML", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
         "Balancing": [],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],

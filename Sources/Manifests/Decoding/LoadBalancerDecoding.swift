@@ -1,3 +1,5 @@
+internal import Balancing
+
 // Load balancing of a DestinationRule: istio-api.md §3.1, 3.4.
 
 extension LoadBalancer {
@@ -6,7 +8,7 @@ extension LoadBalancer {
         place = value.place
         path = record.path
         let simpleField = record.field("simple")
-        if let simpleField, let name = simpleField.name(of: Simple.self) {
+        if let simpleField, let name = simpleField.name(of: BalancingName.self) {
             simple = record.located(name, simpleField)
             Self.comment(name, simpleField)
         }
@@ -26,15 +28,15 @@ extension LoadBalancer {
         }
     }
 
-    private static func comment(_ name: Simple, _ value: Value) {
-        switch name {
-        case .leastConnections:
-            value.warning("deprecated", "LEAST_CONN is an old name", hint: "write LEAST_REQUEST")
-        case .passthrough:
+    private static func comment(_ name: BalancingName, _ value: Value) {
+        let policy = name.policy.rawValue
+        switch name.standing {
+        case .current: break
+        case .old: value.warning("deprecated", "\(name.rawValue) is an old name", hint: "write \(policy)")
+        case .meaningless:
             value.warning(
-                "no-effect", "PASSTHROUGH means nothing at a gateway; LEAST_REQUEST is used",
-                hint: "ROUND_ROBIN, LEAST_REQUEST or RANDOM")
-        case .unspecified, .random, .roundRobin, .leastRequest: break
+                "no-effect", "\(name.rawValue) means nothing at a gateway; \(policy) is used",
+                hint: "write the policy that you want, such as ROUND_ROBIN")
         }
     }
 

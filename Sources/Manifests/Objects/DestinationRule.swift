@@ -1,3 +1,5 @@
+package import Balancing
+
 /// A DestinationRule (networking.istio.io): subsets and policies of one service.
 package struct DestinationRule: Sendable {
     package let meta: ObjectMeta
@@ -42,18 +44,9 @@ package struct LoadBalancer: Sendable {
     package let place: SourcePlace
     package let path: String
     /// nil when not written: the default, least request.
-    package var simple: Located<Simple>?
+    package var simple: Located<BalancingName>?
     @Rare package var consistentHash: ConsistentHash?
     @Rare package var warmup: Warmup?
-
-    package enum Simple: String, Sendable, CaseIterable {
-        case unspecified = "UNSPECIFIED"
-        case leastConnections = "LEAST_CONN"
-        case random = "RANDOM"
-        case passthrough = "PASSTHROUGH"
-        case roundRobin = "ROUND_ROBIN"
-        case leastRequest = "LEAST_REQUEST"
-    }
 
     package struct ConsistentHash: Sendable {
         package let place: SourcePlace

@@ -74,6 +74,16 @@ extension String {
     }
 }
 
+extension [String: String] {
+    /// See `String.detached`.
+    package var detached: [String: String] {
+        var labels: [String: String] = [:]
+        labels.reserveCapacity(count)
+        for (key, value) in self { labels[key.detached] = value.detached }
+        return labels
+    }
+}
+
 /// What every object has. `namespace` is never empty: objects without one are given the default.
 package struct ObjectMeta: Sendable {
     package let identity: ObjectReference

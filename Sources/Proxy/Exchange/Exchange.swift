@@ -3,6 +3,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import Routing
+internal import Telemetry
 
 /// One request and its answer: a stream of a client's connection, a stream of an upstream connection, and the route
 /// between them. `Course.swift` has the order of its steps, which are the functions of this class; `ExchangeState`
@@ -46,7 +47,8 @@ final class Exchange {
     var creditedOctets = 0    // octets of the body given back to the client's window
 
     // The route
-    var route = ChosenRoute()
+    var route: RouteHandle?
+    var destination: DestinationHandle?
     var endpoint: Endpoint?
     var upstreamLocal: String?    // for the access log only
     var explanation = ""    // what `grpc-message` says of a local answer
@@ -149,7 +151,7 @@ final class Exchange {
             joined: services.joinedHeaders)
         switch snapshot.shared.plan.tables[table].match(view) {
         case .route(let number):
-            route = ChosenRoute(snapshot, route: number)
+            route = snapshot.route(number)
             return .next
         case .noHost:
             explanation = "no host of this listener matches authority \"\(view.authority.string)\""
@@ -162,13 +164,22 @@ final class Exchange {
     }
 
     func choose() -> StepEnd {
-        switch route.choose(random: services.random.next()) {
-        case nil: return .next
-        case let reason?:
-            explanation = reason.sentence
-            return .answer(.unknownCluster)
-        }
+        guard let route = route?.route, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
+        if let reason = route.unavailable { return refuse(reason) }
+        let number = route.destination(random: services.random.next())
+        guard number >= 0 else { return .answer(.unknownCluster) }
+        let chosen = snapshot { $0.destination(number) }
+        destination = chosen
+        return chosen.unavailable.map { refuse($0) } ?? .next
     }
+
+    private func refuse(_ reason: Unavailable) -> StepEnd {
+        explanation = reason.sentence
+        return .answer(.unknownCluster)
+    }
+
+    /// The configuration that the client's connection uses now.
+    private var toSnapshot: Unretained<WorkerSnapshot>? { downstream?.connection { $0.snapshot.unretained } }
 
     /// The deadline of a gRPC call runs from its header section: the smaller of the client's `grpc-timeout` and
     /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
@@ -177,7 +188,7 @@ final class Exchange {
             if state.isRequestEnded { routeTimeoutBegins() }
             return .next
         }
-        var wait = route.timeout
+        var wait = route?.route.timeout
         if let text = request.unretained?({ $0.first(.grpcTimeout) }), let asked = GRPCTimeout(text)?.duration {
             wait = wait.map { min($0, asked) } ?? asked
         }
@@ -191,7 +202,7 @@ final class Exchange {
     private static let shortestDeadline = Duration.microseconds(50)
 
     func routeTimeoutBegins() {
-        guard deadline == nil, state.answer != .over, let wait = route.timeout else { return }
+        guard deadline == nil, state.answer != .over, let wait = route?.route.timeout else { return }
         setDeadline(services.loop.now + wait)
     }
 
@@ -201,10 +212,10 @@ final class Exchange {
     }
 
     func pick() -> StepEnd {
-        guard let cluster = route.cluster.unretained else { return .answer(.unknownCluster) }
+        guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = cluster({ $0.next(random: random, excluding: state.triedEndpoints) }) else {
-            explanation = "\(cluster { $0.name }) has no ready endpoint"
+        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: state.triedEndpoints) }) else {
+            explanation = "\(destination { $0.cluster.name }) has no ready endpoint"
             return .answer(.noHealthyEndpoint)
         }
         self.endpoint = endpoint
@@ -214,7 +225,7 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        let transport = UpstreamTransport(isHTTP2: isGRPC || route.isHTTP2)
+        let transport = UpstreamTransport(isHTTP2: isGRPC || (destination?.isHTTP2 ?? false))
         switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
@@ -257,7 +268,10 @@ final class Exchange {
         state.trySent()
         tryStarted = services.loop.now
         upstreamTakenOctets = 0
-        endpoint.unretained? { $0.began() }
+        endpoint.unretained? {
+            $0.began()
+            services.metrics.tried(endpoint: $0.number)
+        }
         if !isAlone { sendHeldBody(connection, slot) }
         services.markDirty(connection)
         return .next
@@ -336,7 +350,8 @@ final class Exchange {
         isSafe = false
         upstreamTakenOctets = 0
         creditedOctets = 0
-        route = ChosenRoute()
+        route = nil
+        destination = nil
         endpoint = nil
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }

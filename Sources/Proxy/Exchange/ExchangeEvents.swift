@@ -180,7 +180,7 @@ extension Exchange {
         if let body { keep(body) }
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
         let failure = ExchangeState.Failure(
-            situation: situation, endpoint: endpoint?.number, endpoints: route.cluster?.endpoints.count ?? 0,
+            situation: situation, endpoint: endpoint?.number, endpoints: destination?.cluster.count ?? 0,
             isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
         switch state.tryFailed(failure) {
         case .answer:
@@ -236,7 +236,7 @@ extension Exchange {
 
     /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
     var isUntranslated: Bool {
-        guard route.isHTTP2 else { return false }
+        guard destination?.isHTTP2 == true else { return false }
         return request?.first(.contentType)?.hasPrefix("application/grpc-web") ?? false
     }
 

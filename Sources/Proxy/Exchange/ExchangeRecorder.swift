@@ -4,6 +4,7 @@ internal import Reactor
 internal import Telemetry
 internal import TLS
 internal import Balancing
+internal import Routing
 
 /// What stays of an exchange when it is over: counts, and a line in the access log. Its worker's thread only.
 struct ExchangeRecorder {
@@ -15,7 +16,7 @@ struct ExchangeRecorder {
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
         services.metrics.requestEnded(
-            route: exchange.route.metricsNumber ?? Metrics.noRoute, status: exchange.status,
+            route: exchange.route?.metrics ?? Metrics.noRoute, status: exchange.status,
             grpcStatus: exchange.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
         guard services.log.isOn else { return }
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
@@ -48,8 +49,8 @@ struct ExchangeRecorder {
         record.upstreamServiceNanoseconds = exchange.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
         record.attempts = exchange.state.tries
         record.upstreamHost = exchange.endpoint?.name
-        record.cluster = exchange.route.cluster?.name
-        record.routeName = exchange.route.name
+        record.cluster = exchange.destination?.cluster.name
+        record.routeName = exchange.route?.route.name
         record.upstreamLocal = exchange.upstreamLocal
         explain(&record, exchange)
         services.log.log(record)

@@ -104,11 +104,6 @@ final class Exchanges {
         services.status.activeExchanges.wrappingSubtract(1, ordering: .relaxed)
     }
 
-    /// Lets open calls go on without the configuration that they began with.
-    func releaseSnapshots() {
-        for exchange in owned { exchange.route.release(unless: services.current) }
-    }
-
     /// They refer to the worker's parts, and those to them.
     func clear() {
         all.removeAll()

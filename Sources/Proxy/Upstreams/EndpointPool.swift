@@ -32,6 +32,9 @@ final class EndpointPool {
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
 
+    /// The endpoint has left.
+    private(set) var isRetired = false
+
     init(endpoint: Endpoint, transport: UpstreamTransport) {
         self.endpoint = endpoint
         self.transport = transport
@@ -88,6 +91,13 @@ final class EndpointPool {
         newest = nil
         idle.removeAll { $0 === connection }
         shared.removeAll { $0 === connection }
+    }
+
+    /// The endpoint has left: connections are not kept any more.
+    /// - Returns: those that are open and not in use by HTTP/1.1.
+    func retire() -> [Connection] {
+        isRetired = true
+        return idle + shared
     }
 
     // MARK: the queue

@@ -166,6 +166,10 @@ final class Upstreams {
 
     /// - Returns: false when so many are idle that this one is closed instead.
     private func keepIdle(_ connection: Connection, _ pool: EndpointPool) -> Bool {
+        guard !pool.isRetired else {
+            connections.drain(connection)
+            return false
+        }
         guard pool.idleCount < services.limits.idleUpstreamConnections else {
             reached(.idleUpstreamConnections)
             connections.drain(connection)
@@ -184,22 +188,25 @@ final class Upstreams {
     }
 
     /// Connections to endpoints that no cluster has any more end when their streams do.
-    func dropUnused(_ snapshot: Snapshot) {
-        var isAnyUnused = false
-        for number in pools.indices where pools[number] != nil && !snapshot.endpointNumbers.contains(number) {
+    /// - Parameter numbers: of endpoints, perhaps of some that are still in use.
+    func drop(_ numbers: [Int]) {
+        for number in numbers where number < pools.count {
+            guard let pool = pools[number], pool.endpoint.isGone else { continue }
             pools[number] = nil
-            isAnyUnused = true
-        }
-        guard isAnyUnused else { return }
-        // One round over the connections, however many endpoints went.
-        services.loop.forEachConnection { connection in
-            guard let pool = connection.pool, !isKnown(pool) else { return }
-            connections.drain(connection)
+            retire(pool)
         }
     }
 
-    private func isKnown(_ pool: EndpointPool) -> Bool {
-        pool.endpoint.number < pools.count && pools[pool.endpoint.number]?.endpoint === pool.endpoint
+    /// Also those that old requests made after their endpoint had left.
+    func dropUnused() { drop(Array(pools.indices)) }
+
+    private func retire(_ first: EndpointPool) {
+        var next: EndpointPool? = first
+        while let pool = next {
+            // A connection that is in use ends when it is given back.
+            for connection in pool.retire() { connections.drain(connection) }
+            next = pool.other
+        }
     }
 
     // MARK: what an endpoint says of its limits

@@ -95,39 +95,20 @@ package struct ListenerBinding: Sendable {
     }
 }
 
-/// One worker's own handle on a snapshot: the only one that its exchanges retain, so that no two workers count
-/// references on the same object.
-final class WorkerSnapshot {
-    let shared: Snapshot
-    /// Bindings by `ListenerSockets.number`.
-    private let bindings: [Int: ListenerBinding]
-
-    init(_ shared: Snapshot) {
-        self.shared = shared
-        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
-    }
-
-    /// What is served on a listener; nil for a connection that is no client's, and when the listener is gone.
-    func binding(_ listener: Int?) -> ListenerBinding? { listener.flatMap { bindings[$0] } }
-}
-
-/// Everything that a worker needs to serve: one configuration, compiled, with its sockets and endpoints.
-/// Immutable; published to all workers at once.
+/// Everything that a worker needs to serve: one configuration, compiled, with its sockets and clusters.
+/// Immutable; published to all workers at once. Which endpoints a cluster has is published with the cluster.
 package final class Snapshot: Sendable {
     package let plan: RoutingPlan
     /// By cluster number.
-    package let clusters: [Cluster]
+    package let clusters: [ClusterState]
     /// By route number: the process-wide number under which metrics know the route.
     package let routeMetrics: [Int]
     package let listeners: [ListenerBinding]
-    /// Numbers of all endpoints in use; connections to others are given up.
-    package let endpointNumbers: Set<Int>
 
-    package init(plan: RoutingPlan, clusters: [Cluster], routeMetrics: [Int], listeners: [ListenerBinding]) {
+    package init(plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding]) {
         self.plan = plan
         self.clusters = clusters
         self.routeMetrics = routeMetrics
         self.listeners = listeners
-        endpointNumbers = Set(clusters.flatMap { $0.endpoints.map(\.number) })
     }
 }

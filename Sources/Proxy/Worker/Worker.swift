@@ -7,6 +7,8 @@ internal import HTTP
 package enum WorkerMessage: Sendable {
     /// Look at the published snapshot now.
     case snapshotPublished
+    /// No cluster has the endpoints of these numbers any more.
+    case endpointsLeft([Int])
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
     /// served as usual.
     case announceShutdown
@@ -36,6 +38,7 @@ package enum WorkerMessage: Sendable {
     private let listeners: Listeners
     private let exchanges: Exchanges
 
+    private let clusters = ClusterHandles()
     private var seenVersion: UInt64 = 0
     private var isStopping = false
     private var freedOctets = 0    // about, since the heap was last trimmed
@@ -134,6 +137,7 @@ package enum WorkerMessage: Sendable {
         for message in mailbox.takeAll() {
             switch message {
             case .snapshotPublished: takeSnapshot()
+            case .endpointsLeft(let numbers): upstreams.drop(numbers)
             case .announceShutdown: listeners.announceShutdown()
             case .refuseNewStreams: listeners.refuseNewStreams()
             case .closeListeners: listeners.close()
@@ -144,13 +148,13 @@ package enum WorkerMessage: Sendable {
 
     private func takeSnapshot() {
         guard let next = published.read(ifNewerThan: &seenVersion) else { return }
-        let current = WorkerSnapshot(next)
+        clusters.dropUnused()
+        let current = WorkerSnapshot(next, clusters: clusters)
         services.current = current
         // Idle connections use the newest configuration from now on and keep no older one alive.
         loop.forEachConnection { if current.binding($0.listener) != nil { $0.releaseSnapshot() } }
-        exchanges.releaseSnapshots()
         listeners.update(next)
-        upstreams.dropUnused(next)
+        upstreams.dropUnused()
         status.snapshots.wrappingAdd(1, ordering: .releasing)
     }
 

@@ -5,7 +5,9 @@ internal import Manifests
 final class ClusterTable {
     private(set) var clusters: [ClusterPlan] = []
     let directory: ServiceDirectory
-    private let finder: EndpointFinder
+    private var checks: [EndpointCheck] = []
+    private let finder: SourceFinder
+    private let table: EndpointTable
     private let policies: PolicyDirectory
     private let names: Names
     private let problems: Problems
@@ -27,15 +29,27 @@ final class ClusterTable {
         let destination: Destination
     }
 
-    init(_ inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects) {
+    init(
+        _ inventory: Inventory, table: EndpointTable, names: Names, problems: Problems, leftOut: LeftOutObjects
+    ) {
+        self.table = table
         self.leftOut = leftOut
         directory = ServiceDirectory(inventory, names: names)
-        finder = EndpointFinder(inventory)
+        finder = SourceFinder(inventory)
         policies = PolicyDirectory(inventory, names: names)
         self.names = names
         self.problems = problems
         numbers.reserveCapacity(directory.records.count)
         clusters.reserveCapacity(directory.records.count)
+    }
+
+    /// What is asked of endpoints, now and when they change.
+    func questions(_ inventory: Inventory) -> EndpointQuestions {
+        var services = Set(inventory.services.lazy.map { ServiceName($0.meta).detached })
+        for object in inventory.leftOut where object.identity.kind == "Service" {
+            services.insert(ServiceName(namespace: object.identity.namespace, name: object.identity.name).detached)
+        }
+        return EndpointQuestions(checks: checks, services: services)
     }
 
     /// The service a destination names, if there is one.
@@ -133,7 +147,7 @@ final class ClusterTable {
             let found =
                 endpoints <= names.options.mostEndpoints
                 ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
-            source = counted(allowed(found, asker, record), asker)
+            source = counted(found, asker)
             if let asker, let what = port.notSpoken {
                 let isMeant = policy.disablesTLS(port: port.number, subset: subset)
                 if !isMeant { reportNotSpoken(asker, record, port, what) }
@@ -166,71 +180,52 @@ final class ClusterTable {
         _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?
     ) -> EndpointSource {
         let labels = subset?.labels ?? [:]
-        switch finder.endpoints(of: record, port: port, directory: directory) {
+        switch finder.source(of: record, port: port, labels: labels, directory: directory) {
         case .none(let fault):
             if let asker { reportUnusable(asker, record, fault) }
             return .unavailable(fault)
-        case .alias(let host):
-            guard let other = directory.records[host],
-                let same = other.port(port.number) ?? other.ports.first,
-                case .endpoints(let found) = finder.endpoints(
-                    of: other, port: same, directory: directory)
-            else {
-                return .dns([
-                    PlannedName(host: host, port: UInt16(clamping: port.number), weight: 1)
-                ])
-            }
-            return .endpoints(found.map { PlannedEndpoint(address: $0.address, weight: $0.weight) })
         case .ownName(let name):
-            if let asker { reportName(asker, record, port, name, subset) }
-            return labels.isEmpty ? .dns([name]) : .endpoints([])
-        case .names(let found):
-            return .dns(found.filter { Names.matches(labels, $0.labels) }.map(\.name))
-        case .endpoints(let found):
-            let chosen = found.filter { labels.isEmpty || Names.matches(labels, $0.labels ?? [:]) }
-            if let asker, chosen.isEmpty { reportNobody(asker, record, port, subset, found) }
-            return .endpoints(
-                chosen.map { PlannedEndpoint(address: $0.address, weight: $0.weight) })
+            addCheck(asker, record, port, subset, ownName: name)
+            return .dns(labels.isEmpty ? [name] : [])
+        case .source(let source):
+            addCheck(asker, record, port, subset, ownName: nil)
+            return source
         }
     }
-}
 
-// MARK: - What is not sent to
+    /// Of the cluster that is made next.
+    private func addCheck(
+        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?, ownName: PlannedName?
+    ) {
+        guard let asker else { return }
+        let written = asker.destination.subset
+        let ofSubset = subset.flatMap { subset in
+            written.map {
+                EndpointCheck.SubsetCheck(
+                    written: $0.placeOnly, name: subset.name.value.detached, place: subset.place,
+                    labels: subset.labels.detached)
+            }
+        }
+        let hint = leftOutEndpoints(of: record).map { EndpointCheck.LeftOutHint(hint: $0.hint, related: $0.related) }
+        checks.append(
+            EndpointCheck(
+                cluster: clusters.count, object: asker.object.detached, host: asker.destination.host.placeOnly,
+                subset: ofSubset,
+                portName: port.name.detached, isAlias: finder.isAlias(record, directory), ownName: ownName,
+                leftOut: hint))
+    }
 
-extension ClusterTable {
-    /// Without endpoints that nobody may send to.
-    private func allowed(_ source: EndpointSource, _ asker: Asker?, _ record: ServiceRecord) -> EndpointSource {
-        guard case .endpoints(let all) = source else { return source }
-        var refused: (address: EndpointAddress, reason: String)?
-        let rest = all.filter { endpoint in
-            guard let reason = names.options.refusedEndpoint(endpoint.address) else { return true }
-            refused = refused ?? (endpoint.address, reason)
-            return false
-        }
-        guard let refused else { return source }
-        if let asker {
-            let more = all.count - rest.count - 1
-            let others = more > 0 ? ", and \(more) more of its endpoints are left out too" : ""
-            let effect = rest.isEmpty ? "its requests are answered 503" : "its other endpoints get the requests"
-            let written = asker.destination.host
-            add(
-                .error, "refused-endpoint",
-                "nothing is sent to the endpoint \(refused.address) of \(record.host), \(refused.reason)"
-                    + "\(others): \(effect)",
-                hint: "name another endpoint; link-local addresses and Unix sockets are sent to with "
-                    + "--local-endpoints on",
-                at: written.place, path: written.path, asker)
-        }
-        return .endpoints(rest)
+    /// What might have said where a service's endpoints are.
+    private func leftOutEndpoints(of record: ServiceRecord) -> LeftOut? {
+        leftOut.some(["EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"], in: record.namespace)
     }
 
     /// Within the limit of a load.
     private func counted(_ source: EndpointSource, _ asker: Asker?) -> EndpointSource {
         switch source {
-        case .endpoints(let all): endpoints += all.count
-        case .dns(let all): endpoints += all.count
         case .unavailable(.tooManyEndpoints): break
         case .unavailable: return source
+        case .dns, .service, .workloads: endpoints += table.endpoints(of: source).count
         }
         guard endpoints > names.options.mostEndpoints else { return source }
         if let asker {
@@ -402,78 +397,13 @@ extension ClusterTable {
             hint: "a ServiceEntry needs resolution STATIC or DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }
+}
 
-    /// What might have said where a service's endpoints are.
-    private func leftOutEndpoints(of record: ServiceRecord) -> LeftOut? {
-        leftOut.some(["EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"], in: record.namespace)
-    }
-
-    private func reportName(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ name: PlannedName,
-        _ subset: Subset?
-    ) {
-        let written = asker.destination.host
-        if let subset, !subset.labels.isEmpty {
-            add(
-                .error, "subset-without-endpoints",
-                "subset '\(subset.name.value)' of \(record.host) selects pods by label, "
-                    + "and no EndpointSlice, Endpoints or Pod of the service is known",
-                hint: leftOutEndpoints(of: record)?.hint ?? "load its Pods or EndpointSlices",
-                at: written.place, path: written.path, asker, related: leftOutEndpoints(of: record)?.related ?? [])
-            return
-        }
-        let slices = finder.unusedSlices(of: record)
-        add(
-            .warning, "endpoints-by-dns",
-            "no endpoints of \(record.host) are known: \(name.host):\(name.port) is "
-                + "looked up by DNS",
-            hint: leftOutEndpoints(of: record)?.hint
-                ?? (slices.isEmpty
-                    ? "if that is a cluster IP, connections are balanced instead of requests; load its "
-                        + "EndpointSlices or Pods"
-                    : "its EndpointSlice has DNS names, which are not in effect: write a Service of type "
-                        + "ExternalName, or a ServiceEntry with resolution DNS"),
-            at: written.place, path: written.path, asker,
-            related: leftOutEndpoints(of: record)?.related
-                ?? slices.map { Diagnostic.Related(place: $0.place, message: "the EndpointSlice") })
-    }
-
-    private func reportNobody(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?,
-        _ all: [FoundEndpoint]
-    ) {
-        guard let subset, let written = asker.destination.subset, !all.isEmpty else {
-            let host = asker.destination.host
-            add(
-                .warning, "no-endpoint",
-                "no endpoint of \(record.host) port \(port.number) is ready: its requests are "
-                    + "answered 503",
-                hint: leftOutEndpoints(of: record)?.hint
-                    ?? "an endpoint counts when its port is named '\(port.name)' and it is ready",
-                at: host.place, path: host.path, asker, related: leftOutEndpoints(of: record)?.related ?? [])
-            return
-        }
-        let wanted = subset.labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
-        let unknown = all.count { $0.labels == nil }
-        let hint =
-            unknown > 0
-            ? "the labels of \(unknown) of its \(all.count) endpoints are not known: load their Pods"
-            : Self.nearMiss(subset, all)
-        add(
-            .warning, "empty-subset",
-            "subset '\(subset.name.value)' (\(wanted)) selects none of the \(all.count) endpoints "
-                + "of \(record.host)", hint: hint, at: written.place, path: written.path, asker,
-            related: [Diagnostic.Related(place: subset.place, message: "the subset")])
-    }
-
-    /// The values that the endpoints do have for the subset's labels.
-    private static func nearMiss(_ subset: Subset, _ all: [FoundEndpoint]) -> String {
-        let facts = subset.labels.keys.sorted().map { key in
-            let values = Set(all.compactMap { $0.labels?[key] }).sorted().prefix(4)
-            return values.isEmpty
-                ? "no endpoint has the label \(key)"
-                : "\(key) is \(values.joined(separator: " or "))"
-        }
-        return "on the endpoints, " + facts.joined(separator: ", ")
+extension Located<String> {
+    /// Without the text, which would keep memory of the objects that were read.
+    fileprivate var placeOnly: Located<String> {
+        var place = self
+        place.value = ""
+        return place
     }
 }

@@ -4,11 +4,16 @@ extension RoutingPlan {
     /// Compiles the good objects of a load. Never fails as a whole: what cannot be resolved answers 503
     /// by itself and is a diagnostic. Which rule wins depends on the objects alone,
     /// never on the order of files.
-    package static func compile(_ inventory: Inventory, options: CompileOptions) -> RoutingPlan {
+    /// - Parameter endpoints: the table of the same inventory; nil makes one.
+    package static func compile(
+        _ inventory: Inventory, endpoints: EndpointTable? = nil, options: CompileOptions
+    ) -> RoutingPlan {
+        let table = endpoints ?? EndpointTable(inventory, refusal: options.refusedEndpoint)
         let names = Names(options: options)
         let problems = Problems()
         let leftOut = LeftOutObjects(inventory.leftOut, names: names)
-        let clusters = ClusterTable(inventory, names: names, problems: problems, leftOut: leftOut)
+        let clusters = ClusterTable(
+            inventory, table: table, names: names, problems: problems, leftOut: leftOut)
         let rules = RuleCompiler(
             inventory.virtualServices, clusters: clusters, names: names, problems: problems,
             closedBy: inventory.accessPolicies.closing(names, problems))
@@ -37,6 +42,6 @@ extension RoutingPlan {
         PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,
-            routes: rules.routes, diagnostics: problems.sorted)
+            routes: rules.routes, diagnostics: problems.sorted, questions: clusters.questions(inventory), table: table)
     }
 }

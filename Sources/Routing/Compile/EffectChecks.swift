@@ -40,7 +40,7 @@ struct EffectChecks {
             for match in matches { checkMatch(match, inventory.virtualServices[service], here) }
         }
         checkEntries()
-        checkEndpoints()
+        checkWorkloads()
     }
 
     private func add(
@@ -163,27 +163,8 @@ struct EffectChecks {
         }
     }
 
-    /// EndpointSlices and Endpoints of a Service that is not there; WorkloadEntries that nobody selects.
-    private func checkEndpoints() {
-        let services = Set(inventory.services.map { "\($0.meta.namespace)/\($0.meta.name)" })
-        let leftOut = Set(
-            inventory.leftOut.filter { $0.identity.kind == "Service" }.map {
-                "\($0.identity.namespace)/\($0.identity.name)"
-            })
-        let isMissing = { (key: String) in !services.contains(key) && !leftOut.contains(key) }
-        for slice in inventory.endpointSlices {
-            guard let service = slice.serviceName, isMissing("\(slice.meta.namespace)/\(service)") else { continue }
-            add(
-                .note, "no-service",
-                "there is no Service \(slice.meta.namespace)/\(service): these endpoints are of no use",
-                at: slice.meta.place, slice.meta.identity, path: "metadata.labels")
-        }
-        for object in inventory.endpoints where isMissing("\(object.meta.namespace)/\(object.meta.name)") {
-            add(
-                .note, "no-service",
-                "there is no Service \(object.meta.namespace)/\(object.meta.name): these endpoints are of no use",
-                at: object.meta.place, object.meta.identity, path: "metadata.name")
-        }
+    /// WorkloadEntries that nobody selects.
+    private func checkWorkloads() {
         var selectors: [String: [[String: String]]] = [:]
         for entry in inventory.serviceEntries {
             if let selector = entry.workloadSelector { selectors[entry.meta.namespace, default: []].append(selector) }

@@ -142,11 +142,7 @@ extension PolicyDirectory.Policy {
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
         let chosen = isWhole ? own?.loadBalancer : own?.loadBalancer ?? top?.loadBalancer
-        return switch chosen?.simple?.value {
-        case .roundRobin: .roundRobin
-        case .random: .random
-        case .leastRequest, .leastConnections, .unspecified, .passthrough, nil: .leastRequest
-        }
+        return chosen?.simple?.value.policy ?? .usual
     }
 
     /// What is asked of connections and is not in effect yet, and the rule that asks for it: to send without

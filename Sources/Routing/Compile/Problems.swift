@@ -1,5 +1,19 @@
 internal import Manifests
 
+extension [Diagnostic] {
+    /// Both by place, as each is; those of one place in this order.
+    func merged(with others: [Diagnostic]) -> [Diagnostic] { others.isEmpty ? self : (self + others).byPlace }
+
+    /// By place; those of one place as they are.
+    fileprivate var byPlace: [Diagnostic] {
+        enumerated().sorted { left, right in
+            let (one, other) = (left.element.place, right.element.place)
+            return (one.file, one.line, one.column, left.offset)
+                < (other.file, other.line, other.column, right.offset)
+        }.map(\.element)
+    }
+}
+
 /// Collects diagnostics; a place is told once per code, however often it is compiled.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
@@ -14,13 +28,7 @@ final class Problems {
     }
 
     /// All of them, by place; those of one place in the order they were found.
-    var sorted: [Diagnostic] {
-        diagnostics.enumerated().sorted { left, right in
-            let (one, other) = (left.element.place, right.element.place)
-            return (one.file, one.line, one.column, left.offset)
-                < (other.file, other.line, other.column, right.offset)
-        }.map(\.element)
-    }
+    var sorted: [Diagnostic] { diagnostics.byPlace }
 
     func add(_ diagnostic: Diagnostic) {
         let key = Told(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)

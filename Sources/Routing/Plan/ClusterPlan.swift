@@ -1,6 +1,8 @@
 package import Balancing
+package import Manifests
 
-/// One destination: a service's port, perhaps one subset of it.
+/// One destination: a service's port, perhaps one subset of it. It names where endpoints come from; which they
+/// are is `EndpointTable`'s.
 package struct ClusterPlan: Sendable, Hashable {
     /// Istio's name: `outbound|8888|v1|main-server.default.svc.cluster.local`.
     package let name: String
@@ -13,21 +15,73 @@ package struct ClusterPlan: Sendable, Hashable {
     package let isHTTP2: Bool
     package let policy: BalancingPolicy
     package let source: EndpointSource
+
+    package var identity: ClusterIdentity {
+        ClusterIdentity(host: host, port: port, subset: subset, policy: policy)
+    }
 }
 
 /// Where a cluster's endpoints come from.
 package enum EndpointSource: Sendable, Hashable {
-    /// Empty: nobody is ready.
-    case endpoints([PlannedEndpoint])
+    /// Objects of a Kubernetes Service.
+    case service(ServiceLookup)
+    /// A ServiceEntry's own endpoints and the pods that it selects.
+    case workloads(WorkloadLookup)
     /// All addresses of all names.
     case dns([PlannedName])
     case unavailable(Unavailable)
+}
+
+/// What the endpoints of a Service's port are found by.
+package struct ServiceLookup: Sendable, Hashable {
+    package let service: ServiceName
+    /// The Service's port.
+    package let port: Int
+    package let portName: String
+    package let target: TargetPort
+    /// The pods, where neither EndpointSlices nor Endpoints are known; empty selects none.
+    package let selector: [String: String]
+    package let publishesNotReady: Bool
+    /// A subset's; all must be on the endpoint.
+    package let labels: [String: String]
+    /// What is looked up by DNS when nothing is known of the Service's endpoints.
+    package let fallback: PlannedName
+
+    /// Whether pods may decide: their labels, or the pods themselves where no other object is known.
+    package var dependsOnPods: Bool { !labels.isEmpty || !selector.isEmpty }
+}
+
+/// What the endpoints of a ServiceEntry's port with resolution STATIC are found by.
+package struct WorkloadLookup: Sendable, Hashable {
+    /// The entry's own, or the WorkloadEntries that it selects.
+    package let endpoints: [LabeledEndpoint]
+    /// Selects pods as well; nil selects none.
+    package let selector: [String: String]?
+    package let namespace: String
+    /// The port of selected pods.
+    package let port: Int
+    /// A subset's; all must be on the endpoint.
+    package let labels: [String: String]
+}
+
+/// An endpoint before subsets are taken.
+package struct LabeledEndpoint: Sendable, Hashable {
+    package let address: EndpointAddress
+    /// At least 1.
+    package let weight: Int
+    /// nil: the pod behind it is not known.
+    package let labels: [String: String]?
 }
 
 package struct PlannedEndpoint: Sendable, Hashable {
     package let address: EndpointAddress
     /// At least 1.
     package let weight: Int
+
+    package init(address: EndpointAddress, weight: Int) {
+        self.address = address
+        self.weight = weight
+    }
 }
 
 /// A name to resolve.

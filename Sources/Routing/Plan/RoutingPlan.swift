@@ -9,8 +9,12 @@ package final class RoutingPlan: Sendable {
     package let clusters: [ClusterPlan]
     /// The index is `Route.number`.
     package let routes: [Route]
-    /// Problems of meaning: references, conflicts, rules that are never reached.
+    /// Problems of meaning: references, conflicts, rules that are never reached, and what was wrong with endpoints
+    /// when it was compiled.
     package let diagnostics: [Diagnostic]
+    /// Those that do not depend on endpoints.
+    private let ownDiagnostics: [Diagnostic]
+    private let questions: EndpointQuestions
 
     package init(
         listeners: [ListenerPlan] = [], tables: [RouteTable] = [], clusters: [ClusterPlan] = [],
@@ -21,6 +25,30 @@ package final class RoutingPlan: Sendable {
         self.clusters = clusters
         self.routes = routes
         self.diagnostics = diagnostics
+        ownDiagnostics = diagnostics
+        questions = EndpointQuestions()
+    }
+
+    /// - Parameters:
+    ///   - diagnostics: those that do not depend on endpoints, by place.
+    ///   - table: the endpoints to begin with.
+    init(
+        listeners: [ListenerPlan], tables: [RouteTable], clusters: [ClusterPlan], routes: [Route],
+        diagnostics: [Diagnostic], questions: EndpointQuestions, table: EndpointTable
+    ) {
+        self.listeners = listeners
+        self.tables = tables
+        self.clusters = clusters
+        self.routes = routes
+        ownDiagnostics = diagnostics
+        self.questions = questions
+        let found = EndpointChecks(clusters: clusters, table: table).run(questions)
+        self.diagnostics = diagnostics.merged(with: found)
+    }
+
+    /// The diagnostics with other endpoints.
+    package func diagnostics(with table: EndpointTable) -> [Diagnostic] {
+        ownDiagnostics.merged(with: EndpointChecks(clusters: clusters, table: table).run(questions))
     }
 }
 

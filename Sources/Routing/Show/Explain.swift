@@ -20,11 +20,14 @@ extension RoutingPlan {
     /// Why a request goes where it goes, in lines for people: listener, host, every rule that was
     /// looked at with the first condition that failed, and the destination; for a miss, the rule that
     /// came nearest. Each condition is asked of a table of its own, so the answer is the matcher's.
-    package func explain(_ request: TextRequest, at entrance: Entrance) -> String {
-        explainedLines(request, at: entrance).map { $0.printable + "\n" }.joined()
+    /// - Parameter endpoints: which endpoints the clusters have now.
+    package func explain(_ request: TextRequest, at entrance: Entrance, endpoints: EndpointTable) -> String {
+        explainedLines(request, at: entrance, endpoints).map { $0.printable + "\n" }.joined()
     }
 
-    private func explainedLines(_ request: TextRequest, at entrance: Entrance) -> [String] {
+    private func explainedLines(
+        _ request: TextRequest, at entrance: Entrance, _ endpoints: EndpointTable
+    ) -> [String] {
         var lines: [String] = []
         guard let table = table(for: entrance, &lines) else { return lines }
         let host = RouteTable.host(of: request.authority).string.lowercased()
@@ -35,7 +38,7 @@ extension RoutingPlan {
             return lines
         }
         lines.append("host \(host): \(entry.name == host ? "known" : "falls under \(entry.name)")")
-        explainRules(table.ruleSets[entry.ruleSet], request, &lines)
+        explainRules(table.ruleSets[entry.ruleSet], request, endpoints, &lines)
         return lines
     }
 
@@ -70,7 +73,9 @@ extension RoutingPlan {
         return tables[chain.table]
     }
 
-    private func explainRules(_ rules: [Rule], _ request: TextRequest, _ lines: inout [String]) {
+    private func explainRules(
+        _ rules: [Rule], _ request: TextRequest, _ endpoints: EndpointTable, _ lines: inout [String]
+    ) {
         var nearest: (held: Int, text: String)?
         for (number, rule) in rules.enumerated() {
             let route = routes[rule.route]
@@ -79,7 +84,7 @@ extension RoutingPlan {
             }
             if let match = tries.first(where: { $0.failed == nil }) {
                 lines.append("rule \(route.name) (\(route.place)): yes, \(match.match)")
-                lines += destinations(of: route)
+                lines += destinations(of: route, endpoints)
                 return
             }
             for attempt in tries {
@@ -99,12 +104,12 @@ extension RoutingPlan {
     /// Of rules that do not fit, so many are told.
     private static let rulesShown = 50
 
-    private func destinations(of route: Route) -> [String] {
+    private func destinations(of route: Route, _ endpoints: EndpointTable) -> [String] {
         if let reason = route.unavailable { return ["-> 503: \(reason.sentence)"] }
         return zip(route.destinations, route.shares).flatMap { destination, share in
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            return ["-> \(part)\(cluster.title)"] + cluster.endpointLines.map { "   " + $0 }
+            return ["-> \(part)\(cluster.title)"] + cluster.endpointLines(endpoints).map { "   " + $0 }
         }
     }
 }

@@ -3,7 +3,8 @@ internal import Manifests
 
 extension RoutingPlan {
     /// The same tree as `renderTree`, for programs: an array of listeners.
-    package func renderJSON() -> String {
+    /// - Parameter endpoints: which endpoints the clusters have now.
+    package func renderJSON(endpoints: EndpointTable) -> String {
         var writer = JSONText()
         writer.array(listeners) { listener, writer in
             writer.object {
@@ -12,7 +13,7 @@ extension RoutingPlan {
                 $0.field("mesh", listener.isMesh)
                 $0.field("servers", of: servers(of: listener)) { servers, writer in
                     writer.array(servers) { server, writer in
-                        writer.object { write(server, to: &$0) }
+                        writer.object { write(server, endpoints, to: &$0) }
                     }
                 }
             }
@@ -30,11 +31,11 @@ extension RoutingPlan {
         return clear + listener.chains.map { .tls($0, tables[$0.table]) }
     }
 
-    private func write(_ server: Server, to writer: inout JSONText) {
+    private func write(_ server: Server, _ endpoints: EndpointTable, to writer: inout JSONText) {
         switch server {
         case .clear(let table):
             writer.field("tls", false)
-            writeHosts(table, to: &writer)
+            writeHosts(table, endpoints, to: &writer)
         case .tls(let chain, let table):
             writer.field("tls", true)
             writer.field("serverNames", of: chain.serverNames) { $1.array($0) { $1.string($0) } }
@@ -42,17 +43,18 @@ extension RoutingPlan {
                 $1.array($0) { $1.string($0.description) }
             }
             writer.field("gateway", "\(chain.gateway.namespace)/\(chain.gateway.name)")
-            writeHosts(table, to: &writer)
+            writeHosts(table, endpoints, to: &writer)
         }
     }
 
-    private func writeHosts(_ table: RouteTable, to writer: inout JSONText) {
+    private func writeHosts(_ table: RouteTable, _ endpoints: EndpointTable, to writer: inout JSONText) {
         writer.field("hosts", of: table.hostGroups) { groups, writer in
             writer.array(groups) { group, writer in
                 writer.object {
                     $0.field("names", of: group.names) { $1.array($0) { $1.string($0) } }
                     $0.field("rules", of: table.ruleSets[group.ruleSet]) { rules, writer in
-                        writer.array(rules) { rule, writer in writer.object { write(rule, to: &$0) }
+                        writer.array(rules) { rule, writer in
+                            writer.object { write(rule, endpoints, to: &$0) }
                         }
                     }
                 }
@@ -60,7 +62,7 @@ extension RoutingPlan {
         }
     }
 
-    private func write(_ rule: Rule, to writer: inout JSONText) {
+    private func write(_ rule: Rule, _ endpoints: EndpointTable, to writer: inout JSONText) {
         let route = routes[rule.route]
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
@@ -71,7 +73,7 @@ extension RoutingPlan {
             writer.array(shares) { share, writer in
                 writer.object {
                     $0.field("weight", Int(clamping: share.1))
-                    write(clusters[share.0.cluster], to: &$0)
+                    write(clusters[share.0.cluster], endpoints, to: &$0)
                 }
             }
         }
@@ -80,23 +82,22 @@ extension RoutingPlan {
         writer.field("column", route.place.column)
     }
 
-    private func write(_ cluster: ClusterPlan, to writer: inout JSONText) {
+    private func write(_ cluster: ClusterPlan, _ table: EndpointTable, to writer: inout JSONText) {
         writer.field("cluster", cluster.name)
         writer.field("host", cluster.host)
         writer.field("port", cluster.port)
         writer.field("subset", cluster.subset)
         writer.field("protocol", cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1")
         writer.field("balancing", cluster.policy.rawValue)
-        switch cluster.source {
+        if case .unavailable(let reason) = cluster.source {
+            return writer.field("unavailable", reason.sentence)
+        }
+        switch table.endpoints(of: cluster.source) {
         case .endpoints(let endpoints):
             let list = endpoints.map { (name: "\($0.address)", weight: $0.weight) }
             write("endpoints", list, to: &writer)
-        case .dns(let names):
-            write(
-                "dns", names.map { (name: "\($0.host):\($0.port)", weight: $0.weight) }, to: &writer
-            )
-        case .unavailable(let reason):
-            writer.field("unavailable", reason.sentence)
+        case .names(let names):
+            write("dns", names.map { (name: "\($0.host):\($0.port)", weight: $0.weight) }, to: &writer)
         }
     }
 

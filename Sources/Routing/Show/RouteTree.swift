@@ -3,8 +3,9 @@ internal import Manifests
 
 extension RoutingPlan {
     /// The effective tree for people: listener -> host -> rule -> destination -> endpoints.
-    package func renderTree() -> String {
-        var tree = TreeText()
+    /// - Parameter endpoints: which endpoints the clusters have now.
+    package func renderTree(endpoints: EndpointTable) -> String {
+        var tree = TreeText(endpoints: endpoints)
         if listeners.isEmpty {
             tree.line(
                 0, "no listeners: no Gateway is for this gateway, and no route is for the mesh")
@@ -46,14 +47,17 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
-            for line in cluster.endpointLines { tree.line(4, line) }
+            for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
     }
 }
 
 /// Indented lines.
 private struct TreeText {
+    let endpoints: EndpointTable
     private(set) var text = ""
+
+    init(endpoints: EndpointTable) { self.endpoints = endpoints }
 
     mutating func line(_ depth: Int, _ content: String) {
         text += String(repeating: "  ", count: depth) + content.printable + "\n"
@@ -102,16 +106,16 @@ extension ClusterPlan {
         return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(policy.rawValue)"
     }
 
-    var endpointLines: [String] {
-        switch source {
+    func endpointLines(_ table: EndpointTable) -> [String] {
+        if case .unavailable(let reason) = source { return ["503: \(reason.sentence)"] }
+        return switch table.endpoints(of: source) {
         case .endpoints(let endpoints) where endpoints.isEmpty: ["nobody is ready: 503"]
         case .endpoints(let endpoints):
             endpoints.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
-        case .dns(let names):
+        case .names(let names):
             names.map {
                 "\($0.host):\($0.port) by DNS" + ($0.weight == 1 ? "" : " weight \($0.weight)")
             }
-        case .unavailable(let reason): ["503: \(reason.sentence)"]
         }
     }
 }

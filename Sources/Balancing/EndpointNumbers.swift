@@ -1,0 +1,25 @@
+internal import Synchronization
+
+/// Gives endpoints their numbers: small ones, since workers have tables by number. A number is given again
+/// only when nobody has the endpoint any more, so that tables do not grow with every pod that ever was.
+/// Any thread.
+package final class EndpointNumbers: Sendable {
+    private struct State: Sendable {
+        var free: [Int] = []
+        var next = 0
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    func take() -> Int {
+        state.withLock { state in
+            if let free = state.free.popLast() { return free }
+            defer { state.next += 1 }
+            return state.next
+        }
+    }
+
+    func giveBack(_ number: Int) { state.withLock { $0.free.append(number) } }
+}

@@ -1,0 +1,202 @@
+internal import Balancing
+internal import Routing
+
+/// The clusters of the plan in effect with the endpoints that they have now. What is known of them is kept over
+/// plans; a change of endpoints reaches the clusters that it concerns, and nothing else.
+/// The control plane's thread only.
+struct ClusterDirectory {
+    /// One cluster. Clusters of a plan that cannot be told apart share one.
+    private struct Slot {
+        let state: ClusterState
+        var source: EndpointSource
+        var endpoints: [PlannedEndpoint] = []    // that were published
+        var names: [PlannedName] = []    // that DNS has to resolve
+    }
+
+    private var slots: [Slot] = []
+    private var places: [ClusterIdentity: Int] = [:]
+    private var order: [Int] = []    // by the plan's cluster number
+    // Who has to be asked after a change.
+    private var byService: [ServiceName: [Int]] = [:]
+    private var ofPods: [Int] = []
+    private var byName: [String: Set<Int>] = [:]
+
+    private var table = EndpointTable()
+    private var resolved: [String: [String]] = [:]
+    private var states: EndpointStates
+    private var count = 0    // endpoints of all slots
+    private var starts = 0    // staggers the clusters' rotations
+    private var refusals: [Int: [String]] = [:]    // by slot, of addresses that DNS gave
+    private let limit: Int
+    private let refusal: (EndpointAddress) -> String?
+
+    /// - Parameters:
+    ///   - limit: endpoints of all clusters together.
+    ///   - refusal: as `CompileOptions.refusedEndpoint`, for addresses that DNS gives.
+    ///   - countedBefore: what metrics have counted so far under an endpoint's number.
+    init(
+        limit: Int, refusal: @escaping (EndpointAddress) -> String? = { _ in nil },
+        countedBefore: @escaping (Int) -> UInt64 = { _ in 0 }
+    ) {
+        self.limit = limit
+        self.refusal = refusal
+        states = EndpointStates(countedBefore: countedBefore)
+    }
+
+    // MARK: what others may know
+
+    /// In the plan's order.
+    var clusters: [ClusterState] { order.map { slots[$0].state } }
+
+    var endpoints: EndpointTable { table }
+
+    /// Names that DNS has to resolve.
+    var names: Set<String> { Set(byName.keys) }
+
+    /// What is not sent to, as sentences.
+    var refused: Set<String> { Set(refusals.values.joined()) }
+
+    // MARK: changes
+
+    /// Takes a plan and a table of endpoints. Clusters that stay keep what is known of them.
+    /// - Returns: the numbers of endpoints that have left, and the table before.
+    mutating func replace(plan: RoutingPlan, table next: EndpointTable) -> (left: [Int], table: EndpointTable) {
+        let before = table
+        table = next
+        let (old, oldPlaces) = (slots, places)
+        slots = []
+        places.removeAll(keepingCapacity: true)
+        slots.reserveCapacity(plan.clusters.count)
+        order = plan.clusters.map { slot(of: $0, old, oldPlaces) }
+        for (identity, place) in oldPlaces where places[identity] == nil { drop(old[place]) }
+        index()
+        for place in slots.indices { refresh(place) }
+        return (states.settle(), before)
+    }
+
+    /// Takes changed objects. - Returns: the numbers of endpoints that have left.
+    mutating func update(_ changes: EndpointChanges) -> [Int] {
+        let concern = table.apply(changes)
+        var concerned = Set(concern.isOfPods ? ofPods : [])
+        for service in concern.services { concerned.formUnion(byService[service] ?? []) }
+        for place in concerned.sorted() { refresh(place) }
+        return states.settle()
+    }
+
+    /// Takes the answers of DNS, all of them. - Returns: the numbers of endpoints that have left.
+    mutating func update(resolved next: [String: [String]]) -> [Int] {
+        var concerned: Set<Int> = []
+        for (name, users) in byName where resolved[name] != next[name] { concerned.formUnion(users) }
+        resolved = next
+        for place in concerned.sorted() { refresh(place) }
+        return states.settle()
+    }
+
+    // MARK: slots
+
+    private mutating func slot(
+        of cluster: ClusterPlan, _ old: [Slot], _ oldPlaces: [ClusterIdentity: Int]
+    ) -> Int {
+        let identity = cluster.identity
+        if let known = places[identity] { return known }
+        places[identity] = slots.count
+        if let place = oldPlaces[identity] {
+            slots.append(old[place])
+            slots[slots.count - 1].source = cluster.source
+        } else {
+            starts &+= 1
+            let state = ClusterState(name: cluster.name, identity: identity, start: starts)
+            slots.append(Slot(state: state, source: cluster.source))
+        }
+        return slots.count - 1
+    }
+
+    private mutating func drop(_ slot: Slot) {
+        slot.state.leave()
+        count -= slot.endpoints.count
+        for endpoint in slot.endpoints { states.release(key(slot, endpoint)) }
+    }
+
+    private mutating func index() {
+        byService = [:]
+        ofPods = []
+        byName = [:]
+        refusals = [:]
+        byService.reserveCapacity(slots.count)
+        for place in slots.indices {
+            for name in slots[place].names { byName[name.host, default: []].insert(place) }
+            switch slots[place].source {
+            case .unavailable, .dns: break
+            case .workloads(let lookup): if lookup.selector != nil { ofPods.append(place) }
+            case .service(let lookup):
+                byService[lookup.service, default: []].append(place)
+                if lookup.dependsOnPods { ofPods.append(place) }
+            }
+        }
+    }
+
+    private func key(_ slot: Slot, _ endpoint: PlannedEndpoint) -> EndpointStates.Key {
+        let identity = slot.state.identity
+        return EndpointStates.Key(host: identity.host, port: identity.port, address: endpoint.address)
+    }
+
+    // MARK: endpoints
+
+    /// Publishes the endpoints of one cluster if they are others now.
+    private mutating func refresh(_ place: Int) {
+        refusals[place] = nil
+        switch table.endpoints(of: slots[place].source) {
+        case .endpoints(let endpoints):
+            wantNames([], place)
+            publish(endpoints, place)
+        case .names(let names):
+            wantNames(names, place)
+            publish(addresses(of: names, place), place)
+        }
+    }
+
+    private mutating func wantNames(_ names: [PlannedName], _ place: Int) {
+        guard names != slots[place].names else { return }
+        for name in slots[place].names {
+            byName[name.host]?.remove(place)
+            if byName[name.host]?.isEmpty == true { byName[name.host] = nil }
+        }
+        for name in names { byName[name.host, default: []].insert(place) }
+        slots[place].names = names
+    }
+
+    private mutating func addresses(of names: [PlannedName], _ place: Int) -> [PlannedEndpoint] {
+        var endpoints: [PlannedEndpoint] = []
+        var known: Set<EndpointAddress> = []
+        for name in names {
+            for text in resolved[name.host] ?? [] {
+                let address = EndpointAddress.ip(text, port: name.port)
+                guard known.insert(address).inserted else { continue }
+                if let reason = refusal(address) {
+                    refuse("nothing is sent to \(address), an address of \(name.host), \(reason)", place)
+                } else {
+                    endpoints.append(PlannedEndpoint(address: address, weight: name.weight))
+                }
+            }
+        }
+        return endpoints
+    }
+
+    private mutating func refuse(_ sentence: String, _ place: Int) { refusals[place, default: []].append(sentence) }
+
+    private mutating func publish(_ wanted: [PlannedEndpoint], _ place: Int) {
+        var endpoints = wanted
+        let before = slots[place].endpoints
+        guard endpoints != before else { return }
+        if count - before.count + endpoints.count > limit {
+            endpoints = []
+            refuse("\(slots[place].state.name) has no endpoints: all clusters together have \(limit), the most", place)
+        }
+        count += endpoints.count - before.count
+        let slot = slots[place]
+        let taken = endpoints.map { states.take(key(slot, $0)) }
+        for endpoint in before { states.release(key(slot, endpoint)) }
+        slots[place].endpoints = endpoints
+        slot.state.publish(EndpointList(taken, weights: endpoints.map(\.weight)))
+    }
+}

@@ -1,0 +1,115 @@
+internal import Balancing
+internal import Routing
+
+/// One worker's own handle on a snapshot, with handles of its parts: references to them are counted by this
+/// worker alone, so that no two workers write a count together.
+///
+/// Whoever serves a request needs its route and its destination. Their handles keep nothing else of the snapshot
+/// alive, so a request may hold them as long as it lasts, however often the configuration changes meanwhile.
+final class WorkerSnapshot {
+    let shared: Snapshot
+    /// Bindings by `ListenerSockets.number`.
+    private let bindings: [Int: ListenerBinding]
+    private let clusters: ClusterHandles
+    private var routes: HandleTable<RouteHandle>    // by route number
+    private var destinations: HandleTable<DestinationHandle>    // by cluster number
+
+    /// - Parameter clusters: the worker's, which outlive snapshots.
+    init(_ shared: Snapshot, clusters: ClusterHandles) {
+        self.shared = shared
+        self.clusters = clusters
+        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
+        routes = HandleTable(count: shared.plan.routes.count)
+        destinations = HandleTable(count: shared.clusters.count)
+    }
+
+    /// What is served on a listener; nil for a connection that is no client's, and when the listener is gone.
+    func binding(_ listener: Int?) -> ListenerBinding? { listener.flatMap { bindings[$0] } }
+
+    /// The handle of a route, by its number in the plan.
+    @inline(__always) func route(_ number: Int) -> RouteHandle {
+        if let known = routes[number] { return known }
+        let made = RouteHandle(route: shared.plan.routes[number], metrics: shared.routeMetrics[number])
+        routes[number] = made
+        return made
+    }
+
+    /// The handle of a destination, by its cluster's number in the plan.
+    @inline(__always) func destination(_ number: Int) -> DestinationHandle {
+        if let known = destinations[number] { return known }
+        let made = DestinationHandle(
+            plan: shared.plan.clusters[number], cluster: clusters.handle(of: shared.clusters[number]))
+        destinations[number] = made
+        return made
+    }
+}
+
+/// A worker's own handle of a route.
+final class RouteHandle {
+    let route: Route
+    /// The process-wide number under which metrics know the route.
+    let metrics: Int
+
+    init(route: Route, metrics: Int) {
+        self.route = route
+        self.metrics = metrics
+    }
+}
+
+/// A worker's own handle of a destination: its cluster, and how one plan wants requests sent there.
+final class DestinationHandle {
+    let cluster: Cluster
+    /// Whether requests are sent as HTTP/2; gRPC always is.
+    let isHTTP2: Bool
+    /// Why nobody can be served.
+    let unavailable: Unavailable?
+
+    init(plan: ClusterPlan, cluster: Cluster) {
+        self.cluster = cluster
+        isHTTP2 = plan.isHTTP2
+        if case .unavailable(let reason) = plan.source { unavailable = reason } else { unavailable = nil }
+    }
+}
+
+/// One worker's handles of clusters, kept over snapshots as the clusters are. Its thread only.
+final class ClusterHandles {
+    private var handles: [ObjectIdentifier: Cluster] = [:]
+
+    func handle(of state: ClusterState) -> Cluster {
+        let key = ObjectIdentifier(state)
+        if let known = handles[key] { return known }
+        let made = Cluster(state)
+        handles[key] = made
+        return made
+    }
+
+    /// Lets go of clusters that no configuration has any more.
+    func dropUnused() {
+        guard handles.values.contains(where: { $0.state.isGone }) else { return }
+        handles = handles.filter { !$0.value.state.isGone }
+    }
+}
+
+/// Handles by number, made when they are asked for first: a hundred thousand routes cost a new snapshot nothing
+/// but the few that have requests.
+struct HandleTable<Handle: AnyObject> {
+    private static var pageSize: Int { 256 }
+    private var pages: ContiguousArray<ContiguousArray<Handle?>>
+
+    init(count: Int) {
+        pages = ContiguousArray(repeating: [], count: (count + Self.pageSize - 1) / Self.pageSize)
+    }
+
+    /// - Parameter number: 0 to the count; traps beyond.
+    subscript(number: Int) -> Handle? {
+        @inline(__always) get {
+            let page = number / Self.pageSize
+            return pages[page].isEmpty ? nil : pages[page][number % Self.pageSize]
+        }
+        set {
+            let page = number / Self.pageSize
+            if pages[page].isEmpty { pages[page] = ContiguousArray(repeating: nil, count: Self.pageSize) }
+            pages[page][number % Self.pageSize] = newValue
+        }
+    }
+}

@@ -1,0 +1,174 @@
+internal import Balancing
+internal import Manifests
+
+/// What is said of a destination's endpoints. It is kept with the plan, since it is asked again whenever endpoints
+/// change and nothing else does.
+struct EndpointCheck: Sendable {
+    /// Index into the plan's clusters.
+    let cluster: Int
+    /// Whose destination it is: the first one that names the cluster.
+    let object: ObjectReference
+    /// Where the destination is written; the text is not kept.
+    let host: Located<String>
+    let subset: SubsetCheck?
+    let portName: String
+    /// Its endpoints are another host's, which says itself what is wrong with them.
+    let isAlias: Bool
+    /// Of a service that is nothing but a name outside of the definitions.
+    let ownName: PlannedName?
+    /// An object that was left out and might have said where endpoints are.
+    let leftOut: LeftOutHint?
+
+    struct SubsetCheck: Sendable {
+        let written: Located<String>
+        /// In the DestinationRule.
+        let name: String
+        let place: SourcePlace
+        let labels: [String: String]
+    }
+
+    struct LeftOutHint: Sendable {
+        let hint: String
+        let related: [Diagnostic.Related]
+    }
+}
+
+/// All that a plan asks of endpoints.
+struct EndpointQuestions: Sendable {
+    var checks: [EndpointCheck] = []
+    /// Services that are defined, or were left out for an error: endpoints of others are of no use.
+    var services: Set<ServiceName> = []
+}
+
+/// Asks all checks of a plan.
+struct EndpointChecks {
+    let clusters: [ClusterPlan]
+    let table: EndpointTable
+    private let problems = Problems()
+
+    init(clusters: [ClusterPlan], table: EndpointTable) {
+        self.clusters = clusters
+        self.table = table
+    }
+
+    func run(_ questions: EndpointQuestions) -> [Diagnostic] {
+        for check in questions.checks { run(check) }
+        for (service, object, place) in table.objects where !questions.services.contains(service) {
+            let field = object.kind == "EndpointSlice" ? "metadata.labels" : "metadata.name"
+            problems.add(
+                Diagnostic(
+                    .note, "no-service",
+                    "there is no Service \(service.namespace)/\(service.name): these endpoints are of no use",
+                    at: place, object: object, path: field))
+        }
+        return problems.sorted
+    }
+
+    private func run(_ check: EndpointCheck) {
+        if let name = check.ownName { return reportName(check, name, unused: []) }
+        switch clusters[check.cluster].source {
+        case .dns, .unavailable: return
+        case .service(let lookup):
+            guard let found = table.found(lookup) else {
+                guard !check.isAlias else { return }
+                return reportName(check, lookup.fallback, unused: table.unusedSlices(of: lookup.service))
+            }
+            run(check, found, lookup.labels)
+        case .workloads(let lookup): run(check, table.found(lookup), lookup.labels)
+        }
+    }
+
+    private func run(_ check: EndpointCheck, _ found: [LabeledEndpoint], _ labels: [String: String]) {
+        let chosen = found.having(labels)
+        if chosen.isEmpty, !check.isAlias { reportNobody(check, found) }
+        reportRefused(check, chosen)
+    }
+
+    private func add(
+        _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?, at written: Located<String>,
+        _ check: EndpointCheck, related: [Diagnostic.Related] = []
+    ) {
+        problems.add(
+            Diagnostic(
+                severity, code, message, hint: hint, at: written.place, object: check.object, path: written.path,
+                related: related))
+    }
+
+    private func reportName(_ check: EndpointCheck, _ name: PlannedName, unused: [SourcePlace]) {
+        let host = clusters[check.cluster].host
+        if let subset = check.subset, !subset.labels.isEmpty {
+            add(
+                .error, "subset-without-endpoints",
+                "subset '\(subset.name)' of \(host) selects pods by label, "
+                    + "and no EndpointSlice, Endpoints or Pod of the service is known",
+                hint: check.leftOut?.hint ?? "load its Pods or EndpointSlices", at: check.host, check,
+                related: check.leftOut?.related ?? [])
+            return
+        }
+        add(
+            .warning, "endpoints-by-dns",
+            "no endpoints of \(host) are known: \(name.host):\(name.port) is looked up by DNS",
+            hint: check.leftOut?.hint
+                ?? (unused.isEmpty
+                    ? "if that is a cluster IP, connections are balanced instead of requests; load its "
+                        + "EndpointSlices or Pods"
+                    : "its EndpointSlice has DNS names, which are not in effect: write a Service of type "
+                        + "ExternalName, or a ServiceEntry with resolution DNS"),
+            at: check.host, check,
+            related: check.leftOut?.related
+                ?? unused.map { Diagnostic.Related(place: $0, message: "the EndpointSlice") })
+    }
+
+    private func reportNobody(_ check: EndpointCheck, _ all: [LabeledEndpoint]) {
+        let cluster = clusters[check.cluster]
+        guard let subset = check.subset, !all.isEmpty else {
+            add(
+                .warning, "no-endpoint",
+                "no endpoint of \(cluster.host) port \(cluster.port) is ready: its requests are answered 503",
+                hint: check.leftOut?.hint
+                    ?? "an endpoint counts when its port is named '\(check.portName)' and it is ready",
+                at: check.host, check, related: check.leftOut?.related ?? [])
+            return
+        }
+        let wanted = subset.labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
+        let unknown = all.count { $0.labels == nil }
+        let hint =
+            unknown > 0
+            ? "the labels of \(unknown) of its \(all.count) endpoints are not known: load their Pods"
+            : Self.nearMiss(subset, all)
+        add(
+            .warning, "empty-subset",
+            "subset '\(subset.name)' (\(wanted)) selects none of the \(all.count) endpoints of \(cluster.host)",
+            hint: hint, at: subset.written, check,
+            related: [Diagnostic.Related(place: subset.place, message: "the subset")])
+    }
+
+    /// The values that the endpoints do have for the subset's labels.
+    private static func nearMiss(_ subset: EndpointCheck.SubsetCheck, _ all: [LabeledEndpoint]) -> String {
+        let facts = subset.labels.keys.sorted().map { key in
+            let values = Set(all.compactMap { $0.labels?[key] }).sorted().prefix(4)
+            return values.isEmpty
+                ? "no endpoint has the label \(key)"
+                : "\(key) is \(values.joined(separator: " or "))"
+        }
+        return "on the endpoints, " + facts.joined(separator: ", ")
+    }
+
+    /// Endpoints that nobody may send to.
+    private func reportRefused(_ check: EndpointCheck, _ chosen: [PlannedEndpoint]) {
+        let refused = chosen.lazy.compactMap { endpoint in
+            table.refusal(of: endpoint.address).map { (endpoint.address, $0) }
+        }
+        guard let (address, reason) = refused.first else { return }
+        let count = refused.count
+        let others = count > 1 ? ", and \(count - 1) more of its endpoints are left out too" : ""
+        let effect =
+            count == chosen.count ? "its requests are answered 503" : "its other endpoints get the requests"
+        add(
+            .error, "refused-endpoint",
+            "nothing is sent to the endpoint \(address) of \(clusters[check.cluster].host), \(reason)"
+                + "\(others): \(effect)",
+            hint: "name another endpoint; link-local addresses and Unix sockets are sent to with "
+                + "--local-endpoints on", at: check.host, check)
+    }
+}

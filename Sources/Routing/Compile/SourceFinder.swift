@@ -1,0 +1,188 @@
+internal import Balancing
+internal import Manifests
+
+/// What is known of where a service's port has its endpoints.
+enum FoundSource {
+    case source(EndpointSource)
+    /// Nothing but a name outside of the definitions.
+    case ownName(PlannedName)
+    case none(Unavailable)
+}
+
+/// Finds what the endpoints of a service's port are found by: EndpointSlices, else Endpoints, else selected Pods,
+/// else the name itself for a Service; workloads or names for a ServiceEntry.
+/// Source: istio-api.md §1.8, §1.10.
+struct SourceFinder {
+    let inventory: Inventory
+    private var workloads = WorkloadIndex()
+
+    init(_ inventory: Inventory) {
+        self.inventory = inventory
+        for (index, entry) in inventory.workloadEntries.enumerated() { workloads.add(entry, index) }
+    }
+
+    /// - Parameter labels: of the subset.
+    func source(
+        of record: ServiceRecord, port: ServicePort, labels: [String: String], directory: ServiceDirectory
+    ) -> FoundSource {
+        switch record.origin {
+        case .service(let index): source(of: inventory.services[index], record, port, labels, directory)
+        case .entries(let indexes): source(of: indexes, record, port, labels)
+        }
+    }
+
+    /// Whether a service's endpoints are another host's.
+    func isAlias(_ record: ServiceRecord, _ directory: ServiceDirectory) -> Bool {
+        guard case .service(let index) = record.origin, inventory.services[index].type == .externalName,
+            let external = inventory.services[index].externalName?.value.lowercased()
+        else { return false }
+        return external != record.host && directory.records[external] != nil
+    }
+
+    // MARK: Kubernetes
+
+    private func source(
+        of service: Service, _ record: ServiceRecord, _ port: ServicePort, _ labels: [String: String],
+        _ directory: ServiceDirectory
+    ) -> FoundSource {
+        guard service.type == .externalName else { return .source(.service(lookup(service, record, port, labels))) }
+        guard let external = service.externalName?.value.lowercased() else {
+            return .none(.noAddresses(host: record.host))
+        }
+        let name = PlannedName(host: external, port: UInt16(clamping: port.number), weight: 1)
+        guard external != record.host, let other = directory.records[external] else { return .ownName(name) }
+        return .source(source(ofAlias: other, port, name, directory))
+    }
+
+    /// The endpoints of another host of the directory; its name where none are known. Subsets count for nothing.
+    private func source(
+        ofAlias other: ServiceRecord, _ port: ServicePort, _ name: PlannedName, _ directory: ServiceDirectory
+    ) -> EndpointSource {
+        guard let same = other.port(port.number) ?? other.ports.first else { return .dns([name]) }
+        if case .service(let index) = other.origin {
+            let service = inventory.services[index]
+            guard service.type != .externalName else { return .dns([name]) }
+            return .service(lookup(service, other, same, [:], fallback: name))
+        }
+        guard case .source(let found) = source(of: other, port: same, labels: [:], directory: directory),
+            case .workloads = found
+        else { return .dns([name]) }
+        return found
+    }
+
+    private func lookup(
+        _ service: Service, _ record: ServiceRecord, _ port: ServicePort, _ labels: [String: String],
+        fallback: PlannedName? = nil
+    ) -> ServiceLookup {
+        ServiceLookup(
+            service: ServiceName(service.meta).detached, port: port.number, portName: port.name.detached,
+            target: target(service, port), selector: (service.selector ?? [:]).detached,
+            publishesNotReady: service.publishNotReadyAddresses, labels: labels.detached,
+            fallback: fallback
+                ?? PlannedName(host: record.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
+    }
+
+    /// A headless name resolves to the pods, which listen on the target port.
+    private func dnsPort(_ service: Service, _ port: ServicePort) -> Int {
+        guard service.clusterIP == "None", case .number(let number) = target(service, port) else {
+            return port.number
+        }
+        return number
+    }
+
+    private func target(_ service: Service, _ port: ServicePort) -> TargetPort {
+        service.ports.first { $0.number == port.number && $0.transport == .tcp }?.targetPort
+            ?? .number(port.number)
+    }
+
+    // MARK: ServiceEntries
+
+    private func source(
+        of entries: [Int], _ record: ServiceRecord, _ port: ServicePort, _ labels: [String: String]
+    ) -> FoundSource {
+        func declared(_ index: Int) -> ServiceEntry.Port? {
+            inventory.serviceEntries[index].ports.first { $0.number == port.number }
+        }
+        guard let index = entries.first(where: { declared($0) != nil }), let declared = declared(index) else {
+            return .none(.unknownPort(host: record.host, port: port.number))
+        }
+        let entry = inventory.serviceEntries[index]
+        switch entry.resolution?.value ?? .none {
+        case .none: return .none(.noAddresses(host: record.host))
+        case .dynamicDNS: return .none(.notInEffect("resolution DYNAMIC_DNS"))
+        case .static: return .source(.workloads(lookup(entry, declared, labels)))
+        case .dns, .dnsRoundRobin: return .source(.dns(names(entry, declared, record.host, labels)))
+        }
+    }
+
+    private func lookup(
+        _ entry: ServiceEntry, _ port: ServiceEntry.Port, _ labels: [String: String]
+    ) -> WorkloadLookup {
+        var found = DistinctEndpoints()
+        for workload in members(of: entry) {
+            let address = workload.address.value
+            if address.hasPrefix("unix://") {
+                found.add(
+                    .unix(path: String(address.dropFirst("unix://".count))), workload.weight,
+                    workload.labels.detached)
+            } else if !address.isEmpty {
+                found.add(
+                    address.detached, number(workload, port), workload.labels.detached, weight: workload.weight)
+            }
+        }
+        return WorkloadLookup(
+            endpoints: found.endpoints, selector: entry.workloadSelector?.detached,
+            namespace: entry.meta.namespace.detached,
+            port: port.targetPort ?? port.number, labels: labels.detached)
+    }
+
+    private func names(
+        _ entry: ServiceEntry, _ port: ServiceEntry.Port, _ host: String, _ labels: [String: String]
+    ) -> [PlannedName] {
+        let all = members(of: entry)
+        guard !all.isEmpty else {
+            let number = UInt16(clamping: port.targetPort ?? port.number)
+            return labels.isEmpty ? [PlannedName(host: host, port: number, weight: 1)] : []
+        }
+        return all.filter { !$0.address.value.isEmpty && Names.matches(labels, $0.labels) }.map {
+            PlannedName(
+                host: $0.address.value, port: UInt16(clamping: number($0, port)), weight: max($0.weight, 1))
+        }
+    }
+
+    private func members(of entry: ServiceEntry) -> [Workload] {
+        guard let selector = entry.workloadSelector else { return entry.endpoints }
+        return workloads.candidates(selector, entry.meta.namespace)
+            .map { inventory.workloadEntries[$0].workload }.filter { Names.matches(selector, $0.labels) }
+    }
+
+    private func number(_ workload: Workload, _ port: ServiceEntry.Port) -> Int {
+        workload.ports[port.name] ?? port.targetPort ?? port.number
+    }
+}
+
+/// WorkloadEntries by namespace and label, so that no selector looks at all of them.
+private struct WorkloadIndex {
+    private struct Label: Hashable {
+        let namespace: String
+        let key: String
+        let value: String
+    }
+
+    private var all: [String: [Int]] = [:]    // by namespace
+    private var byLabel: [Label: [Int]] = [:]
+
+    mutating func add(_ entry: WorkloadEntry, _ index: Int) {
+        let namespace = entry.meta.namespace
+        all[namespace, default: []].append(index)
+        for (key, value) in entry.workload.labels {
+            byLabel[Label(namespace: namespace, key: key, value: value), default: []].append(index)
+        }
+    }
+
+    /// Those that have one label of the selector, of which there are fewest, in their order.
+    func candidates(_ selector: [String: String], _ namespace: String) -> [Int] {
+        let lists = selector.map { byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? [] }
+        return lists.min { $0.count < $1.count } ?? all[namespace] ?? []
+    }
+}

@@ -1,0 +1,231 @@
+package import Balancing
+package import Manifests
+
+/// What is known of the endpoints of Kubernetes Services: EndpointSlices, the older Endpoints, and Pods with
+/// their labels. A routing plan names services and labels; this table says which endpoints they are now, and
+/// changes without a new plan.
+///
+/// It keeps of the objects what choosing needs, in memory of its own. A value, for one thread at a time.
+/// Source: istio-api.md §1.8, §1.10; Endpoints and Pods are Portico's own, for plain files.
+package struct EndpointTable: Sendable {
+    private var slices: [ServiceName: [SliceRecord]] = [:]    // each service's in the order they came
+    private var services: [ServiceName: ServiceName] = [:]    // by the name of a slice
+    private var legacy: [ServiceName: SliceRecord] = [:]
+    private var pods: PodIndex
+    private let refusal: @Sendable (EndpointAddress) -> String?
+
+    package init() {
+        pods = PodIndex(keys: [])
+        refusal = { _ in nil }
+    }
+
+    /// - Parameter refusal: what an endpoint is, for a message, when it must not be sent to; else nil.
+    package init(_ inventory: Inventory, refusal: @escaping @Sendable (EndpointAddress) -> String? = { _ in nil }) {
+        self.refusal = refusal
+        pods = PodIndex(keys: Self.labelKeys(inventory))
+        slices.reserveCapacity(inventory.endpointSlices.count)
+        services.reserveCapacity(inventory.endpointSlices.count)
+        for pod in inventory.pods { pods.set(ServiceName(pod.meta), pod) }
+        for slice in inventory.endpointSlices { set(ServiceName(slice.meta), slice) }
+        for object in inventory.endpoints { legacy[ServiceName(object.meta)] = SliceRecord(object) }
+    }
+
+    /// The labels that anybody asks for: of most pods' labels nothing is kept.
+    private static func labelKeys(_ inventory: Inventory) -> Set<String> {
+        var keys: Set<String> = []
+        for rule in inventory.destinationRules { for subset in rule.subsets { keys.formUnion(subset.labels.keys) } }
+        for service in inventory.services { keys.formUnion((service.selector ?? [:]).keys) }
+        for entry in inventory.serviceEntries { keys.formUnion((entry.workloadSelector ?? [:]).keys) }
+        return Set(keys.map(\.detached))
+    }
+
+    // MARK: changes
+
+    /// Takes changed objects, and tells whose endpoints may be others now.
+    package mutating func apply(_ changes: EndpointChanges) -> EndpointConcern {
+        var concern = EndpointConcern()
+        for (name, slice) in changes.slices {
+            if let service = services[name] { concern.services.insert(service) }
+            set(name, slice)
+            if let service = services[name] { concern.services.insert(service) }
+        }
+        for (name, pod) in changes.pods {
+            pods.set(name, pod)
+            concern.isOfPods = true
+        }
+        return concern
+    }
+
+    private mutating func set(_ name: ServiceName, _ slice: EndpointSlice?) {
+        let service = slice.flatMap { slice in
+            slice.serviceName.map { ServiceName(namespace: name.namespace, name: $0.detached) }
+        }
+        if let old = services[name], old != service {
+            slices[old]?.removeAll { $0.name == name.name }
+            if slices[old]?.isEmpty == true { slices[old] = nil }
+            services[name] = nil
+        }
+        guard let slice, let service else { return }
+        services[name.detached] = service
+        let record = SliceRecord(slice)
+        if let place = slices[service]?.firstIndex(where: { $0.name == name.name }) {
+            slices[service]?[place] = record
+        } else {
+            slices[service, default: []].append(record)
+        }
+    }
+
+    // MARK: questions
+
+    /// Where requests of a cluster go now: endpoints that nothing may be sent to are left out.
+    package func endpoints(of source: EndpointSource) -> FoundEndpoints {
+        switch source {
+        case .unavailable: return .endpoints([])
+        case .dns(let names): return .names(names)
+        case .workloads(let lookup): return .endpoints(allowed(found(lookup).having(lookup.labels)))
+        case .service(let lookup):
+            guard let found = found(lookup) else {
+                return lookup.labels.isEmpty ? .names([lookup.fallback]) : .endpoints([])
+            }
+            return .endpoints(allowed(found.having(lookup.labels)))
+        }
+    }
+
+    private func allowed(_ endpoints: [PlannedEndpoint]) -> [PlannedEndpoint] {
+        endpoints.filter { refusal($0.address) == nil }
+    }
+
+    /// What an endpoint is, when it must not be sent to.
+    func refusal(of endpoint: EndpointAddress) -> String? { refusal(endpoint) }
+
+    /// All endpoints of the service's port, whatever their labels; nil when none of its objects is known.
+    func found(_ lookup: ServiceLookup) -> [LabeledEndpoint]? {
+        let own = (slices[lookup.service] ?? []).filter { !$0.isOfNames }
+        if !own.isEmpty { return endpoints(own, lookup) }
+        if let object = legacy[lookup.service] { return endpoints([object], lookup) }
+        guard !lookup.selector.isEmpty else { return nil }
+        let selected = pods.selected(by: lookup.selector, namespace: lookup.service.namespace)
+        guard !selected.isEmpty else { return nil }
+        var found = DistinctEndpoints()
+        for pod in selected where pod.isUsable || lookup.publishesNotReady {
+            guard let address = pod.addresses.first, let number = pod.number(of: lookup.target) else { continue }
+            found.add(address, number, pod.labels)
+        }
+        return found.endpoints
+    }
+
+    /// All endpoints of a ServiceEntry's port, whatever their labels.
+    func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
+        var found = DistinctEndpoints()
+        for endpoint in lookup.endpoints { found.add(endpoint.address, endpoint.weight, endpoint.labels) }
+        guard let selector = lookup.selector else { return found.endpoints }
+        for pod in pods.selected(by: selector, namespace: lookup.namespace) where pod.isUsable {
+            guard let address = pod.addresses.first else { continue }
+            found.add(address, lookup.port, pod.labels)
+        }
+        return found.endpoints
+    }
+
+    private func endpoints(_ records: [SliceRecord], _ lookup: ServiceLookup) -> [LabeledEndpoint] {
+        var found = DistinctEndpoints()
+        for group in records.lazy.flatMap(\.groups) {
+            guard let number = group.number(of: lookup) else { continue }
+            for endpoint in group.endpoints {
+                for address in endpoint.addresses {
+                    found.add(address, number, pods.labels(target: endpoint.pod, address: address))
+                }
+            }
+        }
+        return found.endpoints
+    }
+
+    /// All objects of endpoints: of which Service each is, and where it stands.
+    var objects: some Sequence<(service: ServiceName, object: ObjectReference, place: SourcePlace)> {
+        let ofSlices = slices.lazy.flatMap { service, records in
+            records.lazy.map { (service: service, object: $0.identity(in: service.namespace), place: $0.place) }
+        }
+        let older = legacy.lazy.map { service, record in
+            (service: service, object: record.identity(in: service.namespace), place: record.place)
+        }
+        return [AnySequence(ofSlices), AnySequence(older)].joined()
+    }
+
+    /// Where the service's EndpointSlices of DNS names stand, which are of no use.
+    func unusedSlices(of service: ServiceName) -> [SourcePlace] {
+        (slices[service] ?? []).filter(\.isOfNames).map(\.place)
+    }
+}
+
+/// The namespace and name of a Service, an EndpointSlice or a Pod.
+package struct ServiceName: Hashable, Sendable {
+    package let namespace: String
+    package let name: String
+
+    package init(namespace: String, name: String) {
+        self.namespace = namespace
+        self.name = name
+    }
+
+    package init(_ meta: ObjectMeta) {
+        namespace = meta.namespace
+        name = meta.name
+    }
+
+    /// See `String.detached`.
+    var detached: ServiceName { ServiceName(namespace: namespace.detached, name: name.detached) }
+}
+
+/// What a source of objects says has changed since it last said so: by namespace and name the new object, or nil
+/// when it was removed.
+package struct EndpointChanges: Sendable {
+    package var slices: [ServiceName: EndpointSlice?] = [:]
+    package var pods: [ServiceName: Pod?] = [:]
+    package init() {}
+}
+
+/// Whose endpoints may be others after a change.
+package struct EndpointConcern: Sendable {
+    package var services: Set<ServiceName> = []
+    /// Also whoever asks for pods or their labels.
+    package var isOfPods = false
+}
+
+/// What a cluster's source comes to.
+package enum FoundEndpoints: Sendable, Hashable {
+    /// Empty: nobody is ready.
+    case endpoints([PlannedEndpoint])
+    /// All addresses of all names.
+    case names([PlannedName])
+
+    /// Of endpoints, or of names.
+    package var count: Int {
+        switch self {
+        case .endpoints(let all): all.count
+        case .names(let all): all.count
+        }
+    }
+}
+
+/// Endpoints without doubles, in the order they were found.
+struct DistinctEndpoints {
+    private(set) var endpoints: [LabeledEndpoint] = []
+    private var known: Set<EndpointAddress> = []
+
+    mutating func add(_ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1) {
+        guard let port = UInt16(exactly: port), port > 0 else { return }
+        add(.ip(address, port: port), weight, labels)
+    }
+
+    mutating func add(_ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?) {
+        guard known.insert(address).inserted else { return }
+        endpoints.append(LabeledEndpoint(address: address, weight: max(weight, 1), labels: labels))
+    }
+}
+
+extension [LabeledEndpoint] {
+    /// Those that have all of the labels.
+    func having(_ labels: [String: String]) -> [PlannedEndpoint] {
+        let chosen = labels.isEmpty ? self : filter { Names.matches(labels, $0.labels ?? [:]) }
+        return chosen.map { PlannedEndpoint(address: $0.address, weight: $0.weight) }
+    }
+}

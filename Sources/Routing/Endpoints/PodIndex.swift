@@ -1,0 +1,94 @@
+internal import Manifests
+
+/// Pods by name, by address and by label, so that no question looks at all of them.
+struct PodIndex: Sendable {
+    private var pods: [ServiceName: PodRecord] = [:]
+    private var byAddress: [String: [ServiceName]] = [:]    // the last one counts
+    private var byLabel: [Label: Set<ServiceName>] = [:]
+    private let keys: Set<String>
+    private var added = 0
+
+    private struct Label: Hashable {
+        let namespace: String
+        let key: String
+        let value: String
+    }
+
+    /// - Parameter keys: of the labels that may be asked for; others are not kept.
+    init(keys: Set<String>) { self.keys = keys }
+
+    /// Takes a pod's newest version; nil when it is gone.
+    mutating func set(_ name: ServiceName, _ pod: Pod?) {
+        let order = pods[name]?.order ?? added
+        if let old = pods.removeValue(forKey: name) { forget(name, old) }
+        guard let pod else { return }
+        added += 1
+        let name = name.detached
+        let record = PodRecord(pod, keys: keys, order: order)
+        pods[name] = record
+        if !pod.isTerminating { for address in record.addresses { byAddress[address, default: []].append(name) } }
+        for (key, value) in record.labels {
+            byLabel[Label(namespace: name.namespace, key: key, value: value), default: []].insert(name)
+        }
+    }
+
+    private mutating func forget(_ name: ServiceName, _ old: PodRecord) {
+        for address in old.addresses {
+            byAddress[address]?.removeAll { $0 == name }
+            if byAddress[address]?.isEmpty == true { byAddress[address] = nil }
+        }
+        for (key, value) in old.labels {
+            let label = Label(namespace: name.namespace, key: key, value: value)
+            byLabel[label]?.remove(name)
+            if byLabel[label]?.isEmpty == true { byLabel[label] = nil }
+        }
+    }
+
+    /// The pods of a namespace with all of these labels, in the order they came; none when there are no labels
+    /// to ask for.
+    func selected(by selector: [String: String], namespace: String) -> [PodRecord] {
+        let sets = selector.map { byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? [] }
+        guard let smallest = sets.min(by: { $0.count < $1.count }) else { return [] }
+        return smallest.compactMap { pods[$0] }.filter { Names.matches(selector, $0.labels) }
+            .sorted { $0.order < $1.order }
+    }
+
+    /// The labels of the pod behind an endpoint; nil when it is not known.
+    func labels(target: ServiceName?, address: String) -> [String: String]? {
+        if let target, let pod = pods[target] { return pod.labels }
+        guard let name = byAddress[address]?.last else { return nil }
+        return pods[name]?.labels
+    }
+}
+
+/// What the table keeps of a Pod.
+struct PodRecord: Sendable {
+    /// Those that may be asked for.
+    let labels: [String: String]
+    let addresses: [String]
+    /// It runs, is ready, and is not about to end.
+    let isUsable: Bool
+    /// Named TCP ports.
+    private let ports: [(name: String, number: Int)]
+    /// Its place among all pods.
+    let order: Int
+
+    init(_ pod: Pod, keys: Set<String>, order: Int) {
+        var labels: [String: String] = [:]
+        for (key, value) in pod.meta.labels where keys.contains(key) { labels[key.detached] = value.detached }
+        self.labels = labels
+        addresses = pod.addresses.map(\.detached)
+        let isUp = pod.phase == nil || pod.phase == "Running"
+        isUsable = isUp && pod.isReady && !pod.isTerminating
+        ports = pod.ports.filter { $0.transport == .tcp }.map { ($0.name.detached, $0.number) }
+        self.order = order
+    }
+
+    /// The port that a Service's target names; nil when the pod has none of this name.
+    func number(of target: TargetPort) -> Int? {
+        switch target {
+        case .number(let number): number
+        case .name(let name): ports.first { $0.name == name }?.number
+        }
+    }
+}

@@ -1,0 +1,77 @@
+internal import Manifests
+
+/// What the table keeps of an EndpointSlice, or of an Endpoints object: the ready endpoints.
+struct SliceRecord: Sendable {
+    private let kind: String
+    let name: String
+    /// Endpoints that have the same ports: one of a slice, several of an Endpoints object.
+    let groups: [Group]
+    /// Its addresses are DNS names, which is of no use.
+    let isOfNames: Bool
+    let place: SourcePlace
+
+    struct Group: Sendable {
+        let ports: [Port]    // TCP
+        let endpoints: [Ready]
+
+        /// Joined by the port's name; a port without number stands for all.
+        func number(of lookup: ServiceLookup) -> Int? {
+            guard let joined = ports.first(where: { $0.name == lookup.portName }) else { return nil }
+            if let number = joined.number { return number }
+            if case .number(let number) = lookup.target { return number }
+            return lookup.port
+        }
+    }
+
+    struct Port: Sendable {
+        let name: String
+        let number: Int?
+
+        static func tcp(_ ports: [EndpointSlice.Port]) -> [Port] {
+            ports.filter { $0.transport == .tcp }.map { Port(name: $0.name.detached, number: $0.number) }
+        }
+    }
+
+    struct Ready: Sendable {
+        let addresses: [String]
+        /// The pod behind it, when it is told.
+        let pod: ServiceName?
+
+        init(_ addresses: [String], target: ObjectReference?, namespace: String) {
+            self.addresses = addresses.map(\.detached)
+            pod = target.flatMap { target in
+                guard target.kind == "Pod" else { return nil }
+                let space = target.namespace.isEmpty ? namespace : target.namespace
+                return ServiceName(namespace: space, name: target.name).detached
+            }
+        }
+    }
+
+    func identity(in namespace: String) -> ObjectReference {
+        ObjectReference(kind: kind, namespace: namespace, name: name)
+    }
+
+    init(_ slice: EndpointSlice) {
+        kind = "EndpointSlice"
+        name = slice.meta.name.detached
+        isOfNames = slice.addressType == .fqdn
+        place = slice.meta.place
+        let ready = slice.endpoints.filter(\.isReady).map {
+            Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace)
+        }
+        groups = isOfNames ? [] : [Group(ports: Port.tcp(slice.ports), endpoints: ready)]
+    }
+
+    init(_ object: Endpoints) {
+        kind = "Endpoints"
+        name = object.meta.name.detached
+        isOfNames = false
+        place = object.meta.place
+        groups = object.subsets.map { subset in
+            let ready = subset.addresses.map {
+                Ready([$0.ip], target: $0.target, namespace: object.meta.namespace)
+            }
+            return Group(ports: Port.tcp(subset.ports), endpoints: ready)
+        }
+    }
+}

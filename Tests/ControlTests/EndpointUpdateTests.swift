@@ -1,0 +1,158 @@
+import Balancing
+import Manifests
+import Routing
+import Testing
+
+@testable import Control
+
+/// Endpoints that change without a load, as a watch of Kubernetes would tell.
+@Suite struct `A change of endpoints` {
+    private var directory = ClusterDirectory(limit: 1000)
+    private let plan: RoutingPlan
+
+    /// Services `a` and `b` with slices `a-1` and `b-1`, and a subset `v1` of `a`.
+    init() {
+        let set = Self.read(
+            Self.base + Self.slice("a-1", of: "a", "10.0.0.1", "10.0.0.2") + Self.slice("b-1", of: "b", "10.0.0.9")
+                + Self.pod("p1", "10.0.0.1", "v1"))
+        #expect(!set.hasErrors, "\(set.diagnostics.text)")
+        let table = EndpointTable(set.inventory)
+        plan = RoutingPlan.compile(set.inventory, endpoints: table, options: CompileOptions())
+        _ = directory.replace(plan: plan, table: table)
+    }
+
+    private static let base = """
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: gw}
+        spec:
+          selector: {istio: ingressgateway}
+          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: vs}
+        spec:
+          hosts: ['*']
+          gateways: [gw]
+          http:
+          - match: [{uri: {prefix: /v1}}]
+            route: [{destination: {host: a, subset: v1}}]
+          - match: [{uri: {prefix: /b}}]
+            route: [{destination: {host: b}}]
+          - route: [{destination: {host: a}}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: DestinationRule
+        metadata: {name: a}
+        spec: {host: a, subsets: [{name: v1, labels: {version: v1}}]}
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: a}
+        spec: {selector: {app: a}, ports: [{name: http, port: 80}]}
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: b}
+        spec: {ports: [{name: http, port: 80}]}
+
+        """
+
+    private static func slice(_ name: String, of service: String, _ addresses: String...) -> String {
+        """
+        ---
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: \(name), labels: {kubernetes.io/service-name: \(service)}}
+        addressType: IPv4
+        ports: [{name: http, port: 8080}]
+        endpoints: [\(addresses.map { "{addresses: [\($0)]}" }.joined(separator: ", "))]
+
+        """
+    }
+
+    private static func pod(_ name: String, _ address: String, _ version: String) -> String {
+        """
+        ---
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: \(name), labels: {app: a, version: \(version)}}
+        status: {phase: Running, podIP: \(address), conditions: [{type: Ready, status: "True"}]}
+
+        """
+    }
+
+    private static func read(_ text: String) -> ManifestSet {
+        ManifestReader.load(sources: [("case.yaml", Array(text.utf8))])
+    }
+
+    /// Objects that are new or others now.
+    private static func changes(_ text: String, removed: String...) -> EndpointChanges {
+        var changes = EndpointChanges()
+        let inventory = read(text).inventory
+        for slice in inventory.endpointSlices { changes.slices[ServiceName(slice.meta)] = slice }
+        for pod in inventory.pods { changes.pods[ServiceName(pod.meta)] = pod }
+        for name in removed {
+            let name = ServiceName(namespace: "default", name: name)
+            if name.name.hasPrefix("p") { changes.pods[name] = .some(nil) } else { changes.slices[name] = .some(nil) }
+        }
+        return changes
+    }
+
+    private func state(_ service: String, _ subset: String = "") -> ClusterState? {
+        directory.clusters.first { $0.name == "outbound|80|\(subset)|\(service).default.svc.cluster.local" }
+    }
+
+    private func names(_ service: String, _ subset: String = "") -> [String] {
+        (state(service, subset)?.endpoints ?? []).map(\.name)
+    }
+
+    @Test mutating func `reaches the clusters concerned, and workers that hold them, at once`() throws {
+        let (a, b) = (try #require(state("a")), try #require(state("b")))
+        let worker = Cluster(a)
+        let others = b.endpoints
+        #expect(names("a") == ["10.0.0.1:8080", "10.0.0.2:8080"] && names("a", "v1") == ["10.0.0.1:8080"])
+        let left = directory.update(Self.changes(Self.slice("a-1", of: "a", "10.0.0.3", "10.0.0.2")))
+        #expect(left.count == 1 && state("a") === a)
+        #expect(Set((0..<4).map { _ in worker.next(random: 0)?.name }) == ["10.0.0.3:8080", "10.0.0.2:8080"])
+        #expect(names("a", "v1") == [])    // the labels of 10.0.0.3 are not known
+        #expect(zip(b.endpoints, others).allSatisfy { $0 === $1 })
+    }
+
+    @Test mutating func `may be a slice more, or one less, or one that goes to another service`() {
+        _ = directory.update(Self.changes(Self.slice("a-2", of: "a", "10.0.0.7")))
+        #expect(names("a") == ["10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.7:8080"])
+        _ = directory.update(Self.changes(Self.slice("a-2", of: "b", "10.0.0.7")))
+        #expect(names("a").count == 2 && names("b") == ["10.0.0.9:8080", "10.0.0.7:8080"])
+        #expect(directory.update(Self.changes("", removed: "b-1")).count == 1)
+        #expect(names("b") == ["10.0.0.7:8080"])
+        #expect(directory.update(Self.changes("", removed: "none")) == [])
+    }
+
+    @Test mutating func `may be a pod's labels`() {
+        _ = directory.update(Self.changes(Self.pod("p2", "10.0.0.2", "v1")))
+        #expect(names("a", "v1") == ["10.0.0.1:8080", "10.0.0.2:8080"])
+        _ = directory.update(Self.changes(Self.pod("p1", "10.0.0.1", "v2")))
+        #expect(names("a", "v1") == ["10.0.0.2:8080"] && names("a").count == 2)
+        _ = directory.update(Self.changes("", removed: "p2"))
+        #expect(names("a", "v1") == [])
+    }
+
+    @Test mutating func `leaves pods where there is no slice any more, and DNS where there is nothing`() {
+        _ = directory.update(Self.changes("", removed: "a-1"))
+        #expect(names("a") == ["10.0.0.1:80"] && directory.names == [])
+        _ = directory.update(Self.changes("", removed: "p1"))
+        #expect(names("a") == [] && directory.names == ["a.default.svc.cluster.local"])
+        _ = directory.update(resolved: ["a.default.svc.cluster.local": ["10.1.1.1"]])
+        #expect(names("a") == ["10.1.1.1:80"])
+        _ = directory.update(Self.changes(Self.slice("a-1", of: "a", "10.0.0.1")))
+        #expect(names("a") == ["10.0.0.1:8080"] && directory.names == [])
+    }
+
+    @Test mutating func `that changes nothing publishes nothing`() throws {
+        let before = try #require(state("a")).endpoints
+        #expect(directory.update(Self.changes(Self.slice("a-1", of: "a", "10.0.0.1", "10.0.0.2"))) == [])
+        #expect(zip(before, try #require(state("a")).endpoints).allSatisfy { $0 === $1 })
+    }
+}
