@@ -37,6 +37,9 @@ internal import Octets
         guard let decoder = unsafe openDecoder(pools) else { return .failed }
         var rest = octets
         while true {
+            // Between two fields the decoder has nothing to go on with: to call it would lose `isBetweenFields`, and
+            // a change of the table's size would pass behind a field (RFC 7541 §4.2).
+            if rest.isEmpty, !isFinal { return .done }
             var field = unsafe nghttp2_nv()
             if let entry = unsafe indexedField(decoder, rest) {
                 unsafe field = entry.pointee
@@ -50,7 +53,7 @@ internal import Octets
                 isBetweenFields = flags & CInt(NGHTTP2_HD_INFLATE_EMIT.rawValue) != 0
                 if !isBetweenFields {
                     if flags & CInt(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0 { return unsafe endSection(decoder) }
-                    if rest.isEmpty { return .done }
+                    if rest.isEmpty { return isFinal ? .failed : .done }
                     continue
                 }
                 hasFields = true
