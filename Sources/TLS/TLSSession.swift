@@ -34,6 +34,8 @@ package enum TLSResult: Equatable, Sendable {
     private var isPeerDone = false    // it sent close_notify, or just closed
     private var isEstablished = false
     private var isShutdownSent = false
+    /// Steps of OpenSSL's state machine that the peer may still cause behind the handshake.
+    private var messagesLeft = TLSSession.mostMessages
     /// Whether the ClientHello is complete: from here on the client has shown that it speaks TLS.
     package private(set) var isHelloRead = false
     /// What the peer did wrong behind the handshake; nil also for a connection that was lost.
@@ -59,6 +61,7 @@ package enum TLSResult: Equatable, Sendable {
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
         unsafe SSL_set_accept_state(made)
+        unsafe countMessages(of: made)
         guard unsafe wire.attach(to: made) else { throw .library(Failures.takeReason()) }
     }
 
@@ -75,6 +78,8 @@ package enum TLSResult: Equatable, Sendable {
         wire = Wire(descriptor: descriptor)
         self.serverName = serverName
         unsafe SSL_set_connect_state(made)
+        unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
+        unsafe countMessages(of: made)
         try setPeer(serverName)
         if let resuming { unsafe SSL_set_session(made, resuming.raw) }
         guard unsafe wire.attach(to: made) else { throw .library(Failures.takeReason()) }
@@ -140,6 +145,8 @@ package enum TLSResult: Equatable, Sendable {
             }
             total += count
         } while total < room.count && hasPendingOctets
+        // Once for each call: records with an octet each between the messages buy no more of them.
+        messagesLeft = min(messagesLeft + Self.messageSteps, Self.mostMessages)
         return .octets(total)
     }
 
@@ -220,11 +227,41 @@ package enum TLSResult: Equatable, Sendable {
         if buffers == nil { buffers = wire.desk.hold(self) }
     }
 
+    /// Renews the keys of this direction, and asks the peer to renew its own (RFC 8446 §4.6.3). The gateway never
+    /// does; tests are the peer that does it too often.
+    func renewKeys() -> Bool {
+        begin()
+        defer { wire.finish() }
+        return unsafe SSL_key_update(raw, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(raw) == 1
+    }
+
     /// Another session keeps OpenSSL's buffers now. What is in them stays: a part of a record.
     func losesBuffers() {
         buffers = nil
         unsafe SSL_free_buffers(raw)
     }
+
+    /// Has OpenSSL tell of each handshake message and alert; of records with data it tells nothing.
+    private func countMessages(of ssl: OpaquePointer) {
+        unsafe SSL_set_info_callback(ssl) { ssl, _, _ in
+            guard let ssl = unsafe ssl, let user = unsafe SSL_get_ex_data(ssl, 0) else { return }
+            unsafe Unmanaged<TLSSession>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.messageArrived() }
+        }
+    }
+
+    /// Behind the handshake, a message costs us more than the peer, and OpenSSL goes on reading as long as they
+    /// come: the wire gives it no more octets then.
+    private func messageArrived() {
+        guard isEstablished else { return }
+        messagesLeft -= 1
+        if messagesLeft < 0 { wire.stop() }
+    }
+
+    /// What one KeyUpdate and its answer are to OpenSSL's state machine, and a little more.
+    private static let messageSteps = 8
+    /// 32 messages or alerts in a row, and one more for each read that brings data; renewing keys
+    /// (RFC 8446 §4.6.3) needs a few in an hour. BoringSSL has the same limit.
+    private static let mostMessages = 32 * messageSteps
 
     /// The socket takes nothing now, or is broken.
     private func blocked() -> TLSResult {
@@ -239,6 +276,8 @@ package enum TLSResult: Equatable, Sendable {
         case SSL_ERROR_ZERO_RETURN:
             isPeerDone = true
             return .closed
+        case SSL_ERROR_SYSCALL where wire.isStopped && wire.failure == 0:
+            return fail(.brokenStream("too many handshake messages, such as KeyUpdate, without data"))
         case SSL_ERROR_SYSCALL where wire.failure == 0:
             isPeerDone = true
             return .closed

@@ -22,6 +22,8 @@ internal import COpenSSL
     /// `unsent` is no rest but what `hold` has kept.
     private var isHeld = false
     private(set) var hasEnded = false
+    /// Nothing more is given to OpenSSL: the peer asks for too much.
+    private(set) var isStopped = false
     /// What broke the connection; 0: nothing.
     private(set) var failure: CInt = 0
 
@@ -70,6 +72,8 @@ internal import COpenSSL
         start = 0
         end = 0
     }
+
+    func stop() { isStopped = true }
 
     // MARK: sending
 
@@ -138,6 +142,7 @@ internal import COpenSSL
 
     /// - Returns: how many were given; 0: the end; -1: none now, or the connection is broken.
     fileprivate func read(into room: UnsafeMutableRawBufferPointer) -> Int {
+        guard !isStopped else { return -1 }
         if start == end {
             if hasReceived, hasDrained { return -1 }
             let count = unsafe portico_tls_receive(
@@ -197,7 +202,7 @@ extension Wire {
             let count = unsafe Unmanaged<Wire>.fromOpaque(data)._withUnsafeGuaranteedRef {
                 wire -> Int in
                 let count = unsafe wire.read(into: free)
-                return count < 0 && wire.failure == 0 ? Int.min : count
+                return count < 0 && wire.failure == 0 && !wire.isStopped ? Int.min : count
             }
             if count == Int.min { unsafe BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY) }
             unsafe done?.pointee = max(0, count)
