@@ -32,6 +32,10 @@ package import Octets
     /// A client that does not read its answers gets no further ones while so many octets wait.
     private static let outputOctets = 65_536
     private var unconsumed = 0    // octets of body that the other side has not taken
+    private var budget: WorkBudget
+    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
+    /// so until the next `receive`, also after `endTurn`; what was left waits in here (`hasWaitingInput`).
+    package private(set) var isOverShare = false
 
     private struct Stream {
         var tag = -1
@@ -54,6 +58,7 @@ package import Octets
             role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
         inbox = OctetBuffer(capacity: 64)
         account = pools.accounts.open()
+        budget = WorkBudget(isServer: isServer)
     }
 
     deinit {
@@ -116,15 +121,19 @@ package import Octets
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
+        budget.endTurn()
         if !sections.isEmpty { dropSections() }
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
     }
 
-    /// A request waits in the inbox and may be read now.
+    /// Octets that came wait in here and may be read now, by `receive(.empty)`: a client's next request, or what
+    /// was beyond the share of an earlier turn. With `isOverShare` the owner had better serve other connections
+    /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
-        isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty && !isHeldBack
+        guard refusal == nil, !isWaiting else { return false }
+        return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
     }
 
     // MARK: what the owner asks; the same words as HTTP2Session
@@ -279,14 +288,22 @@ package import Octets
         var block = pools.takeBlock()
         defer { pools.letGo(block) }
         do throws(HTTP1Error) {
+            isOverShare = false
             while !isWaiting {
+                guard budget.hasShare else {
+                    isOverShare = true    // perhaps only the end of a message is left to note
+                    return used
+                }
                 let (consumed, event) = try parser.next(input.dropFirst(used), headers: block)
                 used += consumed
                 switch event {
                 case .needsMore: return used
-                case .body(let data): note(data)
+                case .body(let data):
+                    budget.use(WorkCost.bodyPart)
+                    note(data)
                 case .end: noteEnd()
                 case .head(let head):
+                    budget.use(WorkCost.section + WorkCost.decoding(consumed))
                     if isServer {
                         guard pools.accounts.hasRoom(account) else { throw .headerMemory }
                         pools.charge(block, to: account)

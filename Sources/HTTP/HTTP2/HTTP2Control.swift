@@ -9,17 +9,26 @@ extension HTTP2Session {
         if header.has(FrameFlag.ack) {
             guard payload.isEmpty else { return terminate(.frameSize) }
             isSettingsAcknowledged = true
-            return
+            return waste(WorkCost.ignoredFrame, .settingsFlood)
         }
         guard payload.count % 6 == 0 else { return terminate(.frameSize) }
         guard payload.count <= 6 * Self.mostSettings else { return terminate(.settingsFlood) }
+        waste(WorkCost.settings, .settingsFlood)
+        let before = peer
         for offset in stride(from: 0, to: payload.count, by: 6) {
             let failure = apply(payload.bigEndian16(at: offset), payload.bigEndian32(at: offset + 2))
             if let failure { return terminate(.settings, code: failure) }
         }
+        // The streams' windows move once a frame, however often it changes its mind.
+        guard moveWindows(by: Int64(peer.initialWindow) - Int64(before.initialWindow)) else {
+            return terminate(.settings, code: ErrorCode.flowControl)
+        }
         frame(.settings, flags: FrameFlag.ack)
         countAnswer()
-        events.append(StreamEvent(.settings), from: pools)
+        if !isPeerKnown || peer.concurrentStreams != before.concurrentStreams {
+            isPeerKnown = true
+            events.append(StreamEvent(.settings), from: pools)
+        }
         if !waiting.isEmpty { startWaiting() }
     }
 
@@ -31,7 +40,7 @@ extension HTTP2Session {
         case .concurrentStreams: peer.concurrentStreams = Int(value)
         case .initialWindow:
             guard value <= UInt32(Int32.max) else { return ErrorCode.flowControl }
-            return moveWindows(to: Int32(truncatingIfNeeded: value)) ? nil : ErrorCode.flowControl
+            peer.initialWindow = Int32(truncatingIfNeeded: value)
         case .frameSize:
             guard (16_384...16_777_215).contains(value) else { return ErrorCode.protocolError }
         case .connectProtocol, .noPriorities: return value <= 1 ? nil : ErrorCode.protocolError
@@ -41,10 +50,9 @@ extension HTTP2Session {
     }
 
     /// The first window of all streams changes, of those open as well. Source: RFC 9113 §6.9.2.
-    private func moveWindows(to octets: Int32) -> Bool {
-        let change = Int64(octets) - Int64(peer.initialWindow)
-        peer.initialWindow = octets
+    private func moveWindows(by change: Int64) -> Bool {
         guard change != 0 else { return true }
+        waste(WorkCost.streams(slots.count), .settingsFlood)
         for slot in slots.indices where slots[slot].isOpen && slots[slot].id != 0 {
             slots[slot].sendWindow += change
             guard slots[slot].sendWindow <= Int64(Int32.max) else { return false }
@@ -56,6 +64,7 @@ extension HTTP2Session {
     func pingArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 8 else { return terminate(.frameSize) }
         guard header.stream == 0 else { return terminate(.frameOrder) }
+        waste(WorkCost.ping, .pingFlood)
         guard !header.has(FrameFlag.ack) else { return }
         frame(.ping, flags: FrameFlag.ack, payload)
         countAnswer()
@@ -73,7 +82,7 @@ extension HTTP2Session {
     func resetArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(.frameSize) }
         guard isKnown(header.stream) else { return terminate(.idleStream) }
-        guard let slot = index.slot(of: header.stream) else { return }
+        guard let slot = index.slot(of: header.stream) else { return waste(WorkCost.ignoredFrame, .lateFrameFlood) }
         closeStream(slot, code: payload.bigEndian32(at: 0))
         if isServer, !resets.reset(at: pools.second) { terminate(.resetFlood) }
     }
@@ -81,6 +90,7 @@ extension HTTP2Session {
     func goAwayArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count >= 8 else { return terminate(.frameSize) }
         guard header.stream == 0 else { return terminate(.frameOrder) }
+        waste(WorkCost.settings + WorkCost.streams(slots.count), .goAwayFlood)
         let last = Int32(truncatingIfNeeded: payload.bigEndian32(at: 0) & 0x7fff_ffff)
         isGoAwayReceived = true
         events.append(StreamEvent(.goAway, code: payload.bigEndian32(at: 4)), from: pools)
@@ -93,6 +103,7 @@ extension HTTP2Session {
 
     func windowUpdateArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(.frameSize) }
+        waste(WorkCost.ignoredFrame, .windowUpdateFlood)
         let octets = Int64(payload.bigEndian32(at: 0) & 0x7fff_ffff)
         guard header.stream != 0 else {
             guard octets > 0 else { return terminate(.windowUpdate) }

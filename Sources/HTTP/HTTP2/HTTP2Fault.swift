@@ -16,7 +16,10 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
     case preface, frameSize, frameOrder, streamNumber, idleStream, headerCompression
     case settings, connectionWindow, windowUpdate, padding, pushPromise
     // The connection ends: what was sent costs more than it is worth.
-    case continuationFlood, controlFlood, settingsFlood, resetFlood, headerHoard, patience
+    case continuationFlood, controlFlood, settingsFlood, resetFlood, headerHoard
+    // The same: the peer's allowance of useless work (`WorkBudget`) was used up by a frame of this kind.
+    case emptyFrameFlood, ignoredFrameFlood, lateFrameFlood, pingFlood, goAwayFlood, windowUpdateFlood
+    case interimFlood, violationFlood
 
     package var name: String {
         switch self {
@@ -69,7 +72,14 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
         case .settingsFlood: "http2.settings_flood"
         case .resetFlood: "http2.reset_flood"
         case .headerHoard: "http2.header_hoard"
-        default: "http2.patience"
+        case .emptyFrameFlood: "http2.empty_frame_flood"
+        case .ignoredFrameFlood: "http2.ignored_frame_flood"
+        case .lateFrameFlood: "http2.late_frame_flood"
+        case .pingFlood: "http2.ping_flood"
+        case .goAwayFlood: "http2.goaway_flood"
+        case .windowUpdateFlood: "http2.window_update_flood"
+        case .interimFlood: "http2.interim_flood"
+        default: "http2.violation_flood"
         }
     }
 
@@ -85,7 +95,9 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
         case .streamWindow, .connectionWindow: ErrorCode.flowControl
         case .frameSize: ErrorCode.frameSize
         case .headerCompression: ErrorCode.compression
-        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .headerHoard, .patience:
+        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .headerHoard, .emptyFrameFlood,
+            .ignoredFrameFlood, .lateFrameFlood, .pingFlood, .goAwayFlood, .windowUpdateFlood, .interimFlood,
+            .violationFlood:
             ErrorCode.enhanceYourCalm
         default: ErrorCode.protocolError
         }

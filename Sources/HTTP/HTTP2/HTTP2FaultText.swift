@@ -49,10 +49,17 @@ extension HTTP2Fault {
         case .pushPromise: "PUSH_PROMISE came, which nobody allowed"
         case .continuationFlood: "a header section in too many frames"
         case .controlFlood: "SETTINGS or PING without reading the answers"
-        case .settingsFlood: "SETTINGS with too many values"
+        case .settingsFlood: "too many SETTINGS, or too many values in one of them"
         case .headerHoard: "no room was left for headers, and this connection's requests held most of it"
         case .resetFlood: "too many requests were cancelled, and too few completed"
-        default: "too many malformed requests, or frames without content"
+        case .emptyFrameFlood: "too many DATA or CONTINUATION frames without content"
+        case .ignoredFrameFlood: "too many PRIORITY frames, or frames of unknown types"
+        case .lateFrameFlood: "too many frames came for streams that are over or are not served"
+        case .pingFlood: "too many PING frames"
+        case .goAwayFlood: "too many GOAWAY frames"
+        case .windowUpdateFlood: "too many WINDOW_UPDATE frames for what was sent"
+        case .interimFlood: "too many informational responses"
+        default: "too many requests or responses were malformed or above a limit"
         }
     }
 
@@ -79,7 +86,9 @@ extension HTTP2Fault {
         case .headerCompression: "RFC 9113 §4.3"
         case .settings: "RFC 9113 §6.5.2"
         case .pushPromise: "RFC 9113 §8.4"
-        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .patience: "RFC 9113 §10.5"
+        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .emptyFrameFlood, .ignoredFrameFlood,
+            .lateFrameFlood, .pingFlood, .goAwayFlood, .windowUpdateFlood, .interimFlood, .violationFlood:
+            "RFC 9113 §10.5"
         }
     }
 }

@@ -148,6 +148,7 @@ extension HTTP2Session {
             lastData.offset = outCount
             frame(.data, stream: slots[slot].id, part)
             noteLast(slot)
+            budget.earn(WorkEarning.bodyPartSent)
             sendWindow -= Int64(part.count)
             slots[slot].sendWindow -= Int64(part.count)
             framed += part.count

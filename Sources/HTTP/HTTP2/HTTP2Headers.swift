@@ -7,10 +7,16 @@ struct HeaderReception {
     var block: HeaderBlock?    // held
     var endsStream = false
     var continuations = 0
-    var size = 0
+    var size = 0    // of its fields, decoded
+    var octets = 0    // of its frames
     var count = 0
     var fault: HTTP2Fault?    // the first one
     var rules = HeaderRules(.request)
+    /// Of a section that nobody wants: what its peer's connection may end for.
+    var reason = HTTP2Fault.lateFrameFlood
+
+    /// Octets that decoding has to do with: the larger of the section's forms.
+    var work: Int { max(size, octets) }
 }
 
 /// From HEADERS and CONTINUATION frames to header sections.
@@ -40,7 +46,7 @@ extension HTTP2Session {
         // clients': for a section that is too large it does not end before it has taken 4 MiB.
         let most = isServer ? 8 + limits.headerOctets / FrameHeader.defaultPayload : 256
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
-        if payload.isEmpty, !header.has(FrameFlag.endHeaders) { useUpPatience() }
+        if payload.isEmpty, !header.has(FrameFlag.endHeaders) { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
         if isServer, receiving.fault == nil, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
@@ -52,8 +58,10 @@ extension HTTP2Session {
         receiving.endsStream = header.has(FrameFlag.endStream)
         receiving.continuations = 0
         receiving.size = 0
+        receiving.octets = 0
         receiving.count = 0
         receiving.fault = nil
+        receiving.reason = .lateFrameFlood
         if let slot = index.slot(of: header.stream) {
             guard !slots[slot].isEndReceived else { return sectionAfterEnd(slot) }
             receiving.slot = slot
@@ -88,8 +96,7 @@ extension HTTP2Session {
     /// - Returns: the new stream's slot; -1 when it is not served.
     private func admitStream(_ stream: Int32) -> Int {
         guard stream > lastPeerStream else {
-            useUpPatience()    // it is over already: trailers that crossed a reset, perhaps
-            return -1
+            return -1    // it is over already: trailers that crossed a reset, perhaps
         }
         guard !isRefusing else {
             // Opened before the client knew: it may go on with it. Source: RFC 9113 §6.8.
@@ -113,6 +120,7 @@ extension HTTP2Session {
     }
 
     private func decode(_ fragment: Octets, isFinal: Bool) {
+        receiving.octets += fragment.count
         guard case .done = decodeFields(fragment, isFinal: isFinal) else {
             return terminate(.headerCompression)
         }
@@ -122,11 +130,21 @@ extension HTTP2Session {
         }
         let stream = receiving.stream
         receiving.stream = 0
-        guard let block = receiving.block.take() else { return }
+        guard let block = receiving.block.take() else { return wasteSection(receiving.reason) }
         let slot = receiving.slot
         // Between two frames of the section, the stream may have ended and another have got its slot.
-        guard slot >= 0, slots[slot].isOpen, slots[slot].id == stream else { return pools.letGo(block) }
+        guard slot >= 0, slots[slot].isOpen, slots[slot].id == stream else {
+            pools.letGo(block)
+            return wasteSection(.lateFrameFlood)
+        }
+        budget.use(WorkCost.section + WorkCost.decoding(receiving.work))
         sectionCompleted(slot, block)
+    }
+
+    /// The section in hand was decoded in vain.
+    func wasteSection(_ fault: HTTP2Fault) {
+        budget.use(WorkCost.decoding(receiving.work))
+        waste(WorkCost.violation + WorkCost.vainDecoding(receiving.work), fault)
     }
 
     private func decodeFields(_ fragment: Octets, isFinal: Bool) -> HPACK.Decoded {
@@ -188,6 +206,7 @@ extension HTTP2Session {
         if rules.isInterim {
             // Nothing but their number holds them back: a client's window does not.
             slots[slot].interimSections += 1
+            waste(WorkCost.interimResponse, .interimFlood)
             guard slots[slot].interimSections <= HTTP2Limits.interimSections else {
                 return refuse(slot, .tooManyInterimResponses, block)
             }

@@ -7,6 +7,11 @@ struct HTTP2Input {
     var isSettingsSeen = false    // the first frame must be SETTINGS
     /// The beginning of a frame whose end did not arrive yet; from the pools.
     var carry: OctetBuffer?
+    /// Input that was left for a later turn, and how much of it this turn's events point into; from the pools.
+    var postponed: OctetBuffer?
+    var postponedRead = 0
+    /// The last `receive` stopped because the turn's share of work was used up.
+    var isOverShare = false
     // A DATA frame in hand
     var isInData = false
     var dataSlot = -1    // -1: nobody wants it
@@ -21,8 +26,10 @@ struct HTTP2Input {
 extension HTTP2Session {
     private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-    /// Feeds the peer's octets. The events' data point into `rest`.
-    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`.
+    /// Feeds the peer's octets, behind those that `postpone` kept. The events' data point into `rest`, or into
+    /// what was kept.
+    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`. With `isOverShare` the owner
+    ///   had better `postpone` it and serve other connections first.
     /// - Returns: false when the connection has come to its end with these octets; what `flush` gives is
     ///   still worth sending.
     package func receive(_ rest: inout Octets) -> Bool {
@@ -30,10 +37,51 @@ extension HTTP2Session {
             rest = .empty
             return true
         }
-        if input.isPrefaceExpected { takePreface(&rest) }
-        while rest.count > 0, !isTerminating, !isTurnFull { step(&rest) }
-        if isTerminating { rest = .empty }
+        guard let postponed = input.postponed else {
+            read(&rest)
+            return !isTerminating
+        }
+        postponed.append(rest)
+        rest = .empty
+        var part = postponed.octets.dropFirst(input.postponedRead)
+        read(&part)
+        input.postponedRead = postponed.count - part.count
         return !isTerminating
+    }
+
+    @inline(__always)
+    private func read(_ rest: inout Octets) {
+        if input.isPrefaceExpected { takePreface(&rest) }
+        while rest.count > 0, !isTerminating, !isTurnFull, budget.hasShare { step(&rest) }
+        if isTerminating { rest = .empty }
+        input.isOverShare = rest.count > 0 && !budget.hasShare
+    }
+
+    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
+    /// so until the next `receive`, also after `endTurn`.
+    package var isOverShare: Bool { input.isOverShare }
+
+    /// Keeps what `receive` left, in the session, for a later turn of the owner: `receive` with no further octets
+    /// goes on with it. The owner should read nothing from the socket while `hasWaitingInput`, so that no more
+    /// than one read of it is kept. To be called behind `endTurn`.
+    package func postpone(_ rest: Octets) {
+        guard rest.count > 0, !isTerminating else { return }
+        let buffer = input.postponed ?? pools.takeBuffer(for: rest.count)
+        buffer.append(rest)
+        input.postponed = buffer
+    }
+
+    /// Whether `postpone` has kept octets that were not read yet.
+    package var hasWaitingInput: Bool { input.postponed != nil && !isTerminating }
+
+    /// The events that point into the postponed input are forgotten: what was read of it can go.
+    func dropReadOctets() {
+        guard let postponed = input.postponed else { return }
+        postponed.take(min(input.postponedRead, postponed.count))
+        input.postponedRead = 0
+        guard postponed.isEmpty || isTerminating else { return }
+        input.postponed = nil
+        pools.give(postponed)
     }
 
     /// Slots of streams that came and went in this turn are not free yet: they are memory too, and a client
@@ -135,6 +183,7 @@ extension HTTP2Session {
     /// A frame is complete; of DATA, what stands in front.
     @inline(__always)
     private func act(on header: FrameHeader, _ payload: Octets) {
+        budget.use(WorkCost.frame)
         switch FrameType(rawValue: header.type) {
         case .data: beginData(header, padding: header.has(FrameFlag.padded) ? Int(payload[0]) : nil)
         case .headers: headersArrived(header, payload)
@@ -148,8 +197,8 @@ extension HTTP2Session {
         case .priority:
             // RFC 7540's priorities are obsolete: read past them. Source: RFC 9113 §5.3.2.
             if header.stream == 0 { return terminate(.frameOrder) }
-            if payload.count != 5 { terminate(.frameSize) }
-        case nil: break
+            if payload.count != 5 { terminate(.frameSize) } else { waste(WorkCost.ignoredFrame, .ignoredFrameFlood) }
+        case nil: waste(WorkCost.ignoredFrame, .ignoredFrameFlood)
         }
     }
 
@@ -167,8 +216,13 @@ extension HTTP2Session {
         input.dataLeft = payload - (padding ?? 0)
         input.padding = padding ?? 0
         input.endsStream = header.has(FrameFlag.endStream)
-        if header.length == 0, !input.endsStream { useUpPatience() }
-        if let slot = index.slot(of: header.stream) { admitData(header, slot) }
+        // Padding alone is as empty as nothing. Source: CVE-2019-9518.
+        if input.dataLeft == 0, !input.endsStream { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
+        if let slot = index.slot(of: header.stream) {
+            admitData(header, slot)
+        } else if input.dataLeft > 0 || input.endsStream {
+            waste(WorkCost.lateData, .lateFrameFlood)
+        }
         if input.dataLeft == 0 { dataCompleted() }
     }
 
@@ -197,6 +251,8 @@ extension HTTP2Session {
         input.dataLeft -= part.count
         let slot = input.dataSlot
         if slot >= 0, slots[slot].isOpen, slots[slot].id == input.dataStream {
+            budget.use(WorkCost.bodyPart)
+            budget.earn(WorkEarning.bodyPartReceived)
             events.append(StreamEvent(.data, stream: slot, tag: slots[slot].tag, data: part), from: pools)
         }
         if input.dataLeft == 0 { dataCompleted() }
@@ -267,9 +323,9 @@ extension HTTP2Session {
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }
     }
 
-    /// A client has done something that costs us more than it; too much of it ends the connection.
-    func useUpPatience() {
-        guard isServer, !patience.use(at: pools.second) else { return }
-        terminate(.patience)
+    /// The peer has caused work that nobody wanted; too much of it ends the connection.
+    /// - Parameter fault: what the connection ends for.
+    func waste(_ units: Int32, _ fault: HTTP2Fault) {
+        if !budget.waste(units, at: pools.second) { terminate(fault) }
     }
 }

@@ -6,7 +6,7 @@ extension HTTP2Session {
     func refuse(_ slot: Int, _ fault: HTTP2Fault) {
         events.append(refusal(of: slot, fault), from: pools)
         resetStream(slot, code: fault.code)
-        useUpPatience()
+        waste(WorkCost.violation, .violationFlood)
     }
 
     /// The same for what its header section says. The owner gets what was read of a request, for its log; one
@@ -23,18 +23,19 @@ extension HTTP2Session {
         events.append(refusal(of: slot, fault), from: pools)
         if isAnswerable {
             slots[slot].isHeadReceived = true
+            slots[slot].earnsNothing = true
             if receiving.endsStream { endReceived(slot) }
         } else {
             resetStream(slot, code: fault.code)
         }
-        useUpPatience()
+        wasteSection(.violationFlood)
     }
 
     /// A stream for which there is no room.
     func refuseUnopened(_ stream: Int32, _ fault: HTTP2Fault) {
         events.append(StreamEvent(.refused, code: UInt32(truncatingIfNeeded: fault.rawValue)), from: pools)
         frameReset(stream: stream, code: fault.code)
-        useUpPatience()
+        receiving.reason = .violationFlood    // counted when the section is complete
     }
 
     private func refusal(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {

@@ -85,6 +85,7 @@ extension HTTP2Session {
     /// should see all of an answer that its upstream broke off.
     package func reset(_ slot: Int, code: UInt32) {
         guard slots[slot].isOpen else { return }
+        if !slots[slot].earnsNothing { budget.earn(WorkEarning.ownReset) }
         if isServer, slots[slot].waiting > 0 {
             resetsAfterFlush.append((slot, slots[slot].id, code))
         } else {
@@ -96,6 +97,7 @@ extension HTTP2Session {
     /// Source: RFC 9113 §8.1, RST_STREAM with NO_ERROR.
     package func resetAfterEnd(_ slot: Int) {
         guard slots[slot].isOpen, !slots[slot].isEndReceived else { return }
+        if !slots[slot].earnsNothing { budget.earn(WorkEarning.ownReset) }
         if slots[slot].isEndFramed {
             resetStream(slot, code: ErrorCode.none)
         } else {

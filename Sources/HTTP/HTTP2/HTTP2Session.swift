@@ -92,13 +92,14 @@ package struct HTTP2Limits: Sendable {
     var received: Int64 = 0    // octets of our window that the peer has used
     var held: Int64 = 0    // octets of clients' bodies on open streams: not taken by the other side
     var isSettingsAcknowledged = false
+    var isPeerKnown = false    // it has sent SETTINGS
     var isGoAwayReceived = false
     var isRefusing = false    // the final GOAWAY was sent
     var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
     package internal(set) var fault: HTTP2Fault?
     var answersQueued = 0    // of SETTINGS and PING, since the last flush
-    var patience = Patience()
+    var budget: WorkBudget
     var resets = ResetAllowance()
 
     /// Frames of bodies are made ahead up to here; more waits with its stream.
@@ -110,6 +111,7 @@ package struct HTTP2Limits: Sendable {
         self.pools = pools
         hpack = HPACK(isServer: isServer)
         account = pools.accounts.open()
+        budget = WorkBudget(isServer: isServer)
         input.isPrefaceExpected = isServer
         greet()
     }
@@ -123,6 +125,7 @@ package struct HTTP2Limits: Sendable {
         closedSlots.clear(to: pools)
         if let block = receiving.block.take() { pools.letGo(block) }
         if let buffer = input.carry.take() { pools.give(buffer) }
+        if let buffer = input.postponed.take() { pools.give(buffer) }
         if let buffer = out.take() { pools.give(buffer) }
         for index in slots.indices { releaseMemory(of: index) }
         pools.accounts.close(account)
@@ -148,6 +151,8 @@ package struct HTTP2Limits: Sendable {
         events.clear(to: pools)
         taken.clear(to: pools)
         if unsafe !sections.isEmpty { dropSections() }
+        budget.endTurn()
+        if input.postponed != nil { dropReadOctets() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
             releaseMemory(of: index)
@@ -209,6 +214,7 @@ package struct HTTP2Limits: Sendable {
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
         index.remove(slots[slot].id)
+        if code == ErrorCode.none, !slots[slot].earnsNothing { budget.earn(WorkEarning.completedStream) }
         guard !isServer else {
             if code == ErrorCode.none { resets.completed() }
             return
@@ -236,26 +242,4 @@ struct PeerSettings {
     var initialWindow: Int32 = 65_535
     /// Nobody says so, but hardly a server allows fewer.
     var concurrentStreams = 100
-}
-
-/// How much nonsense a client may send before its connection ends: a bucket of tokens that fills with
-/// time. Streams that we had to reset, frames without content; for streams that it resets see `ResetAllowance`.
-/// Source: CVE-2023-44487, CVE-2025-8671, CVE-2019-9518; nghttp2 has the same two figures.
-struct Patience {
-    static let most: Int32 = 1000
-    static let perSecond: Int32 = 33
-    private var left = Patience.most
-    private var second: UInt32 = 0
-
-    /// - Returns: false when there is none left.
-    mutating func use(at now: UInt32) -> Bool {
-        if now != second {
-            let passed = Int64(now &- second)
-            left = Int32(truncatingIfNeeded: min(Int64(Self.most), Int64(left) + passed * Int64(Self.perSecond)))
-            second = now
-        }
-        guard left > 0 else { return false }
-        left -= 1
-        return true
-    }
 }

@@ -15,6 +15,7 @@ struct HTTP2Stream {
     var keepsBody = false    // a retry may still want the octets sent
     var resetAfterEnd = false
     var isReady = false    // in `ReadyQueue`
+    var earnsNothing = false    // its request was refused: its end does not count as useful work
     var tag = -1
 
     // Sending
