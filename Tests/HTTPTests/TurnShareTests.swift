@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTP
 
-private let (data, headers, priority): (UInt8, UInt8, UInt8) = (0, 1, 2)
+private let (data, headers, priority, continuation): (UInt8, UInt8, UInt8, UInt8) = (0, 1, 2, 9)
 private let (end, endHeaders): (UInt8, UInt8) = (1, 4)
 private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
 
@@ -133,5 +133,89 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
             }
             #expect(session.events.contains { $0.kind == .end }, "\(length)")
         }
+    }
+}
+
+@Suite struct `A header section that is not complete` {
+    @Test func `has a number on HTTP/2, from its first octet to its last`() throws {
+        let server = try HTTP2Side(isServer: true, limits: HTTP2Limits())
+        let preface = [UInt8]("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+        let greeting = try #require(server.session.unfinishedHeaders)
+        #expect(server.receive(preface))
+        #expect(server.session.unfinishedHeaders == greeting)
+        #expect(server.receive(frame(4, 0, 0)))
+        #expect(server.session.unfinishedHeaders == nil)
+        var last = greeting
+        for stream in [1, 3] as [UInt32] {
+            let octets =
+                frame(headers, end, stream, asked) + frame(continuation, 0, stream)
+                + frame(continuation, endHeaders, stream)
+            #expect(server.receive(Array(octets.prefix(1))))
+            let number = try #require(server.session.unfinishedHeaders)
+            #expect(number != last)
+            for octet in octets.dropFirst().dropLast() {
+                #expect(server.receive([octet]))
+                #expect(server.session.unfinishedHeaders == number)
+            }
+            #expect(server.receive(Array(octets.suffix(1))))
+            #expect(server.session.unfinishedHeaders == nil)
+            last = number
+        }
+    }
+
+    /// Bodies may take their time here; what is slow there is another limit's matter.
+    @Test func `is none while a body comes`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        #expect(server.receive(frame(headers, endHeaders, 1, asked)))
+        for octet in frame(data, 0, 1, [UInt8](repeating: 0, count: 9)).prefix(9 + 8) {
+            #expect(server.receive([octet]))
+        }
+        #expect(server.session.unfinishedHeaders == nil)
+    }
+
+    @Test func `has a number on HTTP/1.1, another for each request`() {
+        let session = HTTP1Session(isServer: true, scheme: .http, pools: MessagePools())
+        #expect(session.unfinishedHeaders == nil)
+        var last: UInt32?
+        for round in 1...3 {
+            let text: StaticString = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n"
+            let octets = Octets(text)
+            for index in 0..<(octets.count - 1) {
+                _ = session.receive(octets.slice(index, index + 1))
+                session.endTurn()
+                #expect(session.unfinishedHeaders != nil && session.unfinishedHeaders != last)
+            }
+            last = session.unfinishedHeaders
+            _ = session.receive(octets.dropFirst(octets.count - 1))
+            session.endTurn()
+            #expect(session.unfinishedHeaders == nil, "its body is not complete, which is no matter of headers")
+            _ = session.receive("x")
+            let response = HeaderBlock()
+            response.append(stable: ":status", "200")
+            session.endTurn()
+            session.submitResponse(round, response, isEnd: true)
+            let out = OctetBuffer()
+            session.flush(into: out, limit: .max)
+            session.endTurn()
+            #expect(session.unfinishedHeaders == nil && session.openStreams == 0)
+        }
+    }
+
+    @Test func `has a number on HTTP/1.1 when it is an answer`() throws {
+        let pools = MessagePools()
+        let session = HTTP1Session(isServer: false, scheme: .http, pools: pools)
+        let request = pools.takeBlock()
+        for (name, value) in [(":method", "GET"), (":path", "/"), (":authority", "a")] as [(StaticString, StaticString)]
+        {
+            request.append(copying: Octets(name), Octets(value))
+        }
+        _ = try #require(session.submitRequest(request, isEnd: true, tag: 0, keepsBody: false))
+        #expect(session.unfinishedHeaders == nil)
+        _ = session.receive("HTTP/1.1 200 OK\r\ncontent-le")
+        session.endTurn()
+        #expect(session.unfinishedHeaders == 0)
+        _ = session.receive("ngth: 2\r\n\r\n")
+        session.endTurn()
+        #expect(session.unfinishedHeaders == nil)
     }
 }

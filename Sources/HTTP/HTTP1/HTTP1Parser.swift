@@ -52,6 +52,9 @@ package struct HTTP1Parser {
         }
     }
 
+    /// The next octets are a head's, or the rest of one.
+    package var isAtHead: Bool { if case .head = state { true } else { false } }
+
     /// Tells which request the next response answers; responses nobody expects are refused.
     /// - Parameter upgrading: the request asked for an upgrade, so 101 is a possible answer.
     package mutating func expectResponse(toMethod method: Octets, upgrading: Bool = false) {

@@ -36,6 +36,7 @@ package import Octets
     /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
     /// so until the next `receive`, also after `endTurn`; what was left waits in here (`hasWaitingInput`).
     package private(set) var isOverShare = false
+    private var completedHeads: UInt32 = 0
 
     private struct Stream {
         var tag = -1
@@ -134,6 +135,14 @@ package import Octets
     package var hasWaitingInput: Bool {
         guard refusal == nil, !isWaiting else { return false }
         return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
+    }
+
+    /// A number for the header section that has begun and is not complete; nil when there is none. As long as the
+    /// number stays, it is the same section: an owner that limits the time for it starts the clock when the number
+    /// changes, whatever octets come meanwhile.
+    package var unfinishedHeaders: UInt32? {
+        let isWanted = parser.isAtHead && refusal == nil && !isWaiting && !isOverShare
+        return isWanted && parsed < inbox.count ? completedHeads : nil
     }
 
     // MARK: what the owner asks; the same words as HTTP2Session
@@ -303,6 +312,7 @@ package import Octets
                     note(data)
                 case .end: noteEnd()
                 case .head(let head):
+                    completedHeads &+= 1
                     budget.use(WorkCost.section + WorkCost.decoding(consumed))
                     if isServer {
                         guard pools.accounts.hasRoom(account) else { throw .headerMemory }

@@ -12,6 +12,8 @@ struct HTTP2Input {
     var postponedRead = 0
     /// The last `receive` stopped because the turn's share of work was used up.
     var isOverShare = false
+    /// Frames and header sections that were complete, so that an incomplete one can be told from the one before.
+    var completed: UInt32 = 0
     // A DATA frame in hand
     var isInData = false
     var dataSlot = -1    // -1: nobody wants it
@@ -82,6 +84,15 @@ extension HTTP2Session {
         guard postponed.isEmpty || isTerminating else { return }
         input.postponed = nil
         pools.give(postponed)
+    }
+
+    /// A number for the header section, or the frame other than DATA, that has begun and is not complete; nil when
+    /// there is none. As long as the number stays, it is the same one: an owner that limits the time for it starts
+    /// the clock when the number changes, whatever octets come meanwhile.
+    /// A server's preface and first SETTINGS count as one.
+    package var unfinishedHeaders: UInt32? {
+        let isBegun = receiving.stream != 0 || input.carry != nil || (isServer && !input.isSettingsSeen)
+        return isBegun && !isTerminating ? input.completed : nil
     }
 
     /// Slots of streams that came and went in this turn are not free yet: they are memory too, and a client
@@ -184,6 +195,7 @@ extension HTTP2Session {
     @inline(__always)
     private func act(on header: FrameHeader, _ payload: Octets) {
         budget.use(WorkCost.frame)
+        defer { if receiving.stream == 0 { input.completed &+= 1 } }
         switch FrameType(rawValue: header.type) {
         case .data: beginData(header, padding: header.has(FrameFlag.padded) ? Int(payload[0]) : nil)
         case .headers: headersArrived(header, payload)
