@@ -10,8 +10,10 @@ package struct HTTP2Limits: Sendable {
     package var concurrentStreams: UInt32 = usualConcurrentStreams
     /// Octets of body that a stream's peer may send ahead at first.
     package var streamWindowOctets: Int32 = 65_536
-    /// What that grows to, doubled whenever the other side has taken half of it: who does not read keeps a small one.
-    package var mostStreamWindowOctets: Int32 = 65_536
+    /// What that grows to: it doubles when the other side has taken half of it and left next to nothing waiting.
+    /// A stream whose other side is slow keeps its first window. A client's uploads are bounded by `heldOctets` all
+    /// the same.
+    package var mostStreamWindowOctets: Int32 = 262_144
     /// Octets of body that the peer may send ahead on all streams.
     package var connectionWindowOctets: Int32 = 1_048_576
     /// Octets of clients' bodies that no upstream has taken yet. With more than these the connection's window stays
@@ -30,7 +32,6 @@ package struct HTTP2Limits: Sendable {
     /// Towards upstreams: larger windows, and response headers may be larger.
     package static var upstream: HTTP2Limits {
         var limits = HTTP2Limits()
-        limits.mostStreamWindowOctets = 262_144
         limits.connectionWindowOctets = 16_777_216
         limits.headerOctets = 262_144
         limits.headerFields = 256

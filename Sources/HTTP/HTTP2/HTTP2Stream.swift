@@ -30,6 +30,7 @@ struct HTTP2Stream {
     // Receiving
     var received: Int64 = 0    // octets of our window that the peer has used
     var consumed: Int64 = 0    // of these: taken by the other side, not told the peer yet
+    var consumedSinceGrowth: Int64 = 0    // taken by the other side since `window` grew
     var held: Int32 = 0    // of a client's DATA: not taken by the other side
     var window: Int32 = 0    // our window's size; 0 is the first one's
     var expected: Int64 = -1    // the peer's content-length
