@@ -134,9 +134,13 @@ final class CallConnection {
         switch session {
         case .none: break
         case .http1(let session):
-            isAlive = session.receive(octets) && session.refusal == nil
-            actOnEvents()
-            session.endTurn()
+            var rest = octets
+            repeat {
+                isAlive = session.receive(rest) && session.refusal == nil
+                rest = .empty
+                actOnEvents()
+                session.endTurn()
+            } while isAlive && session.hasWaitingInput
         case .http2(let session):
             var rest = octets
             while isAlive, !rest.isEmpty {
