@@ -184,6 +184,7 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
                 _ = session.receive(octets.slice(index, index + 1))
                 session.endTurn()
                 #expect(session.unfinishedHeaders != nil && session.unfinishedHeaders != last)
+                #expect(!session.hasWaitingInput, "nothing can be done with a part of it")
             }
             last = session.unfinishedHeaders
             _ = session.receive(octets.dropFirst(octets.count - 1))

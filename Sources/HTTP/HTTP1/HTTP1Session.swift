@@ -36,6 +36,7 @@ package import Octets
     /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
     /// so until the next `receive`, also after `endTurn`; what was left waits in here (`hasWaitingInput`).
     package private(set) var isOverShare = false
+    private var needsMore = false    // what is in `inbox` is the beginning of something
     private var completedHeads: UInt32 = 0
 
     private struct Stream {
@@ -133,7 +134,7 @@ package import Octets
     /// was beyond the share of an earlier turn. With `isOverShare` the owner had better serve other connections
     /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
-        guard refusal == nil, !isWaiting else { return false }
+        guard refusal == nil, !isWaiting, !needsMore else { return false }
         return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
     }
 
@@ -298,6 +299,7 @@ package import Octets
         defer { pools.letGo(block) }
         do throws(HTTP1Error) {
             isOverShare = false
+            needsMore = false
             while !isWaiting {
                 guard budget.hasShare else {
                     isOverShare = true    // perhaps only the end of a message is left to note
@@ -306,7 +308,9 @@ package import Octets
                 let (consumed, event) = try parser.next(input.dropFirst(used), headers: block)
                 used += consumed
                 switch event {
-                case .needsMore: return used
+                case .needsMore:
+                    needsMore = true
+                    return used
                 case .body(let data):
                     budget.use(WorkCost.bodyPart)
                     note(data)
