@@ -124,7 +124,7 @@ extension HTTP2Session {
 
     /// What each connection begins with.
     func greet() {
-        if !isServer { withOut { $0.append("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" as StaticString) } }
+        if !isServer { withFrames { $0.append("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" as StaticString) } }
         let payload = pools.takeBuffer()
         Self.append(.initialWindow, UInt32(limits.streamWindowOctets), to: payload)
         if isServer {
@@ -206,7 +206,7 @@ extension HTTP2Session {
     func frame(_ type: FrameType, flags: UInt8 = 0, stream: Int32 = 0, _ payload: Octets = .empty) {
         guard !isTerminating else { return }
         let header = FrameHeader(type, flags: flags, stream: stream, length: payload.count)
-        withOut(for: payload.count) { out in
+        withFrames(for: payload.count) { out in
             unsafe header.write(to: out.room(FrameHeader.octets))
             out.commit(FrameHeader.octets)
             out.append(payload)
@@ -215,7 +215,7 @@ extension HTTP2Session {
 
     /// Calls `body` with the buffer that frames go to.
     @inline(__always)
-    func withOut<Result>(for octets: Int = 0, _ body: (OctetBuffer) -> Result) -> Result {
+    func withFrames<Result>(for octets: Int = 0, _ body: (OctetBuffer) -> Result) -> Result {
         if out == nil { out = pools.takeBuffer(for: octets) }
         return unsafe out.unretained.unsafelyUnwrapped(body)
     }

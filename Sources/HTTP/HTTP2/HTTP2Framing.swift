@@ -60,7 +60,7 @@ extension HTTP2Session {
     /// Writes HEADERS, and CONTINUATION where one frame does not hold the section.
     func frameSection(_ stream: Int32, _ block: HeaderBlock, flags: UInt8) {
         guard !isTerminating else { return }
-        let isFramed = withOut { frameSection(stream, block, flags: flags, to: $0) }
+        let isFramed = withFrames { frameSection(stream, block, flags: flags, to: $0) }
         if !isFramed { terminate(code: ErrorCode.internalError) }
     }
 
@@ -173,7 +173,7 @@ extension HTTP2Session {
         } else if let trailers {
             frameSection(slots[slot].id, trailers, flags: FrameFlag.endStream)
         } else if lastData.slot == slot, lastData.end == outCount {
-            withOut { $0.set(FrameFlag.endStream, at: lastData.offset + 4) }
+            withFrames { $0.set(FrameFlag.endStream, at: lastData.offset + 4) }
         } else {
             frame(.data, flags: FrameFlag.endStream, stream: slots[slot].id)
         }
