@@ -72,7 +72,7 @@ package import Octets
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
     /// - Returns: always true; a refusal is an event.
     package func receive(_ input: Octets) -> Bool {
-        guard refusal == nil, !isDeaf else { return true }
+        guard refusal == nil, !ignoresInput else { return true }
         if inbox.isEmpty {
             let used = parse(input)
             inbox.append(input.dropFirst(used))
@@ -336,11 +336,11 @@ package import Octets
 
     /// The next message has to wait for the end of this one.
     private var isWaiting: Bool {
-        isDeaf || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
+        ignoresInput || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
     }
 
     /// Nothing more is read: the exchange that was to be the last one is over.
-    private var isDeaf: Bool { isClosing && stream == nil }
+    private var ignoresInput: Bool { isClosing && stream == nil }
 
     /// Earlier answers still wait to be sent.
     private var isHeldBack: Bool { (output?.count ?? 0) >= Self.outputOctets }
