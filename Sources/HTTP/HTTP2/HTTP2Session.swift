@@ -56,7 +56,7 @@ package struct HTTP2Limits: Sendable {
     let slots = SlotTable<HTTP2Stream>()
     var index = StreamIndex()    // of streams that the peer knows
     var freeSlots: [Int32] = []
-    var closedSlots: NoteList<Int> = NoteList()
+    var closedSlots: TurnList<Int> = TurnList()
     package internal(set) var openStreams = 0
     var startedStreams = 0    // of ours: that the peer knows, and are not over
     var nextStream: Int32 = 1    // of ours
@@ -67,11 +67,11 @@ package struct HTTP2Limits: Sendable {
 
     // What the owner is told
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
-    package internal(set) var events: NoteList<StreamEvent> = NoteList()
+    package internal(set) var events: TurnList<StreamEvent> = TurnList()
     /// Octets of bodies that were framed: what the other side sent may be followed by more.
-    package internal(set) var taken: NoteList<TakenOctets> = NoteList()
+    package internal(set) var taken: TurnList<TakenOctets> = TurnList()
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
-    var sections: NoteList<HeldSection> = unsafe NoteList()
+    var sections: TurnList<HeldSection> = unsafe TurnList()
     var firstSection = 0    // all before it were taken
 
     // Reading

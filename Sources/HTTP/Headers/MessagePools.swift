@@ -10,9 +10,9 @@ package import Octets
 
     #if PORTICO_UNPOOLED
         // For sanitizers: what is kept for later is freed instead, so that a use after that is seen.
-        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptNotes) = (0, 0, 0, 0)
+        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (0, 0, 0, 0)
     #else
-        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptNotes) = (4096, 1024, 32, 64)
+        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (4096, 1024, 32, 64)
     #endif
     /// Of these, so many may have grown beyond the size of most.
     private static let smallOctets = 4096
@@ -22,15 +22,15 @@ package import Octets
     private var largeBuffers: [OctetBuffer] = []
     package static let largeOctets = 160 * 1024
 
-    /// Memory for what sessions note in a turn; each piece `noteOctets` large.
-    private var notes: [UnsafeMutableRawPointer] = unsafe []
-    static let noteOctets = 16_384
+    /// Memory for what sessions note in a turn; each piece `turnMemoryOctets` large.
+    private var turnMemory: [UnsafeMutableRawPointer] = unsafe []
+    static let turnMemoryOctets = 16_384
     /// Seconds of the owner's clock; it says them once a turn.
     package var second: UInt32 = 0
 
     package init() {}
     deinit {
-        for index in unsafe notes.indices { unsafe notes[index].deallocate() }
+        for index in unsafe turnMemory.indices { unsafe turnMemory[index].deallocate() }
     }
 
     /// An empty block that the caller holds once.
@@ -83,16 +83,16 @@ package import Octets
         }
     }
 
-    /// Memory for a list; `octets` are `noteOctets`, or more for a long one.
-    func takeNotes(octets: Int) -> UnsafeMutableRawPointer {
-        if octets == Self.noteOctets, let piece = unsafe notes.popLast() { return unsafe piece }
+    /// Memory for a list; `octets` are `turnMemoryOctets`, or more for a long one.
+    func takeTurnMemory(octets: Int) -> UnsafeMutableRawPointer {
+        if octets == Self.turnMemoryOctets, let piece = unsafe turnMemory.popLast() { return unsafe piece }
         return .allocate(byteCount: octets, alignment: 16)
     }
 
-    func giveNotes(_ piece: UnsafeMutableRawPointer, octets: Int) {
-        guard octets <= Self.noteOctets, unsafe notes.count < Self.keptNotes else {
+    func giveTurnMemory(_ piece: UnsafeMutableRawPointer, octets: Int) {
+        guard octets <= Self.turnMemoryOctets, unsafe turnMemory.count < Self.keptTurnMemory else {
             return unsafe piece.deallocate()
         }
-        unsafe notes.append(piece)
+        unsafe turnMemory.append(piece)
     }
 }
