@@ -59,7 +59,7 @@ package struct HTTP1Parser {
     /// - Parameter upgrading: the request asked for an upgrade, so 101 is a possible answer.
     package mutating func expectResponse(toMethod method: Octets, upgrading: Bool = false) {
         guard case .idle = state else { return }
-        expected = Expected(isHead: method == "HEAD", isUpgrading: upgrading)
+        expected = Expected(isHeadMethod: method == "HEAD", isUpgrading: upgrading)
         state = .head
     }
 
@@ -144,7 +144,7 @@ package struct HTTP1Parser {
             head = try HTTP1HeadReader.request(text, scheme: scheme, limits: limits, into: headers)
         case .response:
             head = try HTTP1HeadReader.response(
-                text, toHead: expected.isHead, limits: limits, into: headers)
+                text, toHead: expected.isHeadMethod, limits: limits, into: headers)
             if head.status == 101, !expected.isUpgrading { throw .unexpectedUpgrade }
             if head.isInterim { return (end, try interim(head)) }
         }
@@ -171,7 +171,7 @@ package struct HTTP1Parser {
     }
 
     private struct Expected {
-        var isHead = false
+        var isHeadMethod = false
         var isUpgrading = false
         var interimResponses = 0
     }

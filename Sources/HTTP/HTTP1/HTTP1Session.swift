@@ -42,7 +42,7 @@ package import Octets
     private struct Stream {
         var tag = -1
         var kept: OctetBuffer?    // a request's body, for a replay
-        var isHead = false    // the request's method is HEAD
+        var isHeadMethod = false    // the request's method is HEAD
         var acceptsTrailers = false    // the client said `te: trailers`
         var isKeepAlive = true    // the peer's wish
         var isEndReceived = false
@@ -159,7 +159,7 @@ package import Octets
             dropEmptyOutput()
             return nil
         }
-        stream.isHead = method == "HEAD"
+        stream.isHeadMethod = method == "HEAD"
         stream.hasSentHeaders = true
         stream.isEndSent = isEnd
         if keepsBody, !isEnd { stream.kept = pools.takeBuffer() }
@@ -172,7 +172,7 @@ package import Octets
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         guard slot == number, var stream, !stream.hasSentHeaders else { return }
         let isBodiless =
-            stream.isHead || block.first(.status) == "204" || block.first(.status) == "304"
+            stream.isHeadMethod || block.first(.status) == "204" || block.first(.status) == "304"
         stream.framing = isBodiless ? .none : isEnd ? .length(0) : Self.announced(block) ?? .chunked
         if isEnd, !stream.isEndReceived { isClosing = true }
         if !stream.isKeepAlive { isClosing = true }
@@ -355,7 +355,7 @@ package import Octets
             number += 1
             unconsumed = 0
             stream = Stream()
-            stream?.isHead = block.first(.method) == "HEAD"
+            stream?.isHeadMethod = block.first(.method) == "HEAD"
             stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive
             upgrade = head.upgrade

@@ -51,10 +51,10 @@ extension HTTP2Session {
 
     // MARK: header sections
 
-    func frameHead(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
+    func frameHeaders(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         frameSection(slots[slot].id, block, flags: isEnd ? FrameFlag.endStream : 0)
-        slots[slot].isHeadFramed = true
-        slots[slot].headEnd = flushedOctets + UInt64(outCount)
+        slots[slot].areHeadersFramed = true
+        slots[slot].headersEnd = flushedOctets + UInt64(outCount)
     }
 
     /// Writes HEADERS, and CONTINUATION where one frame does not hold the section.
@@ -99,7 +99,7 @@ extension HTTP2Session {
 
     /// The stream has something to send: it gets its turn with the next `flush`.
     func makeReady(_ slot: Int) {
-        guard !slots[slot].isReady, slots[slot].isOpen, slots[slot].isHeadFramed, !slots[slot].isEndFramed
+        guard !slots[slot].isReady, slots[slot].isOpen, slots[slot].areHeadersFramed, !slots[slot].isEndFramed
         else { return }
         guard slots[slot].waiting > 0 ? slots[slot].sendWindow > 0 : slots[slot].isEnded else { return }
         slots[slot].isReady = true
@@ -122,8 +122,8 @@ extension HTTP2Session {
 
     /// One frame of the stream's body, and its end when it is the last.
     private func frameWaiting(_ slot: Int) {
-        // The slot may be another stream's by now, whose head was not framed yet.
-        guard slots[slot].isOpen, slots[slot].isHeadFramed, !slots[slot].isEndFramed else { return }
+        // The slot may be another stream's by now, whose headers were not framed yet.
+        guard slots[slot].isOpen, slots[slot].areHeadersFramed, !slots[slot].isEndFramed else { return }
         if slots[slot].waiting > 0, let body = slots[slot].body.unretained {
             let start = slots[slot].cursor
             let most = min(slots[slot].waiting, FrameHeader.defaultPayload)

@@ -77,7 +77,7 @@ extension HTTP2Session {
         }
         let slot = receiving.slot
         guard slot >= 0 else { return true }
-        let isTrailers = slots[slot].isHeadReceived
+        let isTrailers = slots[slot].areHeadersReceived
         if isServer, isTrailers, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
         receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
         receiving.block = pools.takeBlock()
@@ -212,8 +212,8 @@ extension HTTP2Session {
             }
         }
         if rules.isFinal {
-            slots[slot].isHeadReceived = true
-            slots[slot].expected = rules.hasNoBody || slots[slot].isHeadRequest ? 0 : rules.contentLength
+            slots[slot].areHeadersReceived = true
+            slots[slot].expected = rules.hasNoBody || slots[slot].isHeadMethod ? 0 : rules.contentLength
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
         guard !isLying else { return refuse(slot, .contentLengthMismatch, block) }

@@ -239,7 +239,7 @@ extension HTTP2Session {
     }
 
     private func admitData(_ header: FrameHeader, _ slot: Int) {
-        guard slots[slot].isHeadReceived else { return refuse(slot, .dataBeforeHeaders) }
+        guard slots[slot].areHeadersReceived else { return refuse(slot, .dataBeforeHeaders) }
         guard !slots[slot].isEndReceived else { return refuse(slot, .frameAfterEnd) }
         slots[slot].received += Int64(header.length)
         guard slots[slot].received <= streamLimit(slot) else { return refuse(slot, .streamWindow) }

@@ -22,7 +22,7 @@ extension HTTP2Session {
         }
         events.append(refusal(of: slot, fault), from: pools)
         if isAnswerable {
-            slots[slot].isHeadReceived = true
+            slots[slot].areHeadersReceived = true
             slots[slot].earnsNothing = true
             if receiving.endsStream { endReceived(slot) }
         } else {

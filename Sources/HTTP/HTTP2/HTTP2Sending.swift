@@ -18,14 +18,14 @@ extension HTTP2Session {
         slots[slot].tag = tag
         slots[slot].keepsBody = keepsBody && !isEnd
         slots[slot].isEnded = isEnd
-        slots[slot].isHeadAlone = isEnd
+        slots[slot].areHeadersAll = isEnd
         if isGoAwayReceived {
             closeStream(slot, code: ErrorCode.refusedStream)
         } else if isStarted, waiting.isEmpty, hasTurn {
             start(slot, block)
         } else {
             block.hold()
-            slots[slot].head = block
+            slots[slot].headers = block
             waiting.append(slot)
         }
         return slot
@@ -33,15 +33,15 @@ extension HTTP2Session {
 
     /// Sends the final response headers.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
-        guard slots[slot].isOpen, !slots[slot].isHeadFramed else { return }
+        guard slots[slot].isOpen, !slots[slot].areHeadersFramed else { return }
         slots[slot].isEnded = isEnd
-        frameHead(slot, block, isEnd: isEnd)
+        frameHeaders(slot, block, isEnd: isEnd)
         if isEnd { endFramed(slot) }
     }
 
     /// Sends an informational (1xx) header section.
     package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
-        guard slots[slot].isOpen, !slots[slot].isHeadFramed else { return }
+        guard slots[slot].isOpen, !slots[slot].areHeadersFramed else { return }
         frameSection(slots[slot].id, block, flags: 0)
     }
 
@@ -50,8 +50,9 @@ extension HTTP2Session {
         guard slots[slot].isOpen, !slots[slot].isEnded, octets.count > 0 else { return }
         let keeps = slots[slot].keepsBody
         var rest = octets
-        // Before its head has left, the whole of a request may still have to go elsewhere. Who waits is served first.
-        let isNext = slots[slot].waiting == 0 && ready.isEmpty && slots[slot].isHeadFramed
+        // Until its headers are flushed, a request may be moved to another connection, so its body is kept whole.
+        // Streams that wait are served first.
+        let isNext = slots[slot].waiting == 0 && ready.isEmpty && slots[slot].areHeadersFramed
         if isNext, isServer || keeps || hasSentHeaders(slot) {
             frameBody(slot, &rest)
             if keeps {
@@ -75,7 +76,7 @@ extension HTTP2Session {
         guard slots[slot].isOpen, !slots[slot].isEnded else { return }
         slots[slot].isEnded = true
         let trailers = trailers.flatMap { $0.isEmpty ? nil : $0 }
-        if slots[slot].waiting == 0, slots[slot].isHeadFramed { return frameEnd(slot, trailers) }
+        if slots[slot].waiting == 0, slots[slot].areHeadersFramed { return frameEnd(slot, trailers) }
         trailers?.hold()
         slots[slot].trailers = trailers
         makeReady(slot)
@@ -163,7 +164,7 @@ extension HTTP2Session {
 
     /// Whether our header section was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool {
-        slots[slot].isHeadFramed && slots[slot].headEnd <= flushedOctets
+        slots[slot].areHeadersFramed && slots[slot].headersEnd <= flushedOctets
     }
 
     /// Whether the stream waits for its turn: nothing of it was framed, and so nothing will be sent when it
@@ -186,7 +187,7 @@ extension HTTP2Session {
         guard isStarted, !isGoAwayReceived else { return }
         while hasTurn, !waiting.isEmpty {
             let slot = waiting.removeFirst()
-            guard slots[slot].isOpen, let block = slots[slot].head.take() else { continue }
+            guard slots[slot].isOpen, let block = slots[slot].headers.take() else { continue }
             start(slot, block)
             pools.letGo(block)
             makeReady(slot)
@@ -197,12 +198,12 @@ extension HTTP2Session {
         guard nextStream > 0 else { return closeStream(slot, code: ErrorCode.refusedStream) }
         slots[slot].id = nextStream
         slots[slot].sendWindow = Int64(peer.initialWindow)
-        slots[slot].isHeadRequest = block.first(.method) == "HEAD"
+        slots[slot].isHeadMethod = block.first(.method) == "HEAD"
         index.insert(nextStream, slot: slot)
         nextStream &+= 2    // below 0 when they are used up
         startedStreams += 1
-        let isEnd = slots[slot].isHeadAlone
-        frameHead(slot, block, isEnd: isEnd)
+        let isEnd = slots[slot].areHeadersAll
+        frameHeaders(slot, block, isEnd: isEnd)
         if isEnd { endFramed(slot) }
     }
 

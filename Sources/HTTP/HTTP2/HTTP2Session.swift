@@ -226,7 +226,7 @@ package struct HTTP2Limits: Sendable {
 
     private func releaseMemory(of index: Int) {
         // `take` moves a reference out where a copy would count it up and down.
-        if let block = slots[index].head.take() { pools.letGo(block) }
+        if let block = slots[index].headers.take() { pools.letGo(block) }
         if let block = slots[index].trailers.take() { pools.letGo(block) }
         if let body = slots[index].body.take() { pools.give(body) }
     }

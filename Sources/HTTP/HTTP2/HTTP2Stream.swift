@@ -4,14 +4,14 @@ internal import Octets
 struct HTTP2Stream {
     var id: Int32 = 0    // 0: the peer does not know of it yet
     var isOpen = false
-    var isHeadFramed = false    // our header section
+    var areHeadersFramed = false    // our header section
     var isEnded = false    // nothing comes after `body` but `trailers`
-    var isHeadAlone = false    // our header section ends our side
+    var areHeadersAll = false    // our header section ends our side
     var isEndFramed = false    // our END_STREAM
     var isEndReceived = false
-    var isHeadReceived = false    // the request's, or the final response's
+    var areHeadersReceived = false    // the request's, or the final response's
     var interimSections: UInt8 = 0    // informational responses received
-    var isHeadRequest = false    // of ours: the response has no body
+    var isHeadMethod = false    // of ours: the response has no body
     var keepsBody = false    // a retry may still want the octets sent
     var resetAfterEnd = false
     var isReady = false    // in `ReadyQueue`
@@ -20,12 +20,12 @@ struct HTTP2Stream {
 
     // Sending
     var sendWindow: Int64 = 0
-    var head: HeaderBlock?    // held; a request that waits for its turn
+    var headers: HeaderBlock?    // held; a request that waits for its turn
     var trailers: HeaderBlock?    // held; they wait for the body
     var body: OctetBuffer?    // from the pools; octets to send, or kept for a replay
     var waiting = 0    // octets of `body` not framed yet
     var cursor = 0    // octets of `body` framed but kept
-    var headEnd: UInt64 = 0    // octets of this connection up to the end of our header section
+    var headersEnd: UInt64 = 0    // octets of this connection up to the end of our header section
 
     // Receiving
     var received: Int64 = 0    // octets of our window that the peer has used
