@@ -29,7 +29,7 @@ package enum TLSResult: Equatable, Sendable {
     private var buffers: Int?    // the place among those that hold OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
-    private var isRefused = false    // no chain fits the server name
+    private var hasNoChain = false    // no chain fits the server name
     private var failure: TLSError?    // after this nothing else is returned
     private var isPeerDone = false    // it sent close_notify, or just closed
     private var isEstablished = false
@@ -294,7 +294,7 @@ package enum TLSResult: Equatable, Sendable {
 
     private func reason() -> TLSError {
         if isEstablished { return Failures.stream() }
-        if isRefused {
+        if hasNoChain {
             handshakeReason = serverName == nil ? .noServerName : .unknownServerName
             return .unknownServerName(serverName)
         }
@@ -339,7 +339,7 @@ extension TLSSession {
             serverName = name
         }
         guard let index = selector.names.chain(for: serverName) else {
-            isRefused = true
+            hasNoChain = true
             return SSL_AD_UNRECOGNIZED_NAME
         }
         let chosen = selector.chains[index]

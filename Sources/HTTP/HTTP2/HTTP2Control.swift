@@ -114,7 +114,7 @@ extension HTTP2Session {
         guard isKnown(header.stream) else { return terminate(.idleStream) }
         guard let slot = index.slot(of: header.stream) else { return }
         guard octets > 0, slots[slot].sendWindow + octets <= Int64(Int32.max) else {
-            return refuse(slot, octets > 0 ? .streamWindow : .windowUpdate)
+            return endStream(slot, for: octets > 0 ? .streamWindow : .windowUpdate)
         }
         slots[slot].sendWindow += octets
         makeReady(slot)
@@ -154,7 +154,7 @@ extension HTTP2Session {
     /// Second step: streams beyond the last one seen are not served.
     package func refuseNewStreams() {
         frameGoAway(last: lastPeerStream, code: ErrorCode.none)
-        isRefusing = true
+        isFinalGoAwaySent = true
     }
 
     /// Ends the connection for what the peer sent, and tells it why; nothing more is read.

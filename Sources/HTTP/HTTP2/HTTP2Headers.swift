@@ -89,7 +89,7 @@ extension HTTP2Session {
             terminate(.frameAfterEnd)
             return false
         }
-        refuse(slot, .frameAfterEnd)
+        endStream(slot, for: .frameAfterEnd)
         return true
     }
 
@@ -98,7 +98,7 @@ extension HTTP2Session {
         guard stream > lastPeerStream else {
             return -1    // it is over already: trailers that crossed a reset, perhaps
         }
-        guard !isRefusing else {
+        guard !isFinalGoAwaySent else {
             // Opened before the client knew: it may go on with it. Source: RFC 9113 §6.8.
             lastIgnoredStream = max(lastIgnoredStream, stream)
             return -1
@@ -198,9 +198,9 @@ extension HTTP2Session {
 
     private func sectionCompleted(_ slot: Int, _ block: consuming HeaderBlock) {
         let endsStream = receiving.endsStream
-        if let fault = receiving.fault { return refuse(slot, fault, block) }
+        if let fault = receiving.fault { return endStream(slot, for: fault, block) }
         guard receiving.rules.isComplete(endsStream: endsStream) else {
-            return refuse(slot, HeaderDiagnosis.fault(ofIncomplete: block, receiving.rules.kind), block)
+            return endStream(slot, for: HeaderDiagnosis.fault(ofIncomplete: block, receiving.rules.kind), block)
         }
         let rules = receiving.rules
         if rules.isInterim {
@@ -208,7 +208,7 @@ extension HTTP2Session {
             slots[slot].interimSections += 1
             waste(WorkCost.interimResponse, .interimFlood)
             guard slots[slot].interimSections <= HTTP2Limits.interimSections else {
-                return refuse(slot, .tooManyInterimResponses, block)
+                return endStream(slot, for: .tooManyInterimResponses, block)
             }
         }
         if rules.isFinal {
@@ -216,7 +216,7 @@ extension HTTP2Session {
             slots[slot].expected = rules.hasNoBody || slots[slot].isHeadMethod ? 0 : rules.contentLength
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else { return refuse(slot, .contentLengthMismatch, block) }
+        guard !isLying else { return endStream(slot, for: .contentLengthMismatch, block) }
         if isServer || rules.kind == .trailers { pools.charge(block, to: account) }
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers

@@ -176,11 +176,11 @@ extension HTTP2Session {
         {
             return true
         }
-        refuse(header)
+        endForFrame(header)
         return input.isSettingsSeen && !isTerminating
     }
 
-    private func refuse(_ header: FrameHeader) {
+    private func endForFrame(_ header: FrameHeader) {
         if !input.isSettingsSeen {
             let isSettings = header.type == FrameType.settings.rawValue && !header.has(FrameFlag.ack)
             guard isSettings else { return terminate(.preface) }
@@ -239,13 +239,13 @@ extension HTTP2Session {
     }
 
     private func admitData(_ header: FrameHeader, _ slot: Int) {
-        guard slots[slot].areHeadersReceived else { return refuse(slot, .dataBeforeHeaders) }
-        guard !slots[slot].isEndReceived else { return refuse(slot, .frameAfterEnd) }
+        guard slots[slot].areHeadersReceived else { return endStream(slot, for: .dataBeforeHeaders) }
+        guard !slots[slot].isEndReceived else { return endStream(slot, for: .frameAfterEnd) }
         slots[slot].received += Int64(header.length)
-        guard slots[slot].received <= streamLimit(slot) else { return refuse(slot, .streamWindow) }
+        guard slots[slot].received <= streamLimit(slot) else { return endStream(slot, for: .streamWindow) }
         slots[slot].bodyOctets += Int64(input.dataLeft)
         if slots[slot].expected >= 0, slots[slot].bodyOctets > slots[slot].expected {
-            return refuse(slot, .contentLengthMismatch)
+            return endStream(slot, for: .contentLengthMismatch)
         }
         input.dataSlot = slot
         if isServer {
@@ -329,7 +329,7 @@ extension HTTP2Session {
     /// The peer's side of the stream is complete.
     func endReceived(_ slot: Int) {
         let isLying = slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else { return refuse(slot, .contentLengthMismatch) }
+        guard !isLying else { return endStream(slot, for: .contentLengthMismatch) }
         slots[slot].isEndReceived = true
         events.append(StreamEvent(.end, stream: slot, tag: slots[slot].tag), from: pools)
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }

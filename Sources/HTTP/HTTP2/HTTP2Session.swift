@@ -95,7 +95,7 @@ package struct HTTP2Limits: Sendable {
     var isSettingsAcknowledged = false
     var isPeerKnown = false    // it has sent SETTINGS
     var isGoAwayReceived = false
-    var isRefusing = false    // the final GOAWAY was sent
+    var isFinalGoAwaySent = false    // the final GOAWAY was sent
     var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
     package internal(set) var fault: HTTP2Fault?
@@ -144,7 +144,7 @@ package struct HTTP2Limits: Sendable {
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {
         guard !wantsFlush else { return false }
-        return isTerminating || (openStreams == 0 && (isRefusing || isGoAwayReceived))
+        return isTerminating || (openStreams == 0 && (isFinalGoAwaySent || isGoAwayReceived))
     }
 
     /// Forgets events and frees the slots of streams that are gone.

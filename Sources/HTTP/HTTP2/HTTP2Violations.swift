@@ -3,15 +3,15 @@ internal import Octets
 /// Streams that end for what their peer sent: told as events, so that the owner can count and log them.
 extension HTTP2Session {
     /// Ends a stream for its peer's mistake; too many of them end the connection. Source: CVE-2025-8671.
-    func refuse(_ slot: Int, _ fault: HTTP2Fault) {
-        events.append(refusal(of: slot, fault), from: pools)
+    func endStream(_ slot: Int, for fault: HTTP2Fault) {
+        events.append(violation(of: slot, fault), from: pools)
         resetStream(slot, code: fault.code)
         waste(WorkCost.violation, .violationFlood)
     }
 
     /// The same for what its header section says. The owner gets what was read of a request, for its log; one
     /// that is only too large stays open for an answer.
-    func refuse(_ slot: Int, _ fault: HTTP2Fault, _ block: consuming HeaderBlock) {
+    func endStream(_ slot: Int, for fault: HTTP2Fault, _ block: consuming HeaderBlock) {
         let isRequest = receiving.rules.kind == .request
         let isAnswerable = isServer && fault.mayBeAnswered && (isRequest || receiving.endsStream)
         if isServer {
@@ -20,7 +20,7 @@ extension HTTP2Session {
         } else {
             pools.letGo(block)
         }
-        events.append(refusal(of: slot, fault), from: pools)
+        events.append(violation(of: slot, fault), from: pools)
         if isAnswerable {
             slots[slot].areHeadersReceived = true
             slots[slot].earnsNothing = true
@@ -38,7 +38,7 @@ extension HTTP2Session {
         receiving.reason = .violationFlood    // counted when the section is complete
     }
 
-    private func refusal(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
+    private func violation(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
         StreamEvent(.refused, stream: slot, tag: slots[slot].tag, code: UInt32(truncatingIfNeeded: fault.rawValue))
     }
 
