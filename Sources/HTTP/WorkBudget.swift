@@ -37,6 +37,7 @@ struct WorkBudget {
     @inline(__always)
     var hasShare: Bool { usedInTurn < Self.shareOfTurn }
 
+    /// The turn is over: the next one has a share of its own.
     mutating func endTurn() { usedInTurn = 0 }
 
     /// Counts work that somebody wanted: it takes of the share only.

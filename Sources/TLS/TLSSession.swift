@@ -1,6 +1,6 @@
 internal import COpenSSL
 
-/// How far a handshake is.
+/// The state of a handshake.
 package enum TLSProgress: Equatable, Sendable {
     case done, wantsRead, wantsWrite
     /// The peer closed the connection.
@@ -8,8 +8,8 @@ package enum TLSProgress: Equatable, Sendable {
     case failed(TLSError)
 }
 
-/// What became of one read or write. To want to read or write is no error: call again when the
-/// descriptor is ready for that.
+/// The result of one read or write. `wantsRead` and `wantsWrite` are no errors: call again when the descriptor is
+/// ready for that.
 package enum TLSResult: Equatable, Sendable {
     case octets(Int)
     case wantsRead, wantsWrite
@@ -26,7 +26,7 @@ package enum TLSResult: Equatable, Sendable {
 @safe package final class TLSSession {
     private let raw: OpaquePointer    // owned; freed in `deinit`
     private let bio: RecordBIO
-    private var buffers: Int?    // the place among those that hold OpenSSL's buffers
+    private var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
     private var hasNoChain = false    // no chain fits the server name
@@ -208,11 +208,11 @@ package enum TLSResult: Equatable, Sendable {
         return end
     }
 
-    /// Says goodbye (close_notify) once, if the socket takes it. Reading may go on.
+    /// Sends close_notify once, if the socket takes it. Reading may go on.
     package func shutdown() {
         // OpenSSL forbids it after a fatal error.
         guard isEstablished, !isShutdownSent, failure == nil else { return }
-        // Who broke off without a goodbye, after which nothing is read, is not there to hear ours.
+        // The peer closed without close_notify: do not send ours.
         guard !bio.hasEnded else { return }
         isShutdownSent = true
         begin()
@@ -235,13 +235,13 @@ package enum TLSResult: Equatable, Sendable {
         return unsafe SSL_key_update(raw, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(raw) == 1
     }
 
-    /// Another session keeps OpenSSL's buffers now. What is in them stays: a part of a record.
+    /// Another session keeps OpenSSL's buffers now, and this one frees its own unless they hold a part of a record.
     func losesBuffers() {
         buffers = nil
         unsafe SSL_free_buffers(raw)
     }
 
-    /// Has OpenSSL tell of each handshake message and alert; of records with data it tells nothing.
+    /// Has OpenSSL call back for each step of a handshake message and for each alert, but for no record with data.
     private func countMessages(of ssl: OpaquePointer) {
         unsafe SSL_set_info_callback(ssl) { ssl, _, _ in
             guard let ssl = unsafe ssl, let user = unsafe SSL_get_ex_data(ssl, 0) else { return }
@@ -249,8 +249,8 @@ package enum TLSResult: Equatable, Sendable {
         }
     }
 
-    /// Behind the handshake, a message costs us more than the peer, and OpenSSL goes on reading as long as they
-    /// come: the bio gives it no more octets then.
+    /// After the handshake, such a message costs us more than the peer, and OpenSSL goes on reading as long as they
+    /// come. When there were too many, the BIO gives it no more octets.
     private func messageArrived() {
         guard isEstablished else { return }
         messagesLeft -= 1
@@ -263,7 +263,7 @@ package enum TLSResult: Equatable, Sendable {
     /// (RFC 8446 §4.6.3) needs a few in an hour. BoringSSL has the same limit.
     private static let mostMessages = 32 * messageSteps
 
-    /// The socket takes nothing now, or is broken.
+    /// The result when the socket takes nothing now, or is broken.
     private func blocked() -> TLSResult {
         bio.failure == 0 ? .wantsWrite : fail(.connectionLost(errno: bio.failure))
     }

@@ -55,7 +55,7 @@ package struct HTTP1Parser {
     /// The next octets are a head's, or the rest of one.
     package var isAtHead: Bool { if case .head = state { true } else { false } }
 
-    /// Tells which request the next response answers; responses nobody expects are refused.
+    /// Says which request the next response answers. A response without a request is an error.
     /// - Parameter upgrading: the request asked for an upgrade, so 101 is a possible answer.
     package mutating func expectResponse(toMethod method: Octets, upgrading: Bool = false) {
         guard case .idle = state else { return }
@@ -182,7 +182,7 @@ extension HTTP1Parser {
     fileprivate struct Scan {
         private(set) var start = 0    // behind an empty line in front of the request
         private var line = 0    // where the current line begins
-        private var seen = 0    // octets that were looked at
+        private var seen = 0    // octets that were searched
         private var lines = 0
 
         /// - Returns: the offset behind the head's empty line; nil when more octets are needed.

@@ -24,12 +24,12 @@ package import Octets
     private var output: OctetBuffer?    // from the pools; none while there is nothing to send
     private var outputBody = 0    // octets of body in `output`
     private var stream: Stream?
-    /// Header sections of this turn, in the order of their events: interim and final ones may come
-    /// together, and the stream may be gone before its events are looked at.
+    /// Header sections of this turn, in the order of their events. Interim and final ones may come together, and the
+    /// stream may be over before the owner goes through its events.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0    // of the newest stream
     private let windowOctets: Int
-    /// A client that does not read its answers gets no further ones while so many octets wait.
+    /// While so many octets wait for a client that does not read its responses, its next request is not read.
     private static let outputOctets = 65_536
     private var unconsumed = 0    // octets of body that the other side has not taken
     private var budget: WorkBudget
@@ -80,12 +80,12 @@ package import Octets
             inbox.append(input)
             parsed += parse(inbox.octets.dropFirst(parsed))
         }
-        // An upstream that speaks unasked: whatever it means, it is no answer to the next request.
+        // The upstream sends octets without a request. They must not be taken for the response to the next one.
         if !isServer, stream == nil, parsed < inbox.count { isClosing = true }
         return true
     }
 
-    /// The peer closed its direction.
+    /// To be called when the peer has closed its direction and all of its octets were read.
     package func inputEnded() {
         guard !isServer, stream != nil, parser.inputEnded() == .messageCompleted else { return }
         isClosing = true
@@ -111,10 +111,15 @@ package import Octets
         self.output = nil
     }
 
+    /// Whether `flush` would have something to give.
     package var wantsFlush: Bool { output != nil }
+    /// Nothing more will be read or sent: close the connection.
     package var isFinished: Bool { isClosing && output == nil && stream == nil }
+    /// Requests that are not complete: 0 or 1.
     package var openStreams: Int { stream == nil ? 0 : 1 }
+    /// No request is open, and nothing of the next one has come.
     package var isIdle: Bool { stream == nil && inbox.isEmpty }
+    /// Whether a request may be sent now; only towards an upstream.
     package var takesRequests: Bool {
         !isServer && stream == nil && !isClosing && refusal == nil && inbox.isEmpty
     }
@@ -169,6 +174,7 @@ package import Octets
         return number
     }
 
+    /// Sends the final response's head. With `isEnd` no body follows.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         guard slot == number, var stream, !stream.hasSentHeaders else { return }
         let isBodiless =
@@ -188,11 +194,13 @@ package import Octets
         if isEnd { finish(slot) }
     }
 
+    /// Sends an interim response (1xx) in front of the final one.
     package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
         guard slot == number, let stream, !stream.hasSentHeaders else { return }
         try? HTTP1Serializer.writeResponse(block, framing: .none, to: takeOutput())
     }
 
+    /// Appends octets to the body that is being sent.
     package func send(_ slot: Int, _ octets: Octets) {
         guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0
         else { return }
@@ -233,22 +241,27 @@ package import Octets
         if stream == nil { isClosing = true } else { stream?.isKeepAlive = false }
     }
 
+    /// The rest of the request is not wanted: the connection ends with the response.
     package func resetAfterEnd(_ slot: Int) { isClosing = true }
 
+    /// The other side has taken octets of the body: more may be read.
     package func consume(_ slot: Int, _ count: Int) {
         guard slot == number else { return }
         unconsumed = max(0, unconsumed - count)
     }
 
+    /// Octets of body that wait to be sent.
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
     package func tag(_ slot: Int) -> Int { slot == number ? stream?.tag ?? -1 : -1 }
     package func setTag(_ slot: Int, _ tag: Int) { if slot == number { stream?.tag = tag } }
+    /// Whether the head was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
     /// Calls `body` with slot and tag of the open stream, if there is one.
     package func forEachOpen(_ body: (Int, Int) -> Void) {
         if let stream { body(number, stream.tag) }
     }
 
+    /// Whether the stream is not over.
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
 
     /// The first header section of the stream that was not taken yet. The caller holds it now.
@@ -261,12 +274,14 @@ package import Octets
         return nil
     }
 
+    /// No retry will want the octets of the body that were sent.
     package func stopKeeping(_ slot: Int) {
         guard slot == number, let kept = stream?.kept else { return }
         stream?.kept = nil
         pools.give(kept)
     }
 
+    /// Takes the kept body away for a replay elsewhere; nil when it was not kept, or is too long.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
         guard slot == number else { return nil }
         defer { stream?.kept = nil }

@@ -4,6 +4,7 @@ internal import Octets
 extension HTTP2Session {
     // MARK: received
 
+    /// The peer's SETTINGS, or its acknowledgement of ours. Source: RFC 9113 §6.5.
     func settingsArrived(_ header: FrameHeader, _ payload: Octets) {
         guard header.stream == 0 else { return terminate(.frameOrder) }
         if header.has(FrameFlag.ack) {
@@ -61,6 +62,7 @@ extension HTTP2Session {
         return true
     }
 
+    /// PING is answered. Source: RFC 9113 §6.7.
     func pingArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 8 else { return terminate(.frameSize) }
         guard header.stream == 0 else { return terminate(.frameOrder) }
@@ -79,6 +81,7 @@ extension HTTP2Session {
     /// In one frame; nghttp2 has the same limit. Each may touch every stream.
     private static let mostSettings = 32
 
+    /// The peer gives a stream up. Source: RFC 9113 §6.4.
     func resetArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(.frameSize) }
         guard isKnown(header.stream) else { return terminate(.idleStream) }
@@ -87,6 +90,7 @@ extension HTTP2Session {
         if isServer, !resets.reset(at: pools.second) { terminate(.resetFlood) }
     }
 
+    /// The peer takes no new streams. Source: RFC 9113 §6.8.
     func goAwayArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count >= 8 else { return terminate(.frameSize) }
         guard header.stream == 0 else { return terminate(.frameOrder) }
@@ -101,6 +105,7 @@ extension HTTP2Session {
         }
     }
 
+    /// A stream, or the connection, may be sent more. Source: RFC 9113 §6.9.
     func windowUpdateArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(.frameSize) }
         waste(WorkCost.ignoredFrame, .windowUpdateFlood)
@@ -192,11 +197,13 @@ extension HTTP2Session {
         pools.give(payload)
     }
 
+    /// Writes RST_STREAM.
     func frameReset(stream: Int32, code: UInt32) {
         var payload = code.bigEndian
         unsafe withUnsafeBytes(of: &payload) { unsafe frame(.resetStream, stream: stream, Octets($0)) }
     }
 
+    /// Writes WINDOW_UPDATE; `stream` is 0 for the connection.
     func frameWindowUpdate(stream: Int32, _ octets: Int64) {
         var payload = UInt32(truncatingIfNeeded: octets).bigEndian
         unsafe withUnsafeBytes(of: &payload) { unsafe frame(.windowUpdate, stream: stream, Octets($0)) }

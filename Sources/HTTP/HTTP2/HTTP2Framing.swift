@@ -11,8 +11,8 @@ extension HTTP2Session {
         return !waiting.isEmpty && !isGoAwayReceived && hasTurn
     }
 
-    /// A client that does not read its answers is not asked for more: headers and ends of streams are framed
-    /// whatever its windows say, and so many octets of them are enough.
+    /// Whether nothing more should be read: the client does not read its answers. Windows do not bound headers and
+    /// the ends of streams, so their octets are bounded here.
     package var isReadPaused: Bool { isServer && outCount >= 2 * Self.framedOctets }
 
     /// Gives what there is to send, up to about `limit` octets in `sink`.
@@ -51,6 +51,7 @@ extension HTTP2Session {
 
     // MARK: header sections
 
+    /// Writes the stream's header section; with `isEnd` it ends our side.
     func frameHeaders(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         frameSection(slots[slot].id, block, flags: isEnd ? FrameFlag.endStream : 0)
         slots[slot].areHeadersFramed = true
@@ -180,6 +181,7 @@ extension HTTP2Session {
         endFramed(slot)
     }
 
+    /// Our END_STREAM is written: the stream ends when the peer has ended it too.
     func endFramed(_ slot: Int) {
         slots[slot].isEndFramed = true
         if slots[slot].isEndReceived {

@@ -3,7 +3,7 @@ internal import Octets
 /// The header section in hand: HPACK forbids that two are mixed.
 struct HeaderReception {
     var stream: Int32 = 0    // 0: none
-    var slot = -1    // -1: nobody wants it, but HPACK's state must follow it
+    var slot = -1    // -1: no stream wants it, but it changes HPACK's tables and must be decoded
     var block: HeaderBlock?    // held
     var endsStream = false
     var continuations = 0
@@ -12,7 +12,7 @@ struct HeaderReception {
     var count = 0
     var fault: HTTP2Fault?    // the first one
     var rules = HeaderRules(.request)
-    /// Of a section that nobody wants: what its peer's connection may end for.
+    /// What the connection ends for when too many sections are decoded in vain, as this one may be.
     var reason = HTTP2Fault.lateFrameFlood
 
     /// Octets that decoding has to do with: the larger of the section's forms.
@@ -21,6 +21,7 @@ struct HeaderReception {
 
 /// From HEADERS and CONTINUATION frames to header sections.
 extension HTTP2Session {
+    /// A header section begins. Source: RFC 9113 §6.2.
     func headersArrived(_ header: FrameHeader, _ payload: Octets) {
         var fragment = payload
         var padding = 0
@@ -40,6 +41,7 @@ extension HTTP2Session {
         decode(fragment, isFinal: header.has(FrameFlag.endHeaders))
     }
 
+    /// A header section goes on. Source: RFC 9113 §6.10.
     func continuationArrived(_ header: FrameHeader, _ payload: Octets) {
         receiving.continuations += 1
         // Legitimate sections need one for each 16 KiB. Source: CVE-2024-28182. An endpoint's connection is many
@@ -51,7 +53,8 @@ extension HTTP2Session {
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
 
-    /// Finds out whose section it is.
+    /// Finds the stream of the section; a new one where a request begins.
+    /// - Returns: false when the connection ends.
     private func beginSection(_ header: FrameHeader) -> Bool {
         receiving.stream = header.stream
         receiving.slot = -1

@@ -12,11 +12,11 @@ struct HTTP2Input {
     var postponedRead = 0
     /// The last `receive` stopped because the turn's share of work was used up.
     var isOverShare = false
-    /// Frames and header sections that were complete, so that an incomplete one can be told from the one before.
+    /// The number of frames and header sections that were complete. It tells two incomplete ones apart.
     var completed: UInt32 = 0
     // A DATA frame in hand
     var isInData = false
-    var dataSlot = -1    // -1: nobody wants it
+    var dataSlot = -1    // -1: its stream is over
     var dataStream: Int32 = 0
     var dataLeft = 0
     var padding = 0
@@ -95,8 +95,8 @@ extension HTTP2Session {
         return isBegun && !isTerminating ? input.completed : nil
     }
 
-    /// Slots of streams that came and went in this turn are not free yet: they are memory too, and a client
-    /// that cancels and asks anew has no more streams open than it may.
+    /// Slots of streams that ended in this turn are not free before its end. They are memory, and a client that
+    /// cancels and asks anew could use up any number of them without exceeding its limit of open streams.
     @inline(__always)
     private var isTurnFull: Bool { isServer && closedSlots.count >= max(Int(limits.concurrentStreams), 1) }
 
@@ -109,7 +109,7 @@ extension HTTP2Session {
         if input.prefaceOctets == Self.preface.count { input.isPrefaceExpected = false }
     }
 
-    /// Whoever this is, it does not understand HTTP/2.
+    /// The peer does not speak HTTP/2, so a GOAWAY would mean nothing to it.
     private func leaveSilently() {
         isTerminating = true
         fault = .preface
@@ -166,7 +166,7 @@ extension HTTP2Session {
         pools.give(carry)
     }
 
-    /// What can be told before the frame is complete. Source: RFC 9113 §3.4, §4.2, §6.10.
+    /// Checks what can be checked before the frame is complete. Source: RFC 9113 §3.4, §4.2, §6.10.
     @inline(__always)
     private func accepts(_ header: FrameHeader) -> Bool {
         let isInSection = receiving.stream != 0
@@ -296,7 +296,7 @@ extension HTTP2Session {
 
     private var connectionLimit: Int64 { Int64(max(limits.connectionWindowOctets, 65_535)) }
 
-    /// The other side has taken octets of a client's body, or will never take them.
+    /// The other side has taken octets of a client's body, or will never take them: they count no longer.
     @inline(__always)
     func release(_ slot: Int, _ octets: Int) {
         let released = min(octets, Int(slots[slot].held))
@@ -312,13 +312,14 @@ extension HTTP2Session {
         return isSettingsAcknowledged ? limit : max(limit, 65_535)
     }
 
+    /// The size of our window for the stream's body, in octets.
     @inline(__always)
     func window(of slot: Int) -> Int64 {
         let window = slots[slot].window
         return Int64(window > 0 ? window : limits.streamWindowOctets)
     }
 
-    /// Whether the peer may speak of that stream: it is not idle. Source: RFC 9113 §5.1.
+    /// Whether the peer may send frames for that stream, because it is not idle. Source: RFC 9113 §5.1.
     func isKnown(_ stream: Int32) -> Bool {
         guard stream != 0 else { return false }
         let isOdd = stream & 1 == 1

@@ -94,7 +94,7 @@ extension HTTP2Session {
         }
     }
 
-    /// After the end of our side was sent, tells the peer that the rest of its body is not wanted.
+    /// Tells the peer, after the end of our side, that the rest of its body is not wanted.
     /// Source: RFC 9113 §8.1, RST_STREAM with NO_ERROR.
     package func resetAfterEnd(_ slot: Int) {
         guard slots[slot].isOpen, !slots[slot].isEndReceived else { return }
@@ -159,7 +159,9 @@ extension HTTP2Session {
 
     package func tag(_ slot: Int) -> Int { slots[slot].tag }
     package func setTag(_ slot: Int, _ tag: Int) { slots[slot].tag = tag }
+    /// Whether the stream is not over.
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
+    /// Whether the peer has ended its side of the stream.
     package func isEndReceived(_ slot: Int) -> Bool { slots[slot].isEndReceived }
 
     /// Whether our header section was handed over by `flush`, so that the peer may have seen it.

@@ -2,9 +2,9 @@ internal import Octets
 
 /// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2; Envoy's guide for edges.
 package struct HTTP2Limits: Sendable {
-    /// Streams that a client may have open at once on a connection, unless told otherwise (1 to 1,000,000). Long
-    /// streams count: a client behind another proxy, or with a watch per object, soon has more than the 100 that
-    /// Envoy's guide for edges names, and then waits without a word. Envoy's own default is 1,024.
+    /// The default of the streams that a client may have open at once on a connection (1 to 1,000,000). Long streams
+    /// count: a client behind another proxy, or with a watch for each object, soon has more than the 100 of Envoy's
+    /// guide for edges, and its further calls wait in the client without any message. Envoy's default is 1,024.
     package static let usualConcurrentStreams: UInt32 = 1000
     /// Streams that the peer may have open at once.
     package var concurrentStreams: UInt32 = usualConcurrentStreams
@@ -16,15 +16,15 @@ package struct HTTP2Limits: Sendable {
     package var mostStreamWindowOctets: Int32 = 262_144
     /// Octets of body that the peer may send ahead on all streams.
     package var connectionWindowOctets: Int32 = 1_048_576
-    /// Octets of clients' bodies that no upstream has taken yet. With more than these the connection's window stays
-    /// closed, so that many streams together cannot hold more than a few did. Towards upstreams there is no such
-    /// limit: an answer that nobody reads must not hold up those of other clients.
+    /// Octets of clients' bodies that may wait for their upstreams. Above that the connection's window stays closed,
+    /// which bounds the memory of many streams together. Towards upstreams there is no such limit, because a response
+    /// that one client does not read must not hold up the responses of others.
     package var heldOctets: Int64 = 8_388_608
     /// Octets of one decoded header section, 32 for each field included.
     package var headerOctets = 61_440
     package var headerFields = 100
-    /// The same of an informational response (1xx), and how many of them a stream may have: one more than
-    /// are passed on, so that who passes them on sees that they are too many.
+    /// Octets of an interim response (1xx), and the number of them that a stream may have: one more than are passed
+    /// on, so that the owner sees that there are too many.
     static let interimOctets = 16_384
     static let interimSections = 17
     package init() {}
@@ -65,7 +65,7 @@ package struct HTTP2Limits: Sendable {
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
 
-    // What the owner is told
+    // For the owner
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
     package internal(set) var events: TurnList<StreamEvent> = TurnList()
     /// Octets of bodies that were framed: what the other side sent may be followed by more.
@@ -132,7 +132,7 @@ package struct HTTP2Limits: Sendable {
         pools.accounts.close(account)
     }
 
-    /// The client cancels so many requests that little of it should be read at a time.
+    /// Whether the client cancels so many requests that only a little should be read from it at a time.
     package var isSlow: Bool { resets.isSlow }
 
     /// How many milliseconds nothing should be read, for the same reason; the caller waits that long.
@@ -157,7 +157,7 @@ package struct HTTP2Limits: Sendable {
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
             releaseMemory(of: index)
-            // Still in the queue, it is there for whoever has the slot next: once, however many had it before.
+            // A slot that is still in the ready queue stays there for its next stream. It must not be queued twice.
             slots[index] = HTTP2Stream(isReady: slots[index].isReady)
             freeSlots.append(Int32(truncatingIfNeeded: index))
         }
@@ -172,8 +172,8 @@ package struct HTTP2Limits: Sendable {
         !isServer && !isGoAwayReceived && !isTerminating && nextStream > 0
     }
 
-    /// The header section that the `.headers` or `.trailers` event in hand tells of: the first of the
-    /// stream that was not taken yet. The caller holds it now.
+    /// The header section of the `.headers` or `.trailers` event in hand: the first one of the stream that was not
+    /// taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
         for index in unsafe firstSection..<sections.count where unsafe sections[index].slot == slot {
             guard let block = unsafe sections[index].block else { continue }
@@ -194,6 +194,7 @@ package struct HTTP2Limits: Sendable {
 
     // MARK: slots
 
+    /// Takes a slot for a new stream, which counts as open from now on.
     func openSlot() -> Int {
         openStreams += 1
         if let free = freeSlots.popLast() {
@@ -238,9 +239,9 @@ package struct HTTP2Limits: Sendable {
     var block: Unmanaged<HeaderBlock>?
 }
 
-/// What the peer told of itself; the values until it does. Source: RFC 9113 §6.5.2.
+/// The peer's settings, with the values that hold until it sends SETTINGS. Source: RFC 9113 §6.5.2.
 struct PeerSettings {
     var initialWindow: Int32 = 65_535
-    /// Nobody says so, but hardly a server allows fewer.
+    /// The standard names no value for the time before SETTINGS, but hardly any server allows fewer.
     var concurrentStreams = 100
 }

@@ -2,7 +2,7 @@ internal import Octets
 
 /// One stream of an HTTP/2 connection.
 struct HTTP2Stream {
-    var id: Int32 = 0    // 0: the peer does not know of it yet
+    var id: Int32 = 0    // 0: it has no number, because nothing of it was framed yet
     var isOpen = false
     var areHeadersFramed = false    // our header section
     var isEnded = false    // nothing comes after `body` but `trailers`
@@ -29,7 +29,7 @@ struct HTTP2Stream {
 
     // Receiving
     var received: Int64 = 0    // octets of our window that the peer has used
-    var consumed: Int64 = 0    // of these: taken by the other side, not told the peer yet
+    var consumed: Int64 = 0    // of these: taken by the other side, and not given back to the peer yet
     var consumedSinceGrowth: Int64 = 0    // taken by the other side since `window` grew
     var held: Int32 = 0    // of a client's DATA: not taken by the other side
     var window: Int32 = 0    // our window's size; 0 is the first one's
@@ -45,8 +45,10 @@ struct ReadyQueue {
     var isEmpty: Bool { first == slots.count }
     var count: Int { slots.count - first }
 
+    /// Puts the stream behind the others; it must not be in the queue.
     mutating func append(_ slot: Int) { slots.append(Int32(truncatingIfNeeded: slot)) }
 
+    /// Takes the stream out that has waited longest; nil when none waits.
     mutating func popFirst() -> Int? {
         guard first < slots.count else { return nil }
         defer {

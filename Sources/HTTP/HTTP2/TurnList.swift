@@ -16,11 +16,13 @@ package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
         return unsafe base.unsafelyUnwrapped[index]
     }
 
+    /// Puts `element` in the place of another.
     mutating func replace(at index: Int, with element: Element) {
         precondition(index >= 0 && index < count)
         unsafe base.unsafelyUnwrapped[index] = element
     }
 
+    /// Adds `element`, with the pools' memory.
     @inline(__always)
     mutating func append(_ element: Element, from pools: MessagePools) {
         if count == capacity { grow(from: pools) }

@@ -111,7 +111,7 @@ struct HeaderRules {
         }
     }
 
-    /// Most values are visible text throughout; others are looked at by nghttp2.
+    /// Most values are visible text throughout; nghttp2 checks the others.
     @inline(__always)
     private static func isValue(_ value: Octets) -> Bool {
         guard value.isPlainText, value[0] > 0x20, value[value.count - 1] > 0x20 else {

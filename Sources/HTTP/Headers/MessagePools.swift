@@ -14,18 +14,18 @@ package import Octets
     #else
         private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (4096, 1024, 32, 64)
     #endif
-    /// Of these, so many may have grown beyond the size of most.
     private static let smallOctets = 4096
+    /// At most this many kept buffers may be larger than `smallOctets`.
     private static let keptGrownBuffers = 64
     private var grownBuffers = 0
-    /// For large bodies on their way. With the grown ones, a worker keeps at most 20 MiB after a peak.
+    /// Buffers for large bodies. Together with the grown ones, a worker keeps at most 20 MiB after a peak.
     private var largeBuffers: [OctetBuffer] = []
     package static let largeOctets = 160 * 1024
 
-    /// Memory for what sessions note in a turn; each piece `turnMemoryOctets` large.
+    /// Memory for what sessions note in a turn. Each piece has `turnMemoryOctets`.
     private var turnMemory: [UnsafeMutableRawPointer] = unsafe []
     static let turnMemoryOctets = 16_384
-    /// Seconds of the owner's clock; it says them once a turn.
+    /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0
 
     package init() {}
@@ -53,6 +53,7 @@ package import Octets
         if blocks.count < Self.keptBlocks { blocks.append(block) }
     }
 
+    /// An empty buffer.
     package func takeBuffer() -> OctetBuffer {
         guard let buffer = buffers.popLast() else {
             return largeBuffers.popLast() ?? OctetBuffer(capacity: 1024)
@@ -67,6 +68,7 @@ package import Octets
         return largeBuffers.popLast() ?? OctetBuffer(capacity: Self.largeOctets)
     }
 
+    /// Takes a buffer back: it is emptied, and kept for the next use or freed.
     package func give(_ buffer: consuming OctetBuffer) {
         buffer.clear()
         let capacity = buffer.capacity
@@ -89,6 +91,7 @@ package import Octets
         return .allocate(byteCount: octets, alignment: 16)
     }
 
+    /// Takes the memory of a list back; `octets` are those that it was taken with.
     func giveTurnMemory(_ piece: UnsafeMutableRawPointer, octets: Int) {
         guard octets <= Self.turnMemoryOctets, unsafe turnMemory.count < Self.keptTurnMemory else {
             return unsafe piece.deallocate()
