@@ -85,7 +85,7 @@ enum WorkCost {
     static let lateData: Int32 = 2
     /// DATA without octets of a body and without END_STREAM; CONTINUATION without octets.
     static let emptyFrame: Int32 = 10
-    /// An informational response; requests earn more than they have.
+    /// An interim response; requests earn more than they have.
     static let interimResponse: Int32 = 10
     /// SETTINGS that change something, GOAWAY: in front of what `streams` adds.
     static let settings: Int32 = 20

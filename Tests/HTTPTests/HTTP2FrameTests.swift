@@ -76,7 +76,7 @@ extension HTTP2Side {
         #expect(server.refused.isEmpty)
     }
 
-    @Test func `takes a number of informational responses, and none of them large`() throws {
+    @Test func `takes a number of interim responses, and none of them large`() throws {
         let client = try HTTP2Side.greeted(isServer: false)
         _ = try #require(client.request("/many"))
         _ = try #require(client.request("/large"))

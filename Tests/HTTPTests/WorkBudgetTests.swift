@@ -106,7 +106,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
             name: "late trailers",
             frames: frame(headers, end | endHeaders, 3, answered), fault: .lateFrameFlood, most: 5050),
         Flood(
-            name: "late informational responses",
+            name: "late interim responses",
             frames: frame(headers, endHeaders, 3, hint), fault: .lateFrameFlood, most: 5050),
         Flood(name: "late empty DATA", frames: frame(data, 0, 3), fault: .emptyFrameFlood, most: 10_050),
         Flood(name: "late DATA", frames: frame(data, 0, 3, [1]), fault: .lateFrameFlood, most: 50_500),

@@ -195,7 +195,7 @@ package import Octets
     }
 
     /// Sends an interim response (1xx) in front of the final one.
-    package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
+    package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         guard slot == number, let stream, !stream.hasSentHeaders else { return }
         try? HTTP1Serializer.writeResponse(block, framing: .none, to: takeOutput())
     }

@@ -39,8 +39,8 @@ extension HTTP2Session {
         if isEnd { endFramed(slot) }
     }
 
-    /// Sends an informational (1xx) header section.
-    package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
+    /// Sends the header section of an interim response (1xx).
+    package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         guard slots[slot].isOpen, !slots[slot].areHeadersFramed else { return }
         frameSection(slots[slot].id, block, flags: 0)
     }

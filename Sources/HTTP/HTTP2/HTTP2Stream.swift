@@ -10,7 +10,7 @@ struct HTTP2Stream {
     var isEndFramed = false    // our END_STREAM
     var isEndReceived = false
     var areHeadersReceived = false    // the request's, or the final response's
-    var interimSections: UInt8 = 0    // informational responses received
+    var interimSections: UInt8 = 0    // interim responses received
     var isHeadMethod = false    // of ours: the response has no body
     var keepsBody = false    // a retry may still want the octets sent
     var resetAfterEnd = false

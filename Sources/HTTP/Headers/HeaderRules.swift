@@ -23,7 +23,7 @@ struct HeaderRules {
 
     /// No other section but trailers follows.
     var isFinal: Bool { kind == .request || (kind == .response && status >= 200) }
-    /// An informational response, as far as the section was read.
+    /// An interim response, as far as the section was read.
     var isInterim: Bool { kind == .response && status != 0 && status < 200 }
     /// A response that has no body and no length; what it says of one is disregarded. Source: RFC 9110 §8.6.
     var hasNoLength: Bool { kind == .response && status != 0 && (status < 200 || status == 204) }

@@ -105,11 +105,11 @@ enum Codec {
         }
     }
 
-    func submitInformational(_ stream: Int, _ block: HeaderBlock) {
+    func submitInterim(_ stream: Int, _ block: HeaderBlock) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.submitInformational(stream, block) }
-        case .http2(let session): session { $0.submitInformational(stream, block) }
+        case .http1(let session): session { $0.submitInterim(stream, block) }
+        case .http2(let session): session { $0.submitInterim(stream, block) }
         }
     }
 

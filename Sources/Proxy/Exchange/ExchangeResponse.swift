@@ -33,7 +33,7 @@ extension Exchange {
         }
         // Nor does it help against a client that reads nothing: they are dropped.
         if downstream.codec.isHTTP2, downstream.codec.isReadPaused { return }
-        downstream.codec.submitInformational(downstreamStream, block)
+        downstream.codec.submitInterim(downstreamStream, block)
         worker.markDirty(downstream)
     }
 

@@ -103,7 +103,7 @@ extension Worker {
         guard let downstream = exchange.downstream, exchange.upstream?.codec.isHTTP2 ?? false else { return }
         let block = pools.takeBlock()
         block.append(stable: ":status", "100")
-        downstream.codec.submitInformational(exchange.downstreamStream, block)
+        downstream.codec.submitInterim(exchange.downstreamStream, block)
         pools.letGo(block)
         markDirty(downstream)
     }
