@@ -22,8 +22,8 @@ package import Octets
         case settings
         /// HTTP/1.1 only: the client waits for `100 Continue`.
         case expectsContinue
-        /// The peer broke the protocol; `HTTP1Session.refusal` or an HTTP/2 GOAWAY says how.
-        case refused
+        /// The peer broke the protocol; `HTTP1Session.violation` or an HTTP/2 GOAWAY says how.
+        case violation
     }
 
     package let kind: Kind

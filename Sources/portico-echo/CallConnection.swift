@@ -136,7 +136,7 @@ final class CallConnection {
         case .http1(let session):
             var rest = octets
             repeat {
-                isAlive = session.receive(rest) && session.refusal == nil
+                isAlive = session.receive(rest) && session.violation == nil
                 rest = .empty
                 actOnEvents()
                 session.endTurn()
@@ -314,7 +314,7 @@ extension CallConnection {
             note(event.data, of: event.tag)
             consume(event.stream, event.data.count)
         case .closed: closed(event.tag, event.code)
-        case .end, .goAway, .settings, .expectsContinue, .refused: break
+        case .end, .goAway, .settings, .expectsContinue, .violation: break
         }
     }
 

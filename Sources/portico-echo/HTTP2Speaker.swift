@@ -67,7 +67,7 @@ final class HTTP2Speaker {
                 exchange(event.stream)?.isRequestEnded = true
                 pump(event.stream)
             case .closed: closed(event.stream, event.code)
-            case .refused:
+            case .violation:
                 // One that is only too large is still open for an answer.
                 guard event.stream >= 0, session.isOpen(event.stream) else { continue }
                 let code = HTTP2Fault(rawValue: Int(event.code))?.code ?? ErrorCode.cancel

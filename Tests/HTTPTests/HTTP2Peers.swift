@@ -54,7 +54,7 @@ final class HTTP2Side {
             line += " \(event.data.string)"
             if consumes { session.consume(event.stream, event.data.count) }
         case .closed: line += " \(event.code)"
-        case .refused:
+        case .violation:
             refused.append(HTTP2Fault(rawValue: Int(event.code)))
             if event.stream >= 0, let block = session.takeHeaders(event.stream) { pools.letGo(block) }
             return

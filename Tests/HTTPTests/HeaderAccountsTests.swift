@@ -71,11 +71,11 @@ import Testing
         let octets = OctetBuffer(capacity: 256)
         octets.append(text: text)
         for session in sessions.prefix(2) { _ = session.receive(octets.octets) }
-        #expect(sessions[0].refusal == nil && sessions[1].refusal == .headerMemory)
+        #expect(sessions[0].violation == nil && sessions[1].violation == .headerMemory)
         for session in sessions { session.endTurn() }
         #expect(pools.headerOctets == 0)
         _ = sessions[2].receive(octets.octets)
-        #expect(sessions[2].refusal == nil)
+        #expect(sessions[2].violation == nil)
         sessions[2].endTurn()
     }
 }

@@ -9,8 +9,8 @@ package import Octets
     package let isServer: Bool
     package private(set) var events: ContiguousArray<StreamEvent> = []
     package private(set) var taken: ContiguousArray<TakenOctets> = []
-    /// Why the peer's octets were refused; set with the event `.refused`.
-    package private(set) var refusal: HTTP1Error?
+    /// Why the peer's octets are not HTTP/1.1 that is served; set with the event `.violation`.
+    package private(set) var violation: HTTP1Error?
     /// What the request's `upgrade` field asks for.
     package private(set) var upgrade = HTTP1Upgrade.none
     /// Close the connection when all is sent; no further request is read or taken.
@@ -70,9 +70,9 @@ package import Octets
     }
 
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
-    /// - Returns: always true; a refusal is an event.
+    /// - Returns: always true, because a violation is an event.
     package func receive(_ input: Octets) -> Bool {
-        guard refusal == nil, !ignoresInput else { return true }
+        guard violation == nil, !ignoresInput else { return true }
         if inbox.isEmpty {
             let used = parse(input)
             inbox.append(input.dropFirst(used))
@@ -121,7 +121,7 @@ package import Octets
     package var isIdle: Bool { stream == nil && inbox.isEmpty }
     /// Whether a request may be sent now; only towards an upstream.
     package var takesRequests: Bool {
-        !isServer && stream == nil && !isClosing && refusal == nil && inbox.isEmpty
+        !isServer && stream == nil && !isClosing && violation == nil && inbox.isEmpty
     }
 
     /// Forgets events. A client's next request, when one waits, is read by `receive(.empty)`.
@@ -139,7 +139,7 @@ package import Octets
     /// was beyond the share of an earlier turn. With `isOverShare` the owner had better serve other connections
     /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
-        guard refusal == nil, !isWaiting, !needsMore else { return false }
+        guard violation == nil, !isWaiting, !needsMore else { return false }
         return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
     }
 
@@ -147,7 +147,7 @@ package import Octets
     /// number stays, it is the same section: an owner that limits the time for it starts the clock when the number
     /// changes, whatever octets come meanwhile.
     package var unfinishedHeaders: UInt32? {
-        let isWanted = parser.isAtHead && refusal == nil && !isWaiting && !isOverShare
+        let isWanted = parser.isAtHead && violation == nil && !isWaiting && !isOverShare
         return isWanted && parsed < inbox.count ? completedHeads : nil
     }
 
@@ -288,14 +288,14 @@ package import Octets
         return stream?.kept
     }
 
-    /// Answers octets that were refused and closes.
+    /// Answers a request that breaks a rule, and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
-    package func answerRefusal(date: Octets) {
-        guard let refusal, isServer else { return }
+    package func answerViolation(date: Octets) {
+        guard let violation, isServer else { return }
         let output = takeOutput()
-        let body = Octets(refusal.body)
+        let body = Octets(violation.body)
         output.append(
-            text: "HTTP/1.1 \(refusal.status) \(HTTP1Serializer.reason(UInt64(refusal.status)))\r\n"
+            text: "HTTP/1.1 \(violation.status) \(HTTP1Serializer.reason(UInt64(violation.status)))\r\n"
         )
         output.append(text: "content-length: \(body.count)\r\n")
         if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
@@ -342,8 +342,8 @@ package import Octets
                 }
             }
         } catch {
-            refusal = error
-            events.append(StreamEvent(.refused, stream: number, tag: stream?.tag ?? -1))
+            violation = error
+            events.append(StreamEvent(.violation, stream: number, tag: stream?.tag ?? -1))
             return input.count
         }
         return used

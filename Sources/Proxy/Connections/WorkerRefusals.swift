@@ -80,7 +80,7 @@ extension Worker {
     func refuse(_ event: StreamEvent, on connection: Connection) {
         switch connection.codec {
         case .undecided: return
-        case .http1(let session): if let error = session({ $0.refusal }) { refuse(event, error, on: connection) }
+        case .http1(let session): if let error = session({ $0.violation }) { refuse(event, error, on: connection) }
         case .http2: if let fault = HTTP2Fault(rawValue: Int(event.code)) { refuse(event, fault, on: connection) }
         }
     }
@@ -98,7 +98,7 @@ extension Worker {
             }
         } else if case .http1(let session) = connection.codec {
             let date = date.octets(at: wallNow)
-            session { $0.answerRefusal(date: date) }
+            session { $0.answerViolation(date: date) }
             logRefusal(error, on: connection)
         }
         markDirty(connection)
@@ -146,7 +146,7 @@ extension Worker {
         switch connection.codec {
         case .undecided: return
         case .http1(let session):
-            if let error = session({ $0.refusal }) { refused(.http1(error), on: connection) }
+            if let error = session({ $0.violation }) { refused(.http1(error), on: connection) }
             loseStreams(of: connection, .upstreamProtocolError)
             fail(connection)
         case .http2:

@@ -13,7 +13,7 @@ extension Worker {
 
     func downstream(_ event: StreamEvent, of connection: Connection) {
         if event.kind == .headers { return begin(event, on: connection) }
-        if event.kind == .refused { return refuse(event, on: connection) }
+        if event.kind == .violation { return refuse(event, on: connection) }
         guard event.stream >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
             if event.kind == .data { connection.consume(event.stream, event.data.count) }
@@ -117,7 +117,7 @@ extension Worker {
             connection.isDraining = true
             return markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
-        case .refused: return refuseResponse(event, of: connection)
+        case .violation: return refuseResponse(event, of: connection)
         default: break
         }
         guard let exchange = exchange(of: event, upstream: connection) else {
