@@ -369,8 +369,8 @@ extension TLSSession {
         return unsafe UnsafeBufferPointer(start: start, count: Int(length)).elementsEqual("h2".utf8)
     }
 
-    /// The chosen chain's tag. Before the ClientHello, and on the client's side: -1.
-    package var tag: Int { chain?.tag ?? -1 }
+    /// The number of the chosen chain; -1 before the ClientHello, and on the client's side.
+    package var chainNumber: Int { chain?.number ?? -1 }
 
     /// For logs, for example `TLSv1.3`.
     package var protocolVersion: String {

@@ -120,7 +120,7 @@ extension Worker {
             close(connection)
         case .done:
             handshakes.ended()
-            connection.chainTag = tls.tag
+            connection.chainTag = tls.chainNumber
             connection.phase = .sniffing
             switch tls.negotiatedHTTP2 {
             case true?: open(connection, http2: true)

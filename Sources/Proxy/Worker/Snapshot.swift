@@ -88,7 +88,7 @@ package struct ListenerBinding: Sendable {
     /// The table of a TLS connection that may be older than this configuration; -1 when no chain has
     /// its server name any more.
     func table(serverName: String?, tag: Int) -> Int {
-        guard let selected = tls?.tag(serverName: serverName) else { return -1 }
+        guard let selected = tls?.chainNumber(serverName: serverName) else { return -1 }
         return chainTables.indices.contains(selected) ? chainTables[selected] : -1
     }
 }
