@@ -125,7 +125,8 @@ package enum TLSResult: Equatable, Sendable {
         }
     }
 
-    /// Fills `room` with what there is; never `.octets(0)` unless `room` is empty.
+    /// Fills `room` with what there is, from at most `recordsPerRead` records; never `.octets(0)` unless `room` is
+    /// empty.
     /// More is read than asked for: before waiting for the descriptor, read until `.wantsRead`, or until
     /// `hasPendingOctets` is false.
     package func read(into room: UnsafeMutableRawBufferPointer) -> TLSResult {
@@ -135,6 +136,7 @@ package enum TLSResult: Equatable, Sendable {
         begin()
         defer { bio.finish() }
         var total = 0
+        var records = 0
         repeat {
             var count = 0
             let code = unsafe SSL_read_ex(raw, base + total, room.count - total, &count)
@@ -144,11 +146,16 @@ package enum TLSResult: Equatable, Sendable {
                 return total > 0 ? .octets(total) : result
             }
             total += count
-        } while total < room.count && hasPendingOctets
+            records += 1
+        } while total < room.count && records < Self.recordsPerRead && hasPendingOctets
         // Once for each call: records with an octet each between the messages buy no more of them.
         messagesLeft = min(messagesLeft + Self.messageSteps, Self.mostMessages)
         return .octets(total)
     }
+
+    /// Each record costs about a microsecond, however small it is: 66 kB in records of an octet would hold up all
+    /// other connections for three milliseconds. What is left is read by the next call.
+    static let recordsPerRead = 256
 
     /// Whether octets are waiting in here, perhaps less than a record.
     package var hasPendingOctets: Bool { unsafe bio.hasUnread || SSL_pending(raw) > 0 }

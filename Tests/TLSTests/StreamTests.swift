@@ -76,6 +76,34 @@ private let certificates = Certificates.shared
         #expect(line.server.breach == nil)
     }
 
+    @Test func `gives what is in a bounded number of records, and the rest with the next read`() throws {
+        let line = try line()
+        let client = try #require(line.client)
+        var room: CInt = 4 << 20    // the kernel gives as much of it as it may
+        _ = unsafe setsockopt(line.near, SOL_SOCKET, SO_SNDBUF, &room, socklen_t(MemoryLayout<CInt>.size))
+        var sent = 0
+        while sent < 2 * TLSSession.recordsPerRead, client.send([UInt8(truncatingIfNeeded: sent)]) == .octets(1) {
+            sent += 1
+        }
+        try #require(sent > TLSSession.recordsPerRead)
+        var reads: [Int] = []
+        var octets: [UInt8] = []
+        while octets.count < sent {
+            let part = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { room, count in
+                guard case .octets(let got) = unsafe line.server.read(into: UnsafeMutableRawBufferPointer(room)) else {
+                    return
+                }
+                count = got
+            }
+            guard !part.isEmpty else { break }
+            #expect(octets.count + part.count == sent || !line.server.isDrained)
+            reads.append(part.count)
+            octets += part
+        }
+        #expect(reads.dropLast().allSatisfy { $0 == TLSSession.recordsPerRead } && reads.count == (sent + 255) / 256)
+        #expect(octets == (0..<sent).map { UInt8(truncatingIfNeeded: $0) })
+    }
+
     @Test func `ends with close_notify, after all that was written`() throws {
         let line = try line()
         #expect(line.client?.send([1, 2, 3]) == .octets(3))
