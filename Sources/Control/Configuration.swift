@@ -109,9 +109,9 @@ struct Configuration {
 
     private mutating func bind() {
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
-            var served: [(serverNames: [String], context: TLSContext, tag: Int)] = []
-            for (tag, (chain, context)) in zip(listener.chains, loaded.contexts[index]).enumerated() {
-                if let context { served.append((chain.serverNames, context, tag)) }
+            var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
+            for (number, (chain, context)) in zip(listener.chains, loaded.contexts[index]).enumerated() {
+                if let context { served.append((chain.serverNames, context, number)) }
             }
             return ListenerBinding(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,

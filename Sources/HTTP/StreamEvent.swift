@@ -14,21 +14,21 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     }
 }
 
-/// What a session (HTTP/1.1 or HTTP/2) has to tell of one of its streams. Sessions note events while
-/// they read and act on nothing; the owner goes through them afterwards, in order.
-/// Plain data on purpose: noting one costs no reference counting.
+/// What happened to a stream of a session (HTTP/1.1 or HTTP/2). A session notes events while it reads, and acts on
+/// none of them: its owner goes through them afterwards, in order. Events are plain data, so that noting one costs
+/// no reference counting.
 @safe package struct StreamEvent: BitwiseCopyable {
     package enum Kind: UInt8, BitwiseCopyable {
-        /// A header section is complete: `takeHeaders` has it. Informational responses (1xx) too.
-        /// `code` is 1 when nothing follows it; the `.end` still comes.
+        /// A header section is complete, that of an interim response (1xx) included: `takeHeaders` gives it.
+        /// `code` is 1 when no body follows; an `.end` comes all the same.
         case headers
         /// Octets of the body, valid until the session is next given input.
         case data
-        /// A trailer section is complete: `takeHeaders` has it; `.end` follows.
+        /// A trailer section is complete: `takeHeaders` gives it. `.end` follows.
         case trailers
         /// The peer will send no more on this stream.
         case end
-        /// The stream is gone; `code` is the HTTP/2 error code, 0 when it ended in the usual way.
+        /// The stream is over. `code` is the HTTP/2 error code, or 0 when it ended in the usual way.
         case closed
         /// The peer takes no new streams on this connection (GOAWAY, or HTTP/1.1's `connection: close`).
         case goAway
@@ -36,8 +36,8 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
         case settings
         /// HTTP/1.1 only: the client waits for `100 Continue`.
         case expectsContinue
-        /// The peer broke the protocol; `HTTP1Session.refusal` or an HTTP/2 GOAWAY says how.
-        case refused
+        /// The peer broke the protocol; `HTTP1Session.violation` or an HTTP/2 GOAWAY says how.
+        case violation
     }
 
     package let kind: Kind
@@ -55,7 +55,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     }
 }
 
-/// Octets of a stream's body that went out to the peer, for the window of whoever they came from.
+/// Octets of a stream's body that went out to the peer. The side that they came from may send as many again.
 package struct TakenOctets: BitwiseCopyable {
     package let slot: Int    // the session's place of the stream, which is no other stream's before `endTurn`
     package let owner: StreamOwner

@@ -147,6 +147,7 @@ struct CivilDate: CustomStringConvertible {
         let day = dayOfYear - (153 * shifted + 2) / 5 + 1
         let month = shifted < 10 ? shifted + 3 : shifted - 9
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        /// The number with at least two digits.
         func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
         description = "\(year)-\(two(month))-\(two(day))"
     }

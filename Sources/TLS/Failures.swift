@@ -15,9 +15,12 @@ enum Failures {
     /// The oldest entry; 0 when there is none.
     static var first: UInt { ERR_peek_error() }
 
+    /// The part of OpenSSL that the entry is of, such as ERR_LIB_SSL.
     static func library(_ code: UInt) -> CInt { ERR_GET_LIB(code) }
+    /// The number of its reason, such as SSL_R_HTTP_REQUEST.
     static func reason(_ code: UInt) -> CInt { ERR_GET_REASON(code) }
 
+    /// OpenSSL's words for an entry.
     static func sentence(_ code: UInt) -> String {
         guard code != 0 else { return "no reason given" }
         guard let text = unsafe ERR_reason_error_string(code) else { return "error \(code)" }
@@ -36,6 +39,7 @@ enum Failures {
         }
     }
 
+    /// What a failed read or write of an established session means to an operator.
     static func stream() -> TLSError {
         let code = first
         let reason = reason(code)

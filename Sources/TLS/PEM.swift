@@ -19,6 +19,7 @@ internal import COpenSSL
         return unsafe PEM.text { unsafe X509_NAME_print_ex($0, name, 0, portico_name_flags) > 0 }
     }
 
+    /// Whether the certificate was issued for this key.
     func belongs(to key: KeyHandle) -> Bool {
         defer { Failures.clear() }
         return unsafe X509_check_private_key(raw, key.raw) == 1
@@ -49,6 +50,8 @@ enum PEM {
     /// Certificates of one file of trusted CAs.
     static let trustLimit = 4096
 
+    /// Reads a chain of certificates, in its order.
+    /// - Throws: which certificate cannot be read, or that there is none.
     static func certificates(
         _ text: [UInt8], limit: Int = chainLimit
     ) throws(TLSError) -> [CertificateHandle] {
@@ -74,6 +77,8 @@ enum PEM {
         return certificates
     }
 
+    /// Reads an unencrypted private key.
+    /// - Throws: why it cannot be used.
     static func key(_ text: [UInt8]) throws(TLSError) -> KeyHandle {
         let source = try MemorySource(text, what: "the private key")
         Failures.clear()

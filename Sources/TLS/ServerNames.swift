@@ -8,6 +8,7 @@ struct ServerNames: Sendable {
     /// RFC 1035 §2.3.4: a name has at most 255 octets.
     static let octetLimit = 255
 
+    /// Adds the names of a chain; where two chains claim one name, the first keeps it.
     mutating func add(_ names: [String], chain: Int) {
         if names.isEmpty { fallback = fallback ?? chain }
         for name in names.map(Self.normal) {

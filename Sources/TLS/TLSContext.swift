@@ -89,6 +89,8 @@ internal import COpenSSL
         return unsafe portico_SSL_CTX_set_groups(probe, group) == 1
     }
 
+    /// A context with the project's settings, and nothing else.
+    /// - Throws: that OpenSSL has no memory, or does not know the groups.
     static func make(isServer: Bool, groups: [String] = groups) throws(TLSError) -> ContextHandle {
         Failures.clear()
         guard let made = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method())
@@ -110,6 +112,7 @@ internal import COpenSSL
 
     deinit { unsafe SSL_CTX_free(raw) }
 
+    /// Hands the context over: the caller frees it.
     consuming func release() -> OpaquePointer {
         let raw = unsafe raw
         discard self

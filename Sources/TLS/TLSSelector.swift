@@ -11,7 +11,7 @@ internal import COpenSSL
 package final class TLSSelector: Sendable {
     struct Chain: Sendable {
         let context: TLSContext
-        let tag: Int
+        let number: Int
         let sessionContext: [UInt8]    // at most 32 octets
     }
 
@@ -19,8 +19,8 @@ package final class TLSSelector: Sendable {
     let chains: [Chain]
 
     /// - Parameter chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
-    ///   means `*`. Where two chains claim one name, the first has it. `tag` is the caller's.
-    package init(chains: [(serverNames: [String], context: TLSContext, tag: Int)]) {
+    ///   means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
+    package init(chains: [(serverNames: [String], context: TLSContext, number: Int)]) {
         var names = ServerNames()
         for (index, chain) in chains.enumerated() { names.add(chain.serverNames, chain: index) }
         self.names = names
@@ -28,13 +28,13 @@ package final class TLSSelector: Sendable {
             let text = chain.serverNames.map(ServerNames.normal).sorted().joined(separator: "\n")
             let identity = chain.context.fingerprint + Array(text.utf8)
             return Chain(
-                context: chain.context, tag: chain.tag, sessionContext: Self.digest(identity))
+                context: chain.context, number: chain.number, sessionContext: Self.digest(identity))
         }
     }
 
-    /// The tag of the chain that a connection with this server name would be served by now; nil when
+    /// The number of the chain by which a connection with this server name would be served now; nil when
     /// none fits.
-    package func tag(serverName: String?) -> Int? { names.chain(for: serverName).map { chains[$0].tag } }
+    package func chainNumber(serverName: String?) -> Int? { names.chain(for: serverName).map { chains[$0].number } }
 
     private static func digest(_ octets: [UInt8]) -> [UInt8] {
         unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in

@@ -1,6 +1,6 @@
 internal import COpenSSL
 
-/// How far a handshake is.
+/// The state of a handshake.
 package enum TLSProgress: Equatable, Sendable {
     case done, wantsRead, wantsWrite
     /// The peer closed the connection.
@@ -8,8 +8,8 @@ package enum TLSProgress: Equatable, Sendable {
     case failed(TLSError)
 }
 
-/// What became of one read or write. To want to read or write is no error: call again when the
-/// descriptor is ready for that.
+/// The result of one read or write. `wantsRead` and `wantsWrite` are no errors: call again when the descriptor is
+/// ready for that.
 package enum TLSResult: Equatable, Sendable {
     case octets(Int)
     case wantsRead, wantsWrite
@@ -20,20 +20,22 @@ package enum TLSResult: Equatable, Sendable {
 
 /// TLS on one connected, non-blocking socket. Its worker's thread only.
 ///
-/// OpenSSL reads and writes through a `Wire`, which needs fewer system calls than records.
+/// OpenSSL reads and writes through a `RecordBIO`, which needs fewer system calls than records.
 /// The caller owns the descriptor, keeps it open until the session is gone, and must not have read
 /// any octet of the ClientHello.
 @safe package final class TLSSession {
     private let raw: OpaquePointer    // owned; freed in `deinit`
-    private let wire: Wire
-    private var buffers: Int?    // the place among those that hold OpenSSL's buffers
+    private let bio: RecordBIO
+    private var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
-    private var isRefused = false    // no chain fits the server name
+    private var hasNoChain = false    // no chain fits the server name
     private var failure: TLSError?    // after this nothing else is returned
     private var isPeerDone = false    // it sent close_notify, or just closed
     private var isEstablished = false
     private var isShutdownSent = false
+    /// Steps of OpenSSL's state machine that the peer may still cause behind the handshake.
+    private var messagesLeft = TLSSession.mostMessages
     /// Whether the ClientHello is complete: from here on the client has shown that it speaks TLS.
     package private(set) var isHelloRead = false
     /// What the peer did wrong behind the handshake; nil also for a connection that was lost.
@@ -55,11 +57,12 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         self.selector = selector
-        wire = Wire(descriptor: descriptor)
+        bio = RecordBIO(descriptor: descriptor)
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
         unsafe SSL_set_accept_state(made)
-        guard unsafe wire.attach(to: made) else { throw .library(Failures.takeReason()) }
+        unsafe countMessages(of: made)
+        guard unsafe bio.attach(to: made) else { throw .library(Failures.takeReason()) }
     }
 
     /// The client's side.
@@ -72,16 +75,18 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         selector = nil
-        wire = Wire(descriptor: descriptor)
+        bio = RecordBIO(descriptor: descriptor)
         self.serverName = serverName
         unsafe SSL_set_connect_state(made)
+        unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
+        unsafe countMessages(of: made)
         try setPeer(serverName)
         if let resuming { unsafe SSL_set_session(made, resuming.raw) }
-        guard unsafe wire.attach(to: made) else { throw .library(Failures.takeReason()) }
+        guard unsafe bio.attach(to: made) else { throw .library(Failures.takeReason()) }
     }
 
     deinit {
-        if let buffers { wire.desk.release(buffers) }
+        if let buffers { bio.scratch.release(buffers) }
         // Without this SSL_free takes a missing close_notify for an attack: it locks the common
         // context and spoils the session, which a ticket may share.
         if failure == nil {
@@ -94,20 +99,20 @@ package enum TLSResult: Equatable, Sendable {
     package func handshake() -> TLSProgress {
         if let failure { return .failed(failure) }
         if isEstablished { return .done }
-        guard wire.sendRest() else { return progress(blocked()) }
+        guard bio.sendPending() else { return progress(blocked()) }
         begin()
         let code = unsafe SSL_do_handshake(raw)
         guard code != 1 else {
             // A server of TLS 1.3 has only tickets left to say, and of HTTP/2 octets to send with them at
             // once (RFC 9113 §3.4). Of others a rest goes before the first octets.
             let mayHold = unsafe selector != nil && SSL_version(raw) == TLS1_3_VERSION
-            if mayHold, negotiatedHTTP2 == true { wire.hold() } else { wire.finish() }
+            if mayHold, negotiatedHTTP2 == true { bio.hold() } else { bio.finish() }
             isEstablished = true
             return .done
         }
         let result = outcome(code)
-        wire.finish()
-        if result == .wantsRead, wire.hasUnsent { return progress(blocked()) }
+        bio.finish()
+        if result == .wantsRead, bio.hasUnsent { return progress(blocked()) }
         return progress(result)
     }
 
@@ -120,7 +125,8 @@ package enum TLSResult: Equatable, Sendable {
         }
     }
 
-    /// Fills `room` with what there is; never `.octets(0)` unless `room` is empty.
+    /// Fills `room` with what there is, from at most `recordsPerRead` records; never `.octets(0)` unless `room` is
+    /// empty.
     /// More is read than asked for: before waiting for the descriptor, read until `.wantsRead`, or until
     /// `hasPendingOctets` is false.
     package func read(into room: UnsafeMutableRawBufferPointer) -> TLSResult {
@@ -128,8 +134,9 @@ package enum TLSResult: Equatable, Sendable {
         if isPeerDone { return .closed }
         guard let base = room.baseAddress, room.count > 0 else { return .octets(0) }
         begin()
-        defer { wire.finish() }
+        defer { bio.finish() }
         var total = 0
+        var records = 0
         repeat {
             var count = 0
             let code = unsafe SSL_read_ex(raw, base + total, room.count - total, &count)
@@ -139,16 +146,23 @@ package enum TLSResult: Equatable, Sendable {
                 return total > 0 ? .octets(total) : result
             }
             total += count
-        } while total < room.count && hasPendingOctets
+            records += 1
+        } while total < room.count && records < Self.recordsPerRead && hasPendingOctets
+        // Once for each call: records with an octet each between the messages buy no more of them.
+        messagesLeft = min(messagesLeft + Self.messageSteps, Self.mostMessages)
         return .octets(total)
     }
 
+    /// Each record costs about a microsecond, however small it is: 66 kB in records of an octet would hold up all
+    /// other connections for three milliseconds. What is left is read by the next call.
+    static let recordsPerRead = 256
+
     /// Whether octets are waiting in here, perhaps less than a record.
-    package var hasPendingOctets: Bool { unsafe wire.hasUnread || SSL_pending(raw) > 0 }
+    package var hasPendingOctets: Bool { unsafe bio.hasUnread || SSL_pending(raw) > 0 }
 
     /// Whether the last read has emptied the socket: the next readiness is a new event, and another
     /// read before it would find nothing. When in doubt false.
-    package var isDrained: Bool { wire.hasDrained && !hasPendingOctets && failure == nil && !isPeerDone }
+    package var isDrained: Bool { bio.hasDrained && !hasPendingOctets && failure == nil && !isPeerDone }
 
     /// Writes as much as the socket takes. The octets not taken must come first in the next call,
     /// unchanged and at least as many: a part of them may be encrypted already.
@@ -156,25 +170,25 @@ package enum TLSResult: Equatable, Sendable {
     package func write(_ octets: UnsafeRawBufferPointer) -> TLSResult {
         if let failure { return .failed(failure) }
         guard octets.count > 0 else { return .octets(0) }
-        guard wire.sendRest() else { return blocked() }
-        var taken = min(octets.count, wire.takeUnsentContent())
+        guard bio.sendPending() else { return blocked() }
+        var taken = min(octets.count, bio.takeUnsentContent())
         begin()
-        wire.gatherHeld()
-        defer { wire.desk.ends.removeAll(keepingCapacity: true) }
+        bio.gatherHeld()
+        defer { bio.scratch.recordEnds.removeAll(keepingCapacity: true) }
         while taken < octets.count {
             let end = unsafe seal(octets, from: taken)
             guard end > taken else {
-                wire.finish()
+                bio.finish()
                 return failure.map { .failed($0) } ?? (taken > 0 ? .octets(taken) : .wantsWrite)
             }
-            if let gone = wire.send() {
+            if let gone = bio.send() {
                 taken = max(taken, gone)
-                wire.finish()
-                return taken > 0 && wire.failure == 0 ? .octets(taken) : blocked()
+                bio.finish()
+                return taken > 0 && bio.failure == 0 ? .octets(taken) : blocked()
             }
             taken = end
         }
-        wire.finish()
+        bio.finish()
         return .octets(taken)
     }
 
@@ -182,53 +196,83 @@ package enum TLSResult: Equatable, Sendable {
     /// - Returns: where their content ends.
     private func seal(_ octets: UnsafeRawBufferPointer, from start: Int) -> Int {
         guard let base = octets.baseAddress else { return start }
-        let desk = wire.desk
+        let scratch = bio.scratch
         var end = start
-        desk.ends.removeAll(keepingCapacity: true)
-        desk.ends.append((wire: 0, content: start))
-        for place in 0...WireDesk.batch where end < octets.count {
-            if place == WireDesk.batch, octets.count - end > WireDesk.tailLimit { break }
+        scratch.recordEnds.removeAll(keepingCapacity: true)
+        scratch.recordEnds.append((output: 0, content: start))
+        for place in 0...RecordScratch.batch where end < octets.count {
+            if place == RecordScratch.batch, octets.count - end > RecordScratch.tailLimit { break }
             var count = 0
-            let room = min(octets.count - end, WireDesk.contentLimit)
+            let room = min(octets.count - end, RecordScratch.contentLimit)
             let code = unsafe SSL_write_ex(raw, base + end, room, &count)
             guard code == 1 else {
                 _ = outcome(code)
                 break
             }
             end += count
-            desk.ends.append((wire: desk.filled, content: end))
+            scratch.recordEnds.append((output: scratch.filled, content: end))
         }
         return end
     }
 
-    /// Says goodbye (close_notify) once, if the socket takes it. Reading may go on.
+    /// Sends close_notify once, if the socket takes it. Reading may go on.
     package func shutdown() {
         // OpenSSL forbids it after a fatal error.
         guard isEstablished, !isShutdownSent, failure == nil else { return }
-        // Who broke off without a goodbye, after which nothing is read, is not there to hear ours.
-        guard !wire.hasEnded else { return }
+        // The peer closed without close_notify: do not send ours.
+        guard !bio.hasEnded else { return }
         isShutdownSent = true
         begin()
         unsafe SSL_shutdown(raw)
-        wire.finish()
+        bio.finish()
         Failures.clear()
     }
 
     private func begin() {
         Failures.clear()
-        wire.begin()
-        if buffers == nil { buffers = wire.desk.hold(self) }
+        bio.begin()
+        if buffers == nil { buffers = bio.scratch.hold(self) }
     }
 
-    /// Another session keeps OpenSSL's buffers now. What is in them stays: a part of a record.
+    /// Renews the keys of this direction, and asks the peer to renew its own (RFC 8446 §4.6.3). The gateway never
+    /// does; tests are the peer that does it too often.
+    func renewKeys() -> Bool {
+        begin()
+        defer { bio.finish() }
+        return unsafe SSL_key_update(raw, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(raw) == 1
+    }
+
+    /// Another session keeps OpenSSL's buffers now, and this one frees its own unless they hold a part of a record.
     func losesBuffers() {
         buffers = nil
         unsafe SSL_free_buffers(raw)
     }
 
-    /// The socket takes nothing now, or is broken.
+    /// Has OpenSSL call back for each step of a handshake message and for each alert, but for no record with data.
+    private func countMessages(of ssl: OpaquePointer) {
+        unsafe SSL_set_info_callback(ssl) { ssl, _, _ in
+            guard let ssl = unsafe ssl, let user = unsafe SSL_get_ex_data(ssl, 0) else { return }
+            unsafe Unmanaged<TLSSession>.fromOpaque(user)._withUnsafeGuaranteedRef { $0.messageArrived() }
+        }
+    }
+
+    /// After the handshake, such a message costs us more than the peer, and OpenSSL goes on reading as long as they
+    /// come. When there were too many, the BIO gives it no more octets.
+    private func messageArrived() {
+        guard isEstablished else { return }
+        messagesLeft -= 1
+        if messagesLeft < 0 { bio.stop() }
+    }
+
+    /// What one KeyUpdate and its answer are to OpenSSL's state machine, and a little more.
+    private static let messageSteps = 8
+    /// 32 messages or alerts in a row, and one more for each read that brings data; renewing keys
+    /// (RFC 8446 §4.6.3) needs a few in an hour. BoringSSL has the same limit.
+    private static let mostMessages = 32 * messageSteps
+
+    /// The result when the socket takes nothing now, or is broken.
     private func blocked() -> TLSResult {
-        wire.failure == 0 ? .wantsWrite : fail(.connectionLost(errno: wire.failure))
+        bio.failure == 0 ? .wantsWrite : fail(.connectionLost(errno: bio.failure))
     }
 
     /// Reads the error of the call that just returned `code`.
@@ -239,10 +283,12 @@ package enum TLSResult: Equatable, Sendable {
         case SSL_ERROR_ZERO_RETURN:
             isPeerDone = true
             return .closed
-        case SSL_ERROR_SYSCALL where wire.failure == 0:
+        case SSL_ERROR_SYSCALL where bio.isStopped && bio.failure == 0:
+            return fail(.brokenStream("too many handshake messages, such as KeyUpdate, without data"))
+        case SSL_ERROR_SYSCALL where bio.failure == 0:
             isPeerDone = true
             return .closed
-        case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: wire.failure))
+        case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: bio.failure))
         default: return fail(reason())
         }
     }
@@ -255,7 +301,7 @@ package enum TLSResult: Equatable, Sendable {
 
     private func reason() -> TLSError {
         if isEstablished { return Failures.stream() }
-        if isRefused {
+        if hasNoChain {
             handshakeReason = serverName == nil ? .noServerName : .unknownServerName
             return .unknownServerName(serverName)
         }
@@ -300,7 +346,7 @@ extension TLSSession {
             serverName = name
         }
         guard let index = selector.names.chain(for: serverName) else {
-            isRefused = true
+            hasNoChain = true
             return SSL_AD_UNRECOGNIZED_NAME
         }
         let chosen = selector.chains[index]
@@ -330,8 +376,8 @@ extension TLSSession {
         return unsafe UnsafeBufferPointer(start: start, count: Int(length)).elementsEqual("h2".utf8)
     }
 
-    /// The chosen chain's tag. Before the ClientHello, and on the client's side: -1.
-    package var tag: Int { chain?.tag ?? -1 }
+    /// The number of the chosen chain; -1 before the ClientHello, and on the client's side.
+    package var chainNumber: Int { chain?.number ?? -1 }
 
     /// For logs, for example `TLSv1.3`.
     package var protocolVersion: String {

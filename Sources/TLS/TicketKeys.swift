@@ -10,7 +10,7 @@ internal import Synchronization
 struct TicketKeys {
     static let sealing = Duration.seconds(4 * 3600)
     static let opening = sealing + .seconds(ticketSeconds)
-    /// A ticket's life, told to the client.
+    /// The lifetime of a ticket, which the client is given too.
     static let ticketSeconds = 7200
 
     /// The newest first; at most two.

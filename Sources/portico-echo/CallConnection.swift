@@ -134,9 +134,13 @@ final class CallConnection {
         switch session {
         case .none: break
         case .http1(let session):
-            isAlive = session.receive(octets) && session.refusal == nil
-            actOnEvents()
-            session.endTurn()
+            var rest = octets
+            repeat {
+                isAlive = session.receive(rest) && session.violation == nil
+                rest = .empty
+                actOnEvents()
+                session.endTurn()
+            } while isAlive && session.hasWaitingInput
         case .http2(let session):
             var rest = octets
             while isAlive, !rest.isEmpty {
@@ -312,7 +316,7 @@ extension CallConnection {
             note(event.data, of: event.owner.exchange ?? -1)
             consume(event.slot, event.data.count)
         case .closed: closed(event.owner.exchange ?? -1, event.code)
-        case .end, .goAway, .settings, .expectsContinue, .refused: break
+        case .end, .goAway, .settings, .expectsContinue, .violation: break
         }
     }
 

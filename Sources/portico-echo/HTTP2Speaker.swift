@@ -67,7 +67,7 @@ final class HTTP2Speaker {
                 exchange(event.slot)?.isRequestEnded = true
                 pump(event.slot)
             case .closed: closed(event.slot, event.code)
-            case .refused:
+            case .violation:
                 // One that is only too large is still open for an answer.
                 guard event.slot >= 0, session.isOpen(event.slot) else { continue }
                 let code = HTTP2Fault(rawValue: Int(event.code))?.code ?? ErrorCode.cancel

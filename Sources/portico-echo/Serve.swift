@@ -69,7 +69,7 @@ struct Serve: ParsableCommand {
     private func selector() throws -> TLSSelector? {
         guard let certificate, let key else { return nil }
         let pair = TLSContext.Certificate(chain: try Self.contents(certificate), key: try Self.contents(key))
-        return TLSSelector(chains: [(serverNames: [], context: try TLSContext(certificates: [pair]), tag: 0)])
+        return TLSSelector(chains: [(serverNames: [], context: try TLSContext(certificates: [pair]), number: 0)])
     }
 
     static func contents(_ path: String) throws -> [UInt8] {

@@ -175,11 +175,11 @@ import Testing
         folder.write("s.yaml", try Certificates.secret("s", one, key: Certificates.text("one.key")))
         configuration.load()
         #expect(errors == [])
-        #expect(configuration.snapshot().listeners[0].tls?.tag(serverName: "one.test") == 0)
+        #expect(configuration.snapshot().listeners[0].tls?.chainNumber(serverName: "one.test") == 0)
         folder.write("s.yaml", try Certificates.secret("s", one, key: two))
         configuration.load()
         #expect(errors.count == 1 && errors[0].contains("the private key does not belong to"))
-        #expect(configuration.snapshot().listeners[0].tls?.tag(serverName: "one.test") == 0)
+        #expect(configuration.snapshot().listeners[0].tls?.chainNumber(serverName: "one.test") == 0)
     }
 
     @Test mutating func `without a usable certificate refuses its hosts only`() throws {
@@ -187,7 +187,7 @@ import Testing
         configuration.load()
         let listeners = configuration.snapshot().listeners
         #expect(listeners.count == 1)
-        #expect(listeners[0].tls != nil && listeners[0].tls?.tag(serverName: "one.test") == nil)
+        #expect(listeners[0].tls != nil && listeners[0].tls?.chainNumber(serverName: "one.test") == nil)
     }
 
     @Test mutating func `of another gateway is not served`() {

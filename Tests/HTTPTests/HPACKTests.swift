@@ -189,6 +189,7 @@ private func hex(_ octets: [UInt8]) -> String {
         ] as [[UInt8]])
     func `refuses what is not in the tables, and sizes that come late or are too large`(octets: [UInt8]) {
         #expect(Wire().decode(octets) == nil)
+        for cut in 0...octets.count { #expect(Wire().decode(octets, cut: cut) == nil, "cut at \(cut)") }
     }
 
     @Test func `knows its fields again, in sections cut anywhere`() throws {

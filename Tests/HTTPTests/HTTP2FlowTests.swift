@@ -136,7 +136,14 @@ import Testing
         peers.checkPools()
     }
 
-    @Test func `gets a larger window each time that half of it was taken`() throws {
+    /// The other side takes so many octets at a time, and the client may be so many ahead: with `steps` each.
+    private static let windows: [(steps: [(Int, Int)], name: String)] = [
+        ([(400, 1000), (600, 2000), (999, 2000), (1001, 3000), (3000, 3000), (3000, 3000)], "taken at once"),
+        ([(600, 1000), (600, 1000), (600, 1000), (600, 1000), (600, 1000), (600, 1000)], "never all of it"),
+        ([(1000, 2000), (1100, 2000), (1100, 2000), (1700, 3000)], "now and then"),
+    ]
+
+    @Test(arguments: windows.indices) func `gets a larger window when all of it is taken at once`(index: Int) throws {
         var limits = HTTP2Limits()
         limits.streamWindowOctets = 1000
         limits.mostStreamWindowOctets = 3000
@@ -146,7 +153,7 @@ import Testing
         peers.client.send(slot, String(repeating: "x", count: 50_000))
         peers.settle()
         var consumed = 0
-        for (step, ahead) in [(400, 1000), (200, 2000), (999, 2000), (1, 3000), (1500, 3000), (1500, 3000)] {
+        for (step, ahead) in Self.windows[index].steps {
             peers.server.session.consume(0, step)
             consumed += step
             peers.settle()
@@ -157,6 +164,32 @@ import Testing
         peers.client.session.reset(slot, code: ErrorCode.cancel)
         peers.settle()
         peers.checkPools()
+    }
+
+    /// Uploads that were fast, and whose endpoint then stops: what waits is no more than before they grew.
+    @Test func `has no more waiting on its connection for its larger window`() throws {
+        var limits = HTTP2Limits()
+        limits.connectionWindowOctets = 65_535
+        limits.heldOctets = 300_000
+        let peers = try HTTP2Peers(server: limits)
+        let slots = try (0..<20).map { try #require(peers.client.request(isEnd: false, owner: .exchange($0))) }
+        let body = String(repeating: "x", count: 1_000_000)
+        for slot in slots {
+            peers.client.send(slot, body)
+            peers.settle()
+        }
+        let session = peers.server.session
+        #expect((0..<20).allSatisfy { session.window(of: $0) == 262_144 })
+        let before = peers.client.taken.values.reduce(0, +)
+        #expect(before == 20_000_000)
+        peers.server.consumes = false
+        for slot in slots { peers.client.send(slot, body) }
+        peers.settle()
+        let waiting = peers.client.taken.values.reduce(0, +) - before
+        #expect((300_000...366_000).contains(waiting))
+        for slot in slots { peers.client.session.reset(slot, code: ErrorCode.cancel) }
+        peers.settle()
+        #expect(session.openStreams == 0 && session.held == 0 && !peers.isBroken)
     }
 
     @Test func `shares what may wait on its connection with all others`() throws {

@@ -3,7 +3,7 @@ import Octets
 import Testing
 
 /// Frames made by hand, one by one: what no session of ours would send.
-private func frame(_ type: UInt8, _ flags: UInt8, _ stream: UInt32, _ payload: [UInt8] = []) -> [UInt8] {
+func frame(_ type: UInt8, _ flags: UInt8, _ stream: UInt32, _ payload: [UInt8] = []) -> [UInt8] {
     let length = payload.count
     return [UInt8(length >> 16), UInt8(length >> 8 & 255), UInt8(length & 255), type, flags]
         + (0..<4).map { UInt8(stream >> (24 - 8 * $0) & 255) } + payload
@@ -17,11 +17,11 @@ private let preface = [UInt8]("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 private let asked: [UInt8] = [0x82, 0x84, 0x86, 0x01, 1, 0x61]
 
 extension HTTP2Side {
-    fileprivate func receive(_ octets: [UInt8]) -> Bool {
+    func receive(_ octets: [UInt8]) -> Bool {
         unsafe octets.withUnsafeBytes { unsafe receive(Octets($0)) }
     }
 
-    fileprivate func flush() -> [UInt8] {
+    func flush() -> [UInt8] {
         let out = OctetBuffer()
         session.flush(into: out, limit: .max)
         endTurn()
@@ -58,10 +58,10 @@ extension HTTP2Side {
     /// A client that cancels and asks anew is within its rights; what it holds in one turn is bounded all the same.
     @Test func `admits no more streams in one turn than may be open, and all of them in several`() throws {
         var limits = HTTP2Limits()
-        limits.concurrentStreams = 100
+        limits.concurrentStreams = 50
         let server = try HTTP2Side.greeted(isServer: true, limits: limits)
         var octets: [UInt8] = []
-        for number in 0..<300 {
+        for number in 0..<150 {
             let stream = UInt32(number * 2 + 1)
             octets += frame(headers, end | endHeaders, stream, asked) + frame(reset, 0, stream, [0, 0, 0, 8])
         }
@@ -70,13 +70,13 @@ extension HTTP2Side {
             for turn in 1...3 {
                 #expect(server.session.receive(&rest))
                 server.endTurn()
-                #expect(server.lines().count { $0.hasPrefix("headers") } == 100 && rest.isEmpty == (turn == 3))
+                #expect(server.lines().count { $0.hasPrefix("headers") } == 50 && rest.isEmpty == (turn == 3))
             }
         }
         #expect(server.refused.isEmpty)
     }
 
-    @Test func `takes a number of informational responses, and none of them large`() throws {
+    @Test func `takes a number of interim responses, and none of them large`() throws {
         let client = try HTTP2Side.greeted(isServer: false)
         _ = try #require(client.request("/many"))
         _ = try #require(client.request("/large"))
@@ -145,7 +145,7 @@ extension HTTP2Side {
             _ = server.flush()
             stream += 2
         }
-        #expect(stream < 2100, "\(name)")
+        #expect(stream < 2200, "\(name)")
     }
 
     /// Source: RFC 7541 §4.2: the smallest size in between must be told, then the last.

@@ -54,7 +54,7 @@ final class HTTP2Side {
             line += " \(event.data.string)"
             if consumes { session.consume(event.slot, event.data.count) }
         case .closed: line += " \(event.code)"
-        case .refused:
+        case .violation:
             refused.append(HTTP2Fault(rawValue: Int(event.code)))
             if event.slot >= 0, let block = session.takeHeaders(event.slot) { pools.letGo(block) }
             return

@@ -76,7 +76,7 @@ private let certificates = Certificates.shared
             (["one.example.test"], try certificates.context("ec")))
         let line = try Line(table, client: try certificates.client(groups: ["P-521", "P-256"]))
         #expect(line.shakeHands() == (.done, .done))
-        #expect(line.server.tag == 1)
+        #expect(line.server.chainNumber == 1)
         #expect(line.server.negotiatedHTTP2 == true)
         let other = try Line(table, client: try certificates.client(groups: ["P-521"]))
         guard case .failed(.handshakeFailed) = other.shakeHands().server else {
@@ -146,7 +146,7 @@ private let certificates = Certificates.shared
         ("deep.two.example.test", 1), ("x.deep.example.test", 2), ("y.x.deep.example.test", 2),
         ("deep.example.test", 1),
     ])
-    func `chooses the exact, then the longest chain`(name: String, tag: Int) throws {
+    func `chooses the exact, then the longest chain`(name: String, number: Int) throws {
         let context = try certificates.context("wild")
         let table = selector(
             (["one.example.test"], context), (["*.example.test"], context),
@@ -154,7 +154,7 @@ private let certificates = Certificates.shared
         let client = try TLSClientContext(verifiesPeer: false)
         let line = try Line(table, client: client, name: name)
         #expect(line.shakeHands() == (.done, .done))
-        #expect(line.server.tag == tag)
+        #expect(line.server.chainNumber == number)
         #expect(line.server.serverName == name.lowercased())
     }
 
@@ -164,7 +164,7 @@ private let certificates = Certificates.shared
         let states = line.shakeHands()
         #expect(states.server == .failed(.unknownServerName("no.test")))
         #expect(states.client == .failed(.peerAlert("tlsv1 unrecognized name")))
-        #expect(line.server.tag == -1)
+        #expect(line.server.chainNumber == -1)
     }
 
     @Test func `that is missing reaches only the chain without condition`() throws {
@@ -178,7 +178,7 @@ private let certificates = Certificates.shared
             name: "127.0.0.1")
         #expect(open.shakeHands().server == .done)
         #expect(open.server.serverName == nil)
-        #expect(open.server.tag == 1)
+        #expect(open.server.chainNumber == 1)
     }
 
     @Test func `decides the versions too`() throws {

@@ -43,6 +43,67 @@ private let certificates = Certificates.shared
         #expect(line.server.receive(limit: 50).octets == Array(0..<50))
     }
 
+    /// Each costs us more than its sender, and one read would go through thousands of them.
+    @Test(arguments: [false, true]) func `ends when keys are renewed over and over`(hasData: Bool) throws {
+        let line = try line()
+        let client = try #require(line.client)
+        for _ in 0..<100 {
+            #expect(client.renewKeys())
+            if hasData { #expect(client.send([7]) == .octets(1)) }
+        }
+        let (octets, after) = line.server.receive()
+        guard case .failed(.brokenStream(let reason)) = after else {
+            Issue.record("\(after) after \(octets.count) octets")
+            return
+        }
+        #expect(reason.contains("KeyUpdate") && line.server.breach == .brokenStream(reason))
+        #expect(octets.count < 70 && line.server.receive() == ([], after))
+    }
+
+    @Test func `has its keys renewed now and then, as long as it lasts`() throws {
+        let line = try line()
+        let client = try #require(line.client)
+        for round in 0..<500 {
+            #expect(client.renewKeys())
+            #expect(client.send([7]) == .octets(1))
+            #expect(line.server.receive() == ([7], .wantsRead), "round \(round)")
+            #expect(line.server.send([8]) == .octets(1))
+            #expect(client.receive() == ([8], .wantsRead), "round \(round)")
+        }
+        // On a connection without data, too: BoringSSL bears 32.
+        for _ in 0..<32 { #expect(client.renewKeys()) }
+        #expect(line.server.receive() == ([], .wantsRead))
+        #expect(line.server.breach == nil)
+    }
+
+    @Test func `gives what is in a bounded number of records, and the rest with the next read`() throws {
+        let line = try line()
+        let client = try #require(line.client)
+        var room: CInt = 4 << 20    // the kernel gives as much of it as it may
+        _ = unsafe setsockopt(line.near, SOL_SOCKET, SO_SNDBUF, &room, socklen_t(MemoryLayout<CInt>.size))
+        var sent = 0
+        while sent < 2 * TLSSession.recordsPerRead, client.send([UInt8(truncatingIfNeeded: sent)]) == .octets(1) {
+            sent += 1
+        }
+        try #require(sent > TLSSession.recordsPerRead)
+        var reads: [Int] = []
+        var octets: [UInt8] = []
+        while octets.count < sent {
+            let part = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 16) { room, count in
+                guard case .octets(let got) = unsafe line.server.read(into: UnsafeMutableRawBufferPointer(room)) else {
+                    return
+                }
+                count = got
+            }
+            guard !part.isEmpty else { break }
+            #expect(octets.count + part.count == sent || !line.server.isDrained)
+            reads.append(part.count)
+            octets += part
+        }
+        #expect(reads.dropLast().allSatisfy { $0 == TLSSession.recordsPerRead } && reads.count == (sent + 255) / 256)
+        #expect(octets == (0..<sent).map { UInt8(truncatingIfNeeded: $0) })
+    }
+
     @Test func `ends with close_notify, after all that was written`() throws {
         let line = try line()
         #expect(line.client?.send([1, 2, 3]) == .octets(3))

@@ -1,6 +1,6 @@
 package import Octets
 
-/// What a gateway knows of gRPC: who speaks it, its status codes and how they stand in header fields.
+/// What a gateway knows of gRPC: which requests speak it, its status codes and how they stand in header fields.
 /// Source: grpc/grpc doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md.
 package enum GRPC {
     /// The sixteen status codes and `ok`.

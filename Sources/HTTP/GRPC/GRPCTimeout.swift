@@ -82,6 +82,7 @@ package struct GRPCTimeout: Equatable, Sendable {
         withOctets { headers.append("grpc-timeout", $0) }
     }
 
+    /// Appends the value of a `grpc-timeout` field.
     package func write(to output: OctetBuffer) {
         withOctets { output.append($0) }
     }

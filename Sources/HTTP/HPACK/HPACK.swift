@@ -1,20 +1,21 @@
 internal import CNghttp2
 internal import Octets
 
-/// Header compression of one connection: an encoder of our own, and nghttp2's decoder, made when it is first
-/// needed: what the network says is read by a library that years of hostile traffic have tried.
+/// Header compression of one connection. The encoder is ours. The decoder is nghttp2's, because it reads what the
+/// network sends and has stood years of hostile traffic; it is made when the first header section comes.
 /// Its owner's thread only.
 @safe struct HPACK {
     var encoder: HPACKEncoder
     private var decoder: OpaquePointer?    // owned; `close` frees it
-    /// Of the section being decoded: the next octet begins a field; there were fields.
+    /// Of the section being decoded: whether the next octet begins a field, and whether there were fields.
     private var isBetweenFields = true
     private var hasFields = false
-    /// Of a section that comes in several frames.
+    /// What stands before the decoder while a section comes in several frames.
     var strings: HPACKStrings?
 
     init(isServer: Bool) { encoder = HPACKEncoder(isServer: isServer) }
 
+    /// Frees both tables. To be called once, before the session goes.
     mutating func close() {
         encoder.close()
         if let decoder = unsafe decoder { unsafe nghttp2_hd_inflate_del(decoder) }
@@ -37,6 +38,9 @@ internal import Octets
         guard let decoder = unsafe openDecoder(pools) else { return .failed }
         var rest = octets
         while true {
+            // Between two fields the decoder has nothing to go on with: to call it would lose `isBetweenFields`, and
+            // a change of the table's size would pass behind a field (RFC 7541 §4.2).
+            if rest.isEmpty, !isFinal { return .done }
             var field = unsafe nghttp2_nv()
             if let entry = unsafe indexedField(decoder, rest) {
                 unsafe field = entry.pointee
@@ -50,7 +54,7 @@ internal import Octets
                 isBetweenFields = flags & CInt(NGHTTP2_HD_INFLATE_EMIT.rawValue) != 0
                 if !isBetweenFields {
                     if flags & CInt(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0 { return unsafe endSection(decoder) }
-                    if rest.isEmpty { return .done }
+                    if rest.isEmpty { return isFinal ? .failed : .done }
                     continue
                 }
                 hasFields = true
@@ -74,8 +78,8 @@ internal import Octets
     private func inflate(
         _ decoder: OpaquePointer, _ rest: Octets, isFinal: Bool, _ field: inout nghttp2_nv, _ flags: inout CInt
     ) -> Int {
-        // The decoder does not know of the fields that it did not see: the table's size may change only in
-        // front of all. Source: RFC 7541 §4.2.
+        // The table's size may change only in front of all fields. The decoder cannot check that, because it did not
+        // see the fields that `indexedField` has read. Source: RFC 7541 §4.2.
         if hasFields, isBetweenFields, let octet = rest.first, octet & 0xe0 == 0x20 { return -1 }
         let start = unsafe rest.base?.assumingMemoryBound(to: UInt8.self)
         return unsafe nghttp2_hd_inflate_hd2(decoder, &field, &flags, start, rest.count, isFinal ? 1 : 0)

@@ -22,6 +22,7 @@ internal import Octets
 
     init(isServer: Bool) { plainSections = isServer ? 4 : 0 }
 
+    /// Frees the encoder's table. To be called once.
     mutating func close() {
         table?.close()
         table = nil
@@ -101,7 +102,8 @@ internal import Octets
     }
 }
 
-/// Writes HPACK's integers and strings. Who makes it has seen to the room.
+/// Writes HPACK's integers and strings. It does not check bounds: the caller has reserved `HPACKEncoder.bound`
+/// octets.
 @safe struct HPACKWriter {
     private let base: UnsafeMutableRawPointer
     private(set) var count = 0

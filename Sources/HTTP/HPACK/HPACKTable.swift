@@ -1,6 +1,6 @@
 internal import Octets
 
-/// The fields that an encoder has told its peer: the peer's dynamic table, entry for entry.
+/// The fields that an encoder has sent for indexing: the peer's dynamic table, entry for entry.
 /// Source: RFC 7541 §2.3.2, §4. Its owner's thread only.
 ///
 /// Entries stand in a ring, their octets one after the other in one piece of memory. An entry is found
@@ -55,6 +55,7 @@ internal import Octets
         unsafe octets = .allocate(byteCount: room, alignment: 8)
     }
 
+    /// Frees the table's memory. To be called once.
     func close() {
         unsafe entries.deallocate()
         unsafe heads.deallocate()
@@ -118,6 +119,7 @@ internal import Octets
         return nil
     }
 
+    /// The index of an entry with this name, whatever its value; nil when there is none.
     func findName(of field: HeaderField, _ hash: Hash) -> Int? {
         var number = unsafe heads[Self.buckets + Int(hash.name) % Self.buckets]
         while number > gone {

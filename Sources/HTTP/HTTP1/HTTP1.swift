@@ -30,6 +30,7 @@ package struct HTTP1Head: Equatable, Sendable {
     /// the next event is another head.
     package var status: UInt16
 
+    /// An interim response (1xx): another head follows. 101 is none, because it ends HTTP on the connection.
     package var isInterim: Bool { status >= 100 && status < 200 && status != 101 }
 }
 

@@ -28,6 +28,9 @@ struct HTTP1Chunks {
 
     init(limits: HTTP1Limits) { self.limits = limits }
 
+    /// Takes octets from the front of `input`.
+    /// - Returns: how many were consumed, and what was found: data, the end, or framing that is not complete.
+    /// - Throws: the rule that the framing breaks.
     mutating func next(_ input: Octets) throws(HTTP1Error) -> (consumed: Int, found: Found) {
         var index = 0
         while index < input.count {

@@ -1,5 +1,5 @@
-/// Why a message is not HTTP/1.1 that the gateway would pass on. Each has its answer: the connection is
-/// always closed after it, for nobody knows where the next message would begin.
+/// Why an HTTP/1.1 message is not passed on. Each reason has its answer, and the connection is always closed after
+/// it, because where the next message begins cannot be known.
 package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case syntax    // start line, name, line end
     case invalidCharacters    // in a value
@@ -19,8 +19,8 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case secureTargetOnClearText
     case invalidChunk
     case chunkExtensionTooLarge
-    case unexpectedOctets    // a response nobody asked for
-    case unexpectedUpgrade    // a 101 nobody asked for
+    case unexpectedOctets    // a response without a request
+    case unexpectedUpgrade    // a 101 without a request for it
     case tooManyInterimResponses
     case headerMemory    // the sections that are held leave no room
 
@@ -42,15 +42,15 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         switch self {
         case .syntax: "The message is not valid HTTP."
         case .invalidCharacters: "A header field's value has a character that is not allowed."
-        case .invalidTarget: "The request target is no path."
-        case .invalidAuthority: "The host is no host name."
+        case .invalidTarget: "The request target is not a path."
+        case .invalidAuthority: "The host is not a valid host name."
         case .missingHost: "The host header field is missing."
         case .duplicateHost: "The host header field is there more than once."
         case .connectionNominatesProtected: "The connection header field names a field that must not be removed."
-        case .invalidContentLength: "The content-length header field is no single number."
+        case .invalidContentLength: "The content-length header field is not a single number."
         case .lengthAndTransferEncoding: "The message has both content-length and transfer-encoding."
-        case .unknownTransferEncoding: "The only transfer-encoding that is understood here is chunked."
-        case .transferEncodingNotAllowed: "A message of this kind has no transfer-encoding."
+        case .unknownTransferEncoding: "The only transfer-encoding supported here is chunked."
+        case .transferEncodingNotAllowed: "A message of this kind must not have transfer-encoding."
         case .headersTooLarge: "The header section is too large."
         case .tooManyHeaders: "The header section has too many fields."
         case .oldVersion: "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1."
@@ -58,7 +58,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."
         case .invalidChunk: "The chunked body is malformed."
         case .chunkExtensionTooLarge: "A chunk's extension is too large."
-        case .headerMemory: "The header sections of open requests leave no room for another one."
+        case .headerMemory: "The header sections of open requests leave no room for another."
         case .unexpectedOctets, .unexpectedUpgrade, .tooManyInterimResponses: "The message was not expected."
         }
     }

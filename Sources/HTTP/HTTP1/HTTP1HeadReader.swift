@@ -3,6 +3,9 @@ internal import Octets
 /// Turns a complete head into a header block and the facts about the message.
 /// The head is copied into the block once; names, values and path are slices of that copy.
 enum HTTP1HeadReader {
+    /// Reads the complete head of a request, its empty line included.
+    /// - Parameter headers: takes the fields, with pseudo-header fields in front as on HTTP/2.
+    /// - Throws: why the request is not passed on.
     static func request(
         _ head: Octets, scheme: HTTP1Parser.Scheme, limits: HTTP1Limits, into headers: HeaderBlock
     ) throws(HTTP1Error) -> HTTP1Head {
@@ -19,6 +22,9 @@ enum HTTP1HeadReader {
             upgrade: fields.upgrade, minorVersion: 1, status: 0)
     }
 
+    /// Reads the complete head of a response.
+    /// - Parameter toHead: it answers a HEAD request, so no body follows.
+    /// - Throws: why the response is not passed on.
     static func response(
         _ head: Octets, toHead: Bool, limits: HTTP1Limits, into headers: HeaderBlock
     ) throws(HTTP1Error) -> HTTP1Head {
@@ -30,7 +36,8 @@ enum HTTP1HeadReader {
             lines, limits: limits, isRequest: false, into: headers, withoutContentLength: isBodiless(line.status))
         let announced = isBodiless(line.status) ? nil : try fields.framing()
         let framing = try responseFraming(line, announced, toHead: toHead)
-        // Whoever announces a body where none can be may also send it, and the next response would begin inside it.
+        // An upstream that announces a body where none can be may also send it. The next response would then seem to
+        // begin inside that body.
         let announcesBody = isBodiless(line.status) && fields.announcesBody
         let isKept = (line.minorVersion == 1 || fields.isKeepAliveAsked) && !announcesBody
         return HTTP1Head(

@@ -52,11 +52,14 @@ package struct HTTP1Parser {
         }
     }
 
-    /// Tells which request the next response answers; responses nobody expects are refused.
+    /// The next octets are a head's, or the rest of one.
+    package var isAtHead: Bool { if case .head = state { true } else { false } }
+
+    /// Says which request the next response answers. A response without a request is an error.
     /// - Parameter upgrading: the request asked for an upgrade, so 101 is a possible answer.
     package mutating func expectResponse(toMethod method: Octets, upgrading: Bool = false) {
         guard case .idle = state else { return }
-        expected = Expected(isHead: method == "HEAD", isUpgrading: upgrading)
+        expected = Expected(isHeadMethod: method == "HEAD", isUpgrading: upgrading)
         state = .head
     }
 
@@ -141,7 +144,7 @@ package struct HTTP1Parser {
             head = try HTTP1HeadReader.request(text, scheme: scheme, limits: limits, into: headers)
         case .response:
             head = try HTTP1HeadReader.response(
-                text, toHead: expected.isHead, limits: limits, into: headers)
+                text, toHead: expected.isHeadMethod, limits: limits, into: headers)
             if head.status == 101, !expected.isUpgrading { throw .unexpectedUpgrade }
             if head.isInterim { return (end, try interim(head)) }
         }
@@ -168,7 +171,7 @@ package struct HTTP1Parser {
     }
 
     private struct Expected {
-        var isHead = false
+        var isHeadMethod = false
         var isUpgrading = false
         var interimResponses = 0
     }
@@ -179,7 +182,7 @@ extension HTTP1Parser {
     fileprivate struct Scan {
         private(set) var start = 0    // behind an empty line in front of the request
         private var line = 0    // where the current line begins
-        private var seen = 0    // octets that were looked at
+        private var seen = 0    // octets that were searched
         private var lines = 0
 
         /// - Returns: the offset behind the head's empty line; nil when more octets are needed.

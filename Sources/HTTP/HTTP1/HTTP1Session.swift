@@ -9,8 +9,8 @@ package import Octets
     package let isServer: Bool
     package private(set) var events: ContiguousArray<StreamEvent> = []
     package private(set) var taken: ContiguousArray<TakenOctets> = []
-    /// Why the peer's octets were refused; set with the event `.refused`.
-    package private(set) var refusal: HTTP1Error?
+    /// Why the peer's octets are not HTTP/1.1 that is served; set with the event `.violation`.
+    package private(set) var violation: HTTP1Error?
     /// What the request's `upgrade` field asks for.
     package private(set) var upgrade = HTTP1Upgrade.none
     /// Close the connection when all is sent; no further request is read or taken.
@@ -24,19 +24,25 @@ package import Octets
     private var output: OctetBuffer?    // from the pools; none while there is nothing to send
     private var outputBody = 0    // octets of body in `output`
     private var stream: Stream?
-    /// Header sections of this turn, in the order of their events: interim and final ones may come
-    /// together, and the stream may be gone before its events are looked at.
+    /// Header sections of this turn, in the order of their events. Interim and final ones may come together, and the
+    /// stream may be over before the owner goes through its events.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0    // of the newest stream
     private let windowOctets: Int
-    /// A client that does not read its answers gets no further ones while so many octets wait.
+    /// While so many octets wait for a client that does not read its responses, its next request is not read.
     private static let outputOctets = 65_536
     private var unconsumed = 0    // octets of body that the other side has not taken
+    private var budget: WorkBudget
+    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
+    /// so until the next `receive`, also after `endTurn`; what was left waits in here (`hasWaitingInput`).
+    package private(set) var isOverShare = false
+    private var needsMore = false    // what is in `inbox` is the beginning of something
+    private var completedHeads: UInt32 = 0
 
     private struct Stream {
         var owner = StreamOwner.nobody
         var kept: OctetBuffer?    // a request's body, for a replay
-        var isHead = false    // the request's method is HEAD
+        var isHeadMethod = false    // the request's method is HEAD
         var acceptsTrailers = false    // the client said `te: trailers`
         var isKeepAlive = true    // the peer's wish
         var isEndReceived = false
@@ -54,6 +60,7 @@ package import Octets
             role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
         inbox = OctetBuffer(capacity: 64)
         account = pools.accounts.open()
+        budget = WorkBudget(isServer: isServer)
     }
 
     deinit {
@@ -63,9 +70,9 @@ package import Octets
     }
 
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
-    /// - Returns: always true; a refusal is an event.
+    /// - Returns: always true, because a violation is an event.
     package func receive(_ input: Octets) -> Bool {
-        guard refusal == nil, !isDeaf else { return true }
+        guard violation == nil, !ignoresInput else { return true }
         if inbox.isEmpty {
             let used = parse(input)
             inbox.append(input.dropFirst(used))
@@ -73,12 +80,12 @@ package import Octets
             inbox.append(input)
             parsed += parse(inbox.octets.dropFirst(parsed))
         }
-        // An upstream that speaks unasked: whatever it means, it is no answer to the next request.
+        // The upstream sends octets without a request. They must not be taken for the response to the next one.
         if !isServer, stream == nil, parsed < inbox.count { isClosing = true }
         return true
     }
 
-    /// The peer closed its direction.
+    /// To be called when the peer has closed its direction and all of its octets were read.
     package func inputEnded() {
         guard !isServer, stream != nil, parser.inputEnded() == .messageCompleted else { return }
         isClosing = true
@@ -104,29 +111,44 @@ package import Octets
         self.output = nil
     }
 
+    /// Whether `flush` would have something to give.
     package var wantsFlush: Bool { output != nil }
+    /// Nothing more will be read or sent: close the connection.
     package var isFinished: Bool { isClosing && output == nil && stream == nil }
+    /// Requests that are not complete: 0 or 1.
     package var openStreams: Int { stream == nil ? 0 : 1 }
-    /// A header section has begun and is not complete.
-    package var isReadingHeaders: Bool { stream == nil && !inbox.isEmpty && refusal == nil && !isClosing }
+    /// No request is open, and nothing of the next one has come.
     package var isIdle: Bool { stream == nil && inbox.isEmpty }
+    /// Whether a request may be sent now; only towards an upstream.
     package var takesRequests: Bool {
-        !isServer && stream == nil && !isClosing && refusal == nil && inbox.count <= parsed
+        !isServer && stream == nil && !isClosing && violation == nil && inbox.count <= parsed
     }
 
     /// Forgets events. A client's next request, when one waits, is read by `receive(.empty)`.
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
+        budget.endTurn()
         if !sections.isEmpty { dropSections() }
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
     }
 
-    /// A request waits in the inbox and may be read now.
+    /// Octets that came wait in here and may be read now, by `receive(.empty)`: a client's next request, or what
+    /// was beyond the share of an earlier turn. With `isOverShare` the owner had better serve other connections
+    /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
-        isServer && stream == nil && !isClosing && refusal == nil && !inbox.isEmpty && !isHeldBack
+        guard violation == nil, !isWaiting, !needsMore else { return false }
+        return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
+    }
+
+    /// A number for the header section that has begun and is not complete; nil when there is none. As long as the
+    /// number stays, it is the same section: an owner that limits the time for it starts the clock when the number
+    /// changes, whatever octets come meanwhile.
+    package var unfinishedHeaders: UInt32? {
+        let isWanted = parser.isAtHead && violation == nil && !isWaiting && !isOverShare
+        return isWanted && parsed < inbox.count ? completedHeads : nil
     }
 
     // MARK: what the owner asks; the same words as HTTP2Session
@@ -142,7 +164,7 @@ package import Octets
             dropEmptyOutput()
             return nil
         }
-        stream.isHead = method == "HEAD"
+        stream.isHeadMethod = method == "HEAD"
         stream.hasSentHeaders = true
         stream.isEndSent = isEnd
         if keepsBody, !isEnd { stream.kept = pools.takeBuffer() }
@@ -152,10 +174,11 @@ package import Octets
         return number
     }
 
+    /// Sends the final response's head. With `isEnd` no body follows.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         guard slot == number, var stream, !stream.hasSentHeaders else { return }
         let isBodiless =
-            stream.isHead || block.first(.status) == "204" || block.first(.status) == "304"
+            stream.isHeadMethod || block.first(.status) == "204" || block.first(.status) == "304"
         stream.framing = isBodiless ? .none : isEnd ? .length(0) : Self.announced(block) ?? .chunked
         if isEnd, !stream.isEndReceived { isClosing = true }
         if !stream.isKeepAlive { isClosing = true }
@@ -171,11 +194,13 @@ package import Octets
         if isEnd { finish(slot) }
     }
 
-    package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
+    /// Sends an interim response (1xx) in front of the final one.
+    package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         guard slot == number, let stream, !stream.hasSentHeaders else { return }
         try? HTTP1Serializer.writeResponse(block, framing: .none, to: takeOutput())
     }
 
+    /// Appends octets to the body that is being sent.
     package func send(_ slot: Int, _ octets: Octets) {
         guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0
         else { return }
@@ -216,22 +241,28 @@ package import Octets
         if stream == nil { isClosing = true } else { stream?.isKeepAlive = false }
     }
 
+    /// The rest of the request is not wanted: the connection ends with the response.
     package func resetAfterEnd(_ slot: Int) { isClosing = true }
 
+    /// The other side has taken octets of the body: more may be read.
     package func consume(_ slot: Int, _ count: Int) {
         guard slot == number else { return }
         unconsumed = max(0, unconsumed - count)
     }
 
+    /// Octets of body that wait to be sent.
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
+    /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
+    /// Whether the head was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
     /// Calls `body` with slot and owner of the open stream, if there is one.
     package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
         if let stream { body(number, stream.owner) }
     }
 
+    /// Whether the stream is not over.
     package func isOpen(_ slot: Int) -> Bool { slot == number && stream != nil }
 
     /// The first header section of the stream that was not taken yet. The caller holds it now.
@@ -244,23 +275,25 @@ package import Octets
         return nil
     }
 
+    /// No retry will want the octets of the body that were sent.
     package func stopKeeping(_ slot: Int) {
         guard slot == number, let kept = stream?.kept else { return }
         stream?.kept = nil
         pools.give(kept)
     }
 
+    /// Takes the kept body away for a replay elsewhere; nil when it was not kept, or is too long.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
         guard slot == number else { return nil }
         defer { stream?.kept = nil }
         return stream?.kept
     }
 
-    /// Answers octets that were refused and closes.
+    /// Answers a request that breaks a rule, and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
-    package func answerRefusal(date: Octets) {
-        guard let refusal else { return }
-        answer(status: refusal.status, body: Octets(refusal.body), date: date)
+    package func answerViolation(date: Octets) {
+        guard let violation else { return }
+        answer(status: violation.status, body: Octets(violation.body), date: date)
     }
 
     /// Answers a request whose header section is not complete, and closes.
@@ -284,14 +317,26 @@ package import Octets
         var block = pools.takeBlock()
         defer { pools.letGo(block) }
         do throws(HTTP1Error) {
+            isOverShare = false
+            needsMore = false
             while !isWaiting {
+                guard budget.hasShare else {
+                    isOverShare = true    // perhaps only the end of a message is left to note
+                    return used
+                }
                 let (consumed, event) = try parser.next(input.dropFirst(used), headers: block)
                 used += consumed
                 switch event {
-                case .needsMore: return used
-                case .body(let data): note(data)
+                case .needsMore:
+                    needsMore = true
+                    return used
+                case .body(let data):
+                    budget.use(WorkCost.bodyPart)
+                    note(data)
                 case .end: noteEnd()
                 case .head(let head):
+                    completedHeads &+= 1
+                    budget.use(WorkCost.section + WorkCost.decoding(consumed))
                     if isServer {
                         guard pools.accounts.hasRoom(account) else { throw .headerMemory }
                         pools.charge(block, to: account)
@@ -301,8 +346,8 @@ package import Octets
                 }
             }
         } catch {
-            refusal = error
-            events.append(StreamEvent(.refused, slot: number, owner: stream?.owner ?? .nobody))
+            violation = error
+            events.append(StreamEvent(.violation, slot: number, owner: stream?.owner ?? .nobody))
             return input.count
         }
         return used
@@ -310,11 +355,11 @@ package import Octets
 
     /// The next message has to wait for the end of this one.
     private var isWaiting: Bool {
-        isDeaf || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
+        ignoresInput || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
     }
 
     /// Nothing more is read: the exchange that was to be the last one is over.
-    private var isDeaf: Bool { isClosing && stream == nil }
+    private var ignoresInput: Bool { isClosing && stream == nil }
 
     /// Earlier answers still wait to be sent.
     private var isHeldBack: Bool { (output?.count ?? 0) >= Self.outputOctets }
@@ -329,7 +374,7 @@ package import Octets
             number += 1
             unconsumed = 0
             stream = Stream()
-            stream?.isHead = block.first(.method) == "HEAD"
+            stream?.isHeadMethod = block.first(.method) == "HEAD"
             stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive
             upgrade = head.upgrade

@@ -17,14 +17,17 @@ enum HTTP1Syntax {
         contains(octet, low: 0x2bff_7ff2_0000_0000, high: 0x47ff_fffe_87ff_fffe)
     }
 
+    /// Whether the octet is a hexadecimal digit.
     static func isHexDigit(_ octet: UInt8) -> Bool { hexDigit(octet) != nil }
 
+    /// The value of a hexadecimal digit, 0 to 15; nil for another octet.
     static func hexDigit(_ octet: UInt8) -> UInt8? {
         if octet.isDigit { return octet &- 0x30 }
         let letter = octet.lowercased &- 0x61
         return letter < 6 ? letter + 10 : nil
     }
 
+    /// A space or a tab. Source: RFC 9110 §5.6.3.
     static func isBlank(_ octet: UInt8) -> Bool { octet == 0x20 || octet == 0x09 }
 
     /// Whether the octet is in a set of ASCII characters: `low` has 0 to 63, `high` the rest.
@@ -33,7 +36,9 @@ enum HTTP1Syntax {
         return half >> UInt64(octet & 63) & 1 == 1
     }
 
+    /// A name. Source: RFC 9110 §5.6.2.
     static func isToken(_ octets: Octets) -> Bool { !octets.isEmpty && all(octets, isToken) }
+    /// Whether all octets may stand in a value. Source: RFC 9110 §5.5.
     static func isFieldValue(_ octets: Octets) -> Bool { octets.isPlainText || all(octets, isFieldValue) }
     /// Visible ASCII only: what may stand in a request target.
     static func isTarget(_ octets: Octets) -> Bool {
@@ -62,6 +67,7 @@ enum HTTP1Syntax {
         octets.count <= 5 && all(octets) { $0.isDigit }
     }
 
+    /// Whether all octets are allowed; true for none.
     @inline(__always)
     static func all(_ octets: Octets, _ isAllowed: (UInt8) -> Bool) -> Bool {
         for index in 0..<octets.count where !isAllowed(octets[index]) { return false }
@@ -96,6 +102,7 @@ struct HTTP1List {
 
     init(_ value: Octets) { rest = value }
 
+    /// The next element; nil when there is none.
     mutating func next() -> Octets? {
         while !rest.isEmpty {
             let end = rest.firstIndex(of: UInt8(ascii: ",")) ?? rest.count

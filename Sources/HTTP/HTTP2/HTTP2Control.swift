@@ -4,22 +4,32 @@ internal import Octets
 extension HTTP2Session {
     // MARK: received
 
+    /// The peer's SETTINGS, or its acknowledgement of ours. Source: RFC 9113 §6.5.
     func settingsArrived(_ header: FrameHeader, _ payload: Octets) {
         guard header.stream == 0 else { return terminate(.frameOrder) }
         if header.has(FrameFlag.ack) {
             guard payload.isEmpty else { return terminate(.frameSize) }
             isSettingsAcknowledged = true
-            return
+            return waste(WorkCost.ignoredFrame, .settingsFlood)
         }
         guard payload.count % 6 == 0 else { return terminate(.frameSize) }
         guard payload.count <= 6 * Self.mostSettings else { return terminate(.settingsFlood) }
+        waste(WorkCost.settings, .settingsFlood)
+        let before = peer
         for offset in stride(from: 0, to: payload.count, by: 6) {
             let failure = apply(payload.bigEndian16(at: offset), payload.bigEndian32(at: offset + 2))
             if let failure { return terminate(.settings, code: failure) }
         }
+        // The streams' windows move once a frame, however often it changes its mind.
+        guard moveWindows(by: Int64(peer.initialWindow) - Int64(before.initialWindow)) else {
+            return terminate(.settings, code: ErrorCode.flowControl)
+        }
         frame(.settings, flags: FrameFlag.ack)
         countAnswer()
-        events.append(StreamEvent(.settings), from: pools)
+        if !isPeerKnown || peer.concurrentStreams != before.concurrentStreams {
+            isPeerKnown = true
+            events.append(StreamEvent(.settings), from: pools)
+        }
         if !waiting.isEmpty { startWaiting() }
     }
 
@@ -31,7 +41,7 @@ extension HTTP2Session {
         case .concurrentStreams: peer.concurrentStreams = Int(value)
         case .initialWindow:
             guard value <= UInt32(Int32.max) else { return ErrorCode.flowControl }
-            return moveWindows(to: Int32(truncatingIfNeeded: value)) ? nil : ErrorCode.flowControl
+            peer.initialWindow = Int32(truncatingIfNeeded: value)
         case .frameSize:
             guard (16_384...16_777_215).contains(value) else { return ErrorCode.protocolError }
         case .connectProtocol, .noPriorities: return value <= 1 ? nil : ErrorCode.protocolError
@@ -41,10 +51,9 @@ extension HTTP2Session {
     }
 
     /// The first window of all streams changes, of those open as well. Source: RFC 9113 §6.9.2.
-    private func moveWindows(to octets: Int32) -> Bool {
-        let change = Int64(octets) - Int64(peer.initialWindow)
-        peer.initialWindow = octets
+    private func moveWindows(by change: Int64) -> Bool {
         guard change != 0 else { return true }
+        waste(WorkCost.streams(slots.count), .settingsFlood)
         for slot in slots.indices where slots[slot].isOpen && slots[slot].id != 0 {
             slots[slot].sendWindow += change
             guard slots[slot].sendWindow <= Int64(Int32.max) else { return false }
@@ -53,9 +62,11 @@ extension HTTP2Session {
         return true
     }
 
+    /// PING is answered. Source: RFC 9113 §6.7.
     func pingArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 8 else { return terminate(.frameSize) }
         guard header.stream == 0 else { return terminate(.frameOrder) }
+        waste(WorkCost.ping, .pingFlood)
         guard !header.has(FrameFlag.ack) else { return }
         frame(.ping, flags: FrameFlag.ack, payload)
         countAnswer()
@@ -70,17 +81,20 @@ extension HTTP2Session {
     /// In one frame; nghttp2 has the same limit. Each may touch every stream.
     private static let mostSettings = 32
 
+    /// The peer gives a stream up. Source: RFC 9113 §6.4.
     func resetArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(.frameSize) }
         guard isKnown(header.stream) else { return terminate(.idleStream) }
-        guard let slot = index.slot(of: header.stream) else { return }
+        guard let slot = index.slot(of: header.stream) else { return waste(WorkCost.ignoredFrame, .lateFrameFlood) }
         closeStream(slot, code: payload.bigEndian32(at: 0))
         if isServer, !resets.reset(at: pools.second) { terminate(.resetFlood) }
     }
 
+    /// The peer takes no new streams. Source: RFC 9113 §6.8.
     func goAwayArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count >= 8 else { return terminate(.frameSize) }
         guard header.stream == 0 else { return terminate(.frameOrder) }
+        waste(WorkCost.settings + WorkCost.streams(slots.count), .goAwayFlood)
         let last = Int32(truncatingIfNeeded: payload.bigEndian32(at: 0) & 0x7fff_ffff)
         isGoAwayReceived = true
         events.append(StreamEvent(.goAway, code: payload.bigEndian32(at: 4)), from: pools)
@@ -91,8 +105,10 @@ extension HTTP2Session {
         }
     }
 
+    /// A stream, or the connection, may be sent more. Source: RFC 9113 §6.9.
     func windowUpdateArrived(_ header: FrameHeader, _ payload: Octets) {
         guard payload.count == 4 else { return terminate(.frameSize) }
+        waste(WorkCost.ignoredFrame, .windowUpdateFlood)
         let octets = Int64(payload.bigEndian32(at: 0) & 0x7fff_ffff)
         guard header.stream != 0 else {
             guard octets > 0 else { return terminate(.windowUpdate) }
@@ -103,7 +119,7 @@ extension HTTP2Session {
         guard isKnown(header.stream) else { return terminate(.idleStream) }
         guard let slot = index.slot(of: header.stream) else { return }
         guard octets > 0, slots[slot].sendWindow + octets <= Int64(Int32.max) else {
-            return refuse(slot, octets > 0 ? .streamWindow : .windowUpdate)
+            return endStream(slot, for: octets > 0 ? .streamWindow : .windowUpdate)
         }
         slots[slot].sendWindow += octets
         makeReady(slot)
@@ -113,7 +129,7 @@ extension HTTP2Session {
 
     /// What each connection begins with.
     func greet() {
-        if !isServer { withOut { $0.append("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" as StaticString) } }
+        if !isServer { withFrames { $0.append("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" as StaticString) } }
         let payload = pools.takeBuffer()
         Self.append(.initialWindow, UInt32(limits.streamWindowOctets), to: payload)
         if isServer {
@@ -143,7 +159,7 @@ extension HTTP2Session {
     /// Second step: streams beyond the last one seen are not served.
     package func refuseNewStreams() {
         frameGoAway(last: lastPeerStream, code: ErrorCode.none)
-        isRefusing = true
+        isFinalGoAwaySent = true
     }
 
     /// Ends the connection for what the peer sent, and tells it why; nothing more is read.
@@ -181,11 +197,13 @@ extension HTTP2Session {
         pools.give(payload)
     }
 
+    /// Writes RST_STREAM.
     func frameReset(stream: Int32, code: UInt32) {
         var payload = code.bigEndian
         unsafe withUnsafeBytes(of: &payload) { unsafe frame(.resetStream, stream: stream, Octets($0)) }
     }
 
+    /// Writes WINDOW_UPDATE; `stream` is 0 for the connection.
     func frameWindowUpdate(stream: Int32, _ octets: Int64) {
         var payload = UInt32(truncatingIfNeeded: octets).bigEndian
         unsafe withUnsafeBytes(of: &payload) { unsafe frame(.windowUpdate, stream: stream, Octets($0)) }
@@ -195,7 +213,7 @@ extension HTTP2Session {
     func frame(_ type: FrameType, flags: UInt8 = 0, stream: Int32 = 0, _ payload: Octets = .empty) {
         guard !isTerminating else { return }
         let header = FrameHeader(type, flags: flags, stream: stream, length: payload.count)
-        withOut(for: payload.count) { out in
+        withFrames(for: payload.count) { out in
             unsafe header.write(to: out.room(FrameHeader.octets))
             out.commit(FrameHeader.octets)
             out.append(payload)
@@ -204,7 +222,7 @@ extension HTTP2Session {
 
     /// Calls `body` with the buffer that frames go to.
     @inline(__always)
-    func withOut<Result>(for octets: Int = 0, _ body: (OctetBuffer) -> Result) -> Result {
+    func withFrames<Result>(for octets: Int = 0, _ body: (OctetBuffer) -> Result) -> Result {
         if out == nil { out = pools.takeBuffer(for: octets) }
         return unsafe out.unretained.unsafelyUnwrapped(body)
     }

@@ -6,18 +6,22 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
     case pseudoOrder, pseudoUnknown, pseudoRepeated, pseudoMissing
     case method, scheme, authority, path, status, connect
     case trailersWithoutEnd, interimResponse
-    // A limit of ours: its stream ends, and is answered where it can be.
+    // A header section is above a limit of ours: its stream ends, and is answered where that is possible.
     case headersTooLarge, tooManyHeaders, tooManyInterimResponses
-    // More than there is room for: the stream is refused and may be tried again.
+    // There is no room for the stream: it is refused, and the client may try again.
     case tooManyStreams, headerMemory
     // DATA of a stream: the stream ends.
     case contentLengthMismatch, dataBeforeHeaders, frameAfterEnd, streamWindow
     // The connection ends.
     case preface, frameSize, frameOrder, streamNumber, idleStream, headerCompression
     case settings, connectionWindow, windowUpdate, padding, pushPromise
-    // The connection ends: what was sent costs more than it is worth.
-    case continuationFlood, controlFlood, settingsFlood, resetFlood, headerHoard, patience
+    // The connection ends: serving what its peer sends costs too much.
+    case continuationFlood, controlFlood, settingsFlood, resetFlood, headerHoard
+    // The same: the peer's allowance of useless work (`WorkBudget`) was used up by a frame of this kind.
+    case emptyFrameFlood, ignoredFrameFlood, lateFrameFlood, pingFlood, goAwayFlood, windowUpdateFlood
+    case interimFlood, violationFlood
 
+    /// The label of the metric, and the token in the access log. It is part of the interface: alerts name it.
     package var name: String {
         switch self {
         case .fieldName: "http2.field_name"
@@ -69,14 +73,21 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
         case .settingsFlood: "http2.settings_flood"
         case .resetFlood: "http2.reset_flood"
         case .headerHoard: "http2.header_hoard"
-        default: "http2.patience"
+        case .emptyFrameFlood: "http2.empty_frame_flood"
+        case .ignoredFrameFlood: "http2.ignored_frame_flood"
+        case .lateFrameFlood: "http2.late_frame_flood"
+        case .pingFlood: "http2.ping_flood"
+        case .goAwayFlood: "http2.goaway_flood"
+        case .windowUpdateFlood: "http2.window_update_flood"
+        case .interimFlood: "http2.interim_flood"
+        default: "http2.violation_flood"
         }
     }
 
-    /// Whether the request may be answered: it is no longer than we like, but what was read of it is sound.
+    /// Whether the request may be answered: it is above a limit, but what was read of it is well-formed.
     package var mayBeAnswered: Bool { self == .headersTooLarge || self == .tooManyHeaders }
 
-    /// What RST_STREAM or GOAWAY say. Source: RFC 9113 §7.
+    /// The error code in RST_STREAM or GOAWAY. Source: RFC 9113 §7.
     package var code: UInt32 {
         switch self {
         case .headersTooLarge, .tooManyHeaders, .tooManyInterimResponses: ErrorCode.enhanceYourCalm
@@ -85,7 +96,9 @@ package enum HTTP2Fault: Int, Sendable, CaseIterable {
         case .streamWindow, .connectionWindow: ErrorCode.flowControl
         case .frameSize: ErrorCode.frameSize
         case .headerCompression: ErrorCode.compression
-        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .headerHoard, .patience:
+        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .headerHoard, .emptyFrameFlood,
+            .ignoredFrameFlood, .lateFrameFlood, .pingFlood, .goAwayFlood, .windowUpdateFlood, .interimFlood,
+            .violationFlood:
             ErrorCode.enhanceYourCalm
         default: ErrorCode.protocolError
         }

@@ -1,62 +1,69 @@
 /// What operators and peers read of a fault.
 extension HTTP2Fault {
-    /// What was wrong, without a full stop.
+    /// What was wrong, as a sentence without capital and full stop.
     package var sentence: String {
         switch self {
         case .fieldName: "a field's name is empty, or has capital letters or characters that no name may have"
         case .fieldValue: "a field's value has characters that no value may have"
-        case .connectionField: "a field of HTTP/1.1's connections, such as connection or transfer-encoding, came"
-        case .te: "te says something else than trailers"
-        case .contentLength: "content-length is no number, or comes twice"
-        case .host: "host is none, or comes twice"
-        case .pseudoOrder: "a pseudo-header field stands behind other fields"
+        case .connectionField: "a field came that only HTTP/1.1 has, such as connection or transfer-encoding"
+        case .te: "te has another value than trailers"
+        case .contentLength: "content-length is not a number, or comes twice"
+        case .host: "host is not a host name, or comes twice"
+        case .pseudoOrder: "a pseudo-header field comes after other fields"
         case .pseudoUnknown: "a pseudo-header field is undefined, or not allowed here"
         case .pseudoRepeated: "a pseudo-header field comes twice"
         case .pseudoMissing: "a pseudo-header field is missing"
-        case .method: ":method is none"
-        case .scheme: ":scheme is none"
-        case .authority: ":authority is none"
+        case .method: ":method is not a method"
+        case .scheme: ":scheme is not a scheme"
+        case .authority: ":authority is not an authority"
         case .path: ":path is empty, does not begin with a slash, or has characters that no path may have"
-        case .status: ":status is none"
-        case .connect: "CONNECT with the wrong pseudo-header fields"
-        case .trailersWithoutEnd: "trailers that do not end their stream"
-        case .interimResponse: "an informational response that ends its stream, or has a length"
+        case .status: ":status is not a status code"
+        case .connect: "CONNECT has the wrong pseudo-header fields"
+        case .trailersWithoutEnd: "trailers do not end their stream"
+        case .interimResponse: "an interim response ends its stream, or has a length"
         case .headersTooLarge: "the header section is larger than the limit"
         case .tooManyHeaders: "the header section has more fields than the limit"
-        case .tooManyInterimResponses: "more informational responses came than the limit"
+        case .tooManyInterimResponses: "more interim responses came than the limit"
         default: sentenceOfOthers
         }
     }
 
     private var sentenceOfOthers: String {
         switch self {
-        case .tooManyStreams: "more streams at a time than SETTINGS_MAX_CONCURRENT_STREAMS"
-        case .headerMemory: "the header sections of open requests leave no room for another one"
+        case .tooManyStreams: "more streams are open than SETTINGS_MAX_CONCURRENT_STREAMS allows"
+        case .headerMemory: "the header sections of open requests leave no room for another"
         case .contentLengthMismatch: "the body is not as long as content-length says"
         case .dataBeforeHeaders: "DATA came before the headers"
-        case .frameAfterEnd: "a frame came behind the stream's end"
-        case .streamWindow: "more came than the stream's window, or its window grew too large"
+        case .frameAfterEnd: "a frame came after the end of its stream"
+        case .streamWindow: "more came than the stream's window allows, or its window grew too large"
         case .preface: "the connection does not begin with HTTP/2's preface and SETTINGS"
         case .frameSize: "a frame's size is wrong"
-        case .frameOrder: "a frame stands where it must not"
-        case .streamNumber: "a stream's number is not the client's to use"
+        case .frameOrder: "a frame came where none of its type may be"
+        case .streamNumber: "a client must not use this stream number"
         case .idleStream: "a frame came for a stream that was never opened"
         case .headerCompression: "a header section cannot be decompressed"
         case .settings: "SETTINGS have a value that is not allowed"
-        case .connectionWindow: "more came than the connection's window, or its window grew too large"
-        case .windowUpdate: "WINDOW_UPDATE of 0"
+        case .connectionWindow: "more came than the connection's window allows, or its window grew too large"
+        case .windowUpdate: "WINDOW_UPDATE has an increment of 0"
         case .padding: "a frame's padding is longer than the frame"
-        case .pushPromise: "PUSH_PROMISE came, which nobody allowed"
-        case .continuationFlood: "a header section in too many frames"
-        case .controlFlood: "SETTINGS or PING without reading the answers"
-        case .settingsFlood: "SETTINGS with too many values"
-        case .headerHoard: "no room was left for headers, and this connection's requests held most of it"
+        case .pushPromise: "PUSH_PROMISE came, although push is disabled"
+        case .continuationFlood: "a header section came in too many frames"
+        case .controlFlood: "SETTINGS or PING came, and their answers were not read"
+        case .settingsFlood: "too many SETTINGS, or too many values in one of them"
+        case .headerHoard: "no memory was left for header sections, and this connection's requests held most of it"
         case .resetFlood: "too many requests were cancelled, and too few completed"
-        default: "too many malformed requests, or frames without content"
+        case .emptyFrameFlood: "too many DATA or CONTINUATION frames without content"
+        case .ignoredFrameFlood: "too many PRIORITY frames, or frames of unknown types"
+        case .lateFrameFlood: "too many frames came for streams that are over or are not served"
+        case .pingFlood: "too many PING frames"
+        case .goAwayFlood: "too many GOAWAY frames"
+        case .windowUpdateFlood: "too many WINDOW_UPDATE frames for what was sent"
+        case .interimFlood: "too many interim responses"
+        default: "too many requests or responses were malformed or above a limit"
         }
     }
 
-    /// Where that is said.
+    /// The section of the standard that has the rule.
     package var source: String {
         switch self {
         case .fieldName, .fieldValue: "RFC 9113 §8.2.1"
@@ -79,7 +86,9 @@ extension HTTP2Fault {
         case .headerCompression: "RFC 9113 §4.3"
         case .settings: "RFC 9113 §6.5.2"
         case .pushPromise: "RFC 9113 §8.4"
-        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .patience: "RFC 9113 §10.5"
+        case .continuationFlood, .controlFlood, .settingsFlood, .resetFlood, .emptyFrameFlood, .ignoredFrameFlood,
+            .lateFrameFlood, .pingFlood, .goAwayFlood, .windowUpdateFlood, .interimFlood, .violationFlood:
+            "RFC 9113 §10.5"
         }
     }
 }

@@ -29,6 +29,7 @@ struct FrameHeader {
         self.stream = stream
     }
 
+    /// Writes the nine octets to the front of `room`, which must have them.
     @inline(__always)
     func write(to room: UnsafeMutableRawBufferPointer) {
         precondition(room.count >= Self.octets)
@@ -38,6 +39,7 @@ struct FrameHeader {
         unsafe room.storeBytes(of: UInt32(bitPattern: stream).bigEndian, toByteOffset: 5, as: UInt32.self)
     }
 
+    /// Whether the flag is set. What it means depends on the type.
     func has(_ flag: UInt8) -> Bool { flags & flag != 0 }
 }
 
@@ -92,6 +94,7 @@ extension Octets {
         return unsafe base.unsafelyUnwrapped.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
     }
 
+    /// The 16 bits from `offset` on, most significant first.
     @inline(__always)
     func bigEndian16(at offset: Int) -> UInt16 {
         precondition(offset >= 0 && offset + 2 <= count)

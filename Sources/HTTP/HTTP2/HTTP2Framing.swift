@@ -11,8 +11,8 @@ extension HTTP2Session {
         return !waiting.isEmpty && !isGoAwayReceived && hasTurn
     }
 
-    /// A client that does not read its answers is not asked for more: headers and ends of streams are framed
-    /// whatever its windows say, and so many octets of them are enough.
+    /// Whether nothing more should be read: the client does not read its answers. Windows do not bound headers and
+    /// the ends of streams, so their octets are bounded here.
     package var isReadPaused: Bool { isServer && outCount >= 2 * Self.framedOctets }
 
     /// Gives what there is to send, up to about `limit` octets in `sink`.
@@ -51,16 +51,17 @@ extension HTTP2Session {
 
     // MARK: header sections
 
-    func frameHead(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
+    /// Writes the stream's header section; with `isEnd` it ends our side.
+    func frameHeaders(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         frameSection(slots[slot].id, block, flags: isEnd ? FrameFlag.endStream : 0)
-        slots[slot].isHeadFramed = true
-        slots[slot].headEnd = flushedOctets + UInt64(outCount)
+        slots[slot].areHeadersFramed = true
+        slots[slot].headersEnd = flushedOctets + UInt64(outCount)
     }
 
     /// Writes HEADERS, and CONTINUATION where one frame does not hold the section.
     func frameSection(_ stream: Int32, _ block: HeaderBlock, flags: UInt8) {
         guard !isTerminating else { return }
-        let isFramed = withOut { frameSection(stream, block, flags: flags, to: $0) }
+        let isFramed = withFrames { frameSection(stream, block, flags: flags, to: $0) }
         if !isFramed { terminate(code: ErrorCode.internalError) }
     }
 
@@ -99,7 +100,7 @@ extension HTTP2Session {
 
     /// The stream has something to send: it gets its turn with the next `flush`.
     func makeReady(_ slot: Int) {
-        guard !slots[slot].isReady, slots[slot].isOpen, slots[slot].isHeadFramed, !slots[slot].isEndFramed
+        guard !slots[slot].isReady, slots[slot].isOpen, slots[slot].areHeadersFramed, !slots[slot].isEndFramed
         else { return }
         guard slots[slot].waiting > 0 ? slots[slot].sendWindow > 0 : slots[slot].isEnded else { return }
         slots[slot].isReady = true
@@ -122,8 +123,8 @@ extension HTTP2Session {
 
     /// One frame of the stream's body, and its end when it is the last.
     private func frameWaiting(_ slot: Int) {
-        // The slot may be another stream's by now, whose head was not framed yet.
-        guard slots[slot].isOpen, slots[slot].isHeadFramed, !slots[slot].isEndFramed else { return }
+        // The slot may be another stream's by now, whose headers were not framed yet.
+        guard slots[slot].isOpen, slots[slot].areHeadersFramed, !slots[slot].isEndFramed else { return }
         if slots[slot].waiting > 0, let body = slots[slot].body.unretained {
             let start = slots[slot].cursor
             let most = min(slots[slot].waiting, FrameHeader.defaultPayload)
@@ -148,6 +149,7 @@ extension HTTP2Session {
             lastData.offset = outCount
             frame(.data, stream: slots[slot].id, part)
             noteLast(slot)
+            budget.earn(WorkEarning.bodyPartSent)
             sendWindow -= Int64(part.count)
             slots[slot].sendWindow -= Int64(part.count)
             framed += part.count
@@ -172,13 +174,14 @@ extension HTTP2Session {
         } else if let trailers {
             frameSection(slots[slot].id, trailers, flags: FrameFlag.endStream)
         } else if lastData.slot == slot, lastData.end == outCount {
-            withOut { $0.set(FrameFlag.endStream, at: lastData.offset + 4) }
+            withFrames { $0.set(FrameFlag.endStream, at: lastData.offset + 4) }
         } else {
             frame(.data, flags: FrameFlag.endStream, stream: slots[slot].id)
         }
         endFramed(slot)
     }
 
+    /// Our END_STREAM is written: the stream ends when the peer has ended it too.
     func endFramed(_ slot: Int) {
         slots[slot].isEndFramed = true
         if slots[slot].isEndReceived {

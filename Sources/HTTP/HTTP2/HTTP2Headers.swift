@@ -3,18 +3,25 @@ internal import Octets
 /// The header section in hand: HPACK forbids that two are mixed.
 struct HeaderReception {
     var stream: Int32 = 0    // 0: none
-    var slot = -1    // -1: nobody wants it, but HPACK's state must follow it
+    var slot = -1    // -1: no stream wants it, but it changes HPACK's tables and must be decoded
     var block: HeaderBlock?    // held
     var endsStream = false
     var continuations = 0
-    var size = 0
+    var size = 0    // of its fields, decoded
+    var octets = 0    // of its frames
     var count = 0
     var fault: HTTP2Fault?    // the first one
     var rules = HeaderRules(.request)
+    /// What the connection ends for when too many sections are decoded in vain, as this one may be.
+    var reason = HTTP2Fault.lateFrameFlood
+
+    /// Octets that decoding has to do with: the larger of the section's forms.
+    var work: Int { max(size, octets) }
 }
 
 /// From HEADERS and CONTINUATION frames to header sections.
 extension HTTP2Session {
+    /// A header section begins. Source: RFC 9113 §6.2.
     func headersArrived(_ header: FrameHeader, _ payload: Octets) {
         var fragment = payload
         var padding = 0
@@ -34,26 +41,30 @@ extension HTTP2Session {
         decode(fragment, isFinal: header.has(FrameFlag.endHeaders))
     }
 
+    /// A header section goes on. Source: RFC 9113 §6.10.
     func continuationArrived(_ header: FrameHeader, _ payload: Octets) {
         receiving.continuations += 1
         // Legitimate sections need one for each 16 KiB. Source: CVE-2024-28182. An endpoint's connection is many
         // clients': for a section that is too large it does not end before it has taken 4 MiB.
         let most = isServer ? 8 + limits.headerOctets / FrameHeader.defaultPayload : 256
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
-        if payload.isEmpty, !header.has(FrameFlag.endHeaders) { useUpPatience() }
+        if payload.isEmpty, !header.has(FrameFlag.endHeaders) { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
         if isServer, receiving.fault == nil, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
 
-    /// Finds out whose section it is.
+    /// Finds the stream of the section; a new one where a request begins.
+    /// - Returns: false when the connection ends.
     private func beginSection(_ header: FrameHeader) -> Bool {
         receiving.stream = header.stream
         receiving.slot = -1
         receiving.endsStream = header.has(FrameFlag.endStream)
         receiving.continuations = 0
         receiving.size = 0
+        receiving.octets = 0
         receiving.count = 0
         receiving.fault = nil
+        receiving.reason = .lateFrameFlood
         if let slot = index.slot(of: header.stream) {
             guard !slots[slot].isEndReceived else { return sectionAfterEnd(slot) }
             receiving.slot = slot
@@ -69,7 +80,7 @@ extension HTTP2Session {
         }
         let slot = receiving.slot
         guard slot >= 0 else { return true }
-        let isTrailers = slots[slot].isHeadReceived
+        let isTrailers = slots[slot].areHeadersReceived
         if isServer, isTrailers, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
         receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
         receiving.block = pools.takeBlock()
@@ -81,17 +92,16 @@ extension HTTP2Session {
             terminate(.frameAfterEnd)
             return false
         }
-        refuse(slot, .frameAfterEnd)
+        endStream(slot, for: .frameAfterEnd)
         return true
     }
 
     /// - Returns: the new stream's slot; -1 when it is not served.
     private func admitStream(_ stream: Int32) -> Int {
         guard stream > lastPeerStream else {
-            useUpPatience()    // it is over already: trailers that crossed a reset, perhaps
-            return -1
+            return -1    // it is over already: trailers that crossed a reset, perhaps
         }
-        guard !isRefusing else {
+        guard !isFinalGoAwaySent else {
             // Opened before the client knew: it may go on with it. Source: RFC 9113 §6.8.
             lastIgnoredStream = max(lastIgnoredStream, stream)
             return -1
@@ -113,6 +123,7 @@ extension HTTP2Session {
     }
 
     private func decode(_ fragment: Octets, isFinal: Bool) {
+        receiving.octets += fragment.count
         guard case .done = decodeFields(fragment, isFinal: isFinal) else {
             return terminate(.headerCompression)
         }
@@ -122,11 +133,21 @@ extension HTTP2Session {
         }
         let stream = receiving.stream
         receiving.stream = 0
-        guard let block = receiving.block.take() else { return }
+        guard let block = receiving.block.take() else { return wasteSection(receiving.reason) }
         let slot = receiving.slot
         // Between two frames of the section, the stream may have ended and another have got its slot.
-        guard slot >= 0, slots[slot].isOpen, slots[slot].id == stream else { return pools.letGo(block) }
+        guard slot >= 0, slots[slot].isOpen, slots[slot].id == stream else {
+            pools.letGo(block)
+            return wasteSection(.lateFrameFlood)
+        }
+        budget.use(WorkCost.section + WorkCost.decoding(receiving.work))
         sectionCompleted(slot, block)
+    }
+
+    /// The section in hand was decoded in vain.
+    func wasteSection(_ fault: HTTP2Fault) {
+        budget.use(WorkCost.decoding(receiving.work))
+        waste(WorkCost.violation + WorkCost.vainDecoding(receiving.work), fault)
     }
 
     private func decodeFields(_ fragment: Octets, isFinal: Bool) -> HPACK.Decoded {
@@ -180,24 +201,25 @@ extension HTTP2Session {
 
     private func sectionCompleted(_ slot: Int, _ block: consuming HeaderBlock) {
         let endsStream = receiving.endsStream
-        if let fault = receiving.fault { return refuse(slot, fault, block) }
+        if let fault = receiving.fault { return endStream(slot, for: fault, block) }
         guard receiving.rules.isComplete(endsStream: endsStream) else {
-            return refuse(slot, HeaderDiagnosis.fault(ofIncomplete: block, receiving.rules.kind), block)
+            return endStream(slot, for: HeaderDiagnosis.fault(ofIncomplete: block, receiving.rules.kind), block)
         }
         let rules = receiving.rules
         if rules.isInterim {
             // Nothing but their number holds them back: a client's window does not.
             slots[slot].interimSections += 1
+            waste(WorkCost.interimResponse, .interimFlood)
             guard slots[slot].interimSections <= HTTP2Limits.interimSections else {
-                return refuse(slot, .tooManyInterimResponses, block)
+                return endStream(slot, for: .tooManyInterimResponses, block)
             }
         }
         if rules.isFinal {
-            slots[slot].isHeadReceived = true
-            slots[slot].expected = rules.hasNoBody || slots[slot].isHeadRequest ? 0 : rules.contentLength
+            slots[slot].areHeadersReceived = true
+            slots[slot].expected = rules.hasNoBody || slots[slot].isHeadMethod ? 0 : rules.contentLength
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else { return refuse(slot, .contentLengthMismatch, block) }
+        guard !isLying else { return endStream(slot, for: .contentLengthMismatch, block) }
         if isServer || rules.kind == .trailers { pools.charge(block, to: account) }
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers

@@ -7,9 +7,16 @@ struct HTTP2Input {
     var isSettingsSeen = false    // the first frame must be SETTINGS
     /// The beginning of a frame whose end did not arrive yet; from the pools.
     var carry: OctetBuffer?
+    /// Input that was left for a later turn, and how much of it this turn's events point into; from the pools.
+    var postponed: OctetBuffer?
+    var postponedRead = 0
+    /// The last `receive` stopped because the turn's share of work was used up.
+    var isOverShare = false
+    /// The number of frames and header sections that were complete. It tells two incomplete ones apart.
+    var completed: UInt32 = 0
     // A DATA frame in hand
     var isInData = false
-    var dataSlot = -1    // -1: nobody wants it
+    var dataSlot = -1    // -1: its stream is over
     var dataStream: Int32 = 0
     var dataLeft = 0
     var padding = 0
@@ -21,8 +28,10 @@ struct HTTP2Input {
 extension HTTP2Session {
     private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-    /// Feeds the peer's octets. The events' data point into `rest`.
-    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`.
+    /// Feeds the peer's octets, behind those that `postpone` kept. The events' data point into `rest`, or into
+    /// what was kept.
+    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`. With `isOverShare` the owner
+    ///   had better `postpone` it and serve other connections first.
     /// - Returns: false when the connection has come to its end with these octets; what `flush` gives is
     ///   still worth sending.
     package func receive(_ rest: inout Octets) -> Bool {
@@ -30,14 +39,64 @@ extension HTTP2Session {
             rest = .empty
             return true
         }
-        if input.isPrefaceExpected { takePreface(&rest) }
-        while rest.count > 0, !isTerminating, !isTurnFull { step(&rest) }
-        if isTerminating { rest = .empty }
+        guard let postponed = input.postponed else {
+            read(&rest)
+            return !isTerminating
+        }
+        postponed.append(rest)
+        rest = .empty
+        var part = postponed.octets.dropFirst(input.postponedRead)
+        read(&part)
+        input.postponedRead = postponed.count - part.count
         return !isTerminating
     }
 
-    /// Slots of streams that came and went in this turn are not free yet: they are memory too, and a client
-    /// that cancels and asks anew has no more streams open than it may.
+    @inline(__always)
+    private func read(_ rest: inout Octets) {
+        if input.isPrefaceExpected { takePreface(&rest) }
+        while rest.count > 0, !isTerminating, !isTurnFull, budget.hasShare { step(&rest) }
+        if isTerminating { rest = .empty }
+        input.isOverShare = rest.count > 0 && !budget.hasShare
+    }
+
+    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
+    /// so until the next `receive`, also after `endTurn`.
+    package var isOverShare: Bool { input.isOverShare }
+
+    /// Keeps what `receive` left, in the session, for a later turn of the owner: `receive` with no further octets
+    /// goes on with it. The owner should read nothing from the socket while `hasWaitingInput`, so that no more
+    /// than one read of it is kept. To be called behind `endTurn`.
+    package func postpone(_ rest: Octets) {
+        guard rest.count > 0, !isTerminating else { return }
+        let buffer = input.postponed ?? pools.takeBuffer(for: rest.count)
+        buffer.append(rest)
+        input.postponed = buffer
+    }
+
+    /// Whether `postpone` has kept octets that were not read yet.
+    package var hasWaitingInput: Bool { input.postponed != nil && !isTerminating }
+
+    /// The events that point into the postponed input are forgotten: what was read of it can go.
+    func dropReadOctets() {
+        guard let postponed = input.postponed else { return }
+        postponed.take(min(input.postponedRead, postponed.count))
+        input.postponedRead = 0
+        guard postponed.isEmpty || isTerminating else { return }
+        input.postponed = nil
+        pools.give(postponed)
+    }
+
+    /// A number for the header section, or the frame other than DATA, that has begun and is not complete; nil when
+    /// there is none. As long as the number stays, it is the same one: an owner that limits the time for it starts
+    /// the clock when the number changes, whatever octets come meanwhile.
+    /// A server's preface and first SETTINGS count as one.
+    package var unfinishedHeaders: UInt32? {
+        let isBegun = receiving.stream != 0 || input.carry != nil || (isServer && !input.isSettingsSeen)
+        return isBegun && !isTerminating ? input.completed : nil
+    }
+
+    /// Slots of streams that ended in this turn are not free before its end. They are memory, and a client that
+    /// cancels and asks anew could use up any number of them without exceeding its limit of open streams.
     @inline(__always)
     private var isTurnFull: Bool { isServer && closedSlots.count >= max(Int(limits.concurrentStreams), 1) }
 
@@ -50,7 +109,7 @@ extension HTTP2Session {
         if input.prefaceOctets == Self.preface.count { input.isPrefaceExpected = false }
     }
 
-    /// Whoever this is, it does not understand HTTP/2.
+    /// The peer does not speak HTTP/2, so a GOAWAY would mean nothing to it.
     private func leaveSilently() {
         isTerminating = true
         fault = .preface
@@ -107,7 +166,7 @@ extension HTTP2Session {
         pools.give(carry)
     }
 
-    /// What can be told before the frame is complete. Source: RFC 9113 §3.4, §4.2, §6.10.
+    /// Checks what can be checked before the frame is complete. Source: RFC 9113 §3.4, §4.2, §6.10.
     @inline(__always)
     private func accepts(_ header: FrameHeader) -> Bool {
         let isInSection = receiving.stream != 0
@@ -117,11 +176,11 @@ extension HTTP2Session {
         {
             return true
         }
-        refuse(header)
+        endForFrame(header)
         return input.isSettingsSeen && !isTerminating
     }
 
-    private func refuse(_ header: FrameHeader) {
+    private func endForFrame(_ header: FrameHeader) {
         if !input.isSettingsSeen {
             let isSettings = header.type == FrameType.settings.rawValue && !header.has(FrameFlag.ack)
             guard isSettings else { return terminate(.preface) }
@@ -135,6 +194,8 @@ extension HTTP2Session {
     /// A frame is complete; of DATA, what stands in front.
     @inline(__always)
     private func act(on header: FrameHeader, _ payload: Octets) {
+        budget.use(WorkCost.frame)
+        defer { if receiving.stream == 0 { input.completed &+= 1 } }
         switch FrameType(rawValue: header.type) {
         case .data: beginData(header, padding: header.has(FrameFlag.padded) ? Int(payload[0]) : nil)
         case .headers: headersArrived(header, payload)
@@ -148,8 +209,8 @@ extension HTTP2Session {
         case .priority:
             // RFC 7540's priorities are obsolete: read past them. Source: RFC 9113 §5.3.2.
             if header.stream == 0 { return terminate(.frameOrder) }
-            if payload.count != 5 { terminate(.frameSize) }
-        case nil: break
+            if payload.count != 5 { terminate(.frameSize) } else { waste(WorkCost.ignoredFrame, .ignoredFrameFlood) }
+        case nil: waste(WorkCost.ignoredFrame, .ignoredFrameFlood)
         }
     }
 
@@ -167,19 +228,24 @@ extension HTTP2Session {
         input.dataLeft = payload - (padding ?? 0)
         input.padding = padding ?? 0
         input.endsStream = header.has(FrameFlag.endStream)
-        if header.length == 0, !input.endsStream { useUpPatience() }
-        if let slot = index.slot(of: header.stream) { admitData(header, slot) }
+        // Padding alone is as empty as nothing. Source: CVE-2019-9518.
+        if input.dataLeft == 0, !input.endsStream { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
+        if let slot = index.slot(of: header.stream) {
+            admitData(header, slot)
+        } else if input.dataLeft > 0 || input.endsStream {
+            waste(WorkCost.lateData, .lateFrameFlood)
+        }
         if input.dataLeft == 0 { dataCompleted() }
     }
 
     private func admitData(_ header: FrameHeader, _ slot: Int) {
-        guard slots[slot].isHeadReceived else { return refuse(slot, .dataBeforeHeaders) }
-        guard !slots[slot].isEndReceived else { return refuse(slot, .frameAfterEnd) }
+        guard slots[slot].areHeadersReceived else { return endStream(slot, for: .dataBeforeHeaders) }
+        guard !slots[slot].isEndReceived else { return endStream(slot, for: .frameAfterEnd) }
         slots[slot].received += Int64(header.length)
-        guard slots[slot].received <= streamLimit(slot) else { return refuse(slot, .streamWindow) }
+        guard slots[slot].received <= streamLimit(slot) else { return endStream(slot, for: .streamWindow) }
         slots[slot].bodyOctets += Int64(input.dataLeft)
         if slots[slot].expected >= 0, slots[slot].bodyOctets > slots[slot].expected {
-            return refuse(slot, .contentLengthMismatch)
+            return endStream(slot, for: .contentLengthMismatch)
         }
         input.dataSlot = slot
         if isServer {
@@ -197,6 +263,8 @@ extension HTTP2Session {
         input.dataLeft -= part.count
         let slot = input.dataSlot
         if slot >= 0, slots[slot].isOpen, slots[slot].id == input.dataStream {
+            budget.use(WorkCost.bodyPart)
+            budget.earn(WorkEarning.bodyPartReceived)
             events.append(StreamEvent(.data, slot: slot, owner: slots[slot].owner, data: part), from: pools)
         }
         if input.dataLeft == 0 { dataCompleted() }
@@ -228,7 +296,7 @@ extension HTTP2Session {
 
     private var connectionLimit: Int64 { Int64(max(limits.connectionWindowOctets, 65_535)) }
 
-    /// The other side has taken octets of a client's body, or will never take them.
+    /// The other side has taken octets of a client's body, or will never take them: they count no longer.
     @inline(__always)
     func release(_ slot: Int, _ octets: Int) {
         let released = min(octets, Int(slots[slot].held))
@@ -244,13 +312,14 @@ extension HTTP2Session {
         return isSettingsAcknowledged ? limit : max(limit, 65_535)
     }
 
+    /// The size of our window for the stream's body, in octets.
     @inline(__always)
     func window(of slot: Int) -> Int64 {
         let window = slots[slot].window
         return Int64(window > 0 ? window : limits.streamWindowOctets)
     }
 
-    /// Whether the peer may speak of that stream: it is not idle. Source: RFC 9113 §5.1.
+    /// Whether the peer may send frames for that stream, because it is not idle. Source: RFC 9113 §5.1.
     func isKnown(_ stream: Int32) -> Bool {
         guard stream != 0 else { return false }
         let isOdd = stream & 1 == 1
@@ -261,15 +330,15 @@ extension HTTP2Session {
     /// The peer's side of the stream is complete.
     func endReceived(_ slot: Int) {
         let isLying = slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
-        guard !isLying else { return refuse(slot, .contentLengthMismatch) }
+        guard !isLying else { return endStream(slot, for: .contentLengthMismatch) }
         slots[slot].isEndReceived = true
         events.append(StreamEvent(.end, slot: slot, owner: slots[slot].owner), from: pools)
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }
     }
 
-    /// A client has done something that costs us more than it; too much of it ends the connection.
-    func useUpPatience() {
-        guard isServer, !patience.use(at: pools.second) else { return }
-        terminate(.patience)
+    /// The peer has caused work that nobody wanted; too much of it ends the connection.
+    /// - Parameter fault: what the connection ends for.
+    func waste(_ units: Int32, _ fault: HTTP2Fault) {
+        if !budget.waste(units, at: pools.second) { terminate(fault) }
     }
 }

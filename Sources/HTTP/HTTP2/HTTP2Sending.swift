@@ -18,14 +18,14 @@ extension HTTP2Session {
         slots[slot].owner = owner
         slots[slot].keepsBody = keepsBody && !isEnd
         slots[slot].isEnded = isEnd
-        slots[slot].isHeadAlone = isEnd
+        slots[slot].areHeadersAll = isEnd
         if isGoAwayReceived {
             closeStream(slot, code: ErrorCode.refusedStream)
         } else if isStarted, waiting.isEmpty, hasTurn {
             start(slot, block)
         } else {
             block.hold()
-            slots[slot].head = block
+            slots[slot].headers = block
             waiting.append(slot)
         }
         return slot
@@ -33,15 +33,15 @@ extension HTTP2Session {
 
     /// Sends the final response headers.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
-        guard slots[slot].isOpen, !slots[slot].isHeadFramed else { return }
+        guard slots[slot].isOpen, !slots[slot].areHeadersFramed else { return }
         slots[slot].isEnded = isEnd
-        frameHead(slot, block, isEnd: isEnd)
+        frameHeaders(slot, block, isEnd: isEnd)
         if isEnd { endFramed(slot) }
     }
 
-    /// Sends an informational (1xx) header section.
-    package func submitInformational(_ slot: Int, _ block: HeaderBlock) {
-        guard slots[slot].isOpen, !slots[slot].isHeadFramed else { return }
+    /// Sends the header section of an interim response (1xx).
+    package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
+        guard slots[slot].isOpen, !slots[slot].areHeadersFramed else { return }
         frameSection(slots[slot].id, block, flags: 0)
     }
 
@@ -50,8 +50,9 @@ extension HTTP2Session {
         guard slots[slot].isOpen, !slots[slot].isEnded, octets.count > 0 else { return }
         let keeps = slots[slot].keepsBody
         var rest = octets
-        // Before its head has left, the whole of a request may still have to go elsewhere. Who waits is served first.
-        let isNext = slots[slot].waiting == 0 && ready.isEmpty && slots[slot].isHeadFramed
+        // Until its headers are flushed, a request may be moved to another connection, so its body is kept whole.
+        // Streams that wait are served first.
+        let isNext = slots[slot].waiting == 0 && ready.isEmpty && slots[slot].areHeadersFramed
         if isNext, isServer || keeps || hasSentHeaders(slot) {
             frameBody(slot, &rest)
             if keeps {
@@ -75,7 +76,7 @@ extension HTTP2Session {
         guard slots[slot].isOpen, !slots[slot].isEnded else { return }
         slots[slot].isEnded = true
         let trailers = trailers.flatMap { $0.isEmpty ? nil : $0 }
-        if slots[slot].waiting == 0, slots[slot].isHeadFramed { return frameEnd(slot, trailers) }
+        if slots[slot].waiting == 0, slots[slot].areHeadersFramed { return frameEnd(slot, trailers) }
         trailers?.hold()
         slots[slot].trailers = trailers
         makeReady(slot)
@@ -85,6 +86,7 @@ extension HTTP2Session {
     /// should see all of an answer that its upstream broke off.
     package func reset(_ slot: Int, code: UInt32) {
         guard slots[slot].isOpen else { return }
+        if !slots[slot].earnsNothing { budget.earn(WorkEarning.ownReset) }
         if isServer, slots[slot].waiting > 0 {
             resetsAfterFlush.append((slot, slots[slot].id, code))
         } else {
@@ -92,10 +94,11 @@ extension HTTP2Session {
         }
     }
 
-    /// After the end of our side was sent, tells the peer that the rest of its body is not wanted.
+    /// Tells the peer, after the end of our side, that the rest of its body is not wanted.
     /// Source: RFC 9113 §8.1, RST_STREAM with NO_ERROR.
     package func resetAfterEnd(_ slot: Int) {
         guard slots[slot].isOpen, !slots[slot].isEndReceived else { return }
+        if !slots[slot].earnsNothing { budget.earn(WorkEarning.ownReset) }
         if slots[slot].isEndFramed {
             resetStream(slot, code: ErrorCode.none)
         } else {
@@ -103,20 +106,33 @@ extension HTTP2Session {
         }
     }
 
-    /// Opens the stream's window again by octets that the other side has taken; the peer is told when half
-    /// of the window is used, and the window grows.
+    /// Opens the stream's window again by octets that the other side has taken; the peer is told when half of the
+    /// window is used. The window grows when the other side takes the octets as fast as they come.
     package func consume(_ slot: Int, _ count: Int) {
         guard slots[slot].isOpen, count > 0 else { return }
         release(slot, count)
         guard !slots[slot].isEndReceived else { return }
         slots[slot].consumed += Int64(count)
+        slots[slot].consumedSinceGrowth += Int64(count)
         let window = window(of: slot)
-        guard slots[slot].consumed * 2 >= window else { return }
-        let larger = max(window, min(window * 2, Int64(limits.mostStreamWindowOctets)))
-        slots[slot].window = Int32(truncatingIfNeeded: larger)
+        let larger = grownWindow(slot, window)
+        guard larger > window || slots[slot].consumed * 2 >= window else { return }
         frameWindowUpdate(stream: slots[slot].id, slots[slot].consumed + larger - window)
         slots[slot].received -= slots[slot].consumed
         slots[slot].consumed = 0
+    }
+
+    /// What the stream's window should be now: twice as large when half of it was taken and nearly nothing waits.
+    @inline(__always)
+    private func grownWindow(_ slot: Int, _ window: Int64) -> Int64 {
+        let most = Int64(limits.mostStreamWindowOctets)
+        guard window < most, slots[slot].consumedSinceGrowth * 2 >= window,
+            (slots[slot].received - slots[slot].consumed) * 4 <= window
+        else { return window }
+        let larger = min(window * 2, most)
+        slots[slot].window = Int32(truncatingIfNeeded: larger)
+        slots[slot].consumedSinceGrowth = 0
+        return larger
     }
 
     /// Octets of body waiting to be sent.
@@ -141,14 +157,17 @@ extension HTTP2Session {
         return body
     }
 
+    /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slots[slot].owner }
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { slots[slot].owner = owner }
+    /// Whether the stream is not over.
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }
+    /// Whether the peer has ended its side of the stream.
     package func isEndReceived(_ slot: Int) -> Bool { slots[slot].isEndReceived }
 
     /// Whether our header section was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool {
-        slots[slot].isHeadFramed && slots[slot].headEnd <= flushedOctets
+        slots[slot].areHeadersFramed && slots[slot].headersEnd <= flushedOctets
     }
 
     /// Whether the stream waits for its turn: nothing of it was framed, and so nothing will be sent when it
@@ -171,7 +190,7 @@ extension HTTP2Session {
         guard isStarted, !isGoAwayReceived else { return }
         while hasTurn, !waiting.isEmpty {
             let slot = waiting.removeFirst()
-            guard slots[slot].isOpen, let block = slots[slot].head.take() else { continue }
+            guard slots[slot].isOpen, let block = slots[slot].headers.take() else { continue }
             start(slot, block)
             pools.letGo(block)
             makeReady(slot)
@@ -182,12 +201,12 @@ extension HTTP2Session {
         guard nextStream > 0 else { return closeStream(slot, code: ErrorCode.refusedStream) }
         slots[slot].id = nextStream
         slots[slot].sendWindow = Int64(peer.initialWindow)
-        slots[slot].isHeadRequest = block.first(.method) == "HEAD"
+        slots[slot].isHeadMethod = block.first(.method) == "HEAD"
         index.insert(nextStream, slot: slot)
         nextStream &+= 2    // below 0 when they are used up
         startedStreams += 1
-        let isEnd = slots[slot].isHeadAlone
-        frameHead(slot, block, isEnd: isEnd)
+        let isEnd = slots[slot].areHeadersAll
+        frameHeaders(slot, block, isEnd: isEnd)
         if isEnd { endFramed(slot) }
     }
 

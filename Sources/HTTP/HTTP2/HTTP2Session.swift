@@ -2,27 +2,29 @@ internal import Octets
 
 /// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2; Envoy's guide for edges.
 package struct HTTP2Limits: Sendable {
-    /// Streams that a client may have open at once on a connection, unless told otherwise (1 to 1,000,000). Long
-    /// streams count: a client behind another proxy, or with a watch per object, soon has more than the 100 that
-    /// Envoy's guide for edges names, and then waits without a word. Envoy's own default is 1,024.
+    /// The default of the streams that a client may have open at once on a connection (1 to 1,000,000). Long streams
+    /// count: a client behind another proxy, or with a watch for each object, soon has more than the 100 of Envoy's
+    /// guide for edges, and its further calls wait in the client without any message. Envoy's default is 1,024.
     package static let usualConcurrentStreams: UInt32 = 1000
     /// Streams that the peer may have open at once.
     package var concurrentStreams: UInt32 = usualConcurrentStreams
     /// Octets of body that a stream's peer may send ahead at first.
     package var streamWindowOctets: Int32 = 65_536
-    /// What that grows to, doubled whenever the other side has taken half of it: who does not read keeps a small one.
-    package var mostStreamWindowOctets: Int32 = 65_536
+    /// What that grows to: it doubles when the other side has taken half of it and left next to nothing waiting.
+    /// A stream whose other side is slow keeps its first window. A client's uploads are bounded by `heldOctets` all
+    /// the same.
+    package var mostStreamWindowOctets: Int32 = 262_144
     /// Octets of body that the peer may send ahead on all streams.
     package var connectionWindowOctets: Int32 = 1_048_576
-    /// Octets of clients' bodies that no upstream has taken yet. With more than these the connection's window stays
-    /// closed, so that many streams together cannot hold more than a few did. Towards upstreams there is no such
-    /// limit: an answer that nobody reads must not hold up those of other clients.
+    /// Octets of clients' bodies that may wait for their upstreams. Above that the connection's window stays closed,
+    /// which bounds the memory of many streams together. Towards upstreams there is no such limit, because a response
+    /// that one client does not read must not hold up the responses of others.
     package var heldOctets: Int64 = 8_388_608
     /// Octets of one decoded header section, 32 for each field included.
     package var headerOctets = 61_440
     package var headerFields = 100
-    /// The same of an informational response (1xx), and how many of them a stream may have: one more than
-    /// are passed on, so that who passes them on sees that they are too many.
+    /// Octets of an interim response (1xx), and the number of them that a stream may have: one more than are passed
+    /// on, so that the owner sees that there are too many.
     static let interimOctets = 16_384
     static let interimSections = UInt8(clamping: HTTP1Limits.usualInterimResponses + 1)
     package init() {}
@@ -30,7 +32,6 @@ package struct HTTP2Limits: Sendable {
     /// Towards upstreams: larger windows, and response headers may be larger.
     package static var upstream: HTTP2Limits {
         var limits = HTTP2Limits()
-        limits.mostStreamWindowOctets = 262_144
         limits.connectionWindowOctets = 16_777_216
         limits.headerOctets = 262_144
         limits.headerFields = 256
@@ -55,7 +56,7 @@ package struct HTTP2Limits: Sendable {
     let slots = SlotTable<HTTP2Stream>()
     var index = StreamIndex()    // of streams that the peer knows
     var freeSlots: [Int32] = []
-    var closedSlots: NoteList<Int> = NoteList()
+    var closedSlots: TurnList<Int> = TurnList()
     package internal(set) var openStreams = 0
     var startedStreams = 0    // of ours: that the peer knows, and are not over
     var nextStream: Int32 = 1    // of ours
@@ -64,13 +65,13 @@ package struct HTTP2Limits: Sendable {
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
 
-    // What the owner is told
+    // For the owner
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
-    package internal(set) var events: NoteList<StreamEvent> = NoteList()
+    package internal(set) var events: TurnList<StreamEvent> = TurnList()
     /// Octets of bodies that were framed: what the other side sent may be followed by more.
-    package internal(set) var taken: NoteList<TakenOctets> = NoteList()
+    package internal(set) var taken: TurnList<TakenOctets> = TurnList()
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
-    var sections: NoteList<HeldSection> = unsafe NoteList()
+    var sections: TurnList<HeldSection> = unsafe TurnList()
     var firstSection = 0    // all before it were taken
 
     // Reading
@@ -92,13 +93,14 @@ package struct HTTP2Limits: Sendable {
     var received: Int64 = 0    // octets of our window that the peer has used
     var held: Int64 = 0    // octets of clients' bodies on open streams: not taken by the other side
     var isSettingsAcknowledged = false
+    var isPeerKnown = false    // it has sent SETTINGS
     var isGoAwayReceived = false
-    var isRefusing = false    // the final GOAWAY was sent
+    var isFinalGoAwaySent = false    // the final GOAWAY was sent
     var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
     package internal(set) var fault: HTTP2Fault?
     var answersQueued = 0    // of SETTINGS and PING, since the last flush
-    var patience = Patience()
+    var budget: WorkBudget
     var resets = ResetAllowance()
 
     /// Frames of bodies are made ahead up to here; more waits with its stream.
@@ -110,6 +112,7 @@ package struct HTTP2Limits: Sendable {
         self.pools = pools
         hpack = HPACK(isServer: isServer)
         account = pools.accounts.open()
+        budget = WorkBudget(isServer: isServer)
         input.isPrefaceExpected = isServer
         greet()
     }
@@ -123,12 +126,13 @@ package struct HTTP2Limits: Sendable {
         closedSlots.clear(to: pools)
         if let block = receiving.block.take() { pools.letGo(block) }
         if let buffer = input.carry.take() { pools.give(buffer) }
+        if let buffer = input.postponed.take() { pools.give(buffer) }
         if let buffer = out.take() { pools.give(buffer) }
         for index in slots.indices { releaseMemory(of: index) }
         pools.accounts.close(account)
     }
 
-    /// The client cancels so many requests that little of it should be read at a time.
+    /// Whether the client cancels so many requests that only a little should be read from it at a time.
     package var isSlow: Bool { resets.isSlow }
 
     /// How many milliseconds nothing should be read, for the same reason; the caller waits that long.
@@ -137,13 +141,10 @@ package struct HTTP2Limits: Sendable {
     /// Octets of header sections that the connection holds.
     package var headerOctets: Int { pools.accounts.octets(of: account) }
 
-    /// A header section has begun and is not complete.
-    package var isReadingHeaders: Bool { receiving.block != nil }
-
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {
         guard !wantsFlush else { return false }
-        return isTerminating || (openStreams == 0 && (isRefusing || isGoAwayReceived))
+        return isTerminating || (openStreams == 0 && (isFinalGoAwaySent || isGoAwayReceived))
     }
 
     /// Forgets events and frees the slots of streams that are gone.
@@ -151,10 +152,12 @@ package struct HTTP2Limits: Sendable {
         events.clear(to: pools)
         taken.clear(to: pools)
         if unsafe !sections.isEmpty { dropSections() }
+        budget.endTurn()
+        if input.postponed != nil { dropReadOctets() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {
             releaseMemory(of: index)
-            // Still in the queue, it is there for whoever has the slot next: once, however many had it before.
+            // A slot that is still in the ready queue stays there for its next stream. It must not be queued twice.
             slots[index] = HTTP2Stream(isReady: slots[index].isReady)
             freeSlots.append(Int32(truncatingIfNeeded: index))
         }
@@ -169,8 +172,8 @@ package struct HTTP2Limits: Sendable {
         !isServer && !isGoAwayReceived && !isTerminating && nextStream > 0
     }
 
-    /// The header section that the `.headers` or `.trailers` event in hand tells of: the first of the
-    /// stream that was not taken yet. The caller holds it now.
+    /// The header section of the `.headers` or `.trailers` event in hand: the first one of the stream that was not
+    /// taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
         for index in unsafe firstSection..<sections.count where unsafe sections[index].slot == slot {
             guard let block = unsafe sections[index].block else { continue }
@@ -191,6 +194,7 @@ package struct HTTP2Limits: Sendable {
 
     // MARK: slots
 
+    /// Takes a slot for a new stream, which counts as open from now on.
     func openSlot() -> Int {
         openStreams += 1
         if let free = freeSlots.popLast() {
@@ -212,6 +216,7 @@ package struct HTTP2Limits: Sendable {
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
         index.remove(slots[slot].id)
+        if code == ErrorCode.none, !slots[slot].earnsNothing { budget.earn(WorkEarning.completedStream) }
         guard !isServer else {
             if code == ErrorCode.none { resets.completed() }
             return
@@ -222,7 +227,7 @@ package struct HTTP2Limits: Sendable {
 
     private func releaseMemory(of index: Int) {
         // `take` moves a reference out where a copy would count it up and down.
-        if let block = slots[index].head.take() { pools.letGo(block) }
+        if let block = slots[index].headers.take() { pools.letGo(block) }
         if let block = slots[index].trailers.take() { pools.letGo(block) }
         if let body = slots[index].body.take() { pools.give(body) }
     }
@@ -234,31 +239,9 @@ package struct HTTP2Limits: Sendable {
     var block: Unmanaged<HeaderBlock>?
 }
 
-/// What the peer told of itself; the values until it does. Source: RFC 9113 §6.5.2.
+/// The peer's settings, with the values that hold until it sends SETTINGS. Source: RFC 9113 §6.5.2.
 struct PeerSettings {
     var initialWindow: Int32 = 65_535
-    /// Nobody says so, but hardly a server allows fewer.
+    /// The standard names no value for the time before SETTINGS, but hardly any server allows fewer.
     var concurrentStreams = 100
-}
-
-/// How much nonsense a client may send before its connection ends: a bucket of tokens that fills with
-/// time. Streams that we had to reset, frames without content; for streams that it resets see `ResetAllowance`.
-/// Source: CVE-2023-44487, CVE-2025-8671, CVE-2019-9518; nghttp2 has the same two figures.
-struct Patience {
-    static let most: Int32 = 1000
-    static let perSecond: Int32 = 33
-    private var left = Patience.most
-    private var second: UInt32 = 0
-
-    /// - Returns: false when there is none left.
-    mutating func use(at now: UInt32) -> Bool {
-        if now != second {
-            let passed = Int64(now &- second)
-            left = Int32(truncatingIfNeeded: min(Int64(Self.most), Int64(left) + passed * Int64(Self.perSecond)))
-            second = now
-        }
-        guard left > 0 else { return false }
-        left -= 1
-        return true
-    }
 }

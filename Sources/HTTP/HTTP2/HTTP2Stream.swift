@@ -2,33 +2,35 @@ internal import Octets
 
 /// One stream of an HTTP/2 connection.
 struct HTTP2Stream {
-    var id: Int32 = 0    // 0: the peer does not know of it yet
+    var id: Int32 = 0    // 0: it has no number, because nothing of it was framed yet
     var isOpen = false
-    var isHeadFramed = false    // our header section
+    var areHeadersFramed = false    // our header section
     var isEnded = false    // nothing comes after `body` but `trailers`
-    var isHeadAlone = false    // our header section ends our side
+    var areHeadersAll = false    // our header section ends our side
     var isEndFramed = false    // our END_STREAM
     var isEndReceived = false
-    var isHeadReceived = false    // the request's, or the final response's
-    var interimSections: UInt8 = 0    // informational responses received
-    var isHeadRequest = false    // of ours: the response has no body
+    var areHeadersReceived = false    // the request's, or the final response's
+    var interimSections: UInt8 = 0    // interim responses received
+    var isHeadMethod = false    // of ours: the response has no body
     var keepsBody = false    // a retry may still want the octets sent
     var resetAfterEnd = false
     var isReady = false    // in `ReadyQueue`
+    var earnsNothing = false    // its request was refused: its end does not count as useful work
     var owner = StreamOwner.nobody
 
     // Sending
     var sendWindow: Int64 = 0
-    var head: HeaderBlock?    // held; a request that waits for its turn
+    var headers: HeaderBlock?    // held; a request that waits for its turn
     var trailers: HeaderBlock?    // held; they wait for the body
     var body: OctetBuffer?    // from the pools; octets to send, or kept for a replay
     var waiting = 0    // octets of `body` not framed yet
     var cursor = 0    // octets of `body` framed but kept
-    var headEnd: UInt64 = 0    // octets of this connection up to the end of our header section
+    var headersEnd: UInt64 = 0    // octets of this connection up to the end of our header section
 
     // Receiving
     var received: Int64 = 0    // octets of our window that the peer has used
-    var consumed: Int64 = 0    // of these: taken by the other side, not told the peer yet
+    var consumed: Int64 = 0    // of these: taken by the other side, and not given back to the peer yet
+    var consumedSinceGrowth: Int64 = 0    // taken by the other side since `window` grew
     var held: Int32 = 0    // of a client's DATA: not taken by the other side
     var window: Int32 = 0    // our window's size; 0 is the first one's
     var expected: Int64 = -1    // the peer's content-length
@@ -43,8 +45,10 @@ struct ReadyQueue {
     var isEmpty: Bool { first == slots.count }
     var count: Int { slots.count - first }
 
+    /// Puts the stream behind the others; it must not be in the queue.
     mutating func append(_ slot: Int) { slots.append(Int32(truncatingIfNeeded: slot)) }
 
+    /// Takes the stream out that has waited longest; nil when none waits.
     mutating func popFirst() -> Int? {
         guard first < slots.count else { return nil }
         defer {

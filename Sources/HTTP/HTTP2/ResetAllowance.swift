@@ -1,15 +1,15 @@
-/// How many of its requests a client may cancel. Each costs us about as much as one that is answered, and the
-/// client next to nothing (CVE-2023-44487); but clients of gRPC cancel thousands at once for good reasons, and
-/// an end of the connection would cost them all their other calls. So: a burst is free, then the connection
-/// is read more slowly, and only who goes on and completes next to none is cut off.
+/// Bounds how many of its requests a client may cancel. A cancelled request costs us about as much as one that is
+/// answered, and costs the client next to nothing (CVE-2023-44487). But gRPC clients cancel thousands of calls at
+/// once for good reasons, and the end of the connection would cost them all their other calls. So a burst is free,
+/// then the connection is read more slowly, and only a client that goes on and completes next to nothing is cut off.
 struct ResetAllowance {
-    /// Cancelled at once without being slowed down.
+    /// Requests that may be cancelled at once before the connection is slowed down.
     static let burst = 1000
-    /// As fast as it goes from there on.
+    /// The rate of cancelling that is possible from there on.
     static let perSecond = 5000
-    /// More than were completed: the connection ends.
+    /// The connection ends when the cancelled requests exceed the completed ones by so many.
     static let most = 20_000
-    /// How fast that is forgotten.
+    /// The rate at which that excess is forgotten.
     private static let forgottenPerSecond = 200
 
     private var debt = 0    // that time has to pay
@@ -30,6 +30,7 @@ struct ResetAllowance {
         return excess <= Self.most
     }
 
+    /// A request was answered: it makes up for one that was cancelled.
     mutating func completed() { if excess > 0 { excess -= 1 } }
 
     /// Whether little should be read at a time.

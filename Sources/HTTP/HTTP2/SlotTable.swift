@@ -25,6 +25,7 @@
 
     var indices: Range<Int> { 0..<count }
 
+    /// Adds a slot behind the others.
     func append(_ element: Element) {
         if count == capacity {
             let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)

@@ -11,6 +11,7 @@
     private(set) var count = 0
     private static let smallest = 8
 
+    /// Frees the index's memory. To be called once.
     mutating func close() {
         unsafe entries?.deallocate()
         unsafe entries = nil
@@ -25,6 +26,7 @@
         return Int(scattered >> 16 ^ scattered) & mask
     }
 
+    /// The slot of the open stream with this number; nil when there is none.
     @inline(__always)
     func slot(of stream: Int32) -> Int? {
         guard let entries = unsafe entries else { return nil }
@@ -44,6 +46,7 @@
         count += 1
     }
 
+    /// The stream is over.
     mutating func remove(_ stream: Int32) {
         guard let entries = unsafe entries else { return }
         var hole = place(stream)

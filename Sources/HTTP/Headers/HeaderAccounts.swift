@@ -31,6 +31,7 @@ struct HeaderAccounts {
         if accounts[Int(account)].octets == 0 { free.append(account) }
     }
 
+    /// Octets of the header sections of one connection.
     func octets(of account: Int32) -> Int { accounts[Int(account)].octets }
 
     /// Whether the connection may begin another section. What it holds must not be more than a quarter of
@@ -40,6 +41,7 @@ struct HeaderAccounts {
         return left > 0 && accounts[Int(account)].octets <= left / 4
     }
 
+    /// Counts octets that a connection holds now (positive) or no longer (negative).
     @inline(__always)
     mutating func change(_ account: Int32, by change: Int) {
         octets += change

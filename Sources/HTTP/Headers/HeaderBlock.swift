@@ -221,8 +221,10 @@ package enum HeaderEdit {
     /// Adds a user; each one ends with `MessagePools.letGo`.
     package func hold() { holds += 1 }
 
+    /// The fields, in order.
     @inline(__always)
     package var fields: HeaderFields { HeaderFields(self) }
+    /// Whether the block has no fields.
     package var isEmpty: Bool { count == 0 }
 
     /// For loops of this module that change nothing.

@@ -23,7 +23,7 @@ struct HeaderRules {
 
     /// No other section but trailers follows.
     var isFinal: Bool { kind == .request || (kind == .response && status >= 200) }
-    /// An informational response, as far as the section was read.
+    /// An interim response, as far as the section was read.
     var isInterim: Bool { kind == .response && status != 0 && status < 200 }
     /// A response that has no body and no length; what it says of one is disregarded. Source: RFC 9110 §8.6.
     var hasNoLength: Bool { kind == .response && status != 0 && (status < 200 || status == 204) }
@@ -111,7 +111,7 @@ struct HeaderRules {
         }
     }
 
-    /// Most values are visible text throughout; others are looked at by nghttp2.
+    /// Most values are visible text throughout; nghttp2 checks the others.
     @inline(__always)
     private static func isValue(_ value: Octets) -> Bool {
         guard value.isPlainText, value[0] > 0x20, value[value.count - 1] > 0x20 else {

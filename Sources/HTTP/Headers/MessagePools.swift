@@ -10,27 +10,27 @@ package import Octets
 
     #if PORTICO_UNPOOLED
         // For sanitizers: what is kept for later is freed instead, so that a use after that is seen.
-        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptNotes) = (0, 0, 0, 0)
+        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (0, 0, 0, 0)
     #else
-        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptNotes) = (4096, 1024, 32, 64)
+        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (4096, 1024, 32, 64)
     #endif
-    /// Of these, so many may have grown beyond the size of most.
     private static let smallOctets = 4096
+    /// At most this many kept buffers may be larger than `smallOctets`.
     private static let keptGrownBuffers = 64
     private var grownBuffers = 0
-    /// For large bodies on their way. With the grown ones, a worker keeps at most 20 MiB after a peak.
+    /// Buffers for large bodies. Together with the grown ones, a worker keeps at most 20 MiB after a peak.
     private var largeBuffers: [OctetBuffer] = []
     package static let largeOctets = 160 * 1024
 
-    /// Memory for what sessions note in a turn; each piece `noteOctets` large.
-    private var notes: [UnsafeMutableRawPointer] = unsafe []
-    static let noteOctets = 16_384
-    /// Seconds of the owner's clock; it says them once a turn.
+    /// Memory for what sessions note in a turn. Each piece has `turnMemoryOctets`.
+    private var turnMemory: [UnsafeMutableRawPointer] = unsafe []
+    static let turnMemoryOctets = 16_384
+    /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0
 
     package init() {}
     deinit {
-        for index in unsafe notes.indices { unsafe notes[index].deallocate() }
+        for index in unsafe turnMemory.indices { unsafe turnMemory[index].deallocate() }
     }
 
     /// An empty block that the caller holds once.
@@ -54,6 +54,7 @@ package import Octets
         if blocks.count < Self.keptBlocks { blocks.append(block) }
     }
 
+    /// An empty buffer.
     package func takeBuffer() -> OctetBuffer {
         guard let buffer = buffers.popLast() else {
             return largeBuffers.popLast() ?? OctetBuffer(capacity: 1024)
@@ -68,6 +69,7 @@ package import Octets
         return largeBuffers.popLast() ?? OctetBuffer(capacity: Self.largeOctets)
     }
 
+    /// Takes a buffer back: it is emptied, and kept for the next use or freed.
     package func give(_ buffer: consuming OctetBuffer) {
         buffer.clear()
         let capacity = buffer.capacity
@@ -84,16 +86,17 @@ package import Octets
         }
     }
 
-    /// Memory for a list; `octets` are `noteOctets`, or more for a long one.
-    func takeNotes(octets: Int) -> UnsafeMutableRawPointer {
-        if octets == Self.noteOctets, let piece = unsafe notes.popLast() { return unsafe piece }
+    /// Memory for a list; `octets` are `turnMemoryOctets`, or more for a long one.
+    func takeTurnMemory(octets: Int) -> UnsafeMutableRawPointer {
+        if octets == Self.turnMemoryOctets, let piece = unsafe turnMemory.popLast() { return unsafe piece }
         return .allocate(byteCount: octets, alignment: 16)
     }
 
-    func giveNotes(_ piece: UnsafeMutableRawPointer, octets: Int) {
-        guard octets <= Self.noteOctets, unsafe notes.count < Self.keptNotes else {
+    /// Takes the memory of a list back; `octets` are those that it was taken with.
+    func giveTurnMemory(_ piece: UnsafeMutableRawPointer, octets: Int) {
+        guard octets <= Self.turnMemoryOctets, unsafe turnMemory.count < Self.keptTurnMemory else {
             return unsafe piece.deallocate()
         }
-        unsafe notes.append(piece)
+        unsafe turnMemory.append(piece)
     }
 }

@@ -59,6 +59,7 @@ struct ConnectionState {
     private(set) var lastActive: MonotonicTime
     /// Since when a header section has begun and is not complete; no octet refreshes it.
     private(set) var headersSince: MonotonicTime?
+    private var headersNumber: UInt32 = 0    // of that section
     var reading = Reading.ready
     var writing = Writing.free
     /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
@@ -102,14 +103,16 @@ struct ConnectionState {
     mutating func octetsCame(at now: MonotonicTime) { lastActive = now }
 
     /// A header section has begun and is not complete, or that is over.
+    /// - Parameter section: its number; nil when there is none. Another number is another section.
     /// - Returns: whether the deadline has come nearer.
-    mutating func headers(areIncomplete: Bool, at now: MonotonicTime) -> Bool {
-        guard areIncomplete else {
+    mutating func headers(unfinished section: UInt32?, at now: MonotonicTime) -> Bool {
+        guard let section else {
             headersSince = nil
             return false
         }
-        guard headersSince == nil else { return false }
+        guard headersSince == nil || headersNumber != section else { return false }
         headersSince = now
+        headersNumber = section
         return true
     }
 

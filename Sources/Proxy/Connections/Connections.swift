@@ -64,6 +64,7 @@ internal import TLS
             if !isLingering {
                 if connection.state.reading == .held { return noticeEnd(connection) }
                 if connection.session.isReadPaused { return pauseReading(connection) }
+                if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
             }
             let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
@@ -85,6 +86,16 @@ internal import TLS
         lists.listForReading(connection)
     }
 
+    /// Goes on with what was beyond the connection's share of an earlier turn.
+    /// - Returns: false when there is still more of it, or the connection has ended.
+    private func readWaiting(_ connection: Connection) -> Bool {
+        feed(.empty, to: connection)
+        guard !connection.isClosed else { return false }
+        guard connection.session.hasWaitingInput else { return true }
+        lists.listForReading(connection)
+        return false
+    }
+
     private func received(_ octets: Octets, on connection: Connection) {
         if case .sniffing = connection.state.phase { return listeners.sniff(octets, on: connection) }
         feed(octets, to: connection)
@@ -96,7 +107,8 @@ internal import TLS
         repeat {
             if !connection.session.receive(&rest) { breached(connection) }
             actOnEvents(of: connection)
-        } while !rest.isEmpty && !connection.isClosed
+        } while !rest.isEmpty && !connection.isClosed && !connection.session.isOverShare
+        if connection.session.isOverShare { endShare(connection, rest) }
         slowDown(connection)
         noteHeaders(connection)
         if connection.state.phase == .closing || connection.session.wantsFlush || connection.session.isFinished {
@@ -104,10 +116,17 @@ internal import TLS
         }
     }
 
+    /// The connection has had its share of the turn: others are served before the rest is read.
+    private func endShare(_ connection: Connection, _ rest: Octets) {
+        guard !connection.isClosed else { return }
+        connection.session.postpone(rest)
+        lists.listForReading(connection)
+    }
+
     /// A header section that has begun must be complete in time, however slowly its octets come.
     private func noteHeaders(_ connection: Connection) {
         let isNearer = connection.state.headers(
-            areIncomplete: connection.session.isReadingHeaders, at: services.loop.now)
+            unfinished: connection.session.unfinishedHeaders, at: services.loop.now)
         if isNearer { schedule(connection) }
     }
 
@@ -164,7 +183,7 @@ internal import TLS
             act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
             exchanges.passWindows(of: connection)
             session.endTurn()
-            guard !connection.isClosed, session.hasWaitingInput else { break }
+            guard !connection.isClosed, session.hasWaitingInput, !session.isOverShare else { break }
             _ = session.receive(.empty)
         } while !session.events.isEmpty
         lists.resumeReading(connection)

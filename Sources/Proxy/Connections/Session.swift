@@ -79,13 +79,37 @@ enum Session {
         }
     }
 
-    /// A header section has begun and is not complete.
-    var isReadingHeaders: Bool {
+    /// A number for the header section that has begun and is not complete; nil when there is none. While the number
+    /// stays, it is the same section.
+    var unfinishedHeaders: UInt32? {
+        switch self {
+        case .undecided: nil
+        case .http1(let session): session { $0.unfinishedHeaders }
+        case .http2(let session): session { $0.unfinishedHeaders }
+        }
+    }
+
+    /// Whether the connection's share of work in this turn is used up.
+    var isOverShare: Bool {
         switch self {
         case .undecided: false
-        case .http1(let session): session { $0.isReadingHeaders }
-        case .http2(let session): session { $0.isReadingHeaders }
+        case .http1(let session): session { $0.isOverShare }
+        case .http2(let session): session { $0.isOverShare }
         }
+    }
+
+    /// Whether octets wait in the session that were not read yet.
+    var hasWaitingInput: Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session { $0.isOverShare }
+        case .http2(let session): session { $0.hasWaitingInput }
+        }
+    }
+
+    /// Keeps what `receive` has left for a later turn.
+    func postpone(_ rest: Octets) {
+        if case .http2(let session) = self { session { $0.postpone(rest) } }
     }
 
     func takeHeaders(_ slot: Int) -> HeaderBlock? {
@@ -114,11 +138,11 @@ enum Session {
         }
     }
 
-    func submitInformational(_ slot: Int, _ block: HeaderBlock) {
+    func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         switch self {
         case .undecided: break
-        case .http1(let session): session { $0.submitInformational(slot, block) }
-        case .http2(let session): session { $0.submitInformational(slot, block) }
+        case .http1(let session): session { $0.submitInterim(slot, block) }
+        case .http2(let session): session { $0.submitInterim(slot, block) }
         }
     }
 

@@ -94,7 +94,7 @@ extension Exchange {
         }
         // Nor does it help against a client that reads nothing: they are dropped.
         if downstream.session.isHTTP2, downstream.session.isReadPaused { return }
-        downstream.session.submitInformational(downstream.slot, block)
+        downstream.session.submitInterim(downstream.slot, block)
         services.markDirty(downstream)
     }
 

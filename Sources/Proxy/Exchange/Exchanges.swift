@@ -114,7 +114,7 @@ final class Exchanges {
 
     func downstream(_ event: StreamEvent, of connection: Connection) {
         if event.kind == .headers { return begin(event, on: connection) }
-        if event.kind == .refused { return refuse(event, on: connection) }
+        if event.kind == .violation { return refuse(event, on: connection) }
         guard event.slot >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
             if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
@@ -150,7 +150,7 @@ final class Exchanges {
         guard let downstream = exchange.downstream, exchange.isSentByHTTP2 else { return }
         let block = services.pools.takeBlock()
         block.append(stable: ":status", "100")
-        downstream.session.submitInformational(downstream.slot, block)
+        downstream.session.submitInterim(downstream.slot, block)
         services.pools.letGo(block)
         services.markDirty(downstream)
     }
@@ -164,7 +164,7 @@ final class Exchanges {
             _ = connection.state.stand(.draining, at: services.loop.now)
             return services.markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
-        case .refused: return refuseResponse(event, of: connection)
+        case .violation: return refuseResponse(event, of: connection)
         default: break
         }
         guard let exchange = exchange(of: event, upstream: connection) else {
@@ -256,7 +256,7 @@ final class Exchanges {
     private func refuse(_ event: StreamEvent, on connection: Connection) {
         switch connection.session {
         case .undecided: return
-        case .http1(let session): if let error = session({ $0.refusal }) { refuse(event, error, on: connection) }
+        case .http1(let session): if let error = session({ $0.violation }) { refuse(event, error, on: connection) }
         case .http2: if let fault = HTTP2Fault(rawValue: Int(event.code)) { refuse(event, fault, on: connection) }
         }
     }
@@ -274,7 +274,7 @@ final class Exchanges {
             }
         } else if case .http1(let session) = connection.session {
             let date = services.dateText
-            session { $0.answerRefusal(date: date) }
+            session { $0.answerViolation(date: date) }
             refusals.noteRequest(.requestRefused(error), on: connection)
         }
         services.markDirty(connection)
@@ -301,7 +301,7 @@ final class Exchanges {
         switch connection.session {
         case .undecided: return
         case .http1(let session):
-            if let error = session({ $0.refusal }) { refusals.note(.http1(error), on: connection) }
+            if let error = session({ $0.violation }) { refusals.note(.http1(error), on: connection) }
             connections.loseStreams(of: connection, .upstreamProtocolError)
             connections.fail(connection)
         case .http2:

@@ -88,7 +88,7 @@ package struct ListenerBinding: Sendable {
     /// The table of a TLS connection that may be older than this configuration; nil when no chain has its server
     /// name any more.
     func table(serverName: String?) -> Int? {
-        guard let selected = tls?.tag(serverName: serverName), chainTables.indices.contains(selected) else {
+        guard let selected = tls?.chainNumber(serverName: serverName), chainTables.indices.contains(selected) else {
             return nil
         }
         return chainTables[selected]

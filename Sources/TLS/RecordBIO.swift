@@ -1,33 +1,36 @@
 internal import COpenSSL
 
-/// What lies between OpenSSL and a socket: a BIO that gathers the records of one call to send them at
-/// once, and gives OpenSSL the headers and bodies of many records from one receive. OpenSSL's own
-/// socket BIO needs two system calls for a record. Its worker's thread only.
+/// A BIO of our own between OpenSSL and a socket. It gathers the records that one call writes and sends them
+/// together, and it receives many records at once, from which OpenSSL then reads headers and bodies. OpenSSL's own
+/// socket BIO makes two system calls for each record. To be used on its worker's thread only.
 ///
-/// Between `begin` and `finish` the octets lie in the thread's `WireDesk`; what is left after it (a
-/// record's rest that the socket did not take, records that the reader had no room for) is kept here.
-@safe final class Wire {
+/// Between `begin` and `finish` the octets lie in the thread's `RecordScratch`. Whatever is left after `finish` is
+/// kept here: the rest of a record that the socket did not take, and records for which the reader had no room.
+@safe final class RecordBIO {
     private let descriptor: CInt
-    let desk: WireDesk
-    private var start = 0    // in `desk.input`: what OpenSSL has not had yet
-    private var end = 0
-    private var unread = Rest()
-    private var unsent = Rest()
-    /// How many octets of the writer `unsent` stands for: those that it was not told as taken.
+    let scratch: RecordScratch
+    private var start = 0    // in `scratch.input`: the first octet that OpenSSL has not read yet
+    private var end = 0    // behind the last one
+    private var unread = PendingOctets()
+    private var unsent = PendingOctets()
+    /// Octets of plaintext in `unsent` that the writer was not told of as written.
     private(set) var unsentContent = 0
-    /// The last receive gave less than was asked for: the socket was empty.
+    /// The last receive gave less than was asked for, so the socket is empty.
     private(set) var hasDrained = true
-    /// This call has received: when that has emptied the socket, a second receive would find nothing.
+    /// The current call has received already. If that emptied the socket, a second receive would find nothing.
     private var hasReceived = false
-    /// `unsent` is no rest but what `hold` has kept.
+    /// True while `unsent` holds octets kept back by `hold()`, not octets that the socket declined.
     private var isHeld = false
+    /// The peer closed its direction.
     private(set) var hasEnded = false
-    /// What broke the connection; 0: nothing.
+    /// Nothing more is given to OpenSSL: the peer asks for too much.
+    private(set) var isStopped = false
+    /// The error number of the system call that broke the connection; 0 when it is not broken.
     private(set) var failure: CInt = 0
 
     init(descriptor: CInt) {
         self.descriptor = descriptor
-        desk = WireDesk.current
+        scratch = RecordScratch.current
     }
 
     deinit {
@@ -35,28 +38,31 @@ internal import COpenSSL
         unsent.clear()
     }
 
+    /// Whether octets were received that OpenSSL has not read yet.
     var hasUnread: Bool { start < end || unread.count > 0 }
+    /// Whether octets wait for the socket.
     var hasUnsent: Bool { unsent.count > 0 }
 
     // MARK: around each call
 
+    /// Begins a call into OpenSSL: what was kept goes to the scratch buffer first.
     func begin() {
         start = 0
-        end = unread.count > 0 ? unsafe unread.move(into: desk.input) : 0
+        end = unread.count > 0 ? unsafe unread.move(into: scratch.input) : 0
         hasReceived = false
     }
 
-    /// Sends what the call has left, and keeps the rest.
+    /// Ends the call: sends the records it has written, and keeps what the socket does not take.
     func finish() {
-        if desk.filled > 0 { _ = send() }
+        if scratch.filled > 0 { _ = send() }
         keepUnread()
     }
 
-    /// Ends the call without sending: what it has left goes with the next octets.
+    /// Ends the call without sending: the records it has written leave together with the next ones.
     func hold() {
-        guard desk.filled <= Self.heldLimit, unsent.count == 0 else { return finish() }
-        unsafe unsent.keep(UnsafeRawBufferPointer(rebasing: desk.output[..<desk.filled]))
-        desk.filled = 0
+        guard scratch.filled <= Self.heldLimit, unsent.count == 0 else { return finish() }
+        unsafe unsent.keep(UnsafeRawBufferPointer(rebasing: scratch.output[..<scratch.filled]))
+        scratch.filled = 0
         isHeld = true
         keepUnread()
     }
@@ -65,51 +71,56 @@ internal import COpenSSL
 
     private func keepUnread() {
         if start < end {
-            unsafe unread.keep(UnsafeRawBufferPointer(rebasing: desk.input[start..<end]))
+            unsafe unread.keep(UnsafeRawBufferPointer(rebasing: scratch.input[start..<end]))
         }
         start = 0
         end = 0
     }
 
+    /// Ends reading for good: the next read of OpenSSL fails.
+    func stop() { isStopped = true }
+
     // MARK: sending
 
-    /// - Returns: false when the socket took not all of it, or is broken.
-    func sendRest() -> Bool {
+    /// Sends what the socket has declined before.
+    /// - Returns: false when the socket did not take all of it, or is broken.
+    func sendPending() -> Bool {
         guard unsent.count > 0, !isHeld else { return true }
         unsent.drop(unsafe put(unsent.octets))
         return unsent.count == 0
     }
 
-    /// The content of `unsent` is told as taken now.
+    /// Reports the plaintext behind `unsent` as written, and resets the count.
     func takeUnsentContent() -> Int {
         defer { unsentContent = 0 }
         return unsentContent
     }
 
-    /// What was held is gathered first.
+    /// Moves what `hold` has kept back to the front of the records that are being gathered.
     func gatherHeld() {
         guard isHeld else { return }
         isHeld = false
-        desk.filled = unsafe unsent.move(into: desk.output)
+        scratch.filled = unsafe unsent.move(into: scratch.output)
     }
 
-    /// Sends what was gathered; what the socket does not take is kept.
-    /// - Returns: how many octets of the writer lie in records that are gone as a whole; nil: all.
+    /// Sends the gathered records, and keeps what the socket does not take.
+    /// - Returns: the octets of the writer that lie in records which left as a whole; nil when all of them left.
     func send() -> Int? {
-        let filled = desk.filled
-        desk.filled = 0
+        let filled = scratch.filled
+        scratch.filled = 0
         if isHeld {
             isHeld = false
-            _ = sendRest()
+            _ = sendPending()
         }
-        // Only alerts and answers to KeyUpdate come while there is a rest: `write` has refused.
+        // While octets wait for the socket, OpenSSL writes only alerts and answers to KeyUpdate: `TLSSession.write`
+        // has returned before.
         let sent =
             unsent.count > 0
-            ? 0 : unsafe put(UnsafeRawBufferPointer(rebasing: desk.output[..<filled]))
+            ? 0 : unsafe put(UnsafeRawBufferPointer(rebasing: scratch.output[..<filled]))
         guard sent < filled else { return nil }
-        unsafe unsent.append(UnsafeRawBufferPointer(rebasing: desk.output[sent..<filled]))
-        let gone = desk.ends.last { $0.wire <= sent }?.content ?? 0
-        unsentContent += (desk.ends.last?.content ?? 0) - gone
+        unsafe unsent.append(UnsafeRawBufferPointer(rebasing: scratch.output[sent..<filled]))
+        let gone = scratch.recordEnds.last { $0.output <= sent }?.content ?? 0
+        unsentContent += (scratch.recordEnds.last?.content ?? 0) - gone
         return gone
     }
 
@@ -122,28 +133,31 @@ internal import COpenSSL
 
     // MARK: OpenSSL's side
 
-    /// - Returns: how many were taken: all; 0: the socket is full.
+    /// Takes a record that OpenSSL has made.
+    /// - Returns: the number of octets taken, which is all of them, or 0 when the socket is full.
     fileprivate func write(_ octets: UnsafeRawBufferPointer) -> Int {
-        // Answers to KeyUpdates for a peer that does not read.
-        guard unsent.count < 2 * WireDesk.contentLimit || desk.ends.count > 0 else { return 0 }
-        if unsafe octets.count > desk.output.count - desk.filled {    // the flight of a long chain
-            if desk.filled > 0 { _ = send() }
-            guard unsafe unsent.count == 0 && octets.count <= desk.output.count else { return 0 }
+        // A peer that sends KeyUpdate and does not read must not make the answers pile up.
+        guard unsent.count < 2 * RecordScratch.contentLimit || scratch.recordEnds.count > 0 else { return 0 }
+        if unsafe octets.count > scratch.output.count - scratch.filled {    // the flight of a long chain
+            if scratch.filled > 0 { _ = send() }
+            guard unsafe unsent.count == 0 && octets.count <= scratch.output.count else { return 0 }
         }
-        let free = unsafe UnsafeMutableRawBufferPointer(rebasing: desk.output[desk.filled...])
+        let free = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch.output[scratch.filled...])
         unsafe free.copyMemory(from: octets)
-        desk.filled += octets.count
+        scratch.filled += octets.count
         return octets.count
     }
 
-    /// - Returns: how many were given; 0: the end; -1: none now, or the connection is broken.
+    /// Gives OpenSSL octets of the socket.
+    /// - Returns: their number; 0 at the end; -1 when there are none now, or the connection is broken or stopped.
     fileprivate func read(into room: UnsafeMutableRawBufferPointer) -> Int {
+        guard !isStopped else { return -1 }
         if start == end {
             if hasReceived, hasDrained { return -1 }
             let count = unsafe portico_tls_receive(
-                descriptor, desk.input.baseAddress, desk.input.count)
+                descriptor, scratch.input.baseAddress, scratch.input.count)
             hasReceived = true
-            hasDrained = unsafe count < desk.input.count
+            hasDrained = unsafe count < scratch.input.count
             guard count > 0 else {
                 if count == 0 { hasEnded = true }
                 if count < 0, count != -Int(portico_EAGAIN) {
@@ -156,28 +170,29 @@ internal import COpenSSL
         }
         let count = min(room.count, end - start)
         unsafe room.copyMemory(
-            from: UnsafeRawBufferPointer(rebasing: desk.input[start..<(start + count)]))
+            from: UnsafeRawBufferPointer(rebasing: scratch.input[start..<(start + count)]))
         start += count
         return count
     }
 }
 
 @available(*, unavailable)
-extension Wire: Sendable {}
+extension RecordBIO: Sendable {}
 
 // MARK: the BIO
 
-extension Wire {
-    /// Gives `ssl` this wire, which must outlive it.
+extension RecordBIO {
+    /// Makes `ssl` read and write through this object, which must outlive it.
+    /// - Returns: false when OpenSSL has no memory.
     func attach(to ssl: OpaquePointer) -> Bool {
-        guard let method = unsafe Wire.method, let bio = unsafe BIO_new(method) else { return false }
+        guard let method = unsafe RecordBIO.method, let bio = unsafe BIO_new(method) else { return false }
         unsafe BIO_set_data(bio, Unmanaged.passUnretained(self).toOpaque())
         unsafe BIO_set_init(bio, 1)
         unsafe SSL_set_bio(ssl, bio, bio)    // owns it
         return true
     }
 
-    /// One for the process; never freed.
+    /// OpenSSL's description of this kind of BIO: one for the process, never freed.
     private nonisolated(unsafe) static let method: OpaquePointer? = {
         let made = unsafe BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "portico")
         guard let made = unsafe made else { return nil }
@@ -194,10 +209,10 @@ extension Wire {
             unsafe BIO_clear_flags(bio, retryFlags)
             guard let data = unsafe BIO_get_data(bio) else { return 0 }
             let free = unsafe UnsafeMutableRawBufferPointer(start: room, count: size)
-            let count = unsafe Unmanaged<Wire>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                wire -> Int in
-                let count = unsafe wire.read(into: free)
-                return count < 0 && wire.failure == 0 ? Int.min : count
+            let count = unsafe Unmanaged<RecordBIO>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                records -> Int in
+                let count = unsafe records.read(into: free)
+                return count < 0 && records.failure == 0 && !records.isStopped ? Int.min : count
             }
             if count == Int.min { unsafe BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY) }
             unsafe done?.pointee = max(0, count)
@@ -211,10 +226,10 @@ extension Wire {
             unsafe BIO_clear_flags(bio, retryFlags)
             guard let data = unsafe BIO_get_data(bio) else { return 0 }
             let octets = unsafe UnsafeRawBufferPointer(start: start, count: size)
-            let count = unsafe Unmanaged<Wire>.fromOpaque(data)._withUnsafeGuaranteedRef {
-                wire -> Int in
-                let count = unsafe wire.write(octets)
-                return count == 0 && wire.failure == 0 ? -1 : count
+            let count = unsafe Unmanaged<RecordBIO>.fromOpaque(data)._withUnsafeGuaranteedRef {
+                records -> Int in
+                let count = unsafe records.write(octets)
+                return count == 0 && records.failure == 0 ? -1 : count
             }
             if count < 0 { unsafe BIO_set_flags(bio, BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY) }
             unsafe done?.pointee = max(0, count)
@@ -227,7 +242,7 @@ extension Wire {
         case BIO_CTRL_FLUSH: return 1    // `finish` sends
         case BIO_CTRL_EOF:
             guard let data = unsafe BIO_get_data(bio) else { return 1 }
-            return unsafe Unmanaged<Wire>.fromOpaque(data)._withUnsafeGuaranteedRef {
+            return unsafe Unmanaged<RecordBIO>.fromOpaque(data)._withUnsafeGuaranteedRef {
                 $0.hasEnded ? 1 : 0
             }
         default: return 0
@@ -237,8 +252,8 @@ extension Wire {
 
 private let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY
 
-/// Octets that have to wait; no memory while there are none.
-@safe struct Rest {
+/// Octets that have to wait. It owns no memory while there are none.
+@safe struct PendingOctets {
     private var block: UnsafeMutableRawBufferPointer?    // owned
     private var start = 0
 
@@ -249,7 +264,7 @@ private let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RET
         return unsafe UnsafeRawBufferPointer(rebasing: block[start...])
     }
 
-    /// Keeps a copy; there must be none yet.
+    /// Keeps a copy of `octets`. No others may wait.
     mutating func keep(_ octets: UnsafeRawBufferPointer) {
         guard octets.count > 0 else { return }
         let made = UnsafeMutableRawBufferPointer.allocate(byteCount: octets.count, alignment: 1)
@@ -258,7 +273,7 @@ private let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RET
         start = 0
     }
 
-    /// Keeps a copy behind what there is.
+    /// Keeps a copy of `octets` behind those that wait.
     mutating func append(_ octets: UnsafeRawBufferPointer) {
         guard count > 0 else { return unsafe keep(octets) }
         let have = count
@@ -270,7 +285,8 @@ private let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RET
         unsafe block = made
     }
 
-    /// Gives as much as fits.
+    /// Moves as many octets as fit into `room`.
+    /// - Returns: their number.
     mutating func move(into room: UnsafeMutableRawBufferPointer) -> Int {
         let moved = min(count, room.count)
         unsafe room.copyMemory(from: UnsafeRawBufferPointer(rebasing: octets[..<moved]))
@@ -278,11 +294,13 @@ private let retryFlags = BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RET
         return moved
     }
 
+    /// Forgets the first octets.
     mutating func drop(_ gone: Int) {
         start += gone
         if count == 0 { clear() }
     }
 
+    /// Forgets all octets and frees their memory.
     mutating func clear() {
         unsafe block?.deallocate()
         unsafe block = nil

@@ -1,7 +1,7 @@
-/// A list of plain values that a session notes during a turn. Its memory comes from the worker's pools
-/// and goes back when the list is emptied: an idle connection has none.
+/// A list of plain values that a session notes during a turn. Its memory comes from the worker's pools, and goes
+/// back when the list is emptied, so an idle connection has none.
 @safe @frozen @usableFromInline
-package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
+package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
     @usableFromInline var base: UnsafeMutablePointer<Element>?    // owned, `capacity` elements
     @usableFromInline var capacity = 0
     @usableFromInline package private(set) var count = 0
@@ -16,11 +16,13 @@ package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
         return unsafe base.unsafelyUnwrapped[index]
     }
 
+    /// Puts `element` in the place of another.
     mutating func replace(at index: Int, with element: Element) {
         precondition(index >= 0 && index < count)
         unsafe base.unsafelyUnwrapped[index] = element
     }
 
+    /// Adds `element`, with the pools' memory.
     @inline(__always)
     mutating func append(_ element: Element, from pools: MessagePools) {
         if count == capacity { grow(from: pools) }
@@ -33,18 +35,18 @@ package struct NoteList<Element: BitwiseCopyable>: RandomAccessCollection {
     mutating func clear(to pools: MessagePools) {
         count = 0
         guard let memory = unsafe base else { return }
-        unsafe pools.giveNotes(memory, octets: capacity * MemoryLayout<Element>.stride)
+        unsafe pools.giveTurnMemory(memory, octets: capacity * MemoryLayout<Element>.stride)
         unsafe base = nil
         capacity = 0
     }
 
     private mutating func grow(from pools: MessagePools) {
         let stride = MemoryLayout<Element>.stride
-        let octets = Swift.max(capacity * stride * 2, MessagePools.noteOctets)
-        let larger = unsafe pools.takeNotes(octets: octets).bindMemory(to: Element.self, capacity: octets / stride)
+        let octets = Swift.max(capacity * stride * 2, MessagePools.turnMemoryOctets)
+        let larger = unsafe pools.takeTurnMemory(octets: octets).bindMemory(to: Element.self, capacity: octets / stride)
         if let memory = unsafe base {
             unsafe larger.moveInitialize(from: memory, count: count)
-            unsafe pools.giveNotes(memory, octets: capacity * stride)
+            unsafe pools.giveTurnMemory(memory, octets: capacity * stride)
         }
         unsafe base = unsafe larger
         capacity = octets / stride

@@ -1,17 +1,17 @@
 internal import Octets
 
-/// Streams that end for what their peer sent: told as events, so that the owner can count and log them.
+/// Streams that end because their peer broke a rule. Each is an event, so that the owner can count and log it.
 extension HTTP2Session {
     /// Ends a stream for its peer's mistake; too many of them end the connection. Source: CVE-2025-8671.
-    func refuse(_ slot: Int, _ fault: HTTP2Fault) {
-        events.append(refusal(of: slot, fault), from: pools)
+    func endStream(_ slot: Int, for fault: HTTP2Fault) {
+        events.append(violation(of: slot, fault), from: pools)
         resetStream(slot, code: fault.code)
-        useUpPatience()
+        waste(WorkCost.violation, .violationFlood)
     }
 
-    /// The same for what its header section says. The owner gets what was read of a request, for its log; one
-    /// that is only too large stays open for an answer.
-    func refuse(_ slot: Int, _ fault: HTTP2Fault, _ block: consuming HeaderBlock) {
+    /// The same for a rule that the stream's header section breaks. The owner gets what was read of a request, for
+    /// its log. A request that is only too large stays open for an answer.
+    func endStream(_ slot: Int, for fault: HTTP2Fault, _ block: consuming HeaderBlock) {
         let isRequest = receiving.rules.kind == .request
         let isAnswerable = isServer && fault.mayBeAnswered && (isRequest || receiving.endsStream)
         if isServer {
@@ -20,29 +20,30 @@ extension HTTP2Session {
         } else {
             pools.letGo(block)
         }
-        events.append(refusal(of: slot, fault), from: pools)
+        events.append(violation(of: slot, fault), from: pools)
         if isAnswerable {
-            slots[slot].isHeadReceived = true
+            slots[slot].areHeadersReceived = true
+            slots[slot].earnsNothing = true
             if receiving.endsStream { endReceived(slot) }
         } else {
             resetStream(slot, code: fault.code)
         }
-        useUpPatience()
+        wasteSection(.violationFlood)
     }
 
-    /// A stream for which there is no room.
+    /// Refuses a stream for which there is no room, before it has a slot.
     func refuseUnopened(_ stream: Int32, _ fault: HTTP2Fault) {
-        events.append(StreamEvent(.refused, code: UInt32(truncatingIfNeeded: fault.rawValue)), from: pools)
+        events.append(StreamEvent(.violation, code: UInt32(truncatingIfNeeded: fault.rawValue)), from: pools)
         frameReset(stream: stream, code: fault.code)
-        useUpPatience()
+        receiving.reason = .violationFlood    // counted when the section is complete
     }
 
-    private func refusal(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
-        StreamEvent(.refused, slot: slot, owner: slots[slot].owner, code: UInt32(truncatingIfNeeded: fault.rawValue))
+    private func violation(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
+        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, code: UInt32(truncatingIfNeeded: fault.rawValue))
     }
 
-    /// Of a request that will not be served, the fields that its line in the log has and those that tell how to
-    /// answer: malformed or not, but the first of each kind, and none that is long.
+    /// Keeps a field of a request that will not be served, if the access log prints it or the answer depends on it:
+    /// malformed or not, but only the first of each kind, and none that is long.
     func keepForLog(_ name: Octets, _ value: Octets, in block: HeaderBlock) {
         guard receiving.rules.kind == .request, value.count <= Self.loggedOctets else { return }
         let known = KnownHeader(name: name)

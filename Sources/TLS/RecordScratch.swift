@@ -1,24 +1,24 @@
 internal import COpenSSL
 
-/// What the TLS sessions of one thread share: room for records on their way, and who holds OpenSSL's
-/// buffers.
-@safe final class WireDesk {
+/// What the TLS sessions of one thread share: buffers for the records of one call, and the list of sessions that
+/// keep OpenSSL's own buffers.
+@safe final class RecordScratch {
     /// The largest content of a record. Source: RFC 8446 §5.1.
     static let contentLimit = 1 << 14
-    /// Full records sent or received at once: with more the octets leave the cache.
+    /// Full records that are sent or received at once. With more, the octets leave the processor's cache.
     static let batch = 4
-    /// So little more goes with them: a window of 64 KiB and the frame headers in it are one batch.
+    /// Octets that may go with a full batch, so that a window of 64 KiB and its frame headers are one batch.
     static let tailLimit = 1024
-    /// OpenSSL's two buffers have 33 kB. Its own way to have none at rest, SSL_MODE_RELEASE_BUFFERS,
-    /// makes and frees one for each record; here the last sessions to work keep theirs.
+    /// Sessions that keep OpenSSL's two buffers, 33 kB together: the last ones that were used. OpenSSL's own way to
+    /// free them at rest, SSL_MODE_RELEASE_BUFFERS, allocates one for each record.
     static let holdersLimit = 32
 
     let input: UnsafeMutableRawBufferPointer    // owned, as the next; freed in `deinit`
     let output: UnsafeMutableRawBufferPointer
-    /// How much of `output` waits to be sent; 0 between two calls of a session.
+    /// Octets of `output` that wait to be sent; 0 between two calls of a session.
     var filled = 0
-    /// Where the records of this batch end: in `output`, and in the writer's octets.
-    var ends: [(wire: Int, content: Int)] = []
+    /// Where each record of this batch ends, in `output` and in the writer's octets.
+    var recordEnds: [(output: Int, content: Int)] = []
     private var holders: [Unmanaged<TLSSession>?]    // each takes itself out before it goes
     private var oldest = 0
 
@@ -28,15 +28,15 @@ internal import COpenSSL
         unsafe input = .allocate(byteCount: batch, alignment: 64)
         unsafe output = .allocate(byteCount: batch + 1024, alignment: 64)
         unsafe holders = .init(repeating: nil, count: Self.holdersLimit)
-        ends.reserveCapacity(Self.batch + 2)
+        recordEnds.reserveCapacity(Self.batch + 2)
     }
 
     deinit {
         unsafe [input, output].forEach { unsafe $0.deallocate() }
     }
 
-    /// Lets `session` keep OpenSSL's buffers; who has kept them longest loses his.
-    /// - Returns: the place to give back.
+    /// Lets `session` keep OpenSSL's buffers. The session that has kept its own longest gives them up.
+    /// - Returns: the place in the list, for `release`.
     func hold(_ session: TLSSession) -> Int {
         let place = oldest
         oldest = (oldest + 1) % Self.holdersLimit
@@ -45,16 +45,17 @@ internal import COpenSSL
         return place
     }
 
+    /// The session at that place is gone.
     func release(_ place: Int) { unsafe holders[place] = nil }
 
     // MARK: one for each thread
 
-    /// This thread's; freed when the thread ends and its sessions are gone.
-    static var current: WireDesk {
+    /// This thread's own, made at its first use. It is freed when the thread has ended and its sessions are gone.
+    static var current: RecordScratch {
         if let found = unsafe CRYPTO_THREAD_get_local(local) {
-            return unsafe Unmanaged<WireDesk>.fromOpaque(found).takeUnretainedValue()
+            return unsafe Unmanaged<RecordScratch>.fromOpaque(found).takeUnretainedValue()
         }
-        let made = WireDesk()
+        let made = RecordScratch()
         // Released by the thread's end.
         unsafe CRYPTO_THREAD_set_local(local, Unmanaged.passRetained(made).toOpaque())
         return made
@@ -63,9 +64,9 @@ internal import COpenSSL
     /// The thread's slot; made once, never freed.
     private nonisolated(unsafe) static let local: UnsafeMutablePointer<CRYPTO_THREAD_LOCAL> = {
         let slot = UnsafeMutablePointer<CRYPTO_THREAD_LOCAL>.allocate(capacity: 1)
-        let isMade = unsafe CRYPTO_THREAD_init_local(slot) { desk in
-            guard let desk = unsafe desk else { return }
-            unsafe Unmanaged<WireDesk>.fromOpaque(desk).release()
+        let isMade = unsafe CRYPTO_THREAD_init_local(slot) { scratch in
+            guard let scratch = unsafe scratch else { return }
+            unsafe Unmanaged<RecordScratch>.fromOpaque(scratch).release()
         }
         precondition(isMade == 1, "no slot is left for a thread's own data")
         return unsafe slot
@@ -73,4 +74,4 @@ internal import COpenSSL
 }
 
 @available(*, unavailable)
-extension WireDesk: Sendable {}
+extension RecordScratch: Sendable {}
