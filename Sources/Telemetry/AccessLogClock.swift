@@ -22,7 +22,7 @@ struct AccessLogClock {
     }
 
     /// Days to a date by counting in 400-year cycles that begin on the first of March.
-    /// Source: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
     private static func dateAndTime(_ seconds: Int) -> [UInt8] {
         let (days, time) = seconds.quotientAndRemainder(dividingBy: 86_400)
         let (cycle, day) = (days + 719_468).quotientAndRemainder(dividingBy: 146_097)

@@ -48,7 +48,7 @@ package final class AccessLogger {
 
 @available(*, unavailable) extension AccessLogger: Sendable {}
 
-// Istio's default text format. Source: istio, pilot/pkg/model/telemetry_logging.go.
+// Istio's default text format. Source: istio/istio pilot/pkg/model/telemetry_logging.go.
 extension AccessLogger {
     private func appendText(_ record: borrowing AccessRecord) {
         buffer.append("[")

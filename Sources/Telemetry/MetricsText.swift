@@ -1,4 +1,4 @@
-/// Prometheus' text format. Source: prometheus.io/docs/instrumenting/exposition_formats.
+/// Prometheus' text format. Source: https://prometheus.io/docs/instrumenting/exposition_formats.
 struct MetricsText {
     enum Kind: String { case counter, gauge, histogram }
 

@@ -1,7 +1,7 @@
 internal import Octets
 
 /// The little of protobuf's wire format that HelloRequest and HelloReply need: field 1, a string.
-/// Source: protobuf.dev, "Encoding".
+/// Source: https://protobuf.dev/programming-guides/encoding.
 enum Protobuf {
     /// The last field 1 of wire type 2; nil when the octets are no message.
     static func text(in message: Octets) -> Octets? {

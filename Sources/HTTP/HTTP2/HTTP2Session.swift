@@ -1,6 +1,7 @@
 internal import Octets
 
-/// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2; Envoy's guide for edges.
+/// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2;
+/// envoyproxy/envoy docs/root/configuration/best_practices/edge.rst.
 package struct HTTP2Limits: Sendable {
     /// Streams that a client may have open at once on a connection, unless told otherwise (1 to 1,000,000). Long
     /// streams count: a client behind another proxy, or with a watch per object, soon has more than the 100 that
@@ -240,7 +241,7 @@ struct PeerSettings {
 
 /// How much nonsense a client may send before its connection ends: a bucket of tokens that fills with
 /// time. Streams that we had to reset, frames without content; for streams that it resets see `ResetAllowance`.
-/// Source: CVE-2023-44487, CVE-2025-8671, CVE-2019-9518; nghttp2 has the same two figures.
+/// Source: CVE-2023-44487, CVE-2025-8671, CVE-2019-9518. nghttp2 has the same two figures.
 struct Patience {
     static let most: Int32 = 1000
     static let perSecond: Int32 = 33

@@ -1,5 +1,6 @@
-// AuthorizationPolicy and RequestAuthentication, as far as they close: istio-api.md §1.12, §1.13. Nothing is
-// said here of what is wrong with one; whoever cannot be read counts as one that asks for something.
+// Decodes AuthorizationPolicies and RequestAuthentications as far as they close the gateway. Faults in them are not
+// reported here: a policy that cannot be read counts as one that restricts something.
+// Source: docs/istio.md, Which access policies select the gateway.
 
 extension AccessPolicy {
     static let kinds = ["AuthorizationPolicy", "RequestAuthentication"]

@@ -1,5 +1,5 @@
-// DestinationRule: istio-api.md §3.1. Load balancing: LoadBalancerDecoding; the rest of a
-// policy: TrafficPolicyDecoding.
+// Decodes DestinationRules. LoadBalancerDecoding.swift decodes load balancing, TrafficPolicyDecoding.swift the rest
+// of a policy. Source: Istio `DestinationRule`.
 
 extension DestinationRule {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {

@@ -1,4 +1,4 @@
-// Gateway: istio-api.md §1.1.
+// Decodes Gateways. Source: Istio `Gateway`.
 
 extension Gateway {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// The texts that names, hosts and addresses may be (istio-api.md §1.0).
+/// Which texts are valid as names, hosts and addresses. Source: docs/istio.md, Values.
 enum Grammar {
     /// A DNS-1123 label: `main-server`, at most 63 characters.
     static func isLabel(_ text: some StringProtocol) -> Bool {

@@ -1,4 +1,4 @@
-// What an HTTP rule may say beside conditions and destinations: istio-api.md §1.3.
+// Decodes what an HTTP rule may say besides conditions and destinations. Source: Istio `HTTPRoute`.
 
 extension Value {
     /// `{value: 12.5}`, a share of 100.

@@ -1,4 +1,4 @@
-// HTTP rules of a VirtualService: istio-api.md §1.3.
+// Decodes the HTTP rules of a VirtualService. Source: Istio `HTTPRoute`, `HTTPMatchRequest`.
 
 extension HTTPRoute {
     /// A rule with an error stays, marked, so that its requests are answered 503 and do not fall

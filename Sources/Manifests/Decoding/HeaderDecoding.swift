@@ -1,4 +1,4 @@
-// Headers and CORS of HTTP rules: istio-api.md §1.3.
+// Decodes header operations and CORS of HTTP rules. Source: Istio `Headers`, `CorsPolicy`.
 
 extension HeaderOperations {
     init?(_ value: Value) {

@@ -1,4 +1,4 @@
-// Service, EndpointSlice and Endpoints: istio-api.md §1.10.
+// Decodes what a service is made of. Source: Kubernetes `Service`, `EndpointSlice`, `Endpoints`.
 //
 // Rule of these kinds: what a gateway reads is checked as strictly as Istio's kinds. Other
 // fields are known by name and not looked into. A name that nobody knows is an error, but a

@@ -1,4 +1,4 @@
-// Load balancing of a DestinationRule: istio-api.md §3.1, 3.4.
+// Decodes the load balancing of a DestinationRule. Source: Istio `LoadBalancerSettings`.
 
 extension LoadBalancer {
     init?(_ value: Value) {

@@ -1,4 +1,4 @@
-// Connection pool, outlier detection and TLS of a DestinationRule: istio-api.md §3.1.
+// Decodes connection pool, outlier detection and TLS of a DestinationRule. Source: Istio `TrafficPolicy`.
 
 extension ConnectionPool {
     init?(_ value: Value) {

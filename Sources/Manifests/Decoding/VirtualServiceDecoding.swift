@@ -1,4 +1,4 @@
-// VirtualService: istio-api.md §1.2, 1.4, 1.5, 1.6. HTTP rules: HTTPRouteDecoding.
+// Decodes VirtualServices; HTTPRouteDecoding.swift decodes their HTTP rules. Source: Istio `VirtualService`.
 
 extension VirtualService {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {

@@ -22,7 +22,8 @@ package struct TrafficPolicy: Sendable {
     package let place: SourcePlace
     package let path: String
     package var loadBalancer: LoadBalancer?
-    /// By service port number. An entry replaces the whole policy around it (istio-api.md §3.3).
+    /// By service port number. An entry replaces the whole policy around it.
+    /// Source: docs/istio.md, Policy of a port and subset.
     package var portLevel: [PortPolicy] = []
     @Rare package var connectionPool: ConnectionPool?
     @Rare package var outlierDetection: OutlierDetection?

@@ -1,6 +1,7 @@
 internal import Manifests
 
-/// Which VirtualServices hang on which Gateway, in Istio's order. Source: istio-api.md §2.1, §2.3.
+/// Which VirtualServices hang on which Gateway, in Istio's order.
+/// Source: docs/istio.md, Gateway references; docs/istio.md, Order of VirtualServices.
 struct Binding {
     /// VirtualServices by `namespace/name` of a Gateway, and by `mesh`.
     private(set) var services: [String: [Int]] = [:]

@@ -1,6 +1,6 @@
 internal import Manifests
 
-/// A `credentialName`, taken apart. Source: istio-api.md §1.9, name forms.
+/// A `credentialName`, taken apart. Source: docs/istio.md, Credentials.
 struct CredentialName {
     enum Scheme: String, CaseIterable {
         case secret = ""

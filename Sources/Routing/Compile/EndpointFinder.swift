@@ -25,7 +25,8 @@ enum FoundEndpoints {
 }
 
 /// Finds endpoints: EndpointSlices, else Endpoints, else selected Pods, else the name itself.
-/// Source: istio-api.md §1.8, §1.10; legacy Endpoints and Pods are Portico's own, for plain files.
+/// Endpoints and Pods are read for the sake of plain files; Istio reads neither.
+/// Source: docs/istio.md, Endpoints; docs/istio.md, ServiceEntry endpoints.
 struct EndpointFinder {
     let inventory: Inventory
     private let pods: PodIndex

@@ -5,7 +5,7 @@ struct Names {
     let options: CompileOptions
 
     /// A name without a dot is a Service's, in the namespace of the object that says it.
-    /// Source: istio-api.md §1.2, §1.6.
+    /// Source: docs/istio.md, Host names.
     func expanded(_ host: String, namespace: String) -> String {
         let lower = host.lowercased()
         if lower == "*" || lower.contains(".") || lower.contains(":") { return lower }
@@ -17,7 +17,7 @@ struct Names {
         "\(service).\(namespace).svc.\(options.clusterDomain)"
     }
 
-    /// Whether an object is visible to this gateway. Source: istio-api.md §1.0, `exportTo`.
+    /// Whether an object is visible to this gateway. Source: docs/istio.md, Visibility.
     func isVisible(_ exportTo: [String], from namespace: String) -> Bool {
         exportTo.isEmpty
             || exportTo.contains { entry in
@@ -26,7 +26,7 @@ struct Names {
             }
     }
 
-    /// `namespace/name` of a gateway reference. Source: istio-api.md §2.1 B2.
+    /// `namespace/name` of a gateway reference. Source: docs/istio.md, Gateway references.
     func gateway(_ reference: String, namespace: String) -> String {
         if reference.hasPrefix("./") { return namespace + reference.dropFirst() }
         if reference.contains("/") { return reference }

@@ -1,6 +1,7 @@
 internal import Manifests
 
-/// DestinationRules without effect here, and why. Source: istio-api.md §3.2; §4.1, IST0174; §4.2, C12.
+/// Reports DestinationRules that have no effect here, and why.
+/// Source: docs/istio.md, Which DestinationRule applies.
 struct PolicyChecks {
     let inventory: Inventory
     let names: Names

@@ -1,7 +1,8 @@
 internal import Balancing
 internal import Manifests
 
-/// Which DestinationRule applies to a service, and what it says. Source: istio-api.md §3.2, §3.3.
+/// Which DestinationRule applies to a service, and what it says.
+/// Source: docs/istio.md, Which DestinationRule applies; docs/istio.md, Policy of a port and subset.
 struct PolicyDirectory {
     private let rules: [DestinationRule]
     private let names: Names

@@ -2,7 +2,7 @@ internal import Manifests
 
 /// The names of one port that a server asks to redirect to HTTPS. One such server is enough for a name,
 /// whichever Gateway it is of and in whichever order they come: a virtual host redirects or does not.
-/// Source: istio-api.md §2.9.
+/// Source: docs/istio.md, Redirect to HTTPS.
 struct Redirected {
     private var owners: [String: ServerMerger.Member] = [:]
     private var lists: [SourcePlace: [String]] = [:]

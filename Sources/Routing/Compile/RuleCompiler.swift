@@ -10,14 +10,14 @@ enum RuleContext: Hashable {
 }
 
 /// One VirtualService's rules in one context. Rules that hold for every request stand apart: in a
-/// virtual host they go last, after the rules of younger VirtualServices (istio-api.md §2.3).
+/// virtual host they go last, after the rules of younger VirtualServices. Source: docs/istio.md, Catch-all rules.
 struct Program {
     var rules: [Rule] = []
     var catchAlls: [Rule] = []
     var isEmpty: Bool { rules.isEmpty && catchAlls.isEmpty }
 }
 
-/// Compiles the rules of VirtualServices. Source: istio-api.md §2.4 M1–M4.
+/// Compiles the rules of VirtualServices. Source: docs/istio.md, Order of rules; docs/istio.md, Catch-all rules.
 final class RuleCompiler {
     private(set) var routes: [Route] = []
     private(set) var programs: [Program] = []

@@ -1,7 +1,7 @@
 internal import Manifests
 
 /// The hosts of one Gateway server, ready to be intersected with a VirtualService's.
-/// Source: istio-api.md §2.1 B6, B7; both sides are compared in lower case (B8).
+/// Both sides are compared in lower case. Source: docs/istio.md, Host intersection.
 struct ServerHosts {
     /// Per name the namespaces whose VirtualServices may serve it; nil is any.
     private var exact: [String: [String?]] = [:]

@@ -1,6 +1,6 @@
 internal import Manifests
 
-/// Merges the servers of all Gateways that share a port. Source: istio-api.md §2.2 P1–P8.
+/// Merges the servers of all Gateways that share a port. Source: docs/istio.md, Servers of one port.
 struct ServerMerger {
     /// One server that is kept.
     struct Member {
@@ -76,13 +76,13 @@ struct ServerMerger {
             }
         }
         switch kind(member) {
-        case .plainHTTP:    // P1, P2
+        case .plainHTTP:
             return port.plainTCP.map { ($0, "the port already carries plain TCP") }
-        case .plainTCP:    // P3
+        case .plainTCP:
             if let other = port.plainTCP ?? port.clear.first {
                 return (other, "the port already carries plain text")
             }
-        case .encrypted:    // P4
+        case .encrypted:
             if let other = port.clear.first ?? port.plainTCP {
                 return (other, "the port already carries plain text")
             }

@@ -14,7 +14,7 @@ enum NotSpoken: Sendable {
     case tls(String)
     case grpcWeb(String)
 
-    /// Source: istio-api.md §2.11.
+    /// Source: docs/istio.md, Protocol of a port.
     init?(appProtocol: String?, name: String) {
         let text = (appProtocol ?? name).lowercased()
         let saying = appProtocol.map { "its appProtocol is \($0)" } ?? "it is named \(name)"
@@ -72,7 +72,7 @@ struct HiddenService: Sendable {
     let field: String
 }
 
-/// All hosts that a destination can name. Source: istio-api.md §1.8, §1.10, §2.5.
+/// All hosts that a destination can name. Source: docs/istio.md, Service hosts.
 struct ServiceDirectory {
     private(set) var records: [String: ServiceRecord] = [:]
     /// By host: what would be a record, were it exported to this gateway's namespace.
@@ -168,7 +168,7 @@ struct ServiceDirectory {
             notSpoken: NotSpoken(port.protocol), place: port.place)
     }
 
-    /// Source: istio-api.md §2.11; `h2c` as a name is ours, since it can mean nothing else.
+    /// Whether a port's `appProtocol`, or else its name, says HTTP/2. Source: docs/istio.md, Protocol of a port.
     static func speaksHTTP2(_ appProtocol: String?, _ name: String) -> Bool {
         let text = (appProtocol ?? name).lowercased()
         if text == "kubernetes.io/h2c" { return true }

@@ -51,8 +51,8 @@ package struct RuleMatch: Sendable {
         self.conditions = conditions
     }
 
-    /// Whether it holds for every request. Source: Istio's `IsCatchAllRoute`: the prefix `/` or the
-    /// regex `.*`, and nothing else; the empty prefix is, by Istio's code, not one.
+    /// Whether it is a catch-all: the prefix `/` or the regular expression `.*`, and no other condition. The empty
+    /// prefix also holds for every request, but Istio does not count it. Source: docs/istio.md, Catch-all rules.
     package var isCatchAll: Bool {
         guard conditions.isEmpty else { return false }
         return switch path {

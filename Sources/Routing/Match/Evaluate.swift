@@ -70,7 +70,8 @@ extension RouteTable {
         return request.joinedHeader(name) { work.spend($0.count) && test(condition, $0, &work) }
     }
 
-    /// Source: istio-api.md M11: an absent header counts as the empty text, then the result turns.
+    /// Whether a condition of `withoutHeaders` holds: an absent header counts as the empty text, and the result
+    /// is then inverted. Source: docs/istio.md, Absent headers.
     @inlinable func absenceHolds<R: RoutableRequest & ~Copyable>(
         _ condition: CompiledCondition, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {

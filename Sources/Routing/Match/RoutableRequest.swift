@@ -21,7 +21,7 @@ package protocol RoutableRequest: ~Copyable {
 
 /// What stands between the values of a header that came in several fields, as Envoy joins them before it
 /// matches: a comma, and of `cookie`, which HTTP/2 clients split, what the upstream gets between them.
-/// Source: istio-api.md §1.3 (`headers`); RFC 9113 §8.2.3.
+/// Source: docs/istio.md, Conditions; RFC 9113 §8.2.3.
 package enum HeaderJoint {
     @inlinable package static func of(_ name: Octets) -> Octets { name == "cookie" ? "; " : "," }
 }
