@@ -32,6 +32,7 @@ import Testing
     static let everywhere: Set<String> = ["Swift", "Synchronization"]
     static let documents = [
         "README.md", "docs/architecture.md", "docs/glossary.md", "docs/dependencies.md", "docs/configuration.md",
+        "docs/istio.md", "docs/behaviour.md", "docs/metrics.md", "docs/admin.md", "docs/performance.md",
         "certs/README.md",
     ]
 
@@ -135,6 +136,33 @@ import Testing
         }
     }
 
+    @Test func `each source is a public document, or a heading of ours`() {
+        for file in tree.swift where file.path != "Tests/Tidy/TidyTests.swift" {
+            let references = SourceReferences(file.lines)
+            for reference in references.unknown {
+                Issue.record("\(file.path):\(reference.line): nobody can look up \(reference.text)")
+            }
+            for reference in references.headings where !isHeading(reference.text) {
+                Issue.record("\(file.path):\(reference.line): there is no heading \(reference.text)")
+            }
+        }
+    }
+
+    @Test func `no document of another project is cited by its name alone`() {
+        let names = ["istio-" + "api", "gateway-" + "behaviour"]
+        for file in tree.files {
+            for name in names where file.text.contains(name) { Issue.record("\(file.path) names \(name)") }
+        }
+    }
+
+    /// `docs/NAME.md, Heading`
+    private func isHeading(_ reference: String) -> Bool {
+        guard let comma = reference.firstIndex(of: ",") else { return false }
+        let heading = reference[comma...].dropFirst(2)
+        let document = tree.files.first { $0.path == reference[..<comma] }
+        return document?.lines.contains { $0.hasPrefix("#") && $0.drop { $0 == "#" }.dropFirst() == heading } ?? false
+    }
+
     @Test(arguments: documents) func `each document of the house is there`(path: String) {
         #expect(tree.files.contains { $0.path == path && $0.lines.count > 5 })
     }
@@ -172,6 +200,29 @@ import Testing
     ])
     func `find conversions that can trap`(line: String, isFound: Bool) {
         #expect(NarrowedNumbers.areIn(line[...]) == isFound)
+    }
+
+    @Test(arguments: [
+        ("RFC 9113 §8.3 (pseudo-header fields), RFC 9110 §5", true), ("RFC 7541 §2.3.2, §4", true),
+        ("CVE-2023-44487, CVE-2025-8671", true), ("Istio `DestinationRule.trafficPolicy`", true),
+        ("Istio `Headers`, `CorsPolicy`", true), ("Kubernetes `Service`", true), ("core(5)", true),
+        ("grpc/grpc doc/PROTOCOL-HTTP2.md, Requests", true), ("https://protobuf.dev", true),
+        ("RFC nine", false), ("Istio `Nothing`", false), ("Istio", false), ("Envoy's guide", false),
+        ("notes.md §2", false), ("", false),
+    ])
+    func `know public documents`(text: String, isPublic: Bool) {
+        #expect(SourceReferences.isPublic(text) == isPublic)
+    }
+
+    @Test func `read a reference over several lines`() {
+        let text = """
+            /// Text. Source: RFC 9110 §5; docs/a.md,
+            /// Some heading; notes. More text.
+            let source = "Source: x"    // Source: y
+            """
+        let found = SourceReferences(text.split(separator: "\n"))
+        #expect(found.headings == [.init(line: 1, text: "docs/a.md, Some heading")])
+        #expect(found.unknown == [.init(line: 1, text: "notes"), .init(line: 3, text: "y")])
     }
 
     @Test func `measure each body`() {
