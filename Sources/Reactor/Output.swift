@@ -1,12 +1,14 @@
 internal import CLinux
 package import Octets
 
-/// Writing to descriptors that are no sockets: standard output, a pipe, a file.
+/// Writes to descriptors that are not sockets: standard output, a pipe, a file.
 package enum Output {
+    /// The descriptor of standard output.
     package static let standardOutput: CInt = STDOUT_FILENO
+    /// The descriptor of standard error.
     package static let standardError: CInt = STDERR_FILENO
 
-    /// Writes what the descriptor takes at once; blocks when the descriptor does.
+    /// Writes as much as the descriptor takes at once. Blocks if the descriptor is a blocking one.
     package static func write(_ number: CInt, _ octets: Octets) -> IOResult {
         let count = unsafe CLinux.write(number, octets.base, octets.count)
         guard count < 0 else { return .octets(count) }
