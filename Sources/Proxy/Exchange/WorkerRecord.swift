@@ -35,7 +35,7 @@ extension Worker {
         record.bytesSent = UInt64(exchange.sentOctets)
         record.durationNanoseconds = nanoseconds
         record.upstreamServiceNanoseconds = exchange.upstreamNanoseconds
-        record.attempts = exchange.attempts
+        record.tries = exchange.attempts
         record.upstreamHost = exchange.endpoint?.name
         if exchange.cluster >= 0 { record.cluster = exchange.snapshot?.shared.plan.clusters[exchange.cluster].name }
         if exchange.route >= 0 { record.routeName = exchange.snapshot?.shared.plan.routes[exchange.route].name }
