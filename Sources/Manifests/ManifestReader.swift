@@ -48,22 +48,22 @@ package enum ManifestReader {
 
 /// One load, file by file. Used by one thread.
 private final class Loading {
-    private let findings: Findings
+    private let state: DecodingState
     private var texts = SourceTexts()
 
     private let limit: LoadLimit
 
     init(defaultNamespace: String, limit: LoadLimit) {
-        findings = Findings(defaultNamespace: defaultNamespace)
+        state = DecodingState(defaultNamespace: defaultNamespace)
         self.limit = limit
     }
 
     /// - Parameter companion: what the file is by its name, when it was found in a folder.
     func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
-        findings.output.sources.append(source.text)
+        state.output.sources.append(source.text)
         texts.add(source, octets)
-        findings.beginFile(companion)
-        let first = findings.output.diagnostics.count
+        state.beginFile(companion)
+        let first = state.output.diagnostics.count
         let text = UTF16Text.inUTF8(octets) ?? octets
         if let excess = Directives.firstExcess(in: text) {
             refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
@@ -105,18 +105,18 @@ private final class Loading {
 
     /// - Parameter place: of the error that took the document out.
     private func noteLost(_ document: ArraySlice<UInt8>, at place: SourcePlace) {
-        let lost = LostDocument(document).identity(defaultNamespace: findings.defaultNamespace)
-        guard let lost, findings.defined[lost] == nil else { return }
-        findings.output.rejected.insert(lost)
-        findings.output.inventory.leftOut.append(LeftOut(identity: lost, place: place))
+        let lost = LostDocument(document).identity(defaultNamespace: state.defaultNamespace)
+        guard let lost, state.defined[lost] == nil else { return }
+        state.output.rejected.insert(lost)
+        state.output.inventory.leftOut.append(LeftOut(identity: lost, place: place))
     }
 
     /// Returns false when the rest of the file is not worth reading.
     private func report(_ error: SyntaxError, _ source: SourceName) -> Bool {
-        findings.output.brokenFiles.insert(source.text)
+        state.output.brokenFiles.insert(source.text)
         let isTemplate = error.code == TemplateText.code
-        if isTemplate, !findings.isFirstTemplate() { return false }
-        findings.output.diagnostics.append(
+        if isTemplate, !state.isFirstTemplate() { return false }
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, error.code, error.message, hint: error.hint,
                 at: SourcePlace(file: source.text, line: error.line, column: error.column)))
@@ -124,8 +124,8 @@ private final class Loading {
     }
 
     private func refuseDirectives(_ source: SourceName, line: Int) {
-        findings.output.brokenFiles.insert(source.text)
-        findings.output.diagnostics.append(
+        state.output.brokenFiles.insert(source.text)
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, "too-many-directives",
                 "a document has at most \(Directives.maximum) lines that begin with %, of at most "
@@ -138,7 +138,7 @@ private final class Loading {
         var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
             while !limit.isOver, let tree = try builder.next() {
-                let decoder = Decoder(file: name, tree: tree, findings: findings)
+                let decoder = Decoder(file: name, tree: tree, state: state)
                 ObjectReader(decoder: decoder).readDocument()
             }
         } catch {
@@ -148,16 +148,16 @@ private final class Loading {
     }
 
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
-        findings.output.couldNotRead = true
-        findings.output.brokenFiles.insert(name)
-        findings.output.diagnostics.append(
+        state.output.couldNotRead = true
+        state.output.brokenFiles.insert(name)
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, "could-not-read", message, hint: hint,
                 at: SourcePlace(file: name, line: 1, column: 1)))
     }
 
     func foundNothing(in folder: String) {
-        findings.output.diagnostics.append(
+        state.output.diagnostics.append(
             Diagnostic(
                 .warning, "empty-folder", "no definitions in this folder",
                 hint: "files end in .yaml, .yml or .json",
@@ -165,17 +165,17 @@ private final class Loading {
     }
 
     func finish() -> ManifestSet {
-        findings.output.texts = texts.finish()
-        return findings.output
+        state.output.texts = texts.finish()
+        return state.output
     }
 
     /// Sorts the diagnostics of one file by place; those of one place stay as they came.
     private func sort(from first: Int) {
-        guard findings.output.diagnostics.count - first > 1 else { return }
-        let sorted = findings.output.diagnostics[first...].enumerated().sorted { left, right in
+        guard state.output.diagnostics.count - first > 1 else { return }
+        let sorted = state.output.diagnostics[first...].enumerated().sorted { left, right in
             let (a, b) = (left.element.place, right.element.place)
             return (a.line, a.column, left.offset) < (b.line, b.column, right.offset)
         }
-        findings.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
+        state.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
     }
 }

@@ -1,5 +1,5 @@
 /// What a load gathers, over all its files. Used by one thread.
-final class Findings {
+final class DecodingState {
     let defaultNamespace: String
     var output = ManifestSet()
     /// Kinds already noted as unread.
@@ -42,7 +42,7 @@ final class Decoder {
     // A `let`, so that looking into it neither retains its arrays nor checks for exclusivity:
     // that was a quarter of the time of a load.
     let tree: Tree
-    let findings: Findings
+    let state: DecodingState
 
     /// The object being read, and the node it begins at.
     private(set) var object: ObjectReference?
@@ -68,10 +68,10 @@ final class Decoder {
     /// Of one object.
     static let maximumReports = 200
 
-    init(file: SourceName, tree: Tree, findings: Findings) {
+    init(file: SourceName, tree: Tree, state: DecodingState) {
         self.file = file
         self.tree = tree
-        self.findings = findings
+        self.state = state
     }
 
     func place(_ node: NodeIndex) -> SourcePlace {
@@ -82,7 +82,7 @@ final class Decoder {
     /// The node's path in the object being read, shared with all nodes of the same path.
     func fieldPath(_ node: NodeIndex) -> FieldPath {
         let number = number(of: node)
-        return findings.paths[number]
+        return state.paths[number]
     }
 
     private func number(of node: NodeIndex) -> PathTable.Number {
@@ -95,11 +95,11 @@ final class Decoder {
         }
         let parent = lastParent.number
         guard found.parent != Node.none, tree[found.parent].kind == .mapping else {
-            return findings.paths.element(of: parent, found.ordinal)
+            return state.paths.element(of: parent, found.ordinal)
         }
         let key = found.key == Node.none ? node : found.key
         let name = tree[key].isScalar ? tree.string(key) : ""
-        return findings.paths.child(of: parent, name) { tree.step(to: node) }
+        return state.paths.child(of: parent, name) { tree.step(to: node) }
     }
 
     func path(_ node: NodeIndex) -> String { tree.path(to: node, from: top) }
@@ -119,10 +119,10 @@ final class Decoder {
         isSecret =
             tree.value(of: "stringData", in: top) != nil
             || tree.value(of: "kind", in: top).map { isNameOfSecrets($0) } ?? false
-        findings.patterns.beginObject()
+        state.patterns.beginObject()
     }
 
-    func pattern(_ source: String) -> PatternTable.Answer { findings.patterns.find(source) }
+    func pattern(_ source: String) -> PatternTable.Answer { state.patterns.find(source) }
 
     enum Outcome { case whole, lacksPart, rejected, repeated }
 
@@ -216,15 +216,15 @@ final class Decoder {
             severity, code, Self.clipped(message) + consequence, hint: hint().map(Self.clipped),
             at: place(node), object: object, path: found.isEmpty ? nil : Self.clipped(found),
             related: related)
-        findings.output.diagnostics.append(withoutSecrets(diagnostic, node))
+        state.output.diagnostics.append(withoutSecrets(diagnostic, node))
     }
 
     /// Counts a report; whether it is to be listed.
     private func isListed(_ node: NodeIndex) -> Bool {
         reports += 1
-        findings.reportsInFile += 1
-        if findings.reportsInFile > Findings.maximumReportsInFile {
-            countUnlisted(findings.reportsInFile == Findings.maximumReportsInFile + 1, "file", at: node)
+        state.reportsInFile += 1
+        if state.reportsInFile > DecodingState.maximumReportsInFile {
+            countUnlisted(state.reportsInFile == DecodingState.maximumReportsInFile + 1, "file", at: node)
             return false
         }
         if reports > Self.maximumReports {
@@ -243,7 +243,7 @@ final class Decoder {
     /// Says once that the rest is left out.
     private func countUnlisted(_ isFirst: Bool, _ whole: String, at node: NodeIndex) {
         guard isFirst else { return }
-        findings.output.diagnostics.append(
+        state.output.diagnostics.append(
             Diagnostic(
                 .warning, "too-many-problems",
                 "too many problems; the others of this \(whole) are not listed", at: place(node),

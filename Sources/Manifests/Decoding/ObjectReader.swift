@@ -40,10 +40,10 @@ struct ObjectReader {
 
     /// Whether the document is no object, in a file that holds none by its name; said once for the file.
     private func isCompanion(_ node: NodeIndex) -> Bool {
-        guard let companion = decoder.findings.companion else { return false }
+        guard let companion = decoder.state.companion else { return false }
         let names: [StaticString] = ["kind", "apiVersion"]
         if names.allSatisfy({ decoder.tree.value(of: $0, in: node) != nil }) { return false }
-        if decoder.findings.notedKinds.insert(decoder.file.text).inserted {
+        if decoder.state.notedKinds.insert(decoder.file.text).inserted {
             decoder.note("no-objects", companion.message, hint: companion.hint, at: node)
         }
         return true
@@ -66,7 +66,7 @@ struct ObjectReader {
         guard let metadata = decoder.tree.value(of: "metadata", in: node),
             let name = decoder.tree.value(of: "name", in: metadata), decoder.tree[name].isScalar
         else { return nil }
-        var namespace = decoder.findings.defaultNamespace
+        var namespace = decoder.state.defaultNamespace
         if let written = decoder.tree.value(of: "namespace", in: metadata),
             decoder.tree[written].isScalar, decoder.tree[written].count > 0
         {
@@ -94,7 +94,7 @@ extension ObjectReader {
 
     private func decode(_ kind: String, _ apiVersion: String, _ value: Value) {
         // Most documents are of the kind of the one before.
-        if let last = decoder.findings.knownKind, last == (kind, apiVersion) {
+        if let last = decoder.state.knownKind, last == (kind, apiVersion) {
             return decode(kind, value)
         }
         let parts = apiVersion.split(separator: "/", maxSplits: 1).map(String.init)
@@ -110,7 +110,7 @@ extension ObjectReader {
                 hint: "write apiVersion: \(prefix)\(known.versions[0])")
             return reject()
         }
-        decoder.findings.knownKind = (kind, apiVersion)
+        decoder.state.knownKind = (kind, apiVersion)
         decode(kind, value)
     }
 
@@ -119,7 +119,7 @@ extension ObjectReader {
         guard var record = value.record() else { return }
         record.ignore("apiVersion", "kind", "status")
         guard let meta = Self.meta(&record, kind: kind) else { return reject() }
-        let first = decoder.findings.defined[meta.identity]
+        let first = decoder.state.defined[meta.identity]
         if let first {
             // Not served, yet checked: whoever removes the first one should know what is left.
             decoder.isRepeated = true
@@ -128,7 +128,7 @@ extension ObjectReader {
                 hint: "remove one of the two", at: value.node, path: "",
                 related: [.init(place: first, message: "first defined here")])
         } else {
-            decoder.findings.defined[meta.identity] = meta.place
+            decoder.state.defined[meta.identity] = meta.place
         }
         NotInEffect.report(kind, value)
         add(meta, record)
@@ -171,8 +171,8 @@ extension ObjectReader {
             }
             return
         }
-        if outcome == .lacksPart { decoder.findings.output.impaired.insert(meta.identity) }
-        decoder.findings.output.inventory[keyPath: list].append(object)
+        if outcome == .lacksPart { decoder.state.output.impaired.insert(meta.identity) }
+        decoder.state.output.inventory[keyPath: list].append(object)
     }
 
     /// Before anything of the object was read.
@@ -183,11 +183,11 @@ extension ObjectReader {
     private func reject(
         _ object: ObjectReference, _ firstError: SourcePlace?, _ describe: (inout LeftOut) -> Void
     ) {
-        decoder.findings.output.rejected.insert(object)
+        decoder.state.output.rejected.insert(object)
         var leftOut = LeftOut(identity: object, place: firstError ?? decoder.place(decoder.top))
         describe(&leftOut)
         if object.kind == "DestinationRule" { leftOut.closings = decoder.closings.values.flatMap(\.self) }
-        decoder.findings.output.inventory.leftOut.append(leftOut)
+        decoder.state.output.inventory.leftOut.append(leftOut)
     }
 
     /// A kind that is not read: said once. Of Istio's own and other routing kinds people expect
@@ -209,9 +209,9 @@ extension ObjectReader {
         if group == "security.istio.io", AccessPolicy.kinds.contains(kind), let identity = decoder.object,
             let policy = AccessPolicy(identity, value)
         {
-            decoder.findings.output.inventory.accessPolicies.append(policy)
+            decoder.state.output.inventory.accessPolicies.append(policy)
         }
-        guard decoder.findings.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
+        guard decoder.state.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
         let name = "\(kind) (\(apiVersion))"
         if group.hasSuffix(".istio.io") {
             value.warning(
@@ -271,7 +271,7 @@ extension ObjectReader {
         let identity = ObjectReference(
             kind: kind,
             namespace: namespace.flatMap { $0.isEmpty ? nil : $0 }
-                ?? decoder.findings.defaultNamespace,
+                ?? decoder.state.defaultNamespace,
             name: text)
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels

@@ -19,8 +19,8 @@ extension Decoder {
 
     /// One error for a file: what else is wrong with template text says nothing new.
     func reportTemplate(_ mark: String, at node: NodeIndex) {
-        guard findings.isFirstTemplate() else { return }
-        findings.output.diagnostics.append(
+        guard state.isFirstTemplate() else { return }
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, TemplateText.code, TemplateText.message(mark) + "; objects with such text are left out",
                 hint: TemplateText.hint, at: place(node)))
