@@ -1,7 +1,7 @@
-/// Reads definitions. Never fails as a whole: every problem is a diagnostic of the result.
+/// Reads definitions. It never fails as a whole: every problem is a diagnostic of the result.
 package enum ManifestReader {
     /// Reads files, folders (recursively, in sorted order) and `-` for standard input.
-    /// - Parameter limit: ends it early.
+    /// - Parameter limit: ends the load early.
     package static func load(
         paths: [String], defaultNamespace: String = "default", limit: LoadLimit = LoadLimit()
     ) -> ManifestSet {
@@ -19,7 +19,7 @@ package enum ManifestReader {
         return loading.finish()
     }
 
-    /// Reads texts that are in memory already, in the order given.
+    /// Reads texts that are already in memory, in their order.
     package static func load(
         sources: [(name: String, octets: [UInt8])], defaultNamespace: String = "default",
         limit: LoadLimit = LoadLimit()
@@ -29,7 +29,7 @@ package enum ManifestReader {
             limit: limit)
     }
 
-    /// The same for parts of something larger.
+    /// The same for parts of larger texts.
     package static func load(
         sources: [(name: String, octets: ArraySlice<UInt8>)], defaultNamespace: String = "default",
         limit: LoadLimit = LoadLimit()
@@ -46,7 +46,7 @@ package enum ManifestReader {
     }
 }
 
-/// One load, file by file. Used by one thread.
+/// One load, file by file. For one thread only.
 private final class Loading {
     private let state: DecodingState
     private var texts = SourceTexts()
@@ -58,7 +58,8 @@ private final class Loading {
         self.limit = limit
     }
 
-    /// - Parameter companion: what the file is by its name, when it was found in a folder.
+    /// Reads one file.
+    /// - Parameter companion: what the file is by its name, if it was found in a folder.
     func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
         state.output.sources.append(source.text)
         texts.add(source, octets)
@@ -86,8 +87,8 @@ private final class Loading {
                 rest = next
                 continue
             }
-            // Documents before the fault have been read. Those after it can be read too, from the
-            // next line `---`: a fault in one object should not take out its neighbours.
+            // Documents before the fault have been read. Those after it can be read, too, from the next line `---`, so
+            // that a fault in one object does not concern its neighbours.
             let place = SourcePlace(file: source.text, line: error.line, column: error.column)
             noteLost(rest.document(around: error.line), at: place)
             guard report(error.explained(by: rest), source), faults < Self.maximumRestarts,
@@ -98,12 +99,13 @@ private final class Loading {
         }
     }
 
-    /// Of one file: each reads the rest of it anew.
+    /// The largest number of restarts in one file. Each reads the rest of it again.
     private static let maximumRestarts = 16
-    /// One after the other, without `---`: each starts a reader of YAML.
+    /// The largest number of JSON objects without `---` between them. Each needs a new YAML parser.
     private static let maximumJSONObjects = 100_000
 
-    /// - Parameter place: of the error that took the document out.
+    /// Notes the object that a document without valid syntax was meant to be.
+    /// - Parameter place: the place of the error.
     private func noteLost(_ document: ArraySlice<UInt8>, at place: SourcePlace) {
         let lost = LostDocument(document).identity(defaultNamespace: state.defaultNamespace)
         guard let lost, state.defined[lost] == nil else { return }
@@ -111,7 +113,7 @@ private final class Loading {
         state.output.inventory.leftOut.append(LeftOut(identity: lost, place: place))
     }
 
-    /// Returns false when the rest of the file is not worth reading.
+    /// Reports a syntax error. Returns false if the rest of the file is not worth reading.
     private func report(_ error: SyntaxError, _ source: SourceName) -> Bool {
         state.output.brokenFiles.insert(source.text)
         let isTemplate = error.code == TemplateText.code
@@ -164,12 +166,13 @@ private final class Loading {
                 at: SourcePlace(file: folder, line: 1, column: 1)))
     }
 
+    /// Ends the load and returns its result.
     func finish() -> ManifestSet {
         state.output.texts = texts.finish()
         return state.output
     }
 
-    /// Sorts the diagnostics of one file by place; those of one place stay as they came.
+    /// Sorts the diagnostics of one file by place. Those of one place keep their order.
     private func sort(from first: Int) {
         guard state.output.diagnostics.count - first > 1 else { return }
         let sorted = state.output.diagnostics[first...].enumerated().sorted { left, right in

@@ -57,7 +57,7 @@ extension ConnectionPool {
 }
 
 extension Record {
-    /// A limit: 0 is none.
+    /// The value of a limit; 0 means no limit.
     fileprivate mutating func limit(_ name: StaticString) -> Int? {
         int(name, 0...Int(Int32.max)).flatMap { $0 == 0 ? nil : $0 }
     }

@@ -1,4 +1,4 @@
-/// A DestinationRule (networking.istio.io): subsets and policies of one service.
+/// A DestinationRule (networking.istio.io): subsets and policies of one service. Source: Istio `DestinationRule`.
 package struct DestinationRule: Sendable {
     package let meta: ObjectMeta
     package var host: Located<String>
@@ -8,11 +8,12 @@ package struct DestinationRule: Sendable {
     package var workloadSelector: [String: String]?
 }
 
+/// An entry of `subsets`.
 package struct Subset: Sendable {
     package let place: SourcePlace
     package let path: String
     package var name: Located<String>
-    /// All must be on the endpoint; empty selects every endpoint.
+    /// An endpoint must have all of these labels; empty selects every endpoint.
     package var labels: [String: String] = [:]
     package var trafficPolicy: TrafficPolicy?
 }
@@ -29,24 +30,28 @@ package struct TrafficPolicy: Sendable {
     @Rare package var outlierDetection: OutlierDetection?
     @Rare package var tls: UpstreamTLS?
     @Rare package var proxyProtocol: ProxyProtocolVersion?
-    /// What this policy asks of connections and is not in effect yet. Whoever sends without it would send in
-    /// clear what was to be encrypted, or octets that the upstream does not understand: answer 503.
+    /// Transport settings of this policy that are not in effect yet. Requests are answered 503, because sending without
+    /// these settings could send in clear text what was to be encrypted, or octets that the upstream does not
+    /// understand.
     package var closings: [ClosingField] = []
 
+    /// An entry of `portLevelSettings`.
     package struct PortPolicy: Sendable {
         package var port: Located<Int>
         package var policy: TrafficPolicy
     }
 }
 
+/// `loadBalancer` of a policy. Source: Istio `LoadBalancerSettings`.
 package struct LoadBalancer: Sendable {
     package let place: SourcePlace
     package let path: String
-    /// nil when not written: the default, least request.
+    /// nil if it is not written; the default is least request.
     package var simple: Located<Simple>?
     @Rare package var consistentHash: ConsistentHash?
     @Rare package var warmup: Warmup?
 
+    /// The values of `simple`.
     package enum Simple: String, Sendable, CaseIterable {
         case unspecified = "UNSPECIFIED"
         case leastConnections = "LEAST_CONN"
@@ -56,12 +61,14 @@ package struct LoadBalancer: Sendable {
         case leastRequest = "LEAST_REQUEST"
     }
 
+    /// `consistentHash`.
     package struct ConsistentHash: Sendable {
         package let place: SourcePlace
         package var key: Key
         package var minimumRingSize: Int?
         package var maglevTableSize: Int?
 
+        /// What is hashed.
         package enum Key: Sendable {
             case header(String)
             case cookie(Cookie)
@@ -70,14 +77,16 @@ package struct LoadBalancer: Sendable {
         }
     }
 
+    /// `httpCookie`.
     package struct Cookie: Sendable {
         package var name: String
         package var path: String?
-        /// nil: no cookie is ever set; zero: a session cookie.
+        /// nil sets no cookie; zero sets a session cookie.
         package var ttl: Duration?
         package var attributes: [(name: String, value: String)] = []
     }
 
+    /// `warmup`.
     package struct Warmup: Sendable {
         package var duration: Duration
         package var minimumPercent = 10.0
@@ -85,9 +94,10 @@ package struct LoadBalancer: Sendable {
     }
 }
 
+/// `connectionPool` of a policy.
 package struct ConnectionPool: Sendable {
     package let place: SourcePlace
-    // 0 and nil: no limit of this kind.
+    // 0 and nil mean no limit.
     package var maxConnections: Int?
     package var connectTimeout: Duration?
     package var maxConnectionDuration: Duration?
@@ -102,6 +112,7 @@ package struct ConnectionPool: Sendable {
     package var useClientProtocol = false
     package var maxConcurrentStreams: Int?
 
+    /// `tcpKeepalive`.
     package struct Keepalive: Sendable {
         package var probes: Int?
         package var time: Duration?
@@ -109,6 +120,7 @@ package struct ConnectionPool: Sendable {
     }
 }
 
+/// `outlierDetection` of a policy.
 package struct OutlierDetection: Sendable {
     package let place: SourcePlace
     package var consecutive5xxErrors: Int?
@@ -134,6 +146,7 @@ package struct UpstreamTLS: Sendable {
     package var insecureSkipVerify = false
     package var caCrl: Located<String>?
 
+    /// The values of `tls.mode`.
     package enum Mode: String, Sendable, CaseIterable {
         case disable = "DISABLE"
         case simple = "SIMPLE"
@@ -142,6 +155,7 @@ package struct UpstreamTLS: Sendable {
     }
 }
 
+/// The values of `proxyProtocol.version`.
 package enum ProxyProtocolVersion: String, Sendable, CaseIterable {
     case v1 = "V1"
     case v2 = "V2"
