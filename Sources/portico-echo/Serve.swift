@@ -72,6 +72,7 @@ struct Serve: ParsableCommand {
         return TLSSelector(chains: [(serverNames: [], context: try TLSContext(certificates: [pair]), tag: 0)])
     }
 
+    /// The contents of a file; throws with a message for the user.
     static func contents(_ path: String) throws -> [UInt8] {
         do {
             return [UInt8](try Data(contentsOf: URL(filePath: path)))
@@ -81,7 +82,7 @@ struct Serve: ParsableCommand {
     }
 }
 
-/// `ADDRESS:PORT` as a person writes it; the address may be a name.
+/// `ADDRESS:PORT` as it is written on the command line; the address may be a name.
 struct Place {
     let host: String
     let port: UInt16

@@ -1,13 +1,13 @@
 internal import HTTP
 internal import Octets
 
-/// Where calls go: `grpc://host:port/pkg.Service/Method`, grpcs, http or https.
+/// The URL of the calls: `grpc://host:port/pkg.Service/Method`, or grpcs, http or https.
 struct Target {
     let isGRPC: Bool
     let isSecure: Bool
     let host: String
     let port: UInt16
-    let path: String    // empty when the URL names none
+    let path: String    // empty if the URL has none
     let authority: String
 
     init?(_ url: String) {
@@ -32,7 +32,7 @@ struct Target {
     }
 }
 
-/// One request header of `-H 'name: value'`.
+/// A request header of `-H 'name: value'`.
 struct ExtraHeader {
     let name: String
     let value: String
