@@ -214,8 +214,8 @@ extension Gateway.TLS {
         subjectAltNames = record.strings("subjectAltNames")
         verifyCertificateSpki = record.strings("verifyCertificateSpki")
         verifyCertificateHash = record.strings("verifyCertificateHash")
-        minimumVersion = Self.version("minProtocolVersion", &record)
-        maximumVersion = Self.version("maxProtocolVersion", &record)
+        minVersion = Self.version("minProtocolVersion", &record)
+        maxVersion = Self.version("maxProtocolVersion", &record)
         var seen: Set<String> = []
         cipherSuites = record.locatedStrings("cipherSuites") { value, suite in
             if !seen.insert(suite).inserted {
@@ -248,8 +248,8 @@ extension Gateway.TLS {
 
     private func checkVersions(_ record: inout Record) {
         let order = TLSVersion.allCases
-        let lowest = minimumVersion.flatMap(order.firstIndex) ?? 2
-        let highest = maximumVersion.flatMap(order.firstIndex) ?? 3
+        let lowest = minVersion.flatMap(order.firstIndex) ?? 2
+        let highest = maxVersion.flatMap(order.firstIndex) ?? 3
         if lowest > highest {
             record.field("minProtocolVersion")?.error(
                 "conflicting-fields", "the minimum version is above the maximum")

@@ -60,9 +60,9 @@ package struct Gateway: Sendable {
         package var verifyCertificateSpki: [String] = []
         package var verifyCertificateHash: [String] = []
         /// nil is automatic, which is 1.2.
-        package var minimumVersion: TLSVersion?
+        package var minVersion: TLSVersion?
         /// nil is automatic, which is 1.3.
-        package var maximumVersion: TLSVersion?
+        package var maxVersion: TLSVersion?
         package var cipherSuites: [Located<String>] = []
         package var insecureSkipVerify = false
         package var ecdhCurves: [String] = []

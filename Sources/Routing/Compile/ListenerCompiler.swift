@@ -231,7 +231,7 @@ extension ListenerCompiler {
         return TLSChain(
             serverNames: written.contains("*") ? ["*"] : written,
             certificates: certificates(of: member),
-            minVersion: tls?.minimumVersion, maxVersion: tls?.maximumVersion,
+            minVersion: tls?.minVersion, maxVersion: tls?.maxVersion,
             cipherSuites: tls?.cipherSuites.map { CipherChoice(name: $0.value, place: $0.place) } ?? [],
             table: append(table),
             gateway: member.gateway.meta.identity, place: member.server.place)
