@@ -5,8 +5,8 @@ internal import CRE2
 ///
 /// Work is counted in steps: one instruction of an expression's program, tried on one octet of text. For most
 /// expressions RE2 needs one step per octet. For some it cannot keep a table of states and needs all of them, at 2 to
-/// 20 ns each. The two kinds cannot be told apart in advance, so steps alone rule out only what is beyond any use, and
-/// the thread's processor time decides the rest. The clock is read only after more steps than any ordinary request
+/// 20 ns each. The two kinds cannot be distinguished in advance, so steps alone rule out only what is beyond any use,
+/// and the thread's processor time decides the rest. The clock is read only after more steps than any ordinary request
 /// needs, and it stands still while the thread waits for a processor.
 package struct MatchWork {
     /// Steps that one expression may take on one text: for example 122 instructions and 8 KiB.

@@ -155,6 +155,24 @@ import Testing
         }
     }
 
+    @Test(arguments: Documentation.finishedModules.sorted())
+    func `what other files use has a comment`(module: String) {
+        let files = tree.sources.filter { $0.module == module }
+        #expect(!files.isEmpty)
+        for gap in Documentation.gaps(in: files) { Issue.record("\(gap.path):\(gap.line): no comment: \(gap.text)") }
+    }
+
+    @Test func `retired words stay retired`() {
+        for file in tree.sources where Documentation.finishedModules.contains(file.module) {
+            for (number, line) in file.lines.enumerated() {
+                for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) && retired.isIn(line) {
+                    Issue.record(
+                        "\(file.path):\(number + 1): \(retired.word): \(retired.why); write \(retired.instead)")
+                }
+            }
+        }
+    }
+
     /// `docs/NAME.md, Heading`
     private func isHeading(_ reference: String) -> Bool {
         guard let comma = reference.firstIndex(of: ",") else { return false }
@@ -212,6 +230,47 @@ import Testing
     ])
     func `know public documents`(text: String, isPublic: Bool) {
         #expect(SourceReferences.isPublic(text) == isPublic)
+    }
+
+    @Test(arguments: [
+        ("    package let count: Int", Documentation.Declaration(kind: "let", name: "count", isOpen: true)),
+        ("@inlinable @inline(__always) package init(", .init(kind: "init", name: "init", isOpen: true)),
+        ("    mutating func add<T>(_ x: T) {", .init(kind: "func", name: "add", isOpen: false)),
+        ("package private(set) var x = 0", .init(kind: "var", name: "x", isOpen: true)),
+        ("@available(*, unavailable) package struct S {", .init(kind: "struct", name: "S", isOpen: true)),
+        ("    private func f() {", nil), ("    static func == (left: S, right: S)", nil),
+        ("    init(x)", .init(kind: "init", name: "init", isOpen: false)),
+        ("    let x = y", .init(kind: "let", name: "x", isOpen: false)), ("    return f()", nil), ("", nil),
+    ])
+    func `know declarations`(line: String, declaration: Documentation.Declaration?) {
+        #expect(Documentation.declaration(in: line[...]) == declaration)
+    }
+
+    @Test func `find what has no comment`() {
+        let one = SourceTree.File(
+            path: "Sources/M/One.swift",
+            text: """
+                /// A type.
+                package struct S {
+                    package let x: Int    // octets
+                    package let y: Int
+                    func used() {}
+                    func unused() {}
+                    /// Documented.
+                    @inlinable
+                    func known() {}
+                }
+                """)
+        let two = SourceTree.File(path: "Sources/M/Two.swift", text: "let z = S().used() + known()")
+        #expect(Documentation.gaps(in: [one, two]).map(\.line) == [4, 5])
+    }
+
+    @Test(arguments: [
+        ("let mostAttempts = 1", "attempt", true), ("// one attempt", "attempt", true), ("tempted()", "attempt", false),
+        ("closedPrograms", "closed program", true), ("closed", "closed program", false), ("CODECS", "codec", true),
+    ])
+    func `find retired words`(line: String, word: String, isFound: Bool) {
+        #expect(RetiredWord(word: word, why: "", instead: "").isIn(line[...]) == isFound)
     }
 
     @Test func `read a reference over several lines`() {

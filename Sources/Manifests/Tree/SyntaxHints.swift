@@ -101,7 +101,7 @@ extension SyntaxError {
             return error
         }
         error.hint = hint ?? Self.hints.first { message.contains($0.words) }?.hint
-        if let beginning, Self.toldAtTheirBeginning.contains(where: message.contains) {
+        if let beginning, Self.reportedLate.contains(where: message.contains) {
             (error.line, error.column) = beginning
         }
         if message.contains("cannot start any token"), lines.last.dropFirst(max(column, 1) - 1).first == 0x09 {
@@ -162,7 +162,7 @@ extension SyntaxError {
     }
 
     /// Errors that libyaml finds later than the place where an author would look for them.
-    private static let toldAtTheirBeginning = [
+    private static let reportedLate = [
         "end of stream while scanning a quoted scalar", "document indicator while scanning a quoted scalar",
         "could not find expected ':'",
     ]
