@@ -24,7 +24,7 @@ package final class HeapTrimmer: Sendable {
     private func run() {
         var least = Self.slack()
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: -1)
+            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: -1)
             sleep(Self.settling)
             _ = bell.takeAll()
             let slack = Self.slack()
@@ -45,6 +45,6 @@ package final class HeapTrimmer: Sendable {
     }
 
     private func sleep(_ milliseconds: Int32) {
-        _ = Output.waitUntilReadable(never.descriptor, milliseconds: milliseconds)
+        _ = DescriptorWait.untilReadable(never.descriptor, milliseconds: milliseconds)
     }
 }

@@ -15,20 +15,4 @@ package enum Output {
         let code = portico_errno()
         return code == EAGAIN || code == EINTR ? .wouldBlock : .failed(code)
     }
-
-    /// Waits until the descriptor takes octets, or has failed, or the time is over.
-    package static func waitUntilWritable(_ number: CInt, milliseconds: Int32) {
-        _ = wait(number, POLLOUT, milliseconds)
-    }
-
-    /// Waits for one descriptor, where a thread has only one; -1 milliseconds wait without end.
-    /// - Returns: false when the time was over or a signal came.
-    package static func waitUntilReadable(_ number: CInt, milliseconds: Int32) -> Bool {
-        wait(number, POLLIN, milliseconds)
-    }
-
-    private static func wait(_ number: CInt, _ event: Int32, _ milliseconds: Int32) -> Bool {
-        var request = pollfd(fd: number, events: Int16(event), revents: 0)
-        return unsafe poll(&request, 1, milliseconds) > 0
-    }
 }

@@ -76,7 +76,7 @@ package final class LogWriter: Sendable {
         let deadline = MonotonicTime.now() + wait
         while true {
             let left = deadline.nanoseconds(since: .now()) / 1_000_000
-            if Output.waitUntilReadable(finished.descriptor, milliseconds: Int32(clamping: left)) { return true }
+            if DescriptorWait.untilReadable(finished.descriptor, milliseconds: Int32(clamping: left)) { return true }
             if left == 0 { return false }
         }
     }
@@ -88,7 +88,7 @@ package final class LogWriter: Sendable {
     /// The thread's loop.
     private func run() {
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: -1)
+            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: -1)
             _ = bell.takeAll()
             let (chunks, isFinishing) = queue.withLock { queue in
                 defer { queue.chunks = [] }
@@ -112,7 +112,7 @@ package final class LogWriter: Sendable {
         while !rest.isEmpty {
             switch Output.write(target, rest) {
             case .octets(let count): rest = rest.dropFirst(count)
-            case .wouldBlock: Output.waitUntilWritable(target, milliseconds: 1000)
+            case .wouldBlock: DescriptorWait.untilWritable(target, milliseconds: 1000)
             case .closed, .failed: return false
             }
         }

@@ -17,7 +17,7 @@ enum StandardStream: CInt {
         while !rest.isEmpty {
             switch Output.write(rawValue, rest) {
             case .octets(let count): rest = rest.dropFirst(count)
-            case .wouldBlock: Output.waitUntilWritable(rawValue, milliseconds: 1000)
+            case .wouldBlock: DescriptorWait.untilWritable(rawValue, milliseconds: 1000)
             case .closed, .failed: return
             }
         }
