@@ -72,12 +72,12 @@ private final class Loading {
             let colons = FlowColons.standingIn(text)
             let pairs = SurrogatePairs.standingIn(colons ?? text)
             let start = TextStart(hasStandIns: colons != nil || pairs != nil)
-            read(source, Rest(octets: pairs ?? colons ?? text, start: start))
+            read(source, FileRemainder(octets: pairs ?? colons ?? text, start: start))
         }
         sort(from: first)
     }
 
-    private func read(_ source: SourceName, _ whole: Rest) {
+    private func read(_ source: SourceName, _ whole: FileRemainder) {
         var rest = whole
         var faults = 0
         var objects = 1
@@ -136,7 +136,7 @@ private final class Loading {
                 at: SourcePlace(file: source.text, line: line, column: 1)))
     }
 
-    private func readDocuments(_ name: SourceName, _ rest: Rest) -> SyntaxError? {
+    private func readDocuments(_ name: SourceName, _ rest: FileRemainder) -> SyntaxError? {
         var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
             while !limit.isOver, let tree = try builder.next() {

@@ -2,27 +2,27 @@
 // template that was not rendered, which can be seen in the faulty line.
 
 /// The part of a file that is still to be read.
-struct Rest {
+struct FileRemainder {
     let octets: ArraySlice<UInt8>
     var start = TextStart()
 
     /// The part from the first line `---` that is not above the faulty line and not the first line; nil if there is
     /// none.
-    func afterFault(in faulty: Int) -> Rest? {
+    func afterFault(in faulty: Int) -> FileRemainder? {
         var line = start.linesBefore + 1
         var place = octets.startIndex
         while let end = octets[place...].firstIndex(of: UInt8(ascii: "\n")) {
             place = end + 1
             line += 1
             guard line >= faulty, Self.beginsDocument(octets[place...]) else { continue }
-            return Rest(octets: octets[place...], start: start(line: line, column: 1))
+            return FileRemainder(octets: octets[place...], start: start(line: line, column: 1))
         }
         return nil
     }
 
     /// The part from the next JSON object on, if objects follow each other without `---`, as `jq` prints them and
     /// kubectl reads them.
-    func nextOfJSON(after error: SyntaxError) -> Rest? {
+    func nextOfJSON(after error: SyntaxError) -> FileRemainder? {
         let brace = UInt8(ascii: "{")
         guard error.code == "syntax", error.message.hasSuffix("<document start>"),
             octets.first(where: { $0 > UInt8(ascii: " ") }) == brace
@@ -36,7 +36,7 @@ struct Rest {
             left -= 1
         }
         guard place > octets.startIndex, place < octets.endIndex, octets[place] == brace else { return nil }
-        return Rest(octets: octets[place...], start: start(line: error.line, column: error.column))
+        return FileRemainder(octets: octets[place...], start: start(line: error.line, column: error.column))
     }
 
     private func start(line: Int, column: Int) -> TextStart {
@@ -89,7 +89,7 @@ struct Rest {
 
 extension SyntaxError {
     /// The same error with an explanation, if the text shows one.
-    func explained(by rest: Rest) -> SyntaxError {
+    func explained(by rest: FileRemainder) -> SyntaxError {
         let lines = rest.document(to: self.line)
         var error = self
         if let place = TemplateText.place(in: lines.text, last: lines.last) {
