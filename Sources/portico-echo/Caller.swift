@@ -97,7 +97,7 @@ final class Caller {
         do {
             let address = addresses[connectionsMade % max(addresses.count, 1)]
             connectionsMade += 1
-            let name = Place(order.authority)?.host ?? order.authority
+            let name = HostAndPort(order.authority)?.host ?? order.authority
             let channel = try Channel(client: context, serverName: name, descriptor: try Socket.connect(address))
             let connection = CallConnection(channel, index: index, caller: self)
             connections[index] = connection

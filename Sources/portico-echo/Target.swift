@@ -26,7 +26,7 @@ struct Target {
         let text =
             authority.contains(":") && !authority.hasSuffix("]")
             ? authority : authority + (isSecure ? ":443" : ":80")
-        guard let place = Place(text), !place.host.isEmpty else { return nil }
+        guard let place = HostAndPort(text), !place.host.isEmpty else { return nil }
         host = place.host
         port = place.port
     }
