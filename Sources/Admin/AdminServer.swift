@@ -201,16 +201,16 @@ extension AdminServer {
 
     private func arm(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
         timers.cancel(&connection.timer)
-        let patience: Duration
+        let timeLimit: Duration
         switch connection.phase {
-        case .idle: patience = .seconds(75)    // longer than Prometheus' usual interval
-        case .reading: patience = .seconds(10)
-        case .waiting: patience = .seconds(600)    // longer than a load may take
-        case .writing: patience = .seconds(30)
-        case .lingering: patience = .seconds(2)
+        case .idle: timeLimit = .seconds(75)    // longer than Prometheus' usual interval
+        case .reading: timeLimit = .seconds(10)
+        case .waiting: timeLimit = .seconds(600)    // longer than a load may take
+        case .writing: timeLimit = .seconds(30)
+        case .lingering: timeLimit = .seconds(2)
         case .closed: return
         }
-        connection.timer = timers.arm(at: now + patience, token: token.packed)
+        connection.timer = timers.arm(at: now + timeLimit, token: token.packed)
     }
 
     private func close(_ connection: AdminConnection, _ token: Token) {

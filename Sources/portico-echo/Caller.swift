@@ -6,7 +6,7 @@ internal import TLS
 /// Makes the calls of an `Order`: one thread, one epoll, a fixed number of connections.
 final class Caller {
     /// How long a call may take without `--timeout`.
-    private static let patience = Duration.seconds(60)
+    private static let callTimeLimit = Duration.seconds(60)
 
     let order: Order
     let pools = MessagePools()
@@ -78,7 +78,7 @@ final class Caller {
 
     /// Arms the timer of a call.
     func arm(connection: Int, call: Int) -> TimerWheel.Handle {
-        let deadline = MonotonicTime.now() + (order.timeout ?? Self.patience)
+        let deadline = MonotonicTime.now() + (order.timeout ?? Self.callTimeLimit)
         return timers.arm(at: deadline, token: UInt64(call) << 32 | UInt64(connection))
     }
 

@@ -15,7 +15,7 @@ final class Connection {
     private static let readsPerTurn = 16
     private static let lingering = Duration.seconds(1)
     /// How long the TLS handshake and the first octets may take.
-    private static let patience = Duration.seconds(15)
+    private static let startTimeLimit = Duration.seconds(15)
     private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
     let server: Server
@@ -37,7 +37,7 @@ final class Connection {
         self.identity = identity
         self.server = server
         speaker = .undecided(OctetBuffer(capacity: 64))
-        server.arm(&alarm, after: Self.patience, .close(self))
+        server.arm(&alarm, after: Self.startTimeLimit, .close(self))
     }
 
     /// Reads and writes, after epoll reported the socket.
