@@ -21,7 +21,7 @@ package enum RequestProtocol: Sendable {
 /// What the access log says about one request. Its octets must live during `AccessLogger.log` only. Empty texts, nil
 /// and -1 mean that a value is absent.
 package struct AccessRecord: ~Copyable {
-    /// When the request's first octet was read.
+    /// When the request's header section had been read.
     package var start: WallTime
     /// The request's method.
     package var method: Octets = .empty
@@ -43,15 +43,15 @@ package struct AccessRecord: ~Copyable {
     package var bytesReceived: UInt64 = 0
     /// Octets of the response's body, without framing.
     package var bytesSent: UInt64 = 0
-    /// From the request's first octet to the response's last.
+    /// From then to the end of the response.
     package var durationNanoseconds: UInt64 = 0
-    /// From the request's first octet to the response's header section.
+    /// From the request to the upstream to the header section of its response.
     package var upstreamServiceNanoseconds: Int64 = -1
-    /// `x-forwarded-for`.
+    /// `x-forwarded-for`, as it is forwarded.
     package var forwardedFor: Octets?
     /// `user-agent`.
     package var userAgent: Octets?
-    /// `x-request-id`.
+    /// `x-request-id`, as it is forwarded.
     package var requestID: Octets?
     /// The request's authority.
     package var authority: Octets?

@@ -78,7 +78,7 @@ extension WorkerMetrics {
     ///   - route: an ID of `Metrics.routeID`, or `Metrics.noRoute`.
     ///   - status: the HTTP status; 0 if no response was sent.
     ///   - grpcStatus: the gRPC status; -1 if the request was not gRPC or no status was sent.
-    ///   - durationNanoseconds: from the request's first octet to the response's last.
+    ///   - durationNanoseconds: from the request's header section to the end of the response.
     package func requestEnded(route: Int, status: Int, grpcStatus: Int, durationNanoseconds: UInt64) {
         add(.requestsEnded)
         let key = RequestKey(route: route, status: status, grpcStatus: grpcStatus)

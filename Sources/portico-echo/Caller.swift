@@ -85,7 +85,7 @@ final class Caller {
     /// Disarms the timer of a call.
     func disarm(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
 
-    /// Replaces the connection of that index, which was closed, as long as there are calls to make.
+    /// Drops the connection of that index, which was closed. The next call opens another in its place.
     func close(_ index: Int) {
         generations[index] &+= 1
         connections[index] = nil

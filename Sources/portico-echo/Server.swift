@@ -106,7 +106,7 @@ final class Server {
     /// Drops a connection that was closed.
     func forget(_ connection: Connection) { connections[connection.token] = nil }
 
-    /// Writes a line to standard error.
+    /// Writes a line to standard output, if the server is verbose.
     func log(_ text: String) {
         if isVerbose { StandardStream.output.line(text) }
     }

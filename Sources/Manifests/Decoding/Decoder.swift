@@ -130,7 +130,7 @@ final class Decoder {
 
     enum Outcome { case whole, lacksPart, rejected, repeated }
 
-    /// Ends the object. Returns whether it is usable, lacks a part, or is left out.
+    /// Ends the object. Returns whether it is whole, lacks a part, is left out, or was defined before.
     func end() -> Outcome {
         defer {
             object = nil

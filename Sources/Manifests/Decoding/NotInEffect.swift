@@ -29,8 +29,8 @@ package enum NotInEffect {
         let hint: String?
         /// Whether an empty value asks for something, too.
         var meansSomethingEmpty = false
-        /// The fate of a value; nil if the value asks for nothing, or for what is the case anyway. Without a judge,
-        /// every value has the field's fate.
+        /// Decides the fate of a value. Its result is nil if the value asks for nothing, or for what is the case
+        /// anyway. Without a judge, `values` and `meansSomethingEmpty` decide.
         let judge: Judge?
 
         /// For which values, and when, as text for the documents.
