@@ -1,9 +1,8 @@
 package import Manifests
 
 extension RoutingPlan {
-    /// Compiles the good objects of a load. Never fails as a whole: what cannot be resolved answers 503
-    /// by itself and is a diagnostic. Which rule wins depends on the objects alone,
-    /// never on the order of files.
+    /// Compiles the valid objects of a load. It never fails as a whole: a part that cannot be resolved answers 503 and
+    /// has a diagnostic. Which rule wins depends on the objects alone, never on the order of files.
     package static func compile(_ inventory: Inventory, options: CompileOptions) -> RoutingPlan {
         let names = Names(options: options)
         let problems = Problems()

@@ -1,14 +1,14 @@
 internal import Manifests
 
-/// Objects and conditions without effect here, whatever the reason, that no other check speaks of. What is
-/// usual in a folder with the objects of a whole mesh is a note.
+/// Reports objects and conditions that have no effect here, for any reason that no other check reports. What is usual
+/// in a folder with the objects of a whole mesh is a note.
 struct EffectChecks {
     let inventory: Inventory
     let names: Names
     let problems: Problems
     let clusters: ClusterTable
     let rules: RuleCompiler
-    /// The Gateways of this gateway, `namespace/name`, and all.
+    /// The Gateways that select this gateway, and all Gateways, as `namespace/name`.
     let own: Set<String>
     let known: Set<String>
 
@@ -27,7 +27,7 @@ struct EffectChecks {
 
     func run() {
         let delegates = delegates()
-        // By index: to copy a VirtualService is a dozen counts of references.
+        // By index, because copying a VirtualService counts a dozen references.
         for index in inventory.virtualServices.indices {
             if inventory.virtualServices[index].hosts.isEmpty {
                 checkDelegate(inventory.virtualServices[index], delegates)
@@ -52,7 +52,7 @@ struct EffectChecks {
 
     // MARK: VirtualServices
 
-    /// Those that a rule names.
+    /// The delegates that rules name.
     private func delegates() -> Set<String> {
         var names: Set<String> = []
         for index in inventory.virtualServices.indices {
@@ -65,7 +65,7 @@ struct EffectChecks {
         return names
     }
 
-    /// The rule that names a delegate has an error of its own.
+    /// Reports a delegate that no rule names. A rule that names one has an error of its own.
     private func checkDelegate(_ service: VirtualService, _ delegates: Set<String>) {
         guard !delegates.contains("\(service.meta.namespace)/\(service.meta.name)") else { return }
         add(
@@ -74,8 +74,8 @@ struct EffectChecks {
             hint: "add hosts", at: service.meta.place, service.meta.identity, path: "spec")
     }
 
-    /// Whether all of a VirtualService's Gateways are there, and for another gateway. Where no Gateway is for
-    /// this one, each of them says so.
+    /// Whether all Gateways of a VirtualService exist and are for another gateway. If no Gateway at all is for this
+    /// one, each Gateway has a report of its own.
     private func isForOthers(_ written: [Located<String>], _ index: Int) -> Bool {
         guard !own.isEmpty, !written.isEmpty else { return false }
         return written.allSatisfy { gateway in
@@ -97,7 +97,7 @@ struct EffectChecks {
 
     /// Where a VirtualService is served.
     private struct Here {
-        /// As it names them.
+        /// The Gateways as it names them.
         let wanted: Set<String>
         private var gateways: Set<String> = []
         private var ports: Set<Int> = []
@@ -114,12 +114,13 @@ struct EffectChecks {
             }
         }
 
+        /// Whether it is served on a Gateway.
         func has(_ gateway: String) -> Bool { gateways.contains(gateway) }
-        /// The mesh has every port.
+        /// Whether it is served on a port; the mesh has every port.
         func hasPort(_ port: Int) -> Bool { ports.contains(port) || gateways.contains("mesh") }
     }
 
-    /// The first condition that does not depend on the request and does not hold.
+    /// Reports the first condition of a match that does not depend on the request and does not hold.
     private func checkMatch(_ match: HTTPMatch, _ service: VirtualService, _ here: Here) {
         let asked = match.gateways.map {
             $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
@@ -163,7 +164,7 @@ struct EffectChecks {
         }
     }
 
-    /// EndpointSlices and Endpoints of a Service that is not there; WorkloadEntries that nobody selects.
+    /// Reports EndpointSlices and Endpoints without a Service, and WorkloadEntries that no ServiceEntry selects.
     private func checkEndpoints() {
         let services = Set(inventory.services.map { "\($0.meta.namespace)/\($0.meta.name)" })
         let leftOut = Set(

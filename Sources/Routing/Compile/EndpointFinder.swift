@@ -53,6 +53,7 @@ struct EndpointFinder {
         for (index, entry) in inventory.workloadEntries.enumerated() { workloads.add(entry, index) }
     }
 
+    /// The endpoints of one port of a service, before subsets are taken.
     func endpoints(of record: ServiceRecord, port: ServicePort, directory: ServiceDirectory)
         -> FoundEndpoints
     {
@@ -63,7 +64,7 @@ struct EndpointFinder {
         }
     }
 
-    /// EndpointSlices of a Service that have DNS names.
+    /// The EndpointSlices of a Service that have DNS names and are therefore not used.
     func unusedSlices(of record: ServiceRecord) -> [ObjectMeta] {
         guard case .service(let index) = record.origin else { return [] }
         let service = inventory.services[index].meta
@@ -255,6 +256,7 @@ struct EndpointFinder {
         private(set) var endpoints: [FoundEndpoint] = []
         private var known: Set<EndpointAddress> = []
 
+        /// Adds an IP address, unless it was found before.
         mutating func add(
             _ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1
         ) {
@@ -262,6 +264,7 @@ struct EndpointFinder {
             add(.ip(address, port: port), weight, labels)
         }
 
+        /// Adds an address, unless it was found before.
         mutating func add(_ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?) {
             guard known.insert(address).inserted else { return }
             endpoints.append(
@@ -281,6 +284,7 @@ private struct WorkloadIndex {
     private var all: [String: [Int]] = [:]    // by namespace
     private var byLabel: [Label: [Int]] = [:]
 
+    /// Adds a WorkloadEntry and its place in the inventory.
     mutating func add(_ entry: WorkloadEntry, _ index: Int) {
         let namespace = entry.meta.namespace
         all[namespace, default: []].append(index)

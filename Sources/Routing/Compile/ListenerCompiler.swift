@@ -1,6 +1,6 @@
 internal import Manifests
 
-/// Gateways and the VirtualServices on them -> listeners and their tables.
+/// Compiles Gateways, and the VirtualServices bound to them, to listeners and their tables.
 struct ListenerCompiler {
     let inventory: Inventory
     let names: Names
@@ -8,7 +8,7 @@ struct ListenerCompiler {
     let rules: RuleCompiler
     let binding: Binding
     let leftOut: LeftOutObjects
-    /// The Gateways of this gateway.
+    /// The Gateways that select this gateway.
     let own: [Gateway]
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
@@ -34,10 +34,11 @@ struct ListenerCompiler {
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
+    /// Adds the listener of a port.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
         let broken = broken(port)
-        // An error in a server that redirects opens no port, and no clear text on one that is open.
+        // A server that redirects and has an error opens no port, and no clear text on a port that is open.
         let redirecting = port.clear.isEmpty ? [] : (port.clear + broken).filter(\.server.redirects)
         let redirected = Redirected(redirecting, names(of:))
         for member in redirecting { refuse(member, redirected, &clear) }
@@ -58,7 +59,7 @@ struct ListenerCompiler {
                 concurrentStreams: annotations.concurrentStreams(of: port)))
     }
 
-    /// The servers of a port that an error took out.
+    /// The servers of a port that have an error.
     private func broken(_ port: ServerMerger.Port) -> [ServerMerger.Member] {
         own.flatMap { gateway in
             gateway.brokenServers.filter {
@@ -67,6 +68,7 @@ struct ListenerCompiler {
         }
     }
 
+    /// Adds the listener of the reserved gateway `mesh`.
     mutating func addMesh(_ table: TableAssembler) {
         guard !table.isEmpty else { return }
         listeners.append(
@@ -78,7 +80,7 @@ struct ListenerCompiler {
         return tables.count - 1
     }
 
-    /// The virtual hosts of one server: for every VirtualService on its Gateway the narrower names.
+    /// Adds the virtual hosts of one server: for every VirtualService bound to its Gateway, the narrower names.
     private mutating func addHosts(
         of member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
         to table: inout TableAssembler
@@ -113,8 +115,8 @@ struct ListenerCompiler {
         if !isUsed { reportUnused(member) }
     }
 
-    /// The hosts of VirtualServices that an error took out answer 503, behind the rules that others have for
-    /// them: a wider host must not take what they may have kept from it.
+    /// Lets the hosts of VirtualServices that have an error answer 503, after the rules that other VirtualServices have
+    /// for them. A wider host must not get requests that the faulty object may have kept from it.
     private func refuseLeftOut(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
         _ table: inout TableAssembler
@@ -143,7 +145,8 @@ struct ListenerCompiler {
         return isUsed
     }
 
-    /// The names that the VirtualServices on a server's Gateway have there, and which hosts these are of.
+    /// For each VirtualService bound to a server's Gateway: the names it has on the server, and the hosts they come
+    /// from.
     private func names(
         of member: ServerMerger.Member
     ) -> [(service: Int, found: (names: [String], served: [Int]))] {
@@ -172,7 +175,8 @@ struct ListenerCompiler {
                 related: [Diagnostic.Related(place: member.server.place, message: "the first port without it")]))
     }
 
-    /// Until redirects are in effect, nothing of a redirecting server may travel in clear text.
+    /// Answers 503 for the names of redirecting servers: until redirects are in effect, their requests must not be
+    /// served in clear text.
     private mutating func refuse(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
     ) {
@@ -200,7 +204,7 @@ struct ListenerCompiler {
 
     private func reportUnused(_ member: ServerMerger.Member) {
         let number = member.server.port.number
-        // One whose Gateways or hosts could not be read.
+        // A VirtualService whose Gateways or hosts could not be read.
         let missing = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         problems.add(
             Diagnostic(

@@ -1,7 +1,7 @@
 internal import Manifests
 internal import Patterns
 
-/// The table of the reserved gateway `mesh`: what a sidecar would accept from inside the cluster.
+/// Compiles the table of the reserved gateway `mesh`: what a sidecar would accept from inside the cluster.
 struct MeshCompiler {
     let services: [VirtualService]
     let names: Names
@@ -9,6 +9,7 @@ struct MeshCompiler {
     let clusters: ClusterTable
     let binding: Binding
 
+    /// The table for `--mesh`.
     func table(_ inventory: Inventory) -> TableAssembler {
         var table = TableAssembler()
         var short: [(name: String, namespace: String, program: Int)] = []
@@ -28,7 +29,7 @@ struct MeshCompiler {
         return table
     }
 
-    /// The name alone means a service of this gateway's namespace, else the first that has it.
+    /// Adds short names. A name alone means the service in this gateway's namespace, else the first that has the name.
     private func addShort(
         _ all: [(name: String, namespace: String, program: Int)], _ table: inout TableAssembler
     ) {
@@ -55,7 +56,7 @@ struct MeshCompiler {
         return labels.count == 2 ? (String(labels[0]), String(labels[1])) : nil
     }
 
-    /// Services that no VirtualService names lead to themselves, by the authority's port.
+    /// Adds the services that no VirtualService names. Requests for them are sent to them, to the authority's port.
     private func addServices(
         _ inventory: Inventory, _ table: inout TableAssembler,
         _ short: inout [(name: String, namespace: String, program: Int)]

@@ -1,6 +1,6 @@
 internal import Manifests
 
-/// Pods by name, by address and by label, so that no question looks at all of them.
+/// Finds Pods by name, address and label without searching all of them.
 struct PodIndex {
     private let pods: [Pod]
     private var byName: [String: Int] = [:]    // namespace/name
@@ -25,7 +25,7 @@ struct PodIndex {
         }
     }
 
-    /// The pods of a namespace with all of these labels; none when there are no labels to ask for.
+    /// The Pods of a namespace with all of these labels; none if the selector is empty.
     func selected(by selector: [String: String], namespace: String) -> [Pod] {
         let lists = selector.map {
             byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? []
@@ -34,7 +34,7 @@ struct PodIndex {
         return shortest.map { pods[$0] }.filter { Names.matches(selector, $0.meta.labels) }
     }
 
-    /// The labels of the pod behind an endpoint; nil when it is not known.
+    /// The labels of the Pod behind an endpoint; nil if the Pod is not known.
     func labels(target: ObjectReference?, namespace: String, address: String) -> [String: String]? {
         if let target, target.kind == "Pod" {
             let space = target.namespace.isEmpty ? namespace : target.namespace

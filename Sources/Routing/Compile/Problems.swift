@@ -1,10 +1,10 @@
 internal import Manifests
 
-/// Collects diagnostics; a place is told once per code, however often it is compiled.
+/// Collects the diagnostics of a compilation. A place is reported once per code, however often it is compiled.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
     private var told: Set<Told> = []
-    /// Searching for the nearest name costs a look at every name: so many looks are spent in all.
+    /// Limits the search for nearest names, which examines every name: how many more may be examined in this load.
     private var looksLeft = 200_000
 
     private struct Told: Hashable {
@@ -13,7 +13,7 @@ final class Problems {
         let message: String
     }
 
-    /// All of them, by place; those of one place in the order they were found.
+    /// All diagnostics by place; those of one place in the order in which they were found.
     var sorted: [Diagnostic] {
         diagnostics.enumerated().sorted { left, right in
             let (one, other) = (left.element.place, right.element.place)
@@ -22,12 +22,13 @@ final class Problems {
         }.map(\.element)
     }
 
+    /// Adds a diagnostic, unless its place has one with the same code.
     func add(_ diagnostic: Diagnostic) {
         let key = Told(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
         if told.insert(key).inserted { diagnostics.append(diagnostic) }
     }
 
-    /// The candidate that differs least from `name`; nil when none is near.
+    /// The candidate that differs least from `name`; nil if none is near enough.
     func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
         guard looksLeft > 0 else { return nil }
         let wanted = Array(name.utf8)
@@ -42,7 +43,7 @@ final class Problems {
         return best
     }
 
-    /// Levenshtein's distance, or `limit` when it is not below it.
+    /// The Levenshtein distance, or `limit` if it is not below that.
     private static func distance(_ left: [UInt8], _ right: [UInt8], below limit: Int) -> Int {
         guard abs(left.count - right.count) < limit, left.count <= 512, right.count <= 512 else {
             return limit

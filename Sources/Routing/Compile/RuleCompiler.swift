@@ -1,7 +1,7 @@
 internal import Manifests
 internal import Patterns
 
-/// Where rules will run: what a rule's meaning depends on besides itself.
+/// Where rules are served, on which their meaning depends.
 enum RuleContext: Hashable {
     /// A Gateway's `namespace/name` and a server's port number.
     case gateway(String, port: Int)
@@ -9,8 +9,8 @@ enum RuleContext: Hashable {
     case mesh
 }
 
-/// One VirtualService's rules in one context. Rules that hold for every request stand apart: in a
-/// virtual host they go last, after the rules of younger VirtualServices. Source: docs/istio.md, Catch-all rules.
+/// The rules of one VirtualService in one context. Catch-alls are kept apart: in a virtual host they come last, after
+/// the rules of younger VirtualServices. Source: docs/istio.md, Catch-all rules.
 struct Program {
     var rules: [Rule] = []
     var catchAlls: [Rule] = []
@@ -28,16 +28,16 @@ final class RuleCompiler {
     private var contextNumbers: [RuleContext: Int32] = [:]
     private var contexts: [RuleContext] = []
     var neverReached = NeverReached()
-    /// Why no rule of a VirtualService is served.
+    /// Why no rule of any VirtualService is served; nil if rules are served.
     private let closedBy: Unavailable?
-    /// The newest program of each VirtualService, and for each program its context and the next older
-    /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
+    /// The newest program of each VirtualService, and for each program its context and the next older program. They are
+    /// plain arrays because a dictionary took 100 octets for each VirtualService.
     private var newestPrograms: [Int32]
     private var programContexts: [(context: Int32, older: Int32)] = []
-    private var programServices: [Int32] = []    // by program; below zero: none
+    private var programServices: [Int32] = []    // by program; below zero if it has no VirtualService
     private var matches = 0
-    /// The newest route of each rule, all VirtualServices' rules one behind the other, and for each route
-    /// the next older one of its rule: as many as the rule has different destinations in its contexts.
+    /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
+    /// the same rule. A rule has as many routes as it has different destinations in its contexts.
     private var newestRoutes: [Int32]
     private var ruleStarts: [Int32] = []    // by VirtualService
     private var olderRoutes: [Int32] = []
@@ -58,14 +58,14 @@ final class RuleCompiler {
             rules += services[service].http.count
         }
         newestRoutes = Array(repeating: -1, count: rules)
-        // An estimate: arrays that grow by doubling are up to half empty.
+        // An estimate. Arrays that grow by doubling are up to half empty.
         routes.reserveCapacity(services.count)
         programs.reserveCapacity(services.count)
         programContexts.reserveCapacity(services.count)
         olderRoutes.reserveCapacity(services.count)
     }
 
-    /// The number of a VirtualService's program; compiled once per context.
+    /// The number of a VirtualService's program in a context. It is compiled once.
     func program(_ service: Int, _ context: RuleContext) -> Int {
         let wanted = number(of: context)
         var known = newestPrograms[service]
@@ -87,7 +87,7 @@ final class RuleCompiler {
         return number
     }
 
-    /// Adds a route that no VirtualService's rule stands behind.
+    /// Adds a route that comes from no rule of a VirtualService.
     func addRoute(
         _ name: String, clusters: [(cluster: Int, weight: Int)], unavailable: Unavailable?,
         object: ObjectReference, place: SourcePlace
@@ -105,10 +105,10 @@ final class RuleCompiler {
         return routes.count - 1
     }
 
-    /// Adds rules that no VirtualService wrote.
+    /// Adds rules that come from no VirtualService.
     func addProgram(_ program: Program) -> Int { append(program, context: -1, older: -1, service: -1) }
 
-    /// Whose rules a program is; nil: no VirtualService's.
+    /// The VirtualService that a program comes from; nil if it comes from none.
     func source(ofProgram number: Int) -> VirtualService? {
         programServices[number] < 0 ? nil : services[Int(programServices[number])]
     }
@@ -133,7 +133,7 @@ final class RuleCompiler {
                 continue
             }
             guard hasRoom else { return closed(program, source) }
-            // As they are written: those that hold on no request here are looked at, too.
+            // Matches count as they are written, because those that can never hold here cost work, too.
             matches += max(rule.matches.count, 1)
             let found = matches(of: rule, part, context)
             guard !found.isEmpty else { continue }
@@ -158,7 +158,7 @@ final class RuleCompiler {
         let part: NeverReached.Part
     }
 
-    /// A rule's matches that can hold in this context; one that always holds ends the list.
+    /// The matches of a rule that can hold in this context. A catch-all ends the list.
     private func matches(of rule: HTTPRoute, _ part: NeverReached.Part, _ context: RuleContext) -> [Candidate] {
         if rule.matches.isEmpty {
             return [Candidate(match: RuleMatch(), place: rule.place, path: rule.path, part: part)]
@@ -177,7 +177,7 @@ final class RuleCompiler {
         return found
     }
 
-    /// Conditions that are settled when the configuration is read.
+    /// Whether the conditions of a match that do not depend on the request hold in a context.
     private func applies(_ match: HTTPMatch, _ source: VirtualService, _ context: RuleContext)
         -> Bool
     {
@@ -221,7 +221,7 @@ final class RuleCompiler {
 // MARK: - Routes
 
 extension RuleCompiler {
-    /// The routes of one rule: on the mesh one per port that an omitted destination port may mean.
+    /// The routes of one rule. On the mesh, there is one for each port that an omitted destination port may mean.
     private func variants(_ service: Int, _ index: Int, _ context: RuleContext) -> [(
         port: Int?, route: Int
     )] {
@@ -279,14 +279,15 @@ extension RuleCompiler {
         if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }
         if let field = rule.closings.first { return .notInEffect(field.name) }
-        // Both are said above; a rule that counts an untested condition as fulfilled is never served.
+        // Both were reported. A rule is never served if a condition that cannot be tested counts as fulfilled.
         let isGuess = rule.matches.contains { match in
             match.isFaulty || (match.headers + match.withoutHeaders).contains(where: \.isOnClaim)
         }
         return isGuess ? .brokenRule : nil
     }
 
-    /// A single destination takes all, whatever its weight; of several, those without weight get nothing.
+    /// The destinations that get requests. A single one gets all, whatever its weight; of several, those of weight 0
+    /// get none. Source: docs/istio.md, Weights.
     private func shares(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
         if rule.destinations.count == 1 { return [(rule.destinations[0].destination, 1)] }
         return rule.destinations.compactMap { entry in
@@ -301,7 +302,7 @@ extension RuleCompiler {
 extension RuleCompiler {
     private var hasRoom: Bool { matches <= names.options.mostMatches }
 
-    /// A program that ends before its last rule.
+    /// Ends a program before its last rule, because there are too many rules: other requests are answered 503.
     private func closed(_ program: Program, _ source: VirtualService) -> Program {
         problems.add(
             Diagnostic(
@@ -314,7 +315,7 @@ extension RuleCompiler {
         return Program(rules: program.rules, catchAlls: program.catchAlls + rest.catchAlls)
     }
 
-    /// The rules of several programs for a host that they share: a copy of them all, which counts as they do.
+    /// The rules of several programs for a host that they share. They are a copy, whose matches count, too.
     func joined(_ parts: [Program], host: String) -> [Rule] {
         let first = parts.lazy.compactMap { $0.rules.first ?? $0.catchAlls.first }.first
         guard !hasRoom, let first else {
@@ -333,11 +334,12 @@ extension RuleCompiler {
         return closed(.tooManyRules, object, place).catchAlls
     }
 
+    /// Adds a program that answers 503.
     func closedProgram(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Int {
         addProgram(closed(reason, object, place))
     }
 
-    /// Answers 503: no wider host may take what is not compiled.
+    /// A program that answers 503, so that no wider host gets the requests of what is not compiled.
     private func closed(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Program {
         let route = addRoute(
             "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: reason, object: object, place: place)
@@ -348,7 +350,7 @@ extension RuleCompiler {
 // MARK: - What is never reached
 
 extension RuleCompiler {
-    /// Tells what is reached on no listener that it is for. After all tables were made.
+    /// Reports what is reached on no listener that it is for. To be called when all tables are made.
     func reportNeverReached(_ tables: [RouteTable]) {
         for (part, found) in neverReached.parts {
             let all = contexts(of: part)
@@ -357,7 +359,7 @@ extension RuleCompiler {
         for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
     }
 
-    /// Matches of compiled rules that hold in none of their contexts, whatever the request; by VirtualService.
+    /// Matches of compiled rules that hold in none of their contexts, whatever the request, by VirtualService.
     func neverHolding() -> [(service: Int, matches: [HTTPMatch], contexts: [RuleContext])] {
         services.indices.compactMap { service in
             guard newestPrograms[service] >= 0 else { return nil }
@@ -382,7 +384,7 @@ extension RuleCompiler {
         return all
     }
 
-    /// Those that a rule or match is for.
+    /// The contexts that a rule or match is for.
     private func contexts(of part: NeverReached.Part) -> Set<Int32> {
         let source = services[part.service]
         let matches = source.http[part.rule].matches
@@ -428,7 +430,7 @@ extension RuleCompiler {
 }
 
 extension HTTPMatch {
-    /// Has conditions that do not depend on the request.
+    /// Whether it has conditions that do not depend on the request.
     fileprivate var isSettledEarly: Bool {
         port != nil || !gateways.isEmpty || !sourceLabels.isEmpty || !(sourceNamespace ?? "").isEmpty
     }

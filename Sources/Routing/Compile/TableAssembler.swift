@@ -1,10 +1,10 @@
 internal import Manifests
 
-/// Collects the virtual hosts of one route table: per host the programs in order.
+/// Collects the virtual hosts of one route table: for each host, its programs in order.
 struct TableAssembler {
     private var hosts: [Host] = []
     private var places: [String: Int32] = [:]
-    /// Of hosts with so many programs that looking through them would cost.
+    /// The members of hosts with more than `fewPrograms` programs, where a linear search would be slow.
     private var members: Set<Member> = []
     private static let fewPrograms = 16
 
@@ -13,19 +13,20 @@ struct TableAssembler {
         let program: Int32
     }
 
-    /// Most hosts have one program, which costs no array.
+    /// A host and its programs. Most hosts have one, which needs no array.
     private struct Host {
         let name: String
         let first: Int32
         var more: [Int32] = []
 
+        /// Whether the host has this program.
         func contains(_ program: Int32) -> Bool { first == program || more.contains(program) }
         var all: [Int32] { [first] + more }
     }
 
     var isEmpty: Bool { hosts.isEmpty }
 
-    /// Appends a program's rules to a host, once.
+    /// Appends a program to a host, unless the host has it.
     mutating func add(_ number: Int, host: String) {
         let program = Int32(clamping: number)
         guard let known = places[host] else {
@@ -49,7 +50,7 @@ struct TableAssembler {
         if isNew { hosts[place].more.append(program) }
     }
 
-    /// Gives all hosts that have no name of their own to a program: what the table lacks is not a wider host's.
+    /// Gives all other hosts to a program, so that no wider host gets requests for what the table lacks.
     mutating func closeRest(_ program: Int) {
         for index in hosts.indices where hosts[index].name.hasPrefix("*") {
             hosts[index] = Host(name: hosts[index].name, first: Int32(clamping: program))
@@ -57,9 +58,10 @@ struct TableAssembler {
         add(program, host: "*")
     }
 
+    /// Whether the table has this host.
     func has(_ host: String) -> Bool { places[host] != nil }
 
-    /// The table; hosts with the same programs share their rules.
+    /// Makes the table. Hosts with the same programs share their rules.
     func table(_ rules: RuleCompiler, _ problems: Problems) -> RouteTable {
         var sets: [[Rule]] = []
         var numbers: [[Int32]: Int32] = [:]
@@ -90,14 +92,14 @@ struct TableAssembler {
         return RouteTable(hosts: entries, ruleSets: sets)
     }
 
-    /// One program's rules share its array, where it has one kind of them.
+    /// The rules of one program. They share its array if it has only one kind of rules.
     private static func rules(_ program: Program) -> [Rule] {
         if program.rules.isEmpty { return program.catchAlls }
         return program.catchAlls.isEmpty ? program.rules : program.rules + program.catchAlls
     }
 
-    /// Rules of several namespaces for one host: whoever comes first gets the requests, and the other one
-    /// is not asked.
+    /// Warns if several namespaces have rules for one host: the first one gets the requests, without the consent of the
+    /// others.
     private func warnShared(_ host: Host, _ rules: RuleCompiler, _ problems: Problems) {
         let services = host.all.compactMap { rules.source(ofProgram: Int($0)) }
         guard let winner = services.first else { return }

@@ -4,6 +4,7 @@ package import Balancing
 package struct ClusterPlan: Sendable, Hashable {
     /// Istio's name: `outbound|8888|v1|main-server.default.svc.cluster.local`.
     package let name: String
+    /// The service's host.
     package let host: String
     /// The service's port, not the endpoints'.
     package let port: Int
@@ -11,7 +12,9 @@ package struct ClusterPlan: Sendable, Hashable {
     package let subset: String
     /// Whether requests are sent as HTTP/2; gRPC always is.
     package let isHTTP2: Bool
+    /// How an endpoint is chosen.
     package let policy: BalancingPolicy
+    /// Where its endpoints come from.
     package let source: EndpointSource
 }
 
@@ -24,7 +27,9 @@ package enum EndpointSource: Sendable, Hashable {
     case unavailable(Unavailable)
 }
 
+/// An endpoint and its weight.
 package struct PlannedEndpoint: Sendable, Hashable {
+    /// Its address.
     package let address: EndpointAddress
     /// At least 1.
     package let weight: Int
@@ -32,7 +37,10 @@ package struct PlannedEndpoint: Sendable, Hashable {
 
 /// A name to resolve.
 package struct PlannedName: Sendable, Hashable {
+    /// The name.
     package let host: String
+    /// The port of its addresses.
     package let port: UInt16
+    /// The weight of each address, at least 1.
     package let weight: Int
 }

@@ -1,14 +1,16 @@
 internal import Manifests
 internal import Octets
 
-/// Where a request comes in.
+/// Where a request arrives.
 package struct Entrance: Sendable {
-    /// The Gateway's port number; ignored on the mesh.
+    /// The port number of the Gateway's server; ignored on the mesh.
     package var port: UInt16
-    /// The server name of the TLS handshake; nil is clear text, empty is TLS without a name.
+    /// The TLS server name; nil is clear text, empty is TLS without a name.
     package var serverName: String?
+    /// Whether it arrives at the mesh listener.
     package var isMesh = false
 
+    /// Makes an entrance; by default in clear text.
     package init(port: UInt16, serverName: String? = nil, isMesh: Bool = false) {
         self.port = port
         self.serverName = serverName
@@ -17,9 +19,9 @@ package struct Entrance: Sendable {
 }
 
 extension RoutingPlan {
-    /// Why a request goes where it goes, in lines for people: listener, host, every rule that was
-    /// looked at with the first condition that failed, and the destination; for a miss, the rule that
-    /// came nearest. Each condition is asked of a table of its own, so the answer is the matcher's.
+    /// Explains in lines of text where a request is sent: the listener, the host, each rule that was tested with its
+    /// first condition that failed, and the destination; if no rule fits, the rule that came nearest. Each condition is
+    /// tested by a table of its own, so the result is that of the matcher.
     package func explain(_ request: TextRequest, at entrance: Entrance) -> String {
         explainedLines(request, at: entrance).map { $0.printable + "\n" }.joined()
     }
@@ -96,7 +98,7 @@ extension RoutingPlan {
         if let nearest { lines.append("nearest: \(nearest.text)") }
     }
 
-    /// Of rules that do not fit, so many are told.
+    /// The largest number of unfitting rules that are shown.
     private static let rulesShown = 50
 
     private func destinations(of route: Route) -> [String] {
@@ -109,7 +111,7 @@ extension RoutingPlan {
     }
 }
 
-/// One match item asked of one request, condition by condition.
+/// Tests one match item on one request, condition by condition.
 private struct Attempt {
     let match: RuleMatch
     private(set) var held = 0
@@ -134,7 +136,7 @@ private struct Attempt {
 }
 
 extension RouteTable {
-    /// The host that decides: exact, else the longest wildcard, else `*`.
+    /// The host that decides: the exact one, else the longest wildcard, else `*`.
     fileprivate func entry(of host: String) -> HostEntry? {
         if let exact = hosts.first(where: { $0.name == host }) { return exact }
         let wild = hosts.filter {
@@ -147,7 +149,7 @@ extension RouteTable {
 }
 
 extension ListenerPlan {
-    /// The TLS server of a name, as SNI chooses it: exact, the longest wildcard, the one for all.
+    /// The server for a TLS server name: the exact one, else the longest wildcard, else `*`; nil if there is none.
     package func chain(for serverName: String) -> TLSChain? {
         var best: (length: Int, chain: TLSChain)?
         for chain in chains {

@@ -2,7 +2,7 @@ internal import Balancing
 internal import Manifests
 
 extension RoutingPlan {
-    /// The effective tree for people: listener -> host -> rule -> destination -> endpoints.
+    /// The routes in effect as an indented tree: listener, host, rule, destination, endpoints.
     package func renderTree() -> String {
         var tree = TreeText()
         if listeners.isEmpty {
@@ -51,7 +51,7 @@ extension RoutingPlan {
     }
 }
 
-/// Indented lines.
+/// Appends indented lines.
 private struct TreeText {
     private(set) var text = ""
 
@@ -61,7 +61,7 @@ private struct TreeText {
 }
 
 extension RouteTable {
-    /// Hosts that share their rules, together, in the order they were added.
+    /// The hosts, grouped by shared rules, in the order in which they were added.
     var hostGroups: [(names: [String], ruleSet: Int)] {
         var groups: [(names: [String], ruleSet: Int)] = []
         var places: [Int: Int] = [:]
@@ -86,7 +86,7 @@ extension ListenerPlan {
 }
 
 extension Route {
-    /// Each destination's weight.
+    /// The weight of each destination.
     package var shares: [UInt64] {
         var before: UInt64 = 0
         return destinations.map { destination in
@@ -127,7 +127,7 @@ extension CertificateSource: CustomStringConvertible {
 }
 
 extension Duration {
-    /// `5s`, `1500ms`.
+    /// The duration as text, such as `5s` or `1500ms`.
     var milliseconds: String {
         let (seconds, attoseconds) = components
         guard attoseconds != 0 else { return "\(seconds)s" }
