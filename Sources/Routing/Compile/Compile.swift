@@ -11,25 +11,25 @@ extension RoutingPlan {
         let rules = RuleCompiler(
             inventory.virtualServices, clusters: clusters, names: names, problems: problems,
             closedBy: inventory.accessPolicies.closing(names, problems))
-        let binding = Binding(inventory.virtualServices, names: names)
+        let attachments = GatewayAttachments(inventory.virtualServices, names: names)
 
         let own = inventory.gateways.filter { Names.matches($0.selector, options.labels) }
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, binding: binding, leftOut: leftOut,
+            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut,
             own: own)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports where !options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
             services: inventory.virtualServices, names: names, rules: rules, clusters: clusters,
-            binding: binding)
+            attachments: attachments)
         compiler.addMesh(mesh.table(inventory))
 
         rules.reportNeverReached(compiler.tables)
         let checks = ReferenceChecks(
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
-        checks.run(binding: binding, own: own, served: compiler.served)
+        checks.run(attachments: attachments, own: own, served: compiler.served)
         EffectChecks(
             inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own
         ).run()

@@ -87,7 +87,7 @@ struct EffectChecks {
 
     private func reportBinding(_ service: VirtualService) {
         guard let first = service.gateways.first else { return }
-        let wanted = Binding.gateways(of: service, names)
+        let wanted = GatewayAttachments.gateways(of: service, names)
         add(
             .note, "for-another-gateway",
             "this VirtualService is not served here: \(wanted.sorted().joined(separator: ", ")) "
@@ -103,7 +103,7 @@ struct EffectChecks {
         private var ports: Set<Int> = []
 
         init(_ service: VirtualService, _ contexts: [RuleContext], _ names: Names) {
-            wanted = Binding.gateways(of: service, names)
+            wanted = GatewayAttachments.gateways(of: service, names)
             for context in contexts {
                 switch context {
                 case .gateway(let key, let port):

@@ -6,13 +6,13 @@ struct ListenerCompiler {
     let names: Names
     let problems: Problems
     let rules: RuleCompiler
-    let binding: Binding
+    let attachments: GatewayAttachments
     let leftOut: LeftOutObjects
     /// The Gateways that select this gateway.
     let own: [Gateway]
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
-    /// By the place of a host in `binding.hosts`: whether it found a server.
+    /// By the place of a host in `attachments.hosts`: whether it found a server.
     private(set) var served: [Bool]
     private var hosts = 0    // of all tables
     private let annotations: GatewayAnnotations
@@ -20,7 +20,7 @@ struct ListenerCompiler {
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        binding: Binding, leftOut: LeftOutObjects, own: [Gateway]
+        attachments: GatewayAttachments, leftOut: LeftOutObjects, own: [Gateway]
     ) {
         self.own = own
         self.leftOut = leftOut
@@ -28,9 +28,9 @@ struct ListenerCompiler {
         self.names = names
         self.problems = problems
         self.rules = rules
-        self.binding = binding
+        self.attachments = attachments
         annotations = GatewayAnnotations(inventory.gateways, problems)
-        served = Array(repeating: false, count: binding.hosts.count)
+        served = Array(repeating: false, count: attachments.hosts.count)
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
@@ -151,12 +151,12 @@ struct ListenerCompiler {
         of member: ServerMerger.Member
     ) -> [(service: Int, found: (names: [String], served: [Int]))] {
         let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
-        return (binding.services[member.key] ?? []).compactMap { service in
+        return (attachments.services[member.key] ?? []).compactMap { service in
             let source = inventory.virtualServices[service]
             guard !source.http.isEmpty, !names.options.limit.isOver else { return nil }
             var found: (names: [String], served: [Int]) = ([], [])
-            for place in binding.hosts.range(service) {
-                let fitting = hosts.intersection(binding.hosts[place], namespace: source.meta.namespace)
+            for place in attachments.hosts.range(service) {
+                let fitting = hosts.intersection(attachments.hosts[place], namespace: source.meta.namespace)
                 if !fitting.isEmpty { found.served.append(place) }
                 found.names += fitting
             }

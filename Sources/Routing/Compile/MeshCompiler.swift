@@ -7,17 +7,17 @@ struct MeshCompiler {
     let names: Names
     let rules: RuleCompiler
     let clusters: ClusterTable
-    let binding: Binding
+    let attachments: GatewayAttachments
 
     /// The table for `--mesh`.
     func table(_ inventory: Inventory) -> TableAssembler {
         var table = TableAssembler()
         var short: [(name: String, namespace: String, program: Int)] = []
-        for index in binding.services["mesh"] ?? [] where !services[index].http.isEmpty {
+        for index in attachments.services["mesh"] ?? [] where !services[index].http.isEmpty {
             let program = rules.program(index, .mesh)
             guard !rules.programs[program].isEmpty else { continue }
-            for place in binding.hosts.range(index) {
-                let host = binding.hosts[place]
+            for place in attachments.hosts.range(index) {
+                let host = attachments.hosts[place]
                 for alias in aliases(host) { table.add(program, host: alias) }
                 if let found = service(of: host) {
                     short.append((found.name, found.namespace, program))

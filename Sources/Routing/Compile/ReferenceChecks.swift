@@ -26,8 +26,8 @@ struct ReferenceChecks {
     /// Runs all checks.
     /// - Parameters:
     ///   - own: the Gateways that select this gateway.
-    ///   - served: whether a host found a server, by its place in `binding.hosts`.
-    func run(binding: Binding, own: [Gateway], served: [Bool]) {
+    ///   - served: whether a host found a server, by its place in `attachments.hosts`.
+    func run(attachments: GatewayAttachments, own: [Gateway], served: [Bool]) {
         checkSelectors(own)
         reportClosings(own)
         GatewayNamespaceCheck(inventory: inventory, names: names, problems: problems).run(own)
@@ -47,17 +47,17 @@ struct ReferenceChecks {
         for (index, service) in inventory.virtualServices.enumerated() where !names.options.limit.isOver {
             checkVisibility(service)
             checkGateways(service, byName)
-            let hosts = binding.hosts.range(index)
+            let hosts = attachments.hosts.range(index)
             guard !service.http.isEmpty else { continue }
             for place in hosts where served[place] {
-                checkShortHost(service.hosts[place - hosts.lowerBound], binding.hosts[place], service)
+                checkShortHost(service.hosts[place - hosts.lowerBound], attachments.hosts[place], service)
             }
             guard served[hosts].contains(false) else { continue }
-            let gateways = Binding.gateways(of: service, names).filter(mine.contains).sorted()
+            let gateways = GatewayAttachments.gateways(of: service, names).filter(mine.contains).sorted()
             guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
             let all = gateways.flatMap { servers[$0] ?? [] }
             for place in hosts where !served[place] {
-                checkHost(place - hosts.lowerBound, service, binding.hosts[place], all)
+                checkHost(place - hosts.lowerBound, service, attachments.hosts[place], all)
             }
         }
     }
@@ -79,7 +79,7 @@ struct ReferenceChecks {
             for rule in service.http {
                 for field in rule.closings { problems.add(service.report(field, .warning)) }
             }
-            let isHere = !Binding.gateways(of: service, names).isDisjoint(with: mine)
+            let isHere = !GatewayAttachments.gateways(of: service, names).isDisjoint(with: mine)
             for field in service.closings {
                 problems.add(service.reportConnections(field, isHere ? .error : .warning))
             }

@@ -2,7 +2,7 @@ internal import Manifests
 
 /// Which VirtualServices are bound to which Gateway, in Istio's order.
 /// Source: docs/istio.md, Gateway references; docs/istio.md, Order of VirtualServices.
-struct Binding {
+struct GatewayAttachments {
     /// VirtualServices by `namespace/name` of a Gateway, and by `mesh`.
     private(set) var services: [String: [Int]] = [:]
     /// The hosts of all VirtualServices, completed and in lower case.
@@ -35,7 +35,7 @@ struct Binding {
 
         init?(_ all: [VirtualService], _ index: Int, _ names: Names) {
             let exportTo = all[index].exportTo
-            guard let rank = Binding.rank(exportTo, all[index].meta.namespace, names) else { return nil }
+            guard let rank = GatewayAttachments.rank(exportTo, all[index].meta.namespace, names) else { return nil }
             self.rank = rank
             self.index = index
             age = all[index].meta.age
