@@ -95,13 +95,13 @@ struct ListenerCompiler {
                 isWhole = false
                 continue
             }
-            let program = rules.program(
+            let ruleList = rules.ruleList(
                 service, .gateway(member.key, port: member.server.port.number.value))
-            guard !rules.programs[program].isEmpty else { continue }
+            guard !rules.ruleLists[ruleList].isEmpty else { continue }
             isUsed = true
             for host in found.names where !closed.covers(host) {
                 guard let other = redirected.owner(of: host) else {
-                    table.add(program, host: host)
+                    table.add(ruleList, host: host)
                     continue
                 }
                 reportRedirected(member, host, by: other)
@@ -110,7 +110,7 @@ struct ListenerCompiler {
         if refuseLeftOut(member, redirected, closed, &table) { isUsed = true }
         if !isWhole {
             isUsed = true
-            table.closeRest(rules.closedProgram(.tooManyHosts, member.gateway.meta.identity, member.server.place))
+            table.closeRest(rules.closedRuleList(.tooManyHosts, member.gateway.meta.identity, member.server.place))
         }
         if !isUsed { reportUnused(member) }
     }
@@ -131,9 +131,9 @@ struct ListenerCompiler {
             let route = rules.addRoute(
                 "\(object.identity.namespace)/\(object.identity.name)/error", clusters: [],
                 unavailable: .leftOut("\(object.identity)"), object: object.identity, place: object.place)
-            let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            let ruleList = rules.addRuleList(RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
             for name in names where redirected.owner(of: name) == nil && !closed.covers(name) {
-                table.add(program, host: name)
+                table.add(ruleList, host: name)
             }
             problems.add(
                 Diagnostic(
@@ -184,9 +184,9 @@ struct ListenerCompiler {
         let route = rules.addRoute(
             "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
             object: member.gateway.meta.identity, place: member.server.place)
-        let program = rules.addProgram(
-            Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-        for name in redirected.names(of: member) { table.add(program, host: name) }
+        let ruleList = rules.addRuleList(
+            RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+        for name in redirected.names(of: member) { table.add(ruleList, host: name) }
     }
 
     private func reportRedirected(
@@ -226,8 +226,8 @@ extension ListenerCompiler {
             let route = rules.addRoute(
                 "\(member.key)/closed", clusters: [], unavailable: reason,
                 object: member.gateway.meta.identity, place: member.server.place)
-            let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-            table.add(program, host: name)
+            let ruleList = rules.addRuleList(RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            table.add(ruleList, host: name)
         }
         addHosts(of: member, .nothing, closed, to: &table)
         let written = member.server.hosts.map { $0.host.lowercased() }

@@ -12,15 +12,15 @@ struct MeshCompiler {
     /// The table for `--mesh`.
     func table(_ inventory: Inventory) -> TableAssembler {
         var table = TableAssembler()
-        var short: [(name: String, namespace: String, program: Int)] = []
+        var short: [(name: String, namespace: String, ruleList: Int)] = []
         for index in attachments.services["mesh"] ?? [] where !services[index].http.isEmpty {
-            let program = rules.program(index, .mesh)
-            guard !rules.programs[program].isEmpty else { continue }
+            let ruleList = rules.ruleList(index, .mesh)
+            guard !rules.ruleLists[ruleList].isEmpty else { continue }
             for place in attachments.hosts.range(index) {
                 let host = attachments.hosts[place]
-                for alias in aliases(host) { table.add(program, host: alias) }
+                for alias in aliases(host) { table.add(ruleList, host: alias) }
                 if let found = service(of: host) {
-                    short.append((found.name, found.namespace, program))
+                    short.append((found.name, found.namespace, ruleList))
                 }
             }
         }
@@ -31,7 +31,7 @@ struct MeshCompiler {
 
     /// Adds short names. A name alone means the service in this gateway's namespace, else the first that has the name.
     private func addShort(
-        _ all: [(name: String, namespace: String, program: Int)], _ table: inout TableAssembler
+        _ all: [(name: String, namespace: String, ruleList: Int)], _ table: inout TableAssembler
     ) {
         let own = all.filter { $0.namespace == names.options.gatewayNamespace }
         let others = all.filter { $0.namespace != names.options.gatewayNamespace }
@@ -39,7 +39,7 @@ struct MeshCompiler {
         for entry in own + others
         where owners[entry.name, default: entry.namespace] == entry.namespace {
             owners[entry.name] = entry.namespace
-            table.add(entry.program, host: entry.name)
+            table.add(entry.ruleList, host: entry.name)
         }
     }
 
@@ -59,14 +59,14 @@ struct MeshCompiler {
     /// Adds the services that no VirtualService names. Requests for them are sent to them, to the authority's port.
     private func addServices(
         _ inventory: Inventory, _ table: inout TableAssembler,
-        _ short: inout [(name: String, namespace: String, program: Int)]
+        _ short: inout [(name: String, namespace: String, ruleList: Int)]
     ) {
         for service in inventory.services {
             let host = names.full(service.meta.name, service.meta.namespace).lowercased()
             guard !table.has(host), let record = clusters.directory.records[host],
                 !record.ports.isEmpty
             else { continue }
-            var program = Program()
+            var ruleList = RuleList()
             for port in record.ports {
                 let route = rules.addRoute(
                     "\(service.meta.namespace)/\(service.meta.name)/\(port.number)",
@@ -74,10 +74,10 @@ struct MeshCompiler {
                     object: service.meta.identity, place: service.meta.place)
                 let isOnly = record.ports.count == 1
                 let conditions = isOnly ? [] : [Condition(.port, .exact(String(port.number)))]
-                program.rules.append(
+                ruleList.rules.append(
                     Rule(matches: [RuleMatch(conditions: conditions)], route: route))
             }
-            let number = rules.addProgram(program)
+            let number = rules.addRuleList(ruleList)
             for alias in aliases(host) { table.add(number, host: alias) }
             short.append((service.meta.name.lowercased(), service.meta.namespace, number))
         }

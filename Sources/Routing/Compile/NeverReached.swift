@@ -28,7 +28,7 @@ struct NeverReached {
 
     /// Looks for rules of a host that earlier rules of another object cover.
     /// - Parameter parts: the objects' rules, in order.
-    mutating func lookThrough(_ host: String, _ parts: [Program], _ routes: [Route]) {
+    mutating func lookThrough(_ host: String, _ parts: [RuleList], _ routes: [Route]) {
         looksLeft -= parts.reduce(0) { $0 + $1.rules.count + $1.catchAlls.count }
         guard looksLeft > 0 else { return }
         var found: [SourcePlace: [Found]] = [:]

@@ -11,7 +11,7 @@ enum RuleContext: Hashable {
 
 /// The rules of one VirtualService in one context. Catch-alls are kept apart: in a virtual host they come last, after
 /// the rules of younger VirtualServices. Source: docs/istio.md, Catch-all rules.
-struct Program {
+struct RuleList {
     var rules: [Rule] = []
     var catchAlls: [Rule] = []
     var isEmpty: Bool { rules.isEmpty && catchAlls.isEmpty }
@@ -20,7 +20,7 @@ struct Program {
 /// Compiles the rules of VirtualServices. Source: docs/istio.md, Order of rules; docs/istio.md, Catch-all rules.
 final class RuleCompiler {
     private(set) var routes: [Route] = []
-    private(set) var programs: [Program] = []
+    private(set) var ruleLists: [RuleList] = []
     let services: [VirtualService]
     private let clusters: ClusterTable
     private let names: Names
@@ -30,11 +30,11 @@ final class RuleCompiler {
     var neverReached = NeverReached()
     /// Why no rule of any VirtualService is served; nil if rules are served.
     private let closedBy: Unavailable?
-    /// The newest program of each VirtualService, and for each program its context and the next older program. They are
-    /// plain arrays because a dictionary took 100 octets for each VirtualService.
-    private var newestPrograms: [Int32]
-    private var programContexts: [(context: Int32, older: Int32)] = []
-    private var programServices: [Int32] = []    // by program; below zero if it has no VirtualService
+    /// The newest rule list of each VirtualService, and for each rule list its context and the next older rule list.
+    /// They are plain arrays because a dictionary took 100 octets for each VirtualService.
+    private var newestRuleLists: [Int32]
+    private var ruleListContexts: [(context: Int32, older: Int32)] = []
+    private var ruleListServices: [Int32] = []    // by rule list; below zero if it has no VirtualService
     private var matches = 0
     /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
     /// the same rule. A rule has as many routes as it has different destinations in its contexts.
@@ -51,7 +51,7 @@ final class RuleCompiler {
         self.clusters = clusters
         self.names = names
         self.problems = problems
-        newestPrograms = Array(repeating: -1, count: services.count)
+        newestRuleLists = Array(repeating: -1, count: services.count)
         var rules = 0
         for service in services.indices {
             ruleStarts.append(Int32(clamping: rules))
@@ -60,22 +60,22 @@ final class RuleCompiler {
         newestRoutes = Array(repeating: -1, count: rules)
         // An estimate. Arrays that grow by doubling are up to half empty.
         routes.reserveCapacity(services.count)
-        programs.reserveCapacity(services.count)
-        programContexts.reserveCapacity(services.count)
+        ruleLists.reserveCapacity(services.count)
+        ruleListContexts.reserveCapacity(services.count)
         olderRoutes.reserveCapacity(services.count)
     }
 
-    /// The number of a VirtualService's program in a context. It is compiled once.
-    func program(_ service: Int, _ context: RuleContext) -> Int {
+    /// The number of a VirtualService's rule list in a context. It is compiled once.
+    func ruleList(_ service: Int, _ context: RuleContext) -> Int {
         let wanted = number(of: context)
-        var known = newestPrograms[service]
+        var known = newestRuleLists[service]
         while known >= 0 {
-            if programContexts[Int(known)].context == wanted { return Int(known) }
-            known = programContexts[Int(known)].older
+            if ruleListContexts[Int(known)].context == wanted { return Int(known) }
+            known = ruleListContexts[Int(known)].older
         }
         let number = append(
-            compile(service, context), context: wanted, older: newestPrograms[service], service: service)
-        newestPrograms[service] = Int32(clamping: number)
+            compile(service, context), context: wanted, older: newestRuleLists[service], service: service)
+        newestRuleLists[service] = Int32(clamping: number)
         return number
     }
 
@@ -106,48 +106,48 @@ final class RuleCompiler {
     }
 
     /// Adds rules that come from no VirtualService.
-    func addProgram(_ program: Program) -> Int { append(program, context: -1, older: -1, service: -1) }
+    func addRuleList(_ ruleList: RuleList) -> Int { append(ruleList, context: -1, older: -1, service: -1) }
 
-    /// The VirtualService that a program comes from; nil if it comes from none.
-    func source(ofProgram number: Int) -> VirtualService? {
-        programServices[number] < 0 ? nil : services[Int(programServices[number])]
+    /// The VirtualService that a rule list comes from; nil if it comes from none.
+    func source(ofRuleList number: Int) -> VirtualService? {
+        ruleListServices[number] < 0 ? nil : services[Int(ruleListServices[number])]
     }
 
-    private func append(_ program: Program, context: Int32, older: Int32, service: Int) -> Int {
-        programs.append(program)
-        programServices.append(Int32(clamping: service))
-        programContexts.append((context, older))
-        return programs.count - 1
+    private func append(_ ruleList: RuleList, context: Int32, older: Int32, service: Int) -> Int {
+        ruleLists.append(ruleList)
+        ruleListServices.append(Int32(clamping: service))
+        ruleListContexts.append((context, older))
+        return ruleLists.count - 1
     }
 
-    private func compile(_ service: Int, _ context: RuleContext) -> Program {
+    private func compile(_ service: Int, _ context: RuleContext) -> RuleList {
         let source = services[service]
-        var program = Program()
+        var ruleList = RuleList()
         var reach = Reachability()
         for (index, rule) in source.http.enumerated() where !names.options.limit.isOver {
             let part = NeverReached.Part(service: service, rule: index)
-            if let end = program.catchAlls.first {
+            if let end = ruleList.catchAlls.first {
                 guard hasRoom else { break }
                 matches += max(rule.matches.count, 1)
                 neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
                 continue
             }
-            guard hasRoom else { return closed(program, source) }
+            guard hasRoom else { return closed(ruleList, source) }
             // Matches count as they are written, because those that can never hold here cost work, too.
             matches += max(rule.matches.count, 1)
             let found = matches(of: rule, part, context)
             guard !found.isEmpty else { continue }
             for (number, (ports, route)) in variants(service, index, context).enumerated() {
-                guard number == 0 || hasRoom else { return closed(program, source) }
+                guard number == 0 || hasRoom else { return closed(ruleList, source) }
                 if number > 0 { matches += found.count }
-                add(found.map(\.match), ports, route, to: &program)
+                add(found.map(\.match), ports, route, to: &ruleList)
             }
             for match in found {
                 guard let cause = reach.note(match.match, place: match.place) else { continue }
                 neverReached.note(match.part, context: number(of: context), covered(match, source, by: cause))
             }
         }
-        return program
+        return ruleList
     }
 
     /// A match that can hold, and where it is written.
@@ -199,17 +199,17 @@ final class RuleCompiler {
         return Names.matches(match.sourceLabels, names.options.labels)
     }
 
-    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program) {
+    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to ruleList: inout RuleList) {
         let portCondition = port.map { Condition(.port, .exact(String($0))) }
         let all = matches.map { match in
             guard let portCondition else { return match }
             return RuleMatch(path: match.path, conditions: [portCondition] + match.conditions)
         }
         let usual = all.filter { !$0.isCatchAll }
-        if !usual.isEmpty { program.rules.append(Rule(matches: usual, route: route)) }
+        if !usual.isEmpty { ruleList.rules.append(Rule(matches: usual, route: route)) }
         if let catchAll = all.first(where: \.isCatchAll) {
             let isPlain = catchAll.path == nil && catchAll.conditions.isEmpty
-            program.catchAlls.append(
+            ruleList.catchAlls.append(
                 Rule(matches: isPlain ? Self.always : [catchAll], route: route))
         }
     }
@@ -302,8 +302,8 @@ extension RuleCompiler {
 extension RuleCompiler {
     private var hasRoom: Bool { matches <= names.options.mostMatches }
 
-    /// Ends a program before its last rule, because there are too many rules: other requests are answered 503.
-    private func closed(_ program: Program, _ source: VirtualService) -> Program {
+    /// Ends a rule list before its last rule, because there are too many rules: other requests are answered 503.
+    private func closed(_ ruleList: RuleList, _ source: VirtualService) -> RuleList {
         problems.add(
             Diagnostic(
                 .error, "too-many-rules",
@@ -312,11 +312,11 @@ extension RuleCompiler {
                 hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
                 object: source.meta.identity))
         let rest = closed(.tooManyRules, source.meta.identity, source.meta.place)
-        return Program(rules: program.rules, catchAlls: program.catchAlls + rest.catchAlls)
+        return RuleList(rules: ruleList.rules, catchAlls: ruleList.catchAlls + rest.catchAlls)
     }
 
-    /// The rules of several programs for a host that they share. They are a copy, whose matches count, too.
-    func joined(_ parts: [Program], host: String) -> [Rule] {
+    /// The rules of several rule lists for a host that they share. They are a copy, whose matches count, too.
+    func joined(_ parts: [RuleList], host: String) -> [Rule] {
         let first = parts.lazy.compactMap { $0.rules.first ?? $0.catchAlls.first }.first
         guard !hasRoom, let first else {
             let rules = parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
@@ -334,16 +334,16 @@ extension RuleCompiler {
         return closed(.tooManyRules, object, place).catchAlls
     }
 
-    /// Adds a program that answers 503.
-    func closedProgram(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Int {
-        addProgram(closed(reason, object, place))
+    /// Adds a rule list that answers 503.
+    func closedRuleList(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Int {
+        addRuleList(closed(reason, object, place))
     }
 
-    /// A program that answers 503, so that no wider host gets the requests of what is not compiled.
-    private func closed(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Program {
+    /// A rule list that answers 503, so that no wider host gets the requests of what is not compiled.
+    private func closed(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> RuleList {
         let route = addRoute(
             "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: reason, object: object, place: place)
-        return Program(catchAlls: [Rule(matches: Self.always, route: route)])
+        return RuleList(catchAlls: [Rule(matches: Self.always, route: route)])
     }
 }
 
@@ -362,7 +362,7 @@ extension RuleCompiler {
     /// Matches of compiled rules that hold in none of their contexts, whatever the request, by VirtualService.
     func neverHolding() -> [(service: Int, matches: [HTTPMatch], contexts: [RuleContext])] {
         services.indices.compactMap { service in
-            guard newestPrograms[service] >= 0 else { return nil }
+            guard newestRuleLists[service] >= 0 else { return nil }
             var found: [HTTPMatch] = []
             for (rule, route) in services[service].http.enumerated() {
                 for (number, match) in route.matches.enumerated() where match.isSettledEarly {
@@ -376,10 +376,10 @@ extension RuleCompiler {
 
     private func allContexts(of service: Int) -> [RuleContext] {
         var all: [RuleContext] = []
-        var program = newestPrograms[service]
-        while program >= 0 {
-            all.append(contexts[Int(programContexts[Int(program)].context)])
-            program = programContexts[Int(program)].older
+        var ruleList = newestRuleLists[service]
+        while ruleList >= 0 {
+            all.append(contexts[Int(ruleListContexts[Int(ruleList)].context)])
+            ruleList = ruleListContexts[Int(ruleList)].older
         }
         return all
     }
@@ -390,12 +390,12 @@ extension RuleCompiler {
         let matches = source.http[part.rule].matches
         let wanted = part.match.map { [matches[$0]] } ?? matches
         var contexts: Set<Int32> = []
-        var program = newestPrograms[part.service]
-        while program >= 0 {
-            let (context, older) = programContexts[Int(program)]
+        var ruleList = newestRuleLists[part.service]
+        while ruleList >= 0 {
+            let (context, older) = ruleListContexts[Int(ruleList)]
             let isFor = wanted.isEmpty || wanted.contains { applies($0, source, self.contexts[Int(context)]) }
             if isFor { contexts.insert(context) }
-            program = older
+            ruleList = older
         }
         return contexts
     }
