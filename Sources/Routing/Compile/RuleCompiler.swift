@@ -244,8 +244,8 @@ extension RuleCompiler {
     private func route(_ service: Int, _ index: Int, listenerPort: Int?) -> Int {
         let source = services[service]
         let rule = source.http[index]
-        let fault = fault(of: rule, source)
-        let shares = fault == nil ? shares(of: rule) : []
+        let reason = unavailability(of: rule, source)
+        let shares = reason == nil ? shares(of: rule) : []
         let chosen = shares.map { share in
             let asker = ClusterTable.Asker(
                 object: source.meta.identity, destination: share.destination)
@@ -267,14 +267,15 @@ extension RuleCompiler {
         let number = append(
             Route(
                 number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
-                unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil),
+                unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil),
                 object: source.meta.identity.detached, place: rule.place),
             older: newestRoutes[place])
         newestRoutes[place] = Int32(clamping: number)
         return number
     }
 
-    private func fault(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
+    /// Why a rule serves no request; nil if it serves.
+    private func unavailability(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
         for field in rule.closings { problems.add(source.report(field, .error)) }
         if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }

@@ -14,8 +14,8 @@ package final class Route: Sendable {
     /// The limit for the whole request; nil is none.
     package let timeout: Duration?
     /// Why the route serves no request; the answer is then 503. nil if it serves.
-    package var unavailable: Unavailable? { fault?.reason }
-    private let fault: Fault?    // by reference, because few routes have one
+    package var unavailable: Unavailable? { reason?.unavailable }
+    private let reason: Reason?    // by reference, because few routes have one
     /// The VirtualService of the rule.
     package let object: ObjectReference
     /// The place of the rule.
@@ -35,14 +35,14 @@ package final class Route: Sendable {
         }
         totalWeight = sum
         self.timeout = timeout
-        fault = unavailable.map(Fault.init)
+        reason = unavailable.map(Reason.init)
         self.object = object
         self.place = place
     }
 
-    private final class Fault: Sendable {
-        let reason: Unavailable
-        init(_ reason: Unavailable) { self.reason = reason }
+    private final class Reason: Sendable {
+        let unavailable: Unavailable
+        init(_ unavailable: Unavailable) { self.unavailable = unavailable }
     }
 
     /// Chooses a cluster by weight; -1 if the route is unavailable.
