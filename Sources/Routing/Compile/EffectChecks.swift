@@ -32,7 +32,7 @@ struct EffectChecks {
             if inventory.virtualServices[index].hosts.isEmpty {
                 checkDelegate(inventory.virtualServices[index], delegates)
             } else if isForOthers(inventory.virtualServices[index].gateways, index) {
-                reportBinding(inventory.virtualServices[index])
+                reportUnattached(inventory.virtualServices[index])
             }
         }
         for (service, matches, contexts) in rules.neverHolding() {
@@ -85,7 +85,7 @@ struct EffectChecks {
         }
     }
 
-    private func reportBinding(_ service: VirtualService) {
+    private func reportUnattached(_ service: VirtualService) {
         guard let first = service.gateways.first else { return }
         let wanted = GatewayAttachments.gateways(of: service, names)
         add(

@@ -39,7 +39,7 @@ struct NeverReached {
                 let causes = rule.matches.compactMap { before.cause(of: $0) }
                 let isCovered = causes.count == rule.matches.count
                 found[route.place, default: []].append(
-                    Found(route: route, cause: isCovered ? causes.first.map(Self.told) : nil))
+                    Found(route: route, cause: isCovered ? causes.first.map(Self.explanation) : nil))
             }
             for rule in part.rules {
                 for match in rule.matches { _ = before.note(match, place: routes[rule.route].place) }
@@ -49,12 +49,12 @@ struct NeverReached {
         for route in catchAlls {
             let winner = catchAlls[0]
             // A route for an object that was left out, or for a limit, has a report already.
-            let isTold =
+            let isReported =
                 switch route.unavailable {
                 case .leftOut, .tooManyRules, .tooManyHosts: true
                 default: false
                 }
-            let cause = isTold || route.place == winner.place ? nil : Self.told(winner)
+            let cause = isReported || route.place == winner.place ? nil : Self.explanation(winner)
             found[route.place, default: []].append(Found(route: route, cause: cause))
         }
         for (place, rules) in found {
@@ -70,14 +70,14 @@ struct NeverReached {
         let cause: (reason: String, related: Diagnostic.Related)?
     }
 
-    private static func told(_ cause: Reachability.Cause) -> (reason: String, related: Diagnostic.Related) {
+    private static func explanation(_ cause: Reachability.Cause) -> (reason: String, related: Diagnostic.Related) {
         (
             "\(cause.description) is matched before it, in a rule of another object",
             Diagnostic.Related(place: cause.place, message: "matches first")
         )
     }
 
-    private static func told(_ winner: Route) -> (reason: String, related: Diagnostic.Related) {
+    private static func explanation(_ winner: Route) -> (reason: String, related: Diagnostic.Related) {
         (
             "\(winner.object) has a rule for every request and comes first (older, or first by name)",
             Diagnostic.Related(place: winner.place, message: "comes first")

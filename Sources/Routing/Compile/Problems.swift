@@ -3,11 +3,11 @@ internal import Manifests
 /// Collects the diagnostics of a compilation. A place is reported once per code, however often it is compiled.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
-    private var told: Set<Told> = []
+    private var reported: Set<Report> = []
     /// Limits the search for nearest names, which examines every name: how many more may be examined in this load.
     private var looksLeft = 200_000
 
-    private struct Told: Hashable {
+    private struct Report: Hashable {
         let place: SourcePlace
         let code: String
         let message: String
@@ -24,8 +24,8 @@ final class Problems {
 
     /// Adds a diagnostic, unless its place has one with the same code.
     func add(_ diagnostic: Diagnostic) {
-        let key = Told(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
-        if told.insert(key).inserted { diagnostics.append(diagnostic) }
+        let key = Report(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
+        if reported.insert(key).inserted { diagnostics.append(diagnostic) }
     }
 
     /// The candidate that differs least from `name`; nil if none is near enough.

@@ -103,8 +103,8 @@ struct TableAssembler {
     private func warnShared(_ host: Host, _ rules: RuleCompiler, _ problems: Problems) {
         let services = host.all.compactMap { rules.source(ofRuleList: Int($0)) }
         guard let winner = services.first else { return }
-        var told: Set<String> = [winner.meta.namespace]
-        for service in services.dropFirst() where told.insert(service.meta.namespace).inserted {
+        var seen: Set<String> = [winner.meta.namespace]
+        for service in services.dropFirst() where seen.insert(service.meta.namespace).inserted {
             problems.add(
                 Diagnostic(
                     .warning, "shared-host",

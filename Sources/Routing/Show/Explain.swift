@@ -77,17 +77,17 @@ extension RoutingPlan {
         for (number, rule) in rules.enumerated() {
             let route = routes[rule.route]
             let tries = (rule.matches.isEmpty ? [RuleMatch()] : rule.matches).map {
-                Attempt($0, request)
+                MatchProbe($0, request)
             }
             if let match = tries.first(where: { $0.failed == nil }) {
                 lines.append("rule \(route.name) (\(route.place)): yes, \(match.match)")
                 lines += destinations(of: route)
                 return
             }
-            for attempt in tries {
+            for probe in tries {
                 let text =
-                    "rule \(route.name) (\(route.place)): no, not \"\(attempt.failed ?? "")\""
-                if attempt.held > nearest?.held ?? 0 { nearest = (attempt.held, text) }
+                    "rule \(route.name) (\(route.place)): no, not \"\(probe.failed ?? "")\""
+                if probe.held > nearest?.held ?? 0 { nearest = (probe.held, text) }
                 if number < Self.rulesShown { lines.append(text) }
             }
         }
@@ -112,7 +112,7 @@ extension RoutingPlan {
 }
 
 /// Tests one match item on one request, condition by condition.
-private struct Attempt {
+private struct MatchProbe {
     let match: RuleMatch
     private(set) var held = 0
     private(set) var failed: String?
