@@ -142,7 +142,7 @@ struct EffectChecks {
         } else {
             let missing = match.sourceLabels.filter { names.options.labels[$0.key] != $0.value }
             let list = missing.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
-            reason = list.isEmpty ? "its conditions exclude each other" : "this gateway has not the label \(list)"
+            reason = list.isEmpty ? "its conditions exclude each other" : "this gateway does not have the label \(list)"
             if isForMesh { severity = .note }
         }
         add(

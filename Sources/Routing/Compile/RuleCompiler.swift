@@ -413,7 +413,7 @@ extension RuleCompiler {
     private func behindCatchAll(_ match: HTTPMatch, _ source: VirtualService, _ place: SourcePlace) -> Diagnostic {
         Diagnostic(
             .warning, "unreachable",
-            "this match is never looked at: the one before it holds for every request",
+            "this match is never tested: the one before it holds for every request",
             at: match.place, object: source.meta.identity, path: match.path.text,
             related: [Diagnostic.Related(place: place, message: "holds for every request")])
     }
