@@ -10,13 +10,13 @@ struct GatewayAttachments {
 
     init(_ all: [VirtualService], names: Names) {
         hosts.reserve(all.count)
-        var order: [Place] = []
+        var order: [Precedence] = []
         order.reserveCapacity(all.count)
         // By index and in one round, because copying a VirtualService counts a dozen references.
         for index in all.indices {
             let namespace = all[index].meta.namespace
             hosts.append(all[index].hosts.lazy.map { names.expanded($0.value, namespace: namespace) })
-            if let place = Place(all, index, names) { order.append(place) }
+            if let precedence = Precedence(all, index, names) { order.append(precedence) }
         }
         order.sort()
         for place in order {
@@ -28,7 +28,7 @@ struct GatewayAttachments {
     }
 
     /// What decides the order. It is read once, because sorting compares it often.
-    private struct Place: Comparable {
+    private struct Precedence: Comparable {
         let rank: Int
         let age: ObjectMeta.Age
         let index: Int
@@ -41,7 +41,7 @@ struct GatewayAttachments {
             age = all[index].meta.age
         }
 
-        static func < (left: Place, right: Place) -> Bool {
+        static func < (left: Precedence, right: Precedence) -> Bool {
             left.rank != right.rank ? left.rank < right.rank : left.age < right.age
         }
     }

@@ -7,11 +7,11 @@ struct LeftOutObjects {
     private var byHost: [String: LeftOut] = [:]    // Services and ServiceEntries
     /// DestinationRules by host, one for each namespace; of several, one that closes.
     private var policies: [String: [String: LeftOut]] = [:]
-    private var byNamespace: [Place: LeftOut] = [:]
+    private var byNamespace: [ObjectKey: LeftOut] = [:]
     /// VirtualServices by `namespace/name` of a Gateway, with their completed hosts.
     private(set) var services: [String: [(object: LeftOut, hosts: [String])]] = [:]
 
-    private struct Place: Hashable {
+    private struct ObjectKey: Hashable {
         let kind: String
         let namespace: String
     }
@@ -20,7 +20,7 @@ struct LeftOutObjects {
         for object in all {
             let identity = object.identity
             byIdentity[identity] = object
-            let place = Place(kind: identity.kind, namespace: identity.namespace)
+            let place = ObjectKey(kind: identity.kind, namespace: identity.namespace)
             if byNamespace[place] == nil { byNamespace[place] = object }
             let hosts = object.hosts.map { names.expanded($0, namespace: identity.namespace) }
             switch identity.kind {
@@ -57,7 +57,7 @@ struct LeftOutObjects {
 
     /// Any object of one of these kinds in a namespace.
     func some(_ kinds: [String], in namespace: String) -> LeftOut? {
-        kinds.lazy.compactMap { byNamespace[Place(kind: $0, namespace: namespace)] }.first
+        kinds.lazy.compactMap { byNamespace[ObjectKey(kind: $0, namespace: namespace)] }.first
     }
 
     /// A DestinationRule for a host in one of these namespaces; one that closes is preferred.
