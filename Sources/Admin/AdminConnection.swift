@@ -2,42 +2,42 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 
-/// One client of the admin server: reads a request, answers it, then reads the next one. Requests that
-/// come while an answer is on its way wait in the socket.
+/// One client of the admin server: it reads a request, answers it, then reads the next one. Requests that arrive while
+/// an answer is being written wait in the socket.
 ///
 ///     idle → reading → (waiting →) writing → idle …          (until the last answer)
 ///                                     ↓
 ///                                  lingering → closed
 ///
-/// Control plane's thread only.
+/// For the control plane's thread only.
 final class AdminConnection {
     enum Phase: Equatable {
         case idle    // between requests
-        case reading    // a part of a request came
+        case reading    // a part of a request has arrived
         case waiting    // for an answer that takes time
-        case writing    // an answer that the client has not taken yet
-        /// Our side has ended. What the client still sends is thrown away, for a close with unread octets
-        /// would become a reset, and the client would lose the answer.
+        case writing    // an answer that the client has not received yet
+        /// Our side has ended. What the client still sends is dropped, because closing a socket with unread octets
+        /// resets the connection, and the client would lose the answer.
         case lingering
         case closed
     }
 
     private static let limits = HTTP1Limits(headOctets: 8192)
-    /// Of a request's body, which no page uses; beyond: 413.
+    /// The largest body of a request, in octets; a larger one is answered 413. No page uses it.
     private static let bodyOctets = 64 << 10
-    /// The answer to the last one says `connection: close`. Bounds a turn of the loop, too.
+    /// Requests of one connection; the last answer says `connection: close`. It also limits the work of a turn.
     private static let requestsLimit = 100
-    /// Octets thrown away while lingering.
+    /// The largest number of octets that are dropped while lingering.
     private static let lingerOctets = 256 << 10
 
     let descriptor: CInt    // owned; closed by the server
     let scope: AdminScope
     private(set) var phase = Phase.idle { didSet { phaseChanges &+= 1 } }
-    /// Grows with each change, so that the server notices a round that ends where it began.
+    /// Grows with each change of the phase, so that the server also notices a round that ends in the same phase.
     private(set) var phaseChanges = 0
     var timer = TimerWheel.Handle.none
     var phaseStart = MonotonicTime(nanoseconds: 0)
-    /// Octets of answers that wait.
+    /// Octets of answers that the client has not received yet.
     var waitingOctets: Int { output.count }
 
     private var parser = HTTP1Parser(role: .request(.http), limits: limits)
@@ -60,8 +60,8 @@ final class AdminConnection {
         self.scope = scope
     }
 
-    /// Goes as far as the socket allows. `phase` tells how far that was.
-    /// - Parameter answer: finds the answer to a request; nil: it comes later, with `complete`.
+    /// Reads and writes as far as the socket allows; `phase` is then where that ended.
+    /// - Parameter answer: finds the answer to a request; nil if `complete` is called with it later.
     func advance(answer: (AdminRequest) -> AdminResponse?) {
         while phase != .closed {
             switch phase {
@@ -74,13 +74,13 @@ final class AdminConnection {
             case .idle, .reading:
                 if parse(answer) { continue }
                 guard read() else { return }
-            // What comes meanwhile waits in the socket, also the client's end.
+            // Octets that arrive meanwhile wait in the socket, and so does the client's end.
             case .waiting, .closed: return
             }
         }
     }
 
-    /// The answer that was to come later; `advance` sends it.
+    /// Takes the answer that was to come later; `advance` sends it.
     func complete(_ response: AdminResponse) {
         guard phase == .waiting else { return }
         answer(response)
@@ -91,7 +91,8 @@ final class AdminConnection {
         phase = .lingering
     }
 
-    /// - Returns: false when the socket takes no more now.
+    /// Writes what is left of the answers.
+    /// - Returns: false if the socket takes no more at the moment.
     private func flush() -> Bool {
         while !output.isEmpty {
             switch Socket.write(descriptor, output.octets) {
@@ -106,7 +107,8 @@ final class AdminConnection {
         return true
     }
 
-    /// - Returns: false when nothing is there to read now.
+    /// Reads what the socket has.
+    /// - Returns: false if there is nothing to read at the moment.
     private func read() -> Bool {
         let result = unsafe Socket.read(descriptor, into: input.room(4096))
         switch result {
@@ -132,7 +134,8 @@ final class AdminConnection {
         return true
     }
 
-    /// - Returns: false when more octets are needed.
+    /// Parses a request and asks for its answer.
+    /// - Returns: false if more octets are needed.
     private func parse(_ answer: (AdminRequest) -> AdminResponse?) -> Bool {
         while phase == .idle || phase == .reading {
             do throws(HTTP1Error) {
@@ -174,7 +177,7 @@ final class AdminConnection {
         if case .length(let length) = head.framing, length > UInt64(Self.bodyOctets) { return refuseBody() }
         if head.expectsContinue, head.framing != .none {
             output.append("HTTP/1.1 100 Continue\r\n\r\n")
-            _ = flush()    // should it not go now, it goes with the answer
+            _ = flush()    // if the socket does not take it now, it is sent with the answer
         }
     }
 

@@ -3,13 +3,13 @@ internal import Octets
 internal import Reactor
 internal import Telemetry
 
-/// A request, as far as the pages look at it. Texts, for it outlives the octets it was read from.
+/// A request, as far as the pages use it. It has texts, because it lives longer than the octets that it was read from.
 struct AdminRequest {
     var method: String
     /// A path, perhaps with a query.
     var target: String
     var authority = ""
-    /// What a browser says of the page that sends the request; nil when it says nothing.
+    /// What a browser says about the page that sends the request; nil if it says nothing.
     var origin: String?
     var fetchSite: String?
 
@@ -27,14 +27,14 @@ struct AdminRequest {
     }
 }
 
-/// Who may use the admin listener, which has no passwords: programs on this machine, and not the web pages
-/// that its browser shows. A page of somebody else can have the browser send requests here, under a name
-/// that it had pointed to this address (DNS rebinding) or blindly (request forgery).
+/// Decides which requests may use the admin listener, which has no passwords: those of programs on this machine, but
+/// not those of web pages in a browser on it. A foreign page can make the browser send requests here, under a name that
+/// it has pointed to this address (DNS rebinding) or without seeing the answer (request forgery).
 struct AdminDoor {
-    /// Where the listener is; nil lets everybody in.
+    /// The address of the listener; nil allows every request.
     let address: SocketAddress?
 
-    /// Why a request is refused; nil when it is not.
+    /// The answer that refuses a request; nil if it is allowed.
     func refusal(of request: AdminRequest) -> AdminResponse? {
         guard let address else { return nil }
         guard accepts(Self.host(of: request.authority), address) else {
@@ -51,7 +51,8 @@ struct AdminDoor {
         return nil
     }
 
-    /// An address cannot be pointed elsewhere as a name can, so that a listener for all addresses takes any.
+    /// Whether `host` may stand in a request. A foreign page can point a name to this machine, but not an address, so a
+    /// listener on all addresses allows any address.
     private func accepts(_ host: String, _ own: SocketAddress) -> Bool {
         if host == "localhost" { return true }
         guard let address = SocketAddress(host: host, port: own.port), !host.isEmpty else { return false }

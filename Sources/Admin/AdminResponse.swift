@@ -1,6 +1,6 @@
 internal import Octets
 
-/// An answer of the admin server: always complete, never streamed.
+/// An answer of the admin server. It is always complete and never streamed.
 struct AdminResponse {
     enum Content {
         case text, metrics, json
@@ -16,11 +16,12 @@ struct AdminResponse {
 
     var status: Int
     var content = Content.text
-    /// For 405: the methods that are allowed.
+    /// The methods that are allowed, for 405.
     var allow: StaticString?
     var body: String
 
-    /// - Parameter text: gets a line feed at its end unless it has one.
+    /// Makes an answer.
+    /// - Parameter text: the body; it gets a line feed at its end unless it has one.
     init(_ status: Int, _ text: String, content: Content = .text, allow: StaticString? = nil) {
         self.status = status
         self.content = content
@@ -28,9 +29,10 @@ struct AdminResponse {
         body = text.hasSuffix("\n") ? text : text + "\n"
     }
 
+    /// Appends the answer to a connection's output.
     /// - Parameters:
-    ///   - isHead: the answer to HEAD has the same head and no body.
-    ///   - isLast: the connection is closed behind it.
+    ///   - isHead: whether the request was a HEAD: the header section is the same, and there is no body.
+    ///   - isLast: whether the connection is closed after it.
     func write(to output: OctetBuffer, isHead: Bool, isLast: Bool) {
         output.append("HTTP/1.1 ")
         output.append(decimal: status)

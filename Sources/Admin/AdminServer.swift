@@ -1,8 +1,8 @@
 internal import Octets
 package import Reactor
 
-/// The status and the admin listener: small HTTP/1.1 servers on the control plane's thread. The loop that
-/// owns this watches it once, and then passes on the tokens that are its own, and the time:
+/// The status listener and the admin listener: small HTTP/1.1 servers on the control plane's thread. The loop that owns
+/// this object calls `watch` once, and then passes on the time and those tokens that belong to it:
 ///
 ///     try server.watch(poller)
 ///     while … {
@@ -11,9 +11,9 @@ package import Reactor
 ///         server.expire(now: .now())
 ///     }
 ///
-/// Everything is bounded: connections, request sizes, answers that wait, and the time of each phase. When
-/// all places are taken, the connection that has waited longest gives way, so that somebody who opens
-/// connections and says nothing cannot keep the load balancer's health checks out.
+/// Everything has a limit: connections, sizes of requests, answers in memory, and the time of each phase. When all
+/// slots are in use, the connection that has been in its phase for the longest time is closed, so that a client that
+/// opens connections and sends nothing cannot keep out the load balancer's health checks.
 package final class AdminServer {
     private struct Listener {
         let descriptor: CInt    // owned; closed in `deinit`
@@ -23,9 +23,9 @@ package final class AdminServer {
 
     private static let connectionsLimit = 64
     private static let acceptsPerWake = 16
-    /// Octets of answers that clients have not taken; beyond, a request gets 503.
+    /// Octets of answers that clients have not received yet. Beyond it, a request is answered 503.
     private static let waitingLimit = 64 << 20
-    /// How long accepting rests when the process has no file descriptors left.
+    /// How long no connection is accepted after the process ran out of file descriptors.
     private static let acceptPause = Duration.milliseconds(200)
 
     private let pages: AdminPages
@@ -36,7 +36,7 @@ package final class AdminServer {
     private var due: ContiguousArray<UInt64> = []
     private var poller: Poller?
 
-    /// Opens the listeners; nil leaves one out.
+    /// Opens the listeners; nil opens none.
     package init(
         status: SocketAddress?, admin: SocketAddress?, pages: [AdminPage], now: MonotonicTime = .now()
     ) throws(SystemError) {
@@ -51,8 +51,9 @@ package final class AdminServer {
         for case let connection? in connections { Socket.close(connection.descriptor) }
     }
 
-    /// Where the listener is; with port 0 asked for, the port it got.
+    /// The address of the status listener. If port 0 was asked for, it has the port that the kernel chose.
     package var statusAddress: SocketAddress? { listeners.first { $0.scope == .status }?.address }
+    /// The address of the admin listener, likewise.
     package var adminAddress: SocketAddress? { listeners.first { $0.scope == .admin }?.address }
 
     private func open(_ address: SocketAddress, _ scope: AdminScope) throws(SystemError) {
@@ -63,13 +64,13 @@ package final class AdminServer {
 
 @available(*, unavailable) extension AdminServer: Sendable {}
 
-// What the loop calls.
+// For the loop that owns it.
 extension AdminServer {
-    /// Whether a token that the poller gave is this server's. The first octet tells: no other part of the
-    /// control plane uses 0xad.
+    /// Whether a token of the poller belongs to this server. Its first octet is 0xad, which no other part of the
+    /// control plane uses.
     package static func owns(_ token: UInt64) -> Bool { Token(token) != nil }
 
-    /// Watches the listeners, and later their connections.
+    /// Watches the listeners, and later their connections, with this poller.
     package func watch(_ poller: Poller) throws(SystemError) {
         self.poller = poller
         for (index, listener) in listeners.enumerated() {
@@ -77,7 +78,7 @@ extension AdminServer {
         }
     }
 
-    /// Something happened on the token's descriptor.
+    /// Serves the descriptor of a token that has become ready.
     package func wake(_ token: UInt64, now: MonotonicTime) {
         guard let token = Token(token) else { return }
         if token.isListener { return accept(listener: token.slot, now: now) }
@@ -85,10 +86,10 @@ extension AdminServer {
         advance(connection, token, now: now)
     }
 
-    /// Milliseconds until `expire` has something to do; -1 when nothing is.
+    /// Milliseconds until `expire` has something to do; -1 if it has nothing.
     package func wait(now: MonotonicTime) -> Int32 { timers.wait(now: now) }
 
-    /// Ends what took too long.
+    /// Ends connections whose phase took too long.
     package func expire(now: MonotonicTime) {
         due.removeAll(keepingCapacity: true)
         timers.expire(now: now, into: &due)
@@ -111,7 +112,7 @@ extension AdminServer {
                 guard let (descriptor, _) = try Socket.accept(listeners[index].descriptor) else { return }
                 welcome(AdminConnection(descriptor: descriptor, scope: listeners[index].scope), now: now)
             } catch {
-                // The listener stays readable: without a pause the loop would turn at full speed.
+                // The listener stays readable, so without a pause the loop would turn without waiting.
                 poller?.forget(listeners[index].descriptor)
                 _ = timers.arm(at: now + Self.acceptPause, token: Token(listener: index).packed)
                 return
@@ -182,7 +183,7 @@ extension AdminServer {
         return pages.answer(request, scope: scope)
     }
 
-    /// What a request was waiting for has come; its connection may be gone.
+    /// Takes the answer that a request was waiting for. Its connection may be closed already.
     private func complete(_ token: Token, _ response: AdminResponse) {
         guard let connection = connection(token), connection.phase == .waiting else { return }
         connection.complete(response)
@@ -200,16 +201,16 @@ extension AdminServer {
 
     private func arm(_ connection: AdminConnection, _ token: Token, now: MonotonicTime) {
         timers.cancel(&connection.timer)
-        let patience: Duration
+        let timeLimit: Duration
         switch connection.phase {
-        case .idle: patience = .seconds(75)    // longer than Prometheus' usual interval
-        case .reading: patience = .seconds(10)
-        case .waiting: patience = .seconds(600)    // longer than a load may take
-        case .writing: patience = .seconds(30)
-        case .lingering: patience = .seconds(2)
+        case .idle: timeLimit = .seconds(75)    // longer than Prometheus' usual interval
+        case .reading: timeLimit = .seconds(10)
+        case .waiting: timeLimit = .seconds(600)    // longer than a load may take
+        case .writing: timeLimit = .seconds(30)
+        case .lingering: timeLimit = .seconds(2)
         case .closed: return
         }
-        connection.timer = timers.arm(at: now + patience, token: token.packed)
+        connection.timer = timers.arm(at: now + timeLimit, token: token.packed)
     }
 
     private func close(_ connection: AdminConnection, _ token: Token) {
@@ -219,7 +220,7 @@ extension AdminServer {
         if connections.indices.contains(token.slot) { connections[token.slot] = nil }
     }
 
-    /// What the poller gives back: whose, which slot, and which use of the slot.
+    /// A token for the poller: that it is this server's, which slot, and which use of the slot.
     private struct Token {
         static let generationMask: UInt32 = 0x7f_ffff
         private static let owner: UInt64 = 0xad << 56

@@ -365,7 +365,7 @@ package final class ControlPlane {
         while workers.contains(where: { $0.status.isRunning.load(ordering: .acquiring) }),
             MonotonicTime.now() < deadline
         {
-            _ = Output.waitUntilReadable(mailbox.descriptor, milliseconds: 5)
+            _ = DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: 5)
         }
         phase = .stopped
         log.info("stopped")

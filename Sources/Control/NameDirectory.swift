@@ -52,7 +52,7 @@ final class NameDirectory: Sendable {
     private func run() {
         var wait: Int32 = -1
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: wait)
+            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: wait)
             _ = bell.takeAll()
             let now = MonotonicTime.now()
             let due = state.withLock { $0.takeDue(now: now) }

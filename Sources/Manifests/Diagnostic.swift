@@ -1,5 +1,6 @@
-/// One problem of the definitions, told in a way that leads to the place and the remedy.
+/// One problem of the definitions, with its place and, where possible, a remedy.
 package struct Diagnostic: Sendable {
+    /// Whether something is not in effect, in effect but perhaps not as meant, or only worth knowing.
     package enum Severity: String, Sendable, Comparable {
         case error, warning, note
 
@@ -10,34 +11,42 @@ package struct Diagnostic: Sendable {
             case .note: 2
             }
         }
-        /// Graver first.
+        /// Orders severities; the most severe one comes first.
         package static func < (left: Severity, right: Severity) -> Bool { left.rank < right.rank }
     }
 
-    /// A second place that belongs to the problem.
+    /// Another place that belongs to the problem.
     package struct Related: Sendable {
+        /// The place.
         package let place: SourcePlace
+        /// What is there, as a few words.
         package let message: String
 
+        /// Makes a related place.
         package init(place: SourcePlace, message: String) {
             self.place = place
             self.message = message
         }
     }
 
-    /// Stable, in words: `unknown-field`.
+    /// A stable name for the kind of problem: `unknown-field`.
     package let code: String
+    /// How severe it is.
     package let severity: Severity
-    /// One sentence without the place and without a full stop.
+    /// One sentence, without the place and without a full stop.
     package let message: String
-    /// What to do about it.
+    /// What the author can do about it.
     package var hint: String?
+    /// Where it is.
     package let place: SourcePlace
+    /// The object that has the problem; nil if it is not known.
     package var object: ObjectReference?
-    /// The field in the object, such as `spec.http[0].route[1].weight`.
+    /// The path of the field in the object, such as `spec.http[0].route[1].weight`.
     package var path: String?
+    /// Other places that belong to it.
     package var related: [Related]
 
+    /// Makes a diagnostic.
     package init(
         _ severity: Severity, _ code: String, _ message: String, hint: String? = nil,
         at place: SourcePlace, object: ObjectReference? = nil, path: String? = nil,

@@ -1,5 +1,5 @@
 extension Diagnostic: CustomStringConvertible {
-    /// `file:line:column: error: path: sentence; hint`, on one line; a line for every related place.
+    /// `file:line:column: error: path: sentence; hint` on one line, and a line for every related place.
     package var description: String {
         var text = "\(place): \(severity): "
         if let path, !message.hasPrefix("`" + path) { text += path + ": " }
@@ -15,10 +15,10 @@ extension SourcePlace: CustomStringConvertible {
 }
 
 extension Sequence where Element == Diagnostic {
-    /// One line for each, as `portico check` prints them.
+    /// All of them as text, as `portico check` prints them.
     package var text: String { map { "\($0)\n" }.joined() }
 
-    /// A JSON array, as `portico check --output json` prints it. Absent fields are null.
+    /// All of them as a JSON array, as `portico check --output json` prints it. Absent fields are null.
     package var json: String {
         var writer = JSONText()
         writer.array(self) { diagnostic, writer in

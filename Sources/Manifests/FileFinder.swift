@@ -1,18 +1,18 @@
 internal import Glibc
 
-/// Finds and reads the files of definitions that paths stand for. Never reads one file twice,
-/// whatever ways lead to it: links, or a folder and a file in it.
+/// Finds and reads the files that paths of definitions stand for. It never reads one file twice, even if it finds it by
+/// a link, or by itself and in a folder.
 struct FileFinder {
-    /// Of one file.
+    /// The largest file.
     static let maximumOctets = 64 << 20
     private static let maximumDepth = 32
-    /// Names looked at: a link to `/` or `/proc` leads to more than anybody wants to read.
+    /// The largest number of files and folders. A link to `/` or `/proc` leads to more than anyone wants to read.
     static let maximumEntries = 250_000
     private static let endings = [".yaml", ".yml", ".json"]
 
-    /// What a path led to.
+    /// What a path stands for.
     enum Found {
-        /// `isNamed`: by the user, and not found in a folder.
+        /// A file; `isNamed` says that the operator named it, and that it was not found in a folder.
         case file(name: SourceName, octets: [UInt8], isNamed: Bool)
         case unreadable(name: String, message: String, hint: String?)
         case emptyFolder(name: String)
@@ -38,7 +38,7 @@ struct FileFinder {
         self.maximumEntries = maximumEntries
     }
 
-    /// Visits what a path given by the user stands for; `-` is standard input.
+    /// Visits what a path of the operator stands for; `-` is standard input.
     mutating func find(_ path: String) {
         if path == "-" {
             read(descriptor: STDIN_FILENO, SourceName("-"), expecting: 0, isNamed: true)
@@ -52,14 +52,14 @@ struct FileFinder {
         }
     }
 
-    /// Visits the files of a folder; returns how many there were.
+    /// Visits the files of a folder. Returns how many there were.
     private mutating func find(inFolder path: String, _ status: stat, depth: Int) -> Int {
-        // A link that leads upwards would never end.
+        // A link to a folder above would never end.
         guard depth < Self.maximumDepth, isNew(status) else { return 0 }
         guard let names = names(in: path) else { return 1 }
         var count = 0
-        // All of them before the first is read: they outlive the objects that are read, and would keep
-        // the memory between them.
+        // All names are found before the first file is read: they live longer than the objects, and would otherwise lie
+        // between them in memory and keep it from being freed.
         let start = path.hasSuffix("/") ? path : path + "/"
         let children = names.map { SourceName(start + $0) }
         for (name, source) in zip(names, children) {
@@ -81,7 +81,7 @@ struct FileFinder {
         return count
     }
 
-    /// - Returns: false when the load is to end, or has looked at more than it may, which is said once.
+    /// - Returns: false if the load is to end, or if it has visited as much as it may, which is reported once.
     private mutating func mayLook(in folder: String) -> Bool {
         entries += 1
         if entries == maximumEntries + 1 {
@@ -94,8 +94,8 @@ struct FileFinder {
         return entries <= maximumEntries && !limit.isOver
     }
 
-    /// Sorted, without hidden names: those are editors' files, and in a mounted ConfigMap the
-    /// `..data` folders that the visible links lead to.
+    /// The sorted names in a folder, without hidden ones. Those are files of editors, and in a mounted ConfigMap the
+    /// `..data` folders behind the visible links.
     private func names(in folder: String) -> [String]? {
         guard let stream = unsafe opendir(folder) else {
             fail(folder, "the folder cannot be opened", errno)
@@ -113,7 +113,7 @@ struct FileFinder {
     }
 
     private mutating func isNew(_ status: stat) -> Bool {
-        // Pipes and terminals are read whenever they are named.
+        // Pipes and terminals are read each time that they are named.
         let kind = status.st_mode & S_IFMT
         guard kind == S_IFREG || kind == S_IFDIR else { return true }
         return seen.insert(
@@ -138,12 +138,12 @@ struct FileFinder {
         read(descriptor: descriptor, source, expecting: isRegular ? Int(status.st_size) : 0, isNamed: isNamed)
     }
 
-    /// - Parameter size: of a regular file, so that its text lies in memory once; else 0.
+    /// - Parameter size: the size of a regular file, so that its text needs memory once; otherwise 0.
     private func read(descriptor: CInt, _ source: SourceName, expecting size: Int, isNamed: Bool) {
         let name = source.text
         var octets: [UInt8] = []
         let usual = 1 << 18
-        // One octet more than wanted: getting less than asked for is the end.
+        // One octet more than expected: reading less than was asked for means the end.
         var chunk = size > 0 ? min(size, Self.maximumOctets) + 1 : usual
         while true {
             var problem: CInt = 0
@@ -164,14 +164,14 @@ struct FileFinder {
         visit(.file(name: source, octets: octets, isNamed: isNamed))
     }
 
-    /// Reads until the buffer is full or the end has come; returns how much, and what went wrong.
+    /// Reads until the buffer is full or the file ends. Returns how much was read, and an errno.
     private static func fill(
         _ buffer: UnsafeMutableBufferPointer<UInt8>, from descriptor: CInt
     ) -> (count: Int, problem: CInt) {
         var count = 0
         while count < buffer.count {
-            // In pieces: one call for 18 MB kept a worker of the same core waiting for 12 ms, since the
-            // kernel does not leave a call in the middle.
+            // In pieces: one call for 18 MB made a worker on the same core wait for 12 ms, because the kernel does not
+            // interrupt a call.
             let piece = min(buffer.count - count, 1 << 18)
             let taken = unsafe Glibc.read(descriptor, buffer.baseAddress.map { unsafe $0 + count }, piece)
             if taken == 0 { break }

@@ -1,10 +1,13 @@
-/// Writes JSON (RFC 8259) into a text, indented by nothing: for programs, and `jq` for people.
+/// Writes JSON into a text, without indentation. Source: RFC 8259.
 package struct JSONText {
+    /// What was written.
     package private(set) var text = ""
     private var needsComma = false
 
+    /// Begins an empty text.
     package init() {}
 
+    /// Writes an array; `write` writes each element.
     package mutating func array<Elements: Sequence>(
         _ elements: Elements, _ write: (Elements.Element, inout JSONText) -> Void
     ) {
@@ -17,28 +20,32 @@ package struct JSONText {
         end("]")
     }
 
+    /// Writes an object; `write` writes its fields.
     package mutating func object(_ write: (inout JSONText) -> Void) {
         begin("{")
         write(&self)
         end("}")
     }
 
+    /// Writes a field with a text, or null.
     package mutating func field(_ name: String, _ value: String?) {
         key(name)
         if let value { string(value) } else { text += "null" }
     }
 
+    /// Writes a field with an integer, or null.
     package mutating func field(_ name: String, _ value: Int?) {
         key(name)
         text += value.map(String.init) ?? "null"
     }
 
+    /// Writes a field with a Boolean.
     package mutating func field(_ name: String, _ value: Bool) {
         key(name)
         text += value ? "true" : "false"
     }
 
-    /// A field whose value `write` writes; null when there is none.
+    /// Writes a field whose value `write` writes; null if there is none.
     package mutating func field<Value>(
         _ name: String, of value: Value?, _ write: (Value, inout JSONText) -> Void
     ) {
@@ -51,7 +58,7 @@ package struct JSONText {
         }
     }
 
-    /// A text as a value of its own.
+    /// Writes a text as a value.
     package mutating func string(_ value: String) {
         text += "\""
         for scalar in value.unicodeScalars {

@@ -1,14 +1,17 @@
 internal import Synchronization
 
-/// Tells a load to end before it is complete: who wrote a definition that takes minutes must not keep
-/// everybody's next change waiting. Any thread may end it; reading and compiling look between two files,
-/// documents, objects and rules, and what they return then is of no use.
+/// Ends a load before it is complete, so that a definition that takes minutes does not delay the next change of
+/// everyone else. Any thread may end it. Reading and compiling check it between two files, documents, objects and
+/// rules; what they then return must not be used.
 package final class LoadLimit: Sendable {
     private let over = Atomic(false)
 
+    /// Makes a limit that has not ended anything.
     package init() {}
 
+    /// Whether the load is to end.
     package var isOver: Bool { over.load(ordering: .relaxed) }
 
+    /// Ends the load.
     package func end() { over.store(true, ordering: .relaxed) }
 }

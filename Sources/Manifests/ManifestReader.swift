@@ -1,7 +1,7 @@
-/// Reads definitions. Never fails as a whole: every problem is a diagnostic of the result.
+/// Reads definitions. It never fails as a whole: every problem is a diagnostic of the result.
 package enum ManifestReader {
     /// Reads files, folders (recursively, in sorted order) and `-` for standard input.
-    /// - Parameter limit: ends it early.
+    /// - Parameter limit: ends the load early.
     package static func load(
         paths: [String], defaultNamespace: String = "default", limit: LoadLimit = LoadLimit()
     ) -> ManifestSet {
@@ -19,7 +19,7 @@ package enum ManifestReader {
         return loading.finish()
     }
 
-    /// Reads texts that are in memory already, in the order given.
+    /// Reads texts that are already in memory, in their order.
     package static func load(
         sources: [(name: String, octets: [UInt8])], defaultNamespace: String = "default",
         limit: LoadLimit = LoadLimit()
@@ -29,7 +29,7 @@ package enum ManifestReader {
             limit: limit)
     }
 
-    /// The same for parts of something larger.
+    /// The same for parts of larger texts.
     package static func load(
         sources: [(name: String, octets: ArraySlice<UInt8>)], defaultNamespace: String = "default",
         limit: LoadLimit = LoadLimit()
@@ -46,24 +46,25 @@ package enum ManifestReader {
     }
 }
 
-/// One load, file by file. Used by one thread.
+/// One load, file by file. For one thread only.
 private final class Loading {
-    private let findings: Findings
+    private let state: DecodingState
     private var texts = SourceTexts()
 
     private let limit: LoadLimit
 
     init(defaultNamespace: String, limit: LoadLimit) {
-        findings = Findings(defaultNamespace: defaultNamespace)
+        state = DecodingState(defaultNamespace: defaultNamespace)
         self.limit = limit
     }
 
-    /// - Parameter companion: what the file is by its name, when it was found in a folder.
+    /// Reads one file.
+    /// - Parameter companion: what the file is by its name, if it was found in a folder.
     func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
-        findings.output.sources.append(source.text)
+        state.output.sources.append(source.text)
         texts.add(source, octets)
-        findings.beginFile(companion)
-        let first = findings.output.diagnostics.count
+        state.beginFile(companion)
+        let first = state.output.diagnostics.count
         let text = UTF16Text.inUTF8(octets) ?? octets
         if let excess = Directives.firstExcess(in: text) {
             refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
@@ -71,12 +72,12 @@ private final class Loading {
             let colons = FlowColons.standingIn(text)
             let pairs = SurrogatePairs.standingIn(colons ?? text)
             let start = TextStart(hasStandIns: colons != nil || pairs != nil)
-            read(source, Rest(octets: pairs ?? colons ?? text, start: start))
+            read(source, FileRemainder(octets: pairs ?? colons ?? text, start: start))
         }
         sort(from: first)
     }
 
-    private func read(_ source: SourceName, _ whole: Rest) {
+    private func read(_ source: SourceName, _ whole: FileRemainder) {
         var rest = whole
         var faults = 0
         var objects = 1
@@ -86,8 +87,8 @@ private final class Loading {
                 rest = next
                 continue
             }
-            // Documents before the fault have been read. Those after it can be read too, from the
-            // next line `---`: a fault in one object should not take out its neighbours.
+            // Documents before the fault have been read. Those after it can be read, too, from the next line `---`, so
+            // that a fault in one object does not concern its neighbours.
             let place = SourcePlace(file: source.text, line: error.line, column: error.column)
             noteLost(rest.document(around: error.line), at: place)
             guard report(error.explained(by: rest), source), faults < Self.maximumRestarts,
@@ -98,25 +99,26 @@ private final class Loading {
         }
     }
 
-    /// Of one file: each reads the rest of it anew.
+    /// The largest number of restarts in one file. Each reads the rest of it again.
     private static let maximumRestarts = 16
-    /// One after the other, without `---`: each starts a reader of YAML.
+    /// The largest number of JSON objects without `---` between them. Each needs a new YAML parser.
     private static let maximumJSONObjects = 100_000
 
-    /// - Parameter place: of the error that took the document out.
+    /// Notes the object that a document without valid syntax was meant to be.
+    /// - Parameter place: the place of the error.
     private func noteLost(_ document: ArraySlice<UInt8>, at place: SourcePlace) {
-        let lost = LostDocument(document).identity(defaultNamespace: findings.defaultNamespace)
-        guard let lost, findings.defined[lost] == nil else { return }
-        findings.output.rejected.insert(lost)
-        findings.output.inventory.leftOut.append(LeftOut(identity: lost, place: place))
+        let lost = LostDocument(document).identity(defaultNamespace: state.defaultNamespace)
+        guard let lost, state.defined[lost] == nil else { return }
+        state.output.rejected.insert(lost)
+        state.output.inventory.leftOut.append(LeftOut(identity: lost, place: place))
     }
 
-    /// Returns false when the rest of the file is not worth reading.
+    /// Reports a syntax error. Returns false if the rest of the file is not worth reading.
     private func report(_ error: SyntaxError, _ source: SourceName) -> Bool {
-        findings.output.brokenFiles.insert(source.text)
+        state.output.brokenFiles.insert(source.text)
         let isTemplate = error.code == TemplateText.code
-        if isTemplate, !findings.isFirstTemplate() { return false }
-        findings.output.diagnostics.append(
+        if isTemplate, !state.isFirstTemplate() { return false }
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, error.code, error.message, hint: error.hint,
                 at: SourcePlace(file: source.text, line: error.line, column: error.column)))
@@ -124,8 +126,8 @@ private final class Loading {
     }
 
     private func refuseDirectives(_ source: SourceName, line: Int) {
-        findings.output.brokenFiles.insert(source.text)
-        findings.output.diagnostics.append(
+        state.output.brokenFiles.insert(source.text)
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, "too-many-directives",
                 "a document has at most \(Directives.maximum) lines that begin with %, of at most "
@@ -134,11 +136,11 @@ private final class Loading {
                 at: SourcePlace(file: source.text, line: line, column: 1)))
     }
 
-    private func readDocuments(_ name: SourceName, _ rest: Rest) -> SyntaxError? {
+    private func readDocuments(_ name: SourceName, _ rest: FileRemainder) -> SyntaxError? {
         var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
             while !limit.isOver, let tree = try builder.next() {
-                let decoder = Decoder(file: name, tree: tree, findings: findings)
+                let decoder = Decoder(file: name, tree: tree, state: state)
                 ObjectReader(decoder: decoder).readDocument()
             }
         } catch {
@@ -148,34 +150,35 @@ private final class Loading {
     }
 
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
-        findings.output.couldNotRead = true
-        findings.output.brokenFiles.insert(name)
-        findings.output.diagnostics.append(
+        state.output.couldNotRead = true
+        state.output.brokenFiles.insert(name)
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, "could-not-read", message, hint: hint,
                 at: SourcePlace(file: name, line: 1, column: 1)))
     }
 
     func foundNothing(in folder: String) {
-        findings.output.diagnostics.append(
+        state.output.diagnostics.append(
             Diagnostic(
                 .warning, "empty-folder", "no definitions in this folder",
                 hint: "files end in .yaml, .yml or .json",
                 at: SourcePlace(file: folder, line: 1, column: 1)))
     }
 
+    /// Ends the load and returns its result.
     func finish() -> ManifestSet {
-        findings.output.texts = texts.finish()
-        return findings.output
+        state.output.texts = texts.finish()
+        return state.output
     }
 
-    /// Sorts the diagnostics of one file by place; those of one place stay as they came.
+    /// Sorts the diagnostics of one file by place. Those of one place keep their order.
     private func sort(from first: Int) {
-        guard findings.output.diagnostics.count - first > 1 else { return }
-        let sorted = findings.output.diagnostics[first...].enumerated().sorted { left, right in
+        guard state.output.diagnostics.count - first > 1 else { return }
+        let sorted = state.output.diagnostics[first...].enumerated().sorted { left, right in
             let (a, b) = (left.element.place, right.element.place)
             return (a.line, a.column, left.offset) < (b.line, b.column, right.offset)
         }
-        findings.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
+        state.output.diagnostics.replaceSubrange(first..., with: sorted.map(\.element))
     }
 }

@@ -1,27 +1,30 @@
-/// The result of one load: what is good, and everything that was found wrong.
+/// The result of one load: the valid objects, and all problems.
 package struct ManifestSet: Sendable {
+    /// The valid objects.
     package var inventory = Inventory()
-    /// In the order of the files, then of the lines.
+    /// All problems, in the order of the files, then of the lines.
     package var diagnostics: [Diagnostic] = []
     /// The names of the files that were read, in order; `-` is standard input.
     package var sources: [String] = []
-    /// Their texts, for who wants to read them again.
+    /// The texts of these files, for a reload that reads them again.
     package var texts: [SourceText] = []
-    /// Objects that an error took out; a reload keeps their last good version.
+    /// Objects that were left out because of an error. A reload keeps their last good version.
     package var rejected: Set<ObjectReference> = []
-    /// Objects of `inventory` that lack a part, such as one server, or have a broken rule; a
-    /// reload may prefer their last good version.
+    /// Objects of `inventory` that lack a part, such as a server, or have a broken rule. A reload may prefer their last
+    /// good version.
     package var impaired: Set<ObjectReference> = []
-    /// Files with a syntax error: what they defined is unknown, so a reload keeps what it had
-    /// from them. Also files that could not be read.
+    /// Files with a syntax error, and files that could not be read. What they define is not known, so a reload keeps
+    /// what it had from them.
     package var brokenFiles: Set<String> = []
-    /// A path was missing or unreadable.
+    /// Whether a path was missing or could not be read.
     package var couldNotRead = false
 
+    /// Makes an empty set.
     package init() {}
 
-    /// Nothing is missing, as far as a reader can see.
+    /// Whether nothing was left out.
     package var isWhole: Bool { rejected.isEmpty && impaired.isEmpty && brokenFiles.isEmpty }
 
+    /// Whether a problem is an error.
     package var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 }

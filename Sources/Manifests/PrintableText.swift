@@ -1,6 +1,6 @@
 extension String {
-    /// The text on one line and without what a terminal would act on, as `check`, `routes` and the admin
-    /// pages print it: it quotes files, and files come from anybody.
+    /// The text on one line and without characters that a terminal acts on, as `check`, `routes` and the admin pages
+    /// print it. They quote files, and the author of a file may be anyone.
     package var printable: String {
         guard unicodeScalars.contains(where: \.actsOnTerminals) else { return self }
         return unicodeScalars.map { $0.actsOnTerminals ? $0.escaped(asASCII: true) : String($0) }.joined()
@@ -8,8 +8,8 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    /// Controls, marks that turn the direction of a line, and what is not seen at all: with them a text
-    /// shows itself as another one, or as a line of its own.
+    /// Whether it is a control character, sets the direction of text, or is invisible. With such characters a text can
+    /// look like another one, or like a line of its own.
     var actsOnTerminals: Bool {
         switch value {
         case 0..<0x20, 0x7F...0x9F: true    // C0, DEL, C1

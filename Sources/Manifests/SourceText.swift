@@ -1,9 +1,10 @@
-/// A file as it was read.
+/// The text of a file as it was read.
 package struct SourceText: Sendable {
     private let source: SourceName
-    /// Perhaps a part of memory that several files share.
+    /// Its octets, which may be a part of memory that several files share.
     package let octets: ArraySlice<UInt8>
 
+    /// The name of the file.
     package var name: String { source.text }
 
     fileprivate init(_ source: SourceName, _ octets: ArraySlice<UInt8>) {
@@ -12,21 +13,22 @@ package struct SourceText: Sendable {
     }
 }
 
-/// Collects the texts of a load. Texts outlive the objects they are read into: each in memory of its own,
-/// between those objects, a hundred thousand small files would keep all that memory from being given back.
-/// So small texts are copied together.
+/// Collects the texts of a load. Texts live longer than the objects that are read from them. If each had memory of its
+/// own between those objects, a hundred thousand small files would keep all that memory from being freed. So small
+/// texts are copied into shared memory.
 struct SourceTexts {
     private var texts: [SourceText] = []
     private var shared: [UInt8] = []
-    /// What lies in `shared`.
+    /// The texts in `shared`.
     private var waiting: [(source: SourceName, range: Range<Int>)] = []
 
     private static let smallOctets = 1 << 17
     private static let sharedOctets = 1 << 20
 
+    /// Adds the text of a file.
     mutating func add(_ source: SourceName, _ octets: ArraySlice<UInt8>) {
         guard octets.count <= Self.smallOctets else {
-            seal()    // the order of the files stays
+            seal()    // keeps the order of the files
             texts.append(SourceText(source, octets))
             return
         }
@@ -41,6 +43,7 @@ struct SourceTexts {
         shared = []
     }
 
+    /// All texts, in the order of the files.
     mutating func finish() -> [SourceText] {
         seal()
         return texts

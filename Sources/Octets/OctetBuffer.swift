@@ -1,14 +1,16 @@
 internal import Glibc
 
-/// Octets on their way out, or in: appended behind, taken in front, memory reused.
-/// Not `Sendable`: its owner's thread only.
+/// A buffer of octets that are on their way in or out. They are appended at the end and taken from the front, and the
+/// memory is used again. Not `Sendable`: for its owner's thread only.
 @safe package final class OctetBuffer {
     private var base: UnsafeMutableRawPointer    // owned; `capacity` octets, freed in `deinit`
-    /// Octets there is memory for.
+    /// How many octets the buffer has memory for.
     package private(set) var capacity: Int
     private var start = 0    // first octet that is not taken yet
     private var end = 0    // behind the last octet
 
+    /// Makes an empty buffer.
+    /// - Parameter capacity: octets of memory to begin with, at least 64. The buffer grows when it must.
     package init(capacity: Int = 4096) {
         self.capacity = max(capacity, 64)
         unsafe base = .allocate(byteCount: self.capacity, alignment: 16)
@@ -16,12 +18,15 @@ internal import Glibc
 
     deinit { unsafe base.deallocate() }
 
+    /// How many octets have not been taken yet.
     package var count: Int { end - start }
+    /// Whether all octets have been taken.
     package var isEmpty: Bool { start == end }
 
-    /// The octets not taken yet; valid until the next call that changes the buffer.
+    /// The octets that have not been taken yet; valid until the next call that changes the buffer.
     package var octets: Octets { unsafe Octets(base: UnsafeRawPointer(base) + start, count: end - start) }
 
+    /// Appends a copy of the octets.
     package func append(_ octets: Octets) {
         guard octets.count > 0, let source = unsafe octets.base else { return }
         reserve(octets.count)
@@ -29,21 +34,24 @@ internal import Glibc
         end += octets.count
     }
 
-    /// For names that are static texts; a literal is octets already.
+    /// Appends the octets of a text that lives as long as the process. A literal needs no conversion: it is `Octets`
+    /// already.
     @_disfavoredOverload package func append(_ text: StaticString) { append(Octets(text)) }
 
+    /// Appends one octet.
     package func append(_ octet: UInt8) {
         reserve(1)
         unsafe base.storeBytes(of: octet, toByteOffset: end, as: UInt8.self)
         end += 1
     }
 
+    /// Appends a text in UTF-8.
     package func append(text: String) {
         var text = text
         text.withUTF8 { unsafe append(Octets(UnsafeRawBufferPointer($0))) }
     }
 
-    /// Decimal digits of `number`, `-` in front when negative.
+    /// Appends the decimal digits of `number`, with `-` before them if it is negative.
     package func append(decimal number: Int) {
         if number < 0 { append(UInt8(ascii: "-")) }
         var rest = number.magnitude
@@ -59,17 +67,19 @@ internal import Glibc
         }
     }
 
-    /// Room for at least `length` more octets; `commit` says how many were written.
+    /// Memory for at least `length` more octets behind the last one. Call `commit` after writing to it.
     package func room(_ length: Int) -> UnsafeMutableRawBufferPointer {
         reserve(length)
         return unsafe UnsafeMutableRawBufferPointer(start: base + end, count: capacity - end)
     }
 
+    /// Says that `length` octets were written to `room`; traps if that is more than the room has.
     package func commit(_ length: Int) {
         precondition(length >= 0 && end + length <= capacity)
         end += length
     }
 
+    /// Removes `length` octets from the front; traps if there are fewer.
     package func take(_ length: Int) {
         precondition(length >= 0 && length <= count)
         start += length
@@ -79,14 +89,14 @@ internal import Glibc
         }
     }
 
-    /// Sets bits of an octet that was not taken yet.
+    /// Sets bits of an octet that has not been taken yet.
     package func set(_ bits: UInt8, at index: Int) {
         precondition(index >= 0 && index < count)
         let present = unsafe base.load(fromByteOffset: start + index, as: UInt8.self)
         unsafe base.storeBytes(of: present | bits, toByteOffset: start + index, as: UInt8.self)
     }
 
-    /// The two buffers change places, octets and memory; nothing is copied.
+    /// Exchanges octets and memory of the two buffers without copying.
     package func exchange(with other: OctetBuffer) {
         unsafe swap(&base, &other.base)
         swap(&capacity, &other.capacity)
@@ -94,7 +104,8 @@ internal import Glibc
         swap(&end, &other.end)
     }
 
-    /// Forgets all octets; gives memory back when the buffer grew beyond `keeping`.
+    /// Drops all octets.
+    /// - Parameter keeping: octets of memory that stay; what the buffer has beyond that is freed.
     package func clear(keeping: Int = .max) {
         start = 0
         end = 0

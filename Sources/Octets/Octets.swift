@@ -1,49 +1,60 @@
 internal import Glibc
 
-/// A run of octets that somebody else owns: a header's value, a path, a chunk of a body.
-/// It is a pointer and a length, nothing is retained. Rule for users: never keep it longer than its
-/// owner says (a header's octets live as long as their `HeaderBlock`, a chunk as long as the read).
+/// A run of octets that another object owns: a header's value, a path, a chunk of a body. It is a pointer and a length
+/// and retains nothing. Never keep it longer than its owner allows: the octets of a header live as long as their
+/// `HeaderBlock`, a chunk of a body only during the read.
 @safe @frozen @usableFromInline
 package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable memory while it is valid
+    /// The first octet; nil for an empty run without memory.
     @usableFromInline package let base: UnsafeRawPointer?
+    /// The length in octets.
     @usableFromInline package let count: Int
 
+    /// Makes a run of `count` octets at `base`, which must stay valid as long as the run is used.
     @inlinable @inline(__always) package init(base: UnsafeRawPointer?, count: Int) {
         unsafe self.base = base
         self.count = count
     }
 
+    /// Makes a run of all octets of `buffer`, which must stay valid as long as the run is used.
     @inlinable @inline(__always) package init(_ buffer: UnsafeRawBufferPointer) {
         unsafe self.init(base: buffer.baseAddress, count: buffer.count)
     }
 
-    /// A literal lives as long as the process.
+    /// Makes a run of a text that lives as long as the process.
     @inlinable @inline(__always) package init(_ text: StaticString) {
         unsafe self.init(base: UnsafeRawPointer(text.utf8Start), count: text.utf8CodeUnitCount)
     }
 
+    /// The run without octets.
     @inlinable @inline(__always) package static var empty: Octets { unsafe Octets(base: nil, count: 0) }
+    /// Whether the run has no octets.
     @inlinable @inline(__always) package var isEmpty: Bool { count == 0 }
 
+    /// The first octet; nil if there is none.
     @inlinable @inline(__always) package var first: UInt8? { count > 0 ? self[0] : nil }
 
+    /// The octet at `index`; traps if it is out of range.
     @inlinable @inline(__always) package subscript(index: Int) -> UInt8 {
         precondition(index >= 0 && index < count)
         return unsafe base.unsafelyUnwrapped.load(fromByteOffset: index, as: UInt8.self)
     }
 
+    /// The same octets for calls that take a buffer.
     @inlinable @inline(__always) package var buffer: UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: base, count: count)
     }
 
-    /// The part from `start` up to, not including, `end`; both are clamped.
+    /// The octets from `start` up to but not including `end`; both are clamped to the run.
     @inlinable @inline(__always) package func slice(_ start: Int, _ end: Int) -> Octets {
         let upper = min(max(end, 0), count)
         let lower = min(max(start, 0), upper)
         return unsafe Octets(base: base.map { unsafe $0 + lower }, count: upper - lower)
     }
 
+    /// The run without its first `amount` octets; empty if it has fewer.
     @inlinable @inline(__always) package func dropFirst(_ amount: Int) -> Octets { slice(amount, count) }
+    /// The first `length` octets, or all if there are fewer.
     @inlinable @inline(__always) package func prefix(_ length: Int) -> Octets { slice(0, length) }
 
     @inlinable @inline(__always)
@@ -53,7 +64,7 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
         return unsafe isEqual(left.base.unsafelyUnwrapped, right.base.unsafelyUnwrapped, left.count)
     }
 
-    /// Most texts compared are short: two loads of each, which may overlap, instead of a call.
+    /// Compares without a call, because most texts are short: two loads from each, which may overlap.
     @inlinable @inline(__always)
     static func isEqual(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
         if count > 16 { return unsafe isEqualLong(left, right, count) }
@@ -85,18 +96,21 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
         unsafe word(left, 0) == word(right, 0) && memcmp(left, right, count) == 0
     }
 
+    /// Whether the run begins with `prefix`.
     package func hasPrefix(_ prefix: Octets) -> Bool { slice(0, prefix.count) == prefix }
+    /// Whether the run ends with `suffix`.
     package func hasSuffix(_ suffix: Octets) -> Bool {
         suffix.count <= count && dropFirst(count - suffix.count) == suffix
     }
 
-    /// Equal when ASCII letters are compared without case.
+    /// Whether both are equal if the case of ASCII letters is ignored.
     package func equalsIgnoringCase(_ other: Octets) -> Bool {
         guard count == other.count else { return false }
         for index in 0..<count where self[index].lowercased != other[index].lowercased { return false }
         return true
     }
 
+    /// Where `octet` is first; nil if it is nowhere.
     package func firstIndex(of octet: UInt8) -> Int? {
         guard let base = unsafe base, count > 0, let found = unsafe memchr(base, Int32(octet), count) else {
             return nil
@@ -104,6 +118,7 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
         return unsafe UnsafeRawPointer(found) - base
     }
 
+    /// Where `octet` is last; nil if it is nowhere.
     package func lastIndex(of octet: UInt8) -> Int? {
         var index = count - 1
         while index >= 0 {
@@ -120,8 +135,9 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
         return hash
     }
 
-    /// A copy for people; what is not UTF-8 is repaired.
+    /// A copy as text; octets that are not UTF-8 are replaced by U+FFFD.
     package var string: String { unsafe String(decoding: buffer, as: UTF8.self) }
+    /// A copy that may be kept.
     package var array: [UInt8] { unsafe Array(buffer) }
 }
 
@@ -130,11 +146,13 @@ extension Octets: Equatable, Hashable {
 }
 
 extension Octets: ExpressibleByStringLiteral {
+    /// Makes a run of a literal.
     @inlinable @inline(__always) package init(stringLiteral value: StaticString) { self.init(value) }
 }
 
 extension UInt8 {
-    /// This octet with an ASCII capital made small.
+    /// This octet, with an ASCII capital letter turned into a small one.
     @inlinable @inline(__always) package var lowercased: UInt8 { self &- 0x41 < 26 ? self | 0x20 : self }
+    /// Whether this octet is an ASCII digit.
     @inlinable @inline(__always) package var isDigit: Bool { self &- 0x30 < 10 }
 }

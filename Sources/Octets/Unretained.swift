@@ -1,9 +1,10 @@
-/// An object that somebody else keeps alive while it is used: following it counts no references, which on
-/// the path of a request cost more than the work itself.
-/// Rule for users: only what a worker, a pool or a session owns anyway, and never kept beyond that.
+/// A reference that counts nothing, to an object that another one keeps alive. On the path of a request, counting
+/// references costs more than the work itself. Use it only for what a worker, a pool or a session owns anyway, and
+/// never keep it longer than its owner lives.
 @safe @frozen @usableFromInline package struct Unretained<Object: AnyObject>: BitwiseCopyable {
     @usableFromInline let reference: Unmanaged<Object>
 
+    /// Refers to an object without retaining it.
     @inlinable @inline(__always)
     package init(_ object: Object) { unsafe reference = Unmanaged.passUnretained(object) }
 
@@ -13,6 +14,7 @@
         unsafe reference._withUnsafeGuaranteedRef(body)
     }
 
+    /// Whether this refers to the object `right`.
     @inlinable @inline(__always)
     package static func === (left: Unretained, right: Object) -> Bool {
         unsafe left.reference.toOpaque() == Unmanaged.passUnretained(right).toOpaque()
@@ -20,7 +22,7 @@
 }
 
 extension Optional where Wrapped: AnyObject {
-    /// The same object, to be used without counting.
+    /// The same object, referred to without counting.
     @inlinable @inline(__always)
     package var unretained: Unretained<Wrapped>? {
         if let object = self { Unretained(object) } else { nil }

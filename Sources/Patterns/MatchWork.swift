@@ -1,35 +1,36 @@
 internal import CRE2
 
-/// What it may cost to find the rule of one request, so that no set of rules and no request together
-/// keep a worker from others.
+/// Limits the work of finding the rule for one request, so that no combination of rules and request can hold a worker
+/// up.
 ///
-/// Counted in steps: an instruction of an expression's program tried on an octet of text. Usually RE2
-/// needs one step for an octet; of some expressions it keeps no table of states, and needs all: 2 to 20 ns
-/// each. Nobody can tell them apart beforehand, so that steps alone decide only what is beyond any use,
-/// and the thread's own processor time the rest. It is looked at only after so many steps that no ordinary
-/// request comes there, and does not go on while the thread waits for a processor.
+/// Work is counted in steps: one instruction of an expression's program, tried on one octet of text. For most
+/// expressions RE2 needs one step per octet. For some it cannot keep a table of states and needs all of them, at 2 to
+/// 20 ns each. The two kinds cannot be distinguished in advance, so steps alone rule out only what is beyond any use,
+/// and the thread's processor time decides the rest. The clock is read only after more steps than any ordinary request
+/// needs, and it stands still while the thread waits for a processor.
 package struct MatchWork {
-    /// Of one expression on one text, for example 122 instructions and 8 KiB.
+    /// Steps that one expression may take on one text: for example 122 instructions and 8 KiB.
     @inlinable package static var stepsOfOne: Int { 1_000_000 }
-    /// Between two looks at the clock: at most half a millisecond.
+    /// Steps between two readings of the clock: at most half a millisecond.
     @inlinable static var stepsBetweenLooks: Int { 32_768 }
-    /// Processor time from the first look on.
+    /// Processor time that a request may take from the first reading of the clock.
     private static let nanoseconds: UInt64 = 10_000_000
 
-    @usableFromInline var steps = 0    // since the last look
-    private var began: UInt64 = 0    // at the first look; 0: there was none
-    /// More was wanted than is allowed: what was found is not to be relied on.
+    @usableFromInline var steps = 0    // since the clock was last read
+    private var began: UInt64 = 0    // the clock at its first reading; 0: it was not read yet
+    /// Whether the request wanted more work than is allowed. The result of matching is then meaningless.
     package private(set) var isExceeded = false
 
+    /// Begins the count for one request.
     package init() {}
 
-    /// Takes steps; false when no more are allowed.
+    /// Counts `wanted` steps. Returns false when the request may take no more.
     @inlinable package mutating func spend(_ wanted: Int) -> Bool {
         steps &+= wanted
         return steps <= Self.stepsBetweenLooks || look(wanted)
     }
 
-    /// Here come few requests, and then all of one that has exceeded what is allowed.
+    /// Reads the clock. Few requests come here; one that has exceeded its limit comes here at every step.
     @usableFromInline mutating func look(_ wanted: Int) -> Bool {
         guard !isExceeded else { return false }
         let now = cre2_thread_nanoseconds()

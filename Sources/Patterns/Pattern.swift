@@ -1,33 +1,35 @@
 internal import CRE2
 package import Octets
 
-/// A regular expression of Istio's `regex` conditions: RE2 syntax, matched against the whole text.
-/// Linear in time on hostile input, and so slow on some that `MatchWork` counts. Immutable, so any
-/// thread may use it.
+/// A regular expression of a `regex` condition: RE2 syntax, matched against the whole text. Its time is linear in the
+/// text whatever the input, but with a factor so large for some expressions that `MatchWork` limits it. Immutable, so
+/// any thread may use it. Source: Istio `StringMatch.regex`.
 @safe package final class Pattern: Sendable {
-    /// Why a text is no expression that can be used.
+    /// Why a text cannot be used as an expression.
     package enum Malformed: Error, Sendable {
-        /// RE2's own words.
+        /// The text is not an expression; the value is RE2's own message.
         case syntax(String)
         /// Its program would have more than `Pattern.largestProgram` instructions.
         case tooLarge
     }
 
-    /// Instructions of a program: what an octet of text may cost, and what a pattern takes of memory.
-    /// Of expressions that people write nine in ten have less than 100; counted repetitions such as
-    /// `[a-z.-]{0,200}`, written twice, and classes such as `\p{L}` have 1,200 to 2,000.
+    /// The largest program, in instructions. It bounds the work per octet of text and the memory of a pattern. Nine
+    /// in ten expressions that people write have fewer than 100 instructions. Repetitions with a count, such as
+    /// `[a-z.-]{0,200}` written twice, and classes such as `\p{L}` have 1,200 to 2,000.
     package static let largestProgram = 2048
 
-    /// Octets for one pattern: its program, and the states that RE2 keeps while matching. A pattern that
-    /// needs more states is matched without them.
+    /// Octets of memory for one pattern: its program, and the states that RE2 keeps while matching. A pattern that
+    /// needs more states is matched without keeping them.
     private static let memory: Int64 = 192 << 10
 
+    /// The expression as it was written.
     package let source: String
-    /// RE2's count of instructions.
+    /// The size of the program in RE2's instructions.
     package let programSize: Int
     // Owned; freed in `deinit`. RE2 objects are safe to match with from several threads.
     private nonisolated(unsafe) let raw: OpaquePointer
 
+    /// Compiles an expression.
     package init(_ source: String) throws(Malformed) {
         var source = source
         let made = source.withUTF8 { text in
@@ -57,7 +59,7 @@ package import Octets
         unsafe cre2_full_match(raw, text.base?.assumingMemoryBound(to: CChar.self), text.count)
     }
 
-    /// The same, if the work is allowed; else false, and `work` is exceeded.
+    /// Whether the whole of `text` matches, if `work` allows it; otherwise false, and `work.isExceeded` is set.
     package func matches(_ text: Octets, _ work: inout MatchWork) -> Bool {
         work.spend(programSize * text.count) && matches(text)
     }

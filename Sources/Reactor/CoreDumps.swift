@@ -2,12 +2,12 @@ internal import CLinux
 
 /// Core dumps of this process.
 package enum CoreDumps {
-    /// Leaves memory out of them from now on: private keys and clients' tokens are in it, and a dump lies
-    /// on a disk or goes to whoever collects dumps. `prctl(PR_SET_DUMPABLE, 0)` would leave out more, but
-    /// also forbid the runtime to write a backtrace of a crash, and this process to count its own open
-    /// files. Where the file is missing (no /proc), nothing changes.
+    /// Leaves the process's memory out of core dumps from now on. Memory holds private keys and clients' tokens, and a
+    /// dump is written to a disk or sent to a collector. `prctl(PR_SET_DUMPABLE, 0)` would leave out more, but it would
+    /// also stop the runtime from writing a backtrace and this process from counting its open files. Without /proc,
+    /// this does nothing.
     package static func leaveOutMemory() {
-        // Bit 4: ELF headers, so that a dump still says which binary it is of. Source: core(5).
+        // Bit 4 keeps the ELF headers, so that a dump still says which binary it comes from. Source: core(5).
         let number = unsafe portico_open_for_writing("/proc/self/coredump_filter")
         guard number >= 0 else { return }
         let file = Descriptor(owning: number)

@@ -1,9 +1,9 @@
 internal import CCrash
 
-/// What the process says on standard error when it crashes: signal, version, thread, and a backtrace with names.
-/// Nothing of a request or of memory is in it.
+/// The report that a crash writes to standard error: signal, version, thread, and a backtrace with function names. It
+/// contains nothing of a request and nothing of memory.
 package enum CrashReport {
-    /// Once, before other threads start.
-    /// - Parameter version: what the report calls the program; at most 63 octets of it.
+    /// Makes crashes write a report. Call it once, before other threads start.
+    /// - Parameter version: the program's version for the report; at most 63 octets are kept.
     package static func install(version: String) { unsafe ccrash_install(version) }
 }

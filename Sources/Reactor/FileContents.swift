@@ -1,12 +1,14 @@
 internal import CLinux
 
-/// Whole files, for certificates and keys; the loader's thread only, for a disk may be slow.
+/// Reads whole files, such as certificates and keys. For the loader's thread only, because a disk may be slow.
 package enum FileContents {
-    /// Why a file is not read.
+    /// Why a file could not be read.
     package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
+        /// A system call failed.
         case system(SystemError)
-        /// A FIFO, a device, a socket or a folder: to read one may wait for ever.
+        /// The path names a FIFO, a device, a socket or a folder, and reading those may never end.
         case notRegular(path: String)
+        /// The file has more octets than the caller allows.
         case tooLarge(path: String, limitOctets: Int)
 
         package var description: String {
@@ -18,9 +20,10 @@ package enum FileContents {
         }
     }
 
-    /// - Parameter limitOctets: a larger file is an error.
+    /// Reads a regular file.
+    /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
     package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> [UInt8] {
-        // Without waiting: to open a FIFO that nobody writes would never end.
+        // Opens without waiting: opening a FIFO that has no writer would block forever.
         let number = unsafe portico_open_for_reading(path)
         guard number >= 0 else { throw .system(SystemError("read", on: path)) }
         let file = Descriptor(owning: number)

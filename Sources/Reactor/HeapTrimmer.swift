@@ -1,31 +1,30 @@
-/// Gives memory back to the system after a peak, on a thread of its own. The C library keeps what is freed,
-/// but for the end of each part of the heap: a wave of 10,000 handshakes would leave a process of 60 MB at
-/// 470 MB for good, and the next small wave would be one too many for its container.
-/// Any thread asks.
+/// Returns memory to the system after a peak, on a thread of its own. The C library keeps what is freed, except at the
+/// end of each arena: a wave of 10,000 handshakes would leave a process of 60 MB at 470 MB for good, and the next small
+/// wave would exceed the limit of its container. Any thread may ask for it.
 package final class HeapTrimmer: Sendable {
     private let bell: Mailbox<Void>
     private let never: Mailbox<Void>
 
-    /// The wave goes on for a moment after its first part is over; and so often at most.
+    /// Milliseconds to wait after a request, because a wave goes on for a moment, and between two rounds.
     private static let settling: Int32 = 1000, pause: Int32 = 4000
-    /// With less than this to gain it is not worth the locks: whoever frees on a part of the heap that is
-    /// being looked through waits.
+    /// Octets that must be free before a round is worth its locks: a thread that frees memory waits while its arena is
+    /// being visited.
     private static let worthwhile: UInt64 = 16 << 20
 
-    /// Starts the thread, which lives as long as the process.
+    /// Starts the thread, which runs as long as the process.
     package init() throws(SystemError) {
         bell = try Mailbox()
         never = try Mailbox()
         try Thread.start("heap") { [self] in run() }
     }
 
-    /// Much was freed. Never blocks.
+    /// Says that much memory was freed. Never blocks.
     package func request() { bell.post(()) }
 
     private func run() {
         var least = Self.slack()
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: -1)
+            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: -1)
             sleep(Self.settling)
             _ = bell.takeAll()
             let slack = Self.slack()
@@ -39,13 +38,13 @@ package final class HeapTrimmer: Sendable {
         }
     }
 
-    /// Resident octets that nobody uses; the code and the stacks are among them.
+    /// Resident octets that are not allocated. Code and stacks are among them.
     private static func slack() -> UInt64 {
         let (resident, used) = (ProcessUsage.residentOctets(), HeapMemory.usedOctets())
         return resident > used ? resident - used : 0
     }
 
     private func sleep(_ milliseconds: Int32) {
-        _ = Output.waitUntilReadable(never.descriptor, milliseconds: milliseconds)
+        _ = DescriptorWait.untilReadable(never.descriptor, milliseconds: milliseconds)
     }
 }

@@ -1,28 +1,29 @@
 internal import CLinux
 internal import Synchronization
 
-/// The door into a thread that waits in epoll: messages are queued, an eventfd wakes it.
-/// Any thread posts, one thread takes. The control plane posts few and small messages, so the queue
-/// has no limit of its own.
+/// Sends messages to a thread that waits in epoll: they are queued, and an eventfd wakes the thread. Any thread may
+/// post, one thread takes. The control plane posts few and small messages, so the queue has no limit of its own.
 package final class Mailbox<Message: Sendable>: Sendable {
     private let queue = Mutex<[Message]>([])
     private let bell: Descriptor
 
+    /// Makes an empty mailbox; fails when no descriptor is left.
     package init() throws(SystemError) {
         let number = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
         guard number >= 0 else { throw SystemError("open an eventfd") }
         bell = Descriptor(owning: number)
     }
 
-    /// To be watched for reading by the thread that takes.
+    /// The descriptor that the receiving thread watches for reading.
     package var descriptor: CInt { bell.number }
 
+    /// Queues a message and wakes the receiving thread. Never blocks.
     package func post(_ message: Message) {
         queue.withLock { $0.append(message) }
         _ = eventfd_write(bell.number, 1)
     }
 
-    /// All messages, oldest first; silences the bell.
+    /// Takes all messages, oldest first, and resets the descriptor.
     package func takeAll() -> [Message] {
         var rings: eventfd_t = 0
         _ = unsafe eventfd_read(bell.number, &rings)

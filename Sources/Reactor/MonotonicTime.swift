@@ -1,20 +1,25 @@
 internal import CLinux
 
-/// A point in time of a clock that never goes back; nanoseconds since the machine started.
+/// A point in time on a clock that never goes back.
 package struct MonotonicTime: Comparable, Hashable, Sendable {
+    /// Nanoseconds since the machine started.
     package let nanoseconds: UInt64
 
+    /// Makes a point in time, for tests and for arithmetic.
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
+    /// The present, by the kernel's monotonic clock.
     package static func now() -> MonotonicTime {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return MonotonicTime(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
     }
 
+    /// Whether `left` is earlier.
     package static func < (left: MonotonicTime, right: MonotonicTime) -> Bool { left.nanoseconds < right.nanoseconds }
 
-    /// Later by `wait`; a negative wait counts as none, a huge one ends at the last representable time.
+    /// The time that is `wait` later. A negative wait counts as none, and a huge one ends at the last representable
+    /// time.
     package static func + (time: MonotonicTime, wait: Duration) -> MonotonicTime {
         let (seconds, attoseconds) = wait.components
         guard seconds >= 0, attoseconds >= 0 else { return time }
@@ -25,7 +30,7 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
         return MonotonicTime(nanoseconds: isTooFar ? .max : total.partialValue)
     }
 
-    /// Nanoseconds from `earlier` to this; 0 when `earlier` is later.
+    /// Nanoseconds from `earlier` to this time; 0 if `earlier` is later.
     package func nanoseconds(since earlier: MonotonicTime) -> UInt64 {
         nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0
     }
@@ -36,16 +41,20 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     }
 }
 
-/// The wall clock, for logs and the `date` header.
+/// A point in time on the wall clock, for logs and the `date` field.
 package struct WallTime: Sendable {
+    /// Seconds since 1970, UTC.
     package let seconds: Int
+    /// Nanoseconds of the second, below 1,000,000,000.
     package let nanoseconds: Int
 
+    /// The present, by the kernel's wall clock.
     package static func now() -> WallTime {
         var time = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &time)
         return WallTime(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
     }
+    /// Makes a point in time, for tests.
     package init(seconds: Int, nanoseconds: Int) {
         self.seconds = seconds
         self.nanoseconds = nanoseconds

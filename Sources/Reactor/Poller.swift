@@ -1,22 +1,26 @@
 internal import CLinux
 
-/// What a descriptor is ready for, and whose it is.
+/// What one watched descriptor is ready for.
 package struct Readiness {
+    /// The token with which the descriptor is watched.
     package let token: UInt64
+    /// Whether a read returns at once, with octets, the end or an error.
     package let isReadable: Bool
+    /// Whether a write returns at once.
     package let isWritable: Bool
-    /// The peer has ended its side, or the connection is broken: read until the end now.
+    /// Whether the peer has ended its side or the connection is broken. The rest must be read now.
     package let isHungUp: Bool
 }
 
-/// epoll. Connections are watched edge-triggered and for both directions from the start, so that no
-/// further system call is needed in their life: who gets `wouldBlock` is told when that has changed.
-/// Its owner's thread only.
+/// Waits in epoll. Connections are watched edge-triggered and in both directions from the start, so that their lives
+/// need no further system call: after `wouldBlock`, the next event says that it is worth trying again. For its owner's
+/// thread only.
 @safe package final class Poller {
     private let descriptor: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>    // owned; `batch` of them
     private static let batch = 256    // events per turn
 
+    /// Opens an epoll descriptor; fails when no descriptor is left.
     package init() throws(SystemError) {
         let number = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard number >= 0 else { throw SystemError("open epoll") }
@@ -26,7 +30,7 @@ package struct Readiness {
 
     deinit { unsafe events.deallocate() }
 
-    /// Watches a connection, edge-triggered, both directions.
+    /// Watches a connection: edge-triggered, in both directions.
     package func watch(_ number: CInt, token: UInt64) throws(SystemError) {
         try add(number, EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue, token)
     }
@@ -36,18 +40,20 @@ package struct Readiness {
         try add(number, EPOLLIN.rawValue, token)
     }
 
+    /// Stops watching a descriptor.
     package func forget(_ number: CInt) {
         _ = epoll_ctl(descriptor.number, EPOLL_CTL_DEL, number, nil)
     }
 
-    /// Waits for readiness.
+    /// Waits until a watched descriptor is ready.
     /// - Parameter milliseconds: -1 waits without end.
-    /// - Returns: how many `subscript` has; 0 when time is over.
+    /// - Returns: how many events `subscript` has; 0 when the time was over.
     package func wait(milliseconds: Int32) -> Int {
         let count = unsafe epoll_wait(descriptor.number, events, Int32(Self.batch), milliseconds)
         return count > 0 ? Int(count) : 0
     }
 
+    /// An event of the last wait; traps if `index` is out of range.
     package subscript(index: Int) -> Readiness {
         precondition(index >= 0 && index < Self.batch)
         let event = unsafe events[index]

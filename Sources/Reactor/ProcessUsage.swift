@@ -1,13 +1,19 @@
 internal import CLinux
 
-/// What the process uses of the machine now; 0 where the kernel does not tell.
+/// What the process uses of the machine at the moment. A value is 0 where the kernel does not say.
 package struct ProcessUsage: Sendable {
+    /// Processor time of all threads since the start.
     package var processorNanoseconds: UInt64 = 0
+    /// Memory that is in RAM.
     package var residentOctets: UInt64 = 0
+    /// Address space in use.
     package var virtualOctets: UInt64 = 0
+    /// Open descriptors.
     package var openFiles: UInt64 = 0
+    /// The soft limit of open descriptors.
     package var openFilesLimit: UInt64 = 0
 
+    /// Asks the kernel for all values.
     package static func read() -> ProcessUsage {
         var usage = ProcessUsage()
         var time = timespec()
@@ -23,7 +29,7 @@ package struct ProcessUsage: Sendable {
         return usage
     }
 
-    /// Resident memory alone, which costs little to ask for.
+    /// Resident memory alone, which is cheap to ask for.
     static func residentOctets() -> UInt64 { memory().resident }
 
     private static func memory() -> (virtual: UInt64, resident: UInt64) {
@@ -49,7 +55,7 @@ package struct ProcessUsage: Sendable {
         defer { unsafe closedir(folder) }
         var entries: UInt64 = 0
         while unsafe readdir(folder) != nil { entries += 1 }
-        // `.`, `..` and the folder's own descriptor are no files of ours.
+        // Not counted: `.`, `..` and the descriptor of the folder itself.
         return entries > 3 ? entries - 3 : 0
     }
 }

@@ -1,18 +1,21 @@
 internal import Synchronization
 
-/// A value that one thread replaces now and then; each worker looks once per turn of its loop.
+/// A value that one thread replaces now and then, and that each worker checks once per turn of its loop.
 package final class Published<Value: Sendable>: Sendable {
     private let value: Mutex<Value>
     private let version = Atomic<UInt64>(1)
 
+    /// Publishes the first value.
     package init(_ first: Value) { value = Mutex(first) }
 
+    /// Publishes a new value. For one thread only.
     package func replace(with next: Value) {
         value.withLock { $0 = next }
         version.wrappingAdd(1, ordering: .releasing)
     }
 
-    /// The value when it is newer than `seen`; no lock while nothing changed. `seen` starts at 0.
+    /// The value if it is newer than version `seen`, which is then updated; nil otherwise, without taking the lock.
+    /// `seen` starts at 0.
     package func read(ifNewerThan seen: inout UInt64) -> Value? {
         let current = version.load(ordering: .acquiring)
         guard current != seen else { return nil }
@@ -20,5 +23,6 @@ package final class Published<Value: Sendable>: Sendable {
         return value.withLock { $0 }
     }
 
+    /// The newest value; takes the lock.
     package var current: Value { value.withLock { $0 } }
 }

@@ -1,9 +1,9 @@
 internal import CLinux
 
-/// Name look-ups by the system's resolver. They block: the control plane's threads only.
+/// Looks names up with the system's resolver. Look-ups block, so they are for threads of the control plane only.
 package enum Resolver {
     /// The addresses of `host`, IPv4 and IPv6, sorted, without ports.
-    /// - Throws: the resolver's own sentence as `SystemError.operation`'s subject.
+    /// - Throws: an error with the resolver's own message.
     package static func addresses(of host: String) throws(ResolverError) -> [String] {
         var hints = unsafe addrinfo()
         unsafe hints.ai_family = AF_UNSPEC
@@ -33,8 +33,11 @@ package enum Resolver {
     }
 }
 
+/// A name that could not be looked up.
 package struct ResolverError: Error, Sendable, CustomStringConvertible {
+    /// The name.
     package let host: String
+    /// The resolver's own message.
     package let reason: String
     package var description: String { "cannot resolve \(host): \(reason)" }
 }

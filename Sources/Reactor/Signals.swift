@@ -1,26 +1,29 @@
 internal import CLinux
 
-/// Unix signals as something to read. The listed signals are blocked for the whole process, so it
-/// must be made before other threads start.
+/// Reads Unix signals from a descriptor (signalfd). They are blocked for the whole process, so this object must be made
+/// before other threads start.
 @safe package final class Signals {
+    /// What a signal asks for: SIGHUP, SIGTERM or SIGINT, SIGUSR1.
     package enum Signal: Sendable { case hangUp, terminate, reopenLogs }
     private let source: Descriptor
 
+    /// Blocks the signals and opens the descriptor; also ignores SIGPIPE.
     package init() throws(SystemError) {
         var set = sigset_t()
         unsafe sigemptyset(&set)
         for number in [SIGHUP, SIGTERM, SIGINT, SIGUSR1] { unsafe sigaddset(&set, number) }
         guard unsafe pthread_sigmask(SIG_BLOCK, &set, nil) == 0 else { throw SystemError("block signals") }
-        // A peer that closed makes a write fail with EPIPE; the signal would kill the process.
+        // When the peer has closed, a write must fail with EPIPE. The signal would end the process.
         portico_ignore_sigpipe()
         let number = unsafe signalfd(-1, &set, Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC))
         guard number >= 0 else { throw SystemError("open a signalfd") }
         source = Descriptor(owning: number)
     }
 
+    /// The descriptor to watch for reading.
     package var descriptor: CInt { source.number }
 
-    /// The next signal that waits; nil when none does.
+    /// Takes the next signal; nil if none has arrived.
     package func next() -> Signal? {
         var info = signalfd_siginfo()
         let size = MemoryLayout<signalfd_siginfo>.size

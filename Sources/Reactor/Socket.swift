@@ -1,16 +1,16 @@
 internal import CLinux
 package import Octets
 
-/// The system calls on stream sockets. All sockets are non-blocking and close on exec.
+/// The system calls on stream sockets. All sockets are non-blocking and are closed on exec.
 package enum Socket {
     private static let streamType = Int32(
         SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
 
-    /// Who else may listen on the same address.
+    /// Which other sockets may listen on the same address.
     package enum Sharing {
-        /// Other sockets of this user that ask for the same (SO_REUSEPORT): one per worker.
+        /// Those of the same user that ask for it, too (SO_REUSEPORT): one per worker.
         case amongWorkers
-        /// Nobody: a second one fails.
+        /// None: opening a second one fails.
         case none
     }
 
@@ -36,8 +36,8 @@ package enum Socket {
         unsafe address.withKernelForm { unsafe portico_bind(number, $0, $1) } == 0
     }
 
-    /// A Unix socket's file outlives its process: removes it when it is a socket and nobody listens.
-    /// - Returns: whether it is gone.
+    /// The file of a Unix socket outlives its process. Removes it if it is a socket on which no process listens.
+    /// - Returns: whether the file is gone.
     private static func removeDeadSocket(_ address: SocketAddress) -> Bool {
         guard let path = address.unixPath, !path.hasPrefix("@") else { return false }
         var facts = stat()
@@ -50,7 +50,7 @@ package enum Socket {
         }
     }
 
-    /// Takes one waiting connection; nil when none waits.
+    /// Accepts one waiting connection; nil if none is waiting.
     package static func accept(_ listener: CInt) throws(SystemError) -> (descriptor: CInt, peer: SocketAddress?)? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -60,13 +60,13 @@ package enum Socket {
             return (number, SocketAddress(storage, length: length))
         }
         switch portico_errno() {
-        // What went wrong with the waiting connection alone; the next call sees the next one.
+        // The fault of one waiting connection only: the next call returns the next one.
         case EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT: return nil
         default: throw SystemError("accept a connection")
         }
     }
 
-    /// Starts a connection; it is made, or has failed, when the socket becomes writable.
+    /// Starts to connect. The connection is established, or has failed, when the socket becomes writable.
     package static func connect(_ address: SocketAddress) throws(SystemError) -> CInt {
         let number = socket(address.domain, streamType, 0)
         guard number >= 0 else { throw SystemError("open a socket for", on: address.description) }
@@ -78,7 +78,7 @@ package enum Socket {
         throw error
     }
 
-    /// The outcome of a connect that was in progress; nil when it succeeded.
+    /// The errno of a connect that was in progress; nil if it succeeded.
     package static func connectError(_ number: CInt) -> Int32? {
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
@@ -86,6 +86,7 @@ package enum Socket {
         return result != 0 ? portico_errno() : code == 0 ? nil : code
     }
 
+    /// Reads as many octets as there are and as `room` takes.
     package static func read(_ number: CInt, into room: UnsafeMutableRawBufferPointer) -> IOResult {
         let count = unsafe recv(number, room.baseAddress, room.count, 0)
         if count > 0 { return .octets(count) }
@@ -93,26 +94,29 @@ package enum Socket {
         return failure()
     }
 
-    /// Looks at the first octet that waits without taking it; nil when none is there.
+    /// The first octet that can be read, which stays there; nil if there is none.
     package static func peek(_ number: CInt) -> UInt8? {
         var octet: UInt8 = 0
         return unsafe recv(number, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
     }
 
+    /// Writes as many octets as the kernel takes at once.
     package static func write(_ number: CInt, _ octets: Octets) -> IOResult {
         let count = unsafe send(number, octets.base, octets.count, Int32(MSG_NOSIGNAL))
         return count >= 0 ? .octets(count) : failure()
     }
 
+    /// Closes the socket.
     package static func close(_ number: CInt) { _ = CLinux.close(number) }
     /// Ends our side of the stream (FIN); the peer may still send.
     package static func finish(_ number: CInt) { _ = shutdown(number, Int32(SHUT_WR)) }
-    /// Makes the coming close a reset (RST) that throws away what waits.
+    /// Makes the following `close` reset the connection (RST) and drop what was not sent yet.
     package static func abort(_ number: CInt) {
         var linger = linger(l_onoff: 1, l_linger: 0)
         _ = unsafe setsockopt(number, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
     }
 
+    /// The address that the socket is bound to; nil if the kernel has none.
     package static func localAddress(_ number: CInt) -> SocketAddress? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)

@@ -1,15 +1,16 @@
 internal import CLinux
 
-/// An address of a socket: IPv4, IPv6 or Unix domain. A value; nothing is resolved.
+/// The address of a socket: IPv4, IPv6 or Unix domain. It never resolves a name.
 package struct SocketAddress: Sendable, Hashable {
     /// The kernel's form: `sockaddr_in`, `sockaddr_in6` or `sockaddr_un`.
     private let octets: [UInt8]
     private let family: Int32
 
+    /// Reads an IP address.
     /// - Parameter host: an IPv4 or IPv6 address in text, without brackets; empty for all addresses.
-    /// - Returns: nil when `host` is no address (a name, for example).
+    /// - Returns: nil if `host` is not an address, but a name for example.
     package init?(host: String, port: UInt16) {
-        // C would see only what stands before a NUL.
+        // C would ignore what follows a NUL.
         guard !host.utf8.contains(0) else { return nil }
         let text = host.isEmpty ? "::" : host
         if let address = Self.inet(text, port: port) {
@@ -20,6 +21,7 @@ package struct SocketAddress: Sendable, Hashable {
         self = address
     }
 
+    /// Makes the address of a Unix socket.
     /// - Parameter path: at most 107 octets, none of them NUL; `@name` is the abstract name space.
     package init?(unixPath path: String) {
         var address = sockaddr_un()
@@ -42,11 +44,13 @@ package struct SocketAddress: Sendable, Hashable {
         family = Int32(storage.ss_family)
     }
 
+    /// Whether it is the address of a Unix socket.
     package var isUnix: Bool { family == AF_UNIX }
+    /// Whether it is an IPv6 address, mapped IPv4 addresses included.
     package var isIPv6: Bool { family == AF_INET6 }
     var domain: Int32 { family }
 
-    /// What `init?(unixPath:)` was given; nil for other families and for sockets without a name.
+    /// The path for `init?(unixPath:)`; nil for other families and for sockets without a name.
     var unixPath: String? {
         guard isUnix, octets.count > 2 else { return nil }
         let name = octets[3...].prefix { $0 != 0 }
@@ -54,7 +58,7 @@ package struct SocketAddress: Sendable, Hashable {
         return String(decoding: [first] + name, as: UTF8.self)
     }
 
-    /// Calls `body` with the kernel's form; valid during the call.
+    /// Calls `body` with the kernel's form of the address, which is valid during the call.
     func withKernelForm<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         unsafe octets.withUnsafeBytes { bytes in
             let base = unsafe bytes.baseAddress.unsafelyUnwrapped
@@ -70,7 +74,7 @@ package struct SocketAddress: Sendable, Hashable {
         return Self.text(address)
     }
 
-    /// 4 octets, or 16 that are no mapped IPv4 address; none for Unix sockets.
+    /// The 4 octets of an IPv4 address, mapped ones included, or the 16 of an IPv6 address; empty for Unix sockets.
     var ipOctets: [UInt8] {
         if family == AF_INET, octets.count >= 8 { return Array(octets[4..<8]) }
         guard family == AF_INET6, octets.count >= 24 else { return [] }
@@ -79,7 +83,7 @@ package struct SocketAddress: Sendable, Hashable {
         return isMapped ? Array(address[12...]) : address
     }
 
-    /// 0 for Unix sockets.
+    /// The port; 0 for Unix sockets.
     package var port: UInt16 {
         guard family != AF_UNIX, octets.count >= 4 else { return 0 }
         return UInt16(octets[2]) << 8 | UInt16(octets[3])

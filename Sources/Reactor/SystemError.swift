@@ -1,11 +1,15 @@
 internal import CLinux
 
-/// A system call that failed: what was tried, on what, and the kernel's reason.
+/// A system call that failed: what was to be done, on what, and the kernel's reason.
 package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What was to be done, to follow "cannot".
     package let operation: String
+    /// What it was to be done on, such as an address or a path; may be empty.
     package let subject: String
+    /// The errno.
     package let code: Int32
 
+    /// Makes an error; without `code`, of the errno that the thread's last system call left.
     package init(_ operation: String, on subject: String = "", code: Int32 = portico_errno()) {
         self.operation = operation
         self.subject = subject
@@ -18,9 +22,10 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
         return "cannot \(operation)\(place): \(reason)\(hint)"
     }
 
+    /// The kernel's text for the errno.
     package var reason: String { unsafe String(cString: strerror(code)) }
 
-    /// What a person can do about the usual reasons; empty for the others.
+    /// Advice for the usual reasons; empty for the others.
     private var advice: String {
         switch code {
         case EADDRINUSE: "stop the program that uses the port (`ss -ltnp` names it) or choose another port"
@@ -31,12 +36,15 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
+    /// Whether the process or the system has no descriptor left.
     package var isTooManyFiles: Bool { code == EMFILE || code == ENFILE }
+    /// Whether epoll watches the descriptor already.
     package var isWatched: Bool { code == EEXIST }
+    /// Whether no process listens at the address.
     package var isRefused: Bool { code == ECONNREFUSED }
 }
 
-/// What a read or a write on a non-blocking descriptor came to.
+/// The result of a read or write on a non-blocking descriptor.
 package enum IOResult: Equatable {
     case octets(Int)    // at least one
     case wouldBlock

@@ -5,9 +5,9 @@ internal import CLinux
 package enum Thread {
     /// Starts a detached thread that lives as long as `body` runs.
     /// - Parameters:
-    ///   - name: at most 15 octets are kept; `top -H` and gdb show it.
-    ///   - isLasting: it lives as long as the process, and is worth a stack for a report when it crashes.
-    ///   - niceness: how far it steps back behind the others, 0...19: the caller's own is not changed.
+    ///   - name: the name that `top -H` and gdb show; 15 characters are kept.
+    ///   - isLasting: whether it lives as long as the process, so that a stack for its crash report is worth while.
+    ///   - niceness: its niceness, 0...19; that of the calling thread does not change.
     package static func start(
         _ name: String, isLasting: Bool = false, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void
     ) throws(SystemError) {
@@ -24,13 +24,13 @@ package enum Thread {
                 let box = unsafe Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
                 unsafe pthread_setname_np(pthread_self(), box.name)
                 if box.isLasting { ccrash_cover_thread() }
-                // Linux keeps a niceness per thread; 0 is the calling one. Being nicer is always allowed.
+                // Linux keeps a niceness per thread; the 0 means the calling thread. Raising it is always allowed.
                 if box.niceness > 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, box.niceness) }
                 box.body()
                 return nil
             }, box.toOpaque())
         guard code == 0 else {
-            unsafe box.release()    // the thread that would have taken it does not exist
+            unsafe box.release()    // there is no thread to take it over
             throw SystemError("start a thread", code: code)
         }
     }
@@ -43,7 +43,8 @@ package enum Thread {
         return max(bits, 1)
     }
 
-    /// Raises the limit of open files to what the system allows; returns the limit in force.
+    /// Raises the limit of open files as far as the system allows.
+    /// - Returns: the limit in force.
     package static func raiseFileLimit() -> UInt64 {
         var limit = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }

@@ -1,13 +1,15 @@
-/// Many timers, armed and cancelled in constant time: 1,024 buckets of one millisecond each; a timer
-/// that is further away than a round stays in its bucket and is passed over until its round comes.
-/// Pure: time is a parameter. Precision is a millisecond; a timer never fires early.
+/// Many timers that are armed and cancelled in constant time: 1,024 buckets of one millisecond each. A timer that is
+/// further away than one round stays in its bucket and is passed over until its round comes. It has no clock: the time
+/// is a parameter. Its precision is a millisecond, and a timer never fires early.
 package struct TimerWheel {
-    /// An armed timer, for `cancel`. Plain data; to cancel a timer that has fired has no effect, so what
-    /// one timer does may cancel another that fired in the same turn.
+    /// A timer that was armed, for `cancel`. Cancelling a timer that has fired has no effect, so that the work of one
+    /// timer may cancel another that fired in the same turn.
     package struct Handle: Equatable {
         fileprivate let node: Int32
         fileprivate let generation: UInt32
+        /// No timer.
         package static let none = Handle(node: -1, generation: 0)
+        /// Whether a timer was armed with it; the timer may have fired since.
         package var isArmed: Bool { node >= 0 }
     }
 
@@ -16,23 +18,25 @@ package struct TimerWheel {
         var token: UInt64 = 0
         var next: Int32 = -1
         var previous: Int32 = -1
-        var generation: UInt32 = 0    // grows by one at each end of a timer
+        var generation: UInt32 = 0    // grows by one whenever a timer ends
     }
 
     private static let buckets = 1024
     private var heads = [Int32](repeating: -1, count: buckets)
     private var nodes: [Node] = []
     private var free: [Int32] = []
-    private var position: UInt64    // all ticks up to this one have been looked at
-    private var quiet: UInt64    // up to this one, the buckets of the ticks to come are empty
+    private var position: UInt64    // ticks up to this one have expired
+    private var quiet: UInt64    // the buckets of all ticks from `position` to this one are empty
+    /// How many timers are armed.
     package private(set) var count = 0
 
+    /// Makes a wheel without timers.
     package init(now: MonotonicTime) {
         position = now.nanoseconds / 1_000_000
         quiet = position
     }
 
-    /// Arms a timer that gives `token` back at `deadline` or at most 2 ms later.
+    /// Arms a timer. `expire` returns its token at `deadline`, or at most 2 ms later.
     package mutating func arm(at deadline: MonotonicTime, token: UInt64) -> Handle {
         let tick = max(deadline.nanoseconds / 1_000_000 + 1, position + 1)
         let index: Int32
@@ -53,18 +57,19 @@ package struct TimerWheel {
         return Handle(node: index, generation: generation)
     }
 
+    /// Disarms a timer and sets the handle to `none`. Has no effect on a timer that has fired.
     package mutating func cancel(_ handle: inout Handle) {
         if handle.isArmed, nodes[Int(handle.node)].generation == handle.generation { unlink(handle.node) }
         handle = .none
     }
 
-    /// Whether the timer's time has come and nobody has armed it anew since: what an owner asks before it acts on a
-    /// token, for what other timers of the same turn did may have changed whose that is.
+    /// Whether the timer of this handle has fired. An owner asks before it acts on a token, because other timers of the
+    /// same turn may have given the token's slot to another owner.
     package func hasFired(_ handle: Handle) -> Bool {
         handle.isArmed && nodes[Int(handle.node)].generation != handle.generation
     }
 
-    /// Milliseconds from `now` until something may be due; -1 when nothing is armed.
+    /// Milliseconds from `now` until a timer may be due; -1 if none is armed.
     package mutating func wait(now: MonotonicTime) -> Int32 {
         guard count > 0 else { return -1 }
         let current = now.nanoseconds / 1_000_000

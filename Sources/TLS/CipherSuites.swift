@@ -17,7 +17,7 @@ struct CipherSuites {
         "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
         "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA",
     ]
-    /// Without forward secrecy: only by name. Source: Istio, pkg/config/security/security.go.
+    /// Without forward secrecy: only by name. Source: istio/istio pkg/config/security/security.go.
     static let withoutForwardSecrecy = [
         "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
     ]

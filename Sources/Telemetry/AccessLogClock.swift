@@ -1,12 +1,13 @@
 internal import Octets
 internal import Reactor
 
-/// Writes wall times as `2026-11-21T05:09:39.698Z`. The part before the dot changes once a second and is
-/// kept. Its owner's thread only.
+/// Writes wall times as `2026-11-21T05:09:39.698Z`. The part before the dot changes once a second, so it is kept. For
+/// its owner's thread only.
 struct AccessLogClock {
     private var seconds = -1
     private var text: [UInt8] = []    // `2026-11-21T05:09:39.`
 
+    /// Appends a time to a line.
     mutating func append(_ time: WallTime, to line: OctetBuffer) {
         let current = min(max(time.seconds, 0), 253_402_300_799)    // the years 1970 to 9999
         if current != seconds {
@@ -21,8 +22,8 @@ struct AccessLogClock {
         line.append("Z")
     }
 
-    /// Days to a date by counting in 400-year cycles that begin on the first of March.
-    /// Source: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+    /// Converts days to a date by counting in cycles of 400 years that begin on the first of March.
+    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
     private static func dateAndTime(_ seconds: Int) -> [UInt8] {
         let (days, time) = seconds.quotientAndRemainder(dividingBy: 86_400)
         let (cycle, day) = (days + 719_468).quotientAndRemainder(dividingBy: 146_097)

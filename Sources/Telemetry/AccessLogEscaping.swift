@@ -1,19 +1,21 @@
 internal import Octets
 
-/// How the octets of peers are written into a log line, so that none of them can end the line, end the
-/// field, or play tricks on a terminal: control characters, quotes, backslashes, what is not UTF-8, and
-/// of Unicode the line separators and what turns the direction of a text, so that it reads as another.
+/// How octets from peers are written into a log line, so that none of them can end the line or the field, or change
+/// what a terminal shows. Escaped are control characters, quotes, backslashes, octets that are not UTF-8, and those
+/// characters of Unicode that separate lines or change the direction of a text, which would make it read as another
+/// text.
 enum AccessLogEscaping {
     /// Between quotes: `\"`, `\\`, `\x0a`.
     case quoted
-    /// Without quotes: the same, and a space becomes `_`.
+    /// Without quotes: as `quoted`, and a space becomes `_`.
     case bare
-    /// The inside of a JSON string: `\"`, `\\`, `\u000a`; what is not UTF-8 becomes `\ufffd`.
+    /// Inside a JSON string: `\"`, `\\`, `\u000a`; an octet that is not UTF-8 becomes `\ufffd`.
     case json
 
-    /// Octets of one field; what is longer is cut and ends with `...`.
+    /// The largest field, in octets; a longer one is cut and ends with `...`.
     static let fieldLimit = 8192
 
+    /// Appends one field, escaped and cut at `fieldLimit`.
     func append(_ octets: Octets, to line: OctetBuffer) {
         let field = octets.prefix(Self.fieldLimit)
         var plainStart = 0
@@ -33,13 +35,14 @@ enum AccessLogEscaping {
         if octets.count > Self.fieldLimit { line.append("...") }
     }
 
-    /// The first octet at or behind `start` that is not plain ASCII; the end when all are.
+    /// Where the first octet at or after `start` is that must be examined; the end of the field if there is none.
     private func firstUnusual(_ field: Octets, from start: Int) -> Int {
         guard let base = unsafe field.base else { return field.count }
         let lowest: UInt8 = self == .bare ? 0x21 : 0x20
         var index = start
         while index < field.count {
-            // In bounds by the condition; a checked access costs a third of the whole line.
+            // In bounds by the condition of the loop. A checked access would cost a third of the time for the whole
+            // line.
             let octet = unsafe base.load(fromByteOffset: index, as: UInt8.self)
             guard octet &- lowest < 0x7f &- lowest, octet != 0x22, octet != 0x5c else { break }
             index += 1
@@ -67,7 +70,7 @@ enum AccessLogEscaping {
     }
 
     /// The character that begins at `index` with an octet of 0x80 or more.
-    /// - Returns: its length, 0 when it is not UTF-8; whether it may stand in a log as it is.
+    /// - Returns: its length, which is 0 if the octets are not UTF-8, and whether it may be written as it is.
     private static func character(_ field: Octets, at index: Int) -> (length: Int, isPlain: Bool) {
         let first = field[index]
         let length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
@@ -83,7 +86,7 @@ enum AccessLogEscaping {
     private static func isControl(_ scalar: UInt32) -> Bool {
         switch scalar {
         case ..<0xa0, 0x2028...0x202e, 0x2066...0x2069: true    // U+202A to U+202E, U+2066 to U+2069: direction
-        case 0x061c, 0x200e, 0x200f: true    // marks of direction
+        case 0x061c, 0x200e, 0x200f: true    // marks that set the direction of text
         default: false
         }
     }

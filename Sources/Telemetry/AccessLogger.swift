@@ -1,13 +1,13 @@
 internal import Octets
 internal import Reactor
 
-/// How requests are logged.
+/// The form of the access log: none, Istio's text format, or JSON.
 package enum AccessLogFormat: String, Sendable, CaseIterable {
     case off, text, json
 }
 
-/// One worker's access log: formats each request into a buffer that goes to the writer once per turn.
-/// Its worker's thread only.
+/// The access log of one worker. It formats each request into a buffer, which it hands to the writer once per turn. For
+/// the worker's thread only.
 package final class AccessLogger {
     private let format: AccessLogFormat
     private let writer: LogWriter
@@ -15,18 +15,19 @@ package final class AccessLogger {
     private var lines = 0
     private var clock = AccessLogClock()
 
-    /// A turn that logs more than this hands over before its end.
+    /// Octets of lines after which a turn hands them over before its end.
     private static let turnOctets = 64 << 10
 
+    /// Makes the log of one worker; `writer` is shared by all of them.
     package init(format: AccessLogFormat, writer: LogWriter) {
         self.format = format
         self.writer = writer
     }
 
-    /// Whether `log` does anything; when not, the record need not be made.
+    /// Whether `log` writes anything. If not, no record need be made.
     package var isOn: Bool { format != .off }
 
-    /// Formats one line.
+    /// Formats the line for one request.
     package func log(_ record: borrowing AccessRecord) {
         switch format {
         case .off: return
@@ -37,7 +38,7 @@ package final class AccessLogger {
         if buffer.count >= Self.turnOctets { endTurn() }
     }
 
-    /// Hands the lines of this turn to the writer; at the end of each turn of the worker's loop.
+    /// Hands the lines of this turn to the writer. The worker calls it at the end of each turn.
     package func endTurn() {
         guard lines > 0 else { return }
         writer.submit(buffer.octets, lines: lines)
@@ -48,13 +49,13 @@ package final class AccessLogger {
 
 @available(*, unavailable) extension AccessLogger: Sendable {}
 
-// Istio's default text format. Source: istio, pilot/pkg/model/telemetry_logging.go.
+// Istio's default text format. Source: istio/istio pilot/pkg/model/telemetry_logging.go.
 extension AccessLogger {
     private func appendText(_ record: borrowing AccessRecord) {
         buffer.append("[")
         clock.append(record.start, to: buffer)
         buffer.append("] \"")
-        // Neither may have spaces, which would look like further words.
+        // Method and path are written without spaces, which would look like further words of the line.
         AccessLogEscaping.bare.append(orDash(record.method), to: buffer)
         buffer.append(" ")
         AccessLogEscaping.bare.append(orDash(record.path), to: buffer)
@@ -125,7 +126,7 @@ extension AccessLogger {
     }
 }
 
-// One JSON object per line, its keys sorted.
+// One JSON object per line, with sorted keys.
 extension AccessLogger {
     private func appendJSON(_ record: borrowing AccessRecord) {
         buffer.append("{\"authority\":")
@@ -148,7 +149,7 @@ extension AccessLogger {
 
     private func appendJSONTail(_ record: borrowing AccessRecord) {
         member("response_code_details", record.details)
-        // Envoy writes the absent flags as a text, unlike all other members.
+        // Envoy writes absent flags as the text `-`, unlike all other absent members.
         member("response_flags", orDash(Octets(record.flags)))
         member("route_name", record.routeName)
         key("start_time")

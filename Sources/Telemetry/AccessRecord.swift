@@ -1,13 +1,13 @@
 package import Octets
 package import Reactor
 
-/// The protocol a request came in.
+/// The protocol of a client's request.
 package enum RequestProtocol: Sendable {
     case http10, http11, http2
-    /// The connection ended before anything was said.
+    /// The connection ended before its first octets.
     case unknown
 
-    /// As access logs write it.
+    /// Its name in the access log.
     package var name: StaticString {
         switch self {
         case .http10: "HTTP/1.0"
@@ -18,41 +18,62 @@ package enum RequestProtocol: Sendable {
     }
 }
 
-/// What the access log says of one request. Its octets need to live during `AccessLogger.log` only.
-/// Empty texts, nil and -1 mean absent.
+/// What the access log says about one request. Its octets must live during `AccessLogger.log` only. Empty texts, nil
+/// and -1 mean that a value is absent.
 package struct AccessRecord: ~Copyable {
+    /// When the request's header section had been read.
     package var start: WallTime
+    /// The request's method.
     package var method: Octets = .empty
-    /// As the client sent it, before any rewrite, with its query.
+    /// The request's path and query, after normalisation and before any rewrite.
     package var path: Octets = .empty
+    /// The protocol that the client speaks.
     package var `protocol`: RequestProtocol = .http11
-    /// 0 when no response was sent.
+    /// The status that the client got; 0 if no response was sent.
     package var status = 0
     /// Response flags, for example `NR` or `UF,URX`.
     package var flags: StaticString = ""
+    /// What ended the request, as Envoy's RESPONSE_CODE_DETAILS.
     package var details: String?
+    /// What ended the client's connection, as Envoy's CONNECTION_TERMINATION_DETAILS.
     package var connectionTermination: StaticString = ""
-    /// The transport's reason for the upstream failure.
+    /// The transport's reason for the upstream's failure, as Envoy's UPSTREAM_TRANSPORT_FAILURE_REASON.
     package var upstreamFailure: Octets = .empty
-    /// Octets of the bodies, without framing.
+    /// Octets of the request's body, without framing.
     package var bytesReceived: UInt64 = 0
+    /// Octets of the response's body, without framing.
     package var bytesSent: UInt64 = 0
+    /// From then to the end of the response.
     package var durationNanoseconds: UInt64 = 0
+    /// From the request to the upstream to the header section of its response.
     package var upstreamServiceNanoseconds: Int64 = -1
+    /// `x-forwarded-for`, as it is forwarded.
     package var forwardedFor: Octets?
+    /// `user-agent`.
     package var userAgent: Octets?
+    /// `x-request-id`, as it is forwarded.
     package var requestID: Octets?
+    /// The request's authority.
     package var authority: Octets?
+    /// Address and port of the endpoint.
     package var upstreamHost: String?
+    /// The name of the cluster.
     package var cluster: String?
+    /// Our address and port on the upstream connection.
     package var upstreamLocal: String?
+    /// Our address and port on the client's connection.
     package var downstreamLocal: String?
+    /// The client's address and port.
     package var downstreamRemote: String?
+    /// The TLS server name that the client asked for.
     package var serverName: String?
+    /// The name of the route.
     package var routeName: String?
-    /// Neither of the two is part of Istio's default format.
+    /// The gRPC status that the client got. It is not part of Istio's default format.
     package var grpcStatus = -1
-    package var attempts = 0
+    /// How many tries were made to serve the request. It is not part of Istio's default format.
+    package var tries = 0
 
+    /// Makes a record in which everything else is absent.
     package init(start: WallTime) { self.start = start }
 }

@@ -2,9 +2,9 @@ package import Octets
 package import Reactor
 internal import Synchronization
 
-/// Writes lines to a descriptor on a thread of its own, so that no worker ever waits for a slow reader
-/// of the log. What waits is bounded: beyond the limit lines are dropped and counted.
-/// Any thread submits; the lock is held for a few instructions, never during a system call.
+/// Writes lines to a descriptor on a thread of its own, so that no worker waits for a slow reader of the log. The queue
+/// has a limit, beyond which lines are dropped and counted. Any thread may submit lines; the lock is held for a few
+/// instructions and never during a system call.
 package final class LogWriter: Sendable {
     private struct Chunk: Sendable {
         let octets: [UInt8]
@@ -13,9 +13,10 @@ package final class LogWriter: Sendable {
 
     private struct Queue: Sendable {
         var chunks: [Chunk] = []
-        var octets = 0    // queued, and taken by the thread but not written yet
+        var octets = 0    // those in `chunks`, and those that the thread has taken and not written yet
         var isFinishing = false
 
+        /// Adds a chunk if the queue has room for it.
         mutating func add(_ chunk: Chunk, limitOctets: Int) -> Verdict {
             guard !isFinishing, chunk.octets.count <= limitOctets - octets else { return .refused }
             octets += chunk.octets.count
@@ -26,7 +27,7 @@ package final class LogWriter: Sendable {
 
     private enum Verdict { case added, addedFirst, refused }
 
-    /// Octets that may wait; 8 MiB are about 20,000 lines.
+    /// The queue's default limit in octets: 8 MiB are about 20,000 lines.
     package static let defaultLimitOctets = 8 << 20
 
     private let target: CInt
@@ -38,8 +39,9 @@ package final class LogWriter: Sendable {
 
     /// Starts the thread; it ends with `finish`.
     /// - Parameters:
-    ///   - name: the thread's.
-    ///   - descriptor: where lines go; it stays the caller's and open as long as the writer.
+    ///   - name: the name of the thread.
+    ///   - descriptor: where lines go. The caller owns it and keeps it open as long as the writer lives.
+    ///   - limitOctets: the largest size of the queue.
     package init(
         _ name: String = "access-log", descriptor: CInt = Output.standardOutput, limitOctets: Int = defaultLimitOctets
     ) throws(SystemError) {
@@ -50,7 +52,7 @@ package final class LogWriter: Sendable {
         try Thread.start(name) { [self] in run() }
     }
 
-    /// Lines that were lost: the queue was full, the descriptor failed, or the writer had finished.
+    /// How many lines were lost because the queue was full, the descriptor failed, or the writer had finished.
     package var dropped: UInt64 { droppedLines.load(ordering: .relaxed) }
 
     /// Queues whole lines. Never blocks.
@@ -65,8 +67,8 @@ package final class LogWriter: Sendable {
         }
     }
 
-    /// Writes what waits and ends the thread; later lines are dropped.
-    /// - Returns: false when the time was over before everything was written.
+    /// Writes the lines in the queue and ends the thread; later lines are dropped.
+    /// - Returns: false if the time was over before everything was written.
     @discardableResult
     package func finish(within wait: Duration = .seconds(2)) -> Bool {
         queue.withLock { $0.isFinishing = true }
@@ -74,7 +76,7 @@ package final class LogWriter: Sendable {
         let deadline = MonotonicTime.now() + wait
         while true {
             let left = deadline.nanoseconds(since: .now()) / 1_000_000
-            if Output.waitUntilReadable(finished.descriptor, milliseconds: Int32(clamping: left)) { return true }
+            if DescriptorWait.untilReadable(finished.descriptor, milliseconds: Int32(clamping: left)) { return true }
             if left == 0 { return false }
         }
     }
@@ -86,7 +88,7 @@ package final class LogWriter: Sendable {
     /// The thread's loop.
     private func run() {
         while true {
-            _ = Output.waitUntilReadable(bell.descriptor, milliseconds: -1)
+            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: -1)
             _ = bell.takeAll()
             let (chunks, isFinishing) = queue.withLock { queue in
                 defer { queue.chunks = [] }
@@ -110,7 +112,7 @@ package final class LogWriter: Sendable {
         while !rest.isEmpty {
             switch Output.write(target, rest) {
             case .octets(let count): rest = rest.dropFirst(count)
-            case .wouldBlock: Output.waitUntilWritable(target, milliseconds: 1000)
+            case .wouldBlock: DescriptorWait.untilWritable(target, milliseconds: 1000)
             case .closed, .failed: return false
             }
         }

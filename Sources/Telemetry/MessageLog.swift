@@ -1,20 +1,22 @@
 internal import Octets
 package import Reactor
 
-/// Warnings of the workers on standard error, in the form of the control plane's own messages, written by a
-/// thread that no worker waits for. Any thread.
+/// Writes warnings of the workers to standard error, in the form of the control plane's own messages. A thread of its
+/// own writes them, so that no worker waits. Any thread may call it.
 package final class MessageLog: Sendable {
     private let writer: LogWriter?
 
-    /// - Parameter writer: nil when the operator wants no warnings (`--log-level error`).
+    /// Makes a log.
+    /// - Parameter writer: nil if the operator wants no warnings (`--log-level error`).
     package init(writer: LogWriter?) { self.writer = writer }
 
-    /// Writes what waits.
+    /// Writes the messages in the queue, for at most half a second, and ends the writer.
     package func finish() { writer?.finish(within: .milliseconds(500)) }
 
-    /// Of `2026-11-21T05:09:39.698Z`: up to the seconds.
+    /// The length of `2026-11-21T05:09:39.698Z` up to the seconds.
     private static let secondsLength = 19
 
+    /// Writes one warning; control characters in it are escaped.
     package func warn(_ text: String, at time: WallTime) {
         guard let writer else { return }
         let stamp = OctetBuffer(capacity: 64)

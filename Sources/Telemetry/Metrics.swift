@@ -2,22 +2,26 @@ package import Balancing
 internal import Reactor
 internal import Synchronization
 
-/// Everything Portico counts, process-wide: one set of counters per worker, and what the control plane
-/// tells. Any thread. The names are documented in `docs/metrics.md`.
+/// All metrics of the process: one set of counters per worker, and what the control plane reports. Any thread may use
+/// it. The names are documented in `docs/metrics.md`.
 package final class Metrics: Sendable {
+    /// How a reload ended.
     package enum ReloadResult: Int, Sendable, CaseIterable { case success, failure }
 
-    /// A number of things with one label.
+    /// How many things have one label.
     package struct Count: Sendable {
+        /// The label's value, for example a severity.
         package let label: String
+        /// How many things have it.
         package let value: Int
+        /// Makes a count.
         package init(_ label: String, _ value: Int) {
             self.label = label
             self.value = value
         }
     }
 
-    /// What the control plane tells; replaced as a whole or counted up, now and then.
+    /// What the control plane reports.
     struct Control: Sendable {
         var routeNames = ["-", "other"]    // by route ID
         var routeIDs: [String: Int] = [:]
@@ -29,10 +33,11 @@ package final class Metrics: Sendable {
         var clusters: [ClusterState] = []
     }
 
-    /// The ID for requests that no route took.
+    /// The ID for requests that no route matched.
     package static let noRoute = 0
     /// The ID that all routes beyond the limit share.
     package static let otherRoute = 1
+    /// How many route names have an ID of their own by default.
     package static let defaultRouteLimit = 10_000
 
     let version: String
@@ -41,14 +46,19 @@ package final class Metrics: Sendable {
     private let routeLimit: Int
     private let control = Mutex(Control())
 
+    /// Makes metrics without workers.
+    /// - Parameters:
+    ///   - version: the version for `portico_build_info`.
+    ///   - logWriter: the access log's writer, whose lost lines are reported.
+    ///   - routeLimit: how many route names have an ID of their own.
     package init(version: String, logWriter: LogWriter? = nil, routeLimit: Int = defaultRouteLimit) {
         self.version = version
         self.logWriter = logWriter
         self.routeLimit = routeLimit
     }
 
-    /// The ID of a route's name; the same name has the same ID as long as the process lives. Names beyond
-    /// the limit share `otherRoute`. For the control plane: it takes a lock.
+    /// The ID of a route's name. A name keeps its ID as long as the process lives. Names beyond the limit share
+    /// `otherRoute`. It takes a lock, so it is for the control plane only.
     package func routeID(named name: String) -> Int {
         control.withLock { control in
             if let known = control.routeIDs[name] { return known }
@@ -60,13 +70,14 @@ package final class Metrics: Sendable {
         }
     }
 
-    /// Counters for one more worker.
+    /// Makes the counters for one more worker.
     package func worker() -> WorkerMetrics {
         let worker = WorkerMetrics()
         control.withLock { $0.workers.append(worker) }
         return worker
     }
 
+    /// Counts a reload that has ended.
     package func reloadEnded(_ result: ReloadResult) {
         let now = WallTime.now().seconds
         control.withLock { control in
@@ -75,7 +86,7 @@ package final class Metrics: Sendable {
         }
     }
 
-    /// What the configuration in effect came to: problems by severity, objects by state.
+    /// Reports the configuration in effect: its problems by severity and its objects by state.
     package func setConfiguration(problems: [Count], objects: [Count]) {
         control.withLock { control in
             control.problems = problems
@@ -83,7 +94,7 @@ package final class Metrics: Sendable {
         }
     }
 
-    /// The clusters in effect; their endpoints are read at each `render`.
+    /// Reports the clusters in effect. Their endpoints are read at each `render`.
     package func setClusters(_ clusters: [ClusterState]) {
         control.withLock { $0.clusters = clusters }
     }

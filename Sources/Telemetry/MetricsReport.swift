@@ -2,13 +2,13 @@ internal import Balancing
 internal import Reactor
 internal import TLS
 
-/// One rendering of `Metrics`: families in a fixed order, series sorted, sums over all workers.
+/// Renders `Metrics`: families in a fixed order, sorted series, sums over all workers.
 struct MetricsReport {
     private let metrics: Metrics
     private let control: Metrics.Control
     private var page = MetricsText()
 
-    /// Series per endpoint beyond this are left out and counted in `portico_metrics_series_omitted`.
+    /// The largest number of series per endpoint; others are left out and counted in `portico_metrics_series_omitted`.
     private static let endpointLimit = 10_000
 
     init(metrics: Metrics, control: Metrics.Control) {
@@ -16,6 +16,7 @@ struct MetricsReport {
         self.control = control
     }
 
+    /// Renders all families. To be called once.
     mutating func render(usage: ProcessUsage) -> String {
         requests()
         connections()
@@ -198,8 +199,8 @@ struct MetricsReport {
         control.workers.reduce(0) { $0 &+ $1.value(refusal, side) }
     }
 
-    /// What was opened and not closed. The two are read one after the other, so what closed first may seem
-    /// more than what opened: then it is none.
+    /// How many are open: those that were opened less those that were closed. The two counters are read one after the
+    /// other, so that more may seem closed than opened; the result is then 0.
     private func gauge(opened: WorkerMetrics.Fixed, closed: WorkerMetrics.Fixed, offset: Int = 0) -> UInt64 {
         let closed = sum(closed, offset)
         let opened = sum(opened, offset)

@@ -1,14 +1,14 @@
 internal import Synchronization
 
-/// The counters of one worker that appear while it runs: one run of `width` counters per key, for
-/// example per (route, status, gRPC status). The worker finds them in a hash table of its own, without a
-/// lock; the reader sees keys and pages through a lock that the worker takes only when it adds a key.
-/// Bounded: beyond `limit` keys, new ones share the run of the key `overflow`.
+/// Those counters of a worker that appear while it runs: a run of `width` counters for each key, such as a combination
+/// of route, status and gRPC status. The worker finds them in a hash table of its own, without a lock. The reader sees
+/// keys and pages through a lock, which the worker takes only when it adds a key. Beyond `limit` keys, new ones share
+/// the run of the key `overflow`.
 ///
-/// `Sendable` because the writer's fields are touched by `first(of:)` alone, which only one thread calls,
-/// and the others are immutable or behind the lock.
+/// It is `Sendable` because only `first(of:)` touches the writer's fields and only one thread calls it. The other
+/// fields are immutable or behind the lock.
 final class MetricsSeries: @unchecked Sendable {
-    /// What the reader sees. Keys are in the order of their counters.
+    /// What the reader sees; keys are in the order of their counters.
     private struct Shared: Sendable {
         var keys: [UInt64] = []
         var pages: [MetricsPage] = []
@@ -26,7 +26,7 @@ final class MetricsSeries: @unchecked Sendable {
     private let overflow: UInt64
     private let shared = Mutex(Shared())
 
-    // The writer's. `pages` keeps the memory behind `slots` alive; they are the reader's pages too.
+    // For the writer only. `pages` are also the reader's, and keep the memory behind `slots` alive.
     private var slots = ContiguousArray(repeating: Slot(key: 0, counter: nil), count: 256)
     private var count = 0
     private var pages: [MetricsPage] = []
@@ -37,7 +37,7 @@ final class MetricsSeries: @unchecked Sendable {
         self.overflow = overflow
     }
 
-    /// The first counter of the key's run. Writer's thread only.
+    /// The first counter of the key's run. For the writer's thread only.
     func first(of key: UInt64) -> MetricsCounter {
         var index = place(of: key)
         while let counter = slots[index].counter {
@@ -48,7 +48,7 @@ final class MetricsSeries: @unchecked Sendable {
         return add(key)
     }
 
-    /// Calls `body` with each key and its counters' values; on any thread.
+    /// Calls `body` with each key and the values of its counters. Any thread may call it.
     func read(_ body: (_ key: UInt64, _ values: [UInt64]) -> Void) {
         let seen = shared.withLock { $0 }
         for (number, key) in seen.keys.enumerated() {

@@ -1,15 +1,16 @@
 package import HTTP
 package import TLS
 
-/// Everything that is turned down before it is a request, or while it is read, in one list: the counters go
-/// by it, and so do the lines that say it (`WorkerRefusals`). The HTTP layers and TLS have the reasons of
-/// their own, with names, sentences and sources; those of the connection itself stand here.
+/// Every reason to turn something down before it is a request, or while it is read. Counters and log lines
+/// (`WorkerRefusals`) use this one list. HTTP and TLS define their own reasons, with names, sentences and sources; the
+/// reasons of a connection itself are defined here.
 package enum Refusal: Equatable, Sendable {
     case connection(ConnectionRefusal)
     case handshake(HandshakeReason)
     case http1(HTTP1Error)
     case http2(HTTP2Fault)
 
+    /// All reasons, in the order of the counters.
     package static let all: [Refusal] =
         ConnectionRefusal.allCases.map { .connection($0) } + HandshakeReason.allCases.map { .handshake($0) }
         + HTTP1Error.allCases.map { .http1($0) } + HTTP2Fault.allCases.map { .http2($0) }
@@ -28,7 +29,7 @@ package enum Refusal: Equatable, Sendable {
     private static let firstHTTP1 = firstHandshake + HandshakeReason.allCases.count
     private static let firstHTTP2 = firstHTTP1 + HTTP1Error.allCases.count
 
-    /// A breach of HTTP/1.1 or HTTP/2.
+    /// Whether it is a breach of HTTP/1.1 or HTTP/2.
     var isOfHTTP: Bool {
         switch self {
         case .http1, .http2: true
@@ -36,7 +37,7 @@ package enum Refusal: Equatable, Sendable {
         }
     }
 
-    /// What metrics call it.
+    /// Its label in metrics.
     package var name: String {
         switch self {
         case .connection(let reason): reason.name
@@ -46,7 +47,7 @@ package enum Refusal: Equatable, Sendable {
         }
     }
 
-    /// One sentence for people, without a full stop.
+    /// One sentence that explains it, without a full stop.
     package var sentence: String {
         switch self {
         case .connection(let reason): reason.sentence
@@ -56,7 +57,7 @@ package enum Refusal: Equatable, Sendable {
         }
     }
 
-    /// The access log's flag. A client that named no server of ours gets Envoy's.
+    /// Its flag in the access log. A client whose server name fits no server gets the flag that Envoy has for it.
     package var flag: ResponseFlag {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): .noRoute
@@ -65,8 +66,8 @@ package enum Refusal: Equatable, Sendable {
         }
     }
 
-    /// The access log's RESPONSE_CODE_DETAILS.
-    /// - Parameter reason: what OpenSSL or the client says of it; may be empty.
+    /// Its RESPONSE_CODE_DETAILS in the access log.
+    /// - Parameter reason: the reason that OpenSSL or the client gives; may be empty.
     package func details(_ reason: String) -> String {
         switch self {
         case .handshake(.noServerName), .handshake(.unknownServerName): "filter_chain_not_found"
@@ -76,7 +77,7 @@ package enum Refusal: Equatable, Sendable {
     }
 }
 
-/// Why a connection ended whatever was spoken on it.
+/// Why a connection was ended, whatever its protocol.
 package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case acceptFailed
     case listenerClosed
@@ -109,6 +110,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
 }
 
 extension HandshakeReason {
+    /// Its label in metrics.
     package var name: String {
         switch self {
         case .noServerName: "no_server_name"
@@ -126,6 +128,7 @@ extension HandshakeReason {
         }
     }
 
+    /// One sentence that explains it, without a full stop.
     package var sentence: String {
         switch self {
         case .noServerName: "the client named no server (SNI), and no server with the host '*' is configured"

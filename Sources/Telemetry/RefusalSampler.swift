@@ -1,17 +1,21 @@
-/// Which refusals get a line: so many of each kind in a second, so that a flood of one kind neither fills a
-/// disk nor hides another. What got none is summed up a second later. One worker's.
+/// Decides which refusals get a log line: a number of each kind per second, so that a flood of one kind neither fills a
+/// disk nor hides another kind. The others are summed up a second later. For one worker.
 package struct RefusalSampler {
-    /// Lines of one kind in one second.
+    /// The largest number of lines of one kind in one second.
     static let linesPerSecond: UInt8 = 10
 
     private var second = Int.min
     private var lines = [UInt8](repeating: 0, count: Refusal.all.count)
     private var suppressed = [Int](repeating: 0, count: Refusal.all.count)
+    /// Whether refusals wait for a summary.
     package private(set) var isSuppressing = false
 
+    /// Makes a sampler that has suppressed nothing.
     package init() {}
 
-    /// - Returns: whether this one gets its line.
+    /// Counts one refusal.
+    /// - Parameter now: the present in whole seconds.
+    /// - Returns: whether this refusal gets a line.
     package mutating func admits(_ refusal: Refusal, at now: Int) -> Bool {
         let index = refusal.index
         if now != second {
@@ -27,7 +31,7 @@ package struct RefusalSampler {
         return true
     }
 
-    /// How many got no line, as one sentence; and begins anew.
+    /// One sentence that says how many refusals got no line. Their counts begin again at 0.
     package mutating func summary() -> String {
         let parts = suppressed.indices.filter { suppressed[$0] > 0 }
             .map { "\(Refusal.all[$0].name) \(suppressed[$0])" }

@@ -1,4 +1,4 @@
-/// The letters of the access log's RESPONSE_FLAGS.
+/// The flags of the access log's RESPONSE_FLAGS, as Envoy writes them.
 package enum ResponseFlag: String, Sendable, CaseIterable {
     case none = "-"
     case noRoute = "NR"
@@ -21,7 +21,7 @@ package enum ResponseFlag: String, Sendable, CaseIterable {
 }
 
 extension ResponseFlag {
-    /// `rawValue` without an allocation.
+    /// The same as `rawValue`, without an allocation.
     package var text: StaticString {
         switch self {
         case .none: ""

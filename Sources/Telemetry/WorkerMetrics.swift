@@ -1,32 +1,31 @@
-/// Whose connection a counter is about.
+/// The side of a connection: a client's or an endpoint's.
 package enum ConnectionSide: Int, Sendable, CaseIterable {
     case downstream, upstream
 }
 
 /// Why a request was sent again.
 package enum RetryReason: Int, Sendable, CaseIterable {
-    case connectFailure, refusedStream, connectionLost, response, timeout
+    case connectFailure, refusedStream, connectionLost
 
+    /// The value of the label `reason`.
     var label: String {
         switch self {
         case .connectFailure: "connect_failure"
         case .refusedStream: "refused_stream"
         case .connectionLost: "connection_lost"
-        case .response: "response"
-        case .timeout: "timeout"
         }
     }
 }
 
-/// The counters of one worker. It is written by the worker's thread alone, without locks or atomic
-/// additions; `Metrics` reads and sums them on any thread.
+/// The counters of one worker. Only the worker's thread writes them, without locks and without atomic additions.
+/// `Metrics` reads and adds them up on any thread.
 package final class WorkerMetrics: Sendable {
-    /// The counters that are always there, by their place in `page`.
+    /// The counters that exist from the start, by their place in `page`.
     enum Fixed: Int, CaseIterable {
         case downstreamOpened, upstreamOpened, downstreamClosed, upstreamClosed
         case requestsStarted, requestsEnded
         case connectFailures
-        case retries    // and one per further reason
+        case retries    // the first reason; the others follow
     }
 
     /// A limit of `docs/limits.md`, by its place in `limits`.
@@ -50,19 +49,19 @@ package final class WorkerMetrics: Sendable {
         }
     }
 
-    /// What is so much now, by their place in `gauges`.
+    /// The values that rise and fall, by their place in `gauges`.
     enum Gauge: Int, CaseIterable { case handshakes, headerOctets }
 
     private static let fixedCount = Fixed.retries.rawValue + RetryReason.allCases.count
-    /// (route, status, gRPC status) beyond this share one series per worker.
+    /// The largest number of series for requests; further combinations share one.
     private static let requestSeriesLimit = 20_000
-    /// Routes beyond this share one histogram per worker.
+    /// The largest number of histograms; further routes share one.
     private static let durationSeriesLimit = 1_000
 
     private let page = MetricsPage(count: fixedCount)
     private let limits = MetricsPage(count: Limit.allCases.count)
     private let gauges = MetricsPage(count: Gauge.allCases.count)
-    /// By `Refusal.index`, of clients and then of upstreams.
+    /// By `Refusal.index`: those of clients, then those of upstreams.
     private let refusals = MetricsPage(count: 2 * Refusal.all.count)
     let requests = MetricsSeries(
         width: 1, limit: requestSeriesLimit, overflow: RequestKey.overflow.packed)
@@ -74,12 +73,16 @@ package final class WorkerMetrics: Sendable {
 
     init() {}
 
+    /// The value of a counter.
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
 
+    /// How often a limit was reached.
     func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
 
+    /// The value of a gauge.
     func value(_ gauge: Gauge) -> UInt64 { gauges[gauge.rawValue].value }
 
+    /// How often something was refused on one side.
     func value(_ refusal: Refusal, _ side: ConnectionSide) -> UInt64 {
         refusals[side.rawValue * Refusal.all.count + refusal.index].value
     }
@@ -90,18 +93,22 @@ package final class WorkerMetrics: Sendable {
     private func add(_ counter: Fixed, _ offset: Int = 0) { page[counter.rawValue + offset].add(1) }
 }
 
-// What the worker's thread calls.
+// For the worker's thread only.
 extension WorkerMetrics {
+    /// Counts a connection that was opened.
     package func connectionOpened(_ side: ConnectionSide) { add(.downstreamOpened, side.rawValue) }
+    /// Counts a connection that was closed.
     package func connectionClosed(_ side: ConnectionSide) { add(.downstreamClosed, side.rawValue) }
 
-    /// A request's header section was read; one `requestEnded` follows.
+    /// Counts a request whose header section was read. One call of `requestEnded` must follow.
     package func requestStarted() { add(.requestsStarted) }
 
+    /// Counts a request that has ended.
     /// - Parameters:
-    ///   - route: from `Metrics.routeID`, or `Metrics.noRoute`.
-    ///   - status: 0 when no response was sent.
-    ///   - grpcStatus: -1 when it was no gRPC request or no status was sent.
+    ///   - route: an ID of `Metrics.routeID`, or `Metrics.noRoute`.
+    ///   - status: the HTTP status; 0 if no response was sent.
+    ///   - grpcStatus: the gRPC status; -1 if the request was not gRPC or no status was sent.
+    ///   - durationNanoseconds: from the request's header section to the end of the response.
     package func requestEnded(route: Int, status: Int, grpcStatus: Int, durationNanoseconds: UInt64) {
         add(.requestsEnded)
         let key = RequestKey(route: route, status: status, grpcStatus: grpcStatus)
@@ -111,27 +118,33 @@ extension WorkerMetrics {
         histogram.following(DurationBuckets.count).add(durationNanoseconds)
     }
 
-    /// A request was given to an endpoint, by its number.
+    /// Counts a try that is sent to the endpoint of that number.
     package func tried(endpoint number: Int) { tries.counter(of: number).add(1) }
 
+    /// Counts a request that is sent again.
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
+    /// Counts a connection to an endpoint that could not be made.
     package func upstreamConnectFailed() { add(.connectFailures) }
-    /// A limit was reached, which is an event of one request or connection, not a state.
+    /// Counts that a limit was reached, which is an event of one request or connection.
     package func reached(_ limit: Limit) { limits[limit.rawValue].add(1) }
 
-    /// At the end of each turn.
+    /// Sets the gauges, at the end of each turn.
+    /// - Parameters:
+    ///   - handshakes: TLS handshakes in progress.
+    ///   - headerOctets: octets of the header sections of open requests.
     package func hold(handshakes: Int, headerOctets: Int) {
         gauges[Gauge.handshakes.rawValue].set(UInt64(max(handshakes, 0)))
         gauges[Gauge.headerOctets.rawValue].set(UInt64(max(headerOctets, 0)))
     }
 
+    /// Counts a refusal.
     package func refused(_ refusal: Refusal, _ side: ConnectionSide) {
         refusals[side.rawValue * Refusal.all.count + refusal.index].add(1)
     }
 }
 
-/// What `portico_requests_total` tells apart, in one number. Values that no peer should send are one
-/// value, so that nobody can make series without end.
+/// The labels of `portico_requests_total` in one number. All values that no peer should send share one value, so that
+/// no peer can create series without end.
 struct RequestKey {
     static let otherStatus: UInt32 = 0xfff
     static let otherGRPCStatus: UInt32 = 0xff
@@ -173,7 +186,8 @@ enum DurationBuckets {
     ]
     static let count = 17
 
-    /// A chain of comparisons: most requests end in the first ones, and nothing is loaded.
+    /// The bucket of a duration. A chain of comparisons is fast here: most requests end in the first buckets, and
+    /// nothing is loaded from memory.
     @inline(__always) static func index(of nanoseconds: UInt64) -> Int {
         switch nanoseconds {
         case ...500_000: 0

@@ -1,23 +1,23 @@
 internal import HTTP
 internal import Octets
 
-/// Who answers, and as which version: what the greeting and `x-echo-host` say.
+/// The name and version of the server, for the greeting and for `x-echo-host`.
 struct Identity {
     let hostname: String
     let version: String
 }
 
-/// Makes a response's body out of a request's, piece by piece. Pure: octets in, octets out, nothing is
-/// collected that need not be, so that memory stays bounded whatever is sent.
+/// Makes a response's body from a request's, piece by piece, without I/O. It collects only what it must, so that memory
+/// is bounded whatever the client sends.
 ///
 ///     gRPC, echoing:      prefix → passing → (padding) → prefix …
 ///     gRPC, collecting:   prefix → collecting → replying ⇄ padding → prefix or finished
 ///     plain:              passingAll → padding → finished
 struct Answer {
     enum Outcome: Equatable {
-        /// There is no room for more, or it waits for more of the request.
+        /// It has no room for more, or needs more of the request.
         case unfinished
-        /// The body is complete; the gRPC status says whether it went well.
+        /// The body is complete; the gRPC status is the result.
         case finished(GRPC.Status, String)
     }
 
@@ -26,19 +26,19 @@ struct Answer {
         case passing(left: Int, padding: Int)
         case collecting(left: Int)
         case replying(cursor: Int, copies: Int)
-        case padding(left: Int, copies: Int)    // copies still to come behind it
+        case padding(left: Int, copies: Int)    // copies that follow
         case passingAll
         case finished(GRPC.Status, String)
     }
 
-    /// Octets of a message that has to be collected; as gRPC's own default for received messages.
+    /// The largest message that can be collected, in octets: gRPC's own default for received messages.
     static let messageLimit = 4 << 20
 
     private let plan: Plan
     private let identity: Identity
     private let collected = OctetBuffer(capacity: 64)    // first the request message, then the reply
     private var replyPadding = 0
-    private var passed = 0    // plain: octets of body so far
+    private var passed = 0    // plain: octets of the body so far
     private var state: State
 
     init(_ plan: Plan, identity: Identity) {
@@ -47,8 +47,8 @@ struct Answer {
         state = plan.kind == .plain ? .passingAll : .prefix
     }
 
-    /// Takes octets of the request's body from `inbox` and appends what they make to `out`, until that
-    /// holds `limit` octets or more (by at most the length of a message's prefix).
+    /// Takes octets of the request's body from `inbox` and appends the response's to `out`, until that has `limit`
+    /// octets or more. It exceeds the limit by the prefix of a message at most.
     mutating func advance(_ inbox: OctetBuffer, isEnded: Bool, into out: OctetBuffer, limit: Int) -> Outcome {
         while out.count < limit {
             let room = limit - out.count

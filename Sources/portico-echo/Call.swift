@@ -109,7 +109,7 @@ struct Call: ParsableCommand {
     }
 }
 
-/// What a run of `call` is to do.
+/// The work of one run of `call`.
 struct Order {
     let target: Target
     let path: String

@@ -36,6 +36,7 @@ final class CallConnection {
         self.caller = caller
     }
 
+    /// Reads and writes, after epoll reported the socket.
     func becameReady() {
         guard !isClosed, establish() else { return }
         isWriteBlocked = false
@@ -43,7 +44,7 @@ final class CallConnection {
         flush()
     }
 
-    /// Its timer is disarmed: nobody may cancel it any more.
+    /// Ends a call whose timer has fired. The timer is disarmed and must not be cancelled.
     func timerFired(_ tag: Int) {
         guard calls.indices.contains(tag) else { return }
         calls[tag]?.timer = .none
@@ -93,7 +94,7 @@ final class CallConnection {
         }
     }
 
-    /// Everything that was going on here has failed.
+    /// Ends all calls of the connection with an error.
     private func lose(_ reason: String) {
         guard !isClosed else { return }
         isClosed = true
@@ -190,7 +191,7 @@ final class CallConnection {
         }
     }
 
-    /// After GOAWAY or `connection: close` the next calls need another connection.
+    /// Closes after GOAWAY or `connection: close`, because the next calls need another connection.
     private func closeIfUsedUp() {
         guard calls.allSatisfy({ $0 == nil }), !takesRequests else { return }
         isClosed = true
@@ -335,7 +336,7 @@ extension CallConnection {
         calls[tag] = call
     }
 
-    /// Undoes the percent-encoding of a `grpc-message`, for people.
+    /// A `grpc-message` without its percent-encoding.
     private static func decoded(_ text: Octets) -> String {
         var octets: [UInt8] = []
         var index = 0
@@ -352,7 +353,7 @@ extension CallConnection {
         return String(decoding: octets, as: UTF8.self)
     }
 
-    /// A server that sends no `x-echo-host` may still say its name in a HelloReply.
+    /// Notes the name that a server without `x-echo-host` gives in a HelloReply.
     private func note(_ data: Octets, of tag: Int) {
         guard caller.order.target.isGRPC, data.count > 5, calls.indices.contains(tag), let call = calls[tag],
             call.outcome.host.isEmpty, let text = Protobuf.text(in: data.dropFirst(5))?.string,

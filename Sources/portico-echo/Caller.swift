@@ -5,8 +5,8 @@ internal import TLS
 
 /// Makes the calls of an `Order`: one thread, one epoll, a fixed number of connections.
 final class Caller {
-    /// Without `--timeout` a call is given up after this.
-    private static let patience = Duration.seconds(60)
+    /// How long a call may take without `--timeout`.
+    private static let callTimeLimit = Duration.seconds(60)
 
     let order: Order
     let pools = MessagePools()
@@ -17,8 +17,8 @@ final class Caller {
     private let poller: Poller
     private var timers = TimerWheel(now: .now())
     private var connections: [CallConnection?]
-    private var generations: [UInt32]    // of `connections`; a stale event is dropped
-    private var attempts = 0
+    private var generations: [UInt32]    // of `connections`, so that a stale event is dropped
+    private var connectionsMade = 0
     private var started = 0
     private var ended = 0
 
@@ -54,19 +54,21 @@ final class Caller {
 
     // MARK: for connections
 
-    /// Calls at once on the connection of that index.
+    /// How many calls the connection of that index makes at once.
     func share(of index: Int) -> Int {
         let count = connections.count
         return order.concurrency / count + (index < order.concurrency % count ? 1 : 0)
     }
 
-    /// - Returns: whether there is one more call to make.
+    /// Begins one more call.
+    /// - Returns: false if all calls were made.
     func begin() -> Bool {
         guard started < order.calls else { return false }
         started += 1
         return true
     }
 
+    /// Ends a call and records its result.
     func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
         ended += 1
         report.add(
@@ -74,14 +76,16 @@ final class Caller {
             nanoseconds: MonotonicTime.now().nanoseconds(since: begin))
     }
 
+    /// Arms the timer of a call.
     func arm(connection: Int, call: Int) -> TimerWheel.Handle {
-        let deadline = MonotonicTime.now() + (order.timeout ?? Self.patience)
+        let deadline = MonotonicTime.now() + (order.timeout ?? Self.callTimeLimit)
         return timers.arm(at: deadline, token: UInt64(call) << 32 | UInt64(connection))
     }
 
+    /// Disarms the timer of a call.
     func disarm(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
 
-    /// The connection of that index is gone; another takes its place while there are calls to make.
+    /// Drops the connection of that index, which was closed. The next call opens another in its place.
     func close(_ index: Int) {
         generations[index] &+= 1
         connections[index] = nil
@@ -91,9 +95,9 @@ final class Caller {
 
     private func open(_ index: Int) {
         do {
-            let address = addresses[attempts % max(addresses.count, 1)]
-            attempts += 1
-            let name = Place(order.authority)?.host ?? order.authority
+            let address = addresses[connectionsMade % max(addresses.count, 1)]
+            connectionsMade += 1
+            let name = HostAndPort(order.authority)?.host ?? order.authority
             let channel = try Channel(client: context, serverName: name, descriptor: try Socket.connect(address))
             let connection = CallConnection(channel, index: index, caller: self)
             connections[index] = connection
@@ -104,13 +108,13 @@ final class Caller {
         }
     }
 
-    /// What cannot be connected costs one call, so that the run ends.
+    /// Counts a connection that could not be made as a failed call, so that the run ends.
     func fail(_ reason: String) {
         guard begin() else { return }
         end(CallOutcome(status: unansweredStatus, message: reason), since: .now())
     }
 
-    /// Of a call that no server answered; as gRPC's clients say it.
+    /// The status of a call that no server answered, as gRPC clients report it.
     var unansweredStatus: Int { order.target.isGRPC ? Int(GRPC.Status.unavailable.rawValue) : Report.unanswered }
 }
 

@@ -2,7 +2,7 @@ internal import Octets
 internal import Reactor
 internal import TLS
 
-/// A connected socket, in clear or with TLS around it. Owns the descriptor.
+/// A connected socket, in clear text or with TLS. It owns the descriptor.
 final class Channel {
     enum Handshake {
         case done, waiting
@@ -12,7 +12,7 @@ final class Channel {
     let descriptor: CInt
     private let tls: TLSSession?
 
-    /// The server's side; `server` nil is clear text. Takes the descriptor, also when it throws.
+    /// Makes the server's side; without `server`, it is in clear text. It takes over the descriptor even if it throws.
     init(server: TLSSelector?, descriptor: CInt) throws(TLSError) {
         self.descriptor = descriptor
         do throws(TLSError) {
@@ -23,7 +23,7 @@ final class Channel {
         }
     }
 
-    /// The client's side; `client` nil is clear text. Takes the descriptor, also when it throws.
+    /// Makes the client's side; without `client`, it is in clear text. It takes over the descriptor even if it throws.
     init(client: TLSClientContext?, serverName: String, descriptor: CInt) throws(TLSError) {
         self.descriptor = descriptor
         do throws(TLSError) {
@@ -41,6 +41,7 @@ final class Channel {
 
     deinit { Socket.close(descriptor) }
 
+    /// Continues the TLS handshake; complete at once in clear text.
     func handshake() -> Handshake {
         guard let tls else { return .done }
         switch tls.handshake() {
@@ -51,20 +52,22 @@ final class Channel {
         }
     }
 
-    /// What TLS has agreed on; false in clear text.
+    /// Whether ALPN selected HTTP/2; false in clear text.
     var isHTTP2: Bool { tls?.negotiatedHTTP2 == true }
 
+    /// Reads plaintext.
     func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
         guard let tls else { return unsafe Socket.read(descriptor, into: room) }
         return Self.result(unsafe tls.read(into: room))
     }
 
+    /// Writes plaintext; what the socket does not take must be written again.
     func write(_ octets: Octets) -> IOResult {
         guard let tls else { return Socket.write(descriptor, octets) }
         return Self.result(unsafe tls.write(octets.buffer))
     }
 
-    /// Says that no more will be sent.
+    /// Ends this side of the stream: close_notify with TLS, then FIN.
     func finish() {
         tls?.shutdown()
         Socket.finish(descriptor)

@@ -2,7 +2,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 
-/// One client's connection: its socket, its protocol, and the octets on their way out.
+/// The connection of one client: its socket, its protocol, and the octets to send.
 final class Connection {
     private enum Speaker {
         case undecided(OctetBuffer)
@@ -10,12 +10,12 @@ final class Connection {
         case http2(HTTP2Speaker)
     }
 
-    /// Octets that may wait for the socket before nothing more is made.
+    /// How many octets may wait for the socket before answers are held back.
     static let outboxLimit = 65_536
     private static let readsPerTurn = 16
     private static let lingering = Duration.seconds(1)
     /// How long the TLS handshake and the first octets may take.
-    private static let patience = Duration.seconds(15)
+    private static let startTimeLimit = Duration.seconds(15)
     private static let preface: Octets = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
     let server: Server
@@ -26,8 +26,8 @@ final class Connection {
     private var speaker: Speaker
     private var isEstablished = false
     private var isWriteBlocked = false
-    private var isEnding = false    // nothing more is made; close when all went out
-    private var isFinished = false    // our side is ended; waits for the client's end
+    private var isEnding = false    // no more answers; it closes when everything is sent
+    private var isFinished = false    // this side has ended; it waits for the client's end
     private var isClosed = false
     private var alarm = Alarm.none
 
@@ -37,9 +37,10 @@ final class Connection {
         self.identity = identity
         self.server = server
         speaker = .undecided(OctetBuffer(capacity: 64))
-        server.arm(&alarm, after: Self.patience, .close(self))
+        server.arm(&alarm, after: Self.startTimeLimit, .close(self))
     }
 
+    /// Reads and writes, after epoll reported the socket.
     func becameReady() {
         guard !isClosed, establish() else { return }
         isWriteBlocked = false
@@ -47,6 +48,7 @@ final class Connection {
         flush()
     }
 
+    /// Continues an exchange whose sleep is over.
     func wake(_ exchange: Exchange) {
         switch speaker {
         case .undecided: break
@@ -56,7 +58,7 @@ final class Connection {
         flush()
     }
 
-    /// First step of the graceful end. Source: RFC 9113 §6.8.
+    /// Begins the graceful end. Source: RFC 9113 §6.8.
     func drain() {
         switch speaker {
         case .undecided: isEnding = true
@@ -68,20 +70,22 @@ final class Connection {
         flush()
     }
 
+    /// Ends the graceful end's first step: new streams are refused from now on.
     func refuseNewStreams() {
         if case .http2(let speaker) = speaker { speaker.refuseNewStreams() }
         flush()
     }
 
-    /// Nothing more is made; the socket is closed when all went out.
+    /// Makes no more answers. The socket is closed when everything is sent.
     func end() { isEnding = true }
 
-    /// Closes with a TCP reset: what waits is lost.
+    /// Closes with a TCP reset. Octets that were not sent are lost.
     func abort() {
         Socket.abort(channel.descriptor)
         close()
     }
 
+    /// Closes the socket and forgets the connection.
     func close() {
         guard !isClosed else { return }
         isClosed = true
@@ -143,7 +147,7 @@ final class Connection {
         }
     }
 
-    /// HTTP/2 with prior knowledge begins with its preface; everything else is read as HTTP/1.1.
+    /// Decides the protocol: HTTP/2 with prior knowledge begins with its preface, anything else is HTTP/1.1.
     private func decide(_ inbox: OctetBuffer) {
         let length = min(inbox.count, Self.preface.count)
         if inbox.octets.prefix(length) != Self.preface.prefix(length) {
@@ -177,7 +181,8 @@ final class Connection {
         if isEnding { finish() }
     }
 
-    /// - Returns: whether there is something new in the outbox.
+    /// Makes as much of the answers as the outbox has room for.
+    /// - Returns: whether it appended something.
     private func produce() -> Bool {
         guard !isEnding else { return false }
         let before = outbox.count
@@ -206,8 +211,8 @@ final class Connection {
         }
     }
 
-    /// Ends our side and waits a moment for the client's end: to close at once would make the
-    /// kernel throw away what the client has not read.
+    /// Ends this side and waits a moment for the client's end. If the socket were closed at once, the kernel would drop
+    /// what the client has not read.
     private func finish() {
         guard !isFinished else { return }
         isFinished = true

@@ -2,16 +2,16 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 
-/// One request and its answer. The server's thread only; its speaker owns it.
+/// One request and its answer. For the server's thread only; its speaker owns it.
 final class Exchange {
-    /// Waits for its `echo-sleep`, answers, has nothing more to say.
+    /// It waits for its `echo-sleep`, it answers, or its answer is complete.
     enum Phase { case sleeping, answering, done }
 
     let plan: Plan
     let slot: Int    // the HTTP/2 stream's slot; 0 in HTTP/1.1
-    let headers: HeaderBlock    // held; let go when the answer begins
+    let headers: HeaderBlock    // held until the answer begins
     let path: String
-    let inbox: OctetBuffer    // request body not looked at yet; bounded by flow control
+    let inbox: OctetBuffer    // the part of the request's body that was not read yet; bounded by flow control
     var answer: Answer
     var phase = Phase.sleeping
     var isRequestEnded = false
@@ -28,7 +28,7 @@ final class Exchange {
         self.connection = connection
     }
 
-    /// Response headers and, for a plain request, the first octets of the body: what came, as text.
+    /// Makes the response's header section and, for a plain request, the first octets of its body: the request as text.
     func makeHead(_ block: HeaderBlock, preamble: OctetBuffer) {
         if plan.kind == .plain {
             block.append(":status", text: String(plan.problem == nil ? plan.status ?? 200 : 400))
@@ -44,7 +44,7 @@ final class Exchange {
         if plan.returnsHeaders { returnHeaders(in: block) }
     }
 
-    /// `grpc-status` and `grpc-message`, as trailers or as the end of a trailers-only answer.
+    /// Appends `grpc-status` and `grpc-message`, to trailers or to a trailers-only answer.
     static func append(_ status: Int, _ message: String, to block: HeaderBlock) {
         block.append("grpc-status", text: String(status))
         guard !message.isEmpty else { return }
@@ -82,6 +82,7 @@ final class Exchange {
 }
 
 extension HeaderBlock {
+    /// Appends a field with a text.
     func append(_ name: StaticString, text: String) {
         var text = text
         text.withUTF8 { unsafe append(name, Octets(UnsafeRawBufferPointer($0))) }

@@ -1,10 +1,10 @@
 internal import HTTP
 internal import Octets
 
-/// The server's side of one HTTP/1.1 connection: requests one after the other, answered in order.
-/// Nothing is read while an answer waits to go out, so memory stays bounded.
+/// The server's side of one HTTP/1.1 connection. It answers requests in order, one after the other. It reads nothing
+/// while an answer is being sent, so that memory is bounded.
 final class HTTP1Speaker {
-    private static let inputLimit = 131_072    // more than a head may have
+    private static let inputLimit = 131_072    // more than a header section may have
     private static let bodyLimit = 65_536
 
     private unowned let connection: Connection
@@ -20,25 +20,29 @@ final class HTTP1Speaker {
 
     var wantsInput: Bool { input.count < Self.inputLimit && (exchange?.inbox.count ?? 0) < Self.bodyLimit }
 
+    /// Takes octets of the client.
     func receive(_ octets: Octets) {
         input.append(octets)
         advance()
     }
 
-    /// Makes as much of the answer as the outbox has room for, and reads on.
+    /// Makes as much of the answer as the outbox has room for, then continues to read.
     func produce() {
         pump()
         advance()
     }
 
+    /// Continues an exchange whose sleep is over.
     func wake(_ exchange: Exchange) { begin(exchange) }
 
+    /// Closes the connection after the current answer.
     func drain() {
         isDraining = true
         if exchange == nil { connection.end() }
     }
 
-    /// - Returns: whether an answer is still to be made for what was received.
+    /// Notes the client's end.
+    /// - Returns: whether an answer to what was received is still to be made.
     func inputEnded() -> Bool {
         isInputEnded = true
         guard let exchange, exchange.isRequestEnded else { return false }
@@ -46,6 +50,7 @@ final class HTTP1Speaker {
         return true
     }
 
+    /// Forgets the exchange; the connection is closed.
     func close() {
         guard let exchange else { return }
         connection.server.disarm(&exchange.alarm)
@@ -63,7 +68,7 @@ final class HTTP1Speaker {
             do throws(HTTP1Error) {
                 let (consumed, event) = try parser.next(input.octets, headers: headers)
                 let goesOn = take(event, headers)
-                // `take` may have closed the connection, never touched `input`.
+                // `take` may have closed the connection, but it never changes `input`.
                 input.take(consumed)
                 guard goesOn else { return }
             } catch {
@@ -97,7 +102,8 @@ final class HTTP1Speaker {
         }
     }
 
-    /// Only a chunked request has an answer of unknown length. The preamble's octets come on top.
+    /// The framing of the answer. Only the answer to a chunked request has an unknown length; the preamble adds to the
+    /// length.
     private func answerFraming(_ head: HTTP1Head, _ exchange: Exchange) -> HTTP1Framing {
         if exchange.headers.first(.method) == "HEAD" { return .none }
         guard exchange.plan.kind == .plain else { return .chunked }

@@ -1,8 +1,8 @@
 internal import HTTP
 internal import Octets
 
-/// The server's side of one HTTP/2 connection: streams in, answers out. A stream's window is opened
-/// again only as its answer goes out, so a client that does not read cannot make memory grow.
+/// The server's side of one HTTP/2 connection. The window of a stream is opened again only as its answer is sent, so a
+/// client that does not read cannot make memory grow.
 final class HTTP2Speaker {
     /// Octets of one answer that may wait to be sent.
     private static let waitingLimit = 65_536
@@ -44,9 +44,12 @@ final class HTTP2Speaker {
         }
     }
 
+    /// Continues an exchange whose sleep is over.
     func wake(_ exchange: Exchange) { begin(exchange) }
 
+    /// First step of the graceful end. Source: RFC 9113 §6.8.
     func announceShutdown() { session.announceShutdown() }
+    /// Second step of the graceful end. Source: RFC 9113 §6.8.
     func refuseNewStreams() { session.refuseNewStreams() }
 
     /// The connection is gone: nothing may wake its streams any more.

@@ -1,8 +1,8 @@
 internal import HTTP
 internal import Octets
 
-/// What a request asks of the echo server, beside its method: request headers (in gRPC: metadata)
-/// whose names begin with `echo-`. A value that cannot be read is answered as an error, never ignored.
+/// What a request asks of the echo server besides its method, in header fields (in gRPC: metadata) whose names begin
+/// with `echo-`. A value that cannot be read is answered with an error and never ignored.
 struct Plan {
     enum Kind { case greeter, grpc, plain }
 
@@ -10,14 +10,14 @@ struct Plan {
     private(set) var sleep: Duration?    // echo-sleep: wait before answering
     private(set) var status: Int?    // echo-status: gRPC status, or HTTP status of a plain request
     private(set) var message = ""    // echo-message: the grpc-message beside it
-    private(set) var copies: Int?    // echo-stream: so many copies of the first message
-    private(set) var size = 0    // echo-size: pad each reply to so many octets
+    private(set) var copies: Int?    // echo-stream: the number of copies of the first message
+    private(set) var size = 0    // echo-size: each reply is padded to this many octets
     private(set) var returnsHeaders = false    // echo-headers
     private(set) var resetCode: UInt32?    // echo-reset: RST_STREAM with that code
     private(set) var goesAway = false    // echo-goaway: GOAWAY before the answer
     private(set) var problem: String?    // a steering header that cannot be read
 
-    /// A day; longer sleeps are a mistake.
+    /// The longest sleep: a day. A longer one is a mistake.
     static let longestSleep: Duration = .seconds(86_400)
     static let largestReply = 1 << 31
 
@@ -55,12 +55,12 @@ struct Plan {
             resetCode = Self.number(value, most: Int(UInt32.max)).map { UInt32($0) }
             isReadable = resetCode != nil
         case "goaway": goesAway = true
-        default: break    // somebody else's header
+        default: break    // a header that is not for this server
         }
         if !isReadable { problem = "\(field.name.string): '\(value.string)' cannot be read" }
     }
 
-    /// Decimal digits only; nil for anything else and for more than `most`.
+    /// Reads decimal digits; nil for anything else, and for a number above `most`.
     static func number(_ text: Octets, most: Int) -> Int? {
         guard (1...18).contains(text.count) else { return nil }
         var number = 0
@@ -71,7 +71,7 @@ struct Plan {
         return number <= most ? number : nil
     }
 
-    /// `6s`, `250ms`, `1m`; nil for anything else and for more than a day.
+    /// Reads `6s`, `250ms` or `1m`; nil for anything else, and for more than a day.
     static func duration(_ text: Octets) -> Duration? {
         var digits = 0
         while digits < text.count, text[digits].isDigit { digits += 1 }

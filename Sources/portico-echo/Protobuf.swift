@@ -1,9 +1,9 @@
 internal import Octets
 
-/// The little of protobuf's wire format that HelloRequest and HelloReply need: field 1, a string.
-/// Source: protobuf.dev, "Encoding".
+/// The part of protobuf's wire format that HelloRequest and HelloReply need: field 1, a string.
+/// Source: https://protobuf.dev/programming-guides/encoding.
 enum Protobuf {
-    /// The last field 1 of wire type 2; nil when the octets are no message.
+    /// The text of the last field 1 of wire type 2; nil if the octets are not a message.
     static func text(in message: Octets) -> Octets? {
         var index = 0
         var text = Octets.empty
@@ -25,12 +25,14 @@ enum Protobuf {
         return text
     }
 
+    /// Appends a message whose field 1 is a text.
     static func appendText(_ text: String, to out: OctetBuffer) {
         out.append(0x0a)
         append(varint: UInt64(text.utf8.count), to: out)
         out.append(text: text)
     }
 
+    /// Appends a number as a varint.
     static func append(varint: UInt64, to out: OctetBuffer) {
         var rest = varint
         while rest >= 0x80 {

@@ -1,16 +1,17 @@
-/// What became of the calls: who answered, with which status, how fast.
+/// The results of the calls: which servers answered, with which status, and how fast.
 struct Report {
     private var hosts: [String: Int] = [:]
     private var statuses: [Int: Int] = [:]
     private var messages: [String: Int] = [:]
     private var microseconds: [UInt32] = []
     private(set) var elapsed: Duration = .zero
-    /// Distinct messages that are kept; further ones are counted in their status only.
+    /// How many distinct messages are kept. Further ones are counted by their status only.
     private static let messageLimit = 10
 
-    /// A call without an answer: no HTTP status at all.
+    /// The status of a call without an answer.
     static let unanswered = -1
 
+    /// Adds the result of one call.
     mutating func add(host: String, status: Int, message: String, nanoseconds: UInt64) {
         if !host.isEmpty { hosts[host, default: 0] += 1 }
         statuses[status, default: 0] += 1
@@ -20,13 +21,16 @@ struct Report {
         microseconds.append(UInt32(clamping: nanoseconds / 1000))
     }
 
+    /// Ends the run.
     mutating func end(nanoseconds: UInt64) {
         elapsed = .nanoseconds(Int64(clamping: nanoseconds))
         microseconds.sort()
     }
 
+    /// Whether all calls had the expected status.
     func isAsExpected(_ order: Order) -> Bool { statuses[order.expectedStatus] == order.calls }
 
+    /// The report as text.
     func text(of order: Order) -> String {
         let connections = order.connections == 1 ? "1 connection" : "\(order.connections) connections"
         var lines = [
@@ -55,7 +59,7 @@ struct Report {
         return Self.milliseconds(.microseconds(Int64(microseconds[index])))
     }
 
-    /// Two decimals.
+    /// A duration in milliseconds, with two decimals.
     private static func milliseconds(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         let hundredths = seconds * 100_000 + attoseconds / 10_000_000_000_000

@@ -44,7 +44,7 @@ struct Serve: ParsableCommand {
         guard (certificate == nil) == (key == nil) else {
             throw ValidationError("--certificate and --key go together")
         }
-        for text in listen where Place(text) == nil {
+        for text in listen where HostAndPort(text) == nil {
             throw ValidationError("--listen \(text): write ADDRESS:PORT, for example 127.0.0.1:50051 or [::1]:50051")
         }
     }
@@ -54,7 +54,7 @@ struct Serve: ParsableCommand {
         do {
             let server = try Server(tls: selector(), isVerbose: verbose)
             for text in listen {
-                guard let place = Place(text), let address = place.address else { continue }
+                guard let place = HostAndPort(text), let address = place.address else { continue }
                 let identity = Identity(hostname: hostname ?? place.host, version: version)
                 let bound = try server.listen(address, identity: identity)
                 StandardStream.output.line("portico-echo: \(identity.hostname) \(version) listens on \(bound)")
@@ -72,6 +72,7 @@ struct Serve: ParsableCommand {
         return TLSSelector(chains: [(serverNames: [], context: try TLSContext(certificates: [pair]), number: 0)])
     }
 
+    /// The contents of a file; throws with a message for the user.
     static func contents(_ path: String) throws -> [UInt8] {
         do {
             return [UInt8](try Data(contentsOf: URL(filePath: path)))
@@ -81,8 +82,8 @@ struct Serve: ParsableCommand {
     }
 }
 
-/// `ADDRESS:PORT` as a person writes it; the address may be a name.
-struct Place {
+/// `ADDRESS:PORT` as it is written on the command line; the address may be a name.
+struct HostAndPort {
     let host: String
     let port: UInt16
 

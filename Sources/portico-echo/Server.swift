@@ -3,7 +3,7 @@ internal import Octets
 internal import Reactor
 internal import TLS
 
-/// What a timer reminds of.
+/// The work that a timer is for.
 enum Reminder {
     case wake(Exchange)
     case refuseNewStreams(Connection)    // second step of the graceful end
@@ -12,7 +12,7 @@ enum Reminder {
     case drainEnded
 }
 
-/// An armed timer and what it is for.
+/// An armed timer, and the token of its reminder.
 struct Alarm {
     fileprivate var timer: TimerWheel.Handle
     fileprivate var token: UInt64
@@ -33,7 +33,7 @@ final class Server {
     private static let firstConnectionToken: UInt64 = 1000    // below: the listeners
 
     let pools = MessagePools()
-    /// Where connections read into; empty between events.
+    /// The buffer that connections read into; empty between events.
     let scratch = OctetBuffer(capacity: 65_536)
     let isVerbose: Bool
     private let tls: TLSSelector?
@@ -57,6 +57,7 @@ final class Server {
         try poller.watchReadable(signals.descriptor, token: Self.signalToken)
     }
 
+    /// Opens a listener. Returns its address, with the port that the kernel chose for port 0.
     func listen(_ address: SocketAddress, identity: Identity) throws(SystemError) -> SocketAddress {
         let descriptor = try Socket.listen(address, sharing: .none).release()
         listeners.append(Listener(descriptor: descriptor, identity: identity))
@@ -64,7 +65,7 @@ final class Server {
         return Socket.localAddress(descriptor) ?? address
     }
 
-    /// Serves until a signal ends it and the last connection is gone.
+    /// Serves until a signal ends it and the last connection is closed.
     func run() {
         var due: ContiguousArray<UInt64> = []
         while !isOver, !(isDraining && connections.isEmpty) {
@@ -76,13 +77,14 @@ final class Server {
             for token in waiting { connections[token]?.becameReady() }
             due.removeAll(keepingCapacity: true)
             timers.expire(now: .now(), into: &due)
-            // Taken out first: what one reminder does may disarm another that is due as well.
+            // They are taken out first, because the work of one may disarm another that is also due.
             for reminder in due.compactMap({ reminders.removeValue(forKey: $0) }) { remind(reminder) }
         }
     }
 
     // MARK: for connections
 
+    /// Arms a timer for some work, in place of an earlier one.
     func arm(_ alarm: inout Alarm, after wait: Duration, _ reminder: Reminder) {
         disarm(&alarm)
         let token = nextReminder
@@ -91,16 +93,20 @@ final class Server {
         alarm = Alarm(timer: timers.arm(at: MonotonicTime.now() + wait, token: token), token: token)
     }
 
+    /// Disarms a timer.
     func disarm(_ alarm: inout Alarm) {
-        // A timer that fired has no reminder any more, and its handle may belong to another by now.
+        // A timer that has fired has no reminder, and its handle may already belong to another timer.
         if reminders.removeValue(forKey: alarm.token) != nil { timers.cancel(&alarm.timer) }
         alarm = .none
     }
 
+    /// Lets a connection read on in the next turn.
     func readLater(_ token: UInt64) { unread.insert(token) }
 
+    /// Drops a connection that was closed.
     func forget(_ connection: Connection) { connections[connection.token] = nil }
 
+    /// Writes a line to standard output, if the server is verbose.
     func log(_ text: String) {
         if isVerbose { StandardStream.output.line(text) }
     }
@@ -160,7 +166,7 @@ final class Server {
         }
     }
 
-    /// Out of descriptors: a second later there may be some again.
+    /// Accepts nothing for a second, because the process ran out of descriptors.
     private func pauseAccepting() {
         for listener in listeners { poller.forget(listener.descriptor) }
         var alarm = Alarm.none

@@ -1,13 +1,13 @@
 internal import HTTP
 internal import Octets
 
-/// Where calls go: `grpc://host:port/pkg.Service/Method`, grpcs, http or https.
+/// The URL of the calls: `grpc://host:port/pkg.Service/Method`, or grpcs, http or https.
 struct Target {
     let isGRPC: Bool
     let isSecure: Bool
     let host: String
     let port: UInt16
-    let path: String    // empty when the URL names none
+    let path: String    // empty if the URL has none
     let authority: String
 
     init?(_ url: String) {
@@ -26,13 +26,13 @@ struct Target {
         let text =
             authority.contains(":") && !authority.hasSuffix("]")
             ? authority : authority + (isSecure ? ":443" : ":80")
-        guard let place = Place(text), !place.host.isEmpty else { return nil }
+        guard let place = HostAndPort(text), !place.host.isEmpty else { return nil }
         host = place.host
         port = place.port
     }
 }
 
-/// One request header of `-H 'name: value'`.
+/// A request header of `-H 'name: value'`.
 struct ExtraHeader {
     let name: String
     let value: String

@@ -3,7 +3,7 @@ internal import Control
 internal import Manifests
 internal import Routing
 
-/// The flags that say what the definitions mean; the same for every subcommand that reads them.
+/// The flags that decide what the definitions mean. All subcommands that read definitions have them.
 struct Definitions: ParsableArguments {
     @Option(help: "A label of this gateway, key=value, compared with Gateway.spec.selector (repeatable).")
     var label: [String] = []
@@ -22,9 +22,10 @@ struct Definitions: ParsableArguments {
 
     enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
-    /// The listeners of this process are told to it when they are open.
+    /// Which addresses may be endpoints. It learns the listeners of this process when they are open.
     var endpointGuard: EndpointGuard { EndpointGuard(allowsLocal: localEndpoints == .on) }
 
+    /// The options for compiling; throws if a label is not `key=value`.
     func compileOptions() throws -> CompileOptions {
         var options = CompileOptions()
         options.refusedEndpoint = endpointGuard.refusal
@@ -43,6 +44,7 @@ struct Definitions: ParsableArguments {
         return options
     }
 
+    /// Reads and compiles definitions.
     func load(_ paths: [String]) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
         let set = ManifestReader.load(paths: paths, defaultNamespace: namespace)
         let options = try compileOptions()
@@ -51,6 +53,7 @@ struct Definitions: ParsableArguments {
     }
 }
 
+/// The form of a subcommand's output.
 enum OutputForm: String, ExpressibleByArgument, CaseIterable { case text, json }
 
 /// Exit codes of `check` and `routes`.

@@ -157,7 +157,7 @@ private final class SilentNames: Sendable {
             lookUp: { name throws(ResolverError) in
                 guard name.hasSuffix("silent.test") else { return ["10.0.0.2"] }
                 gate.state.withLock { $0.asked += 1 }
-                while !gate.pass() { _ = Output.waitUntilReadable(never.descriptor, milliseconds: 2) }
+                while !gate.pass() { _ = DescriptorWait.untilReadable(never.descriptor, milliseconds: 2) }
                 return ["10.0.0.1"]
             },
             changed: { changes.post(()) })
@@ -172,7 +172,7 @@ private final class SilentNames: Sendable {
         let deadline = MonotonicTime.now() + .seconds(10)
         while !isSo(directory) {
             guard .now() < deadline else { return false }
-            _ = Output.waitUntilReadable(changes.descriptor, milliseconds: 5)
+            _ = DescriptorWait.untilReadable(changes.descriptor, milliseconds: 5)
             _ = changes.takeAll()
         }
         return true
@@ -205,7 +205,7 @@ private struct ScriptedNames {
     /// Gives the next look-up its answer, `nil` for a failure; what the directory says after the change.
     func answer(_ answer: [String]?) -> [String]? {
         answers.post(answer)
-        #expect(Output.waitUntilReadable(changes.descriptor, milliseconds: 10_000), "no change was told")
+        #expect(DescriptorWait.untilReadable(changes.descriptor, milliseconds: 10_000), "no change was told")
         #expect(changes.takeAll().count == 1, "an answer told a change that was none")
         return directory.addresses[name]
     }
@@ -225,7 +225,7 @@ private final class Queue: Sendable {
                 return answers.isEmpty ? .none : .some(answers.removeFirst())
             }
             if let next { return next }
-            _ = Output.waitUntilReadable(mailbox.descriptor, milliseconds: -1)
+            _ = DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: -1)
         }
     }
 }

@@ -1,4 +1,4 @@
-"""HTTP/1.1 that a strict parser refuses: gateway-behaviour §4, column →P. Nothing of it may reach the upstream."""
+"""HTTP/1.1 that a strict parser refuses: docs/behaviour.md. Nothing of it may reach the upstream."""
 
 import random
 

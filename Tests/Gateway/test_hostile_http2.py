@@ -1,4 +1,4 @@
-"""HTTP/2 that breaks the rules: gateway-behaviour §3.2, column →P, and the attacks of §3.5."""
+"""HTTP/2 that breaks the rules, and attacks: docs/behaviour.md."""
 
 import random
 import socket

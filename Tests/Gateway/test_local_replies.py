@@ -1,4 +1,4 @@
-"""What Portico answers by itself: gateway-behaviour §1, plain and gRPC."""
+"""What Portico answers by itself, plain and gRPC: docs/behaviour.md, Local replies."""
 
 import pytest
 

@@ -148,7 +148,7 @@ extension HTTP2Side {
         #expect(stream < 2200, "\(name)")
     }
 
-    /// Source: RFC 7541 §4.2: the smallest size in between must be told, then the last.
+    /// The smallest size in between must be told, then the last. Source: RFC 7541 §4.2.
     @Test func `tells that its table was empty for a while`() throws {
         let server = try HTTP2Side.greeted(isServer: true)
         let sizes: [UInt8] = [0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0x10, 0]

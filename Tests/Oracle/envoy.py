@@ -16,7 +16,7 @@ TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-# Istio's default policy, see gateway-behaviour §1.5.
+# Istio's default policy (pilot/pkg/networking/core/route/retry/retry.go).
 RETRY = {
     "retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2,
     "retry_host_predicate": [{

@@ -5,7 +5,7 @@ import Telemetry
 import Testing
 
 @Suite struct `A situation` {
-    /// status, flag, details, body, gRPC status: gateway-behaviour.md §1.2.
+    /// status, flag, details, body, gRPC status: docs/behaviour.md, Situations.
     static let rows: [(Situation, Int, String, String, String, UInt8)] = {
         let reset = "upstream connect error or disconnect/reset before headers. reset reason: "
         let token = "upstream_reset_before_response_started"

@@ -8,12 +8,12 @@ import Testing
 @Suite struct `A mailbox` {
     @Test func `rings while something waits in it`() throws {
         let mailbox = try Mailbox<Int>()
-        #expect(!Output.waitUntilReadable(mailbox.descriptor, milliseconds: 0))
+        #expect(!DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: 0))
         mailbox.post(1)
         mailbox.post(2)
-        #expect(Output.waitUntilReadable(mailbox.descriptor, milliseconds: 0))
+        #expect(DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: 0))
         #expect(mailbox.takeAll() == [1, 2])
-        #expect(!Output.waitUntilReadable(mailbox.descriptor, milliseconds: 0))
+        #expect(!DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: 0))
         #expect(mailbox.takeAll() == [])
     }
 
@@ -25,7 +25,7 @@ import Testing
         }
         var next = [Int](repeating: 0, count: threads)
         while next.reduce(0, +) < threads * each {
-            let rang = Output.waitUntilReadable(mailbox.descriptor, milliseconds: 20_000)
+            let rang = DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: 20_000)
             #expect(rang)
             guard rang else { return }
             for message in mailbox.takeAll() {
@@ -75,7 +75,7 @@ import Testing
         var (seen, newest): (UInt64, Int) = (0, -1)
         var hasEnded = false
         while !hasEnded {
-            hasEnded = Output.waitUntilReadable(ended.descriptor, milliseconds: 0)
+            hasEnded = DescriptorWait.untilReadable(ended.descriptor, milliseconds: 0)
             guard let value = published.read(ifNewerThan: &seen) else { continue }
             #expect(value >= newest)
             newest = value

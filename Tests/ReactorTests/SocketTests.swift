@@ -15,7 +15,7 @@ private final class Line {
         listener = try Socket.listen(wanted)
         let bound = try #require(Socket.localAddress(listener.number))
         near = try Socket.connect(wanted.isUnix ? wanted : bound)
-        #expect(Output.waitUntilReadable(listener.number, milliseconds: 10_000))
+        #expect(DescriptorWait.untilReadable(listener.number, milliseconds: 10_000))
         let accepted = try #require(try Socket.accept(listener.number))
         far = accepted.descriptor
         peer = accepted.peer
@@ -27,7 +27,7 @@ private final class Line {
     }
 
     static func read(_ number: CInt) -> (IOResult, [UInt8]) {
-        _ = Output.waitUntilReadable(number, milliseconds: 10_000)
+        _ = DescriptorWait.untilReadable(number, milliseconds: 10_000)
         return readNow(number)
     }
 
@@ -58,7 +58,7 @@ private final class Line {
         let line = try Line(place)
         #expect(Socket.peek(line.far) == nil)
         #expect(Socket.write(line.near, "PRI") == .octets(3))
-        #expect(Output.waitUntilReadable(line.far, milliseconds: 10_000))
+        #expect(DescriptorWait.untilReadable(line.far, milliseconds: 10_000))
         #expect(Socket.peek(line.far) == UInt8(ascii: "P"))
         #expect(Line.read(line.far).1 == Array("PRI".utf8))
         #expect(Socket.peek(line.far) == nil)
@@ -78,7 +78,7 @@ private final class Line {
     @Test func `that is aborted resets its peer`() throws {
         let line = try Line(try #require(SocketAddress(host: "127.0.0.1", port: 0)))
         let number = try Socket.connect(try #require(Socket.localAddress(line.listener.number)))
-        #expect(Output.waitUntilReadable(line.listener.number, milliseconds: 10_000))
+        #expect(DescriptorWait.untilReadable(line.listener.number, milliseconds: 10_000))
         let accepted = try #require(try Socket.accept(line.listener.number))
         defer { Socket.close(accepted.descriptor) }
         Socket.abort(number)
@@ -98,7 +98,7 @@ private final class Line {
         let port = try #require(Socket.localAddress(listener.number)).port
         let near = try Socket.connect(try #require(SocketAddress(host: "127.0.0.1", port: port)))
         defer { Socket.close(near) }
-        #expect(Output.waitUntilReadable(listener.number, milliseconds: 10_000))
+        #expect(DescriptorWait.untilReadable(listener.number, milliseconds: 10_000))
         let accepted = try #require(try Socket.accept(listener.number))
         defer { Socket.close(accepted.descriptor) }
         #expect(accepted.peer?.host == "127.0.0.1")

@@ -9,7 +9,7 @@ import Testing
         try Thread.start("nice", niceness: niceness) {
             answers.post(getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0))
         }
-        _ = Output.waitUntilReadable(answers.descriptor, milliseconds: 20_000)
+        _ = DescriptorWait.untilReadable(answers.descriptor, milliseconds: 20_000)
         return answers.takeAll().first
     }
 

@@ -3,7 +3,8 @@ import Octets
 import Routing
 import Testing
 
-/// istio-api.md §6, cases 1–30, 100 and 101: which Gateway, which host, which VirtualService.
+/// Which Gateway, which host, which VirtualService.
+/// Source: docs/istio.md, Listeners; docs/istio.md, Hosts of a VirtualService.
 @Suite struct `Binding to gateways and hosts` {
     typealias Asked = (host: String, path: String, answer: String)
 

@@ -4,7 +4,7 @@ import Octets
 import Routing
 import Testing
 
-/// Where endpoints come from. Source: istio-api.md §1.8, §1.10.
+/// Where endpoints come from. Source: docs/istio.md, Endpoints.
 @Suite struct `Endpoints of a destination` {
     /// The endpoints of the only route's only destination.
     private func endpoints(_ objects: String, host: String = "s", more: String = "") -> String {

@@ -4,7 +4,8 @@ import Octets
 import Routing
 import Testing
 
-/// Which DestinationRule applies, and what it says. Source: istio-api.md §3.2, §3.3.
+/// Which DestinationRule applies, and what it says.
+/// Source: docs/istio.md, Which DestinationRule applies; docs/istio.md, Policy of a port and subset.
 @Suite struct `The policy of a destination` {
     private func rule(
         _ name: String, _ spec: String, namespace: String = "app", created: String = "2024"

@@ -3,7 +3,7 @@ import Octets
 import Routing
 import Testing
 
-/// istio-api.md §6, cases 31–63: rules, conditions and destinations.
+/// Rules, conditions and destinations. Source: docs/istio.md, Rules; docs/istio.md, Services.
 @Suite struct `Rules and destinations` {
     struct Case: Sendable, CustomTestStringConvertible {
         let number: String

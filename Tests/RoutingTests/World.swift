@@ -3,7 +3,7 @@ import Manifests
 import Octets
 import Routing
 
-/// The set-up that the cases of istio-api.md §6 share: this gateway works in namespace `gwns`; Gateway
+/// The set-up that most cases share: this gateway works in namespace `gwns`; Gateway
 /// `gwns/gw` has one server, port 80, HTTP, hosts `*`; Services `a` and `b` live in `app`, each with one
 /// port 8080 named http and a ready endpoint.
 struct World {

@@ -32,6 +32,7 @@ import Testing
     static let everywhere: Set<String> = ["Swift", "Synchronization"]
     static let documents = [
         "README.md", "docs/architecture.md", "docs/glossary.md", "docs/dependencies.md", "docs/configuration.md",
+        "docs/istio.md", "docs/behaviour.md", "docs/metrics.md", "docs/admin.md", "docs/performance.md",
         "certs/README.md",
     ]
 
@@ -150,6 +151,51 @@ import Testing
         }
     }
 
+    @Test func `each source is a public document, or a heading of ours`() {
+        for file in tree.swift where file.path != "Tests/Tidy/TidyTests.swift" {
+            let references = SourceReferences(file.lines)
+            for reference in references.unknown {
+                Issue.record("\(file.path):\(reference.line): nobody can look up \(reference.text)")
+            }
+            for reference in references.headings where !isHeading(reference.text) {
+                Issue.record("\(file.path):\(reference.line): there is no heading \(reference.text)")
+            }
+        }
+    }
+
+    @Test func `no document of another project is cited by its name alone`() {
+        let names = ["istio-" + "api", "gateway-" + "behaviour"]
+        for file in tree.files {
+            for name in names where file.text.contains(name) { Issue.record("\(file.path) names \(name)") }
+        }
+    }
+
+    @Test(arguments: Documentation.finishedModules.sorted())
+    func `what other files use has a comment`(module: String) {
+        let files = tree.sources.filter { $0.module == module }
+        #expect(!files.isEmpty)
+        for gap in Documentation.gaps(in: files) { Issue.record("\(gap.path):\(gap.line): no comment: \(gap.text)") }
+    }
+
+    @Test func `retired words stay retired`() {
+        for file in tree.sources where Documentation.finishedModules.contains(file.module) {
+            for (number, line) in file.lines.enumerated() {
+                for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) && retired.isIn(line) {
+                    Issue.record(
+                        "\(file.path):\(number + 1): \(retired.word): \(retired.why); write \(retired.instead)")
+                }
+            }
+        }
+    }
+
+    /// `docs/NAME.md, Heading`
+    private func isHeading(_ reference: String) -> Bool {
+        guard let comma = reference.firstIndex(of: ",") else { return false }
+        let heading = reference[comma...].dropFirst(2)
+        let document = tree.files.first { $0.path == reference[..<comma] }
+        return document?.lines.contains { $0.hasPrefix("#") && $0.drop { $0 == "#" }.dropFirst() == heading } ?? false
+    }
+
     @Test(arguments: documents) func `each document of the house is there`(path: String) {
         #expect(tree.files.contains { $0.path == path && $0.lines.count > 5 })
     }
@@ -187,6 +233,70 @@ import Testing
     ])
     func `find conversions that can trap`(line: String, isFound: Bool) {
         #expect(NarrowedNumbers.areIn(line[...]) == isFound)
+    }
+
+    @Test(arguments: [
+        ("RFC 9113 §8.3 (pseudo-header fields), RFC 9110 §5", true), ("RFC 7541 §2.3.2, §4", true),
+        ("CVE-2023-44487, CVE-2025-8671", true), ("Istio `DestinationRule.trafficPolicy`", true),
+        ("Istio `Headers`, `CorsPolicy`", true), ("Kubernetes `Service`", true), ("core(5)", true),
+        ("grpc/grpc doc/PROTOCOL-HTTP2.md, Requests", true), ("https://protobuf.dev", true),
+        ("RFC nine", false), ("Istio `Nothing`", false), ("Istio", false), ("Envoy's guide", false),
+        ("notes.md §2", false), ("", false),
+    ])
+    func `know public documents`(text: String, isPublic: Bool) {
+        #expect(SourceReferences.isPublic(text) == isPublic)
+    }
+
+    @Test(arguments: [
+        ("    package let count: Int", Documentation.Declaration(kind: "let", name: "count", isOpen: true)),
+        ("@inlinable @inline(__always) package init(", .init(kind: "init", name: "init", isOpen: true)),
+        ("    mutating func add<T>(_ x: T) {", .init(kind: "func", name: "add", isOpen: false)),
+        ("package private(set) var x = 0", .init(kind: "var", name: "x", isOpen: true)),
+        ("@available(*, unavailable) package struct S {", .init(kind: "struct", name: "S", isOpen: true)),
+        ("    private func f() {", nil), ("    static func == (left: S, right: S)", nil),
+        ("    init(x)", .init(kind: "init", name: "init", isOpen: false)),
+        ("    let x = y", .init(kind: "let", name: "x", isOpen: false)), ("    return f()", nil), ("", nil),
+    ])
+    func `know declarations`(line: String, declaration: Documentation.Declaration?) {
+        #expect(Documentation.declaration(in: line[...]) == declaration)
+    }
+
+    @Test func `find what has no comment`() {
+        let one = SourceTree.File(
+            path: "Sources/M/One.swift",
+            text: """
+                /// A type.
+                package struct S {
+                    package let x: Int    // octets
+                    package let y: Int
+                    func used() {}
+                    func unused() {}
+                    /// Documented.
+                    @inlinable
+                    func known() {}
+                }
+                """)
+        let two = SourceTree.File(path: "Sources/M/Two.swift", text: "let z = S().used() + known()")
+        #expect(Documentation.gaps(in: [one, two]).map(\.line) == [4, 5])
+    }
+
+    @Test(arguments: [
+        ("let mostAttempts = 1", "attempt", true), ("// one attempt", "attempt", true), ("tempted()", "attempt", false),
+        ("closedPrograms", "closed program", true), ("closed", "closed program", false), ("CODECS", "codec", true),
+    ])
+    func `find retired words`(line: String, word: String, isFound: Bool) {
+        #expect(RetiredWord(word: word, why: "", instead: "").isIn(line[...]) == isFound)
+    }
+
+    @Test func `read a reference over several lines`() {
+        let text = """
+            /// Text. Source: RFC 9110 §5; docs/a.md,
+            /// Some heading; notes. More text.
+            let source = "Source: x"    // Source: y
+            """
+        let found = SourceReferences(text.split(separator: "\n"))
+        #expect(found.headings == [.init(line: 1, text: "docs/a.md, Some heading")])
+        #expect(found.unknown == [.init(line: 1, text: "notes"), .init(line: 3, text: "y")])
     }
 
     @Test func `measure each body`() {

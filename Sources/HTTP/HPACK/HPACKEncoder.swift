@@ -124,7 +124,7 @@ internal import Octets
         put(UInt8(truncatingIfNeeded: rest))
     }
 
-    /// Source: RFC 7541 §5.2; without Huffman's code.
+    /// Without Huffman's code. Source: RFC 7541 §5.2.
     @inline(__always)
     mutating func string(_ octets: Octets) {
         integer(octets.count, prefix: 7, pattern: 0)

@@ -1,6 +1,7 @@
 internal import Octets
 
-/// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2; Envoy's guide for edges.
+/// Limits and windows of one HTTP/2 connection. Source: RFC 9113 §6.5.2;
+/// envoyproxy/envoy docs/root/configuration/best_practices/edge.rst.
 package struct HTTP2Limits: Sendable {
     /// The default of the streams that a client may have open at once on a connection (1 to 1,000,000). Long streams
     /// count: a client behind another proxy, or with a watch for each object, soon has more than the 100 of Envoy's

@@ -108,7 +108,8 @@ package enum KnownHeader: UInt8, Sendable {
     }
 
     /// Names that only the gateway may say: all of `x-envoy-`, and what a CGI or WSGI server takes for a field
-    /// of the gateway's, because `_` and `-` are one character there. Source: Envoy's guide for edges.
+    /// of the gateway's, because `_` and `-` are one character there.
+    /// Source: envoyproxy/envoy docs/root/configuration/best_practices/edge.rst.
     private static func isReserved(_ name: Octets) -> Bool {
         guard name.count > 8, name[0] == UInt8(ascii: "x") else { return false }
         if name.hasPrefix("x-envoy-") { return true }

@@ -2,7 +2,7 @@ internal import CNghttp2
 internal import Octets
 
 /// What a header section of HTTP/2 must look like, checked field by field.
-/// Source: RFC 9113 §8.2 and §8.3, RFC 9110 §5 and §8.6; names and values by nghttp2's tables.
+/// Source: RFC 9113 §8.2 and §8.3, RFC 9110 §5 and §8.6. Names and values by nghttp2's tables.
 struct HeaderRules {
     enum Kind { case request, response, trailers }
 

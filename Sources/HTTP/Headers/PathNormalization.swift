@@ -87,7 +87,7 @@ package enum PathNormalization {
         return output.count > 1 && output[output.count - 2] == percent
     }
 
-    /// Source: RFC 3986 §5.2.4; an empty segment is a segment.
+    /// An empty segment is a segment. Source: RFC 3986 §5.2.4.
     private static func withoutDotSegments(_ path: [UInt8]) -> [UInt8] {
         var output: [UInt8] = []
         output.reserveCapacity(path.count)

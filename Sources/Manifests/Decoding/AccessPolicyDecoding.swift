@@ -1,11 +1,12 @@
-// AuthorizationPolicy and RequestAuthentication, as far as they close: istio-api.md §1.12, §1.13. Nothing is
-// said here of what is wrong with one; whoever cannot be read counts as one that asks for something.
+// Decodes AuthorizationPolicies and RequestAuthentications as far as they close the gateway. Faults in them are not
+// reported here: a policy that cannot be read counts as one that restricts something.
+// Source: docs/istio.md, Which access policies select the gateway.
 
 extension AccessPolicy {
     static let kinds = ["AuthorizationPolicy", "RequestAuthentication"]
 
-    /// nil for one without a selector, which is for every workload of its namespace and perhaps for none that
-    /// is a gateway, and for one that lets every request pass.
+    /// nil for a policy without a selector, which is for every workload of its namespace and perhaps for no gateway,
+    /// and for a policy that allows every request.
     init?(_ identity: ObjectReference, _ value: Value) {
         let tree = value.decoder.tree
         guard let spec = tree.value(of: "spec", in: value.node),
@@ -29,7 +30,7 @@ extension AccessPolicy {
         switch action {
         case "AUDIT": return true
         case "DENY", "CUSTOM": return isEmpty(rules, tree)
-        // Without rules nobody is allowed; a rule without conditions allows everybody.
+        // Without rules no request is allowed; a rule without conditions allows every request.
         default:
             guard let rules, tree[rules].kind == .sequence else { return false }
             var rule = tree[rules].start

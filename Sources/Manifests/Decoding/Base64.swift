@@ -1,4 +1,5 @@
-/// Base64 (RFC 4648 §4), as Kubernetes writes it: padded, with line breaks forgiven.
+/// Decodes Base64 as Kubernetes writes it: with padding, and line breaks are ignored. nil if the text is not Base64.
+/// Source: RFC 4648 §4.
 func decodedBase64(_ text: some Sequence<UInt8>) -> [UInt8]? {
     var octets: [UInt8] = []
     octets.reserveCapacity(text.underestimatedCount / 4 * 3)
@@ -42,13 +43,13 @@ private func sextet(_ letter: UInt8) -> UInt32? {
 }
 
 extension Value {
-    /// Octets written in Base64.
+    /// The octets that the value is in Base64; reports a value that is not.
     func base64() -> [UInt8]? {
         guard decoder.tree[node].isScalar else {
             error("wrong-type", "a text in Base64 is wanted")
             return nil
         }
-        // Taken as written: short texts may look like numbers.
+        // The text as it is written, because short ones may look like numbers.
         if let octets = decodedBase64(decoder.tree.octets(node)) { return octets }
         error(
             "invalid-base64", "not Base64", hint: "encode it with `base64 -w0`, or use stringData")

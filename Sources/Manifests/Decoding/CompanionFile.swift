@@ -1,4 +1,5 @@
-/// Files that lie beside objects and hold none, told by their names: they belong to the tool that makes the objects.
+/// Files that are found beside objects and hold none. They belong to the tool that makes the objects and are recognised
+/// by their names.
 enum CompanionFile {
     case chart, kustomization
 

@@ -1,8 +1,7 @@
-// What reports must not show: the contents of Secrets. Reports go to the log, to terminals and to the admin
-// listener.
+// Keeps the contents of Secrets out of reports, which go to the log, to terminals and to the admin listener.
 
 extension Decoder {
-    /// Whether a node's text may be quoted: of a Secret, `metadata` alone.
+    /// Whether a node's text must not be quoted: anything in a Secret outside its `metadata`.
     func isConfidential(_ node: NodeIndex) -> Bool {
         guard isSecret else { return false }
         var field = node
@@ -12,7 +11,7 @@ extension Decoder {
         return !(["metadata", "kind", "apiVersion"] as [StaticString]).contains { tree.equals(key, $0) }
     }
 
-    /// `Secret`, and what is near enough to have been meant: `secret`, `Secrets`.
+    /// Whether a kind is `Secret`, or so near to it that it was probably meant: `secret`, `Secrets`.
     func isNameOfSecrets(_ kind: NodeIndex) -> Bool {
         guard tree[kind].isScalar, let first = tree.octets(kind).first, first | 0x20 == UInt8(ascii: "s") else {
             return false
@@ -20,7 +19,7 @@ extension Decoder {
         return tree.string(kind).lowercased().hasPrefix("secret")
     }
 
-    /// A net below those who make sentences: whoever quotes a value by mistake quotes none of a Secret.
+    /// Removes quoted values of a Secret from a diagnostic, in case a message quotes one by mistake.
     func withoutSecrets(_ diagnostic: Diagnostic, _ node: NodeIndex) -> Diagnostic {
         guard tree[node].isScalar, tree[node].key != Node.none, tree[node].count >= 4, isConfidential(node) else {
             return diagnostic

@@ -1,10 +1,10 @@
-/// What a load gathers, over all its files. Used by one thread.
-final class Findings {
+/// What a load knows while it decodes, over all its files. For one thread only.
+final class DecodingState {
     let defaultNamespace: String
     var output = ManifestSet()
-    /// Kinds already noted as unread.
+    /// Kinds that are not read and were noted already.
     var notedKinds: Set<String> = []
-    /// Of the last document that has a known kind in a known version.
+    /// Kind and version of the last document whose kind is known in that version.
     var knownKind: (kind: String, apiVersion: String)?
     /// Where each object was first defined.
     var defined: [ObjectReference: SourcePlace] = [:]
@@ -13,76 +13,78 @@ final class Findings {
 
     var reportsInFile = 0
     static let maximumReportsInFile = 10_000
-    /// What the file is besides objects.
+    /// Which companion the current file is, by its name; nil if it is none.
     private(set) var companion: CompanionFile?
     private var hasTemplates = false
 
     init(defaultNamespace: String) { self.defaultNamespace = defaultNamespace }
 
+    /// Begins a file; `companion` is what it is by its name.
     func beginFile(_ companion: CompanionFile?) {
         reportsInFile = 0
         hasTemplates = false
         self.companion = companion
     }
 
-    /// Whether template text is found in this file for the first time: it is said once.
+    /// Whether template text is found for the first time in this file. It is reported once.
     func isFirstTemplate() -> Bool {
         defer { hasTemplates = true }
         return !hasTemplates
     }
 }
 
-/// Reads the objects of one document. Holds what every value under decoding needs: the tree,
-/// where problems go, and which object they belong to. Used by one thread.
+/// Reads the objects of one document. It has what every value needs while it is decoded: the tree, the place for
+/// problems, and the object that they belong to. For one thread only.
 ///
-/// How far an error reaches: an error inside `contained` spoils only that part, which its reader
-/// then leaves out or marks; any other error takes the object out.
+/// An error inside `contained` concerns only that part, which its reader then leaves out or marks. Because of any other
+/// error, the object is left out.
 final class Decoder {
     let file: SourceName
-    // A `let`, so that looking into it neither retains its arrays nor checks for exclusivity:
-    // that was a quarter of the time of a load.
+    // A `let`, so that reading it neither retains its arrays nor checks for exclusive access, which took a quarter of
+    // the time of a load.
     let tree: Tree
-    let findings: Findings
+    let state: DecodingState
 
-    /// The object being read, and the node it begins at.
+    /// The object that is being read, and the node at which it begins.
     private(set) var object: ObjectReference?
     private(set) var top = Node.none
-    /// Errors of the object that take it out.
+    /// Errors because of which the object is left out.
     private var errors = 0
     var errorCount: Int { errors }
-    /// Of those.
+    /// The place of the first of them.
     private(set) var firstError: SourcePlace?
-    /// An error was contained: the object lacks a part.
+    /// Whether an error was contained, so that the object lacks a part.
     private var lacksPart = false
-    /// The object was defined before: it is checked, and neither joins that one nor takes it out.
+    /// Whether the object was defined before. It is then checked and not used.
     var isRepeated = false
-    /// Of the last path that was asked for: siblings ask one after the other.
+    /// The parent of the last path that was asked for. Siblings ask one after the other.
     private var lastParent = (node: Node.none, number: PathTable.top)
-    /// What was reported of this object: checks may read a faulty value twice.
+    /// What was reported on this object, because checks may read a faulty value twice.
     private var reported: Set<String> = []
     private var reports = 0
-    /// By the node of the part that they close; see `NotInEffect`.
+    /// The closing fields, by the node of the part that they close; see `NotInEffect`.
     var closings: [NodeIndex: [ClosingField]] = [:]
-    /// The object is a Secret, or is meant to be one.
+    /// Whether the object is a Secret, or was probably meant to be one.
     private(set) var isSecret = false
-    /// Of one object.
+    /// The largest number of reports on one object.
     static let maximumReports = 200
 
-    init(file: SourceName, tree: Tree, findings: Findings) {
+    init(file: SourceName, tree: Tree, state: DecodingState) {
         self.file = file
         self.tree = tree
-        self.findings = findings
+        self.state = state
     }
 
+    /// Where a node is written.
     func place(_ node: NodeIndex) -> SourcePlace {
         let node = tree[node]
         return SourcePlace(file, line: node.line, column: node.column)
     }
 
-    /// The node's path in the object being read, shared with all nodes of the same path.
+    /// The path of a node in the object that is being read. All nodes with the same path share it.
     func fieldPath(_ node: NodeIndex) -> FieldPath {
         let number = number(of: node)
-        return findings.paths[number]
+        return state.paths[number]
     }
 
     private func number(of node: NodeIndex) -> PathTable.Number {
@@ -95,16 +97,17 @@ final class Decoder {
         }
         let parent = lastParent.number
         guard found.parent != Node.none, tree[found.parent].kind == .mapping else {
-            return findings.paths.element(of: parent, found.ordinal)
+            return state.paths.element(of: parent, found.ordinal)
         }
         let key = found.key == Node.none ? node : found.key
         let name = tree[key].isScalar ? tree.string(key) : ""
-        return findings.paths.child(of: parent, name) { tree.step(to: node) }
+        return state.paths.child(of: parent, name) { tree.step(to: node) }
     }
 
+    /// The path of a node in the object that is being read, as text.
     func path(_ node: NodeIndex) -> String { tree.path(to: node, from: top) }
 
-    /// Begins an object; what is reported until `end` is its.
+    /// Begins an object, to which all reports belong until `end`.
     func begin(_ object: ObjectReference?, at top: NodeIndex) {
         self.object = object
         self.top = top
@@ -119,13 +122,15 @@ final class Decoder {
         isSecret =
             tree.value(of: "stringData", in: top) != nil
             || tree.value(of: "kind", in: top).map { isNameOfSecrets($0) } ?? false
-        findings.patterns.beginObject()
+        state.patterns.beginObject()
     }
 
-    func pattern(_ source: String) -> PatternTable.Answer { findings.patterns.find(source) }
+    /// The compiled expression, shared with equal ones of the load.
+    func pattern(_ source: String) -> PatternTable.Answer { state.patterns.find(source) }
 
     enum Outcome { case whole, lacksPart, rejected, repeated }
 
+    /// Ends the object. Returns whether it is whole, lacks a part, is left out, or was defined before.
     func end() -> Outcome {
         defer {
             object = nil
@@ -136,8 +141,8 @@ final class Decoder {
         return lacksPart ? .lacksPart : .whole
     }
 
-    /// Runs `body`, whose errors spoil only the part it reads; true if there were none.
-    /// - Parameter consequence: what an error in it leads to, as the end of its sentence.
+    /// Runs `body`, whose errors concern only the part that it reads. Returns true if there were none.
+    /// - Parameter consequence: what an error in it leads to, as the end of the error's sentence.
     func contained(_ consequence: String, _ body: () -> Void) -> Bool {
         let before = errors
         saying(consequence, body)
@@ -148,10 +153,10 @@ final class Decoder {
         return isGood
     }
 
-    /// What an error leads to here; errors of an object as a whole take it out.
+    /// What an error leads to at the moment; empty if the object is left out.
     private var consequence = ""
 
-    /// Runs `body`, whose errors lead to something of their own.
+    /// Runs `body`, whose errors end with this consequence instead of that of the part around it.
     func saying(_ consequence: String, _ body: () -> Void) {
         let before = self.consequence
         self.consequence = consequence
@@ -159,7 +164,7 @@ final class Decoder {
         self.consequence = before
     }
 
-    /// What `read` gives, unless there is an error in it.
+    /// The result of `read`, or `other` if there is an error in what it reads.
     func sound<Content>(otherwise other: Content, _ read: () -> Content) -> Content {
         let before = errors
         let content = read()
@@ -168,8 +173,9 @@ final class Decoder {
 
     // MARK: Reports
     //
-    // Sentences are built only for what is listed: a file may have a million faults.
+    // Sentences are made only for reports that are listed, because a file may have a million faults.
 
+    /// Reports an error at a node, with the consequence that holds there.
     func error(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex, path: String? = nil, related: [Diagnostic.Related] = []
@@ -179,7 +185,7 @@ final class Decoder {
         report(.error, code, message, hint: hint, at: node, path: path, related: related, consequence)
     }
 
-    /// An error that leaves the object usable: the faulty part would have had no effect here.
+    /// Reports an error after which the object is used, because the faulty part would have no effect here.
     func harmlessError(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex
@@ -187,6 +193,7 @@ final class Decoder {
         report(.error, code, message, hint: hint, at: node, path: nil)
     }
 
+    /// Reports a warning at a node.
     func warning(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex
@@ -194,6 +201,7 @@ final class Decoder {
         report(.warning, code, message, hint: hint, at: node, path: nil)
     }
 
+    /// Reports a note at a node.
     func note(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil,
         at node: NodeIndex
@@ -216,15 +224,15 @@ final class Decoder {
             severity, code, Self.clipped(message) + consequence, hint: hint().map(Self.clipped),
             at: place(node), object: object, path: found.isEmpty ? nil : Self.clipped(found),
             related: related)
-        findings.output.diagnostics.append(withoutSecrets(diagnostic, node))
+        state.output.diagnostics.append(withoutSecrets(diagnostic, node))
     }
 
-    /// Counts a report; whether it is to be listed.
+    /// Counts a report. Returns whether it is to be listed.
     private func isListed(_ node: NodeIndex) -> Bool {
         reports += 1
-        findings.reportsInFile += 1
-        if findings.reportsInFile > Findings.maximumReportsInFile {
-            countUnlisted(findings.reportsInFile == Findings.maximumReportsInFile + 1, "file", at: node)
+        state.reportsInFile += 1
+        if state.reportsInFile > DecodingState.maximumReportsInFile {
+            countUnlisted(state.reportsInFile == DecodingState.maximumReportsInFile + 1, "file", at: node)
             return false
         }
         if reports > Self.maximumReports {
@@ -234,23 +242,23 @@ final class Decoder {
         return true
     }
 
-    /// Texts of a file may be megabytes long; whoever reads a report needs their beginning.
+    /// The beginning of a text for a report, because texts of a file may be megabytes long.
     static func clipped(_ text: String) -> String {
         guard text.utf8.count > 600 else { return text }
         return text.prefix(500) + "…"
     }
 
-    /// Says once that the rest is left out.
+    /// Reports once that further reports are not listed.
     private func countUnlisted(_ isFirst: Bool, _ whole: String, at node: NodeIndex) {
         guard isFirst else { return }
-        findings.output.diagnostics.append(
+        state.output.diagnostics.append(
             Diagnostic(
                 .warning, "too-many-problems",
                 "too many problems; the others of this \(whole) are not listed", at: place(node),
                 object: object))
     }
 
-    /// Reports what the tree's builder found inside the current object.
+    /// Reports the problems that the tree's builder found inside the current object.
     func reportTreeProblems() {
         for problem in tree.problems(in: top) {
             let node = problem.node

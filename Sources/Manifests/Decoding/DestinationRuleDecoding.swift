@@ -1,5 +1,5 @@
-// DestinationRule: istio-api.md §3.1. Load balancing: LoadBalancerDecoding; the rest of a
-// policy: TrafficPolicyDecoding.
+// Decodes DestinationRules. LoadBalancerDecoding.swift decodes load balancing, TrafficPolicyDecoding.swift the rest
+// of a policy. Source: Istio `DestinationRule`.
 
 extension DestinationRule {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
@@ -63,7 +63,7 @@ extension Subset {
 }
 
 extension TrafficPolicy {
-    /// Where a policy stands decides which blocks it may have: a port's has the first four alone.
+    /// Where a policy is written, which decides the blocks that it may have: a port's policy has only the first four.
     enum Level { case policy, port }
 
     init?(_ value: Value, _ level: Level) {
@@ -86,7 +86,7 @@ extension TrafficPolicy {
         if level == .port { return }
         let ports = record.elements("portLevelSettings")
         portLevel = ports.compactMap(PortPolicy.init)
-        // So does the schema. Each destination looks through them.
+        // The schema has the same limit. Every destination searches them.
         if ports.count > Self.mostPorts {
             ports[Self.mostPorts].error("too-many-entries", "a policy has at most \(Self.mostPorts) ports")
         }

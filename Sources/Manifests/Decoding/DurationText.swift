@@ -1,6 +1,6 @@
 extension Duration {
-    /// Reads Go's form of durations: `5s`, `1.5s`, `1h30m`, `100ms`. nil if it is none, or too
-    /// long to count in nanoseconds.
+    /// Reads a duration in Go's form: `5s`, `1.5s`, `1h30m`, `100ms`. nil if the text is not one, or if it is too long
+    /// to be counted in nanoseconds.
     package init?(goText text: String) {
         var octets = Array(text.utf8)[...]
         if octets.elementsEqual("0".utf8) {
@@ -23,7 +23,7 @@ extension Duration {
         self = .nanoseconds(isNegative ? -total : total)
     }
 
-    /// Takes one number and its unit, such as `1.5h`; in nanoseconds.
+    /// Takes one number with its unit, such as `1.5h`, in nanoseconds.
     private static func takePart(_ octets: inout ArraySlice<UInt8>) -> Int64? {
         let number = octets.prefix { ($0 >= 0x30 && $0 <= 0x39) || $0 == UInt8(ascii: ".") }
         octets.removeFirst(number.count)

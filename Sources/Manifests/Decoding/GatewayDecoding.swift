@@ -1,4 +1,4 @@
-// Gateway: istio-api.md §1.1.
+// Decodes Gateways. Source: Istio `Gateway`.
 
 extension Gateway {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
@@ -22,14 +22,14 @@ extension Gateway {
         envelope.finish()
     }
 
-    /// One server, as far as it can be read; one with an error is not opened.
+    /// One server, as far as it can be read. A server with an error is not opened.
     private static func server(_ value: Value) -> (Server?, isGood: Bool) {
         var server: Server?
         let isGood = value.decoder.contained(": this server is not opened") { server = Server(value) }
         return (server, isGood)
     }
 
-    /// Port names are unique within a Gateway; the later server is reported.
+    /// Reports a server whose port name an earlier server has, because port names are unique within a Gateway.
     private static func checkPortNames(_ entries: [Value]) {
         var seen: Set<String> = []
         for entry in entries {
@@ -97,7 +97,7 @@ extension Gateway.Server {
                 "no-effect", "`httpsRedirect` has no effect on a port of protocol \(name)")
         }
         if isEncrypted {
-            // The default, which is not in the file, closes like one that is.
+            // The default closes the server, too, although it is not written in the file.
             if tls.mode == .passthrough, closings.isEmpty {
                 closings = [ClosingField(field, in: value.path, decidingValue: "the mode is PASSTHROUGH, its default")]
             }
@@ -114,7 +114,7 @@ extension Gateway.Server {
 }
 
 extension Gateway.Port {
-    /// `isUnix`: the server listens on a path, which has the port number 0.
+    /// - Parameter isUnix: whether the server listens on a path, which has the port number 0.
     fileprivate init?(_ value: Value, isUnix: Bool) {
         guard var record = value.record() else { return nil }
         let field = record.require("number")
@@ -138,7 +138,7 @@ extension Gateway.Port {
         self.protocol = known
     }
 
-    /// Istio reads protocol names in any case.
+    /// The protocol of a name, in any case, as Istio reads it.
     static func protocolName(_ value: Value) -> PortProtocol? {
         guard let text = value.string() else { return nil }
         if let known = PortProtocol(rawValue: text.uppercased()) { return known }
@@ -165,7 +165,7 @@ extension Gateway.Host {
         }
     }
 
-    /// A host name with a dot, `*`, `*.suffix`, or an IPv4 address.
+    /// Whether a host is a name with a dot, `*`, `*.suffix`, or an IPv4 address.
     private static func isGatewayHost(_ host: String) -> Bool {
         if host == "*" || Grammar.isIPv4(host) { return true }
         let rest = host.hasPrefix("*.") ? host.dropFirst(2) : Substring(host)
@@ -182,7 +182,7 @@ extension Gateway.Host {
 }
 
 extension Gateway.TLS {
-    /// The suites that Istio lets a Gateway choose among, by OpenSSL's names.
+    /// The cipher suites that Istio allows in a Gateway, by OpenSSL's names.
     package static let cipherSuiteNames = [
         "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256",
         "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
@@ -214,8 +214,8 @@ extension Gateway.TLS {
         subjectAltNames = record.strings("subjectAltNames")
         verifyCertificateSpki = record.strings("verifyCertificateSpki")
         verifyCertificateHash = record.strings("verifyCertificateHash")
-        minimumVersion = Self.version("minProtocolVersion", &record)
-        maximumVersion = Self.version("maxProtocolVersion", &record)
+        minVersion = Self.version("minProtocolVersion", &record)
+        maxVersion = Self.version("maxProtocolVersion", &record)
         var seen: Set<String> = []
         cipherSuites = record.locatedStrings("cipherSuites") { value, suite in
             if !seen.insert(suite).inserted {
@@ -234,7 +234,7 @@ extension Gateway.TLS {
             record.field("credentialNames")?.error("out-of-range", "at most two certificates")
         }
         checkVersions(&record)
-        // Nothing more can be said of a mode that nobody knows.
+        // An unknown mode cannot be checked any further.
         if modeField != nil, writtenMode == nil { return nil }
     }
 
@@ -248,8 +248,8 @@ extension Gateway.TLS {
 
     private func checkVersions(_ record: inout Record) {
         let order = TLSVersion.allCases
-        let lowest = minimumVersion.flatMap(order.firstIndex) ?? 2
-        let highest = maximumVersion.flatMap(order.firstIndex) ?? 3
+        let lowest = minVersion.flatMap(order.firstIndex) ?? 2
+        let highest = maxVersion.flatMap(order.firstIndex) ?? 3
         if lowest > highest {
             record.field("minProtocolVersion")?.error(
                 "conflicting-fields", "the minimum version is above the maximum")
@@ -267,7 +267,7 @@ extension Gateway.TLS {
 
     private var hasFiles: Bool { serverCertificate != nil || privateKey != nil }
 
-    /// How many ways of giving a certificate are used. Half a pair of files is none, as in Istio.
+    /// How many ways of giving a certificate are used. Half a pair of files counts as none, as in Istio.
     private var sources: Int {
         [
             credentialName != nil, !credentialNames.isEmpty, !tlsCertificates.isEmpty,
@@ -275,7 +275,7 @@ extension Gateway.TLS {
         ].count(where: \.self)
     }
 
-    /// The certificates that a mode needs or must not have.
+    /// Checks that the certificates are those that the mode needs or allows.
     fileprivate func checkCertificates(_ value: Value, _ name: PortProtocol) {
         switch mode {
         case .passthrough, .autoPassthrough:

@@ -1,13 +1,13 @@
 internal import Glibc
 
-/// The texts that names, hosts and addresses may be (istio-api.md §1.0).
+/// Which texts are valid as names, hosts and addresses. Source: docs/istio.md, Values.
 enum Grammar {
-    /// A DNS-1123 label: `main-server`, at most 63 characters.
+    /// Whether a text is a DNS-1123 label, such as `main-server`, of at most 63 characters.
     static func isLabel(_ text: some StringProtocol) -> Bool {
         text.utf8.count <= 63 && isPartOfName(text)
     }
 
-    /// What stands between two dots of an object's name: a label, but of any length.
+    /// Whether a text may stand between two dots of an object's name: as a label, but of any length.
     private static func isPartOfName(_ text: some StringProtocol) -> Bool {
         let octets = text.utf8
         guard let first = octets.first, first != hyphen else { return false }
@@ -19,7 +19,7 @@ enum Grammar {
         return last != hyphen
     }
 
-    /// What Kubernetes takes as the name of most objects: at most 253 characters in all; the parts between
+    /// Whether Kubernetes allows the text as the name of most objects: at most 253 characters, and the parts between
     /// the dots have no limit of their own.
     static func isSubdomain(_ text: String) -> Bool {
         guard !text.isEmpty, text.utf8.count <= 253 else { return false }
@@ -27,7 +27,7 @@ enum Grammar {
         return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy(isPartOfName)
     }
 
-    /// A host name; its last label is not all digits, and one trailing dot is allowed.
+    /// Whether a text is a host name: its last label is not all digits, and one dot may follow it.
     static func isFQDN(_ text: some StringProtocol) -> Bool {
         let octets = text.utf8
         guard octets.count <= 255 else { return false }
@@ -48,11 +48,11 @@ enum Grammar {
             if !isDigit(octet) { isNumber = false }
             last = octet
         }
-        // After a trailing dot, `isNumber` still tells of the label before it.
+        // After a dot at the end, `isNumber` still describes the label before it.
         return !isNumber && last != hyphen && (length > 0 || dots > 0)
     }
 
-    /// A host name whose first label may be `*` or begin with `*`.
+    /// Whether a text is a host name whose first label may be `*` or begin with `*`.
     static func isWildcardDomain(_ text: String) -> Bool {
         if text == "*" { return true }
         guard text.hasPrefix("*") else { return isFQDN(text) }
@@ -61,7 +61,8 @@ enum Grammar {
         return isFQDN("a" + rest)
     }
 
-    /// A name that Istio makes for its own use between clusters: `outbound_.80_._.shop.default.svc.cluster.local`.
+    /// Whether a name is one that Istio makes for traffic between clusters:
+    /// `outbound_.80_._.shop.default.svc.cluster.local`.
     static func isGeneratedSNIHost(_ text: String) -> Bool {
         let parts = text.split(separator: "_", omittingEmptySubsequences: false)
         guard parts.count >= 4, parts[0] == "outbound", text.utf8.count <= 255 else { return false }
@@ -71,11 +72,12 @@ enum Grammar {
         return isFQDN(parts[3...].joined(separator: "_").drop { $0 == "." })
     }
 
-    /// An IPv4 or IPv6 address, without brackets.
+    /// Whether a text is an IPv4 or IPv6 address, without brackets.
     static func isAddress(_ text: some StringProtocol) -> Bool {
         isIPv4(text) || isIPv6(text)
     }
 
+    /// Whether a text is an IPv4 address: four decimal numbers.
     static func isIPv4(_ text: some StringProtocol) -> Bool {
         var parts = 1
         var value = 0
@@ -94,13 +96,14 @@ enum Grammar {
         return parts == 4 && digits > 0
     }
 
+    /// Whether a text is an IPv6 address, without brackets and without a zone.
     static func isIPv6(_ text: some StringProtocol) -> Bool {
         guard text.utf8.count <= 45, text.utf8.contains(UInt8(ascii: ":")) else { return false }
         var address = in6_addr()
         return unsafe inet_pton(AF_INET6, String(text), &address) == 1
     }
 
-    /// An address, or an address and the length of its network.
+    /// Whether a text is an address, with or without the length of its network.
     static func isAddressOrNetwork(_ text: String) -> Bool {
         guard let slash = text.firstIndex(of: "/") else { return isAddress(text) }
         let address = text[..<slash]
@@ -108,13 +111,13 @@ enum Grammar {
         return isIPv4(address) ? length <= 32 : isIPv6(address) && length <= 128
     }
 
-    /// `unix:///path` or `unix://@name`.
+    /// Whether a text is `unix:///path` or `unix://@name`.
     static func isUnixAddress(_ text: String) -> Bool {
         (text.hasPrefix("unix:///") && text.utf8.count > 8 && !text.hasSuffix("/"))
             || (text.hasPrefix("unix://@") && text.utf8.count > 8)
     }
 
-    /// An HTTP field name (RFC 9110 token), perhaps a pseudo header.
+    /// Whether a text is the name of a header field or pseudo-header field. Source: RFC 9110 §5.1.
     static func isFieldName(_ text: some StringProtocol) -> Bool {
         let octets = text.utf8
         guard !octets.isEmpty, octets.count <= 256 else { return false }

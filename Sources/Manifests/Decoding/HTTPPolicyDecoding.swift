@@ -1,7 +1,7 @@
-// What an HTTP rule may say beside conditions and destinations: istio-api.md §1.3.
+// Decodes what an HTTP rule may say besides conditions and destinations. Source: Istio `HTTPRoute`.
 
 extension Value {
-    /// `{value: 12.5}`, a share of 100.
+    /// Reads `{value: 12.5}`, a percentage from 0 to 100.
     func percentage(default missing: Double) -> Double {
         guard var record = record() else { return missing }
         let share = record.field("value")?.double(0...100)
@@ -9,7 +9,7 @@ extension Value {
         return share ?? missing
     }
 
-    /// The percentage of a fault: 0, or at least 0.0001, which is the finest that is drawn.
+    /// Reads the percentage of a fault: 0, or at least 0.0001, which is the smallest that Envoy can draw.
     fileprivate func faultPercentage() -> Double {
         let share = percentage(default: 0)
         if share > 0 && share < 0.0001 {
@@ -59,7 +59,7 @@ extension HTTPRedirect {
 }
 
 extension HTTPDirectResponse {
-    /// 1 MiB, as Istio.
+    /// The largest body in octets: 1 MiB, as in Istio.
     private static let maximumBody = 1 << 20
 
     init?(_ value: Value) {
@@ -123,7 +123,7 @@ extension HTTPRewrite {
 }
 
 extension HTTPRetries {
-    /// Envoy's conditions of retries, for HTTP and gRPC; a status number is one too.
+    /// The names of Envoy's conditions for retries, of HTTP and gRPC. A status number is also a condition.
     private static let conditions = [
         "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure",
         "envoy-ratelimited", "retriable-4xx", "refused-stream", "retriable-status-codes",

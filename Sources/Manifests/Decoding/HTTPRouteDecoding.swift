@@ -1,8 +1,8 @@
-// HTTP rules of a VirtualService: istio-api.md §1.3.
+// Decodes the HTTP rules of a VirtualService. Source: Istio `HTTPRoute`, `HTTPMatchRequest`.
 
 extension HTTPRoute {
-    /// A rule with an error stays, marked, so that its requests are answered 503 and do not fall
-    /// to the rules after it.
+    /// Reads a rule. One with an error is kept and marked, so that its requests are answered 503 and later rules do not
+    /// get them.
     init(_ value: Value) {
         self.init(place: value.place, path: value.fieldPath)
         let isGood = value.decoder.contained(": its requests are answered 503") { read(value) }
@@ -58,7 +58,7 @@ extension HTTPRoute {
         mirrors += list.elements().compactMap(HTTPMirror.init)
     }
 
-    /// Which action the rule has, and what may not stand beside it.
+    /// Checks that the rule has an action, and nothing that its action forbids.
     private mutating func checkAction(_ record: inout Record) {
         let actions: [StaticString] = ["route", "redirect", "directResponse", "delegate"]
         var found: [(name: StaticString, value: Value)] = []
@@ -103,7 +103,8 @@ extension HTTPRoute {
 }
 
 extension HTTPMatch {
-    /// A condition with an error is left out, so that the others tell what the rule, which is broken, closes.
+    /// Reads a match. A condition with an error is left out, and the others decide which requests the broken rule
+    /// closes.
     fileprivate static func read(_ value: Value) -> HTTPMatch {
         let decoder = value.decoder
         let before = decoder.errorCount
@@ -183,7 +184,9 @@ extension NamedMatch {
 }
 
 extension StringMatch {
-    /// `emptyPrefix`: the prefix "" is allowed. `anyRegex`: the expression `*` means presence.
+    /// - Parameters:
+    ///   - emptyPrefix: whether the prefix "" is allowed.
+    ///   - anyRegex: whether the expression `*` asks for presence only.
     init?(_ value: Value, emptyPrefix: Bool = false, anyRegex: Bool = false) {
         if value.scalar != nil {
             value.error(

@@ -1,4 +1,4 @@
-// Headers and CORS of HTTP rules: istio-api.md §1.3.
+// Decodes header operations and CORS of HTTP rules. Source: Istio `Headers`, `CorsPolicy`.
 
 extension HeaderOperations {
     init?(_ value: Value) {
@@ -44,7 +44,8 @@ extension HeaderOperations.Changes {
         }
     }
 
-    /// Values are Envoy's format strings: `%NAME%`, `%NAME(argument)%`, `%NAME(argument):length%`, `%%`.
+    /// Checks a value, which is one of Envoy's format strings: `%NAME%`, `%NAME(argument)%`, `%NAME(argument):length%`,
+    /// `%%`.
     private static func checkFormat(_ text: String, _ value: Value) {
         if text.isEmpty {
             value.warning("no-effect", "an empty value changes nothing", hint: "use `remove`")
@@ -65,7 +66,7 @@ extension HeaderOperations.Changes {
         }
     }
 
-    /// Skips what follows a `%` up to the next one that belongs to it. An argument may hold anything but `)`, also
+    /// Skips the text after a `%` up to the `%` that ends the operator. An argument may have anything but `)`, also
     /// percent signs: `%START_TIME(%s.%3f)%`.
     private static func skipOperator(_ rest: inout ArraySlice<UInt8>) -> Bool {
         let name = rest.prefix { octet in
@@ -88,7 +89,7 @@ extension HeaderOperations.Changes {
 }
 
 extension Record {
-    /// What Istio had before `headers`.
+    /// Reports the fields that Istio had before `headers`.
     mutating func removedHeaders() {
         removed("appendRequestHeaders", hint: "write headers.request.add")
         removed("removeRequestHeaders", hint: "write headers.request.remove")

@@ -1,9 +1,8 @@
-// Service, EndpointSlice and Endpoints: istio-api.md §1.10.
+// Decodes what a service is made of. Source: Kubernetes `Service`, `EndpointSlice`, `Endpoints`.
 //
-// Rule of these kinds: what a gateway reads is checked as strictly as Istio's kinds. Other
-// fields are known by name and not looked into. A name that nobody knows is an error, but a
-// harmless one: a newer Kubernetes has fields that we cannot know, and losing a Service for one
-// would lose traffic.
+// For these kinds, the fields that a gateway reads are checked as strictly as those of Istio's kinds. Other fields are
+// known by name only. An unknown name is an error after which the object is still used: a newer Kubernetes has fields
+// that Portico cannot know, and leaving out a Service because of one would lose traffic.
 
 extension Service {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
@@ -49,7 +48,7 @@ extension Service.Port {
         let number = record.require("port")?.int(1...65535)
         transport = Self.transport(&record) ?? .tcp
         appProtocol = record.string("appProtocol")
-        // 0 and an empty text are what some writers put for "not given", and Kubernetes takes them so.
+        // Some tools write 0 or an empty text for "not given", and Kubernetes accepts that.
         let target = record.field("targetPort").flatMap { field in
             field.isEmptyText || field.scalar == .integer(0) ? nil : field
         }.map(TargetPort.init)
@@ -103,7 +102,7 @@ extension TargetPort {
 }
 
 extension ObjectReference {
-    /// A `targetRef`.
+    /// Reads a `targetRef`.
     fileprivate init?(_ value: Value, namespace: String) {
         guard var record = value.record() else { return nil }
         let kind = record.string("kind") ?? ""

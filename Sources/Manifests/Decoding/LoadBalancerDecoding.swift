@@ -1,6 +1,6 @@
 internal import Balancing
 
-// Load balancing of a DestinationRule: istio-api.md §3.1, 3.4.
+// Decodes the load balancing of a DestinationRule. Source: Istio `LoadBalancerSettings`.
 
 extension LoadBalancer {
     init?(_ value: Value) {

@@ -1,4 +1,4 @@
-/// The known name that an unknown one most likely means, or nil if none is near.
+/// The known name that an unknown one probably means; nil if none is near.
 func nearestName(to unknown: String, among known: [String]) -> String? {
     guard unknown.utf8.count <= 64 else { return nil }
     let wanted = Array(unknown.lowercased().utf8)
@@ -12,7 +12,7 @@ func nearestName(to unknown: String, among known: [String]) -> String? {
     return best?.name
 }
 
-/// Insertions, removals, replacements and swaps of neighbours that turn one text into the other.
+/// The least number of insertions, removals, replacements and swaps of neighbours that turn one text into the other.
 private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     if abs(left.count - right.count) > 4 { return .max }
     var beforeLast: [Int] = []

@@ -1,36 +1,39 @@
-/// The one list of fields that are read and checked but have no effect yet. Whoever brings a field into
-/// effect removes its line; nothing else needs to know. docs/configuration.md has the same list, and a
+/// The one list of fields that are read and checked but have no effect yet. A change that brings a field into effect
+/// removes its line and need change nothing else that closes or reports. docs/configuration.md has the same list, and a
 /// test compares the two.
 ///
-/// Each line says what becomes of requests: would somebody who relies on the field be harmed if they were
-/// served without it? Then it *closes* its part of the object (rule, server, policy): 503, an error.
-/// Otherwise it is *skipped*: a warning.
+/// Each line says what happens to requests. A field *closes* its part of the object (rule, server, policy) if serving
+/// requests without it would harm an operator who relies on it: they are answered 503, with an error. Any other field
+/// is *skipped*, with a warning.
 package enum NotInEffect {
-    /// What becomes of the requests of a part that uses a field.
+    /// What happens to the requests of a part that uses a field.
     package enum Fate: Sendable {
-        /// They are served without it.
+        /// They are served without the field.
         case skipped
-        /// They are not served: `ClosingField`.
+        /// They are not served; see `ClosingField`.
         case closes
     }
 
     /// A line of the list.
     package struct Field: Sendable {
+        /// The kind of the object.
         package let kind: String
-        /// `[]` is every entry of a list, `@*` every name that begins with `@`; `POLICY` stands for every
-        /// traffic policy of a DestinationRule.
+        /// The path of the field. `[]` is every entry of a list, `@*` every name that begins with `@`, and `POLICY`
+        /// every traffic policy of a DestinationRule.
         package let path: String
+        /// What happens to the requests of its part.
         package let fate: Fate
-        /// When, if not always; for people.
+        /// When it has this fate, as text for the documents; empty if always.
         package let condition: String
         let values: Values
         let hint: String?
-        /// Whether an empty mapping, or nothing at all, asks for something too.
+        /// Whether an empty value asks for something, too.
         var meansSomethingEmpty = false
-        /// Says what a value asks for; nil when it asks for nothing, or for what is so anyway.
+        /// Decides the fate of a value. Its result is nil if the value asks for nothing, or for what is the case
+        /// anyway. Without a judge, `values` and `meansSomethingEmpty` decide.
         let judge: Judge?
 
-        /// For which values, and when, for people.
+        /// For which values, and when, as text for the documents.
         package var circumstances: String {
             let which =
                 switch values {
@@ -65,17 +68,17 @@ package enum NotInEffect {
         }
     }
 
-    /// Which values of a scalar are meant.
+    /// Which values of a scalar have the field's fate.
     enum Values: Sendable, Equatable {
         case any
-        /// In capitals: Istio reads names of protocols in any case.
+        /// One of these, which are in capitals; the value may be in any case.
         case isOne(of: [String])
         case isNone(of: [String])
     }
 
     static let code = "not-in-effect"
 
-    /// Parts of an object that close by themselves; a closing field elsewhere closes the whole object.
+    /// Parts of an object that are closed by themselves. A closing field elsewhere closes the whole object.
     static let parts: [(kind: String, path: String)] = {
         var parts = [(kind: "VirtualService", path: "spec.http[]"), (kind: "Gateway", path: "spec.servers[]")]
         for policy in policies { parts.append((kind: "DestinationRule", path: policy)) }
@@ -87,6 +90,7 @@ package enum NotInEffect {
         "spec.subsets[].trafficPolicy", "spec.subsets[].trafficPolicy.portLevelSettings[]",
     ]
 
+    /// All fields of the list.
     package static let fields = gateway + rules + headers + policy + entries
 
     private static let gateway: [Field] = [
@@ -96,7 +100,7 @@ package enum NotInEffect {
         .skips(
             "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
             hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
-        // Served as SIMPLE, nobody would be asked for a certificate.
+        // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
             .isOne(of: ["PASSTHROUGH", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
@@ -104,7 +108,7 @@ package enum NotInEffect {
         .closes(
             "Gateway", "spec.servers[].tls.httpsRedirect", when: "on a server in clear text",
             by: redirectOfClearServer),
-        // About client certificates, which the mode SIMPLE does not ask for; the other modes close.
+        // These concern client certificates, which the mode SIMPLE does not ask for. The other modes close.
         .skips("Gateway", "spec.servers[].tls.caCertificates"),
         .skips("Gateway", "spec.servers[].tls.caCrl"),
         .skips("Gateway", "spec.servers[].tls.caCertCredentialName"),
@@ -119,13 +123,13 @@ package enum NotInEffect {
         .closes("VirtualService", "spec.tls"),
         .closes("VirtualService", "spec.tcp"),
         .skips("VirtualService", "spec.http[].match[].statPrefix"),
-        // A claim that nobody has verified must open no door, and not lead past this rule either.
+        // A claim that was not verified must not admit a request, and must not let it pass to a later rule.
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].redirect"),
         .closes("VirtualService", "spec.http[].directResponse"),
         .closes("VirtualService", "spec.http[].delegate"),
-        // The upstream's own rules of access speak of the rewritten path and host.
+        // The upstream's own access rules are about the rewritten path and host.
         .closes("VirtualService", "spec.http[].rewrite", when: "unless it changes nothing", by: rewrite),
         .closes("VirtualService", "spec.http[].fault.abort", when: "at a percentage above 0", by: abort),
         .skips("VirtualService", "spec.http[].fault.delay", when: "at a percentage above 0", by: delay),
@@ -137,7 +141,8 @@ package enum NotInEffect {
         .skips("VirtualService", "spec.http[].mirrors[]", when: "at a percentage above 0", by: entryOfMirrors),
     ]
 
-    /// What is removed must not pass: authorization, internal names. A host that is set is a rewrite.
+    /// Fields are removed because they must not pass, such as authorization or internal names. Setting the host is a
+    /// rewrite.
     private static let headers = headers(in: "spec.http[].headers") + headers(in: "spec.http[].route[].headers")
 
     private static func headers(in path: String) -> [Field] {
@@ -161,7 +166,8 @@ package enum NotInEffect {
         .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool", by: connectionPool),
         .skips("DestinationRule", "POLICY.outlierDetection").evenEmpty,
-        // In clear text what was to be encrypted; octets that the upstream does not understand.
+        // Without them, clear text would be sent instead of encrypted text, or octets that the upstream does not
+        // understand.
         .closes("DestinationRule", "POLICY.tls.mode", .isNone(of: ["DISABLE"])),
         .closes("DestinationRule", "POLICY.tunnel"),
         .closes("DestinationRule", "POLICY.proxyProtocol"),
@@ -169,7 +175,7 @@ package enum NotInEffect {
     ]
 
     private static let entries: [Field] = [
-        // Names for the upstream's certificate; without `tls`, which closes, there is none.
+        // The names in the upstream's certificate. There is none without `tls`, which closes.
         .skips("ServiceEntry", "spec.subjectAltNames"),
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
         .skips("ServiceEntry", "spec.endpoints[].network"),

@@ -1,5 +1,5 @@
-// What a field asks for, where being there does not say it. nil: nothing, or what is so anyway. What is
-// wrong about a value is not said here: its reader says that, and its part is then closed by the error.
+// Judges of fields whose presence alone does not decide. nil means that the value asks for nothing, or for what is the
+// case anyway. Faults of a value are not reported here, but by its reader; the error then closes its part.
 
 extension Value {
     fileprivate func child(_ name: StaticString) -> Value? {
@@ -14,7 +14,7 @@ extension Value {
     /// The text of a scalar.
     fileprivate var text: String? { decoder.tree[node].isScalar ? raw : nil }
 
-    /// The entries of a list, without a word about what is wrong with it.
+    /// The entries of a list, without reports on its faults.
     fileprivate var items: [Value] {
         guard decoder.tree[node].kind == .sequence else { return [] }
         var items: [Value] = []
@@ -36,7 +36,7 @@ extension Value {
 }
 
 extension NotInEffect {
-    /// Empty or off.
+    /// Whether a value is empty or off.
     static func asksForNothing(_ value: Value, _ field: Field) -> Bool {
         guard !field.meansSomethingEmpty else { return false }
         let node = value.decoder.tree[value.node]
@@ -50,12 +50,12 @@ extension NotInEffect {
         tlsField.parent?.parent?.child("port")?.child("protocol")?.text?.uppercased()
     }
 
-    /// In clear text the mode means nothing.
+    /// The mode of an encrypted server. In clear text it has no effect.
     static func modeOfEncryptedServer(_ value: Value) -> Fate? {
         ["HTTPS", "TLS"].contains(protocolName(of: value)) ? .closes : nil
     }
 
-    /// On an encrypted server there is nothing to redirect.
+    /// The redirect of a server in clear text. On an encrypted server it has no effect.
     static func redirectOfClearServer(_ value: Value) -> Fate? {
         let name = protocolName(of: value).flatMap(PortProtocol.init)
         return name.map(\.isPlainHTTP) ?? true ? .closes : nil
@@ -71,12 +71,13 @@ extension NotInEffect {
         percentage.map { $0.child("value")?.number ?? missing } ?? missing
     }
 
-    /// An abort without a status does nothing.
+    /// An abort closes, unless its percentage is 0 or it has no status.
     static func abort(_ value: Value) -> Fate? {
         guard value.child("httpStatus") != nil || value.child("grpcStatus") != nil else { return nil }
         return share(value.child("percentage"), default: 0) > 0 ? .closes : nil
     }
 
+    /// A delay is skipped, unless its percentage is 0.
     static func delay(_ value: Value) -> Fate? {
         let old = value.child("percent")?.number ?? 0
         return share(value.child("percentage"), default: old) > 0 ? .skipped : nil
@@ -93,7 +94,7 @@ extension NotInEffect {
         return share(percentage, default: 0) > 0 ? .skipped : nil
     }
 
-    /// `uri: /a` where every condition is the prefix or the path `/a` leaves the path as it is.
+    /// A rewrite closes, unless it changes nothing: `uri: /a` where every match has the prefix or the path `/a`.
     static func rewrite(_ value: Value) -> Fate? {
         guard let uri = value.child("uri")?.text, value.decoder.tree[value.node].count == 1 else { return .closes }
         let matches = value.parent?.child("match")?.items ?? []
@@ -104,8 +105,8 @@ extension NotInEffect {
         return isSame && !matches.isEmpty ? nil : .closes
     }
 
-    /// Served without the policy, a page of any origin could do what the named ones may, as far as the
-    /// upstream lets it. Where every origin is allowed, nobody can do more than that.
+    /// A CORS policy closes if it names origins: without it, a page of any origin could do what those may, as far as
+    /// the upstream allows. If every origin is allowed, serving without the policy allows nothing more.
     static func cors(_ value: Value) -> Fate? {
         let entries = (value.child("allowOrigins") ?? value.child("allowOrigin"))?.items ?? []
         let allowsAll = entries.contains { entry in
@@ -127,7 +128,7 @@ extension NotInEffect {
         value.child("enabled")?.scalar == .bool(false) ? nil : .skipped
     }
 
-    /// Whether any setting differs from what is so without it: no limit, the port's protocol.
+    /// A connection pool is skipped if a setting in it differs from the default: no limit, and the port's protocol.
     static func connectionPool(_ value: Value) -> Fate? {
         guard value.decoder.tree[value.node].kind == .mapping else { return isUsual(value) ? nil : .skipped }
         // Bounded: a tree is at most `TreeBuilder.maximumDepth` deep.

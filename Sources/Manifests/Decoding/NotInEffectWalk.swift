@@ -1,7 +1,7 @@
-// Finds the fields of `NotInEffect` in an object: the list as a tree, walked along with the document's.
+// Finds the fields of `NotInEffect` in an object. The list is a tree that is walked together with the document's.
 
 extension NotInEffect {
-    /// Warns of every skipped field of the object, and notes every closing one for the reader of its part.
+    /// Warns about every skipped field of the object, and notes every closing field for the reader of its part.
     static func report(_ kind: String, _ object: Value) {
         guard let start = index.roots[kind] else { return }
         walk(object, index.steps[start], part: object)
@@ -63,14 +63,14 @@ extension NotInEffect.Values {
 }
 
 extension Value {
-    /// What is written in this part of the object and closes it.
+    /// The fields that are written in this part of the object and close it.
     var closings: [ClosingField] { decoder.closings[node] ?? [] }
 }
 
 // MARK: The list as a tree
 
 extension NotInEffect {
-    /// A part of a path, and where it goes on.
+    /// One step of a path, and the steps that may follow it.
     private struct Step {
         var fields: [Field] = []
         var isPart = false
@@ -79,6 +79,7 @@ extension NotInEffect {
 
         private static let anyClaim = Array("@*".utf8)
 
+        /// The step that a field of the document takes; nil if the list has no such path.
         func child(_ tree: Tree, _ key: NodeIndex) -> Int? {
             guard tree[key].isScalar else { return nil }
             let name = tree.octets(key)
@@ -93,6 +94,7 @@ extension NotInEffect {
         var steps: [Step] = []
         var roots: [String: Int] = [:]
 
+        /// Adds a path of the list; returns the number of its last step.
         mutating func step(_ kind: String, _ path: some StringProtocol) -> Int {
             var current = root(kind)
             for part in path.split(separator: ".") {

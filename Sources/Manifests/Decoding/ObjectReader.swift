@@ -1,4 +1,4 @@
-/// Turns the documents of one file into objects of the inventory.
+/// Reads the documents of one file into objects of the inventory.
 struct ObjectReader {
     let decoder: Decoder
 
@@ -28,7 +28,7 @@ struct ObjectReader {
         decode(kind, version, value)
     }
 
-    /// The items of a List; its own fields carry nothing.
+    /// Reads the items of a List. Its own fields are of no use.
     private func readList(_ items: NodeIndex, of list: NodeIndex, depth: Int) {
         let value = Value(decoder: decoder, node: items)
         guard depth < 4 else {
@@ -38,12 +38,12 @@ struct ObjectReader {
         for item in value.elements() { read(item.node, depth: depth + 1) }
     }
 
-    /// Whether the document is no object, in a file that holds none by its name; said once for the file.
+    /// Whether the document is no object, in a file that has none by its name. That is noted once for the file.
     private func isCompanion(_ node: NodeIndex) -> Bool {
-        guard let companion = decoder.findings.companion else { return false }
+        guard let companion = decoder.state.companion else { return false }
         let names: [StaticString] = ["kind", "apiVersion"]
         if names.allSatisfy({ decoder.tree.value(of: $0, in: node) != nil }) { return false }
-        if decoder.findings.notedKinds.insert(decoder.file.text).inserted {
+        if decoder.state.notedKinds.insert(decoder.file.text).inserted {
             decoder.note("no-objects", companion.message, hint: companion.hint, at: node)
         }
         return true
@@ -61,12 +61,12 @@ struct ObjectReader {
         return Value(decoder: decoder, node: found).string()
     }
 
-    /// Who the object is, read ahead so that every report can name it.
+    /// The object's identity. It is read first, so that every report can name it.
     private func reference(_ kind: String, _ node: NodeIndex) -> ObjectReference? {
         guard let metadata = decoder.tree.value(of: "metadata", in: node),
             let name = decoder.tree.value(of: "name", in: metadata), decoder.tree[name].isScalar
         else { return nil }
-        var namespace = decoder.findings.defaultNamespace
+        var namespace = decoder.state.defaultNamespace
         if let written = decoder.tree.value(of: "namespace", in: metadata),
             decoder.tree[written].isScalar, decoder.tree[written].count > 0
         {
@@ -81,7 +81,7 @@ struct ObjectReader {
 extension ObjectReader {
     private static let istioVersions = ["v1", "v1beta1", "v1alpha3"]
 
-    /// Group, versions that are read, and kind.
+    /// The kinds that are read, with their groups and versions.
     private static let kinds: [(group: String, versions: [String], kind: String)] = [
         ("networking.istio.io", istioVersions, "Gateway"),
         ("networking.istio.io", istioVersions, "VirtualService"),
@@ -93,8 +93,8 @@ extension ObjectReader {
     ]
 
     private func decode(_ kind: String, _ apiVersion: String, _ value: Value) {
-        // Most documents are of the kind of the one before.
-        if let last = decoder.findings.knownKind, last == (kind, apiVersion) {
+        // Most documents have the same kind as the one before.
+        if let last = decoder.state.knownKind, last == (kind, apiVersion) {
             return decode(kind, value)
         }
         let parts = apiVersion.split(separator: "/", maxSplits: 1).map(String.init)
@@ -110,7 +110,7 @@ extension ObjectReader {
                 hint: "write apiVersion: \(prefix)\(known.versions[0])")
             return reject()
         }
-        decoder.findings.knownKind = (kind, apiVersion)
+        decoder.state.knownKind = (kind, apiVersion)
         decode(kind, value)
     }
 
@@ -119,16 +119,16 @@ extension ObjectReader {
         guard var record = value.record() else { return }
         record.ignore("apiVersion", "kind", "status")
         guard let meta = Self.meta(&record, kind: kind) else { return reject() }
-        let first = decoder.findings.defined[meta.identity]
+        let first = decoder.state.defined[meta.identity]
         if let first {
-            // Not served, yet checked: whoever removes the first one should know what is left.
+            // It is not served, but it is checked: an author who removes the first one should know what is left.
             decoder.isRepeated = true
             decoder.error(
                 "duplicate-object", "\(meta.identity) is defined twice; the first one counts",
                 hint: "remove one of the two", at: value.node, path: "",
                 related: [.init(place: first, message: "first defined here")])
         } else {
-            decoder.findings.defined[meta.identity] = meta.place
+            decoder.state.defined[meta.identity] = meta.place
         }
         NotInEffect.report(kind, value)
         add(meta, record)
@@ -171,11 +171,11 @@ extension ObjectReader {
             }
             return
         }
-        if outcome == .lacksPart { decoder.findings.output.impaired.insert(meta.identity) }
-        decoder.findings.output.inventory[keyPath: list].append(object)
+        if outcome == .lacksPart { decoder.state.output.impaired.insert(meta.identity) }
+        decoder.state.output.inventory[keyPath: list].append(object)
     }
 
-    /// Before anything of the object was read.
+    /// Leaves the object out before any part of it was read.
     private func reject() {
         if let object = decoder.object { reject(object, decoder.firstError) { _ in } }
     }
@@ -183,15 +183,15 @@ extension ObjectReader {
     private func reject(
         _ object: ObjectReference, _ firstError: SourcePlace?, _ describe: (inout LeftOut) -> Void
     ) {
-        decoder.findings.output.rejected.insert(object)
+        decoder.state.output.rejected.insert(object)
         var leftOut = LeftOut(identity: object, place: firstError ?? decoder.place(decoder.top))
         describe(&leftOut)
         if object.kind == "DestinationRule" { leftOut.closings = decoder.closings.values.flatMap(\.self) }
-        decoder.findings.output.inventory.leftOut.append(leftOut)
+        decoder.state.output.inventory.leftOut.append(leftOut)
     }
 
-    /// A kind that is not read: said once. Of Istio's own and other routing kinds people expect
-    /// an effect, so that is a warning.
+    /// Reports a kind that is not read, once. It is a warning for kinds of Istio and other routing kinds, from which an
+    /// author expects an effect.
     private func noteUnread(
         _ kind: String, _ apiVersion: String, _ group: String, _ value: Value
     ) {
@@ -209,9 +209,9 @@ extension ObjectReader {
         if group == "security.istio.io", AccessPolicy.kinds.contains(kind), let identity = decoder.object,
             let policy = AccessPolicy(identity, value)
         {
-            decoder.findings.output.inventory.accessPolicies.append(policy)
+            decoder.state.output.inventory.accessPolicies.append(policy)
         }
-        guard decoder.findings.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
+        guard decoder.state.notedKinds.insert("\(kind) \(apiVersion)").inserted else { return }
         let name = "\(kind) (\(apiVersion))"
         if group.hasSuffix(".istio.io") {
             value.warning(
@@ -231,7 +231,8 @@ extension ObjectReader {
 // MARK: Metadata
 
 extension ObjectReader {
-    /// A Service's name is a part of host names; a Gateway's, by Istio's rule, of the names of its routes.
+    /// The kinds whose names must be labels: a Service's name is a part of host names, and a Gateway's, by Istio's
+    /// rule, of the names of its routes.
     private static let kindsNamedByLabels = ["Gateway", "Service"]
 
     static func meta(_ envelope: inout Record, kind: String) -> ObjectMeta? {
@@ -271,7 +272,7 @@ extension ObjectReader {
         let identity = ObjectReference(
             kind: kind,
             namespace: namespace.flatMap { $0.isEmpty ? nil : $0 }
-                ?? decoder.findings.defaultNamespace,
+                ?? decoder.state.defaultNamespace,
             name: text)
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels

@@ -1,9 +1,9 @@
-/// The paths of a load's fields, each once.
+/// The paths of the fields of a load, each kept once.
 struct PathTable {
-    /// A path's number.
+    /// The number of a path.
     typealias Number = Int32
 
-    /// The object itself: the empty path.
+    /// The number of the empty path, which is the object itself.
     static let top: Number = 0
 
     private var paths = [FieldPath(parent: nil, step: "")]
@@ -20,9 +20,10 @@ struct PathTable {
         let ordinal: Int32
     }
 
+    /// The path of a number; traps if there is none.
     subscript(number: Number) -> FieldPath { paths[Int(number)] }
 
-    /// The path one step further; `step` gives its text, when it is new.
+    /// The path of a field of `parent`; `step` is called for its text if the path is new.
     mutating func child(of parent: Number, _ name: String, step: () -> String) -> Number {
         let key = Child(parent: parent, name: name)
         if let known = children[key] { return known }
@@ -31,6 +32,7 @@ struct PathTable {
         return number
     }
 
+    /// The path of an element of the list `parent`.
     mutating func element(of parent: Number, _ ordinal: Int32) -> Number {
         let key = Element(parent: parent, ordinal: ordinal)
         if let known = elements[key] { return known }

@@ -1,7 +1,7 @@
 internal import Patterns
 
-/// The regular expressions of one load, each text compiled once: an alias, or a rule that was copied for
-/// every host, costs nothing more. Bounded, since each takes time to compile and memory while it is used.
+/// The regular expressions of one load. Equal texts are compiled once, so an alias, or a rule that was copied for every
+/// host, costs nothing more. Their number is limited, because each takes time to compile and memory while it is used.
 struct PatternTable {
     enum Answer {
         case usable(Pattern)
@@ -10,17 +10,19 @@ struct PatternTable {
         case tooMany(limit: Int, whole: String)
     }
 
-    /// Different texts of one object, and of one load; those that cannot be used count, too.
+    /// The largest number of different texts in one object, and in one load. Those that cannot be used count, too.
     static let mostOfObject = 500
     static let mostOfLoad = 10_000
 
     private var known: [String: Answer] = [:]
     private var ofObject: Set<String> = []
 
+    /// Begins the count for the next object.
     mutating func beginObject() {
         if !ofObject.isEmpty { ofObject = [] }
     }
 
+    /// The compiled expression, or why there is none.
     mutating func find(_ source: String) -> Answer {
         if !ofObject.contains(source) {
             guard ofObject.count < Self.mostOfObject else {

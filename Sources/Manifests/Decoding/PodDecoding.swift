@@ -1,6 +1,6 @@
-// Pod and Secret. A Pod has hundreds of fields; a gateway reads its address, readiness and the
-// names of its ports. Rule: those are checked; `spec` and `status` beside them are not looked
-// into, and neither are names in them, since a cluster writes them, not a person.
+// Decodes Pods and Secrets. A Pod has hundreds of fields, of which a gateway reads the address, the readiness and the
+// names of the ports. Only those are checked: the rest of `spec` and `status` is not read, not even for unknown names,
+// because a cluster writes it and not a person. Source: Kubernetes `Pod`, `Secret`.
 
 extension Pod {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
@@ -74,7 +74,7 @@ extension Secret {
                 if let octets { add(octets, key, value) } else { damaged.insert(key.raw) }
             }
         }
-        // Later, so that it wins: as in Kubernetes.
+        // Read last, so that it wins, as in Kubernetes.
         if let field = envelope.field("stringData") {
             for (key, value) in field.entries() {
                 let text = value.isNull ? "" : value.contained(": this value is left out") { $0.string() }

@@ -1,13 +1,12 @@
-// What plain YAML texts mean, as Kubernetes reads them (YAML 1.1 as in go-yaml): `yes` and `on`
-// are Booleans, `0x1F` and `017` are numbers. A text that would be one of these must be quoted
-// where a text is wanted.
+// What plain YAML texts mean to Kubernetes, which reads YAML 1.1 as go-yaml does: `yes` and `on` are Booleans, `0x1F`
+// and `017` are numbers. Where a text is wanted, such a text must be quoted.
 
 /// The meaning of a scalar.
 enum Scalar: Equatable {
     case null
     case bool(Bool)
     case integer(Int)
-    /// Also integers too large for `Int`.
+    /// A number with a fraction or exponent, or an integer that is too large for `Int`.
     case number(Double)
     case text
 
@@ -45,13 +44,12 @@ enum Scalar: Equatable {
         word.removeAll { $0 == "_" }
         if let integer = integer(word) { return .integer(integer) }
         guard text.contains(where: { $0 >= 0x30 && $0 <= 0x39 }) else { return .text }
-        // Swift wants a digit before the point, YAML does not; Swift's hexadecimal and `nan`
-        // forms are not YAML's.
+        // Swift requires a digit before the point, YAML does not. Swift's hexadecimal forms and its `nan` are not YAML.
         guard !word.contains("x"), !word.contains("X") else { return .text }
         return Double(word.hasPrefix(".") ? "0" + word : word).map(Scalar.number) ?? .text
     }
 
-    /// A usual number: digits, perhaps after a minus sign, without a leading zero.
+    /// An ordinary integer: digits without a leading zero, perhaps after a minus sign.
     private static func decimal(_ text: ArraySlice<UInt8>) -> Int? {
         var digits = text
         let isNegative = digits.first == UInt8(ascii: "-")
@@ -86,7 +84,7 @@ enum Scalar: Equatable {
         }
     }
 
-    /// A number with a sign, an underscore or a prefix.
+    /// An integer with a plus sign, an underscore or a prefix.
     private static func integer(_ word: String) -> Int? {
         var digits = Substring(word)
         var sign = ""

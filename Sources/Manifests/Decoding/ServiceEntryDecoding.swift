@@ -1,4 +1,4 @@
-// ServiceEntry and WorkloadEntry: istio-api.md §1.8.
+// Decodes ServiceEntries and WorkloadEntries. Source: Istio `ServiceEntry`, `WorkloadEntry`.
 
 extension ServiceEntry {
     private enum Location: String, CaseIterable {

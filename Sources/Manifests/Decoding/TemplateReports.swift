@@ -1,8 +1,8 @@
-// Template text in places where objects have names, numbers and hosts.
+// Reports template text where objects have names, numbers and hosts.
 
 extension Decoder {
-    /// The mark of template text, if the node is some: a text that has it, or `{{ … }}` without quotes, which YAML
-    /// takes for a mapping whose key is a mapping.
+    /// The mark of the template text in a node; nil if it has none. `{{ … }}` without quotes is one, too, which YAML
+    /// reads as a mapping whose key is a mapping.
     func templateMark(_ node: NodeIndex) -> String? {
         let found = tree[node]
         if found.isScalar { return TemplateText.mark(in: tree.octets(node)) }
@@ -10,17 +10,17 @@ extension Decoder {
         return isInside || (found.start != Node.none && isDirectlyInside(tree[found.start], node)) ? "{{" : nil
     }
 
-    /// The second brace of `{{`.
+    /// Whether a node is the second brace of `{{`.
     private func isDirectlyInside(_ inner: Node, _ outer: NodeIndex) -> Bool {
         let outer = tree[outer]
         return inner.kind == .mapping && outer.kind == .mapping && inner.line == outer.line
             && inner.column == outer.column + 1
     }
 
-    /// One error for a file: what else is wrong with template text says nothing new.
+    /// Reports template text, with one error for a file, because further reports would say nothing new.
     func reportTemplate(_ mark: String, at node: NodeIndex) {
-        guard findings.isFirstTemplate() else { return }
-        findings.output.diagnostics.append(
+        guard state.isFirstTemplate() else { return }
+        state.output.diagnostics.append(
             Diagnostic(
                 .error, TemplateText.code, TemplateText.message(mark) + "; objects with such text are left out",
                 hint: TemplateText.hint, at: place(node)))

@@ -1,4 +1,4 @@
-// Connection pool, outlier detection and TLS of a DestinationRule: istio-api.md §3.1.
+// Decodes connection pool, outlier detection and TLS of a DestinationRule. Source: Istio `TrafficPolicy`.
 
 extension ConnectionPool {
     init?(_ value: Value) {
@@ -57,7 +57,7 @@ extension ConnectionPool {
 }
 
 extension Record {
-    /// A limit: 0 is none.
+    /// The value of a limit; 0 means no limit.
     fileprivate mutating func limit(_ name: StaticString) -> Int? {
         int(name, 0...Int(Int32.max)).flatMap { $0 == 0 ? nil : $0 }
     }

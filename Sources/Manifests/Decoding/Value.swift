@@ -1,7 +1,7 @@
 internal import Patterns
 
-/// One value under decoding. Reading it as a type that it does not have is reported once, with
-/// the remedy, and gives nil.
+/// One value while it is decoded. Reading it as a type that it does not have returns nil and is reported once, with a
+/// remedy.
 struct Value {
     let decoder: Decoder
     let node: NodeIndex
@@ -10,7 +10,7 @@ struct Value {
     var path: String { decoder.path(node) }
     var fieldPath: FieldPath { decoder.fieldPath(node) }
 
-    /// What the value is, before anyone asks for a type.
+    /// The meaning of the value, whatever type is wanted; nil if it is a list or mapping.
     var scalar: Scalar? {
         let found = decoder.tree[node]
         switch found.kind {
@@ -21,17 +21,19 @@ struct Value {
     }
 
     var isNull: Bool { scalar == .null }
-    /// The text as written, whatever it means. Reports quote `shown`.
+    /// The text as it is written, whatever it means. Reports must quote `shown` instead.
     var raw: String { decoder.tree.string(node) }
-    /// The text as a report may quote it: not that of a Secret.
+    /// The text as a report may quote it, which hides the text of a Secret.
     var shown: String { decoder.isConfidential(node) ? "…" : raw }
 
+    /// Reports an error at this value.
     func error(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
     ) {
         decoder.error(code, message(), hint: hint(), at: node)
     }
 
+    /// Reports a warning at this value.
     func warning(
         _ code: String, _ message: @autoclosure () -> String, hint: @autoclosure () -> String? = nil
     ) {
@@ -40,6 +42,7 @@ struct Value {
 
     // MARK: Scalars
 
+    /// The value as a text.
     func string() -> String? {
         switch scalar {
         case .text: return raw
@@ -50,6 +53,7 @@ struct Value {
         return nil
     }
 
+    /// The value as a Boolean.
     func bool() -> Bool? {
         if case .bool(let value) = scalar { return value }
         let isQuoted = decoder.tree[node].kind == .quoted && (raw == "true" || raw == "false")
@@ -57,6 +61,7 @@ struct Value {
         return nil
     }
 
+    /// The value as an integer within a range.
     func int(_ range: ClosedRange<Int>) -> Int? {
         switch scalar {
         case .integer(let value):
@@ -70,6 +75,7 @@ struct Value {
         return nil
     }
 
+    /// The value as a number within a range.
     func double(_ range: ClosedRange<Double>) -> Double? {
         switch scalar {
         case .integer(let value) where range.contains(Double(value)): return Double(value)
@@ -82,7 +88,7 @@ struct Value {
         return nil
     }
 
-    /// A duration of whole milliseconds, at least one unless `zero` is allowed.
+    /// A duration of whole milliseconds. It is at least 1 ms, or 0 if `zero` is true.
     func duration(orZero zero: Bool = false) -> Duration? {
         switch scalar {
         case .integer, .number:
@@ -109,7 +115,7 @@ struct Value {
         return duration
     }
 
-    /// One of an enumeration's names.
+    /// One of the names of an enumeration.
     func name<Name: RawRepresentable<String> & CaseIterable>(of: Name.Type) -> Name? {
         guard let text = string() else { return nil }
         if let value = Name(rawValue: text) { return value }
@@ -117,6 +123,7 @@ struct Value {
         return nil
     }
 
+    /// Reports a text that is not among the names, with the nearest one.
     func unknownName(_ text: String, among names: [String]) {
         error(
             "unknown-value", "`\(text)` is none of \(names.joined(separator: ", "))",
@@ -137,15 +144,15 @@ struct Value {
     var isEmptyText: Bool { decoder.tree[node].isScalar && decoder.tree[node].count == 0 }
     var isEmptyList: Bool { decoder.tree[node].kind == .sequence && decoder.tree[node].count == 0 }
 
-    /// Reads a part whose errors cost that part alone.
-    /// - Parameter consequence: what an error leads to, as the end of its sentence.
+    /// Reads a part whose errors concern only that part.
+    /// - Parameter consequence: what an error leads to, as the end of the error's sentence.
     func contained<Part>(_ consequence: String, _ read: (Value) -> Part?) -> Part? {
         var part: Part?
         let isGood = decoder.contained(consequence) { part = read(self) }
         return isGood ? part : nil
     }
 
-    /// The elements of a list. Empty ones are reported and left out.
+    /// The elements of a list. Empty elements are reported and left out.
     func elements() -> [Value] {
         let found = decoder.tree[node]
         guard found.kind == .sequence else {
@@ -173,12 +180,13 @@ struct Value {
         return elements
     }
 
-    /// Of one list: rules, matches, hosts, endpoints. etcd keeps no object that comes near it.
+    /// The largest length of a list, such as rules, matches, hosts or endpoints. No object in etcd comes near it.
     static let maximumElements = 100_000
 
+    /// The texts of a list.
     func strings() -> [String] { elements().compactMap { $0.string() } }
 
-    /// Texts with their places; `check` sees each with its value.
+    /// The texts of a list with their places; `check` is called with each and its value.
     func locatedStrings(_ check: (Value, String) -> Void) -> [Located<String>] {
         elements().compactMap { element in
             guard let text = element.string() else { return nil }
@@ -187,7 +195,7 @@ struct Value {
         }
     }
 
-    /// The fields of a mapping with free names, in order; the key's node serves for places.
+    /// The fields of a mapping with free names, in order. The key's node has the place of the name.
     func entries() -> [(key: Value, value: Value)] {
         guard decoder.tree[node].kind == .mapping else {
             wrongType("a mapping")
@@ -198,7 +206,7 @@ struct Value {
         while key != Node.none {
             let value = decoder.tree[key].next
             guard value != Node.none else { break }
-            // Keys that are no text were reported with the tree.
+            // The tree's problems have reported keys that are not texts.
             if decoder.tree[key].isScalar {
                 entries.append(
                     (Value(decoder: decoder, node: key), Value(decoder: decoder, node: value)))
@@ -208,6 +216,7 @@ struct Value {
         return entries
     }
 
+    /// The texts of a mapping with free names.
     func stringMap() -> [String: String] {
         var map: [String: String] = [:]
         for (key, value) in entries() {
@@ -217,7 +226,7 @@ struct Value {
         return map
     }
 
-    /// A regular expression of RE2. Equal texts of one load share one.
+    /// A regular expression. Equal texts of one load share it.
     func pattern() -> Pattern? {
         guard let source = string() else { return nil }
         guard !source.isEmpty, source.utf8.count <= 1024 else {
@@ -255,7 +264,7 @@ struct Value {
         error("wrong-type", "\(wanted) is wanted, not \(description)", hint: hint())
     }
 
-    /// `[::1]`: to YAML a mapping whose key is nothing.
+    /// The hint for an unquoted text such as `[::1]`, which YAML reads as a mapping with an empty key.
     private var bareHint: String? {
         let tree = decoder.tree
         guard tree[node].kind == .mapping, tree[node].count == 1 else { return nil }

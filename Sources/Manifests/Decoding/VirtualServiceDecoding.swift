@@ -1,4 +1,4 @@
-// VirtualService: istio-api.md §1.2, 1.4, 1.5, 1.6. HTTP rules: HTTPRouteDecoding.
+// Decodes VirtualServices; HTTPRouteDecoding.swift decodes their HTTP rules. Source: Istio `VirtualService`.
 
 extension VirtualService {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
@@ -49,7 +49,7 @@ extension VirtualService {
                 : "remove `mesh` from `gateways`, or name the hosts")
     }
 
-    /// Two hosts of which one covers the other are refused, as Istio does.
+    /// Reports two hosts of which one covers the other. Istio refuses them, too.
     private func checkOverlap(_ values: [Value]) {
         let known = Set(hosts.map(\.value))
         var seen: Set<String> = []
@@ -78,7 +78,7 @@ extension VirtualService {
     }
 }
 
-/// Names of gateways: `mesh`, `name`, `namespace/name`, and the old `name.namespace.svc…`.
+/// Checks the name of a gateway: `mesh`, `name`, `namespace/name`, or the old form `name.namespace.svc…`.
 func checkGatewayName(_ value: Value, _ text: String) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
     if parts.count == 1, !text.contains("."), Grammar.isLabel(text) || Grammar.isFQDN(text) { return }
@@ -94,7 +94,7 @@ func checkGatewayName(_ value: Value, _ text: String) {
 }
 
 extension Record {
-    /// `exportTo`: `.`, `*`, `~` or namespaces.
+    /// Reads `exportTo`: `.`, `*`, `~` or namespaces.
     mutating func exportTo() -> [Located<String>] {
         let names = locatedStrings("exportTo") { value, text in
             if ["*", ".", "~"].contains(text) || Grammar.isLabel(text) { return }
@@ -108,7 +108,7 @@ extension Record {
         return names
     }
 
-    /// Labels that select: keys and values without `*`.
+    /// Reads the labels of a selector: keys and values without `*`.
     mutating func selectorLabels(_ name: StaticString) -> [String: String] {
         guard let field = field(name) else { return [:] }
         let labels = field.stringMap()
@@ -162,7 +162,7 @@ extension Destination {
 }
 
 extension RouteDestination {
-    /// `hasHeaders`: only HTTP rules have `headers` here.
+    /// - Parameter hasHeaders: whether `headers` is a field here, as in HTTP rules only.
     init?(_ value: Value, hasHeaders: Bool) {
         guard var record = value.record() else { return nil }
         place = value.place
@@ -187,7 +187,7 @@ extension RouteDestination {
         }
     }
 
-    /// The weighted destinations of a rule.
+    /// Reads the weighted destinations of a rule.
     static func list(_ value: Value?, hasHeaders: Bool) -> [RouteDestination] {
         guard let value else { return [] }
         let list = value.elements().compactMap { RouteDestination($0, hasHeaders: hasHeaders) }
@@ -263,7 +263,7 @@ extension TCPRoute.Match {
 }
 
 extension Record {
-    /// Conditions that a gateway ignores, checked all the same.
+    /// Checks conditions that a gateway ignores.
     fileprivate mutating func checkConnectionConditions() {
         for value in elements("destinationSubnets") {
             guard let text = value.string(), !Grammar.isAddressOrNetwork(text) else { continue }

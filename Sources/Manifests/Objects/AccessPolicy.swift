@@ -1,5 +1,6 @@
-/// An AuthorizationPolicy or a RequestAuthentication (security.istio.io). Neither is in effect yet, so it is
-/// read for whom it is alone: what selects this gateway must not be served without it.
+/// An AuthorizationPolicy or a RequestAuthentication (security.istio.io). Neither is in effect yet, so only its
+/// selector is read: a gateway that it selects must not serve requests without it. Source: Istio `AuthorizationPolicy`,
+/// `RequestAuthentication`.
 package struct AccessPolicy: Sendable {
     package let identity: ObjectReference
     package let place: SourcePlace

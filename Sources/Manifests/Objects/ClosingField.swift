@@ -1,12 +1,11 @@
-/// A field that somebody wrote to close, protect or redirect, and that is not in effect yet: the part of
-/// the object that has it must not be served as if it were not there. A rule or a destination answers
-/// 503, a server is not opened.
+/// A field that closes, protects or redirects, and that is not in effect yet. The part of the object that has it must
+/// not be served as if the field were absent: a rule or a destination answers 503, and a server is not opened.
 package struct ClosingField: Sendable {
     package let place: SourcePlace
-    /// In its part, with its value where that decides: `fault.abort`, `tls.mode: MUTUAL`.
+    /// Its path in its part, with its value if that decides: `fault.abort`, `tls.mode: MUTUAL`.
     package let name: String
     private let fieldPath: FieldPath
-    /// What is decided by its value, not by being there.
+    /// The value, if the value decides and not the presence of the field.
     private let decidingValue: String?
 
     init(_ value: Value, in part: String, decidingValue: String?) {
@@ -18,10 +17,10 @@ package struct ClosingField: Sendable {
         name = self.decidingValue.map { "\(short): \($0)" } ?? short
     }
 
-    /// The field in its object, such as `spec.http[0].fault.abort`.
+    /// Its path in the object, such as `spec.http[0].fault.abort`.
     package var path: String { Decoder.clipped(fieldPath.text) }
 
-    /// The report: `…` is not in effect yet, and what becomes of the requests.
+    /// The report on it: that it is not in effect yet, and what happens to requests.
     package func diagnostic(
         _ severity: Diagnostic.Severity, _ consequence: String, hint: String? = nil, object: ObjectReference
     ) -> Diagnostic {

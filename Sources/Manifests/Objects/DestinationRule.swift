@@ -1,6 +1,6 @@
 package import Balancing
 
-/// A DestinationRule (networking.istio.io): subsets and policies of one service.
+/// A DestinationRule (networking.istio.io): subsets and policies of one service. Source: Istio `DestinationRule`.
 package struct DestinationRule: Sendable {
     package let meta: ObjectMeta
     package var host: Located<String>
@@ -10,11 +10,12 @@ package struct DestinationRule: Sendable {
     package var workloadSelector: [String: String]?
 }
 
+/// An entry of `subsets`.
 package struct Subset: Sendable {
     package let place: SourcePlace
     package let path: String
     package var name: Located<String>
-    /// All must be on the endpoint; empty selects every endpoint.
+    /// An endpoint must have all of these labels; empty selects every endpoint.
     package var labels: [String: String] = [:]
     package var trafficPolicy: TrafficPolicy?
 }
@@ -24,36 +25,42 @@ package struct TrafficPolicy: Sendable {
     package let place: SourcePlace
     package let path: String
     package var loadBalancer: LoadBalancer?
-    /// By service port number. An entry replaces the whole policy around it (istio-api.md §3.3).
+    /// By service port number. An entry replaces the whole policy around it.
+    /// Source: docs/istio.md, Policy of a port and subset.
     package var portLevel: [PortPolicy] = []
     @Rare package var connectionPool: ConnectionPool?
     @Rare package var outlierDetection: OutlierDetection?
     @Rare package var tls: UpstreamTLS?
     @Rare package var proxyProtocol: ProxyProtocolVersion?
-    /// What this policy asks of connections and is not in effect yet. Whoever sends without it would send in
-    /// clear what was to be encrypted, or octets that the upstream does not understand: answer 503.
+    /// Transport settings of this policy that are not in effect yet. Requests are answered 503, because sending without
+    /// these settings could send in clear text what was to be encrypted, or octets that the upstream does not
+    /// understand.
     package var closings: [ClosingField] = []
 
+    /// An entry of `portLevelSettings`.
     package struct PortPolicy: Sendable {
         package var port: Located<Int>
         package var policy: TrafficPolicy
     }
 }
 
+/// `loadBalancer` of a policy. Source: Istio `LoadBalancerSettings`.
 package struct LoadBalancer: Sendable {
     package let place: SourcePlace
     package let path: String
-    /// nil when not written: the default, least request.
+    /// nil if it is not written; the default is least request.
     package var simple: Located<BalancingName>?
     @Rare package var consistentHash: ConsistentHash?
     @Rare package var warmup: Warmup?
 
+    /// `consistentHash`.
     package struct ConsistentHash: Sendable {
         package let place: SourcePlace
         package var key: Key
         package var minimumRingSize: Int?
         package var maglevTableSize: Int?
 
+        /// What is hashed.
         package enum Key: Sendable {
             case header(String)
             case cookie(Cookie)
@@ -62,14 +69,16 @@ package struct LoadBalancer: Sendable {
         }
     }
 
+    /// `httpCookie`.
     package struct Cookie: Sendable {
         package var name: String
         package var path: String?
-        /// nil: no cookie is ever set; zero: a session cookie.
+        /// nil sets no cookie; zero sets a session cookie.
         package var ttl: Duration?
         package var attributes: [(name: String, value: String)] = []
     }
 
+    /// `warmup`.
     package struct Warmup: Sendable {
         package var duration: Duration
         package var minimumPercent = 10.0
@@ -77,9 +86,10 @@ package struct LoadBalancer: Sendable {
     }
 }
 
+/// `connectionPool` of a policy.
 package struct ConnectionPool: Sendable {
     package let place: SourcePlace
-    // 0 and nil: no limit of this kind.
+    // 0 and nil mean no limit.
     package var maxConnections: Int?
     package var connectTimeout: Duration?
     package var maxConnectionDuration: Duration?
@@ -94,6 +104,7 @@ package struct ConnectionPool: Sendable {
     package var useClientProtocol = false
     package var maxConcurrentStreams: Int?
 
+    /// `tcpKeepalive`.
     package struct Keepalive: Sendable {
         package var probes: Int?
         package var time: Duration?
@@ -101,6 +112,7 @@ package struct ConnectionPool: Sendable {
     }
 }
 
+/// `outlierDetection` of a policy.
 package struct OutlierDetection: Sendable {
     package let place: SourcePlace
     package var consecutive5xxErrors: Int?
@@ -126,6 +138,7 @@ package struct UpstreamTLS: Sendable {
     package var insecureSkipVerify = false
     package var caCrl: Located<String>?
 
+    /// The values of `tls.mode`.
     package enum Mode: String, Sendable, CaseIterable {
         case disable = "DISABLE"
         case simple = "SIMPLE"
@@ -134,6 +147,7 @@ package struct UpstreamTLS: Sendable {
     }
 }
 
+/// The values of `proxyProtocol.version`.
 package enum ProxyProtocolVersion: String, Sendable, CaseIterable {
     case v1 = "V1"
     case v2 = "V2"

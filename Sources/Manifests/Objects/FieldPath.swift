@@ -1,9 +1,9 @@
-/// A field's path in its object, such as `spec.http[0].route[1].weight`. Objects of a kind have the same
-/// fields, so a load makes each path once, and an object holds a reference of 8 octets: a path of its
-/// own for each value was a fifth of a load's memory.
+/// The path of a field in its object, such as `spec.http[0].route[1].weight`. Objects of one kind have the same fields,
+/// so a load makes each path once, and an object has a reference of 8 octets. A path for each value took a fifth of the
+/// memory of a load.
 package final class FieldPath: Sendable {
     private let parent: FieldPath?
-    /// `weight`, `[1]` or `["a b"]`.
+    /// The last step: `weight`, `[1]` or `["a b"]`.
     private let step: String
 
     init(parent: FieldPath?, step: String) {

@@ -1,12 +1,12 @@
-/// A Gateway (networking.istio.io): which ports to listen on, for which hosts.
+/// A Gateway (networking.istio.io): the ports to listen on, and their hosts. Source: Istio `Gateway`.
 package struct Gateway: Sendable {
     package let meta: ObjectMeta
-    /// Labels a gateway workload must all have; empty selects every one.
+    /// A workload must have all of these labels; empty selects every workload.
     package var selector: [String: String] = [:]
     package var servers: [Server] = []
-    /// An error took out a server, which is not in the list.
+    /// Whether a server was left out of `servers` because of an error.
     package var lacksServer = false
-    /// Those of them whose port and hosts could be read all the same: no other server may take their hosts.
+    /// Those servers with an error whose port and hosts could be read. No other server may serve their hosts.
     package var brokenServers: [Server] = []
 
     /// One entry of `spec.servers`.
@@ -20,11 +20,12 @@ package struct Gateway: Sendable {
         package var hosts: [Host] = []
         package var defaultEndpoint: String?
         package var tls: TLS?
-        /// What is not in effect yet (protocol, TLS mode, redirects): such a server must not be opened
-        /// as something weaker.
+        /// Fields that are not in effect yet (protocol, TLS mode, redirects). The server must not be opened as a weaker
+        /// one.
         package var closings: [ClosingField] = []
     }
 
+    /// `port` of a server.
     package struct Port: Sendable {
         package var number: Located<Int>
         package var name: String
@@ -35,16 +36,17 @@ package struct Gateway: Sendable {
     package struct Host: Sendable {
         package let place: SourcePlace
         package let path: String
-        /// As written: nil or `*` is any namespace, `.` the Gateway's own.
+        /// The namespace as it is written: nil or `*` is any namespace, `.` is the Gateway's own.
         package let namespace: String?
         package let host: String
     }
 
+    /// `tls` of a server. Source: Istio `ServerTLSSettings`.
     package struct TLS: Sendable {
         package let place: SourcePlace
         package let path: String
         package var mode: Mode = .passthrough
-        /// Means something on a server in clear text only.
+        /// It has an effect only on a server in clear text.
         package var httpsRedirect = false
         package var serverCertificate: Located<String>?
         package var privateKey: Located<String>?
@@ -57,14 +59,15 @@ package struct Gateway: Sendable {
         package var subjectAltNames: [String] = []
         package var verifyCertificateSpki: [String] = []
         package var verifyCertificateHash: [String] = []
-        /// nil is automatic: 1.2.
-        package var minimumVersion: TLSVersion?
-        /// nil is automatic: 1.3.
-        package var maximumVersion: TLSVersion?
+        /// nil is automatic, which is 1.2.
+        package var minVersion: TLSVersion?
+        /// nil is automatic, which is 1.3.
+        package var maxVersion: TLSVersion?
         package var cipherSuites: [Located<String>] = []
         package var insecureSkipVerify = false
         package var ecdhCurves: [String] = []
 
+        /// The values of `tls.mode`.
         package enum Mode: String, Sendable, CaseIterable {
             case passthrough = "PASSTHROUGH"
             case simple = "SIMPLE"
@@ -75,6 +78,7 @@ package struct Gateway: Sendable {
         }
     }
 
+    /// An entry of `tlsCertificates`.
     package struct CertificateFiles: Sendable {
         package let place: SourcePlace
         package var serverCertificate: Located<String>
@@ -83,7 +87,7 @@ package struct Gateway: Sendable {
     }
 }
 
-/// TLS versions as `minProtocolVersion` and `maxProtocolVersion` name them.
+/// The TLS versions of `minProtocolVersion` and `maxProtocolVersion`.
 package enum TLSVersion: String, Sendable, CaseIterable {
     case tls10 = "TLSV1_0"
     case tls11 = "TLSV1_1"
@@ -91,7 +95,7 @@ package enum TLSVersion: String, Sendable, CaseIterable {
     case tls13 = "TLSV1_3"
 }
 
-/// Protocol names of Istio ports; read case-insensitively.
+/// The protocols of ports in Istio. Their names may be in any case.
 package enum PortProtocol: String, Sendable, CaseIterable {
     case http = "HTTP"
     case http2 = "HTTP2"
@@ -106,7 +110,7 @@ package enum PortProtocol: String, Sendable, CaseIterable {
     case mysql = "MYSQL"
     case udp = "UDP"
 
-    /// Plain-text HTTP of any version: interchangeable on a server.
+    /// Whether it is HTTP in clear text. All versions of it mean the same on a server.
     package var isPlainHTTP: Bool {
         switch self {
         case .http, .http2, .grpc, .grpcWeb, .httpProxy: true

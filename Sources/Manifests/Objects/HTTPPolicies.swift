@@ -1,43 +1,49 @@
-// What an HTTP rule may say beside its conditions and destinations. Read and checked now, in
-// effect when `NotInEffect` no longer lists the field.
+// What an HTTP rule may say besides its conditions and destinations. It is read and checked; a field is in effect when
+// `NotInEffect` no longer lists it. Source: Istio `HTTPRoute`.
 package import Patterns
 
+/// `redirect`.
 package struct HTTPRedirect: Sendable {
     package let place: SourcePlace
     package var uri: String?
     package var prefixRewrite: String?
     package var authority: String?
     package var port: Int?
-    /// `derivePort: FROM_REQUEST_PORT`.
+    /// Whether it says `derivePort: FROM_REQUEST_PORT`.
     package var derivesPortFromRequest = false
     package var scheme: String?
     package var code = 301
 }
 
+/// `directResponse`.
 package struct HTTPDirectResponse: Sendable {
     package let place: SourcePlace
     package var status: Int
     package var body: [UInt8] = []
 }
 
+/// `delegate`: another VirtualService whose rules are used.
 package struct Delegate: Sendable {
     package let place: SourcePlace
     package var name: String
     package var namespace: String?
 }
 
+/// `rewrite`.
 package struct HTTPRewrite: Sendable {
     package let place: SourcePlace
     package var uri: String?
     package var authority: String?
     package var regex: RegexRewrite?
 
+    /// `uriRegexRewrite`.
     package struct RegexRewrite: Sendable {
         package var match: Pattern
         package var replacement: String
     }
 }
 
+/// `retries`.
 package struct HTTPRetries: Sendable {
     package let place: SourcePlace
     package var attempts = 0
@@ -48,17 +54,20 @@ package struct HTTPRetries: Sendable {
     package var backoff: Duration?
 }
 
+/// `fault`.
 package struct HTTPFault: Sendable {
     package let place: SourcePlace
     package var delay: Delay?
     package var abort: Abort?
 
+    /// `fault.delay`.
     package struct Delay: Sendable {
         package var fixed: Duration
-        /// 0...100; absent in the file is 0: never.
+        /// 0...100. If it is absent in the file, it is 0, which means never.
         package var percentage: Double
     }
 
+    /// `fault.abort`.
     package struct Abort: Sendable {
         package var httpStatus: Int?
         package var grpcStatus: Int?
@@ -66,6 +75,7 @@ package struct HTTPFault: Sendable {
     }
 }
 
+/// `mirror`, or an entry of `mirrors`.
 package struct HTTPMirror: Sendable {
     package let place: SourcePlace
     package var destination: Destination
@@ -73,6 +83,7 @@ package struct HTTPMirror: Sendable {
     package var percentage: Double
 }
 
+/// `corsPolicy`.
 package struct CorsPolicy: Sendable {
     package let place: SourcePlace
     package var allowOrigins: [StringMatch] = []
@@ -81,15 +92,17 @@ package struct CorsPolicy: Sendable {
     package var exposeHeaders: [String] = []
     package var maxAge: Duration?
     package var allowCredentials: Bool?
-    /// `unmatchedPreflights: IGNORE`.
+    /// Whether it says `unmatchedPreflights: IGNORE`.
     package var ignoresUnmatchedPreflights = false
 }
 
+/// `headers`.
 package struct HeaderOperations: Sendable {
     package let place: SourcePlace
     package var request = Changes()
     package var response = Changes()
 
+    /// `headers.request` or `headers.response`.
     package struct Changes: Sendable {
         package var set: [(name: String, value: String)] = []
         package var add: [(name: String, value: String)] = []

@@ -1,4 +1,4 @@
-/// All good objects of a load, in the order of the files. No two have the same identity.
+/// All valid objects of a load, in the order of the files. No two have the same identity.
 package struct Inventory: Sendable {
     package var gateways: [Gateway] = []
     package var virtualServices: [VirtualService] = []
@@ -11,12 +11,13 @@ package struct Inventory: Sendable {
     package var pods: [Pod] = []
     package var secrets: [Secret] = []
     package var accessPolicies: [AccessPolicy] = []
-    /// Objects that are in none of these lists, for an error.
+    /// Objects that are in none of these lists because of an error.
     package var leftOut: [LeftOut] = []
 
+    /// Makes an empty inventory.
     package init() {}
 
-    /// What every object has, kind by kind.
+    /// The metadata of all objects, kind by kind.
     package var all: [ObjectMeta] {
         gateways.map(\.meta) + virtualServices.map(\.meta) + destinationRules.map(\.meta)
             + serviceEntries.map(\.meta) + workloadEntries.map(\.meta) + services.map(\.meta)

@@ -1,15 +1,16 @@
-/// A Kubernetes Service.
+/// A Kubernetes Service. Source: Kubernetes `Service`.
 package struct Service: Sendable {
     package let meta: ObjectMeta
     package var type: Kind = .clusterIP
     package var ports: [Port] = []
-    /// nil: no selector, endpoints are given by hand.
+    /// nil if it has no selector; its endpoints are then written by hand.
     package var selector: [String: String]?
-    /// `None` is headless; nil when not written.
+    /// `None` is headless; nil if it is not written.
     package var clusterIP: String?
     package var externalName: Located<String>?
     package var publishNotReadyAddresses = false
 
+    /// The values of `spec.type`.
     package enum Kind: String, Sendable, CaseIterable {
         case clusterIP = "ClusterIP"
         case nodePort = "NodePort"
@@ -17,62 +18,67 @@ package struct Service: Sendable {
         case externalName = "ExternalName"
     }
 
+    /// An entry of `spec.ports`.
     package struct Port: Sendable {
         package let place: SourcePlace
         package let path: String
-        /// Empty when the only port has no name.
+        /// Empty if the only port has no name.
         package var name: String
         package var number: Int
         package var transport: Transport = .tcp
         package var appProtocol: String?
-        /// `port` itself when not written.
+        /// The same as `port` if it is not written.
         package var targetPort: TargetPort
     }
 }
 
-/// A port of a pod: by number or by the name a container gives it.
+/// A port of a Pod, by number or by the name that a container gives it.
 package enum TargetPort: Sendable, Hashable {
     case number(Int)
     case name(String)
 }
 
+/// The values of `protocol` of a port.
 package enum Transport: String, Sendable, CaseIterable {
     case tcp = "TCP"
     case udp = "UDP"
     case sctp = "SCTP"
 }
 
-/// An EndpointSlice (discovery.k8s.io).
+/// An EndpointSlice (discovery.k8s.io). Source: Kubernetes `EndpointSlice`.
 package struct EndpointSlice: Sendable {
     package let meta: ObjectMeta
     package var addressType: AddressType
     package var ports: [Port] = []
     package var endpoints: [Endpoint] = []
 
-    /// The Service it belongs to, in its own namespace; slices without are of no use.
+    /// The Service to which it belongs, in its own namespace. A slice without one is not used.
     package var serviceName: String? { meta.labels["kubernetes.io/service-name"] }
 
+    /// The values of `addressType`.
     package enum AddressType: String, Sendable, CaseIterable {
         case ipv4 = "IPv4"
         case ipv6 = "IPv6"
         case fqdn = "FQDN"
     }
 
+    /// An entry of `ports`.
     package struct Port: Sendable {
         package let place: SourcePlace
-        /// Empty when not written; joins the Service's port names.
+        /// The name that joins it to a port of the Service; empty if it is not written.
         package var name: String
-        /// nil: all ports.
+        /// nil means all ports.
         package var number: Int?
         package var transport: Transport = .tcp
         package var appProtocol: String?
     }
 
+    /// An entry of `endpoints`.
     package struct Endpoint: Sendable {
         package let place: SourcePlace
         package let path: String
         package var addresses: [String] = []
-        /// Absent counts as ready.
+        /// True also if it is absent.
         package var isReady = true
         package var isTerminating = false
         package var hostname: String?
@@ -82,11 +88,13 @@ package struct EndpointSlice: Sendable {
     }
 }
 
-/// A Kubernetes Endpoints object: the older form of EndpointSlice, read when no slice exists.
+/// An Endpoints object, the older form of EndpointSlice. It is read for a Service that has no slice.
+/// Source: Kubernetes `Endpoints`.
 package struct Endpoints: Sendable {
     package let meta: ObjectMeta
     package var subsets: [Subset] = []
 
+    /// An entry of `subsets`.
     package struct Subset: Sendable {
         package let place: SourcePlace
         package let path: String
@@ -95,6 +103,7 @@ package struct Endpoints: Sendable {
         package var ports: [EndpointSlice.Port] = []
     }
 
+    /// An entry of `addresses`.
     package struct Address: Sendable {
         package let place: SourcePlace
         package var ip: String
@@ -104,18 +113,19 @@ package struct Endpoints: Sendable {
     }
 }
 
-/// What a gateway needs of a Pod.
+/// What a gateway needs of a Pod. Source: Kubernetes `Pod`.
 package struct Pod: Sendable {
     package let meta: ObjectMeta
     package var phase: String?
-    /// Empty before the pod has an address. The first is the pod's main address.
+    /// Empty before the Pod has an address. The first one is its main address.
     package var addresses: [String] = []
-    /// The condition `Ready` is `True`.
+    /// Whether the condition `Ready` is `True`.
     package var isReady = false
-    /// `metadata.deletionTimestamp` is set.
+    /// Whether `metadata.deletionTimestamp` is set.
     package var isTerminating = false
     package var ports: [Port] = []
 
+    /// A port that a container names.
     package struct Port: Sendable {
         package var name: String
         package var number: Int
@@ -123,11 +133,11 @@ package struct Pod: Sendable {
     }
 }
 
-/// A Kubernetes Secret, decoded.
+/// A Secret, decoded. Source: Kubernetes `Secret`.
 package struct Secret: Sendable {
     package let meta: ObjectMeta
     package var type: String?
     package var data: [String: Located<[UInt8]>] = [:]
-    /// Keys whose values could not be read: they are missing in `data`.
+    /// Keys whose values could not be read, and which are missing in `data`.
     package var damaged: Set<String> = []
 }

@@ -1,13 +1,14 @@
-/// An object that an error took out. Who refers to it is told so, and not that there is none.
+/// An object that was left out because of an error. A report on a reference to it says that, and not that the object
+/// does not exist.
 package struct LeftOut: Sendable {
     package let identity: ObjectReference
-    /// Of its first error.
+    /// The place of its first error.
     package let place: SourcePlace
-    /// What it would have defined or spoken of: of a ServiceEntry, a DestinationRule or a VirtualService.
+    /// The hosts of a ServiceEntry, a DestinationRule or a VirtualService.
     package var hosts: [String] = []
-    /// Of a VirtualService, as written.
+    /// The Gateways of a VirtualService, as they are written.
     package var gateways: [String] = []
     package var exportTo: [String] = []
-    /// Of a DestinationRule: what closes; to send without its policy would be to send without that.
+    /// The closing fields of a DestinationRule. Requests must not be sent without its policy.
     package var closings: [ClosingField] = []
 }

@@ -1,5 +1,5 @@
-/// Where something stands in the files: what every diagnostic points at. Lines and columns count
-/// from 1; columns count characters, as editors do.
+/// A place in the files, to which every diagnostic refers. Lines and columns count from 1; columns count characters, as
+/// editors do.
 package struct SourcePlace: Sendable, Hashable {
     private let source: SourceName
     private let storedLine: Int32
@@ -9,6 +9,7 @@ package struct SourcePlace: Sendable, Hashable {
     package var line: Int { Int(storedLine) }
     package var column: Int { Int(storedColumn) }
 
+    /// Makes a place.
     package init(file: String, line: Int, column: Int) {
         self.init(SourceName(file), line: Int32(clamping: line), column: Int32(clamping: column))
     }
@@ -20,7 +21,7 @@ package struct SourcePlace: Sendable, Hashable {
     }
 }
 
-/// A file's name, shared by all places in it: there are more places than anything else.
+/// The name of a file. All places in the file share it, because there are more places than anything else.
 final class SourceName: Sendable, Hashable {
     let text: String
     init(_ text: String) { self.text = text }
@@ -30,13 +31,13 @@ final class SourceName: Sendable, Hashable {
     func hash(into hasher: inout Hasher) { hasher.combine(text) }
 }
 
-/// A value and where it was written.
+/// A value with the place where it is written.
 package struct Located<Value: Sendable>: Sendable {
     package var value: Value
     package let place: SourcePlace
     private let fieldPath: FieldPath
 
-    /// The field's path in its object, such as `spec.http[0].route[1].weight`.
+    /// The path of the field in its object, such as `spec.http[0].route[1].weight`.
     package var path: String { fieldPath.text }
 
     init(_ value: Value, place: SourcePlace, path: FieldPath) {
@@ -46,12 +47,13 @@ package struct Located<Value: Sendable>: Sendable {
     }
 }
 
-/// The name of one object; what two objects of one inventory never share.
+/// The identity of an object. No two objects of an inventory have the same.
 package struct ObjectReference: Sendable, Hashable, CustomStringConvertible {
     package let kind: String
     package let namespace: String
     package let name: String
 
+    /// Makes an identity.
     package init(kind: String, namespace: String, name: String) {
         self.kind = kind
         self.namespace = namespace
@@ -60,15 +62,15 @@ package struct ObjectReference: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String { "\(kind) \(namespace)/\(name)" }
 
-    /// See `String.detached`.
+    /// A copy whose texts share no memory; see `String.detached`.
     package var detached: ObjectReference {
         ObjectReference(kind: kind.detached, namespace: namespace.detached, name: name.detached)
     }
 }
 
 extension String {
-    /// The same text in memory of its own. What outlives a load must not share memory with the objects
-    /// that were read: one text that stays keeps the whole page around it.
+    /// A copy of the text in memory of its own. A text that lives longer than a load must not share memory with the
+    /// objects that were read, because one remaining text keeps the whole page around it.
     package var detached: String {
         utf8.count <= 15 ? self : String(decoding: Array(utf8), as: UTF8.self)
     }
@@ -84,26 +86,27 @@ extension [String: String] {
     }
 }
 
-/// What every object has. `namespace` is never empty: objects without one are given the default.
+/// The metadata of an object. `namespace` is never empty: objects without one get the default.
 package struct ObjectMeta: Sendable {
     package let identity: ObjectReference
     package var labels: [String: String] = [:]
     package var annotations: [String: String] = [:]
-    /// RFC 3339, as written; such texts sort by time when they end in `Z`.
+    /// The time as it is written (RFC 3339). Such texts sort by time if they end in `Z`.
     package var creationTimestamp: String?
-    /// Where the object begins.
+    /// The place where the object begins.
     package let place: SourcePlace
 
     package var name: String { identity.name }
     package var namespace: String { identity.namespace }
 
+    /// Makes metadata with nothing else in it.
     package init(identity: ObjectReference, place: SourcePlace) {
         self.identity = identity
         self.place = place
     }
 }
 
-/// An optional value kept behind one reference: rarely used fields cost a route 8 octets each.
+/// An optional value behind a reference, so that a field that is rarely used takes only 8 octets.
 @propertyWrapper
 package struct Rare<Value: Sendable>: Sendable {
     private final class Storage: Sendable {
@@ -117,5 +120,6 @@ package struct Rare<Value: Sendable>: Sendable {
         set { storage = newValue.map(Storage.init) }
     }
 
+    /// Keeps a value.
     package init(wrappedValue: Value?) { storage = wrappedValue.map(Storage.init) }
 }

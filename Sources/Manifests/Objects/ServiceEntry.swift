@@ -1,4 +1,4 @@
-/// A ServiceEntry (networking.istio.io): a service that Kubernetes does not know.
+/// A ServiceEntry (networking.istio.io): a service that Kubernetes does not know. Source: Istio `ServiceEntry`.
 package struct ServiceEntry: Sendable {
     package let meta: ObjectMeta
     package var hosts: [Located<String>] = []
@@ -7,23 +7,25 @@ package struct ServiceEntry: Sendable {
     package var isMeshInternal = false
     package var resolution: Located<Resolution>?
     package var endpoints: [Workload] = []
-    /// Endpoints are the WorkloadEntries and Pods of the same namespace with these labels.
+    /// The endpoints are the WorkloadEntries and Pods of the same namespace with these labels.
     package var workloadSelector: [String: String]?
     package var exportTo: [Located<String>] = []
     package var subjectAltNames: [String] = []
-    /// What is not in effect yet: requests to its hosts are answered 503.
+    /// Fields that are not in effect yet; requests to its hosts are answered 503.
     package var closings: [ClosingField] = []
 
+    /// An entry of `ports`.
     package struct Port: Sendable {
         package let place: SourcePlace
         package let path: String
         package var number: Int
         package var name: String
-        /// nil when not written.
+        /// nil if it is not written.
         package var `protocol`: PortProtocol?
         package var targetPort: Int?
     }
 
+    /// The values of `resolution`.
     package enum Resolution: String, Sendable, CaseIterable {
         case none = "NONE"
         case `static` = "STATIC"
@@ -33,13 +35,13 @@ package struct ServiceEntry: Sendable {
     }
 }
 
-/// The body of a WorkloadEntry, and an entry of `ServiceEntry.spec.endpoints`.
+/// The `spec` of a WorkloadEntry, or an entry of a ServiceEntry's `endpoints`.
 package struct Workload: Sendable {
     package let place: SourcePlace
     package let path: String
-    /// IP address, DNS name, or `unix:` path; empty when only `network` is given.
+    /// An IP address, a DNS name, or a `unix:` path; empty if only `network` is written.
     package var address: Located<String>
-    /// By name of the service's port.
+    /// Ports by the name of the service's port.
     package var ports: [String: Int] = [:]
     package var labels: [String: String] = [:]
     package var network: String?
@@ -49,9 +51,9 @@ package struct Workload: Sendable {
     package var serviceAccount: String?
 }
 
-/// A WorkloadEntry (networking.istio.io): one endpoint outside of Kubernetes.
+/// A WorkloadEntry (networking.istio.io): an endpoint outside Kubernetes. Source: Istio `WorkloadEntry`.
 package struct WorkloadEntry: Sendable {
     package let meta: ObjectMeta
-    /// Its labels are `spec.labels` overridden by `metadata.labels`.
+    /// Its `spec`. The labels of `metadata` replace equal ones of `spec`.
     package var workload: Workload
 }

@@ -1,32 +1,33 @@
 package import Patterns
 
-/// A VirtualService (networking.istio.io): the rules of some hosts.
+/// A VirtualService (networking.istio.io): the rules of its hosts. Source: Istio `VirtualService`.
 package struct VirtualService: Sendable {
     package let meta: ObjectMeta
     package var hosts: [Located<String>] = []
-    /// As written; empty means the reserved gateway `mesh` only.
+    /// The Gateways as they are written; empty means the reserved gateway `mesh` only.
     package var gateways: [Located<String>] = []
     package var exportTo: [Located<String>] = []
     package var http: [HTTPRoute] = []
     package var tls: [TLSRoute] = []
     package var tcp: [TCPRoute] = []
-    /// `spec.tls` and `spec.tcp`, which are not in effect yet: their connections are not served.
+    /// `spec.tls` and `spec.tcp`, if they are written: they are not in effect yet, and their connections are not
+    /// served.
     package var closings: [ClosingField] = []
 }
 
-/// One entry of `spec.http`.
+/// An entry of `spec.http`. Source: Istio `HTTPRoute`.
 package struct HTTPRoute: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
     package var name: String?
-    /// OR between them; none: the rule matches every request.
+    /// The rule matches if one of these does, or if there is none.
     package var matches: [HTTPMatch] = []
     package var destinations: [RouteDestination] = []
-    /// Whole request; nil is no limit.
+    /// The limit for the whole request; nil is none.
     @Rare package var timeout: Located<Duration>?
-    /// The rule has an error: whoever matches is answered 503, so that no later rule takes its traffic.
+    /// Whether the rule has an error. Requests that match it are answered 503, so that no later rule gets them.
     package var isBroken = false
-    /// What is not in effect yet and must not be skipped: whoever matches is answered 503.
+    /// Fields that are not in effect yet and close the rule. Requests that match it are answered 503.
     package var closings: [ClosingField] = []
 
     @Rare package var redirect: HTTPRedirect?
@@ -45,12 +46,12 @@ package struct HTTPRoute: Sendable {
     }
 }
 
-/// One entry of `http[].match`: AND between its conditions.
+/// An entry of `http[].match`, all of whose conditions must hold. Source: Istio `HTTPMatchRequest`.
 package struct HTTPMatch: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
-    /// A condition has an error and is missing here: whatever the others hold for counts as matched, and its
-    /// rule is broken.
+    /// Whether a condition has an error and is left out. Requests that fulfil the others then match, and the rule is
+    /// broken.
     package var isFaulty = false
     package var name: String?
     package var uri: StringMatch?
@@ -58,11 +59,11 @@ package struct HTTPMatch: Sendable {
     package var scheme: StringMatch?
     package var method: StringMatch?
     package var authority: StringMatch?
-    /// In order of the file; names as written.
+    /// In the order of the file, with names as they are written.
     package var headers: [NamedMatch] = []
     package var withoutHeaders: [NamedMatch] = []
     package var queryParams: [NamedMatch] = []
-    /// Equals the `port.number` of the server.
+    /// The `port.number` that the server must have.
     package var port: Located<Int>?
     package var sourceLabels: [String: String] = [:]
     package var sourceNamespace: String?
@@ -77,18 +78,18 @@ package struct NamedMatch: Sendable {
     package let name: String
     package let match: StringMatch
 
-    /// On a claim of a token, which is not in effect yet: it counts as fulfilled, and its rule is closed.
+    /// Whether it is on a claim of a token, which is not in effect yet. It counts as fulfilled, and its rule is closed.
     package var isOnClaim: Bool { name.hasPrefix("@") }
 }
 
-/// A condition on a text.
+/// A condition on a text. Source: Istio `StringMatch`.
 package enum StringMatch: Sendable {
     case exact(String)
     /// A prefix of characters, not of path segments.
     case prefix(String)
-    /// RE2, the whole text.
+    /// The expression must match the whole text.
     case regex(Pattern)
-    /// `{}`: there, with any value.
+    /// `{}`: any value will do.
     case present
 }
 
@@ -97,12 +98,12 @@ package struct RouteDestination: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
     package var destination: Destination
-    /// nil when not written, which is 0; a single destination takes all, whatever its weight.
+    /// nil if it is not written, which means 0. A single destination gets all requests, whatever its weight.
     @Rare package var weight: Located<Int>?
     @Rare package var headers: HeaderOperations?
 }
 
-/// A service, and perhaps one subset and port of it.
+/// A service, perhaps with a subset and a port of it. Source: Istio `Destination`.
 package struct Destination: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
@@ -111,13 +112,14 @@ package struct Destination: Sendable {
     @Rare package var port: Located<Int>?
 }
 
-/// One entry of `spec.tls`: routes of connections that stay encrypted.
+/// An entry of `spec.tls`: routes of connections that are not decrypted.
 package struct TLSRoute: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
     package var matches: [Match] = []
     package var destinations: [RouteDestination] = []
 
+    /// An entry of `match`.
     package struct Match: Sendable {
         package let place: SourcePlace
         package let path: FieldPath
@@ -127,13 +129,14 @@ package struct TLSRoute: Sendable {
     }
 }
 
-/// One entry of `spec.tcp`.
+/// An entry of `spec.tcp`.
 package struct TCPRoute: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
     package var matches: [Match] = []
     package var destinations: [RouteDestination] = []
 
+    /// An entry of `match`.
     package struct Match: Sendable {
         package let place: SourcePlace
         package let path: FieldPath

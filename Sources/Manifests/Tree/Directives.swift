@@ -1,16 +1,16 @@
-/// Lines that begin with `%` in front of a document are directives to the reader of YAML. libyaml compares each
-/// with all before it, and puts a tag's prefix in front of every tag: 5 MB of them took minutes. Objects need none,
-/// so a document may have a few short ones.
+/// Limits directives, which are lines that begin with `%` before a document. libyaml compares each with all earlier
+/// ones and writes a tag's prefix before every tag, so 5 MB of them took minutes. Objects need none, so a document may
+/// have only a few short ones.
 enum Directives {
     static let maximum = 8
     static let maximumOctets = 256
     private static let percent = UInt8(ascii: "%")
 
-    /// Where the first directive begins that is one too many, or too long; nil if there is none.
+    /// Where the first directive begins that is too long or one too many; nil if there is none.
     static func firstExcess(in octets: ArraySlice<UInt8>) -> Int? {
         var count = 0
         var last = octets.startIndex
-        // Every file goes through here, so this looks at each octet once.
+        // Every file comes here, so each octet is read only once.
         let span = octets.span
         for index in 0..<span.count where span[index] == percent {
             let place = octets.startIndex + index
@@ -25,7 +25,7 @@ enum Directives {
         return nil
     }
 
-    /// Behind any line break of YAML, or at the start, perhaps behind a byte order mark.
+    /// Whether a place is after a line break of YAML, or at the start, where a byte order mark may precede it.
     private static func beginsLine(_ octets: ArraySlice<UInt8>, _ place: Int) -> Bool {
         let before = octets[..<place].suffix(3)
         guard let last = before.last else { return true }
@@ -49,9 +49,9 @@ enum Directives {
     }
 }
 
-/// Files may be in UTF-16, as some shells of Windows write them.
+/// Reads files in UTF-16, which some shells of Windows write.
 enum UTF16Text {
-    /// The text in UTF-8; nil when no byte order mark says that it is UTF-16.
+    /// The text in UTF-8; nil if no byte order mark says that it is UTF-16.
     static func inUTF8(_ octets: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         let mark = octets.prefix(2)
         let isLittle = mark.elementsEqual([0xFF, 0xFE])

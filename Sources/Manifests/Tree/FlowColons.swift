@@ -1,13 +1,13 @@
-/// `[192.0.2.1, 2001:db8::]` is a list of two texts to Kubernetes' reader of YAML, and a fault to libyaml, which
-/// wants no colon in front of a flow indicator. So such a colon is read as a character that means nothing to
-/// YAML, and put back into the texts. One character for one character: places stay as they are.
+/// Lets libyaml read lists such as `[192.0.2.1, 2001:db8::]`. They are two texts to Kubernetes' YAML parser and an
+/// error to libyaml, which allows no colon before a flow indicator. So such a colon is replaced by a character that
+/// means nothing to YAML, and put back into the texts. Each character is replaced by one, so places do not change.
 enum FlowColons {
-    /// U+E000, of the private use area. A text that has it is left alone.
+    /// U+E000, of the private use area. A text that has it is not changed.
     private static let standIn: [UInt8] = [0xEE, 0x80, 0x80]
     private static let colon = UInt8(ascii: ":")
 
-    /// The text with stand-ins for the second of two colons behind a hexadecimal digit and in front of `,`, `]`
-    /// or `}`, as addresses of IPv6 have them and keys have not; nil when there are none.
+    /// The text with stand-ins for the second of two colons between a hexadecimal digit and `,`, `]` or `}`, where IPv6
+    /// addresses have them and keys do not; nil if there are none.
     static func standingIn(_ octets: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         let places = places(octets.span)
         guard !places.isEmpty, !octets.contains(standIn) else { return nil }
@@ -23,7 +23,7 @@ enum FlowColons {
         return changed[...]
     }
 
-    /// Of the colons to replace. Every file goes through here, so this looks at each octet once.
+    /// The places of the colons to replace. Every file comes here, so each octet is read only once.
     private static func places(_ octets: Span<UInt8>) -> [Int] {
         guard octets.count >= 4 else { return [] }
         var places: [Int] = []
@@ -44,7 +44,7 @@ enum FlowColons {
         }
     }
 
-    /// The text with its colons.
+    /// The text with its colons again.
     static func putBack(_ text: ArraySlice<UInt8>) -> [UInt8] {
         var octets = text
         var text: [UInt8] = []
@@ -59,7 +59,7 @@ enum FlowColons {
 }
 
 extension ArraySlice<UInt8> {
-    /// Whether these octets stand somewhere in it, one behind the other.
+    /// Whether it contains these octets in a row.
     func contains(_ wanted: [UInt8]) -> Bool {
         guard let first = wanted.first else { return true }
         var rest = self

@@ -1,17 +1,17 @@
-/// A document that is no YAML: who it was to be is guessed from its lines, so that those who refer to it hear of it.
-/// Nothing else is taken from it, and a wrong guess does no more than name it.
+/// A document that is not valid YAML. Its identity is guessed from its lines, so that reports on references to it can
+/// say so. Nothing else is read from it, and a wrong guess only puts a name into a report.
 struct LostDocument {
     private var fields: [String: String] = [:]
     private var section = ""
 
     init(_ text: ArraySlice<UInt8>) {
-        // The names of an object stand at its beginning.
+        // An object's names are at its beginning.
         for line in text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000) {
             read(String(decoding: line, as: UTF8.self))
         }
     }
 
-    /// The object, if kind and name are there and could be ones.
+    /// The identity; nil if kind or name are missing or not valid.
     func identity(defaultNamespace: String) -> ObjectReference? {
         guard let kind = fields["kind"], kind.allSatisfy(\.isLetter), let name = fields["metadata.name"],
             Grammar.isSubdomain(name)
@@ -31,7 +31,7 @@ struct LostDocument {
         }
     }
 
-    /// `metadata: {name: x, namespace: y}`
+    /// Reads `metadata: {name: x, namespace: y}`.
     private mutating func readFlow(_ value: String) {
         guard section == "metadata", value.hasPrefix("{") else { return }
         for part in value.dropFirst().prefix(while: { $0 != "}" }).split(separator: ",") {

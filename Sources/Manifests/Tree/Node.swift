@@ -1,20 +1,20 @@
-/// A node's number in its `Tree`.
+/// The number of a node in its `Tree`.
 typealias NodeIndex = Int32
 
-/// One node of a YAML document: 40 octets, no references. Children are a chain of siblings; those
-/// of a mapping alternate between key and value.
+/// One node of a YAML document. It takes 40 octets and has no references. Children are a chain of siblings; in a
+/// mapping, keys and values alternate.
 struct Node {
     enum Kind: UInt8 { case plain, quoted, sequence, mapping }
 
-    /// Stands for "no node".
+    /// The index that means "no node".
     static let none: NodeIndex = -1
 
     var kind: Kind
-    /// A value of a mapping is a field; its key is the node before it.
+    /// The key, if the node is a value of a mapping.
     var key: NodeIndex = Node.none
-    /// Scalars: where the text lies in `Tree.text`. Else: the first child, or `none`.
+    /// For a scalar: where its text begins in `Tree.text`. Otherwise: the first child, or `none`.
     var start: Int32 = Node.none
-    /// Scalars: octets of text. Sequences: elements. Mappings: fields.
+    /// For a scalar: the octets of its text. For a sequence: its elements. For a mapping: its fields.
     var count: Int32 = 0
     var next: NodeIndex = Node.none
     var parent: NodeIndex = Node.none
@@ -26,8 +26,8 @@ struct Node {
     var isScalar: Bool { kind == .plain || kind == .quoted }
 }
 
-/// Something wrong with a document that does not stop the reading: it spoils the object it is in.
-/// Facts only, since a file may have millions of them: who reports one makes the sentence.
+/// A problem of a document that does not end the reading: it concerns the object that has it. It has facts only,
+/// because a file may have millions of problems; the sentence is made when one is reported.
 struct TreeProblem {
     enum Fault {
         case unknownTag(String)
@@ -43,14 +43,16 @@ struct Tree {
     var nodes: [Node] = []
     var text: [UInt8] = []
     var root: NodeIndex = Node.none
-    /// By node, once the document is complete.
+    /// Sorted by node when the document is complete.
     var problems: [TreeProblem] = []
 
+    /// The node of a number; traps if there is none.
     subscript(index: NodeIndex) -> Node { nodes[Int(index)] }
 
     /// The text of a scalar; empty for a list or a mapping.
     func string(_ index: NodeIndex) -> String { String(decoding: octets(index), as: UTF8.self) }
 
+    /// The octets of a scalar's text; empty for a list or a mapping.
     func octets(_ index: NodeIndex) -> ArraySlice<UInt8> {
         let node = self[index]
         guard node.isScalar else { return [] }
@@ -88,14 +90,14 @@ struct Tree {
         return nil
     }
 
-    /// The problems of a node and of what lies below it.
+    /// The problems of a node and of all nodes below it.
     func problems(in node: NodeIndex) -> ArraySlice<TreeProblem> {
         guard !problems.isEmpty else { return [] }
         return problems[firstProblem(from: node)..<firstProblem(from: end(of: node))]
     }
 
-    /// The number of the first node behind `node` and all that lies below it: nodes are numbered in the order
-    /// in which they are written.
+    /// The number of the first node after `node` and all nodes below it. Nodes are numbered in the order in which they
+    /// are written.
     private func end(of node: NodeIndex) -> NodeIndex {
         var current = node
         while current != Node.none {
@@ -106,7 +108,7 @@ struct Tree {
         return NodeIndex(nodes.count)
     }
 
-    /// By halving: the items of a List ask one after the other.
+    /// The first problem at or after a node. It is a binary search, because each item of a List asks.
     private func firstProblem(from node: NodeIndex) -> Int {
         var (low, high) = (0, problems.count)
         while low < high {

@@ -1,14 +1,15 @@
-/// JSON may escape a character above U+FFFF in two parts, `\ud83d\ude00`; YAML, which libyaml reads JSON as, may not.
-/// So in files of JSON the two backslashes are read as a character that means nothing to YAML, and the texts get
-/// their character afterwards. One character for one: places stay as they are.
+/// Lets libyaml read surrogate pairs. JSON may escape a character above U+FFFF in two parts, `\ud83d\ude00`; YAML may
+/// not, and libyaml reads JSON as YAML. So in JSON files the two backslashes are replaced by a character that means
+/// nothing to YAML, and the texts get their character afterwards. Each character is replaced by one, so places do not
+/// change.
 enum SurrogatePairs {
-    /// U+E001, of the private use area. A text that has it is left alone.
+    /// U+E001, of the private use area. A text that has it is not changed.
     private static let standIn: [UInt8] = [0xEE, 0x80, 0x81]
     private static let backslash = UInt8(ascii: "\\")
-    /// `\uXXXX`
+    /// The length of `\uXXXX`.
     private static let escapeOctets = 6
 
-    /// The text with stand-ins for the backslashes of such pairs; nil when there are none, or it is no JSON.
+    /// The text with stand-ins for the backslashes of such pairs; nil if there are none, or if it is not JSON.
     static func standingIn(_ octets: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
         let first = octets.first { $0 > 0x20 }
         guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else { return nil }
@@ -26,7 +27,7 @@ enum SurrogatePairs {
         return changed[...]
     }
 
-    /// Where pairs begin. A backslash behind a backslash begins nothing.
+    /// Where pairs begin. A backslash after a backslash begins nothing.
     private static func places(_ octets: Span<UInt8>) -> [Int] {
         var places: [Int] = []
         var index = 0
@@ -47,7 +48,7 @@ enum SurrogatePairs {
         return places
     }
 
-    /// The number of an escape at this place.
+    /// The number in an escape at this place; nil if there is none.
     private static func unit(_ octets: Span<UInt8>, _ place: Int) -> UInt16? {
         guard place + escapeOctets <= octets.count, octets[place] == backslash,
             octets[place + 1] == UInt8(ascii: "u")
@@ -60,7 +61,7 @@ enum SurrogatePairs {
         return UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
     }
 
-    /// A scalar's text with its characters, or, if it is in no double quotes, with its backslashes.
+    /// The text of a scalar with its characters; without double quotes around it, with its backslashes.
     static func putBack(_ text: ArraySlice<UInt8>, isDoubleQuoted: Bool) -> [UInt8] {
         var rest = text
         var text: [UInt8] = []
@@ -81,7 +82,7 @@ enum SurrogatePairs {
         return text + rest
     }
 
-    /// The character of a pair with stand-ins at the beginning of a text.
+    /// The character of a pair with stand-ins at the beginning of a text; nil if there is none.
     private static func character(_ text: ArraySlice<UInt8>) -> Character? {
         let length = standIn.count + escapeOctets - 1
         let (first, second) = (text.prefix(length), text.dropFirst(length).prefix(length))

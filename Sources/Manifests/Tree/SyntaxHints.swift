@@ -1,26 +1,28 @@
-// libyaml says where it stumbled, not why. The usual reasons are a text without quotes and a template that was
-// not rendered: this looks at the faulty line, and says so.
+// Explains syntax errors. libyaml says where it failed, but not why. The usual reasons are a text without quotes and a
+// template that was not rendered, which can be seen in the faulty line.
 
-/// What is still to be read of a file.
-struct Rest {
+/// The part of a file that is still to be read.
+struct FileRemainder {
     let octets: ArraySlice<UInt8>
     var start = TextStart()
 
-    /// From the first line `---` that is not above the faulty line, and below the first line.
-    func afterFault(in faulty: Int) -> Rest? {
+    /// The part from the first line `---` that is not above the faulty line and not the first line; nil if there is
+    /// none.
+    func afterFault(in faulty: Int) -> FileRemainder? {
         var line = start.linesBefore + 1
         var place = octets.startIndex
         while let end = octets[place...].firstIndex(of: UInt8(ascii: "\n")) {
             place = end + 1
             line += 1
             guard line >= faulty, Self.beginsDocument(octets[place...]) else { continue }
-            return Rest(octets: octets[place...], start: start(line: line, column: 1))
+            return FileRemainder(octets: octets[place...], start: start(line: line, column: 1))
         }
         return nil
     }
 
-    /// JSON objects one after the other, as `jq` prints them and kubectl takes them: from the next one.
-    func nextOfJSON(after error: SyntaxError) -> Rest? {
+    /// The part from the next JSON object on, if objects follow each other without `---`, as `jq` prints them and
+    /// kubectl reads them.
+    func nextOfJSON(after error: SyntaxError) -> FileRemainder? {
         let brace = UInt8(ascii: "{")
         guard error.code == "syntax", error.message.hasSuffix("<document start>"),
             octets.first(where: { $0 > UInt8(ascii: " ") }) == brace
@@ -29,12 +31,12 @@ struct Rest {
         var left = error.charactersBefore
         while left > 0, place < octets.endIndex {
             place += 1
-            // Continued characters count with their first octet.
+            // The octets of a character count with its first one.
             while place < octets.endIndex, octets[place] & 0xC0 == 0x80 { place += 1 }
             left -= 1
         }
         guard place > octets.startIndex, place < octets.endIndex, octets[place] == brace else { return nil }
-        return Rest(octets: octets[place...], start: start(line: error.line, column: error.column))
+        return FileRemainder(octets: octets[place...], start: start(line: error.line, column: error.column))
     }
 
     private func start(line: Int, column: Int) -> TextStart {
@@ -50,12 +52,12 @@ struct Rest {
     /// The lines of a document down to a faulty one.
     fileprivate struct Lines {
         let text: ArraySlice<UInt8>
-        /// The last of them, and its number.
+        /// The last line, and its number.
         let last: ArraySlice<UInt8>
         let number: Int
     }
 
-    /// The document that `faulty` is in; the one before, if that line begins another one, too early.
+    /// The document that has the faulty line; if that line begins another document too early, the one before.
     fileprivate func document(to faulty: Int) -> Lines {
         var line = start.linesBefore + 1
         var (first, place) = (octets.startIndex, octets.startIndex)
@@ -71,14 +73,14 @@ struct Rest {
         return Lines(text: octets[first..<last.endIndex], last: last, number: line)
     }
 
-    /// The whole document that a faulty line is in.
+    /// The whole document that has a faulty line.
     func document(around faulty: Int) -> ArraySlice<UInt8> {
         let lines = document(to: faulty)
         let end = afterFault(in: lines.number + 1)?.octets.startIndex ?? octets.endIndex
         return octets[lines.text.startIndex..<max(end, lines.text.endIndex)]
     }
 
-    /// The document is meant to be a Secret: of it nothing is quoted.
+    /// Whether the document is probably a Secret, of which nothing is quoted.
     fileprivate func isSecret(near faulty: Int) -> Bool {
         let text = String(decoding: document(around: faulty), as: UTF8.self)
         return text.lowercased().contains("secret") || text.contains("stringData")
@@ -86,8 +88,8 @@ struct Rest {
 }
 
 extension SyntaxError {
-    /// The same with what the text shows.
-    func explained(by rest: Rest) -> SyntaxError {
+    /// The same error with an explanation, if the text shows one.
+    func explained(by rest: FileRemainder) -> SyntaxError {
         let lines = rest.document(to: self.line)
         var error = self
         if let place = TemplateText.place(in: lines.text, last: lines.last) {
@@ -99,7 +101,7 @@ extension SyntaxError {
             return error
         }
         error.hint = hint ?? Self.hints.first { message.contains($0.words) }?.hint
-        if let beginning, Self.toldAtTheirBeginning.contains(where: message.contains) {
+        if let beginning, Self.reportedLate.contains(where: message.contains) {
             (error.line, error.column) = beginning
         }
         if message.contains("cannot start any token"), lines.last.dropFirst(max(column, 1) - 1).first == 0x09 {
@@ -116,7 +118,7 @@ extension SyntaxError {
         return error
     }
 
-    /// The text at the place of the error that would be fine in quotes.
+    /// The text at the place of the error that would be valid in quotes.
     private func unquoted(in line: ArraySlice<UInt8>) -> String? {
         if message.contains("scanning an alias") || code == "unknown-anchor" { return word(line, from: "*") }
         if message.contains("scanning an anchor") { return word(line, from: "&") }
@@ -128,7 +130,7 @@ extension SyntaxError {
         return message.contains("did not find expected") ? bracketed(line) : nil
     }
 
-    /// A word of the line that begins with the sign, not behind the place of the error.
+    /// A word of the line that begins with the sign, not after the place of the error.
     private func word(_ line: ArraySlice<UInt8>, from sign: Unicode.Scalar) -> String? {
         let reach = line.prefix(max(column, 0))
         guard let start = reach.lastIndex(of: UInt8(ascii: sign)) else { return nil }
@@ -137,7 +139,7 @@ extension SyntaxError {
         return Self.text(line[start...].prefix { !" \t,]}#\r".utf8.contains($0) })
     }
 
-    /// A value that begins like a list or mapping and goes on behind its end: `[a-z]+`.
+    /// A value that begins like a list or mapping and goes on after its end: `[a-z]+`.
     private func bracketed(_ line: ArraySlice<UInt8>) -> String? {
         let text = String(decoding: line, as: UTF8.self)
         guard let colon = text.firstRange(of: ": ") else { return nil }
@@ -159,13 +161,13 @@ extension SyntaxError {
         return quote + text + quote
     }
 
-    /// What libyaml finds out about lines later than the reader of the file would look for it.
-    private static let toldAtTheirBeginning = [
+    /// Errors that libyaml finds later than the place where an author would look for them.
+    private static let reportedLate = [
         "end of stream while scanning a quoted scalar", "document indicator while scanning a quoted scalar",
         "could not find expected ':'",
     ]
 
-    /// What to do about libyaml's sentences, the particular ones first.
+    /// Remedies for libyaml's messages, specific ones first.
     private static let hints: [(words: String, hint: String)] = [
         (
             words: "cannot start any token",

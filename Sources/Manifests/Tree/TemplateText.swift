@@ -1,22 +1,23 @@
-/// Text that a tool was to replace before anybody reads the file: `{{ .Values.host }}` of Helm, `${HOST}` of
-/// envsubst, `$(HOST)` of kustomize.
+/// Finds text that a tool should have replaced: `{{ .Values.host }}` of Helm, `${HOST}` of envsubst, `$(HOST)` of
+/// kustomize.
 enum TemplateText {
     static let code = "unrendered-template"
     static let hint = "render it first: `helm template`, `kubectl kustomize`, or envsubst for variables"
     private static let marks = ["{{", "${", "$("]
 
+    /// The message about template text with this mark.
     static func message(_ mark: String) -> String {
         let example = mark == "{{" ? "{{ … }}" : mark == "${" ? "${…}" : "$(…)"
         return "the file holds template text, `\(example)`, that nobody has filled in"
     }
 
-    /// The mark of a text that was to be replaced.
+    /// The mark of template text in a text; nil if it has none.
     static func mark(in text: some Collection<UInt8>) -> String? {
         marks.first { mark in Self.first(mark, in: text) != nil }
     }
 
-    /// Where template text is that spoils a document: in its last line, the faulty one, or above it where a line
-    /// or a value begins with it.
+    /// Where template text is that makes a document invalid: in its last line, which is the faulty one, or at the
+    /// beginning of a line or value above it.
     static func place(
         in document: ArraySlice<UInt8>, last: ArraySlice<UInt8>
     ) -> (mark: String, linesAbove: Int, column: Int)? {
@@ -35,7 +36,7 @@ enum TemplateText {
         return (mark, 0, last.distance(from: last.startIndex, to: start) + 1)
     }
 
-    /// What stands before a value that has no quotes: blanks, or anything that ends in `: ` or `- `.
+    /// Whether a text may precede a value without quotes: blanks, or anything that ends in `: ` or `- `.
     private static func isBare(_ before: ArraySlice<UInt8>) -> Bool {
         guard let last = before.last(where: { $0 != 0x20 && $0 != 0x09 }) else { return true }
         return last == UInt8(ascii: ":") || last == UInt8(ascii: "-")

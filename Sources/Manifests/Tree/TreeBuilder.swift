@@ -1,8 +1,8 @@
-/// Builds the trees of one file, document by document. Bounded: nesting, and the nodes that
-/// aliases may make; the file itself is bounded by `ManifestReader`.
+/// Builds the trees of one file, document by document. Nesting and the number of nodes from aliases are limited here,
+/// the size of the file by `FileFinder`.
 struct TreeBuilder {
     static let maximumDepth = 100
-    /// Of one file; a document of a few lines can ask for billions ("billion laughs").
+    /// The largest number of nodes from aliases in one file. A few lines can ask for billions ("billion laughs").
     static let maximumAliasedNodes = 1_000_000
 
     private let parser: YAMLParser
@@ -11,16 +11,16 @@ struct TreeBuilder {
     private var open: [OpenNode] = []
     private var lastSizes = (nodes: 64, octets: 512)
 
-    /// A sequence or mapping whose end has not come yet.
+    /// A sequence or mapping that has not ended yet.
     private struct OpenNode {
         let node: NodeIndex
         var last: NodeIndex = Node.none
-        /// In a mapping: the key whose value comes next.
+        /// In a mapping: the key whose value is next.
         var pendingKey: NodeIndex = Node.none
         var anchor: String?
     }
 
-    /// `start`: where in the file these octets begin.
+    /// - Parameter start: where in the file these octets begin.
     init(_ octets: ArraySlice<UInt8>, at start: TextStart = TextStart()) {
         parser = YAMLParser(octets, at: start)
     }
@@ -28,7 +28,7 @@ struct TreeBuilder {
     /// Reads the next document; nil at the end of the file.
     mutating func next() throws(SyntaxError) -> Tree? {
         var tree = Tree()
-        // Documents of one file are alike, so growing step by step would be wasted.
+        // The documents of one file are alike, so it would be a waste to grow step by step.
         tree.nodes.reserveCapacity(lastSizes.nodes)
         tree.text.reserveCapacity(lastSizes.octets)
         anchors.removeAll(keepingCapacity: true)
@@ -83,7 +83,7 @@ struct TreeBuilder {
 
     private mutating func end(in tree: inout Tree) {
         guard let closed = open.popLast() else { return }
-        // Named only now: an alias inside its own anchor must not find it.
+        // The anchor is known only now, so that an alias inside it does not find it.
         if let anchor = closed.anchor { anchors[anchor] = closed.node }
     }
 
@@ -96,7 +96,7 @@ struct TreeBuilder {
             if node.isScalar { anchors[anchor] = index } else { anchors[anchor] = nil }
         }
         if let tag = event.tag, !Self.knownTags.contains(tag) {
-            // A short directive can make long tags of millions of nodes; of so many none is listed.
+            // A short directive can make the tags of millions of nodes long. That many are not listed.
             let shown = tree.problems.count < 1000 ? tag : "…"
             tree.problems.append(TreeProblem(fault: .unknownTag(shown), node: index))
         }
@@ -120,7 +120,7 @@ struct TreeBuilder {
         return NodeIndex(tree.nodes.count - 1)
     }
 
-    /// Makes a new node the next child of the innermost open one.
+    /// Makes a new node the next child of the innermost open node.
     private mutating func link(_ index: NodeIndex, in tree: inout Tree) {
         guard let depth = open.indices.last else {
             tree.root = index
@@ -150,8 +150,8 @@ struct TreeBuilder {
 // MARK: Aliases
 
 extension TreeBuilder {
-    /// An alias becomes a copy of what its anchor names, so that every node has one parent and
-    /// one path. Copies keep the place of the original: that is where the text stands.
+    /// Copies the node of an anchor in the place of an alias, so that every node has one parent and one path. Copies
+    /// keep the place of the original, where the text is written.
     private mutating func addAlias(
         _ event: YAMLEvent, to tree: inout Tree
     ) throws(SyntaxError) {
@@ -205,7 +205,7 @@ extension TreeBuilder {
 // MARK: Keys
 
 extension TreeBuilder {
-    /// Reports keys that are no text, merge keys, and keys written twice.
+    /// Notes keys that are not texts, merge keys, and keys that are written twice.
     private func findDuplicates(in mapping: NodeIndex, _ tree: inout Tree) {
         var keys: [NodeIndex] = []
         keys.reserveCapacity(Int(tree[mapping].count))

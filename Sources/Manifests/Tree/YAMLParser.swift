@@ -1,28 +1,28 @@
 internal import CYAML
 
-/// Why the rest of a file cannot be read. Quotes nothing of it: it may be a Secret.
+/// Why the rest of a file cannot be read. It quotes nothing of the file, which may have a Secret.
 struct SyntaxError: Error {
     var code: String
     var message: String
     var hint: String?
     var line: Int
     var column: Int
-    /// How many characters of the text that was being read stand before the place.
+    /// How many characters of the text that was being read are before the place.
     var charactersBefore = 0
-    /// Where what could not be read begins.
+    /// Where the part begins that could not be read.
     var beginning: (line: Int, column: Int)?
 }
 
-/// Where in a file a text begins that is read by itself.
+/// Where a text begins in its file.
 struct TextStart {
     var linesBefore = 0
-    /// Of the first line.
+    /// How many columns of the first line are before it.
     var columnsBefore = 0
     /// Whether the text has stand-ins, of `FlowColons` or `SurrogatePairs`.
     var hasStandIns = false
 }
 
-/// What libyaml says of one piece of a document.
+/// One event of libyaml.
 struct YAMLEvent {
     enum Kind {
         case scalar(isPlain: Bool)
@@ -36,12 +36,12 @@ struct YAMLEvent {
     var column: Int32
 }
 
-/// libyaml over one file in memory. Used by one thread.
+/// Runs libyaml over one file in memory. For one thread only.
 @safe final class YAMLParser {
-    // Owned: made in `init`, freed in `deinit`. libyaml keeps pointers into the parser, so it must
-    // not move: hence the allocation.
+    // Owned: made in `init`, freed in `deinit`. It is allocated because libyaml keeps pointers into it, so it must not
+    // move.
     private let parser: UnsafeMutablePointer<yaml_parser_t>
-    /// What libyaml has not asked for yet.
+    /// The part that libyaml has not asked for yet.
     private var input: ArraySlice<UInt8>
 
     private let start: TextStart
@@ -52,7 +52,7 @@ struct YAMLEvent {
         input = octets
         unsafe parser.initialize(to: yaml_parser_t())
         _ = unsafe yaml_parser_initialize(parser)
-        // By pieces: the text is not copied as a whole. `self` outlives the parser.
+        // In pieces, so that the text is not copied as a whole. `self` lives longer than the parser.
         let context = unsafe Unmanaged.passUnretained(self).toOpaque()
         unsafe yaml_parser_set_input(
             parser,
@@ -64,11 +64,11 @@ struct YAMLEvent {
             }, context)
     }
 
-    /// libyaml looks at all that it is given, however soon it stops: a hundred thousand JSON objects one after the
-    /// other are as many readers.
+    /// The size of a piece. libyaml reads all that it is given, however early it stops, and a hundred thousand JSON
+    /// objects in a row need as many parsers.
     private static let pieceOctets = 1024
 
-    /// Copies the next piece of the input; returns its length, 0 at the end.
+    /// Copies the next piece of the input. Returns its length, which is 0 at the end.
     private func give(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
         let piece = input.prefix(min(buffer.count, Self.pieceOctets))
         unsafe piece.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
@@ -81,7 +81,7 @@ struct YAMLEvent {
         unsafe parser.deallocate()
     }
 
-    /// The next event; the text of a scalar is appended to `text`.
+    /// Reads the next event, and appends the text of a scalar to `text`.
     func next(appendingTo text: inout [UInt8]) throws(SyntaxError) -> YAMLEvent {
         var raw = unsafe yaml_event_t()
         var flat = unsafe portico_yaml_event()

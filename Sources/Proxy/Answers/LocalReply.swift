@@ -4,7 +4,7 @@ internal import Octets
 
 /// An answer that the gateway makes itself. Plain HTTP gets status and text; gRPC gets HTTP 200 and
 /// trailers only, for its clients look at nothing else.
-/// Source: reference/gateway-behaviour.md §1.1.
+/// Source: docs/behaviour.md, Local replies.
 package struct LocalReply {
     package let outcome: Outcome
     package let isGRPC: Bool

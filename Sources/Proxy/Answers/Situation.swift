@@ -3,7 +3,7 @@ package import Telemetry
 
 /// Every way in which a request can end without its upstream's answer. What each means on the wire, in the
 /// log and for a retry stands in one table, `outcome`.
-/// Source: reference/gateway-behaviour.md §1.2 (observed on Envoy 1.40); where we differ, the row says so.
+/// Source: docs/behaviour.md, Situations.
 package enum Situation: Equatable, Sendable {
     // The client's request
     case requestRefused(HTTP1Error)

@@ -47,7 +47,7 @@ struct ExchangeRecorder {
         record.bytesSent = UInt64(exchange.sentOctets)
         record.durationNanoseconds = nanoseconds
         record.upstreamServiceNanoseconds = exchange.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
-        record.attempts = exchange.state.tries
+        record.tries = exchange.state.tries
         record.upstreamHost = exchange.endpoint?.name
         record.cluster = exchange.destination?.cluster.name
         record.routeName = exchange.route?.route.name

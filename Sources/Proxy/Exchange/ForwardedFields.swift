@@ -3,7 +3,7 @@ internal import Octets
 
 /// What an edge says about a request and its client. Each of these fields leaves the gateway exactly once, and
 /// nobody but the gateway says it; what ends here does not leave at all.
-/// Source: RFC 9110 §7.6.1 (hop by hop), Envoy's `x-forwarded-for`, `x-forwarded-proto` and `x-request-id` at an edge.
+/// Source: RFC 9110 §7.6.1 (hop by hop); docs/behaviour.md, Forwarding headers.
 struct ForwardedFields {
     /// The client's address, behind the addresses that the request brought.
     let peer: Octets

@@ -1,8 +1,8 @@
 internal import Manifests
 
-/// The names of the encrypted servers of one port that are not opened: what they ask for is not in effect yet,
-/// or they have an error. A client that names one of them finds the next wider server of the port, which may
-/// ask for less, such as no certificate: it answers 503 for them.
+/// The names of those encrypted servers of a port that are not opened, because they have an error or ask for something
+/// that is not in effect yet. A client that names one of them reaches the next wider server of the port, which may
+/// demand less, for example no client certificate. That server answers 503 for these names.
 struct ClosedNames {
     private var closed: [String: Unavailable] = [:]
     private var open: Set<String> = []
@@ -27,7 +27,7 @@ struct ClosedNames {
         member.server.hosts.map { $0.host.lowercased() }
     }
 
-    /// Whether the server that is chosen for a name, the most specific one, is not opened.
+    /// Whether the most specific server for a name is one that is not opened.
     func covers(_ name: String) -> Bool {
         guard !closed.isEmpty else { return false }
         if closed[name] != nil { return true }
@@ -42,7 +42,7 @@ struct ClosedNames {
         return closed["*"] != nil && !open.contains("*")
     }
 
-    /// The names that a server of the port would get requests for.
+    /// The names of unopened servers whose requests would reach this server of the port.
     func names(under member: ServerMerger.Member) -> [(name: String, reason: Unavailable)] {
         let own = Self.names(member)
         let found = closed.filter { name, _ in own.contains { Self.isUnder(name, $0) } }

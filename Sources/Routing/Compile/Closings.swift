@@ -1,21 +1,24 @@
 internal import Manifests
 
-// What becomes of the requests of a part with a field that is not in effect yet. An error where requests
-// come to it; the same words as a warning where none do, so that `check` fails for what is served alone.
+// Reports fields that are not in effect yet and close the part that has them. The report is an error where requests
+// reach that part, and a warning with the same words where none do, so that `check` fails only for what is served.
 
 extension VirtualService {
+    /// The report on a field of one of its HTTP rules.
     func report(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
         field.diagnostic(
             severity, "its requests are answered 503",
             hint: "without it they would be served: remove it if that is meant", object: meta.identity)
     }
 
+    /// The report on a field of `tls` or `tcp` rules.
     func reportConnections(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
         field.diagnostic(severity, "its connections are not served", object: meta.identity)
     }
 }
 
 extension DestinationRule {
+    /// The report on a field of one of its policies.
     func report(_ field: ClosingField, _ names: Names, _ severity: Diagnostic.Severity) -> Diagnostic {
         let host = names.expanded(host.value, namespace: meta.namespace)
         let isTLS = field.name.hasPrefix("tls.")
@@ -24,7 +27,7 @@ extension DestinationRule {
             hint: isTLS ? "write mode: DISABLE to send them in clear text" : nil, object: meta.identity)
     }
 
-    /// All of its policies.
+    /// The closing fields of all its policies.
     var closings: [ClosingField] {
         ([trafficPolicy] + subsets.map(\.trafficPolicy)).compactMap(\.self).flatMap { policy in
             policy.closings + policy.portLevel.flatMap(\.policy.closings)
@@ -33,6 +36,7 @@ extension DestinationRule {
 }
 
 extension Gateway {
+    /// The report on a field of one of its servers.
     func report(_ field: ClosingField, of server: Server) -> Diagnostic {
         let port = server.port.number.value
         return field.diagnostic(
@@ -45,11 +49,12 @@ extension Gateway {
 }
 
 extension Gateway.Server {
-    /// On an encrypted server there is nothing to redirect.
+    /// Whether it redirects to HTTPS, which only a server in clear text does.
     var redirects: Bool { port.protocol.isPlainHTTP && tls?.httpsRedirect == true }
 }
 
 extension ServiceEntry {
+    /// The report on one of its fields.
     func report(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
         let list = hosts.map(\.value).joined(separator: ", ")
         return field.diagnostic(severity, "requests to \(list) are answered 503", object: meta.identity)
@@ -57,7 +62,8 @@ extension ServiceEntry {
 }
 
 extension [AccessPolicy] {
-    /// A policy that selects this gateway by its labels closes all of it: who may come in is not known.
+    /// Why the whole gateway is closed: an access policy selects it by its labels, and policies are not in effect yet,
+    /// so it is not known which requests are allowed. nil if there is none.
     func closing(_ names: Names, _ problems: Problems) -> Unavailable? {
         let places = [names.options.gatewayNamespace, names.options.rootNamespace]
         let own = filter {

@@ -57,6 +57,7 @@ final class ClusterTable {
         directory.records[names.expanded(destination.host.value, namespace: namespace)]
     }
 
+    /// The DestinationRules that apply to a service.
     func policy(of record: ServiceRecord) -> PolicyDirectory.Policy {
         policies.policy(host: record.host, namespace: record.namespace)
     }
@@ -129,6 +130,7 @@ final class ClusterTable {
         return clusters.count - 1
     }
 
+    /// Istio's name of a cluster.
     static func name(_ host: String, _ port: Int, _ subset: String) -> String {
         "outbound|\(port)|\(subset)|\(host)"
     }

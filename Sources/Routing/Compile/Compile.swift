@@ -1,9 +1,8 @@
 package import Manifests
 
 extension RoutingPlan {
-    /// Compiles the good objects of a load. Never fails as a whole: what cannot be resolved answers 503
-    /// by itself and is a diagnostic. Which rule wins depends on the objects alone,
-    /// never on the order of files.
+    /// Compiles the valid objects of a load. It never fails as a whole: a part that cannot be resolved answers 503 and
+    /// has a diagnostic. Which rule wins depends on the objects alone, never on the order of files.
     /// - Parameter endpoints: the table of the same inventory; nil makes one.
     package static func compile(
         _ inventory: Inventory, endpoints: EndpointTable? = nil, options: CompileOptions
@@ -17,25 +16,25 @@ extension RoutingPlan {
         let rules = RuleCompiler(
             inventory.virtualServices, clusters: clusters, names: names, problems: problems,
             closedBy: inventory.accessPolicies.closing(names, problems))
-        let binding = Binding(inventory.virtualServices, names: names)
+        let attachments = GatewayAttachments(inventory.virtualServices, names: names)
 
         let own = inventory.gateways.filter { Names.matches($0.selector, options.labels) }
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, binding: binding, leftOut: leftOut,
+            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut,
             own: own)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports where !options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
             services: inventory.virtualServices, names: names, rules: rules, clusters: clusters,
-            binding: binding)
+            attachments: attachments)
         compiler.addMesh(mesh.table(inventory))
 
         rules.reportNeverReached(compiler.tables)
         let checks = ReferenceChecks(
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
-        checks.run(binding: binding, own: own, served: compiler.served)
+        checks.run(attachments: attachments, own: own, served: compiler.served)
         EffectChecks(
             inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own
         ).run()

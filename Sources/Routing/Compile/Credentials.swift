@@ -1,11 +1,11 @@
 internal import Manifests
 
-/// A `credentialName`, taken apart. Source: istio-api.md §1.9, name forms.
+/// The parts of a `credentialName`. Source: docs/istio.md, Credentials.
 struct CredentialName {
     enum Scheme: String, CaseIterable {
         case secret = ""
         case kubernetes = "kubernetes://"
-        /// An external server of secrets, or else the Secret of this name.
+        /// An external server of secrets; without one, the Secret of this name.
         case external = "sds://"
         case gatewayAPI = "kubernetes-gateway://"
         case configMap = "configmap://"
@@ -13,7 +13,7 @@ struct CredentialName {
         case invalid = "invalid://"
     }
     let scheme: Scheme
-    /// nil when not written.
+    /// nil if it is not written.
     let namespace: String?
     let name: String
 
@@ -27,14 +27,14 @@ struct CredentialName {
     }
 }
 
-/// Finds the Secrets that Gateways name. A Gateway may use those of the gateway's own namespace alone, so that who
-/// may write a Gateway cannot serve with the key of another namespace.
+/// Finds the Secrets that Gateways name. A Gateway may use only those of the namespace that the gateway works in, so
+/// that whoever may write Gateways cannot serve with the key of another namespace.
 struct Credentials {
     private let names: Names
     private let problems: Problems
     private let secrets: Set<String>
     private let leftOut: LeftOutObjects
-    /// Where a Secret of this name is, for hints; the first by name.
+    /// A namespace that has a Secret of this name, for hints; of several, the first by name.
     private let namespaces: [String: String]
 
     init(_ inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects) {
@@ -46,7 +46,7 @@ struct Credentials {
             inventory.secrets.map { ($0.meta.name, $0.meta.namespace) }, uniquingKeysWith: min)
     }
 
-    /// What a Gateway's `credentialName` stands for.
+    /// The certificate that a Gateway's `credentialName` stands for.
     func source(_ written: Located<String>, gateway: ObjectReference) -> CertificateSource {
         let credential = CredentialName(written.value)
         let own = names.options.gatewayNamespace

@@ -1,14 +1,14 @@
 internal import Manifests
 
-/// Objects and conditions without effect here, whatever the reason, that no other check speaks of. What is
-/// usual in a folder with the objects of a whole mesh is a note.
+/// Reports objects and conditions that have no effect here, for any reason that no other check reports. What is usual
+/// in a folder with the objects of a whole mesh is a note.
 struct EffectChecks {
     let inventory: Inventory
     let names: Names
     let problems: Problems
     let clusters: ClusterTable
     let rules: RuleCompiler
-    /// The Gateways of this gateway, `namespace/name`, and all.
+    /// The Gateways that select this gateway, and all Gateways, as `namespace/name`.
     let own: Set<String>
     let known: Set<String>
 
@@ -27,12 +27,12 @@ struct EffectChecks {
 
     func run() {
         let delegates = delegates()
-        // By index: to copy a VirtualService is a dozen counts of references.
+        // By index, because copying a VirtualService counts a dozen references.
         for index in inventory.virtualServices.indices {
             if inventory.virtualServices[index].hosts.isEmpty {
                 checkDelegate(inventory.virtualServices[index], delegates)
             } else if isForOthers(inventory.virtualServices[index].gateways, index) {
-                reportBinding(inventory.virtualServices[index])
+                reportUnattached(inventory.virtualServices[index])
             }
         }
         for (service, matches, contexts) in rules.neverHolding() {
@@ -52,7 +52,7 @@ struct EffectChecks {
 
     // MARK: VirtualServices
 
-    /// Those that a rule names.
+    /// The delegates that rules name.
     private func delegates() -> Set<String> {
         var names: Set<String> = []
         for index in inventory.virtualServices.indices {
@@ -65,7 +65,7 @@ struct EffectChecks {
         return names
     }
 
-    /// The rule that names a delegate has an error of its own.
+    /// Reports a delegate that no rule names. A rule that names one has an error of its own.
     private func checkDelegate(_ service: VirtualService, _ delegates: Set<String>) {
         guard !delegates.contains("\(service.meta.namespace)/\(service.meta.name)") else { return }
         add(
@@ -74,8 +74,8 @@ struct EffectChecks {
             hint: "add hosts", at: service.meta.place, service.meta.identity, path: "spec")
     }
 
-    /// Whether all of a VirtualService's Gateways are there, and for another gateway. Where no Gateway is for
-    /// this one, each of them says so.
+    /// Whether all Gateways of a VirtualService exist and are for another gateway. If no Gateway at all is for this
+    /// one, each Gateway has a report of its own.
     private func isForOthers(_ written: [Located<String>], _ index: Int) -> Bool {
         guard !own.isEmpty, !written.isEmpty else { return false }
         return written.allSatisfy { gateway in
@@ -85,9 +85,9 @@ struct EffectChecks {
         }
     }
 
-    private func reportBinding(_ service: VirtualService) {
+    private func reportUnattached(_ service: VirtualService) {
         guard let first = service.gateways.first else { return }
-        let wanted = Binding.gateways(of: service, names)
+        let wanted = GatewayAttachments.gateways(of: service, names)
         add(
             .note, "for-another-gateway",
             "this VirtualService is not served here: \(wanted.sorted().joined(separator: ", ")) "
@@ -97,13 +97,13 @@ struct EffectChecks {
 
     /// Where a VirtualService is served.
     private struct Here {
-        /// As it names them.
+        /// The Gateways as it names them.
         let wanted: Set<String>
         private var gateways: Set<String> = []
         private var ports: Set<Int> = []
 
         init(_ service: VirtualService, _ contexts: [RuleContext], _ names: Names) {
-            wanted = Binding.gateways(of: service, names)
+            wanted = GatewayAttachments.gateways(of: service, names)
             for context in contexts {
                 switch context {
                 case .gateway(let key, let port):
@@ -114,12 +114,13 @@ struct EffectChecks {
             }
         }
 
+        /// Whether it is served on a Gateway.
         func has(_ gateway: String) -> Bool { gateways.contains(gateway) }
-        /// The mesh has every port.
+        /// Whether it is served on a port; the mesh has every port.
         func hasPort(_ port: Int) -> Bool { ports.contains(port) || gateways.contains("mesh") }
     }
 
-    /// The first condition that does not depend on the request and does not hold.
+    /// Reports the first condition of a match that does not depend on the request and does not hold.
     private func checkMatch(_ match: HTTPMatch, _ service: VirtualService, _ here: Here) {
         let asked = match.gateways.map {
             $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
@@ -141,7 +142,7 @@ struct EffectChecks {
         } else {
             let missing = match.sourceLabels.filter { names.options.labels[$0.key] != $0.value }
             let list = missing.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
-            reason = list.isEmpty ? "its conditions exclude each other" : "this gateway has not the label \(list)"
+            reason = list.isEmpty ? "its conditions exclude each other" : "this gateway does not have the label \(list)"
             if isForMesh { severity = .note }
         }
         add(
@@ -163,7 +164,7 @@ struct EffectChecks {
         }
     }
 
-    /// WorkloadEntries that nobody selects.
+    /// Reports WorkloadEntries that no ServiceEntry selects.
     private func checkWorkloads() {
         var selectors: [String: [[String: String]]] = [:]
         for entry in inventory.serviceEntries {

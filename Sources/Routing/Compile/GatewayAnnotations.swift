@@ -1,14 +1,16 @@
 internal import Manifests
 
-/// What annotations of Gateways ask of their ports. Istio has no field for it.
+/// What the annotations of Gateways set for their ports. Istio has no field for it.
 package struct GatewayAnnotations {
-    /// Streams that a client may have open at once on a connection.
+    /// The annotation for the number of streams that a client may have open at once on a connection.
     static let concurrentStreamsName = "portico.dev/max-concurrent-streams"
+    /// The numbers that the annotation and the flag may have.
     package static let concurrentStreams: ClosedRange<UInt32> = 1...1_000_000
 
     private var streams: [String: UInt32] = [:]    // by Gateway, as namespace/name
 
-    /// Reads them, and reports what is no number in range: the process's own limit holds then.
+    /// Reads the annotations. Reports a value that is not a number in range; the limit of the process is then in
+    /// effect.
     init(_ gateways: [Gateway], _ problems: Problems) {
         for gateway in gateways {
             guard let text = gateway.meta.annotations[Self.concurrentStreamsName] else { continue }
@@ -26,7 +28,7 @@ package struct GatewayAnnotations {
         }
     }
 
-    /// The smallest that a Gateway of this port asks for.
+    /// The smallest number that a Gateway of this port asks for; nil if none does.
     func concurrentStreams(of port: ServerMerger.Port) -> UInt32? {
         (port.clear + port.encrypted).compactMap { streams[$0.key] }.min()
     }

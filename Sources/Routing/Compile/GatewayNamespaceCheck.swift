@@ -1,13 +1,15 @@
 internal import Manifests
 
-/// Files of Istio's say nothing of the namespace that the gateway works in: there it is the pod's, mostly
-/// `istio-system`; here it is `--namespace`. Who leaves the flag out is told when the files speak of another one.
+/// Notes files that were made for a gateway in another namespace. Istio's files do not name the namespace that the
+/// gateway works in: there it is the pod's, mostly `istio-system`; here it is `--namespace`. An operator who leaves the
+/// flag out learns about it when the files mention another namespace.
 struct GatewayNamespaceCheck {
     let inventory: Inventory
     let names: Names
     let problems: Problems
 
-    /// - Parameter own: the Gateways of this gateway.
+    /// Runs the check.
+    /// - Parameter own: the Gateways that select this gateway.
     func run(_ own: [Gateway]) {
         let here = names.options.gatewayNamespace
         guard here == CompileOptions().gatewayNamespace, let first = own.first, matters(own),
@@ -22,7 +24,7 @@ struct GatewayNamespaceCheck {
                 at: first.meta.place, object: first.meta.identity, path: "metadata.namespace"))
     }
 
-    /// Whether anything depends on the namespace.
+    /// Whether anything in the files depends on the namespace.
     private func matters(_ own: [Gateway]) -> Bool {
         let hasCredentials = own.contains { gateway in
             gateway.servers.contains { $0.tls?.credentialName != nil || $0.tls?.credentialNames.isEmpty == false }
@@ -56,6 +58,6 @@ struct GatewayNamespaceCheck {
         return (there, "the labels are those of Istio's own gateway, which works in namespace \(there)")
     }
 
-    /// Where Istio's documents put it.
+    /// The namespaces in which Istio's documents install a gateway.
     private static let usual: Set = ["istio-system", "istio-ingress", "istio-gateway", "istio-gateways"]
 }

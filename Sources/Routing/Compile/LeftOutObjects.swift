@@ -1,17 +1,17 @@
 internal import Manifests
 
-/// The objects that an error took out, by what refers to them. A reference to one says so, with the place of
-/// the error, and proposes no other name.
+/// The objects that were left out because of an error, by what refers to them. The report on a reference to one says
+/// that, with the place of the error, and proposes no other name.
 struct LeftOutObjects {
     private var byIdentity: [ObjectReference: LeftOut] = [:]
     private var byHost: [String: LeftOut] = [:]    // Services and ServiceEntries
-    /// DestinationRules by host, one for each namespace: one that closes, if there is such a one.
+    /// DestinationRules by host, one for each namespace; of several, one that closes.
     private var policies: [String: [String: LeftOut]] = [:]
-    private var byNamespace: [Place: LeftOut] = [:]
+    private var byNamespace: [ObjectKey: LeftOut] = [:]
     /// VirtualServices by `namespace/name` of a Gateway, with their completed hosts.
     private(set) var services: [String: [(object: LeftOut, hosts: [String])]] = [:]
 
-    private struct Place: Hashable {
+    private struct ObjectKey: Hashable {
         let kind: String
         let namespace: String
     }
@@ -20,7 +20,7 @@ struct LeftOutObjects {
         for object in all {
             let identity = object.identity
             byIdentity[identity] = object
-            let place = Place(kind: identity.kind, namespace: identity.namespace)
+            let place = ObjectKey(kind: identity.kind, namespace: identity.namespace)
             if byNamespace[place] == nil { byNamespace[place] = object }
             let hosts = object.hosts.map { names.expanded($0, namespace: identity.namespace) }
             switch identity.kind {
@@ -47,6 +47,7 @@ struct LeftOutObjects {
         policies[host, default: [:]][namespace] = object
     }
 
+    /// The object of this kind, namespace and name.
     func object(_ kind: String, _ namespace: String, _ name: String) -> LeftOut? {
         byIdentity[ObjectReference(kind: kind, namespace: namespace, name: name)]
     }
@@ -54,12 +55,12 @@ struct LeftOutObjects {
     /// The Service or ServiceEntry that would have defined a host.
     func owner(of host: String) -> LeftOut? { byHost[host] }
 
-    /// Some object of a kind, in a namespace.
+    /// Any object of one of these kinds in a namespace.
     func some(_ kinds: [String], in namespace: String) -> LeftOut? {
-        kinds.lazy.compactMap { byNamespace[Place(kind: $0, namespace: namespace)] }.first
+        kinds.lazy.compactMap { byNamespace[ObjectKey(kind: $0, namespace: namespace)] }.first
     }
 
-    /// A DestinationRule that would speak of a host, in one of these namespaces; the one that closes first.
+    /// A DestinationRule for a host in one of these namespaces; one that closes is preferred.
     func policy(of host: String, in namespaces: Set<String>) -> LeftOut? {
         guard !policies.isEmpty else { return nil }
         let places = namespaces.sorted()
@@ -82,7 +83,7 @@ struct LeftOutObjects {
 }
 
 extension LeftOut {
-    /// The end of a sentence whose subject is the object's name.
+    /// The end of a sentence that begins with the object's name.
     static let sentence = "was left out because of an error"
 
     var hint: String { "\(identity) \(Self.sentence)" }

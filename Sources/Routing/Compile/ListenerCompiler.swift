@@ -1,18 +1,18 @@
 internal import Manifests
 
-/// Gateways and the VirtualServices on them -> listeners and their tables.
+/// Compiles Gateways, and the VirtualServices bound to them, to listeners and their tables.
 struct ListenerCompiler {
     let inventory: Inventory
     let names: Names
     let problems: Problems
     let rules: RuleCompiler
-    let binding: Binding
+    let attachments: GatewayAttachments
     let leftOut: LeftOutObjects
-    /// The Gateways of this gateway.
+    /// The Gateways that select this gateway.
     let own: [Gateway]
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
-    /// By the place of a host in `binding.hosts`: whether it found a server.
+    /// By the place of a host in `attachments.hosts`: whether it found a server.
     private(set) var served: [Bool]
     private var hosts = 0    // of all tables
     private let annotations: GatewayAnnotations
@@ -20,7 +20,7 @@ struct ListenerCompiler {
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        binding: Binding, leftOut: LeftOutObjects, own: [Gateway]
+        attachments: GatewayAttachments, leftOut: LeftOutObjects, own: [Gateway]
     ) {
         self.own = own
         self.leftOut = leftOut
@@ -28,16 +28,17 @@ struct ListenerCompiler {
         self.names = names
         self.problems = problems
         self.rules = rules
-        self.binding = binding
+        self.attachments = attachments
         annotations = GatewayAnnotations(inventory.gateways, problems)
-        served = Array(repeating: false, count: binding.hosts.count)
+        served = Array(repeating: false, count: attachments.hosts.count)
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
+    /// Adds the listener of a port.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
         let broken = broken(port)
-        // An error in a server that redirects opens no port, and no clear text on one that is open.
+        // A server that redirects and has an error opens no port, and no clear text on a port that is open.
         let redirecting = port.clear.isEmpty ? [] : (port.clear + broken).filter(\.server.redirects)
         let redirected = Redirected(redirecting, names(of:))
         for member in redirecting { refuse(member, redirected, &clear) }
@@ -58,7 +59,7 @@ struct ListenerCompiler {
                 concurrentStreams: annotations.concurrentStreams(of: port)))
     }
 
-    /// The servers of a port that an error took out.
+    /// The servers of a port that have an error.
     private func broken(_ port: ServerMerger.Port) -> [ServerMerger.Member] {
         own.flatMap { gateway in
             gateway.brokenServers.filter {
@@ -67,6 +68,7 @@ struct ListenerCompiler {
         }
     }
 
+    /// Adds the listener of the reserved gateway `mesh`.
     mutating func addMesh(_ table: TableAssembler) {
         guard !table.isEmpty else { return }
         listeners.append(
@@ -78,7 +80,7 @@ struct ListenerCompiler {
         return tables.count - 1
     }
 
-    /// The virtual hosts of one server: for every VirtualService on its Gateway the narrower names.
+    /// Adds the virtual hosts of one server: for every VirtualService bound to its Gateway, the narrower names.
     private mutating func addHosts(
         of member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
         to table: inout TableAssembler
@@ -93,13 +95,13 @@ struct ListenerCompiler {
                 isWhole = false
                 continue
             }
-            let program = rules.program(
+            let ruleList = rules.ruleList(
                 service, .gateway(member.key, port: member.server.port.number.value))
-            guard !rules.programs[program].isEmpty else { continue }
+            guard !rules.ruleLists[ruleList].isEmpty else { continue }
             isUsed = true
             for host in found.names where !closed.covers(host) {
                 guard let other = redirected.owner(of: host) else {
-                    table.add(program, host: host)
+                    table.add(ruleList, host: host)
                     continue
                 }
                 reportRedirected(member, host, by: other)
@@ -108,13 +110,13 @@ struct ListenerCompiler {
         if refuseLeftOut(member, redirected, closed, &table) { isUsed = true }
         if !isWhole {
             isUsed = true
-            table.closeRest(rules.closedProgram(.tooManyHosts, member.gateway.meta.identity, member.server.place))
+            table.closeRest(rules.closedRuleList(.tooManyHosts, member.gateway.meta.identity, member.server.place))
         }
         if !isUsed { reportUnused(member) }
     }
 
-    /// The hosts of VirtualServices that an error took out answer 503, behind the rules that others have for
-    /// them: a wider host must not take what they may have kept from it.
+    /// Lets the hosts of VirtualServices that have an error answer 503, after the rules that other VirtualServices have
+    /// for them. A wider host must not get requests that the faulty object may have kept from it.
     private func refuseLeftOut(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
         _ table: inout TableAssembler
@@ -129,9 +131,9 @@ struct ListenerCompiler {
             let route = rules.addRoute(
                 "\(object.identity.namespace)/\(object.identity.name)/error", clusters: [],
                 unavailable: .leftOut("\(object.identity)"), object: object.identity, place: object.place)
-            let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            let ruleList = rules.addRuleList(RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
             for name in names where redirected.owner(of: name) == nil && !closed.covers(name) {
-                table.add(program, host: name)
+                table.add(ruleList, host: name)
             }
             problems.add(
                 Diagnostic(
@@ -143,17 +145,18 @@ struct ListenerCompiler {
         return isUsed
     }
 
-    /// The names that the VirtualServices on a server's Gateway have there, and which hosts these are of.
+    /// For each VirtualService bound to a server's Gateway: the names it has on the server, and the hosts they come
+    /// from.
     private func names(
         of member: ServerMerger.Member
     ) -> [(service: Int, found: (names: [String], served: [Int]))] {
         let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
-        return (binding.services[member.key] ?? []).compactMap { service in
+        return (attachments.services[member.key] ?? []).compactMap { service in
             let source = inventory.virtualServices[service]
             guard !source.http.isEmpty, !names.options.limit.isOver else { return nil }
             var found: (names: [String], served: [Int]) = ([], [])
-            for place in binding.hosts.range(service) {
-                let fitting = hosts.intersection(binding.hosts[place], namespace: source.meta.namespace)
+            for place in attachments.hosts.range(service) {
+                let fitting = hosts.intersection(attachments.hosts[place], namespace: source.meta.namespace)
                 if !fitting.isEmpty { found.served.append(place) }
                 found.names += fitting
             }
@@ -172,7 +175,8 @@ struct ListenerCompiler {
                 related: [Diagnostic.Related(place: member.server.place, message: "the first port without it")]))
     }
 
-    /// Until redirects are in effect, nothing of a redirecting server may travel in clear text.
+    /// Answers 503 for the names of redirecting servers: until redirects are in effect, their requests must not be
+    /// served in clear text.
     private mutating func refuse(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
     ) {
@@ -180,9 +184,9 @@ struct ListenerCompiler {
         let route = rules.addRoute(
             "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
             object: member.gateway.meta.identity, place: member.server.place)
-        let program = rules.addProgram(
-            Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-        for name in redirected.names(of: member) { table.add(program, host: name) }
+        let ruleList = rules.addRuleList(
+            RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+        for name in redirected.names(of: member) { table.add(ruleList, host: name) }
     }
 
     private func reportRedirected(
@@ -200,7 +204,7 @@ struct ListenerCompiler {
 
     private func reportUnused(_ member: ServerMerger.Member) {
         let number = member.server.port.number
-        // One whose Gateways or hosts could not be read.
+        // A VirtualService whose Gateways or hosts could not be read.
         let missing = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         problems.add(
             Diagnostic(
@@ -222,8 +226,8 @@ extension ListenerCompiler {
             let route = rules.addRoute(
                 "\(member.key)/closed", clusters: [], unavailable: reason,
                 object: member.gateway.meta.identity, place: member.server.place)
-            let program = rules.addProgram(Program(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-            table.add(program, host: name)
+            let ruleList = rules.addRuleList(RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            table.add(ruleList, host: name)
         }
         addHosts(of: member, .nothing, closed, to: &table)
         let written = member.server.hosts.map { $0.host.lowercased() }
@@ -231,7 +235,7 @@ extension ListenerCompiler {
         return TLSChain(
             serverNames: written.contains("*") ? ["*"] : written,
             certificates: certificates(of: member),
-            minVersion: tls?.minimumVersion, maxVersion: tls?.maximumVersion,
+            minVersion: tls?.minVersion, maxVersion: tls?.maxVersion,
             cipherSuites: tls?.cipherSuites.map { CipherChoice(name: $0.value, place: $0.place) } ?? [],
             table: append(table),
             gateway: member.gateway.meta.identity, place: member.server.place)

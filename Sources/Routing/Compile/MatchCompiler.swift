@@ -1,7 +1,8 @@
 internal import Manifests
 
-/// `http[].match[]` -> conditions, cheap ones first.
+/// Compiles `http[].match[]` to conditions, cheap ones first.
 enum MatchCompiler {
+    /// The conditions of one match that depend on the request.
     static func compile(_ source: HTTPMatch, _ context: RuleContext) -> RuleMatch {
         var conditions: [Condition] = []
         if case .mesh = context, let port = source.port?.value {
@@ -35,7 +36,7 @@ enum MatchCompiler {
     }
 
     private static func header(_ source: NamedMatch, isNegated: Bool) -> Condition {
-        // A claim nobody has checked must open no door; nor may its rule be passed by.
+        // A claim that was not verified must not admit a request, nor may a later rule serve it.
         if source.isOnClaim {
             return Condition(.assumed("conditions on claims are not in effect yet"), .present)
         }

@@ -1,25 +1,26 @@
 internal import Manifests
 internal import Patterns
 
-/// The table of the reserved gateway `mesh`: what a sidecar would accept from inside the cluster.
+/// Compiles the table of the reserved gateway `mesh`: what a sidecar would accept from inside the cluster.
 struct MeshCompiler {
     let services: [VirtualService]
     let names: Names
     let rules: RuleCompiler
     let clusters: ClusterTable
-    let binding: Binding
+    let attachments: GatewayAttachments
 
+    /// The table for `--mesh`.
     func table(_ inventory: Inventory) -> TableAssembler {
         var table = TableAssembler()
-        var short: [(name: String, namespace: String, program: Int)] = []
-        for index in binding.services["mesh"] ?? [] where !services[index].http.isEmpty {
-            let program = rules.program(index, .mesh)
-            guard !rules.programs[program].isEmpty else { continue }
-            for place in binding.hosts.range(index) {
-                let host = binding.hosts[place]
-                for alias in aliases(host) { table.add(program, host: alias) }
+        var short: [(name: String, namespace: String, ruleList: Int)] = []
+        for index in attachments.services["mesh"] ?? [] where !services[index].http.isEmpty {
+            let ruleList = rules.ruleList(index, .mesh)
+            guard !rules.ruleLists[ruleList].isEmpty else { continue }
+            for place in attachments.hosts.range(index) {
+                let host = attachments.hosts[place]
+                for alias in aliases(host) { table.add(ruleList, host: alias) }
                 if let found = service(of: host) {
-                    short.append((found.name, found.namespace, program))
+                    short.append((found.name, found.namespace, ruleList))
                 }
             }
         }
@@ -28,9 +29,9 @@ struct MeshCompiler {
         return table
     }
 
-    /// The name alone means a service of this gateway's namespace, else the first that has it.
+    /// Adds short names. A name alone means the service in this gateway's namespace, else the first that has the name.
     private func addShort(
-        _ all: [(name: String, namespace: String, program: Int)], _ table: inout TableAssembler
+        _ all: [(name: String, namespace: String, ruleList: Int)], _ table: inout TableAssembler
     ) {
         let own = all.filter { $0.namespace == names.options.gatewayNamespace }
         let others = all.filter { $0.namespace != names.options.gatewayNamespace }
@@ -38,7 +39,7 @@ struct MeshCompiler {
         for entry in own + others
         where owners[entry.name, default: entry.namespace] == entry.namespace {
             owners[entry.name] = entry.namespace
-            table.add(entry.program, host: entry.name)
+            table.add(entry.ruleList, host: entry.name)
         }
     }
 
@@ -55,17 +56,17 @@ struct MeshCompiler {
         return labels.count == 2 ? (String(labels[0]), String(labels[1])) : nil
     }
 
-    /// Services that no VirtualService names lead to themselves, by the authority's port.
+    /// Adds the services that no VirtualService names. Requests for them are sent to them, to the authority's port.
     private func addServices(
         _ inventory: Inventory, _ table: inout TableAssembler,
-        _ short: inout [(name: String, namespace: String, program: Int)]
+        _ short: inout [(name: String, namespace: String, ruleList: Int)]
     ) {
         for service in inventory.services {
             let host = names.full(service.meta.name, service.meta.namespace).lowercased()
             guard !table.has(host), let record = clusters.directory.records[host],
                 !record.ports.isEmpty
             else { continue }
-            var program = Program()
+            var ruleList = RuleList()
             for port in record.ports {
                 let route = rules.addRoute(
                     "\(service.meta.namespace)/\(service.meta.name)/\(port.number)",
@@ -73,10 +74,10 @@ struct MeshCompiler {
                     object: service.meta.identity, place: service.meta.place)
                 let isOnly = record.ports.count == 1
                 let conditions = isOnly ? [] : [Condition(.port, .exact(String(port.number)))]
-                program.rules.append(
+                ruleList.rules.append(
                     Rule(matches: [RuleMatch(conditions: conditions)], route: route))
             }
-            let number = rules.addProgram(program)
+            let number = rules.addRuleList(ruleList)
             for alias in aliases(host) { table.add(number, host: alias) }
             short.append((service.meta.name.lowercased(), service.meta.namespace, number))
         }

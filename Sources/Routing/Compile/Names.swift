@@ -1,23 +1,23 @@
 internal import Manifests
 
-/// How names of the objects are completed and ordered.
+/// Completes and orders the names of objects.
 struct Names {
     let options: CompileOptions
 
-    /// A name without a dot is a Service's, in the namespace of the object that says it.
-    /// Source: istio-api.md §1.2, §1.6.
+    /// A host in lower case. A name without a dot is completed to that of a Service in `namespace`, the namespace of
+    /// the object that names it. Source: docs/istio.md, Host names.
     func expanded(_ host: String, namespace: String) -> String {
         let lower = host.lowercased()
         if lower == "*" || lower.contains(".") || lower.contains(":") { return lower }
         return full(lower, namespace)
     }
 
-    /// The one name of a Service.
+    /// The host of a Service.
     func full(_ service: String, _ namespace: String) -> String {
         "\(service).\(namespace).svc.\(options.clusterDomain)"
     }
 
-    /// Whether an object is visible to this gateway. Source: istio-api.md §1.0, `exportTo`.
+    /// Whether an object is visible to this gateway. Source: docs/istio.md, Visibility.
     func isVisible(_ exportTo: [String], from namespace: String) -> Bool {
         exportTo.isEmpty
             || exportTo.contains { entry in
@@ -26,7 +26,7 @@ struct Names {
             }
     }
 
-    /// `namespace/name` of a gateway reference. Source: istio-api.md §2.1 B2.
+    /// `namespace/name` of a gateway reference. Source: docs/istio.md, Gateway references.
     func gateway(_ reference: String, namespace: String) -> String {
         if reference.hasPrefix("./") { return namespace + reference.dropFirst() }
         if reference.contains("/") { return reference }
@@ -35,16 +35,18 @@ struct Names {
         return labels.count > 1 ? "\(labels[1])/\(labels[0])" : "\(namespace)/\(reference)"
     }
 
+    /// Whether `left` is before `right` in Istio's order of objects.
     static func precedes(_ left: ObjectMeta, _ right: ObjectMeta) -> Bool { left.age < right.age }
 
+    /// Whether `labels` have all pairs of `selector`.
     static func matches(_ selector: [String: String], _ labels: [String: String]) -> Bool {
         selector.allSatisfy { labels[$0.key] == $0.value }
     }
 }
 
 extension ObjectMeta {
-    /// Istio's order of objects: age, then name, then namespace. Objects without a time stamp, as in
-    /// files, count as the oldest. Never the order of files.
+    /// The key of Istio's order of objects: age, then name, then namespace. Objects without a time stamp, as they are
+    /// in files, count as the oldest. The order of files does not matter. Source: docs/istio.md, Order of objects.
     struct Age: Comparable {
         let created: String
         let name: String

@@ -1,7 +1,7 @@
 internal import Manifests
 
-/// What was found to be never reached, on one listener each: it is told when that is so on every listener
-/// that the rule is for.
+/// Collects rules and matches that are never reached on one listener. Those are reported that are never reached on any
+/// listener that they are for.
 struct NeverReached {
     /// A rule of a VirtualService, or one match of it.
     struct Part: Hashable {
@@ -11,9 +11,9 @@ struct NeverReached {
     }
 
     private(set) var parts: [Part: (report: Diagnostic, contexts: Set<Int32>)] = [:]
-    /// Rules behind another object's, for one host, with the number of tables where they are.
+    /// Rules that another object's rules hide for one host, with the number of tables in which that is so.
     private var hidden: [Hidden: (report: Diagnostic, tables: Int)] = [:]
-    /// Rules of hosts that several objects share are looked at so many times in all.
+    /// Limits how many rules of shared hosts are examined in one load.
     private var looksLeft = 500_000
 
     private struct Hidden: Hashable {
@@ -21,13 +21,14 @@ struct NeverReached {
         let place: SourcePlace
     }
 
+    /// Notes that a part is never reached in a context.
     mutating func note(_ part: Part, context: Int32, _ report: @autoclosure () -> Diagnostic) {
         parts[part, default: (report(), [])].contexts.insert(context)
     }
 
-    /// Looks for rules of a host that another object's rules before them cover.
+    /// Looks for rules of a host that earlier rules of another object cover.
     /// - Parameter parts: the objects' rules, in order.
-    mutating func lookThrough(_ host: String, _ parts: [Program], _ routes: [Route]) {
+    mutating func lookThrough(_ host: String, _ parts: [RuleList], _ routes: [Route]) {
         looksLeft -= parts.reduce(0) { $0 + $1.rules.count + $1.catchAlls.count }
         guard looksLeft > 0 else { return }
         var found: [SourcePlace: [Found]] = [:]
@@ -38,7 +39,7 @@ struct NeverReached {
                 let causes = rule.matches.compactMap { before.cause(of: $0) }
                 let isCovered = causes.count == rule.matches.count
                 found[route.place, default: []].append(
-                    Found(route: route, cause: isCovered ? causes.first.map(Self.told) : nil))
+                    Found(route: route, cause: isCovered ? causes.first.map(Self.explanation) : nil))
             }
             for rule in part.rules {
                 for match in rule.matches { _ = before.note(match, place: routes[rule.route].place) }
@@ -47,13 +48,13 @@ struct NeverReached {
         let catchAlls = parts.flatMap(\.catchAlls).map { routes[$0.route] }
         for route in catchAlls {
             let winner = catchAlls[0]
-            // What stands for an object that was left out, or for a limit, has its report.
-            let isTold =
+            // A route for an object that was left out, or for a limit, has a report already.
+            let isReported =
                 switch route.unavailable {
                 case .leftOut, .tooManyRules, .tooManyHosts: true
                 default: false
                 }
-            let cause = isTold || route.place == winner.place ? nil : Self.told(winner)
+            let cause = isReported || route.place == winner.place ? nil : Self.explanation(winner)
             found[route.place, default: []].append(Found(route: route, cause: cause))
         }
         for (place, rules) in found {
@@ -63,20 +64,20 @@ struct NeverReached {
         }
     }
 
-    /// A rule as one table has it, and what hides it there: a sentence part, and the place that it speaks of.
+    /// A rule in one table, and what hides it there: a part of a sentence and the place that it is about.
     private struct Found {
         let route: Route
         let cause: (reason: String, related: Diagnostic.Related)?
     }
 
-    private static func told(_ cause: Reachability.Cause) -> (reason: String, related: Diagnostic.Related) {
+    private static func explanation(_ cause: Reachability.Cause) -> (reason: String, related: Diagnostic.Related) {
         (
             "\(cause.description) is matched before it, in a rule of another object",
             Diagnostic.Related(place: cause.place, message: "matches first")
         )
     }
 
-    private static func told(_ winner: Route) -> (reason: String, related: Diagnostic.Related) {
+    private static func explanation(_ winner: Route) -> (reason: String, related: Diagnostic.Related) {
         (
             "\(winner.object) has a rule for every request and comes first (older, or first by name)",
             Diagnostic.Related(place: winner.place, message: "comes first")
@@ -92,7 +93,7 @@ struct NeverReached {
         hidden[Hidden(host: host, place: place), default: (report, 0)].tables += 1
     }
 
-    /// Those hidden rules that are so in every table that they are in.
+    /// Reports on the rules that are hidden in every table that has them.
     func hiddenEverywhere(_ tables: [RouteTable], _ routes: [Route]) -> [Diagnostic] {
         guard !hidden.isEmpty else { return [] }
         var present: [Hidden: Int] = [:]

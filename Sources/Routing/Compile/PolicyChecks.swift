@@ -1,15 +1,16 @@
 internal import Manifests
 
-/// DestinationRules without effect here, and why. Source: istio-api.md §3.2; §4.1, IST0174; §4.2, C12.
+/// Reports DestinationRules that have no effect here, and why.
+/// Source: docs/istio.md, Which DestinationRule applies.
 struct PolicyChecks {
     let inventory: Inventory
     let names: Names
     let problems: Problems
     let clusters: ClusterTable
     let leftOut: LeftOutObjects
-    /// Hosts that rules lead to, and `host subset`.
+    /// The hosts that rules send to, and those with a subset as `host subset`.
     private let routed: Set<String>
-    /// The same hosts, for those that have a wildcard.
+    /// The same hosts, searched by DestinationRules with a wildcard.
     private let routedHosts: BackwardNames
 
     init(_ inventory: Inventory, names: Names, problems: Problems, clusters: ClusterTable, leftOut: LeftOutObjects) {
@@ -18,7 +19,7 @@ struct PolicyChecks {
         self.problems = problems
         self.clusters = clusters
         self.leftOut = leftOut
-        // Costs two texts for each cluster.
+        // Each cluster costs two texts.
         let plans = inventory.destinationRules.isEmpty ? [] : clusters.clusters
         routed = Set(plans.flatMap { [$0.host, "\($0.host) \($0.subset)"] })
         var hosts = BackwardNames()
@@ -29,6 +30,7 @@ struct PolicyChecks {
         routedHosts = hosts
     }
 
+    /// Checks all DestinationRules.
     func run() {
         for rule in inventory.destinationRules {
             checkPorts(rule)
@@ -40,7 +42,7 @@ struct PolicyChecks {
             } else if let record = clusters.directory.records[host] {
                 check(rule, record)
             } else if !isHidden(host), leftOut.owner(of: host) == nil {
-                // Without any Service the files are a part of something.
+                // Files without any Service are a part of a larger set.
                 let isPart = clusters.directory.records.isEmpty
                 add(
                     isPart ? .note : .warning, rule, "host '\(rule.host.value)' names no Service or ServiceEntry",
@@ -49,7 +51,7 @@ struct PolicyChecks {
         }
     }
 
-    /// There, but not for this gateway.
+    /// Whether a Service of this host exists and is not visible to this gateway.
     private func isHidden(_ host: String) -> Bool {
         let parts = host.split(separator: ".").map(String.init)
         guard parts.count > 1, let spaces = clusters.directory.namespaces[parts[0]] else { return false }
@@ -92,7 +94,7 @@ struct PolicyChecks {
         return "another DestinationRule comes before it"
     }
 
-    /// A port's entry replaces the policy around it: what that asks for is not asked of the port.
+    /// Reports settings that an entry of `portLevelSettings` drops, because it replaces the whole policy around it.
     private func checkPorts(_ rule: DestinationRule) {
         for policy in [rule.trafficPolicy].compactMap(\.self) + rule.subsets.compactMap(\.trafficPolicy) {
             for entry in policy.portLevel {
@@ -119,7 +121,7 @@ struct PolicyChecks {
                 related: [Diagnostic.Related(place: place, message: "the setting")]))
     }
 
-    /// Of several rules for one host the first policy counts, and the first subset of a name.
+    /// Reports what an earlier rule for the same host hides: the first policy counts, and the first subset of a name.
     private func checkMerged(_ rule: DestinationRule, _ applied: PolicyDirectory.Policy) {
         if let policy = rule.trafficPolicy, let first = applied.ruling, first.meta.identity != rule.meta.identity {
             problems.add(

@@ -1,14 +1,15 @@
 internal import Balancing
 internal import Manifests
 
-/// Which DestinationRule applies to a service, and what it says. Source: istio-api.md §3.2, §3.3.
+/// Which DestinationRule applies to a service, and what it says.
+/// Source: docs/istio.md, Which DestinationRule applies; docs/istio.md, Policy of a port and subset.
 struct PolicyDirectory {
     private let rules: [DestinationRule]
     private let names: Names
-    /// By namespace and host as written, expanded; each oldest first, and only those that are visible here.
+    /// The rules that are for this gateway, by namespace and completed host; each list is in Istio's order.
     private var exact: [Key: [Int]] = [:]
     private var suffixes: [Key: [Int]] = [:]    // host `.suffix`
-    /// Those of many rules or subsets, by their first rule: made once, for each service asks anew.
+    /// Levels with many rules or subsets, by their first rule. They are made once, because every service asks for one.
     private var large: [Int: Policy] = [:]
     private static let few = 16
 
@@ -17,12 +18,12 @@ struct PolicyDirectory {
         let host: String
     }
 
-    /// The rules of one host level, merged: oldest first.
+    /// The rules of one namespace and host, merged. They are in Istio's order.
     struct Policy {
         let rules: [DestinationRule]
         private let index: Index?
 
-        /// Where everything is, so that nobody looks through many rules for each subset or service.
+        /// An index for many rules, so that a subset is found without searching them.
         private final class Index {
             private(set) var subsets: [String: (rule: Int, subset: Int)] = [:]
             let rules: Set<ObjectReference>
@@ -44,17 +45,19 @@ struct PolicyDirectory {
             index = isLarge ? Index(rules) : nil
         }
 
+        /// The subset of this name; nil if no rule has one.
         func subset(_ name: String) -> Subset? { find(name).map { rules[$0.rule].subsets[$0.subset] } }
 
-        /// The rule whose subset of this name counts.
+        /// The rule whose subset of this name is in effect.
         func rule(ofSubset name: String) -> DestinationRule? { find(name).map { rules[$0.rule] } }
 
-        /// The rule whose policy counts.
+        /// The rule whose `trafficPolicy` is in effect.
         var ruling: DestinationRule? {
             guard let index else { return rules.first { $0.trafficPolicy != nil } }
             return index.ruling.map { rules[$0] }
         }
 
+        /// Whether this rule is among them.
         func has(_ rule: ObjectReference) -> Bool {
             index?.rules.contains(rule) ?? rules.contains { $0.meta.identity == rule }
         }
@@ -103,14 +106,14 @@ struct PolicyDirectory {
         }
     }
 
-    /// The gateway's own namespace sees all of its rules.
+    /// Whether a rule is for this gateway. In the gateway's own namespace, `exportTo` does not matter.
     private func isForHere(_ rule: DestinationRule) -> Bool {
         if let selector = rule.workloadSelector, !Names.matches(selector, names.options.labels) { return false }
         return rule.meta.namespace == names.options.gatewayNamespace
             || names.isVisible(rule.exportTo.map(\.value), from: rule.meta.namespace)
     }
 
-    /// The first of three places with a matching host decides: the gateway's namespace, the
+    /// The rules for a service. The first of three namespaces with a rule for the host decides: the gateway's, the
     /// service's, the root namespace.
     func policy(host: String, namespace: String) -> Policy {
         let own = names.options.gatewayNamespace
@@ -136,7 +139,8 @@ struct PolicyDirectory {
 }
 
 extension PolicyDirectory.Policy {
-    /// A port's entry replaces the policy around it; a subset's blocks replace those of the base.
+    /// The balancing policy for a port and subset. An entry for the port replaces the policy around it, and the blocks
+    /// of a subset replace those of the rule.
     func balancing(port: Int, subset: Subset?) -> BalancingPolicy {
         let top = Self.level(ruling?.trafficPolicy, port)
         let own = Self.level(subset?.trafficPolicy, port)
@@ -145,8 +149,9 @@ extension PolicyDirectory.Policy {
         return chosen?.simple?.value.policy ?? .usual
     }
 
-    /// What is asked of connections and is not in effect yet, and the rule that asks for it: to send without
-    /// it would be to send in clear what was to be encrypted. A port's entry drops the PROXY protocol around it.
+    /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then
+    /// refused, because sending without it could send in clear text what was to be encrypted. An entry for the port
+    /// drops the `proxyProtocol` of the policy around it.
     func closing(port: Int, subset: Subset?) -> (field: ClosingField, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
         if let subset, let field = own?.closings.first, let rule = rule(ofSubset: subset.name.value) {
@@ -162,7 +167,7 @@ extension PolicyDirectory.Policy {
         return (field, rule)
     }
 
-    /// Whether TLS is switched off in so many words.
+    /// Whether TLS is switched off explicitly.
     func disablesTLS(port: Int, subset: Subset?) -> Bool {
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false

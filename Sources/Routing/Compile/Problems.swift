@@ -1,10 +1,10 @@
 internal import Manifests
 
 extension [Diagnostic] {
-    /// Both by place, as each is; those of one place in this order.
+    /// Merges two lists that are sorted by place; those of one place stay in this order.
     func merged(with others: [Diagnostic]) -> [Diagnostic] { others.isEmpty ? self : (self + others).byPlace }
 
-    /// By place; those of one place as they are.
+    /// Sorted by place; those of one place keep their order.
     fileprivate var byPlace: [Diagnostic] {
         enumerated().sorted { left, right in
             let (one, other) = (left.element.place, right.element.place)
@@ -14,28 +14,29 @@ extension [Diagnostic] {
     }
 }
 
-/// Collects diagnostics; a place is told once per code, however often it is compiled.
+/// Collects the diagnostics of a compilation. A place is reported once per code, however often it is compiled.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
-    private var told: Set<Told> = []
-    /// Searching for the nearest name costs a look at every name: so many looks are spent in all.
+    private var reported: Set<Report> = []
+    /// Limits the search for nearest names, which examines every name: how many more may be examined in this load.
     private var looksLeft = 200_000
 
-    private struct Told: Hashable {
+    private struct Report: Hashable {
         let place: SourcePlace
         let code: String
         let message: String
     }
 
-    /// All of them, by place; those of one place in the order they were found.
+    /// All diagnostics by place; those of one place in the order in which they were found.
     var sorted: [Diagnostic] { diagnostics.byPlace }
 
+    /// Adds a diagnostic, unless its place has one with the same code.
     func add(_ diagnostic: Diagnostic) {
-        let key = Told(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
-        if told.insert(key).inserted { diagnostics.append(diagnostic) }
+        let key = Report(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
+        if reported.insert(key).inserted { diagnostics.append(diagnostic) }
     }
 
-    /// The candidate that differs least from `name`; nil when none is near.
+    /// The candidate that differs least from `name`; nil if none is near enough.
     func nearest(to name: String, among candidates: some Sequence<String>) -> String? {
         guard looksLeft > 0 else { return nil }
         let wanted = Array(name.utf8)
@@ -50,7 +51,7 @@ final class Problems {
         return best
     }
 
-    /// Levenshtein's distance, or `limit` when it is not below it.
+    /// The Levenshtein distance, or `limit` if it is not below that.
     private static func distance(_ left: [UInt8], _ right: [UInt8], below limit: Int) -> Int {
         guard abs(left.count - right.count) < limit, left.count <= 512, right.count <= 512 else {
             return limit

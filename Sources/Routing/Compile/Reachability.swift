@@ -1,28 +1,28 @@
 internal import Manifests
 
-/// The unconditional paths of some rules, to find what they cover of the rules behind them.
+/// Finds which later matches the unconditional paths of earlier rules cover.
 ///
-/// A path is gone through once, octet by octet; where a prefix of that length was noted the hash so far
-/// tells which one. The factor is another in each process: nobody can write paths whose hashes are equal.
+/// A path is hashed once, octet by octet. Where a prefix of that length was noted, the hash up to there says which one
+/// it is. The factor differs in each process, so that no one can write paths with equal hashes.
 struct Reachability {
     struct Cause {
         let description: String
         let place: SourcePlace
     }
 
-    /// Octets of a path: no longer one is looked at, for this is but a warning.
+    /// The longest path that is examined, in octets. The result is only a warning.
     private static let maximumOctets = 2048
     private static let factor = UInt64.random(in: .min ... .max) | 1
 
     private var prefixes: [UInt64: (text: String, place: SourcePlace)] = [:]
     private var exacts: [String: SourcePlace] = [:]
     private var lengths: Set<Int> = []
-    /// Of texts that were looked at before: what covers them does so for good.
+    /// What covers texts that were examined before. This never changes.
     private var covered: [String: Cause] = [:]
-    /// Of such that nothing covered, with the number of prefixes that were known then.
+    /// Texts that nothing covered, with the number of prefixes that were known then.
     private var uncovered: [String: Int] = [:]
 
-    /// Notes a match; tells what covers it already.
+    /// Notes a match. Returns what covers it already; nil if nothing does.
     mutating func note(_ match: RuleMatch, place: SourcePlace) -> Cause? {
         if let cause = cause(of: match) { return cause }
         guard match.conditions.isEmpty, let (text, isExact) = Self.path(match) else { return nil }
@@ -35,7 +35,7 @@ struct Reachability {
         return nil
     }
 
-    /// What covers a match.
+    /// What covers a match; nil if nothing does.
     mutating func cause(of match: RuleMatch) -> Cause? {
         guard let (text, isExact) = Self.path(match) else { return nil }
         if isExact, let found = exacts[text] {
@@ -56,7 +56,7 @@ struct Reachability {
         return cause
     }
 
-    /// The shortest prefix of a text.
+    /// The shortest noted prefix of a text.
     private func find(_ text: String) -> (text: String, place: SourcePlace)? {
         if lengths.contains(0), let found = prefixes[0] { return found }
         var hash: UInt64 = 0

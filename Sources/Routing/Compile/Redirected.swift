@@ -1,15 +1,15 @@
 internal import Manifests
 
-/// The names of one port that a server asks to redirect to HTTPS. One such server is enough for a name,
-/// whichever Gateway it is of and in whichever order they come: a virtual host redirects or does not.
-/// Source: istio-api.md §2.9.
+/// The names of one port that a server redirects to HTTPS. One such server is enough for a name, whatever its Gateway
+/// and the order of servers, because a virtual host either redirects or does not. Source: docs/istio.md, Redirect to
+/// HTTPS.
 struct Redirected {
     private var owners: [String: ServerMerger.Member] = [:]
     private var lists: [SourcePlace: [String]] = [:]
 
     static let nothing = Redirected([]) { _ in [] }
 
-    /// - Parameter names: what VirtualServices have on a server.
+    /// - Parameter names: the names that VirtualServices have on a server.
     init(
         _ members: [ServerMerger.Member],
         _ names: (ServerMerger.Member) -> [(service: Int, found: (names: [String], served: [Int]))]
@@ -26,10 +26,10 @@ struct Redirected {
         }
     }
 
-    /// Who asks for the redirect of a name.
+    /// The server that redirects a name; nil if none does.
     func owner(of name: String) -> ServerMerger.Member? { owners[name] }
 
-    /// A server's own names, and those of VirtualServices on it.
+    /// The names that a server redirects: its own and those of VirtualServices on it.
     func names(of member: ServerMerger.Member) -> [String] {
         lists[member.server.place] ?? []
     }

@@ -1,13 +1,13 @@
 internal import Manifests
 
-/// What Istio accepts silently and then does not serve: names that lead nowhere.
+/// Reports names that refer to nothing. Istio accepts them silently and serves no request for them.
 struct ReferenceChecks {
     let inventory: Inventory
     let names: Names
     let problems: Problems
     private let leftOut: LeftOutObjects
     private let services: ServiceDirectory
-    /// `namespace/name` of all Gateways, and in order, for hints.
+    /// All Gateways as `namespace/name`, and the same in order, for hints.
     private let known: Set<String>
     private let sorted: [String]
 
@@ -23,10 +23,11 @@ struct ReferenceChecks {
         sorted = known.sorted()
     }
 
+    /// Runs all checks.
     /// - Parameters:
-    ///   - own: the Gateways of this gateway.
-    ///   - served: by the place of a host in `binding.hosts`: whether it found a server.
-    func run(binding: Binding, own: [Gateway], served: [Bool]) {
+    ///   - own: the Gateways that select this gateway.
+    ///   - served: whether a host found a server, by its place in `attachments.hosts`.
+    func run(attachments: GatewayAttachments, own: [Gateway], served: [Bool]) {
         checkSelectors(own)
         reportClosings(own)
         GatewayNamespaceCheck(inventory: inventory, names: names, problems: problems).run(own)
@@ -35,7 +36,7 @@ struct ReferenceChecks {
         for gateway in inventory.gateways {
             byName[gateway.meta.name, default: []].append(gateway.meta.namespace)
         }
-        // A server that an error took out may cover a host: that error is reported.
+        // A server with an error may cover a host. That error is reported.
         let lacking = Set(own.filter(\.lacksServer).map { "\($0.meta.namespace)/\($0.meta.name)" })
         var servers: [String: [ServerHosts]] = [:]
         for gateway in own {
@@ -46,22 +47,23 @@ struct ReferenceChecks {
         for (index, service) in inventory.virtualServices.enumerated() where !names.options.limit.isOver {
             checkVisibility(service)
             checkGateways(service, byName)
-            let hosts = binding.hosts.range(index)
+            let hosts = attachments.hosts.range(index)
             guard !service.http.isEmpty else { continue }
             for place in hosts where served[place] {
-                checkShortHost(service.hosts[place - hosts.lowerBound], binding.hosts[place], service)
+                checkShortHost(service.hosts[place - hosts.lowerBound], attachments.hosts[place], service)
             }
             guard served[hosts].contains(false) else { continue }
-            let gateways = Binding.gateways(of: service, names).filter(mine.contains).sorted()
+            let gateways = GatewayAttachments.gateways(of: service, names).filter(mine.contains).sorted()
             guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
             let all = gateways.flatMap { servers[$0] ?? [] }
             for place in hosts where !served[place] {
-                checkHost(place - hosts.lowerBound, service, binding.hosts[place], all)
+                checkHost(place - hosts.lowerBound, service, attachments.hosts[place], all)
             }
         }
     }
 
-    /// What is served has had its reports as errors; these are the others.
+    /// Reports closing fields of parts that are not served, as warnings. Those of parts that are served were reported
+    /// as errors.
     private func reportClosings(_ own: [Gateway]) {
         for gateway in own {
             for server in gateway.servers {
@@ -77,7 +79,7 @@ struct ReferenceChecks {
             for rule in service.http {
                 for field in rule.closings { problems.add(service.report(field, .warning)) }
             }
-            let isHere = !Binding.gateways(of: service, names).isDisjoint(with: mine)
+            let isHere = !GatewayAttachments.gateways(of: service, names).isDisjoint(with: mine)
             for field in service.closings {
                 problems.add(service.reportConnections(field, isHere ? .error : .warning))
             }
@@ -120,8 +122,8 @@ struct ReferenceChecks {
                 at: first.place, object: service.meta.identity, path: first.path))
     }
 
-    /// A name without a dot is a Service's, also at a gateway, where clients seldom ask for Services. No word where
-    /// there is such a Service, or where the rules are for the mesh too.
+    /// Warns about a host without a dot: it means a Service, also at a gateway, where clients rarely ask for Services.
+    /// There is no warning if such a Service exists, or if the rules are for the mesh, too.
     private func checkShortHost(_ host: Located<String>, _ full: String, _ service: VirtualService) {
         guard full != host.value.lowercased(), services.records[full] == nil,
             !service.gateways.contains(where: { $0.value == "mesh" })
@@ -138,7 +140,7 @@ struct ReferenceChecks {
 
     private func checkGateways(_ service: VirtualService, _ byName: [String: [String]]) {
         if service.gateways.isEmpty {
-            // A delegate has no hosts; with `--mesh` the mesh is what was meant.
+            // A delegate has no hosts, and with `--mesh` the rules were meant for the mesh.
             guard !service.hosts.isEmpty, !names.options.includesMeshServices else { return }
             problems.add(
                 Diagnostic(
@@ -173,7 +175,8 @@ struct ReferenceChecks {
         }
     }
 
-    /// A server that is dropped or not in effect covers its hosts too: it has a report of its own.
+    /// Reports a host that no server of its Gateways covers. A server that is dropped or not in effect has a report of
+    /// its own, so its hosts count as covered.
     private func checkHost(
         _ place: Int, _ service: VirtualService, _ name: String, _ servers: [ServerHosts]
     ) {

@@ -1,7 +1,7 @@
 internal import Manifests
 internal import Patterns
 
-/// Where rules will run: what a rule's meaning depends on besides itself.
+/// Where rules are served, on which their meaning depends.
 enum RuleContext: Hashable {
     /// A Gateway's `namespace/name` and a server's port number.
     case gateway(String, port: Int)
@@ -9,18 +9,18 @@ enum RuleContext: Hashable {
     case mesh
 }
 
-/// One VirtualService's rules in one context. Rules that hold for every request stand apart: in a
-/// virtual host they go last, after the rules of younger VirtualServices (istio-api.md §2.3).
-struct Program {
+/// The rules of one VirtualService in one context. Catch-alls are kept apart: in a virtual host they come last, after
+/// the rules of younger VirtualServices. Source: docs/istio.md, Catch-all rules.
+struct RuleList {
     var rules: [Rule] = []
     var catchAlls: [Rule] = []
     var isEmpty: Bool { rules.isEmpty && catchAlls.isEmpty }
 }
 
-/// Compiles the rules of VirtualServices. Source: istio-api.md §2.4 M1–M4.
+/// Compiles the rules of VirtualServices. Source: docs/istio.md, Order of rules; docs/istio.md, Catch-all rules.
 final class RuleCompiler {
     private(set) var routes: [Route] = []
-    private(set) var programs: [Program] = []
+    private(set) var ruleLists: [RuleList] = []
     let services: [VirtualService]
     private let clusters: ClusterTable
     private let names: Names
@@ -28,16 +28,16 @@ final class RuleCompiler {
     private var contextNumbers: [RuleContext: Int32] = [:]
     private var contexts: [RuleContext] = []
     var neverReached = NeverReached()
-    /// Why no rule of a VirtualService is served.
+    /// Why no rule of any VirtualService is served; nil if rules are served.
     private let closedBy: Unavailable?
-    /// The newest program of each VirtualService, and for each program its context and the next older
-    /// one. Plain arrays: a dictionary took 100 octets for each VirtualService.
-    private var newestPrograms: [Int32]
-    private var programContexts: [(context: Int32, older: Int32)] = []
-    private var programServices: [Int32] = []    // by program; below zero: none
+    /// The newest rule list of each VirtualService, and for each rule list its context and the next older rule list.
+    /// They are plain arrays because a dictionary took 100 octets for each VirtualService.
+    private var newestRuleLists: [Int32]
+    private var ruleListContexts: [(context: Int32, older: Int32)] = []
+    private var ruleListServices: [Int32] = []    // by rule list; below zero if it has no VirtualService
     private var matches = 0
-    /// The newest route of each rule, all VirtualServices' rules one behind the other, and for each route
-    /// the next older one of its rule: as many as the rule has different destinations in its contexts.
+    /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
+    /// the same rule. A rule has as many routes as it has different destinations in its contexts.
     private var newestRoutes: [Int32]
     private var ruleStarts: [Int32] = []    // by VirtualService
     private var olderRoutes: [Int32] = []
@@ -51,31 +51,31 @@ final class RuleCompiler {
         self.clusters = clusters
         self.names = names
         self.problems = problems
-        newestPrograms = Array(repeating: -1, count: services.count)
+        newestRuleLists = Array(repeating: -1, count: services.count)
         var rules = 0
         for service in services.indices {
             ruleStarts.append(Int32(clamping: rules))
             rules += services[service].http.count
         }
         newestRoutes = Array(repeating: -1, count: rules)
-        // An estimate: arrays that grow by doubling are up to half empty.
+        // An estimate. Arrays that grow by doubling are up to half empty.
         routes.reserveCapacity(services.count)
-        programs.reserveCapacity(services.count)
-        programContexts.reserveCapacity(services.count)
+        ruleLists.reserveCapacity(services.count)
+        ruleListContexts.reserveCapacity(services.count)
         olderRoutes.reserveCapacity(services.count)
     }
 
-    /// The number of a VirtualService's program; compiled once per context.
-    func program(_ service: Int, _ context: RuleContext) -> Int {
+    /// The number of a VirtualService's rule list in a context. It is compiled once.
+    func ruleList(_ service: Int, _ context: RuleContext) -> Int {
         let wanted = number(of: context)
-        var known = newestPrograms[service]
+        var known = newestRuleLists[service]
         while known >= 0 {
-            if programContexts[Int(known)].context == wanted { return Int(known) }
-            known = programContexts[Int(known)].older
+            if ruleListContexts[Int(known)].context == wanted { return Int(known) }
+            known = ruleListContexts[Int(known)].older
         }
         let number = append(
-            compile(service, context), context: wanted, older: newestPrograms[service], service: service)
-        newestPrograms[service] = Int32(clamping: number)
+            compile(service, context), context: wanted, older: newestRuleLists[service], service: service)
+        newestRuleLists[service] = Int32(clamping: number)
         return number
     }
 
@@ -87,7 +87,7 @@ final class RuleCompiler {
         return number
     }
 
-    /// Adds a route that no VirtualService's rule stands behind.
+    /// Adds a route that comes from no rule of a VirtualService.
     func addRoute(
         _ name: String, clusters: [(cluster: Int, weight: Int)], unavailable: Unavailable?,
         object: ObjectReference, place: SourcePlace
@@ -105,49 +105,49 @@ final class RuleCompiler {
         return routes.count - 1
     }
 
-    /// Adds rules that no VirtualService wrote.
-    func addProgram(_ program: Program) -> Int { append(program, context: -1, older: -1, service: -1) }
+    /// Adds rules that come from no VirtualService.
+    func addRuleList(_ ruleList: RuleList) -> Int { append(ruleList, context: -1, older: -1, service: -1) }
 
-    /// Whose rules a program is; nil: no VirtualService's.
-    func source(ofProgram number: Int) -> VirtualService? {
-        programServices[number] < 0 ? nil : services[Int(programServices[number])]
+    /// The VirtualService that a rule list comes from; nil if it comes from none.
+    func source(ofRuleList number: Int) -> VirtualService? {
+        ruleListServices[number] < 0 ? nil : services[Int(ruleListServices[number])]
     }
 
-    private func append(_ program: Program, context: Int32, older: Int32, service: Int) -> Int {
-        programs.append(program)
-        programServices.append(Int32(clamping: service))
-        programContexts.append((context, older))
-        return programs.count - 1
+    private func append(_ ruleList: RuleList, context: Int32, older: Int32, service: Int) -> Int {
+        ruleLists.append(ruleList)
+        ruleListServices.append(Int32(clamping: service))
+        ruleListContexts.append((context, older))
+        return ruleLists.count - 1
     }
 
-    private func compile(_ service: Int, _ context: RuleContext) -> Program {
+    private func compile(_ service: Int, _ context: RuleContext) -> RuleList {
         let source = services[service]
-        var program = Program()
+        var ruleList = RuleList()
         var reach = Reachability()
         for (index, rule) in source.http.enumerated() where !names.options.limit.isOver {
             let part = NeverReached.Part(service: service, rule: index)
-            if let end = program.catchAlls.first {
+            if let end = ruleList.catchAlls.first {
                 guard hasRoom else { break }
                 matches += max(rule.matches.count, 1)
                 neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
                 continue
             }
-            guard hasRoom else { return closed(program, source) }
-            // As they are written: those that hold on no request here are looked at, too.
+            guard hasRoom else { return closed(ruleList, source) }
+            // Matches count as they are written, because those that can never hold here cost work, too.
             matches += max(rule.matches.count, 1)
             let found = matches(of: rule, part, context)
             guard !found.isEmpty else { continue }
             for (number, (ports, route)) in variants(service, index, context).enumerated() {
-                guard number == 0 || hasRoom else { return closed(program, source) }
+                guard number == 0 || hasRoom else { return closed(ruleList, source) }
                 if number > 0 { matches += found.count }
-                add(found.map(\.match), ports, route, to: &program)
+                add(found.map(\.match), ports, route, to: &ruleList)
             }
             for match in found {
                 guard let cause = reach.note(match.match, place: match.place) else { continue }
                 neverReached.note(match.part, context: number(of: context), covered(match, source, by: cause))
             }
         }
-        return program
+        return ruleList
     }
 
     /// A match that can hold, and where it is written.
@@ -158,7 +158,7 @@ final class RuleCompiler {
         let part: NeverReached.Part
     }
 
-    /// A rule's matches that can hold in this context; one that always holds ends the list.
+    /// The matches of a rule that can hold in this context. A catch-all ends the list.
     private func matches(of rule: HTTPRoute, _ part: NeverReached.Part, _ context: RuleContext) -> [Candidate] {
         if rule.matches.isEmpty {
             return [Candidate(match: RuleMatch(), place: rule.place, path: rule.path, part: part)]
@@ -177,7 +177,7 @@ final class RuleCompiler {
         return found
     }
 
-    /// Conditions that are settled when the configuration is read.
+    /// Whether the conditions of a match that do not depend on the request hold in a context.
     private func applies(_ match: HTTPMatch, _ source: VirtualService, _ context: RuleContext)
         -> Bool
     {
@@ -199,17 +199,17 @@ final class RuleCompiler {
         return Names.matches(match.sourceLabels, names.options.labels)
     }
 
-    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to program: inout Program) {
+    private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to ruleList: inout RuleList) {
         let portCondition = port.map { Condition(.port, .exact(String($0))) }
         let all = matches.map { match in
             guard let portCondition else { return match }
             return RuleMatch(path: match.path, conditions: [portCondition] + match.conditions)
         }
         let usual = all.filter { !$0.isCatchAll }
-        if !usual.isEmpty { program.rules.append(Rule(matches: usual, route: route)) }
+        if !usual.isEmpty { ruleList.rules.append(Rule(matches: usual, route: route)) }
         if let catchAll = all.first(where: \.isCatchAll) {
             let isPlain = catchAll.path == nil && catchAll.conditions.isEmpty
-            program.catchAlls.append(
+            ruleList.catchAlls.append(
                 Rule(matches: isPlain ? Self.always : [catchAll], route: route))
         }
     }
@@ -221,7 +221,7 @@ final class RuleCompiler {
 // MARK: - Routes
 
 extension RuleCompiler {
-    /// The routes of one rule: on the mesh one per port that an omitted destination port may mean.
+    /// The routes of one rule. On the mesh, there is one for each port that an omitted destination port may mean.
     private func variants(_ service: Int, _ index: Int, _ context: RuleContext) -> [(
         port: Int?, route: Int
     )] {
@@ -244,8 +244,8 @@ extension RuleCompiler {
     private func route(_ service: Int, _ index: Int, listenerPort: Int?) -> Int {
         let source = services[service]
         let rule = source.http[index]
-        let fault = fault(of: rule, source)
-        let shares = fault == nil ? shares(of: rule) : []
+        let reason = unavailability(of: rule, source)
+        let shares = reason == nil ? shares(of: rule) : []
         let chosen = shares.map { share in
             let asker = ClusterTable.Asker(
                 object: source.meta.identity, destination: share.destination)
@@ -267,26 +267,28 @@ extension RuleCompiler {
         let number = append(
             Route(
                 number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
-                unavailable: fault ?? (chosen.isEmpty ? .brokenRule : nil),
+                unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil),
                 object: source.meta.identity.detached, place: rule.place),
             older: newestRoutes[place])
         newestRoutes[place] = Int32(clamping: number)
         return number
     }
 
-    private func fault(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
+    /// Why a rule serves no request; nil if it serves.
+    private func unavailability(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
         for field in rule.closings { problems.add(source.report(field, .error)) }
         if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }
         if let field = rule.closings.first { return .notInEffect(field.name) }
-        // Both are said above; a rule that counts an untested condition as fulfilled is never served.
+        // Both were reported. A rule is never served if a condition that cannot be tested counts as fulfilled.
         let isGuess = rule.matches.contains { match in
             match.isFaulty || (match.headers + match.withoutHeaders).contains(where: \.isOnClaim)
         }
         return isGuess ? .brokenRule : nil
     }
 
-    /// A single destination takes all, whatever its weight; of several, those without weight get nothing.
+    /// The destinations that get requests. A single one gets all, whatever its weight; of several, those of weight 0
+    /// get none. Source: docs/istio.md, Weights.
     private func shares(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
         if rule.destinations.count == 1 { return [(rule.destinations[0].destination, 1)] }
         return rule.destinations.compactMap { entry in
@@ -301,8 +303,8 @@ extension RuleCompiler {
 extension RuleCompiler {
     private var hasRoom: Bool { matches <= names.options.mostMatches }
 
-    /// A program that ends before its last rule.
-    private func closed(_ program: Program, _ source: VirtualService) -> Program {
+    /// Ends a rule list before its last rule, because there are too many rules: other requests are answered 503.
+    private func closed(_ ruleList: RuleList, _ source: VirtualService) -> RuleList {
         problems.add(
             Diagnostic(
                 .error, "too-many-rules",
@@ -311,11 +313,11 @@ extension RuleCompiler {
                 hint: "bind fewer VirtualServices to Gateways of many ports", at: source.meta.place,
                 object: source.meta.identity))
         let rest = closed(.tooManyRules, source.meta.identity, source.meta.place)
-        return Program(rules: program.rules, catchAlls: program.catchAlls + rest.catchAlls)
+        return RuleList(rules: ruleList.rules, catchAlls: ruleList.catchAlls + rest.catchAlls)
     }
 
-    /// The rules of several programs for a host that they share: a copy of them all, which counts as they do.
-    func joined(_ parts: [Program], host: String) -> [Rule] {
+    /// The rules of several rule lists for a host that they share. They are a copy, whose matches count, too.
+    func joined(_ parts: [RuleList], host: String) -> [Rule] {
         let first = parts.lazy.compactMap { $0.rules.first ?? $0.catchAlls.first }.first
         guard !hasRoom, let first else {
             let rules = parts.flatMap(\.rules) + parts.flatMap(\.catchAlls)
@@ -333,22 +335,23 @@ extension RuleCompiler {
         return closed(.tooManyRules, object, place).catchAlls
     }
 
-    func closedProgram(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Int {
-        addProgram(closed(reason, object, place))
+    /// Adds a rule list that answers 503.
+    func closedRuleList(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Int {
+        addRuleList(closed(reason, object, place))
     }
 
-    /// Answers 503: no wider host may take what is not compiled.
-    private func closed(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> Program {
+    /// A rule list that answers 503, so that no wider host gets the requests of what is not compiled.
+    private func closed(_ reason: Unavailable, _ object: ObjectReference, _ place: SourcePlace) -> RuleList {
         let route = addRoute(
             "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: reason, object: object, place: place)
-        return Program(catchAlls: [Rule(matches: Self.always, route: route)])
+        return RuleList(catchAlls: [Rule(matches: Self.always, route: route)])
     }
 }
 
 // MARK: - What is never reached
 
 extension RuleCompiler {
-    /// Tells what is reached on no listener that it is for. After all tables were made.
+    /// Reports what is reached on no listener that it is for. To be called when all tables are made.
     func reportNeverReached(_ tables: [RouteTable]) {
         for (part, found) in neverReached.parts {
             let all = contexts(of: part)
@@ -357,10 +360,10 @@ extension RuleCompiler {
         for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
     }
 
-    /// Matches of compiled rules that hold in none of their contexts, whatever the request; by VirtualService.
+    /// Matches of compiled rules that hold in none of their contexts, whatever the request, by VirtualService.
     func neverHolding() -> [(service: Int, matches: [HTTPMatch], contexts: [RuleContext])] {
         services.indices.compactMap { service in
-            guard newestPrograms[service] >= 0 else { return nil }
+            guard newestRuleLists[service] >= 0 else { return nil }
             var found: [HTTPMatch] = []
             for (rule, route) in services[service].http.enumerated() {
                 for (number, match) in route.matches.enumerated() where match.isSettledEarly {
@@ -374,26 +377,26 @@ extension RuleCompiler {
 
     private func allContexts(of service: Int) -> [RuleContext] {
         var all: [RuleContext] = []
-        var program = newestPrograms[service]
-        while program >= 0 {
-            all.append(contexts[Int(programContexts[Int(program)].context)])
-            program = programContexts[Int(program)].older
+        var ruleList = newestRuleLists[service]
+        while ruleList >= 0 {
+            all.append(contexts[Int(ruleListContexts[Int(ruleList)].context)])
+            ruleList = ruleListContexts[Int(ruleList)].older
         }
         return all
     }
 
-    /// Those that a rule or match is for.
+    /// The contexts that a rule or match is for.
     private func contexts(of part: NeverReached.Part) -> Set<Int32> {
         let source = services[part.service]
         let matches = source.http[part.rule].matches
         let wanted = part.match.map { [matches[$0]] } ?? matches
         var contexts: Set<Int32> = []
-        var program = newestPrograms[part.service]
-        while program >= 0 {
-            let (context, older) = programContexts[Int(program)]
+        var ruleList = newestRuleLists[part.service]
+        while ruleList >= 0 {
+            let (context, older) = ruleListContexts[Int(ruleList)]
             let isFor = wanted.isEmpty || wanted.contains { applies($0, source, self.contexts[Int(context)]) }
             if isFor { contexts.insert(context) }
-            program = older
+            ruleList = older
         }
         return contexts
     }
@@ -410,7 +413,7 @@ extension RuleCompiler {
     private func behindCatchAll(_ match: HTTPMatch, _ source: VirtualService, _ place: SourcePlace) -> Diagnostic {
         Diagnostic(
             .warning, "unreachable",
-            "this match is never looked at: the one before it holds for every request",
+            "this match is never tested: the one before it holds for every request",
             at: match.place, object: source.meta.identity, path: match.path.text,
             related: [Diagnostic.Related(place: place, message: "holds for every request")])
     }
@@ -428,7 +431,7 @@ extension RuleCompiler {
 }
 
 extension HTTPMatch {
-    /// Has conditions that do not depend on the request.
+    /// Whether it has conditions that do not depend on the request.
     fileprivate var isSettledEarly: Bool {
         port != nil || !gateways.isEmpty || !sourceLabels.isEmpty || !(sourceNamespace ?? "").isEmpty
     }

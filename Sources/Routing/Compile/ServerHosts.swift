@@ -1,14 +1,14 @@
 internal import Manifests
 
-/// The hosts of one Gateway server, ready to be intersected with a VirtualService's.
-/// Source: istio-api.md §2.1 B6, B7; both sides are compared in lower case (B8).
+/// The hosts of one server of a Gateway, ready to be intersected with those of VirtualServices.
+/// Both sides are compared in lower case. Source: docs/istio.md, Host intersection.
 struct ServerHosts {
-    /// Per name the namespaces whose VirtualServices may serve it; nil is any.
+    /// By name: the namespaces whose VirtualServices may serve it; nil is any namespace.
     private var exact: [String: [String?]] = [:]
     private var suffixes: [String: [String?]] = [:]    // by `.suffix`
     private var everything: [String?] = []
     private(set) var entries: [(name: String, namespace: String?)] = []
-    /// The entries but `*`.
+    /// The entries other than `*`.
     private var backwards = BackwardNames()
 
     init(_ hosts: [Gateway.Host], gatewayNamespace: String) {
@@ -40,7 +40,7 @@ struct ServerHosts {
         }
     }
 
-    /// For every pair of a server's host and `host`, the narrower one if one covers the other.
+    /// For every host of the server: the narrower of it and `host`, if one of the two covers the other.
     func intersection(_ host: String, namespace: String) -> [String] {
         func allows(_ namespaces: [String?]) -> Bool {
             namespaces.contains { $0 == nil || $0 == namespace }
@@ -49,7 +49,7 @@ struct ServerHosts {
             allows(everything) || (exact[host].map(allows) ?? false) || isUnderSuffix(host, allows)
         guard host.hasPrefix("*") else { return covered ? [host] : [] }
         var names = covered ? [host] : []
-        // Only names and wildcards below `host`; `*` covers `host` and not the other way round.
+        // Only names and wildcards that `host` covers: `*` covers `host`, but not the other way round.
         for entry in backwards.numbers(endingWith: host.dropFirst()).map({ entries[$0] })
         where entry.name != host && entry.name.utf8.count > host.utf8.count - 1
             && allows([entry.namespace])
@@ -72,21 +72,23 @@ struct ServerHosts {
     }
 }
 
-/// Names by their octets from the last to the first, so that all names of one suffix stand together.
+/// Names in the order of their reversed octets, so that all names with one suffix are neighbours.
 struct BackwardNames {
     private var all: [(octets: [UInt8], number: Int)] = []
 
+    /// Adds a name; `sort` must follow.
     mutating func append(_ name: String, number: Int) { all.append((name.utf8.reversed(), number)) }
 
-    /// After the last one was appended.
+    /// Sorts the names, after the last one was added.
     mutating func sort() { all.sort { $0.octets.lexicographicallyPrecedes($1.octets) } }
 
-    /// In the order of their numbers; without looking at the others.
+    /// The numbers of the names with this suffix, ascending. It does not examine the other names.
     func numbers(endingWith suffix: Substring) -> [Int] {
         let wanted = Array(suffix.utf8.reversed())
         return all[first(wanted)...].prefix { $0.octets.starts(with: wanted) }.map(\.number).sorted()
     }
 
+    /// Whether a name has this suffix.
     func hasName(endingWith suffix: Substring) -> Bool {
         let wanted = Array(suffix.utf8.reversed())
         return all[first(wanted)...].first?.octets.starts(with: wanted) ?? false

@@ -1,15 +1,15 @@
 internal import Manifests
 
-/// Merges the servers of all Gateways that share a port. Source: istio-api.md §2.2 P1–P8.
+/// Merges the servers of all Gateways that share a port. Source: docs/istio.md, Servers of one port.
 struct ServerMerger {
-    /// One server that is kept.
+    /// One server that is served.
     struct Member {
         let gateway: Gateway
         let server: Gateway.Server
         var key: String { "\(gateway.meta.namespace)/\(gateway.meta.name)" }
     }
 
-    /// The servers of one (bind, port).
+    /// The servers of one `bind` and port.
     struct Port {
         let bind: String
         let number: Int
@@ -67,7 +67,7 @@ struct ServerMerger {
         return name == .https || name == .tls ? .encrypted : .plainTCP
     }
 
-    /// Who keeps a server out, and why.
+    /// The earlier server because of which a server is dropped, and the reason; nil if it is served.
     private func conflict(_ member: Member, _ port: Port) -> (Member, String)? {
         if member.server.tls != nil {
             for host in member.server.hosts {
@@ -76,13 +76,13 @@ struct ServerMerger {
             }
         }
         switch kind(member) {
-        case .plainHTTP:    // P1, P2
+        case .plainHTTP:
             return port.plainTCP.map { ($0, "the port already carries plain TCP") }
-        case .plainTCP:    // P3
+        case .plainTCP:
             if let other = port.plainTCP ?? port.clear.first {
                 return (other, "the port already carries plain text")
             }
-        case .encrypted:    // P4
+        case .encrypted:
             if let other = port.clear.first ?? port.plainTCP {
                 return (other, "the port already carries plain text")
             }

@@ -1,6 +1,6 @@
 internal import Manifests
 
-/// A port that can be routed to.
+/// A port of a service to which requests can be routed.
 struct ServicePort: Sendable {
     let number: Int
     let name: String
@@ -9,12 +9,12 @@ struct ServicePort: Sendable {
     let place: SourcePlace
 }
 
-/// What a port says it speaks and Portico does not speak to it; the text is how it says so.
+/// A protocol that a port declares and that Portico does not speak to it; the text says where it declares that.
 enum NotSpoken: Sendable {
     case tls(String)
     case grpcWeb(String)
 
-    /// Source: istio-api.md §2.11.
+    /// The protocol of a Service's port; nil if Portico speaks it. Source: docs/istio.md, Protocol of a port.
     init?(appProtocol: String?, name: String) {
         let text = (appProtocol ?? name).lowercased()
         let saying = appProtocol.map { "its appProtocol is \($0)" } ?? "it is named \(name)"
@@ -36,7 +36,7 @@ enum NotSpoken: Sendable {
     }
 }
 
-/// What a destination host stands for.
+/// The service that a host of a destination stands for.
 struct ServiceRecord: Sendable {
     enum Origin: Sendable {
         case service(Int)    // index into the inventory
@@ -46,7 +46,7 @@ struct ServiceRecord: Sendable {
     let namespace: String
     let origin: Origin
     let ports: [ServicePort]
-    /// Of many ports, where each is.
+    /// The place of each port, if there are many.
     private let places: [Int: Int]
     private static let fewPorts = 16
 
@@ -59,6 +59,7 @@ struct ServiceRecord: Sendable {
         places = isMany ? Dictionary(ports.enumerated().map { ($1.number, $0) }) { first, _ in first } : [:]
     }
 
+    /// The port of this number; nil if the service has none.
     func port(_ number: Int) -> ServicePort? {
         guard places.isEmpty else { return places[number].map { ports[$0] } }
         return ports.first { $0.number == number }
@@ -68,16 +69,16 @@ struct ServiceRecord: Sendable {
 /// A Service or ServiceEntry that is not exported to this gateway's namespace.
 struct HiddenService: Sendable {
     let meta: ObjectMeta
-    /// Where that is written.
+    /// The field that says so.
     let field: String
 }
 
-/// All hosts that a destination can name. Source: istio-api.md §1.8, §1.10, §2.5.
+/// All hosts that a destination can name. Source: docs/istio.md, Service hosts.
 struct ServiceDirectory {
     private(set) var records: [String: ServiceRecord] = [:]
-    /// By host: what would be a record, were it exported to this gateway's namespace.
+    /// By host: what would be a record if it were exported to this gateway's namespace.
     private(set) var hidden: [String: HiddenService] = [:]
-    /// Namespaces by a Service's short name, for hints; of exported ones.
+    /// The namespaces with a visible Service of a name, for hints.
     private(set) var namespaces: [String: [String]] = [:]
 
     init(_ inventory: Inventory, names: Names) {
@@ -98,7 +99,7 @@ struct ServiceDirectory {
         add(inventory.serviceEntries, names)
     }
 
-    /// The oldest ServiceEntry of a host wins; others of its namespace add their ports.
+    /// Adds ServiceEntries. The oldest one of a host wins, and others of its namespace add their ports.
     private mutating func add(_ entries: [ServiceEntry], _ names: Names) {
         let order = entries.indices.sorted { Names.precedes(entries[$0].meta, entries[$1].meta) }
         var merged: [String: Merged] = [:]
@@ -124,7 +125,7 @@ struct ServiceDirectory {
         }
     }
 
-    /// The ServiceEntries of a host so far.
+    /// The ServiceEntries of a host, as far as they were added.
     private struct Merged {
         let namespace: String
         private(set) var entries: [Int] = []
@@ -133,7 +134,7 @@ struct ServiceDirectory {
 
         init(namespace: String) { self.namespace = namespace }
 
-        /// The first entry's ports are shared by all of its hosts.
+        /// Adds an entry. All hosts of the first entry share one array of ports.
         mutating func add(_ index: Int, _ own: [ServicePort]) {
             guard !entries.isEmpty else {
                 entries = [index]
@@ -168,7 +169,7 @@ struct ServiceDirectory {
             notSpoken: NotSpoken(port.protocol), place: port.place)
     }
 
-    /// Source: istio-api.md §2.11; `h2c` as a name is ours, since it can mean nothing else.
+    /// Whether a port's `appProtocol`, or else its name, says HTTP/2. Source: docs/istio.md, Protocol of a port.
     static func speaksHTTP2(_ appProtocol: String?, _ name: String) -> Bool {
         let text = (appProtocol ?? name).lowercased()
         if text == "kubernetes.io/h2c" { return true }

@@ -11,7 +11,7 @@ enum FoundSource {
 
 /// Finds what the endpoints of a service's port are found by: EndpointSlices, else Endpoints, else selected Pods,
 /// else the name itself for a Service; workloads or names for a ServiceEntry.
-/// Source: istio-api.md §1.8, §1.10.
+/// Source: docs/istio.md, Endpoints; docs/istio.md, ServiceEntry endpoints.
 struct SourceFinder {
     let inventory: Inventory
     private var workloads = WorkloadIndex()

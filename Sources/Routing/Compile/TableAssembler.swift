@@ -1,75 +1,77 @@
 internal import Manifests
 
-/// Collects the virtual hosts of one route table: per host the programs in order.
+/// Collects the virtual hosts of one route table: for each host, its rule lists in order.
 struct TableAssembler {
     private var hosts: [Host] = []
     private var places: [String: Int32] = [:]
-    /// Of hosts with so many programs that looking through them would cost.
+    /// The members of hosts with more than `fewRuleLists` rule lists, where a linear search would be slow.
     private var members: Set<Member> = []
-    private static let fewPrograms = 16
+    private static let fewRuleLists = 16
 
     private struct Member: Hashable {
         let place: Int
-        let program: Int32
+        let ruleList: Int32
     }
 
-    /// Most hosts have one program, which costs no array.
+    /// A host and its rule lists. Most hosts have one, which needs no array.
     private struct Host {
         let name: String
         let first: Int32
         var more: [Int32] = []
 
-        func contains(_ program: Int32) -> Bool { first == program || more.contains(program) }
+        /// Whether the host has this rule list.
+        func contains(_ ruleList: Int32) -> Bool { first == ruleList || more.contains(ruleList) }
         var all: [Int32] { [first] + more }
     }
 
     var isEmpty: Bool { hosts.isEmpty }
 
-    /// Appends a program's rules to a host, once.
+    /// Appends a rule list to a host, unless the host has it.
     mutating func add(_ number: Int, host: String) {
-        let program = Int32(clamping: number)
+        let ruleList = Int32(clamping: number)
         guard let known = places[host] else {
             places[host] = Int32(clamping: hosts.count)
-            hosts.append(Host(name: host, first: program))
+            hosts.append(Host(name: host, first: ruleList))
             return
         }
         let place = Int(known)
         let count = hosts[place].more.count + 1
-        if count <= Self.fewPrograms {
-            guard !hosts[place].contains(program) else { return }
-            if count == Self.fewPrograms {
+        if count <= Self.fewRuleLists {
+            guard !hosts[place].contains(ruleList) else { return }
+            if count == Self.fewRuleLists {
                 for other in hosts[place].all {
-                    members.insert(Member(place: place, program: other))
+                    members.insert(Member(place: place, ruleList: other))
                 }
             }
         }
         let isNew =
-            count < Self.fewPrograms
-            || members.insert(Member(place: place, program: program)).inserted
-        if isNew { hosts[place].more.append(program) }
+            count < Self.fewRuleLists
+            || members.insert(Member(place: place, ruleList: ruleList)).inserted
+        if isNew { hosts[place].more.append(ruleList) }
     }
 
-    /// Gives all hosts that have no name of their own to a program: what the table lacks is not a wider host's.
-    mutating func closeRest(_ program: Int) {
+    /// Gives all other hosts to a rule list, so that no wider host gets requests for what the table lacks.
+    mutating func closeRest(_ ruleList: Int) {
         for index in hosts.indices where hosts[index].name.hasPrefix("*") {
-            hosts[index] = Host(name: hosts[index].name, first: Int32(clamping: program))
+            hosts[index] = Host(name: hosts[index].name, first: Int32(clamping: ruleList))
         }
-        add(program, host: "*")
+        add(ruleList, host: "*")
     }
 
+    /// Whether the table has this host.
     func has(_ host: String) -> Bool { places[host] != nil }
 
-    /// The table; hosts with the same programs share their rules.
+    /// Makes the table. Hosts with the same rule lists share their rules.
     func table(_ rules: RuleCompiler, _ problems: Problems) -> RouteTable {
         var sets: [[Rule]] = []
         var numbers: [[Int32]: Int32] = [:]
-        var numbersOfOne = Array(repeating: Int32(-1), count: rules.programs.count)
+        var numbersOfOne = Array(repeating: Int32(-1), count: rules.ruleLists.count)
         var entries: [HostEntry] = []
         entries.reserveCapacity(hosts.count)
         sets.reserveCapacity(hosts.count)
         for host in hosts {
-            let program = Int(host.first)
-            let known = host.more.isEmpty ? numbersOfOne[program] : numbers[host.all] ?? -1
+            let ruleList = Int(host.first)
+            let known = host.more.isEmpty ? numbersOfOne[ruleList] : numbers[host.all] ?? -1
             if known >= 0 {
                 entries.append(HostEntry(name: host.name, ruleSet: Int(known)))
                 continue
@@ -77,11 +79,11 @@ struct TableAssembler {
             let number = Int32(clamping: sets.count)
             entries.append(HostEntry(name: host.name, ruleSet: sets.count))
             if host.more.isEmpty {
-                numbersOfOne[program] = number
-                sets.append(Self.rules(rules.programs[program]))
+                numbersOfOne[ruleList] = number
+                sets.append(Self.rules(rules.ruleLists[ruleList]))
             } else {
                 numbers[host.all] = number
-                let parts = host.all.map { rules.programs[Int($0)] }
+                let parts = host.all.map { rules.ruleLists[Int($0)] }
                 rules.neverReached.lookThrough(host.name, parts, rules.routes)
                 warnShared(host, rules, problems)
                 sets.append(rules.joined(parts, host: host.name))
@@ -90,19 +92,19 @@ struct TableAssembler {
         return RouteTable(hosts: entries, ruleSets: sets)
     }
 
-    /// One program's rules share its array, where it has one kind of them.
-    private static func rules(_ program: Program) -> [Rule] {
-        if program.rules.isEmpty { return program.catchAlls }
-        return program.catchAlls.isEmpty ? program.rules : program.rules + program.catchAlls
+    /// The rules of one rule list. They share its array if it has only one kind of rules.
+    private static func rules(_ ruleList: RuleList) -> [Rule] {
+        if ruleList.rules.isEmpty { return ruleList.catchAlls }
+        return ruleList.catchAlls.isEmpty ? ruleList.rules : ruleList.rules + ruleList.catchAlls
     }
 
-    /// Rules of several namespaces for one host: whoever comes first gets the requests, and the other one
-    /// is not asked.
+    /// Warns if several namespaces have rules for one host: the first one gets the requests, without the consent of the
+    /// others.
     private func warnShared(_ host: Host, _ rules: RuleCompiler, _ problems: Problems) {
-        let services = host.all.compactMap { rules.source(ofProgram: Int($0)) }
+        let services = host.all.compactMap { rules.source(ofRuleList: Int($0)) }
         guard let winner = services.first else { return }
-        var told: Set<String> = [winner.meta.namespace]
-        for service in services.dropFirst() where told.insert(service.meta.namespace).inserted {
+        var seen: Set<String> = [winner.meta.namespace]
+        for service in services.dropFirst() where seen.insert(service.meta.namespace).inserted {
             problems.add(
                 Diagnostic(
                     .warning, "shared-host",

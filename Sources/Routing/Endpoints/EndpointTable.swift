@@ -6,7 +6,8 @@ package import Manifests
 /// changes without a new plan.
 ///
 /// It keeps of the objects what choosing needs, in memory of its own. A value, for one thread at a time.
-/// Source: istio-api.md §1.8, §1.10; Endpoints and Pods are Portico's own, for plain files.
+/// Endpoints and Pods are read for the sake of plain files; Istio reads neither.
+/// Source: docs/istio.md, Endpoints; docs/istio.md, ServiceEntry endpoints.
 package struct EndpointTable: Sendable {
     private var slices: [ServiceName: [SliceRecord]] = [:]    // each service's in the order they came
     private var services: [ServiceName: ServiceName] = [:]    // by the name of a slice

@@ -1,35 +1,40 @@
 package import Patterns
 
-/// A virtual host's rules.
+/// The rules of a virtual host, compiled.
 package struct CompiledSet: BitwiseCopyable, Sendable {
+    /// How candidates are found: by exact path or prefix, as it is or in lower case.
     package enum Index: UInt8, BitwiseCopyable, Sendable {
         case exact, exactFolded, prefix, prefixFolded
     }
     package var indexes: UInt8 = 0    // bit per `Index` that has entries
     package var lengths = Run.none    // distinct lengths of prefixes, ascending
+    /// The same for prefixes that ignore case.
     package var foldedLengths = Run.none
     package var others = Run.none    // candidates found without an index
 
+    /// Whether an index has entries.
     @inlinable package func has(_ index: Index) -> Bool { indexes >> index.rawValue & 1 == 1 }
 }
 
-/// What a path or prefix leads to.
+/// The candidates of a path or prefix.
 package struct CompiledPrefix: BitwiseCopyable, Sendable {
     package var candidates: Run    // ascending
-    package var shorter: Int32    // the next shorter prefix that contains it; below zero: none
+    package var shorter: Int32    // the next shorter prefix of the same text; below zero if there is none
 }
 
-/// One match item, as it stands in a list of candidates.
+/// One match item in a list of candidates.
 package struct CompiledEntry: BitwiseCopyable, Sendable {
     /// Its place among all match items: the first that holds wins.
     package let order: Int32
+    /// `Route.number`.
     package let route: Int32
+    /// Its conditions, in the table's list.
     package let conditions: Run
-    /// The prefix `/`, so common that it is no condition of its own.
+    /// Whether the path must begin with `/`. The prefix `/` is so common that it is not a condition of its own.
     package let needsSlash: Bool
 }
 
-/// The best that was found so far, and what it cost.
+/// The best entry so far, and the work that finding it took.
 package struct BestEntry {
     @usableFromInline var order = Int32.max
     @usableFromInline var route: Int32 = -1
@@ -37,35 +42,49 @@ package struct BestEntry {
     @usableFromInline init() {}
 }
 
+/// One condition, compiled.
 package struct CompiledCondition: BitwiseCopyable, Sendable {
+    /// What is tested.
     package enum Subject: UInt8, BitwiseCopyable, Sendable {
         case header, withoutHeader, method, scheme, authority, port, pathAndQuery, query, path
     }
+    /// How it is tested.
     package enum Test: UInt8, BitwiseCopyable, Sendable {
         case present, exact, prefix, regex
     }
+    /// What is tested.
     package let subject: Subject
+    /// How it is tested.
     package let test: Test
+    /// The name of a header or query parameter.
     package let name: Run
+    /// The text to compare with.
     package let value: Run
+    /// The number of the regular expression.
     package let pattern: Int32
 }
 
 /// Key spaces of the one hash table.
 package enum Scope {
+    /// Hosts.
     @inlinable package static var host: Int32 { 0 }
+    /// Wildcards, by their suffix.
     @inlinable package static var suffix: Int32 { 1 }
+    /// Paths of one rule set and index.
     @inlinable package static func of(_ set: Int32, _ index: CompiledSet.Index) -> Int32 {
         2 &+ set &* 4 &+ Int32(index.rawValue)
     }
 }
 
-/// The lengths of the wildcard suffixes, so that most dots of a host cost no look-up.
+/// The lengths of all wildcard suffixes. With it, most dots of a host need no look-up.
 package struct LengthSet: Sendable {
+    /// A bit for each length from 0 to 255.
     package private(set) var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
+    /// Whether there is no wildcard.
     @inlinable package var isEmpty: Bool { words.0 | words.1 | words.2 | words.3 == 0 }
 
+    /// Whether a suffix has this length.
     @inlinable package func contains(_ length: Int) -> Bool {
         let bit: UInt64 = 1 << UInt64(length & 63)
         return switch length >> 6 {
@@ -77,7 +96,7 @@ package struct LengthSet: Sendable {
         }
     }
 
-    /// Lengths beyond 255 are longer than any host name and not kept.
+    /// Adds a length. Those above 255 are longer than any host name and are dropped.
     mutating func insert(_ length: Int) {
         let bit: UInt64 = 1 << UInt64(length & 63)
         switch length >> 6 {

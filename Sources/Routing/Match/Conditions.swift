@@ -2,15 +2,15 @@ package import Patterns
 
 /// How a text is tested. Source: Istio `StringMatch`.
 package enum TextTest: Sendable {
-    /// `{}`: it is enough to be there.
+    /// `{}`: the value must be present.
     case present
     case exact(String)
     case prefix(String)
-    /// RE2, against the whole text.
+    /// The expression must match the whole text.
     case regex(Pattern)
 }
 
-/// How the path, without query and fragment, is tested.
+/// How the path is tested, without query and fragment.
 package enum PathTest: Sendable {
     case exact(String, ignoringCase: Bool)
     case prefix(String, ignoringCase: Bool)
@@ -19,40 +19,48 @@ package enum PathTest: Sendable {
 
 /// One condition of a match item besides the path.
 package struct Condition: Sendable {
+    /// What is tested.
     package enum Subject: Sendable, Hashable {
-        /// Name in lower case; `:path` and the other pseudo-headers are allowed.
+        /// A header by its name in lower case; `:path` and the other pseudo-header fields are allowed.
         case header(String)
-        /// Negation: an absent header counts as empty text; with `.present` it must be absent.
+        /// A header whose condition is inverted: an absent one counts as the empty text, and with `.present` it must be
+        /// absent. Source: docs/istio.md, Absent headers.
         case withoutHeader(String)
         case method, scheme, authority
-        /// The port in the authority; empty text when there is none.
+        /// The port in the authority; the empty text if it has none.
         case port
-        /// The first parameter of this name; nothing is percent-decoded.
+        /// The first query parameter of this name, without decoding `%`.
         case query(String)
-        /// Cannot be tested, the text says why; it counts as fulfilled, and the route answers 503.
+        /// A condition that cannot be tested; the text says why. It counts as fulfilled, and the route answers 503.
         case assumed(String)
     }
+    /// What is tested.
     package let subject: Subject
+    /// How it is tested.
     package let test: TextTest
 
+    /// Makes a condition.
     package init(_ subject: Subject, _ test: TextTest) {
         self.subject = subject
         self.test = test
     }
 }
 
-/// One item of `match`: all of its conditions must hold.
+/// One item of `match`; all of its conditions must hold.
 package struct RuleMatch: Sendable {
+    /// The condition on the path; nil if there is none.
     package let path: PathTest?
+    /// The other conditions, in the order in which they are tested.
     package let conditions: [Condition]
 
+    /// Makes a match; without conditions, it always holds.
     package init(path: PathTest? = nil, conditions: [Condition] = []) {
         self.path = path
         self.conditions = conditions
     }
 
-    /// Whether it holds for every request. Source: Istio's `IsCatchAllRoute`: the prefix `/` or the
-    /// regex `.*`, and nothing else; the empty prefix is, by Istio's code, not one.
+    /// Whether it is a catch-all: the prefix `/` or the regular expression `.*`, and no other condition. The empty
+    /// prefix also holds for every request, but Istio does not count it. Source: docs/istio.md, Catch-all rules.
     package var isCatchAll: Bool {
         guard conditions.isEmpty else { return false }
         return switch path {
@@ -63,12 +71,14 @@ package struct RuleMatch: Sendable {
     }
 }
 
-/// One rule of a virtual host: any of its matches leads to the route; none at all means always.
+/// One rule of a virtual host. It holds if one of its matches holds, or if it has none.
 package struct Rule: Sendable {
+    /// Its matches, in order.
     package let matches: [RuleMatch]
     /// `Route.number`.
     package let route: Int
 
+    /// Makes a rule.
     package init(matches: [RuleMatch], route: Int) {
         self.matches = matches
         self.route = route

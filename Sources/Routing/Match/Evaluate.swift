@@ -1,8 +1,9 @@
 package import Octets
 package import Patterns
 
-// The conditions of one match item against one request.
+// Tests the conditions of one match item on one request.
 extension RouteTable {
+    /// Whether all conditions of a match item hold.
     @inlinable func holds<R: RoutableRequest & ~Copyable>(
         _ run: Run, _ path: Octets, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
@@ -11,6 +12,7 @@ extension RouteTable {
         return true
     }
 
+    /// Whether one condition holds.
     @inlinable func holds<R: RoutableRequest & ~Copyable>(
         _ condition: CompiledCondition, _ path: Octets, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
@@ -27,6 +29,7 @@ extension RouteTable {
         }
     }
 
+    /// Whether a text passes the test of a condition.
     @inlinable func test(_ condition: CompiledCondition, _ text: Octets, _ work: inout MatchWork) -> Bool {
         switch condition.test {
         case .present: return true
@@ -41,12 +44,13 @@ extension RouteTable {
         }
     }
 
-    /// Eight octets are a step. Short texts are not counted: what leads to them costs more.
+    /// Whether the work allows comparing a text; eight octets are a step. Short texts are not counted, because finding
+    /// them costs more than comparing them.
     @inlinable func mayCompare(_ value: Run, _ work: inout MatchWork) -> Bool {
         value.count <= 64 || work.spend(Int(value.count) / 8)
     }
 
-    /// Without retaining: the table keeps its patterns as long as it lives.
+    /// Whether an expression matches. It is not retained, because the table keeps its patterns as long as it lives.
     @usableFromInline func patternMatches(_ number: Int32, _ text: Octets, _ work: inout MatchWork) -> Bool {
         guard let address = unsafe UnsafeRawPointer(bitPattern: patternAddresses[number]) else {
             return false
@@ -56,10 +60,10 @@ extension RouteTable {
         }
     }
 
-    /// What it costs to look for a field of a request, in steps.
+    /// The cost of looking for a field of a request, in steps.
     @inlinable static var headerSteps: Int { 64 }
 
-    /// An absent header fails every positive condition; several values count as one list.
+    /// Whether a condition on a header holds. It never holds for an absent header; several values count as one list.
     @inlinable func headerHolds<R: RoutableRequest & ~Copyable>(
         _ condition: CompiledCondition, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
@@ -70,7 +74,8 @@ extension RouteTable {
         return request.joinedHeader(name) { work.spend($0.count) && test(condition, $0, &work) }
     }
 
-    /// Source: istio-api.md M11: an absent header counts as the empty text, then the result turns.
+    /// Whether a condition of `withoutHeaders` holds: an absent header counts as the empty text, and the result
+    /// is then inverted. Source: docs/istio.md, Absent headers.
     @inlinable func absenceHolds<R: RoutableRequest & ~Copyable>(
         _ condition: CompiledCondition, _ request: borrowing R, _ work: inout MatchWork
     ) -> Bool {
@@ -92,7 +97,7 @@ extension RouteTable {
         return test(condition, value, &work)
     }
 
-    /// The raw value of a query parameter's first occurrence; empty when it has no `=`.
+    /// The raw value of the first query parameter of this name; empty if it has no `=`, nil if there is none.
     package static func queryValue(_ name: Octets, in target: Octets) -> Octets? {
         var end = target.count
         if let fragment = target.firstIndex(of: UInt8(ascii: "#")) { end = fragment }

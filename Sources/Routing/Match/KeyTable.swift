@@ -1,22 +1,28 @@
 package import Octets
 
-/// A hash table from (scope, octets) to a number, laid out flat: one for all hosts and paths of a
-/// route table, so that its cost is the same whatever the number of hosts and rules.
-/// Open addressing, at most half full; nothing is ever removed.
+/// A flat hash table from a scope and octets to a number. There is one for all hosts and paths of a route table, so
+/// that a look-up costs the same however many hosts and rules there are. It uses open addressing and is at most half
+/// full; nothing is ever removed.
 package struct KeyTable: Sendable {
+    /// A slot of the table.
     package struct Slot: BitwiseCopyable, Sendable {
         package var hash: UInt64
         package var key: Run    // into `text`
+        /// The key space, see `Scope`.
         package var scope: Int32
-        package var value: Int32    // below zero: the slot is vacant
+        package var value: Int32    // below zero if the slot is vacant
     }
 
+    /// All slots; their number is a power of two.
     package let slots: Slab<Slot>
+    /// The octets of all keys and of all other texts of the route table.
     package let text: Slab<UInt8>
+    /// The number of slots less one.
     package let mask: Int
+    /// The seed of the hashes, which no one outside can know.
     package let seed: UInt64
 
-    /// The value of a key; below zero when there is none.
+    /// The value of a key; below zero if there is none.
     @inlinable package func value(_ octets: Octets, scope: Int32, folded: Bool) -> Int32 {
         let hash = WordHash.hash(octets, scope: scope, folded: folded, seed: seed)
         var index = Int(truncatingIfNeeded: hash) & mask
@@ -42,9 +48,10 @@ struct KeyTableBuilder {
     private let seed: UInt64
     private static let vacant = KeyTable.Slot(hash: 0, key: .none, scope: 0, value: -1)
 
+    /// Makes an empty table.
     /// - Parameters:
-    ///   - capacity: how many keys there will be at least; growing later costs a copy.
-    ///   - seed: of the hashes.
+    ///   - capacity: the least number of keys that there will be; growing later costs a copy.
+    ///   - seed: the seed of the hashes.
     init(capacity: Int, seed: UInt64 = .random(in: .min ... .max)) {
         self.seed = seed
         var count = 16
@@ -52,14 +59,14 @@ struct KeyTableBuilder {
         slots = Array(repeating: Self.vacant, count: count)
     }
 
-    /// The place of a text that is kept once more, if it was there: for texts that are rarely equal.
+    /// Adds a text, even if the same text is there already. For texts that are rarely equal.
     mutating func append(_ string: String) -> Run {
         let run = Run(text.count, string.utf8.count)
         text.append(contentsOf: string.utf8)
         return run
     }
 
-    /// The place of a text; equal texts share one.
+    /// Adds a text, unless the same text was added by `intern`. Equal texts share one place.
     mutating func intern(_ string: String) -> Run {
         if let run = known[string] { return run }
         let run = Run(text.count, string.utf8.count)
@@ -68,13 +75,13 @@ struct KeyTableBuilder {
         return run
     }
 
-    /// The value of a key, if it was inserted.
+    /// The value of a key; nil if it was not set.
     func value(_ key: Run, scope: Int32) -> Int32? {
         let index = place(key, hash: hash(key, scope: scope), scope: scope)
         return slots[index].value < 0 ? nil : slots[index].value
     }
 
-    /// Sets the value of a key, which is not negative.
+    /// Sets the value of a key. The value must not be negative.
     mutating func set(_ key: Run, scope: Int32, to value: Int32) {
         if (used + 1) * 2 > slots.count { grow() }
         let hash = hash(key, scope: scope)
@@ -83,10 +90,12 @@ struct KeyTableBuilder {
         slots[index] = KeyTable.Slot(hash: hash, key: key, scope: scope, value: value)
     }
 
+    /// Makes the table.
     func build() -> KeyTable {
         KeyTable(slots: Slab(slots), text: Slab(text), mask: slots.count - 1, seed: seed)
     }
 
+    /// Calls `body` with the octets of a text, which are valid during the call.
     func withOctets<Result>(_ run: Run, _ body: (Octets) -> Result) -> Result {
         unsafe text.withUnsafeBytes { all in
             let part = unsafe UnsafeRawBufferPointer(
@@ -99,7 +108,7 @@ struct KeyTableBuilder {
         withOctets(key) { WordHash.hash($0, scope: scope, folded: false, seed: seed) }
     }
 
-    /// Where a key is, or where it belongs.
+    /// The slot that has a key, or the vacant slot for it.
     private func place(_ key: Run, hash: UInt64, scope: Int32) -> Int {
         var index = Int(truncatingIfNeeded: hash) & (slots.count - 1)
         while slots[index].value >= 0 {

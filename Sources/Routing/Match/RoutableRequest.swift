@@ -1,40 +1,43 @@
 package import Octets
 
-/// What a route table looks at in one request. All octets belong to the request and are only used
-/// during the call; nothing is copied, so a conformer hands out what it already holds.
+/// What a route table needs to know of a request. All octets belong to the request and are used during the call only.
+/// They are not copied, so a conforming type hands out what it already has.
 package protocol RoutableRequest: ~Copyable {
-    /// `:path`, with its query; dot segments are already resolved.
+    /// `:path` with its query, normalised.
     var path: Octets { get }
     /// `:authority` or `Host` as the client sent it, port included.
     var authority: Octets { get }
+    /// `:method`.
     var method: Octets { get }
+    /// `:scheme`.
     var scheme: Octets { get }
-    /// The first value of a header; nil when it is absent.
-    /// - Parameter name: in lower case.
+    /// The first value of a header; nil if it is absent.
+    /// - Parameter name: its name in lower case.
     func firstHeader(_ name: Octets) -> Octets?
-    /// How many values a header has; of several, any number above one.
+    /// How many values a header has. If there are several, any number above one will do.
     func headerCount(_ name: Octets) -> Int
-    /// Calls `body` with the values of a header joined by `HeaderJoint.of` its name; only called when there
-    /// are several.
+    /// Calls `body` with all values of a header, joined by `HeaderJoint.of` its name. It is called only if there are
+    /// several.
     func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool
 }
 
-/// What stands between the values of a header that came in several fields, as Envoy joins them before it
-/// matches: a comma, and of `cookie`, which HTTP/2 clients split, what the upstream gets between them.
-/// Source: istio-api.md §1.3 (`headers`); RFC 9113 §8.2.3.
+/// What joins the values of a header that came in several fields, before they are compared. It is a comma, as Envoy has
+/// it. For `cookie`, which HTTP/2 clients split, it is what the upstream gets between the parts. Source: docs/istio.md,
+/// Conditions; RFC 9113 §8.2.3.
 package enum HeaderJoint {
+    /// The joint for a header's name in lower case.
     @inlinable package static func of(_ name: Octets) -> Octets { name == "cookie" ? "; " : "," }
 }
 
-/// What a route table says of one request.
+/// The result of matching one request.
 package enum RouteMatch: Sendable, Hashable {
     /// `Route.number` of the first rule whose conditions hold.
     case route(Int)
     /// No host of the table fits the authority.
     case noHost
-    /// The host is known, none of its rules fits. There is no second try with a wider host.
+    /// The host is known and none of its rules fits. No wider host is tried.
     case noRoute
-    /// To find the rule would take longer than one request may keep its worker (`MatchWork`). No rule is
-    /// chosen: one that comes later must not get what an earlier one was to refuse.
+    /// Finding the rule would take more work than one request may cause (`MatchWork`). No rule is chosen, because a
+    /// later rule must not get what an earlier one was to refuse.
     case tooCostly
 }

@@ -8,23 +8,24 @@ package struct HostEntry: Sendable {
     /// Index into the table's rule sets; hosts with the same rules share one.
     package let ruleSet: Int
 
+    /// Makes a virtual host.
     package init(name: String, ruleSet: Int) {
         self.name = name
         self.ruleSet = ruleSet
     }
 }
 
-/// Host and path -> the first rule, in order, whose conditions hold.
+/// Finds the first rule, in order, whose conditions hold for a request.
 ///
-/// Everything compiled lies in a few flat slabs: one hash table for all hosts and paths, lists of
-/// candidates by order, and conditions. A prefix is found by binary search over the distinct lengths
-/// of a host's prefixes (Waldvogel's scheme: a shorter key on the way to a longer one leads right),
-/// and each prefix knows the next shorter one that contains it. So a match costs the same with one
-/// rule and with a hundred thousand; nested prefixes, regexes and rules without a path cost each.
-/// Nothing is allocated, locked or retained while matching.
+/// What was compiled is kept in a few flat slabs: one hash table for all hosts and paths, lists of candidates in order,
+/// and conditions. The longest prefix is found by a binary search over the distinct lengths of a host's prefixes
+/// (Waldvogel's scheme: shorter keys lead the search to longer ones), and each prefix knows the next shorter one. So a
+/// match costs the same with one rule and with a hundred thousand, but each nested prefix, each regular expression and
+/// each rule without a path adds to it. Matching allocates, locks and retains nothing.
 @safe package final class RouteTable: Sendable {
-    /// What was compiled; for `routes`, `explain` and the tests.
+    /// The hosts and rules that were compiled, for `routes`, `explain` and the tests.
     package let hosts: [HostEntry]
+    /// The rules of each rule set, in order.
     package let ruleSets: [[Rule]]
 
     @usableFromInline let keys: KeyTable
@@ -34,11 +35,12 @@ package struct HostEntry: Sendable {
     @usableFromInline let candidates: Slab<CompiledEntry>
     @usableFromInline let conditions: Slab<CompiledCondition>
     @usableFromInline let suffixLengths: LengthSet
-    /// The rule set of the host `*`; below zero when there is none.
+    /// The rule set of the host `*`; below zero if there is none.
     @usableFromInline let catchAll: Int32
     private let patterns: [Pattern]    // keeps `patternAddresses` alive
     @usableFromInline let patternAddresses: Slab<UInt>
 
+    /// Compiles hosts and their rules.
     package init(hosts: [HostEntry], ruleSets: [[Rule]]) {
         var builder = RouteTableBuilder(hosts: hosts.count)
         for rules in ruleSets { builder.add(rules) }
@@ -152,8 +154,8 @@ package struct HostEntry: Sendable {
 // MARK: - Hosts
 
 extension RouteTable {
-    /// The authority without port and without one trailing dot.
-    /// Istio keeps the dot and answers 404; a name with it is the same name, so Portico drops it.
+    /// The authority without its port and without one dot at its end. Istio keeps the dot and answers 404. Portico
+    /// drops it, because the name is the same with and without it.
     @inlinable package static func host(of authority: Octets) -> Octets {
         var end = authority.count
         while end > 0, authority[end - 1].isDigit { end -= 1 }
@@ -166,7 +168,7 @@ extension RouteTable {
         return authority.prefix(end)
     }
 
-    /// The digits after the authority's last colon; empty when there is no port.
+    /// The digits after the authority's last colon; empty if it has no port.
     @inlinable package static func port(of authority: Octets) -> Octets {
         var start = authority.count
         while start > 0, authority[start - 1].isDigit { start -= 1 }
@@ -185,7 +187,8 @@ extension RouteTable {
         return target
     }
 
-    /// The rule set of a host: exact, else the longest wildcard, else `*`; below zero for none.
+    /// The rule set of a host: the exact host's, else that of the longest wildcard, else that of `*`; below zero if
+    /// there is none.
     @inlinable func ruleSet(of host: Octets) -> Int32 {
         let exact = keys.value(host, scope: Scope.host, folded: true)
         if exact >= 0 { return exact }

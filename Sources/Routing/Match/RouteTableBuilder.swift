@@ -1,7 +1,7 @@
 internal import Octets
 internal import Patterns
 
-/// Lays rules and hosts out as the slabs of a `RouteTable`. Rule sets first, in order, then hosts.
+/// Builds the slabs of a `RouteTable`. Rule sets are added first, in order, then hosts.
 struct RouteTableBuilder {
     var keys: KeyTableBuilder
     private(set) var sets: [CompiledSet] = []
@@ -17,7 +17,7 @@ struct RouteTableBuilder {
 
     init(hosts: Int) { keys = KeyTableBuilder(capacity: hosts) }
 
-    /// Adds a host; a name that is there already keeps its first rules.
+    /// Adds a host. A name that was added before keeps its first rules.
     mutating func add(_ host: HostEntry) {
         let set = Int32(clamping: host.ruleSet)
         if host.name == "*" {
@@ -36,7 +36,7 @@ struct RouteTableBuilder {
         }
     }
 
-    /// Adds one virtual host's rules.
+    /// Adds the rules of one virtual host.
     mutating func add(_ rules: [Rule]) {
         var groups = Groups()
         for rule in rules {
@@ -71,13 +71,13 @@ struct RouteTableBuilder {
         case .prefix(let text, let ignoring) where text != "/" && !text.isEmpty:
             let key = keys.intern(ignoring ? Self.lowercased(text) : text)
             groups[ignoring ? .prefixFolded : .prefix][key, default: []].append(item)
-        // `/` and the empty prefix are tested where they stand: no index is quicker.
+        // `/` and the empty prefix are tested in their place, because no index is faster.
         case .prefix, .regex, nil:
             groups.others.append(item)
         }
     }
 
-    /// ASCII only, as the matcher folds.
+    /// A text with ASCII capitals in lower case, as the matcher compares it.
     static func lowercased(_ text: String) -> String {
         String(decoding: text.utf8.map(\.lowercased), as: UTF8.self)
     }
@@ -86,17 +86,18 @@ struct RouteTableBuilder {
         let first = candidates.count
         for member in members {
             candidates.append(member)
-            // What follows an entry without further conditions can never be the first to hold.
+            // Entries after one without further conditions can never be the first to hold.
             if member.conditions.count == 0 && !member.needsSlash { break }
         }
         return Run(first, candidates.count - first)
     }
 
-    /// Entries by how they are found.
+    /// Entries, grouped by how they are found.
     private struct Groups {
         var others: [CompiledEntry] = []
         private var keyed = Array(repeating: [Run: [CompiledEntry]](), count: 4)
 
+        /// The group of an index.
         subscript(index: CompiledSet.Index) -> [Run: [CompiledEntry]] {
             get { keyed[Int(index.rawValue)] }
             set { keyed[Int(index.rawValue)] = newValue }
@@ -108,7 +109,7 @@ struct RouteTableBuilder {
 // MARK: - Prefixes
 
 extension RouteTableBuilder {
-    /// Adds prefixes, and on the way to each longer one the shorter keys that lead the search there.
+    /// Adds prefixes, and for each of them the shorter keys that lead the binary search to it.
     private mutating func addPrefixes(_ members: [Run: [CompiledEntry]], scope: Int32) -> Run {
         let distinct = Set(members.keys.map(\.count)).sorted()
         let run = Run(lengths.count, distinct.count)
@@ -135,7 +136,7 @@ extension RouteTableBuilder {
         }
     }
 
-    /// All keys by their octets, a prefix before what it contains; a real key before an equal step.
+    /// All keys in the order of their octets: a prefix comes before longer texts, and a real key before an equal step.
     private func ordered(_ real: [Run], _ steps: [Run]) -> [(key: Run, isReal: Bool)] {
         let all = real.map { ($0, true) } + steps.map { ($0, false) }
         return all.sorted { left, right in
@@ -148,7 +149,7 @@ extension RouteTableBuilder {
         }
     }
 
-    /// Gives every key its longest real prefix: the top of the stack of keys that contain it.
+    /// Links every key to its longest real prefix, which is the top of a stack of its prefixes.
     private mutating func link(
         _ ordered: [(key: Run, isReal: Bool)], _ members: [Run: [CompiledEntry]], scope: Int32
     ) {
@@ -197,7 +198,7 @@ extension RouteTableBuilder {
             needsSlash: needsSlash)
     }
 
-    /// nil for what needs no test.
+    /// Compiles a condition; nil if it needs no test.
     private mutating func compile(_ source: Condition) -> CompiledCondition? {
         switch source.subject {
         case .header(let name): header(name, source.test, .header)

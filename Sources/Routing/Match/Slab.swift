@@ -1,10 +1,11 @@
 package import Octets
 
-/// A fixed run of plain values. Reading retains nothing, so that two workers that share a table
-/// share no cache line that is written, and every read checks its bounds.
-/// The memory belongs to the `RouteTable` that made the slab, which frees it in its `deinit`.
+/// A fixed array of plain values. Reading it retains nothing, so workers that share a table share no cache line that is
+/// written. Every read checks its bounds. The memory belongs to the `RouteTable` that made the slab and frees it in its
+/// `deinit`.
 @safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {    // never written after init
     package let base: UnsafeMutablePointer<Element>
+    /// How many values it has.
     package let count: Int
 
     init(_ values: [Element]) {
@@ -15,21 +16,27 @@ package import Octets
         }
     }
 
+    /// Frees the memory. For the owner only.
     func free() { unsafe base.deallocate() }
 
+    /// The value at `index`; traps if it is out of range.
     @inlinable package subscript(index: Int) -> Element {
         precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
         return unsafe base[index]
     }
 
+    /// The same, for a short index.
     @inlinable package subscript(index: Int32) -> Element { self[Int(index)] }
 }
 
-/// A part of a slab.
+/// A range of a slab.
 package struct Run: BitwiseCopyable, Sendable, Hashable {
+    /// Its first index.
     package let first: Int32
+    /// Its length.
     package let count: Int32
 
+    /// Makes a range.
     @inlinable package init(first: Int32, count: Int32) {
         self.first = first
         self.count = count
@@ -43,6 +50,7 @@ package struct Run: BitwiseCopyable, Sendable, Hashable {
 }
 
 extension Slab where Element == UInt8 {
+    /// The octets of a range; traps if it is out of bounds.
     @inlinable package subscript(run: Run) -> Octets {
         let first = Int(run.first)
         let length = Int(run.count)

@@ -1,8 +1,7 @@
 package import Octets
 
-/// Hashing and comparing of octets by eights, as they are or with ASCII capitals made small.
-/// Each table has a seed of its own that nobody knows: who writes definitions cannot choose keys that
-/// fall upon each other.
+/// Hashes and compares octets eight at a time, as they are or with ASCII capitals in lower case. Each table has a seed
+/// of its own that no one outside knows, so an author of definitions cannot choose keys that collide.
 package enum WordHash {
     @inlinable package static func hash(
         _ octets: Octets, scope: Int32, folded: Bool, seed: UInt64
@@ -34,6 +33,7 @@ package enum WordHash {
         return tail(key, from: index, folded: false) == tail(octets, from: index, folded: folded)
     }
 
+    /// Mixes two words into one by a multiplication to 128 bits.
     @inlinable static func mix(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedFullWidth(by: right)
         return product.high ^ product.low
@@ -64,7 +64,7 @@ package enum WordHash {
         return folded ? lowercased(word) : word
     }
 
-    /// Eight octets at once: sets the bit 0x20 of those from `A` to `Z`.
+    /// Turns capitals into small letters in eight octets at once: sets the bit 0x20 of those from `A` to `Z`.
     @inlinable static func lowercased(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let low = word & (0x7f &* ones)

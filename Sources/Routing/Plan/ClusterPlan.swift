@@ -6,6 +6,7 @@ package import Manifests
 package struct ClusterPlan: Sendable, Hashable {
     /// Istio's name: `outbound|8888|v1|main-server.default.svc.cluster.local`.
     package let name: String
+    /// The service's host.
     package let host: String
     /// The service's port, not the endpoints'.
     package let port: Int
@@ -13,7 +14,9 @@ package struct ClusterPlan: Sendable, Hashable {
     package let subset: String
     /// Whether requests are sent as HTTP/2; gRPC always is.
     package let isHTTP2: Bool
+    /// How an endpoint is chosen.
     package let policy: BalancingPolicy
+    /// Where its endpoints come from.
     package let source: EndpointSource
 
     package var identity: ClusterIdentity {
@@ -73,7 +76,9 @@ package struct LabeledEndpoint: Sendable, Hashable {
     package let labels: [String: String]?
 }
 
+/// An endpoint and its weight.
 package struct PlannedEndpoint: Sendable, Hashable {
+    /// Its address.
     package let address: EndpointAddress
     /// At least 1.
     package let weight: Int
@@ -86,7 +91,10 @@ package struct PlannedEndpoint: Sendable, Hashable {
 
 /// A name to resolve.
 package struct PlannedName: Sendable, Hashable {
+    /// The name.
     package let host: String
+    /// The port of its addresses.
     package let port: UInt16
+    /// The weight of each address, at least 1.
     package let weight: Int
 }

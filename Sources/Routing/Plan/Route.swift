@@ -1,24 +1,27 @@
 package import Manifests
 
-/// Where one rule sends its requests. Two rules of one text have two routes when they lead to
-/// different clusters, for example because a port is inferred from the listener.
+/// Where one rule sends its requests. One rule has two routes if it leads to different clusters in different places,
+/// for example because a port is inferred from the listener.
 package final class Route: Sendable {
     /// Index into the plan's routes.
     package let number: Int
     /// `namespace/name/` and the rule's name, or its place in the list.
     package let name: String
-    /// What has a share; never empty unless `unavailable`.
+    /// The destinations that get requests; empty only if the route is `unavailable`.
     package let destinations: [WeightedDestination]
+    /// The sum of the weights.
     package let totalWeight: UInt64
-    /// The whole request's limit; nil is none.
+    /// The limit for the whole request; nil is none.
     package let timeout: Duration?
-    /// Why nobody can be served; the answer is 503.
-    package var unavailable: Unavailable? { fault?.reason }
-    private let fault: Fault?    // by reference: few have one
-    /// The VirtualService, and where in it the rule is written.
+    /// Why the route serves no request; the answer is then 503. nil if it serves.
+    package var unavailable: Unavailable? { reason?.unavailable }
+    private let reason: Reason?    // by reference, because few routes have one
+    /// The VirtualService of the rule.
     package let object: ObjectReference
+    /// The place of the rule.
     package let place: SourcePlace
 
+    /// Makes a route; without destinations, it must be `unavailable`.
     package init(
         number: Int, name: String, clusters: [(cluster: Int, weight: Int)], timeout: Duration?,
         unavailable: Unavailable?, object: ObjectReference, place: SourcePlace
@@ -27,22 +30,22 @@ package final class Route: Sendable {
         self.name = name
         var sum: UInt64 = 0
         destinations = clusters.map {
-            sum += UInt64(UInt32(clamping: $0.weight))    // 2³² destinations would be needed to overflow
+            sum += UInt64(UInt32(clamping: $0.weight))    // only 2³² destinations could overflow it
             return WeightedDestination(cluster: $0.cluster, upTo: sum)
         }
         totalWeight = sum
         self.timeout = timeout
-        fault = unavailable.map(Fault.init)
+        reason = unavailable.map(Reason.init)
         self.object = object
         self.place = place
     }
 
-    private final class Fault: Sendable {
-        let reason: Unavailable
-        init(_ reason: Unavailable) { self.reason = reason }
+    private final class Reason: Sendable {
+        let unavailable: Unavailable
+        init(_ unavailable: Unavailable) { self.unavailable = unavailable }
     }
 
-    /// Chooses a cluster by weight; -1 when the route is unavailable.
+    /// Chooses a cluster by weight; -1 if the route is unavailable.
     /// - Parameter random: a fresh random number.
     package func destination(random: UInt64) -> Int {
         guard destinations.count > 1, totalWeight > 0 else {
@@ -58,30 +61,32 @@ package final class Route: Sendable {
 
 /// A cluster and the upper end of its share.
 package struct WeightedDestination: Sendable, Hashable {
+    /// The cluster's number in the plan.
     package let cluster: Int
-    /// The sum of the weights up to and with this one.
+    /// The sum of the weights up to and including this one.
     package let upTo: UInt64
 }
 
-/// Why a route or a cluster can serve nobody. All are answered 503; `sentence` goes into the answer.
+/// Why a route or a cluster serves no request. The answer is 503, with `sentence`.
 package enum Unavailable: Sendable, Hashable {
     case unknownHost(String)
     case unknownPort(host: String, port: Int)
-    /// The host has several ports, the rule names none, and the listener's is not one of them.
+    /// The host has several ports, the rule names none, and the listener's port is not one of them.
     case portNeeded(host: String)
     case unknownSubset(host: String, subset: String)
-    /// `resolution: NONE`, which a gateway can send nothing to.
+    /// The service has no addresses: `resolution: NONE`.
     case noAddresses(host: String)
     case notInEffect(String)
     case brokenRule
-    /// The object whose host it is has an error.
+    /// The object that defines the host has an error.
     case leftOut(String)
-    /// The destinations before it have as many endpoints as one load may have.
+    /// Earlier destinations have as many endpoints as one load may have.
     case tooManyEndpoints
-    /// The rules before it are as many as one load may have.
+    /// Earlier rules have as many matches as one load may have.
     case tooManyRules
     case tooManyHosts
 
+    /// One sentence that explains it, without a full stop.
     package var sentence: String {
         switch self {
         case .unknownHost(let host): "unknown destination host \(host)"

@@ -1,21 +1,24 @@
 package import Balancing
 package import Manifests
 
-/// What one configuration compiles to. Immutable, shared by all threads.
+/// The result of compiling one configuration. It is immutable and shared by all threads.
 package final class RoutingPlan: Sendable {
+    /// The ports to listen on.
     package let listeners: [ListenerPlan]
+    /// The route tables to which listeners refer by index.
     package let tables: [RouteTable]
     /// The index is the cluster number that routes use.
     package let clusters: [ClusterPlan]
     /// The index is `Route.number`.
     package let routes: [Route]
-    /// Problems of meaning: references, conflicts, rules that are never reached, and what was wrong with endpoints
-    /// when it was compiled.
+    /// Problems that concern meaning: references, conflicts, rules that are never reached, and what was wrong with
+    /// endpoints when the plan was compiled.
     package let diagnostics: [Diagnostic]
     /// Those that do not depend on endpoints.
     private let ownDiagnostics: [Diagnostic]
     private let questions: EndpointQuestions
 
+    /// Makes a plan of its parts.
     package init(
         listeners: [ListenerPlan] = [], tables: [RouteTable] = [], clusters: [ClusterPlan] = [],
         routes: [Route] = [], diagnostics: [Diagnostic] = []
@@ -56,33 +59,36 @@ package final class RoutingPlan: Sendable {
 package struct ListenerPlan: Sendable, Hashable {
     /// An IP address or a `unix:` path; empty is every address.
     package let bind: String
-    /// The Gateway's number; 0 for the mesh listener.
+    /// The port number of the Gateway's server; 0 for the mesh listener.
     package let port: UInt16
-    /// The listener of `--mesh`, for routes bound to the reserved gateway `mesh`.
+    /// Whether it is the listener of `--mesh`, for routes bound to the reserved gateway `mesh`.
     package let isMesh: Bool
-    /// The table of the plain HTTP servers of this port, an index into `tables`.
+    /// The table of this port's plain HTTP servers, an index into `tables`; nil if there are none.
     package let clearTable: Int?
-    /// The terminated TLS servers of this port, no name twice.
+    /// The servers of this port that terminate TLS. No name occurs twice.
     package let chains: [TLSChain]
-    /// Streams that a client may have open at once on a connection: the smallest that a Gateway of this port asks for.
-    /// nil is the process's own limit.
+    /// How many streams a client may have open at once on a connection: the smallest number that a Gateway of this port
+    /// asks for. nil is the limit of the process.
     package var concurrentStreams: UInt32?
 }
 
-/// One TLS server: chosen by SNI, terminated, with a table of its own.
+/// A server that terminates TLS. It is chosen by the TLS server name and has a table of its own.
 package struct TLSChain: Sendable, Hashable {
-    /// In lower case: names, `*.suffix`, or `*` alone, which is every client, also without SNI.
+    /// In lower case: names, `*.suffix`, or `*` alone, which is for every client, also without a server name.
     package let serverNames: [String]
+    /// Its certificates; of several, the client chooses by what it supports.
     package let certificates: [CertificateSource]
-    /// nil is 1.2.
+    /// The lowest version; nil is 1.2.
     package let minVersion: TLSVersion?
-    /// nil is 1.3.
+    /// The highest version; nil is 1.3.
     package let maxVersion: TLSVersion?
-    /// For TLS 1.2, as written; empty is the library's default.
+    /// The suites up to TLS 1.2, as they are written; empty is the default.
     package let cipherSuites: [CipherChoice]
+    /// An index into `tables`.
     package let table: Int
-    /// For messages: whose server this is, and where it is written.
+    /// The Gateway of the server, for messages.
     package let gateway: ObjectReference
+    /// Where the server is written.
     package let place: SourcePlace
 }
 
@@ -90,40 +96,44 @@ package struct TLSChain: Sendable, Hashable {
 package enum CertificateSource: Sendable, Hashable {
     case secret(namespace: String, name: String)
     case files(certificate: String, key: String)
-    /// A name that this Gateway may not use, or that stands for no certificate; the plan's diagnostics say why.
+    /// A name that this Gateway may not use, or that stands for no certificate. The plan's diagnostics say why.
     case refused(String)
 }
 
-/// A cipher suite by OpenSSL's name.
+/// A cipher suite, by the name that OpenSSL has for it.
 package struct CipherChoice: Sendable, Hashable {
+    /// OpenSSL's name.
     package let name: String
+    /// Where it is written.
     package let place: SourcePlace
 }
 
-/// What this gateway is, as far as the meaning of the objects depends on it.
+/// What the meaning of the objects depends on besides the objects: facts about this gateway, and limits.
 package struct CompileOptions: Sendable {
     /// The labels that `Gateway.spec.selector` is compared with.
     package var labels = ["istio": "ingressgateway", "app": "istio-ingressgateway"]
+    /// The domain that completes short host names.
     package var clusterDomain = "cluster.local"
-    /// The namespace this gateway works in: Secrets, `exportTo` and DestinationRules look there.
+    /// The namespace that this gateway works in. Secrets and DestinationRules are looked up there, and `exportTo` is
+    /// compared with it.
     package var gatewayNamespace = "default"
-    /// Where mesh-wide DestinationRules live.
+    /// The namespace of mesh-wide DestinationRules.
     package var rootNamespace = "istio-system"
     /// Whether the mesh table also serves every Service that no VirtualService names.
     package var includesMeshServices = false
-    /// Matches of all rules together. A VirtualService is compiled for each port of its Gateways: many
-    /// rules times many ports would be the product of them.
+    /// The largest number of matches of all rules. A VirtualService is compiled for each port of its Gateways, so many
+    /// rules and many ports multiply.
     package var mostMatches = 1_000_000
-    /// Hosts of all tables together, for the same reason.
+    /// The largest number of hosts of all tables, for the same reason.
     package var mostHosts = 2_000_000
-    /// Endpoints of all clusters together: a Service for each of many routes that selects each of many pods
-    /// would make the product of them.
+    /// The largest number of endpoints of all clusters. Many Services that each select many Pods multiply.
     package var mostEndpoints = 500_000
-    /// What an endpoint is, for a message, when it must not be sent to: this gateway's own listeners, for
-    /// example. nil: it may.
+    /// What an endpoint is if requests must not be sent to it, as words for a message: this gateway's own listener, for
+    /// example. nil if they may.
     package var refusedEndpoint: @Sendable (EndpointAddress) -> String? = { _ in nil }
-    /// Ends a compilation early; its plan is of no use then.
+    /// Ends a compilation early. Its plan must then not be used.
     package var limit = LoadLimit()
 
+    /// Makes the options that hold without flags.
     package init() {}
 }

@@ -1,14 +1,16 @@
 internal import Manifests
 internal import Octets
 
-/// Where a request comes in.
+/// Where a request arrives.
 package struct Entrance: Sendable {
-    /// The Gateway's port number; ignored on the mesh.
+    /// The port number of the Gateway's server; ignored on the mesh.
     package var port: UInt16
-    /// The server name of the TLS handshake; nil is clear text, empty is TLS without a name.
+    /// The TLS server name; nil is clear text, empty is TLS without a name.
     package var serverName: String?
+    /// Whether it arrives at the mesh listener.
     package var isMesh = false
 
+    /// Makes an entrance; by default in clear text.
     package init(port: UInt16, serverName: String? = nil, isMesh: Bool = false) {
         self.port = port
         self.serverName = serverName
@@ -17,9 +19,9 @@ package struct Entrance: Sendable {
 }
 
 extension RoutingPlan {
-    /// Why a request goes where it goes, in lines for people: listener, host, every rule that was
-    /// looked at with the first condition that failed, and the destination; for a miss, the rule that
-    /// came nearest. Each condition is asked of a table of its own, so the answer is the matcher's.
+    /// Explains in lines of text where a request is sent: the listener, the host, each rule that was tested with its
+    /// first condition that failed, and the destination; if no rule fits, the rule that came nearest. Each condition is
+    /// tested by a table of its own, so the result is that of the matcher.
     /// - Parameter endpoints: which endpoints the clusters have now.
     package func explain(_ request: TextRequest, at entrance: Entrance, endpoints: EndpointTable) -> String {
         explainedLines(request, at: entrance, endpoints).map { $0.printable + "\n" }.joined()
@@ -80,17 +82,17 @@ extension RoutingPlan {
         for (number, rule) in rules.enumerated() {
             let route = routes[rule.route]
             let tries = (rule.matches.isEmpty ? [RuleMatch()] : rule.matches).map {
-                Attempt($0, request)
+                MatchProbe($0, request)
             }
             if let match = tries.first(where: { $0.failed == nil }) {
                 lines.append("rule \(route.name) (\(route.place)): yes, \(match.match)")
                 lines += destinations(of: route, endpoints)
                 return
             }
-            for attempt in tries {
+            for probe in tries {
                 let text =
-                    "rule \(route.name) (\(route.place)): no, not \"\(attempt.failed ?? "")\""
-                if attempt.held > nearest?.held ?? 0 { nearest = (attempt.held, text) }
+                    "rule \(route.name) (\(route.place)): no, not \"\(probe.failed ?? "")\""
+                if probe.held > nearest?.held ?? 0 { nearest = (probe.held, text) }
                 if number < Self.rulesShown { lines.append(text) }
             }
         }
@@ -101,7 +103,7 @@ extension RoutingPlan {
         if let nearest { lines.append("nearest: \(nearest.text)") }
     }
 
-    /// Of rules that do not fit, so many are told.
+    /// The largest number of unfitting rules that are shown.
     private static let rulesShown = 50
 
     private func destinations(of route: Route, _ endpoints: EndpointTable) -> [String] {
@@ -114,8 +116,8 @@ extension RoutingPlan {
     }
 }
 
-/// One match item asked of one request, condition by condition.
-private struct Attempt {
+/// Tests one match item on one request, condition by condition.
+private struct MatchProbe {
     let match: RuleMatch
     private(set) var held = 0
     private(set) var failed: String?
@@ -139,7 +141,7 @@ private struct Attempt {
 }
 
 extension RouteTable {
-    /// The host that decides: exact, else the longest wildcard, else `*`.
+    /// The host that decides: the exact one, else the longest wildcard, else `*`.
     fileprivate func entry(of host: String) -> HostEntry? {
         if let exact = hosts.first(where: { $0.name == host }) { return exact }
         let wild = hosts.filter {
@@ -152,7 +154,7 @@ extension RouteTable {
 }
 
 extension ListenerPlan {
-    /// The TLS server of a name, as SNI chooses it: exact, the longest wildcard, the one for all.
+    /// The server for a TLS server name: the exact one, else the longest wildcard, else `*`; nil if there is none.
     package func chain(for serverName: String) -> TLSChain? {
         var best: (length: Int, chain: TLSChain)?
         for chain in chains {

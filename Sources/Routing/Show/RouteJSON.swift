@@ -2,7 +2,7 @@ internal import Balancing
 internal import Manifests
 
 extension RoutingPlan {
-    /// The same tree as `renderTree`, for programs: an array of listeners.
+    /// The same tree as `renderTree` in JSON: an array of listeners.
     /// - Parameter endpoints: which endpoints the clusters have now.
     package func renderJSON(endpoints: EndpointTable) -> String {
         var writer = JSONText()

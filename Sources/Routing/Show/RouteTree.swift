@@ -2,7 +2,7 @@ internal import Balancing
 internal import Manifests
 
 extension RoutingPlan {
-    /// The effective tree for people: listener -> host -> rule -> destination -> endpoints.
+    /// The routes in effect as an indented tree: listener, host, rule, destination, endpoints.
     /// - Parameter endpoints: which endpoints the clusters have now.
     package func renderTree(endpoints: EndpointTable) -> String {
         var tree = TreeText(endpoints: endpoints)
@@ -52,7 +52,7 @@ extension RoutingPlan {
     }
 }
 
-/// Indented lines.
+/// Appends indented lines.
 private struct TreeText {
     let endpoints: EndpointTable
     private(set) var text = ""
@@ -65,7 +65,7 @@ private struct TreeText {
 }
 
 extension RouteTable {
-    /// Hosts that share their rules, together, in the order they were added.
+    /// The hosts, grouped by shared rules, in the order in which they were added.
     var hostGroups: [(names: [String], ruleSet: Int)] {
         var groups: [(names: [String], ruleSet: Int)] = []
         var places: [Int: Int] = [:]
@@ -90,7 +90,7 @@ extension ListenerPlan {
 }
 
 extension Route {
-    /// Each destination's weight.
+    /// The weight of each destination.
     package var shares: [UInt64] {
         var before: UInt64 = 0
         return destinations.map { destination in
@@ -131,7 +131,7 @@ extension CertificateSource: CustomStringConvertible {
 }
 
 extension Duration {
-    /// `5s`, `1500ms`.
+    /// The duration as text, such as `5s` or `1500ms`.
     var milliseconds: String {
         let (seconds, attoseconds) = components
         guard attoseconds != 0 else { return "\(seconds)s" }

@@ -1,15 +1,20 @@
 package import Octets
 
-/// A request made of texts, for `explain`; its octets live as long as it does.
+/// A request made of texts, for `explain`. Its octets live as long as it does.
 @safe package final class TextRequest: RoutableRequest, @unchecked Sendable {    // never written after init
+    /// `:path` with its query.
     package let path: Octets
+    /// `:authority`.
     package let authority: Octets
+    /// `:method`.
     package let method: Octets
+    /// `:scheme`.
     package let scheme: Octets
     private let headers: [(name: Octets, value: Octets)]
     private let memory: [UnsafeMutableRawBufferPointer]    // owned; freed in `deinit`
 
-    /// - Parameter headers: names in any case.
+    /// Makes a request.
+    /// - Parameter headers: names, in any case, and values.
     package init(
         path: String, authority: String, method: String, scheme: String,
         headers: [(name: String, value: String)]
@@ -32,10 +37,13 @@ package import Octets
 
     deinit { unsafe memory.forEach { unsafe $0.deallocate() } }
 
+    /// The first value of a header.
     package func firstHeader(_ name: Octets) -> Octets? { headers.first { $0.name == name }?.value }
 
+    /// How many values a header has.
     package func headerCount(_ name: Octets) -> Int { headers.count { $0.name == name } }
 
+    /// Calls `body` with all values of a header, joined.
     package func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let values = headers.filter { $0.name == name }.map(\.value.array)
         return unsafe Array(values.joined(separator: HeaderJoint.of(name).array)).withUnsafeBytes {

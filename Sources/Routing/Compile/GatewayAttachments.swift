@@ -1,21 +1,22 @@
 internal import Manifests
 
-/// Which VirtualServices hang on which Gateway, in Istio's order. Source: istio-api.md §2.1, §2.3.
-struct Binding {
+/// Which VirtualServices are bound to which Gateway, in Istio's order.
+/// Source: docs/istio.md, Gateway references; docs/istio.md, Order of VirtualServices.
+struct GatewayAttachments {
     /// VirtualServices by `namespace/name` of a Gateway, and by `mesh`.
     private(set) var services: [String: [Int]] = [:]
-    /// Their hosts, completed and in lower case.
+    /// The hosts of all VirtualServices, completed and in lower case.
     private(set) var hosts = HostLists()
 
     init(_ all: [VirtualService], names: Names) {
         hosts.reserve(all.count)
-        var order: [Place] = []
+        var order: [Precedence] = []
         order.reserveCapacity(all.count)
-        // By index, and in one round: to copy a VirtualService is a dozen counts of references.
+        // By index and in one round, because copying a VirtualService counts a dozen references.
         for index in all.indices {
             let namespace = all[index].meta.namespace
             hosts.append(all[index].hosts.lazy.map { names.expanded($0.value, namespace: namespace) })
-            if let place = Place(all, index, names) { order.append(place) }
+            if let precedence = Precedence(all, index, names) { order.append(precedence) }
         }
         order.sort()
         for place in order {
@@ -26,31 +27,31 @@ struct Binding {
         }
     }
 
-    /// What decides the order; taken out once, since sorting looks at it often.
-    private struct Place: Comparable {
+    /// What decides the order. It is read once, because sorting compares it often.
+    private struct Precedence: Comparable {
         let rank: Int
         let age: ObjectMeta.Age
         let index: Int
 
         init?(_ all: [VirtualService], _ index: Int, _ names: Names) {
             let exportTo = all[index].exportTo
-            guard let rank = Binding.rank(exportTo, all[index].meta.namespace, names) else { return nil }
+            guard let rank = GatewayAttachments.rank(exportTo, all[index].meta.namespace, names) else { return nil }
             self.rank = rank
             self.index = index
             age = all[index].meta.age
         }
 
-        static func < (left: Place, right: Place) -> Bool {
+        static func < (left: Precedence, right: Precedence) -> Bool {
             left.rank != right.rank ? left.rank < right.rank : left.age < right.age
         }
     }
 
-    /// What a VirtualService names: `namespace/name` each, or `mesh`.
+    /// The Gateways that a VirtualService names, as `namespace/name` or `mesh`.
     static func gateways(of service: VirtualService, _ names: Names) -> Set<String> {
         Set(gateways(service.gateways, service.meta.namespace, names))
     }
 
-    /// Each once.
+    /// The same, each Gateway once.
     private static func gateways(
         _ written: [Located<String>], _ namespace: String, _ names: Names
     ) -> [String] {
@@ -61,7 +62,8 @@ struct Binding {
         return all.count == 1 ? all : Array(Set(all))
     }
 
-    /// Private ones first, then those for named namespaces, then public ones; nil: not for us.
+    /// 0 for a VirtualService of its namespace alone, 1 for one of named namespaces, 2 for a public one; nil if it is
+    /// not visible to this gateway.
     private static func rank(
         _ written: [Located<String>], _ namespace: String, _ names: Names
     ) -> Int? {
@@ -73,17 +75,18 @@ struct Binding {
     }
 }
 
-/// The hosts of all VirtualServices, one list behind the other: an array for each would be an allocation
-/// for each.
+/// The hosts of all VirtualServices in one array, which saves an allocation for each VirtualService.
 struct HostLists {
     private var all: [String] = []
     private var starts: [Int32] = [0]
 
+    /// Makes room for the hosts of that many VirtualServices.
     mutating func reserve(_ services: Int) {
         all.reserveCapacity(services)
         starts.reserveCapacity(services + 1)
     }
 
+    /// Appends the hosts of the next VirtualService.
     mutating func append(_ hosts: some Sequence<String>) {
         all.append(contentsOf: hosts)
         starts.append(Int32(clamping: all.count))
@@ -92,7 +95,7 @@ struct HostLists {
     /// The places of a VirtualService's hosts.
     func range(_ service: Int) -> Range<Int> { Int(starts[service])..<Int(starts[service + 1]) }
 
-    /// How many there are of all VirtualServices.
+    /// How many hosts there are in all.
     var count: Int { all.count }
 
     /// A host by its place.

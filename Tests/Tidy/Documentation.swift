@@ -1,0 +1,104 @@
+/// Finds declarations of a module that other files use and that have no comment.
+///
+/// Such a declaration is `package` or `public`, or an internal function that another file of the module calls, as far
+/// as its name tells. Left out are members that a protocol prescribes, and the properties of `Manifests/Objects`, which
+/// have the name and meaning of a field of the object that the comment of their type names.
+struct Documentation {
+    struct Gap: Equatable {
+        let path: String
+        let line: Int
+        let text: String
+    }
+
+    /// Modules in which every such declaration has a comment.
+    static let finishedModules: Set<String> = [
+        "Octets", "Patterns", "Reactor", "Telemetry", "Manifests", "Routing", "portico-echo",
+    ]
+    private static let prescribed: Set<String> = [
+        "description", "hash", "encode", "run", "validate", "testDescription", "wrappedValue",
+    ]
+    private static let kinds: Set<String> = [
+        "func", "var", "let", "struct", "class", "enum", "protocol", "init", "subscript", "typealias",
+    ]
+    private static let modifiers: Set<String> = [
+        "package", "public", "internal", "static", "final", "mutating", "nonmutating", "consuming", "borrowing",
+        "indirect", "lazy", "convenience", "required", "override", "nonisolated", "unowned", "private(set)",
+        "fileprivate(set)", "package(set)", "nonisolated(unsafe)",
+    ]
+
+    /// A declaration that begins on a line.
+    struct Declaration: Equatable {
+        let kind: String
+        let name: String
+        /// Whether it is `package` or `public`.
+        let isOpen: Bool
+    }
+
+    /// - Parameter files: all files of one module.
+    static func gaps(in files: [SourceTree.File]) -> [Gap] {
+        let code = files.map { SwiftText($0.text).lines }
+        let called = code.map { Set($0.flatMap(calledNames)) }
+        return files.indices.flatMap { index in
+            let others = files.indices.filter { $0 != index }
+            return gaps(in: files[index], code[index]) { name in others.contains { called[$0].contains(name) } }
+        }
+    }
+
+    private static func gaps(
+        in file: SourceTree.File, _ code: [Substring], isCalled: (String) -> Bool
+    ) -> [Gap] {
+        let lines = file.lines
+        return code.indices.compactMap { number in
+            guard let found = declaration(in: code[number]), !prescribed.contains(found.name) else { return nil }
+            let isProperty = found.kind == "var" || found.kind == "let"
+            if isProperty, file.path.contains("/Objects/") { return nil }
+            let isUsed = found.isOpen || (found.kind == "func" && isCalled(found.name))
+            let hasRemark = isProperty && lines[number].contains("    // ")
+            guard isUsed, !hasRemark, !isDocumented(number, lines) else { return nil }
+            return Gap(path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }))
+        }
+    }
+
+    /// Whether a comment is above a declaration and its attributes.
+    private static func isDocumented(_ number: Int, _ lines: [Substring]) -> Bool {
+        var above = number - 1
+        while above >= 0, lines[above].drop(while: { $0 == " " }).hasPrefix("@") { above -= 1 }
+        return above >= 0 && lines[above].drop { $0 == " " }.hasPrefix("///")
+    }
+
+    /// The declaration on a line of code; nil if there is none that another file could use.
+    static func declaration(in line: Substring) -> Declaration? {
+        var isOpen = false
+        var words = line.split(separator: " ")[...]
+        while let word = words.popFirst() {
+            if word.hasPrefix("@") {
+                if word.contains("("), !word.contains(")") { words = words.drop { !$0.hasSuffix(")") }.dropFirst() }
+                continue
+            }
+            if word == "package" || word == "public" { isOpen = true }
+            if modifiers.contains(String(word)) { continue }
+            let kind = String(word.prefix { $0.isLetter })
+            guard kinds.contains(kind), word == kind || kind == "init" || kind == "subscript" else { return nil }
+            if kind == "init" || kind == "subscript" { return Declaration(kind: kind, name: kind, isOpen: isOpen) }
+            let name = (words.first ?? "").prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+            guard !name.isEmpty || kind != "func" else { return nil }    // an operator
+            return Declaration(kind: kind, name: String(name), isOpen: isOpen)
+        }
+        return nil
+    }
+
+    /// Names before a bracket or a type argument: what a line calls.
+    private static func calledNames(_ line: Substring) -> [String] {
+        var names: [String] = []
+        var name = ""
+        for character in line {
+            if character.isLetter || character.isNumber || character == "_" {
+                name.append(character)
+                continue
+            }
+            if character == "(" || character == "<", !name.isEmpty { names.append(name) }
+            name = ""
+        }
+        return names
+    }
+}

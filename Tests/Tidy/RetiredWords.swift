@@ -1,0 +1,50 @@
+/// Words that had two meanings, or a meaning that another word has. They are checked in the identifiers and comments of
+/// the modules in `Documentation.finishedModules`; docs/glossary.md has the words to use instead.
+struct RetiredWord {
+    let word: String
+    let why: String
+    let instead: String
+    /// Modules in which the word has another meaning, of the field or of a library.
+    var exceptIn: Set<String> = []
+
+    static let all = [
+        RetiredWord(
+            word: "attempt", why: "the same as a try", instead: "try",
+            exceptIn: ["Manifests"]),    // Istio's field `retries.attempts`
+        RetiredWord(word: "codec", why: "the same as a session", instead: "session"),
+        RetiredWord(word: "findings", why: "the same as a problem", instead: "problem"),
+        RetiredWord(
+            word: "binding", why: "VirtualServices on Gateways, listeners with tables, and sockets",
+            instead: "attachment, listener, or to bind"),
+        RetiredWord(
+            word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
+            exceptIn: ["Patterns", "Manifests", "Reactor", "portico-echo"]),
+        RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
+        RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
+    ]
+
+    /// Where it occurs, as a word of an identifier or of a comment, in the singular or plural.
+    func isIn(_ line: Substring) -> Bool {
+        let wanted = word.split(separator: " ").map(String.init)
+        let words = Self.words(of: line)
+        guard words.count >= wanted.count else { return false }
+        return (0...words.count - wanted.count).contains { start in
+            zip(wanted, words[start...]).allSatisfy { $0 == $1 || $0 + "s" == $1 }
+        }
+    }
+
+    /// The words of identifiers and texts in lower case: `findFirst` has two.
+    private static func words(of line: Substring) -> [String] {
+        var words: [String] = []
+        var word = ""
+        for character in line {
+            let continues = character.isLetter && !(character.isUppercase && word.last?.isLowercase == true)
+            if !continues, !word.isEmpty {
+                words.append(word.lowercased())
+                word = ""
+            }
+            if character.isLetter { word.append(character) }
+        }
+        return word.isEmpty ? words : words + [word.lowercased()]
+    }
+}
