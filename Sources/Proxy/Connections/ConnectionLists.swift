@@ -51,16 +51,22 @@ final class ConnectionLists {
         listForReading(connection)
     }
 
-    /// Reads on where the last turn left octets.
+    /// Reads on where earlier turns left octets: a few connections in a turn, the others in the next ones. Between
+    /// them, connections with new events are served.
     func readLeftOver(_ read: (Connection) -> Void) {
         guard !unread.isEmpty else { return }
         swap(&reading, &unread)
-        for connection in reading {
+        for connection in reading.prefix(Self.leftOverPerTurn) {
             if connection.state.reading == .listed { connection.state.reading = .ready }
             if !connection.isClosed { read(connection) }
         }
+        reading.removeFirst(min(reading.count, Self.leftOverPerTurn))
+        reading.append(contentsOf: unread)
+        swap(&reading, &unread)
         reading.removeAll(keepingCapacity: true)
     }
+
+    private static let leftOverPerTurn = 4
 
     /// Keeps a closed connection until the end of the turn: events in hand may still refer to it.
     func keepClosed(_ connection: Connection) { closed.append(connection) }

@@ -72,6 +72,7 @@ internal import TLS
             case .octets(let count):
                 guard !isLingering else { continue }
                 unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                if connection.session.isOverShare { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room.count)
                 if isDrained, !connection.state.hasHungUp { return }
@@ -183,7 +184,11 @@ internal import TLS
             act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
             exchanges.passWindows(of: connection)
             session.endTurn()
-            guard !connection.isClosed, session.hasWaitingInput, !session.isOverShare else { break }
+            guard !connection.isClosed, session.hasWaitingInput else { break }
+            guard !session.isOverShare else {
+                lists.listForReading(connection)
+                break
+            }
             _ = session.receive(.empty)
         } while !session.events.isEmpty
         lists.resumeReading(connection)

@@ -102,7 +102,7 @@ enum Session {
     var hasWaitingInput: Bool {
         switch self {
         case .undecided: false
-        case .http1(let session): session { $0.isOverShare }
+        case .http1(let session): session { $0.hasWaitingInput }
         case .http2(let session): session { $0.hasWaitingInput }
         }
     }
