@@ -39,24 +39,25 @@ extension HTTP2Session {
             rest = .empty
             return true
         }
-        guard let postponed = input.postponed else {
-            read(&rest)
-            return !isTerminating
-        }
-        postponed.append(rest)
-        rest = .empty
-        var part = postponed.octets.dropFirst(input.postponedRead)
-        read(&part)
-        input.postponedRead = postponed.count - part.count
-        return !isTerminating
-    }
-
-    @inline(__always)
-    private func read(_ rest: inout Octets) {
+        if input.postponed != nil { return receiveBehindPostponed(&rest) }
         if input.isPrefaceExpected { takePreface(&rest) }
         while rest.count > 0, !isTerminating, !isTurnFull, budget.hasShare { step(&rest) }
         if isTerminating { rest = .empty }
         input.isOverShare = rest.count > 0 && !budget.hasShare
+        return !isTerminating
+    }
+
+    /// The same where octets were postponed: `rest` comes behind them.
+    @inline(never)
+    private func receiveBehindPostponed(_ rest: inout Octets) -> Bool {
+        guard let postponed = input.postponed.take() else { return !isTerminating }
+        postponed.append(rest)
+        rest = .empty
+        var part = postponed.octets.dropFirst(input.postponedRead)
+        let isGood = receive(&part)
+        input.postponedRead = postponed.count - part.count
+        input.postponed = postponed
+        return isGood
     }
 
     /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
@@ -92,7 +93,8 @@ extension HTTP2Session {
     /// A server's preface and first SETTINGS count as one.
     package var unfinishedHeaders: UInt32? {
         let isBegun = receiving.stream != 0 || input.carry != nil || (isServer && !input.isSettingsSeen)
-        return isBegun && !isTerminating ? input.completed : nil
+        // What is postponed waits for us, not for the peer.
+        return isBegun && !isTerminating && input.postponed == nil ? input.completed : nil
     }
 
     /// Slots of streams that ended in this turn are not free before its end. They are memory, and a client that
