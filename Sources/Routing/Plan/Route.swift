@@ -10,8 +10,9 @@ package final class Route: Sendable {
     /// What has a share; never empty unless `unavailable`.
     package let destinations: [WeightedDestination]
     package let totalWeight: UInt64
-    /// The whole request's limit; nil is none.
-    package let timeout: Duration?
+    package let policy: RoutePolicy
+    /// The limit of the whole request; nil is none.
+    package var timeout: Duration? { policy.timeout }
     /// Why nobody can be served; the answer is 503.
     package var unavailable: Unavailable? { fault?.reason }
     private let fault: Fault?    // by reference: few have one
@@ -20,7 +21,7 @@ package final class Route: Sendable {
     package let place: SourcePlace
 
     package init(
-        number: Int, name: String, clusters: [(cluster: Int, weight: Int)], timeout: Duration?,
+        number: Int, name: String, clusters: [(cluster: Int, weight: Int)], policy: RoutePolicy,
         unavailable: Unavailable?, object: ObjectReference, place: SourcePlace
     ) {
         self.number = number
@@ -31,7 +32,7 @@ package final class Route: Sendable {
             return WeightedDestination(cluster: $0.cluster, upTo: sum)
         }
         totalWeight = sum
-        self.timeout = timeout
+        self.policy = policy
         fault = unavailable.map(Fault.init)
         self.object = object
         self.place = place
