@@ -1,3 +1,5 @@
+internal import Octets
+
 /// A mapping of known fields under decoding. It remembers which names were asked for; `finish`
 /// then reports every field that nobody asked for. So a reader must ask for all fields always.
 struct Record {
@@ -144,7 +146,7 @@ struct Record {
 
     private func hint(_ unknown: String) -> String {
         let known = Set(asked.map { "\($0)" }).sorted()
-        return nearestName(to: unknown, among: known).map { "did you mean `\($0)`?" }
+        return NearestName.find(unknown, among: known).map { "did you mean `\($0)`?" }
             ?? "known here: \(known.joined(separator: ", "))"
     }
 }

@@ -1,3 +1,4 @@
+internal import Octets
 internal import Patterns
 
 /// One value under decoding. Reading it as a type that it does not have is reported once, with
@@ -120,7 +121,7 @@ struct Value {
     func unknownName(_ text: String, among names: [String]) {
         error(
             "unknown-value", "`\(text)` is none of \(names.joined(separator: ", "))",
-            hint: nearestName(to: text, among: names).map { "did you mean `\($0)`?" })
+            hint: NearestName.find(text, among: names).map { "did you mean `\($0)`?" })
     }
 
     // MARK: Containers
