@@ -1,11 +1,12 @@
 internal import CLinux
+internal import Octets
 internal import Synchronization
 
 /// The door into a thread that waits in epoll: messages are queued, an eventfd wakes it.
 /// Any thread posts, one thread takes. The control plane posts few and small messages, so the queue
 /// has no limit of its own.
 package final class Mailbox<Message: Sendable>: Sendable {
-    private let queue = Mutex<[Message]>([])
+    private let queue = Lock<[Message]>([])
     private let bell: Descriptor
 
     package init() throws(SystemError) {

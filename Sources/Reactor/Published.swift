@@ -1,11 +1,12 @@
+internal import Octets
 internal import Synchronization
 
 /// A value that one thread replaces now and then; each worker looks once per turn of its loop.
 package final class Published<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
+    private let value: Lock<Value>
     private let version = Atomic<UInt64>(1)
 
-    package init(_ first: Value) { value = Mutex(first) }
+    package init(_ first: Value) { value = Lock(first) }
 
     package func replace(with next: Value) {
         value.withLock { $0 = next }

@@ -1,3 +1,4 @@
+internal import Octets
 internal import Synchronization
 
 /// The counters of one worker that appear while it runs: one run of `width` counters per key, for
@@ -24,7 +25,7 @@ final class MetricsSeries: @unchecked Sendable {
     private let width: Int
     private let limit: Int
     private let overflow: UInt64
-    private let shared = Mutex(Shared())
+    private let shared = Lock(Shared())
 
     // The writer's. `pages` keeps the memory behind `slots` alive; they are the reader's pages too.
     private var slots = ContiguousArray(repeating: Slot(key: 0, counter: nil), count: 256)
