@@ -5,7 +5,6 @@ package enum BalancingPolicy: String, Sendable, Hashable, CaseIterable {
     case leastRequest = "LEAST_REQUEST"
     case roundRobin = "ROUND_ROBIN"
     case random = "RANDOM"
-    case weightedRandom = "WEIGHTED_RANDOM"
 
     /// What is used where nothing is written.
     package static let usual = BalancingPolicy.leastRequest
@@ -20,7 +19,6 @@ package enum BalancingPolicy: String, Sendable, Hashable, CaseIterable {
         case .leastRequest: LeastRequest.choose(among: list, rotation: rotation)
         case .roundRobin: RoundRobin.choose(among: list, rotation: rotation)
         case .random: RandomChoice.choose(among: list, random: random)
-        case .weightedRandom: WeightedRandom.choose(among: list, random: random)
         }
     }
 }
