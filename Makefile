@@ -16,13 +16,13 @@ test: ## install what is missing, build, run every test; the last line is the su
 	@Tests/tools/install packages venv
 	@RELEASE='$(RELEASE)' Tests/tools/test
 
-sanitize: ## the gateway's suites under AddressSanitizer; SUITES=... for others than make test runs
+sanitize: ## Swift tests and the gateway's suites under AddressSanitizer and ThreadSanitizer; SUITES=... for others
 	@Tests/tools/install packages venv
 	@Tests/tools/sanitize $(SUITES)
 
 build: ## release build: .build/release/portico
 	@Tests/tools/install packages
-	swift build $(RELEASE)
+	Tests/tools/swift build $(RELEASE)
 
 # make bench SCENARIO=a,b PEERS=envoy,portico RUNS=5 SCALE=0.1 JSON=file CHART=file.svg; see docs/performance.md.
 # SCENARIO=foundation: only Portico's own short figures.
@@ -37,7 +37,7 @@ ifneq ($(SCENARIO),foundation)
 endif
 ifeq ($(filter-out foundation,$(SCENARIO)),)
 	@Tests/Benchmarks/foundation
-	@PORTICO_BENCH=1 swift test -c release --no-parallel --filter 'MatchBenchmark|CompileBenchmark' 2>&1 \
+	@PORTICO_BENCH=1 Tests/tools/swift test -c release --no-parallel --filter 'MatchBenchmark|CompileBenchmark' 2>&1 \
 		| grep -E 'rules: |VirtualServices: |✘'
 endif
 

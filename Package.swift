@@ -50,14 +50,17 @@ let package = Package(
         part("Octets"),
         part("Patterns", ["CRE2", "Octets"]),
         part("Reactor", ["CLinux", "CCrash", "Octets"]),
-        part("TLS", ["COpenSSL"]),
+        part("TLS", ["COpenSSL", "Octets"]),
         part("HTTP", ["CNghttp2", "Octets"]),
+        part("Manifests", ["CYAML", "Patterns", "Octets"]),
         part("Balancing"),
         part("Manifests", ["CYAML", "Patterns", "Balancing"]),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
         part("Telemetry", ["Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
-        part("Control", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", logging]),
+        part(
+            "Control",
+            ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", logging]),
         part(
             "Admin", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
@@ -73,7 +76,7 @@ let package = Package(
             swiftSettings: settings),
 
         // What tests share.
-        .target(name: "Support", path: "Tests/Support", swiftSettings: settings),
+        .target(name: "Support", dependencies: ["Octets"], path: "Tests/Support", swiftSettings: settings),
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
         test("ManifestsTests", ["Manifests", "Balancing", "Support"], exclude: ["Golden"]),
@@ -85,7 +88,10 @@ let package = Package(
             ["Proxy", "Telemetry", "Routing", "Manifests", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ControlTests",
-            ["Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Support"]),
+            [
+                "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
+                "Support",
+            ]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test(
             "RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets", "Support"],

@@ -49,15 +49,21 @@ package final class Cluster {
 
     /// Endpoints that stay keep their handles.
     @inline(never) private func replace(_ next: EndpointList) {
-        var kept: [Int: Endpoint] = [:]
-        for case let handle? in handles { kept[handle.number] = handle }
+        let old = handles
+        var moved: [ObjectIdentifier: Endpoint] = [:]
         handles = ContiguousArray(repeating: nil, count: next.count)
         list = next
-        guard !kept.isEmpty else { return }
-        for place in next.endpoints.indices {
-            if let handle = kept[next.endpoints[place].number], handle.state === next.endpoints[place] {
+        for place in old.indices {
+            guard let handle = old[place] else { continue }
+            if place < next.count, next.endpoints[place] === handle.state {
                 handles[place] = handle
+            } else {
+                moved[ObjectIdentifier(handle.state)] = handle
             }
+        }
+        guard !moved.isEmpty else { return }
+        for place in handles.indices where handles[place] == nil {
+            handles[place] = moved[ObjectIdentifier(next.endpoints[place])]
         }
     }
 

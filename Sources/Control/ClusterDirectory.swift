@@ -18,7 +18,7 @@ struct ClusterDirectory {
     private var order: [Int] = []    // by the plan's cluster number
     // Who has to be asked after a change.
     private var byService: [ServiceName: [Int]] = [:]
-    private var ofPods: [Int] = []
+    private var selecting: Set<Int> = []    // whose endpoints are pods themselves
     private var byName: [String: Set<Int>] = [:]
 
     private var table = EndpointTable()
@@ -77,7 +77,9 @@ struct ClusterDirectory {
     /// Takes changed objects. - Returns: the numbers of endpoints that have left.
     mutating func update(_ changes: EndpointChanges) -> [Int] {
         let concern = table.apply(changes)
-        var concerned = Set(concern.isOfPods ? ofPods : [])
+        var concerned = selecting.filter { place in
+            slots[place].source.namespace.map(concern.podNamespaces.contains) ?? false
+        }
         for service in concern.services { concerned.formUnion(byService[service] ?? []) }
         for place in concerned.sorted() { refresh(place) }
         return states.settle()
@@ -119,18 +121,14 @@ struct ClusterDirectory {
 
     private mutating func index() {
         byService = [:]
-        ofPods = []
+        selecting = []
         byName = [:]
         refusals = [:]
         byService.reserveCapacity(slots.count)
         for place in slots.indices {
             for name in slots[place].names { byName[name.host, default: []].insert(place) }
-            switch slots[place].source {
-            case .unavailable, .dns: break
-            case .workloads(let lookup): if lookup.selector != nil { ofPods.append(place) }
-            case .service(let lookup):
+            if case .service(let lookup) = slots[place].source {
                 byService[lookup.service, default: []].append(place)
-                if lookup.dependsOnPods { ofPods.append(place) }
             }
         }
     }
@@ -145,6 +143,7 @@ struct ClusterDirectory {
     /// Publishes the endpoints of one cluster if they are others now.
     private mutating func refresh(_ place: Int) {
         refusals[place] = nil
+        if table.selectsPods(slots[place].source) { selecting.insert(place) } else { selecting.remove(place) }
         switch table.endpoints(of: slots[place].source) {
         case .endpoints(let endpoints):
             wantNames([], place)

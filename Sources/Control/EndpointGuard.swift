@@ -1,4 +1,5 @@
 package import Balancing
+internal import Octets
 package import Reactor
 internal import Synchronization
 
@@ -7,7 +8,7 @@ internal import Synchronization
 /// link-local addresses, behind which clouds and container engines keep their keys. Any thread may ask.
 package final class EndpointGuard: Sendable {
     private let allowsLocal: Bool
-    private let own = Mutex<[SocketAddress]>([])
+    private let own = Lock<[SocketAddress]>([])
 
     package init(allowsLocal: Bool) { self.allowsLocal = allowsLocal }
 

@@ -1,4 +1,5 @@
 package import Manifests
+internal import Octets
 internal import Proxy
 internal import Reactor
 internal import Routing
@@ -71,7 +72,7 @@ package struct LoadedObject: Sendable {
 final class Loader: Sendable {
     private let options: ControlOptions
     private let metrics: Metrics
-    private let memory = Mutex(Memory())
+    private let memory = Lock(Memory())
 
     private struct Memory {
         var lastGood = LastGood()

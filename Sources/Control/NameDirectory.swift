@@ -1,3 +1,4 @@
+internal import Octets
 internal import Reactor
 internal import Synchronization
 
@@ -9,7 +10,7 @@ internal import Synchronization
 /// keep other names waiting: those that were never looked up go first, the newest before all; names of one
 /// domain have half of the places, and so have all names together whose domain was slow before.
 final class NameDirectory: Sendable {
-    private let state = Mutex(NameSchedule())
+    private let state = Lock(NameSchedule())
     private let bell: Mailbox<Void>
     private let refresh: Duration
     private let lookUp: @Sendable (String) throws(ResolverError) -> [String]

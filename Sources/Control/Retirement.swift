@@ -1,3 +1,4 @@
+internal import Octets
 internal import Proxy
 internal import Reactor
 internal import Routing
@@ -56,8 +57,8 @@ struct Retirement {
 
     /// The only holder of what is to be freed.
     private final class Parcel: Sendable {
-        private let content: Mutex<[Retired]>
-        init(_ content: [Retired]) { self.content = Mutex(content) }
+        private let content: Lock<[Retired]>
+        init(_ content: [Retired]) { self.content = Lock(content) }
         func empty() { content.withLock { $0 = [] } }
     }
 }

@@ -1,10 +1,11 @@
 internal import CLinux
+internal import Octets
 internal import Synchronization
 
 /// Sends messages to a thread that waits in epoll: they are queued, and an eventfd wakes the thread. Any thread may
 /// post, one thread takes. The control plane posts few and small messages, so the queue has no limit of its own.
 package final class Mailbox<Message: Sendable>: Sendable {
-    private let queue = Mutex<[Message]>([])
+    private let queue = Lock<[Message]>([])
     private let bell: Descriptor
 
     /// Makes an empty mailbox; fails when no descriptor is left.

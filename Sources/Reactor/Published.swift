@@ -1,12 +1,13 @@
+internal import Octets
 internal import Synchronization
 
 /// A value that one thread replaces now and then, and that each worker checks once per turn of its loop.
 package final class Published<Value: Sendable>: Sendable {
-    private let value: Mutex<Value>
+    private let value: Lock<Value>
     private let version = Atomic<UInt64>(1)
 
     /// Publishes the first value.
-    package init(_ first: Value) { value = Mutex(first) }
+    package init(_ first: Value) { value = Lock(first) }
 
     /// Publishes a new value. For one thread only.
     package func replace(with next: Value) {

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Octets
 
 /// What a server certificate says, for diagnostics and the admin pages.
 package struct CertificateReport: Sendable, Equatable {
@@ -120,35 +121,12 @@ extension CertificateReport.Problem: CustomStringConvertible {
     package var description: String {
         switch self {
         case .expired(let time):
-            "the certificate expired on \(CivilDate(seconds: time)); clients refuse it, renew it"
+            "the certificate expired on \(CivilDate(seconds: Int(time))); clients refuse it, renew it"
         case .notYetValid(let time):
-            "the certificate is valid from \(CivilDate(seconds: time)) only; is the clock right?"
+            "the certificate is valid from \(CivilDate(seconds: Int(time))) only; is the clock right?"
         case .noAlternativeNames:
             "the certificate has no subject alternative names; clients refuse it, "
                 + "issue one with DNS names"
         }
-    }
-}
-
-/// A day of the proleptic Gregorian calendar, UTC.
-struct CivilDate: CustomStringConvertible {
-    let description: String
-
-    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
-    init(seconds: Int64) {
-        var days = seconds / 86_400
-        if seconds % 86_400 < 0 { days -= 1 }
-        days += 719_468
-        let era = (days >= 0 ? days : days - 146_096) / 146_097
-        let dayOfEra = days - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shifted = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * shifted + 2) / 5 + 1
-        let month = shifted < 10 ? shifted + 3 : shifted - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        /// The number with at least two digits.
-        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        description = "\(year)-\(two(month))-\(two(day))"
     }
 }

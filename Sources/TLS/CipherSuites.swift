@@ -1,3 +1,5 @@
+internal import Octets
+
 /// The cipher suites a server offers, in its order of preference.
 /// OpenSSL skips names it does not know; we refuse them, so every name is looked up here first.
 struct CipherSuites {
@@ -38,7 +40,7 @@ struct CipherSuites {
             } else if known.contains(name) {
                 chosen.append(name)
             } else {
-                let nearest = Self.nearest(to: name, in: known + Self.modern13)
+                let nearest = NearestName.find(name, among: known + Self.modern13)
                 throw .unknownCipherSuite(name: name, nearest: nearest)
             }
         }
@@ -48,18 +50,5 @@ struct CipherSuites {
         // default: keys of 112 bits, no SHA-1 signatures.
         list = (chosen + [isOld ? "@SECLEVEL=0" : "@SECLEVEL=2"]).joined(separator: ":")
         list13 = (chosen13.isEmpty ? Self.modern13 : chosen13).joined(separator: ":")
-    }
-
-    /// The known name that shares the most octets at its start and end, if that is most of it.
-    private static func nearest(to name: String, in known: [String]) -> String? {
-        let wanted = Array(name.uppercased().utf8.prefix(64))
-        func likeness(_ candidate: String) -> Int {
-            let octets = Array(candidate.utf8)
-            let front = zip(wanted, octets).prefix { $0 == $1 }.count
-            let back = zip(wanted.reversed(), octets.reversed()).prefix { $0 == $1 }.count
-            return min(front + back, octets.count)
-        }
-        guard let best = known.max(by: { likeness($0) < likeness($1) }) else { return nil }
-        return likeness(best) * 3 >= best.utf8.count * 2 ? best : nil
     }
 }

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Octets
 internal import Synchronization
 
 /// The keys that session tickets are sealed with; one ring per process, shared by all workers.
@@ -80,7 +81,7 @@ struct TicketKeys {
 // MARK: What OpenSSL asks
 
 extension TicketKeys {
-    private static let shared = Mutex(TicketKeys())
+    private static let shared = Lock(TicketKeys())
 
     /// Answers as OpenSSL wants it: 1 go on; 2 the ticket is good, send a newer one; 0 no ticket is
     /// sent, or the one that came is ignored.

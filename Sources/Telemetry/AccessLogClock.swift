@@ -22,26 +22,9 @@ struct AccessLogClock {
         line.append("Z")
     }
 
-    /// Converts days to a date by counting in cycles of 400 years that begin on the first of March.
-    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
     private static func dateAndTime(_ seconds: Int) -> [UInt8] {
-        let (days, time) = seconds.quotientAndRemainder(dividingBy: 86_400)
-        let (cycle, day) = (days + 719_468).quotientAndRemainder(dividingBy: 146_097)
-        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365
-        let dayOfYear = day - (365 * year + year / 4 - year / 100)
-        let month = (5 * dayOfYear + 2) / 153    // 0 is March
-        let civilMonth = month < 10 ? month + 3 : month - 9
-        let civilYear = year + cycle * 400 + (civilMonth <= 2 ? 1 : 0)
-        let dayOfMonth = dayOfYear - (153 * month + 2) / 5 + 1
-        let parts = [
-            padded(civilYear, 4), "-", padded(civilMonth, 2), "-", padded(dayOfMonth, 2), "T",
-            padded(time / 3600, 2), ":", padded(time / 60 % 60, 2), ":", padded(time % 60, 2), ".",
-        ]
-        return Array(parts.joined().utf8)
-    }
-
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(width - digits.count, 0)) + digits
+        let time = seconds % 86_400
+        let clock = [time / 3600, time / 60 % 60, time % 60].map { CivilDate.padded($0, 2) }.joined(separator: ":")
+        return Array("\(CivilDate(seconds: seconds))T\(clock).".utf8)
     }
 }

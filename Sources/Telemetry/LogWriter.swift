@@ -32,7 +32,7 @@ package final class LogWriter: Sendable {
 
     private let target: CInt
     private let limitOctets: Int
-    private let queue = Mutex(Queue())
+    private let queue = Lock(Queue())
     private let droppedLines = Atomic<UInt64>(0)
     private let bell: Mailbox<Void>
     private let finished: Mailbox<Void>

@@ -1,4 +1,5 @@
 package import Balancing
+internal import Octets
 internal import Reactor
 internal import Synchronization
 
@@ -44,7 +45,7 @@ package final class Metrics: Sendable {
     let logWriter: LogWriter?
     let startTime = WallTime.now()
     private let routeLimit: Int
-    private let control = Mutex(Control())
+    private let control = Lock(Control())
 
     /// Makes metrics without workers.
     /// - Parameters:

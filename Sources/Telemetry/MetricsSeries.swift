@@ -1,3 +1,4 @@
+internal import Octets
 internal import Synchronization
 
 /// Those counters of a worker that appear while it runs: a run of `width` counters for each key, such as a combination
@@ -24,7 +25,7 @@ final class MetricsSeries: @unchecked Sendable {
     private let width: Int
     private let limit: Int
     private let overflow: UInt64
-    private let shared = Mutex(Shared())
+    private let shared = Lock(Shared())
 
     // For the writer only. `pages` are also the reader's, and keep the memory behind `slots` alive.
     private var slots = ContiguousArray(repeating: Slot(key: 0, counter: nil), count: 256)

@@ -1,3 +1,4 @@
+import Octets
 import Synchronization
 import Testing
 
@@ -141,7 +142,7 @@ private final class SilentNames: Sendable {
 
     /// How many look-ups may end, and how many began.
     private final class Gate: Sendable {
-        let state = Mutex((permits: 0, asked: 0))
+        let state = Lock((permits: 0, asked: 0))
         func pass() -> Bool {
             state.withLock { state in
                 guard state.permits > 0 else { return false }
@@ -216,7 +217,7 @@ private struct ScriptedNames {
 
 /// Answers that were taken out of the mailbox together and are given one by one.
 private final class Queue: Sendable {
-    private let answers = Mutex<[[String]?]>([])
+    private let answers = Lock<[[String]?]>([])
 
     func next(from mailbox: Mailbox<[String]?>) -> [String]? {
         while true {

@@ -20,7 +20,7 @@ def test_without_an_access_log_the_message_goes_to_standard_error(backend):
             client.wait_closed(5)
         said = waiting.until(
             lambda: next((line for line in gateway.errors if "refused: " in line), None), 5, "a message")
-        assert "a stream's number is not the client's to use (RFC 9113 §5.1.1); client 127.0.0.1:" in said
+        assert "a client must not use this stream number (RFC 9113 §5.1.1); client 127.0.0.1:" in said
         assert " warning portico: [Proxy] " in said
 
 

@@ -1,6 +1,7 @@
 """Two hundred reloads while requests run, each of a new route, other endpoints and another certificate."""
 
 import contextlib
+import os
 import re
 import subprocess
 import threading
@@ -11,14 +12,16 @@ from peers import certificates, http1, objects, waiting
 from peers.gateway import Gateway
 from test_tls import handshake
 
-RELOADS, WARM = 200, 50
+# A gateway under a sanitizer is ten times slower, and keeps what was freed.
+SANITIZED = "PORTICO_SANITIZER" in os.environ
+RELOADS, WARM, ROUTES = (10, 10, 20) if SANITIZED else (200, 50, 300)
 HOST = "load.test"
 
 
 class Load:
     """h2load again and again, so that connections of every age meet the reloads."""
 
-    ROUND = ["h2load", "-D", "2", "-m", "4"]
+    ROUND = ["h2load", *(["-n", "100"] if SANITIZED else ["-D", "2"]), "-m", "4"]
 
     def __init__(self, *arguments):
         self.command = [*self.ROUND, *arguments]
@@ -80,7 +83,7 @@ def config(number, upstreams, pairs):
     """The objects of one reload; a plan that is not given back shows, because there are many routes."""
     chosen = [upstreams[:1], upstreams, upstreams[1:]][number % 3]
     rules = [objects.rule("web", match=[{"uri": {"exact": "/load"}}])]
-    rules += [objects.rule("web", match=[{"uri": {"exact": f"/{number}/{path}"}}]) for path in range(300)]
+    rules += [objects.rule("web", match=[{"uri": {"exact": f"/{number}/{path}"}}]) for path in range(ROUTES)]
     tls = {"mode": "SIMPLE", "credentialName": "cert"}
     return [
         objects.gateway(), objects.gateway("secure", 443, "HTTPS", [HOST], tls),
@@ -110,18 +113,18 @@ def test_two_hundred_reloads_under_load_fail_no_request_and_keep_no_memory(tmp_p
         memory = []
         for number in range(1, RELOADS + 1):
             gateway.write(config(number, upstreams, pairs))
-            gateway.reload()
+            gateway.reload(60 if SANITIZED else 10)
             wanted = pairs[number % len(pairs)].serial
-            waiting.until(lambda: serial(gateway) == wanted, 5, f"the certificate of reload {number}")
+            waiting.until(lambda: serial(gateway) == wanted, 20, f"the certificate of reload {number}")
             memory.append(gateway.memory_octets())
         for load in loads:
             load.__exit__()
-        assert all(load.succeeded() > 1000 for load in loads)
+        assert all(load.succeeded() > (50 if SANITIZED else 1000) for load in loads)
         # nghttpd has no such file, and says so itself.
-        assert b"nghttpd" in http1.get(clear, f"/{RELOADS}/299", HOST).body
-        assert b"nghttpd" not in http1.get(clear, "/1/299", HOST).body
+        assert b"nghttpd" in http1.get(clear, f"/{RELOADS}/{ROUTES - 1}", HOST).body
+        assert b"nghttpd" not in http1.get(clear, f"/1/{ROUTES - 1}", HOST).body
         # The least of some, since what is in flight comes on top. A plan of these routes has 0.6 MiB.
-        before, after = (min(memory[at - 20:at]) for at in (WARM, RELOADS))
+        before, after = (min(memory[max(at - 20, 0):at]) for at in (WARM, RELOADS))
         print(f"{sum(load.succeeded() for load in loads)} requests; MiB resident after {WARM} reloads "
               f"{before / (1 << 20):.1f}, after {RELOADS} {after / (1 << 20):.1f}")
-        assert after - before < 8 << 20, [octets >> 10 for octets in memory]
+        assert SANITIZED or after - before < 8 << 20, [octets >> 10 for octets in memory]

@@ -163,6 +163,18 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
         }
     }
 
+    /// The rest of it came, and waits for its turn: that is no fault of the client.
+    @Test func `is none while the rest of it is postponed`() throws {
+        let server = try HTTP2Side.greeted(isServer: true)
+        #expect(server.receive(frame(headers, end, 1, asked)))
+        #expect(server.session.unfinishedHeaders != nil)
+        let rest = frame(continuation, endHeaders, 1)
+        unsafe rest.withUnsafeBytes { server.session.postpone(unsafe Octets($0)) }
+        #expect(server.session.unfinishedHeaders == nil)
+        #expect(server.receive(Octets.empty))
+        #expect(server.session.unfinishedHeaders == nil && server.session.openStreams == 1)
+    }
+
     /// Bodies may take their time here; what is slow there is another limit's matter.
     @Test func `is none while a body comes`() throws {
         let server = try HTTP2Side.greeted(isServer: true)

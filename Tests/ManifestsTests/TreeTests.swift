@@ -156,19 +156,3 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
         #expect(decodedBase64(text.utf8) == nil)
     }
 }
-
-@Suite struct `The nearest name` {
-    @Test(arguments: [
-        ("timout", "timeout"), ("Timeout", "timeout"), ("credential_name", "credentialName"),
-        ("prefx", "prefix"), ("hots", "host"),
-    ])
-    func `is found for a slip of the fingers`(slip: String, name: String) {
-        #expect(
-            nearestName(to: slip, among: ["timeout", "credentialName", "prefix", "host"]) == name)
-    }
-
-    @Test(arguments: ["", "x", "completely", "ab"])
-    func `is none for a foreign word`(word: String) {
-        #expect(nearestName(to: word, among: ["timeout", "credentialName", "prefix"]) == nil)
-    }
-}

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Octets
 internal import Synchronization
 
 /// A folder of one test's own. It is removed with all that is in it when the last reference to it goes; those that
@@ -7,7 +8,7 @@ package final class TemporaryFolder: Sendable {
     package let path: String
 
     /// Folders that are there now.
-    private static let living = Mutex<Set<String>>([])
+    private static let living = Lock<Set<String>>([])
     /// Has the rest removed at the end; made with the first folder.
     private static let sweeper: Void = { _ = atexit { TemporaryFolder.removeAll() } }()
 

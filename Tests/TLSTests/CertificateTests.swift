@@ -150,14 +150,6 @@ private let certificates = Certificates.shared
             try certificates.context("ec", minVersion: .tls13, maxVersion: .tls12)
         }
     }
-
-    @Test(arguments: [
-        (0, "1970-01-01"), (951_782_400, "2000-02-29"), (-1, "1969-12-31"),
-        (4_102_444_800, "2100-01-01"),
-    ])
-    func `writes days as people do`(seconds: Int64, day: String) {
-        #expect(CivilDate(seconds: seconds).description == day)
-    }
 }
 
 @Suite struct `A cipher suite` {

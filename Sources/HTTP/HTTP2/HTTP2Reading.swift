@@ -39,60 +39,12 @@ extension HTTP2Session {
             rest = .empty
             return true
         }
-        guard let postponed = input.postponed else {
-            read(&rest)
-            return !isTerminating
-        }
-        postponed.append(rest)
-        rest = .empty
-        var part = postponed.octets.dropFirst(input.postponedRead)
-        read(&part)
-        input.postponedRead = postponed.count - part.count
-        return !isTerminating
-    }
-
-    @inline(__always)
-    private func read(_ rest: inout Octets) {
+        if input.postponed != nil { return receiveBehindPostponed(&rest) }
         if input.isPrefaceExpected { takePreface(&rest) }
         while rest.count > 0, !isTerminating, !isTurnFull, budget.hasShare { step(&rest) }
         if isTerminating { rest = .empty }
         input.isOverShare = rest.count > 0 && !budget.hasShare
-    }
-
-    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
-    /// so until the next `receive`, also after `endTurn`.
-    package var isOverShare: Bool { input.isOverShare }
-
-    /// Keeps what `receive` left, in the session, for a later turn of the owner: `receive` with no further octets
-    /// goes on with it. The owner should read nothing from the socket while `hasWaitingInput`, so that no more
-    /// than one read of it is kept. To be called behind `endTurn`.
-    package func postpone(_ rest: Octets) {
-        guard rest.count > 0, !isTerminating else { return }
-        let buffer = input.postponed ?? pools.takeBuffer(for: rest.count)
-        buffer.append(rest)
-        input.postponed = buffer
-    }
-
-    /// Whether `postpone` has kept octets that were not read yet.
-    package var hasWaitingInput: Bool { input.postponed != nil && !isTerminating }
-
-    /// The events that point into the postponed input are forgotten: what was read of it can go.
-    func dropReadOctets() {
-        guard let postponed = input.postponed else { return }
-        postponed.take(min(input.postponedRead, postponed.count))
-        input.postponedRead = 0
-        guard postponed.isEmpty || isTerminating else { return }
-        input.postponed = nil
-        pools.give(postponed)
-    }
-
-    /// A number for the header section, or the frame other than DATA, that has begun and is not complete; nil when
-    /// there is none. As long as the number stays, it is the same one: an owner that limits the time for it starts
-    /// the clock when the number changes, whatever octets come meanwhile.
-    /// A server's preface and first SETTINGS count as one.
-    package var unfinishedHeaders: UInt32? {
-        let isBegun = receiving.stream != 0 || input.carry != nil || (isServer && !input.isSettingsSeen)
-        return isBegun && !isTerminating ? input.completed : nil
+        return !isTerminating
     }
 
     /// Slots of streams that ended in this turn are not free before its end. They are memory, and a client that
@@ -334,11 +286,5 @@ extension HTTP2Session {
         slots[slot].isEndReceived = true
         events.append(StreamEvent(.end, slot: slot, owner: slots[slot].owner), from: pools)
         if slots[slot].isEndFramed { closeStream(slot, code: ErrorCode.none) }
-    }
-
-    /// The peer has caused work that nobody wanted; too much of it ends the connection.
-    /// - Parameter fault: what the connection ends for.
-    func waste(_ units: Int32, _ fault: HTTP2Fault) {
-        if !budget.waste(units, at: pools.second) { terminate(fault) }
     }
 }

@@ -1,3 +1,5 @@
+internal import Octets
+
 // Decodes Gateways. Source: Istio `Gateway`.
 
 extension Gateway {
@@ -223,7 +225,7 @@ extension Gateway.TLS {
             } else if !Self.cipherSuiteNames.contains(suite) {
                 value.warning(
                     "unknown-value", "`\(suite)` is no cipher suite that a Gateway can choose: it is left out",
-                    hint: nearestName(to: suite, among: Self.cipherSuiteNames).map { "did you mean `\($0)`?" }
+                    hint: NearestName.find(suite, among: Self.cipherSuiteNames).map { "did you mean `\($0)`?" }
                         ?? "OpenSSL's names of TLS 1.2 suites")
             }
         }

@@ -1,3 +1,5 @@
+internal import Octets
+
 // Decodes what an HTTP rule may say besides conditions and destinations. Source: Istio `HTTPRoute`.
 
 extension Value {
@@ -161,7 +163,7 @@ extension HTTPRetries {
                 "unknown-value", "`\(name)` is no condition for a retry",
                 hint: name.contains(" ")
                     ? "write the list without spaces"
-                    : nearestName(to: name, among: conditions).map { "did you mean `\($0)`?" })
+                    : NearestName.find(name, among: conditions).map { "did you mean `\($0)`?" })
         }
         return names
     }

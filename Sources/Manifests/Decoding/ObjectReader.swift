@@ -1,3 +1,5 @@
+internal import Octets
+
 /// Reads the documents of one file into objects of the inventory.
 struct ObjectReader {
     let decoder: Decoder
@@ -200,7 +202,7 @@ extension ObjectReader {
             return decoder.note("no-objects", kustomization.message, hint: kustomization.hint, at: value.node)
         }
         let siblings = Self.kinds.filter { $0.group == group }.map(\.kind)
-        if let near = nearestName(to: kind, among: siblings) {
+        if let near = NearestName.find(kind, among: siblings) {
             value.error(
                 "unknown-kind", "`\(kind)` is no kind of \(apiVersion)",
                 hint: "did you mean `\(near)`?")

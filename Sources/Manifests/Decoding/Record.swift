@@ -1,3 +1,5 @@
+internal import Octets
+
 /// A mapping of known fields, while it is decoded. It remembers which names were asked for, and `finish` reports every
 /// field that was not asked for. A reader must therefore always ask for all fields.
 struct Record {
@@ -159,7 +161,7 @@ struct Record {
 
     private func hint(_ unknown: String) -> String {
         let known = Set(asked.map { "\($0)" }).sorted()
-        return nearestName(to: unknown, among: known).map { "did you mean `\($0)`?" }
+        return NearestName.find(unknown, among: known).map { "did you mean `\($0)`?" }
             ?? "known here: \(known.joined(separator: ", "))"
     }
 }

@@ -1,3 +1,4 @@
+internal import Octets
 internal import Patterns
 
 /// One value while it is decoded. Reading it as a type that it does not have returns nil and is reported once, with a
@@ -127,7 +128,7 @@ struct Value {
     func unknownName(_ text: String, among names: [String]) {
         error(
             "unknown-value", "`\(text)` is none of \(names.joined(separator: ", "))",
-            hint: nearestName(to: text, among: names).map { "did you mean `\($0)`?" })
+            hint: NearestName.find(text, among: names).map { "did you mean `\($0)`?" })
     }
 
     // MARK: Containers

@@ -1,4 +1,5 @@
 package import Balancing
+internal import Octets
 package import Reactor
 package import Routing
 internal import Synchronization
@@ -16,10 +17,10 @@ package final class ListenerSockets: Sendable {
 
     /// One socket, closed when the last of its workers has closed it.
     private final class Box: Sendable {
-        private let descriptor: Mutex<Descriptor?>
+        private let descriptor: Lock<Descriptor?>
         private let users: Atomic<Int>
         init(_ descriptor: consuming Descriptor, users: Int) {
-            self.descriptor = Mutex(descriptor)
+            self.descriptor = Lock(descriptor)
             self.users = Atomic(users)
         }
         var number: CInt { descriptor.withLock { $0?.number ?? -1 } }

@@ -1,4 +1,5 @@
 internal import Manifests
+internal import Octets
 
 extension [Diagnostic] {
     /// Merges two lists that are sorted by place; those of one place stay in this order.
@@ -44,31 +45,10 @@ final class Problems {
         var best: String?
         for candidate in candidates {
             looksLeft -= 1
-            let distance = Self.distance(wanted, Array(candidate.utf8), below: limit)
+            let distance = NearestName.distance(wanted, Array(candidate.utf8), below: limit)
             if distance < limit { (limit, best) = (distance, candidate) }
             if limit == 0 { break }
         }
         return best
-    }
-
-    /// The Levenshtein distance, or `limit` if it is not below that.
-    private static func distance(_ left: [UInt8], _ right: [UInt8], below limit: Int) -> Int {
-        guard abs(left.count - right.count) < limit, left.count <= 512, right.count <= 512 else {
-            return limit
-        }
-        var row = Array(0...right.count)
-        for (line, octet) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = line + 1
-            var least = row[0]
-            for column in 0..<right.count {
-                let change = diagonal + (octet == right[column] ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(change, diagonal + 1, row[column] + 1)
-                least = min(least, row[column + 1])
-            }
-            if least >= limit { return limit }
-        }
-        return min(row[right.count], limit)
     }
 }

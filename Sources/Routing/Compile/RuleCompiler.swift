@@ -94,7 +94,7 @@ final class RuleCompiler {
     ) -> Int {
         append(
             Route(
-                number: routes.count, name: name, clusters: clusters, timeout: nil,
+                number: routes.count, name: name, clusters: clusters, policy: .none,
                 unavailable: unavailable, object: object.detached, place: place),
             older: -1)
     }
@@ -266,7 +266,7 @@ extension RuleCompiler {
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
         let number = append(
             Route(
-                number: routes.count, name: name, clusters: chosen, timeout: rule.timeout?.value,
+                number: routes.count, name: name, clusters: chosen, policy: RoutePolicy(rule),
                 unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil),
                 object: source.meta.identity.detached, place: rule.place),
             older: newestRoutes[place])

@@ -12,6 +12,7 @@ package struct EndpointTable: Sendable {
     private var slices: [ServiceName: [SliceRecord]] = [:]    // each service's in the order they came
     private var services: [ServiceName: ServiceName] = [:]    // by the name of a slice
     private var legacy: [ServiceName: SliceRecord] = [:]
+    private var users: [PodKey: [ServiceName]] = [:]    // the Services of the endpoints that name a pod so
     private var pods: PodIndex
     private let refusal: @Sendable (EndpointAddress) -> String?
 
@@ -28,7 +29,11 @@ package struct EndpointTable: Sendable {
         services.reserveCapacity(inventory.endpointSlices.count)
         for pod in inventory.pods { pods.set(ServiceName(pod.meta), pod) }
         for slice in inventory.endpointSlices { set(ServiceName(slice.meta), slice) }
-        for object in inventory.endpoints { legacy[ServiceName(object.meta)] = SliceRecord(object) }
+        for object in inventory.endpoints {
+            let (service, record) = (ServiceName(object.meta).detached, SliceRecord(object))
+            legacy[service] = record
+            use(record, service)
+        }
     }
 
     /// The labels that anybody asks for: of most pods' labels nothing is kept.
@@ -51,25 +56,42 @@ package struct EndpointTable: Sendable {
             if let service = services[name] { concern.services.insert(service) }
         }
         for (name, pod) in changes.pods {
-            pods.set(name, pod)
-            concern.isOfPods = true
+            guard let keys = pods.set(name, pod) else { continue }
+            for key in keys { concern.services.formUnion(users[key] ?? []) }
+            concern.podNamespaces.insert(name.namespace)
         }
         return concern
+    }
+
+    private mutating func use(_ record: SliceRecord, _ service: ServiceName) {
+        for key in record.podKeys { users[key, default: []].append(service) }
+    }
+
+    private mutating func disuse(_ record: SliceRecord, _ service: ServiceName) {
+        for key in record.podKeys {
+            guard let place = users[key]?.firstIndex(of: service) else { continue }
+            users[key]?.remove(at: place)
+            if users[key]?.isEmpty == true { users[key] = nil }
+        }
     }
 
     private mutating func set(_ name: ServiceName, _ slice: EndpointSlice?) {
         let service = slice.flatMap { slice in
             slice.serviceName.map { ServiceName(namespace: name.namespace, name: $0.detached) }
         }
-        if let old = services[name], old != service {
-            slices[old]?.removeAll { $0.name == name.name }
+        let old = services[name]
+        let place = old.flatMap { slices[$0]?.firstIndex { $0.name == name.name } }
+        if let old, let place, let record = slices[old]?[place] { disuse(record, old) }
+        if let old, let place, old != service {
+            slices[old]?.remove(at: place)
             if slices[old]?.isEmpty == true { slices[old] = nil }
             services[name] = nil
         }
         guard let slice, let service else { return }
         services[name.detached] = service
         let record = SliceRecord(slice)
-        if let place = slices[service]?.firstIndex(where: { $0.name == name.name }) {
+        use(record, service)
+        if let place, old == service {
             slices[service]?[place] = record
         } else {
             slices[service, default: []].append(record)
@@ -98,6 +120,17 @@ package struct EndpointTable: Sendable {
 
     /// What an endpoint is, when it must not be sent to.
     func refusal(of endpoint: EndpointAddress) -> String? { refusal(endpoint) }
+
+    /// Whether pods themselves are the cluster's endpoints, so that each pod of the namespace may concern it.
+    package func selectsPods(_ source: EndpointSource) -> Bool {
+        switch source {
+        case .dns, .unavailable: false
+        case .workloads(let lookup): lookup.selector != nil
+        case .service(let lookup):
+            !lookup.selector.isEmpty && legacy[lookup.service] == nil
+                && !(slices[lookup.service] ?? []).contains { !$0.isOfNames }
+        }
+    }
 
     /// All endpoints of the service's port, whatever their labels; nil when none of its objects is known.
     func found(_ lookup: ServiceLookup) -> [LabeledEndpoint]? {
@@ -187,8 +220,8 @@ package struct EndpointChanges: Sendable {
 /// Whose endpoints may be others after a change.
 package struct EndpointConcern: Sendable {
     package var services: Set<ServiceName> = []
-    /// Also whoever asks for pods or their labels.
-    package var isOfPods = false
+    /// Also whoever selects pods of these namespaces.
+    package var podNamespaces: Set<String> = []
 }
 
 /// What a cluster's source comes to.

@@ -18,15 +18,22 @@ struct PodIndex: Sendable {
     init(keys: Set<String>) { self.keys = keys }
 
     /// Takes a pod's newest version; nil when it is gone.
-    mutating func set(_ name: ServiceName, _ pod: Pod?) {
-        let order = pods[name]?.order ?? added
-        if let old = pods.removeValue(forKey: name) { forget(name, old) }
-        guard let pod else { return }
+    /// - Returns: the endpoints that it may be behind, before and now; nil when nothing has changed that matters.
+    @discardableResult mutating func set(_ name: ServiceName, _ pod: Pod?) -> Set<PodKey>? {
+        let old = pods[name]
+        let record = pod.map { PodRecord($0, keys: keys, order: old?.order ?? added) }
+        guard record != old else { return nil }
+        if let old { forget(name, old) }
+        pods[name] = nil
+        if let record { add(name.detached, record) }
+        let addresses = (old?.addresses ?? []) + (record?.addresses ?? [])
+        return Set(addresses.map { .address($0) }).union([.pod(name)])
+    }
+
+    private mutating func add(_ name: ServiceName, _ record: PodRecord) {
         added += 1
-        let name = name.detached
-        let record = PodRecord(pod, keys: keys, order: order)
         pods[name] = record
-        if !pod.isTerminating { for address in record.addresses { byAddress[address, default: []].append(name) } }
+        if !record.isTerminating { for address in record.addresses { byAddress[address, default: []].append(name) } }
         for (key, value) in record.labels {
             byLabel[Label(namespace: name.namespace, key: key, value: value), default: []].insert(name)
         }
@@ -62,14 +69,15 @@ struct PodIndex: Sendable {
 }
 
 /// What the table keeps of a Pod.
-struct PodRecord: Sendable {
+struct PodRecord: Sendable, Equatable {
     /// Those that may be asked for.
     let labels: [String: String]
     let addresses: [String]
     /// It runs, is ready, and is not about to end.
     let isUsable: Bool
+    let isTerminating: Bool
     /// Named TCP ports.
-    private let ports: [(name: String, number: Int)]
+    private let ports: [String: Int]
     /// Its place among all pods.
     let order: Int
 
@@ -79,8 +87,10 @@ struct PodRecord: Sendable {
         self.labels = labels
         addresses = pod.addresses.map(\.detached)
         let isUp = pod.phase == nil || pod.phase == "Running"
+        isTerminating = pod.isTerminating
         isUsable = isUp && pod.isReady && !pod.isTerminating
-        ports = pod.ports.filter { $0.transport == .tcp }.map { ($0.name.detached, $0.number) }
+        let named = pod.ports.lazy.filter { $0.transport == .tcp }.map { ($0.name.detached, $0.number) }
+        ports = Dictionary(named) { first, _ in first }
         self.order = order
     }
 
@@ -88,7 +98,7 @@ struct PodRecord: Sendable {
     func number(of target: TargetPort) -> Int? {
         switch target {
         case .number(let number): number
-        case .name(let name): ports.first { $0.name == name }?.number
+        case .name(let name): ports[name]
         }
     }
 }

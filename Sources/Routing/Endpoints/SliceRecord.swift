@@ -1,5 +1,11 @@
 internal import Manifests
 
+/// How an endpoint names the pod behind it.
+enum PodKey: Hashable, Sendable {
+    case pod(ServiceName)
+    case address(String)
+}
+
 /// What the table keeps of an EndpointSlice, or of an Endpoints object: the ready endpoints.
 struct SliceRecord: Sendable {
     private let kind: String
@@ -49,6 +55,13 @@ struct SliceRecord: Sendable {
 
     func identity(in namespace: String) -> ObjectReference {
         ObjectReference(kind: kind, namespace: namespace, name: name)
+    }
+
+    /// By what pods' labels are looked up for its endpoints.
+    var podKeys: some Sequence<PodKey> {
+        groups.lazy.flatMap(\.endpoints).flatMap { endpoint in
+            endpoint.pod.map { [.pod($0)] } ?? endpoint.addresses.map { .address($0) }
+        }
     }
 
     init(_ slice: EndpointSlice) {

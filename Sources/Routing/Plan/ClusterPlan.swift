@@ -33,6 +33,15 @@ package enum EndpointSource: Sendable, Hashable {
     /// All addresses of all names.
     case dns([PlannedName])
     case unavailable(Unavailable)
+
+    /// The namespace of the pods that it may select.
+    package var namespace: String? {
+        switch self {
+        case .service(let lookup): lookup.service.namespace
+        case .workloads(let lookup): lookup.namespace
+        case .dns, .unavailable: nil
+        }
+    }
 }
 
 /// What the endpoints of a Service's port are found by.
@@ -49,9 +58,6 @@ package struct ServiceLookup: Sendable, Hashable {
     package let labels: [String: String]
     /// What is looked up by DNS when nothing is known of the Service's endpoints.
     package let fallback: PlannedName
-
-    /// Whether pods may decide: their labels, or the pods themselves where no other object is known.
-    package var dependsOnPods: Bool { !labels.isEmpty || !selector.isEmpty }
 }
 
 /// What the endpoints of a ServiceEntry's port with resolution STATIC are found by.

@@ -11,8 +11,9 @@ package final class Route: Sendable {
     package let destinations: [WeightedDestination]
     /// The sum of the weights.
     package let totalWeight: UInt64
+    package let policy: RoutePolicy
     /// The limit for the whole request; nil is none.
-    package let timeout: Duration?
+    package var timeout: Duration? { policy.timeout }
     /// Why the route serves no request; the answer is then 503. nil if it serves.
     package var unavailable: Unavailable? { reason?.unavailable }
     private let reason: Reason?    // by reference, because few routes have one
@@ -23,7 +24,7 @@ package final class Route: Sendable {
 
     /// Makes a route; without destinations, it must be `unavailable`.
     package init(
-        number: Int, name: String, clusters: [(cluster: Int, weight: Int)], timeout: Duration?,
+        number: Int, name: String, clusters: [(cluster: Int, weight: Int)], policy: RoutePolicy,
         unavailable: Unavailable?, object: ObjectReference, place: SourcePlace
     ) {
         self.number = number
@@ -34,7 +35,7 @@ package final class Route: Sendable {
             return WeightedDestination(cluster: $0.cluster, upTo: sum)
         }
         totalWeight = sum
-        self.timeout = timeout
+        self.policy = policy
         reason = unavailable.map(Reason.init)
         self.object = object
         self.place = place

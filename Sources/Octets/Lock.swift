@@ -1,0 +1,35 @@
+#if PORTICO_TSAN
+    internal import Glibc
+
+    /// A mutex in its place that ThreadSanitizer knows. `Mutex` waits in the runtime's library, which is not
+    /// instrumented: each time that two threads met in it, what it guards would be called a race.
+    @safe package final class Lock<Value: ~Copyable>: @unchecked Sendable {
+        // `value` is touched with `mutex` locked only, which makes the class safe to share.
+        private let mutex: UnsafeMutablePointer<pthread_mutex_t>    // owned; freed in `deinit`
+        private nonisolated(unsafe) var value: Value
+
+        package init(_ initial: consuming sending Value) {
+            unsafe mutex = .allocate(capacity: 1)
+            unsafe pthread_mutex_init(mutex, nil)
+            unsafe value = initial
+        }
+
+        deinit {
+            unsafe pthread_mutex_destroy(mutex)
+            unsafe mutex.deallocate()
+        }
+
+        package func withLock<Result: ~Copyable, Failure: Error>(
+            _ body: (inout sending Value) throws(Failure) -> sending Result
+        ) throws(Failure) -> sending Result {
+            unsafe pthread_mutex_lock(mutex)
+            defer { unsafe pthread_mutex_unlock(mutex) }
+            return unsafe try body(&value)
+        }
+    }
+#else
+    package import Synchronization
+
+    /// What threads share and change: the standard library's `Mutex`, but under ThreadSanitizer.
+    package typealias Lock<Value: ~Copyable> = Mutex<Value>
+#endif

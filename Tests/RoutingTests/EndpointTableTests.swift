@@ -1,0 +1,124 @@
+import Balancing
+import Manifests
+import Testing
+
+@testable import Routing
+
+/// What changed objects concern, and what the table then says.
+@Suite struct `A table of endpoints` {
+    private static let rule = """
+        apiVersion: networking.istio.io/v1
+        kind: DestinationRule
+        metadata: {name: d}
+        spec: {host: a, subsets: [{name: v1, labels: {version: v1}}]}
+
+        """
+    private static let a = ServiceName(namespace: "default", name: "a")
+
+    private static func slice(_ name: String, _ endpoints: String, service: String = "a") -> String {
+        """
+        ---
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: \(name), labels: {kubernetes.io/service-name: \(service)}}
+        addressType: IPv4
+        ports: [{name: http, port: 8080}]
+        endpoints: [\(endpoints)]
+
+        """
+    }
+
+    private static func pod(_ name: String, _ address: String, _ version: String, more: String = "") -> String {
+        """
+        ---
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: \(name), labels: {app: a, version: \(version)\(more)}}
+        status: {phase: Running, podIP: \(address), conditions: [{type: Ready, status: "True"}]}
+
+        """
+    }
+
+    private static func read(_ text: String) -> Inventory {
+        ManifestReader.load(sources: [("case.yaml", Array(text.utf8))]).inventory
+    }
+
+    private static func changes(_ text: String) -> EndpointChanges {
+        var changes = EndpointChanges()
+        let inventory = read(text)
+        for slice in inventory.endpointSlices { changes.slices[ServiceName(slice.meta)] = slice }
+        for pod in inventory.pods { changes.pods[ServiceName(pod.meta)] = pod }
+        return changes
+    }
+
+    private static func source(_ labels: [String: String] = [:], selector: [String: String] = [:]) -> EndpointSource {
+        .service(
+            ServiceLookup(
+                service: a, port: 80, portName: "http", target: .number(8080), selector: selector,
+                publishesNotReady: false, labels: labels,
+                fallback: PlannedName(host: "a.default.svc.cluster.local", port: 80, weight: 1)))
+    }
+
+    private func names(_ table: EndpointTable, _ labels: [String: String] = [:]) -> [String] {
+        guard case .endpoints(let found) = table.endpoints(of: Self.source(labels)) else { return ["dns"] }
+        return found.map(\.address.description)
+    }
+
+    @Test func `says which Services a slice concerns, before and after`() {
+        var table = EndpointTable(Self.read(Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}")))
+        #expect(table.apply(Self.changes(Self.slice("s", "{addresses: [10.0.0.2]}"))).services == [Self.a])
+        #expect(names(table) == ["10.0.0.2:8080"])
+        let moved = table.apply(Self.changes(Self.slice("s", "{addresses: [10.0.0.2]}", service: "b")))
+        #expect(moved.services == [Self.a, ServiceName(namespace: "default", name: "b")])
+        #expect(names(table) == ["dns"])
+        var gone = EndpointChanges()
+        gone.slices[ServiceName(namespace: "default", name: "s")] = .some(nil)
+        #expect(table.apply(gone).services == [ServiceName(namespace: "default", name: "b")])
+        #expect(table.apply(gone).services == [])
+    }
+
+    @Test func `says whom a pod concerns, by its name or its address`() {
+        let slices = Self.slice(
+            "s", "{addresses: [10.0.0.1], targetRef: {kind: Pod, name: p1}}, {addresses: [10.0.0.2]}")
+        var table = EndpointTable(Self.read(Self.rule + slices))
+        #expect(names(table, ["version": "v1"]) == [])
+        #expect(table.apply(Self.changes(Self.pod("p1", "10.9.9.9", "v1"))).services == [Self.a])
+        #expect(table.apply(Self.changes(Self.pod("p2", "10.0.0.2", "v1"))).services == [Self.a])
+        #expect(names(table, ["version": "v1"]) == ["10.0.0.1:8080", "10.0.0.2:8080"])
+        #expect(table.apply(Self.changes(Self.pod("p3", "10.0.0.3", "v1"))).services == [])
+        // After the slice has let go of it, the pod concerns nobody.
+        _ = table.apply(Self.changes(Self.slice("s", "{addresses: [10.0.0.2]}")))
+        #expect(table.apply(Self.changes(Self.pod("p1", "10.9.9.9", "v2"))).services == [])
+    }
+
+    /// Kubernetes tells each heartbeat of a pod, and labels that nobody asks for.
+    @Test func `is not concerned by a pod in which nothing has changed that matters`() {
+        var table = EndpointTable(Self.read(Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}")))
+        #expect(table.apply(Self.changes(Self.pod("p1", "10.0.0.1", "v1"))).podNamespaces == ["default"])
+        let same = table.apply(Self.changes(Self.pod("p1", "10.0.0.1", "v1", more: ", beat: b1")))
+        #expect(same.services.isEmpty && same.podNamespaces.isEmpty)
+    }
+
+    @Test func `selects pods where no other object is known`() {
+        let selector = ["app": "a"]
+        let service =
+            "---\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+            + "spec: {selector: {app: a}, ports: [{name: http, port: 80}]}\n"
+        var table = EndpointTable(Self.read(Self.rule + service))
+        let source = Self.source(selector: selector)
+        #expect(table.selectsPods(source))
+        _ = table.apply(Self.changes(Self.pod("p1", "10.0.0.1", "v1")))
+        #expect(
+            table.endpoints(of: source)
+                == .endpoints([PlannedEndpoint(address: .ip("10.0.0.1", port: 8080), weight: 1)]))
+        _ = table.apply(Self.changes(Self.slice("s", "")))
+        #expect(!table.selectsPods(source) && table.endpoints(of: source) == .endpoints([]))
+    }
+
+    @Test func `leaves out what nothing may be sent to`() {
+        let inventory = Self.read(
+            Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}, {addresses: [169.254.169.254]}"))
+        let table = EndpointTable(inventory) { $0 == .ip("169.254.169.254", port: 8080) ? "link-local" : nil }
+        #expect(names(table) == ["10.0.0.1:8080"])
+    }
+}
