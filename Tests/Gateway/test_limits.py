@@ -104,12 +104,12 @@ def test_an_answer_that_nobody_reads_is_given_up(web):
 def test_a_silent_stream_of_grpc_is_not_cut(backend):
     with Gateway(objects.echo(backend), arguments=["--progress-timeout", "100ms"]) as gateway:
         with http2.connect(gateway.port) as client, http2.connect(gateway.port) as clock:
-            stream = client.open(http2.grpc_headers())
-            # The sweep comes once a second: three calls that are answered late show that it has come.
+            stream = client.open(http2.grpc_headers(), end=False)
+            # The sweep comes once a second, and has come when so much time has passed.
             before = waiting.steady(lambda: gateway.metric("portico_requests_active"), 2.5)
             assert before == 1 and clock.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
             client.send_data(stream.number, http2.message(), end=True)
-            client.wait_over(stream)
+            client.wait(lambda: stream.over, 10, "the answer")
             assert stream.grpc_status == 0
         assert gateway.metric(REACHED.format("progress_timeout")) == 0
 
