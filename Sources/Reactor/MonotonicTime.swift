@@ -8,6 +8,9 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     /// Makes a point in time, for tests and for arithmetic.
     package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
+    /// A time that does not come.
+    package static let never = MonotonicTime(nanoseconds: .max)
+
     /// The present, by the kernel's monotonic clock.
     package static func now() -> MonotonicTime {
         var time = timespec()

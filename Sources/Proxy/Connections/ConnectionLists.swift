@@ -36,9 +36,10 @@ final class ConnectionLists {
         dirty.removeAll(keepingCapacity: true)
     }
 
-    /// Has the connection read in the next turn, without another event of epoll.
+    /// Has the connection read in the next turn, without another event of epoll. One that is held is read when its
+    /// pause is over.
     func listForReading(_ connection: Connection) {
-        guard connection.state.reading != .listed else { return }
+        guard connection.state.reading != .listed, connection.state.reading != .held else { return }
         connection.state.reading = .listed
         unread.append(connection)
     }

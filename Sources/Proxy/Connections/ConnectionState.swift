@@ -135,8 +135,7 @@ struct ConnectionState {
     // MARK: time
 
     /// Until when the connection may stay as it is; nil when it is closed.
-    /// - Parameter isIdle: no stream is open.
-    func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
+    func deadline(_ limits: Limits) -> MonotonicTime? {
         switch phase {
         case .connecting: since + limits.connectTimeout
         case .handshaking(hasHello: false): since + limits.helloTimeout
@@ -144,14 +143,14 @@ struct ConnectionState {
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
         case .open:
-            if let headersSince {
-                headersSince + limits.headerTimeout
-            } else {
-                (isIdle ? lastActive : max(lastActive, since))
-                    + (role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout)
-            }
+            // Whichever is nearer; with open streams the time that counts is theirs, and this only asks again.
+            min(lastActive + idleTimeout(limits), headersSince.map { $0 + limits.headerTimeout } ?? .never)
         case .closed: nil
         }
+    }
+
+    private func idleTimeout(_ limits: Limits) -> Duration {
+        role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout
     }
 
     /// What the end of a connection's time means.
@@ -173,17 +172,17 @@ struct ConnectionState {
     }
 
     /// Asked when a timer fires.
+    /// - Parameter isIdle: no stream is open.
     func expiry(_ limits: Limits, isIdle: Bool, at now: MonotonicTime) -> Expiry {
-        guard let deadline = deadline(limits, isIdle: isIdle) else { return .nothing }
+        guard let deadline = deadline(limits) else { return .nothing }
         guard deadline <= now else { return .notYet(deadline) }
         switch phase {
         case .connecting: return .connectTimedOut
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut
-        case .open where headersSince != nil: return .headersTimedOut
-        // With open streams the time that counts is theirs.
-        case .open where !isIdle: return .notYet(now + limits.idleTimeout)
+        case .open where headersSince.map({ $0 + limits.headerTimeout <= now }) ?? false: return .headersTimedOut
+        case .open where !isIdle: return .notYet(now + idleTimeout(limits))
         case .open(.overdue), .closing, .lingering: return .overdue
         case .open: return .idle
         case .closed: return .nothing

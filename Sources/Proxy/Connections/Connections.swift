@@ -310,8 +310,7 @@ internal import TLS
     /// Sets the timer to the deadline of the connection's phase.
     func schedule(_ connection: Connection) {
         services.loop.cancel(&connection.timer)
-        let isIdle = connection.session.openStreams == 0
-        guard let deadline = connection.state.deadline(services.limits, isIdle: isIdle) else { return }
+        guard let deadline = connection.state.deadline(services.limits) else { return }
         connection.timer = services.loop.arm(at: deadline, .connection, connection.slot)
     }
 
@@ -423,6 +422,8 @@ internal import TLS
     func linger(_ connection: Connection) {
         connection.transport.finish()
         enter(.lingering, connection)
+        services.loop.cancel(&connection.pause)
+        connection.state.reading = .ready
         lists.listForReading(connection)
     }
 

@@ -227,7 +227,7 @@ final class ClusterTable {
         switch source {
         case .unavailable(.tooManyEndpoints): break
         case .unavailable: return source
-        case .dns, .service, .workloads: endpoints += table.endpoints(of: source).count
+        case .dns, .service, .workloads: endpoints += table.count(of: source)
         }
         guard endpoints > names.options.mostEndpoints else { return source }
         if let asker {

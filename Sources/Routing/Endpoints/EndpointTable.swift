@@ -132,6 +132,18 @@ package struct EndpointTable: Sendable {
         }
     }
 
+    /// How many endpoints or names a cluster has; doubles may be counted twice.
+    func count(of source: EndpointSource) -> Int {
+        if case .service(let lookup) = source, lookup.labels.isEmpty {
+            let records = slices[lookup.service] ?? legacy[lookup.service].map { [$0] } ?? []
+            if !records.isEmpty { return records.reduce(0) { $0 + $1.addressCount } }
+        }
+        switch endpoints(of: source) {
+        case .endpoints(let all): return all.count
+        case .names(let all): return all.count
+        }
+    }
+
     /// All endpoints of the service's port, whatever their labels; nil when none of its objects is known.
     func found(_ lookup: ServiceLookup) -> [LabeledEndpoint]? {
         let own = (slices[lookup.service] ?? []).filter { !$0.isOfNames }
@@ -161,12 +173,14 @@ package struct EndpointTable: Sendable {
     }
 
     private func endpoints(_ records: [SliceRecord], _ lookup: ServiceLookup) -> [LabeledEndpoint] {
+        let hasLabels = !lookup.labels.isEmpty    // nobody asks for them otherwise
         var found = DistinctEndpoints()
         for group in records.lazy.flatMap(\.groups) {
             guard let number = group.number(of: lookup) else { continue }
             for endpoint in group.endpoints {
                 for address in endpoint.addresses {
-                    found.add(address, number, pods.labels(target: endpoint.pod, address: address))
+                    let labels = hasLabels ? pods.labels(target: endpoint.pod, address: address) : nil
+                    found.add(address, number, labels)
                 }
             }
         }
@@ -230,20 +244,13 @@ package enum FoundEndpoints: Sendable, Hashable {
     case endpoints([PlannedEndpoint])
     /// All addresses of all names.
     case names([PlannedName])
-
-    /// Of endpoints, or of names.
-    package var count: Int {
-        switch self {
-        case .endpoints(let all): all.count
-        case .names(let all): all.count
-        }
-    }
 }
 
 /// Endpoints without doubles, in the order they were found.
 struct DistinctEndpoints {
     private(set) var endpoints: [LabeledEndpoint] = []
-    private var known: Set<EndpointAddress> = []
+    private var known: Set<EndpointAddress> = []    // once there are more than a few
+    private static let few = 12
 
     mutating func add(_ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1) {
         guard let port = UInt16(exactly: port), port > 0 else { return }
@@ -251,7 +258,12 @@ struct DistinctEndpoints {
     }
 
     mutating func add(_ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?) {
-        guard known.insert(address).inserted else { return }
+        if endpoints.count <= Self.few {
+            if endpoints.contains(where: { $0.address == address }) { return }
+            if endpoints.count == Self.few { known = Set(endpoints.map(\.address)).union([address]) }
+        } else if !known.insert(address).inserted {
+            return
+        }
         endpoints.append(LabeledEndpoint(address: address, weight: max(weight, 1), labels: labels))
     }
 }

@@ -57,6 +57,9 @@ struct SliceRecord: Sendable {
         ObjectReference(kind: kind, namespace: namespace, name: name)
     }
 
+    /// Of all ready endpoints.
+    var addressCount: Int { groups.reduce(0) { $0 + $1.endpoints.reduce(0) { $0 + $1.addresses.count } } }
+
     /// By what pods' labels are looked up for its endpoints.
     var podKeys: some Sequence<PodKey> {
         groups.lazy.flatMap(\.endpoints).flatMap { endpoint in
