@@ -34,7 +34,7 @@ final class Exchange {
     private var keptUpstream: AnyObject?    // keeps alive what `upstream` refers to
 
     // The request; the block stays as the client sent it
-    var request: HeaderBlock?    // held
+    var request = Kept<HeaderBlock>()    // held
     var requestTrailers: HeaderBlock?    // held for the next try
     var heldBody: OctetBuffer?    // octets of the body that no try has got yet
     var identifier = RequestIdentifier()
@@ -47,9 +47,9 @@ final class Exchange {
     var creditedOctets = 0    // octets of the body given back to the client's window
 
     // The route
-    var route: RouteHandle?
-    var destination: DestinationHandle?
-    var endpoint: Endpoint?
+    var route = Kept<RouteHandle>()
+    var destination = Kept<DestinationHandle>()
+    var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
     var explanation = ""    // what `grpc-message` says of a local answer
 
@@ -149,9 +149,9 @@ final class Exchange {
             path: path, authority: block.first(.authority) ?? block.first(.host) ?? .empty,
             method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
             joined: services.joinedHeaders)
-        switch snapshot.shared.plan.tables[table].match(view) {
+        switch snapshot({ $0.shared.plan.tables[table].match(view) }) {
         case .route(let number):
-            route = snapshot.route(number)
+            route.keep(snapshot { $0.route(number) })
             return .next
         case .noHost:
             explanation = "no host of this listener matches authority \"\(view.authority.string)\""
@@ -164,13 +164,14 @@ final class Exchange {
     }
 
     func choose() -> StepEnd {
-        guard let route = route?.route, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
-        if let reason = route.unavailable { return refuse(reason) }
-        let number = route.destination(random: services.random.next())
+        guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
+        if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
+        let random = services.random.next()
+        let number = route { $0.route.destination(random: random) }
         guard number >= 0 else { return .answer(.unknownCluster) }
-        let chosen = snapshot { $0.destination(number) }
-        destination = chosen
-        return chosen.unavailable.map { refuse($0) } ?? .next
+        destination.keep(snapshot { $0.destination(number) })
+        if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
+        return .next
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
@@ -188,7 +189,7 @@ final class Exchange {
             if state.isRequestEnded { routeTimeoutBegins() }
             return .next
         }
-        var wait = route?.route.timeout
+        var wait = routeTimeout
         if let text = request.unretained?({ $0.first(.grpcTimeout) }), let asked = GRPCTimeout(text)?.duration {
             wait = wait.map { min($0, asked) } ?? asked
         }
@@ -201,8 +202,10 @@ final class Exchange {
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
     private static let shortestDeadline = Duration.microseconds(50)
 
+    private var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
+
     func routeTimeoutBegins() {
-        guard deadline == nil, state.answer != .over, let wait = route?.route.timeout else { return }
+        guard deadline == nil, state.answer != .over, let wait = routeTimeout else { return }
         setDeadline(services.loop.now + wait)
     }
 
@@ -218,14 +221,14 @@ final class Exchange {
             explanation = "\(destination { $0.cluster.name }) has no ready endpoint"
             return .answer(.noHealthyEndpoint)
         }
-        self.endpoint = endpoint
+        self.endpoint.keep(endpoint)
         state.tryBegan()
         return .next
     }
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        let transport = UpstreamTransport(isHTTP2: isGRPC || (destination?.isHTTP2 ?? false))
+        let transport = UpstreamTransport(isHTTP2: isGRPC || isHTTP2Port)
         switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
@@ -315,6 +318,9 @@ final class Exchange {
 
     // MARK: what others ask
 
+    /// Whether the destination's port speaks HTTP/2.
+    var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }
+
     /// Whether the request went to an upstream by HTTP/2.
     var isSentByHTTP2: Bool {
         if case .stream(let stream) = upstream { stream.session.isHTTP2 } else { false }
@@ -350,9 +356,9 @@ final class Exchange {
         isSafe = false
         upstreamTakenOctets = 0
         creditedOctets = 0
-        route = nil
-        destination = nil
-        endpoint = nil
+        route.keep(nil)
+        destination.keep(nil)
+        endpoint.keep(nil)
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }
         interimResponses = 0

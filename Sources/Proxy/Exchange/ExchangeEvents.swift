@@ -180,11 +180,12 @@ extension Exchange {
         if let body { keep(body) }
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
         let failure = ExchangeState.Failure(
-            situation: situation, endpoint: endpoint?.number, endpoints: destination?.cluster.count ?? 0,
+            situation: situation, endpoint: endpoint.unretained?({ $0.number }),
+            endpoints: destination.unretained?({ $0.cluster.count }) ?? 0,
             isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
         switch state.tryFailed(failure) {
         case .answer:
-            explanation = endpoint.map { "endpoint \($0.name)" } ?? ""
+            explanation = endpoint.unretained?({ "endpoint \($0.name)" }) ?? ""
             return .answer(cause(of: situation))
         case .tryAgain:
             services.metrics.retried(situation.retryReason)
@@ -236,8 +237,8 @@ extension Exchange {
 
     /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
     var isUntranslated: Bool {
-        guard destination?.isHTTP2 == true else { return false }
-        return request?.first(.contentType)?.hasPrefix("application/grpc-web") ?? false
+        guard isHTTP2Port, let type = request.unretained?({ $0.first(.contentType) }) ?? nil else { return false }
+        return type.hasPrefix("application/grpc-web")
     }
 
     /// The upstream's limit leaves no room for this stream, which was not sent yet.

@@ -16,7 +16,7 @@ struct ExchangeRecorder {
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
         services.metrics.requestEnded(
-            route: exchange.route?.metrics ?? Metrics.noRoute, status: exchange.status,
+            route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.status,
             grpcStatus: exchange.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
         guard services.log.isOn else { return }
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
@@ -25,7 +25,7 @@ struct ExchangeRecorder {
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {
         var record = AccessRecord(start: exchange.startedWall)
         addresses.clear(keeping: 1024)
-        if let request = exchange.request {
+        if let request = exchange.request.unretained?({ $0 }) {
             record.method = request.first(.method) ?? .empty
             record.path = request.first(.path) ?? .empty
             record.userAgent = request.first(.userAgent)
@@ -48,9 +48,9 @@ struct ExchangeRecorder {
         record.durationNanoseconds = nanoseconds
         record.upstreamServiceNanoseconds = exchange.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
         record.tries = exchange.state.tries
-        record.upstreamHost = exchange.endpoint?.name
-        record.cluster = exchange.destination?.cluster.name
-        record.routeName = exchange.route?.route.name
+        record.upstreamHost = exchange.endpoint.unretained?({ $0.name })
+        record.cluster = exchange.destination.unretained?({ $0.cluster.name })
+        record.routeName = exchange.route.unretained?({ $0.route.name })
         record.upstreamLocal = exchange.upstreamLocal
         explain(&record, exchange)
         services.log.log(record)
@@ -77,7 +77,7 @@ struct ExchangeRecorder {
     private func losesStatus(_ exchange: Exchange) -> Bool {
         let hasBody = exchange.isGRPC && exchange.sentOctets > 0
         return hasBody && exchange.downstream?.session.isHTTP2 == false
-            && exchange.request?.first(.te) == nil
+            && (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
     }
 
     private static let lostStatus = "via_upstream{grpc-status_lost:http/1.1_without_te:_trailers}"

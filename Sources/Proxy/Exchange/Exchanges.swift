@@ -53,7 +53,7 @@ final class Exchanges {
         services.metrics.requestStarted()
         services.status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         exchange.serve(connection, event.slot)
-        exchange.request = block
+        exchange.request.keep(block)
         exchange.identifier = services.random.identifier()
         exchange.started = services.loop.now
         exchange.startedWall = services.loop.wallNow

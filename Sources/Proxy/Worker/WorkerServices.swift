@@ -36,11 +36,11 @@ final class WorkerServices {
 
     /// The configuration for the next request of a client's connection: the newest, or the last one that still
     /// had its listener. Sets the connection's route table.
-    func snapshot(for connection: Connection) -> WorkerSnapshot? {
-        if connection.snapshot !== current, let current, let binding = current.binding(connection.listener) {
+    func snapshot(for connection: Connection) -> Unretained<WorkerSnapshot>? {
+        if let current, connection.snapshot !== current, let binding = current.binding(connection.listener) {
             connection.adopt(current, binding)
         }
-        return connection.snapshot
+        return connection.snapshot.unretained
     }
 
     @inline(__always) func markDirty(_ connection: Connection) { lists.markDirty(connection) }
