@@ -1,9 +1,12 @@
 internal import Manifests
 
-/// Collects diagnostics; a place is told once per code, however often it is compiled.
+/// Collects diagnostics. A place is told the same once, however often it is compiled, and no more than a hundred
+/// things of one code: each port of a Gateway may find something else wrong with each destination.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
     private var told: Set<Told> = []
+    private var counts: [Subject: Int] = [:]
+    private static let mostOfOneCode = 100
     /// Searching for the nearest name costs a look at every name: so many looks are spent in all.
     private var looksLeft = 200_000
 
@@ -11,6 +14,11 @@ final class Problems {
         let place: SourcePlace
         let code: String
         let message: String
+    }
+
+    private struct Subject: Hashable {
+        let place: SourcePlace
+        let code: String
     }
 
     /// All of them, by place; those of one place in the order they were found.
@@ -23,8 +31,12 @@ final class Problems {
     }
 
     func add(_ diagnostic: Diagnostic) {
+        let subject = Subject(place: diagnostic.place, code: diagnostic.code)
+        guard counts[subject, default: 0] < Self.mostOfOneCode else { return }
         let key = Told(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
-        if told.insert(key).inserted { diagnostics.append(diagnostic) }
+        guard told.insert(key).inserted else { return }
+        counts[subject, default: 0] += 1
+        diagnostics.append(diagnostic)
     }
 
     /// The candidate that differs least from `name`; nil when none is near.
