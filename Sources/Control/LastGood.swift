@@ -3,28 +3,23 @@ internal import Manifests
 /// What a reload keeps: objects that were good and are broken now, and whatever came from files that
 /// cannot be read now.
 ///
-/// Of the objects that were good only the text is kept, a seventh of their size, and read once more when
-/// something is broken. One thread at a time.
+/// One thread at a time.
 struct LastGood {
-    private var texts: [SourceText] = []
-    /// What is in effect and not in `texts`.
-    private var older = Inventory()
+    /// What the last merge returned.
+    private var last = Inventory()
     private var impaired: Set<ObjectReference> = []
     /// Objects of the last merge that are older versions.
     private(set) var kept: [ObjectReference] = []
 
     /// The inventory to serve after a load.
-    mutating func merge(_ set: ManifestSet, defaultNamespace: String = "default") -> Inventory {
+    mutating func merge(_ set: ManifestSet) -> Inventory {
         kept = []
         guard !set.isWhole else {
-            older = Inventory()
-            texts = set.texts
+            last = set.inventory
             impaired = []
             return set.inventory
         }
-        let last = last(defaultNamespace)
         var merged = set.inventory
-        older = Inventory()
         merge(\.gateways, \.meta, set, last, into: &merged)
         merge(\.virtualServices, \.meta, set, last, into: &merged)
         merge(\.destinationRules, \.meta, set, last, into: &merged)
@@ -38,29 +33,9 @@ struct LastGood {
         mergeAccessPolicies(set, last, into: &merged)
         let again = Set(kept)
         merged.leftOut.removeAll { again.contains($0.identity) }
-        texts = set.texts
+        last = merged
         impaired = set.impaired.subtracting(kept)
         return merged
-    }
-
-    /// What the last merge returned.
-    private func last(_ defaultNamespace: String) -> Inventory {
-        var last = ManifestReader.load(
-            sources: texts.map { ($0.name, $0.octets) }, defaultNamespace: defaultNamespace
-        ).inventory
-        overlay(\.gateways, \.meta, on: &last)
-        overlay(\.virtualServices, \.meta, on: &last)
-        overlay(\.destinationRules, \.meta, on: &last)
-        overlay(\.serviceEntries, \.meta, on: &last)
-        overlay(\.workloadEntries, \.meta, on: &last)
-        overlay(\.services, \.meta, on: &last)
-        overlay(\.endpointSlices, \.meta, on: &last)
-        overlay(\.endpoints, \.meta, on: &last)
-        overlay(\.pods, \.meta, on: &last)
-        overlay(\.secrets, \.meta, on: &last)
-        let known = Set(last.accessPolicies.map(\.identity))
-        last.accessPolicies += older.accessPolicies.filter { !known.contains($0.identity) }
-        return last
     }
 
     /// These are not decoded, so they break with their files alone.
@@ -71,23 +46,7 @@ struct LastGood {
         for old in last.accessPolicies
         where !known.contains(old.identity) && Self.isBroken(old.place.file, set.brokenFiles) {
             merged.accessPolicies.append(old)
-            older.accessPolicies.append(old)
             kept.append(old.identity)
-        }
-    }
-
-    /// Replaces objects by their older version, and adds those that have no other.
-    private func overlay<Kind>(
-        _ kind: WritableKeyPath<Inventory, [Kind]>, _ meta: KeyPath<Kind, ObjectMeta>, on last: inout Inventory
-    ) {
-        guard !older[keyPath: kind].isEmpty else { return }
-        let places = Self.places(last[keyPath: kind], meta)
-        for object in older[keyPath: kind] {
-            if let index = places[object[keyPath: meta].identity] {
-                last[keyPath: kind][index] = object
-            } else {
-                last[keyPath: kind].append(object)
-            }
         }
     }
 
@@ -117,7 +76,6 @@ struct LastGood {
                 merged[keyPath: kind].append(old)
             }
             kept.append(identity)
-            older[keyPath: kind].append(old)
         }
     }
 

@@ -85,10 +85,11 @@ final class Loader: Sendable {
             var inventory = Inventory()
             var plan = RoutingPlan()
             if !limit.isOver {
-                inventory = lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
+                inventory = lastGood.merge(set)
                 plan = RoutingPlan.compile(inventory, options: compileOptions(limit))
             }
             let contexts = certificates.contexts(of: plan, secrets: inventory.secrets, limit: limit)
+            for secret in inventory.secrets { secret.forget() }
             let remains = Remains(set: set, inventory: inventory)
             guard !limit.isOver else { return (Loaded(isGivenUp: true), remains) }
             memory.hasReadOnce = true

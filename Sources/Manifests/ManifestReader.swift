@@ -1,3 +1,5 @@
+internal import Octets
+
 /// Reads definitions. Never fails as a whole: every problem is a diagnostic of the result.
 package enum ManifestReader {
     /// Reads files, folders (recursively, in sorted order) and `-` for standard input.
@@ -49,8 +51,6 @@ package enum ManifestReader {
 /// One load, file by file. Used by one thread.
 private final class Loading {
     private let findings: Findings
-    private var texts = SourceTexts()
-
     private let limit: LoadLimit
 
     init(defaultNamespace: String, limit: LoadLimit) {
@@ -61,18 +61,20 @@ private final class Loading {
     /// - Parameter companion: what the file is by its name, when it was found in a folder.
     func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
         findings.output.sources.append(source.text)
-        texts.add(source, octets)
         findings.beginFile(companion)
         let first = findings.output.diagnostics.count
-        let text = UTF16Text.inUTF8(octets) ?? octets
+        let utf8 = UTF16Text.inUTF8(octets)
+        let text = utf8 ?? octets
         if let excess = Directives.firstExcess(in: text) {
             refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
         } else {
             let colons = FlowColons.standingIn(text)
             let pairs = SurrogatePairs.standingIn(colons ?? text)
             let start = TextStart(hasStandIns: colons != nil || pairs != nil)
-            read(source, Rest(octets: pairs ?? colons ?? text, start: start))
+            SecretText.reading(text) { read(source, Rest(octets: pairs ?? colons ?? text, start: start)) }
+            for var copy in [colons, pairs].compactMap(\.self) { copy.wipe() }
         }
+        if var utf8 { utf8.wipe() }
         sort(from: first)
     }
 
@@ -137,14 +139,20 @@ private final class Loading {
     private func readDocuments(_ name: SourceName, _ rest: Rest) -> SyntaxError? {
         var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
-            while !limit.isOver, let tree = try builder.next() {
-                let decoder = Decoder(file: name, tree: tree, findings: findings)
-                ObjectReader(decoder: decoder).readDocument()
+            while !limit.isOver, var tree = try builder.next() {
+                read(tree, name)
+                tree.text.wipe()
             }
         } catch {
             return error
         }
         return nil
+    }
+
+    /// A function of its own: nothing of the tree is held when it returns.
+    private func read(_ tree: Tree, _ name: SourceName) {
+        let decoder = Decoder(file: name, tree: tree, findings: findings)
+        ObjectReader(decoder: decoder).readDocument()
     }
 
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
@@ -164,10 +172,7 @@ private final class Loading {
                 at: SourcePlace(file: folder, line: 1, column: 1)))
     }
 
-    func finish() -> ManifestSet {
-        findings.output.texts = texts.finish()
-        return findings.output
-    }
+    func finish() -> ManifestSet { findings.output }
 
     /// Sorts the diagnostics of one file by place; those of one place stay as they came.
     private func sort(from first: Int) {

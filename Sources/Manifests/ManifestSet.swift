@@ -5,8 +5,6 @@ package struct ManifestSet: Sendable {
     package var diagnostics: [Diagnostic] = []
     /// The names of the files that were read, in order; `-` is standard input.
     package var sources: [String] = []
-    /// Their texts, for who wants to read them again.
-    package var texts: [SourceText] = []
     /// Objects that an error took out; a reload keeps their last good version.
     package var rejected: Set<ObjectReference> = []
     /// Objects of `inventory` that lack a part, such as one server, or have a broken rule; a

@@ -1,4 +1,5 @@
 internal import CLinux
+package import Octets
 
 /// Whole files, for certificates and keys; the loader's thread only, for a disk may be slow.
 package enum FileContents {
@@ -18,6 +19,14 @@ package enum FileContents {
         }
     }
 
+    /// A key's file: no copy of it is left behind but the result.
+    /// - Parameter limitOctets: a larger file is an error.
+    package static func readSecret(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> SecretOctets {
+        var contents = try read(path, limitOctets: limitOctets)
+        defer { contents.wipe() }
+        return SecretOctets(copying: contents)
+    }
+
     /// - Parameter limitOctets: a larger file is an error.
     package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> [UInt8] {
         // Without waiting: to open a FIFO that nobody writes would never end.
@@ -29,12 +38,22 @@ package enum FileContents {
         guard isRegular == 1 else { throw .notRegular(path: path) }
         var contents: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16_384)
+        defer { piece.wipe() }
         while true {
             let count = unsafe CLinux.read(file.number, &piece, piece.count)
-            guard count >= 0 else { throw .system(SystemError("read", on: path)) }
+            guard count >= 0 else {
+                let error = SystemError("read", on: path)
+                contents.wipe()
+                throw .system(error)
+            }
             if count == 0 { return contents }
-            contents += piece[..<count]
-            guard contents.count <= limitOctets else { throw .tooLarge(path: path, limitOctets: limitOctets) }
+            unsafe piece.withUnsafeBufferPointer {
+                unsafe contents.append(wiping: UnsafeBufferPointer(rebasing: $0[..<count]))
+            }
+            guard contents.count <= limitOctets else {
+                contents.wipe()
+                throw .tooLarge(path: path, limitOctets: limitOctets)
+            }
         }
     }
 }

@@ -1,7 +1,26 @@
-/// Base64 (RFC 4648 §4), as Kubernetes writes it: padded, with line breaks forgiven.
-func decodedBase64(_ text: some Sequence<UInt8>) -> [UInt8]? {
-    var octets: [UInt8] = []
-    octets.reserveCapacity(text.underestimatedCount / 4 * 3)
+internal import Octets
+
+/// Base64 (RFC 4648 §4), as Kubernetes writes it: padded, with line breaks forgiven. Decoded into its last place: no
+/// copy is left behind.
+func decodedBase64(_ text: some Collection<UInt8>) -> SecretOctets? {
+    unsafe try? SecretOctets(capacity: text.count / 4 * 3 + 3) { room throws(NotBase64) in
+        var count = 0
+        guard
+            decode(
+                text,
+                to: {
+                    unsafe room[count] = $0
+                    count += 1
+                })
+        else { throw NotBase64() }
+        return count
+    }
+}
+
+private struct NotBase64: Error {}
+
+/// - Returns: false when it is no Base64.
+private func decode(_ text: some Collection<UInt8>, to write: (UInt8) -> Void) -> Bool {
     var bits: UInt32 = 0
     var count = 0
     var padding = 0
@@ -12,22 +31,20 @@ func decodedBase64(_ text: some Sequence<UInt8>) -> [UInt8]? {
             count += 1
             bits <<= 6
         } else {
-            guard padding == 0, let sextet = sextet(letter) else { return nil }
+            guard padding == 0, let sextet = sextet(letter) else { return false }
             bits = bits << 6 | sextet
             count += 1
         }
         guard count == 4 else { continue }
-        guard padding <= 2 else { return nil }
-        let group = [
-            UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 8),
-            UInt8(truncatingIfNeeded: bits),
-        ]
-        octets.append(contentsOf: group.dropLast(padding))
+        guard padding <= 2 else { return false }
+        write(UInt8(truncatingIfNeeded: bits >> 16))
+        if padding < 2 { write(UInt8(truncatingIfNeeded: bits >> 8)) }
+        if padding < 1 { write(UInt8(truncatingIfNeeded: bits)) }
         bits = 0
         count = 0
         if padding > 0 { padding = 3 }
     }
-    return count == 0 ? octets : nil
+    return count == 0
 }
 
 private func sextet(_ letter: UInt8) -> UInt32? {
@@ -43,7 +60,7 @@ private func sextet(_ letter: UInt8) -> UInt32? {
 
 extension Value {
     /// Octets written in Base64.
-    func base64() -> [UInt8]? {
+    func base64() -> SecretOctets? {
         guard decoder.tree[node].isScalar else {
             error("wrong-type", "a text in Base64 is wanted")
             return nil
@@ -53,5 +70,13 @@ extension Value {
         error(
             "invalid-base64", "not Base64", hint: "encode it with `base64 -w0`, or use stringData")
         return nil
+    }
+    /// A text as it is written, without a `String` of it.
+    func secretText() -> SecretOctets? {
+        guard scalar == .text else {
+            _ = string()    // says what is wrong
+            return nil
+        }
+        return SecretOctets(copying: decoder.tree.octets(node))
     }
 }

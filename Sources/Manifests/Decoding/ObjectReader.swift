@@ -247,7 +247,13 @@ extension ObjectReader {
             "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
             "managedFields", "clusterName")
         let labels = metadata.stringMap("labels")
-        let annotations = metadata.stringMap("annotations")
+        var annotations: [String: String] = [:]
+        if kind == "Secret" {
+            // `kubectl apply` writes the whole Secret into one of them.
+            metadata.ignore("annotations")
+        } else {
+            annotations = metadata.stringMap("annotations")
+        }
         let created = metadata.string("creationTimestamp")
         metadata.finish(unknown: .harmless)
         guard let name, let text = name.string() else { return nil }

@@ -1,3 +1,5 @@
+package import Octets
+
 /// A Kubernetes Service.
 package struct Service: Sendable {
     package let meta: ObjectMeta
@@ -127,7 +129,10 @@ package struct Pod: Sendable {
 package struct Secret: Sendable {
     package let meta: ObjectMeta
     package var type: String?
-    package var data: [String: Located<[UInt8]>] = [:]
+    package var data: [String: Located<SecretOctets>] = [:]
     /// Keys whose values could not be read: they are missing in `data`.
     package var damaged: Set<String> = []
+
+    /// Overwrites the values in memory. They keep their lengths, and their digests if these were asked for.
+    package func forget() { for value in data.values { value.value.forget() } }
 }

@@ -6,7 +6,9 @@ struct LostDocument {
 
     init(_ text: ArraySlice<UInt8>) {
         // The names of an object stand at its beginning.
-        for line in text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000) {
+        let lines = text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000)
+        // No other line is made a `String`: it might be a Secret's.
+        for line in lines where line.count <= 512 && (line.first != UInt8(ascii: " ") || section == "metadata") {
             read(String(decoding: line, as: UTF8.self))
         }
     }
