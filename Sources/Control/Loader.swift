@@ -16,6 +16,8 @@ final class Loaded: Sendable {
     /// All objects in effect.
     let objects: [LoadedObject]
     let kept: [ObjectReference]
+    /// What the load changed of the objects in effect.
+    let changes: ObjectChanges.Counts
     let rejected: Int
     let couldNotRead: Bool
     /// Names that DNS has to resolve.
@@ -27,14 +29,17 @@ final class Loaded: Sendable {
 
     init(
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
-        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], contexts: [[TLSContext?]] = [],
-        certificates: [Diagnostic] = [], isGivenUp: Bool = false
+        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [],
+        changes: ObjectChanges.Counts = ObjectChanges.Counts(), contexts: [[TLSContext?]] = [],
+        certificates: [Diagnostic] = [],
+        isGivenUp: Bool = false
     ) {
         self.contexts = contexts
         self.isGivenUp = isGivenUp
         self.plan = plan
         self.routeMetrics = routeMetrics
         self.kept = kept
+        self.changes = changes
         diagnostics = set.diagnostics + plan.diagnostics + certificates
         objects = inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
         rejected = set.rejected.count
@@ -61,15 +66,15 @@ final class Loader: Sendable {
     private let memory = Mutex(Memory())
 
     private struct Memory {
-        var lastGood = LastGood()
+        var store = ObjectStore()
         var certificates = CertificateDirectory()
         var hasReadOnce = false
     }
 
-    /// The objects as they were read: needed by nobody once they are compiled, and long to free.
+    /// What a load read, and the objects that it replaced: needed by nobody any more, and long to free.
     struct Remains {
         fileprivate let set: ManifestSet
-        fileprivate let inventory: Inventory
+        fileprivate let store: ObjectStore
     }
 
     init(options: ControlOptions, metrics: Metrics) {
@@ -80,24 +85,24 @@ final class Loader: Sendable {
     /// - Parameter limit: ends it early; it leaves no trace then.
     func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            var (lastGood, certificates) = (memory.lastGood, memory.certificates)
+            var (store, certificates) = (memory.store, memory.certificates)
+            var changes = ObjectChanges()
             let set = read(isFirst: !memory.hasReadOnce, limit)
-            var inventory = Inventory()
             var plan = RoutingPlan()
             if !limit.isOver {
-                inventory = lastGood.merge(set)
-                plan = RoutingPlan.compile(inventory, options: compileOptions(limit))
+                changes = store.apply(set.delivery)
+                plan = RoutingPlan.compile(store.inventory, options: compileOptions(limit))
             }
-            let contexts = certificates.contexts(of: plan, secrets: inventory.secrets, limit: limit)
-            for secret in inventory.secrets { secret.forget() }
-            let remains = Remains(set: set, inventory: inventory)
-            guard !limit.isOver else { return (Loaded(isGivenUp: true), remains) }
+            let contexts = certificates.contexts(of: plan, secrets: store.inventory.secrets, limit: limit)
+            for secret in store.inventory.secrets { secret.forget() }
+            guard !limit.isOver else { return (Loaded(isGivenUp: true), Remains(set: set, store: store)) }
+            let remains = Remains(set: set, store: memory.store)
             memory.hasReadOnce = true
-            memory.lastGood = lastGood
+            memory.store = store
             memory.certificates = certificates
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
-                inventory: inventory, set: set, kept: lastGood.kept, contexts: contexts,
+                inventory: store.inventory, set: set, kept: store.kept, changes: changes.counts, contexts: contexts,
                 certificates: certificates.diagnostics)
             return (loaded, remains)
         }

@@ -2,8 +2,6 @@
 // said here of what is wrong with one; whoever cannot be read counts as one that asks for something.
 
 extension AccessPolicy {
-    static let kinds = ["AuthorizationPolicy", "RequestAuthentication"]
-
     /// nil for one without a selector, which is for every workload of its namespace and perhaps for none that
     /// is a gateway, and for one that lets every request pass.
     init?(_ identity: ObjectReference, _ value: Value) {
@@ -20,6 +18,7 @@ extension AccessPolicy {
         self.identity = identity
         place = value.place
         self.selector = wanted
+        version = tree.version(of: value.node)
     }
 
     private static func letsPass(_ kind: String, _ spec: NodeIndex, _ tree: Tree) -> Bool {

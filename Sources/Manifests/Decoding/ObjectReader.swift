@@ -283,6 +283,7 @@ extension ObjectReader {
         meta.labels = labels
         meta.annotations = annotations
         meta.creationTimestamp = created
+        meta.version = decoder.tree.version(of: envelope.value.node)
         return meta
     }
 }

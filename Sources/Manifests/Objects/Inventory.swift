@@ -16,10 +16,12 @@ package struct Inventory: Sendable {
 
     package init() {}
 
+    private func metas(_ list: some ObjectList) -> [ObjectMeta] {
+        self[keyPath: list.path].compactMap { ($0 as? any ManifestObject)?.meta }
+    }
+
     /// What every object has, kind by kind.
     package var all: [ObjectMeta] {
-        gateways.map(\.meta) + virtualServices.map(\.meta) + destinationRules.map(\.meta)
-            + serviceEntries.map(\.meta) + workloadEntries.map(\.meta) + services.map(\.meta)
-            + endpointSlices.map(\.meta) + endpoints.map(\.meta) + pods.map(\.meta) + secrets.map(\.meta)
+        Self.lists.flatMap { metas($0) }
     }
 }

@@ -83,6 +83,8 @@ package struct ObjectMeta: Sendable {
     package var creationTimestamp: String?
     /// Where the object begins.
     package let place: SourcePlace
+    /// See `StoredObject.version`.
+    package var version: UInt64 = 0
 
     package var name: String { identity.name }
     package var namespace: String { identity.namespace }

@@ -94,6 +94,18 @@ struct Tree {
         return problems[firstProblem(from: node)..<firstProblem(from: end(of: node))]
     }
 
+    /// A hash of a node and all that lies below it, whatever its place; another one in each process.
+    func version(of node: NodeIndex) -> UInt64 {
+        var hasher = Hasher()
+        for index in Int(node)..<Int(end(of: node)) {
+            hasher.combine(nodes[index].kind)
+            hasher.combine(nodes[index].count)
+            guard nodes[index].isScalar, nodes[index].count > 0 else { continue }
+            unsafe octets(NodeIndex(index)).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        }
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
     /// The number of the first node behind `node` and all that lies below it: nodes are numbered in the order
     /// in which they are written.
     private func end(of node: NodeIndex) -> NodeIndex {
