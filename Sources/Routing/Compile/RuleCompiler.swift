@@ -210,7 +210,7 @@ final class RuleCompiler {
     private func applies(_ match: HTTPMatch, _ part: NeverReached.Part, _ context: RuleContext) -> Bool {
         if case .gateway(let gateway, let port) = context {
             if let wanted = match.port?.value, wanted != port { return false }
-            if !match.gateways.isEmpty { return names(match, part, gateway) }
+            if !match.gateways.isEmpty { return isNamed(gateway, by: match, part) }
         } else if !match.gateways.isEmpty {
             return match.gateways.contains { $0.value == "mesh" }
         }
@@ -222,8 +222,8 @@ final class RuleCompiler {
         return Names.matches(match.sourceLabels, names.options.labels)
     }
 
-    /// Whether a match names a gateway.
-    private func names(_ match: HTTPMatch, _ part: NeverReached.Part, _ gateway: String) -> Bool {
+    /// Whether a match names a gateway among its own.
+    private func isNamed(_ gateway: String, by match: HTTPMatch, _ part: NeverReached.Part) -> Bool {
         let namespace = services[part.service].meta.namespace
         guard match.gateways.count > Self.few else {
             return match.gateways.contains { names.gateway($0.value, namespace: namespace) == gateway }
