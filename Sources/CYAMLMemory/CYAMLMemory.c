@@ -13,9 +13,10 @@ int portico_mentions_secrets(const void *text, size_t length) {
 }
 
 // libyaml's own, as its api.c has them, but that they wipe. Its prototypes are in yaml_private.h, which no package has.
-void *yaml_malloc(size_t size);
-void *yaml_realloc(void *memory, size_t size);
-void yaml_free(void *memory);
+// Weak, so that a libyaml that is linked statically keeps its own.
+__attribute__((weak)) void *yaml_malloc(size_t size);
+__attribute__((weak)) void *yaml_realloc(void *memory, size_t size);
+__attribute__((weak)) void yaml_free(void *memory);
 
 void *yaml_malloc(size_t size) { return malloc(size ? size : 1); }
 
