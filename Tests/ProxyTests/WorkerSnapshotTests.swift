@@ -14,7 +14,7 @@ import Testing
         let plan = ClusterPlan(
             name: "a", host: "a", port: 80, subset: "", isHTTP2: http2, policy: .roundRobin, source: source)
         let route = Route(
-            number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], timeout: nil, unavailable: nil,
+            number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], policy: .none, unavailable: nil,
             object: ObjectReference(kind: "VirtualService", namespace: "default", name: "vs"),
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(

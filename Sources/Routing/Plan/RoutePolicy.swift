@@ -7,7 +7,7 @@ package struct RoutePolicy: Sendable {
     package let timeout: Duration?
 
     /// Of a route that no rule stands behind.
-    static let none = RoutePolicy(timeout: nil)
+    package static let none = RoutePolicy(timeout: nil)
 
     private init(timeout: Duration?) { self.timeout = timeout }
 
