@@ -1,3 +1,4 @@
+internal import Octets
 internal import Synchronization
 
 /// What makes two clusters of two configurations the same one.
@@ -23,7 +24,7 @@ package struct ClusterIdentity: Hashable, Sendable {
 package final class ClusterState: Sendable {
     package let name: String
     package let identity: ClusterIdentity
-    private let list: Mutex<EndpointList>
+    private let list: Lock<EndpointList>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)
     private let gone = Atomic<Bool>(false)
@@ -33,7 +34,7 @@ package final class ClusterState: Sendable {
     package init(name: String, identity: ClusterIdentity, list: EndpointList = EndpointList([]), start: Int = 0) {
         self.name = name
         self.identity = identity
-        self.list = Mutex(list)
+        self.list = Lock(list)
         turn = OwnLine(start)
     }
 

@@ -1,3 +1,4 @@
+internal import Octets
 internal import Synchronization
 
 /// Gives endpoints their numbers: small ones, since workers have tables by number. A number is given again
@@ -9,7 +10,7 @@ package final class EndpointNumbers: Sendable {
         var next = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     package init() {}
 

@@ -8,7 +8,8 @@ internal import Telemetry
 /// last good. One thread at a time, the loader's: to read a thousand certificates takes seconds.
 struct CertificateDirectory {
     private struct Entry {
-        let certificates: [TLSContext.Certificate]
+        let digests: [Credential.Digests]
+        let pairs: [KeyPair]
         let chain: TLSChain
         let port: UInt16
         let context: TLSContext
@@ -16,6 +17,8 @@ struct CertificateDirectory {
 
     private var entries: [String: Entry] = [:]
     private var used: Set<String> = []    // keys of this round
+    /// The pairs of the entries. Nothing else is left of a text that is forgotten.
+    private var pairs: [Credential.Digests: KeyPair] = [:]
     private(set) var diagnostics: [Diagnostic] = []
 
     /// Secrets by `namespace/name`, as `context(of:port:secrets:)` wants them.
@@ -27,11 +30,15 @@ struct CertificateDirectory {
     mutating func contexts(of plan: RoutingPlan, secrets: [Secret], limit: LoadLimit = LoadLimit()) -> [[TLSContext?]] {
         begin()
         let (named, files) = (Self.byName(secrets), CredentialFiles(of: plan))
-        return plan.listeners.map { listener in
+        let contexts = plan.listeners.map { listener in
             listener.chains.map { chain in
                 limit.isOver ? nil : context(of: chain, port: listener.port, secrets: named, files: files)
             }
         }
+        // A key that no server uses any more goes now.
+        entries = entries.filter { used.contains($0.key) }
+        pairs = [:]
+        return contexts
     }
 
     /// Begins another round: forgets what was said in the last one, and the chains it did not have.
@@ -39,6 +46,8 @@ struct CertificateDirectory {
         diagnostics = []
         entries = entries.filter { used.contains($0.key) }
         used = []
+        pairs = [:]
+        for entry in entries.values { for (digest, pair) in zip(entry.digests, entry.pairs) { pairs[digest] = pair } }
     }
 
     /// The context of one chain; nil when it never had a usable certificate.
@@ -47,10 +56,10 @@ struct CertificateDirectory {
     ) -> TLSContext? {
         let key = "\(chain.gateway) \(port) \(chain.serverNames.sorted().joined(separator: ","))"
         used.insert(key)
-        var certificates: [TLSContext.Certificate] = []
+        var credentials: [Credential] = []
         for source in chain.certificates {
             switch Self.load(source, secrets, files, chain) {
-            case .success(let certificate): certificates.append(certificate)
+            case .success(let credential): credentials.append(credential)
             case .failure(let fault): return lastGood(key, chain, port, fault)
             }
         }
@@ -64,20 +73,41 @@ struct CertificateDirectory {
                         "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256"
                 ))
         }
-        if let entry = entries[key], entry.certificates == certificates, entry.chain.hasSameTerms(as: chain) {
+        let digests = credentials.compactMap(\.digests)
+        if let entry = entries[key], entry.digests == digests, entry.chain.hasSameTerms(as: chain) {
             warn(entry.context, chain)
             return entry.context
         }
+        var pairs: [KeyPair] = []
+        for (number, credential) in credentials.enumerated() {
+            switch pair(credential) {
+            case .success(let pair): pairs.append(pair)
+            case .failure(let error):
+                return lastGood(key, chain, port, CertificateFault.of(error, number, chain, secrets))
+            case nil: return lastGood(key, chain, port, .forgotten(chain, number, secrets))
+            }
+        }
         do throws(TLSError) {
             let context = try TLSContext(
-                certificates: certificates, minVersion: chain.minVersion.map(Self.version) ?? .tls12,
+                pairs: pairs, minVersion: chain.minVersion.map(Self.version) ?? .tls12,
                 maxVersion: chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: suites)
-            entries[key] = Entry(certificates: certificates, chain: chain, port: port, context: context)
+            entries[key] = Entry(digests: digests, pairs: pairs, chain: chain, port: port, context: context)
             warn(context, chain)
             return context
         } catch {
-            return lastGood(key, chain, port, CertificateFault.of(error, certificates, chain, secrets))
+            let culprit = pairs.firstIndex { pairs.count == 1 || (try? TLSContext(pairs: [$0])) == nil }
+            return lastGood(key, chain, port, CertificateFault.of(error, culprit, chain, secrets))
         }
+    }
+
+    /// The pair of a credential, read once for all chains that serve with it; nil if its texts are forgotten and no
+    /// entry has the pair.
+    private mutating func pair(_ credential: Credential) -> Result<KeyPair, TLSError>? {
+        guard let digests = credential.digests else { return nil }
+        if let known = pairs[digests] { return .success(known) }
+        let read = credential.pair()
+        if case .success(let pair) = read { pairs[digests] = pair }
+        return read
     }
 
     /// The chosen suites without those that this OpenSSL cannot do; nil when none is left.
@@ -148,7 +178,7 @@ struct CertificateDirectory {
 
     private static func load(
         _ source: CertificateSource, _ secrets: [String: Secret], _ files: CredentialFiles, _ server: TLSChain
-    ) -> Result<TLSContext.Certificate, CertificateFault> {
+    ) -> Result<Credential, CertificateFault> {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
@@ -164,7 +194,7 @@ struct CertificateDirectory {
                             sentence: "\(certificate) and \(key) were not read", place: server.place,
                             object: server.gateway))
                 }
-                return .success(.init(chain: chain, key: key))
+                return .success(Credential(chain: chain, key: key))
             } catch {
                 return .failure(
                     CertificateFault(

@@ -1,4 +1,5 @@
 internal import Manifests
+internal import Octets
 internal import Routing
 internal import TLS
 
@@ -19,12 +20,12 @@ struct CertificateFault: Error {
 
     /// A Secret's certificate and key, in Istio's order: `cert` and `key`, then `tls.crt` and `tls.key`; both of one
     /// style. Empty is absent.
-    static func pair(_ secret: Secret) -> Result<TLSContext.Certificate, CertificateFault> {
+    static func pair(_ secret: Secret) -> Result<Credential, CertificateFault> {
         for (certificate, key) in Self.styles {
             if let chain = secret.data[certificate]?.value, let secretKey = secret.data[key]?.value,
                 !chain.isEmpty, !secretKey.isEmpty
             {
-                return .success(.init(chain: chain, key: secretKey))
+                return .success(Credential(chain: chain, key: secretKey))
             }
         }
         return .failure(lacking(secret))
@@ -53,26 +54,35 @@ struct CertificateFault: Error {
             hint: "kubectl create secret tls makes such a Secret")
     }
 
+    /// A Secret's last good version is of use to those servers alone that served with it: only what OpenSSL holds is
+    /// kept of it.
+    static func forgotten(_ chain: TLSChain, _ number: Int, _ secrets: [String: Secret]) -> CertificateFault {
+        let secret = secret(number, chain, secrets)
+        return CertificateFault(
+            sentence: "the last good version of \(secret.map { "\($0.meta.identity)" } ?? "the Secret") is not kept "
+                + "for servers that it was not used for", place: secret?.meta.place ?? chain.place,
+            object: secret?.meta.identity ?? chain.gateway, hint: "mend the Secret")
+    }
+
     /// The same for what OpenSSL says, at the value that it says it of.
+    /// - Parameter culprit: the number of the certificate that cannot be used by itself either.
     static func of(
-        _ error: TLSError, _ certificates: [TLSContext.Certificate], _ chain: TLSChain, _ secrets: [String: Secret]
+        _ error: TLSError, _ culprit: Int?, _ chain: TLSChain, _ secrets: [String: Secret]
     ) -> CertificateFault {
         let fault = CertificateFault(sentence: error.description, place: chain.place, object: chain.gateway)
-        guard let half = half(error), let culprit = culprit(certificates, chain), let secret = secrets[culprit] else {
-            return fault
-        }
+        guard let half = half(error), let culprit, let secret = secret(culprit, chain, secrets) else { return fault }
         let names = styles.first { secret.data[$0.0] != nil && secret.data[$0.1] != nil } ?? styles[1]
         let name = half == .certificate ? names.0 : names.1
         guard let value = secret.data[name] else { return fault }
         return CertificateFault(
             sentence: "`\(name)` of \(secret.meta.identity) cannot be used (\(error))", place: value.place,
             object: secret.meta.identity, path: value.path,
-            hint: value.value.starts(with: pemInBase64)
+            hint: value.value.withOctets { $0.hasPrefix(pemInBase64) } == true
                 ? "the text is still in Base64: encode it once in `data`, and not at all in `stringData`" : nil)
     }
 
     /// `-----BEGIN`, encoded.
-    private static let pemInBase64 = Array("LS0tLS1CRUdJT".utf8)
+    private static let pemInBase64: Octets = "LS0tLS1CRUdJT"
 
     private enum Half { case certificate, key }
 
@@ -84,14 +94,8 @@ struct CertificateFault: Error {
         }
     }
 
-    /// The name of the Secret that cannot be used by itself either.
-    private static func culprit(_ certificates: [TLSContext.Certificate], _ chain: TLSChain) -> String? {
-        for (certificate, source) in zip(certificates, chain.certificates) {
-            guard case .secret(let namespace, let name) = source else { continue }
-            if chain.certificates.count == 1 || (try? TLSContext(certificates: [certificate])) == nil {
-                return "\(namespace)/\(name)"
-            }
-        }
-        return nil
+    private static func secret(_ number: Int, _ chain: TLSChain, _ secrets: [String: Secret]) -> Secret? {
+        guard case .secret(let namespace, let name) = chain.certificates[number] else { return nil }
+        return secrets["\(namespace)/\(name)"]
     }
 }

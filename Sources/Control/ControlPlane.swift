@@ -291,7 +291,7 @@ package final class ControlPlane {
         let kept = configuration.kept.count
         let text =
             errors == 0
-            ? "reloaded in \(milliseconds) ms"
+            ? "reloaded in \(milliseconds) ms: \(configuration.loaded.changes)"
             : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
         if loadsBegun > 1 {
             metrics.reloadEnded(errors == 0 ? .success : .failure)

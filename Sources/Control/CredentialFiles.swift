@@ -1,10 +1,11 @@
+internal import Octets
 internal import Reactor
 internal import Routing
 
 /// The certificate and key files that a plan names, read once by the loader's thread: on the control
 /// plane's, a slow disk would keep health checks and signals waiting.
 struct CredentialFiles: Sendable {
-    private var files: [String: Result<[UInt8], FileContents.Fault>] = [:]
+    private var files: [String: Result<SecretOctets, FileContents.Fault>] = [:]
     private var octets = 0
 
     /// Of all files together.
@@ -25,14 +26,14 @@ struct CredentialFiles: Sendable {
         }
     }
 
-    private static func read(_ path: String, limitOctets: Int) -> Result<[UInt8], FileContents.Fault> {
+    private static func read(_ path: String, limitOctets: Int) -> Result<SecretOctets, FileContents.Fault> {
         do throws(FileContents.Fault) {
-            return .success(try FileContents.read(path, limitOctets: limitOctets))
+            return .success(try FileContents.readSecret(path, limitOctets: limitOctets))
         } catch {
             return .failure(error)
         }
     }
 
     /// A file's contents; nil when the plan does not name it.
-    subscript(path: String) -> Result<[UInt8], FileContents.Fault>? { files[path] }
+    subscript(path: String) -> Result<SecretOctets, FileContents.Fault>? { files[path] }
 }

@@ -17,26 +17,29 @@ final class Loaded: Sendable {
     /// All objects in effect.
     let objects: [LoadedObject]
     let kept: [ObjectReference]
+    /// What the load changed of the objects in effect.
+    let changes: ObjectChanges.Counts
     let rejected: Int
     let couldNotRead: Bool
     /// By listener and chain of the plan; nil: the chain has no usable certificate.
     let contexts: [[TLSContext?]]
-    private let table: Mutex<EndpointTable>
+    private let table: Lock<EndpointTable>
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
 
     init(
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
-        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [], endpoints: EndpointTable = EndpointTable(),
-        contexts: [[TLSContext?]] = [],
-        certificates: [Diagnostic] = [], isGivenUp: Bool = false
+        set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [],
+        changes: ObjectChanges.Counts = ObjectChanges.Counts(), endpoints: EndpointTable = EndpointTable(),
+        contexts: [[TLSContext?]] = [], certificates: [Diagnostic] = [], isGivenUp: Bool = false
     ) {
         self.contexts = contexts
-        table = Mutex(endpoints)
+        table = Lock(endpoints)
         self.isGivenUp = isGivenUp
         self.plan = plan
         self.routeMetrics = routeMetrics
         self.kept = kept
+        self.changes = changes
         diagnostics = set.diagnostics + plan.diagnostics(with: endpoints) + certificates
         objects = inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
         rejected = set.rejected.count
@@ -75,16 +78,16 @@ final class Loader: Sendable {
     private let memory = Lock(Memory())
 
     private struct Memory {
-        var lastGood = LastGood()
+        var store = ObjectStore()
         var certificates = CertificateDirectory()
         var plans = PlanMemory()
         var hasReadOnce = false
     }
 
-    /// The objects as they were read: needed by nobody once they are compiled, and long to free.
+    /// What a load read, and the objects that it replaced. Nothing needs them any more, and freeing them takes long.
     struct Remains {
         fileprivate let set: ManifestSet
-        fileprivate let inventory: Inventory
+        fileprivate let store: ObjectStore
     }
 
     init(options: ControlOptions, metrics: Metrics) {
@@ -95,31 +98,33 @@ final class Loader: Sendable {
     /// - Parameter limit: ends it early; it leaves no trace then.
     func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            var (lastGood, certificates, plans) = (memory.lastGood, memory.certificates, memory.plans)
+            var (store, certificates, plans) = (memory.store, memory.certificates, memory.plans)
+            var changes = ObjectChanges()
             let set = read(isFirst: !memory.hasReadOnce, limit)
-            var inventory = Inventory()
             var plan = RoutingPlan()
             var endpoints = EndpointTable()
             if !limit.isOver {
-                inventory = lastGood.merge(set, defaultNamespace: options.compile.gatewayNamespace)
-                endpoints = EndpointTable(inventory, refusal: options.compile.refusedEndpoint)
+                changes = store.apply(set.delivery)
+                endpoints = EndpointTable(store.inventory, refusal: options.compile.refusedEndpoint)
                 plan = plans.plan(
-                    of: set, inventory, isWhole: set.isWhole && lastGood.kept.isEmpty,
+                    of: store.inventory, changes, isWhole: set.isWhole && store.kept.isEmpty,
                     labels: options.compile.labels
                 ) {
-                    RoutingPlan.compile(inventory, endpoints: endpoints, options: compileOptions(limit))
+                    RoutingPlan.compile(store.inventory, endpoints: endpoints, options: compileOptions(limit))
                 }
             }
-            let contexts = certificates.contexts(of: plan, secrets: inventory.secrets, limit: limit)
-            let remains = Remains(set: set, inventory: inventory)
-            guard !limit.isOver else { return (Loaded(isGivenUp: true), remains) }
+            let contexts = certificates.contexts(of: plan, secrets: store.inventory.secrets, limit: limit)
+            for secret in store.inventory.secrets { secret.forget() }
+            guard !limit.isOver else { return (Loaded(isGivenUp: true), Remains(set: set, store: store)) }
+            let remains = Remains(set: set, store: memory.store)
             memory.hasReadOnce = true
-            memory.lastGood = lastGood
+            memory.store = store
             memory.certificates = certificates
             memory.plans = plans
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
-                inventory: inventory, set: set, kept: lastGood.kept, endpoints: endpoints, contexts: contexts,
+                inventory: store.inventory, set: set, kept: store.kept, changes: changes.counts, endpoints: endpoints,
+                contexts: contexts,
                 certificates: certificates.diagnostics)
             return (loaded, remains)
         }

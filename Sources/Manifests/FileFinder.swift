@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Octets
 
 /// Finds and reads the files that paths of definitions stand for. It never reads one file twice, even if it finds it by
 /// a link, or by itself and in a folder.
@@ -147,21 +148,29 @@ struct FileFinder {
         var chunk = size > 0 ? min(size, Self.maximumOctets) + 1 : usual
         while true {
             var problem: CInt = 0
-            let part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
+            var part = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
                 (count, problem) = unsafe Self.fill(buffer, from: descriptor)
             }
             guard problem == 0 else { return fail(name, "the file cannot be read", problem) }
-            if octets.isEmpty { octets = part } else { octets += part }
+            let isLast = part.count < chunk
+            if octets.isEmpty {
+                swap(&octets, &part)
+            } else {
+                unsafe part.withUnsafeBufferPointer { unsafe octets.append(wiping: $0) }
+                part.wipe()
+            }
             guard octets.count <= Self.maximumOctets else {
                 visit(
                     .unreadable(
                         name: name, message: "larger than 64 MiB", hint: "split the file"))
                 return
             }
-            if part.count < chunk { break }
+            if isLast { break }
             chunk = usual
         }
         visit(.file(name: source, octets: octets, isNamed: isNamed))
+        // It may have held Secrets.
+        octets.wipe()
     }
 
     /// Reads until the buffer is full or the file ends. Returns how much was read, and an errno.

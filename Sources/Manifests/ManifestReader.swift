@@ -1,3 +1,5 @@
+internal import Octets
+
 /// Reads definitions. It never fails as a whole: every problem is a diagnostic of the result.
 package enum ManifestReader {
     /// Reads files, folders (recursively, in sorted order) and `-` for standard input.
@@ -49,8 +51,6 @@ package enum ManifestReader {
 /// One load, file by file. For one thread only.
 private final class Loading {
     private let state: DecodingState
-    private var texts = SourceTexts()
-
     private let limit: LoadLimit
 
     init(defaultNamespace: String, limit: LoadLimit) {
@@ -62,19 +62,26 @@ private final class Loading {
     /// - Parameter companion: what the file is by its name, if it was found in a folder.
     func read(_ source: SourceName, _ octets: ArraySlice<UInt8>, companion: CompanionFile? = nil) {
         state.output.sources.append(source.text)
-        texts.add(source, octets)
         state.beginFile(companion)
         let first = state.output.diagnostics.count
-        let text = UTF16Text.inUTF8(octets) ?? octets
+        var utf8 = UTF16Text.inUTF8(octets)
+        read(source, text: utf8 ?? octets)
+        utf8?.wipe()
+        sort(from: first)
+    }
+
+    private func read(_ source: SourceName, text: ArraySlice<UInt8>) {
         if let excess = Directives.firstExcess(in: text) {
             refuseDirectives(source, line: text[..<excess].count { $0 == UInt8(ascii: "\n") } + 1)
         } else {
-            let colons = FlowColons.standingIn(text)
-            let pairs = SurrogatePairs.standingIn(colons ?? text)
+            // Variables, because only the owner of an array's memory can wipe it.
+            var colons = FlowColons.standingIn(text)
+            var pairs = SurrogatePairs.standingIn(colons ?? text)
             let start = TextStart(hasStandIns: colons != nil || pairs != nil)
-            read(source, FileRemainder(octets: pairs ?? colons ?? text, start: start))
+            SecretText.reading(text) { read(source, FileRemainder(octets: pairs ?? colons ?? text, start: start)) }
+            colons?.wipe()
+            pairs?.wipe()
         }
-        sort(from: first)
     }
 
     private func read(_ source: SourceName, _ whole: FileRemainder) {
@@ -139,9 +146,9 @@ private final class Loading {
     private func readDocuments(_ name: SourceName, _ rest: FileRemainder) -> SyntaxError? {
         var builder = TreeBuilder(rest.octets, at: rest.start)
         do throws(SyntaxError) {
-            while !limit.isOver, let tree = try builder.next() {
-                let decoder = Decoder(file: name, tree: tree, state: state)
-                ObjectReader(decoder: decoder).readDocument()
+            while !limit.isOver, var tree = try builder.next() {
+                read(tree, name)
+                tree.text.wipe()
             }
         } catch {
             return error
@@ -149,6 +156,13 @@ private final class Loading {
         return nil
     }
 
+    /// Decodes a document. It is a function of its own, so that nothing holds the tree when it returns.
+    private func read(_ tree: Tree, _ name: SourceName) {
+        let decoder = Decoder(file: name, tree: tree, state: state)
+        ObjectReader(decoder: decoder).readDocument()
+    }
+
+    /// Reports a file or folder that could not be read.
     func couldNotRead(_ name: String, _ message: String, _ hint: String?) {
         state.output.couldNotRead = true
         state.output.brokenFiles.insert(name)
@@ -158,6 +172,7 @@ private final class Loading {
                 at: SourcePlace(file: name, line: 1, column: 1)))
     }
 
+    /// Reports a folder without definitions.
     func foundNothing(in folder: String) {
         state.output.diagnostics.append(
             Diagnostic(
@@ -167,10 +182,7 @@ private final class Loading {
     }
 
     /// Ends the load and returns its result.
-    func finish() -> ManifestSet {
-        state.output.texts = texts.finish()
-        return state.output
-    }
+    func finish() -> ManifestSet { state.output }
 
     /// Sorts the diagnostics of one file by place. Those of one place keep their order.
     private func sort(from first: Int) {

@@ -6,8 +6,6 @@ package struct ManifestSet: Sendable {
     package var diagnostics: [Diagnostic] = []
     /// The names of the files that were read, in order; `-` is standard input.
     package var sources: [String] = []
-    /// The texts of these files, for a reload that reads them again.
-    package var texts: [SourceText] = []
     /// Objects that were left out because of an error. A reload keeps their last good version.
     package var rejected: Set<ObjectReference> = []
     /// Objects of `inventory` that lack a part, such as a server, or have a broken rule. A reload may prefer their last

@@ -1,5 +1,6 @@
 /// A day of the proleptic Gregorian calendar, in UTC.
 package struct CivilDate: Equatable, Sendable, CustomStringConvertible {
+    /// The year; 0 is the year before 1, and earlier years are negative.
     package let year: Int
     /// 1 to 12.
     package let month: Int

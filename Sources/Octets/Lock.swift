@@ -8,6 +8,7 @@
         private let mutex: UnsafeMutablePointer<pthread_mutex_t>    // owned; freed in `deinit`
         private nonisolated(unsafe) var value: Value
 
+        /// Makes a lock with its first value.
         package init(_ initial: consuming sending Value) {
             unsafe mutex = .allocate(capacity: 1)
             unsafe pthread_mutex_init(mutex, nil)
@@ -19,6 +20,7 @@
             unsafe mutex.deallocate()
         }
 
+        /// Calls `body` with the value, while no other thread has it.
         package func withLock<Result: ~Copyable, Failure: Error>(
             _ body: (inout sending Value) throws(Failure) -> sending Result
         ) throws(Failure) -> sending Result {

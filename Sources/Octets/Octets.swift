@@ -106,6 +106,7 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
     /// Whether both are equal if the case of ASCII letters is ignored.
     package func equalsIgnoringCase(_ other: Octets) -> Bool {
         guard count == other.count else { return false }
+        if self == other { return true }    // mostly they are, and this is a few loads
         for index in 0..<count where self[index].lowercased != other[index].lowercased { return false }
         return true
     }

@@ -1,4 +1,5 @@
 internal import CLinux
+package import Octets
 
 /// Reads whole files, such as certificates and keys. For the loader's thread only, because a disk may be slow.
 package enum FileContents {
@@ -20,6 +21,14 @@ package enum FileContents {
         }
     }
 
+    /// Reads the file of a key. The result is the only copy of it that is left.
+    /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
+    package static func readSecret(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> SecretOctets {
+        var contents = try read(path, limitOctets: limitOctets)
+        defer { contents.wipe() }
+        return SecretOctets(copying: contents)
+    }
+
     /// Reads a regular file.
     /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
     package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> [UInt8] {
@@ -32,12 +41,22 @@ package enum FileContents {
         guard isRegular == 1 else { throw .notRegular(path: path) }
         var contents: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16_384)
+        defer { piece.wipe() }
         while true {
             let count = unsafe CLinux.read(file.number, &piece, piece.count)
-            guard count >= 0 else { throw .system(SystemError("read", on: path)) }
+            guard count >= 0 else {
+                let error = SystemError("read", on: path)
+                contents.wipe()
+                throw .system(error)
+            }
             if count == 0 { return contents }
-            contents += piece[..<count]
-            guard contents.count <= limitOctets else { throw .tooLarge(path: path, limitOctets: limitOctets) }
+            unsafe piece.withUnsafeBufferPointer {
+                unsafe contents.append(wiping: UnsafeBufferPointer(rebasing: $0[..<count]))
+            }
+            guard contents.count <= limitOctets else {
+                contents.wipe()
+                throw .tooLarge(path: path, limitOctets: limitOctets)
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
 internal import COpenSSL
+internal import Octets
 
 /// One certificate; the handle counts as one reference.
-@safe final class CertificateHandle {
-    let raw: OpaquePointer    // owned; freed in `deinit`
+@safe final class CertificateHandle: Sendable {
+    /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
+    nonisolated(unsafe) let raw: OpaquePointer
     init(owning raw: OpaquePointer) { unsafe self.raw = raw }
     deinit { unsafe X509_free(raw) }
 
@@ -36,8 +38,9 @@ internal import COpenSSL
 }
 
 /// One private key.
-@safe final class KeyHandle {
-    let raw: OpaquePointer    // owned; freed in `deinit`
+@safe final class KeyHandle: Sendable {
+    /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
+    nonisolated(unsafe) let raw: OpaquePointer
     init(owning raw: OpaquePointer) { unsafe self.raw = raw }
     deinit { unsafe EVP_PKEY_free(raw) }
 }
@@ -54,6 +57,16 @@ enum PEM {
     /// - Throws: which certificate cannot be read, or that there is none.
     static func certificates(
         _ text: [UInt8], limit: Int = chainLimit
+    ) throws(TLSError) -> [CertificateHandle] {
+        let read = unsafe text.withUnsafeBytes { text in
+            Result { () throws(TLSError) in try unsafe certificates(Octets(text), limit: limit) }
+        }
+        return try read.get()
+    }
+
+    /// Reads a chain of certificates; see above.
+    static func certificates(
+        _ text: Octets, limit: Int = chainLimit
     ) throws(TLSError) -> [CertificateHandle] {
         let source = try MemorySource(text, what: "the certificate chain")
         var certificates: [CertificateHandle] = []
@@ -79,7 +92,7 @@ enum PEM {
 
     /// Reads an unencrypted private key.
     /// - Throws: why it cannot be used.
-    static func key(_ text: [UInt8]) throws(TLSError) -> KeyHandle {
+    static func key(_ text: Octets) throws(TLSError) -> KeyHandle {
         let source = try MemorySource(text, what: "the private key")
         Failures.clear()
         var isEncrypted = false
@@ -117,17 +130,19 @@ enum PEM {
     }
 
     /// The labels of the `-----BEGIN label-----` lines, at most a chain's number of them.
-    private static func labels(_ text: [UInt8]) -> [String] {
-        let mark = Array("-----BEGIN ".utf8)
+    private static func labels(_ text: Octets) -> [String] {
         var labels: [String] = []
-        for line in text.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d })
-        where line.starts(with: mark) {
-            let label = line.dropFirst(mark.count).prefix(64)
+        var rest = text
+        while rest.count > 0, labels.count < chainLimit {
+            let end = rest.firstIndex(of: 0x0a) ?? rest.count
+            let line = rest.slice(0, end)
+            rest = rest.dropFirst(min(end + 1, rest.count))
+            guard line.hasPrefix("-----BEGIN ") else { continue }
+            let label = line.dropFirst(11).array.prefix(64)
                 .prefix { $0 != UInt8(ascii: "-") && $0 >= 0x20 && $0 < 0x7f }
             let name = String(decoding: label, as: UTF8.self)
             // The text may be a Secret that is no PEM: no other word of it may reach a message.
             labels.append(knownLabels.contains(name) ? name : "block of another kind")
-            if labels.count == chainLimit { break }
         }
         return labels
     }
@@ -155,15 +170,15 @@ enum PEM {
 @safe private final class MemorySource {
     let raw: OpaquePointer    // owned; freed in `deinit`
 
-    init(_ octets: [UInt8], what: String) throws(TLSError) {
+    init(_ octets: Octets, what: String) throws(TLSError) {
         guard octets.count <= PEM.octetLimit else {
             throw .tooLarge(what: "the length of \(what) in octets", limit: PEM.octetLimit)
         }
         guard let made = unsafe BIO_new(BIO_s_mem()) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         guard
-            unsafe BIO_write(made, octets, CInt(octets.count)) == CInt(octets.count)
-                || octets.isEmpty
+            unsafe octets.count == 0
+                || BIO_write(made, octets.base, CInt(octets.count)) == CInt(octets.count)
         else { throw .library(Failures.takeReason()) }
     }
 

@@ -26,8 +26,20 @@ internal import COpenSSL
     /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: ECDHE and AEAD only.
     /// - Throws: the first fault that makes the certificates or settings unusable. An expired
     ///   certificate is no fault: it is served, and `reports` says so.
-    package init(
+    package convenience init(
         certificates: [Certificate],
+        minVersion: TLSVersion = .tls12,
+        maxVersion: TLSVersion = .tls13,
+        cipherSuites: [String] = []
+    ) throws(TLSError) {
+        var pairs: [KeyPair] = []
+        for certificate in certificates { pairs.append(try KeyPair.read(certificate)) }
+        try self.init(pairs: pairs, minVersion: minVersion, maxVersion: maxVersion, cipherSuites: cipherSuites)
+    }
+
+    /// Makes a context with pairs that were read already; otherwise the same as above.
+    package init(
+        pairs: [KeyPair],
         minVersion: TLSVersion = .tls12,
         maxVersion: TLSVersion = .tls13,
         cipherSuites: [String] = []
@@ -35,7 +47,7 @@ internal import COpenSSL
         guard minVersion <= maxVersion else {
             throw .versionsReversed(lowest: minVersion, highest: maxVersion)
         }
-        guard !certificates.isEmpty else { throw .noCertificate(found: nil) }
+        guard !pairs.isEmpty else { throw .noCertificate(found: nil) }
         let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
         let context = try ContextHandle.make(isServer: true)
         try context.apply(suites)
@@ -43,10 +55,10 @@ internal import COpenSSL
         unsafe context.configure { unsafe SSL_CTX_set_alpn_select_cb($0, chooseProtocol, nil) }
         var reports: [CertificateReport] = []
         var fingerprint: [UInt8] = []
-        for certificate in certificates {
-            let (report, print) = try context.add(certificate, after: reports)
-            reports.append(report)
-            fingerprint += print
+        for pair in pairs {
+            try context.add(pair, after: reports)
+            reports.append(pair.report)
+            fingerprint += pair.chain[0].fingerprint
         }
         self.reports = reports
         self.fingerprint = fingerprint
@@ -140,31 +152,21 @@ internal import COpenSSL
         }
     }
 
-    /// Loads one certificate with its chain and key.
-    borrowing func add(
-        _ certificate: TLSContext.Certificate, after others: [CertificateReport]
-    ) throws(TLSError) -> (report: CertificateReport, fingerprint: [UInt8]) {
-        let chain = try PEM.certificates(certificate.chain)
-        let key = try PEM.key(certificate.key)
-        let leaf = chain[0]
-        let report = CertificateReport(leaf)
-        guard leaf.belongs(to: key) else {
-            let position = chain.firstIndex { $0.belongs(to: key) }
-            throw .keyMismatch(subject: report.subject, position: position.map { $0 + 1 })
-        }
+    /// Takes one certificate with its chain and key.
+    borrowing func add(_ pair: KeyPair, after others: [CertificateReport]) throws(TLSError) {
+        let report = pair.report
         guard !others.contains(where: { $0.keyType == report.keyType }) else {
             throw .sameKeyTypeTwice(keyType: report.keyType.rawValue)
         }
         Failures.clear()
-        var isTaken = unsafe SSL_CTX_use_certificate(raw, leaf.raw) == 1
-        isTaken = unsafe isTaken && SSL_CTX_use_PrivateKey(raw, key.raw) == 1
-        for issuer in chain.dropFirst() {
+        var isTaken = unsafe SSL_CTX_use_certificate(raw, pair.chain[0].raw) == 1
+        isTaken = unsafe isTaken && SSL_CTX_use_PrivateKey(raw, pair.key.raw) == 1
+        for issuer in pair.chain.dropFirst() {
             isTaken = unsafe isTaken && portico_SSL_CTX_add_chain(raw, issuer.raw) == 1
         }
         guard isTaken else {
             throw .refusedCertificate(subject: report.subject, reason: Failures.takeReason())
         }
-        return (report, leaf.fingerprint)
     }
 }
 

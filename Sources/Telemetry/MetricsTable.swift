@@ -1,3 +1,4 @@
+internal import Octets
 internal import Synchronization
 
 /// One worker's counters by a small number, such as an endpoint's: a page for each run of numbers that are in
@@ -8,7 +9,7 @@ internal import Synchronization
 final class MetricsTable: @unchecked Sendable {
     private static let pageSize = 512
 
-    private let shared = Mutex<[MetricsPage?]>([])
+    private let shared = Lock<[MetricsPage?]>([])
     private var pages: [MetricsPage?] = []    // the writer's; the same pages
 
     /// The counter of a number, 0 or more. Writer's thread only.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import TLS
 
 /// The command: parse, wire, run.
 @main struct Portico: ParsableCommand {
@@ -10,6 +11,7 @@ internal import ArgumentParser
         subcommands: [Serve.self, Check.self, Routes.self, Version.self])
 
     static func main() {
+        TLSMemory.wipeKeys()
         do {
             main(try EnvironmentOptions.merged(into: Array(CommandLine.arguments.dropFirst())))
         } catch {

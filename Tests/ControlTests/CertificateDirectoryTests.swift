@@ -204,4 +204,21 @@ import Testing
         #expect(directory.diagnostics[0].severity == .warning)
         #expect(messages[0].hasPrefix("no certificate of this server covers two.test; "))
     }
+
+    @Test mutating func `need the text of a Secret once, for all servers that use it`() throws {
+        let secrets = try Self.pair("one.pem", "one.key")
+        let first = try #require(load(secrets))
+        for secret in secrets.values { secret.forget() }
+        #expect(load(secrets) === first)
+        // Another server beside it, and other terms: made of what OpenSSL holds.
+        #expect(load(secrets, Self.chain(minVersion: .tls13)) != nil)
+        #expect(load(secrets, Self.chain(["other.one.test"])) != nil)
+        #expect(!directory.diagnostics.contains { $0.severity == .error })
+        // The same text, read anew.
+        #expect(load(try Self.pair("one.pem", "one.key"), Self.chain(["other.one.test"])) != nil)
+        let unused = try Self.pair("two.pem", "two.key")
+        for secret in unused.values { secret.forget() }
+        #expect(load(unused, Self.chain(["new.test"]), port: 8443) == nil)
+        #expect(messages[0].contains("the last good version of Secret edge/s is not kept for servers that it was not"))
+    }
 }

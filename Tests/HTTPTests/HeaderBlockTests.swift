@@ -171,3 +171,24 @@ import Testing
         #expect(pools.takeBlock() === block)
     }
 }
+
+@Suite struct `A field that is to be the only one of its kind` {
+    private func values(_ lines: [(StaticString, StaticString)]) -> [String] {
+        let block = HeaderBlock()
+        for line in lines { block.append(line.0, line.1) }
+        block.setOnly(.server, to: "ours")
+        let size = block.fields.reduce(0) { $0 + $1.name.count + $1.value.count + 32 }
+        #expect(block.size == size)
+        return block.fields.map { "\($0.name.string)=\($0.value.string)" }
+    }
+
+    @Test func `is added, replaced, and left alone among others`() {
+        #expect(values([("date", "d")]) == ["date=d", "server=ours"])
+        #expect(values([("server", "theirs"), ("date", "d")]) == ["server=ours", "date=d"])
+        #expect(
+            values([("a", "1"), ("server", "x"), ("b", "2"), ("server", "y"), ("server", "z"), ("c", "3")])
+                == ["a=1", "server=ours", "b=2", "c=3"])
+        #expect(values([("server", "x"), ("server", "y")]) == ["server=ours"])
+        #expect(values([]) == ["server=ours"])
+    }
+}

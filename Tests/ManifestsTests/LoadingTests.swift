@@ -1,3 +1,4 @@
+import Octets
 import Support
 import Testing
 
@@ -388,8 +389,8 @@ private func service(_ name: String) -> String {
             """)
         let data = set.inventory.secrets.first?.data
         #expect(set.diagnostics.text == "")
-        #expect(data?["tls.crt"]?.value == Array("hi".utf8))
-        #expect(data?["tls.key"]?.value == Array("new".utf8))
+        #expect(data?["tls.crt"]?.value.withOctets(\.array) == Array("hi".utf8))
+        #expect(data?["tls.key"]?.value.withOctets(\.array) == Array("new".utf8))
         #expect(data?["tls.crt"]?.path == "data[\"tls.crt\"]")
     }
 }

@@ -104,6 +104,19 @@ import Testing
         #expect(alone.isRequestEnded && !isEndedAgain)
     }
 
+    @Test func `is as new for the next request`() {
+        var used = sent(request: .receiving)
+        _ = used.bodyCame(7)
+        _ = used.tryFailed(failure(.closedUnsent))
+        _ = used.end(.noRoute)
+        used.clientGone(.clientReset)
+        used.clear()
+        #expect(used.isOver && used.running == nil)
+        used.begin(.headersOnly)
+        let fresh = ExchangeState(request: .headersOnly)
+        #expect(String(describing: used) == String(describing: fresh))
+    }
+
     // MARK: tries
 
     private func failure(

@@ -9,10 +9,10 @@ import Testing
         "Octets": ["Glibc"],
         "Patterns": ["CRE2", "Octets"],
         "Reactor": ["CLinux", "CCrash", "Octets"],
-        "TLS": ["COpenSSL", "Octets"],
+        "TLS": ["COpenSSL", "COpenSSLMemory", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
-        "Manifests": ["CYAML", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
-        "Balancing": [],
+        "Manifests": ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
+        "Balancing": ["Octets"],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
         "Proxy": [

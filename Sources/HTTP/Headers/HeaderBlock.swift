@@ -360,6 +360,26 @@ package enum HeaderEdit {
             name: field.name, value: value, known: known, isSensitive: field.isSensitive)
     }
 
+    /// Makes the section have exactly one field of that kind, with that value; its octets live as long as the block.
+    /// A section without one gets it as its last field.
+    package func setOnly(_ known: KnownHeader, to value: Octets) {
+        guard first(known) != nil else { return append(stable: known.name, known, value) }
+        replaceFirst(known, with: value)
+        let place = unsafe Int(places[Int(known.rawValue)])
+        for index in (place + 1)..<max(count, place + 1) where unsafe store[index].known == known {
+            return removeBehindFirst(known)
+        }
+    }
+
+    private func removeBehindFirst(_ known: KnownHeader) {
+        var isFirst = true
+        edit { field in
+            guard field.known == known else { return .keep }
+            defer { isFirst = false }
+            return isFirst ? .keep : .remove
+        }
+    }
+
     /// Puts a pseudo-header field in front of all others; its octets live as long as the block.
     package func prepend(stable name: Octets, _ value: Octets) {
         append(stable: name, value)

@@ -4,6 +4,7 @@ extension HeaderBlock {
     /// The response's `:status`; nil when it is absent or not three digits. Source: RFC 9110 §15.
     package var statusCode: Int? {
         guard let text = first(.status), text.count == 3 else { return nil }
+        if text == "200" { return 200 }
         return Self.number(text)
     }
 
@@ -11,6 +12,7 @@ extension HeaderBlock {
     /// Source: grpc/grpc doc/PROTOCOL-HTTP2.md, Status.
     package var grpcStatusCode: Int? {
         guard let text = first(.grpcStatus), (1...3).contains(text.count) else { return nil }
+        if text == "0" { return 0 }
         return Self.number(text)
     }
 

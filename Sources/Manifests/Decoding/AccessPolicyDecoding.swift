@@ -3,8 +3,6 @@
 // Source: docs/istio.md, Which access policies select the gateway.
 
 extension AccessPolicy {
-    static let kinds = ["AuthorizationPolicy", "RequestAuthentication"]
-
     /// nil for a policy without a selector, which is for every workload of its namespace and perhaps for no gateway,
     /// and for a policy that allows every request.
     init?(_ identity: ObjectReference, _ value: Value) {
@@ -21,6 +19,8 @@ extension AccessPolicy {
         self.identity = identity
         place = value.place
         self.selector = wanted
+        version = tree.version(of: value.node)
+        layout = tree.layout(of: value.node)
     }
 
     private static func letsPass(_ kind: String, _ spec: NodeIndex, _ tree: Tree) -> Bool {

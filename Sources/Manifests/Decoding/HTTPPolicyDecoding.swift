@@ -76,7 +76,7 @@ extension HTTPDirectResponse {
                 field.error("conflicting-fields", "`string` and `bytes` exclude each other")
             }
             if let text { self.body = text.string().map { Array($0.utf8) } ?? [] }
-            if let bytes { self.body = bytes.base64() ?? [] }
+            if let bytes { self.body = bytes.base64()?.withOctets(\.array) ?? [] }
             if self.body.count > Self.maximumBody {
                 field.error("too-large", "a body of more than 1 MiB")
             } else if self.body.count > 100 << 10 {

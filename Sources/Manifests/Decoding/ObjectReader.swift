@@ -250,7 +250,13 @@ extension ObjectReader {
             "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences", "finalizers",
             "managedFields", "clusterName")
         let labels = metadata.stringMap("labels")
-        let annotations = metadata.stringMap("annotations")
+        var annotations: [String: String] = [:]
+        if kind == "Secret" {
+            // `kubectl apply` writes the whole Secret into one of them.
+            metadata.ignore("annotations")
+        } else {
+            annotations = metadata.stringMap("annotations")
+        }
         let created = metadata.string("creationTimestamp")
         metadata.finish(unknown: .harmless)
         guard let name, let text = name.string() else { return nil }
@@ -280,6 +286,8 @@ extension ObjectReader {
         meta.labels = labels
         meta.annotations = annotations
         meta.creationTimestamp = created
+        meta.version = decoder.tree.version(of: envelope.value.node)
+        meta.layout = decoder.tree.layout(of: envelope.value.node)
         return meta
     }
 }

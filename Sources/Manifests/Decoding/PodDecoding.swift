@@ -2,6 +2,8 @@
 // names of the ports. Only those are checked: the rest of `spec` and `status` is not read, not even for unknown names,
 // because a cluster writes it and not a person. Source: Kubernetes `Pod`, `Secret`.
 
+internal import Octets
+
 extension Pod {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
         self.meta = meta
@@ -70,21 +72,25 @@ extension Secret {
         _ = envelope.bool("immutable")
         if let field = envelope.field("data") {
             for (key, value) in field.entries() {
-                let octets = value.isNull ? [] : value.contained(": this value is left out") { $0.base64() }
+                let octets =
+                    value.isNull ? Self.none : value.contained(": this value is left out") { $0.base64() }
                 if let octets { add(octets, key, value) } else { damaged.insert(key.raw) }
             }
         }
         // Read last, so that it wins, as in Kubernetes.
         if let field = envelope.field("stringData") {
             for (key, value) in field.entries() {
-                let text = value.isNull ? "" : value.contained(": this value is left out") { $0.string() }
-                if let text { add(Array(text.utf8), key, value) } else { damaged.insert(key.raw) }
+                let text =
+                    value.isNull ? Self.none : value.contained(": this value is left out") { $0.secretText() }
+                if let text { add(text, key, value) } else { damaged.insert(key.raw) }
             }
         }
         envelope.finish(unknown: .harmless)
     }
 
-    private mutating func add(_ octets: [UInt8], _ key: Value, _ value: Value) {
+    private static let none = SecretOctets(copying: [])
+
+    private mutating func add(_ octets: SecretOctets, _ key: Value, _ value: Value) {
         damaged.remove(key.raw)
         data[key.raw] = Located(octets, place: value.place, path: value.fieldPath)
     }

@@ -6,4 +6,8 @@ package struct AccessPolicy: Sendable {
     package let place: SourcePlace
     /// `spec.selector.matchLabels`; never empty.
     package let selector: [String: String]
+    package let version: UInt64
+    package let layout: UInt64
+
+    package static let kinds = ["AuthorizationPolicy", "RequestAuthentication"]
 }

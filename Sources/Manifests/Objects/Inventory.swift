@@ -17,10 +17,12 @@ package struct Inventory: Sendable {
     /// Makes an empty inventory.
     package init() {}
 
+    private func metas(_ list: some ObjectList) -> [ObjectMeta] {
+        self[keyPath: list.path].compactMap { ($0 as? any ManifestObject)?.meta }
+    }
+
     /// The metadata of all objects, kind by kind.
     package var all: [ObjectMeta] {
-        gateways.map(\.meta) + virtualServices.map(\.meta) + destinationRules.map(\.meta)
-            + serviceEntries.map(\.meta) + workloadEntries.map(\.meta) + services.map(\.meta)
-            + endpointSlices.map(\.meta) + endpoints.map(\.meta) + pods.map(\.meta) + secrets.map(\.meta)
+        Self.lists.flatMap { metas($0) }
     }
 }

@@ -95,6 +95,10 @@ package struct ObjectMeta: Sendable {
     package var creationTimestamp: String?
     /// The place where the object begins.
     package let place: SourcePlace
+    /// See `StoredObject.version`.
+    package var version: UInt64 = 0
+    /// See `StoredObject.layout`.
+    package var layout: UInt64 = 0
 
     package var name: String { identity.name }
     package var namespace: String { identity.namespace }

@@ -4,6 +4,8 @@
 enum FlowColons {
     /// U+E000, of the private use area. A text that has it is not changed.
     private static let standIn: [UInt8] = [0xEE, 0x80, 0x80]
+    /// That of all stand-ins, those of `SurrogatePairs` too.
+    static let firstOctet: UInt8 = 0xEE
     private static let colon = UInt8(ascii: ":")
 
     /// The text with stand-ins for the second of two colons between a hexadecimal digit and `,`, `]` or `}`, where IPv6

@@ -6,7 +6,9 @@ struct LostDocument {
 
     init(_ text: ArraySlice<UInt8>) {
         // An object's names are at its beginning.
-        for line in text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000) {
+        let lines = text.prefix(64 << 10).split(separator: UInt8(ascii: "\n")).prefix(1000)
+        // No other line becomes a `String`, because it might be a line of a Secret.
+        for line in lines where line.count <= 512 && (line.first != UInt8(ascii: " ") || section == "metadata") {
             read(String(decoding: line, as: UTF8.self))
         }
     }

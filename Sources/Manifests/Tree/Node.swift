@@ -96,6 +96,28 @@ struct Tree {
         return problems[firstProblem(from: node)..<firstProblem(from: end(of: node))]
     }
 
+    /// A hash of a node and of all nodes below it, without their places. Each process has hashes of its own.
+    func version(of node: NodeIndex) -> UInt64 {
+        var hasher = Hasher()
+        for index in Int(node)..<Int(end(of: node)) {
+            hasher.combine(nodes[index].kind)
+            hasher.combine(nodes[index].count)
+            guard nodes[index].isScalar, nodes[index].count > 0 else { continue }
+            unsafe octets(NodeIndex(index)).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
+        }
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
+    /// A hash of the lines and columns of a node and of all nodes below it. Each process has hashes of its own.
+    func layout(of node: NodeIndex) -> UInt64 {
+        var hasher = Hasher()
+        for index in Int(node)..<Int(end(of: node)) {
+            hasher.combine(nodes[index].line)
+            hasher.combine(nodes[index].column)
+        }
+        return UInt64(bitPattern: Int64(hasher.finalize()))
+    }
+
     /// The number of the first node after `node` and all nodes below it. Nodes are numbered in the order in which they
     /// are written.
     private func end(of node: NodeIndex) -> NodeIndex {

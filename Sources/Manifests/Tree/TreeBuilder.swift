@@ -1,3 +1,5 @@
+internal import Octets
+
 /// Builds the trees of one file, document by document. Nesting and the number of nodes from aliases are limited here,
 /// the size of the file by `FileFinder`.
 struct TreeBuilder {
@@ -33,15 +35,25 @@ struct TreeBuilder {
         tree.text.reserveCapacity(lastSizes.octets)
         anchors.removeAll(keepingCapacity: true)
         open.removeAll(keepingCapacity: true)
+        do throws(SyntaxError) {
+            return try fill(&tree) ? tree : nil
+        } catch {
+            tree.text.wipe()
+            throw error
+        }
+    }
+
+    /// - Returns: false at the end of the file.
+    private mutating func fill(_ tree: inout Tree) throws(SyntaxError) -> Bool {
         while true {
             let start = tree.text.count
             let event = try parser.next(appendingTo: &tree.text)
             switch event.kind {
-            case .streamEnd: return nil
+            case .streamEnd: return false
             case .documentEnd:
                 lastSizes = (min(tree.nodes.count, 4096), min(tree.text.count, 65536))
                 if tree.problems.count > 1 { tree.problems.sort { $0.node < $1.node } }
-                return tree
+                return true
             case .documentStart, .other: continue
             case .scalar(let isPlain):
                 try add(scalar(event, isPlain: isPlain, from: start, in: &tree), event, to: &tree)

@@ -1,4 +1,5 @@
 internal import CYAML
+internal import Octets
 
 /// Why the rest of a file cannot be read. It quotes nothing of the file, which may have a Secret.
 struct SyntaxError: Error {
@@ -89,11 +90,11 @@ struct YAMLEvent {
         defer { unsafe yaml_event_delete(&raw) }
         if let octets = unsafe flat.text {
             let scalar = unsafe UnsafeBufferPointer(start: octets, count: flat.length)
-            if start.hasStandIns {
+            if start.hasStandIns, unsafe scalar.contains(FlowColons.firstOctet) {
                 let octets = FlowColons.putBack(unsafe Array(scalar)[...])
                 text += unsafe SurrogatePairs.putBack(octets[...], isDoubleQuoted: flat.is_double_quoted != 0)
             } else {
-                unsafe text.append(contentsOf: scalar)
+                unsafe text.append(wiping: scalar)
             }
         }
         return unsafe YAMLEvent(

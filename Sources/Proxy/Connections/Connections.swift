@@ -15,7 +15,7 @@ internal import TLS
     var exchanges: Exchanges!
     var listeners: Listeners!
     private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
-    private let output = OctetBuffer(capacity: 2 * Connections.flushOctets)
+    private let output: ConnectionOutput
     /// Octets that were freed, about, since that was last asked.
     private var freedOctets = 0
 
@@ -23,8 +23,7 @@ internal import TLS
     /// at once, with its frame headers.
     private static let inputOctets = 65_536 + 1024
     private static let readsPerTurn = 4
-    /// Octets given to one socket at a time, and how often in one turn.
-    private static let flushOctets = 131_072
+    /// How often in one turn octets are given to one socket.
     private static let flushesPerTurn = 8
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
     private static let slowOctets = 4096
@@ -34,6 +33,7 @@ internal import TLS
         self.refusals = refusals
         self.upstreams = upstreams
         lists = services.lists
+        output = ConnectionOutput(pools: services.pools)
         unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
     }
 
@@ -220,22 +220,25 @@ internal import TLS
     /// Sends what the session has to say, as much as the kernel takes.
     func flush(_ connection: Connection) {
         guard connection.isOpen else { return }
-        guard connection.state.writing == .free, sendPending(connection) else {
+        guard connection.state.writing == .free, isSent(output.sendPending(of: connection), connection) else {
             // Streams may have come to their end meanwhile: their requests must not pile up until somebody reads.
             if !connection.isClosed, connection.session.isHTTP2 { actOnEvents(of: connection) }
             if !connection.isClosed { abandonIfUseless(connection) }
             return
         }
         for _ in 0..<Self.flushesPerTurn {
-            output.clear(keeping: 4 * Self.flushOctets)
-            connection.session.flush(into: output, limit: Self.flushOctets)
-            let count = output.count
-            let isSent = count == 0 || send(connection)
+            let (count, end) = output.send(of: connection)
+            let isSent = isSent(end, connection)
             actOnEvents(of: connection)
             guard isSent, !connection.isClosed else { return }
-            if count < Self.flushOctets { return closeIfDone(connection) }
+            if count < ConnectionOutput.octets { return closeIfDone(connection) }
         }
         lists.markDirty(connection)
+    }
+
+    private func isSent(_ end: ConnectionOutput.End, _ connection: Connection) -> Bool {
+        if end == .closed { peerClosed(connection) }
+        return end == .sent
     }
 
     /// An endpoint that takes nothing more, of a connection that nobody uses or will use: what waits for it,
@@ -245,45 +248,6 @@ internal import TLS
         guard !connection.state.isServing || connection.session.isClosing else { return }
         Socket.abort(connection.transport.descriptor)
         close(connection)
-    }
-
-    /// - Returns: false when the kernel takes no more or the connection is gone.
-    private func sendPending(_ connection: Connection) -> Bool {
-        guard let pending = connection.pendingOutput else { return true }
-        switch connection.transport.write(pending.octets) {
-        case .octets(let count):
-            pending.take(count)
-            guard pending.isEmpty else {
-                connection.state.writing = .blocked
-                return false
-            }
-            connection.pendingOutput = nil
-            services.pools.give(pending)
-            return true
-        case .wouldBlock:
-            connection.state.writing = .blocked
-        case .closed, .failed:
-            peerClosed(connection)
-        }
-        return false
-    }
-
-    /// Writes `output`; what the kernel does not take is kept with the connection.
-    private func send(_ connection: Connection) -> Bool {
-        switch connection.transport.write(output.octets) {
-        case .octets(let count):
-            output.take(count)
-            if output.isEmpty { return true }
-        case .wouldBlock: break
-        case .closed, .failed:
-            peerClosed(connection)
-            return false
-        }
-        connection.state.writing = .blocked
-        let pending = services.pools.takeBuffer()
-        pending.exchange(with: output)
-        connection.pendingOutput = pending
-        return false
     }
 
     // MARK: phases

@@ -345,7 +345,7 @@ final class Exchange {
         if let block = request.take() { services.pools.letGo(block) }
         if let block = requestTrailers.take() { services.pools.letGo(block) }
         if let body = heldBody.take() { services.pools.give(body) }
-        state = ExchangeState()
+        state.clear()
         downstream = nil
         keptDownstream = nil
         use(.none, keeping: nil)
@@ -354,7 +354,6 @@ final class Exchange {
         isGRPC = false
         isHeadMethod = false
         isSafe = false
-        upstreamTakenOctets = 0
         creditedOctets = 0
         route.keep(nil)
         destination.keep(nil)

@@ -63,6 +63,21 @@ struct ExchangeState {
         self.request = request
     }
 
+    /// Makes the state that of a new request, in place: an exchange is used again for many.
+    mutating func begin(_ request: Request) {
+        position = .at(.admit)
+        self.request = request
+        attempt = .none
+        answer = .none
+        situation = nil
+        tries = 0
+        if !triedEndpoints.isEmpty { triedEndpoints = [] }
+        receivedOctets = 0
+    }
+
+    /// No request is there any more.
+    mutating func clear() { position = .over }
+
     // MARK: the course
 
     /// The step that is to be performed now; nil while the course waits, and behind its end.

@@ -66,7 +66,7 @@ final class Exchanges {
         guard let block = connection.session.takeHeaders(event.slot) else { return }
         take()({ exchange in
             enter(exchange, event, block, on: connection)
-            exchange.state = ExchangeState(request: event.code == 1 ? .headersOnly : .receiving)
+            exchange.state.begin(event.code == 1 ? .headersOnly : .receiving)
             // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
             // resets, and end the connection that all clients share. Source: CVE-2023-44487.
             if case .http2(let session) = connection.session {
@@ -86,7 +86,7 @@ final class Exchanges {
     ) {
         take()({ exchange in
             enter(exchange, event, block, on: connection)
-            exchange.state = ExchangeState(request: .receiving)
+            exchange.state.begin(.receiving)
             exchange.isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
             exchange.isHeadMethod = block.first(.method) == "HEAD"
             exchange.requestRefused(fault, on: connection)

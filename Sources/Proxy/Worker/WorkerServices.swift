@@ -63,16 +63,7 @@ final class WorkerServices {
 
     /// Says in an answer's header section who answers, and when.
     func prepareForDownstream(_ block: HeaderBlock) {
-        if block.first(.server) == nil {
-            block.append("server", "portico" as StaticString)
-        } else {
-            var isSaid = false
-            block.edit { field in
-                guard field.known == .server else { return .keep }
-                defer { isSaid = true }
-                return isSaid ? .remove : .replace("portico")
-            }
-        }
+        block.setOnly(.server, to: "portico")
         if block.first(.date) == nil { block.append("date", dateText) }
     }
 }

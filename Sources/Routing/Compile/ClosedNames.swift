@@ -4,12 +4,16 @@ internal import Manifests
 /// that is not in effect yet. A client that names one of them reaches the next wider server of the port, which may
 /// demand less, for example no client certificate. That server answers 503 for these names.
 struct ClosedNames {
-    private var closed: [String: Unavailable] = [:]
+    private let closed: [String: Unavailable]
     private var open: Set<String> = []
+    /// The names of `closed` in order, and as a set that finds those below a wildcard.
+    private let sorted: [(key: String, value: Unavailable)]
+    private let set: HostSet
 
     static let none = ClosedNames([], broken: [], open: [])
 
     init(_ members: [ServerMerger.Member], broken: [ServerMerger.Member], open: [ServerMerger.Member]) {
+        var closed: [String: Unavailable] = [:]
         for member in open { self.open.formUnion(Self.names(member)) }
         for member in broken {
             for name in Self.names(member) { closed[name] = .leftOut("a server of \(member.gateway.meta.identity)") }
@@ -21,6 +25,9 @@ struct ClosedNames {
             }
         }
         for name in self.open { closed[name] = nil }
+        self.closed = closed
+        sorted = closed.sorted { $0.key < $1.key }
+        set = HostSet(sorted.enumerated().lazy.map { (name: $1.key, number: Int32(clamping: $0)) })
     }
 
     private static func names(_ member: ServerMerger.Member) -> [String] {
@@ -44,13 +51,9 @@ struct ClosedNames {
 
     /// The names of unopened servers whose requests would reach this server of the port.
     func names(under member: ServerMerger.Member) -> [(name: String, reason: Unavailable)] {
-        let own = Self.names(member)
-        let found = closed.filter { name, _ in own.contains { Self.isUnder(name, $0) } }
-        return found.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    }
-
-    private static func isUnder(_ name: String, _ pattern: String) -> Bool {
-        guard name != pattern else { return false }
-        return pattern == "*" || (pattern.hasPrefix("*.") && name.hasSuffix(pattern.dropFirst()))
+        guard !closed.isEmpty else { return [] }
+        var found: Set<Int32> = []
+        for pattern in Set(Self.names(member)) where pattern.hasPrefix("*") { found.formUnion(set.below(pattern)) }
+        return found.sorted().map { (sorted[Int($0)].key, sorted[Int($0)].value) }
     }
 }

@@ -271,8 +271,7 @@ extension ClusterTable {
         if parts.count > 1, directory.records[names.full(parts[0], parts[1])] != nil {
             hint =
                 "write the full name \(names.full(parts[0], parts[1])): a name with a dot is never completed"
-        } else if let spaces = directory.namespaces[parts.first ?? ""],
-            let space = spaces.sorted().first,
+        } else if let space = directory.namespaces[parts.first ?? ""],
             !written.value.contains(".")
         {
             hint =
@@ -325,8 +324,9 @@ extension ClusterTable {
 
     private func reportPort(_ asker: Asker, _ record: ServiceRecord, _ wanted: Int?) {
         guard !record.ports.isEmpty else { return reportNoPorts(asker, record) }
-        let ports = record.ports.map { String($0.number) }.joined(separator: ", ")
-        let has = "its ports are \(ports)"
+        let ports = record.ports.prefix(16).map { String($0.number) }.joined(separator: ", ")
+        let more = record.ports.count - 16
+        let has = "its ports are \(ports)" + (more > 0 ? " and \(more) more" : "")
         if let written = asker.destination.port {
             add(
                 .error, "unknown-port",

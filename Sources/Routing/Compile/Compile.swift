@@ -22,8 +22,7 @@ extension RoutingPlan {
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut,
-            own: own)
+            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports where !options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
@@ -34,7 +33,7 @@ extension RoutingPlan {
         rules.reportNeverReached(compiler.tables)
         let checks = ReferenceChecks(
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
-        checks.run(attachments: attachments, own: own, served: compiler.served)
+        checks.run(attachments: attachments, own: own, served: compiler.served, bound: compiler.bound)
         EffectChecks(
             inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own
         ).run()

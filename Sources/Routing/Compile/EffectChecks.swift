@@ -166,13 +166,10 @@ struct EffectChecks {
 
     /// Reports WorkloadEntries that no ServiceEntry selects.
     private func checkWorkloads() {
-        var selectors: [String: [[String: String]]] = [:]
-        for entry in inventory.serviceEntries {
-            if let selector = entry.workloadSelector { selectors[entry.meta.namespace, default: []].append(selector) }
-        }
-        for entry in inventory.workloadEntries {
-            let wanting = selectors[entry.meta.namespace] ?? []
-            guard !wanting.contains(where: { Names.matches($0, entry.workload.labels) }) else { continue }
+        guard !inventory.workloadEntries.isEmpty else { return }
+        let selectors = WorkloadSelectors(inventory.serviceEntries)
+        for entry in inventory.workloadEntries
+        where !selectors.select(entry.workload.labels, namespace: entry.meta.namespace) {
             add(
                 .note, "not-selected", "no ServiceEntry of namespace \(entry.meta.namespace) selects this workload",
                 at: entry.meta.place, entry.meta.identity, path: "spec.labels")

@@ -95,6 +95,9 @@ struct HostLists {
     /// The places of a VirtualService's hosts.
     func range(_ service: Int) -> Range<Int> { Int(starts[service])..<Int(starts[service + 1]) }
 
+    /// A VirtualService's hosts, by their places.
+    func slice(_ service: Int) -> ArraySlice<String> { all[range(service)] }
+
     /// How many hosts there are in all.
     var count: Int { all.count }
 

@@ -8,21 +8,24 @@ struct ListenerCompiler {
     let rules: RuleCompiler
     let attachments: GatewayAttachments
     let leftOut: LeftOutObjects
-    /// The Gateways that select this gateway.
-    let own: [Gateway]
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `attachments.hosts`: whether it found a server.
     private(set) var served: [Bool]
     private var hosts = 0    // of all tables
+    /// How many hosts beyond the limit are still examined, so that their VirtualServices are reported.
+    private var looksLeft: Int
+    /// The hosts that objects have on each Gateway.
+    let bound: BoundHosts
     private let annotations: GatewayAnnotations
     private let credentials: Credentials
+    /// A VirtualService whose Gateways or hosts could not be read.
+    private let unread: LeftOut?
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        attachments: GatewayAttachments, leftOut: LeftOutObjects, own: [Gateway]
+        attachments: GatewayAttachments, leftOut: LeftOutObjects
     ) {
-        self.own = own
         self.leftOut = leftOut
         self.inventory = inventory
         self.names = names
@@ -30,6 +33,9 @@ struct ListenerCompiler {
         self.rules = rules
         self.attachments = attachments
         annotations = GatewayAnnotations(inventory.gateways, problems)
+        bound = BoundHosts(inventory, attachments: attachments, leftOut: leftOut, options: names.options)
+        looksLeft = names.options.mostHosts
+        unread = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         served = Array(repeating: false, count: attachments.hosts.count)
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
@@ -37,10 +43,10 @@ struct ListenerCompiler {
     /// Adds the listener of a port.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
-        let broken = broken(port)
         // A server that redirects and has an error opens no port, and no clear text on a port that is open.
-        let redirecting = port.clear.isEmpty ? [] : (port.clear + broken).filter(\.server.redirects)
-        let redirected = Redirected(redirecting, names(of:))
+        let redirecting = port.clear.isEmpty ? [] : (port.clear + port.broken).filter(\.server.redirects)
+        let redirected = Redirected(redirecting, bound, most: names.options.mostHosts - hosts)
+        for place in redirected.places { served[place] = true }
         for member in redirecting { refuse(member, redirected, &clear) }
         let open = port.clear.filter(\.server.closings.isEmpty)
         for member in open { addHosts(of: member, redirected, .none, to: &clear) }
@@ -48,7 +54,7 @@ struct ListenerCompiler {
         let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.tls?.mode == .simple }
         let closed = ClosedNames(
             port.encrypted.filter { !$0.server.closings.isEmpty },
-            broken: broken.filter { !$0.server.port.protocol.isPlainHTTP }, open: encrypted)
+            broken: port.broken.filter { !$0.server.port.protocol.isPlainHTTP }, open: encrypted)
         let chains = encrypted.map { chain(of: $0, closed) }
         guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else {
             return
@@ -57,15 +63,6 @@ struct ListenerCompiler {
             ListenerPlan(
                 bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains,
                 concurrentStreams: annotations.concurrentStreams(of: port)))
-    }
-
-    /// The servers of a port that have an error.
-    private func broken(_ port: ServerMerger.Port) -> [ServerMerger.Member] {
-        own.flatMap { gateway in
-            gateway.brokenServers.filter {
-                $0.port.number.value == port.number && ($0.bind?.value ?? "") == port.bind
-            }.map { ServerMerger.Member(gateway: gateway, server: $0) }
-        }
     }
 
     /// Adds the listener of the reserved gateway `mesh`.
@@ -87,16 +84,17 @@ struct ListenerCompiler {
     ) {
         var isUsed = false
         var isWhole = true
-        for (service, found) in names(of: member) where !names.options.limit.isOver {
-            for place in found.served { served[place] = true }
+        for found in found(on: member, &isWhole) where !names.options.limit.isOver {
+            for place in found.places { served[place] = true }
             hosts += found.names.count
             guard hosts <= names.options.mostHosts else {
-                reportTooMany(inventory.virtualServices[service], member)
+                looksLeft -= found.names.count
+                reportTooMany(inventory.virtualServices[found.owner], member)
                 isWhole = false
                 continue
             }
             let ruleList = rules.ruleList(
-                service, .gateway(member.key, port: member.server.port.number.value))
+                found.owner, .gateway(member.key, port: member.server.port.number.value))
             guard !rules.ruleLists[ruleList].isEmpty else { continue }
             isUsed = true
             for host in found.names where !closed.covers(host) {
@@ -115,19 +113,35 @@ struct ListenerCompiler {
         if !isUsed { reportUnused(member) }
     }
 
+    /// The VirtualServices on a server's Gateway that have names on the server, and these names.
+    private mutating func found(on member: ServerMerger.Member, _ isWhole: inout Bool) -> [GatewayHosts.Found] {
+        guard looksLeft > 0 else {
+            isWhole = false
+            return []
+        }
+        let hosts = bound.hosts(of: member.gateway)
+        if let end = bound.end {
+            reportTooMany(inventory.virtualServices[end], member)
+            isWhole = false
+        }
+        return hosts.found(on: member.server)
+    }
+
     /// Lets the hosts of VirtualServices that have an error answer 503, after the rules that other VirtualServices have
     /// for them. A wider host must not get requests that the faulty object may have kept from it.
-    private func refuseLeftOut(
+    private mutating func refuseLeftOut(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ closed: ClosedNames,
         _ table: inout TableAssembler
     ) -> Bool {
         guard let services = leftOut.services[member.key] else { return false }
-        let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
-        var isUsed = false
-        for (object, written) in services {
-            let names = written.flatMap { hosts.intersection($0, namespace: object.identity.namespace) }
-            guard !names.isEmpty else { continue }
-            isUsed = true
+        let fitting = bound.leftOut(of: member.gateway).found(on: member.server)
+        for found in fitting where !names.options.limit.isOver {
+            let (object, names) = (services[found.owner].object, found.names)
+            hosts += names.count
+            guard hosts <= self.names.options.mostHosts else {
+                table.closeRest(rules.closedRuleList(.tooManyHosts, object.identity, object.place))
+                break
+            }
             let route = rules.addRoute(
                 "\(object.identity.namespace)/\(object.identity.name)/error", clusters: [],
                 unavailable: .leftOut("\(object.identity)"), object: object.identity, place: object.place)
@@ -142,26 +156,7 @@ struct ListenerCompiler {
                         + "takes are answered 503",
                     at: object.place, object: object.identity))
         }
-        return isUsed
-    }
-
-    /// For each VirtualService bound to a server's Gateway: the names it has on the server, and the hosts they come
-    /// from.
-    private func names(
-        of member: ServerMerger.Member
-    ) -> [(service: Int, found: (names: [String], served: [Int]))] {
-        let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
-        return (attachments.services[member.key] ?? []).compactMap { service in
-            let source = inventory.virtualServices[service]
-            guard !source.http.isEmpty, !names.options.limit.isOver else { return nil }
-            var found: (names: [String], served: [Int]) = ([], [])
-            for place in attachments.hosts.range(service) {
-                let fitting = hosts.intersection(attachments.hosts[place], namespace: source.meta.namespace)
-                if !fitting.isEmpty { found.served.append(place) }
-                found.names += fitting
-            }
-            return found.names.isEmpty ? nil : (service, found)
-        }
+        return !fitting.isEmpty
     }
 
     private func reportTooMany(_ source: VirtualService, _ member: ServerMerger.Member) {
@@ -180,13 +175,15 @@ struct ListenerCompiler {
     private mutating func refuse(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
     ) {
-        for (_, found) in names(of: member) { for place in found.served { served[place] = true } }
         let route = rules.addRoute(
             "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
             object: member.gateway.meta.identity, place: member.server.place)
         let ruleList = rules.addRuleList(
             RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-        for name in redirected.names(of: member) { table.add(ruleList, host: name) }
+        let wanted = redirected.names(of: member)
+        for name in wanted { table.add(ruleList, host: name) }
+        hosts += wanted.count
+        if !redirected.isWhole { table.closeRest(ruleList) }
     }
 
     private func reportRedirected(
@@ -204,16 +201,14 @@ struct ListenerCompiler {
 
     private func reportUnused(_ member: ServerMerger.Member) {
         let number = member.server.port.number
-        // A VirtualService whose Gateways or hosts could not be read.
-        let missing = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         problems.add(
             Diagnostic(
                 .warning, "listener-without-routes",
                 "no VirtualService has a rule for this server of port \(number.value): "
                     + "its requests are answered 404",
-                hint: missing?.hint ?? "a VirtualService names it as gateways: [\(member.key)]",
+                hint: unread?.hint ?? "a VirtualService names it as gateways: [\(member.key)]",
                 at: number.place, object: member.gateway.meta.identity, path: number.path,
-                related: missing?.related ?? []))
+                related: unread?.related ?? []))
     }
 }
 

@@ -22,12 +22,8 @@ struct PolicyChecks {
         // Each cluster costs two texts.
         let plans = inventory.destinationRules.isEmpty ? [] : clusters.clusters
         routed = Set(plans.flatMap { [$0.host, "\($0.host) \($0.subset)"] })
-        var hosts = BackwardNames()
-        if inventory.destinationRules.contains(where: { $0.host.value.hasPrefix("*") }) {
-            for plan in plans { hosts.append(plan.host, number: 0) }
-            hosts.sort()
-        }
-        routedHosts = hosts
+        let hasWildcards = inventory.destinationRules.contains { $0.host.value.hasPrefix("*") }
+        routedHosts = BackwardNames(hasWildcards ? plans.map { ($0.host, 0) } : [])
     }
 
     /// Checks all DestinationRules.
@@ -41,7 +37,7 @@ struct PolicyChecks {
                 checkWildcard(rule, host)
             } else if let record = clusters.directory.records[host] {
                 check(rule, record)
-            } else if !isHidden(host), leftOut.owner(of: host) == nil {
+            } else if clusters.directory.hidden[host] == nil, leftOut.owner(of: host) == nil {
                 // Files without any Service are a part of a larger set.
                 let isPart = clusters.directory.records.isEmpty
                 add(
@@ -49,13 +45,6 @@ struct PolicyChecks {
                     hint: problems.nearest(to: host, among: clusters.hostNames).map { "did you mean \($0)?" })
             }
         }
-    }
-
-    /// Whether a Service of this host exists and is not visible to this gateway.
-    private func isHidden(_ host: String) -> Bool {
-        let parts = host.split(separator: ".").map(String.init)
-        guard parts.count > 1, let spaces = clusters.directory.namespaces[parts[0]] else { return false }
-        return spaces.contains(parts[1]) && host == names.full(parts[0], parts[1])
     }
 
     private func checkWildcard(_ rule: DestinationRule, _ host: String) {

@@ -65,8 +65,8 @@ struct PolicyDirectory {
         /// Some names of subsets, for hints.
         var someSubsets: [String] {
             var found: [String] = []
-            for rule in rules where found.count < 1000 {
-                found += rule.subsets.prefix(1000).map(\.name.value)
+            for rule in rules where found.count < 100 {
+                found += rule.subsets.prefix(100).map(\.name.value)
             }
             return found
         }

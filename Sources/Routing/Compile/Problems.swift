@@ -15,10 +15,13 @@ extension [Diagnostic] {
     }
 }
 
-/// Collects the diagnostics of a compilation. A place is reported once per code, however often it is compiled.
+/// Collects the diagnostics of a compilation. A place gets each message once, however often it is compiled, and at most
+/// 100 messages of one code: each port of a Gateway may find something else wrong with each destination.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
     private var reported: Set<Report> = []
+    private var counts: [Subject: Int] = [:]
+    private static let mostOfOneCode = 100
     /// Limits the search for nearest names, which examines every name: how many more may be examined in this load.
     private var looksLeft = 200_000
 
@@ -28,13 +31,22 @@ final class Problems {
         let message: String
     }
 
+    private struct Subject: Hashable {
+        let place: SourcePlace
+        let code: String
+    }
+
     /// All diagnostics by place; those of one place in the order in which they were found.
     var sorted: [Diagnostic] { diagnostics.byPlace }
 
-    /// Adds a diagnostic, unless its place has one with the same code.
+    /// Adds a diagnostic, unless its place has the same message already, or 100 messages of its code.
     func add(_ diagnostic: Diagnostic) {
+        let subject = Subject(place: diagnostic.place, code: diagnostic.code)
+        guard counts[subject, default: 0] < Self.mostOfOneCode else { return }
         let key = Report(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)
-        if reported.insert(key).inserted { diagnostics.append(diagnostic) }
+        guard reported.insert(key).inserted else { return }
+        counts[subject, default: 0] += 1
+        diagnostics.append(diagnostic)
     }
 
     /// The candidate that differs least from `name`; nil if none is near enough.

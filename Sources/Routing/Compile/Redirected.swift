@@ -6,28 +6,49 @@ internal import Manifests
 struct Redirected {
     private var owners: [String: ServerMerger.Member] = [:]
     private var lists: [SourcePlace: [String]] = [:]
+    /// The places of the hosts of VirtualServices that are among the names.
+    private(set) var places: [Int] = []
+    /// The server that redirects all other names of the port, if there are too many names.
+    private var rest: ServerMerger.Member?
 
-    static let nothing = Redirected([]) { _ in [] }
+    /// No name is redirected.
+    static let nothing = Redirected()
 
-    /// - Parameter names: the names that VirtualServices have on a server.
-    init(
-        _ members: [ServerMerger.Member],
-        _ names: (ServerMerger.Member) -> [(service: Int, found: (names: [String], served: [Int]))]
-    ) {
+    private init() {}
+
+    /// Finds the names that servers redirect.
+    /// - Parameters:
+    ///   - bound: the hosts that objects have on each Gateway.
+    ///   - most: the largest number of names; with more of them, all names of the port are redirected.
+    init(_ members: [ServerMerger.Member], _ bound: BoundHosts, most: Int) {
+        var seen: Set<Seen> = []
         for member in members {
-            let hosts = ServerHosts(member.server.hosts, gatewayNamespace: member.gateway.meta.namespace)
+            let hosts = bound.hosts(of: member.gateway)
             var list: [String] = []
-            for name in hosts.entries.map(\.name) + names(member).flatMap(\.found.names)
-            where owners[name] == nil {
-                owners[name] = member
-                list.append(name)
+            for entry in GatewayHosts.entries(of: member.server, member.gateway)
+            where seen.insert(Seen(gateway: member.key, entry: entry)).inserted {
+                let found = owners.count < most ? hosts.bound(to: entry) : []
+                places += found.map(\.place)
+                for name in [entry.name] + found.map(\.name) where owners[name] == nil {
+                    owners[name] = member
+                    list.append(name)
+                }
             }
             lists[member.server.place] = lists[member.server.place] ?? list
         }
+        if owners.count >= most || bound.end != nil { rest = members.first }
     }
 
+    private struct Seen: Hashable {
+        let gateway: String
+        let entry: GatewayHosts.Entry
+    }
+
+    /// Whether each redirected name is known. If not, all names of the port are redirected.
+    var isWhole: Bool { rest == nil }
+
     /// The server that redirects a name; nil if none does.
-    func owner(of name: String) -> ServerMerger.Member? { owners[name] }
+    func owner(of name: String) -> ServerMerger.Member? { owners[name] ?? rest }
 
     /// The names that a server redirects: its own and those of VirtualServices on it.
     func names(of member: ServerMerger.Member) -> [String] {

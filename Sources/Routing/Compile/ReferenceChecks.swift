@@ -27,37 +27,37 @@ struct ReferenceChecks {
     /// - Parameters:
     ///   - own: the Gateways that select this gateway.
     ///   - served: whether a host found a server, by its place in `attachments.hosts`.
-    func run(attachments: GatewayAttachments, own: [Gateway], served: [Bool]) {
+    ///   - bound: the hosts that objects have on each Gateway.
+    func run(attachments: GatewayAttachments, own: [Gateway], served: [Bool], bound: BoundHosts) {
         checkSelectors(own)
         reportClosings(own)
         GatewayNamespaceCheck(inventory: inventory, names: names, problems: problems).run(own)
-        let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
+        let mine = Dictionary(own.map { ($0.meta.reference, $0) }) { first, _ in first }
         var byName: [String: [String]] = [:]
         for gateway in inventory.gateways {
             byName[gateway.meta.name, default: []].append(gateway.meta.namespace)
         }
         // A server with an error may cover a host. That error is reported.
         let lacking = Set(own.filter(\.lacksServer).map { "\($0.meta.namespace)/\($0.meta.name)" })
-        var servers: [String: [ServerHosts]] = [:]
-        for gateway in own {
-            servers["\(gateway.meta.namespace)/\(gateway.meta.name)"] = gateway.servers.map {
-                ServerHosts($0.hosts, gatewayNamespace: gateway.meta.namespace)
-            }
-        }
         for (index, service) in inventory.virtualServices.enumerated() where !names.options.limit.isOver {
             checkVisibility(service)
             checkGateways(service, byName)
             let hosts = attachments.hosts.range(index)
             guard !service.http.isEmpty else { continue }
-            for place in hosts where served[place] {
+            let isForMesh = service.gateways.contains { $0.value == "mesh" }
+            for place in hosts where served[place] && !isForMesh {
                 checkShortHost(service.hosts[place - hosts.lowerBound], attachments.hosts[place], service)
             }
             guard served[hosts].contains(false) else { continue }
-            let gateways = GatewayAttachments.gateways(of: service, names).filter(mine.contains).sorted()
+            let gateways = GatewayAttachments.gateways(of: service, names).filter { mine[$0] != nil }.sorted()
             guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
-            let all = gateways.flatMap { servers[$0] ?? [] }
-            for place in hosts where !served[place] {
-                checkHost(place - hosts.lowerBound, service, attachments.hosts[place], all)
+            let all = gateways.compactMap { mine[$0] }.map(bound.hosts(of:))
+            // A server that is dropped or not in effect has a report of its own, so its hosts count as covered.
+            guard bound.end == nil else { continue }
+            let known = all.lazy.flatMap(\.examples).prefix(64)
+            let list = Set(known).sorted().prefix(5).joined(separator: ", ")
+            for place in hosts where !bound.isCovered[place] {
+                reportHost(service.hosts[place - hosts.lowerBound], service, attachments.hosts[place], list)
             }
         }
     }
@@ -125,8 +125,7 @@ struct ReferenceChecks {
     /// Warns about a host without a dot: it means a Service, also at a gateway, where clients rarely ask for Services.
     /// There is no warning if such a Service exists, or if the rules are for the mesh, too.
     private func checkShortHost(_ host: Located<String>, _ full: String, _ service: VirtualService) {
-        guard full != host.value.lowercased(), services.records[full] == nil,
-            !service.gateways.contains(where: { $0.value == "mesh" })
+        guard full != host.value.lowercased(), services.records[full] == nil
         else { return }
         problems.add(
             Diagnostic(
@@ -175,20 +174,9 @@ struct ReferenceChecks {
         }
     }
 
-    /// Reports a host that no server of its Gateways covers. A server that is dropped or not in effect has a report of
-    /// its own, so its hosts count as covered.
-    private func checkHost(
-        _ place: Int, _ service: VirtualService, _ name: String, _ servers: [ServerHosts]
-    ) {
-        let isCovered = servers.contains {
-            !$0.intersection(name, namespace: service.meta.namespace).isEmpty
-        }
-        guard !isCovered else { return }
-        let host = service.hosts[place]
-        let known = servers.lazy.flatMap(\.entries).prefix(64).map { entry in
-            (entry.namespace.map { $0 + "/" } ?? "") + entry.name
-        }
-        let list = Set(known).sorted().prefix(5).joined(separator: ", ")
+    /// Reports a host that no server of its Gateways covers.
+    /// - Parameter list: hosts of these servers, for a hint.
+    private func reportHost(_ host: Located<String>, _ service: VirtualService, _ name: String, _ list: String) {
         problems.add(
             Diagnostic(
                 .warning, "host-not-in-gateway",

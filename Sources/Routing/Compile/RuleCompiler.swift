@@ -34,6 +34,8 @@ final class RuleCompiler {
     /// They are plain arrays because a dictionary took 100 octets for each VirtualService.
     private var newestRuleLists: [Int32]
     private var ruleListContexts: [(context: Int32, older: Int32)] = []
+    /// Rule lists of VirtualServices that have too many of them for a search one by one.
+    private var ruleListNumbers: [RuleListKey: Int32] = [:]
     private var ruleListServices: [Int32] = []    // by rule list; below zero if it has no VirtualService
     private var matches = 0
     /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
@@ -41,6 +43,23 @@ final class RuleCompiler {
     private var newestRoutes: [Int32]
     private var ruleStarts: [Int32] = []    // by VirtualService
     private var olderRoutes: [Int32] = []
+    /// Routes of rules that have too many of them for a search one by one.
+    private var routeNumbers: [RouteKey: Int32] = [:]
+    private static let few = 16
+    /// By match: the full names of its gateways, if it names many.
+    private var gatewaySets: [NeverReached.Part: Set<String>] = [:]
+    /// Limits the search for contexts in which parts hold: how many more pairs may be examined in this load.
+    private var looksLeft = 5_000_000
+
+    private struct RuleListKey: Hashable {
+        let service: Int
+        let context: Int32
+    }
+
+    private struct RouteKey: Hashable {
+        let rule: Int
+        let clusters: [Int]
+    }
 
     init(
         _ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems,
@@ -68,10 +87,19 @@ final class RuleCompiler {
     /// The number of a VirtualService's rule list in a context. It is compiled once.
     func ruleList(_ service: Int, _ context: RuleContext) -> Int {
         let wanted = number(of: context)
+        if !ruleListNumbers.isEmpty, let known = ruleListNumbers[RuleListKey(service: service, context: wanted)] {
+            return Int(known)
+        }
         var known = newestRuleLists[service]
-        while known >= 0 {
+        var (steps, last) = (0, Int32(-1))
+        while known >= 0, steps < Self.few {
             if ruleListContexts[Int(known)].context == wanted { return Int(known) }
+            (steps, last) = (steps + 1, known)
             known = ruleListContexts[Int(known)].older
+        }
+        // The new rule list takes the place of the last one of those that are searched one by one.
+        if steps == Self.few {
+            ruleListNumbers[RuleListKey(service: service, context: ruleListContexts[Int(last)].context)] = last
         }
         let number = append(
             compile(service, context), context: wanted, older: newestRuleLists[service], service: service)
@@ -128,18 +156,18 @@ final class RuleCompiler {
             let part = NeverReached.Part(service: service, rule: index)
             if let end = ruleList.catchAlls.first {
                 guard hasRoom else { break }
-                matches += max(rule.matches.count, 1)
+                matches += Self.size(rule)
                 neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
                 continue
             }
             guard hasRoom else { return closed(ruleList, source) }
             // Matches count as they are written, because those that can never hold here cost work, too.
-            matches += max(rule.matches.count, 1)
+            matches += Self.size(rule)
             let found = matches(of: rule, part, context)
             guard !found.isEmpty else { continue }
             for (number, (ports, route)) in variants(service, index, context).enumerated() {
                 guard number == 0 || hasRoom else { return closed(ruleList, source) }
-                if number > 0 { matches += found.count }
+                if number > 0 { matches += max(found.count, rule.destinations.count) }
                 add(found.map(\.match), ports, route, to: &ruleList)
             }
             for match in found {
@@ -165,8 +193,9 @@ final class RuleCompiler {
         }
         let source = services[part.service]
         var found: [Candidate] = []
-        for (index, match) in rule.matches.enumerated() where applies(match, source, context) {
+        for (index, match) in rule.matches.enumerated() {
             let part = NeverReached.Part(service: part.service, rule: part.rule, match: index)
+            guard applies(match, part, context) else { continue }
             if let last = found.last, last.match.isCatchAll {
                 neverReached.note(part, context: number(of: context), behindCatchAll(match, source, last.place))
                 continue
@@ -178,16 +207,10 @@ final class RuleCompiler {
     }
 
     /// Whether the conditions of a match that do not depend on the request hold in a context.
-    private func applies(_ match: HTTPMatch, _ source: VirtualService, _ context: RuleContext)
-        -> Bool
-    {
+    private func applies(_ match: HTTPMatch, _ part: NeverReached.Part, _ context: RuleContext) -> Bool {
         if case .gateway(let gateway, let port) = context {
             if let wanted = match.port?.value, wanted != port { return false }
-            if !match.gateways.isEmpty {
-                return match.gateways.contains {
-                    names.gateway($0.value, namespace: source.meta.namespace) == gateway
-                }
-            }
+            if !match.gateways.isEmpty { return isNamed(gateway, by: match, part) }
         } else if !match.gateways.isEmpty {
             return match.gateways.contains { $0.value == "mesh" }
         }
@@ -197,6 +220,18 @@ final class RuleCompiler {
             return false
         }
         return Names.matches(match.sourceLabels, names.options.labels)
+    }
+
+    /// Whether a match names a gateway in its `gateways`.
+    private func isNamed(_ gateway: String, by match: HTTPMatch, _ part: NeverReached.Part) -> Bool {
+        let namespace = services[part.service].meta.namespace
+        guard match.gateways.count > Self.few else {
+            return match.gateways.contains { names.gateway($0.value, namespace: namespace) == gateway }
+        }
+        if let known = gatewaySets[part] { return known.contains(gateway) }
+        let all = Set(match.gateways.map { names.gateway($0.value, namespace: namespace) })
+        gatewaySets[part] = all
+        return all.contains(gateway)
     }
 
     private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to ruleList: inout RuleList) {
@@ -255,13 +290,24 @@ extension RuleCompiler {
             )
         }
         let place = Int(ruleStarts[service]) + index
+        if !routeNumbers.isEmpty,
+            let known = routeNumbers[RouteKey(rule: place, clusters: chosen.map(\.cluster))]
+        {
+            return Int(known)
+        }
         var known = newestRoutes[place]
-        while known >= 0 {
+        var (steps, last) = (0, Int32(-1))
+        while known >= 0, steps < Self.few {
             let made = routes[Int(known)]
             if made.destinations.lazy.map(\.cluster).elementsEqual(chosen.lazy.map(\.cluster)) {
                 return Int(known)
             }
+            (steps, last) = (steps + 1, known)
             known = olderRoutes[Int(known)]
+        }
+        if steps == Self.few {
+            let clusters = routes[Int(last)].destinations.map(\.cluster)
+            routeNumbers[RouteKey(rule: place, clusters: clusters)] = last
         }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
         let number = append(
@@ -302,6 +348,9 @@ extension RuleCompiler {
 
 extension RuleCompiler {
     private var hasRoom: Bool { matches <= names.options.mostMatches }
+
+    /// What a rule costs for each port. It has a route there, with all of its destinations.
+    private static func size(_ rule: HTTPRoute) -> Int { max(rule.matches.count, rule.destinations.count, 1) }
 
     /// Ends a rule list before its last rule, because there are too many rules: other requests are answered 503.
     private func closed(_ ruleList: RuleList, _ source: VirtualService) -> RuleList {
@@ -354,7 +403,7 @@ extension RuleCompiler {
     /// Reports what is reached on no listener that it is for. To be called when all tables are made.
     func reportNeverReached(_ tables: [RouteTable]) {
         for (part, found) in neverReached.parts {
-            let all = contexts(of: part)
+            guard let all = contexts(of: part) else { continue }
             if !all.isEmpty, all.isSubset(of: found.contexts) { problems.add(found.report) }
         }
         for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
@@ -368,7 +417,7 @@ extension RuleCompiler {
             for (rule, route) in services[service].http.enumerated() {
                 for (number, match) in route.matches.enumerated() where match.isSettledEarly {
                     let part = NeverReached.Part(service: service, rule: rule, match: number)
-                    if contexts(of: part).isEmpty { found.append(match) }
+                    if contexts(of: part)?.isEmpty == true { found.append(match) }
                 }
             }
             return found.isEmpty ? nil : (service, found, allContexts(of: service))
@@ -385,16 +434,22 @@ extension RuleCompiler {
         return all
     }
 
-    /// The contexts that a rule or match is for.
-    private func contexts(of part: NeverReached.Part) -> Set<Int32> {
-        let source = services[part.service]
-        let matches = source.http[part.rule].matches
-        let wanted = part.match.map { [matches[$0]] } ?? matches
+    /// The contexts that a rule or match is for; nil if they are not known, because too many were examined already.
+    private func contexts(of part: NeverReached.Part) -> Set<Int32>? {
+        let matches = services[part.service].http[part.rule].matches
+        let wanted = part.match.map { $0..<$0 + 1 } ?? matches.indices
         var contexts: Set<Int32> = []
         var ruleList = newestRuleLists[part.service]
         while ruleList >= 0 {
             let (context, older) = ruleListContexts[Int(ruleList)]
-            let isFor = wanted.isEmpty || wanted.contains { applies($0, source, self.contexts[Int(context)]) }
+            looksLeft -= wanted.count
+            guard looksLeft > 0 else { return nil }
+            let isFor =
+                wanted.isEmpty
+                || wanted.contains {
+                    let match = NeverReached.Part(service: part.service, rule: part.rule, match: $0)
+                    return applies(matches[$0], match, self.contexts[Int(context)])
+                }
             if isFor { contexts.insert(context) }
             ruleList = older
         }

@@ -6,13 +6,15 @@ struct ServerMerger {
     struct Member {
         let gateway: Gateway
         let server: Gateway.Server
-        var key: String { "\(gateway.meta.namespace)/\(gateway.meta.name)" }
+        var key: String { gateway.meta.reference }
     }
 
     /// The servers of one `bind` and port.
     struct Port {
         let bind: String
         let number: Int
+        /// The servers that have an error.
+        fileprivate(set) var broken: [Member] = []
         fileprivate(set) var clear: [Member] = []    // plain HTTP, merged
         fileprivate(set) var encrypted: [Member] = []    // HTTPS and TLS, chosen by SNI
         fileprivate var plainTCP: Member?
@@ -23,9 +25,14 @@ struct ServerMerger {
     private var numbers: [Key: Int] = [:]
     private let problems: Problems
 
-    private struct Key: Hashable {
+    struct Key: Hashable {
         let bind: String
         let number: Int
+
+        init(_ server: Gateway.Server) {
+            bind = server.bind?.value ?? ""
+            number = server.port.number.value
+        }
     }
 
     init(_ gateways: [Gateway], problems: Problems) {
@@ -33,11 +40,16 @@ struct ServerMerger {
         for gateway in gateways {
             for server in gateway.servers { add(Member(gateway: gateway, server: server)) }
         }
+        for gateway in gateways {
+            for server in gateway.brokenServers {
+                guard let index = numbers[Key(server)] else { continue }
+                ports[index].broken.append(Member(gateway: gateway, server: server))
+            }
+        }
     }
 
     private mutating func add(_ member: Member) {
-        let key = Key(
-            bind: member.server.bind?.value ?? "", number: member.server.port.number.value)
+        let key = Key(member.server)
         let index = numbers[key] ?? ports.count
         if index == ports.count {
             numbers[key] = index

@@ -78,8 +78,8 @@ struct ServiceDirectory {
     private(set) var records: [String: ServiceRecord] = [:]
     /// By host: what would be a record if it were exported to this gateway's namespace.
     private(set) var hidden: [String: HiddenService] = [:]
-    /// The namespaces with a visible Service of a name, for hints.
-    private(set) var namespaces: [String: [String]] = [:]
+    /// The first namespace with a visible Service of a name, for hints.
+    private(set) var namespaces: [String: String] = [:]
 
     init(_ inventory: Inventory, names: Names) {
         records.reserveCapacity(inventory.services.count + inventory.serviceEntries.count)
@@ -91,7 +91,8 @@ struct ServiceDirectory {
                 hidden[host] = HiddenService(meta: service.meta, field: "annotation \(Self.exportToName)")
                 continue
             }
-            namespaces[service.meta.name, default: []].append(service.meta.namespace)
+            let namespace = service.meta.namespace
+            namespaces[service.meta.name] = min(namespaces[service.meta.name] ?? namespace, namespace)
             records[host] = ServiceRecord(
                 host: host, namespace: service.meta.namespace, origin: .service(index),
                 ports: service.ports.filter { $0.transport == .tcp }.map(Self.port))

@@ -16,6 +16,7 @@ package struct EndpointTable: Sendable {
     private var pods: PodIndex
     private let refusal: @Sendable (EndpointAddress) -> String?
 
+    /// Makes an empty table.
     package init() {
         pods = PodIndex(keys: [])
         refusal = { _ in nil }
@@ -206,14 +207,18 @@ package struct EndpointTable: Sendable {
 
 /// The namespace and name of a Service, an EndpointSlice or a Pod.
 package struct ServiceName: Hashable, Sendable {
+    /// The namespace of the object.
     package let namespace: String
+    /// The name of the object in its namespace.
     package let name: String
 
+    /// Makes a name.
     package init(namespace: String, name: String) {
         self.namespace = namespace
         self.name = name
     }
 
+    /// The name of an object by its metadata.
     package init(_ meta: ObjectMeta) {
         namespace = meta.namespace
         name = meta.name
@@ -226,13 +231,17 @@ package struct ServiceName: Hashable, Sendable {
 /// What a source of objects says has changed since it last said so: by namespace and name the new object, or nil
 /// when it was removed.
 package struct EndpointChanges: Sendable {
+    /// Changed EndpointSlices.
     package var slices: [ServiceName: EndpointSlice?] = [:]
+    /// Changed Pods.
     package var pods: [ServiceName: Pod?] = [:]
+    /// Makes a value without changes.
     package init() {}
 }
 
 /// Whose endpoints may be others after a change.
 package struct EndpointConcern: Sendable {
+    /// Services whose endpoints may be others.
     package var services: Set<ServiceName> = []
     /// Also whoever selects pods of these namespaces.
     package var podNamespaces: Set<String> = []
@@ -252,11 +261,13 @@ struct DistinctEndpoints {
     private var known: Set<EndpointAddress> = []    // once there are more than a few
     private static let few = 12
 
+    /// Adds an endpoint by its IP address. A port outside 1 to 65535 is left out.
     mutating func add(_ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1) {
         guard let port = UInt16(exactly: port), port > 0 else { return }
         add(.ip(address, port: port), weight, labels)
     }
 
+    /// Adds an endpoint, unless its address is there already.
     mutating func add(_ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?) {
         if endpoints.count <= Self.few {
             if endpoints.contains(where: { $0.address == address }) { return }

@@ -40,7 +40,7 @@ struct SliceRecord: Sendable {
 
     struct Ready: Sendable {
         let addresses: [String]
-        /// The pod behind it, when it is told.
+        /// The pod behind it, if the object says so.
         let pod: ServiceName?
 
         init(_ addresses: [String], target: ObjectReference?, namespace: String) {
@@ -53,6 +53,7 @@ struct SliceRecord: Sendable {
         }
     }
 
+    /// The identity of the EndpointSlice or Endpoints.
     func identity(in namespace: String) -> ObjectReference {
         ObjectReference(kind: kind, namespace: namespace, name: name)
     }

@@ -19,6 +19,7 @@ package struct ClusterPlan: Sendable, Hashable {
     /// Where its endpoints come from.
     package let source: EndpointSource
 
+    /// What makes it the same cluster in another plan.
     package var identity: ClusterIdentity {
         ClusterIdentity(host: host, port: port, subset: subset, policy: policy)
     }
@@ -46,13 +47,17 @@ package enum EndpointSource: Sendable, Hashable {
 
 /// What the endpoints of a Service's port are found by.
 package struct ServiceLookup: Sendable, Hashable {
+    /// The Service.
     package let service: ServiceName
     /// The Service's port.
     package let port: Int
+    /// The name of the Service's port; empty if it has none.
     package let portName: String
+    /// The port of the pods.
     package let target: TargetPort
     /// The pods, where neither EndpointSlices nor Endpoints are known; empty selects none.
     package let selector: [String: String]
+    /// `spec.publishNotReadyAddresses`: whether endpoints that are not ready are used.
     package let publishesNotReady: Bool
     /// A subset's; all must be on the endpoint.
     package let labels: [String: String]
@@ -66,6 +71,7 @@ package struct WorkloadLookup: Sendable, Hashable {
     package let endpoints: [LabeledEndpoint]
     /// Selects pods as well; nil selects none.
     package let selector: [String: String]?
+    /// The namespace of the ServiceEntry.
     package let namespace: String
     /// The port of selected pods.
     package let port: Int
@@ -75,6 +81,7 @@ package struct WorkloadLookup: Sendable, Hashable {
 
 /// An endpoint before subsets are taken.
 package struct LabeledEndpoint: Sendable, Hashable {
+    /// Where it listens.
     package let address: EndpointAddress
     /// At least 1.
     package let weight: Int
@@ -89,6 +96,7 @@ package struct PlannedEndpoint: Sendable, Hashable {
     /// At least 1.
     package let weight: Int
 
+    /// Makes an endpoint with a weight of at least 1.
     package init(address: EndpointAddress, weight: Int) {
         self.address = address
         self.weight = weight

@@ -11,6 +11,7 @@ package final class Route: Sendable {
     package let destinations: [WeightedDestination]
     /// The sum of the weights.
     package let totalWeight: UInt64
+    /// What the rule asks for besides its destinations.
     package let policy: RoutePolicy
     /// The limit for the whole request; nil is none.
     package var timeout: Duration? { policy.timeout }

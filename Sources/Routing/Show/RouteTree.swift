@@ -106,6 +106,7 @@ extension ClusterPlan {
         return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(policy.rawValue)"
     }
 
+    /// The lines of a cluster's endpoints, one per endpoint.
     func endpointLines(_ table: EndpointTable) -> [String] {
         if case .unavailable(let reason) = source { return ["503: \(reason.sentence)"] }
         return switch table.endpoints(of: source) {

@@ -1,0 +1,59 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// From what a session has to say to the socket. One buffer serves all connections of a worker; what the kernel does
+/// not take is kept with the connection. Its worker's thread only.
+struct ConnectionOutput {
+    private let pools: MessagePools
+    private let buffer = OctetBuffer(capacity: 2 * octets)
+
+    /// Octets given to one socket at a time.
+    static let octets = 131_072
+
+    enum End {
+        case sent
+        /// The kernel takes nothing more until the socket is writable again.
+        case blocked
+        case closed
+    }
+
+    init(pools: MessagePools) { self.pools = pools }
+
+    /// Sends what was kept before.
+    func sendPending(of connection: Connection) -> End {
+        guard let pending = connection.pendingOutput else { return .sent }
+        switch connection.transport.write(pending.octets) {
+        case .octets(let count): pending.take(count)
+        case .wouldBlock: break
+        case .closed, .failed: return .closed
+        }
+        guard pending.isEmpty else {
+            connection.state.writing = .blocked
+            return .blocked
+        }
+        connection.pendingOutput = nil
+        pools.give(pending)
+        return .sent
+    }
+
+    /// Sends what the session has to say.
+    /// - Returns: how many octets it had, at most about `octets`.
+    func send(of connection: Connection) -> (count: Int, end: End) {
+        buffer.clear(keeping: 4 * Self.octets)
+        connection.session.flush(into: buffer, limit: Self.octets)
+        let count = buffer.count
+        guard count > 0 else { return (0, .sent) }
+        switch connection.transport.write(buffer.octets) {
+        case .octets(let sent): buffer.take(sent)
+        case .wouldBlock: break
+        case .closed, .failed: return (count, .closed)
+        }
+        if buffer.isEmpty { return (count, .sent) }
+        connection.state.writing = .blocked
+        let pending = pools.takeBuffer()
+        pending.exchange(with: buffer)
+        connection.pendingOutput = pending
+        return (count, .blocked)
+    }
+}

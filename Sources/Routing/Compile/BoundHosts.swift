@@ -1,0 +1,78 @@
+internal import Manifests
+
+/// For each Gateway: its hosts joined with those of the VirtualServices on it, and with those of VirtualServices that
+/// have an error. A join is made when it is first needed.
+final class BoundHosts {
+    private let inventory: Inventory
+    private let attachments: GatewayAttachments
+    private let leftOut: LeftOutObjects
+    private let options: CompileOptions
+    private var made: [String: GatewayHosts] = [:]
+    private var madeForLeftOut: [String: GatewayHosts] = [:]
+    /// By VirtualService: its hosts, if there are many.
+    private var sets: [Int: HostSet] = [:]
+    private static let few = 64
+    /// How many more pairs of hosts may be found. A limit is needed because a wildcard fits every host of a Gateway.
+    private var room: Int
+    /// By the place of a host: whether it fits a host of a Gateway that was joined.
+    private(set) var isCovered: [Bool]
+    /// The VirtualService at which the limit was reached; those after it were not examined.
+    private(set) var end: Int?
+
+    init(_ inventory: Inventory, attachments: GatewayAttachments, leftOut: LeftOutObjects, options: CompileOptions) {
+        self.inventory = inventory
+        self.attachments = attachments
+        self.leftOut = leftOut
+        self.options = options
+        room = 2 * options.mostHosts
+        isCovered = Array(repeating: false, count: attachments.hosts.count)
+    }
+
+    /// A Gateway's hosts, joined with the VirtualServices on it that have rules for HTTP. Owners are their indices, and
+    /// places are those of `GatewayAttachments.hosts`.
+    func hosts(of gateway: Gateway) -> GatewayHosts {
+        let key = gateway.meta.reference
+        if let known = made[key] { return known }
+        let hosts = GatewayHosts(gateway)
+        made[key] = hosts
+        for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
+            guard !inventory.virtualServices[service].http.isEmpty else { continue }
+            hosts.add(
+                service, attachments.hosts.slice(service), namespace: inventory.virtualServices[service].meta.namespace,
+                set: set(service), most: room)
+            if hosts.count > room { end = service }
+        }
+        room = max(0, room - hosts.count)
+        for place in hosts.places { isCovered[place] = true }
+        return hosts
+    }
+
+    private func set(_ service: Int) -> HostSet? {
+        let hosts = attachments.hosts.slice(service)
+        guard hosts.count > Self.few else { return nil }
+        if let known = sets[service] { return known }
+        let set = HostSet(hosts.enumerated().lazy.map { (name: $1, number: Int32(clamping: $0)) })
+        sets[service] = set
+        return set
+    }
+
+    /// A Gateway's hosts, joined with the VirtualServices on it that have an error. Owners are their indices in
+    /// `LeftOutObjects.services` of this Gateway.
+    func leftOut(of gateway: Gateway) -> GatewayHosts {
+        let key = gateway.meta.reference
+        if let known = madeForLeftOut[key] { return known }
+        let hosts = GatewayHosts(gateway)
+        madeForLeftOut[key] = hosts
+        for (number, entry) in (leftOut.services[key] ?? []).enumerated() where !options.limit.isOver {
+            hosts.add(
+                number, entry.hosts[...], namespace: entry.object.identity.namespace, set: nil,
+                most: options.mostHosts)
+        }
+        return hosts
+    }
+}
+
+extension ObjectMeta {
+    /// The object as `namespace/name`.
+    var reference: String { "\(namespace)/\(name)" }
+}
