@@ -15,6 +15,7 @@ final class Connection {
     private var speaker: AnyObject?
 
     var isDirty = false    // listed for a flush at the end of the turn
+    var isUnread = false    // listed to be read without another event
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase

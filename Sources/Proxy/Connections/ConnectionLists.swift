@@ -38,8 +38,10 @@ final class ConnectionLists {
 
     /// Has the connection read in the next turn, without another event of epoll.
     func listForReading(_ connection: Connection) {
-        guard connection.state.reading != .listed else { return }
         connection.state.reading = .listed
+        // It may be in the list still: it was listed, and then its reading was paused by an event in between.
+        guard !connection.isUnread else { return }
+        connection.isUnread = true
         unread.append(connection)
     }
 
@@ -57,8 +59,11 @@ final class ConnectionLists {
         guard !unread.isEmpty else { return }
         swap(&reading, &unread)
         for connection in reading.prefix(Self.leftOverPerTurn) {
-            if connection.state.reading == .listed { connection.state.reading = .ready }
-            if !connection.isClosed { read(connection) }
+            connection.isUnread = false
+            // What was paused or held since is listed again when it may go on.
+            guard connection.state.reading == .listed, !connection.isClosed else { continue }
+            connection.state.reading = .ready
+            read(connection)
         }
         reading.removeFirst(min(reading.count, Self.leftOverPerTurn))
         reading.append(contentsOf: unread)

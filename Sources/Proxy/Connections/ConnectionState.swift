@@ -147,11 +147,15 @@ struct ConnectionState {
             if let headersSince {
                 headersSince + limits.headerTimeout
             } else {
-                (isIdle ? lastActive : max(lastActive, since))
-                    + (role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout)
+                (isIdle ? lastActive : max(lastActive, since)) + idleTimeout(limits)
             }
         case .closed: nil
         }
+    }
+
+    /// How long a connection without requests is kept.
+    private func idleTimeout(_ limits: Limits) -> Duration {
+        role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout
     }
 
     /// What the end of a connection's time means.
@@ -183,7 +187,7 @@ struct ConnectionState {
         case .sniffing(hasOctets: true): return .prefaceTimedOut
         case .open where headersSince != nil: return .headersTimedOut
         // With open streams the time that counts is theirs.
-        case .open where !isIdle: return .notYet(now + limits.idleTimeout)
+        case .open where !isIdle: return .notYet(now + idleTimeout(limits))
         case .open(.overdue), .closing, .lingering: return .overdue
         case .open: return .idle
         case .closed: return .nothing

@@ -42,6 +42,7 @@ final class Exchange {
     var isPathChanged = false    // the client's path has another form
     var isGRPC = false
     var isHeadMethod = false
+    var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
     var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
     var creditedOctets = 0    // octets of the body given back to the client's window
@@ -240,9 +241,8 @@ final class Exchange {
 
     /// A connection is there that the course has waited for.
     func connected(_ connection: Connection) {
-        guard state.waitingAt == .connect else { return }
+        guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
         use(.reserved(Unretained(connection)), keeping: connection)
-        _ = state.hasCome(.connection)
         run()
     }
 
@@ -273,6 +273,7 @@ final class Exchange {
             services.metrics.tried(endpoint: $0.number)
         }
         if !isAlone { sendHeldBody(connection, slot) }
+        if wantsContinue { continueIfSent() }
         services.markDirty(connection)
         return .next
     }
@@ -315,11 +316,6 @@ final class Exchange {
 
     // MARK: what others ask
 
-    /// Whether the request went to an upstream by HTTP/2.
-    var isSentByHTTP2: Bool {
-        if case .stream(let stream) = upstream { stream.session.isHTTP2 } else { false }
-    }
-
     /// What to call it when neither body moves: one of the sides owes octets, or a window. nil where silence is
     /// in order: a gRPC stream may say nothing for days, and an answer may take its time.
     var stuckSituation: Situation? {
@@ -348,6 +344,7 @@ final class Exchange {
         isGRPC = false
         isHeadMethod = false
         isSafe = false
+        wantsContinue = false
         upstreamTakenOctets = 0
         creditedOctets = 0
         route = nil

@@ -132,7 +132,7 @@ final class Exchanges {
             services.pools.letGo(trailers)
         case .end: exchange.requestEnded()
         case .closed: exchange.downstreamClosed(.clientReset, code: event.code)
-        case .expectsContinue: continueIfAsked(exchange)
+        case .expectsContinue: exchange.continueIfSent()
         default: break
         }
     }
@@ -143,16 +143,6 @@ final class Exchanges {
         else { return nil }
         let exchange = all[number]
         return exchange { $0.isServing(downstream: connection, event.slot) } ? exchange : nil
-    }
-
-    /// HTTP/2 upstreams are not asked whether they want the body: the gateway says yes in their place.
-    private func continueIfAsked(_ exchange: Exchange) {
-        guard let downstream = exchange.downstream, exchange.isSentByHTTP2 else { return }
-        let block = services.pools.takeBlock()
-        block.append(stable: ":status", "100")
-        downstream.session.submitInterim(downstream.slot, block)
-        services.pools.letGo(block)
-        services.markDirty(downstream)
     }
 
     // MARK: events of upstreams

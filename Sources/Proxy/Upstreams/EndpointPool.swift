@@ -113,6 +113,13 @@ final class EndpointPool {
     /// Streams that an endpoint is supposed to allow until it has said its limit.
     private static let usualStreams = 100
 
+    /// How many of those that wait had counted on a connection that could not be made. One of HTTP/2 was for all,
+    /// unless another is on its way; one of HTTP/1.1 for one, unless as many are on their way as wait.
+    var unservedByFailure: Int {
+        if transport.isHTTP2 { return connecting > 0 ? 0 : waitingCount }
+        return connecting < waitingCount ? 1 : 0
+    }
+
     func enqueue(_ exchange: Int) { waiting.append(exchange) }
 
     /// The exchange that has waited longest.

@@ -109,6 +109,8 @@ final class Upstreams {
         if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
         serve(pool)
         services.markDirty(connection)
+        // The endpoint left while the connection was being made: it ends with the requests that have waited for it.
+        if pool.isRetired { connections.drain(connection) }
         if event.isReadable { connections.read(connection) }
     }
 
@@ -117,9 +119,7 @@ final class Upstreams {
         services.metrics.upstreamConnectFailed()
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
-        // Each connection of HTTP/1.1 was for one exchange; one of HTTP/2 for all, unless another is on its way.
-        let isOthers = pool.transport.isHTTP2 && pool.connecting > 0
-        var rest = isOthers ? 0 : pool.transport.isHTTP2 ? pool.waitingCount : min(1, pool.waitingCount)
+        var rest = pool.unservedByFailure
         while rest > 0, let number = pool.dequeue() {
             rest -= 1
             exchanges.with(number) { $0.connectionFailed(situation) }
@@ -139,6 +139,9 @@ final class Upstreams {
             exchanges.with(number) { $0.connectionFailed(.connectFailed) }
         }
     }
+
+    /// Whether a pool has lost a connection since `serveUnserved` was called last, and exchanges wait there.
+    var hasUnserved: Bool { !unserved.isEmpty }
 
     /// Before the worker sleeps: looks for connections for those whose pool has lost one.
     func serveUnserved() {

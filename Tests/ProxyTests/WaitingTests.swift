@@ -1,0 +1,236 @@
+import Balancing
+import HTTP
+import Octets
+import Reactor
+import Testing
+
+@testable import Proxy
+@testable import Telemetry
+
+/// A request waits for a connection: the only one to its endpoint is in use by another request.
+@Suite struct `A request that waits for a connection` {
+    private static let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+    private static let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    private func limits(connections: Int = 1) -> Limits {
+        var limits = Limits()
+        limits.upstreamConnections = connections
+        return limits
+    }
+
+    /// A bench whose only connection to the endpoint is in use.
+    private func busy(
+        _ limits: Limits, timeout: Duration? = nil
+    ) throws -> (bench: Bench, server: Server, holder: Peer, upstream: Peer) {
+        let bench = try Bench(limits: limits, timeout: timeout)
+        let server = try bench.server()
+        let holder = try bench.client(sending: Self.get)
+        let upstream = try #require(try server.accept())
+        #expect(upstream.text().hasPrefix("GET / HTTP/1.1\r\n"))
+        return (bench, server, holder, upstream)
+    }
+
+    @Test func `has its body held, and sent in order when the connection is there`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = try bench.client(
+            sending: "POST /w HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        client.send("3\r\ndef\r\n")
+        bench.settle()
+        client.send("3\r\nghi\r\n0\r\n\r\n")
+        bench.settle()
+        #expect(upstream.text().isEmpty && bench.active == 2)
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        let request = upstream.text()
+        #expect(request.hasPrefix("POST /w HTTP/1.1\r\n") && request.hasSuffix("\r\n9\r\nabcdefghi\r\n0\r\n\r\n"))
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok") && bench.active == 0)
+    }
+
+    @Test func `holds no more of a body than its window`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4000000\r\n\r\n")
+        let piece = String(repeating: "x", count: 50_000)
+        for _ in 0..<80 {
+            client.send(piece)
+            bench.settle()
+        }
+        var held = 0
+        for number in 0..<2 { bench.worker.exchanges.with(number) { held += $0.heldBody?.count ?? 0 } }
+        #expect(held > 0 && held <= 4 * 65_536, "\(held)")
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        #expect(upstream.octets().count >= held)
+    }
+
+    @Test func `is told that it may send its body when its turn has come`() throws {
+        let bench = try Bench(limits: limits(), isHTTP2: true)
+        let server = try bench.server()
+        // Headers and expectation come in one read, in which the connection is only begun.
+        let client = try bench.client(
+            sending: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+        #expect(try server.accept() != nil)
+        #expect(client.text() == "HTTP/1.1 100 Continue\r\n\r\n")
+    }
+
+    @Test func `leaves the queue when its client goes`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        let next = try bench.client(sending: "GET /next HTTP/1.1\r\nhost: a\r\n\r\n")
+        client.close()
+        bench.settle()
+        #expect(bench.active == 2)
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        #expect(upstream.text().hasPrefix("GET /next"))
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(next.text().hasSuffix("ok") && bench.active == 0)
+    }
+
+    @Test func `is answered when its deadline passes, and nobody serves it afterwards`() throws {
+        let (bench, _, _, upstream) = try busy(limits(), timeout: .seconds(3))
+        bench.pass(.seconds(1))
+        let client = try bench.client(sending: Self.get)
+        bench.pass(.milliseconds(2500))
+        #expect(client.text().isEmpty)
+        // The holder's deadline came first: its connection is given up, and a new one is made for whoever waits.
+        bench.pass(.seconds(2))
+        #expect(client.text().hasPrefix("HTTP/1.1 504"))
+        _ = upstream.text()
+        #expect(upstream.isEnded && bench.active == 0)
+    }
+
+    @Test func `keeps its destination when a snapshot without it comes`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        bench.publishEmpty()
+        let late = try bench.client(sending: Self.get)
+        #expect(late.text().hasPrefix("HTTP/1.1 404"))
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok"))
+    }
+
+    @Test func `is served when its endpoint leaves, by a connection that ends with it`() throws {
+        let (bench, server, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        bench.endpoints[0].leave()
+        bench.post(.endpointsLeft([bench.endpoints[0].number]))
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        let next = try server.accept() ?? upstream
+        #expect(next.text().contains("GET / HTTP/1.1\r\n"))
+        next.send(Self.answer)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok"))
+        _ = next.text()
+        #expect(next.isEnded, "a connection to an endpoint that has left is kept")
+    }
+
+    @Test func `is served to its end in a drain, and its connection is closed`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        for message in [WorkerMessage.announceShutdown, .refuseNewStreams, .closeListeners] { bench.post(message) }
+        for peer in [holder, client] {
+            upstream.send(Self.answer)
+            bench.settle()
+            #expect(peer.text().hasSuffix("ok") && bench.active >= 0)
+            _ = peer.text()
+            #expect(peer.isEnded)
+        }
+    }
+
+    @Test func `has another connection made when the one in use closes with its answer`() throws {
+        let (bench, server, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        upstream.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        let next = try #require(try server.accept(), "whoever waits is forgotten")
+        next.send(Self.answer)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok"))
+    }
+
+    /// No event of epoll follows a connection that ended in a flush: the worker must not sleep over it.
+    @Test func `is looked after in a turn of its own when its pool loses a connection in a flush`() throws {
+        let (bench, server, _, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        upstream.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+        bench.worker.turn(isHurried: true)
+        #expect(bench.worker.upstreams.hasUnserved)
+        // Not hurried: it would sleep for as long as the timers of this clock allow.
+        bench.worker.turn()
+        let next = try #require(try server.accept())
+        bench.settle()
+        next.send(Self.answer)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok"))
+    }
+
+    @Test func `has another connection made when the one in use breaks`() throws {
+        let (bench, server, holder, upstream) = try busy(limits())
+        let clients = try (0..<2).map { _ in try bench.client(sending: Self.get) }
+        upstream.close()
+        bench.settle()
+        #expect(holder.text().hasPrefix("HTTP/1.1 503"))
+        let next = try #require(try server.accept())
+        for client in clients {
+            next.send(Self.answer)
+            bench.settle()
+            #expect(client.text().hasSuffix("ok"))
+        }
+        #expect(bench.active == 0)
+    }
+
+    @Test func `is forgotten when its client resets it`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "text/plain"]))
+        client.say(stream, "abc")
+        client.exchange()
+        bench.settle()
+        #expect(bench.active == 2)
+        client.reset(stream, code: ErrorCode.cancel)
+        bench.settle()
+        #expect(bench.active == 1)
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok") && upstream.text().isEmpty && bench.active == 0)
+    }
+
+    @Test func `is refused when the queue is full`() throws {
+        var few = limits()
+        few.waitingRequests = 2
+        let (bench, _, _, _) = try busy(few)
+        let waiting = try (0..<2).map { _ in try bench.client(sending: Self.get) }
+        let refused = try bench.client(sending: Self.get).text()
+        #expect(refused.hasPrefix("HTTP/1.1 503") && refused.contains("x-envoy-overloaded: true"))
+        #expect(bench.metrics.value(.waitingRequests) == 1 && bench.active == 3)
+        #expect(waiting.allSatisfy { $0.text().isEmpty })
+    }
+
+    @Test func `is served among many, each once and in order`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let clients = try (0..<40).map { try bench.client(sending: "GET /\($0) HTTP/1.1\r\nhost: a\r\n\r\n") }
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        for (number, client) in clients.enumerated() {
+            #expect(upstream.text().hasPrefix("GET /\(number) "))
+            upstream.send(Self.answer)
+            bench.settle()
+            #expect(client.text().hasSuffix("ok"))
+        }
+        #expect(bench.active == 0)
+    }
+}
