@@ -3,6 +3,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import Routing
+internal import TLS
 internal import Telemetry
 
 /// One request and its answer: a stream of a client's connection, a stream of an upstream connection, and the route
@@ -150,7 +151,17 @@ final class Exchange {
             path: path, authority: block.first(.authority) ?? block.first(.host) ?? .empty,
             method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
             joined: services.joinedHeaders)
-        switch snapshot.shared.plan.tables[table].match(view) {
+        var found = snapshot.shared.plan.tables[table].match(view)
+        if case .noHost = found, downstream.transport.isSecure {
+            switch snapshot.binding(downstream.listener)?.otherServer(
+                authority: view.authority, serverName: downstream.transport.tls?.serverName) ?? .none
+            {
+            case .none: break
+            case .sameTerms(let table): found = snapshot.shared.plan.tables[table].match(view)
+            case .otherTerms: return .answer(.misdirected)
+            }
+        }
+        switch found {
         case .route(let number):
             route = snapshot.route(number)
             return .next
