@@ -234,3 +234,70 @@ import Testing
         #expect(bench.active == 0)
     }
 }
+
+@Suite struct `A request whose try fails` {
+    private static let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    @Test func `is sent again whole, with the body and the trailers that came before`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let listener = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        client.say(stream, "abc")
+        client.say(stream, "def")
+        client.finish(stream, trailers: ["x-end": "1"])
+        bench.settle()
+        let server = HTTP2Peer(try #require(try listener.accept()), isServer: true)
+        server.exchange()
+        bench.settle()
+        server.exchange()
+        let first = try #require(server.streams.first)
+        #expect(server.seen(first) == ["POST /", "abcdef", "x-end: 1"])
+        server.reset(first, code: ErrorCode.refusedStream)
+        bench.settle()
+        server.exchange()
+        let second = try #require(server.streams.last)
+        #expect(server.streams.count == 2 && server.seen(second) == ["POST /", "abcdef", "x-end: 1"])
+        client.exchange()
+        #expect(bench.active == 1 && client.streams.isEmpty)
+    }
+
+    @Test func `waits before the next try, and its body is held meanwhile`() throws {
+        let bench = try Bench()
+        let client = try bench.client(sending: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc")
+        #expect(bench.metrics.value(ConnectFailure.refused) == 1 && bench.active == 1)
+        client.send("def")
+        bench.settle()
+        let server = try bench.server()
+        #expect(try server.accept() == nil, "the pause is not kept")
+        bench.pass(.milliseconds(26))
+        let upstream = try #require(try server.accept())
+        #expect(upstream.text().hasSuffix("\r\n\r\nabcdef"))
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok") && bench.active == 0)
+    }
+
+    @Test func `is answered when all its tries have failed, with the reason`() throws {
+        let bench = try Bench()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        bench.settle()
+        for _ in 0..<3 { bench.pass(.milliseconds(60)) }
+        client.exchange()
+        #expect(client.seen(stream).joined().contains("endpoint \(bench.name)-0: connection refused"))
+        #expect(bench.metrics.value(ConnectFailure.refused) == 3 && bench.active == 0)
+    }
+
+    @Test func `is forgotten when its client goes while it waits for the next try`() throws {
+        let bench = try Bench()
+        let client = try bench.client(sending: "GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        #expect(bench.active == 1)
+        client.close()
+        bench.settle()
+        #expect(bench.active == 0)
+        let server = try bench.server()
+        bench.pass(.seconds(1))
+        #expect(try server.accept() == nil)
+    }
+}

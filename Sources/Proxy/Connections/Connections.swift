@@ -68,7 +68,8 @@ internal import TLS
                 if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
             }
             let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
-            switch unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp) {
+            let result = unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp)
+            switch result {
             case .octets(let count):
                 guard !isLingering else { continue }
                 unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
@@ -81,7 +82,7 @@ internal import TLS
                 if let breach = connection.transport.tls?.breach {
                     refusals.note(.connection(.brokenTLS), on: connection, because: breach.words)
                 }
-                return peerClosed(connection)
+                return peerClosed(connection, result)
             }
         }
         lists.listForReading(connection)
@@ -262,8 +263,7 @@ internal import TLS
             return true
         case .wouldBlock:
             connection.state.writing = .blocked
-        case .closed, .failed:
-            peerClosed(connection)
+        case let end: peerClosed(connection, end)
         }
         return false
     }
@@ -275,8 +275,8 @@ internal import TLS
             output.take(count)
             if output.isEmpty { return true }
         case .wouldBlock: break
-        case .closed, .failed:
-            peerClosed(connection)
+        case let end:
+            peerClosed(connection, end)
             return false
         }
         connection.state.writing = .blocked
@@ -322,7 +322,7 @@ internal import TLS
         switch connection.state.expiry(services.limits, isIdle: isIdle, at: services.loop.now) {
         case .nothing: break
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
-        case .connectTimedOut: upstreams.connectFailed(connection, .connectTimedOut)
+        case .connectTimedOut: upstreams.connectTimedOut(connection)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
         case .silent: refuse(.connection(.silent), connection)
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
@@ -435,8 +435,9 @@ internal import TLS
     }
 
     /// The peer has closed, or the connection is broken.
-    func peerClosed(_ connection: Connection) {
+    func peerClosed(_ connection: Connection, _ end: IOResult = .closed) {
         guard !connection.isClosed else { return }
+        if case .failed(let code) = end { connection.lostBecause = SystemError("read", code: code).reason.lowercased() }
         if case .http1(let session) = connection.session, connection.role == .upstream { session { $0.inputEnded() } }
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)

@@ -53,6 +53,7 @@ final class Exchange {
     var destination: DestinationHandle?
     var endpoint: Endpoint?
     var upstreamLocal: String?    // for the access log only
+    var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
 
     // The answer
@@ -245,7 +246,9 @@ final class Exchange {
         case .wait(let pool):
             use(.queued(Unretained(pool)), keeping: pool)
             return .wait(.connection)
-        case .failed: return tryFailed(.connectFailed, keeping: nil)
+        case .failed:
+            failure = upstreams.lastFailure
+            return tryFailed(.connectFailed, keeping: nil)
         case .overflow: return .answer(.overflow)
         }
     }
@@ -363,6 +366,7 @@ final class Exchange {
         endpoint = nil
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }
+        if !failure.isEmpty { failure = "" }
         interimResponses = 0
         status = 0
         grpcStatus = nil

@@ -168,15 +168,18 @@ extension Exchange {
     // MARK: tries that fail
 
     /// No connection can be had: the queue gives up what waits in it.
-    func connectionFailed(_ situation: Situation) {
+    func connectionFailed(_ situation: Situation, because reason: String) {
         guard state.isWaiting(for: .connection) else { return }
         use(.none, keeping: nil)
+        failure = reason
         follow(tryFailed(situation, keeping: nil))
     }
 
     /// The upstream's stream is gone before its answer was complete.
-    func upstreamFailed(_ situation: Situation, code: UInt32 = ErrorCode.internalError) {
+    /// - Parameter reason: in words; may be empty.
+    func upstreamFailed(_ situation: Situation, code: UInt32 = ErrorCode.internalError, because reason: String = "") {
         guard case .stream(let stream) = upstream else { return }
+        failure = reason
         let body = state.answer == .none ? stream.session.detachBody(stream.slot) : nil
         detachUpstream()
         switch state.upstreamLost(situation) {
@@ -199,7 +202,8 @@ extension Exchange {
             isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
         switch state.tryFailed(failure) {
         case .answer:
-            explanation = endpoint.map { "endpoint \($0.name)" } ?? ""
+            let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
+            explanation = endpoint.map { "endpoint \($0.name)\(reason)" } ?? ""
             return .answer(cause(of: situation))
         case .tryAgain:
             services.metrics.retried(situation.retryReason)

@@ -193,7 +193,10 @@ final class Exchanges {
             // for a failure of the server that it may retry.
             if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
             let isUnsent = !connection.session.hasSentHeaders(event.slot)
-            exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
+            let said = connection.failure
+            exchange.upstreamFailed(
+                Self.situation(code: event.code, isUnsent: isUnsent), code: event.code,
+                because: said.isEmpty ? "the endpoint reset the stream with code \(event.code)" : said)
         }
         // The last stream's end is the connection's where no new requests are sent on it.
         guard connection.state.isServing else { return services.markDirty(connection) }
@@ -217,7 +220,7 @@ final class Exchanges {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, slot) {
                 let isReplayable = situation == .upstreamClosed && Self.mayReplay(exchange, slot, lostWith: connection)
-                exchange.upstreamFailed(isReplayable ? .closedUnsent : situation)
+                exchange.upstreamFailed(isReplayable ? .closedUnsent : situation, because: connection.failure)
             }
         }
     }
@@ -298,7 +301,8 @@ final class Exchanges {
             guard let fault = HTTP2Fault(rawValue: Int(event.code)) else { return }
             refusals.note(.http2(fault), on: connection)
             exchange(of: event, upstream: connection)? {
-                $0.upstreamFailed(.upstreamMalformed(fault), code: fault.code)
+                $0.upstreamFailed(
+                    .upstreamMalformed(fault), code: fault.code, because: "\(fault.sentence) (\(fault.source))")
             }
         }
     }
