@@ -153,10 +153,8 @@ final class Exchange {
             method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
             joined: services.joinedHeaders)
         var found = snapshot.shared.plan.tables[table].match(view)
-        if case .noHost = found, downstream.transport.isSecure {
-            switch snapshot.binding(downstream.listener)?.otherServer(
-                authority: view.authority, serverName: downstream.transport.tls?.serverName) ?? .none
-            {
+        if case .noHost = found {
+            switch otherServer(view.authority, snapshot, downstream) {
             case .none: break
             case .sameTerms(let table): found = snapshot.shared.plan.tables[table].match(view)
             case .otherTerms: return .answer(.misdirected)
@@ -174,6 +172,17 @@ final class Exchange {
             explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
         }
         return .answer(.noRoute)
+    }
+
+    /// The TLS server of the port that has an authority, where the connection's own has not.
+    @inline(never)
+    private func otherServer(
+        _ authority: Octets, _ snapshot: WorkerSnapshot, _ downstream: Connection
+    ) -> ListenerBinding.OtherServer {
+        guard let tls = downstream.transport.tls, let binding = snapshot.binding(downstream.listener) else {
+            return .none
+        }
+        return binding.otherServer(authority: authority, serverName: tls.serverName)
     }
 
     func choose() -> StepEnd {

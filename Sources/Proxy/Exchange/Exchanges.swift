@@ -192,16 +192,22 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
-            let isUnsent = !connection.session.hasSentHeaders(event.slot)
-            let said = connection.failure
-            exchange.upstreamFailed(
-                Self.situation(code: event.code, isUnsent: isUnsent), code: event.code,
-                because: said.isEmpty ? "the endpoint reset the stream with code \(event.code)" : said)
+            Self.streamFailed(exchange, event, on: connection)
         }
         // The last stream's end is the connection's where no new requests are sent on it.
         guard connection.state.isServing else { return services.markDirty(connection) }
         connection.hasServed = true
         upstreams.giveBack(connection)
+    }
+
+    /// An upstream's stream was closed before its answer was complete.
+    @inline(never)
+    private static func streamFailed(_ exchange: Exchange, _ event: StreamEvent, on connection: Connection) {
+        let isUnsent = !connection.session.hasSentHeaders(event.slot)
+        let said = connection.failure
+        exchange.upstreamFailed(
+            situation(code: event.code, isUnsent: isUnsent), code: event.code,
+            because: said.isEmpty ? "the endpoint reset the stream with code \(event.code)" : said)
     }
 
     private static func situation(code: UInt32, isUnsent: Bool) -> Situation {
