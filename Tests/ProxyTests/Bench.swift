@@ -195,16 +195,19 @@ final class Peer {
 
 /// An endpoint's listening socket.
 final class Server {
-    private let listener: Descriptor
+    private var listener: Descriptor?    // nil when it listens no more
     private var peers: [Peer] = []
 
     init(_ path: String) throws {
         listener = try Socket.listen(try #require(SocketAddress(unixPath: path)))
     }
 
+    /// Refuses connections from now on.
+    func close() { listener = nil }
+
     /// The next connection; nil when none has come.
     func accept() throws -> Peer? {
-        guard let accepted = try Socket.accept(listener.number) else { return nil }
+        guard let number = listener?.number, let accepted = try Socket.accept(number) else { return nil }
         let peer = Peer(accepted.descriptor)
         peers.append(peer)
         return peer

@@ -62,6 +62,12 @@ final class HTTP2Peer {
         exchange()
     }
 
+    /// Takes no new streams: those that are open go on.
+    func goAway() {
+        session.refuseNewStreams()
+        exchange()
+    }
+
     /// Takes what has come, and sends what there is to say.
     func exchange() {
         let octets = peer.octets()

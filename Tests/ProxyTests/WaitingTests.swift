@@ -1,4 +1,5 @@
 import Balancing
+import Glibc
 import HTTP
 import Octets
 import Reactor
@@ -299,5 +300,102 @@ import Testing
         let server = try bench.server()
         bench.pass(.seconds(1))
         #expect(try server.accept() == nil)
+    }
+
+    /// The old connection takes no new streams, and would not end before its stream does.
+    @Test func `does not wait for a connection that goes away when no other can be made`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let listener = try bench.server()
+        let first = HTTP2Peer(try bench.client(), isServer: false)
+        _ = first.request(["content-type": "application/grpc"])
+        bench.settle()
+        let server = HTTP2Peer(try #require(try listener.accept()), isServer: true)
+        server.exchange()
+        server.goAway()
+        bench.settle()
+        listener.close()
+        let second = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(second.request(["content-type": "application/grpc"]))
+        for _ in 0..<4 { bench.pass(.milliseconds(100)) }
+        second.exchange()
+        #expect(second.seen(stream).joined().contains("connection refused"))
+        #expect(bench.active == 1)
+    }
+
+    @Test func `says by which code its stream was reset`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let listener = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        bench.settle()
+        let server = HTTP2Peer(try #require(try listener.accept()), isServer: true)
+        server.exchange()
+        server.reset(try #require(server.streams.first), code: ErrorCode.internalError)
+        bench.settle()
+        client.exchange()
+        #expect(client.seen(stream).joined().contains("\(bench.name)-0: the endpoint reset the stream with code 2"))
+        #expect(server.streams.count == 1 && bench.active == 0)
+    }
+
+    @Test func `says which rule its endpoint's connection broke`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let listener = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        bench.settle()
+        let upstream = try #require(try listener.accept())
+        // A frame of SETTINGS whose length is no multiple of six.
+        upstream.send("\u{0}\u{0}\u{5}\u{4}\u{0}\u{0}\u{0}\u{0}\u{0}xxxxx")
+        bench.settle()
+        client.exchange()
+        let answer = client.seen(stream).joined()
+        #expect(answer.contains("\(bench.name)-0: ") && answer.contains("RFC 9113"), "\(answer)")
+    }
+
+    @Test func `is served by a connection that was being made when its endpoint left, which then ends`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let listener = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        var upstream: Peer?
+        while upstream == nil {
+            bench.worker.turn(isHurried: true)
+            upstream = try listener.accept()
+        }
+        bench.endpoints[0].leave()
+        bench.worker.upstreams.drop([bench.endpoints[0].number])
+        bench.settle()
+        let peer = try #require(upstream)
+        let server = HTTP2Peer(peer, isServer: true)
+        server.exchange()
+        #expect(server.streams.count == 1)
+        client.reset(stream, code: ErrorCode.cancel)
+        bench.settle()
+        server.exchange()
+        #expect(peer.isEnded && bench.active == 0)
+    }
+}
+
+@Suite struct `Lines about failed connections` {
+    @Test func `are one a second, and say how many had none`() {
+        var failures = ConnectFailures()
+        let lines = [(1, "a"), (1, "b"), (1, "b"), (2, "c"), (3, "d")].map {
+            failures.line(endpoint: $0.1, "connection refused", at: $0.0)
+        }
+        #expect(
+            lines == [
+                "endpoint a: connection refused", nil, nil,
+                "endpoint c: connection refused; 2 more connections failed since the last line of this kind",
+                "endpoint d: connection refused",
+            ])
+    }
+
+    @Test(
+        arguments: [
+            (ECONNREFUSED, .refused), (ETIMEDOUT, .timedOut), (EHOSTUNREACH, .unreachable), (ENETUNREACH, .unreachable),
+            (ECONNRESET, .reset), (EMFILE, .other), (0, .other),
+        ] as [(Int32, ConnectFailure)])
+    func `are counted by the kernel's reason`(code: Int32, reason: ConnectFailure) {
+        #expect(ConnectFailure(SystemError("connect to", code: code)) == reason)
     }
 }

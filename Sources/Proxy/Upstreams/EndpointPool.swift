@@ -120,6 +120,13 @@ final class EndpointPool {
         return connecting < waitingCount ? 1 : 0
     }
 
+    /// Whether a connection that is there, or on its way, can still come to serve those that wait. One that ends with
+    /// its streams cannot, however long they last.
+    var hasProspect: Bool {
+        guard transport.isHTTP2 else { return count > 0 }
+        return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
+    }
+
     func enqueue(_ exchange: Int) { waiting.append(exchange) }
 
     /// The exchange that has waited longest.

@@ -49,7 +49,7 @@ final class Upstreams {
             return .overflow
         }
         pool.enqueue(exchange)
-        guard pool.needsConnection, pool.count < limit, !connect(pool), pool.count == 0 else { return .wait(pool) }
+        guard pool.needsConnection, pool.count < limit, !connect(pool), !pool.hasProspect else { return .wait(pool) }
         pool.leave(exchange)
         return .failed
     }
@@ -170,7 +170,7 @@ final class Upstreams {
         while pool.needsConnection, pool.count < services.limits.upstreamConnections {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
-            guard pool.count == 0, let number = pool.dequeue() else { return }
+            guard !pool.hasProspect, let number = pool.dequeue() else { return }
             let reason = lastFailure
             exchanges.with(number) { $0.connectionFailed(.connectFailed, because: reason) }
         }
