@@ -214,8 +214,8 @@ struct CertificateDirectory {
 }
 
 extension TLSChain {
-    /// Everything but the certificates is as it was.
-    fileprivate func hasSameTerms(as other: TLSChain) -> Bool {
+    /// Whether a client gets the same versions and cipher suites by both: everything but the certificates.
+    func hasSameTerms(as other: TLSChain) -> Bool {
         minVersion == other.minVersion && maxVersion == other.maxVersion
             && cipherSuites.map(\.name) == other.cipherSuites.map(\.name)
     }

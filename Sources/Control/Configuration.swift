@@ -107,6 +107,16 @@ struct Configuration {
             plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)
     }
 
+    /// By chain: the number of the first one with the same TLS rules.
+    private static func terms(of chains: [TLSChain]) -> [Int] {
+        var kinds: [Int] = []
+        return chains.indices.map { number in
+            if let known = kinds.first(where: { chains[$0].hasSameTerms(as: chains[number]) }) { return known }
+            kinds.append(number)
+            return number
+        }
+    }
+
     private mutating func bind() {
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
             var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
@@ -116,7 +126,8 @@ struct Configuration {
             return ListenerBinding(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,
                 tls: listener.chains.isEmpty ? nil : TLSSelector(chains: served),
-                chainTables: listener.chains.map(\.table), concurrentStreams: listener.concurrentStreams)
+                chainTables: listener.chains.map(\.table), chainTerms: Self.terms(of: listener.chains),
+                concurrentStreams: listener.concurrentStreams)
         }
         bindFailures = listeners.failures.map { "port \($0.listener.port): \($0.error)" }
     }

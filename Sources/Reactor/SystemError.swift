@@ -42,6 +42,12 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
     package var isWatched: Bool { code == EEXIST }
     /// Whether no process listens at the address.
     package var isRefused: Bool { code == ECONNREFUSED }
+    /// Whether the peer said nothing for too long.
+    package var isTimedOut: Bool { code == ETIMEDOUT }
+    /// Whether no way leads to the address.
+    package var isUnreachable: Bool { [ENETUNREACH, EHOSTUNREACH, ENETDOWN, EHOSTDOWN].contains(code) }
+    /// Whether the peer has ended the connection by force.
+    package var isReset: Bool { code == ECONNRESET || code == EPIPE }
 }
 
 /// The result of a read or write on a non-blocking descriptor.

@@ -84,9 +84,13 @@ struct MetricsReport {
         for reason in RetryReason.allCases {
             page.series("portico_retries_total", [("reason", reason.label)], sum(.retries, reason.rawValue))
         }
-        page.single(
-            "portico_upstream_connect_failures_total", .counter, "Connections to endpoints that failed.",
-            sum(.connectFailures))
+        page.family(
+            "portico_upstream_connect_failures_total", .counter, "Connections to endpoints that failed, by the reason.")
+        for reason in ConnectFailure.allCases {
+            page.series(
+                "portico_upstream_connect_failures_total", [("reason", reason.label)],
+                control.workers.reduce(0) { $0 &+ $1.value(reason) })
+        }
         page.family("portico_limit_reached_total", .counter, "How often a limit was reached.")
         for limit in WorkerMetrics.Limit.allCases {
             page.series(

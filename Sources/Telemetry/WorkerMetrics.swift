@@ -1,3 +1,5 @@
+package import Reactor
+
 /// The side of a connection: a client's or an endpoint's.
 package enum ConnectionSide: Int, Sendable, CaseIterable {
     case downstream, upstream
@@ -17,6 +19,36 @@ package enum RetryReason: Int, Sendable, CaseIterable {
     }
 }
 
+/// Why a connection to an endpoint could not be made.
+package enum ConnectFailure: Int, Sendable, CaseIterable {
+    /// No process listens there.
+    case refused
+    case timedOut
+    /// No way leads to the address.
+    case unreachable
+    case reset
+    case other
+
+    /// The reason of a system call's error.
+    package init(_ error: SystemError) {
+        self =
+            error.isRefused
+            ? .refused
+            : error.isTimedOut ? .timedOut : error.isUnreachable ? .unreachable : error.isReset ? .reset : .other
+    }
+
+    /// The value of the label `reason`.
+    package var label: String {
+        switch self {
+        case .refused: "refused"
+        case .timedOut: "timed_out"
+        case .unreachable: "unreachable"
+        case .reset: "reset"
+        case .other: "other"
+        }
+    }
+}
+
 /// The counters of one worker. Only the worker's thread writes them, without locks and without atomic additions.
 /// `Metrics` reads and adds them up on any thread.
 package final class WorkerMetrics: Sendable {
@@ -24,7 +56,6 @@ package final class WorkerMetrics: Sendable {
     enum Fixed: Int, CaseIterable {
         case downstreamOpened, upstreamOpened, downstreamClosed, upstreamClosed
         case requestsStarted, requestsEnded
-        case connectFailures
         case retries    // the first reason; the others follow
     }
 
@@ -59,6 +90,7 @@ package final class WorkerMetrics: Sendable {
     private static let durationSeriesLimit = 1_000
 
     private let page = MetricsPage(count: fixedCount)
+    private let connectFailures = MetricsPage(count: ConnectFailure.allCases.count)
     private let limits = MetricsPage(count: Limit.allCases.count)
     private let gauges = MetricsPage(count: Gauge.allCases.count)
     /// By `Refusal.index`: those of clients, then those of upstreams.
@@ -75,6 +107,9 @@ package final class WorkerMetrics: Sendable {
 
     /// The value of a counter.
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
+
+    /// How many connections to endpoints failed for a reason.
+    func value(_ reason: ConnectFailure) -> UInt64 { connectFailures[reason.rawValue].value }
 
     /// How often a limit was reached.
     func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
@@ -124,7 +159,7 @@ extension WorkerMetrics {
     /// Counts a request that is sent again.
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     /// Counts a connection to an endpoint that could not be made.
-    package func upstreamConnectFailed() { add(.connectFailures) }
+    package func upstreamConnectFailed(_ reason: ConnectFailure) { connectFailures[reason.rawValue].add(1) }
     /// Counts that a limit was reached, which is an event of one request or connection.
     package func reached(_ limit: Limit) { limits[limit.rawValue].add(1) }
 

@@ -23,11 +23,18 @@ def call(gateway, seconds=5, body=None, **headers):
 
 
 def test_connection_refused_is_14_or_503():
-    with Gateway(objects.echo(Closed())) as gateway:
+    closed = Closed()
+    with Gateway(objects.echo(closed)) as gateway:
         stream = call(gateway)
         assert (stream.status, stream.grpc_status, stream.trailers_only) == (200, 14, True)
-        assert stream.grpc_message
+        address = f"127.0.0.1:{closed.port}"
+        assert f"endpoint {address}: connection refused" in stream.grpc_message
         assert http1.get(gateway.port).status == 503
+        assert gateway.metric('portico_upstream_connect_failures_total{reason="refused"}') >= 2
+        line = gateway.access_log("UF")
+        assert '"connection_refused"' in line
+        words = f"endpoint {address}: connection refused"
+        waiting.until(lambda: any(words in line for line in list(gateway.errors)), 10, "a line about it")
 
 
 def test_a_refused_connection_is_retried_on_another_endpoint():

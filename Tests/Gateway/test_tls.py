@@ -119,11 +119,27 @@ def test_plain_text_on_a_tls_port_is_closed(secure):
         assert not client.rest().startswith(b"HTTP/1.1 200")
 
 
-def test_a_host_of_another_server_is_not_served_on_this_name(secure):
-    """SNI one.test, authority two.test: 421 (or, as Envoy, 404); never another server's route."""
+@pytest.mark.parametrize("authority", ["two.test", "TWO.test:443", "a.b.wild.test"])
+def test_a_host_of_another_server_with_the_same_tls_rules_is_served(secure, authority):
+    """SNI one.test and the authority of another server: clients reuse a connection whose certificate has both."""
     with http2.connect(secure.port, certificates.client_context(), "one.test") as client:
-        stream = client.exchange(http2.get_headers("/web", "two.test", scheme="https"))
-        assert stream.status in (421, 404)
+        assert client.exchange(http2.get_headers("/web", authority, scheme="https")).status == 200
+        assert client.exchange(http2.get_headers("/web", "three.test", scheme="https")).status == 404
+
+
+def test_a_host_of_another_server_with_other_tls_rules_is_misdirected(pairs, backend, web):
+    """Its routes may count on TLS 1.3, and this connection need not have it."""
+    config = tls_config(pairs, backend, web)
+    config[0]["spec"]["servers"][1]["tls"]["minProtocolVersion"] = "TLSV1_3"
+    with Gateway(config, ports=[443]) as gateway:
+        with http2.connect(gateway.port, certificates.client_context(), "one.test") as client:
+            assert client.exchange(http2.get_headers("/web", "two.test", scheme="https")).status == 421
+            call = client.exchange(http2.grpc_headers(authority="two.test", scheme="https"), http2.message())
+            assert (call.status, call.grpc_status) == (200, 2) and "another TLS connection" in call.grpc_message
+            assert client.exchange(http2.get_headers("/web", "x.wild.test", scheme="https")).status == 200
+            assert client.exchange(http2.get_headers("/web", "one.test", scheme="https")).status == 200
+        with http2.connect(gateway.port, certificates.client_context(), "two.test") as client:
+            assert client.exchange(http2.get_headers("/web", "two.test", scheme="https")).status == 200
 
 
 def test_large_bodies_over_tls(secure):

@@ -28,13 +28,9 @@ import Testing
             (.overflow, 503, "UO", "\(token){overflow}", "\(reset)overflow", 14),
             (.routeTimedOut, 504, "UT", "response_timeout", "upstream request timeout", 4),
             (.deadlineExceeded, 504, "UT", "response_timeout", "upstream request timeout", 4),
-            (.tryTimedOut, 504, "UT", "upstream_per_try_timeout", "upstream request timeout", 14),
             (.idleSending, 504, "SI", "stream_idle_timeout", "stream timeout", 14),
             (.idleReceiving, 408, "SI", "stream_idle_timeout", "stream timeout", 2),
-            (.durationExceeded, 504, "-", "max_duration_timeout", "downstream duration timeout", 4),
             (.headerTimedOut, 408, "-", "request_header_timeout", "request header timeout", 2),
-            (.requestTimedOut, 408, "-", "request_overall_timeout", "request timeout", 2),
-            (.bodyTooLarge, 413, "-", "request_payload_too_large", "Payload Too Large", 2),
             (.pathRefused, 400, "-", "path_normalization_failed", "The path is not valid.", 13),
             (
                 .upgradeRefused, 403, "-", "upgrade_failed",

@@ -110,7 +110,7 @@ import Testing
         let worker = metrics.worker()
         for _ in 0..<3 { worker.connectionOpened(.downstream) }
         worker.connectionClosed(.downstream)
-        worker.upstreamConnectFailed()
+        worker.upstreamConnectFailed(.refused)
         worker.refused(.handshake(.unknownServerName), .downstream)
         worker.refused(.http2(.path), .downstream)
         worker.refused(.http1(.syntax), .upstream)
@@ -131,7 +131,9 @@ import Testing
         let expectations: [(Substring, Substring)] = [
             (#"portico_connections{side="downstream"}"#, "2"), (#"portico_connections{side="upstream"}"#, "0"),
             (#"portico_connections_total{side="downstream"}"#, "3"),
-            ("portico_upstream_connect_failures_total", "1"), ("portico_accept_failures_total", "1"),
+            (#"portico_upstream_connect_failures_total{reason="refused"}"#, "1"),
+            (#"portico_upstream_connect_failures_total{reason="timed_out"}"#, "0"),
+            ("portico_accept_failures_total", "1"),
             (#"portico_tls_handshake_failures_total{reason="unknown_server_name"}"#, "1"),
             (#"portico_tls_handshake_failures_total{reason="closed"}"#, "0"),
             (#"portico_protocol_errors_total{side="downstream",reason="http2.path"}"#, "1"),

@@ -10,16 +10,14 @@ package enum Situation: Equatable, Sendable {
     case requestMalformed(HTTP2Fault)
     case pathRefused
     case upgradeRefused
-    case bodyTooLarge
     case headerTimedOut    // the head did not arrive in time
-    case requestTimedOut    // the whole request did not arrive in time
     case clientClosed
     case clientReset
     // Routing
     case noRoute
     case connectMethod
     case optionsAsterisk
-    case misdirected    // the authority belongs to another certificate's listener
+    case misdirected    // another server of this port has the authority, and other TLS rules
     case unknownCluster
     case noHealthyEndpoint
     // Upstream, before response headers
@@ -37,13 +35,10 @@ package enum Situation: Equatable, Sendable {
     // Timers
     case routeTimedOut
     case deadlineExceeded    // the client's grpc-timeout
-    case tryTimedOut
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request
-    case durationExceeded
     // The gateway as a whole
     case overloaded
-    case draining
 }
 
 /// Whom to call about it.

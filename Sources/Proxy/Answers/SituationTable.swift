@@ -5,14 +5,13 @@ extension Situation {
     /// The one table: situation → HTTP status, flag, details, body, gRPC status, fault, retry, connection.
     package var outcome: Outcome {
         switch self {
-        case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .bodyTooLarge, .headerTimedOut,
-            .requestTimedOut, .clientClosed, .clientReset:
+        case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed,
+            .clientReset:
             ofClient
         case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
-            .noHealthyEndpoint, .overloaded, .draining:
+            .noHealthyEndpoint, .overloaded:
             ofRouting
-        case .routeTimedOut, .deadlineExceeded, .tryTimedOut, .idleSending, .idleReceiving,
-            .durationExceeded:
+        case .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
             ofTimer
         default: ofUpstream
         }
@@ -38,12 +37,8 @@ extension Situation {
             Outcome(
                 403, .none, "upgrade_failed", "The upgrade that the request asks for is not served here.",
                 fault: .client, after: .close)
-        case .bodyTooLarge:
-            Outcome(413, .none, "request_payload_too_large", "Payload Too Large", fault: .client)
         case .headerTimedOut:
             Outcome(408, .none, "request_header_timeout", "request header timeout", fault: .client, after: .close)
-        case .requestTimedOut:
-            Outcome(408, .none, "request_overall_timeout", "request timeout", fault: .client, after: .close)
         case .clientReset:
             Outcome(0, .clientReset, "http2.remote_reset", grpc: .cancelled, fault: .client)
         default:
@@ -69,8 +64,6 @@ extension Situation {
             Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
         case .overloaded:
             Outcome(503, .overload, "overload", "gateway overloaded", fault: .gateway, after: .close)
-        case .draining:
-            Outcome(503, .none, "draining", "gateway is shutting down", fault: .gateway, after: .close)
         default:
             Outcome(404, .noRoute, "route_not_found", says: "no route matches", fault: .client)
         }
@@ -108,18 +101,10 @@ extension Situation {
 
     private var ofTimer: Outcome {
         switch self {
-        case .tryTimedOut:
-            Outcome(
-                504, .timeout, "upstream_per_try_timeout", "upstream request timeout",
-                fault: .upstream, retry: .unknown)
         case .idleSending:
             Outcome(504, .idle, "stream_idle_timeout", "stream timeout", fault: .upstream)
         case .idleReceiving:
             Outcome(408, .idle, "stream_idle_timeout", "stream timeout", fault: .client, after: .close)
-        case .durationExceeded:
-            Outcome(
-                504, .none, "max_duration_timeout", "downstream duration timeout",
-                grpc: .deadlineExceeded, fault: .upstream)
         default:
             // Envoy answers 14 when its route timeout fires, which clients may retry at once. A timer that
             // ran out is a deadline, whoever set it.

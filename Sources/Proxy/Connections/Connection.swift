@@ -15,6 +15,7 @@ final class Connection {
     private var speaker: AnyObject?
 
     var isDirty = false    // listed for a flush at the end of the turn
+    var isUnread = false    // listed to be read without another event
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
@@ -31,6 +32,18 @@ final class Connection {
     // Upstream
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
+    var lostBecause = ""    // the kernel's reason, when a system call has failed
+
+    /// Why the connection cannot be used any more, in words; empty when it was simply closed.
+    var failure: String {
+        if !lostBecause.isEmpty { return lostBecause }
+        if let breach = transport.tls?.breach { return breach.words }
+        switch session {
+        case .undecided: return ""
+        case .http1(let session): return session { $0.violation.map { "\($0.sentence) (\($0.source))" } ?? "" }
+        case .http2(let session): return session { $0.fault.map { "\($0.sentence) (\($0.source))" } ?? "" }
+        }
+    }
 
     /// A client's connection.
     init(slot: Int, descriptor: CInt, listener: Int, peer: SocketAddress?, now: MonotonicTime) {

@@ -39,8 +39,11 @@ final class ConnectionLists {
     /// Has the connection read in the next turn, without another event of epoll. One that is held is read when its
     /// pause is over.
     func listForReading(_ connection: Connection) {
-        guard connection.state.reading != .listed, connection.state.reading != .held else { return }
+        guard connection.state.reading != .held else { return }
         connection.state.reading = .listed
+        // It may be in the list still: it was listed, and then its reading was paused by an event in between.
+        guard !connection.isUnread else { return }
+        connection.isUnread = true
         unread.append(connection)
     }
 
@@ -58,8 +61,11 @@ final class ConnectionLists {
         guard !unread.isEmpty else { return }
         swap(&reading, &unread)
         for connection in reading.prefix(Self.leftOverPerTurn) {
-            if connection.state.reading == .listed { connection.state.reading = .ready }
-            if !connection.isClosed { read(connection) }
+            connection.isUnread = false
+            // What was paused or held since is listed again when it may go on.
+            guard connection.state.reading == .listed, !connection.isClosed else { continue }
+            connection.state.reading = .ready
+            read(connection)
         }
         reading.removeFirst(min(reading.count, Self.leftOverPerTurn))
         reading.append(contentsOf: unread)

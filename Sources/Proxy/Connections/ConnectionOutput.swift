@@ -15,7 +15,8 @@ struct ConnectionOutput {
         case sent
         /// The kernel takes nothing more until the socket is writable again.
         case blocked
-        case closed
+        /// The connection is gone.
+        case lost(IOResult)
     }
 
     init(pools: MessagePools) { self.pools = pools }
@@ -26,7 +27,7 @@ struct ConnectionOutput {
         switch connection.transport.write(pending.octets) {
         case .octets(let count): pending.take(count)
         case .wouldBlock: break
-        case .closed, .failed: return .closed
+        case let reason: return .lost(reason)
         }
         guard pending.isEmpty else {
             connection.state.writing = .blocked
@@ -47,7 +48,7 @@ struct ConnectionOutput {
         switch connection.transport.write(buffer.octets) {
         case .octets(let sent): buffer.take(sent)
         case .wouldBlock: break
-        case .closed, .failed: return (count, .closed)
+        case let reason: return (count, .lost(reason))
         }
         if buffer.isEmpty { return (count, .sent) }
         connection.state.writing = .blocked

@@ -149,6 +149,7 @@ struct ConnectionState {
         }
     }
 
+    /// How long a connection without requests is kept.
     private func idleTimeout(_ limits: Limits) -> Duration {
         role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout
     }

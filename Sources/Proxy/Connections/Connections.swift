@@ -68,7 +68,8 @@ internal import TLS
                 if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
             }
             let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
-            switch unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp) {
+            let result = unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp)
+            switch result {
             case .octets(let count):
                 guard !isLingering else { continue }
                 unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
@@ -81,7 +82,7 @@ internal import TLS
                 if let breach = connection.transport.tls?.breach {
                     refusals.note(.connection(.brokenTLS), on: connection, because: breach.words)
                 }
-                return peerClosed(connection)
+                return peerClosed(connection, result)
             }
         }
         lists.listForReading(connection)
@@ -237,8 +238,13 @@ internal import TLS
     }
 
     private func isSent(_ end: ConnectionOutput.End, _ connection: Connection) -> Bool {
-        if end == .closed { peerClosed(connection) }
-        return end == .sent
+        switch end {
+        case .sent: return true
+        case .blocked: return false
+        case .lost(let reason):
+            peerClosed(connection, reason)
+            return false
+        }
     }
 
     /// An endpoint that takes nothing more, of a connection that nobody uses or will use: what waits for it,
@@ -285,7 +291,7 @@ internal import TLS
         switch connection.state.expiry(services.limits, isIdle: isIdle, at: services.loop.now) {
         case .nothing: break
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
-        case .connectTimedOut: upstreams.connectFailed(connection, .connectTimedOut)
+        case .connectTimedOut: upstreams.connectTimedOut(connection)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
         case .silent: refuse(.connection(.silent), connection)
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
@@ -400,8 +406,9 @@ internal import TLS
     }
 
     /// The peer has closed, or the connection is broken.
-    func peerClosed(_ connection: Connection) {
+    func peerClosed(_ connection: Connection, _ end: IOResult = .closed) {
         guard !connection.isClosed else { return }
+        if case .failed(let code) = end { connection.lostBecause = SystemError("read", code: code).reason.lowercased() }
         if case .http1(let session) = connection.session, connection.role == .upstream { session { $0.inputEnded() } }
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)

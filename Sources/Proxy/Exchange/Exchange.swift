@@ -3,6 +3,7 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 internal import Routing
+internal import TLS
 internal import Telemetry
 
 /// One request and its answer: a stream of a client's connection, a stream of an upstream connection, and the route
@@ -42,6 +43,7 @@ final class Exchange {
     var isPathChanged = false    // the client's path has another form
     var isGRPC = false
     var isHeadMethod = false
+    var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
     var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
     var creditedOctets = 0    // octets of the body given back to the client's window
@@ -51,6 +53,7 @@ final class Exchange {
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
+    var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
 
     // The answer
@@ -149,7 +152,15 @@ final class Exchange {
             path: path, authority: block.first(.authority) ?? block.first(.host) ?? .empty,
             method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
             joined: services.joinedHeaders)
-        switch snapshot({ $0.shared.plan.tables[table].match(view) }) {
+        var found = snapshot { $0.shared.plan.tables[table].match(view) }
+        if case .noHost = found {
+            switch snapshot({ otherServer(view.authority, $0, downstream) }) {
+            case .none: break
+            case .sameTerms(let table): found = snapshot { $0.shared.plan.tables[table].match(view) }
+            case .otherTerms: return .answer(.misdirected)
+            }
+        }
+        switch found {
         case .route(let number):
             route.keep(snapshot { $0.route(number) })
             return .next
@@ -161,6 +172,17 @@ final class Exchange {
             explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
         }
         return .answer(.noRoute)
+    }
+
+    /// The TLS server of the port that has an authority, where the connection's own has not.
+    @inline(never)
+    private func otherServer(
+        _ authority: Octets, _ snapshot: WorkerSnapshot, _ downstream: Connection
+    ) -> ListenerBinding.OtherServer {
+        guard let tls = downstream.transport.tls, let binding = snapshot.binding(downstream.listener) else {
+            return .none
+        }
+        return binding.otherServer(authority: authority, serverName: tls.serverName)
     }
 
     func choose() -> StepEnd {
@@ -236,16 +258,17 @@ final class Exchange {
         case .wait(let pool):
             use(.queued(Unretained(pool)), keeping: pool)
             return .wait(.connection)
-        case .failed: return tryFailed(.connectFailed, keeping: nil)
+        case .failed:
+            failure = upstreams.lastFailure
+            return tryFailed(.connectFailed, keeping: nil)
         case .overflow: return .answer(.overflow)
         }
     }
 
     /// A connection is there that the course has waited for.
     func connected(_ connection: Connection) {
-        guard state.waitingAt == .connect else { return }
+        guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
         use(.reserved(Unretained(connection)), keeping: connection)
-        _ = state.hasCome(.connection)
         run()
     }
 
@@ -276,6 +299,7 @@ final class Exchange {
             services.metrics.tried(endpoint: $0.number)
         }
         if !isAlone { sendHeldBody(connection, slot) }
+        if wantsContinue { continueIfSent() }
         services.markDirty(connection)
         return .next
     }
@@ -321,11 +345,6 @@ final class Exchange {
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }
 
-    /// Whether the request went to an upstream by HTTP/2.
-    var isSentByHTTP2: Bool {
-        if case .stream(let stream) = upstream { stream.session.isHTTP2 } else { false }
-    }
-
     /// What to call it when neither body moves: one of the sides owes octets, or a window. nil where silence is
     /// in order: a gRPC stream may say nothing for days, and an answer may take its time.
     var stuckSituation: Situation? {
@@ -354,12 +373,14 @@ final class Exchange {
         isGRPC = false
         isHeadMethod = false
         isSafe = false
+        wantsContinue = false
         creditedOctets = 0
         route.keep(nil)
         destination.keep(nil)
         endpoint.keep(nil)
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }
+        if !failure.isEmpty { failure = "" }
         interimResponses = 0
         status = 0
         grpcStatus = nil

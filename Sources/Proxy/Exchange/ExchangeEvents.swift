@@ -55,6 +55,20 @@ extension Exchange {
         }
     }
 
+    /// The client waits for a word before it sends its body. HTTP/2 upstreams are not asked whether they want it: the
+    /// gateway says yes in their place as soon as the request is sent. Source: RFC 9110 §10.1.1.
+    func continueIfSent() {
+        wantsContinue = true
+        guard let downstream, state.answer == .none, case .stream(let stream) = upstream else { return }
+        wantsContinue = false
+        guard stream.session.isHTTP2 else { return }
+        let block = services.pools.takeBlock()
+        block.append(stable: ":status", "100")
+        downstream.session.submitInterim(downstream.slot, block)
+        services.pools.letGo(block)
+        services.markDirty(downstream)
+    }
+
     /// The stream to the client is gone: it was answered, or the client gave it up.
     /// - Parameter lost: what that means when the answer was not complete.
     func downstreamClosed(_ lost: Situation, code: UInt32 = ErrorCode.cancel) {
@@ -70,8 +84,9 @@ extension Exchange {
     func responseHeaders(_ block: HeaderBlock, isEnd: Bool) {
         guard let downstream, state.answer == .none else { return }
         lastProgress = services.loop.now
-        status = block.statusCode ?? 502
-        guard status >= 200 else { return passInterim(block, to: downstream) }
+        let code = block.statusCode ?? 502
+        guard code >= 200 else { return passInterim(block, to: downstream) }
+        status = code
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
         noteGRPCStatus(block)
@@ -153,15 +168,18 @@ extension Exchange {
     // MARK: tries that fail
 
     /// No connection can be had: the queue gives up what waits in it.
-    func connectionFailed(_ situation: Situation) {
-        guard state.waitingAt == .connect else { return }
+    func connectionFailed(_ situation: Situation, because reason: String) {
+        guard state.isWaiting(for: .connection) else { return }
         use(.none, keeping: nil)
+        failure = reason
         follow(tryFailed(situation, keeping: nil))
     }
 
     /// The upstream's stream is gone before its answer was complete.
-    func upstreamFailed(_ situation: Situation, code: UInt32 = ErrorCode.internalError) {
+    /// - Parameter reason: in words; may be empty.
+    func upstreamFailed(_ situation: Situation, code: UInt32 = ErrorCode.internalError, because reason: String = "") {
         guard case .stream(let stream) = upstream else { return }
+        failure = reason
         let body = state.answer == .none ? stream.session.detachBody(stream.slot) : nil
         detachUpstream()
         switch state.upstreamLost(situation) {
@@ -185,7 +203,8 @@ extension Exchange {
             isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
         switch state.tryFailed(failure) {
         case .answer:
-            explanation = endpoint.unretained?({ "endpoint \($0.name)" }) ?? ""
+            let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
+            explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
             return .answer(cause(of: situation))
         case .tryAgain:
             services.metrics.retried(situation.retryReason)

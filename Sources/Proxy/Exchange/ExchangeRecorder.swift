@@ -10,6 +10,7 @@ internal import Routing
 struct ExchangeRecorder {
     private let services: WorkerServices
     private let addresses = OctetBuffer(capacity: 256)    // of `x-forwarded-for`, while a line is written
+    private let reason = OctetBuffer(capacity: 256)    // of an upstream's failure, while a line is written
 
     init(services: WorkerServices) { self.services = services }
 
@@ -66,6 +67,11 @@ struct ExchangeRecorder {
                 ? "grpc_web_not_translated"
                 : losesStatus(exchange) ? Self.lostStatus : "via_upstream"
             return
+        }
+        if !exchange.failure.isEmpty {
+            reason.clear(keeping: 1024)
+            reason.append(text: exchange.failure)
+            record.upstreamFailure = reason.octets
         }
         let outcome = situation.outcome
         record.flags = outcome.flag.text

@@ -84,6 +84,10 @@ struct ExchangeState {
     var running: Step? { if case .at(let step) = position { step } else { nil } }
     /// The step at which the course waits.
     var waitingAt: Step? { if case .waiting(let step, _) = position { step } else { nil } }
+    /// Whether the course waits for that.
+    func isWaiting(for what: Wait) -> Bool {
+        if case .waiting(_, what) = position { true } else { false }
+    }
     var isOver: Bool { position == .over }
 
     /// The step is done: the next one runs.

@@ -132,7 +132,7 @@ final class Exchanges {
             services.pools.letGo(trailers)
         case .end: exchange.requestEnded()
         case .closed: exchange.downstreamClosed(.clientReset, code: event.code)
-        case .expectsContinue: continueIfAsked(exchange)
+        case .expectsContinue: exchange.continueIfSent()
         default: break
         }
     }
@@ -143,16 +143,6 @@ final class Exchanges {
         else { return nil }
         let exchange = all[number]
         return exchange { $0.isServing(downstream: connection, event.slot) } ? exchange : nil
-    }
-
-    /// HTTP/2 upstreams are not asked whether they want the body: the gateway says yes in their place.
-    private func continueIfAsked(_ exchange: Exchange) {
-        guard let downstream = exchange.downstream, exchange.isSentByHTTP2 else { return }
-        let block = services.pools.takeBlock()
-        block.append(stable: ":status", "100")
-        downstream.session.submitInterim(downstream.slot, block)
-        services.pools.letGo(block)
-        services.markDirty(downstream)
     }
 
     // MARK: events of upstreams
@@ -202,13 +192,22 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
-            let isUnsent = !connection.session.hasSentHeaders(event.slot)
-            exchange.upstreamFailed(Self.situation(code: event.code, isUnsent: isUnsent), code: event.code)
+            Self.streamFailed(exchange, event, on: connection)
         }
         // The last stream's end is the connection's where no new requests are sent on it.
         guard connection.state.isServing else { return services.markDirty(connection) }
         connection.hasServed = true
         upstreams.giveBack(connection)
+    }
+
+    /// An upstream's stream was closed before its answer was complete.
+    @inline(never)
+    private static func streamFailed(_ exchange: Exchange, _ event: StreamEvent, on connection: Connection) {
+        let isUnsent = !connection.session.hasSentHeaders(event.slot)
+        let said = connection.failure
+        exchange.upstreamFailed(
+            situation(code: event.code, isUnsent: isUnsent), code: event.code,
+            because: said.isEmpty ? "the endpoint reset the stream with code \(event.code)" : said)
     }
 
     private static func situation(code: UInt32, isUnsent: Bool) -> Situation {
@@ -227,7 +226,7 @@ final class Exchanges {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, slot) {
                 let isReplayable = situation == .upstreamClosed && Self.mayReplay(exchange, slot, lostWith: connection)
-                exchange.upstreamFailed(isReplayable ? .closedUnsent : situation)
+                exchange.upstreamFailed(isReplayable ? .closedUnsent : situation, because: connection.failure)
             }
         }
     }
@@ -308,7 +307,8 @@ final class Exchanges {
             guard let fault = HTTP2Fault(rawValue: Int(event.code)) else { return }
             refusals.note(.http2(fault), on: connection)
             exchange(of: event, upstream: connection)? {
-                $0.upstreamFailed(.upstreamMalformed(fault), code: fault.code)
+                $0.upstreamFailed(
+                    .upstreamMalformed(fault), code: fault.code, because: "\(fault.sentence) (\(fault.source))")
             }
         }
     }

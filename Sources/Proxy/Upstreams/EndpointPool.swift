@@ -113,6 +113,20 @@ final class EndpointPool {
     /// Streams that an endpoint is supposed to allow until it has said its limit.
     private static let usualStreams = 100
 
+    /// How many of those that wait had counted on a connection that could not be made. One of HTTP/2 was for all,
+    /// unless another is on its way; one of HTTP/1.1 for one, unless as many are on their way as wait.
+    var unservedByFailure: Int {
+        if transport.isHTTP2 { return connecting > 0 ? 0 : waitingCount }
+        return connecting < waitingCount ? 1 : 0
+    }
+
+    /// Whether a connection that is there, or on its way, can still come to serve those that wait. One that ends with
+    /// its streams cannot, however long they last.
+    var hasProspect: Bool {
+        guard transport.isHTTP2 else { return count > 0 }
+        return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
+    }
+
     func enqueue(_ exchange: Int) { waiting.append(exchange) }
 
     /// The exchange that has waited longest.

@@ -8,6 +8,9 @@ internal import Telemetry
 /// Its worker's thread only.
 final class Upstreams {
     private let services: WorkerServices
+    private var failures = ConnectFailures()
+    /// Why the last connection could not be made, for `Acquired.failed`.
+    private(set) var lastFailure = ""
     private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
     private var pools: ContiguousArray<EndpointPool?> = []    // by Endpoint.number; further transports behind `other`
     // They refer to each other: set once by the worker, which takes them away when it ends.
@@ -21,7 +24,7 @@ final class Upstreams {
         case connection(Unretained<Connection>)
         /// The exchange has a place in that pool's queue: `Exchange.connected` or `connectionFailed` follows.
         case wait(EndpointPool)
-        /// No connection can be made.
+        /// No connection can be made; `lastFailure` says why.
         case failed
         /// The queue is full.
         case overflow
@@ -46,7 +49,7 @@ final class Upstreams {
             return .overflow
         }
         pool.enqueue(exchange)
-        guard pool.needsConnection, pool.count < limit, !connect(pool), pool.count == 0 else { return .wait(pool) }
+        guard pool.needsConnection, pool.count < limit, !connect(pool), !pool.hasProspect else { return .wait(pool) }
         pool.leave(exchange)
         return .failed
     }
@@ -76,32 +79,56 @@ final class Upstreams {
     /// Begins a connection.
     /// - Returns: false when that is impossible.
     private func connect(_ pool: EndpointPool) -> Bool {
-        guard let address = pool.address, let descriptor = try? Socket.connect(address) else {
-            services.metrics.upstreamConnectFailed()
+        guard let address = pool.address else {
+            note(.other, "the address is not valid", pool)
             return false
         }
+        do throws(SystemError) {
+            try connect(pool, to: address)
+            return true
+        } catch {
+            note(ConnectFailure(error), error.reason, pool)
+            return false
+        }
+    }
+
+    private func connect(_ pool: EndpointPool, to address: SocketAddress) throws(SystemError) {
+        let descriptor = try Socket.connect(address)
         var made: Connection?
         let slot = services.loop.register { slot in
             let connection = Connection(slot: slot, descriptor: descriptor, pool: pool, now: services.loop.now)
             made = connection
             return .connection(connection)
         }
-        guard let connection = made, (try? services.loop.watch(descriptor, slot: slot)) != nil else {
+        do throws(SystemError) {
+            try services.loop.watch(descriptor, slot: slot)
+        } catch {
             Socket.close(descriptor)
             services.loop.vacate(slot)
-            services.metrics.upstreamConnectFailed()
-            return false
+            throw error
         }
+        guard let connection = made else { return }
         pool.connectionBegan()
         services.metrics.connectionOpened(.upstream)
         connections.schedule(connection)
-        return true
+    }
+
+    /// Counts a connection that could not be made, and says why: to those that wait, and on standard error.
+    private func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool) {
+        services.metrics.upstreamConnectFailed(failure)
+        lastFailure = words.prefix(1).lowercased() + words.dropFirst()
+        let wall = services.loop.wallNow
+        if let line = failures.line(endpoint: pool.endpoint.name, lastFailure, at: wall.seconds) {
+            services.messages.warn(line, at: wall)
+        }
     }
 
     /// The TCP handshake of a connection has ended, one way or the other.
     func connected(_ connection: Connection, _ event: Readiness) {
         guard event.isWritable || event.isHungUp, let pool = connection.pool else { return }
-        guard Socket.connectError(connection.transport.descriptor) == nil else {
+        if let code = Socket.connectError(connection.transport.descriptor) {
+            let error = SystemError("connect to", code: code)
+            note(ConnectFailure(error), error.reason, pool)
             return connectFailed(connection, .connectFailed)
         }
         connections.startSession(connection, http2: pool.transport.isHTTP2)
@@ -109,20 +136,28 @@ final class Upstreams {
         if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
         serve(pool)
         services.markDirty(connection)
+        // The endpoint left while the connection was being made: it ends with the requests that have waited for it.
+        if pool.isRetired { connections.drain(connection) }
         if event.isReadable { connections.read(connection) }
     }
 
+    /// The endpoint did not accept a connection in time.
+    func connectTimedOut(_ connection: Connection) {
+        if let pool = connection.pool {
+            note(.timedOut, "no connection within \(services.limits.connectTimeout)", pool)
+        }
+        connectFailed(connection, .connectTimedOut)
+    }
+
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
-    func connectFailed(_ connection: Connection, _ situation: Situation) {
-        services.metrics.upstreamConnectFailed()
+    private func connectFailed(_ connection: Connection, _ situation: Situation) {
+        let reason = lastFailure
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
-        // Each connection of HTTP/1.1 was for one exchange; one of HTTP/2 for all, unless another is on its way.
-        let isOthers = pool.transport.isHTTP2 && pool.connecting > 0
-        var rest = isOthers ? 0 : pool.transport.isHTTP2 ? pool.waitingCount : min(1, pool.waitingCount)
+        var rest = pool.unservedByFailure
         while rest > 0, let number = pool.dequeue() {
             rest -= 1
-            exchanges.with(number) { $0.connectionFailed(situation) }
+            exchanges.with(number) { $0.connectionFailed(situation, because: reason) }
         }
     }
 
@@ -135,10 +170,14 @@ final class Upstreams {
         while pool.needsConnection, pool.count < services.limits.upstreamConnections {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
-            guard pool.count == 0, let number = pool.dequeue() else { return }
-            exchanges.with(number) { $0.connectionFailed(.connectFailed) }
+            guard !pool.hasProspect, let number = pool.dequeue() else { return }
+            let reason = lastFailure
+            exchanges.with(number) { $0.connectionFailed(.connectFailed, because: reason) }
         }
     }
+
+    /// Whether a pool has lost a connection since `serveUnserved` was called last, and exchanges wait there.
+    var hasUnserved: Bool { !unserved.isEmpty }
 
     /// Before the worker sleeps: looks for connections for those whose pool has lost one.
     func serveUnserved() {

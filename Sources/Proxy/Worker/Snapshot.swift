@@ -71,18 +71,21 @@ package struct ListenerBinding: Sendable {
     package let tls: TLSSelector?
     /// Route tables by the selector's tags.
     package let chainTables: [Int]
+    /// By the selector's tags: chains with one number have the same TLS rules, but for their certificates.
+    package let chainTerms: [Int]
     /// Streams at once on a client's connection; nil is the worker's own limit.
     package let concurrentStreams: UInt32?
 
     package init(
         sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int],
-        concurrentStreams: UInt32? = nil
+        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil
     ) {
         self.sockets = sockets
         self.gatewayPort = gatewayPort
         self.clearTable = clearTable
         self.tls = tls
         self.chainTables = chainTables
+        self.chainTerms = chainTerms
         self.concurrentStreams = concurrentStreams
     }
 
@@ -93,6 +96,29 @@ package struct ListenerBinding: Sendable {
             return nil
         }
         return chainTables[selected]
+    }
+
+    /// Whether the authority of a request belongs to another server of the port than that of its connection.
+    package enum OtherServer: Equatable {
+        case none
+        /// Its routes, which a client of this connection may use: it would have got the same TLS from that server.
+        case sameTerms(table: Int)
+        /// That server has other TLS rules, which this connection need not fulfil.
+        case otherTerms
+    }
+
+    /// Looks for the server that has an authority. Clients use one connection for all names of its certificate.
+    /// Source: RFC 9113 §9.1.1 (reuse), RFC 9110 §15.5.20 (421).
+    /// - Parameters:
+    ///   - authority: of the request, perhaps with a port.
+    ///   - serverName: of the connection.
+    func otherServer(authority: Octets, serverName: String?) -> OtherServer {
+        guard let tls, let own = tls.chainNumber(serverName: serverName) else { return .none }
+        let host = RouteTable.host(of: authority).string.lowercased()
+        guard let other = tls.chainNumber(serverName: host), other != own,
+            chainTables.indices.contains(other), chainTerms.indices.contains(max(own, other))
+        else { return .none }
+        return chainTerms[own] == chainTerms[other] ? .sameTerms(table: chainTables[other]) : .otherTerms
     }
 }
 

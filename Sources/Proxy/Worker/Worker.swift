@@ -30,13 +30,14 @@ package enum WorkerMessage: Sendable {
     private let status: WorkerStatus
     private let heap: HeapTrimmer
 
-    private let loop: Loop
-    private let services: WorkerServices
+    // Tests look at them, and turn the worker by hand.
+    let loop: Loop
+    let services: WorkerServices
+    let upstreams: Upstreams
+    let connections: Connections
+    let listeners: Listeners
+    let exchanges: Exchanges
     private let refusals: Refusals
-    private let upstreams: Upstreams
-    private let connections: Connections
-    private let listeners: Listeners
-    private let exchanges: Exchanges
 
     private let clusters = ClusterHandles()
     private var seenVersion: UInt64 = 0
@@ -45,17 +46,18 @@ package enum WorkerMessage: Sendable {
     /// How much of freed memory is worth a look.
     private static let noticedOctets = 8 << 20
 
+    /// - Parameter clock: tests move it by hand.
     package init(
         number: Int, options: Limits, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
         status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
-        heap: HeapTrimmer
+        heap: HeapTrimmer, clock: @escaping () -> MonotonicTime = MonotonicTime.now
     ) throws(SystemError) {
         self.number = number
         self.mailbox = mailbox
         self.published = published
         self.status = status
         self.heap = heap
-        loop = try Loop()
+        loop = try Loop(clock: clock)
         services = WorkerServices(
             loop: loop, limits: options, metrics: metrics, log: log, messages: messages, status: status)
         refusals = Refusals(services: services)
@@ -82,7 +84,7 @@ package enum WorkerMessage: Sendable {
     }
 
     /// The parts refer to each other, and would keep each other for ever.
-    private func takeApart() {
+    func takeApart() {
         loop.clear()
         exchanges.clear()
         upstreams.exchanges = nil
@@ -92,9 +94,11 @@ package enum WorkerMessage: Sendable {
     }
 
     /// One turn, always in this order.
-    private func turn() {
+    /// - Parameter isHurried: it does not wait for events.
+    func turn(isHurried: Bool = false) {
         let count = loop.wait(
-            isHurried: services.lists.hasUnread, mayAsk: exchanges.count <= BusyPolling.requestsLimit)
+            isHurried: isHurried || services.lists.hasUnread || upstreams.hasUnserved,
+            mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
         for index in 0..<count { wake(loop.event(at: index)) }
         services.lists.readLeftOver { connections.read($0) }
@@ -146,7 +150,7 @@ package enum WorkerMessage: Sendable {
         }
     }
 
-    private func takeSnapshot() {
+    func takeSnapshot() {
         guard let next = published.read(ifNewerThan: &seenVersion) else { return }
         clusters.dropUnused()
         let current = WorkerSnapshot(next, clusters: clusters)

@@ -9,7 +9,7 @@ package struct RoutePolicy: Sendable {
     /// Of a route that no rule stands behind.
     package static let none = RoutePolicy(timeout: nil)
 
-    private init(timeout: Duration?) { self.timeout = timeout }
+    init(timeout: Duration?) { self.timeout = timeout }
 
     init(_ rule: HTTPRoute) { self.init(timeout: rule.timeout?.value) }
 }

@@ -1,0 +1,215 @@
+import Balancing
+import Glibc
+import HTTP
+import Manifests
+import Octets
+import Reactor
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import Proxy
+@testable import Routing
+
+/// A worker that is turned by hand and whose clock stands still until it is moved. Clients and endpoints are Unix
+/// sockets without a name in the file system; nothing waits, and no other thread takes part.
+final class Bench {
+    final class Clock {
+        var now = MonotonicTime(nanoseconds: 1_000_000_000)
+    }
+
+    let clock = Clock()
+    let worker: Worker
+    let metrics: WorkerMetrics
+    let cluster: ClusterState
+    let status = WorkerStatus()
+    private let published: Published<Snapshot>
+    private let mailbox: Mailbox<WorkerMessage>
+    private let sockets: ListenerSockets
+    private let policy: RoutePolicy
+    private(set) var endpoints: [EndpointState] = []
+    private let numbers = EndpointNumbers()
+    // They end with the bench, not when a test does not look at them any more.
+    private var servers: [Server] = []
+    private var clients: [Peer] = []
+    let name: String
+    private static let made = Counter()
+
+    /// Gives each bench a name of its own.
+    private final class Counter: Sendable {
+        private let value = Lock(0)
+        func next() -> Int {
+            value.withLock {
+                $0 += 1
+                return $0
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - servers: how many endpoints the one cluster has.
+    ///   - timeout: of the one route, which is for every host and path.
+    init(
+        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil
+    ) throws {
+        name = "@portico-bench-\(getpid())-\(Self.made.next())"
+        policy = RoutePolicy(timeout: timeout)
+        let identity = ClusterIdentity(host: "a", port: 80, subset: "", policy: .roundRobin)
+        cluster = ClusterState(name: "a", identity: identity)
+        let address = try #require(SocketAddress(unixPath: name))
+        sockets = try ListenerSockets(address: address, number: 0, workers: 1)
+        let table = RouteTable(
+            hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
+        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2))
+        mailbox = try Mailbox()
+        let log = try LogWriter("test", descriptor: 2)
+        metrics = Metrics(version: "1").worker()
+        let clock = clock
+        worker = try Worker(
+            number: 0, options: limits, mailbox: mailbox, published: published, status: status, metrics: metrics,
+            log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
+            clock: { clock.now })
+        worker.takeSnapshot()
+        endpoints = (0..<servers).map {
+            EndpointState(address: .unix(path: "\(name)-\($0)"), numbers: numbers)
+        }
+        cluster.publish(EndpointList(endpoints))
+    }
+
+    deinit {
+        worker.connections.closeAll()
+        worker.takeApart()
+        sockets.close(worker: 0)
+    }
+
+    private static func snapshot(
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets, _ isHTTP2: Bool
+    ) -> Snapshot {
+        let plan = ClusterPlan(
+            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]))
+        let route = Route(
+            number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], policy: policy, unavailable: nil,
+            object: ObjectReference(kind: "VirtualService", namespace: "default", name: "vs"),
+            place: SourcePlace(file: "a.yaml", line: 1, column: 1))
+        return Snapshot(
+            plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
+            routeMetrics: [0],
+            listeners: [
+                ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
+            ])
+    }
+
+    /// Some turns, more than any chain of events needs.
+    func settle() { for _ in 0..<12 { worker.turn(isHurried: true) } }
+
+    /// Moves the clock, and lets the worker notice.
+    func pass(_ time: Duration) {
+        clock.now = clock.now + time
+        settle()
+    }
+
+    /// Publishes a configuration without any host.
+    func publishEmpty() {
+        published.replace(
+            with: Snapshot(
+                plan: RoutingPlan(tables: [RouteTable(hosts: [], ruleSets: [])]), clusters: [], routeMetrics: [],
+                listeners: [
+                    ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
+                ]))
+        mailbox.post(.snapshotPublished)
+        settle()
+    }
+
+    func post(_ message: WorkerMessage) {
+        mailbox.post(message)
+        settle()
+    }
+
+    var active: Int { status.activeExchanges.load(ordering: .relaxed) }
+
+    /// An endpoint that listens.
+    func server(_ number: Int = 0) throws -> Server {
+        let server = try Server("\(name)-\(number)")
+        servers.append(server)
+        return server
+    }
+
+    /// A client's new connection, accepted.
+    func client() throws -> Peer {
+        let address = try #require(SocketAddress(unixPath: name))
+        let peer = Peer(try Socket.connect(address))
+        clients.append(peer)
+        settle()
+        return peer
+    }
+
+    /// A client that has sent that much of a request in HTTP/1.1.
+    func client(sending text: String) throws -> Peer {
+        let peer = try client()
+        peer.send(text)
+        settle()
+        return peer
+    }
+}
+
+/// The other end of a connection.
+final class Peer {
+    private let descriptor: CInt
+    private(set) var isEnded = false
+    private var isClosed = false
+
+    init(_ descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit { close() }
+
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        Socket.close(descriptor)
+    }
+
+    func send(_ text: String) {
+        var text = text
+        text.withUTF8 { octets in _ = unsafe Socket.write(descriptor, Octets(UnsafeRawBufferPointer(octets))) }
+    }
+
+    func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
+
+    /// What has come.
+    func octets() -> [UInt8] {
+        var all: [UInt8] = []
+        var room = [UInt8](repeating: 0, count: 65_536)
+        while !isEnded {
+            let result = unsafe room.withUnsafeMutableBytes { unsafe Socket.read(descriptor, into: $0) }
+            switch result {
+            case .octets(let count): all += room[..<count]
+            case .wouldBlock: return all
+            case .closed, .failed: isEnded = true
+            }
+        }
+        return all
+    }
+
+    func text() -> String { String(decoding: octets(), as: UTF8.self) }
+}
+
+/// An endpoint's listening socket.
+final class Server {
+    private var listener: Descriptor?    // nil when it listens no more
+    private var peers: [Peer] = []
+
+    init(_ path: String) throws {
+        listener = try Socket.listen(try #require(SocketAddress(unixPath: path)))
+    }
+
+    /// Refuses connections from now on.
+    func close() { listener = nil }
+
+    /// The next connection; nil when none has come.
+    func accept() throws -> Peer? {
+        guard let number = listener?.number, let accepted = try Socket.accept(number) else { return nil }
+        let peer = Peer(accepted.descriptor)
+        peers.append(peer)
+        return peer
+    }
+}

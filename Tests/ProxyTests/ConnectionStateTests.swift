@@ -1,0 +1,191 @@
+import Reactor
+import Testing
+
+@testable import Proxy
+
+@Suite struct `The life of a connection` {
+    private typealias Phase = ConnectionState.Phase
+    private static let start = MonotonicTime(nanoseconds: 5_000_000_000)
+    private let start = Self.start
+
+    private var limits: Limits {
+        var limits = Limits()
+        limits.connectTimeout = .seconds(1)
+        limits.helloTimeout = .seconds(2)
+        limits.handshakeTimeout = .seconds(3)
+        limits.firstOctetsTimeout = .seconds(4)
+        limits.headerTimeout = .seconds(5)
+        limits.idleTimeout = .seconds(60)
+        limits.upstreamIdleTimeout = .seconds(20)
+        limits.lingerTimeout = .seconds(7)
+        return limits
+    }
+
+    private func state(_ role: ConnectionRole, _ phase: ConnectionState.Phase) -> ConnectionState {
+        ConnectionState(role: role, phase: phase, now: start)
+    }
+
+    @Test(
+        arguments: [
+            (.upstream, .connecting, 1, .connectTimedOut),
+            (.downstream, .handshaking(hasHello: false), 2, .handshakeTimedOut),
+            (.downstream, .handshaking(hasHello: true), 3, .handshakeTimedOut),
+            (.downstream, .sniffing(hasOctets: false), 4, .silent),
+            (.downstream, .sniffing(hasOctets: true), 3, .prefaceTimedOut),
+            (.downstream, .open(.serving), 60, .idle), (.upstream, .open(.serving), 20, .idle),
+            (.downstream, .open(.announced), 60, .idle), (.upstream, .open(.draining), 20, .idle),
+            (.downstream, .open(.overdue), 7, .overdue), (.upstream, .closing, 7, .overdue),
+            (.downstream, .lingering, 7, .overdue),
+        ] as [(ConnectionRole, ConnectionState.Phase, Int, ConnectionState.Expiry)])
+    func `has a deadline in each phase, and says what its end means`(
+        role: ConnectionRole, phase: ConnectionState.Phase, seconds: Int, expiry: ConnectionState.Expiry
+    ) {
+        let state = state(role, phase)
+        let deadline = start + .seconds(seconds)
+        #expect(state.deadline(limits) == deadline)
+        let early = state.expiry(limits, isIdle: true, at: start + .milliseconds(seconds * 1000 - 1))
+        #expect(early == .notYet(deadline))
+        #expect(state.expiry(limits, isIdle: true, at: deadline) == expiry)
+    }
+
+    @Test func `has none when it is closed, and stays closed`() {
+        var state = state(.downstream, .open(.serving))
+        state.enter(.closed, at: start)
+        state.enter(.open(.serving), at: start)
+        let isChanged = state.stand(.draining, at: start)
+        #expect(state.isClosed && !state.isOpen && !state.isServing && !isChanged)
+        #expect(state.deadline(limits) == nil)
+        #expect(state.expiry(limits, isIdle: true, at: start + .seconds(9999)) == .nothing)
+    }
+
+    @Test func `counts each phase from its beginning`() {
+        var state = state(.downstream, .sniffing(hasOctets: false))
+        state.enter(.handshaking(hasHello: false), at: start + .seconds(3))
+        #expect(state.deadline(limits) == start + .seconds(5))
+        state.octetsCame(at: start + .seconds(4))
+        #expect(state.deadline(limits) == start + .seconds(5), "octets refresh a handshake")
+    }
+
+    @Test(arguments: [(ConnectionRole.downstream, 60), (.upstream, 20)])
+    func `is idle since its last octets, and asks again after its own role's time`(role: ConnectionRole, seconds: Int) {
+        var state = state(role, .open(.serving))
+        state.octetsCame(at: start + .seconds(5))
+        #expect(state.deadline(limits) == start + .seconds(5 + seconds))
+        let now = start + .seconds(500)
+        #expect(state.expiry(limits, isIdle: false, at: now) == .notYet(now + .seconds(seconds)))
+        #expect(state.expiry(limits, isIdle: true, at: now) == .idle)
+    }
+
+    @Test func `has its standing move on and never back`() {
+        let all: [ConnectionState.Standing] = [.serving, .announced, .draining, .overdue]
+        for before in all {
+            for after in all {
+                var state = state(.downstream, .open(before))
+                let isChanged = state.stand(after, at: start + .seconds(1))
+                #expect(isChanged == (before < after) && state.standing == max(before, after))
+                #expect(state.isServing == (max(before, after) < .draining) && state.isOpen)
+            }
+        }
+        for phase: Phase in [.connecting, .sniffing(hasOctets: false), .closing, .lingering] {
+            var state = state(.upstream, phase)
+            let isChanged = state.stand(.draining, at: start)
+            #expect(!isChanged && state.phase == phase)
+        }
+        #expect(state(.upstream, .connecting).standing == .serving && !state(.upstream, .connecting).isOpen)
+        #expect(state(.upstream, .closing).standing == .overdue && state(.upstream, .closing).isOpen)
+        #expect(state(.upstream, .lingering).standing == .overdue && !state(.upstream, .lingering).isOpen)
+    }
+
+    @Test func `gives a header section its time, which no octet refreshes and another section begins anew`() {
+        var state = state(.downstream, .open(.serving))
+        let isBegun = state.headers(unfinished: 7, at: start + .seconds(1))
+        let isAgain = state.headers(unfinished: 7, at: start + .seconds(3))
+        #expect(isBegun && !isAgain)
+        state.octetsCame(at: start + .seconds(4))
+        #expect(state.deadline(limits) == start + .seconds(6))
+        #expect(state.expiry(limits, isIdle: false, at: start + .seconds(6)) == .headersTimedOut)
+        let isOther = state.headers(unfinished: 8, at: start + .seconds(4))
+        #expect(isOther && state.deadline(limits) == start + .seconds(9))
+        let isNone = state.headers(unfinished: nil, at: start + .seconds(5))
+        #expect(!isNone && state.headersSince == nil)
+        let isSame = state.headers(unfinished: 8, at: start + .seconds(6))
+        #expect(isSame, "the same number after an end is another section")
+        #expect(state.deadline(limits) == start + .seconds(11))
+    }
+}
+
+@Suite struct `The lists of a worker's connections` {
+    private func connection() -> Connection {
+        let made = Connection(slot: 0, descriptor: -1, listener: 0, peer: nil, now: MonotonicTime(nanoseconds: 1))
+        made.state.enter(.open(.serving), at: MonotonicTime(nanoseconds: 1))
+        return made
+    }
+
+    @Test func `read a connection once, however often it was paused and resumed`() {
+        let lists = ConnectionLists()
+        let connection = connection()
+        for _ in 0..<1000 {
+            lists.listForReading(connection)
+            connection.state.reading = .paused
+            lists.resumeReading(connection)
+        }
+        var reads = 0
+        for _ in 0..<10 { lists.readLeftOver { _ in reads += 1 } }
+        #expect(reads == 1 && !lists.hasUnread && connection.state.reading == .ready)
+    }
+
+    @Test func `do not read what was paused or held since, and list it again`() {
+        let lists = ConnectionLists()
+        let connection = connection()
+        var reads = 0
+        for reading in [ConnectionState.Reading.paused, .held, .ready] {
+            lists.listForReading(connection)
+            connection.state.reading = reading
+            lists.readLeftOver { _ in reads += 1 }
+            #expect(reads == 0 && !lists.hasUnread)
+        }
+        lists.listForReading(connection)
+        lists.readLeftOver { _ in reads += 1 }
+        #expect(reads == 1)
+    }
+
+    @Test func `read four in a turn, in order, and those first that waited longer`() {
+        let lists = ConnectionLists()
+        let all = (0..<6).map { _ in connection() }
+        for each in all { lists.listForReading(each) }
+        var order: [Int] = []
+        lists.readLeftOver { read in
+            order.append(all.firstIndex { $0 === read } ?? -1)
+            lists.listForReading(read)
+        }
+        #expect(order == [0, 1, 2, 3])
+        lists.readLeftOver { read in order.append(all.firstIndex { $0 === read } ?? -1) }
+        #expect(order == [0, 1, 2, 3, 4, 5, 0, 1])
+    }
+
+    @Test func `flush each that is dirty once, also those that a flush makes dirty, and free what closed`() {
+        let lists = ConnectionLists()
+        let (first, second) = (connection(), connection())
+        lists.markDirty(first)
+        lists.markDirty(first)
+        var flushed = 0
+        lists.flushAll { each in
+            flushed += 1
+            if each === first, flushed == 1 { lists.markDirty(second) }
+        }
+        #expect(flushed == 2 && !first.isDirty && !second.isDirty)
+        lists.keepClosed(first)
+        var freed = 0
+        for _ in 0..<2 { lists.releaseClosed { _ in freed += 1 } }
+        #expect(freed == 1)
+    }
+
+    @Test func `do not read what is closed`() {
+        let lists = ConnectionLists()
+        let connection = connection()
+        lists.listForReading(connection)
+        connection.state.enter(.closed, at: MonotonicTime(nanoseconds: 2))
+        lists.readLeftOver { _ in Issue.record("it is read") }
+        #expect(!lists.hasUnread)
+    }
+}

@@ -1,0 +1,104 @@
+import Balancing
+import Reactor
+import Testing
+
+@testable import Proxy
+
+@Suite struct `The queue of an endpoint` {
+    private let endpoint = Endpoint(
+        EndpointState(address: .unix(path: "@portico-pool"), numbers: EndpointNumbers()))
+
+    private func pool(http2: Bool = false) -> EndpointPool {
+        EndpointPool(endpoint: endpoint, transport: UpstreamTransport(isHTTP2: http2))
+    }
+
+    private func connection(of pool: EndpointPool) -> Connection {
+        Connection(slot: 0, descriptor: -1, pool: pool, now: MonotonicTime(nanoseconds: 1))
+    }
+
+    @Test func `serves in order, and those that leave are not served`() {
+        let pool = pool()
+        for number in 0..<1000 { pool.enqueue(number) }
+        for number in stride(from: 1, to: 1000, by: 2) { pool.leave(number) }
+        pool.leave(5000)
+        #expect(pool.waitingCount == 500)
+        var served: [Int] = []
+        while let next = pool.dequeue() { served.append(next) }
+        #expect(served == Array(stride(from: 0, to: 1000, by: 2)))
+        #expect(pool.waitingCount == 0 && pool.dequeue() == nil)
+    }
+
+    /// Against a plain array, over coming, leaving and being served in any order.
+    @Test func `is as a plain queue, whatever the order`() {
+        var random = SystemRandomNumberGenerator()
+        let pool = pool()
+        var plain: [Int] = []
+        for number in 0..<20_000 {
+            switch Int.random(in: 0..<5, using: &random) {
+            case 0, 1, 2:
+                pool.enqueue(number)
+                plain.append(number)
+            case 3:
+                let next = plain.isEmpty ? nil : plain.removeFirst()
+                let served = pool.dequeue()
+                #expect(served == next)
+            default:
+                guard let gone = plain.randomElement(using: &random) else { continue }
+                pool.leave(gone)
+                plain.removeAll { $0 == gone }
+            }
+            #expect(pool.waitingCount == plain.count)
+        }
+    }
+
+    @Test func `wants a connection for each that waits, and of HTTP/2 for as many as one takes`() {
+        let (plain, multiplexed) = (pool(), pool(http2: true))
+        for number in 0..<250 {
+            plain.enqueue(number)
+            multiplexed.enqueue(number)
+        }
+        for _ in 0..<2 {
+            #expect(plain.needsConnection && multiplexed.needsConnection)
+            plain.connectionBegan()
+            multiplexed.connectionBegan()
+        }
+        multiplexed.connectionBegan()
+        #expect(plain.needsConnection && !multiplexed.needsConnection)
+        multiplexed.learnedStreamLimit = 10
+        #expect(multiplexed.needsConnection)
+    }
+
+    @Test func `tells how many a failed connection leaves without one`() {
+        let (plain, multiplexed) = (pool(), pool(http2: true))
+        for number in 0..<3 {
+            plain.enqueue(number)
+            multiplexed.enqueue(number)
+        }
+        let connections = (0..<4).map { _ in connection(of: plain) }
+        for _ in connections { plain.connectionBegan() }
+        plain.remove(connections[0])
+        #expect(plain.unservedByFailure == 0, "three are on their way for three that wait")
+        plain.remove(connections[1])
+        #expect(plain.unservedByFailure == 1 && plain.connecting == 2 && plain.count == 2)
+        multiplexed.connectionBegan()
+        multiplexed.connectionBegan()
+        multiplexed.remove(connection(of: multiplexed))
+        #expect(multiplexed.unservedByFailure == 0)
+        multiplexed.remove(connection(of: multiplexed))
+        #expect(multiplexed.unservedByFailure == 3)
+    }
+
+    @Test func `forgets a connection that is gone`() {
+        let pool = pool()
+        let made = connection(of: pool)
+        pool.connectionBegan()
+        made.state.enter(.open(.serving), at: MonotonicTime(nanoseconds: 2))
+        pool.connectionOpened(made)
+        pool.becameIdle(made)
+        #expect(pool.idleCount == 1 && pool.connecting == 0 && pool.count == 1)
+        let left = pool.retire()
+        #expect(left.count == 1 && pool.isRetired)
+        pool.remove(made)
+        #expect(pool.idleCount == 0 && pool.count == 0 && pool.available() == nil)
+    }
+}

@@ -1,0 +1,125 @@
+import HTTP
+import Octets
+import Testing
+
+/// The other end of a connection that speaks HTTP/2, with a session of our own.
+final class HTTP2Peer {
+    private let peer: Peer
+    private let session: HTTP2Session
+    private let pools = MessagePools()
+    private let output = OctetBuffer(capacity: 65_536)
+    /// Streams that the other side has begun, in order.
+    private(set) var streams: [Int] = []
+    private var parts: [Int: [String]] = [:]
+
+    init(_ peer: Peer, isServer: Bool) {
+        self.peer = peer
+        session = HTTP2Session(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
+    }
+
+    /// What has come on a stream: its header section, its body and its trailers, as one text each.
+    func seen(_ stream: Int) -> [String] { parts[stream] ?? [] }
+
+    private func block(_ fields: [(String, String)]) -> HeaderBlock {
+        let block = pools.takeBlock()
+        for (name, value) in fields {
+            var (name, value) = (name, value)
+            name.withUTF8 { name in
+                value.withUTF8 { value in
+                    unsafe block.append(
+                        copying: Octets(UnsafeRawBufferPointer(name)), Octets(UnsafeRawBufferPointer(value)))
+                }
+            }
+        }
+        return block
+    }
+
+    /// Begins a request whose body follows.
+    func request(_ fields: [String: String]) -> Int? {
+        let section = block(
+            [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")] + fields.map { ($0, $1) })
+        let slot = session.submitRequest(section, isEnd: false, owner: .nobody, keepsBody: false)
+        pools.letGo(section)
+        exchange()
+        return slot
+    }
+
+    func say(_ stream: Int, _ text: String) {
+        var text = text
+        text.withUTF8 { octets in unsafe session.send(stream, Octets(UnsafeRawBufferPointer(octets))) }
+        exchange()
+    }
+
+    func finish(_ stream: Int, trailers: [String: String] = [:]) {
+        let section = trailers.isEmpty ? nil : block(trailers.map { ($0, $1) })
+        session.finish(stream, trailers: section)
+        if let section { pools.letGo(section) }
+        exchange()
+    }
+
+    func reset(_ stream: Int, code: UInt32) {
+        session.reset(stream, code: code)
+        exchange()
+    }
+
+    /// Takes no new streams: those that are open go on.
+    func goAway() {
+        session.refuseNewStreams()
+        exchange()
+    }
+
+    /// Takes what has come, and sends what there is to say.
+    func exchange() {
+        let octets = peer.octets()
+        unsafe octets.withUnsafeBytes { bytes in
+            var rest = unsafe Octets(bytes)
+            while !rest.isEmpty {
+                let before = rest.count
+                _ = session.receive(&rest)
+                note()
+                if rest.count == before { break }
+            }
+        }
+        output.clear(keeping: 65_536)
+        session.flush(into: output, limit: 1 << 20)
+        peer.send(output.octets)
+        note()
+    }
+
+    private func note() {
+        var index = 0
+        while index < session.events.count {
+            let event = session.events[index]
+            index += 1
+            switch event.kind {
+            case .headers, .trailers:
+                guard let block = session.takeHeaders(event.slot) else { continue }
+                add(event.slot, block, isHead: event.kind == .headers)
+                pools.letGo(block)
+            case .data:
+                let text = event.data.string
+                let count = parts[event.slot]?.count ?? 0
+                if count > 1 {
+                    parts[event.slot]?[count - 1] += text
+                } else {
+                    parts[event.slot, default: []].append(text)
+                }
+                session.consume(event.slot, event.data.count)
+            default: break
+            }
+        }
+        session.endTurn()
+    }
+
+    private func add(_ stream: Int, _ block: HeaderBlock, isHead: Bool) {
+        let method = block.first(.method)?.string
+        if isHead, method != nil {
+            streams.append(stream)
+            parts[stream] = []    // the place of an earlier stream is used again
+        }
+        let text =
+            method.map { "\($0) \(block.first(.path)?.string ?? "")" }
+            ?? block.fields.map { "\($0.name.string): \($0.value.string)" }.joined(separator: " ")
+        parts[stream, default: []].append(text)
+    }
+}

@@ -1,0 +1,71 @@
+import Testing
+
+/// What one object keeps is understood by reading one place, and what can happen is raised somewhere.
+@Suite struct `Classes and situations` {
+    private let tree = SourceTree.shared
+
+    /// Classes that were divided by verbs before the rule; they may not be spread further.
+    private static let known = ["HTTP2Session": 8]
+    private static let most = 3
+
+    private var beginning: Regex<(Substring, Substring)> {
+        /(?:@\w+(?:\([^)]*\))? |package |private |fileprivate )*extension (\w+)/
+    }
+
+    private struct Key: Hashable {
+        let module: Substring
+        let name: Substring
+    }
+
+    /// Classes that no two threads share: what they keep changes. Immutable ones may be looked at from everywhere.
+    private func classes() -> [Key: String] {
+        var found: [Key: String] = [:]
+        for file in tree.sources {
+            for line in file.lines {
+                guard let match = line.wholeMatch(of: /(?:@\w+ |package |public )*final class (\w+)(.*)/),
+                    !match.2.contains("Sendable")
+                else { continue }
+                found[Key(module: file.module[...], name: match.1)] = file.path
+            }
+        }
+        return found
+    }
+
+    private func folder(_ path: String) -> Substring { path[..<(path.lastIndex(of: "/") ?? path.startIndex)] }
+
+    @Test func `a class and its extensions lie in one folder, in at most three files`() {
+        let classes = classes()
+        #expect(classes.count > 20)
+        var files: [Key: Set<String>] = [:]
+        for file in tree.sources {
+            for line in file.lines {
+                guard let match = line.prefixMatch(of: beginning),
+                    let home = classes[Key(module: file.module[...], name: match.1)]
+                else { continue }
+                #expect(folder(home) == folder(file.path), "\(file.path) extends \(match.1) of \(home)")
+                files[Key(module: file.module[...], name: match.1), default: [home]].insert(file.path)
+            }
+        }
+        for (key, paths) in files {
+            let most = Self.known[String(key.name)] ?? Self.most
+            #expect(paths.count <= most, "\(key.name) is spread over \(paths.sorted().joined(separator: ", "))")
+        }
+    }
+
+    /// Another part of the gateway raises it as soon as its limit on memory is in effect.
+    private static let announced: Set<Substring> = ["overloaded"]
+
+    @Test func `each situation is raised outside of its table`() throws {
+        let list = try #require(tree.sources.first { $0.path == "Sources/Proxy/Answers/Situation.swift" })
+        let body = list.lines.drop { !$0.contains("enum Situation") }.dropFirst().prefix { $0 != "}" }
+        let cases = body.compactMap { $0.prefixMatch(of: /\s+case (\w+)/)?.1 }
+        #expect(cases.count > 20)
+        let code = tree.sources.filter {
+            $0.module == "Proxy" && !$0.path.hasPrefix("Sources/Proxy/Answers/Situation")
+        }.map { SwiftText($0.text).lines.joined(separator: "\n") }
+        for name in cases where !Self.announced.contains(name) {
+            let isRaised = try code.contains { try $0.contains(Regex("\\.\(name)\\b")) }
+            #expect(isRaised, "\(name) is raised nowhere")
+        }
+    }
+}
