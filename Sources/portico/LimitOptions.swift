@@ -71,6 +71,11 @@ struct LimitOptions: ParsableArguments {
     var upstreamIdleTimeout = FlagDuration(usual.upstreamIdleTimeout)
 
     @Option(
+        help: "Clients' connections of the process; one more closes an idle one; default: by the limit of open files.",
+        transform: FlagValues.number(1...16_000_000))
+    var maxConnections: Int?
+
+    @Option(
         help: FlagValues.help(
             "Connections of one worker to one endpoint; further requests wait.", usual.upstreamConnections),
         transform: FlagValues.number(1...1_000_000))
@@ -112,6 +117,7 @@ struct LimitOptions: ParsableArguments {
         limits.progressTimeout = progressTimeout.value
         limits.idleTimeout = idleTimeout.value
         limits.upstreamIdleTimeout = upstreamIdleTimeout.value
+        limits.downstreamConnections = maxConnections
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests
         limits.idleUpstreamConnections = maxIdleUpstreamConnections

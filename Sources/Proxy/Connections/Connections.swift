@@ -483,6 +483,7 @@ internal import TLS
             services.loop.forget(connection.transport.descriptor)
             connection.transport.tls = nil
             Socket.close(connection.transport.descriptor)
+            if connection.role == .downstream { services.budget.giveBackConnection() }
             services.loop.vacate(connection.slot)
         }
     }

@@ -9,6 +9,8 @@ package enum WorkerMessage: Sendable {
     case snapshotPublished
     /// No cluster has the endpoints of these numbers any more.
     case endpointsLeft([Int])
+    /// All places for clients' connections are taken, and another worker has none to close.
+    case connectionsWanted
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
     /// served as usual.
     case announceShutdown
@@ -37,6 +39,7 @@ package enum WorkerMessage: Sendable {
     private let connections: Connections
     private let listeners: Listeners
     private let exchanges: Exchanges
+    private let evictions: Evictions
 
     private let clusters = ClusterHandles()
     private var seenVersion: UInt64 = 0
@@ -46,9 +49,9 @@ package enum WorkerMessage: Sendable {
     private static let noticedOctets = 8 << 20
 
     package init(
-        number: Int, options: Limits, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
-        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
-        heap: HeapTrimmer
+        number: Int, options: Limits, budget: ProcessBudget, mailbox: Mailbox<WorkerMessage>,
+        published: Published<Snapshot>, status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger,
+        messages: MessageLog, heap: HeapTrimmer
     ) throws(SystemError) {
         self.number = number
         self.mailbox = mailbox
@@ -57,11 +60,14 @@ package enum WorkerMessage: Sendable {
         self.heap = heap
         loop = try Loop()
         services = WorkerServices(
-            loop: loop, limits: options, metrics: metrics, log: log, messages: messages, status: status)
+            worker: number, loop: loop, limits: options, budget: budget, metrics: metrics, log: log,
+            messages: messages, status: status)
         refusals = Refusals(services: services)
         upstreams = Upstreams(services: services)
         connections = Connections(services: services, refusals: refusals, upstreams: upstreams)
-        listeners = Listeners(services: services, connections: connections, refusals: refusals, worker: number)
+        evictions = Evictions(services: services, connections: connections, refusals: refusals)
+        listeners = Listeners(
+            services: services, connections: connections, refusals: refusals, evictions: evictions)
         exchanges = Exchanges(services: services, upstreams: upstreams, connections: connections, refusals: refusals)
         upstreams.exchanges = exchanges
         upstreams.connections = connections
@@ -138,6 +144,7 @@ package enum WorkerMessage: Sendable {
             switch message {
             case .snapshotPublished: takeSnapshot()
             case .endpointsLeft(let numbers): upstreams.drop(numbers)
+            case .connectionsWanted: _ = evictions.makeRoom()
             case .announceShutdown: listeners.announceShutdown()
             case .refuseNewStreams: listeners.refuseNewStreams()
             case .closeListeners: listeners.close()

@@ -14,6 +14,9 @@ final class WorkerServices {
     let log: AccessLogger
     let messages: MessageLog
     let status: WorkerStatus
+    let budget: ProcessBudget
+    /// The worker's number.
+    let worker: Int
     let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
     var random = Randomness()
@@ -22,9 +25,11 @@ final class WorkerServices {
     private var date = HTTPDate()
 
     init(
-        loop: Loop, limits: Limits, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
-        status: WorkerStatus
+        worker: Int, loop: Loop, limits: Limits, budget: ProcessBudget, metrics: WorkerMetrics, log: AccessLogger,
+        messages: MessageLog, status: WorkerStatus
     ) {
+        self.worker = worker
+        self.budget = budget
         self.loop = loop
         self.limits = limits
         self.metrics = metrics
