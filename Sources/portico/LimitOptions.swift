@@ -40,6 +40,11 @@ struct LimitOptions: ParsableArguments {
     var headerMemory = FlagOctets(usual.headerOctets)
 
     @Option(
+        help: "Resident memory that the process stays below; default: three quarters of its container's.",
+        transform: FlagValues.octets(1 << 20...1 << 50))
+    var memory: FlagOctets?
+
+    @Option(
         help: FlagValues.help(
             "Time until a client's connection says something.", FlagDuration(usual.firstOctetsTimeout)),
         transform: FlagValues.duration(from: least))
@@ -112,6 +117,7 @@ struct LimitOptions: ParsableArguments {
         limits.helloTimeout = helloTimeout.value
         limits.handshakesAtOnce = maxHandshakes
         limits.headerOctets = headerMemory.count
+        limits.memory = memory?.count
         limits.firstOctetsTimeout = firstOctetsTimeout.value
         limits.headerTimeout = headerTimeout.value
         limits.progressTimeout = progressTimeout.value

@@ -100,7 +100,7 @@ import Testing
 
     @Test(
         arguments: [
-            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 14),
+            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 8),
             (.draining, 503, "-", 14),
         ] as [(Situation, Int, String, UInt8)])
     func `has the rows that are our own`(situation: Situation, status: Int, flag: String, grpc: UInt8) {

@@ -68,7 +68,9 @@ extension Situation {
         case .noHealthyEndpoint:
             Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
         case .overloaded:
-            Outcome(503, .overload, "overload", "gateway overloaded", fault: .gateway, after: .close)
+            Outcome(
+                503, .overload, "overload", "gateway overloaded", grpc: .resourceExhausted, fault: .gateway,
+                after: .close)
         case .draining:
             Outcome(503, .none, "draining", "gateway is shutting down", fault: .gateway, after: .close)
         default:

@@ -71,6 +71,7 @@ internal import TLS
             switch unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp) {
             case .octets(let count):
                 guard !isLingering else { continue }
+                services.octetsRead &+= count
                 unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
                 if connection.session.isOverShare { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.

@@ -11,6 +11,8 @@ package enum WorkerMessage: Sendable {
     case endpointsLeft([Int])
     /// All places for clients' connections are taken, and another worker has none to close.
     case connectionsWanted
+    /// Memory is short, and another worker has too little to give up.
+    case memoryWanted
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
     /// served as usual.
     case announceShutdown
@@ -40,6 +42,7 @@ package enum WorkerMessage: Sendable {
     private let listeners: Listeners
     private let exchanges: Exchanges
     private let evictions: Evictions
+    private let memory: MemoryWatch
 
     private let clusters = ClusterHandles()
     private var seenVersion: UInt64 = 0
@@ -69,6 +72,9 @@ package enum WorkerMessage: Sendable {
         listeners = Listeners(
             services: services, connections: connections, refusals: refusals, evictions: evictions)
         exchanges = Exchanges(services: services, upstreams: upstreams, connections: connections, refusals: refusals)
+        memory = MemoryWatch(
+            services: services,
+            hoards: Hoards(services: services, connections: connections, exchanges: exchanges))
         upstreams.exchanges = exchanges
         upstreams.connections = connections
         connections.exchanges = exchanges
@@ -102,12 +108,14 @@ package enum WorkerMessage: Sendable {
         let count = loop.wait(
             isHurried: services.lists.hasUnread, mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
+        memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
         services.lists.readLeftOver { connections.read($0) }
         loop.expireTimers { fire($0, $1) }
         upstreams.serveUnserved()
         services.lists.flushAll { connections.flush($0) }
         connections.releaseClosed()
+        memory.turnEnds()
         giveBackMemory()
         services.metrics.hold(handshakes: listeners.handshakesCount, headerOctets: services.pools.headerOctets)
         services.log.endTurn()
@@ -118,7 +126,9 @@ package enum WorkerMessage: Sendable {
         case .vacant: break    // closed in this turn
         case .mailbox: readMail()
         case .listener(let sockets): listeners.accept(from: sockets, slot: Loop.slot(event.token))
-        case .connection(let connection): connections.ready(connection, event)
+        case .connection(let connection):
+            connections.ready(connection, event)
+            memory.octetsCame()
         }
     }
 
@@ -145,6 +155,7 @@ package enum WorkerMessage: Sendable {
             case .snapshotPublished: takeSnapshot()
             case .endpointsLeft(let numbers): upstreams.drop(numbers)
             case .connectionsWanted: _ = evictions.makeRoom()
+            case .memoryWanted: memory.look()
             case .announceShutdown: listeners.announceShutdown()
             case .refuseNewStreams: listeners.refuseNewStreams()
             case .closeListeners: listeners.close()
@@ -168,6 +179,7 @@ package enum WorkerMessage: Sendable {
     /// What was freed in a peak goes back to the system, not by this thread.
     private func giveBackMemory() {
         freedOctets += connections.takeFreedOctets()
+        freedOctets += services.pools.takeFreedBufferOctets()
         freedOctets += services.pools.takeFreedHeaderOctets(above: Self.noticedOctets)
         guard freedOctets >= Self.noticedOctets else { return }
         freedOctets = 0

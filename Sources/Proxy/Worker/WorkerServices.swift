@@ -20,6 +20,10 @@ final class WorkerServices {
     let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
     var random = Randomness()
+    /// How near the process is to its ceiling of memory; `MemoryWatch` sets it.
+    var memoryLevel = MemoryMarks.Level.ample
+    /// Octets read from all connections since `MemoryWatch` has last looked.
+    var octetsRead = 0
     /// The newest configuration; nil until the first one is there.
     var current: WorkerSnapshot?
     private var date = HTTPDate()
