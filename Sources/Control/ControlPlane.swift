@@ -25,6 +25,7 @@ package final class ControlPlane {
     private let writer: LogWriter
     private let messages: MessageLog
     private let heap: HeapTrimmer
+    private let budget: ProcessBudget
     private let signals: Signals
     private let poller: Poller
     private let mailbox: Mailbox<Void>
@@ -68,6 +69,8 @@ package final class ControlPlane {
         messages = MessageLog(
             writer: log.logLevel <= .warning ? try LogWriter("messages", descriptor: Output.standardError) : nil)
         heap = try HeapTrimmer()
+        budget = ProcessBudget(
+            limits: options.limits, descriptors: Thread.raiseFileLimit(), memory: ContainerMemory.limit())
         metrics = Metrics(version: options.version, logWriter: writer)
         poller = try Poller()
         let mailbox = try Mailbox<Void>()
@@ -122,12 +125,12 @@ package final class ControlPlane {
         let mailbox = try Mailbox<WorkerMessage>()
         let status = WorkerStatus()
         let counters = metrics.worker()
-        let (options, writer, messages, heap, log) = (options, writer, messages, heap, log)
+        let (options, budget, writer, messages, heap, log) = (options, budget, writer, messages, heap, log)
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {
                 let worker = try Worker(
-                    number: number, options: options.limits, mailbox: mailbox, published: published, status: status,
-                    metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer),
+                    number: number, options: options.limits, budget: budget, mailbox: mailbox, published: published,
+                    status: status, metrics: counters, log: AccessLogger(format: options.accessLog, writer: writer),
                     messages: messages, heap: heap)
                 worker.run()
             } catch {
@@ -135,6 +138,7 @@ package final class ControlPlane {
             }
         }
         workers.append((mailbox, status))
+        budget.add(worker: number, mailbox)
     }
 
     // MARK: the loop

@@ -85,6 +85,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case prefaceTimedOut
     case headersTimedOut
     case brokenTLS
+    case evicted
 
     var name: String {
         switch self {
@@ -94,6 +95,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .prefaceTimedOut: "preface_timeout"
         case .headersTimedOut: "headers_timeout"
         case .brokenTLS: "tls_stream_broken"
+        case .evicted: "too_many_connections"
         }
     }
 
@@ -104,6 +106,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .silent: "a connection said nothing for too long"
         case .headersTimedOut: "a header section began and was not complete in time"
         case .brokenTLS: "a record of TLS is damaged or out of turn, or the client said so of one of ours"
+        case .evicted: "a connection without requests had to make room for a new one; raise --max-connections"
         case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
         }
     }

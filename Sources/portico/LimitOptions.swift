@@ -40,6 +40,11 @@ struct LimitOptions: ParsableArguments {
     var headerMemory = FlagOctets(usual.headerOctets)
 
     @Option(
+        help: "Resident memory that the process stays below; default: three quarters of its container's.",
+        transform: FlagValues.octets(1 << 20...1 << 50))
+    var memory: FlagOctets?
+
+    @Option(
         help: FlagValues.help(
             "Time until a client's connection says something.", FlagDuration(usual.firstOctetsTimeout)),
         transform: FlagValues.duration(from: least))
@@ -69,6 +74,11 @@ struct LimitOptions: ParsableArguments {
             "Time that a connection to an endpoint is kept without requests.", FlagDuration(usual.upstreamIdleTimeout)),
         transform: FlagValues.duration(from: least))
     var upstreamIdleTimeout = FlagDuration(usual.upstreamIdleTimeout)
+
+    @Option(
+        help: "Clients' connections of the process; one more closes an idle one; default: by the limit of open files.",
+        transform: FlagValues.number(1...16_000_000))
+    var maxConnections: Int?
 
     @Option(
         help: FlagValues.help(
@@ -107,11 +117,13 @@ struct LimitOptions: ParsableArguments {
         limits.helloTimeout = helloTimeout.value
         limits.handshakesAtOnce = maxHandshakes
         limits.headerOctets = headerMemory.count
+        limits.memory = memory?.count
         limits.firstOctetsTimeout = firstOctetsTimeout.value
         limits.headerTimeout = headerTimeout.value
         limits.progressTimeout = progressTimeout.value
         limits.idleTimeout = idleTimeout.value
         limits.upstreamIdleTimeout = upstreamIdleTimeout.value
+        limits.downstreamConnections = maxConnections
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests
         limits.idleUpstreamConnections = maxIdleUpstreamConnections

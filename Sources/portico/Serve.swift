@@ -79,7 +79,6 @@ struct Serve: ParsableCommand {
             CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
-            _ = Thread.raiseFileLimit()
             let control = try ControlPlane(options: options, log: log, signals: signals)
             let server = try AdminServer(
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),

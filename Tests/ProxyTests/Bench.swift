@@ -66,7 +66,9 @@ final class Bench {
         metrics = Metrics(version: "1").worker()
         let clock = clock
         worker = try Worker(
-            number: 0, options: limits, mailbox: mailbox, published: published, status: status, metrics: metrics,
+            number: 0, options: limits,
+            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
+            published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
             clock: { clock.now })
         worker.takeSnapshot()

@@ -93,7 +93,7 @@ import Testing
 
     @Test(
         arguments: [
-            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 14),
+            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 8),
         ] as [(Situation, Int, String, UInt8)])
     func `has the rows that are our own`(situation: Situation, status: Int, flag: String, grpc: UInt8) {
         let outcome = situation.outcome

@@ -75,7 +75,7 @@ package enum ErrorCode {
     package static let refusedStream: UInt32 = 7
     package static let cancel: UInt32 = 8
     static let compression: UInt32 = 9
-    static let enhanceYourCalm: UInt32 = 11
+    package static let enhanceYourCalm: UInt32 = 11
 }
 
 extension Octets {

@@ -127,7 +127,7 @@ extension HTTP2Session {
     private func grownWindow(_ slot: Int, _ window: Int64) -> Int64 {
         let most = Int64(limits.mostStreamWindowOctets)
         guard window < most, slots[slot].consumedSinceGrowth * 2 >= window,
-            (slots[slot].received - slots[slot].consumed) * 4 <= window
+            (slots[slot].received - slots[slot].consumed) * 4 <= window, !pools.isMemoryTight
         else { return window }
         let larger = min(window * 2, most)
         slots[slot].window = Int32(truncatingIfNeeded: larger)

@@ -199,7 +199,7 @@ package enum HeaderEdit {
     /// The block whose octets the fields of this one point to; held, and let go with the last hold on this one.
     var base: HeaderBlock?
     /// Octets that are counted against a connection, and whose account that is.
-    var charged = 0
+    package internal(set) var charged = 0
     var account: Int32 = 0
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
     private var page: UnsafeMutableRawPointer?    // the newest of them

@@ -18,6 +18,7 @@ package import Octets
     /// At most this many kept buffers may be larger than `smallOctets`.
     private static let keptGrownBuffers = 64
     private var grownBuffers = 0
+    private var freedOctets = 0    // of buffers that were not kept
     /// Buffers for large bodies. Together with the grown ones, a worker keeps at most 20 MiB after a peak.
     private var largeBuffers: [OctetBuffer] = []
     package static let largeOctets = 160 * 1024
@@ -27,6 +28,9 @@ package import Octets
     static let turnMemoryOctets = 16_384
     /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0
+
+    /// Whether memory is short, so that no window grows; set by the owner.
+    package var isMemoryTight = false
 
     package init() {}
     deinit {
@@ -74,16 +78,32 @@ package import Octets
         buffer.clear()
         let capacity = buffer.capacity
         if capacity >= Self.largeOctets {
-            if largeBuffers.count < Self.keptLargeBuffers, capacity <= 2 * Self.largeOctets {
-                largeBuffers.append(buffer)
+            guard largeBuffers.count < Self.keptLargeBuffers, capacity <= 2 * Self.largeOctets else {
+                return freedOctets += capacity
             }
-        } else if buffers.count < Self.keptBuffers {
-            if capacity > Self.smallOctets {
-                guard grownBuffers < Self.keptGrownBuffers else { return }
-                grownBuffers += 1
+            largeBuffers.append(buffer)
+        } else {
+            let isGrown = capacity > Self.smallOctets
+            guard buffers.count < Self.keptBuffers, !isGrown || grownBuffers < Self.keptGrownBuffers else {
+                return freedOctets += capacity
             }
+            if isGrown { grownBuffers += 1 }
             buffers.append(buffer)
         }
+    }
+
+    /// Octets of buffers that were freed since the last call.
+    package func takeFreedBufferOctets() -> Int {
+        defer { freedOctets = 0 }
+        return freedOctets
+    }
+
+    /// Frees what is only kept for later.
+    package func freeSpare() {
+        blocks = []
+        buffers = []
+        largeBuffers = []
+        grownBuffers = 0
     }
 
     /// Memory for a list; `octets` are `turnMemoryOctets`, or more for a long one.

@@ -63,7 +63,9 @@ extension Situation {
         case .noHealthyEndpoint:
             Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
         case .overloaded:
-            Outcome(503, .overload, "overload", "gateway overloaded", fault: .gateway, after: .close)
+            Outcome(
+                503, .overload, "overload", "gateway overloaded", grpc: .resourceExhausted, fault: .gateway,
+                after: .close)
         default:
             Outcome(404, .noRoute, "route_not_found", says: "no route matches", fault: .client)
         }

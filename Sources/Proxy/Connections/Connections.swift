@@ -72,6 +72,7 @@ internal import TLS
             switch result {
             case .octets(let count):
                 guard !isLingering else { continue }
+                services.octetsRead &+= count
                 unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
                 if connection.session.isOverShare { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
@@ -455,6 +456,7 @@ internal import TLS
             services.loop.forget(connection.transport.descriptor)
             connection.transport.tls = nil
             Socket.close(connection.transport.descriptor)
+            if connection.role == .downstream { services.budget.giveBackConnection() }
             services.loop.vacate(connection.slot)
         }
     }

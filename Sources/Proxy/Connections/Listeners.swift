@@ -11,7 +11,7 @@ final class Listeners {
     private let services: WorkerServices
     private let connections: Connections
     private let refusals: Refusals
-    private let worker: Int    // the worker's number, which tells its sockets
+    private let evictions: Evictions
     /// By `ListenerSockets.number`.
     private var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
     private var handshakes = HandshakeQueue()
@@ -21,12 +21,15 @@ final class Listeners {
     /// A listener that failed, usually because no descriptor is left, rests for a moment: it stays
     /// readable, and the loop would turn at full speed.
     private static let acceptPause = Duration.milliseconds(100)
+    /// A listener without a place for its next client rests this long: another worker may close a connection.
+    private static let placePause = Duration.milliseconds(20)
+    private var nextFullHint = 0    // wall seconds; see `noPlace`
 
-    init(services: WorkerServices, connections: Connections, refusals: Refusals, worker: Int) {
+    init(services: WorkerServices, connections: Connections, refusals: Refusals, evictions: Evictions) {
         self.services = services
         self.connections = connections
         self.refusals = refusals
-        self.worker = worker
+        self.evictions = evictions
     }
 
     /// TLS handshakes in progress.
@@ -44,11 +47,12 @@ final class Listeners {
         }
         for (number, sockets) in wanted where listening[number] == nil {
             guard !isOver else {
-                sockets.close(worker: worker)
+                sockets.close(worker: services.worker)
                 continue
             }
             let slot = services.loop.register(.listener(sockets))
-            guard (try? services.loop.watchReadable(sockets.descriptor(worker: worker), slot: slot)) != nil else {
+            guard (try? services.loop.watchReadable(sockets.descriptor(worker: services.worker), slot: slot)) != nil
+            else {
                 services.loop.vacate(slot)
                 continue
             }
@@ -57,8 +61,8 @@ final class Listeners {
     }
 
     private func stop(_ sockets: ListenerSockets, _ slot: Int) {
-        services.loop.forget(sockets.descriptor(worker: worker))
-        sockets.close(worker: worker)
+        services.loop.forget(sockets.descriptor(worker: services.worker))
+        sockets.close(worker: services.worker)
         services.loop.vacate(slot)
         listening[sockets.number] = nil
     }
@@ -104,25 +108,48 @@ final class Listeners {
     // MARK: accept
 
     func accept(from sockets: ListenerSockets, slot: Int) {
-        let listener = sockets.descriptor(worker: worker)
-        for _ in 0..<Self.acceptsPerTurn {
+        let listener = sockets.descriptor(worker: services.worker)
+        for index in 0..<Self.acceptsPerTurn {
+            guard services.budget.hasPlace else {
+                // Only the first time it is certain that somebody waits; the event comes again if so.
+                return index == 0 ? noPlace(on: listener, slot) : ()
+            }
             do throws(SystemError) {
                 guard let (descriptor, peer) = try Socket.accept(listener) else { return }
                 admit(descriptor, peer, on: sockets)
             } catch {
                 refusals.note(.connection(.acceptFailed), on: nil, because: error.description)
-                services.loop.forget(listener)
-                _ = services.loop.arm(at: services.loop.now + Self.acceptPause, .listener, slot)
-                return
+                return rest(listener, slot, for: Self.acceptPause)
             }
         }
+    }
+
+    /// A client waits, and all places are taken: idle connections are closed, for the next turn. When none is idle,
+    /// the client waits in the kernel's queue.
+    private func noPlace(on listener: CInt, _ slot: Int) {
+        guard !isOver else { return }
+        services.metrics.reached(.downstreamConnections)
+        guard !evictions.makeRoom() else { return }
+        services.budget.tellOthers(than: services.worker, .connectionsWanted)
+        rest(listener, slot, for: Self.placePause)
+        guard services.loop.wallNow.seconds >= nextFullHint else { return }
+        nextFullHint = services.loop.wallNow.seconds + 60
+        services.messages.warn(
+            "clients have \(services.budget.connectionsLimit) connections, as many as they may, and this worker has no "
+                + "idle one to close: new ones wait; raise --max-connections or the limit of open files",
+            at: services.loop.wallNow)
+    }
+
+    private func rest(_ listener: CInt, _ slot: Int, for pause: Duration) {
+        services.loop.forget(listener)
+        _ = services.loop.arm(at: services.loop.now + pause, .listener, slot)
     }
 
     /// The pause of a listener that failed is over.
     func resumeAccepting(slot: Int) {
         guard case .listener(let sockets) = services.loop.watcher(at: slot) else { return }
         do throws(SystemError) {
-            try services.loop.watchReadable(sockets.descriptor(worker: worker), slot: slot)
+            try services.loop.watchReadable(sockets.descriptor(worker: services.worker), slot: slot)
         } catch {
             // The slot may have gone to another listener, which is watched already.
             if !error.isWatched { _ = services.loop.arm(at: services.loop.now + Self.acceptPause, .listener, slot) }
@@ -147,6 +174,7 @@ final class Listeners {
             Socket.close(descriptor)
             return loop.vacate(slot)
         }
+        services.budget.takeConnection()
         services.metrics.connectionOpened(.downstream)
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         connections.schedule(connection)

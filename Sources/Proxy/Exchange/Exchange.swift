@@ -116,6 +116,7 @@ final class Exchange {
         let method = block.first(.method) ?? .empty
         isHeadMethod = method == "HEAD"
         isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
+        guard services.memoryLevel < .exhausted else { return .answer(.overloaded) }
         let path = block.first(.path) ?? .empty
         if method == "CONNECT" { return .answer(.connectMethod) }
         if path == "*" { return .answer(.optionsAsterisk) }
@@ -357,6 +358,14 @@ final class Exchange {
             return .localReset
         }
         return isGRPC ? nil : .idleReceiving
+    }
+
+    /// Octets that wait here for a side that does not take them: bodies, and the client's header section.
+    var waitingOctets: Int {
+        var octets = (heldBody?.count ?? 0) + (request.unretained?({ $0.charged }) ?? 0)
+        if let downstream { octets += downstream.session.pending(downstream.slot) }
+        if case .stream(let stream) = upstream { octets += stream.session.pending(stream.slot) }
+        return octets
     }
 
     /// Makes it as new for the next request. Its streams are detached already.

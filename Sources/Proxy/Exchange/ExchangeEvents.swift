@@ -366,6 +366,20 @@ extension Exchange {
         answer(situation)
     }
 
+    /// The process's memory is short, and this request holds much of it. Where its answer has begun, its stream ends
+    /// with ENHANCE_YOUR_CALM, which gRPC clients report as RESOURCE_EXHAUSTED.
+    func memoryEnded() {
+        guard state.answer != .over else { return }
+        timers.cancelAll(in: services.loop)
+        dropUpstream(code: ErrorCode.cancel)
+        explanation = "the gateway's memory is near its ceiling"
+        switch state.end(.overloaded) {
+        case .nothing: break
+        case .reply: sendReply(.overloaded)
+        case .breakOff: breakOff(code: ErrorCode.enhanceYourCalm)
+        }
+    }
+
     /// Ends a gRPC answer that has begun by a status, where one has a place between messages; else breaks it off.
     private func endWithStatus(_ code: GRPC.Status, _ message: StaticString) {
         guard let downstream else { return }

@@ -37,6 +37,11 @@ final class Exchanges {
         exchange(body)
     }
 
+    /// Calls `body` with each exchange that serves a client.
+    func forEachInUse(_ body: (Exchange) -> Void) {
+        for exchange in owned where exchange.downstream != nil { body(exchange) }
+    }
+
     // MARK: begin and end
 
     private func take() -> Unretained<Exchange> {

@@ -31,12 +31,18 @@ package struct Limits: Sendable {
     package var lingerTimeout = Duration.seconds(1)
     /// Streams that a client may have open at once on a connection, 1 to 1,000,000; a Gateway's annotation wins.
     package var concurrentStreams = HTTP2Limits.usualConcurrentStreams
+    /// Clients' connections of the whole process; nil is what the limit of open files allows (`ProcessBudget`).
+    package var downstreamConnections: Int?
     /// Connections of one worker to one endpoint. Further requests wait for one of them.
     package var upstreamConnections = 1024
     /// Requests of one worker that wait for a connection to one endpoint; one more is answered 503.
     package var waitingRequests = 10_000
     /// Idle HTTP/1.1 connections of one worker to one endpoint; one more is closed.
     package var idleUpstreamConnections = 128
+
+    /// Octets of resident memory that the process should stay below; nil is three quarters of what its container may
+    /// have (`ProcessBudget`).
+    package var memory: Int?
 
     package init() {}
 }

@@ -9,6 +9,10 @@ package enum WorkerMessage: Sendable {
     case snapshotPublished
     /// No cluster has the endpoints of these numbers any more.
     case endpointsLeft([Int])
+    /// All places for clients' connections are taken, and another worker has none to close.
+    case connectionsWanted
+    /// Memory is short, and another worker has too little to give up.
+    case memoryWanted
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
     /// served as usual.
     case announceShutdown
@@ -38,6 +42,8 @@ package enum WorkerMessage: Sendable {
     let listeners: Listeners
     let exchanges: Exchanges
     private let refusals: Refusals
+    private let evictions: Evictions
+    private let memory: MemoryWatch
 
     private let clusters = ClusterHandles()
     private var seenVersion: UInt64 = 0
@@ -48,9 +54,9 @@ package enum WorkerMessage: Sendable {
 
     /// - Parameter clock: tests move it by hand.
     package init(
-        number: Int, options: Limits, mailbox: Mailbox<WorkerMessage>, published: Published<Snapshot>,
-        status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
-        heap: HeapTrimmer, clock: @escaping () -> MonotonicTime = MonotonicTime.now
+        number: Int, options: Limits, budget: ProcessBudget, mailbox: Mailbox<WorkerMessage>,
+        published: Published<Snapshot>, status: WorkerStatus, metrics: WorkerMetrics, log: AccessLogger,
+        messages: MessageLog, heap: HeapTrimmer, clock: @escaping () -> MonotonicTime = MonotonicTime.now
     ) throws(SystemError) {
         self.number = number
         self.mailbox = mailbox
@@ -59,12 +65,18 @@ package enum WorkerMessage: Sendable {
         self.heap = heap
         loop = try Loop(clock: clock)
         services = WorkerServices(
-            loop: loop, limits: options, metrics: metrics, log: log, messages: messages, status: status)
+            worker: number, loop: loop, limits: options, budget: budget, metrics: metrics, log: log,
+            messages: messages, status: status)
         refusals = Refusals(services: services)
         upstreams = Upstreams(services: services)
         connections = Connections(services: services, refusals: refusals, upstreams: upstreams)
-        listeners = Listeners(services: services, connections: connections, refusals: refusals, worker: number)
+        evictions = Evictions(services: services, connections: connections, refusals: refusals)
+        listeners = Listeners(
+            services: services, connections: connections, refusals: refusals, evictions: evictions)
         exchanges = Exchanges(services: services, upstreams: upstreams, connections: connections, refusals: refusals)
+        memory = MemoryWatch(
+            services: services,
+            hoards: Hoards(services: services, connections: connections, exchanges: exchanges))
         upstreams.exchanges = exchanges
         upstreams.connections = connections
         connections.exchanges = exchanges
@@ -100,12 +112,14 @@ package enum WorkerMessage: Sendable {
             isHurried: isHurried || services.lists.hasUnread || upstreams.hasUnserved,
             mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
+        memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
         services.lists.readLeftOver { connections.read($0) }
         loop.expireTimers { fire($0, $1) }
         upstreams.serveUnserved()
         services.lists.flushAll { connections.flush($0) }
         connections.releaseClosed()
+        memory.turnEnds()
         giveBackMemory()
         services.metrics.hold(handshakes: listeners.handshakesCount, headerOctets: services.pools.headerOctets)
         services.log.endTurn()
@@ -116,7 +130,9 @@ package enum WorkerMessage: Sendable {
         case .vacant: break    // closed in this turn
         case .mailbox: readMail()
         case .listener(let sockets): listeners.accept(from: sockets, slot: Loop.slot(event.token))
-        case .connection(let connection): connections.ready(connection, event)
+        case .connection(let connection):
+            connections.ready(connection, event)
+            memory.octetsCame()
         }
     }
 
@@ -142,6 +158,8 @@ package enum WorkerMessage: Sendable {
             switch message {
             case .snapshotPublished: takeSnapshot()
             case .endpointsLeft(let numbers): upstreams.drop(numbers)
+            case .connectionsWanted: _ = evictions.makeRoom()
+            case .memoryWanted: memory.look()
             case .announceShutdown: listeners.announceShutdown()
             case .refuseNewStreams: listeners.refuseNewStreams()
             case .closeListeners: listeners.close()
@@ -165,6 +183,7 @@ package enum WorkerMessage: Sendable {
     /// What was freed in a peak goes back to the system, not by this thread.
     private func giveBackMemory() {
         freedOctets += connections.takeFreedOctets()
+        freedOctets += services.pools.takeFreedBufferOctets()
         freedOctets += services.pools.takeFreedHeaderOctets(above: Self.noticedOctets)
         guard freedOctets >= Self.noticedOctets else { return }
         freedOctets = 0

@@ -14,17 +14,26 @@ final class WorkerServices {
     let log: AccessLogger
     let messages: MessageLog
     let status: WorkerStatus
+    let budget: ProcessBudget
+    /// The worker's number.
+    let worker: Int
     let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
     var random = Randomness()
+    /// How near the process is to its ceiling of memory; `MemoryWatch` sets it.
+    var memoryLevel = MemoryMarks.Level.ample
+    /// Octets read from all connections since `MemoryWatch` has last looked.
+    var octetsRead = 0
     /// The newest configuration; nil until the first one is there.
     var current: WorkerSnapshot?
     private var date = HTTPDate()
 
     init(
-        loop: Loop, limits: Limits, metrics: WorkerMetrics, log: AccessLogger, messages: MessageLog,
-        status: WorkerStatus
+        worker: Int, loop: Loop, limits: Limits, budget: ProcessBudget, metrics: WorkerMetrics, log: AccessLogger,
+        messages: MessageLog, status: WorkerStatus
     ) {
+        self.worker = worker
+        self.budget = budget
         self.loop = loop
         self.limits = limits
         self.metrics = metrics

@@ -32,7 +32,8 @@ class Gateway:
     Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
     """
 
-    def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain="1s", ready=True):
+    def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain="1s", ready=True,
+                 open_files=None):
         self.folder = tempfile.TemporaryDirectory(prefix="portico-test-")
         self.file = pathlib.Path(self.folder.name) / "objects.yaml"
         self.map = {port: waiting.free_port() for port in ports}
@@ -52,6 +53,8 @@ class Gateway:
         command += ["--status", f"127.0.0.1:{self.status_port}", "--admin", f"127.0.0.1:{self.admin_port}"]
         if mesh:
             command += ["--mesh", f"127.0.0.1:{self.mesh_port}"]
+        if open_files:
+            command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
         self.output, self.errors = [], []
         self.process = subprocess.Popen(
             command + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")

@@ -1,0 +1,48 @@
+internal import HTTP
+internal import Reactor
+internal import Telemetry
+
+/// Closes clients' connections that have no requests, when all places are taken and a new client waits. Its worker's
+/// thread only.
+final class Evictions {
+    private let services: WorkerServices
+    private let connections: Connections
+    private let refusals: Refusals
+    private var madeAt: MonotonicTime?    // the turn in which room was last made
+    private var hasMadeRoom = false    // in that turn
+
+    init(services: WorkerServices, connections: Connections, refusals: Refusals) {
+        self.services = services
+        self.connections = connections
+        self.refusals = refusals
+    }
+
+    /// Closes the connections that `EvictionRank` puts first: a few, once in a turn. Their places are free at the end
+    /// of the turn.
+    /// - Returns: false when there was none to close.
+    func makeRoom() -> Bool {
+        guard madeAt != services.loop.now else { return hasMadeRoom }
+        madeAt = services.loop.now
+        var idle: [(rank: EvictionRank, connection: Connection)] = []
+        services.loop.forEachConnection { connection in
+            guard let rank = EvictionRank(connection.state, openStreams: connection.session.openStreams) else { return }
+            idle.append((rank, connection))
+        }
+        idle.sort { $0.rank < $1.rank }
+        for (_, connection) in idle.prefix(services.budget.connectionsPerSearch) { evict(connection) }
+        hasMadeRoom = !idle.isEmpty
+        return hasMadeRoom
+    }
+
+    /// An HTTP/2 client is told by GOAWAY that nothing of what it may be sending now is done, so that it sends that
+    /// again elsewhere.
+    private func evict(_ connection: Connection) {
+        refusals.note(.connection(.evicted), on: connection)
+        if connection.isOpen {
+            connections.announceShutdown(connection)
+            connections.refuseNewStreams(connection)
+            connections.flush(connection)
+        }
+        connections.close(connection)
+    }
+}

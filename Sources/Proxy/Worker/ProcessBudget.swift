@@ -1,0 +1,72 @@
+internal import Octets
+package import Reactor
+internal import Synchronization
+
+/// What all workers of a process share out among themselves: places for clients' connections, and memory. Made once
+/// by the control plane. It is written once per connection, never per request.
+package final class ProcessBudget: Sendable {
+    /// Clients' connections that the process has at a time, at least 1.
+    package let connectionsLimit: Int
+    /// Octets of resident memory that the process should stay below; nil when there is no ceiling.
+    package let memoryCeiling: Int?
+    private let connections = Atomic<Int>(0)
+    private let trimmed = Atomic<UInt64>(0)    // nanoseconds: when the heap was last trimmed by a worker
+    private let workers = Lock<[(number: Int, mailbox: Mailbox<WorkerMessage>)]>([])
+
+    /// - Parameters:
+    ///   - limits: the operator's; what they leave open is derived from the machine.
+    ///   - descriptors: open files that the process may have.
+    ///   - memory: octets that the process's container may have; nil when there is no such limit.
+    package init(limits: Limits, descriptors: UInt64, memory: UInt64?) {
+        let most = Self.connectionsAtMost(descriptors: descriptors)
+        connectionsLimit = min(limits.downstreamConnections ?? most / 4 * 3, most)
+        memoryCeiling = limits.memory ?? memory.map { Int(clamping: $0 / 4 * 3) }
+    }
+
+    /// Descriptors that are never a client's: listeners, epoll, eventfds, files of a load, look-ups of names, and the
+    /// 64 connections of the status and of the admin listener.
+    static let reservedDescriptors: UInt64 = 160
+
+    /// What is left for clients and endpoints together, at least 16.
+    private static func connectionsAtMost(descriptors: UInt64) -> Int {
+        Int(clamping: descriptors > reservedDescriptors + 16 ? min(descriptors - reservedDescriptors, 1 << 24) : 16)
+    }
+
+    // MARK: connections
+
+    /// Whether a client may be let in. Workers that ask at the same moment may be one connection each beyond the
+    /// limit.
+    var hasPlace: Bool { connections.load(ordering: .relaxed) < connectionsLimit }
+
+    /// Counts a client's connection that was accepted.
+    func takeConnection() { connections.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Counts that a client's connection is closed.
+    func giveBackConnection() { connections.wrappingSubtract(1, ordering: .relaxed) }
+
+    /// How many idle connections one worker closes at a time to make room: a search visits all connections, so that
+    /// it should find some for the clients that come next too.
+    var connectionsPerSearch: Int { max(1, min(connectionsLimit / 64, 64)) }
+
+    // MARK: memory
+
+    /// Whether a worker may trim the heap now: not when one has done so less than `pause` ago.
+    func mayTrim(at now: MonotonicTime, pause: Duration) -> Bool {
+        let last = trimmed.load(ordering: .relaxed)
+        guard MonotonicTime(nanoseconds: last) + pause <= now else { return false }
+        return trimmed.compareExchange(expected: last, desired: now.nanoseconds, ordering: .relaxed).exchanged
+    }
+
+    // MARK: the other workers
+
+    /// Adds a worker that can be told of what others need.
+    package func add(worker number: Int, _ mailbox: Mailbox<WorkerMessage>) {
+        workers.withLock { $0.append((number, mailbox)) }
+    }
+
+    /// Tells all workers but one.
+    func tellOthers(than number: Int, _ message: WorkerMessage) {
+        let others = workers.withLock { $0 }
+        for other in others where other.number != number { other.mailbox.post(message) }
+    }
+}
