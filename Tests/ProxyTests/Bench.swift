@@ -16,6 +16,13 @@ import Testing
 final class Bench {
     final class Clock {
         var now = MonotonicTime(nanoseconds: 1_000_000_000)
+        /// How often it was looked at: once in a turn that does not sleep.
+        private(set) var reads = 0
+
+        func read() -> MonotonicTime {
+            reads += 1
+            return now
+        }
     }
 
     let clock = Clock()
@@ -70,7 +77,7 @@ final class Bench {
             budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
             published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
-            clock: { clock.now })
+            clock: { clock.read() })
         worker.takeSnapshot()
         endpoints = (0..<servers).map {
             EndpointState(address: .unix(path: "\(name)-\($0)"), numbers: numbers)
