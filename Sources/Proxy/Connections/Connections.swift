@@ -294,6 +294,7 @@ internal import TLS
         let isServer = connection.role == .downstream
         if isHTTP2 {
             let limits = isServer ? listeners.clientLimits(of: connection) : .upstream
+            if !isServer { connection.state.keepAlive = KeepAlive() }
             connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: services.pools))
         } else {
             connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: services.pools))
@@ -313,7 +314,8 @@ internal import TLS
         services.loop.cancel(&connection.timer)
         let isIdle = connection.session.openStreams == 0
         guard let deadline = connection.state.deadline(services.limits, isIdle: isIdle) else { return }
-        connection.timer = services.loop.arm(at: deadline, .connection, connection.slot)
+        let time = connection.state.wake(deadline, services.limits, at: services.loop.now)
+        connection.timer = services.loop.arm(at: time, .connection, connection.slot)
     }
 
     /// The connection's timer has fired.
@@ -328,9 +330,21 @@ internal import TLS
         case .silent: refuse(.connection(.silent), connection)
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
         case .headersTimedOut: headersTimedOut(connection)
+        case .silentEndpoint: askEndpoint(connection)
+        case .unanswered:
+            services.metrics.reached(.upstreamKeepAlive)
+            peerClosed(connection)
         case .idle: endIdle(connection)
         case .overdue: peerClosed(connection)
         }
+    }
+
+    private func askEndpoint(_ connection: Connection) {
+        guard case .http2(let session) = connection.session else { return }
+        session { $0.ping() }
+        connection.state.keepAlive?.ask(at: services.loop.now)
+        lists.markDirty(connection)
+        schedule(connection)
     }
 
     private func refuse(_ refusal: Refusal, _ connection: Connection) {
