@@ -63,7 +63,7 @@ package final class WorkerMetrics: Sendable {
     package enum Limit: Int, Sendable, CaseIterable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
-        case downstreamConnections, memory
+        case downstreamConnections, memory, upstreamKeepAlive
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -76,6 +76,7 @@ package final class WorkerMetrics: Sendable {
             case .idleUpstreamConnections: "idle_upstream_connections"
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
+            case .upstreamKeepAlive: "upstream_keepalive"
             }
         }
     }

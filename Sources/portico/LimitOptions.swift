@@ -76,6 +76,19 @@ struct LimitOptions: ParsableArguments {
     var upstreamIdleTimeout = FlagDuration(usual.upstreamIdleTimeout)
 
     @Option(
+        help: FlagValues.help(
+            "Silence of an endpoint that owes answers by HTTP/2, until PING asks whether it is there.",
+            FlagDuration(usual.upstreamKeepAlive)),
+        transform: FlagValues.duration(from: least))
+    var upstreamKeepalive = FlagDuration(usual.upstreamKeepAlive)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for an endpoint to say anything after that PING.", FlagDuration(usual.upstreamKeepAliveTimeout)),
+        transform: FlagValues.duration(from: least))
+    var upstreamKeepaliveTimeout = FlagDuration(usual.upstreamKeepAliveTimeout)
+
+    @Option(
         help: "Clients' connections of the process; one more closes an idle one; default: by the limit of open files.",
         transform: FlagValues.number(1...16_000_000))
     var maxConnections: Int?
@@ -123,6 +136,8 @@ struct LimitOptions: ParsableArguments {
         limits.progressTimeout = progressTimeout.value
         limits.idleTimeout = idleTimeout.value
         limits.upstreamIdleTimeout = upstreamIdleTimeout.value
+        limits.upstreamKeepAlive = upstreamKeepalive.value
+        limits.upstreamKeepAliveTimeout = upstreamKeepaliveTimeout.value
         limits.downstreamConnections = maxConnections
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests

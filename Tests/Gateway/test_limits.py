@@ -1,11 +1,14 @@
 """What is held open, or piles up, is bounded: header sections, bodies without progress, connections to endpoints."""
 
+import signal
 import socket
 import threading
 
 import pytest
+from hyperframe.frame import PingFrame
 
 from peers import http1, http2, objects, waiting
+from peers.echo import Echo
 from peers.gateway import Gateway
 
 REACHED = r'^portico_limit_reached_total\{{limit="{}"\}}'
@@ -180,3 +183,36 @@ def test_idle_connections_to_an_endpoint_are_few(web):
             assert gateway.metric(REACHED.format("idle_upstream_connections")) == 3
             for client in clients:
                 client.close()
+
+
+def test_an_endpoint_that_is_gone_without_a_word_is_given_up():
+    """Its machine is gone: nothing is refused, and nothing ever comes."""
+    arguments = ["--upstream-keepalive", "300ms", "--upstream-keepalive-timeout", "500ms"]
+    with Echo() as echo, Gateway(objects.echo(echo), arguments=arguments) as gateway:
+        with http2.connect(gateway.port) as client:
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            echo.process.send_signal(signal.SIGSTOP)
+            try:
+                call = client.open(http2.grpc_headers(), http2.message())
+                client.wait(lambda: call.over, 20)
+                assert call.grpc_status == 14
+                assert gateway.metric(REACHED.format("upstream_keepalive")) == 1
+            finally:
+                echo.process.send_signal(signal.SIGCONT)
+
+
+def test_a_silent_endpoint_that_answers_ping_is_kept_and_asked_once():
+    def silent(peer, _number):
+        peer.wait(lambda: peer.closed, 60)
+
+    arguments = ["--upstream-keepalive", "100ms", "--upstream-keepalive-timeout", "10s"]
+    with http2.ScriptedUpstream(silent) as upstream, Gateway(objects.echo(upstream), arguments=arguments) as gateway:
+        with http2.connect(gateway.port) as client:
+            call = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
+
+            def pings():
+                return sum(isinstance(frame, PingFrame) for peer in upstream.peers for frame in peer.frames)
+
+            waiting.until(lambda: pings() == 1, 10, "PING")
+            assert waiting.steady(pings, 1) == 1 and not call.over
+        assert gateway.metric(REACHED.format("upstream_keepalive")) == 0

@@ -42,7 +42,7 @@ import Testing
     ) {
         let state = state(role, phase)
         let deadline = start + .seconds(seconds)
-        #expect(state.deadline(limits) == deadline)
+        #expect(state.deadline(limits, isIdle: true) == deadline)
         let early = state.expiry(limits, isIdle: true, at: start + .milliseconds(seconds * 1000 - 1))
         #expect(early == .notYet(deadline))
         #expect(state.expiry(limits, isIdle: true, at: deadline) == expiry)
@@ -54,23 +54,23 @@ import Testing
         state.enter(.open(.serving), at: start)
         let isChanged = state.stand(.draining, at: start)
         #expect(state.isClosed && !state.isOpen && !state.isServing && !isChanged)
-        #expect(state.deadline(limits) == nil)
+        #expect(state.deadline(limits, isIdle: true) == nil)
         #expect(state.expiry(limits, isIdle: true, at: start + .seconds(9999)) == .nothing)
     }
 
     @Test func `counts each phase from its beginning`() {
         var state = state(.downstream, .sniffing(hasOctets: false))
         state.enter(.handshaking(hasHello: false), at: start + .seconds(3))
-        #expect(state.deadline(limits) == start + .seconds(5))
+        #expect(state.deadline(limits, isIdle: true) == start + .seconds(5))
         state.octetsCame(at: start + .seconds(4))
-        #expect(state.deadline(limits) == start + .seconds(5), "octets refresh a handshake")
+        #expect(state.deadline(limits, isIdle: true) == start + .seconds(5), "octets refresh a handshake")
     }
 
     @Test(arguments: [(ConnectionRole.downstream, 60), (.upstream, 20)])
     func `is idle since its last octets, and asks again after its own role's time`(role: ConnectionRole, seconds: Int) {
         var state = state(role, .open(.serving))
         state.octetsCame(at: start + .seconds(5))
-        #expect(state.deadline(limits) == start + .seconds(5 + seconds))
+        #expect(state.deadline(limits, isIdle: true) == start + .seconds(5 + seconds))
         let now = start + .seconds(500)
         #expect(state.expiry(limits, isIdle: false, at: now) == .notYet(now + .seconds(seconds)))
         #expect(state.expiry(limits, isIdle: true, at: now) == .idle)
@@ -102,15 +102,15 @@ import Testing
         let isAgain = state.headers(unfinished: 7, at: start + .seconds(3))
         #expect(isBegun && !isAgain)
         state.octetsCame(at: start + .seconds(4))
-        #expect(state.deadline(limits) == start + .seconds(6))
+        #expect(state.deadline(limits, isIdle: true) == start + .seconds(6))
         #expect(state.expiry(limits, isIdle: false, at: start + .seconds(6)) == .headersTimedOut)
         let isOther = state.headers(unfinished: 8, at: start + .seconds(4))
-        #expect(isOther && state.deadline(limits) == start + .seconds(9))
+        #expect(isOther && state.deadline(limits, isIdle: true) == start + .seconds(9))
         let isNone = state.headers(unfinished: nil, at: start + .seconds(5))
         #expect(!isNone && state.headersSince == nil)
         let isSame = state.headers(unfinished: 8, at: start + .seconds(6))
         #expect(isSame, "the same number after an end is another section")
-        #expect(state.deadline(limits) == start + .seconds(11))
+        #expect(state.deadline(limits, isIdle: true) == start + .seconds(11))
     }
 }
 

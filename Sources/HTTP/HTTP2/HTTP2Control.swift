@@ -72,6 +72,9 @@ extension HTTP2Session {
         countAnswer()
     }
 
+    /// Asks the peer for an answer. Source: RFC 9113 §6.7.
+    package func ping() { frame(.ping, "portico?") }
+
     /// Answers that the peer does not read must not pile up. Source: CVE-2019-9512, CVE-2019-9515.
     private func countAnswer() {
         answersQueued += 1

@@ -60,6 +60,8 @@ struct ConnectionState {
     /// Since when a header section has begun and is not complete; no octet refreshes it.
     private(set) var headersSince: MonotonicTime?
     private var headersNumber: UInt32 = 0    // of that section
+    /// nil where PING is unknown, and for clients' connections.
+    var keepAlive: KeepAlive?
     var reading = Reading.ready
     var writing = Writing.free
     /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
@@ -135,7 +137,8 @@ struct ConnectionState {
     // MARK: time
 
     /// Until when the connection may stay as it is; nil when it is closed.
-    func deadline(_ limits: Limits) -> MonotonicTime? {
+    /// - Parameter isIdle: no stream is open.
+    func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
         switch phase {
         case .connecting: since + limits.connectTimeout
         case .handshaking(hasHello: false): since + limits.helloTimeout
@@ -143,10 +146,15 @@ struct ConnectionState {
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
         case .open:
-            // Whichever is nearer; with open streams the time that counts is theirs, and this only asks again.
-            min(lastActive + idleTimeout(limits), headersSince.map { $0 + limits.headerTimeout } ?? .never)
+            min(openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never)
         case .closed: nil
         }
+    }
+
+    /// Until when an open connection may be silent.
+    private func openDeadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime {
+        if !isIdle, let keepAlive { return keepAlive.deadline(lastActive: max(lastActive, since), limits) }
+        return lastActive + idleTimeout(limits)
     }
 
     /// How long a connection without requests is kept.
@@ -164,6 +172,10 @@ struct ConnectionState {
         case handshakeTimedOut
         case silent
         case prefaceTimedOut
+        /// An endpoint that owes answers said nothing for long: PING asks whether it is there.
+        case silentEndpoint
+        /// It did not answer that either.
+        case unanswered
         /// A header section was begun and not completed in time.
         case headersTimedOut
         /// No request for too long: the peer is told.
@@ -172,17 +184,31 @@ struct ConnectionState {
         case overdue
     }
 
+    /// When the timer has to fire for a deadline: streams that begin meanwhile may bring it nearer.
+    func wake(_ deadline: MonotonicTime, _ limits: Limits, at now: MonotonicTime) -> MonotonicTime {
+        keepAlive == nil ? deadline : min(deadline, now + limits.upstreamKeepAlive)
+    }
+
+    /// An endpoint has said nothing for long. It may have, while we read nothing or it takes nothing; that is the
+    /// matter of others.
+    private func silence(_ limits: Limits, at now: MonotonicTime) -> Expiry {
+        guard reading == .ready, writing == .free, let keepAlive else { return .notYet(now + limits.upstreamKeepAlive) }
+        return keepAlive.isUnanswered(lastActive: max(lastActive, since)) ? .unanswered : .silentEndpoint
+    }
+
     /// Asked when a timer fires.
     /// - Parameter isIdle: no stream is open.
     func expiry(_ limits: Limits, isIdle: Bool, at now: MonotonicTime) -> Expiry {
-        guard let deadline = deadline(limits) else { return .nothing }
-        guard deadline <= now else { return .notYet(deadline) }
+        guard let deadline = deadline(limits, isIdle: isIdle) else { return .nothing }
+        guard deadline <= now else { return .notYet(wake(deadline, limits, at: now)) }
         switch phase {
         case .connecting: return .connectTimedOut
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut
         case .open where headersSince.map({ $0 + limits.headerTimeout <= now }) ?? false: return .headersTimedOut
+        case .open where !isIdle && keepAlive != nil: return silence(limits, at: now)
+        // With open streams the time that counts is theirs.
         case .open where !isIdle: return .notYet(now + idleTimeout(limits))
         case .open(.overdue), .closing, .lingering: return .overdue
         case .open: return .idle

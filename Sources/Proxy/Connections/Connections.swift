@@ -264,6 +264,7 @@ internal import TLS
         let isServer = connection.role == .downstream
         if isHTTP2 {
             let limits = isServer ? listeners.clientLimits(of: connection) : .upstream
+            if !isServer { connection.state.keepAlive = KeepAlive() }
             connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: services.pools))
         } else {
             connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: services.pools))
@@ -281,8 +282,10 @@ internal import TLS
     /// Sets the timer to the deadline of the connection's phase.
     func schedule(_ connection: Connection) {
         services.loop.cancel(&connection.timer)
-        guard let deadline = connection.state.deadline(services.limits) else { return }
-        connection.timer = services.loop.arm(at: deadline, .connection, connection.slot)
+        let isIdle = connection.session.openStreams == 0
+        guard let deadline = connection.state.deadline(services.limits, isIdle: isIdle) else { return }
+        let time = connection.state.wake(deadline, services.limits, at: services.loop.now)
+        connection.timer = services.loop.arm(at: time, .connection, connection.slot)
     }
 
     /// The connection's timer has fired.
@@ -297,9 +300,21 @@ internal import TLS
         case .silent: refuse(.connection(.silent), connection)
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
         case .headersTimedOut: headersTimedOut(connection)
+        case .silentEndpoint: askEndpoint(connection)
+        case .unanswered:
+            services.metrics.reached(.upstreamKeepAlive)
+            peerClosed(connection)
         case .idle: endIdle(connection)
         case .overdue: peerClosed(connection)
         }
+    }
+
+    private func askEndpoint(_ connection: Connection) {
+        guard case .http2(let session) = connection.session else { return }
+        session { $0.ping() }
+        connection.state.keepAlive?.ask(at: services.loop.now)
+        lists.markDirty(connection)
+        schedule(connection)
     }
 
     private func refuse(_ refusal: Refusal, _ connection: Connection) {

@@ -9,7 +9,6 @@ final class Evictions {
     private let connections: Connections
     private let refusals: Refusals
     private var madeAt: MonotonicTime?    // the turn in which room was last made
-    private var hasMadeRoom = false    // in that turn
 
     init(services: WorkerServices, connections: Connections, refusals: Refusals) {
         self.services = services
@@ -19,19 +18,21 @@ final class Evictions {
 
     /// Closes the connections that `EvictionRank` puts first: a few, once in a turn. Their places are free at the end
     /// of the turn.
+    /// - Parameter kind: the most that may be given up.
     /// - Returns: false when there was none to close.
-    func makeRoom() -> Bool {
-        guard madeAt != services.loop.now else { return hasMadeRoom }
-        madeAt = services.loop.now
+    func makeRoom(upTo kind: EvictionRank.Kind) -> Bool {
+        guard madeAt != services.loop.now else { return true }
         var idle: [(rank: EvictionRank, connection: Connection)] = []
         services.loop.forEachConnection { connection in
-            guard let rank = EvictionRank(connection.state, openStreams: connection.session.openStreams) else { return }
+            guard let rank = EvictionRank(connection.state, openStreams: connection.session.openStreams),
+                rank.kind <= kind
+            else { return }
             idle.append((rank, connection))
         }
         idle.sort { $0.rank < $1.rank }
         for (_, connection) in idle.prefix(services.budget.connectionsPerSearch) { evict(connection) }
-        hasMadeRoom = !idle.isEmpty
-        return hasMadeRoom
+        if !idle.isEmpty { madeAt = services.loop.now }
+        return !idle.isEmpty
     }
 
     /// An HTTP/2 client is told by GOAWAY that nothing of what it may be sending now is done, so that it sends that

@@ -23,6 +23,9 @@ final class Listeners {
     private static let acceptPause = Duration.milliseconds(100)
     /// A listener without a place for its next client rests this long: another worker may close a connection.
     private static let placePause = Duration.milliseconds(20)
+    /// How often the other workers are asked for silent connections before one that was useful is closed.
+    private static let mostAsked = 10
+    private var asked = 0    // since a client was last accepted
     private var nextFullHint = 0    // wall seconds; see `noPlace`
 
     init(services: WorkerServices, connections: Connections, refusals: Refusals, evictions: Evictions) {
@@ -129,10 +132,13 @@ final class Listeners {
     private func noPlace(on listener: CInt, _ slot: Int) {
         guard !isOver else { return }
         services.metrics.reached(.downstreamConnections)
-        guard !evictions.makeRoom() else { return }
-        services.budget.tellOthers(than: services.worker, .connectionsWanted)
+        // Other workers may have clients that never spoke: those go before an idle one of this worker.
+        let mayCloseIdle = asked >= Self.mostAsked || !services.budget.hasOtherWorkers
+        guard !evictions.makeRoom(upTo: mayCloseIdle ? .idle : .silent) else { return }
+        asked += 1
+        services.budget.tellOthers(than: services.worker, .connectionsWanted(idleToo: mayCloseIdle))
         rest(listener, slot, for: Self.placePause)
-        guard services.loop.wallNow.seconds >= nextFullHint else { return }
+        guard mayCloseIdle, services.loop.wallNow.seconds >= nextFullHint else { return }
         nextFullHint = services.loop.wallNow.seconds + 60
         services.messages.warn(
             "clients have \(services.budget.connectionsLimit) connections, as many as they may, and this worker has no "
@@ -175,6 +181,7 @@ final class Listeners {
             return loop.vacate(slot)
         }
         services.budget.takeConnection()
+        asked = 0
         services.metrics.connectionOpened(.downstream)
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         connections.schedule(connection)

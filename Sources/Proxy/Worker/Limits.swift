@@ -27,6 +27,10 @@ package struct Limits: Sendable {
     package var idleTimeout = Duration.seconds(3600)
     /// How long a connection to an endpoint is kept without requests.
     package var upstreamIdleTimeout = Duration.seconds(60)
+    /// How long an endpoint that owes answers by HTTP/2 may say nothing until PING asks whether it is there.
+    package var upstreamKeepAlive = Duration.seconds(30)
+    /// How long the endpoint may then take to say anything.
+    package var upstreamKeepAliveTimeout = Duration.seconds(10)
     /// How long a client may take to close a connection that we have ended.
     package var lingerTimeout = Duration.seconds(1)
     /// Streams that a client may have open at once on a connection, 1 to 1,000,000; a Gateway's annotation wins.

@@ -64,6 +64,9 @@ package final class ProcessBudget: Sendable {
         workers.withLock { $0.append((number, mailbox)) }
     }
 
+    /// Whether there is more than one worker.
+    var hasOtherWorkers: Bool { workers.withLock { $0.count > 1 } }
+
     /// Tells all workers but one.
     func tellOthers(than number: Int, _ message: WorkerMessage) {
         let others = workers.withLock { $0 }

@@ -10,7 +10,7 @@ package enum WorkerMessage: Sendable {
     /// No cluster has the endpoints of these numbers any more.
     case endpointsLeft([Int])
     /// All places for clients' connections are taken, and another worker has none to close.
-    case connectionsWanted
+    case connectionsWanted(idleToo: Bool)
     /// Memory is short, and another worker has too little to give up.
     case memoryWanted
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
@@ -158,7 +158,7 @@ package enum WorkerMessage: Sendable {
             switch message {
             case .snapshotPublished: takeSnapshot()
             case .endpointsLeft(let numbers): upstreams.drop(numbers)
-            case .connectionsWanted: _ = evictions.makeRoom()
+            case .connectionsWanted(let idleToo): _ = evictions.makeRoom(upTo: idleToo ? .idle : .silent)
             case .memoryWanted: memory.look()
             case .announceShutdown: listeners.announceShutdown()
             case .refuseNewStreams: listeners.refuseNewStreams()
