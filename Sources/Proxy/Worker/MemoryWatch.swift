@@ -8,6 +8,7 @@ internal import Telemetry
 final class MemoryWatch {
     private let services: WorkerServices
     private let hoards: Hoards
+    private let isOn: Bool
     private let marks: MemoryMarks?    // nil: there is no ceiling
     private let resident: ResidentMemory?
     private var lookedAt = MonotonicTime(nanoseconds: 0)
@@ -27,20 +28,23 @@ final class MemoryWatch {
         self.services = services
         self.hoards = hoards
         marks = services.budget.memoryCeiling.map { MemoryMarks(ceiling: max($0, 1)) }
+        isOn = marks != nil
         resident = marks == nil ? nil : try? ResidentMemory()
     }
 
     /// A turn begins: what was known of memory may be old.
     @inline(__always)
     func turnBegins() {
-        guard marks != nil, services.loop.now.nanoseconds(since: lookedAt) >= Self.interval else { return }
+        guard isOn, services.loop.now.nanoseconds(since: lookedAt) >= Self.interval else { return }
         look()
     }
 
     /// Something was read: looks when that was much.
     @inline(__always)
     func octetsCame() {
-        guard services.octetsRead &+ services.pools.headerOctets &- headersThen >= Self.takenOctets else { return }
+        guard isOn else { return }
+        let taken = services.octetsRead &+ services.pools.headerOctets &- headersThen
+        guard taken >= Self.takenOctets else { return }
         look()
     }
 
