@@ -171,6 +171,7 @@ import Testing
         var limits = HTTP2Limits()
         limits.connectionWindowOctets = 65_535
         limits.heldOctets = 300_000
+        limits.mostStreamWindowOctets = 262_144
         let peers = try HTTP2Peers(server: limits)
         let slots = try (0..<20).map { try #require(peers.client.request(isEnd: false, owner: .exchange($0))) }
         let body = String(repeating: "x", count: 1_000_000)

@@ -46,6 +46,6 @@ internal import Testing
     }
 
     @Test func `is not asked where PING is unknown`() {
-        #expect(connection(speaksHTTP2: false).expiry(limits, isIdle: false, at: time(61)) == .notYet(time(3661)))
+        #expect(connection(speaksHTTP2: false).expiry(limits, isIdle: false, at: time(61)) == .notYet(time(121)))
     }
 }

@@ -14,7 +14,7 @@ package struct HTTP2Limits: Sendable {
     /// What that grows to: it doubles when the other side has taken half of it and left next to nothing waiting.
     /// A stream whose other side is slow keeps its first window. A client's uploads are bounded by `heldOctets` all
     /// the same.
-    package var mostStreamWindowOctets: Int32 = 131_072
+    package var mostStreamWindowOctets: Int32 = 65_536
     /// Octets of body that the peer may send ahead on all streams.
     package var connectionWindowOctets: Int32 = 1_048_576
     /// Octets of clients' bodies that may wait for their upstreams. Above that the connection's window stays closed,
@@ -33,6 +33,7 @@ package struct HTTP2Limits: Sendable {
     /// Towards upstreams: larger windows, and response headers may be larger.
     package static var upstream: HTTP2Limits {
         var limits = HTTP2Limits()
+        limits.mostStreamWindowOctets = 262_144
         limits.connectionWindowOctets = 16_777_216
         limits.headerOctets = 262_144
         limits.headerFields = 256
