@@ -2,6 +2,7 @@
 /// worker alone, and it keeps nothing alive but its cluster: a request may hold it as long as it likes.
 /// One worker's thread.
 package final class Cluster {
+    /// What all workers share of the cluster.
     package let state: ClusterState
     private let rotation: LineCell    // of `state`, which lives as long
     private let policy: BalancingPolicy
@@ -10,6 +11,7 @@ package final class Cluster {
     /// By place in `list`; made when they are chosen first.
     private var handles: ContiguousArray<Endpoint?> = []
 
+    /// A handle for one worker.
     package init(_ state: ClusterState) {
         self.state = state
         rotation = state.rotation
@@ -17,6 +19,7 @@ package final class Cluster {
         update()
     }
 
+    /// The cluster's name, as metrics and logs have it.
     package var name: String { state.name }
 
     /// How many endpoints it has now.

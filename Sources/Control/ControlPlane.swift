@@ -42,11 +42,11 @@ package final class ControlPlane {
     private var isLoadWanted = false    // asked for while one was under way
     private var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
-    private var toldAddresses: Set<String> = []    // refused addresses of DNS that were logged
+    private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
     private var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
-    private var namesPatience = MonotonicTime(nanoseconds: 0)    // how long readiness waits for the first ones
+    private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
 
     private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
 
@@ -94,7 +94,7 @@ package final class ControlPlane {
         report()
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
         names.want(configuration.names)
-        namesPatience = .now() + Self.longestNamesWait
+        namesDeadline = .now() + Self.longestNamesWait
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
         let first = configuration.snapshot()
         let published = Published(first)
@@ -234,8 +234,10 @@ package final class ControlPlane {
     /// Endpoints have changed: tells whoever has to do something about it.
     private func spread(left: [Int]) {
         names.want(configuration.names)
-        for sentence in configuration.refusedAddresses.subtracting(toldAddresses).sorted() { log.error("\(sentence)") }
-        toldAddresses.formUnion(configuration.refusedAddresses)
+        for sentence in configuration.refusedAddresses.subtracting(loggedAddresses).sorted() {
+            log.error("\(sentence)")
+        }
+        loggedAddresses.formUnion(configuration.refusedAddresses)
         if !left.isEmpty { tell(.endpointsLeft(left)) }
     }
 
@@ -315,7 +317,7 @@ package final class ControlPlane {
             tell(.snapshotPublished)
         }
         retirement.add(old, applied.loaded, applied.endpoints)
-        toldAddresses = []
+        loggedAddresses = []
         spread(left: applied.left)
     }
 
@@ -392,7 +394,7 @@ package final class ControlPlane {
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
-        if !names.isSettled, .now() < namesPatience { return (false, "resolving names") }
+        if !names.isSettled, .now() < namesDeadline { return (false, "resolving names") }
         return (true, "ready")
     }
 

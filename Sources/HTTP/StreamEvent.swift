@@ -36,7 +36,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
         case settings
         /// HTTP/1.1 only: the client waits for `100 Continue`.
         case expectsContinue
-        /// The peer broke the protocol; `HTTP1Session.violation` or an HTTP/2 GOAWAY says how.
+        /// The peer broke the protocol: `code` is the `HTTP2Fault`, and on HTTP/1.1 `HTTP1Session.violation` says how.
         case violation
     }
 

@@ -2,8 +2,8 @@ package import HTTP
 package import TLS
 
 /// Every reason to turn something down before it is a request, or while it is read. Counters and log lines
-/// (`WorkerRefusals`) use this one list. HTTP and TLS define their own reasons, with names, sentences and sources; the
-/// reasons of a connection itself are defined here.
+/// (Proxy's `Refusals`) use this one list. HTTP and TLS define their own reasons, with names, sentences and sources;
+/// the reasons of a connection itself are defined here.
 package enum Refusal: Equatable, Sendable {
     case connection(ConnectionRefusal)
     case handshake(HandshakeReason)

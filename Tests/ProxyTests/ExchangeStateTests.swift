@@ -176,7 +176,7 @@ import Testing
     @Test func `does not count a try that was withdrawn`() {
         var state = sent()
         state.tryWithdrawn()
-        #expect(state.tries == 0 && state.running == .pick && state.attempt == .none)
+        #expect(state.tries == 0 && state.running == .pick && state.tryProgress == .none)
     }
 
     // MARK: every way out
@@ -244,7 +244,7 @@ import Testing
         #expect(complete.situation == nil && complete.running == .record)
         var early = sent()
         early.clientGone(.clientClosed)
-        #expect(early.situation == .clientClosed && early.running == .record && early.attempt == .none)
+        #expect(early.situation == .clientClosed && early.running == .record && early.tryProgress == .none)
         var told = sent()
         told.note(.requestMalformed(.path))
         told.clientGone(.clientReset)

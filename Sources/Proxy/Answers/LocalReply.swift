@@ -56,7 +56,7 @@ package struct LocalReply {
     }
 
     /// Fills the block with the head, `:status` first. `date`, `server` and HTTP/1.1's framing and
-    /// `connection` are added by those who write heads. On HTTP/2 it ends the stream when `body` is empty.
+    /// `connection` are added where header sections are written. On HTTP/2 it ends the stream when `body` is empty.
     package func write(to headers: HeaderBlock) {
         headers.clear()
         Self.append(":status", decimal: status, to: headers)

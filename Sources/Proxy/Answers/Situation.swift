@@ -34,7 +34,7 @@ package enum Situation: Equatable, Sendable {
     case localReset    // the gateway gave the stream up by itself
     // Timers
     case routeTimedOut
-    case deadlineExceeded    // the client's grpc-timeout
+    case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request
     // The gateway as a whole
@@ -65,7 +65,9 @@ package enum AfterAnswer: Sendable {
 package struct Outcome: Sendable {
     /// 0: nobody is there to be answered; only the log gets the row.
     package let status: Int
+    /// What gRPC callers get.
     package let grpcStatus: GRPC.Status
+    /// What the access log shows as RESPONSE_FLAGS.
     package let flag: ResponseFlag
     /// Envoy's RESPONSE_CODE_DETAILS. After response headers went out: `detailsAfterHeaders`.
     package let details: String
@@ -73,8 +75,11 @@ package struct Outcome: Sendable {
     package let body: String
     /// What `grpc-message` says where `body` is empty.
     package let sentence: String
+    /// Which side it is due to.
     package let fault: Fault
+    /// What is known about the request when another try is considered.
     package let retry: RetrySafety
+    /// What becomes of an HTTP/1.1 client's connection.
     package let after: AfterAnswer
 
     init(

@@ -28,11 +28,11 @@ struct ConnectionState {
     /// How welcome new requests are on an open connection; it only ever moves on.
     enum Standing: Int, Comparable {
         case serving
-        /// The peer was told that the connection will end, and may still send requests.
+        /// GOAWAY has announced the end of the connection, and requests are still taken.
         case announced
         /// No new requests; it ends when it is idle.
         case draining
-        /// It was idle for too long and told so.
+        /// It was idle for too long, and its end was announced.
         case overdue
 
         static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
@@ -178,9 +178,9 @@ struct ConnectionState {
         case unanswered
         /// A header section was begun and not completed in time.
         case headersTimedOut
-        /// No request for too long: the peer is told.
+        /// There was no request for too long: the end is announced to the peer.
         case idle
-        /// The peer was told, or was to take our last octets, and did not: it is closed.
+        /// The peer was to close, or to take our last octets, and did not: the connection is closed.
         case overdue
     }
 

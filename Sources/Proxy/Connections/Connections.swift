@@ -344,7 +344,7 @@ internal import TLS
         fail(connection)
     }
 
-    /// No request for too long: the peer is told, and the connection closes.
+    /// There was no request for too long: announces the end to the peer, and closes soon.
     private func endIdle(_ connection: Connection) {
         announceShutdown(connection)
         refuseNewStreams(connection)

@@ -54,12 +54,14 @@ final class Listeners {
                 continue
             }
             let slot = services.loop.register(.listener(sockets))
-            guard (try? services.loop.watchReadable(sockets.descriptor(worker: services.worker), slot: slot)) != nil
-            else {
-                services.loop.vacate(slot)
-                continue
-            }
             listening[number] = (sockets, slot)
+            do throws(SystemError) {
+                try services.loop.watchReadable(sockets.descriptor(worker: services.worker), slot: slot)
+            } catch {
+                // The socket is bound, so clients come: it is tried again.
+                refusals.note(.connection(.acceptFailed), on: nil, because: error.description)
+                _ = services.loop.arm(at: services.loop.now + Self.acceptPause, .listener, slot)
+            }
         }
     }
 
@@ -89,7 +91,7 @@ final class Listeners {
         services.loop.forEachConnection { if $0.role == .downstream { connections.announceShutdown($0) } }
     }
 
-    /// Second step: takes no new streams from those that were told.
+    /// Second step: takes no new streams from clients to which the end was announced.
     func refuseNewStreams() {
         services.loop.forEachConnection { connection in
             guard connection.role == .downstream, connection.isOpen, connection.state.standing >= .announced else {

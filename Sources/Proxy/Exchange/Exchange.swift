@@ -262,7 +262,11 @@ final class Exchange {
         case .failed:
             failure = upstreams.lastFailure
             return tryFailed(.connectFailed, keeping: nil)
-        case .overflow: return .answer(.overflow)
+        case .overflow:
+            explanation =
+                "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
+                + "\(services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
+            return .answer(.overflow)
         }
     }
 

@@ -402,12 +402,12 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
-    /// Whether the deadline that the upstream was told has come, which `grpc-timeout` rounds down: an upstream that
+    /// Whether the deadline that was sent to the upstream has come, which `grpc-timeout` rounds down: an upstream that
     /// keeps it gives the call up a little before our own timer.
     var hasSentDeadlineCome: Bool {
         guard isGRPC, let deadline else { return false }
-        let told = GRPCTimeout(remaining: deadline.duration(since: started))
-        return started + told.duration <= services.loop.now + Self.clockGrain
+        let sent = GRPCTimeout(remaining: deadline.duration(since: started))
+        return started + sent.duration <= services.loop.now + Self.clockGrain
     }
 
     /// How much early the timer of another machine may be.

@@ -42,7 +42,7 @@ struct ExchangeState {
 
     private var position = Position.over
     private(set) var request = Request.headersOnly
-    private(set) var attempt = Try.none
+    private(set) var tryProgress = Try.none
     private(set) var answer = Answer.none
     /// Why the request ended otherwise than by its upstream's answer.
     private(set) var situation: Situation?
@@ -67,7 +67,7 @@ struct ExchangeState {
     mutating func begin(_ request: Request) {
         position = .at(.admit)
         self.request = request
-        attempt = .none
+        tryProgress = .none
         answer = .none
         situation = nil
         tries = 0
@@ -102,7 +102,7 @@ struct ExchangeState {
     mutating func wait(for what: Wait) {
         guard let step = running else { return }
         position = .waiting(step, what)
-        if what == .connection { attempt = .connecting }
+        if what == .connection { tryProgress = .connecting }
     }
 
     /// What the course waits for has come.
@@ -128,7 +128,7 @@ struct ExchangeState {
     /// Octets of the client's body have come.
     mutating func bodyCame(_ count: Int) -> BodyCourse {
         receivedOctets += count
-        return switch attempt {
+        return switch tryProgress {
         case .sent, .answered: answer == .over ? .discard : .send
         case .none, .connecting: answer == .none ? .hold : .discard
         }
@@ -148,7 +148,7 @@ struct ExchangeState {
     /// - Parameter lost: what that means when the answer was not complete.
     mutating func clientGone(_ lost: Situation) {
         if answer != .over, situation == nil { situation = lost }
-        attempt = .none
+        tryProgress = .none
         position = .at(.record)
     }
 
@@ -158,11 +158,11 @@ struct ExchangeState {
     mutating func tryBegan() { tries += 1 }
 
     /// The try's header section was given to the upstream's session.
-    mutating func trySent() { attempt = .sent }
+    mutating func trySent() { tryProgress = .sent }
 
     /// Nothing of the try was sent, and it is made again as if it had not been.
     mutating func tryWithdrawn() {
-        attempt = .none
+        tryProgress = .none
         tries -= 1
         position = .at(.pick)
     }
@@ -190,7 +190,7 @@ struct ExchangeState {
 
     /// The try is over without an answer.
     mutating func tryFailed(_ failure: Failure) -> FailureEnd {
-        attempt = .none
+        tryProgress = .none
         if let endpoint = failure.endpoint, !triedEndpoints.contains(endpoint) { triedEndpoints.append(endpoint) }
         guard failure.situation.outcome.retry == .unprocessed, failure.isReplayable, !failure.isDeadlineOver,
             tries < Self.triesLimit
@@ -211,7 +211,7 @@ struct ExchangeState {
 
     /// The upstream's stream is gone before the answer was complete.
     mutating func upstreamLost(_ lost: Situation) -> LossEnd {
-        attempt = .none
+        tryProgress = .none
         switch answer {
         case .over: return .nothing
         case .none: return .tryFails
@@ -223,13 +223,13 @@ struct ExchangeState {
     }
 
     /// The upstream's stream was given up by us.
-    mutating func upstreamDropped() { attempt = .none }
+    mutating func upstreamDropped() { tryProgress = .none }
 
     // MARK: the answer
 
     /// The upstream's final header section goes to the client.
     mutating func answerBegan() {
-        attempt = .answered
+        tryProgress = .answered
         answer = .begun
         if case .waiting(.await, .headers) = position { position = .at(.relay) }
     }
@@ -256,11 +256,11 @@ struct ExchangeState {
         situation = why
         let isBegun = answer == .begun
         answer = .over
-        attempt = .none
+        tryProgress = .none
         position = .waiting(.relay, .end)
         return isBegun ? .breakOff : .reply
     }
 
-    /// The reason of an end that is told elsewhere: the stream to the client is gone, and that will be noted soon.
+    /// Notes why the request ends when the stream to the client is gone already and its event is still to come.
     mutating func note(_ why: Situation) { situation = why }
 }

@@ -319,7 +319,7 @@ final class Exchanges {
     }
 
     /// Nothing is left for the headers of new requests: those clients give up their own that hold most, until a
-    /// sixteenth is free. Once in a turn, and only when a request was refused; who holds little is never among
+    /// sixteenth is free. Once in a turn, and only when one was refused; a client that holds little is never among
     /// them.
     private func makeRoomForHeaders() {
         let pools = services.pools

@@ -59,7 +59,7 @@ package final class ProcessBudget: Sendable {
 
     // MARK: the other workers
 
-    /// Adds a worker that can be told of what others need.
+    /// Adds a worker to which the needs of others can be sent.
     package func add(worker number: Int, _ mailbox: Mailbox<WorkerMessage>) {
         workers.withLock { $0.append((number, mailbox)) }
     }

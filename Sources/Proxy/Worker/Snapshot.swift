@@ -53,7 +53,7 @@ package final class ListenerSockets: Sendable {
     /// -1 when it was closed. That worker's thread only.
     package func descriptor(worker: Int) -> CInt { descriptors[worker].number }
 
-    /// Stops listening for good: the kernel refuses who comes from now on. That worker's thread only.
+    /// Stops listening for good: the kernel refuses connections from now on. That worker's thread only.
     package func close(worker: Int) { descriptors[worker].close() }
 
     /// Whether every worker has closed its socket.

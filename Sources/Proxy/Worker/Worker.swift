@@ -16,7 +16,7 @@ package enum WorkerMessage: Sendable {
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
     /// served as usual.
     case announceShutdown
-    /// Second step: take no new streams from those that were told; close them when idle.
+    /// Second step: take no new streams from clients to which the end was announced; close them when idle.
     case refuseNewStreams
     /// Stop accepting.
     case closeListeners
@@ -84,7 +84,7 @@ package enum WorkerMessage: Sendable {
         try loop.watchReadable(mailbox.descriptor, slot: loop.register(.mailbox))
     }
 
-    /// Runs until told to stop.
+    /// Runs until the message `stop` comes.
     package func run() {
         takeSnapshot()
         status.isRunning.store(true, ordering: .releasing)
