@@ -12,7 +12,8 @@ internal import TLS
     let refusals: Refusals
     private let upstreams: Upstreams
     // They refer to each other: set once by the worker, which takes them away when it ends.
-    var exchanges: Exchanges!
+    var exchanges: Exchanges! { didSet { toExchanges = exchanges.map { Unretained($0) } } }
+    private var toExchanges: Unretained<Exchanges>?    // the same, followed on every event
     var listeners: Listeners!
     private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
     private let output: ConnectionOutput
@@ -176,7 +177,7 @@ internal import TLS
 
     private func actOnEvents(of connection: Connection, _ session: HTTP2Session) {
         act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
-        exchanges.passWindows(of: connection)
+        toExchanges? { $0.passWindows(of: connection) }
         session.endTurn()
         if connection.state.reading == .paused { lists.resumeReading(connection) }
     }
@@ -184,7 +185,7 @@ internal import TLS
     private func actOnEvents(of connection: Connection, _ session: HTTP1Session) {
         repeat {
             act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
-            exchanges.passWindows(of: connection)
+            toExchanges? { $0.passWindows(of: connection) }
             session.endTurn()
             guard !connection.isClosed, session.hasWaitingInput else { break }
             guard !session.isOverShare else {
@@ -201,13 +202,14 @@ internal import TLS
     private func act(on connection: Connection, _ event: (Int) -> StreamEvent?) {
         var index = 0
         let isDownstream = connection.role == .downstream
-        guard let exchanges else { return }
-        while !connection.isClosed, let next = event(index) {
-            index += 1
-            if isDownstream {
-                exchanges.downstream(next, of: connection)
-            } else {
-                exchanges.upstream(next, of: connection)
+        toExchanges? { exchanges in
+            while !connection.isClosed, let next = event(index) {
+                index += 1
+                if isDownstream {
+                    exchanges.downstream(next, of: connection)
+                } else {
+                    exchanges.upstream(next, of: connection)
+                }
             }
         }
     }

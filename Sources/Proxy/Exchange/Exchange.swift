@@ -327,7 +327,7 @@ final class Exchange {
         if isPathChanged { section.replaceFirst(.path, with: path) }
         guard let downstream = downstream?.connection else { return section }
         let scheme = downstream { $0.schemeText }
-        if request.first(.scheme) != scheme { section.replaceFirst(.scheme, with: scheme) }
+        if let said = request.first(.scheme), !(said == scheme) { section.replaceFirst(.scheme, with: scheme) }
         let left = isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
         identifier.withText { text in
             downstream {
