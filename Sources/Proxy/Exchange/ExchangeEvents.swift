@@ -406,8 +406,9 @@ extension Exchange {
     /// keeps it gives the call up a little before our own timer.
     var hasSentDeadlineCome: Bool {
         guard isGRPC, let deadline else { return false }
-        let sent = GRPCTimeout(remaining: deadline.duration(since: started))
-        return started + sent.duration <= services.loop.now + Self.clockGrain
+        // As it was written when the try was sent, which may be later than the request came.
+        let sent = GRPCTimeout(remaining: deadline.duration(since: tryStarted))
+        return tryStarted + sent.duration <= services.loop.now + Self.clockGrain
     }
 
     /// How much early the timer of another machine may be.
