@@ -33,6 +33,16 @@ import Testing
         #expect(joinedValue("x-a") == "1,2,3")
     }
 
+    @Test func `has the scheme of its connection, whatever the client says of it`() {
+        add(":scheme", "https")
+        add("x-a", "https")
+        let view = RequestView(
+            path: .empty, authority: .empty, method: .empty, scheme: "http", block: block, joined: joined)
+        #expect(view.firstHeader(":scheme")?.string == "http")
+        #expect(view.firstHeader("x-a")?.string == "https")
+        #expect(view.firstHeader("absent") == nil)
+    }
+
     @Test func `has the right values of more headers than it remembers`() {
         let names: [StaticString] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
         for name in names {

@@ -11,7 +11,12 @@ struct RequestView: RoutableRequest {
     unowned(unsafe) let block: HeaderBlock    // held by the exchange during the match
     unowned(unsafe) let joined: JoinedHeaders    // the worker's
 
-    func firstHeader(_ name: Octets) -> Octets? { unsafe block.first(named: name) }
+    /// The block is as the client sent it. What a client says of the scheme of its connection counts nowhere, so a
+    /// condition on the field sees the connection's; the rules ask for path and authority by themselves.
+    func firstHeader(_ name: Octets) -> Octets? {
+        let value = unsafe block.first(named: name)
+        return value != nil && name == ":scheme" ? scheme : value
+    }
 
     func headerCount(_ name: Octets) -> Int {
         // What was joined was counted before; nobody asks for more than "several".

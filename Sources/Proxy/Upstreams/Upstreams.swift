@@ -200,7 +200,9 @@ final class Upstreams {
             if pool.waitingCount > 0 { unserved.append(pool) }
             return
         }
-        if pool.transport.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { serve(pool) }
+        // Not at once: a request that gives its connection back while it is served would be served from within, and
+        // so would the one behind it.
+        if pool.transport.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { unserved.append(pool) }
     }
 
     /// - Returns: false when so many are idle that this one is closed instead.
