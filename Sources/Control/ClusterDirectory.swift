@@ -70,7 +70,8 @@ struct ClusterDirectory {
         order = plan.clusters.map { slot(of: $0, old, oldPlaces) }
         for (identity, place) in oldPlaces where places[identity] == nil { drop(old[place]) }
         index()
-        for place in slots.indices { refresh(place) }
+        let reader = EndpointReader(table)
+        for place in slots.indices { refresh(place, reader) }
         return (states.settle(), before)
     }
 
@@ -81,7 +82,8 @@ struct ClusterDirectory {
             slots[place].source.namespace.map(concern.podNamespaces.contains) ?? false
         }
         for service in concern.services { concerned.formUnion(byService[service] ?? []) }
-        for place in concerned.sorted() { refresh(place) }
+        let reader = EndpointReader(table)
+        for place in concerned.sorted() { refresh(place, reader) }
         return states.settle()
     }
 
@@ -90,7 +92,8 @@ struct ClusterDirectory {
         var concerned: Set<Int> = []
         for (name, users) in byName where resolved[name] != next[name] { concerned.formUnion(users) }
         resolved = next
-        for place in concerned.sorted() { refresh(place) }
+        let reader = EndpointReader(table)
+        for place in concerned.sorted() { refresh(place, reader) }
         return states.settle()
     }
 
@@ -141,10 +144,10 @@ struct ClusterDirectory {
     // MARK: endpoints
 
     /// Publishes the endpoints of one cluster if they are others now.
-    private mutating func refresh(_ place: Int) {
+    private mutating func refresh(_ place: Int, _ reader: EndpointReader) {
         refusals[place] = nil
         if table.selectsPods(slots[place].source) { selecting.insert(place) } else { selecting.remove(place) }
-        switch table.endpoints(of: slots[place].source) {
+        switch reader.endpoints(of: slots[place].source) {
         case .endpoints(let endpoints):
             wantNames([], place)
             publish(endpoints, place)

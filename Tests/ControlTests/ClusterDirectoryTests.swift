@@ -20,6 +20,7 @@ import Testing
     private static func fixed(_ addresses: String...) -> EndpointSource {
         .workloads(
             WorkloadLookup(
+                host: "a", servicePort: 80,
                 endpoints: addresses.map { LabeledEndpoint(address: .ip($0, port: 8080), weight: 1, labels: nil) },
                 selector: nil, namespace: "app", port: 8080, labels: [:]))
     }

@@ -60,7 +60,9 @@ import Testing
     }
 
     private func names(_ table: EndpointTable, _ labels: [String: String] = [:]) -> [String] {
-        guard case .endpoints(let found) = table.endpoints(of: Self.source(labels)) else { return ["dns"] }
+        guard case .endpoints(let found) = EndpointReader(table).endpoints(of: Self.source(labels)) else {
+            return ["dns"]
+        }
         return found.map(\.address.description)
     }
 
@@ -109,10 +111,10 @@ import Testing
         #expect(table.selectsPods(source))
         _ = table.apply(Self.changes(Self.pod("p1", "10.0.0.1", "v1")))
         #expect(
-            table.endpoints(of: source)
+            EndpointReader(table).endpoints(of: source)
                 == .endpoints([PlannedEndpoint(address: .ip("10.0.0.1", port: 8080), weight: 1)]))
         _ = table.apply(Self.changes(Self.slice("s", "")))
-        #expect(!table.selectsPods(source) && table.endpoints(of: source) == .endpoints([]))
+        #expect(!table.selectsPods(source) && EndpointReader(table).endpoints(of: source) == .endpoints([]))
     }
 
     @Test func `leaves out what nothing may be sent to`() {
@@ -120,5 +122,33 @@ import Testing
             Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}, {addresses: [169.254.169.254]}"))
         let table = EndpointTable(inventory) { $0 == .ip("169.254.169.254", port: 8080) ? "link-local" : nil }
         #expect(names(table) == ["10.0.0.1:8080"])
+    }
+
+    @Test func `chooses by label as somebody who looks at each endpoint`() {
+        var random = FixedRandom(state: 7)
+        for _ in 0..<200 {
+            let labels = (0..<Int.random(in: 0..<30, using: &random)).map { _ -> [String: String]? in
+                guard Int.random(in: 0..<8, using: &random) > 0 else { return nil }
+                return [
+                    "a": "\(Int.random(in: 0..<3, using: &random))",
+                    "b\(Int.random(in: 0..<2, using: &random))": "\(Int.random(in: 0..<3, using: &random))",
+                ]
+            }
+            let index = ByLabel(Array(labels.indices), labels: labels)
+            #expect(index.unknown == labels.count { $0 == nil })
+            for _ in 0..<10 {
+                var wanted = ["b\(Int.random(in: 0..<3, using: &random))": "\(Int.random(in: 0..<4, using: &random))"]
+                if Int.random(in: 0..<2, using: &random) == 0 {
+                    wanted["a"] = "\(Int.random(in: 0..<4, using: &random))"
+                }
+                if Int.random(in: 0..<10, using: &random) == 0 { wanted = [:] }
+                var visits = 0
+                let plain = labels.indices.filter { place in
+                    wanted.allSatisfy { labels[place]?[$0.key] == $0.value }
+                }
+                #expect(index.having(wanted, &visits) == plain)
+                #expect(index.having(wanted, &visits) == plain, "the same question again")
+            }
+        }
     }
 }

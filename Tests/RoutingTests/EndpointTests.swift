@@ -16,7 +16,7 @@ import Testing
         }
         let source = plan.clusters[destination.cluster].source
         if case .unavailable(let reason) = source { return reason.sentence }
-        switch world.endpoints.endpoints(of: source) {
+        switch EndpointReader(world.endpoints).endpoints(of: source) {
         case .endpoints(let list):
             return list.map { "\($0.address)" + ($0.weight > 1 ? "*\($0.weight)" : "") }.joined(
                 separator: " ")

@@ -246,7 +246,107 @@ import Testing
         #expect(world.answer(TestRequest("/")) == "one")
         let endpoint = PlannedEndpoint(address: .ip("10.0.0.1", port: 8000), weight: 1)
         let cluster = world.plan.clusters.first
-        #expect(cluster.map { world.endpoints.endpoints(of: $0.source) } == .endpoints([endpoint]))
+        #expect(cluster.map { EndpointReader(world.endpoints).endpoints(of: $0.source) } == .endpoints([endpoint]))
+    }
+
+    /// One Service with a slice whose endpoints have pods, and a subset for each of them.
+    private func subsets(_ count: Int) -> World {
+        let pods = (0..<count).map { number in
+            """
+            ---
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: p\(number), namespace: app, labels: {app: many, own: v\(number)}}
+            status: {podIP: 10.1.\(number / 250).\(number % 250)}
+
+            """
+        }
+        let endpoints = (0..<count).map {
+            "{addresses: [10.1.\($0 / 250).\($0 % 250)], targetRef: {kind: Pod, name: p\($0)}}"
+        }
+        let own = (0..<count).map { "{name: s\($0), labels: {app: many, own: v\($0)}}" }
+        let none = (0..<count).map { "{name: n\($0), labels: {app: many, own: no\($0)}}" }
+        let destinations = (0..<count).map { number in
+            "{match: [{uri: {exact: /\(number)}}], route: [{weight: 1, destination: {host: many, subset: s\(number)}}, "
+                + "{weight: 1, destination: {host: many, subset: n\(number)}}]}"
+        }
+        return World(
+            pods.joined() + """
+                ---
+                apiVersion: v1
+                kind: Service
+                metadata: {name: many, namespace: app}
+                spec: {ports: [{name: http, port: 8080}]}
+                ---
+                apiVersion: discovery.k8s.io/v1
+                kind: EndpointSlice
+                metadata: {name: many-1, namespace: app, labels: {kubernetes.io/service-name: many}}
+                addressType: IPv4
+                ports: [{name: http, port: 8080}]
+                endpoints: [\(endpoints.joined(separator: ", "))]
+                ---
+                apiVersion: networking.istio.io/v1
+                kind: DestinationRule
+                metadata: {name: many, namespace: app}
+                spec: {host: many, subsets: [\((own + none).joined(separator: ", "))]}
+
+                """ + World.virtualService("[\(destinations.joined(separator: ", "))]"))
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `does not grow with the subsets of a Service times its endpoints`() {
+        let world = subsets(2000)
+        let reader = EndpointReader(world.endpoints)
+        for cluster in world.plan.clusters {
+            let place = Int(cluster.subset.dropFirst()) ?? 0
+            let wanted = PlannedEndpoint(address: .ip("10.1.\(place / 250).\(place % 250)", port: 8080), weight: 1)
+            let isEmpty = cluster.subset.hasPrefix("n")
+            #expect(reader.endpoints(of: cluster.source) == .endpoints(isEmpty ? [] : [wanted]))
+        }
+        #expect(world.plan.clusters.count == 4000)
+        #expect(reader.visits == 4000, "2,000 endpoints are read once, and one for each subset that has one")
+        #expect(world.plan.diagnostics.count { $0.code == "empty-subset" } == 2000)
+        #expect(
+            world.plan.diagnostics.first { $0.code == "empty-subset" }?.hint?.hasPrefix("on the endpoints, ") == true)
+    }
+
+    @Test(.timeLimit(.minutes(5))) func `does not grow with the subsets of a ServiceEntry times its endpoints`() {
+        for (resolution, suffix) in [("STATIC", ""), ("DNS", ".test")] {
+            let endpoints = (0..<4000).map { number in
+                let address = suffix.isEmpty ? "10.1.\(number / 250).\(number % 250)" : "h\(number)\(suffix)"
+                return "{address: \(address), labels: {own: v\(number)}}"
+            }
+            let subsets = (0..<4000).map { "{name: s\($0), labels: {own: v\($0)}}" }
+            let rules = (0..<4000).map {
+                "{match: [{uri: {exact: /\($0)}}], route: [{destination: {host: one.test, subset: s\($0)}}]}"
+            }
+            let world = World(
+                """
+                ---
+                apiVersion: networking.istio.io/v1
+                kind: ServiceEntry
+                metadata: {name: one, namespace: app}
+                spec:
+                  hosts: [one.test]
+                  ports: [{number: 80, name: http, protocol: HTTP}]
+                  resolution: \(resolution)
+                  endpoints: [\(endpoints.joined(separator: ", "))]
+                ---
+                apiVersion: networking.istio.io/v1
+                kind: DestinationRule
+                metadata: {name: one, namespace: app}
+                spec: {host: one.test, subsets: [\(subsets.joined(separator: ", "))]}
+
+                """ + World.virtualService("[\(rules.joined(separator: ", "))]"))
+            let reader = EndpointReader(world.endpoints)
+            let found = world.plan.clusters.map { cluster in
+                switch reader.endpoints(of: cluster.source) {
+                case .endpoints(let all): all.count
+                case .names(let all): all.count
+                }
+            }
+            #expect(found == Array(repeating: 1, count: 4000))
+            #expect(reader.visits == (suffix.isEmpty ? 8000 : 0))
+        }
     }
 
     @Test func `is nothing any more once the load is ended`() {

@@ -26,7 +26,7 @@ import Testing
         let world = World(World.virtualService(http) + rules)
         #expect(!world.decoded.hasErrors, "\(world.decoded.diagnostics.text)")
         guard let cluster = world.plan.clusters.first,
-            case .endpoints(let list) = world.endpoints.endpoints(of: cluster.source),
+            case .endpoints(let list) = EndpointReader(world.endpoints).endpoints(of: cluster.source),
             !list.isEmpty
         else { return nil }
         return cluster.policy

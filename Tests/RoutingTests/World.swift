@@ -117,7 +117,7 @@ struct World {
 
     private func target(_ cluster: ClusterPlan) -> String {
         let name = String(cluster.host.prefix { $0 != "." })
-        switch endpoints.endpoints(of: cluster.source) {
+        switch EndpointReader(endpoints).endpoints(of: cluster.source) {
         case .endpoints(let endpoints): return endpoints.isEmpty ? "503" : name
         case .names(let names):
             return names.map { "dns \($0.host):\($0.port)" }.joined(separator: ",")

@@ -7,7 +7,7 @@ final class ClusterTable {
     let directory: ServiceDirectory
     private var checks: [EndpointCheck] = []
     private let finder: SourceFinder
-    private let table: EndpointTable
+    private let reader: EndpointReader
     private let policies: PolicyDirectory
     private let names: Names
     private let problems: Problems
@@ -32,7 +32,7 @@ final class ClusterTable {
     init(
         _ inventory: Inventory, table: EndpointTable, names: Names, problems: Problems, leftOut: LeftOutObjects
     ) {
-        self.table = table
+        reader = EndpointReader(table)
         self.leftOut = leftOut
         directory = ServiceDirectory(inventory, names: names)
         finder = SourceFinder(inventory)
@@ -227,7 +227,7 @@ final class ClusterTable {
         switch source {
         case .unavailable(.tooManyEndpoints): break
         case .unavailable: return source
-        case .dns, .service, .workloads: endpoints += table.count(of: source)
+        case .dns, .service, .workloads: endpoints += reader.count(of: source)
         }
         guard endpoints > names.options.mostEndpoints else { return source }
         if let asker {

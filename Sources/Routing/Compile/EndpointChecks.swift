@@ -44,11 +44,13 @@ struct EndpointQuestions: Sendable {
 struct EndpointChecks {
     let clusters: [ClusterPlan]
     let table: EndpointTable
+    private let reader: EndpointReader
     private let problems = Problems()
 
     init(clusters: [ClusterPlan], table: EndpointTable) {
         self.clusters = clusters
         self.table = table
+        reader = EndpointReader(table)
     }
 
     func run(_ questions: EndpointQuestions) -> [Diagnostic] {
@@ -66,21 +68,14 @@ struct EndpointChecks {
 
     private func run(_ check: EndpointCheck) {
         if let name = check.ownName { return reportName(check, name, unused: []) }
-        switch clusters[check.cluster].source {
-        case .dns, .unavailable: return
-        case .service(let lookup):
-            guard let found = table.found(lookup) else {
-                guard !check.isAlias else { return }
-                return reportName(check, lookup.fallback, unused: table.unusedSlices(of: lookup.service))
-            }
-            run(check, found, lookup.labels)
-        case .workloads(let lookup): run(check, table.found(lookup), lookup.labels)
+        let source = clusters[check.cluster].source
+        if case .dns = source { return }
+        if case .unavailable = source { return }
+        guard let chosen = reader.chosen(of: source) else {
+            guard !check.isAlias, case .service(let lookup) = source else { return }
+            return reportName(check, lookup.fallback, unused: table.unusedSlices(of: lookup.service))
         }
-    }
-
-    private func run(_ check: EndpointCheck, _ found: [LabeledEndpoint], _ labels: [String: String]) {
-        let chosen = found.having(labels)
-        if chosen.isEmpty, !check.isAlias { reportNobody(check, found) }
+        if chosen.isEmpty, !check.isAlias { reportNobody(check, source) }
         reportRefused(check, chosen)
     }
 
@@ -119,9 +114,9 @@ struct EndpointChecks {
                 ?? unused.map { Diagnostic.Related(place: $0, message: "the EndpointSlice") })
     }
 
-    private func reportNobody(_ check: EndpointCheck, _ all: [LabeledEndpoint]) {
+    private func reportNobody(_ check: EndpointCheck, _ source: EndpointSource) {
         let cluster = clusters[check.cluster]
-        guard let subset = check.subset, !all.isEmpty else {
+        guard let subset = check.subset, let all = reader.all(of: source), all.count > 0 else {
             add(
                 .warning, "no-endpoint",
                 "no endpoint of \(cluster.host) port \(cluster.port) is ready: its requests are answered 503",
@@ -131,10 +126,9 @@ struct EndpointChecks {
             return
         }
         let wanted = subset.labels.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: ", ")
-        let unknown = all.count { $0.labels == nil }
         let hint =
-            unknown > 0
-            ? "the labels of \(unknown) of its \(all.count) endpoints are not known: load their Pods"
+            all.unknown > 0
+            ? "the labels of \(all.unknown) of its \(all.count) endpoints are not known: load their Pods"
             : Self.nearMiss(subset, all)
         add(
             .warning, "empty-subset",
@@ -144,9 +138,9 @@ struct EndpointChecks {
     }
 
     /// The values that the endpoints do have for the subset's labels.
-    private static func nearMiss(_ subset: EndpointCheck.SubsetCheck, _ all: [LabeledEndpoint]) -> String {
+    private static func nearMiss(_ subset: EndpointCheck.SubsetCheck, _ all: ByLabel<PlannedEndpoint>) -> String {
         let facts = subset.labels.keys.sorted().map { key in
-            let values = Set(all.compactMap { $0.labels?[key] }).sorted().prefix(4)
+            let values = all.someValues(of: key)
             return values.isEmpty
                 ? "no endpoint has the label \(key)"
                 : "\(key) is \(values.joined(separator: " or "))"

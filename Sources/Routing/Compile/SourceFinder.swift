@@ -12,9 +12,19 @@ enum FoundSource {
 /// Finds what the endpoints of a service's port are found by: EndpointSlices, else Endpoints, else selected Pods,
 /// else the name itself for a Service; workloads or names for a ServiceEntry.
 /// Source: docs/istio.md, Endpoints; docs/istio.md, ServiceEntry endpoints.
-struct SourceFinder {
+///
+/// It remembers what it found of a ServiceEntry, so that many subsets of one entry do not each go through all of its
+/// endpoints. For one thread.
+final class SourceFinder {
     let inventory: Inventory
     private var workloads = WorkloadIndex()
+    private var endpoints: [EntryPort: [LabeledEndpoint]] = [:]
+    private var names: [EntryPort: ByLabel<PlannedName>] = [:]
+
+    private struct EntryPort: Hashable {
+        let entry: Int
+        let port: Int
+    }
 
     init(_ inventory: Inventory) {
         self.inventory = inventory
@@ -110,44 +120,61 @@ struct SourceFinder {
         switch entry.resolution?.value ?? .none {
         case .none: return .none(.noAddresses(host: record.host))
         case .dynamicDNS: return .none(.notInEffect("resolution DYNAMIC_DNS"))
-        case .static: return .source(.workloads(lookup(entry, declared, labels)))
-        case .dns, .dnsRoundRobin: return .source(.dns(names(entry, declared, record.host, labels)))
+        case .static: return .source(.workloads(lookup(index, declared, record.host, labels)))
+        case .dns, .dnsRoundRobin: return .source(.dns(names(index, declared, record.host, labels)))
         }
     }
 
     private func lookup(
-        _ entry: ServiceEntry, _ port: ServiceEntry.Port, _ labels: [String: String]
+        _ index: Int, _ port: ServiceEntry.Port, _ host: String, _ labels: [String: String]
     ) -> WorkloadLookup {
-        var found = DistinctEndpoints()
-        for workload in members(of: entry) {
-            let address = workload.address.value
-            if address.hasPrefix("unix://") {
-                found.add(
-                    .unix(path: String(address.dropFirst("unix://".count))), workload.weight,
-                    workload.labels.detached)
-            } else if !address.isEmpty {
-                found.add(
-                    address.detached, number(workload, port), workload.labels.detached, weight: workload.weight)
-            }
-        }
+        let entry = inventory.serviceEntries[index]
         return WorkloadLookup(
-            endpoints: found.endpoints, selector: entry.workloadSelector?.detached,
-            namespace: entry.meta.namespace.detached,
+            host: host, servicePort: port.number, endpoints: endpoints(index, port),
+            selector: entry.workloadSelector?.detached, namespace: entry.meta.namespace.detached,
             port: port.targetPort ?? port.number, labels: labels.detached)
     }
 
+    private func endpoints(_ index: Int, _ port: ServiceEntry.Port) -> [LabeledEndpoint] {
+        let key = EntryPort(entry: index, port: port.number)
+        if let known = endpoints[key] { return known }
+        var found = DistinctEndpoints()
+        for workload in members(of: inventory.serviceEntries[index]) {
+            let (address, labels) = (workload.address.value, workload.labels.detached)
+            if address.hasPrefix("unix://") {
+                found.add(.unix(path: String(address.dropFirst("unix://".count))), workload.weight, labels)
+            } else if !address.isEmpty {
+                found.add(address.detached, number(workload, port), labels, weight: workload.weight)
+            }
+        }
+        endpoints[key] = found.endpoints
+        return found.endpoints
+    }
+
     private func names(
-        _ entry: ServiceEntry, _ port: ServiceEntry.Port, _ host: String, _ labels: [String: String]
+        _ index: Int, _ port: ServiceEntry.Port, _ host: String, _ labels: [String: String]
     ) -> [PlannedName] {
-        let all = members(of: entry)
-        guard !all.isEmpty else {
+        let all = names(index, port)
+        guard all.count > 0 else {
             let number = UInt16(clamping: port.targetPort ?? port.number)
             return labels.isEmpty ? [PlannedName(host: host, port: number, weight: 1)] : []
         }
-        return all.filter { !$0.address.value.isEmpty && Names.matches(labels, $0.labels) }.map {
+        var visits = 0
+        return all.having(labels, &visits).filter { !$0.host.isEmpty }
+    }
+
+    /// Of all members, also those without an address.
+    private func names(_ index: Int, _ port: ServiceEntry.Port) -> ByLabel<PlannedName> {
+        let key = EntryPort(entry: index, port: port.number)
+        if let known = names[key] { return known }
+        let all = members(of: inventory.serviceEntries[index])
+        let found = all.map {
             PlannedName(
                 host: $0.address.value, port: UInt16(clamping: number($0, port)), weight: max($0.weight, 1))
         }
+        let byLabel = ByLabel(found, labels: all.map(\.labels))
+        names[key] = byLabel
+        return byLabel
     }
 
     private func members(of entry: ServiceEntry) -> [Workload] {

@@ -101,24 +101,6 @@ package struct EndpointTable: Sendable {
 
     // MARK: questions
 
-    /// Where requests of a cluster go now: endpoints that nothing may be sent to are left out.
-    package func endpoints(of source: EndpointSource) -> FoundEndpoints {
-        switch source {
-        case .unavailable: return .endpoints([])
-        case .dns(let names): return .names(names)
-        case .workloads(let lookup): return .endpoints(allowed(found(lookup).having(lookup.labels)))
-        case .service(let lookup):
-            guard let found = found(lookup) else {
-                return lookup.labels.isEmpty ? .names([lookup.fallback]) : .endpoints([])
-            }
-            return .endpoints(allowed(found.having(lookup.labels)))
-        }
-    }
-
-    private func allowed(_ endpoints: [PlannedEndpoint]) -> [PlannedEndpoint] {
-        endpoints.filter { refusal($0.address) == nil }
-    }
-
     /// What an endpoint is, when it must not be sent to.
     func refusal(of endpoint: EndpointAddress) -> String? { refusal(endpoint) }
 
@@ -133,23 +115,29 @@ package struct EndpointTable: Sendable {
         }
     }
 
-    /// How many endpoints or names a cluster has; doubles may be counted twice.
-    func count(of source: EndpointSource) -> Int {
-        if case .service(let lookup) = source, lookup.labels.isEmpty {
-            let records = slices[lookup.service] ?? legacy[lookup.service].map { [$0] } ?? []
-            if !records.isEmpty { return records.reduce(0) { $0 + $1.addressCount } }
-        }
-        switch endpoints(of: source) {
-        case .endpoints(let all): return all.count
-        case .names(let all): return all.count
+    /// How many endpoints a cluster of a whole Service has by its objects' own count, doubles counted twice; nil when
+    /// they have to be looked at.
+    func addressCount(of source: EndpointSource) -> Int? {
+        guard case .service(let lookup) = source, lookup.labels.isEmpty else { return nil }
+        let records = slices[lookup.service] ?? legacy[lookup.service].map { [$0] } ?? []
+        return records.isEmpty ? nil : records.reduce(0) { $0 + $1.addressCount }
+    }
+
+    /// All endpoints of the cluster's port, whatever their labels; nil when no object says anything of them.
+    /// - Parameter withLabels: whether endpoints of a Service come with the labels of their pods.
+    func found(_ source: EndpointSource, withLabels: Bool) -> [LabeledEndpoint]? {
+        switch source {
+        case .service(let lookup): found(lookup, withLabels)
+        case .workloads(let lookup): found(lookup)
+        case .dns, .unavailable: nil
         }
     }
 
     /// All endpoints of the service's port, whatever their labels; nil when none of its objects is known.
-    func found(_ lookup: ServiceLookup) -> [LabeledEndpoint]? {
+    private func found(_ lookup: ServiceLookup, _ withLabels: Bool) -> [LabeledEndpoint]? {
         let own = (slices[lookup.service] ?? []).filter { !$0.isOfNames }
-        if !own.isEmpty { return endpoints(own, lookup) }
-        if let object = legacy[lookup.service] { return endpoints([object], lookup) }
+        if !own.isEmpty { return endpoints(own, lookup, withLabels) }
+        if let object = legacy[lookup.service] { return endpoints([object], lookup, withLabels) }
         guard !lookup.selector.isEmpty else { return nil }
         let selected = pods.selected(by: lookup.selector, namespace: lookup.service.namespace)
         guard !selected.isEmpty else { return nil }
@@ -162,7 +150,7 @@ package struct EndpointTable: Sendable {
     }
 
     /// All endpoints of a ServiceEntry's port, whatever their labels.
-    func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
+    private func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
         var found = DistinctEndpoints()
         for endpoint in lookup.endpoints { found.add(endpoint.address, endpoint.weight, endpoint.labels) }
         guard let selector = lookup.selector else { return found.endpoints }
@@ -173,14 +161,15 @@ package struct EndpointTable: Sendable {
         return found.endpoints
     }
 
-    private func endpoints(_ records: [SliceRecord], _ lookup: ServiceLookup) -> [LabeledEndpoint] {
-        let hasLabels = !lookup.labels.isEmpty    // nobody asks for them otherwise
+    private func endpoints(
+        _ records: [SliceRecord], _ lookup: ServiceLookup, _ withLabels: Bool
+    ) -> [LabeledEndpoint] {
         var found = DistinctEndpoints()
         for group in records.lazy.flatMap(\.groups) {
             guard let number = group.number(of: lookup) else { continue }
             for endpoint in group.endpoints {
                 for address in endpoint.addresses {
-                    let labels = hasLabels ? pods.labels(target: endpoint.pod, address: address) : nil
+                    let labels = withLabels ? pods.labels(target: endpoint.pod, address: address) : nil
                     found.add(address, number, labels)
                 }
             }
@@ -276,13 +265,5 @@ struct DistinctEndpoints {
             return
         }
         endpoints.append(LabeledEndpoint(address: address, weight: max(weight, 1), labels: labels))
-    }
-}
-
-extension [LabeledEndpoint] {
-    /// Those that have all of the labels.
-    func having(_ labels: [String: String]) -> [PlannedEndpoint] {
-        let chosen = labels.isEmpty ? self : filter { Names.matches(labels, $0.labels ?? [:]) }
-        return chosen.map { PlannedEndpoint(address: $0.address, weight: $0.weight) }
     }
 }

@@ -43,6 +43,22 @@ package enum EndpointSource: Sendable, Hashable {
         case .dns, .unavailable: nil
         }
     }
+
+    /// The labels of the subset, all of which must be on an endpoint; nil for sources without endpoints to choose from.
+    var labels: [String: String]? {
+        switch self {
+        case .service(let lookup): lookup.labels
+        case .workloads(let lookup): lookup.labels
+        case .dns, .unavailable: nil
+        }
+    }
+
+    /// What is looked up by DNS when no object says anything of the endpoints; nil for a subset, which a name
+    /// cannot tell apart.
+    var fallback: PlannedName? {
+        guard case .service(let lookup) = self, lookup.labels.isEmpty else { return nil }
+        return lookup.fallback
+    }
 }
 
 /// What the endpoints of a Service's port are found by.
@@ -67,6 +83,10 @@ package struct ServiceLookup: Sendable, Hashable {
 
 /// What the endpoints of a ServiceEntry's port with resolution STATIC are found by.
 package struct WorkloadLookup: Sendable, Hashable {
+    /// The host of the ServiceEntry.
+    package let host: String
+    /// The port of the ServiceEntry, not the endpoints'.
+    package let servicePort: Int
     /// The entry's own, or the WorkloadEntries that it selects.
     package let endpoints: [LabeledEndpoint]
     /// Selects pods as well; nil selects none.
@@ -101,6 +121,9 @@ package struct PlannedEndpoint: Sendable, Hashable {
         self.address = address
         self.weight = weight
     }
+
+    /// The endpoint without its labels.
+    init(_ endpoint: LabeledEndpoint) { self.init(address: endpoint.address, weight: endpoint.weight) }
 }
 
 /// A name to resolve.

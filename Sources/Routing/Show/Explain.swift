@@ -24,11 +24,11 @@ extension RoutingPlan {
     /// tested by a table of its own, so the result is that of the matcher.
     /// - Parameter endpoints: which endpoints the clusters have now.
     package func explain(_ request: TextRequest, at entrance: Entrance, endpoints: EndpointTable) -> String {
-        explainedLines(request, at: entrance, endpoints).map { $0.printable + "\n" }.joined()
+        explainedLines(request, at: entrance, EndpointReader(endpoints)).map { $0.printable + "\n" }.joined()
     }
 
     private func explainedLines(
-        _ request: TextRequest, at entrance: Entrance, _ endpoints: EndpointTable
+        _ request: TextRequest, at entrance: Entrance, _ endpoints: EndpointReader
     ) -> [String] {
         var lines: [String] = []
         guard let table = table(for: entrance, &lines) else { return lines }
@@ -76,7 +76,7 @@ extension RoutingPlan {
     }
 
     private func explainRules(
-        _ rules: [Rule], _ request: TextRequest, _ endpoints: EndpointTable, _ lines: inout [String]
+        _ rules: [Rule], _ request: TextRequest, _ endpoints: EndpointReader, _ lines: inout [String]
     ) {
         var nearest: (held: Int, text: String)?
         for (number, rule) in rules.enumerated() {
@@ -106,7 +106,7 @@ extension RoutingPlan {
     /// The largest number of unfitting rules that are shown.
     private static let rulesShown = 50
 
-    private func destinations(of route: Route, _ endpoints: EndpointTable) -> [String] {
+    private func destinations(of route: Route, _ endpoints: EndpointReader) -> [String] {
         if let reason = route.unavailable { return ["-> 503: \(reason.sentence)"] }
         return zip(route.destinations, route.shares).flatMap { destination, share in
             let cluster = clusters[destination.cluster]

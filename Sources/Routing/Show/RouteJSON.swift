@@ -5,6 +5,7 @@ extension RoutingPlan {
     /// The same tree as `renderTree` in JSON: an array of listeners.
     /// - Parameter endpoints: which endpoints the clusters have now.
     package func renderJSON(endpoints: EndpointTable) -> String {
+        let endpoints = EndpointReader(endpoints)
         var writer = JSONText()
         writer.array(listeners) { listener, writer in
             writer.object {
@@ -31,7 +32,7 @@ extension RoutingPlan {
         return clear + listener.chains.map { .tls($0, tables[$0.table]) }
     }
 
-    private func write(_ server: Server, _ endpoints: EndpointTable, to writer: inout JSONText) {
+    private func write(_ server: Server, _ endpoints: EndpointReader, to writer: inout JSONText) {
         switch server {
         case .clear(let table):
             writer.field("tls", false)
@@ -47,7 +48,7 @@ extension RoutingPlan {
         }
     }
 
-    private func writeHosts(_ table: RouteTable, _ endpoints: EndpointTable, to writer: inout JSONText) {
+    private func writeHosts(_ table: RouteTable, _ endpoints: EndpointReader, to writer: inout JSONText) {
         writer.field("hosts", of: table.hostGroups) { groups, writer in
             writer.array(groups) { group, writer in
                 writer.object {
@@ -62,7 +63,7 @@ extension RoutingPlan {
         }
     }
 
-    private func write(_ rule: Rule, _ endpoints: EndpointTable, to writer: inout JSONText) {
+    private func write(_ rule: Rule, _ endpoints: EndpointReader, to writer: inout JSONText) {
         let route = routes[rule.route]
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
@@ -82,7 +83,7 @@ extension RoutingPlan {
         writer.field("column", route.place.column)
     }
 
-    private func write(_ cluster: ClusterPlan, _ table: EndpointTable, to writer: inout JSONText) {
+    private func write(_ cluster: ClusterPlan, _ endpoints: EndpointReader, to writer: inout JSONText) {
         writer.field("cluster", cluster.name)
         writer.field("host", cluster.host)
         writer.field("port", cluster.port)
@@ -92,9 +93,9 @@ extension RoutingPlan {
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }
-        switch table.endpoints(of: cluster.source) {
-        case .endpoints(let endpoints):
-            let list = endpoints.map { (name: "\($0.address)", weight: $0.weight) }
+        switch endpoints.endpoints(of: cluster.source) {
+        case .endpoints(let found):
+            let list = found.map { (name: "\($0.address)", weight: $0.weight) }
             write("endpoints", list, to: &writer)
         case .names(let names):
             write("dns", names.map { (name: "\($0.host):\($0.port)", weight: $0.weight) }, to: &writer)

@@ -54,10 +54,10 @@ extension RoutingPlan {
 
 /// Appends indented lines.
 private struct TreeText {
-    let endpoints: EndpointTable
+    let endpoints: EndpointReader
     private(set) var text = ""
 
-    init(endpoints: EndpointTable) { self.endpoints = endpoints }
+    init(endpoints: EndpointTable) { self.endpoints = EndpointReader(endpoints) }
 
     mutating func line(_ depth: Int, _ content: String) {
         text += String(repeating: "  ", count: depth) + content.printable + "\n"
@@ -107,12 +107,12 @@ extension ClusterPlan {
     }
 
     /// The lines of a cluster's endpoints, one per endpoint.
-    func endpointLines(_ table: EndpointTable) -> [String] {
+    func endpointLines(_ endpoints: EndpointReader) -> [String] {
         if case .unavailable(let reason) = source { return ["503: \(reason.sentence)"] }
-        return switch table.endpoints(of: source) {
-        case .endpoints(let endpoints) where endpoints.isEmpty: ["nobody is ready: 503"]
-        case .endpoints(let endpoints):
-            endpoints.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
+        return switch endpoints.endpoints(of: source) {
+        case .endpoints(let found) where found.isEmpty: ["nobody is ready: 503"]
+        case .endpoints(let found):
+            found.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
         case .names(let names):
             names.map {
                 "\($0.host):\($0.port) by DNS" + ($0.weight == 1 ? "" : " weight \($0.weight)")

@@ -1,0 +1,74 @@
+internal import Balancing
+
+/// Answers questions about the endpoints of one table, as long as it does not change, and remembers what it found of
+/// a service's port: the subsets of a service cost their own endpoints, not each all of them.
+/// For one thread, and for one pass over a plan's clusters; nothing of it is kept longer.
+package final class EndpointReader {
+    private let table: EndpointTable
+    private var indexed: [SourceKey: ByLabel<PlannedEndpoint>] = [:]    // of sources that subsets were asked of
+    /// Endpoints that were gone through one by one, for tests of what questions cost.
+    private(set) var visits = 0
+
+    /// What a cluster's endpoints are found by, without the subset.
+    private enum SourceKey: Hashable {
+        case service(ServiceName, port: Int)
+        case workloads(host: String, port: Int)
+    }
+
+    /// Reads a table as it is now.
+    package init(_ table: EndpointTable) { self.table = table }
+
+    /// Where requests of a cluster go: endpoints that nothing may be sent to are left out.
+    package func endpoints(of source: EndpointSource) -> FoundEndpoints {
+        switch source {
+        case .unavailable: return .endpoints([])
+        case .dns(let names): return .names(names)
+        case .workloads, .service:
+            guard let chosen = chosen(of: source) else {
+                return source.fallback.map { .names([$0]) } ?? .endpoints([])
+            }
+            return .endpoints(chosen.filter { refusal(of: $0.address) == nil })
+        }
+    }
+
+    /// What an endpoint is, when it must not be sent to.
+    func refusal(of endpoint: EndpointAddress) -> String? { table.refusal(of: endpoint) }
+
+    /// How many endpoints or names a cluster has; doubles may be counted twice.
+    func count(of source: EndpointSource) -> Int {
+        if let count = table.addressCount(of: source) { return count }
+        switch endpoints(of: source) {
+        case .endpoints(let all): return all.count
+        case .names(let all): return all.count
+        }
+    }
+
+    /// The endpoints that the cluster's subset selects, refused ones too; nil when no object says anything of them.
+    func chosen(of source: EndpointSource) -> [PlannedEndpoint]? {
+        guard let labels = source.labels, !labels.isEmpty else {
+            guard let found = table.found(source, withLabels: false) else { return nil }
+            visits += found.count
+            return found.map(PlannedEndpoint.init)
+        }
+        return all(of: source)?.having(labels, &visits)
+    }
+
+    /// All endpoints of the cluster's port, whatever their labels; nil when no object says anything of them.
+    func all(of source: EndpointSource) -> ByLabel<PlannedEndpoint>? {
+        guard let key = Self.key(source) else { return nil }
+        if let known = indexed[key] { return known }
+        guard let found = table.found(source, withLabels: true) else { return nil }
+        visits += found.count
+        let endpoints = ByLabel(found.map(PlannedEndpoint.init), labels: found.map(\.labels))
+        indexed[key] = endpoints
+        return endpoints
+    }
+
+    private static func key(_ source: EndpointSource) -> SourceKey? {
+        switch source {
+        case .service(let lookup): .service(lookup.service, port: lookup.port)
+        case .workloads(let lookup): .workloads(host: lookup.host, port: lookup.servicePort)
+        case .dns, .unavailable: nil
+        }
+    }
+}
