@@ -86,7 +86,8 @@ extension Exchange {
         guard let downstream, state.answer == .none else { return }
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
-        guard code >= 200 else { return passInterim(block, to: downstream) }
+        guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
+        if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         status = code
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
