@@ -107,6 +107,12 @@ struct LimitOptions: ParsableArguments {
 
     @Option(
         help: FlagValues.help(
+            "Time that a request waits for a connection to its endpoint.", FlagDuration(usual.waitingTimeout)),
+        transform: FlagValues.duration(from: least))
+    var waitingTimeout = FlagDuration(usual.waitingTimeout)
+
+    @Option(
+        help: FlagValues.help(
             "Idle HTTP/1.1 connections of one worker to one endpoint.", usual.idleUpstreamConnections),
         transform: FlagValues.number(1...1_000_000))
     var maxIdleUpstreamConnections = usual.idleUpstreamConnections
@@ -141,6 +147,7 @@ struct LimitOptions: ParsableArguments {
         limits.downstreamConnections = maxConnections
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests
+        limits.waitingTimeout = waitingTimeout.value
         limits.idleUpstreamConnections = maxIdleUpstreamConnections
         limits.lingerTimeout = lingerTimeout.value
         limits.concurrentStreams = maxConcurrentStreams

@@ -157,6 +157,7 @@ final class Exchanges {
         case .settings: return upstreams.learnSettings(connection)
         case .goAway:
             _ = connection.state.stand(.draining, at: services.loop.now)
+            upstreams.wentAway(connection)
             return services.markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
         case .violation: return refuseResponse(event, of: connection)

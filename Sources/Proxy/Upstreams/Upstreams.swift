@@ -23,7 +23,7 @@ final class Upstreams {
         /// It takes a stream now; a reserved one of HTTP/1.1 is given back by `giveBack`.
         case connection(Unretained<Connection>)
         /// The exchange has a place in that pool's queue: `Exchange.connected` or `connectionFailed` follows.
-        case wait(EndpointPool)
+        case wait(EndpointPool, WaitingLine.Place)
         /// No connection can be made; `lastFailure` says why.
         case failed
         /// The queue is full.
@@ -42,16 +42,23 @@ final class Upstreams {
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
     private func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
-        let limit = services.limits.upstreamConnections
-        if pool.count >= limit { reached(.upstreamConnections) }
+        if pool.count >= services.limits.upstreamConnections { reached(.upstreamConnections) }
         guard pool.waitingCount < services.limits.waitingRequests else {
             reached(.waitingRequests)
             return .overflow
         }
-        pool.enqueue(exchange)
-        guard pool.needsConnection, pool.count < limit, !connect(pool), !pool.hasProspect else { return .wait(pool) }
-        pool.leave(exchange)
+        let place = pool.enqueue(exchange)
+        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
+            return .wait(pool, place)
+        }
+        pool.leave(place, exchange)
         return .failed
+    }
+
+    /// Whether the pool may have one more connection. Where all that it has take no new requests, one that does is
+    /// made in any case, as Envoy does: they may last for as long as their streams do.
+    private func mayConnect(_ pool: EndpointPool) -> Bool {
+        pool.count < services.limits.upstreamConnections || !pool.hasProspect
     }
 
     private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
@@ -167,7 +174,7 @@ final class Upstreams {
             guard let number = pool.dequeue() else { return connection { giveBack($0) } }
             connection { connection in exchanges.with(number) { $0.connected(connection) } }
         }
-        while pool.needsConnection, pool.count < services.limits.upstreamConnections {
+        while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
             guard !pool.hasProspect, let number = pool.dequeue() else { return }
@@ -185,7 +192,7 @@ final class Upstreams {
     }
 
     /// An exchange waits no more.
-    func leave(_ pool: EndpointPool, _ exchange: Int) { pool.leave(exchange) }
+    func leave(_ pool: EndpointPool, _ place: WaitingLine.Place, _ exchange: Int) { pool.leave(place, exchange) }
 
     /// A connection has room again, or was reserved and is not needed: the next request may use it.
     func giveBack(_ connection: Connection) {
@@ -226,6 +233,12 @@ final class Upstreams {
         pool.remove(connection)
         connection.pool = nil
         if pool.waitingCount > 0 { unserved.append(pool) }
+    }
+
+    /// The connection takes no new requests any more, and may last for as long as its streams do: requests that wait
+    /// behind it have another one made.
+    func wentAway(_ connection: Connection) {
+        if let pool = connection.pool, pool.waitingCount > 0 { unserved.append(pool) }
     }
 
     /// Connections to endpoints that no cluster has any more end when their streams do.

@@ -41,6 +41,8 @@ package struct Limits: Sendable {
     package var upstreamConnections = 1024
     /// Requests of one worker that wait for a connection to one endpoint; one more is answered 503.
     package var waitingRequests = 10_000
+    /// How long a request waits for a connection to the endpoint that was picked for it.
+    package var waitingTimeout = Duration.seconds(15)
     /// Idle HTTP/1.1 connections of one worker to one endpoint; one more is closed.
     package var idleUpstreamConnections = 128
 

@@ -150,6 +150,7 @@ package enum WorkerMessage: Sendable {
         case .backOff: exchanges.with(index) { if loop.hasFired($0.timers.backOff) { $0.backOffPassed() } }
         case .summary: refusals.summarize()
         case .sweep: exchanges.sweep()
+        case .waiting: exchanges.with(index) { if loop.hasFired($0.timers.waiting) { $0.waitedTooLong() } }
         }
     }
 
