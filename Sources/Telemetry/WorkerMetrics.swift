@@ -64,7 +64,7 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
-        case waitingTimeout
+        case waitingTimeout, upstreamResets
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -79,6 +79,7 @@ package final class WorkerMetrics: Sendable {
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
             case .waitingTimeout: "waiting_timeout"
+            case .upstreamResets: "upstream_resets"
             }
         }
     }

@@ -113,6 +113,13 @@ struct LimitOptions: ParsableArguments {
 
     @Option(
         help: FlagValues.help(
+            "Streams reset in 30 s on a connection to an endpoint, until another takes its place.",
+            usual.upstreamResets),
+        transform: FlagValues.number(1...1_000_000))
+    var maxUpstreamResets = usual.upstreamResets
+
+    @Option(
+        help: FlagValues.help(
             "Idle HTTP/1.1 connections of one worker to one endpoint.", usual.idleUpstreamConnections),
         transform: FlagValues.number(1...1_000_000))
     var maxIdleUpstreamConnections = usual.idleUpstreamConnections
@@ -148,6 +155,7 @@ struct LimitOptions: ParsableArguments {
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests
         limits.waitingTimeout = waitingTimeout.value
+        limits.upstreamResets = maxUpstreamResets
         limits.idleUpstreamConnections = maxIdleUpstreamConnections
         limits.lingerTimeout = lingerTimeout.value
         limits.concurrentStreams = maxConcurrentStreams

@@ -291,6 +291,7 @@ extension Exchange {
         case .stream(let stream):
             stream.session.reset(stream.slot, code: code)
             services.markDirty(stream)
+            stream.connection { upstreams.noteReset(on: $0) }
             detachUpstream()
         }
         state.upstreamDropped()

@@ -312,6 +312,7 @@ final class Exchanges {
         case .http2:
             guard let fault = HTTP2Fault(rawValue: Int(event.code)) else { return }
             refusals.note(.http2(fault), on: connection)
+            upstreams.noteReset(on: connection)
             exchange(of: event, upstream: connection)? {
                 $0.upstreamFailed(
                     .upstreamMalformed(fault), code: fault.code, because: "\(fault.sentence) (\(fault.source))")

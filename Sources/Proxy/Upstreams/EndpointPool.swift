@@ -98,6 +98,9 @@ final class EndpointPool {
         return idle + shared
     }
 
+    /// Those whose place a new connection takes.
+    func wornOut() -> [Connection] { shared.filter { $0.isWornOut && $0.state.isServing } }
+
     // MARK: the queue
 
     var waitingCount: Int { waiting.count }

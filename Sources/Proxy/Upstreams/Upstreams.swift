@@ -140,6 +140,7 @@ final class Upstreams {
         }
         connections.startSession(connection, http2: pool.transport.isHTTP2)
         pool.connectionOpened(connection)
+        if pool.transport.isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
         if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
         serve(pool)
         services.markDirty(connection)
@@ -261,6 +262,29 @@ final class Upstreams {
             for connection in pool.retire() { connections.drain(connection) }
             next = pool.other
         }
+    }
+
+    // MARK: resets
+
+    /// A stream of an endpoint's connection was reset before its answer was complete. Where that has happened too
+    /// often, another connection takes over as soon as it is open; streams that are under way end where they are.
+    func noteReset(on connection: Connection) {
+        guard case .http2(let session) = connection.session, connection.state.isServing, let pool = connection.pool,
+            session({
+                connection.earlyResets.isReached(
+                    resets: $0.resetsFramed, streams: $0.begunStreams, limit: services.limits.upstreamResets,
+                    at: services.loop.now)
+            })
+        else { return }
+        if !connection.isWornOut { reached(.upstreamResets) }
+        connection.isWornOut = true
+        guard !pool.isRetired, pool.connecting == 0 else { return }
+        // Without a place for another one, waiting requests get it when no connection takes any.
+        guard pool.count < services.limits.upstreamConnections else {
+            connections.drain(connection)
+            return wentAway(connection)
+        }
+        _ = connect(pool)    // when that fails, this one goes on, and the next reset tries again
     }
 
     // MARK: what an endpoint says of its limits

@@ -43,6 +43,8 @@ package struct Limits: Sendable {
     package var waitingRequests = 10_000
     /// How long a request waits for a connection to the endpoint that was picked for it.
     package var waitingTimeout = Duration.seconds(15)
+    /// Streams that we may reset on a connection to an endpoint in 30 s; then another takes its place.
+    package var upstreamResets = 100
     /// Idle HTTP/1.1 connections of one worker to one endpoint; one more is closed.
     package var idleUpstreamConnections = 128
 
