@@ -64,7 +64,7 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
-        case waitingTimeout, upstreamResets
+        case waitingTimeout, upstreamResets, listenerConnections
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -80,6 +80,7 @@ package final class WorkerMetrics: Sendable {
             case .upstreamKeepAlive: "upstream_keepalive"
             case .waitingTimeout: "waiting_timeout"
             case .upstreamResets: "upstream_resets"
+            case .listenerConnections: "listener_connections"
             }
         }
     }

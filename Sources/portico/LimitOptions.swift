@@ -94,6 +94,11 @@ struct LimitOptions: ParsableArguments {
     var maxConnections: Int?
 
     @Option(
+        help: "Clients' connections of one listening address; one more closes an idle one of it; default: no limit.",
+        transform: FlagValues.number(1...16_000_000))
+    var maxConnectionsPerListener: Int?
+
+    @Option(
         help: FlagValues.help(
             "Connections of one worker to one endpoint; further requests wait.", usual.upstreamConnections),
         transform: FlagValues.number(1...1_000_000))
@@ -152,6 +157,7 @@ struct LimitOptions: ParsableArguments {
         limits.upstreamKeepAlive = upstreamKeepalive.value
         limits.upstreamKeepAliveTimeout = upstreamKeepaliveTimeout.value
         limits.downstreamConnections = maxConnections
+        limits.listenerConnections = maxConnectionsPerListener
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests
         limits.waitingTimeout = waitingTimeout.value

@@ -51,7 +51,7 @@ internal import Testing
         let budget = budget()
         let mailboxes = try (0..<3).map { _ in try Mailbox<WorkerMessage>() }
         for (number, mailbox) in mailboxes.enumerated() { budget.add(worker: number, mailbox) }
-        budget.tellOthers(than: 1, .connectionsWanted(idleToo: true))
+        budget.tellOthers(than: 1, .connectionsWanted(idleToo: true, listener: nil))
         #expect(mailboxes.map { $0.takeAll().count } == [1, 0, 1])
     }
 }

@@ -473,7 +473,7 @@ internal import TLS
             services.loop.forget(connection.transport.descriptor)
             connection.transport.tls = nil
             Socket.close(connection.transport.descriptor)
-            if connection.role == .downstream { services.budget.giveBackConnection() }
+            if connection.role == .downstream { listeners.gaveBack(connection) }
             services.loop.vacate(connection.slot)
         }
     }

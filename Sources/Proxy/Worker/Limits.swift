@@ -37,6 +37,8 @@ package struct Limits: Sendable {
     package var concurrentStreams = HTTP2Limits.usualConcurrentStreams
     /// Clients' connections of the whole process; nil is what the limit of open files allows (`ProcessBudget`).
     package var downstreamConnections: Int?
+    /// Clients' connections of one listening address, of all workers; nil: only the process's limit holds.
+    package var listenerConnections: Int?
     /// Connections of one worker to one endpoint. Further requests wait for one of them.
     package var upstreamConnections = 1024
     /// Requests of one worker that wait for a connection to one endpoint; one more is answered 503.

@@ -46,7 +46,8 @@ package final class ProcessBudget: Sendable {
 
     /// How many idle connections one worker closes at a time to make room: a search visits all connections, so that
     /// it should find some for the clients that come next too.
-    var connectionsPerSearch: Int { max(1, min(connectionsLimit / 64, 64)) }
+    /// - Parameter limit: that was reached; nil: the process's.
+    func connectionsPerSearch(of limit: Int?) -> Int { max(1, min((limit ?? connectionsLimit) / 64, 64)) }
 
     // MARK: memory
 
