@@ -34,10 +34,9 @@ struct LimitOptions: ParsableArguments {
     var maxHandshakes = usual.handshakesAtOnce
 
     @Option(
-        help: FlagValues.help(
-            "Header fields that one worker holds; beyond it new requests are refused.", FlagOctets(usual.headerOctets)),
+        help: "Header fields that one worker holds; default: 64Mi, or less by --memory.",
         transform: FlagValues.octets(1 << 20...64 << 30))
-    var headerMemory = FlagOctets(usual.headerOctets)
+    var headerMemory: FlagOctets?
 
     @Option(
         help: "Resident memory that the process stays below; default: three quarters of its container's.",
@@ -147,7 +146,7 @@ struct LimitOptions: ParsableArguments {
         limits.handshakeTimeout = handshakeTimeout.value
         limits.helloTimeout = helloTimeout.value
         limits.handshakesAtOnce = maxHandshakes
-        limits.headerOctets = headerMemory.count
+        limits.headerOctets = headerMemory?.count
         limits.memory = memory?.count
         limits.firstOctetsTimeout = firstOctetsTimeout.value
         limits.headerTimeout = headerTimeout.value

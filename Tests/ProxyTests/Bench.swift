@@ -74,7 +74,7 @@ final class Bench {
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,
-            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
+            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil, workers: 1), mailbox: mailbox,
             published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
             clock: { clock.read() })

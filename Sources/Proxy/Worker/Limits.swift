@@ -13,7 +13,9 @@ package struct Limits: Sendable {
     /// TLS handshakes of one worker at a time; one more ends the oldest. Each needs about 45 kB.
     package var handshakesAtOnce = 1000
     /// Octets of header sections that a worker holds for its connections; beyond it new requests are refused.
-    package var headerOctets = 64 << 20
+    /// nil is 64 MiB, or a quarter of the memory's ceiling shared among the workers, where that is less
+    /// (`ProcessBudget`).
+    package var headerOctets: Int?
     /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
     /// one gives them up after 60 s.
     package var firstOctetsTimeout = Duration.seconds(75)
