@@ -184,6 +184,13 @@ final class Peer {
 
     func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
 
+    /// Sends as much as the kernel takes.
+    /// - Returns: how many octets that is.
+    func offer(_ octets: Octets) -> Int {
+        guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
+        return count
+    }
+
     /// What has come.
     func octets() -> [UInt8] {
         var all: [UInt8] = []

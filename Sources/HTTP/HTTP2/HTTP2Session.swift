@@ -158,7 +158,7 @@ package struct HTTP2Limits: Sendable {
         events.clear(to: pools)
         taken.clear(to: pools)
         if unsafe !sections.isEmpty { dropSections() }
-        budget.endTurn()
+        pools.work &+= budget.endTurn()
         if input.postponed != nil { dropReadOctets() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {

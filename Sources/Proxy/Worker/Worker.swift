@@ -113,6 +113,7 @@ package enum WorkerMessage: Sendable {
             isHurried: isHurried || services.lists.hasUnread || upstreams.hasUnserved,
             mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
+        services.pools.work = 0
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
         services.lists.readLeftOver { connections.read($0) }
