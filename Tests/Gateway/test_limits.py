@@ -244,3 +244,19 @@ def test_an_endpoint_that_counts_resets_has_no_reason_to_end_a_connection():
             first.send_headers(first.requests[0].number, headers, end=True)
             neighbour.wait(lambda: long.over, 10)
             assert long.grpc_status == 0
+
+
+def test_metrics_of_very_many_endpoints_are_left_out_and_counted(backend):
+    slices = []
+    for number in range(11):
+        one = objects.endpoint_slice("many", "127.1.0.1", 1, number)
+        one["endpoints"] = [{"addresses": [f"127.{number + 1}.{each // 250}.{each % 250 + 1}"],
+                             "conditions": {"ready": True}} for each in range(1000)]
+        slices.append(one)
+    rules = [objects.rule("many", match=[{"uri": {"prefix": "/many"}}]), objects.rule("echo")]
+    config = [objects.gateway(), objects.virtual_service(rules), objects.service("many"), *slices,
+              *objects.served_by("echo", backend)]
+    with Gateway(config) as gateway:
+        assert gateway.metric("^portico_metrics_series_omitted") >= 1000
+        with http2.connect(gateway.port) as client:
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
