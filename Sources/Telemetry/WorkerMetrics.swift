@@ -64,6 +64,7 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
+        case waitingTimeout, upstreamResets, listenerConnections
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -77,6 +78,9 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
+            case .waitingTimeout: "waiting_timeout"
+            case .upstreamResets: "upstream_resets"
+            case .listenerConnections: "listener_connections"
             }
         }
     }

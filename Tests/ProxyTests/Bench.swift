@@ -74,7 +74,7 @@ final class Bench {
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,
-            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
+            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil, workers: 1), mailbox: mailbox,
             published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
             clock: { clock.read() })
@@ -183,6 +183,13 @@ final class Peer {
     }
 
     func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
+
+    /// Sends as much as the kernel takes.
+    /// - Returns: how many octets that is.
+    func offer(_ octets: Octets) -> Int {
+        guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
+        return count
+    }
 
     /// What has come.
     func octets() -> [UInt8] {

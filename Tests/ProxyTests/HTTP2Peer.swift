@@ -12,9 +12,12 @@ final class HTTP2Peer {
     private(set) var streams: [Int] = []
     private var parts: [Int: [String]] = [:]
 
-    init(_ peer: Peer, isServer: Bool) {
+    /// - Parameter mostStreams: that it allows at once.
+    init(_ peer: Peer, isServer: Bool, mostStreams: UInt32 = HTTP2Limits.usualConcurrentStreams) {
         self.peer = peer
-        session = HTTP2Session(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
+        var limits = isServer ? HTTP2Limits() : .upstream
+        limits.concurrentStreams = mostStreams
+        session = HTTP2Session(isServer: isServer, limits: limits, pools: pools)
     }
 
     /// What has come on a stream: its header section, its body and its trailers, as one text each.

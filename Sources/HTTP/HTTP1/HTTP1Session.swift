@@ -147,7 +147,7 @@ package import Octets
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
-        budget.endTurn()
+        pools.work &+= budget.endTurn()
         if !sections.isEmpty { dropSections() }
         inbox.take(min(parsed, inbox.count))
         parsed = 0

@@ -17,7 +17,7 @@ final class Exchange {
     enum Upstream: BitwiseCopyable {
         case none
         /// A place in the queue for a connection.
-        case queued(Unretained<EndpointPool>)
+        case queued(Unretained<EndpointPool>, WaitingLine.Place)
         /// A connection on which `send` opens a stream next.
         case reserved(Unretained<Connection>)
         case stream(Stream)
@@ -265,8 +265,9 @@ final class Exchange {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
-        case .wait(let pool):
-            use(.queued(Unretained(pool)), keeping: pool)
+        case .wait(let pool, let place):
+            use(.queued(Unretained(pool), place), keeping: pool)
+            timers.waiting = services.loop.arm(at: services.loop.now + services.limits.waitingTimeout, .waiting, number)
             return .wait(.connection)
         case .failed:
             failure = upstreams.lastFailure
@@ -282,6 +283,7 @@ final class Exchange {
     /// A connection is there that the course has waited for.
     func connected(_ connection: Connection) {
         guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
+        services.loop.cancel(&timers.waiting)
         use(.reserved(Unretained(connection)), keeping: connection)
         run()
     }

@@ -172,6 +172,7 @@ extension Exchange {
     /// No connection can be had: the queue gives up what waits in it.
     func connectionFailed(_ situation: Situation, because reason: String) {
         guard state.isWaiting(for: .connection) else { return }
+        services.loop.cancel(&timers.waiting)
         use(.none, keeping: nil)
         failure = reason
         follow(tryFailed(situation, keeping: nil))
@@ -282,8 +283,9 @@ extension Exchange {
     func dropUpstream(code: UInt32) {
         switch upstream {
         case .none: return
-        case .queued(let pool):
-            pool { upstreams.leave($0, number) }
+        case .queued(let pool, let place):
+            pool { upstreams.leave($0, place, number) }
+            services.loop.cancel(&timers.waiting)
             use(.none, keeping: nil)
         case .reserved(let connection):
             connection { upstreams.giveBack($0) }
@@ -291,6 +293,7 @@ extension Exchange {
         case .stream(let stream):
             stream.session.reset(stream.slot, code: code)
             services.markDirty(stream)
+            stream.connection { upstreams.noteReset(on: $0) }
             detachUpstream()
         }
         state.upstreamDropped()
@@ -353,6 +356,16 @@ extension Exchange {
         case .reply: sendReply(situation)
         case .breakOff: endWithStatus(.deadlineExceeded, "upstream request timeout: \(explanation)")
         }
+    }
+
+    /// No connection to the endpoint has come free, or could be made, in time.
+    func waitedTooLong() {
+        guard state.isWaiting(for: .connection), case .queued = upstream else { return }
+        services.metrics.reached(.waitingTimeout)
+        explanation =
+            "no connection to endpoint \(endpoint.unretained?({ $0.name }) ?? "") was free within "
+            + "\(services.limits.waitingTimeout) (--waiting-timeout)"
+        answer(.overflow)
     }
 
     /// Whose deadline it is, how long it was, and who had the request.

@@ -157,6 +157,7 @@ final class Exchanges {
         case .settings: return upstreams.learnSettings(connection)
         case .goAway:
             _ = connection.state.stand(.draining, at: services.loop.now)
+            upstreams.wentAway(connection)
             return services.markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
         case .violation: return refuseResponse(event, of: connection)
@@ -311,6 +312,7 @@ final class Exchanges {
         case .http2:
             guard let fault = event.fault else { return }
             refusals.note(.http2(fault), on: connection)
+            upstreams.noteReset(on: connection)
             exchange(of: event, upstream: connection)? {
                 $0.upstreamFailed(
                     .upstreamMalformed(fault), code: fault.code, because: "\(fault.sentence) (\(fault.source))")

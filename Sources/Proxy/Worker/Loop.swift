@@ -20,6 +20,8 @@ enum TimerKind: UInt64 {
     case deadline
     /// The end of the pause before a request's next try; by exchange.
     case backOff
+    /// The longest that a request waits for a connection; by exchange.
+    case waiting
     /// Refusals without a line of their own are summed up.
     case summary
     /// Exchanges and waiting lists are looked through for what makes no progress.
@@ -175,9 +177,11 @@ final class Loop {
 struct ExchangeTimers {
     var deadline = TimerWheel.Handle.none
     var backOff = TimerWheel.Handle.none
+    var waiting = TimerWheel.Handle.none
 
     mutating func cancelAll(in loop: Loop) {
         if deadline.isArmed { loop.cancel(&deadline) }
         if backOff.isArmed { loop.cancel(&backOff) }
+        if waiting.isArmed { loop.cancel(&waiting) }
     }
 }
