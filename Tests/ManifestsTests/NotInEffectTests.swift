@@ -69,7 +69,6 @@ import Testing
 
     @Test(arguments: [
         (rule("redirect: {uri: /x}"), "redirect"),
-        (rule("directResponse: {status: 200}"), "directResponse"),
         (rule("delegate: {name: d}"), "delegate"),
         (served("rewrite: {uri: /x}"), "rewrite"),
         (served("rewrite: {authority: b.com}, match: [{uri: {prefix: /}}]"), "rewrite"),
