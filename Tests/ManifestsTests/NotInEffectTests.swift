@@ -69,7 +69,6 @@ import Testing
 
     @Test(arguments: [
         (rule("redirect: {uri: /x}"), "redirect"),
-        (rule("directResponse: {status: 200}"), "directResponse"),
         (served("rewrite: {uri: /x}"), "rewrite"),
         (served("rewrite: {authority: b.com}, match: [{uri: {prefix: /}}]"), "rewrite"),
         (served("fault: {abort: {percentage: {value: 0.5}, httpStatus: 418}}"), "fault.abort"),

@@ -82,6 +82,10 @@ extension HTTPDirectResponse {
             } else if self.body.count > 100 << 10 {
                 field.warning("too-large", "a body of more than 100 KiB")
             }
+            // Source: RFC 9110 §15.3.5, §15.4.5.
+            if !self.body.isEmpty, status == 204 || status == 304 {
+                field.error("conflicting-fields", "an answer of status 204 or 304 has no body")
+            }
         }
         record.finish()
         guard let status else { return nil }

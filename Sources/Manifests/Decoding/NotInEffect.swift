@@ -127,7 +127,6 @@ package enum NotInEffect {
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].redirect"),
-        .closes("VirtualService", "spec.http[].directResponse"),
         // The upstream's own access rules are about the rewritten path and host.
         .closes("VirtualService", "spec.http[].rewrite", when: "unless it changes nothing", by: rewrite),
         .closes("VirtualService", "spec.http[].fault.abort", when: "at a percentage above 0", by: abort),

@@ -20,6 +20,7 @@ package enum Situation: Equatable, Sendable {
     case misdirected    // another server of this port has the authority, and other TLS rules
     case unknownCluster
     case noHealthyEndpoint
+    case directResponse(Int)    // the rule answers by itself, with that status
     // Upstream, before response headers
     case connectFailed
     case connectTimedOut

@@ -9,7 +9,7 @@ extension Situation {
             .clientReset:
             ofClient
         case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
-            .noHealthyEndpoint, .overloaded:
+            .noHealthyEndpoint, .directResponse, .overloaded:
             ofRouting
         case .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
             ofTimer
@@ -62,6 +62,9 @@ extension Situation {
                 says: "the route's destination is unknown", fault: .configuration)
         case .noHealthyEndpoint:
             Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
+        case .directResponse(let status):
+            Outcome(
+                status, .none, "direct_response", says: "the gateway answers this itself", fault: .configuration)
         case .overloaded:
             Outcome(
                 503, .overload, "overload", "gateway overloaded", grpc: .resourceExhausted, fault: .gateway,

@@ -8,6 +8,8 @@ enum Step: UInt8, CaseIterable, Sendable {
     case admit
     /// Finds the rule for host and path.
     case match
+    /// Answers by itself if the rule says so (`directResponse`).
+    case respond
     /// Draws one of the rule's destinations by weight.
     case choose
     /// Starts the deadline: the route's timeout, or the smaller `grpc-timeout` of the client.
@@ -33,6 +35,8 @@ enum Step: UInt8, CaseIterable, Sendable {
 enum StepEnd: Equatable {
     /// The next step runs at once.
     case next
+    /// The steps up to that one are skipped: they are those of policies, and the rule has none.
+    case goOn(at: Step)
     /// This try has failed and another one is made: the course goes back to `pick`.
     case retry
     /// The course stands here until that has come.
@@ -59,6 +63,7 @@ extension Exchange {
         while let step = state.running {
             switch perform(step) {
             case .next: state.advance()
+            case .goOn(let step): state.goOn(at: step)
             case .retry: state.goBack(to: .pick)
             case .wait(let what): state.wait(for: what)
             case .answer(let situation): answer(situation)
@@ -71,6 +76,7 @@ extension Exchange {
         switch step {
         case .admit: admit()
         case .match: match()
+        case .respond: Respond.answer(self)
         case .choose: choose()
         case .startClock: startClock()
         case .pick: pick()

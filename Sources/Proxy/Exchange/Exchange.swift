@@ -50,6 +50,7 @@ final class Exchange {
 
     // The route
     var route = Kept<RouteHandle>()
+    var extras: Unretained<RouteExtras>?    // of the route, which is kept
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
@@ -163,8 +164,10 @@ final class Exchange {
         }
         switch found {
         case .route(let number):
-            route.keep(snapshot { $0.route(number) })
-            return .next
+            let found = snapshot { $0.route(number) }
+            route.keep(found)
+            extras = found.extras
+            return extras == nil ? .goOn(at: .choose) : .next
         case .noHost:
             explanation = "no host of this listener matches authority \"\(view.authority.string)\""
         case .noRoute:
@@ -389,6 +392,7 @@ final class Exchange {
         wantsContinue = false
         creditedOctets = 0
         route.keep(nil)
+        extras = nil
         destination.keep(nil)
         endpoint.keep(nil)
         upstreamLocal = nil

@@ -229,6 +229,7 @@ extension Exchange {
     private func follow(_ end: StepEnd) {
         switch end {
         case .next: break
+        case .goOn(let step): state.goOn(at: step)
         case .retry: state.goBack(to: .pick)
         case .wait(let what):
             state.goBack(to: .connect)
@@ -318,7 +319,7 @@ extension Exchange {
 
     private func sendReply(_ situation: Situation) {
         guard let downstream else { return }
-        let reply = LocalReply(situation, isGRPC: isGRPC, explanation: explanation)
+        let reply = Respond.reply(to: situation, self)
         status = reply.status
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session

@@ -96,6 +96,9 @@ struct ExchangeState {
         position = step.next.map { .at($0) } ?? .over
     }
 
+    /// The course goes on at a later step.
+    mutating func goOn(at step: Step) { position = .at(step) }
+
     /// The course runs again from an earlier step.
     mutating func goBack(to step: Step) { position = .at(step) }
 

@@ -310,10 +310,12 @@ extension RuleCompiler {
             routeNumbers[RouteKey(rule: place, clusters: clusters)] = last
         }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
+        let policy = RoutePolicy(rule, isServed: reason == nil)
+        let isEmpty = chosen.isEmpty && policy.extras?.hasAnswer != true
         let number = append(
             Route(
-                number: routes.count, name: name, clusters: chosen, policy: RoutePolicy(rule),
-                unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil),
+                number: routes.count, name: name, clusters: chosen, policy: policy,
+                unavailable: reason ?? (isEmpty ? .brokenRule : nil),
                 object: owner.detached, place: rule.place),
             older: newestRoutes[place])
         newestRoutes[place] = Int32(clamping: number)

@@ -1,0 +1,18 @@
+internal import Manifests
+
+/// The policies that few rules have. A rule without any of them has no such object, and its requests pay one check for
+/// it. Each policy is a type of its own, in a file of its own in this folder, which compiles it from the decoded rule.
+/// What it does to a request is in `Proxy/Policies/`.
+package final class RouteExtras: Sendable {
+    /// The answer that the gateway gives by itself; nil if requests go to a destination.
+    package let directResponse: DirectResponse?
+
+    /// Compiles the policies of a rule; nil if it has none.
+    init?(_ rule: HTTPRoute) {
+        directResponse = rule.directResponse.map(DirectResponse.init)
+        guard directResponse != nil else { return nil }
+    }
+
+    /// Whether the gateway answers by itself, so that the rule needs no destination.
+    package var hasAnswer: Bool { directResponse != nil }
+}
