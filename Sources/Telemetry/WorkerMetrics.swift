@@ -7,7 +7,7 @@ package enum ConnectionSide: Int, Sendable, CaseIterable {
 
 /// Why a request was sent again.
 package enum RetryReason: Int, Sendable, CaseIterable {
-    case connectFailure, refusedStream, connectionLost
+    case connectFailure, refusedStream, connectionLost, reset, tryTimeout, status, grpcStatus
 
     /// The value of the label `reason`.
     var label: String {
@@ -15,6 +15,10 @@ package enum RetryReason: Int, Sendable, CaseIterable {
         case .connectFailure: "connect_failure"
         case .refusedStream: "refused_stream"
         case .connectionLost: "connection_lost"
+        case .reset: "reset"
+        case .tryTimeout: "try_timeout"
+        case .status: "status"
+        case .grpcStatus: "grpc_status"
         }
     }
 }

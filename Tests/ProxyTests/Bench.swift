@@ -93,7 +93,7 @@ final class Bench {
     }
 
     /// What a rule says besides its destinations, read and compiled as the gateway does.
-    private static func extras(_ rule: String) throws -> RouteExtras? {
+    static func extras(_ rule: String) throws -> RouteExtras? {
         let isAnswer = rule.isEmpty || rule.contains("directResponse") || rule.contains("redirect")
         let text = """
             apiVersion: networking.istio.io/v1

@@ -14,6 +14,7 @@ import Testing
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .directResponse(200), .directResponse(404), .directResponse(503),
+            .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
         ]
 
     /// Who adds a case has to add it here, and then in `all`; otherwise this file does not compile.
@@ -49,11 +50,13 @@ import Testing
         case .requestMalformed: 27
         case .upstreamMalformed: 28
         case .directResponse: 29
+        case .tryTimedOut: 30
+        case .faultInjected: 31
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...29))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...31))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -69,7 +72,10 @@ import Testing
 
     /// Whether a rule says what the answer is.
     private func isConfigured(_ situation: Situation) -> Bool {
-        if case .directResponse = situation { true } else { false }
+        switch situation {
+        case .directResponse, .faultInjected: true
+        default: false
+        }
     }
 
     @Test func `has words for gRPC callers and one token for the log`() {

@@ -45,12 +45,14 @@ final class Exchange {
     var isHeadMethod = false
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
+    var injected = EarlierFlags()    // what the rule's `fault` has done
     var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
     var creditedOctets = 0    // octets of the body given back to the client's window
 
     // The route
     var route = Kept<RouteHandle>()
     var extras: Unretained<RouteExtras>?    // of the route, which is kept
+    private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
@@ -197,6 +199,7 @@ final class Exchange {
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
+        if matchedBy != nil { matchedBy = nil }
         return .next
     }
 
@@ -206,7 +209,13 @@ final class Exchange {
     }
 
     /// The configuration that the client's connection uses now.
-    private var toSnapshot: Unretained<WorkerSnapshot>? { downstream?.connection { $0.snapshot.unretained } }
+    private var toSnapshot: Unretained<WorkerSnapshot>? {
+        matchedBy.unretained ?? downstream?.connection { $0.snapshot.unretained }
+    }
+
+    /// The route is of this configuration, and so are the numbers in it. The connection may have a newer one when the
+    /// course goes on.
+    func keepSnapshot() { matchedBy = downstream?.connection { $0.snapshot } }
 
     /// The deadline of a gRPC call runs from its header section: the smaller of the client's `grpc-timeout` and
     /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
@@ -215,14 +224,15 @@ final class Exchange {
             if state.isRequestEnded { routeTimeoutBegins() }
             return .next
         }
-        var wait = routeTimeout
+        var wait = routeTimeout.map { $0 + FaultInjection.timeHeldBack(self) }
         if let text = request.unretained?({ $0.first(.grpcTimeout) }), let asked = GRPCTimeout(text)?.duration {
             wait = wait.map { min($0, asked) } ?? asked
         }
         guard let wait else { return .next }
         setDeadline(started + wait)
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
-        return wait <= Self.shortestDeadline ? .answer(.deadlineExceeded) : .next
+        let isMissed = wait <= Self.shortestDeadline || started + wait <= services.loop.now
+        return isMissed ? .answer(.deadlineExceeded) : .next
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
@@ -231,7 +241,9 @@ final class Exchange {
     private var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
     func routeTimeoutBegins() {
-        guard deadline == nil, state.answer != .over, let wait = routeTimeout else { return }
+        guard deadline == nil, state.answer != .over, !state.isWaiting(for: .delay), let wait = routeTimeout else {
+            return
+        }
         setDeadline(services.loop.now + wait)
     }
 
@@ -243,7 +255,7 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: state.triedEndpoints) }) else {
+        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: avoidedEndpoints) }) else {
             explanation = "\(destination { $0.cluster.name }) has no ready endpoint"
             return .answer(.noHealthyEndpoint)
         }
@@ -291,7 +303,7 @@ final class Exchange {
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
         let slot = connection.session.submitRequest(
-            section, isEnd: isAlone, owner: .exchange(number), keepsBody: state.tries < ExchangeState.triesLimit)
+            section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         services.pools.letGo(section)
         guard let slot else {
             use(.none, keeping: nil)
@@ -302,6 +314,7 @@ final class Exchange {
         state.trySent()
         tryStarted = services.loop.now
         upstreamTakenOctets = 0
+        if isGRPC || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             $0.began()
             services.metrics.tried(endpoint: $0.number)
@@ -339,6 +352,7 @@ final class Exchange {
                 ).write(to: section, pools: services.pools)
             }
         }
+        if state.tries > 1 { appendAttempt(to: section) }
         return section
     }
 
@@ -359,7 +373,7 @@ final class Exchange {
         if let downstream, state.answer == .begun, downstream.session.pending(downstream.slot) > 0 {
             return .idleSending
         }
-        guard state.request == .receiving, state.answer != .over else { return nil }
+        guard state.request == .receiving, state.answer != .over, !state.isWaiting(for: .delay) else { return nil }
         if heldBody != nil { return .localReset }
         if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 {
             return .localReset
@@ -389,10 +403,12 @@ final class Exchange {
         isGRPC = false
         isHeadMethod = false
         isSafe = false
+        injected = []
         wantsContinue = false
         creditedOctets = 0
         route.keep(nil)
         extras = nil
+        if matchedBy != nil { matchedBy = nil }
         destination.keep(nil)
         endpoint.keep(nil)
         upstreamLocal = nil

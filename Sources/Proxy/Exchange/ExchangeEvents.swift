@@ -35,6 +35,7 @@ extension Exchange {
         }
         if !isGRPC { routeTimeoutBegins() }
         guard case .stream(let stream) = upstream else { return }
+        if !isGRPC { tryTimeoutBegins() }
         stream.session.finish(stream.slot, trailers: trailers)
         services.markDirty(stream)
     }
@@ -86,10 +87,12 @@ extension Exchange {
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
         guard code >= 200 else { return passInterim(block, to: downstream) }
+        noteGRPCStatus(block)
+        if needsJudgement, retriesAnswer(block, code) { return }
         status = code
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
-        noteGRPCStatus(block)
+        timers.cancelTry(in: services.loop)
         services.prepareForDownstream(block)
         state.answerBegan()
         downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
@@ -192,32 +195,8 @@ extension Exchange {
         if let body { services.pools.give(body) }
     }
 
-    /// One try is over without an answer: another one if the request is provably unprocessed, else a local reply.
-    /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
-    func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
-        if let body { keep(body) }
-        let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
-        let failure = ExchangeState.Failure(
-            situation: situation, endpoint: endpoint.unretained?({ $0.number }),
-            endpoints: destination.unretained?({ $0.cluster.count }) ?? 0,
-            isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
-        switch state.tryFailed(failure) {
-        case .answer:
-            let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
-            explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
-            return .answer(cause(of: situation))
-        case .tryAgain:
-            services.metrics.retried(situation.retryReason)
-            return .retry
-        case .tryLater:
-            services.metrics.retried(situation.retryReason)
-            timers.backOff = services.loop.arm(at: services.loop.now + backOff(), .backOff, number)
-            return .wait(.backOff)
-        }
-    }
-
-    /// Octets that an upstream had come before those that wait already.
-    private func keep(_ body: OctetBuffer) {
+    /// Octets that an upstream had, which come before those that wait already.
+    func keep(_ body: OctetBuffer) {
         if let held = heldBody {
             body.append(held.octets)
             services.pools.give(held)
@@ -226,7 +205,7 @@ extension Exchange {
     }
 
     /// Does what a step would, outside of the course: an event has ended the try.
-    private func follow(_ end: StepEnd) {
+    func follow(_ end: StepEnd) {
         switch end {
         case .next: break
         case .goOn(let step): state.goOn(at: step)
@@ -239,15 +218,8 @@ extension Exchange {
         run()
     }
 
-    /// From 12 to 25 ms before the second try, twice that before the third one: Istio's base interval, with jitter.
-    /// Source: Istio `VirtualService` `retries.backoff`, Envoy's `retry_back_off`.
-    private func backOff() -> Duration {
-        let base: UInt64 = 25_000_000 << UInt64(min(max(state.tries - 1, 0), 4))
-        return .nanoseconds(Int64(base / 2 + services.random.next() % (base / 2)))
-    }
-
     /// What is behind a failure, where more is known than its form.
-    private func cause(of situation: Situation) -> Situation {
+    func cause(of situation: Situation) -> Situation {
         switch situation {
         case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed:
             isUntranslated ? .grpcWebRefused : situation
@@ -299,6 +271,7 @@ extension Exchange {
     func detachUpstream() {
         guard case .stream(let stream) = upstream else { return }
         stream.session.setOwner(stream.slot, .nobody)
+        timers.cancelTry(in: services.loop)
         if services.log.isOn { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
         endpoint.unretained? { $0.ended() }
@@ -351,13 +324,6 @@ extension Exchange {
         case .reply: sendReply(situation)
         case .breakOff: endWithStatus(.deadlineExceeded, "upstream request timeout")
         }
-    }
-
-    /// The pause before the next try is over.
-    func backOffPassed() {
-        guard state.waitingAt != nil, case .none = upstream, state.hasCome(.backOff) else { return }
-        state.goBack(to: .pick)
-        run()
     }
 
     /// Nothing has come from the client, or nothing has gone to it, for too long.

@@ -6,11 +6,17 @@ internal import Manifests
 package final class RouteExtras: Sendable {
     /// The answer that the gateway gives by itself; nil if requests go to a destination.
     package let directResponse: DirectResponse?
+    /// What is tried again; nil is Istio's default.
+    package let retries: RetryPolicy?
+    /// What is done to a share of requests on purpose.
+    package let fault: FaultPolicy?
 
     /// Compiles the policies of a rule; nil if it has none.
     init?(_ rule: HTTPRoute) {
         directResponse = rule.directResponse.map(DirectResponse.init)
-        guard directResponse != nil else { return nil }
+        retries = rule.retries.map(RetryPolicy.init)
+        fault = rule.fault.flatMap(FaultPolicy.init)
+        guard directResponse != nil || retries != nil || fault != nil else { return nil }
     }
 
     /// Whether the gateway answers by itself, so that the rule needs no destination.

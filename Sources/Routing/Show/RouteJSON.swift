@@ -70,6 +70,8 @@ extension RoutingPlan {
         writer.field("timeout", route.timeout?.milliseconds)
         writer.field("unavailable", route.unavailable?.sentence)
         if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
+        if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
+        if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
         let shares = Array(zip(route.destinations, route.shares))
         writer.field("destinations", of: shares) { shares, writer in
             writer.array(shares) { share, writer in

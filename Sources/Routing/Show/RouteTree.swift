@@ -43,6 +43,7 @@ extension RoutingPlan {
             tree.line(3, "\(index == 0 ? "if" : "or") \(match)")
         }
         if let reason = route.unavailable { tree.line(3, "-> 503: \(reason.sentence)") }
+        for line in route.policy.extras?.policyLines ?? [] { tree.line(3, line) }
         if let answer = route.policy.extras?.answerText { tree.line(3, "-> \(answer)") }
         for (destination, share) in zip(route.destinations, route.shares) {
             let cluster = clusters[destination.cluster]
