@@ -46,6 +46,7 @@ final class Exchange {
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
     var injected = EarlierFlags()    // what the rule's `fault` has done
+    var heldBack = Duration.zero    // by the rule's `fault`; the route's timeout does not count it
     var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
     var creditedOctets = 0    // octets of the body given back to the client's window
 
@@ -224,21 +225,22 @@ final class Exchange {
             if state.isRequestEnded { routeTimeoutBegins() }
             return .next
         }
-        var wait = routeTimeout.map { $0 + FaultInjection.timeHeldBack(self) }
+        var wait = routeTimeout.map { $0 + heldBack }
         if let text = request.unretained?({ $0.first(.grpcTimeout) }), let asked = GRPCTimeout(text)?.duration {
             wait = wait.map { min($0, asked) } ?? asked
         }
         guard let wait else { return .next }
         setDeadline(started + wait)
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
-        let isMissed = wait <= Self.shortestDeadline || started + wait <= services.loop.now
-        return isMissed ? .answer(.deadlineExceeded) : .next
+        guard wait <= Self.shortestDeadline || started + wait <= services.loop.now else { return .next }
+        explanation = deadlineInWords
+        return .answer(.deadlineExceeded)
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
     private static let shortestDeadline = Duration.microseconds(50)
 
-    private var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
+    var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
     func routeTimeoutBegins() {
         guard deadline == nil, state.answer != .over, !state.isWaiting(for: .delay), let wait = routeTimeout else {
@@ -404,6 +406,7 @@ final class Exchange {
         isHeadMethod = false
         isSafe = false
         injected = []
+        heldBack = .zero
         wantsContinue = false
         creditedOctets = 0
         route.keep(nil)

@@ -29,12 +29,6 @@ enum FaultInjection {
         let grpc = abort.grpcStatus.flatMap { GRPC.Status(rawValue: UInt8(clamping: $0)) }
         return .answer(.faultInjected(status: abort.status, grpc: grpc))
     }
-
-    /// How long the request was held back, which its route's timeout does not count.
-    static func timeHeldBack(_ exchange: Exchange) -> Duration {
-        guard exchange.injected.contains(.delayInjected) else { return .zero }
-        return exchange.services.loop.now.duration(since: exchange.started)
-    }
 }
 
 extension Exchange {
@@ -42,6 +36,7 @@ extension Exchange {
     func delayPassed() {
         guard state.isWaiting(for: .delay), let fault = extras?({ $0.fault }) ?? nil else { return }
         lastProgress = services.loop.now
+        heldBack = services.loop.now.duration(since: started)
         let end = FaultInjection.abort(self, fault)
         guard end == .next else { return follow(end) }
         if state.hasCome(.delay) { run() }
