@@ -46,7 +46,6 @@ import Testing
     }
 
     @Test(arguments: [
-        (served("mirror: {host: b}"), "spec.http[0].mirror"),
         (served("corsPolicy: {allowOrigins: [{exact: '*'}]}"), "spec.http[0].corsPolicy"),
         (served("headers: {request: {set: {x-start: '%START_TIME%'}}}"), "spec.http[0].headers.request.set"),
         (served("headers: {response: {add: {x: z}}}"), "spec.http[0].headers.response.add"),

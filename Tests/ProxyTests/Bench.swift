@@ -104,7 +104,9 @@ final class Bench {
         guard !rule.isEmpty else { return nil }
         let set = ManifestReader.load(sources: [("a.yaml", Array(text.utf8))])
         try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
-        return RouteExtras(try #require(set.inventory.virtualServices.first?.http.first))
+        let rule = try #require(set.inventory.virtualServices.first?.http.first)
+        // There is one cluster: a request's copy goes to its next endpoint.
+        return RouteExtras(rule, mirrors: rule.copies.map { MirrorPolicy(cluster: 0, share: $0.share) })
     }
 
     private static func snapshot(

@@ -132,8 +132,6 @@ package enum NotInEffect {
         .closes(
             "VirtualService", "spec.http[].corsPolicy",
             when: "unless it allows every origin, or none is named: then it is skipped", by: cors),
-        .skips("VirtualService", "spec.http[].mirror", when: "at a percentage above 0", by: mirror),
-        .skips("VirtualService", "spec.http[].mirrors[]", when: "at a percentage above 0", by: entryOfMirrors),
     ]
 
     /// Fields are removed because they must not pass, such as authorization or internal names. Setting the host is a

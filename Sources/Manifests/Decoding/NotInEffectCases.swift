@@ -63,21 +63,6 @@ extension NotInEffect {
 
     // MARK: Rules
 
-    private static func share(_ percentage: Value?, default missing: Double) -> Double {
-        percentage.map { $0.child("value")?.number ?? missing } ?? missing
-    }
-
-    static func mirror(_ value: Value) -> Fate? {
-        let rule = value.parent
-        let old = rule?.child("mirrorPercent")?.number ?? 100
-        return share(rule?.child("mirrorPercentage"), default: old) > 0 ? .skipped : nil
-    }
-
-    static func entryOfMirrors(_ value: Value) -> Fate? {
-        guard let percentage = value.child("percentage") else { return .skipped }
-        return share(percentage, default: 0) > 0 ? .skipped : nil
-    }
-
     /// A rewrite closes, unless it changes nothing: `uri: /a` where every match has the prefix or the path `/a`.
     static func rewrite(_ value: Value) -> Fate? {
         guard let uri = value.child("uri")?.text, value.decoder.tree[value.node].count == 1 else { return .closes }

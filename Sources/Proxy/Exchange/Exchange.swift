@@ -54,6 +54,7 @@ final class Exchange {
     var route = Kept<RouteHandle>()
     var extras: Unretained<RouteExtras>?    // of the route, which is kept
     private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
+    var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
@@ -200,6 +201,7 @@ final class Exchange {
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
+        if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return .next
     }
@@ -304,6 +306,7 @@ final class Exchange {
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
+        if let copies { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         services.pools.letGo(section)
@@ -412,6 +415,7 @@ final class Exchange {
         route.keep(nil)
         extras = nil
         if matchedBy != nil { matchedBy = nil }
+        if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)
         endpoint.keep(nil)
         upstreamLocal = nil

@@ -13,6 +13,7 @@ extension Exchange {
     func requestData(_ octets: Octets) {
         guard let downstream else { return }
         lastProgress = services.loop.now
+        if let copies { Mirroring.pass(octets, to: copies, self) }
         switch state.bodyCame(octets.count) {
         case .discard: services.consume(downstream, octets.count)
         case .hold:
@@ -34,6 +35,7 @@ extension Exchange {
             trailers.hold()
             requestTrailers = trailers
         }
+        if let copies { Mirroring.finish(copies, self) }
         if !isGRPC { routeTimeoutBegins() }
         guard case .stream(let stream) = upstream else { return }
         if !isGRPC { tryTimeoutBegins() }

@@ -22,6 +22,8 @@ enum TimerKind: UInt64 {
     case backOff
     /// The delay of a request is over; by exchange.
     case faultDelay
+    /// The time that a mirror may take is over; by copy.
+    case mirror
     /// The time of a request's try is over; by exchange.
     case tryTimeout
     /// Refusals without a line of their own are summed up.

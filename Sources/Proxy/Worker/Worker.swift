@@ -148,6 +148,7 @@ package enum WorkerMessage: Sendable, Equatable {
         case .listener: listeners.resumeAccepting(slot: index)
         case .deadline: exchanges.with(index) { if loop.hasFired($0.timers.deadline) { $0.deadlinePassed() } }
         case .backOff: exchanges.with(index) { if loop.hasFired($0.timers.backOff) { $0.backOffPassed() } }
+        case .mirror: exchanges.mirrors.timedOut(index)
         case .faultDelay: exchanges.with(index) { if loop.hasFired($0.timers.faultDelay) { $0.delayPassed() } }
         case .tryTimeout: exchanges.with(index) { if loop.hasFired($0.timers.tryTimeout) { $0.tryTimedOut() } }
         case .summary: refusals.summarize()

@@ -264,11 +264,11 @@ extension RuleCompiler {
             return [(nil, route(service, index, listenerPort: port))]
         }
         let source = services[service]
-        let open = source.http[index].destinations.filter { $0.destination.port == nil }
+        let rule = source.http[index]
+        let open = (rule.destinations.map(\.destination) + rule.copies.map(\.destination)).filter { $0.port == nil }
         let ports = Set(
             open.flatMap { destination -> [Int] in
-                let record = clusters.record(
-                    destination.destination, namespace: source.owner(of: source.http[index]).namespace)
+                let record = clusters.record(destination, namespace: source.owner(of: rule).namespace)
                 return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
             }
         ).sorted()
@@ -289,9 +289,15 @@ extension RuleCompiler {
                 weight: share.weight
             )
         }
+        let copies = chosen.isEmpty ? [] : rule.copies
+        let mirrors = copies.map { copy in
+            let asker = ClusterTable.Asker(object: owner, destination: copy.destination)
+            return MirrorPolicy(cluster: clusters.number(of: asker, listenerPort: listenerPort), share: copy.share)
+        }
+        let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
         let place = Int(ruleStarts[service]) + index
         if !routeNumbers.isEmpty,
-            let known = routeNumbers[RouteKey(rule: place, clusters: chosen.map(\.cluster))]
+            let known = routeNumbers[RouteKey(rule: place, clusters: asked)]
         {
             return Int(known)
         }
@@ -299,18 +305,17 @@ extension RuleCompiler {
         var (steps, last) = (0, Int32(-1))
         while known >= 0, steps < Self.few {
             let made = routes[Int(known)]
-            if made.destinations.lazy.map(\.cluster).elementsEqual(chosen.lazy.map(\.cluster)) {
+            if made.clusters.elementsEqual(asked) {
                 return Int(known)
             }
             (steps, last) = (steps + 1, known)
             known = olderRoutes[Int(known)]
         }
         if steps == Self.few {
-            let clusters = routes[Int(last)].destinations.map(\.cluster)
-            routeNumbers[RouteKey(rule: place, clusters: clusters)] = last
+            routeNumbers[RouteKey(rule: place, clusters: Array(routes[Int(last)].clusters))] = last
         }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
-        let policy = RoutePolicy(rule, isServed: reason == nil)
+        let policy = RoutePolicy(rule, isServed: reason == nil, mirrors: mirrors)
         let isEmpty = chosen.isEmpty && policy.extras?.hasAnswer != true
         let number = append(
             Route(

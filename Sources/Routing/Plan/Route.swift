@@ -42,6 +42,11 @@ package final class Route: Sendable {
         self.place = place
     }
 
+    /// The clusters of its destinations, then those of its mirrors.
+    var clusters: some Sequence<Int> {
+        destinations.map(\.cluster) + (policy.extras?.mirrors.map(\.cluster) ?? [])
+    }
+
     private final class Reason: Sendable {
         let unavailable: Unavailable
         init(_ unavailable: Unavailable) { self.unavailable = unavailable }

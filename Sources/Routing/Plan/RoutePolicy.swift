@@ -18,7 +18,7 @@ package struct RoutePolicy: Sendable {
     }
 
     /// - Parameter isServed: false for a rule whose requests are answered 503, whatever it says.
-    init(_ rule: HTTPRoute, isServed: Bool = true) {
-        self.init(timeout: rule.timeout?.value, extras: isServed ? RouteExtras(rule) : nil)
+    init(_ rule: HTTPRoute, isServed: Bool = true, mirrors: [MirrorPolicy] = []) {
+        self.init(timeout: rule.timeout?.value, extras: isServed ? RouteExtras(rule, mirrors: mirrors) : nil)
     }
 }

@@ -10,13 +10,17 @@ package final class RouteExtras: Sendable {
     package let retries: RetryPolicy?
     /// What is done to a share of requests on purpose.
     package let fault: FaultPolicy?
+    /// Where copies of requests go.
+    package let mirrors: [MirrorPolicy]
 
     /// Compiles the policies of a rule; nil if it has none.
-    init?(_ rule: HTTPRoute) {
+    /// - Parameter mirrors: with the numbers of their clusters.
+    init?(_ rule: HTTPRoute, mirrors: [MirrorPolicy] = []) {
+        self.mirrors = mirrors
         directResponse = rule.directResponse.map(DirectResponse.init)
         retries = rule.retries.map(RetryPolicy.init)
         fault = rule.fault.flatMap(FaultPolicy.init)
-        guard directResponse != nil || retries != nil || fault != nil else { return nil }
+        guard directResponse != nil || retries != nil || fault != nil || !mirrors.isEmpty else { return nil }
     }
 
     /// Whether the gateway answers by itself, so that the rule needs no destination.

@@ -81,6 +81,16 @@ extension RoutingPlan {
                 }
             }
         }
+        if let mirrors = route.policy.extras?.mirrors, !mirrors.isEmpty {
+            writer.field("mirrors", of: mirrors) { mirrors, writer in
+                writer.array(mirrors) { mirror, writer in
+                    writer.object {
+                        $0.field("share", mirror.share.text)
+                        write(clusters[mirror.cluster], endpoints, to: &$0)
+                    }
+                }
+            }
+        }
         writer.field("file", route.place.file)
         writer.field("line", route.place.line)
         writer.field("column", route.place.column)

@@ -51,6 +51,9 @@ extension RoutingPlan {
             tree.line(3, "-> \(part)\(cluster.title)")
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
+        for mirror in route.policy.extras?.mirrors ?? [] {
+            tree.line(3, "copies of \(mirror.share.text) -> \(clusters[mirror.cluster].title)")
+        }
     }
 }
 
