@@ -22,6 +22,8 @@ internal import COpenSSL
     let versions: ClosedRange<TLSVersion>
     /// Tells this context's certificates from any other's; part of the session-id context.
     let fingerprint: [UInt8]
+    /// What clients have to show; nil: they are not asked.
+    let verification: PeerVerification?
 
     /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: ECDHE and AEAD only.
     /// - Throws: the first fault that makes the certificates or settings unusable. An expired
@@ -30,11 +32,14 @@ internal import COpenSSL
         certificates: [Certificate],
         minVersion: TLSVersion = .tls12,
         maxVersion: TLSVersion = .tls13,
-        cipherSuites: [String] = []
+        cipherSuites: [String] = [],
+        verification: PeerVerification? = nil
     ) throws(TLSError) {
         var pairs: [KeyPair] = []
         for certificate in certificates { pairs.append(try KeyPair.read(certificate)) }
-        try self.init(pairs: pairs, minVersion: minVersion, maxVersion: maxVersion, cipherSuites: cipherSuites)
+        try self.init(
+            pairs: pairs, minVersion: minVersion, maxVersion: maxVersion, cipherSuites: cipherSuites,
+            verification: verification)
     }
 
     /// Makes a context with pairs that were read already; otherwise the same as above.
@@ -42,7 +47,8 @@ internal import COpenSSL
         pairs: [KeyPair],
         minVersion: TLSVersion = .tls12,
         maxVersion: TLSVersion = .tls13,
-        cipherSuites: [String] = []
+        cipherSuites: [String] = [],
+        verification: PeerVerification? = nil
     ) throws(TLSError) {
         guard minVersion <= maxVersion else {
             throw .versionsReversed(lowest: minVersion, highest: maxVersion)
@@ -60,8 +66,10 @@ internal import COpenSSL
             reports.append(pair.report)
             fingerprint += pair.chain[0].fingerprint
         }
+        verification?.apply(to: context, isServer: true)
+        self.verification = verification
         self.reports = reports
-        self.fingerprint = fingerprint
+        self.fingerprint = fingerprint + (verification?.identity ?? [])
         versions = minVersion...maxVersion
         unsafe raw = context.release()
     }

@@ -62,6 +62,7 @@ package final class TLSSelector: Sendable {
         unsafe context.configure {
             unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil)
             unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb($0, TicketKeys.callback)
+            unsafe TicketLife.install(on: $0)
         }
         unsafe raw = context.release()
     }
