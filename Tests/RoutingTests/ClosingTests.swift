@@ -194,7 +194,7 @@ import Testing
 
     /// Its clients find a wider server of the port, which asks for no certificate.
     @Test(arguments: [
-        "mode: MUTUAL", "mode: OPTIONAL_MUTUAL", "mode: SIMPLE, verify: [x]", "mode: MUTUAL, mutual: true",
+        "mode: AUTO_PASSTHROUGH", "mode: SIMPLE, verify: [x]", "mode: MUTUAL, mutual: true",
     ])
     func `leaves its hosts to no wider one`(tls: String) {
         for (closed, wide) in [("[api.a.com]", "['*.a.com']"), ("['*.a.com']", "['*']"), ("[api.a.com]", "['*']")] {
@@ -214,7 +214,7 @@ import Testing
     @Test func `takes nothing from a narrower one`() {
         let servers =
             Self.server("[api.a.com]", "mode: SIMPLE", name: "narrow") + ", "
-            + Self.server("['*']", "mode: MUTUAL", name: "closed")
+            + Self.server("['*']", "mode: AUTO_PASSTHROUGH", name: "closed")
         let world = World(rules, gateways: World.gateway("gw", servers))
         #expect(world.answer(TestRequest("/", host: "api.a.com"), port: 443, sni: "api.a.com") == "a")
         #expect(world.answer(TestRequest("/", host: "b.com"), port: 443, sni: "b.com") == "closed")

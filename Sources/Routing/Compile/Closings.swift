@@ -49,6 +49,16 @@ extension Gateway {
 }
 
 extension Gateway.Server {
+extension Gateway.Server {
+    /// Whether it ends the TLS of its connections.
+    var terminatesTLS: Bool {
+        switch tls?.mode {
+        case .simple, .mutual, .optionalMutual: true
+        case .passthrough, .autoPassthrough, .istioMutual, nil: false
+        }
+    }
+}
+
     /// Whether it redirects to HTTPS, which only a server in clear text does.
     var redirects: Bool { port.protocol.isPlainHTTP && tls?.httpsRedirect == true }
 }

@@ -51,7 +51,7 @@ struct ListenerCompiler {
         let open = port.clear.filter(\.server.closings.isEmpty)
         for member in open { addHosts(of: member, redirected, .none, to: &clear) }
         let clearTable = redirecting.isEmpty && open.isEmpty ? nil : append(clear)
-        let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.tls?.mode == .simple }
+        let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.terminatesTLS }
         let closed = ClosedNames(
             port.encrypted.filter { !$0.server.closings.isEmpty },
             broken: port.broken.filter { !$0.server.port.protocol.isPlainHTTP }, open: encrypted)
@@ -233,7 +233,9 @@ extension ListenerCompiler {
             minVersion: tls?.minVersion, maxVersion: tls?.maxVersion,
             cipherSuites: tls?.cipherSuites.map { CipherChoice(name: $0.value, place: $0.place) } ?? [],
             table: append(table),
-            gateway: member.gateway.meta.identity, place: member.server.place)
+            gateway: member.gateway.meta.identity, place: member.server.place,
+            clients: tls.flatMap { credentials.clients(of: $0, gateway: member.gateway.meta.identity) },
+            groups: tls?.ecdhCurves ?? [])
     }
 
     private func certificates(of member: ServerMerger.Member) -> [CertificateSource] {
