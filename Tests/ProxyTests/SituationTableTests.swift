@@ -10,7 +10,8 @@ import Testing
         HTTP1Error.allCases.map(Situation.requestRefused)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
-            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
+            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
+            .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded,
@@ -48,11 +49,12 @@ import Testing
         case .grpcWebRefused: 26
         case .requestMalformed: 27
         case .upstreamMalformed: 28
+        case .redirectedToHTTPS: 29
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...28))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...29))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -60,7 +62,8 @@ import Testing
             var isGone = situation == .clientClosed || situation == .clientReset
             if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }    // reset
             let status = situation.outcome.status
-            #expect(isGone ? status == 0 : (400...599).contains(status), "\(situation)")
+            let isAnswer = situation == .redirectedToHTTPS ? status == 301 : (400...599).contains(status)
+            #expect(isGone ? status == 0 : isAnswer, "\(situation)")
             #expect(situation.outcome.grpcStatus.rawValue != 0, "\(situation)")
         }
     }
@@ -93,7 +96,8 @@ import Testing
 
     @Test(
         arguments: [
-            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 8),
+            (.misdirected, 421, "NR", 2), (.redirectedToHTTPS, 301, "-", 2), (.localReset, 503, "LR", 14),
+            (.overloaded, 503, "OM", 8),
         ] as [(Situation, Int, String, UInt8)])
     func `has the rows that are our own`(situation: Situation, status: Int, flag: String, grpc: UInt8) {
         let outcome = situation.outcome

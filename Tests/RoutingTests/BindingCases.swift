@@ -216,6 +216,6 @@ import Testing
                 + "tls: {httpsRedirect: true}}")
         #expect(
             World(World.virtualService(Self.toA), gateways: redirect).answer(TestRequest("/"))
-                == "503")
+                == "301")
     }
 }

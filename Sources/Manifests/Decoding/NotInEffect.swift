@@ -104,18 +104,6 @@ package enum NotInEffect {
             "Gateway", "spec.servers[].tls.mode",
             .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
             by: modeOfEncryptedServer),
-        .closes(
-            "Gateway", "spec.servers[].tls.httpsRedirect", when: "on a server in clear text",
-            by: redirectOfClearServer),
-        // These concern client certificates, which the mode SIMPLE does not ask for. The other modes close.
-        .skips("Gateway", "spec.servers[].tls.caCertificates"),
-        .skips("Gateway", "spec.servers[].tls.caCrl"),
-        .skips("Gateway", "spec.servers[].tls.caCertCredentialName"),
-        .skips("Gateway", "spec.servers[].tls.subjectAltNames"),
-        .skips("Gateway", "spec.servers[].tls.verifyCertificateSpki"),
-        .skips("Gateway", "spec.servers[].tls.verifyCertificateHash"),
-        .skips("Gateway", "spec.servers[].tls.insecureSkipVerify"),
-        .skips("Gateway", "spec.servers[].tls.ecdhCurves"),
     ]
 
     private static let rules: [Field] = [

@@ -219,6 +219,7 @@ final class Exchange {
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
+        if reason == .redirectedToHTTPS { return .answer(.redirectedToHTTPS) }
         explanation = reason.sentence
         return .answer(.unknownCluster)
     }

@@ -80,7 +80,11 @@ extension RoutingPlan {
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
         writer.field("timeout", route.timeout?.milliseconds)
-        writer.field("unavailable", route.unavailable?.sentence)
+        if route.unavailable == .redirectedToHTTPS {
+            writer.field("redirect", "https")
+        } else {
+            writer.field("unavailable", route.unavailable?.sentence)
+        }
         let shares = Array(zip(route.destinations, route.shares))
         writer.field("destinations", of: shares) { shares, writer in
             writer.array(shares) { share, writer in
