@@ -70,7 +70,7 @@ def test_a_host_that_one_gateway_redirects_is_served_by_none_in_clear_text(web, 
         objects.gateway(redirecting, hosts=["shop.test"], tls={"httpsRedirect": True})]
     routes = objects.virtual_service([objects.rule("echo")], hosts=["shop.test", "other.test"], gateways=[*names])
     with Gateway([*gateways, routes, *objects.served_by("echo", web, port=80, protocol_name="http")]) as gateway:
-        assert http1.get(gateway.port, "/", "shop.test").status == 503
+        assert http1.get(gateway.port, "/", "shop.test").status == 301
         assert http1.get(gateway.port, "/", "other.test").status == 200
 
 

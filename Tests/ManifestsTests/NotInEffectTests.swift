@@ -89,10 +89,6 @@ import Testing
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: TCP}"), "port.protocol: TCP"),
         (
-            server("port: {number: 80, name: a, protocol: HTTP}, tls: {httpsRedirect: true}"),
-            "tls.httpsRedirect"
-        ),
-        (
             server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: PASSTHROUGH}"),
             "tls.mode: PASSTHROUGH"
         ),

@@ -215,8 +215,9 @@ import Testing
     private static let situations: [Situation] = {
         let all: [Situation] = [
             .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .headerTimedOut,
-            .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
-            .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset,
+            .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected,
+            .redirectedToHTTPS, .unknownCluster, .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent,
+            .upstreamClosed, .upstreamReset,
             .upstreamRefused, .upstreamProtocolError, .grpcWebRefused, .upstreamMalformed(.status), .overflow,
             .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .overloaded,
             .directResponse(200), .tryTimedOut, .faultInjected(status: 500, grpc: nil),

@@ -10,7 +10,8 @@ import Testing
         HTTP1Error.allCases.map(Situation.requestRefused)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
-            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
+            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
+            .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .directResponse(200), .directResponse(404), .directResponse(503),
@@ -52,11 +53,12 @@ import Testing
         case .directResponse: 29
         case .tryTimedOut: 30
         case .faultInjected: 31
+        case .redirectedToHTTPS: 32
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...31))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...32))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -64,7 +66,8 @@ import Testing
             var isGone = situation == .clientClosed || situation == .clientReset
             if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }    // reset
             let status = situation.outcome.status
-            let statuses = isConfigured(situation) ? 200...600 : 400...599
+            let statuses =
+                situation == .redirectedToHTTPS ? 301...301 : isConfigured(situation) ? 200...600 : 400...599
             #expect(isGone ? status == 0 : statuses.contains(status), "\(situation)")
             #expect(situation.outcome.grpcStatus.rawValue != 0, "\(situation)")
         }
@@ -106,7 +109,8 @@ import Testing
 
     @Test(
         arguments: [
-            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 8),
+            (.misdirected, 421, "NR", 2), (.redirectedToHTTPS, 301, "-", 2), (.localReset, 503, "LR", 14),
+            (.overloaded, 503, "OM", 8),
         ] as [(Situation, Int, String, UInt8)])
     func `has the rows that are our own`(situation: Situation, status: Int, flag: String, grpc: UInt8) {
         let outcome = situation.outcome

@@ -55,12 +55,6 @@ extension NotInEffect {
         ["HTTPS", "TLS"].contains(protocolName(of: value)) ? .closes : nil
     }
 
-    /// The redirect of a server in clear text. On an encrypted server it has no effect.
-    static func redirectOfClearServer(_ value: Value) -> Fate? {
-        let name = protocolName(of: value).flatMap(PortProtocol.init)
-        return name.map(\.isPlainHTTP) ?? true ? .closes : nil
-    }
-
     // MARK: Rules
 
     /// A rewrite closes, unless it changes nothing: `uri: /a` where every match has the prefix or the path `/a`.

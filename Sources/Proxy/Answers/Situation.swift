@@ -18,6 +18,7 @@ package enum Situation: Equatable, Sendable {
     case connectMethod
     case optionsAsterisk
     case misdirected    // another server of this port has the authority, and other TLS rules
+    case redirectedToHTTPS    // a server in clear text redirects the host
     case unknownCluster
     case noHealthyEndpoint
     case directResponse(Int)    // the rule answers by itself, with that status

@@ -8,7 +8,7 @@ extension Situation {
         case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed,
             .clientReset:
             ofClient
-        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
+        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
             .noHealthyEndpoint, .directResponse, .faultInjected, .overloaded:
             ofRouting
         case .routeTimedOut, .tryTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
@@ -56,6 +56,8 @@ extension Situation {
             Outcome(
                 421, .noRoute, "misdirected_request",
                 says: "this authority is served on another TLS connection", fault: .client)
+        case .redirectedToHTTPS:
+            Outcome(301, .none, "direct_response", says: "this host is served over HTTPS", fault: .client)
         case .unknownCluster:
             Outcome(
                 503, .noCluster, "cluster_not_found",

@@ -154,6 +154,7 @@ final class Exchange {
         guard let snapshot = services.snapshot(for: downstream), let table = downstream.table else {
             return .answer(.noRoute)
         }
+        if downstream.clientDemand != .none, let end = refuseUnshown(block, downstream, snapshot) { return end }
         services.joinedHeaders.clear()
         // HTTP/2 allows `host` alone, and it is the authority then (RFC 9113 §8.3.1). What a client says of the
         // scheme of its own connection is not believed.
@@ -185,6 +186,26 @@ final class Exchange {
         return .answer(.noRoute)
     }
 
+    /// A port asks some of its clients for certificates: a request is served only where its connection has shown what
+    /// its server asks for now.
+    @inline(never)
+    private func refuseUnshown(
+        _ block: HeaderBlock, _ downstream: Connection, _ snapshot: Unretained<WorkerSnapshot>
+    ) -> StepEnd? {
+        if downstream.clientDemand == .unfulfilled {
+            explanation = "the server asks its clients for another certificate now; connect anew"
+            downstream.session.announceShutdown()
+            services.markDirty(downstream)
+            return .answer(.misdirected)
+        }
+        let authority = block.first(.authority) ?? block.first(.host) ?? .empty
+        guard let tls = downstream.transport.tls, let binding = snapshot({ $0.binding(downstream.listener) }),
+            binding.bars(authority: authority, on: tls)
+        else { return nil }
+        explanation = "the server of authority \"\(authority.string)\" asks its clients for another certificate"
+        return .answer(.misdirected)
+    }
+
     /// The TLS server of the port that has an authority, where the connection's own has not.
     @inline(never)
     private func otherServer(
@@ -210,6 +231,7 @@ final class Exchange {
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
+        if reason == .redirectedToHTTPS { return .answer(.redirectedToHTTPS) }
         explanation = reason.sentence
         return .answer(.unknownCluster)
     }
@@ -362,7 +384,8 @@ final class Exchange {
         identifier.withText { text in
             downstream {
                 ForwardedFields(
-                    peer: $0.peerHost.octets, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left
+                    peer: $0.peerHost.octets, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left,
+                    certificate: $0.certificate?.octets
                 ).write(to: section, pools: services.pools)
             }
         }

@@ -299,7 +299,8 @@ extension Exchange {
 
     private func sendReply(_ situation: Situation) {
         guard let downstream else { return }
-        let reply = Respond.reply(to: situation, self)
+        var reply = Respond.reply(to: situation, self)
+        if situation == .redirectedToHTTPS { reply.location = secureLocation }
         status = reply.status
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
@@ -307,6 +308,13 @@ extension Exchange {
         sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services)
         if !state.isRequestEnded { session.resetAfterEnd(downstream.slot) }
         services.markDirty(downstream)
+    }
+
+    /// The URL of the request with the scheme `https`: its authority as it was received, also with a port.
+    /// Source: envoyproxy/envoy source/common/http/utility.cc (createSslRedirectPath).
+    private var secureLocation: [UInt8] {
+        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) }) ?? .empty
+        return Array("https://".utf8) + authority.array + path.array
     }
 
     /// Cuts short an answer that has begun. It must look neither complete (NO_ERROR) nor safe to send again
