@@ -64,6 +64,8 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
+        // Of a cluster, by its DestinationRule
+        case clusterConnections, clusterPending, clusterRequests, clusterRetries
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -77,6 +79,10 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
+            case .clusterConnections: "cluster_connections"
+            case .clusterPending: "cluster_pending_requests"
+            case .clusterRequests: "cluster_requests"
+            case .clusterRetries: "cluster_retries"
             }
         }
     }

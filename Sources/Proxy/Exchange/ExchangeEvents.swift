@@ -87,9 +87,11 @@ extension Exchange {
         let code = block.statusCode ?? 502
         guard code >= 200 else { return passInterim(block, to: downstream) }
         status = code
+        limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
         noteGRPCStatus(block)
+        if let watch { EndpointReports.headers(self, watch, isEnd: isEnd) }
         services.prepareForDownstream(block)
         state.answerBegan()
         downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
@@ -127,7 +129,9 @@ extension Exchange {
     /// The upstream's answer is complete.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
+        let hadStatus = grpcStatus != nil
         if let trailers { noteGRPCStatus(trailers) }
+        if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
         downstream.session.finish(downstream.slot, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
@@ -186,6 +190,7 @@ extension Exchange {
         case .nothing: break
         case .tryFails: return follow(tryFailed(situation, keeping: body))
         case .breakOff:
+            if let watch { EndpointReports.failure(self, watch, situation) }
             timers.cancelAll(in: services.loop)
             breakOff(code: code)
         }
@@ -196,12 +201,15 @@ extension Exchange {
     /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
         if let body { keep(body) }
+        if let watch { EndpointReports.failure(self, watch, situation) }
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
         let failure = ExchangeState.Failure(
             situation: situation, endpoint: endpoint.unretained?({ $0.number }),
             endpoints: destination.unretained?({ $0.cluster.count }) ?? 0,
             isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
-        switch state.tryFailed(failure) {
+        var end = state.tryFailed(failure)
+        if end != .answer, let limits, !limits({ holdings.takeRetry($0, services.metrics) }) { end = .answer }
+        switch end {
         case .answer:
             let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
             explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
@@ -300,6 +308,7 @@ extension Exchange {
         stream.session.setOwner(stream.slot, .nobody)
         if services.log.isOn { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
+        limits? { holdings.giveBackRequest($0) }
         endpoint.unretained? { $0.ended() }
     }
 
@@ -342,6 +351,7 @@ extension Exchange {
     /// The deadline has passed.
     func deadlinePassed() {
         guard state.answer != .over else { return }
+        if let watch { EndpointReports.timeout(self, watch) }
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
         let situation: Situation = isGRPC ? .deadlineExceeded : .routeTimedOut

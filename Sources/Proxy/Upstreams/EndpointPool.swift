@@ -5,6 +5,8 @@ internal import Reactor
 /// How an endpoint is spoken to. Two clusters that want it differently share its address, but no connection.
 struct UpstreamTransport: Equatable {
     let isHTTP2: Bool
+    /// The cluster, where it has limits of its own.
+    var cluster: ObjectIdentifier?
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.
@@ -31,6 +33,10 @@ final class EndpointPool {
     private var firstWaiting = 0
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
+    /// Of its cluster, as the newest configuration has them; nil for most.
+    var limits: PoolLimits? {
+        didSet { if limits?.streams != oldValue?.streams { learnedStreamLimit = limits?.streams ?? .max } }
+    }
 
     /// The endpoint has left.
     private(set) var isRetired = false
@@ -72,6 +78,7 @@ final class EndpointPool {
     /// A connection is being made.
     func connectionBegan() {
         count += 1
+        limits?.usage.take(.connections)
         connecting += 1
     }
 
@@ -87,6 +94,7 @@ final class EndpointPool {
     /// The connection is closed.
     func remove(_ connection: Connection) {
         count -= 1
+        limits?.giveBack(.connections)
         if connection.state.phase == .connecting { connecting -= 1 }
         newest = nil
         idle.removeAll { $0 === connection }
@@ -99,6 +107,12 @@ final class EndpointPool {
         isRetired = true
         return idle + shared
     }
+
+    /// Whether another connection may be made. A cluster that has as many as it may have still gets one for an
+    /// endpoint without any, because requests would wait there in vain.
+    /// Source: envoyproxy/envoy source/common/conn_pool/conn_pool_base.cc (tryCreateNewConnection).
+    /// - Parameter most: of one worker to one endpoint.
+    func mayConnect(most: Int) -> Bool { count < most && (limits?.hasRoomForConnection ?? true || count == 0) }
 
     // MARK: the queue
 
@@ -132,6 +146,7 @@ final class EndpointPool {
     /// The exchange that has waited longest.
     func dequeue() -> Int? {
         guard firstWaiting < waiting.count else { return nil }
+        limits?.giveBack(.pending)
         defer {
             firstWaiting += 1
             if firstWaiting == waiting.count {
@@ -149,5 +164,6 @@ final class EndpointPool {
     func leave(_ exchange: Int) {
         guard let index = waiting[firstWaiting...].firstIndex(of: exchange) else { return }
         waiting.remove(at: index)
+        limits?.giveBack(.pending)
     }
 }

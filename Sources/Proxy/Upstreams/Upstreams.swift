@@ -28,16 +28,24 @@ final class Upstreams {
         case failed
         /// The queue is full.
         case overflow
+        /// As many requests wait as the cluster allows.
+        case clusterOverflow
     }
 
     /// A connection to the endpoint for an exchange.
-    func acquire(_ endpoint: Endpoint, _ transport: UpstreamTransport, for exchange: Int) -> Acquired {
+    /// - Parameter limits: of the transport's cluster.
+    @inline(__always)
+    func acquire(
+        _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>?, for exchange: Int
+    ) -> Acquired {
         if let known = knownPool(of: endpoint, transport), known({ $0.waitingCount == 0 }),
             let connection = known({ $0.available() })
         {
             return .connection(connection)
         }
-        return wait(pool(of: endpoint, transport), for: exchange)
+        let pool = pool(of: endpoint, transport)
+        if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
+        return wait(pool, for: exchange)
     }
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
@@ -48,8 +56,14 @@ final class Upstreams {
             reached(.waitingRequests)
             return .overflow
         }
+        if let limits = pool.limits, !limits.take(.pending) {
+            reached(.clusterPending)
+            return .clusterOverflow
+        }
         pool.enqueue(exchange)
-        guard pool.needsConnection, pool.count < limit, !connect(pool), !pool.hasProspect else { return .wait(pool) }
+        let mayConnect = pool.mayConnect(most: limit)
+        if !mayConnect, pool.count < limit { reached(.clusterConnections) }
+        guard pool.needsConnection, mayConnect, !connect(pool), !pool.hasProspect else { return .wait(pool) }
         pool.leave(exchange)
         return .failed
     }
@@ -109,6 +123,7 @@ final class Upstreams {
         }
         guard let connection = made else { return }
         pool.connectionBegan()
+        pool.limits?.prepare(connection)
         services.metrics.connectionOpened(.upstream)
         connections.schedule(connection)
     }
@@ -144,7 +159,7 @@ final class Upstreams {
     /// The endpoint did not accept a connection in time.
     func connectTimedOut(_ connection: Connection) {
         if let pool = connection.pool {
-            note(.timedOut, "no connection within \(services.limits.connectTimeout)", pool)
+            note(.timedOut, "no connection within \(connection.state.terms.connectTimeout(services.limits))", pool)
         }
         connectFailed(connection, .connectTimedOut)
     }
@@ -167,7 +182,7 @@ final class Upstreams {
             guard let number = pool.dequeue() else { return connection { giveBack($0) } }
             connection { connection in exchanges.with(number) { $0.connected(connection) } }
         }
-        while pool.needsConnection, pool.count < services.limits.upstreamConnections {
+        while pool.needsConnection, pool.mayConnect(most: services.limits.upstreamConnections) {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
             guard !pool.hasProspect, let number = pool.dequeue() else { return }
@@ -263,7 +278,7 @@ final class Upstreams {
     private func learnSettings(_ connection: Connection, _ session: HTTP2Session) {
         let limit = session.peerConcurrentStreams
         if limit == 0 { return loseUnsent(of: connection, session) }
-        connection.pool?.learnedStreamLimit = max(limit, 1)
+        connection.pool?.learnedStreamLimit = min(max(limit, 1), connection.pool?.limits?.streams ?? .max)
         var excess = session.openStreams - limit
         guard excess > 0 else { return }
         var unsent = Self.unsent(session)
