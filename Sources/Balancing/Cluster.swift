@@ -34,14 +34,28 @@ package final class Cluster {
     ///   - tried: numbers of endpoints that failed this request already; avoided while another one is left.
     package func next(random: UInt64, excluding tried: [Int] = []) -> Endpoint? {
         update()
-        guard list.count > 1 else { return list.count == 1 ? handle(0) : nil }
+        guard list.count > 1 else { return list.count == 1 ? unlessEjected(handle(0)) : nil }
         let first = policy.choose(among: list, rotation: rotation, random: random)
-        guard !tried.isEmpty else { return handle(first) }
+        guard tried.isEmpty else { return next(after: first, excluding: tried) }
+        let chosen = handle(first)
+        return unlessEjected(chosen) ?? next(after: first, excluding: [])
+    }
+
+    /// An endpoint that was ejected a moment ago is still in the list.
+    @inline(__always) private func unlessEjected(_ endpoint: Endpoint) -> Endpoint? {
+        if let watch = endpoint.watch, watch.isEjected { nil } else { endpoint }
+    }
+
+    /// The first one from a place on that may be chosen: that has not failed yet, or else that is not ejected.
+    @inline(never) private func next(after first: Int, excluding tried: [Int]) -> Endpoint? {
+        var second: Endpoint?
         for step in 0..<list.count {
             let place = (first + step) % list.count
-            if !tried.contains(list.endpoints[place].number) { return handle(place) }
+            guard let endpoint = unlessEjected(handle(place)) else { continue }
+            if !tried.contains(endpoint.number) { return endpoint }
+            second = second ?? endpoint
         }
-        return handle(first)
+        return second
     }
 
     /// One load of a version that all workers only read; the rest when the endpoints have changed.
@@ -58,7 +72,7 @@ package final class Cluster {
         list = next
         for place in old.indices {
             guard let handle = old[place] else { continue }
-            if place < next.count, next.endpoints[place] === handle.state {
+            if place < next.count, isHandle(handle, of: place) {
                 handles[place] = handle
             } else {
                 moved[ObjectIdentifier(handle.state)] = handle
@@ -66,13 +80,25 @@ package final class Cluster {
         }
         guard !moved.isEmpty else { return }
         for place in handles.indices where handles[place] == nil {
-            handles[place] = moved[ObjectIdentifier(next.endpoints[place])]
+            guard let handle = moved[ObjectIdentifier(next.endpoints[place])], isHandle(handle, of: place) else {
+                continue
+            }
+            handles[place] = handle
         }
+    }
+
+    /// Whether a handle is that of the endpoint in this place, watched as the list says.
+    private func isHandle(_ handle: Endpoint, of place: Int) -> Bool {
+        guard list.endpoints[place] === handle.state else { return false }
+        return handle.watch?.monitor === (list.monitors.isEmpty ? nil : list.monitors[place])
     }
 
     @inline(__always) private func handle(_ place: Int) -> Endpoint {
         if let known = handles[place] { return known }
-        let made = Endpoint(list.endpoints[place])
+        let watch = list.detector.flatMap { detector in
+            list.monitors.isEmpty ? nil : OutlierWatch(list.monitors[place], detector)
+        }
+        let made = Endpoint(list.endpoints[place], watch: watch)
         handles[place] = made
         return made
     }

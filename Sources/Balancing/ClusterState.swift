@@ -24,28 +24,46 @@ package struct ClusterIdentity: Hashable, Sendable {
 package final class ClusterState: Sendable {
     package let name: String
     package let identity: ClusterIdentity
-    private let list: Lock<EndpointList>
+    private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)
     private let gone = Atomic<Bool>(false)
     private let turn: OwnLine
+    private let used = Lock<ClusterUsage?>(nil)
+
+    private struct Contents {
+        /// All endpoints.
+        var all: EndpointList
+        /// Those that are chosen from.
+        var chosen: EndpointList
+        var detector: OutlierDetector?
+    }
 
     /// - Parameter start: where the rotation begins.
     package init(name: String, identity: ClusterIdentity, list: EndpointList = EndpointList([]), start: Int = 0) {
         self.name = name
         self.identity = identity
-        self.list = Lock(list)
+        contents = Lock(Contents(all: list, chosen: list))
         turn = OwnLine(start)
     }
 
     package var policy: BalancingPolicy { identity.policy }
 
     /// The endpoints as they are now.
-    package var endpoints: [EndpointState] { list.withLock { $0 }.endpoints }
+    package var endpoints: [EndpointState] { contents.withLock { $0.all }.endpoints }
 
     /// Replaces the endpoints: every worker chooses among the new ones from its next request on.
+    /// The control plane's thread only.
     package func publish(_ next: EndpointList) {
-        list.withLock { $0 = next }
+        let (before, detector) = contents.withLock { ($0.all, $0.detector) }
+        detector?.keep(next.endpoints)
+        store(detector.map { next.watched(by: $0, after: before) } ?? next, detector)
+    }
+
+    /// What takes long is done before the lock, under which workers take the list.
+    private func store(_ all: EndpointList, _ detector: OutlierDetector?) {
+        let chosen = detector.map { all.chosen(by: $0) } ?? all
+        contents.withLock { $0 = Contents(all: all, chosen: chosen, detector: detector) }
         version.wrappingAdd(1, ordering: .releasing)
     }
 
@@ -54,12 +72,57 @@ package final class ClusterState: Sendable {
         let current = version.load(ordering: .acquiring)
         guard current != seen else { return nil }
         seen = current
-        return list.withLock { $0 }
+        return contents.withLock { $0.chosen }
     }
 
     /// No configuration has it any more.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
     package func leave() { gone.store(true, ordering: .releasing) }
+
+    // MARK: outliers
+
+    /// Who watches its endpoints; nil if nobody does.
+    package var detector: OutlierDetector? { contents.withLock { $0.detector } }
+
+    /// Watches the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
+    /// stays when only the policy changes. The control plane's thread only.
+    /// - Parameter wake: called, on any thread, when `settle` has something to do.
+    package func watch(_ policy: OutlierPolicy?, wake: @escaping @Sendable () -> Void) {
+        let (all, detector) = contents.withLock { ($0.all, $0.detector) }
+        guard let policy else {
+            if detector != nil { store(EndpointList(all.endpoints, weights: all.weights), nil) }
+            return
+        }
+        guard detector?.policy != policy else { return }
+        let next = detector ?? OutlierDetector(policy, wake: wake)
+        next.update(policy)
+        next.keep(all.endpoints)
+        store(all.watched(by: next, after: all, isAnew: true), next)
+    }
+
+    /// Ends ejections whose time is over, and takes those that are ejected out of the choice.
+    /// The control plane's thread only.
+    /// - Parameter now: nanoseconds of the clock of `OutlierWatch.note`.
+    /// - Returns: what has happened since the last call, and when the next one is due; nil: when it is woken.
+    package func settle(at now: UInt64) -> (events: [OutlierEvent], due: UInt64?) {
+        let (all, detector) = contents.withLock { ($0.all, $0.detector) }
+        guard let detector else { return ([], nil) }
+        let (events, isStale, due) = detector.settle(at: now)
+        if isStale { store(all, detector) }
+        return (events, due)
+    }
+
+    /// What is in use of it; counted from the first call on, because only clusters with limits need it.
+    package func usage() -> ClusterUsage {
+        used.withLock { used in
+            let usage = used ?? ClusterUsage()
+            used = usage
+            return usage
+        }
+    }
+
+    /// What is in use of it; nil if nobody counts that.
+    package var countedUsage: ClusterUsage? { used.withLock { $0 } }
 
     var rotation: LineCell { turn.cell }
 

@@ -20,13 +20,14 @@ struct Configuration {
     private(set) var diagnostics: [Diagnostic] = []
     private(set) var bindFailures: [String] = []
 
-    init(options: ControlOptions, metrics: Metrics) {
+    /// - Parameter wake: called, on any thread, when `settleOutliers` has something to do.
+    init(options: ControlOptions, metrics: Metrics, wake: @escaping @Sendable () -> Void = {}) {
         self.options = options
         self.metrics = metrics
         loader = Loader(options: options, metrics: metrics)
         directory = ClusterDirectory(
             limit: options.compile.mostEndpoints, refusal: options.compile.refusedEndpoint,
-            countedBefore: { metrics.tries(number: $0) })
+            countedBefore: { metrics.tries(number: $0) }, wake: wake)
     }
 
     /// Reads, checks and compiles the definitions, here and now; sockets are open afterwards.
@@ -87,6 +88,15 @@ struct Configuration {
 
     /// The same with all answers of DNS.
     mutating func update(resolved: [String: [String]]) -> [Int] { directory.update(resolved: resolved) }
+
+    /// Ends ejections whose time is over, and takes endpoints that are ejected out of the choice.
+    /// - Returns: what has happened, by cluster, and when the next call is due; nil: when it is woken.
+    func settleOutliers(
+        at now: MonotonicTime
+    ) -> (events: [(cluster: String, event: OutlierEvent)], due: MonotonicTime?) {
+        let (events, due) = directory.settle(at: now.nanoseconds)
+        return (events, due.map(MonotonicTime.init))
+    }
 
     /// The endpoints as they are known now.
     var endpoints: EndpointTable { directory.endpoints }

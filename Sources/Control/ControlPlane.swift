@@ -47,10 +47,12 @@ package final class ControlPlane {
     private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
     private var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
+    private let ejections: Mailbox<Void>
+    private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
     private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
 
-    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
+    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4 }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
     /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
@@ -77,10 +79,13 @@ package final class ControlPlane {
         self.mailbox = mailbox
         loads = try Mailbox<Loaded>()
         names = try NameDirectory { mailbox.post(()) }
-        configuration = Configuration(options: options, metrics: metrics)
+        let ejections = try Mailbox<Void>()
+        self.ejections = ejections
+        configuration = Configuration(options: options, metrics: metrics) { ejections.post(()) }
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
         try poller.watchReadable(loads.descriptor, token: Token.loads)
+        try poller.watchReadable(ejections.descriptor, token: Token.ejections)
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -161,11 +166,13 @@ package final class ControlPlane {
                 case Token.signals: readSignals()
                 case Token.mailbox: namesChanged()
                 case Token.loads: try loadEnded()
+                case Token.ejections: endpointsEjected()
                 case let token: wake(token)
                 }
             }
             tick()
             publishNames()
+            settleOutliers()
             limitLoad()
             retirement.look()
             continueDrain()
@@ -184,7 +191,8 @@ package final class ControlPlane {
             loadLimit.isOver
                 ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
         }
-        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1]
+        let outliers = outliersDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
+        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1, outliers ?? -1]
     }
 
     /// For others who want to be woken by the same loop.
@@ -239,6 +247,25 @@ package final class ControlPlane {
         }
         loggedAddresses.formUnion(configuration.refusedAddresses)
         if !left.isEmpty { tell(.endpointsLeft(left)) }
+    }
+
+    // MARK: outliers
+
+    /// How long ejections are gathered before those that are left are published.
+    private static let ejectionsPause = Duration.milliseconds(10)
+
+    /// Workers do not choose an ejected endpoint any more; the lists of the others are made here.
+    private func endpointsEjected() {
+        _ = ejections.takeAll()
+        let soon = MonotonicTime.now() + Self.ejectionsPause
+        outliersDue = outliersDue.map { min($0, soon) } ?? soon
+    }
+
+    private func settleOutliers() {
+        guard let outliersDue, .now() >= outliersDue else { return }
+        let (events, due) = configuration.settleOutliers(at: .now())
+        self.outliersDue = due
+        for line in EjectionText.lines(of: events) { log.warning("\(line)") }
     }
 
     // MARK: reload

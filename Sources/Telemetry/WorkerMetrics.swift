@@ -89,6 +89,8 @@ package final class WorkerMetrics: Sendable {
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
         case waitingTimeout, upstreamResets, listenerConnections
+        // Of a cluster, by its DestinationRule
+        case clusterConnections, clusterPending, clusterRequests, clusterRetries
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -105,6 +107,10 @@ package final class WorkerMetrics: Sendable {
             case .waitingTimeout: "waiting_timeout"
             case .upstreamResets: "upstream_resets"
             case .listenerConnections: "listener_connections"
+            case .clusterConnections: "cluster_connections"
+            case .clusterPending: "cluster_pending_requests"
+            case .clusterRequests: "cluster_requests"
+            case .clusterRetries: "cluster_retries"
             }
         }
     }

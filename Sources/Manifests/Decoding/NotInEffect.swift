@@ -144,8 +144,7 @@ package enum NotInEffect {
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
         .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
-        .skips("DestinationRule", "POLICY.connectionPool", by: connectionPool),
-        .skips("DestinationRule", "POLICY.outlierDetection").evenEmpty,
+        .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
         // Without them, clear text would be sent instead of encrypted text, or octets that the upstream does not
         // understand.
         .closes("DestinationRule", "POLICY.tls.mode", .isNone(of: ["DISABLE"])),

@@ -78,7 +78,7 @@ extension OutlierDetection {
         baseEjectionTime = record.duration("baseEjectionTime")
         maxEjectionPercent = record.int("maxEjectionPercent", 0...100)
         minHealthPercent = record.int("minHealthPercent", 0...100)
-        for code in record.elements("outlierDetectionHttpErrorCodes") { _ = code.int(100...599) }
+        errorCodes = record.elements("outlierDetectionHttpErrorCodes").compactMap { $0.int(100...599) }
         record.finish()
         if consecutiveLocalOriginFailures ?? 0 > 0, !splitExternalLocalOriginErrors {
             record.field("consecutiveLocalOriginFailures")?.error(

@@ -123,6 +123,8 @@ package struct OutlierDetection: Sendable {
     package var baseEjectionTime: Duration?
     package var maxEjectionPercent: Int?
     package var minHealthPercent: Int?
+    /// HTTP status codes, 100 to 599, that count as errors in the place of 500 to 599; empty: not written.
+    package var errorCodes: [Int] = []
 }
 
 /// TLS towards the upstream.

@@ -38,6 +38,7 @@ final class Connection {
     var hasServed = false    // answered a request before
     var earlyResets = EarlyResets()
     var isWornOut = false    // another connection takes its place as soon as it is open
+    var requestsLeft = Int.max    // until it ends; counted where its cluster wants that
     var lostBecause = ""    // the kernel's reason, when a system call has failed
 
     /// Why the connection cannot be used any more, in words; empty when it was simply closed.
@@ -106,7 +107,16 @@ final class Connection {
     /// Keeps no configuration alive while no request needs it.
     func releaseSnapshot() { snapshot = nil }
 
+    /// A request was sent, of which the cluster allows a number.
+    /// - Returns: whether it is the last one.
+    func isLastRequest() -> Bool {
+        requestsLeft -= 1
+        return requestsLeft == 0
+    }
+
     var role: ConnectionRole { state.role }
+    /// Whether its endpoint listens on a Unix socket.
+    var isToUnixSocket: Bool { pool?.address?.isUnix ?? false }
     var isClosed: Bool { state.isClosed }
     var isOpen: Bool { state.isOpen }
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }

@@ -62,6 +62,8 @@ struct ConnectionState {
     private var headersNumber: UInt32 = 0    // of that section
     /// nil where PING is unknown, and for clients' connections.
     var keepAlive: KeepAlive?
+    /// What an upstream's cluster says of its time.
+    var terms = ConnectionTerms()
     var reading = Reading.ready
     var writing = Writing.free
     /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
@@ -140,13 +142,15 @@ struct ConnectionState {
     /// - Parameter isIdle: no stream is open.
     func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
         switch phase {
-        case .connecting: since + limits.connectTimeout
+        case .connecting: since + terms.connectTimeout(limits)
         case .handshaking(hasHello: false): since + limits.helloTimeout
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
         case .open:
-            min(openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never)
+            min(
+                openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never,
+                endOfService ?? .never)
         case .closed: nil
         }
     }
@@ -159,8 +163,12 @@ struct ConnectionState {
 
     /// How long a connection without requests is kept.
     private func idleTimeout(_ limits: Limits) -> Duration {
-        role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout
+        role == .downstream ? limits.idleTimeout : terms.idleTimeout(limits)
     }
+
+    /// When it takes no further requests; nil: that has no end, or has come. An open connection's phase begins anew
+    /// only when it is overdue.
+    private var endOfService: MonotonicTime? { isServing ? terms.lifetime.map { since + $0 } : nil }
 
     /// What the end of a connection's time means.
     enum Expiry: Equatable {
@@ -178,6 +186,8 @@ struct ConnectionState {
         case unanswered
         /// A header section was begun and not completed in time.
         case headersTimedOut
+        /// It has taken requests for as long as its cluster wants: it ends with those that it has.
+        case aged
         /// There was no request for too long: the end is announced to the peer.
         case idle
         /// The peer was to close, or to take our last octets, and did not: the connection is closed.
@@ -207,6 +217,7 @@ struct ConnectionState {
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut
         case .open where headersSince.map({ $0 + limits.headerTimeout <= now }) ?? false: return .headersTimedOut
+        case .open where endOfService.map({ $0 <= now }) ?? false: return .aged
         case .open where !isIdle && keepAlive != nil: return silence(limits, at: now)
         // With open streams the time that counts is theirs.
         case .open where !isIdle: return .notYet(now + idleTimeout(limits))

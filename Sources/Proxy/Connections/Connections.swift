@@ -310,6 +310,9 @@ internal import TLS
         case .unanswered:
             services.metrics.reached(.upstreamKeepAlive)
             peerClosed(connection)
+        case .aged:
+            drain(connection)
+            if !connection.isClosed { schedule(connection) }
         case .idle: endIdle(connection)
         case .overdue: peerClosed(connection)
         }

@@ -58,6 +58,8 @@ final class Exchange {
     var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
+    var limits: Unretained<PoolLimits>?    // of `destination`; nil for clusters without
+    var holdings = LimitHoldings()    // of these limits
     var upstreamLocal: String?    // for the access log only
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
@@ -227,6 +229,7 @@ final class Exchange {
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
         if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
+        limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         return .next
     }
 
@@ -285,7 +288,7 @@ final class Exchange {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
         guard let endpoint = destination({ $0.cluster.next(random: random, excluding: avoidedEndpoints) }) else {
-            explanation = "\(destination { $0.cluster.name }) has no ready endpoint"
+            explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
         self.endpoint.keep(endpoint)
@@ -295,12 +298,12 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        if isWebSocket, isHTTP2Port {
+        if isWebSocket, speaksHTTP2 {
             explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
             return .answer(.upgradeRefused)
         }
-        let transport = UpstreamTransport(isHTTP2: isGRPC || isHTTP2Port)
-        switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
+        let transport = UpstreamTransport(isHTTP2: speaksHTTP2, cluster: limits.map { $0 { $0.cluster } })
+        switch endpoint({ upstreams.acquire($0, transport, limits, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
@@ -316,6 +319,8 @@ final class Exchange {
                 "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
                 + "\(services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
             return .answer(.overflow)
+        case .clusterOverflow:
+            return overflow(.pending)
         }
     }
 
@@ -335,13 +340,15 @@ final class Exchange {
     }
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
+        if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
-        if let copies { Mirroring.begin(self, copies, section: section) }
+        if let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         services.pools.letGo(section)
         guard let slot else {
+            limits? { holdings.giveBackRequest($0) }
             use(.none, keeping: nil)
             upstreams.giveBack(connection)
             return tryFailed(.upstreamProtocolError, keeping: nil)
@@ -357,6 +364,7 @@ final class Exchange {
         }
         if !isAlone { sendHeldBody(connection, slot) }
         if wantsContinue { continueIfSent() }
+        if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)
         return .next
     }
@@ -395,11 +403,32 @@ final class Exchange {
 
     /// The last step: the client's stream is gone.
     func finish() -> StepEnd {
+        limits? {
+            holdings.giveBackRequest($0)
+            holdings.giveBackRetry($0)
+        }
         exchanges.release(self)
         return .next
     }
 
     // MARK: what others ask
+
+    /// A limit of the cluster is reached.
+    private func overflow(_ resource: ClusterUsage.Resource) -> StepEnd {
+        let cluster = destination.unretained?({ $0.cluster.name }) ?? ""
+        explanation = cluster + " " + (limits?({ $0.words(resource) }) ?? "")
+        return .answer(.overflow)
+    }
+
+    /// Whether this try is sent as HTTP/2.
+    private var speaksHTTP2: Bool {
+        if isGRPC { return true }
+        if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
+        return isHTTP2Port
+    }
+
+    /// Whoever watches the endpoint of this try.
+    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
 
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }
@@ -451,6 +480,7 @@ final class Exchange {
         if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)
         endpoint.keep(nil)
+        limits = nil
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }

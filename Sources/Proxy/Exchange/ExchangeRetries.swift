@@ -21,16 +21,21 @@ extension Exchange {
     /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
         if let body { keep(body) }
+        if let watch { EndpointReports.failure(self, watch, situation) }
         let isWanted = route.unretained?({ situation.isRetried(on: $0.retries.conditions) }) ?? false
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
         let failure = failure(situation, isWanted: isWanted, isReplayable: isWhole)
-        return another(state.tryFailed(failure), situation.retryReason)
+        let end = state.tryFailed(failure)
+        return another(end != .answer && takesRetry() ? end : .answer, situation.retryReason)
             ?? {
                 let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
                 explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
                 return .answer(cause(of: situation))
             }()
     }
+
+    /// Whether the cluster's limit of requests that are sent again leaves room for this one, which then has a place.
+    private func takesRetry() -> Bool { limits?({ holdings.takeRetry($0, services.metrics) }) ?? true }
 
     private func failure(_ situation: Situation?, isWanted: Bool, isReplayable: Bool) -> ExchangeState.Failure {
         ExchangeState.Failure(
@@ -93,7 +98,7 @@ extension Exchange {
         guard isWanted else { return false }
         let isWhole =
             state.request == .headersOnly || state.receivedOctets == 0 || stream.session.hasBody(stream.slot)
-        guard state.refusesAnswer(failure(nil, isWanted: true, isReplayable: isWhole)) else { return false }
+        guard state.refusesAnswer(failure(nil, isWanted: true, isReplayable: isWhole)), takesRetry() else { return false }
         let isOfGRPC = (grpcStatus ?? 0) != 0
         self.failure =
             isOfGRPC ? "the endpoint answered grpc-status \(grpcStatus ?? 0)" : "the endpoint answered \(code)"

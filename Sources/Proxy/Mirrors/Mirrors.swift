@@ -48,12 +48,13 @@ final class Mirrors {
         if number == all.count { all.append(nil) }
         let mirror = Mirror(number: number, endpoint: endpoint, section: copy(section), isAlone: isAlone)
         all[number] = mirror
-        let transport = UpstreamTransport(isHTTP2: isGRPC || destination.isHTTP2)
-        switch upstreams.acquire(endpoint, transport, for: Self.waitingNumber(number)) {
+        let limits = destination.limits
+        let transport = UpstreamTransport(isHTTP2: isGRPC || destination.isHTTP2, cluster: limits?.cluster)
+        switch upstreams.acquire(endpoint, transport, limits.unretained, for: Self.waitingNumber(number)) {
         case .connection(let connection): connection { send(mirror, on: $0) }
-        case .wait(let pool): mirror.place = .queued(pool)
+        case .wait(let pool, let place): mirror.place = .queued(pool, place)
         case .failed: end(mirror, .failed)
-        case .overflow: end(mirror, .dropped)
+        case .overflow, .clusterOverflow: end(mirror, .dropped)
         }
         if isAlone { startClock(mirror) }
         return all[number] === mirror ? mirror : nil
@@ -214,7 +215,7 @@ final class Mirrors {
         if mirror.timer.isArmed { services.loop.cancel(&mirror.timer) }
         switch mirror.place {
         case .none: break
-        case .queued(let pool): upstreams.leave(pool, Self.waitingNumber(mirror.number))
+        case .queued(let pool, let place): upstreams.leave(pool, place, Self.waitingNumber(mirror.number))
         case .stream(let connection, let slot):
             connection.session.setOwner(slot, .nobody)
             connection.session.reset(slot, code: ErrorCode.cancel)

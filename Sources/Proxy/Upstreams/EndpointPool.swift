@@ -5,6 +5,8 @@ internal import Reactor
 /// How an endpoint is spoken to. Two clusters that want it differently share its address, but no connection.
 struct UpstreamTransport: Equatable {
     let isHTTP2: Bool
+    /// The cluster, where it has limits of its own.
+    var cluster: ObjectIdentifier?
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.
@@ -29,6 +31,10 @@ final class EndpointPool {
     private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
+    /// Of its cluster, as the newest configuration has them; nil for most.
+    var limits: PoolLimits? {
+        didSet { if limits?.streams != oldValue?.streams { learnedStreamLimit = limits?.streams ?? .max } }
+    }
 
     /// The endpoint has left.
     private(set) var isRetired = false
@@ -70,6 +76,7 @@ final class EndpointPool {
     /// A connection is being made.
     func connectionBegan() {
         count += 1
+        limits?.usage.take(.connections)
         connecting += 1
     }
 
@@ -85,6 +92,7 @@ final class EndpointPool {
     /// The connection is closed.
     func remove(_ connection: Connection) {
         count -= 1
+        limits?.giveBack(.connections)
         if connection.state.phase == .connecting { connecting -= 1 }
         newest = nil
         idle.removeAll { $0 === connection }
@@ -131,8 +139,14 @@ final class EndpointPool {
     func enqueue(_ exchange: Int) -> WaitingLine.Place { waiting.join(exchange) }
 
     /// The exchange that has waited longest.
-    func dequeue() -> Int? { waiting.serve() }
+    func dequeue() -> Int? {
+        guard let exchange = waiting.serve() else { return nil }
+        limits?.giveBack(.pending)
+        return exchange
+    }
 
     /// The exchange waits no more.
-    func leave(_ place: WaitingLine.Place, _ exchange: Int) { waiting.leave(place, exchange) }
+    func leave(_ place: WaitingLine.Place, _ exchange: Int) {
+        if waiting.leave(place, exchange) { limits?.giveBack(.pending) }
+    }
 }

@@ -28,16 +28,24 @@ final class Upstreams {
         case failed
         /// The queue is full.
         case overflow
+        /// As many requests wait as the cluster allows.
+        case clusterOverflow
     }
 
     /// A connection to the endpoint for an exchange.
-    func acquire(_ endpoint: Endpoint, _ transport: UpstreamTransport, for exchange: Int) -> Acquired {
+    /// - Parameter limits: of the transport's cluster.
+    @inline(__always)
+    func acquire(
+        _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>?, for exchange: Int
+    ) -> Acquired {
         if let known = knownPool(of: endpoint, transport), known({ $0.waitingCount == 0 }),
             let connection = known({ $0.available() })
         {
             return .connection(connection)
         }
-        return wait(pool(of: endpoint, transport), for: exchange)
+        let pool = pool(of: endpoint, transport)
+        if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
+        return wait(pool, for: exchange)
     }
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
@@ -47,18 +55,24 @@ final class Upstreams {
             reached(.waitingRequests)
             return .overflow
         }
-        let place = pool.enqueue(exchange)
-        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
-            return .wait(pool, place)
+        if let limits = pool.limits, !limits.take(.pending) {
+            reached(.clusterPending)
+            return .clusterOverflow
         }
+        let place = pool.enqueue(exchange)
+        let mayConnect = mayConnect(pool)
+        if !mayConnect, pool.count < services.limits.upstreamConnections { reached(.clusterConnections) }
+        guard pool.needsConnection, mayConnect, !connect(pool), !pool.hasProspect else { return .wait(pool, place) }
         pool.leave(place, exchange)
         return .failed
     }
 
-    /// Whether the pool may have one more connection. Where all that it has take no new requests, one that does is
-    /// made in any case, as Envoy does: they may last for as long as their streams do.
+    /// Whether the pool may have one more connection. Where all that it has take no new requests, or there is none, one
+    /// that does is made in any case, as Envoy does: they may last for as long as their streams do.
+    /// Source: envoyproxy/envoy source/common/conn_pool/conn_pool_base.cc (tryCreateNewConnection).
     private func mayConnect(_ pool: EndpointPool) -> Bool {
-        pool.count < services.limits.upstreamConnections || !pool.hasProspect
+        if !pool.hasProspect { return true }
+        return pool.count < services.limits.upstreamConnections && pool.limits?.hasRoomForConnection ?? true
     }
 
     private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
@@ -116,6 +130,7 @@ final class Upstreams {
         }
         guard let connection = made else { return }
         pool.connectionBegan()
+        pool.limits?.prepare(connection)
         services.metrics.connectionOpened(.upstream)
         connections.schedule(connection)
     }
@@ -152,7 +167,7 @@ final class Upstreams {
     /// The endpoint did not accept a connection in time.
     func connectTimedOut(_ connection: Connection) {
         if let pool = connection.pool {
-            note(.timedOut, "no connection within \(services.limits.connectTimeout)", pool)
+            note(.timedOut, "no connection within \(connection.state.terms.connectTimeout(services.limits))", pool)
         }
         connectFailed(connection, .connectTimedOut)
     }
@@ -300,7 +315,7 @@ final class Upstreams {
     private func learnSettings(_ connection: Connection, _ session: HTTP2Session) {
         let limit = session.peerConcurrentStreams
         if limit == 0 { return loseUnsent(of: connection, session) }
-        connection.pool?.learnedStreamLimit = max(limit, 1)
+        connection.pool?.learnedStreamLimit = min(max(limit, 1), connection.pool?.limits?.streams ?? .max)
         var excess = session.openStreams - limit
         guard excess > 0 else { return }
         var unsent = Self.unsent(session)

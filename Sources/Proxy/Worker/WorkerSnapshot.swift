@@ -73,11 +73,14 @@ final class DestinationHandle {
     let isHTTP2: Bool
     /// Why nobody can be served.
     let unavailable: Unavailable?
+    /// Limits of connections and requests; nil for most.
+    let limits: PoolLimits?
 
     init(plan: ClusterPlan, cluster: Cluster) {
         self.cluster = cluster
         isHTTP2 = plan.isHTTP2
         if case .unavailable(let reason) = plan.source { unavailable = reason } else { unavailable = nil }
+        limits = plan.policies?.pool.map { PoolLimits($0, usage: cluster.state.usage()) }
     }
 }
 

@@ -159,8 +159,9 @@ final class ClusterTable {
         return ClusterPlan(
             name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
             subset: name,
-            isHTTP2: port.isHTTP2, policy: policy.balancing(port: port.number, subset: subset),
-            source: source)
+            isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
+            policy: policy.balancing(port: port.number, subset: subset), source: source,
+            policies: policy.policies(port: port.number, subset: subset))
     }
 
     /// A rule that was left out and asks for TLS, say: without it, requests would be sent in clear text.

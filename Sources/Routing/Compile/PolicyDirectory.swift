@@ -142,11 +142,20 @@ extension PolicyDirectory.Policy {
     /// The balancing policy for a port and subset. An entry for the port replaces the policy around it, and the blocks
     /// of a subset replace those of the rule.
     func balancing(port: Int, subset: Subset?) -> BalancingPolicy {
+        block(\.loadBalancer, port: port, subset: subset)?.simple?.value.policy ?? .usual
+    }
+
+    /// One block of the policy: the subset's, or else the rule's.
+    func block<Block>(_ path: KeyPath<TrafficPolicy, Block?>, port: Int, subset: Subset?) -> Block? {
         let top = Self.level(ruling?.trafficPolicy, port)
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let chosen = isWhole ? own?.loadBalancer : own?.loadBalancer ?? top?.loadBalancer
-        return chosen?.simple?.value.policy ?? .usual
+        return isWhole ? own?[keyPath: path] : own?[keyPath: path] ?? top?[keyPath: path]
+    }
+
+    /// What a cluster has beyond its balancing; nil for nothing.
+    func policies(port: Int, subset: Subset?) -> ClusterPolicies? {
+        ClusterPolicies(pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset))
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then

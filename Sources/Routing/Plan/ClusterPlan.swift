@@ -18,6 +18,8 @@ package struct ClusterPlan: Sendable, Hashable {
     package let policy: BalancingPolicy
     /// Where its endpoints come from.
     package let source: EndpointSource
+    /// What its DestinationRule says beyond that; nil for nothing.
+    package var policies: ClusterPolicies?
 
     /// What makes it the same cluster in another plan.
     package var identity: ClusterIdentity {

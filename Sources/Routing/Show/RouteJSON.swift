@@ -119,6 +119,7 @@ extension RoutingPlan {
         writer.field("subset", cluster.subset)
         writer.field("protocol", cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1")
         writer.field("balancing", cluster.policy.rawValue)
+        cluster.policies?.write(to: &writer)
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }

@@ -50,6 +50,7 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
+            for line in cluster.policies?.lines ?? [] { tree.line(4, line) }
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
         for mirror in route.policy.extras?.mirrors ?? [] {

@@ -1,0 +1,25 @@
+package import Balancing
+
+/// The policies of a cluster that most clusters have not: whoever has none of them pays a check for nil.
+package final class ClusterPolicies: Sendable, Hashable {
+    /// Limits of connections and requests; nil if there are none.
+    package let pool: PoolPolicy?
+    /// When endpoints are taken out of the choice; nil: never.
+    package let outliers: OutlierPolicy?
+
+    /// - Returns: nil when there is no policy.
+    package init?(pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil) {
+        guard pool != nil || outliers != nil else { return nil }
+        self.pool = pool
+        self.outliers = outliers
+    }
+
+    package static func == (left: ClusterPolicies, right: ClusterPolicies) -> Bool {
+        left.pool == right.pool && left.outliers == right.outliers
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(pool)
+        hasher.combine(outliers)
+    }
+}
