@@ -54,6 +54,7 @@ final class Exchange {
     var endpoint = Kept<Endpoint>()
     var limits: Unretained<PoolLimits>?    // of `destination`; nil for clusters without
     var holdings = LimitHoldings()    // of these limits
+    var affinity = Affinity()
     var upstreamLocal: String?    // for the access log only
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
@@ -245,13 +246,25 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: state.triedEndpoints) }) else {
+        guard let endpoint = destination({ next(of: $0, random) }) else {
             explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
         self.endpoint.keep(endpoint)
         state.tryBegan()
         return .next
+    }
+
+    private func next(of destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
+        guard let key = destination.hashKey.unretained else {
+            return destination.cluster.next(random: random, excluding: state.triedEndpoints)
+        }
+        if let request = request.unretained, let downstream = downstream?.connection {
+            let peer = downstream { $0.peerHost.octets }
+            request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
+        }
+        return affinity.hash.map { destination.cluster.next(hash: $0, excluding: state.triedEndpoints) }
+            ?? destination.cluster.next(random: random, excluding: state.triedEndpoints)
     }
 
     func connect() -> StepEnd {
@@ -423,6 +436,7 @@ final class Exchange {
         destination.keep(nil)
         endpoint.keep(nil)
         limits = nil
+        affinity = Affinity()
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }

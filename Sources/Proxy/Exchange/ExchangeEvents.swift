@@ -93,6 +93,9 @@ extension Exchange {
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
         noteGRPCStatus(block)
         if let watch { EndpointReports.headers(self, watch, isEnd: isEnd) }
+        if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
+            key.setCookie(cookie, in: block)
+        }
         services.prepareForDownstream(block)
         state.answerBegan()
         downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
