@@ -77,7 +77,7 @@ private enum Ring {
         let shares = weights.map { $0 / max(divisor, 1) }
         let sum = shares.reduce(0) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
         guard sum > 0 else { return [] }
-        let usual = weights.count <= 128 ? 256 : weights.count <= 4096 ? 32 : 4
+        let usual = weights.count <= 128 ? 512 : weights.count <= 4096 ? 64 : 8
         var unit = minimum > 1 ? usual : 1
         while unit * sum < minimum, unit < most / sum { unit *= 2 }
         guard sum <= most / unit else {
