@@ -28,9 +28,7 @@ final class EndpointPool {
     private(set) var count = 0
     /// Of these: whose TCP handshake is in progress.
     private(set) var connecting = 0
-    /// Numbers of exchanges, the oldest first.
-    private var waiting: [Int] = []
-    private var firstWaiting = 0
+    private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
     /// Of its cluster, as the newest configuration has them; nil for most.
@@ -108,15 +106,12 @@ final class EndpointPool {
         return idle + shared
     }
 
-    /// Whether another connection may be made. A cluster that has as many as it may have still gets one for an
-    /// endpoint without any, because requests would wait there in vain.
-    /// Source: envoyproxy/envoy source/common/conn_pool/conn_pool_base.cc (tryCreateNewConnection).
-    /// - Parameter most: of one worker to one endpoint.
-    func mayConnect(most: Int) -> Bool { count < most && (limits?.hasRoomForConnection ?? true || count == 0) }
+    /// Those whose place a new connection takes.
+    func wornOut() -> [Connection] { shared.filter { $0.isWornOut && $0.state.isServing } }
 
     // MARK: the queue
 
-    var waitingCount: Int { waiting.count - firstWaiting }
+    var waitingCount: Int { waiting.count }
 
     /// Whether the connections that are being made will not do for all that wait.
     var needsConnection: Bool {
@@ -141,29 +136,19 @@ final class EndpointPool {
         return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
     }
 
-    func enqueue(_ exchange: Int) { waiting.append(exchange) }
+    func enqueue(_ exchange: Int) -> WaitingLine.Place { waiting.join(exchange) }
 
     /// The exchange that has waited longest.
     func dequeue() -> Int? {
-        guard firstWaiting < waiting.count else { return nil }
+        guard let exchange = waiting.serve() else { return nil }
         limits?.giveBack(.pending)
-        defer {
-            firstWaiting += 1
-            if firstWaiting == waiting.count {
-                waiting.removeAll(keepingCapacity: waiting.capacity <= 64)
-                firstWaiting = 0
-            } else if firstWaiting >= 256, firstWaiting * 2 > waiting.count {
-                waiting.removeFirst(firstWaiting)
-                firstWaiting = 0
-            }
-        }
-        return waiting[firstWaiting]
+        return exchange
     }
 
     /// The exchange waits no more.
-    func leave(_ exchange: Int) {
-        guard let index = waiting[firstWaiting...].firstIndex(of: exchange) else { return }
-        waiting.remove(at: index)
-        limits?.giveBack(.pending)
+    func leave(_ place: WaitingLine.Place, _ exchange: Int) {
+        let before = waiting.count
+        waiting.leave(place, exchange)
+        if waiting.count < before { limits?.giveBack(.pending) }
     }
 }
