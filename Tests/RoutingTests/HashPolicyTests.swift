@@ -30,13 +30,14 @@ import Testing
         #expect(policy("useSourceIp: true, maglev: {tableSize: 251}")?.table == .maglev(size: 251))
     }
 
-    @Test(arguments: [
-        ("", nil), (", ttl: 0s", "; HttpOnly"), (", ttl: 90s, path: /a", "; Max-Age=90; Path=/a; HttpOnly"),
-        (
-            ", ttl: 1500ms, attributes: [{name: SameSite, value: Strict}, {name: Secure}]",
-            "; Max-Age=1; SameSite=Strict; Secure; HttpOnly"
-        ),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("", nil), (", ttl: 0s", "; HttpOnly"), (", ttl: 90s, path: /a", "; Max-Age=90; Path=/a; HttpOnly"),
+            (
+                ", ttl: 1500ms, attributes: [{name: SameSite, value: Strict}, {name: Secure}]",
+                "; Max-Age=1; SameSite=Strict; Secure; HttpOnly"
+            ),
+        ] as [(String, String?)])
     func `sets a cookie as Envoy writes it, where it has a time to live`(fields: String, setting: String?) {
         let cookie = HashPolicy.Cookie(name: "sid", setting: setting)
         #expect(policy("httpCookie: {name: sid\(fields)}")?.key == .cookie(cookie))

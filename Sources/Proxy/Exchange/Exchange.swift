@@ -297,18 +297,6 @@ final class Exchange {
         return .next
     }
 
-    private func next(of destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
-        guard let key = destination.hashKey.unretained else {
-            return destination.cluster.next(random: random, excluding: avoidedEndpoints)
-        }
-        if let request = request.unretained, let downstream = downstream?.connection {
-            let peer = downstream { $0.peerHost.octets }
-            request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
-        }
-        return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
-            ?? destination.cluster.next(random: random, excluding: avoidedEndpoints)
-    }
-
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
         let isHTTP2 = speaksHTTP2
@@ -426,23 +414,6 @@ final class Exchange {
     }
 
     // MARK: what others ask
-
-    /// A limit of the cluster is reached.
-    private func overflow(_ resource: ClusterUsage.Resource) -> StepEnd {
-        let cluster = destination.unretained?({ $0.cluster.name }) ?? ""
-        explanation = cluster + " " + (limits?({ $0.words(resource) }) ?? "")
-        return .answer(.overflow)
-    }
-
-    /// Whether this try is sent as HTTP/2.
-    private var speaksHTTP2: Bool {
-        if isGRPC { return true }
-        if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
-        return isHTTP2Port
-    }
-
-    /// Whoever watches the endpoint of this try.
-    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
 
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }

@@ -117,6 +117,38 @@ extension Exchange {
         return true
     }
 
+    // MARK: where a try goes
+
+    /// The endpoint of the next try: by its hash where the cluster has one.
+    func next(of destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
+        guard let key = destination.hashKey.unretained else {
+            return destination.cluster.next(random: random, excluding: avoidedEndpoints)
+        }
+        if let request = request.unretained, let downstream = downstream?.connection {
+            let peer = downstream { $0.peerHost.octets }
+            request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
+        }
+        return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
+            ?? destination.cluster.next(random: random, excluding: avoidedEndpoints)
+    }
+
+    /// A limit of the cluster is reached.
+    func overflow(_ resource: ClusterUsage.Resource) -> StepEnd {
+        let cluster = destination.unretained?({ $0.cluster.name }) ?? ""
+        explanation = cluster + " " + (limits?({ $0.words(resource) }) ?? "")
+        return .answer(.overflow)
+    }
+
+    /// Whether this try is sent as HTTP/2.
+    var speaksHTTP2: Bool {
+        if isGRPC { return true }
+        if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
+        return isHTTP2Port
+    }
+
+    /// Whoever watches the endpoint of this try.
+    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
+
     // MARK: the time of a try
 
     /// The time of a try runs from the moment when it and the end of the request were sent, and of a gRPC call, which

@@ -178,6 +178,12 @@ final class Upstreams {
         connectFailed(connection, .connectTimedOut)
     }
 
+    /// The connection has taken requests for as long as its cluster wants: it ends with those that it has.
+    func aged(_ connection: Connection) {
+        connections.drain(connection)
+        if !connection.isClosed { connections.schedule(connection) }
+    }
+
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
     private func connectFailed(_ connection: Connection, _ situation: Situation) {
         let reason = lastFailure
