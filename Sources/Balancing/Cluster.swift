@@ -1,3 +1,5 @@
+internal import Octets
+
 /// A worker's own handle of a cluster: the choice among its endpoints. References to it are counted by one
 /// worker alone, and it keeps nothing alive but its cluster: a request may hold it as long as it likes.
 /// One worker's thread.
@@ -8,6 +10,7 @@ package final class Cluster {
     private let policy: BalancingPolicy
     private var list = EndpointList([])
     private var seen: UInt64 = 0    // the version of `list`
+    private var hashing: Unretained<Hashing>?    // of `list`, which keeps it
     /// By place in `list`; made when they are chosen first.
     private var handles: ContiguousArray<Endpoint?> = []
 
@@ -41,6 +44,31 @@ package final class Cluster {
         return unlessEjected(chosen) ?? next(after: first, excluding: [])
     }
 
+    /// Places of a table that are looked at before the list is; more are passed only when most endpoints have failed.
+    private static let longestWalk = 4096
+
+    /// The endpoint that a hash leads to. While there is no table, any endpoint, but the same one for the same hash.
+    /// - Parameter tried: as for the other `next`.
+    package func next(hash: UInt64, excluding tried: [Int] = []) -> Endpoint? {
+        update()
+        guard list.count > 1 else { return list.count == 1 ? unlessEjected(handle(0)) : nil }
+        return hashing?({ found(in: $0, hash, excluding: tried) })
+            ?? next(after: Int(hash % UInt64(list.count)), excluding: tried)
+    }
+
+    private func found(in hashing: Hashing, _ hash: UInt64, excluding tried: [Int]) -> Endpoint? {
+        var position = hashing.position(of: hash)
+        for _ in 0..<min(hashing.size, Self.longestWalk) {
+            if let place = hashing.place(at: position), let endpoint = unlessEjected(handle(place)),
+                tried.isEmpty || !tried.contains(endpoint.number)
+            {
+                return endpoint
+            }
+            position = position + 1 == hashing.size ? 0 : position + 1
+        }
+        return nil
+    }
+
     /// An endpoint that was ejected a moment ago is still in the list.
     @inline(__always) private func unlessEjected(_ endpoint: Endpoint) -> Endpoint? {
         if let watch = endpoint.watch, watch.isEjected { nil } else { endpoint }
@@ -70,6 +98,7 @@ package final class Cluster {
         var moved: [ObjectIdentifier: Endpoint] = [:]
         handles = ContiguousArray(repeating: nil, count: next.count)
         list = next
+        hashing = next.hashing.unretained
         for place in old.indices {
             guard let handle = old[place] else { continue }
             if place < next.count, isHandle(handle, of: place) {

@@ -30,6 +30,7 @@ package final class ClusterState: Sendable {
     private let gone = Atomic<Bool>(false)
     private let turn: OwnLine
     private let used = Lock<ClusterUsage?>(nil)
+    private let lacksTable = Atomic<Bool>(false)
 
     private struct Contents {
         /// All endpoints.
@@ -37,6 +38,10 @@ package final class ClusterState: Sendable {
         /// Those that are chosen from.
         var chosen: EndpointList
         var detector: OutlierDetector?
+        /// How endpoints are found by hash; nil: they are not.
+        var hash: HashPolicy.Table?
+        /// The newest table, perhaps of other endpoints.
+        var table: HashTable?
     }
 
     /// - Parameter start: where the rotation begins.
@@ -62,9 +67,64 @@ package final class ClusterState: Sendable {
 
     /// What takes long is done before the lock, under which workers take the list.
     private func store(_ all: EndpointList, _ detector: OutlierDetector?) {
-        let chosen = detector.map { all.chosen(by: $0) } ?? all
-        contents.withLock { $0 = Contents(all: all, chosen: chosen, detector: detector) }
+        let (hash, table) = contents.withLock { ($0.hash, $0.table) }
+        var chosen = detector.map { all.chosen(by: $0) } ?? all
+        if hash != nil {
+            if let table { chosen = chosen.hashed(by: table) }
+            lacksTable.store(true, ordering: .releasing)
+        }
+        contents.withLock { contents in
+            contents.all = all
+            contents.chosen = chosen
+            contents.detector = detector
+        }
         version.wrappingAdd(1, ordering: .releasing)
+    }
+
+    // MARK: consistent hashing
+
+    /// What its way to choose is called.
+    package var balancing: String { contents.withLock { $0.hash?.name } ?? policy.rawValue }
+
+    /// Has endpoints found by hash from now on; nil: not. The control plane's thread only.
+    package func hash(by table: HashPolicy.Table?) {
+        let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.hash) }
+        guard table != before else { return }
+        contents.withLock { contents in
+            contents.hash = table
+            if table == nil { contents.table = nil }
+        }
+        lacksTable.store(false, ordering: .releasing)
+        store(all, detector)
+    }
+
+    /// Whether a table is to be made, because endpoints or policy have changed since the last one.
+    package var wantsTable: Bool { lacksTable.load(ordering: .acquiring) }
+
+    /// Whether requests with a hash go where they will go for long.
+    package var isHashReady: Bool {
+        contents.withLock { $0.hash == nil || $0.chosen.count < 2 || $0.table != nil }
+    }
+
+    /// What the table is to be made of; nil when the newest one will do. Any thread.
+    package func takeTableJob() -> HashTable.Job? {
+        lacksTable.store(false, ordering: .sequentiallyConsistent)
+        let (chosen, hash, table) = contents.withLock { ($0.chosen, $0.hash, $0.table) }
+        guard let hash, chosen.count > 1 else { return nil }
+        let job = chosen.job(hash)
+        return table?.isFor(job) == true ? nil : job
+    }
+
+    /// Takes a table that was made. The control plane's thread only.
+    package func install(_ table: HashTable) {
+        let (all, detector) = contents.withLock { contents in
+            if contents.hash != nil { contents.table = table }
+            return (contents.all, contents.detector)
+        }
+        let isStale = wantsTable
+        store(all, detector)
+        // It was made for the newest list, unless that has changed meanwhile.
+        lacksTable.store(isStale, ordering: .releasing)
     }
 
     /// The list when it is newer than `seen`; no lock while nothing changed. `seen` starts at 0.

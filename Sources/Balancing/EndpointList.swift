@@ -7,6 +7,8 @@ package final class EndpointList: Sendable {
     let monitors: [OutlierMonitor]
     /// Who watches them.
     let detector: OutlierDetector?
+    /// How they are found by hash; nil where they are not, or not yet.
+    let hashing: Hashing?
     /// The requests in flight of each, so that choosing touches nothing else of an endpoint.
     let loads: [LineCell]
     /// The endpoints repeated by their weight, interleaved; empty when all weigh the same.
@@ -18,11 +20,15 @@ package final class EndpointList: Sendable {
     }
 
     /// - Parameter monitors: one per endpoint, or none.
-    init(_ endpoints: [EndpointState], weights: [Int], monitors: [OutlierMonitor], detector: OutlierDetector?) {
+    init(
+        _ endpoints: [EndpointState], weights: [Int], monitors: [OutlierMonitor], detector: OutlierDetector?,
+        hashing: Hashing? = nil
+    ) {
         self.endpoints = endpoints
         self.weights = weights
         self.monitors = monitors
         self.detector = detector
+        self.hashing = hashing
         loads = endpoints.map(\.load)
         places = Self.interleave(weights: weights, count: endpoints.count)
     }

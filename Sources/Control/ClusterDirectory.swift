@@ -30,6 +30,7 @@ struct ClusterDirectory {
     private let limit: Int
     private let refusal: (EndpointAddress) -> String?
     private var watched: [ClusterState] = []    // whose outliers are detected
+    private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
     private let wake: @Sendable () -> Void
 
     /// - Parameters:
@@ -80,12 +81,16 @@ struct ClusterDirectory {
         return (states.settle(), before)
     }
 
-    /// Has outliers detected where the plan says so, and nowhere else.
+    /// Has outliers detected, and endpoints found by hash, where the plan says so, and nowhere else.
     private mutating func watch(_ plan: RoutingPlan) {
         var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters that cannot be told apart the first counts
-        for (cluster, place) in zip(plan.clusters, order) where policies[place] == nil {
-            policies[place] = cluster.policies?.outliers
+        var tables: [Int: HashPolicy.Table] = [:]
+        for (cluster, place) in zip(plan.clusters, order) {
+            if policies[place] == nil { policies[place] = cluster.policies?.outliers }
+            if tables[place] == nil { tables[place] = cluster.policies?.hashing?.table }
         }
+        for place in slots.indices { slots[place].state.hash(by: tables[place]) }
+        hashed = tables.keys.sorted().map { slots[$0].state }
         for place in slots.indices { slots[place].state.watch(policies[place], wake: wake) }
         watched = policies.keys.sorted().map { slots[$0].state }
     }

@@ -98,6 +98,9 @@ struct Configuration {
         return (events, due.map(MonotonicTime.init))
     }
 
+    /// The clusters whose endpoints are found by hash.
+    var hashedClusters: [ClusterState] { directory.hashed }
+
     /// The endpoints as they are known now.
     var endpoints: EndpointTable { directory.endpoints }
     /// What is not sent to, as sentences.

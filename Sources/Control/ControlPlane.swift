@@ -48,11 +48,16 @@ package final class ControlPlane {
     private var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private let ejections: Mailbox<Void>
+    private let tables: Mailbox<BuiltTable>
+    private let tableBuilder: HashTableBuilder
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
     private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
 
-    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4 }
+    private enum Token {
+        static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
+            tables: UInt64 = 5
+    }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
     /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
@@ -79,6 +84,8 @@ package final class ControlPlane {
         self.mailbox = mailbox
         loads = try Mailbox<Loaded>()
         names = try NameDirectory { mailbox.post(()) }
+        tables = try Mailbox<BuiltTable>()
+        tableBuilder = HashTableBuilder(done: tables)
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
         configuration = Configuration(options: options, metrics: metrics) { ejections.post(()) }
@@ -86,6 +93,7 @@ package final class ControlPlane {
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
         try poller.watchReadable(loads.descriptor, token: Token.loads)
         try poller.watchReadable(ejections.descriptor, token: Token.ejections)
+        try poller.watchReadable(tables.descriptor, token: Token.tables)
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -101,6 +109,7 @@ package final class ControlPlane {
         names.want(configuration.names)
         namesDeadline = .now() + Self.longestNamesWait
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
+        tableBuilder.want(configuration.hashedClusters)
         let first = configuration.snapshot()
         let published = Published(first)
         self.published = published
@@ -167,6 +176,7 @@ package final class ControlPlane {
                 case Token.mailbox: namesChanged()
                 case Token.loads: try loadEnded()
                 case Token.ejections: endpointsEjected()
+                case Token.tables: tablesMade()
                 case let token: wake(token)
                 }
             }
@@ -247,6 +257,7 @@ package final class ControlPlane {
         }
         loggedAddresses.formUnion(configuration.refusedAddresses)
         if !left.isEmpty { tell(.endpointsLeft(left)) }
+        tableBuilder.want(configuration.hashedClusters)
     }
 
     // MARK: outliers
@@ -265,7 +276,14 @@ package final class ControlPlane {
         guard let outliersDue, .now() >= outliersDue else { return }
         let (events, due) = configuration.settleOutliers(at: .now())
         self.outliersDue = due
+        tableBuilder.want(configuration.hashedClusters)
         for line in EjectionText.lines(of: events) { log.warning("\(line)") }
+    }
+
+    /// Tables of consistent hashing are made beside this thread.
+    private func tablesMade() {
+        for built in tables.takeAll() where !built.cluster.isGone { built.cluster.install(built.table) }
+        tableBuilder.want(configuration.hashedClusters)
     }
 
     // MARK: reload
@@ -419,6 +437,9 @@ package final class ControlPlane {
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
         if !names.isSettled, .now() < namesDeadline { return (false, "resolving names") }
+        if .now() < namesDeadline, !configuration.hashedClusters.allSatisfy(\.isHashReady) {
+            return (false, "making hash tables")
+        }
         return (true, "ready")
     }
 

@@ -88,9 +88,9 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
-        case waitingTimeout, upstreamResets, listenerConnections
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
+        case waitingTimeout, upstreamResets, listenerConnections
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -104,13 +104,13 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
-            case .waitingTimeout: "waiting_timeout"
-            case .upstreamResets: "upstream_resets"
-            case .listenerConnections: "listener_connections"
             case .clusterConnections: "cluster_connections"
             case .clusterPending: "cluster_pending_requests"
             case .clusterRequests: "cluster_requests"
             case .clusterRetries: "cluster_retries"
+            case .waitingTimeout: "waiting_timeout"
+            case .upstreamResets: "upstream_resets"
+            case .listenerConnections: "listener_connections"
             }
         }
     }

@@ -59,7 +59,7 @@ enum AdminWiring {
     private static func endpointsText(_ control: ControlPlane) -> String {
         var text = ""
         for cluster in control.snapshot?.clusters ?? [] {
-            text += "\(cluster.name) \(cluster.policy.rawValue)\(usage(cluster))\n"
+            text += "\(cluster.name) \(cluster.balancing)\(usage(cluster))\n"
             let endpoints = cluster.endpoints
             let ejected = cluster.detector?.ejectedNames ?? []
             for endpoint in endpoints {
@@ -83,7 +83,7 @@ enum AdminWiring {
         json.array(control.snapshot?.clusters ?? []) { cluster, json in
             json.object { json in
                 json.field("cluster", cluster.name)
-                json.field("policy", cluster.policy.rawValue)
+                json.field("policy", cluster.balancing)
                 if let usage = cluster.countedUsage {
                     json.field("inUse", of: usage) { usage, json in
                         json.object { json in

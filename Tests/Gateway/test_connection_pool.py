@@ -5,7 +5,7 @@ import threading
 import grpc
 import pytest
 
-from peers import http1, objects, waiting
+from peers import http1, http2, objects, waiting
 from peers.backend import Caller
 from peers.gateway import Gateway
 
@@ -137,9 +137,8 @@ def test_an_idle_connection_is_closed_by_the_policy(web):
         waiting.until(lambda: gateway.metric(IN_USE.format("connections")) == 0, 10, "its end")
 
 
-def test_upgrade_speaks_http2_to_a_port_of_http1(backend):
-    rule = objects.destination_rule("echo", trafficPolicy={"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}})
-    plain = objects.echo(backend, protocol="HTTP", protocol_name="http")
-    with Gateway([*plain, rule]) as gateway:
-        # A gRPC server speaks HTTP/2 only, and says so with 415 to what is not gRPC.
-        assert http1.get(gateway.port).status == 415
+def test_upgrade_speaks_http2_to_a_port_of_http1():
+    with http2.ScriptedUpstream(http2.answering) as server:
+        with Gateway(config(server, http={"h2UpgradePolicy": "UPGRADE"})) as gateway:
+            assert http1.get(gateway.port).status == 200
+            assert len(server.requests) == 1

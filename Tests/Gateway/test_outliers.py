@@ -51,11 +51,11 @@ def test_an_endpoint_that_answers_with_errors_is_ejected_and_comes_back(workers)
         with Gateway(config(sick.server, well.server, **detection), workers=workers) as gateway:
             seen = statuses(gateway, 20)
             assert seen.count(503) == 3 == len(sick.answers)
-            waiting.until(lambda: "is ejected for 300 ms: consecutive_5xx" in gateway.said(), 10, "its line")
+            waiting.until(lambda: "is ejected for 300 ms: consecutive_5xx" in gateway.said, 10, "its line")
             sick.status = 200
             waiting.until(lambda: gateway.metric(EJECTED) == 0, 10, "its return")
             assert gateway.metric(EJECTIONS.format("consecutive_5xx")) >= 1
-            assert "is used again" in gateway.said()
+            assert "is used again" in gateway.said
             assert statuses(gateway, 10) == [200] * 10
             assert len(sick.answers) > 3
 

@@ -58,11 +58,11 @@ final class Bench {
     /// - Parameters:
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
-    ///   - pool: the cluster's limits.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
+    ///   - pool: the cluster's limits.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        pool: PoolPolicy? = nil, rule: String = ""
+        rule: String = "", pool: PoolPolicy? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))

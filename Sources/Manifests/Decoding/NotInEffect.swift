@@ -139,7 +139,6 @@ package enum NotInEffect {
     private static let setsHost = "but for `host` and `:authority`, which close as `rewrite` does"
 
     private static let policy: [Field] = [
-        .skips("DestinationRule", "POLICY.loadBalancer.consistentHash"),
         .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.warmup"),

@@ -36,9 +36,9 @@ final class Connection {
     // Upstream
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
+    var requestsLeft = Int.max    // until it ends; counted where its cluster wants that
     var earlyResets = EarlyResets()
     var isWornOut = false    // another connection takes its place as soon as it is open
-    var requestsLeft = Int.max    // until it ends; counted where its cluster wants that
     var lostBecause = ""    // the kernel's reason, when a system call has failed
 
     /// Why the connection cannot be used any more, in words; empty when it was simply closed.

@@ -310,9 +310,7 @@ internal import TLS
         case .unanswered:
             services.metrics.reached(.upstreamKeepAlive)
             peerClosed(connection)
-        case .aged:
-            drain(connection)
-            if !connection.isClosed { schedule(connection) }
+        case .aged: upstreams.aged(connection)
         case .idle: endIdle(connection)
         case .overdue: peerClosed(connection)
         }

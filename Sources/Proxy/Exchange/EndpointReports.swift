@@ -8,9 +8,9 @@ enum EndpointReports {
     /// The upstream's final header section has come. A gRPC status counts more than HTTP's, and comes at the end of
     /// most calls; Envoy counts such a call as 200.
     /// Source: envoyproxy/envoy source/common/router/router.cc (onUpstreamHeaders).
-    static func headers(_ exchange: Exchange, _ watch: OutlierWatch, status: Int, isEnd: Bool) {
-        if exchange.isGRPC, exchange.grpcStatus == nil, status == 200, !isEnd { return }
-        note(.answered(exchange.grpcStatus.map(GRPC.httpStatus) ?? status), exchange, watch)
+    static func headers(_ exchange: Exchange, _ watch: OutlierWatch, _ code: Int, isEnd: Bool) {
+        if exchange.isGRPC, exchange.grpcStatus == nil, code == 200, !isEnd { return }
+        note(.answered(exchange.grpcStatus.map(GRPC.httpStatus) ?? code), exchange, watch)
     }
 
     /// The upstream's answer has come to its end.
@@ -22,6 +22,7 @@ enum EndpointReports {
 
     /// The try has failed, or the answer was broken off.
     static func failure(_ exchange: Exchange, _ watch: OutlierWatch, _ situation: Situation) {
+        if situation == .tryTimedOut { return note(.timedOut, exchange, watch) }
         guard situation.outcome.fault == .upstream else { return }
         note(.failed, exchange, watch)
     }

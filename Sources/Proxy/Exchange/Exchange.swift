@@ -60,6 +60,7 @@ final class Exchange {
     var endpoint = Kept<Endpoint>()
     var limits: Unretained<PoolLimits>?    // of `destination`; nil for clusters without
     var holdings = LimitHoldings()    // of these limits
+    var affinity = Affinity()
     var upstreamLocal: String?    // for the access log only
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
@@ -227,9 +228,9 @@ final class Exchange {
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
+        limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
-        limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         return .next
     }
 
@@ -287,7 +288,7 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: avoidedEndpoints) }) else {
+        guard let endpoint = destination({ next(of: $0, random) }) else {
             explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
@@ -298,11 +299,12 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        if isWebSocket, speaksHTTP2 {
+        let isHTTP2 = speaksHTTP2
+        if isWebSocket, isHTTP2 {
             explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
             return .answer(.upgradeRefused)
         }
-        let transport = UpstreamTransport(isHTTP2: speaksHTTP2, cluster: limits.map { $0 { $0.cluster } })
+        let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
         switch endpoint({ upstreams.acquire($0, transport, limits, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
@@ -413,23 +415,6 @@ final class Exchange {
 
     // MARK: what others ask
 
-    /// A limit of the cluster is reached.
-    private func overflow(_ resource: ClusterUsage.Resource) -> StepEnd {
-        let cluster = destination.unretained?({ $0.cluster.name }) ?? ""
-        explanation = cluster + " " + (limits?({ $0.words(resource) }) ?? "")
-        return .answer(.overflow)
-    }
-
-    /// Whether this try is sent as HTTP/2.
-    private var speaksHTTP2: Bool {
-        if isGRPC { return true }
-        if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
-        return isHTTP2Port
-    }
-
-    /// Whoever watches the endpoint of this try.
-    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
-
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }
 
@@ -481,6 +466,7 @@ final class Exchange {
         destination.keep(nil)
         endpoint.keep(nil)
         limits = nil
+        affinity = Affinity()
         upstreamLocal = nil
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }

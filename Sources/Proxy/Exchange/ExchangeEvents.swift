@@ -92,12 +92,15 @@ extension Exchange {
         guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
         if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
-        if let watch { EndpointReports.headers(self, watch, status: code, isEnd: isEnd) }
+        if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         status = code
         limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
+        if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
+            key.setCookie(cookie, in: block)
+        }
         timers.cancelTry(in: services.loop)
         services.prepareForDownstream(block)
         state.answerBegan()

@@ -36,7 +36,8 @@ final class Upstreams {
     /// - Parameter limits: of the transport's cluster.
     @inline(__always)
     func acquire(
-        _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>?, for exchange: Int
+        _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>? = nil,
+        for exchange: Int
     ) -> Acquired {
         if let known = knownPool(of: endpoint, transport), known({ $0.waitingCount == 0 }),
             let connection = known({ $0.available() })
@@ -60,19 +61,22 @@ final class Upstreams {
             return .clusterOverflow
         }
         let place = pool.enqueue(exchange)
-        let mayConnect = mayConnect(pool)
-        if !mayConnect, pool.count < services.limits.upstreamConnections { reached(.clusterConnections) }
-        guard pool.needsConnection, mayConnect, !connect(pool), !pool.hasProspect else { return .wait(pool, place) }
+        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else { return .wait(pool, place) }
         pool.leave(place, exchange)
         return .failed
     }
 
-    /// Whether the pool may have one more connection. Where all that it has take no new requests, or there is none, one
-    /// that does is made in any case, as Envoy does: they may last for as long as their streams do.
+    /// Whether the pool may have one more connection. Where all that it has take no new requests, one that does is
+    /// made in any case, as Envoy does: they may last for as long as their streams do.
+    /// That is so for a cluster's limit too, because requests would wait there in vain.
     /// Source: envoyproxy/envoy source/common/conn_pool/conn_pool_base.cc (tryCreateNewConnection).
     private func mayConnect(_ pool: EndpointPool) -> Bool {
-        if !pool.hasProspect { return true }
-        return pool.count < services.limits.upstreamConnections && pool.limits?.hasRoomForConnection ?? true
+        guard pool.hasProspect else { return true }
+        guard pool.limits?.hasRoomForConnection ?? true else {
+            reached(.clusterConnections)
+            return false
+        }
+        return pool.count < services.limits.upstreamConnections
     }
 
     private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
@@ -170,6 +174,12 @@ final class Upstreams {
             note(.timedOut, "no connection within \(connection.state.terms.connectTimeout(services.limits))", pool)
         }
         connectFailed(connection, .connectTimedOut)
+    }
+
+    /// The connection has taken requests for as long as its cluster wants: it ends with those that it has.
+    func aged(_ connection: Connection) {
+        connections.drain(connection)
+        if !connection.isClosed { connections.schedule(connection) }
     }
 
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.

@@ -75,11 +75,14 @@ final class DestinationHandle {
     let unavailable: Unavailable?
     /// Limits of connections and requests; nil for most.
     let limits: PoolLimits?
+    /// What requests are told apart by; nil for most.
+    let hashKey: HashKey?
 
     init(plan: ClusterPlan, cluster: Cluster) {
         self.cluster = cluster
         isHTTP2 = plan.isHTTP2
         if case .unavailable(let reason) = plan.source { unavailable = reason } else { unavailable = nil }
+        hashKey = plan.policies?.hashing.map(HashKey.init)
         limits = plan.policies?.pool.map { PoolLimits($0, usage: cluster.state.usage()) }
     }
 }

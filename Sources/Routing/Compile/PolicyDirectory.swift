@@ -142,7 +142,9 @@ extension PolicyDirectory.Policy {
     /// The balancing policy for a port and subset. An entry for the port replaces the policy around it, and the blocks
     /// of a subset replace those of the rule.
     func balancing(port: Int, subset: Subset?) -> BalancingPolicy {
-        block(\.loadBalancer, port: port, subset: subset)?.simple?.value.policy ?? .usual
+        guard let block = block(\.loadBalancer, port: port, subset: subset) else { return .usual }
+        // Requests without what is hashed are spread at random.
+        return block.consistentHash == nil ? block.simple?.value.policy ?? .usual : .random
     }
 
     /// One block of the policy: the subset's, or else the rule's.
@@ -155,7 +157,9 @@ extension PolicyDirectory.Policy {
 
     /// What a cluster has beyond its balancing; nil for nothing.
     func policies(port: Int, subset: Subset?) -> ClusterPolicies? {
-        ClusterPolicies(pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset))
+        ClusterPolicies(
+            pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset),
+            hashing: hashing(port: port, subset: subset))
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then

@@ -6,20 +6,24 @@ package final class ClusterPolicies: Sendable, Hashable {
     package let pool: PoolPolicy?
     /// When endpoints are taken out of the choice; nil: never.
     package let outliers: OutlierPolicy?
+    /// What requests are told apart by; nil: by nothing.
+    package let hashing: HashPolicy?
 
     /// - Returns: nil when there is no policy.
-    package init?(pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil) {
-        guard pool != nil || outliers != nil else { return nil }
+    package init?(pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil) {
+        guard pool != nil || outliers != nil || hashing != nil else { return nil }
         self.pool = pool
         self.outliers = outliers
+        self.hashing = hashing
     }
 
     package static func == (left: ClusterPolicies, right: ClusterPolicies) -> Bool {
-        left.pool == right.pool && left.outliers == right.outliers
+        left.pool == right.pool && left.outliers == right.outliers && left.hashing == right.hashing
     }
 
     package func hash(into hasher: inout Hasher) {
         hasher.combine(pool)
         hasher.combine(outliers)
+        hasher.combine(hashing)
     }
 }

@@ -7,7 +7,9 @@ extension ClusterPolicies {
     }
 
     private var entries: [(name: String, values: [(name: String, value: String)])] {
-        let all = [("connectionPool", pool?.lines), ("outlierDetection", outliers?.lines)]
+        let all = [
+            ("connectionPool", pool?.lines), ("outlierDetection", outliers?.lines), ("consistentHash", hashing?.lines),
+        ]
         return all.compactMap { entry in entry.1.map { (name: entry.0, values: $0) } }
     }
 

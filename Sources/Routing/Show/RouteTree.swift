@@ -108,9 +108,12 @@ extension Route {
 }
 
 extension ClusterPlan {
+    /// The name of its way to choose.
+    var balancing: String { policies?.hashing?.table.name ?? policy.rawValue }
+
     var title: String {
         let part = subset.isEmpty ? "" : " subset \(subset)"
-        return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(policy.rawValue)"
+        return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(balancing)"
     }
 
     /// The lines of a cluster's endpoints, one per endpoint.
