@@ -11,7 +11,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "fault: {abort: {percentage: {value: 100}, httpStatus: 418}}", "rewrite: {uri: /other}",
+        "rewrite: {uri: /other}",
         "corsPolicy: {allowOrigins: [{exact: 'https://a.com'}]}", "headers: {request: {remove: [authorization]}}",
     ])
     func `answers 503, takes its requests from the next rule, and is an error`(field: String) {
@@ -28,14 +28,14 @@ import Testing
     }
 
     @Test func `is a warning alone where nothing of it is served`() {
-        let field = "fault: {abort: {percentage: {value: 100}, httpStatus: 418}}"
+        let field = "match: [{headers: {'@request.auth.claims.sub': {exact: x}}}]"
         let world = World(World.virtualService("[{\(field), \(open)}]", gateways: "[gwns/other]"))
         let found = world.plan.diagnostics.first { $0.code == "not-in-effect" }
         #expect(found?.severity == .warning)
     }
 
     @Test func `is served where a skipped field stands in it`() {
-        let world = World(World.virtualService("[{retries: {attempts: 2}, \(open)}]"))
+        let world = World(World.virtualService("[{match: [{uri: {prefix: /}, statPrefix: x}], \(open)}]"))
         #expect(world.answer(TestRequest("/")) == "a")
         #expect(errors(world) == [])
     }

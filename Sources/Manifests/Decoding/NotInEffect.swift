@@ -114,18 +114,11 @@ package enum NotInEffect {
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].redirect"),
-        .closes("VirtualService", "spec.http[].directResponse"),
-        .closes("VirtualService", "spec.http[].delegate"),
         // The upstream's own access rules are about the rewritten path and host.
         .closes("VirtualService", "spec.http[].rewrite", when: "unless it changes nothing", by: rewrite),
-        .closes("VirtualService", "spec.http[].fault.abort", when: "at a percentage above 0", by: abort),
-        .skips("VirtualService", "spec.http[].fault.delay", when: "at a percentage above 0", by: delay),
         .closes(
             "VirtualService", "spec.http[].corsPolicy",
             when: "unless it allows every origin, or none is named: then it is skipped", by: cors),
-        .skips("VirtualService", "spec.http[].retries", when: "with `attempts` above 0", by: retries),
-        .skips("VirtualService", "spec.http[].mirror", when: "at a percentage above 0", by: mirror),
-        .skips("VirtualService", "spec.http[].mirrors[]", when: "at a percentage above 0", by: entryOfMirrors),
     ]
 
     /// Fields are removed because they must not pass, such as authorization or internal names. Setting the host is a

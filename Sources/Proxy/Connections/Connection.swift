@@ -16,6 +16,7 @@ final class Connection {
 
     var isDirty = false    // listed for a flush at the end of the turn
     var isUnread = false    // listed to be read without another event
+    private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
@@ -35,6 +36,8 @@ final class Connection {
     // Upstream
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
+    var earlyResets = EarlyResets()
+    var isWornOut = false    // another connection takes its place as soon as it is open
     var lostBecause = ""    // the kernel's reason, when a system call has failed
 
     /// Why the connection cannot be used any more, in words; empty when it was simply closed.
@@ -108,6 +111,13 @@ final class Connection {
     var isOpen: Bool { state.isOpen }
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }
     var schemeText: Octets { transport.isSecure ? "https" : "http" }
+
+    /// Whether its readings lately took much of a turn: one half of the share, or several less.
+    var isHeavy: Bool { workload >= WorkBudget.shareOfTurn / 4 }
+
+    /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
+    ///   between light ones do not pass as light.
+    func noteWork(_ units: Int32) { workload = workload / 2 + units / 2 }
 
     /// Whether a new request can be sent here now.
     var takesRequests: Bool {

@@ -13,6 +13,8 @@ package final class ListenerSockets: Sendable {
     /// Dense and small: an index into the snapshots' bindings. Never used for another address.
     package let number: Int
     package let port: UInt16
+    /// Clients' connections of all workers, written once for each connection.
+    let connections = Atomic<Int>(0)
     private let descriptors: [Box]
 
     /// One socket, closed when the last of its workers has closed it.

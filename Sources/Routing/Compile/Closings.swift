@@ -5,10 +5,13 @@ internal import Manifests
 
 extension VirtualService {
     /// The report on a field of one of its HTTP rules.
-    func report(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
+    /// - Parameter owner: the delegate that has the field, if it is one.
+    func report(
+        _ field: ClosingField, _ severity: Diagnostic.Severity, of owner: ObjectReference? = nil
+    ) -> Diagnostic {
         field.diagnostic(
             severity, "its requests are answered 503",
-            hint: "without it they would be served: remove it if that is meant", object: meta.identity)
+            hint: "without it they would be served: remove it if that is meant", object: owner ?? meta.identity)
     }
 
     /// The report on a field of `tls` or `tcp` rules.

@@ -7,7 +7,7 @@ package final class Route: Sendable {
     package let number: Int
     /// `namespace/name/` and the rule's name, or its place in the list.
     package let name: String
-    /// The destinations that get requests; empty only if the route is `unavailable`.
+    /// The destinations that get requests; empty only if the route is `unavailable`, or answers by itself.
     package let destinations: [WeightedDestination]
     /// The sum of the weights.
     package let totalWeight: UInt64
@@ -23,7 +23,7 @@ package final class Route: Sendable {
     /// The place of the rule.
     package let place: SourcePlace
 
-    /// Makes a route; without destinations, it must be `unavailable`.
+    /// Makes a route; without destinations, it must be `unavailable`, or answer by itself.
     package init(
         number: Int, name: String, clusters: [(cluster: Int, weight: Int)], policy: RoutePolicy,
         unavailable: Unavailable?, object: ObjectReference, place: SourcePlace
@@ -40,6 +40,11 @@ package final class Route: Sendable {
         reason = unavailable.map(Reason.init)
         self.object = object
         self.place = place
+    }
+
+    /// The clusters of its destinations, then those of its mirrors.
+    var clusters: some Sequence<Int> {
+        destinations.map(\.cluster) + (policy.extras?.mirrors.map(\.cluster) ?? [])
     }
 
     private final class Reason: Sendable {

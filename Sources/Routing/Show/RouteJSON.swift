@@ -85,12 +85,25 @@ extension RoutingPlan {
         } else {
             writer.field("unavailable", route.unavailable?.sentence)
         }
+        if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
+        if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
+        if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
         let shares = Array(zip(route.destinations, route.shares))
         writer.field("destinations", of: shares) { shares, writer in
             writer.array(shares) { share, writer in
                 writer.object {
                     $0.field("weight", Int(clamping: share.1))
                     write(clusters[share.0.cluster], endpoints, to: &$0)
+                }
+            }
+        }
+        if let mirrors = route.policy.extras?.mirrors, !mirrors.isEmpty {
+            writer.field("mirrors", of: mirrors) { mirrors, writer in
+                writer.array(mirrors) { mirror, writer in
+                    writer.object {
+                        $0.field("share", mirror.share.text)
+                        write(clusters[mirror.cluster], endpoints, to: &$0)
+                    }
                 }
             }
         }
