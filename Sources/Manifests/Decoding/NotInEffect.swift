@@ -102,7 +102,7 @@ package enum NotInEffect {
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
+            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL"]),
             by: modeOfEncryptedServer),
     ]
 
