@@ -60,6 +60,14 @@ final class HTTP2Peer {
         exchange()
     }
 
+    /// Answers a stream with a header section.
+    func answer(_ stream: Int, _ fields: KeyValuePairs<String, String>, isEnd: Bool = true) {
+        let section = block(fields.map { ($0.key, $0.value) })
+        session.submitResponse(stream, section, isEnd: isEnd)
+        pools.letGo(section)
+        exchange()
+    }
+
     func reset(_ stream: Int, code: UInt32) {
         session.reset(stream, code: code)
         exchange()

@@ -29,6 +29,9 @@ final class Connection {
     let peerHost: OctetBuffer
     private(set) var snapshot: WorkerSnapshot?    // of the newest request
     private(set) var table: Int?    // the route table in that snapshot; nil when none is its
+    private(set) var clientDemand = ClientDemandState.none    // of the port, in that snapshot
+    /// `x-forwarded-client-cert`; nil for a client that showed no certificate, or none that was verified.
+    private(set) var certificate: OctetBuffer?
 
     // Upstream
     var pool: EndpointPool?
@@ -89,6 +92,15 @@ final class Connection {
         self.snapshot = snapshot
         guard let tls = transport.tls else { return table = binding.clearTable }
         table = binding.table(serverName: tls.serverName)
+        clientDemand = binding.clientDemand(on: tls)
+    }
+
+    /// The handshake is complete: what is told of the client's certificate.
+    func noteCertificate() {
+        guard let text = transport.tls?.forwardedCertificate else { return }
+        let buffer = OctetBuffer(capacity: text.count)
+        unsafe text.withUnsafeBytes { unsafe buffer.append(Octets($0)) }
+        certificate = buffer
     }
 
     /// Keeps no configuration alive while no request needs it.

@@ -441,12 +441,16 @@ internal import TLS
 
     /// Tells the owner of every open stream that its connection is gone.
     func loseStreams(of connection: Connection, _ situation: Situation) {
-        var lost: [(slot: Int, exchange: Int)] = []
-        connection.session.forEachOpen { slot, owner in
-            if case .exchange(let number) = owner { lost.append((slot, number)) }
-        }
+        var lost: [(slot: Int, owner: StreamOwner)] = []
+        connection.session.forEachOpen { slot, owner in lost.append((slot, owner)) }
         _ = connection.state.stand(.draining, at: services.loop.now)
-        for (slot, number) in lost { exchanges.lost(number, connection, slot, situation) }
+        for (slot, owner) in lost {
+            switch owner {
+            case .nobody: break
+            case .exchange(let number): exchanges.lost(number, connection, slot, situation)
+            case .mirror(let number): exchanges.mirrors.lost(number, connection, slot)
+            }
+        }
     }
 
     func close(_ connection: Connection) {

@@ -314,6 +314,7 @@ final class Listeners {
 
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
         handshakes.ended()
+        connection.noteCertificate()
         if let isHTTP2 {
             startSession(connection, http2: isHTTP2)
         } else {

@@ -165,7 +165,7 @@ final class Upstreams {
         var rest = pool.unservedByFailure
         while rest > 0, let number = pool.dequeue() {
             rest -= 1
-            exchanges.with(number) { $0.connectionFailed(situation, because: reason) }
+            exchanges.connectionFailed(number, situation, because: reason)
         }
     }
 
@@ -173,14 +173,14 @@ final class Upstreams {
     func serve(_ pool: EndpointPool) {
         while pool.waitingCount > 0, let connection = pool.available() {
             guard let number = pool.dequeue() else { return connection { giveBack($0) } }
-            connection { connection in exchanges.with(number) { $0.connected(connection) } }
+            connection { exchanges.connected(number, $0) }
         }
         while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
             guard !pool.hasProspect, let number = pool.dequeue() else { return }
             let reason = lastFailure
-            exchanges.with(number) { $0.connectionFailed(.connectFailed, because: reason) }
+            exchanges.connectionFailed(number, .connectFailed, because: reason)
         }
     }
 

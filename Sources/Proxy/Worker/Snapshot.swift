@@ -124,6 +124,34 @@ package struct ListenerBinding: Sendable {
     }
 }
 
+/// What a listener asks of its clients' certificates, as far as a connection is concerned.
+enum ClientDemandState {
+    /// Nothing.
+    case none
+    /// The connection's server asks for nothing that was not shown; another one of the port may.
+    case fulfilled
+    /// The connection is older than what its server asks for now.
+    case unfulfilled
+}
+
+extension ListenerBinding {
+    func clientDemand(on session: TLSSession) -> ClientDemandState {
+        guard let tls, tls.asksClients else { return .none }
+        return tls.accepts(session) ? .fulfilled : .unfulfilled
+    }
+
+    /// Whether a request has to come on another connection, because the server of its authority asks clients for what
+    /// this one did not show.
+    func bars(authority: Octets, on session: TLSSession) -> Bool {
+        guard let tls else { return false }
+        let host = RouteTable.host(of: authority)
+        if var name = session.serverName, name.withUTF8({ unsafe Octets(UnsafeRawBufferPointer($0)) == host }) {
+            return false
+        }
+        return tls.bars(host: host.string.lowercased(), from: session)
+    }
+}
+
 /// Everything that a worker needs to serve: one configuration, compiled, with its sockets and clusters.
 /// Immutable; published to all workers at once. Which endpoints a cluster has is published with the cluster.
 package final class Snapshot: Sendable {
