@@ -22,6 +22,8 @@ package struct ControlOptions: Sendable {
     package var compile = CompileOptions()
     package var limits = Limits()
     package var accessLog = AccessLogFormat.text
+    /// The folder of Istio's agent with the identity of ISTIO_MUTUAL; nil is where it usually is.
+    package var meshIdentity: String?
     package var version = "0"
 
     package static let usualAcceptTime = Duration.seconds(5)

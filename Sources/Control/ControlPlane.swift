@@ -30,6 +30,8 @@ package final class ControlPlane {
     private let poller: Poller
     private let mailbox: Mailbox<Void>
     private let names: NameDirectory
+    private let changes: Mailbox<Void>    // of files that the last load has read
+    private let watch: FileWatch
     private var configuration: Configuration
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
@@ -48,7 +50,7 @@ package final class ControlPlane {
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
     private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
 
-    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
+    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, changes: UInt64 = 4 }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
     /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
@@ -77,10 +79,14 @@ package final class ControlPlane {
         self.mailbox = mailbox
         loads = try Mailbox<Loaded>()
         names = try NameDirectory { mailbox.post(()) }
+        let changes = try Mailbox<Void>()
+        self.changes = changes
+        watch = try FileWatch { changes.post(()) }
         configuration = Configuration(options: options, metrics: metrics)
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
         try poller.watchReadable(loads.descriptor, token: Token.loads)
+        try poller.watchReadable(changes.descriptor, token: Token.changes)
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -161,6 +167,7 @@ package final class ControlPlane {
                 case Token.signals: readSignals()
                 case Token.mailbox: namesChanged()
                 case Token.loads: try loadEnded()
+                case Token.changes: filesChanged()
                 case let token: wake(token)
                 }
             }
@@ -243,6 +250,14 @@ package final class ControlPlane {
 
     // MARK: reload
 
+    /// Somebody has renewed a certificate.
+    private func filesChanged() {
+        _ = changes.takeAll()
+        guard phase == .starting || phase == .serving else { return }
+        log.info("a file of a certificate or its authorities has changed: reloading")
+        beginLoad()
+    }
+
     /// Reads everything again and publishes it. Nothing of a running connection is touched.
     /// - Parameter done: called by the loop when a load that began after this call has ended: whether all
     ///   of it was good, and a sentence.
@@ -277,7 +292,7 @@ package final class ControlPlane {
         guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded)
-        if loaded.isGivenUp { configuration.noteGivenUp() }
+        if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
         if phase == .starting {
             try startServing()
         } else {

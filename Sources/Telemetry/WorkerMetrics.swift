@@ -27,6 +27,8 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     /// No way leads to the address.
     case unreachable
     case reset
+    /// The TLS handshake.
+    case handshake
     case other
 
     /// The reason of a system call's error.
@@ -44,6 +46,7 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .timedOut: "timed_out"
         case .unreachable: "unreachable"
         case .reset: "reset"
+        case .handshake: "tls_handshake"
         case .other: "other"
         }
     }
@@ -63,7 +66,7 @@ package final class WorkerMetrics: Sendable {
     package enum Limit: Int, Sendable, CaseIterable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
-        case downstreamConnections, memory, upstreamKeepAlive
+        case downstreamConnections, memory, upstreamKeepAlive, upstreamHosts
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -77,6 +80,7 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
+            case .upstreamHosts: "upstream_hosts"
             }
         }
     }

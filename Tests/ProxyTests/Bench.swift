@@ -57,7 +57,8 @@ final class Bench {
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
     init(
-        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil
+        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
+        tls: ClusterTLS? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout)
@@ -67,7 +68,7 @@ final class Bench {
         sockets = try ListenerSockets(address: address, number: 0, workers: 1)
         let table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2))
+        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -92,7 +93,8 @@ final class Bench {
     }
 
     private static func snapshot(
-        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets, _ isHTTP2: Bool
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets,
+        _ isHTTP2: Bool, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
             name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]))
@@ -105,7 +107,7 @@ final class Bench {
             routeMetrics: [0],
             listeners: [
                 ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
-            ])
+            ], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -163,7 +165,7 @@ final class Bench {
 
 /// The other end of a connection.
 final class Peer {
-    private let descriptor: CInt
+    let descriptor: CInt
     private(set) var isEnded = false
     private var isClosed = false
 

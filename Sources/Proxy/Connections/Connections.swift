@@ -52,7 +52,12 @@ internal import TLS
         }
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
-        case .handshaking: listeners.continueHandshake(connection)
+        case .handshaking:
+            if connection.role == .upstream {
+                upstreams.continueHandshake(connection)
+            } else {
+                listeners.continueHandshake(connection)
+            }
         default: if event.isReadable { read(connection) }
         }
     }
@@ -431,7 +436,7 @@ internal import TLS
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
-        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }
 

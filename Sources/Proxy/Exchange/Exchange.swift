@@ -251,8 +251,9 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
+        let isSecure = destination.unretained?({ $0.isSecure }) ?? false
         let transport = UpstreamTransport(isHTTP2: isGRPC || isHTTP2Port)
-        switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
+        switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
@@ -270,6 +271,14 @@ final class Exchange {
         }
     }
 
+    @inline(never)
+    private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
+        guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
+        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
+        return upstreams.acquire(
+            endpoint, security, isHTTP2: isGRPC || isHTTP2Port, host: RouteTable.host(of: authority), for: number)
+    }
+
     /// A connection is there that the course has waited for.
     func connected(_ connection: Connection) {
         guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
@@ -285,6 +294,7 @@ final class Exchange {
     }
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
+        if isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
         let slot = connection.session.submitRequest(
@@ -307,6 +317,15 @@ final class Exchange {
         if wantsContinue { continueIfSent() }
         services.markDirty(connection)
         return .next
+    }
+
+    /// The endpoint has chosen HTTP/1.1 by ALPN, in which a gRPC call has no trailers.
+    @inline(never)
+    private func refuseHTTP1(_ connection: Connection) -> StepEnd {
+        use(.none, keeping: nil)
+        upstreams.giveBack(connection)
+        failure = "the endpoint chose HTTP/1.1 by ALPN, and gRPC needs HTTP/2"
+        return tryFailed(.handshakeFailed(.noCommonProtocol), keeping: nil)
     }
 
     private func sendHeldBody(_ connection: Connection, _ slot: Int) {

@@ -196,7 +196,7 @@ struct ExchangeState {
             tries < Self.triesLimit
         else { return .answer }
         // An endpoint that refused a connection refuses the next one at once, too.
-        let isElsewhere = failure.situation != .connectFailed || triedEndpoints.count < failure.endpoints
+        let isElsewhere = !failure.situation.isRefusedConnection || triedEndpoints.count < failure.endpoints
         return isElsewhere ? .tryAgain : .tryLater
     }
 

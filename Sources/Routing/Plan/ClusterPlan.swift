@@ -18,6 +18,8 @@ package struct ClusterPlan: Sendable, Hashable {
     package let policy: BalancingPolicy
     /// Where its endpoints come from.
     package let source: EndpointSource
+    /// TLS to its endpoints; nil: they are spoken to in clear text.
+    @Rare package var tls: UpstreamTLSPlan? = nil
 
     /// What makes it the same cluster in another plan.
     package var identity: ClusterIdentity {

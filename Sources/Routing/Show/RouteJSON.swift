@@ -90,6 +90,7 @@ extension RoutingPlan {
         writer.field("subset", cluster.subset)
         writer.field("protocol", cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1")
         writer.field("balancing", cluster.policy.rawValue)
+        if let tls = cluster.tls { writer.field("tls", tls.terms.summary) }
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }

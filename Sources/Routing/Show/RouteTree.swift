@@ -47,6 +47,7 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
+            if let tls = cluster.tls { tree.line(4, tls.terms.summary) }
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
     }
