@@ -3,6 +3,7 @@ package import Routing
 
 /// What `check` says of certificates: the same that `serve` would.
 package enum CertificateCheck {
+    /// What `portico check` says of the certificates of a plan; nothing is kept of their keys.
     /// - Parameter meshIdentity: as `ControlOptions.meshIdentity`.
     package static func diagnostics(
         of plan: RoutingPlan, inventory: Inventory, meshIdentity: String? = nil
