@@ -48,6 +48,7 @@ static inline int portico_SSL_CTX_set_versions(SSL_CTX *context, int lowest, int
     return SSL_CTX_set_min_proto_version(context, lowest)
         && SSL_CTX_set_max_proto_version(context, highest);
 }
+static inline int portico_SSL_set_groups(SSL *ssl, const char *groups) { return (int)SSL_set1_groups_list(ssl, groups); }
 static inline int portico_SSL_set_versions(SSL *ssl, int lowest, int highest) {
     return SSL_set_min_proto_version(ssl, lowest) && SSL_set_max_proto_version(ssl, highest);
 }
@@ -96,6 +97,8 @@ static inline void *portico_verified_session(X509_STORE_CTX *context) {
 }
 static inline int portico_chain_count(const STACK_OF(X509) *chain) { return chain == NULL ? 0 : sk_X509_num(chain); }
 static inline X509 *portico_chain_at(const STACK_OF(X509) *chain, int index) { return sk_X509_value(chain, index); }
+// RFC 2253 text, for a header field: in ASCII.
+static const unsigned long portico_ascii_name_flags = XN_FLAG_RFC2253;
 // Seconds since 1970.
 static inline int64_t portico_now(void) { return (int64_t)time(NULL); }
 // No entry of OpenSSL's table of alerts: the peer is told certificate_unknown (RFC 8446 section 6.2).

@@ -29,12 +29,12 @@ package enum TLSResult: Equatable, Sendable {
     private var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
-    private var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does
+    private(set) var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does
     /// Why the peer's certificate was refused, once it has come.
     package private(set) var peerFault: PeerFault?
     private let expectation: TLSServerExpectation?    // on the client's side
     private var hasRead = false    // octets of the peer's came
-    private var noted: ServerFault?    // of a server whose handshake failed otherwise than by its certificate
+    private(set) var noted: ServerFault?    // of a server whose handshake failed otherwise than by its certificate
     /// That the server refused our certificate behind the handshake, as one of TLS 1.3 does: it has read nothing of
     /// what was sent.
     package private(set) var refusedIdentity: ServerFault?
@@ -355,15 +355,6 @@ package enum TLSResult: Equatable, Sendable {
         if fault == .certificateRefused || fault == .certificateRequired { refusedIdentity = fault }
     }
 
-    /// What a failed handshake with a server is counted and answered as.
-    package func serverFault(of error: TLSError) -> ServerFault {
-        switch error {
-        case .connectionLost: .closed
-        case .peerRefused(let fault): ServerFault(fault.check)
-        default: noted ?? .other
-        }
-    }
-
     private func missingCertificate() -> PeerFault? {
         let isMissing = Failures.reason(Failures.first) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE
         return isMissing && verification != nil ? .missing : nil
@@ -389,11 +380,10 @@ extension TLSSession {
             }
             serverName = name
         }
-        guard let index = selector.names.chain(for: serverName) else {
+        guard let chosen = selector.chain(for: serverName) else {
             hasNoChain = true
             return SSL_AD_UNRECOGNIZED_NAME
         }
-        let chosen = selector.chains[index]
         chain = chosen
         return switchTo(chosen) ? nil : SSL_AD_INTERNAL_ERROR
     }
@@ -403,6 +393,7 @@ extension TLSSession {
         let identity = chain.sessionContext
         verification = chain.context.verification
         if let verification { unsafe verification.demand(of: raw) }
+        if let groups = chain.context.groups, unsafe portico_SSL_set_groups(raw, groups) != 1 { return false }
         return unsafe SSL_set_SSL_CTX(raw, chain.context.raw) != nil
             && SSL_set_session_id_context(raw, identity, UInt32(identity.count)) == 1
             && portico_SSL_set_versions(raw, versions.lowerBound.number, versions.upperBound.number)
@@ -474,6 +465,23 @@ extension TLSSession {
             return nil
         }
         return unsafe TLSTicket(owning: session)
+    }
+
+    /// Whether the peer's certificate was verified: a request may be told who sends it.
+    package var isPeerVerified: Bool { isEstablished && verification.map { !$0.requirement.isSkipped } ?? false }
+
+    /// Calls `body` with the certificate that the peer showed.
+    /// - Returns: what `body` returns; nil if there is none.
+    func withPeerCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
+        guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
+        return body(unsafe CertificateHandle(owning: found))
+    }
+
+    /// The certificate that this side shows.
+    func withOwnCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
+        guard let found = unsafe SSL_get_certificate(raw) else { return nil }
+        unsafe X509_up_ref(found)
+        return body(unsafe CertificateHandle(owning: found))
     }
 
     /// The certificate that the peer showed.

@@ -14,6 +14,8 @@ extension Situation {
         switch self {
         case .connectFailed, .connectTimedOut, .handshakeFailed: .connectFailure
         case .upstreamRefused: .refusedStream
+        case .tryTimedOut: .tryTimeout
+        case .upstreamReset, .upstreamProtocolError, .upstreamMalformed: .reset
         default: .connectionLost
         }
     }
