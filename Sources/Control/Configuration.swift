@@ -76,6 +76,7 @@ struct Configuration {
         let isNew = !next.hasSameRoutes(as: old) || !bindFailures.isEmpty
         loaded = next
         if isNew { bind() }
+        Self.retire(old.upstreamTLS, next.upstreamTLS)
         let (left, table) = directory.replace(plan: next.plan, table: next.takeEndpoints())
         diagnostics = next.diagnostics
         countProblems()
@@ -117,7 +118,8 @@ struct Configuration {
         let clusters = directory.clusters
         metrics.setClusters(clusters)
         return Snapshot(
-            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)
+            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings,
+            upstreamTLS: loaded.upstreamTLS)
     }
 
     /// By chain: the number of the first one with the same TLS rules.
@@ -127,6 +129,14 @@ struct Configuration {
             if let known = kinds.first(where: { chains[$0].hasSameTerms(as: chains[number]) }) { return known }
             kinds.append(number)
             return number
+        }
+    }
+
+    /// Connections by TLS settings that are gone end with their streams.
+    private static func retire(_ old: [Int: ClusterTLS], _ next: [Int: ClusterTLS]) {
+        let used = Set(next.values.compactMap { $0.security.map { ObjectIdentifier($0) } })
+        for security in old.values.compactMap(\.security) where !used.contains(ObjectIdentifier(security)) {
+            security.leave()
         }
     }
 

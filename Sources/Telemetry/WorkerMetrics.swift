@@ -51,6 +51,8 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     /// No way leads to the address.
     case unreachable
     case reset
+    /// The TLS handshake.
+    case handshake
     case other
 
     /// The reason of a system call's error.
@@ -68,6 +70,7 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .timedOut: "timed_out"
         case .unreachable: "unreachable"
         case .reset: "reset"
+        case .handshake: "tls_handshake"
         case .other: "other"
         }
     }
@@ -90,7 +93,7 @@ package final class WorkerMetrics: Sendable {
         case downstreamConnections, memory, upstreamKeepAlive
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
-        case waitingTimeout, upstreamResets, listenerConnections
+        case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -111,6 +114,7 @@ package final class WorkerMetrics: Sendable {
             case .waitingTimeout: "waiting_timeout"
             case .upstreamResets: "upstream_resets"
             case .listenerConnections: "listener_connections"
+            case .upstreamHosts: "upstream_hosts"
             }
         }
     }

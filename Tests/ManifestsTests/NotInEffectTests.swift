@@ -87,7 +87,6 @@ import Testing
             served("match: [{withoutHeaders: {'@request.auth.claims.sub': {}}}]"),
             "match[0].withoutHeaders[\"@request.auth.claims.sub\"]"
         ),
-        (policy("tls: {mode: SIMPLE}"), "tls.mode: SIMPLE"),
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: TCP}"), "port.protocol: TCP"),

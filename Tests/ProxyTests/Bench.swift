@@ -62,7 +62,7 @@ final class Bench {
     ///   - pool: the cluster's limits.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        rule: String = "", pool: PoolPolicy? = nil
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
@@ -73,7 +73,7 @@ final class Bench {
         self.isHTTP2 = isHTTP2
         table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool))
+        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -116,7 +116,7 @@ final class Bench {
 
     private static func snapshot(
         _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets,
-        _ isHTTP2: Bool, _ pool: PoolPolicy?
+        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
             name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]),
@@ -130,7 +130,7 @@ final class Bench {
             routeMetrics: [0],
             listeners: [
                 ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
-            ])
+            ], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -156,7 +156,7 @@ final class Bench {
 
     /// Publishes the configuration with other limits.
     func publish(pool: PoolPolicy?) {
-        published.replace(with: Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool))
+        published.replace(with: Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool, nil))
         post(.snapshotPublished)
     }
 
@@ -194,7 +194,7 @@ final class Bench {
 
 /// The other end of a connection.
 final class Peer {
-    private let descriptor: CInt
+    let descriptor: CInt
     private(set) var isEnded = false
     private var isClosed = false
 

@@ -144,17 +144,13 @@ package enum NotInEffect {
         .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
         .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
-        // Without them, clear text would be sent instead of encrypted text, or octets that the upstream does not
-        // understand.
-        .closes("DestinationRule", "POLICY.tls.mode", .isNone(of: ["DISABLE"])),
+        // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
         .closes("DestinationRule", "POLICY.proxyProtocol"),
         .skips("DestinationRule", "POLICY.retryBudget"),
     ]
 
     private static let entries: [Field] = [
-        // The names in the upstream's certificate. There is none without `tls`, which closes.
-        .skips("ServiceEntry", "spec.subjectAltNames"),
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
         .skips("ServiceEntry", "spec.endpoints[].network"),
         .skips("ServiceEntry", "spec.endpoints[].locality"),

@@ -52,6 +52,12 @@ final class Connection {
         }
     }
 
+    /// What the end of an upstream's connection means to its requests. An endpoint of TLS 1.3 refuses our certificate
+    /// after we may have sent some, and has read none of them.
+    var endOfUpstream: Situation {
+        transport.tls?.refusedIdentity.map { .handshakeFailed($0) } ?? .upstreamClosed
+    }
+
     /// A client's connection.
     init(slot: Int, descriptor: CInt, listener: Int, peer: SocketAddress?, now: MonotonicTime) {
         self.slot = slot

@@ -8,12 +8,13 @@ enum ConnectionRole { case downstream, upstream }
 ///
 ///     connecting → handshaking → sniffing → open → closing → lingering → closed
 ///
-/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`.
+/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`; `handshaking`
+/// follows if the endpoint is spoken to in TLS, and `open`.
 struct ConnectionState {
     enum Phase: Equatable {
         /// Upstream: the TCP handshake is in progress.
         case connecting
-        /// The TLS handshake is in progress; whether a whole ClientHello has come.
+        /// The TLS handshake is in progress; whether a whole ClientHello has come, or was sent.
         case handshaking(hasHello: Bool)
         /// The first octets will tell the protocol; whether some have come.
         case sniffing(hasOctets: Bool)
@@ -55,6 +56,8 @@ struct ConnectionState {
     private(set) var phase: Phase
     /// When the phase began.
     private(set) var since: MonotonicTime
+    /// When the first phase began.
+    private let began: MonotonicTime
     /// When octets last came.
     private(set) var lastActive: MonotonicTime
     /// Since when a header section has begun and is not complete; no octet refreshes it.
@@ -75,10 +78,20 @@ struct ConnectionState {
         self.role = role
         self.phase = phase
         since = now
+        began = now
         lastActive = now
     }
 
     var isClosed: Bool { phase == .closed }
+
+    /// Whether the TCP or TLS handshake of an upstream's connection is in progress.
+    var isConnecting: Bool {
+        switch phase {
+        case .connecting: true
+        case .handshaking: role == .upstream
+        default: false
+        }
+    }
 
     /// Whether a session may be spoken with: also while its last octets are flushed.
     var isOpen: Bool {
@@ -143,6 +156,8 @@ struct ConnectionState {
     func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
         switch phase {
         case .connecting: since + terms.connectTimeout(limits)
+        // The TLS handshake with an endpoint is a part of connecting.
+        case .handshaking where role == .upstream: began + terms.connectTimeout(limits)
         case .handshaking(hasHello: false): since + limits.helloTimeout
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
@@ -213,6 +228,7 @@ struct ConnectionState {
         guard deadline <= now else { return .notYet(wake(deadline, limits, at: now)) }
         switch phase {
         case .connecting: return .connectTimedOut
+        case .handshaking where role == .upstream: return .connectTimedOut
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut

@@ -51,6 +51,7 @@ internal import TLS
         }
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
+        case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
         case .handshaking: listeners.continueHandshake(connection)
         default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
         }
@@ -433,7 +434,7 @@ internal import TLS
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
-        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }
 

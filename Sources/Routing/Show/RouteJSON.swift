@@ -120,6 +120,7 @@ extension RoutingPlan {
         writer.field("protocol", cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1")
         writer.field("balancing", cluster.balancing)
         cluster.policies?.write(to: &writer)
+        if let tls = cluster.tls { writer.field("tls", tls.terms.summary) }
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }

@@ -51,6 +51,7 @@ extension RoutingPlan {
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
             for line in cluster.policies?.lines ?? [] { tree.line(4, line) }
+            if let tls = cluster.tls { tree.line(4, tls.terms.summary) }
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
         for mirror in route.policy.extras?.mirrors ?? [] {
