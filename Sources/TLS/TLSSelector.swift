@@ -15,15 +15,26 @@ package final class TLSSelector: Sendable {
         let sessionContext: [UInt8]    // at most 32 octets
     }
 
-    let names: ServerNames
+    /// Numbers from the count of `chains` on are places in `passed`, and the number behind these is of closed names.
+    private let names: ServerNames
     let chains: [Chain]
+    private let passed: [Int]    // the owner's numbers
 
-    /// - Parameter chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
-    ///   means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
-    package init(chains: [(serverNames: [String], context: TLSContext, number: Int)]) {
+    /// - Parameters:
+    ///   - chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
+    ///     means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
+    ///   - passed: the same of connections whose TLS is not ended here.
+    ///   - closed: names that no wider one may serve.
+    package init(
+        chains: [(serverNames: [String], context: TLSContext, number: Int)],
+        passed: [(serverNames: [String], number: Int)] = [], closed: [[String]] = []
+    ) {
         var names = ServerNames()
         for (index, chain) in chains.enumerated() { names.add(chain.serverNames, chain: index) }
+        for (index, entry) in passed.enumerated() { names.add(entry.serverNames, chain: chains.count + index) }
+        for entry in closed { names.add(entry, chain: chains.count + passed.count) }
         self.names = names
+        self.passed = passed.map(\.number)
         self.chains = chains.map { chain in
             let text = chain.serverNames.map(ServerNames.normal).sorted().joined(separator: "\n")
             let identity = chain.context.fingerprint + Array(text.utf8)
@@ -34,7 +45,35 @@ package final class TLSSelector: Sendable {
 
     /// The number of the chain by which a connection with this server name would be served now; nil when
     /// none fits.
-    package func chainNumber(serverName: String?) -> Int? { names.chain(for: serverName).map { chains[$0].number } }
+    package func chainNumber(serverName: String?) -> Int? { chain(for: serverName)?.number }
+
+    /// The chain for a name in its normal form; nil when none fits.
+    func chain(for serverName: String?) -> Chain? {
+        guard let place = names.chain(for: serverName), place < chains.count else { return nil }
+        return chains[place]
+    }
+
+    /// Whether the ClientHello decides between our TLS and connections that keep theirs.
+    package var hasPassed: Bool { !passed.isEmpty }
+
+    /// What becomes of a connection whose TLS was not begun yet.
+    package enum Choice: Equatable, Sendable {
+        /// We end its TLS.
+        case terminate
+        /// It keeps its TLS; the owner's number.
+        case pass(Int)
+        /// The name is of a server that cannot serve.
+        case close
+        /// No name fits.
+        case none
+    }
+
+    /// - Parameter serverName: in lower case; nil: the client sent none.
+    package func choice(serverName: String?) -> Choice {
+        guard let place = names.chain(for: serverName) else { return .none }
+        if place < chains.count { return .terminate }
+        return place < chains.count + passed.count ? .pass(passed[place - chains.count]) : .close
+    }
 
     private static func digest(_ octets: [UInt8]) -> [UInt8] {
         unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in
