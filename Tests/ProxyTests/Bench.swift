@@ -5,6 +5,7 @@ import Manifests
 import Octets
 import Reactor
 import Synchronization
+import TLS
 import Telemetry
 import Testing
 
@@ -56,8 +57,10 @@ final class Bench {
     /// - Parameters:
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
+    ///   - relays: connections that are relayed by that route, of number 0.
     init(
-        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil
+        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
+        relays: RelayBinding = RelayBinding(), tls: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout)
@@ -67,7 +70,10 @@ final class Bench {
         sockets = try ListenerSockets(address: address, number: 0, workers: 1)
         let table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2))
+        let binding = ListenerBinding(
+            sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && tls == nil ? 0 : nil, tls: tls,
+            chainTables: [], relays: relays)
+        published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -92,7 +98,8 @@ final class Bench {
     }
 
     private static func snapshot(
-        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets, _ isHTTP2: Bool
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ binding: ListenerBinding,
+        _ isHTTP2: Bool
     ) -> Snapshot {
         let plan = ClusterPlan(
             name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]))
@@ -102,10 +109,7 @@ final class Bench {
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
-            routeMetrics: [0],
-            listeners: [
-                ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
-            ])
+            routeMetrics: [0], listeners: [binding])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -183,6 +187,17 @@ final class Peer {
     }
 
     func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
+
+    /// Sends as much as the kernel takes.
+    /// - Returns: the number of octets.
+    func push(_ octets: ArraySlice<UInt8>) -> Int {
+        guard case .octets(let count) = unsafe octets.withUnsafeBytes({ unsafe Socket.write(descriptor, Octets($0)) })
+        else { return 0 }
+        return count
+    }
+
+    /// Ends our side; what comes is still read.
+    func finish() { Socket.finish(descriptor) }
 
     /// What has come.
     func octets() -> [UInt8] {

@@ -20,10 +20,12 @@ final class Connection {
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
     var pause = TimerWheel.Handle.none    // nothing is read until then
+    var relay: Relay?    // what passes its octets on; nil for requests
 
     // Downstream
     let listener: Int?    // ListenerSockets.number; nil for upstreams
     let peer: SocketAddress?
+    var hello: HelloInProgress?    // a ClientHello that is read before it is known whose TLS it begins
     /// The client's address as `x-forwarded-for` wants it.
     let peerHost: OctetBuffer
     private(set) var snapshot: WorkerSnapshot?    // of the newest request
@@ -90,6 +92,9 @@ final class Connection {
 
     /// Keeps no configuration alive while no request needs it.
     func releaseSnapshot() { snapshot = nil }
+
+    /// The TLS server name that the client asked for, as far as it is known.
+    var serverName: String? { transport.tls?.serverName ?? hello?.serverName ?? relay?.serverName }
 
     var role: ConnectionRole { state.role }
     var isClosed: Bool { state.isClosed }

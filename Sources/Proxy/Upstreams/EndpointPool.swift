@@ -5,6 +5,11 @@ internal import Reactor
 /// How an endpoint is spoken to. Two clusters that want it differently share its address, but no connection.
 struct UpstreamTransport: Equatable {
     let isHTTP2: Bool
+    /// Whether no session speaks on the connection, and it serves one client alone.
+    var isRelay = false
+
+    /// For octets of any protocol.
+    static let relay = UpstreamTransport(isHTTP2: false, isRelay: true)
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.

@@ -16,6 +16,7 @@ final class Upstreams {
     // They refer to each other: set once by the worker, which takes them away when it ends.
     var exchanges: Exchanges!
     var connections: Connections!
+    var relays: Relays!
 
     init(services: WorkerServices) { self.services = services }
 
@@ -38,6 +39,26 @@ final class Upstreams {
             return .connection(connection)
         }
         return wait(pool(of: endpoint, transport), for: exchange)
+    }
+
+    /// What came of asking for a connection for a relay.
+    enum RelayConnection {
+        /// It is on its way, and the relay's.
+        case begun
+        /// None can be made; `lastFailure` says why.
+        case failed
+        /// The endpoint has as many as it may have.
+        case overflow
+    }
+
+    /// Begins a connection for a relay alone.
+    func connect(_ endpoint: Endpoint, for relay: Relay) -> RelayConnection {
+        let pool = pool(of: endpoint, .relay)
+        guard pool.count < services.limits.upstreamConnections else {
+            reached(.upstreamConnections)
+            return .overflow
+        }
+        return connect(pool, for: relay) ? .begun : .failed
     }
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
@@ -78,13 +99,13 @@ final class Upstreams {
 
     /// Begins a connection.
     /// - Returns: false when that is impossible.
-    private func connect(_ pool: EndpointPool) -> Bool {
+    private func connect(_ pool: EndpointPool, for relay: Relay? = nil) -> Bool {
         guard let address = pool.address else {
             note(.other, "the address is not valid", pool)
             return false
         }
         do throws(SystemError) {
-            try connect(pool, to: address)
+            try connect(pool, to: address, for: relay)
             return true
         } catch {
             note(ConnectFailure(error), error.reason, pool)
@@ -92,7 +113,9 @@ final class Upstreams {
         }
     }
 
-    private func connect(_ pool: EndpointPool, to address: SocketAddress) throws(SystemError) {
+    private func connect(
+        _ pool: EndpointPool, to address: SocketAddress, for relay: Relay?
+    ) throws(SystemError) {
         let descriptor = try Socket.connect(address)
         var made: Connection?
         let slot = services.loop.register { slot in
@@ -108,6 +131,10 @@ final class Upstreams {
             throw error
         }
         guard let connection = made else { return }
+        if let relay {
+            connection.relay = relay
+            relay.upstream = Unretained(connection)
+        }
         pool.connectionBegan()
         services.metrics.connectionOpened(.upstream)
         connections.schedule(connection)
@@ -131,6 +158,10 @@ final class Upstreams {
             note(ConnectFailure(error), error.reason, pool)
             return connectFailed(connection, .connectFailed)
         }
+        if let relay = connection.relay {
+            pool.connectionOpened(connection)
+            return relays.connected(relay, connection, event)
+        }
         connections.startSession(connection, http2: pool.transport.isHTTP2)
         pool.connectionOpened(connection)
         if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
@@ -152,6 +183,10 @@ final class Upstreams {
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
     private func connectFailed(_ connection: Connection, _ situation: Situation) {
         let reason = lastFailure
+        if let relay = connection.relay.take() {
+            connections.close(connection)
+            return relays.connectFailed(relay, because: reason)
+        }
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
         var rest = pool.unservedByFailure
