@@ -95,15 +95,14 @@ package enum NotInEffect {
 
     private static let gateway: [Field] = [
         .skips("Gateway", "spec.servers[].defaultEndpoint"),
-        .closes(
-            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["TLS", "TCP", "MONGO", "REDIS", "MYSQL", "UDP"])),
+        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
         .skips(
             "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
             hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["PASSTHROUGH", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
+            .isOne(of: ["MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
             by: modeOfEncryptedServer),
         .closes(
             "Gateway", "spec.servers[].tls.httpsRedirect", when: "on a server in clear text",
@@ -120,8 +119,6 @@ package enum NotInEffect {
     ]
 
     private static let rules: [Field] = [
-        .closes("VirtualService", "spec.tls"),
-        .closes("VirtualService", "spec.tcp"),
         .skips("VirtualService", "spec.http[].match[].statPrefix"),
         // A claim that was not verified must not admit a request, and must not let it pass to a later rule.
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
