@@ -110,6 +110,10 @@ def test_expiry_is_status_4_and_a_reset_upstream(rule, header):
         assert 0.45 <= took <= 0.65
         waiting.until(lambda: resets, 2, "the reset upstream")
         assert resets == [CANCEL]
+        whose = "the timeout of route " if rule.get("timeout") in ("0.5s", "500ms") else "the client's grpc-timeout"
+        message = stream.grpc_message
+        assert message.startswith(f"upstream request timeout: {whose}") and ", 500ms, has passed" in message
+        assert message.endswith(" had the request")
 
 
 def test_expiry_of_a_plain_request_is_504():

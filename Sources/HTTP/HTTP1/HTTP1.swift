@@ -5,8 +5,15 @@ package enum HTTP1Framing: Equatable, Sendable {
     case none
     case length(UInt64)
     case chunked
-    /// Responses only: the body ends with the connection.
+    /// The body ends with the connection. Of a request, and of a response with status 101: the octets behind the head
+    /// are those of another protocol.
     case untilClose
+
+    /// The framing that the block's `content-length` announces; nil without a usable one.
+    init?(announcedBy block: HeaderBlock) {
+        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else { return nil }
+        self = .length(length)
+    }
 }
 
 /// What an `upgrade` field with its `connection: upgrade` asks for. A WebSocket client cannot do without; every other
@@ -18,11 +25,13 @@ package enum HTTP1Upgrade: Equatable, Sendable {
 
 /// What a head says beyond the fields that stand in its `HeaderBlock`.
 package struct HTTP1Head: Equatable, Sendable {
+    /// How the length of the body is said.
     package var framing: HTTP1Framing
     /// The sender leaves the connection open for another message.
     package var isKeepAlive: Bool
     /// `expect: 100-continue` stands in the request; the field stays in the block.
     package var expectsContinue: Bool
+    /// What the head asks to change to.
     package var upgrade: HTTP1Upgrade
     /// 1 for HTTP/1.1, 0 for HTTP/1.0 (responses only).
     package var minorVersion: UInt8
@@ -65,6 +74,7 @@ package struct HTTP1Limits: Equatable, Sendable {
     /// How many informational responses (1xx) one request may have.
     package static let usualInterimResponses = 16
 
+    /// Limits with the sizes that messages usually keep to.
     package init(
         headOctets: Int, fields: Int = 100, extensionOctets: Int = 4096, trailerOctets: Int = 16 << 10,
         interimResponses: Int = HTTP1Limits.usualInterimResponses

@@ -7,14 +7,17 @@ package import Octets
 ///     requests:   head → body → head …
 ///     responses:  idle → (expectResponse) → head → (interim head …) → body → idle
 ///
-/// What is left out: tunnels. After a head that upgrades, the octets behind it are the caller's.
+/// After a head that upgrades, all octets behind it are those of a body that ends with the connection; after a
+/// request's head it is the caller that waits until the upgrade is accepted.
 package struct HTTP1Parser {
+    /// Which side's messages are read.
     package enum Role: Equatable, Sendable {
         /// The scheme of the connection, which becomes `:scheme`.
         case request(Scheme)
         case response
     }
 
+    /// The scheme of the connection that messages come on.
     package enum Scheme: Equatable, Sendable {
         case http, https
     }
@@ -35,6 +38,7 @@ package struct HTTP1Parser {
     private var chunks: HTTP1Chunks
     private var expected = Expected()
 
+    /// A parser for one connection.
     package init(role: Role, limits: HTTP1Limits) {
         self.role = role
         self.limits = limits

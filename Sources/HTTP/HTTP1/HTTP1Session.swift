@@ -7,7 +7,9 @@ package import Octets
 /// Its owner's thread only.
 @safe package final class HTTP1Session {
     package let isServer: Bool
+    /// What has happened since the events were cleared, in order.
     package private(set) var events: ContiguousArray<StreamEvent> = []
+    /// Octets of bodies that have gone out since this was cleared.
     package private(set) var taken: ContiguousArray<TakenOctets> = []
     /// Why the peer's octets are not HTTP/1.1 that is served; set with the event `.violation`.
     package private(set) var violation: HTTP1Error?
@@ -39,7 +41,22 @@ package import Octets
     private var needsMore = false    // what is in `inbox` is the beginning of something
     private var completedHeads: UInt32 = 0
 
+    /// Whether the stream leaves HTTP for another protocol. Source: RFC 9110 §7.8.
+    private enum Tunnel {
+        case none
+        /// The request asks for it; nothing of the other protocol is read or sent before the answer.
+        case asked
+        /// The answer was 101: octets pass as they are.
+        case open
+        /// The answer was another one: it passes as usual, and what comes behind the request is never read.
+        case refused
+
+        /// Whether nothing is read from the client: it is not known whose protocol it is, or it is nobody's.
+        var holdsInput: Bool { self == .asked || self == .refused }
+    }
+
     private struct Stream {
+        var tunnel = Tunnel.none
         var owner = StreamOwner.nobody
         var kept: OctetBuffer?    // a request's body, for a replay
         var isHeadMethod = false    // the request's method is HEAD
@@ -52,6 +69,7 @@ package import Octets
         var framing = HTTP1Framing.none    // of what we send
     }
 
+    /// - Parameter isServer: whether the peer is the client.
     package init(isServer: Bool, scheme: HTTP1Parser.Scheme, pools: MessagePools) {
         self.isServer = isServer
         self.pools = pools
@@ -95,7 +113,8 @@ package import Octets
     /// Reading should wait until the other side has taken more, or the response before is complete.
     package var isReadPaused: Bool {
         unconsumed > windowOctets
-            || (isServer && inbox.count >= windowOctets && (stream?.isEndReceived == true || isHeldBack))
+            || (isServer && inbox.count >= windowOctets
+                && (stream?.isEndReceived == true || stream?.tunnel.holdsInput == true || isHeldBack))
     }
 
     /// Appends what there is to send.
@@ -140,6 +159,7 @@ package import Octets
     /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
         guard violation == nil, !isWaiting, !needsMore else { return false }
+        if stream?.tunnel == .open, isServer { return isOverShare || parsed < inbox.count }
         return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
     }
 
@@ -153,13 +173,18 @@ package import Octets
 
     // MARK: what the owner asks; the same words as HTTP2Session
 
+    /// Sends a request.
+    /// - Parameter keepsBody: whether octets of the body are kept for another try.
+    /// - Returns: the stream's slot; nil when the connection takes no request now.
     package func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
-        var stream = Stream(owner: owner)
-        stream.framing = isEnd ? .none : Self.announced(block) ?? .chunked
+        let upgrades = block.first(.protocol) == "websocket"
+        var stream = Stream(tunnel: upgrades ? .asked : .none, owner: owner)
+        stream.framing = upgrades ? .untilClose : isEnd ? .none : HTTP1Framing(announcedBy: block) ?? .chunked
         do throws(HTTP1WriteError) {
-            try HTTP1Serializer.writeRequest(block, framing: stream.framing, to: takeOutput())
+            try HTTP1Serializer.writeRequest(
+                block, framing: stream.framing, connection: upgrades ? .upgradeToWebSocket : .keep, to: takeOutput())
         } catch {
             dropEmptyOutput()
             return nil
@@ -167,8 +192,8 @@ package import Octets
         stream.isHeadMethod = method == "HEAD"
         stream.hasSentHeaders = true
         stream.isEndSent = isEnd
-        if keepsBody, !isEnd { stream.kept = pools.takeBuffer() }
-        parser.expectResponse(toMethod: method)
+        if keepsBody, !isEnd, !upgrades { stream.kept = pools.takeBuffer() }
+        parser.expectResponse(toMethod: method, upgrading: upgrades)
         number += 1
         self.stream = stream
         return number
@@ -177,9 +202,13 @@ package import Octets
     /// Sends the final response's head. With `isEnd` no body follows.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         guard slot == number, var stream, !stream.hasSentHeaders else { return }
+        if stream.tunnel == .asked {
+            if block.first(.status) == "101" { return acceptUpgrade(block) }
+            stream.tunnel = .refused
+        }
         let isBodiless =
             stream.isHeadMethod || block.first(.status) == "204" || block.first(.status) == "304"
-        stream.framing = isBodiless ? .none : isEnd ? .length(0) : Self.announced(block) ?? .chunked
+        stream.framing = isBodiless ? .none : isEnd ? .length(0) : HTTP1Framing(announcedBy: block) ?? .chunked
         if isEnd, !stream.isEndReceived { isClosing = true }
         if !stream.isKeepAlive { isClosing = true }
         stream.hasSentHeaders = true
@@ -194,6 +223,16 @@ package import Octets
         if isEnd { finish(slot) }
     }
 
+    /// Sends the answer 101: from here on octets pass as they are, in both directions.
+    private func acceptUpgrade(_ block: HeaderBlock) {
+        stream?.tunnel = .open
+        stream?.framing = .untilClose
+        stream?.hasSentHeaders = true
+        let written: Void? = try? HTTP1Serializer.writeResponse(
+            block, framing: .none, connection: .upgradeToWebSocket, to: takeOutput())
+        if written == nil { isClosing = true }
+    }
+
     /// Sends an interim response (1xx) in front of the final one.
     package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         guard slot == number, let stream, !stream.hasSentHeaders else { return }
@@ -202,7 +241,8 @@ package import Octets
 
     /// Appends octets to the body that is being sent.
     package func send(_ slot: Int, _ octets: Octets) {
-        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0
+        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0,
+            stream.tunnel != .asked
         else { return }
         keep(octets)
         guard stream.framing != .none else { return note(taken: octets.count) }
@@ -230,9 +270,10 @@ package import Octets
     /// HTTP/1.1 has no reset: the connection ends. What did not leave of a request never will; of an
     /// answer that breaks off, the client should see what there is.
     package func reset(_ slot: Int, code: UInt32) {
-        guard slot == number, stream != nil else { return }
+        guard slot == number, let stream else { return }
         isClosing = true
-        if !isServer { dropOutput() }
+        // Of a WebSocket, the last words are still of use.
+        if !isServer, stream.tunnel != .open { dropOutput() }
         noteClosed(code: code)
     }
 
@@ -254,6 +295,7 @@ package import Octets
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
     /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
+    /// Says who gets the stream's events from now on. A slot whose stream is over is left alone.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
     /// Whether the head was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
@@ -356,6 +398,7 @@ package import Octets
     /// The next message has to wait for the end of this one.
     private var isWaiting: Bool {
         ignoresInput || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
+            || (isServer && stream?.tunnel.holdsInput == true)
     }
 
     /// Nothing more is read: the exchange that was to be the last one is over.
@@ -378,13 +421,19 @@ package import Octets
             stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive
             upgrade = head.upgrade
+            if head.framing == .untilClose {
+                stream?.tunnel = .asked
+                stream?.isKeepAlive = false
+            }
         } else if !head.isInterim {
             stream?.isKeepAlive = head.isKeepAlive
+            if head.status == 101 { stream?.tunnel = .open }
         }
         sections.append((number, block))
-        let isEnd = head.framing == .none || head.framing == .length(0)
-        let code: UInt32 = isEnd && !head.isInterim ? 1 : 0
-        events.append(StreamEvent(.headers, slot: number, owner: stream?.owner ?? .nobody, code: code))
+        let isLast = !head.isInterim && (head.framing == .none || head.framing == .length(0))
+        events.append(
+            StreamEvent(
+                .headers, slot: number, owner: stream?.owner ?? .nobody, detail: isLast ? .last : .none))
         if isServer, head.expectsContinue {
             events.append(StreamEvent(.expectsContinue, slot: number))
         }
@@ -404,7 +453,7 @@ package import Octets
         guard let stream else { return }
         if outputBody > 0 { note(taken: outputBody) }
         outputBody = 0
-        events.append(StreamEvent(.closed, slot: number, owner: stream.owner, code: code))
+        events.append(StreamEvent(.closed, slot: number, owner: stream.owner, detail: .code(code)))
         closeStream()
     }
 
@@ -446,13 +495,5 @@ package import Octets
         let fresh = pools.takeBuffer()
         output = fresh
         return fresh
-    }
-
-    /// The framing that the block's `content-length` announces; nil without a usable one.
-    private static func announced(_ block: HeaderBlock) -> HTTP1Framing? {
-        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else {
-            return nil
-        }
-        return .length(length)
     }
 }

@@ -45,6 +45,7 @@ final class Exchange {
     var isHeadMethod = false
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
+    var isWebSocket = false    // it asks to leave HTTP for a WebSocket
     var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
     var creditedOctets = 0    // octets of the body given back to the client's window
 
@@ -122,7 +123,9 @@ final class Exchange {
         if path == "*" { return .answer(.optionsAsterisk) }
         switch session {
         case .undecided: break
-        case .http1(let session): if session({ $0.upgrade }) != .none { return .answer(.upgradeRefused) }
+        case .http1(let session):
+            isWebSocket = session({ $0.upgrade }) == .webSocket
+            if isWebSocket, block.first(.protocol) == nil { return .answer(.upgradeRefused) }    // no GET, or a body
         case .http2:
             // HTTP/1.1's session has looked already.
             if !services.authority.isValid(block) { return .answer(.requestRefused(.invalidAuthority)) }
@@ -209,7 +212,7 @@ final class Exchange {
     /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
     func startClock() -> StepEnd {
         guard isGRPC else {
-            if state.isRequestEnded { routeTimeoutBegins() }
+            if state.isRequestEnded || isWebSocket { routeTimeoutBegins() }
             return .next
         }
         var wait = routeTimeout
@@ -219,13 +222,15 @@ final class Exchange {
         guard let wait else { return .next }
         setDeadline(started + wait)
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
-        return wait <= Self.shortestDeadline ? .answer(.deadlineExceeded) : .next
+        guard wait <= Self.shortestDeadline else { return .next }
+        explanation = deadlineInWords
+        return .answer(.deadlineExceeded)
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
     private static let shortestDeadline = Duration.microseconds(50)
 
-    private var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
+    var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
     func routeTimeoutBegins() {
         guard deadline == nil, state.answer != .over, let wait = routeTimeout else { return }
@@ -251,6 +256,10 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
+        if isWebSocket, isHTTP2Port {
+            explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
+            return .answer(.upgradeRefused)
+        }
         let transport = UpstreamTransport(isHTTP2: isGRPC || isHTTP2Port)
         switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
         case .connection(let connection):
@@ -361,7 +370,7 @@ final class Exchange {
         if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 {
             return .localReset
         }
-        return isGRPC ? nil : .idleReceiving
+        return isGRPC || (isWebSocket && state.answer == .begun) ? nil : .idleReceiving
     }
 
     /// Octets that wait here for a side that does not take them: bodies, and the client's header section.
@@ -386,6 +395,7 @@ final class Exchange {
         isGRPC = false
         isHeadMethod = false
         isSafe = false
+        isWebSocket = false
         wantsContinue = false
         creditedOctets = 0
         route.keep(nil)

@@ -21,7 +21,7 @@ struct ForwardedFields {
         block.edit { field in
             switch field.known {
             case .other: return .keep
-            case .forwardedFor, .forwardedProto, .requestID, .host, .protocol, .reserved, .forwardedClientCert:
+            case .forwardedFor, .forwardedProto, .requestID, .host, .reserved, .forwardedClientCert:
                 return .remove
             case .grpcTimeout: return timeLeft == nil ? .keep : .remove
             case .expect: return isGRPC ? .remove : .keep
