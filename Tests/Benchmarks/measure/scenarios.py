@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from . import connections, load, machine, reload, site as sites, streams
+from . import connections, load, machine, relay, reload, site as sites, streams
 from .load import Load
 from .site import Job
 
@@ -21,6 +21,7 @@ class Case:
     measure: Callable
     direct: bool = False  # also without a gateway: `gateway` is then None
     name: str = ""  # letter, and what tells the cases of one letter apart
+    only: tuple = ()  # the peers that can do it; empty: all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,13 +170,23 @@ def reloads(size):
                    job, measure, name=f"l {count}")
 
 
+def relays(size):
+    """o: octets that are relayed."""
+    octets = size.of(1_000_000_000)
+    for kind, title in (("tcp", "clear text"), ("tls", "TLS that is passed on by its server name")):
+        job = Job(relay=kind)
+        yield Case("o", f"a gigabyte relayed as octets over 4 connections, {title}", "s/GB", job,
+                   lambda gateway, _, job=job: relay.measure(gateway, job, 4, octets), name=f"o {kind}",
+                   only=("haproxy", "portico"))
+
+
 def all_cases(size):
-    cases = [
-        case for group in (requests, messages, chats, tables, idleness, handshakes, reloads) for case in group(size)]
+    groups = (requests, messages, chats, tables, idleness, handshakes, reloads, relays)
+    cases = [case for group in groups for case in group(size)]
     for case in cases:
         case.name = case.name or case.letter
     return sorted(cases, key=lambda case: case.letter)
 
 
-LETTERS = "abcdefghijklm"
-QUICK_LETTERS = "abcdefhjkm"
+LETTERS = "abcdefghijklmo"
+QUICK_LETTERS = "abcdefhjkmo"

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 from . import machine
@@ -24,6 +25,7 @@ class Job:
     echo: bool = False  # backend portico-echo instead of nghttpd; always with `http1`
     routes: int = 0  # so many more routes, by path prefix: /r0/ …
     hosts: int = 0  # so many more hosts, a VirtualService each: h0.test …
+    relay: str = ""  # octets instead of requests: `tcp`, or `tls` that is passed on
 
 
 class Site:
@@ -42,6 +44,9 @@ class Site:
         self.echo = machine.free_port()
         if ECHO.exists():
             self._start("portico-echo", self.echo, [ECHO, "serve", "--listen", f"127.0.0.1:{self.echo}"])
+
+        self.sink = machine.free_port()
+        self._start("sink", self.sink, [sys.executable, pathlib.Path(__file__).parent / "sink.py", self.sink])
 
     def _start(self, name, port, command):
         process = machine.Process(command, machine.LOAD_CORE, self.folder, name)
@@ -72,6 +77,8 @@ class Site:
         self.pem.write_text(self.certificate.read_text() + self.key.read_text())
 
     def backend_of(self, job):
+        if job.relay:
+            return self.sink
         return self.echo if job.http1 or job.echo else self.backend
 
     def __enter__(self):
