@@ -129,8 +129,8 @@ struct Configuration {
         for (number, (chain, context)) in zip(listener.chains, contexts).enumerated() {
             if let context {
                 served.append((chain.serverNames, context, number))
-            } else if !listener.passthroughs.isEmpty || listener.clearRelay != nil {
-                // What was to be decrypted here must not be passed on to somebody else.
+            } else if chain.clients != nil || !listener.passthroughs.isEmpty || listener.clearRelay != nil {
+                // A server with a wider name, which asks for less or passes TLS on, must not stand in.
                 closed.append(chain.serverNames)
             }
         }

@@ -19,12 +19,14 @@ package final class TLSSelector: Sendable {
     private let names: ServerNames
     let chains: [Chain]
     private let passed: [Int]    // the owner's numbers
+    /// Whether a server of this listener asks its clients for a certificate.
+    package let asksClients: Bool
 
     /// - Parameters:
     ///   - chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
     ///     means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
     ///   - passed: the same of connections whose TLS is not ended here.
-    ///   - closed: names that no wider one may serve.
+    ///   - closed: names of servers that cannot serve, and that no wider name may serve.
     package init(
         chains: [(serverNames: [String], context: TLSContext, number: Int)],
         passed: [(serverNames: [String], number: Int)] = [], closed: [[String]] = []
@@ -35,6 +37,7 @@ package final class TLSSelector: Sendable {
         for entry in closed { names.add(entry, chain: chains.count + passed.count) }
         self.names = names
         self.passed = passed.map(\.number)
+        asksClients = !closed.isEmpty || chains.contains { $0.context.verification != nil }
         self.chains = chains.map { chain in
             let text = chain.serverNames.map(ServerNames.normal).sorted().joined(separator: "\n")
             let identity = chain.context.fingerprint + Array(text.utf8)
@@ -75,6 +78,20 @@ package final class TLSSelector: Sendable {
         return place < chains.count + passed.count ? .pass(passed[place - chains.count]) : .close
     }
 
+    /// Whether a session that may be older than this configuration fulfils what its server asks of clients now.
+    package func accepts(_ session: TLSSession) -> Bool {
+        chain(for: session.serverName)?.context.accepts(session) ?? true
+    }
+
+    /// Whether a request for a host has to come on another connection, because the server of that name asks clients
+    /// for what this one did not show. Without it, a client could name one server in its ClientHello and another one
+    /// in its request.
+    /// - Parameter host: in lower case, without a port.
+    package func bars(host: String, from session: TLSSession) -> Bool {
+        guard let place = names.chain(for: host), place != names.chain(for: session.serverName) else { return false }
+        return place >= chains.count || !chains[place].context.accepts(session)
+    }
+
     private static func digest(_ octets: [UInt8]) -> [UInt8] {
         unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in
             var length: UInt32 = 0
@@ -101,6 +118,7 @@ package final class TLSSelector: Sendable {
         unsafe context.configure {
             unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil)
             unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb($0, TicketKeys.callback)
+            unsafe TicketLife.install(on: $0)
         }
         unsafe raw = context.release()
     }

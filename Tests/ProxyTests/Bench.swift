@@ -57,13 +57,14 @@ final class Bench {
     /// - Parameters:
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
+    ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     ///   - relays: connections that are relayed by that route, of number 0.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        relays: RelayBinding = RelayBinding(), tls: TLSSelector? = nil
+        rule: String = "", relays: RelayBinding = RelayBinding(), tls: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
-        policy = RoutePolicy(timeout: timeout)
+        policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
         let identity = ClusterIdentity(host: "a", port: 80, subset: "", policy: .roundRobin)
         cluster = ClusterState(name: "a", identity: identity)
         let address = try #require(SocketAddress(unixPath: name))
@@ -80,7 +81,7 @@ final class Bench {
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,
-            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
+            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil, workers: 1), mailbox: mailbox,
             published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
             clock: { clock.read() })
@@ -95,6 +96,23 @@ final class Bench {
         worker.connections.closeAll()
         worker.takeApart()
         sockets.close(worker: 0)
+    }
+
+    /// What a rule says besides its destinations, read and compiled as the gateway does.
+    static func extras(_ rule: String) throws -> RouteExtras? {
+        let isAnswer = rule.isEmpty || rule.contains("directResponse") || rule.contains("redirect")
+        let text = """
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: vs, namespace: default}
+            spec: {hosts: [a], http: [{\(isAnswer ? "" : "route: [{destination: {host: a}}], ")\(rule)}]}
+            """
+        guard !rule.isEmpty else { return nil }
+        let set = ManifestReader.load(sources: [("a.yaml", Array(text.utf8))])
+        try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
+        let rule = try #require(set.inventory.virtualServices.first?.http.first)
+        // There is one cluster: a request's copy goes to its next endpoint.
+        return RouteExtras(rule, mirrors: rule.copies.map { MirrorPolicy(cluster: 0, share: $0.share) })
     }
 
     private static func snapshot(
@@ -189,12 +207,14 @@ final class Peer {
     func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
 
     /// Sends as much as the kernel takes.
-    /// - Returns: the number of octets.
-    func push(_ octets: ArraySlice<UInt8>) -> Int {
-        guard case .octets(let count) = unsafe octets.withUnsafeBytes({ unsafe Socket.write(descriptor, Octets($0)) })
-        else { return 0 }
+    /// - Returns: how many octets that is.
+    func offer(_ octets: Octets) -> Int {
+        guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
         return count
     }
+
+    /// The same with an array.
+    func push(_ octets: ArraySlice<UInt8>) -> Int { unsafe octets.withUnsafeBytes { unsafe offer(Octets($0)) } }
 
     /// Ends our side; what comes is still read.
     func finish() { Socket.finish(descriptor) }

@@ -30,6 +30,8 @@ package import Octets
     /// stream may be over before the owner goes through its events.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0    // of the newest stream
+    /// The kept body of the request whose stream has just ended, until `endTurn`: its owner may not know yet.
+    private var lastBody: (number: Int, octets: OctetBuffer)?
     private let windowOctets: Int
     /// While so many octets wait for a client that does not read its responses, its next request is not read.
     private static let outputOctets = 65_536
@@ -83,6 +85,7 @@ package import Octets
 
     deinit {
         closeStream()
+        dropLastBody()
         dropSections()
         pools.accounts.close(account)
     }
@@ -147,8 +150,9 @@ package import Octets
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
-        budget.endTurn()
+        pools.work &+= budget.endTurn()
         if !sections.isEmpty { dropSections() }
+        if lastBody != nil { dropLastBody() }
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
@@ -326,10 +330,17 @@ package import Octets
 
     /// Takes the kept body away for a replay elsewhere; nil when it was not kept, or is too long.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
+        if let lastBody, lastBody.number == slot {
+            self.lastBody = nil
+            return lastBody.octets
+        }
         guard slot == number else { return nil }
         defer { stream?.kept = nil }
         return stream?.kept
     }
+
+    /// Whether `detachBody` has the body.
+    package func hasBody(_ slot: Int) -> Bool { lastBody?.number == slot || (slot == number && stream?.kept != nil) }
 
     /// Answers a request that breaks a rule, and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
@@ -458,9 +469,18 @@ package import Octets
     }
 
     private func closeStream() {
-        if let kept = stream?.kept { pools.give(kept) }
+        if let kept = stream?.kept {
+            dropLastBody()
+            lastBody = (number, kept)
+        }
         stream = nil
         unconsumed = 0
+    }
+
+    private func dropLastBody() {
+        guard let lastBody else { return }
+        self.lastBody = nil
+        pools.give(lastBody.octets)
     }
 
     private func dropSections() {

@@ -34,8 +34,8 @@ struct RelayState {
     /// Numbers of the endpoints to which a connection was tried.
     private(set) var tried: [Int] = []
 
-    /// Connections that are tried for one client, as for a request.
-    static let triesLimit = ExchangeState.triesLimit
+    /// Connections that are tried for one client.
+    static let triesLimit = 3
 
     func flow(from side: Side) -> Flow { side == .downstream ? fromDownstream : fromUpstream }
 

@@ -6,7 +6,7 @@ internal import Manifests
 extension ListenerCompiler {
     /// Whether a server terminates TLS and is opened. One whose octets are relayed needs a rule for them.
     func terminates(_ member: ServerMerger.Member) -> Bool {
-        member.server.closings.isEmpty && member.server.tls?.mode == .simple && !lacksRoute(member)
+        member.server.closings.isEmpty && member.server.terminatesTLS && !lacksRoute(member)
     }
 
     /// The route of a server's octets, behind TLS; nil for HTTP.

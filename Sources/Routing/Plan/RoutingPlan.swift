@@ -107,6 +107,10 @@ package struct TLSChain: Sendable, Hashable {
     package let place: SourcePlace
     /// The route to which the decrypted octets are relayed, of a server that carries TCP; nil for HTTP.
     package var relay: Int?
+    /// What clients have to show; nil: they are not asked.
+    package var clients: ClientDemand?
+    /// `ecdhCurves`: the key exchanges, by OpenSSL's names, in order of preference; empty is the default.
+    package var groups: [String] = []
 }
 
 /// Where a certificate and its key come from.

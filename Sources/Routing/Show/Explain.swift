@@ -117,14 +117,16 @@ extension RoutingPlan {
     private static let rulesShown = 50
 
     private func destinations(
-        of route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String = "503"
+        of route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String? = nil
     ) -> [String] {
-        if let reason = route.unavailable { return ["-> \(failure): \(reason.sentence)"] }
+        if let reason = route.unavailable { return ["-> \(failure ?? "\(reason.status)"): \(reason.sentence)"] }
+        if let answer = route.policy.extras?.answerText { return ["-> \(answer)"] }
         return zip(route.destinations, route.shares).flatMap { destination, share in
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             let title = name.map(cluster.title(protocol:)) ?? cluster.title
-            return ["-> \(part)\(title)"] + cluster.endpointLines(endpoints, failure: failure).map { "   " + $0 }
+            return ["-> \(part)\(title)"]
+                + cluster.endpointLines(endpoints, failure: failure ?? "503").map { "   " + $0 }
         }
     }
 }

@@ -47,6 +47,9 @@ extension RoutingPlan {
             writer.field("certificates", of: chain.certificates) {
                 $1.array($0) { $1.string($0.description) }
             }
+            if let clients = chain.clients {
+                writer.field("clients", of: clients) { clients, writer in writer.object { write(clients, to: &$0) } }
+            }
             writer.field("gateway", "\(chain.gateway.namespace)/\(chain.gateway.name)")
             if let relay = chain.relay { return write(relay: relay, endpoints, to: &writer) }
             writeHosts(table, endpoints, to: &writer)
@@ -73,6 +76,15 @@ extension RoutingPlan {
         }
     }
 
+    private func write(_ clients: ClientDemand, to writer: inout JSONText) {
+        writer.field("required", !clients.isOptional)
+        writer.field("verified", !clients.isSkipped)
+        writer.field("authorities", clients.authorities.description)
+        writer.field("revocations", clients.revocations)
+        writer.field("names", of: clients.names) { $1.array($0) { $1.string($0) } }
+        writer.field("pins", clients.keyPins.count + clients.certificatePins.count)
+    }
+
     private func writeHosts(_ table: RouteTable, _ endpoints: EndpointReader, to writer: inout JSONText) {
         writer.field("hosts", of: table.hostGroups) { groups, writer in
             writer.array(groups) { group, writer in
@@ -93,7 +105,14 @@ extension RoutingPlan {
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
         writer.field("timeout", route.timeout?.milliseconds)
-        writer.field("unavailable", route.unavailable?.sentence)
+        if route.unavailable == .redirectedToHTTPS {
+            writer.field("redirect", "https")
+        } else {
+            writer.field("unavailable", route.unavailable?.sentence)
+        }
+        if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
+        if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
+        if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
         write(destinationsOf: route, endpoints, protocol: nil, to: &writer)
     }
 
@@ -107,6 +126,16 @@ extension RoutingPlan {
                 writer.object {
                     $0.field("weight", Int(clamping: share.1))
                     write(clusters[share.0.cluster], endpoints, protocol: name, to: &$0)
+                }
+            }
+        }
+        if let mirrors = route.policy.extras?.mirrors, !mirrors.isEmpty {
+            writer.field("mirrors", of: mirrors) { mirrors, writer in
+                writer.array(mirrors) { mirror, writer in
+                    writer.object {
+                        $0.field("share", mirror.share.text)
+                        write(clusters[mirror.cluster], endpoints, protocol: nil, to: &$0)
+                    }
                 }
             }
         }
