@@ -97,7 +97,7 @@ let package = Package(
         test(
             "RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets", "Support"],
             exclude: ["Golden"]),
-        test("TLSTests", ["TLS", "Support"]),
+        test("TLSTests", ["TLS", "Octets", "Support"]),
         test("ReactorTests", ["Reactor", "Octets", "Support"]),
     ],
     cxxLanguageStandard: .cxx17

@@ -1,4 +1,5 @@
 internal import COpenSSL
+package import Octets
 
 /// The state of a handshake.
 package enum TLSProgress: Equatable, Sendable {
@@ -21,8 +22,8 @@ package enum TLSResult: Equatable, Sendable {
 /// TLS on one connected, non-blocking socket. Its worker's thread only.
 ///
 /// OpenSSL reads and writes through a `RecordBIO`, which needs fewer system calls than records.
-/// The caller owns the descriptor, keeps it open until the session is gone, and must not have read
-/// any octet of the ClientHello.
+/// The caller owns the descriptor and keeps it open until the session is gone. What it has read from it already, it
+/// gives to the session.
 @safe package final class TLSSession {
     private let raw: OpaquePointer    // owned; freed in `deinit`
     private let bio: RecordBIO
@@ -60,14 +61,15 @@ package enum TLSResult: Equatable, Sendable {
     package private(set) var serverName: String?
 
     /// The server's side of a connection.
-    package init(selector: TLSSelector, descriptor: CInt) throws(TLSError) {
+    /// - Parameter received: the first octets, when they were read from the descriptor before.
+    package init(selector: TLSSelector, descriptor: CInt, received: Octets = .empty) throws(TLSError) {
         let common = try CommonContext.shared.get()
         Failures.clear()
         guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         self.selector = selector
         expectation = nil
-        bio = RecordBIO(descriptor: descriptor)
+        bio = RecordBIO(descriptor: descriptor, received: received)
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
         unsafe SSL_set_accept_state(made)

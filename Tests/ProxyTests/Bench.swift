@@ -5,6 +5,7 @@ import Manifests
 import Octets
 import Reactor
 import Synchronization
+import TLS
 import Telemetry
 import Testing
 
@@ -35,6 +36,7 @@ final class Bench {
     private let sockets: ListenerSockets
     private let policy: RoutePolicy
     private let table: RouteTable
+    private let binding: ListenerBinding
     private let isHTTP2: Bool
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
@@ -60,9 +62,11 @@ final class Bench {
     ///   - timeout: of the one route, which is for every host and path.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     ///   - pool: the cluster's limits.
+    ///   - relays: connections that are relayed by that route, of number 0.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil,
+        relays: RelayBinding = RelayBinding(), selector: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
@@ -73,7 +77,11 @@ final class Bench {
         self.isHTTP2 = isHTTP2
         table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool, tls))
+        binding = ListenerBinding(
+            sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
+            tls: selector,
+            chainTables: [], relays: relays)
+        published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -115,7 +123,7 @@ final class Bench {
     }
 
     private static func snapshot(
-        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets,
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ binding: ListenerBinding,
         _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
@@ -128,9 +136,7 @@ final class Bench {
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
             routeMetrics: [0],
-            listeners: [
-                ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
-            ], upstreamTLS: tls.map { [0: $0] } ?? [:])
+            listeners: [binding], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -156,7 +162,7 @@ final class Bench {
 
     /// Publishes the configuration with other limits.
     func publish(pool: PoolPolicy?) {
-        published.replace(with: Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool, nil))
+        published.replace(with: Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, nil))
         post(.snapshotPublished)
     }
 
@@ -221,6 +227,12 @@ final class Peer {
         guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
         return count
     }
+
+    /// The same with an array.
+    func push(_ octets: ArraySlice<UInt8>) -> Int { unsafe octets.withUnsafeBytes { unsafe offer(Octets($0)) } }
+
+    /// Ends our side; what comes is still read.
+    func finish() { Socket.finish(descriptor) }
 
     /// What has come.
     func octets() -> [UInt8] {

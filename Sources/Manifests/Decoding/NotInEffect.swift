@@ -94,21 +94,18 @@ package enum NotInEffect {
     package static let fields = gateway + rules + headers + policy + entries
 
     private static let gateway: [Field] = [
-        .closes(
-            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["TLS", "TCP", "MONGO", "REDIS", "MYSQL", "UDP"])),
+        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
         .skips(
             "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
             hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL"]),
+            .isOne(of: ["ISTIO_MUTUAL"]),
             by: modeOfEncryptedServer),
     ]
 
     private static let rules: [Field] = [
-        .closes("VirtualService", "spec.tls"),
-        .closes("VirtualService", "spec.tcp"),
         .skips("VirtualService", "spec.http[].match[].statPrefix"),
         // A claim that was not verified must not admit a request, and must not let it pass to a later rule.
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,

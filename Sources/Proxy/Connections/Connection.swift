@@ -21,10 +21,12 @@ final class Connection {
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
     var pause = TimerWheel.Handle.none    // nothing is read until then
+    var relay: Relay?    // what passes its octets on; nil for requests
 
     // Downstream
     let listener: Int?    // ListenerSockets.number; nil for upstreams
     let peer: SocketAddress?
+    var hello: HelloInProgress?    // a ClientHello that is read before it is known whose TLS it begins
     /// The client's address as `x-forwarded-for` wants it.
     let peerHost: OctetBuffer
     private(set) var snapshot: WorkerSnapshot?    // of the newest request
@@ -119,6 +121,9 @@ final class Connection {
         requestsLeft -= 1
         return requestsLeft == 0
     }
+
+    /// The TLS server name that the client asked for, as far as it is known.
+    var serverName: String? { transport.tls?.serverName ?? hello?.serverName ?? relay?.serverName }
 
     var role: ConnectionRole { state.role }
     /// Whether its endpoint listens on a Unix socket.

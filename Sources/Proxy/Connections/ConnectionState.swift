@@ -7,6 +7,7 @@ enum ConnectionRole { case downstream, upstream }
 /// its owner tells what has happened, and asks for the deadline. The phases in their order:
 ///
 ///     connecting → handshaking → sniffing → open → closing → lingering → closed
+///                                        ↘ relaying → closed
 ///
 /// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`; `handshaking`
 /// follows if the endpoint is spoken to in TLS, and `open`.
@@ -19,6 +20,8 @@ struct ConnectionState {
         /// The first octets will tell the protocol; whether some have come.
         case sniffing(hasOctets: Bool)
         case open(Standing)
+        /// No session speaks on it: its octets are passed on as they come.
+        case relaying
         /// What there is to say is flushed, then the connection ends.
         case closing
         /// All is said and our side is ended; late octets of the peer are thrown away until it closes.
@@ -105,7 +108,7 @@ struct ConnectionState {
     var standing: Standing {
         switch phase {
         case .open(let standing): standing
-        case .connecting, .handshaking, .sniffing: .serving
+        case .connecting, .handshaking, .sniffing, .relaying: .serving
         case .closing, .lingering, .closed: .overdue
         }
     }
@@ -162,6 +165,7 @@ struct ConnectionState {
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
+        case .relaying: lastActive + limits.relayIdleTimeout
         case .open:
             min(
                 openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never,
@@ -205,6 +209,8 @@ struct ConnectionState {
         case aged
         /// There was no request for too long: the end is announced to the peer.
         case idle
+        /// Nothing was relayed for too long, in either direction.
+        case relayIdle
         /// The peer was to close, or to take our last octets, and did not: the connection is closed.
         case overdue
     }
@@ -238,6 +244,7 @@ struct ConnectionState {
         // With open streams the time that counts is theirs.
         case .open where !isIdle: return .notYet(now + idleTimeout(limits))
         case .open(.overdue), .closing, .lingering: return .overdue
+        case .relaying: return .relayIdle
         case .open: return .idle
         case .closed: return .nothing
         }

@@ -10,6 +10,13 @@ struct UpstreamTransport: Equatable {
     var cluster: ObjectIdentifier?
     /// `UpstreamSecurity.number`; 0 is clear text.
     var security = 0
+    /// Whether no session speaks on the connection, and it serves one client alone.
+    var isRelay = false
+
+    /// For octets of any protocol.
+    static func relay(_ cluster: ObjectIdentifier?) -> UpstreamTransport {
+        UpstreamTransport(isHTTP2: false, cluster: cluster, isRelay: true)
+    }
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.

@@ -18,6 +18,7 @@ final class Upstreams {
     // They refer to each other: set once by the worker, which takes them away when it ends.
     var exchanges: Exchanges!
     var connections: Connections!
+    var relays: Relays!
 
     init(services: WorkerServices) { self.services = services }
 
@@ -51,6 +52,32 @@ final class Upstreams {
         return wait(pool, for: exchange)
     }
 
+    /// What came of asking for a connection for a relay.
+    enum RelayConnection {
+        /// It is on its way, and the relay's.
+        case begun
+        /// None can be made; `lastFailure` says why.
+        case failed
+        /// The endpoint has as many as it may have.
+        case overflow
+    }
+
+    /// Begins a connection for a relay alone.
+    /// - Parameter limits: of its cluster.
+    func connect(_ endpoint: Endpoint, _ limits: PoolLimits?, for relay: Relay) -> RelayConnection {
+        let pool = pool(of: endpoint, .relay(limits?.cluster))
+        if pool.limits !== limits { pool.limits = limits }
+        guard limits?.hasRoomForConnection ?? true else {
+            reached(.clusterConnections)
+            return .overflow
+        }
+        guard pool.count < services.limits.upstreamConnections else {
+            reached(.upstreamConnections)
+            return .overflow
+        }
+        return connect(pool, for: relay) ? .begun : .failed
+    }
+
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
     func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
         if pool.count >= services.limits.upstreamConnections { reached(.upstreamConnections) }
@@ -63,7 +90,9 @@ final class Upstreams {
             return .clusterOverflow
         }
         let place = pool.enqueue(exchange)
-        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else { return .wait(pool, place) }
+        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
+            return .wait(pool, place)
+        }
         pool.leave(place, exchange)
         return .failed
     }
@@ -109,13 +138,13 @@ final class Upstreams {
 
     /// Begins a connection.
     /// - Returns: false when that is impossible.
-    private func connect(_ pool: EndpointPool) -> Bool {
+    private func connect(_ pool: EndpointPool, for relay: Relay? = nil) -> Bool {
         guard let address = pool.address else {
             note(.other, "the address is not valid", pool)
             return false
         }
         do throws(SystemError) {
-            try connect(pool, to: address)
+            try connect(pool, to: address, for: relay)
             return true
         } catch {
             note(ConnectFailure(error), error.reason, pool)
@@ -123,7 +152,9 @@ final class Upstreams {
         }
     }
 
-    private func connect(_ pool: EndpointPool, to address: SocketAddress) throws(SystemError) {
+    private func connect(
+        _ pool: EndpointPool, to address: SocketAddress, for relay: Relay?
+    ) throws(SystemError) {
         let descriptor = try Socket.connect(address)
         var made: Connection?
         let slot = services.loop.register { slot in
@@ -139,6 +170,10 @@ final class Upstreams {
             throw error
         }
         guard let connection = made else { return }
+        if let relay {
+            connection.relay = relay
+            relay.upstream = Unretained(connection)
+        }
         pool.connectionBegan()
         pool.limits?.prepare(connection)
         services.metrics.connectionOpened(.upstream)
@@ -162,6 +197,10 @@ final class Upstreams {
             let error = SystemError("connect to", code: code)
             note(ConnectFailure(error), error.reason, pool)
             return connectFailed(connection, .connectFailed)
+        }
+        if let relay = connection.relay {
+            pool.connectionOpened(connection, isHTTP2: false)
+            return relays.connected(relay, connection, event)
         }
         if let security = pool.security { return beginHandshake(connection, pool, security) }
         open(connection, pool, http2: pool.transport.isHTTP2)
@@ -198,6 +237,10 @@ final class Upstreams {
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
     func connectFailed(_ connection: Connection, _ situation: Situation) {
         let reason = lastFailure
+        if let relay = connection.relay.take() {
+            connections.close(connection)
+            return relays.connectFailed(relay, because: reason)
+        }
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
         var rest = pool.unservedByFailure

@@ -13,11 +13,6 @@ extension VirtualService {
             severity, "its requests are answered 503",
             hint: "without it they would be served: remove it if that is meant", object: owner ?? meta.identity)
     }
-
-    /// The report on a field of `tls` or `tcp` rules.
-    func reportConnections(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
-        field.diagnostic(severity, "its connections are not served", object: meta.identity)
-    }
 }
 
 extension DestinationRule {

@@ -14,6 +14,8 @@ final class ClusterTable {
     private let leftOut: LeftOutObjects
     private let tls: UpstreamTLSCompiler
     private var numbers: [Key: Int] = [:]
+    /// Clusters to which only connections were sent so far, at ports that are not for requests.
+    private var onlyRelayed: Set<Int> = []
     private(set) lazy var hostNames = directory.records.keys.sorted()
     private var endpoints = 0
 
@@ -28,6 +30,10 @@ final class ClusterTable {
     struct Asker {
         let object: ObjectReference
         let destination: Destination
+        /// Whether it is a rule for connections, whose octets may be of any protocol.
+        var isRelay = false
+        /// What becomes of its traffic when it cannot be sent there.
+        var fate: String { isRelay ? "its connections are closed" : "its requests are answered 503" }
     }
 
     init(
@@ -102,15 +108,23 @@ final class ClusterTable {
         _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String
     ) -> Int {
         let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
-        if let known = numbers[key] { return known }
+        if let known = numbers[key] {
+            if !asker.isRelay, onlyRelayed.remove(known) != nil {
+                let found = policy(of: record).subset(subset)
+                warnNotSpoken(asker, record, port, found)
+            }
+            return known
+        }
         let policy = policy(of: record)
-        guard !subset.isEmpty else { return make(key, plan(asker, record, port, policy, nil)) }
-        guard let found = policy.subset(subset) else {
+        let found = policy.subset(subset)
+        guard found != nil || subset.isEmpty else {
             reportSubset(asker, record, subset, policy)
             return unavailable(
                 record.host, port.number, subset, .unknownSubset(host: record.host, subset: subset))
         }
-        return make(key, plan(asker, record, port, policy, found))
+        let number = make(key, plan(asker, record, port, policy, subset.isEmpty ? nil : found))
+        if asker.isRelay, port.notSpoken != nil { onlyRelayed.insert(number) }
+        return number
     }
 
     private func unavailable(_ host: String, _ port: Int, _ subset: String, _ fault: Unavailable)
@@ -152,19 +166,37 @@ final class ClusterTable {
                 endpoints <= names.options.mostEndpoints
                 ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
             source = counted(found, asker)
-            if let asker, let what = port.notSpoken {
-                let isMeant = policy.tls(port: port.number, subset: subset) != nil
-                if !isMeant { reportNotSpoken(asker, record, port, what) }
-            }
+            if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
         }
         let name = subset?.name.value ?? ""
+        let security = tls.plan(of: policy, record, port, subset)
+        if let asker, asker.isRelay, security != nil { reportSecureRelay(asker, record) }
         return ClusterPlan(
             name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
             policies: policy.policies(port: port.number, subset: subset),
-            tls: tls.plan(of: policy, record, port, subset))
+            tls: security)
+    }
+
+    /// Clear text must not go where a DestinationRule wants TLS.
+    private func reportSecureRelay(_ asker: Asker, _ record: ServiceRecord) {
+        let written = asker.destination.host
+        add(
+            .error, "not-in-effect",
+            "TLS to \(record.host), which its DestinationRule wants, is not in effect yet for connections that are "
+                + "relayed: \(asker.fate)",
+            hint: "write tls.mode: DISABLE for this port if the octets are in TLS already", at: written.place,
+            path: written.path, asker)
+    }
+
+    /// Warns about requests to a port of another protocol. Relayed octets may be of any.
+    private func warnNotSpoken(_ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?) {
+        guard let what = port.notSpoken, policy(of: record).tls(port: port.number, subset: subset) == nil else {
+            return
+        }
+        reportNotSpoken(asker, record, port, what)
     }
 
     /// A rule that was left out and asks for TLS, say: without it, requests would be sent in clear text.
@@ -252,7 +284,7 @@ final class ClusterTable {
             add(
                 .error, "too-many-endpoints",
                 "the destinations before this one have \(names.options.mostEndpoints) endpoints, which is the most: "
-                    + "its requests are answered 503",
+                    + asker.fate,
                 hint: "does a Service select pods that are not its own?", at: written.place, path: written.path,
                 asker)
         }
@@ -280,7 +312,7 @@ extension ClusterTable {
             return add(
                 .error, "unknown-host",
                 "destination host '\(written.value)' is of \(owner.identity), which \(LeftOut.sentence): "
-                    + "its requests are answered 503", hint: nil, at: written.place, path: written.path, asker,
+                    + asker.fate, hint: nil, at: written.place, path: written.path, asker,
                 related: owner.related)
         }
         let parts = host.split(separator: ".").map(String.init)
@@ -299,7 +331,7 @@ extension ClusterTable {
         add(
             .error, "unknown-host",
             "destination host '\(written.value)' names no Service or ServiceEntry: "
-                + "its requests are answered 503", hint: hint, at: written.place,
+                + asker.fate, hint: hint, at: written.place,
             path: written.path, asker)
     }
 
@@ -310,7 +342,7 @@ extension ClusterTable {
         add(
             .error, "not-exported",
             "\(object) is not exported to namespace \(own), this gateway's (\(hidden.field)): "
-                + "its requests are answered 503",
+                + asker.fate,
             hint: "add \(own) to what it is exported to, or run with --namespace \(object.namespace)",
             at: written.place, path: written.path, asker,
             related: [Diagnostic.Related(place: hidden.meta.place, message: "the \(object.kind)")])
@@ -347,7 +379,7 @@ extension ClusterTable {
         if let written = asker.destination.port {
             add(
                 .error, "unknown-port",
-                "\(record.host) has no port \(written.value): its requests are answered 503",
+                "\(record.host) has no port \(written.value): \(asker.fate)",
                 hint: has, at: written.place, path: written.path, asker)
             return
         }
@@ -355,7 +387,7 @@ extension ClusterTable {
         let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
         add(
             .error, "port-needed",
-            "\(record.host) has \(record.ports.count) ports\(reason): its requests are answered 503",
+            "\(record.host) has \(record.ports.count) ports\(reason): \(asker.fate)",
             hint: "say which one in port.number; \(has)", at: written.place, path: written.path, asker)
     }
 
@@ -366,7 +398,7 @@ extension ClusterTable {
         if let rule = leftOutPolicy(of: record) {
             return add(
                 .error, "unknown-subset",
-                "\(record.host) has no subset '\(subset)', for \(rule.hint): its requests are answered 503",
+                "\(record.host) has no subset '\(subset)', for \(rule.hint): \(asker.fate)",
                 hint: nil, at: written.place, path: written.path, asker, related: rule.related)
         }
         let known = policy.someSubsets
@@ -383,7 +415,7 @@ extension ClusterTable {
         }
         add(
             .error, "unknown-subset",
-            "\(record.host) has no subset '\(subset)': its requests are answered 503",
+            "\(record.host) has no subset '\(subset)': \(asker.fate)",
             hint: hint, at: written.place, path: written.path, asker, related: related)
     }
 
@@ -412,7 +444,7 @@ extension ClusterTable {
     private func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
         let written = asker.destination.host
         add(
-            .error, "no-addresses", "\(fault.sentence): its requests are answered 503",
+            .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
             hint: "a ServiceEntry needs resolution STATIC or DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }

@@ -87,6 +87,8 @@ package enum Unavailable: Sendable, Hashable {
     case noAddresses(host: String)
     case notInEffect(String)
     case brokenRule
+    /// No rule is for the connections of a server that carries TCP.
+    case noRule
     /// The object that defines the host has an error.
     case leftOut(String)
     /// Earlier destinations have as many endpoints as one load may have.
@@ -111,6 +113,7 @@ package enum Unavailable: Sendable, Hashable {
         case .noAddresses(let host): "\(host) has no addresses of its own"
         case .notInEffect(let what): "\(what) is not in effect yet"
         case .brokenRule: "the rule has an error"
+        case .noRule: "no rule is for its connections"
         case .leftOut(let object): "\(object) was left out because of an error"
         case .tooManyEndpoints: "the definitions have too many endpoints"
         case .tooManyRules: "the definitions have too many rules"
