@@ -49,7 +49,7 @@ import Testing
             endpoint.meet(bench)
             #expect(endpoint.progress != .done)
             #expect(endpoint.text().isEmpty)
-            bench.pass(.milliseconds(60))
+            bench.pass(.milliseconds(250))
         }
         let text = client.text()
         #expect(text.hasPrefix("HTTP/1.1 503 ") && text.hasSuffix(": \(fault.sentence)"), "\(text)")
@@ -199,7 +199,7 @@ import Testing
             let endpoint = try accept(other, made.selector(demandsCertificate: true))
             endpoint.meet(bare)
             #expect(endpoint.progress != .done)
-            bare.pass(.milliseconds(60))
+            bare.pass(.milliseconds(250))
         }
         #expect(client.text().hasSuffix(ServerFault.certificateRequired.sentence))
     }
@@ -213,7 +213,7 @@ import Testing
             #expect(endpoint.octets().first == 0x16)
             endpoint.send("HTTP/1.1 400 Bad Request\r\n\r\n")
             bench.settle()
-            bench.pass(.milliseconds(60))
+            bench.pass(.milliseconds(250))
         }
         #expect(client.text().hasSuffix(ServerFault.notTLS.sentence))
     }
