@@ -34,7 +34,10 @@ final class Bench {
     private let published: Published<Snapshot>
     private let mailbox: Mailbox<WorkerMessage>
     private let sockets: ListenerSockets
+    private let binding: ListenerBinding
     private let policy: RoutePolicy
+    private let table: RouteTable
+    private let isHTTP2: Bool
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
     // They end with the bench, not when a test does not look at them any more.
@@ -58,10 +61,12 @@ final class Bench {
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
-    ///   - relays: connections that are relayed by that route, of number 0.
+    ///   - pool: the cluster's limits.
+    ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        rule: String = "", relays: RelayBinding = RelayBinding(), tls: TLSSelector? = nil
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: RelayBinding = RelayBinding(),
+        selector: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
@@ -69,12 +74,13 @@ final class Bench {
         cluster = ClusterState(name: "a", identity: identity)
         let address = try #require(SocketAddress(unixPath: name))
         sockets = try ListenerSockets(address: address, number: 0, workers: 1)
-        let table = RouteTable(
+        self.isHTTP2 = isHTTP2
+        table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        let binding = ListenerBinding(
-            sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && tls == nil ? 0 : nil, tls: tls,
-            chainTables: [], relays: relays)
-        published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2))
+        binding = ListenerBinding(
+            sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
+            tls: selector, chainTables: [], relays: relays)
+        published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -117,17 +123,18 @@ final class Bench {
 
     private static func snapshot(
         _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ binding: ListenerBinding,
-        _ isHTTP2: Bool
+        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
-            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]))
+            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]),
+            policies: ClusterPolicies(pool: pool))
         let route = Route(
             number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], policy: policy, unavailable: nil,
             object: ObjectReference(kind: "VirtualService", namespace: "default", name: "vs"),
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
-            routeMetrics: [0], listeners: [binding])
+            routeMetrics: [0], listeners: [binding], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -149,6 +156,12 @@ final class Bench {
                 ]))
         mailbox.post(.snapshotPublished)
         settle()
+    }
+
+    /// Publishes the configuration with other limits.
+    func publish(pool: PoolPolicy?) {
+        published.replace(with: Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, nil))
+        post(.snapshotPublished)
     }
 
     func post(_ message: WorkerMessage) {
@@ -185,7 +198,7 @@ final class Bench {
 
 /// The other end of a connection.
 final class Peer {
-    private let descriptor: CInt
+    let descriptor: CInt
     private(set) var isEnded = false
     private var isClosed = false
 

@@ -240,7 +240,7 @@ import Testing
     private static func bench(_ limits: Limits = Limits(), clear: Int? = nil) throws -> Bench {
         try Bench(
             limits: limits, relays: RelayBinding(clear: clear),
-            tls: TLSSelector(chains: [], passed: [(["a.com", "*.b.com"], 0)], closed: [["closed.b.com"]]))
+            selector: TLSSelector(chains: [], passed: [(["a.com", "*.b.com"], 0)], closed: [["closed.b.com"]]))
     }
 
     private func refusals(_ bench: Bench, _ reason: HandshakeReason) -> UInt64 {

@@ -125,8 +125,10 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             let title = name.map(cluster.title(protocol:)) ?? cluster.title
-            return ["-> \(part)\(title)"]
-                + cluster.endpointLines(endpoints, failure: failure ?? "503").map { "   " + $0 }
+            let details =
+                [cluster.tls?.terms.summary].compactMap(\.self)
+                + cluster.endpointLines(endpoints, failure: failure ?? "503")
+            return ["-> \(part)\(title)"] + details.map { "   " + $0 }
         }
     }
 }

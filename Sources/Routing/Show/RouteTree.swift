@@ -74,6 +74,8 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
+            for line in cluster.policies?.lines ?? [] { tree.line(4, line) }
+            if let tls = cluster.tls { tree.line(4, tls.terms.summary) }
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
         for mirror in route.policy.extras?.mirrors ?? [] {
@@ -131,12 +133,15 @@ extension Route {
 }
 
 extension ClusterPlan {
+    /// The name of its way to choose.
+    var balancing: String { policies?.hashing?.table.name ?? policy.rawValue }
+
     var title: String { title(protocol: "HTTP/\(isHTTP2 ? "2" : "1.1")") }
 
     /// The same for traffic of another protocol.
     func title(protocol name: String) -> String {
         let part = subset.isEmpty ? "" : " subset \(subset)"
-        return "\(host):\(port)\(part), \(name), \(policy.rawValue)"
+        return "\(host):\(port)\(part), \(name), \(balancing)"
     }
 
     /// The lines of a cluster's endpoints, one per endpoint.
