@@ -252,6 +252,19 @@ import Testing
         #expect(target(world, port: 9000, sni: nil) == "closed")
     }
 
+    @Test func `is closed, and an error, where its destination asks for TLS`() {
+        let policy = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: d, namespace: app}
+            spec: {host: a, trafficPolicy: {tls: {mode: SIMPLE}}}
+
+            """
+        let world = world(Self.object("tcp: [{\(World.to("a"))}]") + policy, Self.server("db", 9000, "TCP"))
+        #expect(target(world, port: 9000, sni: nil) == "closed" && world.codes.contains("not-in-effect"))
+    }
+
     @Test func `says that connections are closed where its destination is wrong`() {
         for (destination, code) in [
             ("{host: nowhere.example.org}", "unknown-host"), ("{host: a, subset: v1}", "unknown-subset"),
