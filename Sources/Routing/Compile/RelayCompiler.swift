@@ -150,13 +150,13 @@ final class RelayCompiler {
                 weight: share.weight
             )
         }
-        let reason = reason ?? unsent(chosen.map(\.cluster), destinations, service)
+        let closing = reason ?? unsent(chosen.map(\.cluster), destinations, service)
         let name = "\(service.meta.namespace)/\(service.meta.name)/\(name)"
         let key = RouteKey(name: name, clusters: chosen.map(\.cluster))
         if let known = routes[key] { return known }
         let made = rules.addRoute(
             name, clusters: chosen,
-            unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
+            unavailable: closing ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
         routes[key] = made
         return made
     }
