@@ -136,14 +136,6 @@ struct Configuration {
         }
     }
 
-    /// Connections by TLS settings that are gone end with their streams.
-    private static func retire(_ old: [Int: ClusterTLS], _ next: [Int: ClusterTLS]) {
-        let used = Set(next.values.compactMap { $0.security.map { ObjectIdentifier($0) } })
-        for security in old.values.compactMap(\.security) where !used.contains(ObjectIdentifier(security)) {
-            security.leave()
-        }
-    }
-
     /// Which server name is served how; nil when the listener takes clear text only.
     private static func selector(_ listener: ListenerPlan, _ contexts: [TLSContext?]) -> TLSSelector? {
         guard !listener.chains.isEmpty || !listener.passthroughs.isEmpty else { return nil }
@@ -159,6 +151,14 @@ struct Configuration {
         }
         let passed = listener.passthroughs.map { (serverNames: $0.serverNames, number: $0.route) }
         return TLSSelector(chains: served, passed: passed, closed: closed)
+    }
+
+    /// Connections by TLS settings that are gone end with their streams.
+    private static func retire(_ old: [Int: ClusterTLS], _ next: [Int: ClusterTLS]) {
+        let used = Set(next.values.compactMap { $0.security.map { ObjectIdentifier($0) } })
+        for security in old.values.compactMap(\.security) where !used.contains(ObjectIdentifier(security)) {
+            security.leave()
+        }
     }
 
     private mutating func bind() {

@@ -90,8 +90,8 @@ import Testing
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: UDP}"), "port.protocol: UDP"),
         (
-            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: AUTO_PASSTHROUGH}"),
-            "tls.mode: AUTO_PASSTHROUGH"
+            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: ISTIO_MUTUAL}"),
+            "tls.mode: ISTIO_MUTUAL"
         ),
     ])
     func `closes its part where somebody closes, protects or redirects with it`(text: String, name: String) {

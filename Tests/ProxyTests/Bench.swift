@@ -62,11 +62,11 @@ final class Bench {
     ///   - timeout: of the one route, which is for every host and path.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     ///   - pool: the cluster's limits.
-    ///   - relays: connections that are relayed by that route, of number 0.
+    ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil,
-        relays: RelayBinding = RelayBinding(), selector: TLSSelector? = nil
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: RelayBinding = RelayBinding(),
+        selector: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
@@ -79,8 +79,7 @@ final class Bench {
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
         binding = ListenerBinding(
             sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
-            tls: selector,
-            chainTables: [], relays: relays)
+            tls: selector, chainTables: [], relays: relays)
         published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
@@ -135,8 +134,7 @@ final class Bench {
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
-            routeMetrics: [0],
-            listeners: [binding], upstreamTLS: tls.map { [0: $0] } ?? [:])
+            routeMetrics: [0], listeners: [binding], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.

@@ -153,7 +153,7 @@ import Testing
         #expect(world.codes.contains("left-out"))
     }
 
-    @Test(arguments: ["mode: MUTUAL, credentialName: c", "mode: SIMPLE, verify: [x]"])
+    @Test(arguments: ["mode: ISTIO_MUTUAL", "mode: SIMPLE, verify: [x]"])
     func `gets no connections of a server that is not opened`(tls: String) {
         let closed = Self.server("closed", 443, "HTTPS", hosts: "[x.a.com]", tls: tls)
         let world = world(
@@ -250,6 +250,19 @@ import Testing
             """
         let world = world(Self.object("tcp: [{\(World.to("a"))}]") + policy, Self.server("db", 9000, "TCP"))
         #expect(target(world, port: 9000, sni: nil) == "closed")
+    }
+
+    @Test func `is closed, and an error, where its destination asks for TLS`() {
+        let policy = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: d, namespace: app}
+            spec: {host: a, trafficPolicy: {tls: {mode: SIMPLE}}}
+
+            """
+        let world = world(Self.object("tcp: [{\(World.to("a"))}]") + policy, Self.server("db", 9000, "TCP"))
+        #expect(target(world, port: 9000, sni: nil) == "closed" && world.codes.contains("not-in-effect"))
     }
 
     @Test func `says that connections are closed where its destination is wrong`() {

@@ -115,15 +115,15 @@ final class Connection {
     /// Keeps no configuration alive while no request needs it.
     func releaseSnapshot() { snapshot = nil }
 
+    /// The TLS server name that the client asked for, as far as it is known.
+    var serverName: String? { transport.tls?.serverName ?? hello?.serverName ?? relay?.serverName }
+
     /// A request was sent, of which the cluster allows a number.
     /// - Returns: whether it is the last one.
     func isLastRequest() -> Bool {
         requestsLeft -= 1
         return requestsLeft == 0
     }
-
-    /// The TLS server name that the client asked for, as far as it is known.
-    var serverName: String? { transport.tls?.serverName ?? hello?.serverName ?? relay?.serverName }
 
     var role: ConnectionRole { state.role }
     /// Whether its endpoint listens on a Unix socket.

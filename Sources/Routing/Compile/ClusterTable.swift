@@ -169,26 +169,13 @@ final class ClusterTable {
             if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
         }
         let name = subset?.name.value ?? ""
-        let security = tls.plan(of: policy, record, port, subset)
-        if let asker, asker.isRelay, security != nil { reportSecureRelay(asker, record) }
         return ClusterPlan(
             name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
             policies: policy.policies(port: port.number, subset: subset),
-            tls: security)
-    }
-
-    /// Clear text must not go where a DestinationRule wants TLS.
-    private func reportSecureRelay(_ asker: Asker, _ record: ServiceRecord) {
-        let written = asker.destination.host
-        add(
-            .error, "not-in-effect",
-            "TLS to \(record.host), which its DestinationRule wants, is not in effect yet for connections that are "
-                + "relayed: \(asker.fate)",
-            hint: "write tls.mode: DISABLE for this port if the octets are in TLS already", at: written.place,
-            path: written.path, asker)
+            tls: tls.plan(of: policy, record, port, subset))
     }
 
     /// Warns about requests to a port of another protocol. Relayed octets may be of any.

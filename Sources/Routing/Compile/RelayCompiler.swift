@@ -150,14 +150,31 @@ final class RelayCompiler {
                 weight: share.weight
             )
         }
+        let closing = reason ?? unsent(chosen.map(\.cluster), destinations, service)
         let name = "\(service.meta.namespace)/\(service.meta.name)/\(name)"
         let key = RouteKey(name: name, clusters: chosen.map(\.cluster))
         if let known = routes[key] { return known }
         let made = rules.addRoute(
             name, clusters: chosen,
-            unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
+            unavailable: closing ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
         routes[key] = made
         return made
+    }
+
+    /// Relayed octets are not encrypted towards endpoints yet: a destination that asks for TLS closes its connections,
+    /// because they must not be sent there in clear text.
+    private func unsent(
+        _ numbers: [Int], _ destinations: [RouteDestination], _ service: VirtualService
+    ) -> Unavailable? {
+        guard let number = numbers.first(where: { clusters.clusters[$0].tls != nil }), let first = destinations.first
+        else { return nil }
+        let what = "TLS to \(clusters.clusters[number].host) for connections that are relayed"
+        problems.add(
+            Diagnostic(
+                .error, "not-in-effect", "\(what) is not in effect yet: the connections of this rule are closed",
+                hint: "write tls.mode: DISABLE for this port in a DestinationRule, if clients bring TLS of their own",
+                at: first.place, object: service.meta.identity, path: first.path.text))
+        return .notInEffect(what)
     }
 
     /// A route that closes its connections.
