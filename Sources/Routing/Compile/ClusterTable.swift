@@ -27,6 +27,11 @@ final class ClusterTable {
     struct Asker {
         let object: ObjectReference
         let destination: Destination
+        /// Whether only copies of requests go there.
+        var isMirror = false
+
+        /// What a destination that cannot be resolved means for requests.
+        var consequence: String { isMirror ? "it gets no copies of requests" : "its requests are answered 503" }
     }
 
     init(
@@ -236,7 +241,7 @@ final class ClusterTable {
             add(
                 .error, "too-many-endpoints",
                 "the destinations before this one have \(names.options.mostEndpoints) endpoints, which is the most: "
-                    + "its requests are answered 503",
+                    + asker.consequence,
                 hint: "does a Service select pods that are not its own?", at: written.place, path: written.path,
                 asker)
         }
@@ -264,7 +269,7 @@ extension ClusterTable {
             return add(
                 .error, "unknown-host",
                 "destination host '\(written.value)' is of \(owner.identity), which \(LeftOut.sentence): "
-                    + "its requests are answered 503", hint: nil, at: written.place, path: written.path, asker,
+                    + asker.consequence, hint: nil, at: written.place, path: written.path, asker,
                 related: owner.related)
         }
         let parts = host.split(separator: ".").map(String.init)
@@ -283,7 +288,7 @@ extension ClusterTable {
         add(
             .error, "unknown-host",
             "destination host '\(written.value)' names no Service or ServiceEntry: "
-                + "its requests are answered 503", hint: hint, at: written.place,
+                + asker.consequence, hint: hint, at: written.place,
             path: written.path, asker)
     }
 
@@ -294,7 +299,7 @@ extension ClusterTable {
         add(
             .error, "not-exported",
             "\(object) is not exported to namespace \(own), this gateway's (\(hidden.field)): "
-                + "its requests are answered 503",
+                + asker.consequence,
             hint: "add \(own) to what it is exported to, or run with --namespace \(object.namespace)",
             at: written.place, path: written.path, asker,
             related: [Diagnostic.Related(place: hidden.meta.place, message: "the \(object.kind)")])
@@ -331,7 +336,7 @@ extension ClusterTable {
         if let written = asker.destination.port {
             add(
                 .error, "unknown-port",
-                "\(record.host) has no port \(written.value): its requests are answered 503",
+                "\(record.host) has no port \(written.value): \(asker.consequence)",
                 hint: has, at: written.place, path: written.path, asker)
             return
         }
@@ -339,7 +344,7 @@ extension ClusterTable {
         let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
         add(
             .error, "port-needed",
-            "\(record.host) has \(record.ports.count) ports\(reason): its requests are answered 503",
+            "\(record.host) has \(record.ports.count) ports\(reason): \(asker.consequence)",
             hint: "say which one in port.number; \(has)", at: written.place, path: written.path, asker)
     }
 
@@ -350,7 +355,7 @@ extension ClusterTable {
         if let rule = leftOutPolicy(of: record) {
             return add(
                 .error, "unknown-subset",
-                "\(record.host) has no subset '\(subset)', for \(rule.hint): its requests are answered 503",
+                "\(record.host) has no subset '\(subset)', for \(rule.hint): \(asker.consequence)",
                 hint: nil, at: written.place, path: written.path, asker, related: rule.related)
         }
         let known = policy.someSubsets
@@ -367,7 +372,7 @@ extension ClusterTable {
         }
         add(
             .error, "unknown-subset",
-            "\(record.host) has no subset '\(subset)': its requests are answered 503",
+            "\(record.host) has no subset '\(subset)': \(asker.consequence)",
             hint: hint, at: written.place, path: written.path, asker, related: related)
     }
 
@@ -396,7 +401,7 @@ extension ClusterTable {
     private func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
         let written = asker.destination.host
         add(
-            .error, "no-addresses", "\(fault.sentence): its requests are answered 503",
+            .error, "no-addresses", "\(fault.sentence): \(asker.consequence)",
             hint: "a ServiceEntry needs resolution STATIC or DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }
