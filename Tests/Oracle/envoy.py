@@ -17,6 +17,9 @@ TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.T
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+FAULT = {
+    "name": "envoy.filters.http.fault",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"}}
 # Istio's default policy (pilot/pkg/networking/core/route/retry/retry.go).
 RETRY = {
     "retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2,
@@ -59,7 +62,7 @@ def manager(virtual_hosts):
             "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
             "validate_clusters": False,
         },
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
+        "http_filters": [FAULT, {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
     }
 
 

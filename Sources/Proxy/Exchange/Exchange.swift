@@ -229,7 +229,7 @@ final class Exchange {
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
-        if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
+        if extras != nil, !isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return .next
     }
@@ -370,7 +370,7 @@ final class Exchange {
         state.trySent()
         tryStarted = services.loop.now
         upstreamTakenOctets = 0
-        if isGRPC || state.isRequestEnded { tryTimeoutBegins() }
+        if isGRPC || isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             $0.began()
             services.metrics.tried(endpoint: $0.number)

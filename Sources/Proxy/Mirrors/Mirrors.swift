@@ -172,8 +172,9 @@ final class Mirrors {
 
     // MARK: events
 
-    /// Of exchanges and copies, one kind of number in the queues for connections: those of copies are below zero.
-    static func waitingNumber(_ mirror: Int) -> Int { -1 - mirror }
+    /// Of exchanges and copies, one kind of number in the queues for connections: those of copies are below -1, which
+    /// is the queue's own. The function is its own inverse.
+    static func waitingNumber(_ mirror: Int) -> Int { -2 - mirror }
 
     /// A connection is there that a copy has waited for.
     func connected(_ waiting: Int, _ connection: Connection) {
@@ -181,6 +182,7 @@ final class Mirrors {
         guard all.indices.contains(number), let mirror = all[number], case .queued = mirror.place else {
             return upstreams.giveBack(connection)
         }
+        mirror.place = .none    // it waits no more, whatever becomes of the connection
         send(mirror, on: connection)
     }
 

@@ -32,8 +32,14 @@ final class ClusterTable {
         let destination: Destination
         /// Whether it is a rule for connections, whose octets may be of any protocol.
         var isRelay = false
+        /// Whether only copies of requests go there.
+        var isMirror = false
+
         /// What becomes of its traffic when it cannot be sent there.
-        var fate: String { isRelay ? "its connections are closed" : "its requests are answered 503" }
+        var fate: String {
+            if isMirror { return "it gets no copies of requests" }
+            return isRelay ? "its connections are closed" : "its requests are answered 503"
+        }
     }
 
     init(

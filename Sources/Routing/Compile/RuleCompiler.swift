@@ -291,7 +291,7 @@ extension RuleCompiler {
         }
         let copies = chosen.isEmpty ? [] : rule.copies
         let mirrors = copies.map { copy in
-            let asker = ClusterTable.Asker(object: owner, destination: copy.destination)
+            let asker = ClusterTable.Asker(object: owner, destination: copy.destination, isMirror: true)
             return MirrorPolicy(cluster: clusters.number(of: asker, listenerPort: listenerPort), share: copy.share)
         }
         let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
