@@ -94,7 +94,7 @@ final class Bench {
 
     /// What a rule says besides its destinations, read and compiled as the gateway does.
     private static func extras(_ rule: String) throws -> RouteExtras? {
-        let isAnswer = rule.isEmpty || rule.contains("directResponse") || rule.contains("redirect")
+        let isAnswer = ["directResponse:", "redirect:", "route:"].contains(where: rule.contains)
         let text = """
             apiVersion: networking.istio.io/v1
             kind: VirtualService
@@ -104,7 +104,9 @@ final class Bench {
         guard !rule.isEmpty else { return nil }
         let set = ManifestReader.load(sources: [("a.yaml", Array(text.utf8))])
         try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
-        return RouteExtras(try #require(set.inventory.virtualServices.first?.http.first))
+        let read = try #require(set.inventory.virtualServices.first?.http.first)
+        let matched = read.matches.first.map { MatchedPath(MatchCompiler.compile($0, .mesh)) }
+        return RouteExtras(read, matched: matched ?? .any)
     }
 
     private static func snapshot(

@@ -13,7 +13,8 @@ import Testing
             .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
-            .idleSending, .idleReceiving, .overloaded, .directResponse(200), .directResponse(404), .directResponse(503),
+            .idleSending, .idleReceiving, .overloaded, .directResponse(200),
+            .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
         ]
 
     /// Who adds a case has to add it here, and then in `all`; otherwise this file does not compile.
@@ -49,11 +50,14 @@ import Testing
         case .requestMalformed: 27
         case .upstreamMalformed: 28
         case .directResponse: 29
+        case .redirect: 30
+        case .corsPreflight: 31
+        case .operationsTooLarge: 32
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...29))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...32))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -69,7 +73,10 @@ import Testing
 
     /// Whether a rule says what the answer is.
     private func isConfigured(_ situation: Situation) -> Bool {
-        if case .directResponse = situation { true } else { false }
+        switch situation {
+        case .directResponse, .redirect, .corsPreflight: true
+        default: false
+        }
     }
 
     @Test func `has words for gRPC callers and one token for the log`() {

@@ -51,6 +51,9 @@ final class Exchange {
     // The route
     var route = Kept<RouteHandle>()
     var extras: Unretained<RouteExtras>?    // of the route, which is kept
+    var share = -1    // place of the destination among the route's; below zero before one is chosen
+    var rewrittenPath = Octets.empty    // lives in `request`; empty if the path stays
+    var isOriginAllowed = false    // a page of the request's origin may use the answer
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
@@ -193,7 +196,8 @@ final class Exchange {
         guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
         let random = services.random.next()
-        let number = route { $0.route.destination(random: random) }
+        share = route { $0.route.share(random: random) }
+        let number = route { $0.route.cluster(ofShare: share) }
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
@@ -290,6 +294,10 @@ final class Exchange {
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
+        if extras != nil, !Rewriting.edit(section, self) {
+            services.pools.letGo(section)
+            return .answer(.operationsTooLarge)
+        }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: state.tries < ExchangeState.triesLimit)
         services.pools.letGo(section)
@@ -393,6 +401,9 @@ final class Exchange {
         creditedOctets = 0
         route.keep(nil)
         extras = nil
+        share = -1
+        rewrittenPath = .empty
+        isOriginAllowed = false
         destination.keep(nil)
         endpoint.keep(nil)
         upstreamLocal = nil

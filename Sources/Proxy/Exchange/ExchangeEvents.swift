@@ -86,6 +86,7 @@ extension Exchange {
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
         guard code >= 200 else { return passInterim(block, to: downstream) }
+        if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
         status = code
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
@@ -324,7 +325,9 @@ extension Exchange {
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
         if !state.isRequestEnded || reply.outcome.after == .close, !session.isHTTP2 { session.announceShutdown() }
-        sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services)
+        sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services) {
+            if extras != nil { Respond.edit($0, in: situation, self) }
+        }
         if !state.isRequestEnded { session.resetAfterEnd(downstream.slot) }
         services.markDirty(downstream)
     }

@@ -17,8 +17,10 @@ package struct RoutePolicy: Sendable {
         self.extras = extras
     }
 
-    /// - Parameter isServed: false for a rule whose requests are answered 503, whatever it says.
-    init(_ rule: HTTPRoute, isServed: Bool = true) {
-        self.init(timeout: rule.timeout?.value, extras: isServed ? RouteExtras(rule) : nil)
+    /// - Parameters:
+    ///   - matched: the part of the path that the route's condition is on.
+    ///   - isServed: false for a rule whose requests are answered 503, whatever it says.
+    init(_ rule: HTTPRoute, matched: MatchedPath, isServed: Bool) {
+        self.init(timeout: rule.timeout?.value, extras: isServed ? RouteExtras(rule, matched: matched) : nil)
     }
 }

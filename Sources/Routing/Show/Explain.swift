@@ -108,12 +108,14 @@ extension RoutingPlan {
 
     private func destinations(of route: Route, _ endpoints: EndpointReader) -> [String] {
         if let reason = route.unavailable { return ["-> 503: \(reason.sentence)"] }
-        if let answer = route.policy.extras?.answerText { return ["-> \(answer)"] }
-        return zip(route.destinations, route.shares).flatMap { destination, share in
-            let cluster = clusters[destination.cluster]
-            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            return ["-> \(part)\(cluster.title)"] + cluster.endpointLines(endpoints).map { "   " + $0 }
-        }
+        let policies = (route.policy.extras?.policyLines ?? []).map { "   " + $0 }
+        if let answer = route.policy.extras?.answerText { return policies + ["-> \(answer)"] }
+        return policies
+            + zip(route.destinations, route.shares).flatMap { destination, share in
+                let cluster = clusters[destination.cluster]
+                let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
+                return ["-> \(part)\(cluster.title)"] + cluster.endpointLines(endpoints).map { "   " + $0 }
+            }
     }
 }
 

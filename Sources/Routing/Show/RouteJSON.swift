@@ -69,6 +69,9 @@ extension RoutingPlan {
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
         writer.field("timeout", route.timeout?.milliseconds)
         writer.field("unavailable", route.unavailable?.sentence)
+        if let lines = route.policy.extras?.policyLines, !lines.isEmpty {
+            writer.field("policies", of: lines) { $1.array($0) { $1.string($0) } }
+        }
         if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
         let shares = Array(zip(route.destinations, route.shares))
         writer.field("destinations", of: shares) { shares, writer in

@@ -42,6 +42,7 @@ extension RoutingPlan {
         for (index, match) in rule.matches.enumerated() {
             tree.line(3, "\(index == 0 ? "if" : "or") \(match)")
         }
+        for line in route.policy.extras?.policyLines ?? [] { tree.line(3, line) }
         if let reason = route.unavailable { tree.line(3, "-> 503: \(reason.sentence)") }
         if let answer = route.policy.extras?.answerText { tree.line(3, "-> \(answer)") }
         for (destination, share) in zip(route.destinations, route.shares) {
