@@ -46,6 +46,7 @@ package struct AdminPage {
         self.answer = answer
     }
 
+    /// Whether a listener of that scope serves the page.
     func isOffered(in scope: AdminScope) -> Bool { scope == .admin || self.scope == .status }
 
     var isAction: Bool { if case .action = answer { true } else { false } }
@@ -53,5 +54,6 @@ package struct AdminPage {
     /// As in the header field `allow`.
     var methods: StaticString { isAction ? "POST" : "GET, HEAD" }
 
+    /// Whether the page may be asked for by that method: POST for an action, GET and HEAD for all others.
     func allows(_ method: String) -> Bool { isAction ? method == "POST" : method == "GET" || method == "HEAD" }
 }

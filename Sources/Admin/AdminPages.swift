@@ -16,6 +16,7 @@ struct AdminPages {
     /// - Parameter pages: `/help`, which lists them, is added to them.
     init(_ pages: [AdminPage]) { self.pages = pages }
 
+    /// The page's answer; 404 for an unknown path, 405 for a method that the page does not allow.
     func answer(_ request: AdminRequest, scope: AdminScope) -> AdminAnswer {
         let parts = request.target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let query = parts.count > 1 ? parts[1] : ""

@@ -27,7 +27,7 @@ struct AdminRequest {
     }
 }
 
-/// Decides which requests may use the admin listener, which has no passwords: those of programs on this machine, but
+/// Decides which requests may use the admin listener, which has no passwords: those of processes on this machine, but
 /// not those of web pages in a browser on it. A foreign page can make the browser send requests here, under a name that
 /// it has pointed to this address (DNS rebinding) or without seeing the answer (request forgery).
 struct AdminDoor {

@@ -3,6 +3,7 @@ package import Routing
 
 /// What `check` says of certificates: the same that `serve` would.
 package enum CertificateCheck {
+    /// What `portico check` says of the certificates of a plan; nothing is kept of their keys.
     package static func diagnostics(of plan: RoutingPlan, inventory: Inventory) -> [Diagnostic] {
         var directory = CertificateDirectory()
         _ = directory.contexts(of: plan, secrets: inventory.secrets)

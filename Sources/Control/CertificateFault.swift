@@ -14,6 +14,7 @@ struct CertificateFault: Error {
     /// The plan's diagnostics say so already.
     var isTold = false
 
+    /// A fault that the diagnostics of the plan report already.
     static func told(_ sentence: String, _ chain: TLSChain) -> CertificateFault {
         CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway, isTold: true)
     }

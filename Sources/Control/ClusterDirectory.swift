@@ -5,7 +5,7 @@ internal import Routing
 /// plans; a change of endpoints reaches the clusters that it concerns, and nothing else.
 /// The control plane's thread only.
 struct ClusterDirectory {
-    /// One cluster. Clusters of a plan that cannot be told apart share one.
+    /// One cluster. Clusters of a plan that cannot be distinguished share one.
     private struct Slot {
         let state: ClusterState
         var source: EndpointSource

@@ -7,6 +7,7 @@ package import Telemetry
 package struct ControlOptions: Sendable {
     /// Files, folders, `-`.
     package var paths: [String] = []
+    /// How many workers serve requests, each on a thread of its own; at least 1.
     package var workers = 1
     /// A Gateway's port number and the port that is bound in its place.
     package var listenMap: [UInt16: UInt16] = [:]
@@ -19,12 +20,18 @@ package struct ControlOptions: Sendable {
     package var acceptWhileDraining: Duration?
     /// How long a load may take; then it is given up.
     package var loadLimit = Duration.seconds(120)
+    /// How definitions are compiled.
     package var compile = CompileOptions()
+    /// What the workers keep to; see docs/limits.md.
     package var limits = Limits()
+    /// The form of access log lines, or none.
     package var accessLog = AccessLogFormat.text
+    /// The program's version, for metrics and the admin pages.
     package var version = "0"
 
+    /// The longest time for which a drain accepts connections when `acceptWhileDraining` is not given.
     package static let usualAcceptTime = Duration.seconds(5)
 
+    /// The defaults of `portico serve`.
     package init() {}
 }

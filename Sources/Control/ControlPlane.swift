@@ -13,13 +13,17 @@ package import Telemetry
 ///     starting → serving → draining → stopped
 ///
 /// Starting: the first load is under way. SIGTERM ends it at once, and health is answered.
-/// Draining: readiness is 503 and every client is told (GOAWAY); a second later their new streams are
-/// refused. Who connects until the accept time is over is served; then the listeners close and the rest
-/// goes the same two steps. Streams may finish until `--drain` ends.
+/// Draining: readiness is 503, and the workers end in the steps of `DrainState`.
 package final class ControlPlane {
-    private enum Phase { case starting, serving, draining, stopped }
+    private enum Phase: Equatable {
+        case starting, serving
+        case draining(DrainState)
+        case stopped
+    }
 
+    /// The options that it was made with.
     package let options: ControlOptions
+    /// What all threads count.
     package let metrics: Metrics
     private let log: Logger
     private let writer: LogWriter
@@ -34,8 +38,6 @@ package final class ControlPlane {
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
     private var phase = Phase.starting
-    private var drainStep = 0
-    private var drainBegan = MonotonicTime(nanoseconds: 0)
     private let loads: Mailbox<Loaded>
     private var loadBegan: MonotonicTime?    // nil: none is under way
     private var loadLimit = LoadLimit()    // of the load that is under way
@@ -56,9 +58,6 @@ package final class ControlPlane {
 
     /// How long answers of DNS are gathered before they are published.
     private static let namesPause = Duration.milliseconds(50)
-
-    /// How long after the first GOAWAY the final one follows.
-    private static let announceTime = Duration.seconds(1)
 
     /// - Throws: what the system refuses, as one sentence.
     package init(options: ControlOptions, log: Logger, signals: Signals) throws(SystemError) {
@@ -168,7 +167,7 @@ package final class ControlPlane {
             publishNames()
             limitLoad()
             retirement.look()
-            if phase == .draining { continueDrain() }
+            continueDrain()
         }
         writer.finish()
         messages.finish()
@@ -184,7 +183,7 @@ package final class ControlPlane {
             loadLimit.isOver
                 ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
         }
-        return [phase == .draining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1]
+        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1]
     }
 
     /// For others who want to be woken by the same loop.
@@ -340,29 +339,26 @@ package final class ControlPlane {
     // MARK: the end
 
     private func beginDrain() {
-        phase = .draining
-        drainStep = 0
-        drainBegan = .now()
+        let accepting = options.acceptWhileDraining ?? min(options.drain / 2, ControlOptions.usualAcceptTime)
+        phase = .draining(DrainState(began: .now(), accepting: accepting, limit: options.drain))
         log.info("draining: \(activeText); at most \(options.drain)")
         tell(.announceShutdown)
     }
 
+    private var isDraining: Bool { if case .draining = phase { true } else { false } }
+
     private func continueDrain() {
-        let now = MonotonicTime.now()
-        let accepting = options.acceptWhileDraining ?? min(options.drain / 2, ControlOptions.usualAcceptTime)
-        let steps: [(after: Duration, messages: [WorkerMessage])] = [
-            (min(Self.announceTime, accepting), [.refuseNewStreams]),
-            (accepting, [.closeListeners, .announceShutdown]),
-            (accepting + Self.announceTime, [.refuseNewStreams]),
-        ]
-        while drainStep < steps.count, now >= drainBegan + steps[drainStep].after {
-            for message in steps[drainStep].messages { tell(message) }
-            drainStep += 1
+        guard case .draining(var drain) = phase else { return }
+        let actions = drain.look(now: .now(), isIdle: activeExchanges == 0 && downstreamConnections == 0)
+        phase = .draining(drain)
+        for action in actions {
+            switch action {
+            case .tell(let message): tell(message)
+            case .stop(let cuts):
+                if cuts { log.warning("drain time is over: cutting \(activeText)") }
+                stop()
+            }
         }
-        let isIdle = drainStep > 1 && activeExchanges == 0 && downstreamConnections == 0
-        guard isIdle || now >= drainBegan + options.drain else { return }
-        if !isIdle { log.warning("drain time is over: cutting \(activeText)") }
-        stop()
     }
 
     private func stop() {
@@ -398,11 +394,15 @@ package final class ControlPlane {
         return (true, "ready")
     }
 
+    /// What is wrong with the definitions in effect.
     package var diagnostics: [Diagnostic] { configuration.diagnostics }
+    /// What workers serve now; nil until the first load has ended.
     package var snapshot: Snapshot? { published?.current }
+    /// The routing plan in effect.
     package var plan: RoutingPlan { configuration.plan }
     /// The endpoints as they are known now.
     package var endpoints: EndpointTable { configuration.endpoints }
+    /// The objects that the last load has read, with their places.
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }
 

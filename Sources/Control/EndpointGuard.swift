@@ -10,6 +10,8 @@ package final class EndpointGuard: Sendable {
     private let allowsLocal: Bool
     private let own = Lock<[SocketAddress]>([])
 
+    /// - Parameter allowsLocal: whether requests may be sent to link-local addresses and Unix sockets
+    ///   (`--local-endpoints on`).
     package init(allowsLocal: Bool) { self.allowsLocal = allowsLocal }
 
     /// Where this process listens for people and probes; known once the listeners are open.

@@ -23,6 +23,7 @@ struct EndpointStates {
     /// - Parameter countedBefore: what metrics have counted so far under a number.
     init(countedBefore: @escaping (Int) -> UInt64) { self.countedBefore = countedBefore }
 
+    /// The state of an endpoint, made when it is new. Each call is paid back by one of `release`.
     mutating func take(_ key: Key) -> EndpointState {
         if let entry = known[key] {
             known[key]?.users += 1

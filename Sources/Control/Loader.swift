@@ -66,7 +66,9 @@ final class Loaded: Sendable {
 
 /// One object in effect, for the admin pages.
 package struct LoadedObject: Sendable {
+    /// Kind, namespace and name.
     package let identity: ObjectReference
+    /// Where the object is written.
     package let place: SourcePlace
 }
 
@@ -155,6 +157,8 @@ extension Loader {
     /// or SCHED_IDLE it would get a hundredth or less of a busy core, and a new route would wait minutes.
     static let niceness: Int32 = 10
 
+    /// Loads on a thread of its own and posts the result.
+    /// - Parameter niceness: 0 to 19, see `nice(2)`.
     func loadBeside(_ mailbox: Mailbox<Loaded>, niceness: Int32, limit: LoadLimit) {
         do throws(SystemError) {
             try Thread.start("loader", niceness: niceness) { [self] in load(into: mailbox, limit) }

@@ -3,7 +3,7 @@ internal import Reactor
 internal import Synchronization
 
 /// Resolves names beside all other threads, again and again; a failing look-up keeps the last answer.
-/// Any thread may ask; the owner is told through `changed` when an answer changed.
+/// Any thread may ask; the owner hears of it through `changed` when an answer changed.
 ///
 /// A look-up blocks, for ten seconds and more when a server says nothing, so each has a thread of its own,
 /// and a thread of the directory's decides which one is next. What somebody's slow name must not do is to

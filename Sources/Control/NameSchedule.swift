@@ -57,6 +57,7 @@ struct NameSchedule {
 
     var isSettled: Bool { first?.allSatisfy { names[$0]?.isTried ?? true } ?? true }
 
+    /// Names whose lookups have begun to fail since the last call, each with the reason in words.
     mutating func takeNewFailures() -> [String: String] {
         defer { newFailures = [] }
         return failures.filter { newFailures.contains($0.key) }
@@ -114,7 +115,7 @@ struct NameSchedule {
         let isFirst = names[name]?.isTried == false
         names[name]?.isTried = true
         if let failure {
-            // A failure is told when it begins, so that it stands in the log once, not every time.
+            // A failure is reported when it begins, so that it stands in the log once, not every time.
             let isNew = failures.updateValue(failure, forKey: name) == nil
             if isNew { newFailures.insert(name) }
             return isNew || isFirst
@@ -125,6 +126,7 @@ struct NameSchedule {
         return true
     }
 
+    /// A lookup is not under way any more, and the name is due again at that time.
     mutating func giveBack(_ name: String, next: MonotonicTime) {
         running -= 1
         slowRunning.remove(name)

@@ -17,10 +17,11 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
 /// What happened to a stream of a session (HTTP/1.1 or HTTP/2). A session notes events while it reads, and acts on
 /// none of them: its owner goes through them afterwards, in order. Events are plain data, so that noting one costs
 /// no reference counting.
+/// What has happened.
 @safe package struct StreamEvent: BitwiseCopyable {
     package enum Kind: UInt8, BitwiseCopyable {
         /// A header section is complete, that of an interim response (1xx) included: `takeHeaders` gives it.
-        /// `code` is 1 when no body follows; an `.end` comes all the same.
+        /// `isLast` says that no body follows; an `.end` comes all the same.
         case headers
         /// Octets of the body, valid until the session is next given input.
         case data
@@ -28,7 +29,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
         case trailers
         /// The peer will send no more on this stream.
         case end
-        /// The stream is over. `code` is the HTTP/2 error code, or 0 when it ended in the usual way.
+        /// The stream is over; `errorCode` says how.
         case closed
         /// The peer takes no new streams on this connection (GOAWAY, or HTTP/1.1's `connection: close`).
         case goAway
@@ -36,21 +37,42 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
         case settings
         /// HTTP/1.1 only: the client waits for `100 Continue`.
         case expectsContinue
-        /// The peer broke the protocol: `code` is the `HTTP2Fault`, and on HTTP/1.1 `HTTP1Session.violation` says how.
+        /// The peer broke the protocol: `fault` says how, and on HTTP/1.1 `HTTP1Session.violation`.
         case violation
     }
 
+    /// What is known of it besides.
+    enum Detail: BitwiseCopyable {
+        case none
+        /// Of `.headers`: no body follows.
+        case last
+        /// Of `.closed` and `.goAway`: the HTTP/2 error code.
+        case code(UInt32)
+        /// Of `.violation` on HTTP/2.
+        case fault(HTTP2Fault)
+    }
+
+    /// What has happened.
     package let kind: Kind
     package let slot: Int    // the session's place of the stream; -1 for the connection
     package let owner: StreamOwner    // as set with `setOwner`; `.nobody` before
-    package let code: UInt32
+    private let detail: Detail
+    /// Octets of a body, of `.data` only.
     package let data: Octets
 
-    init(_ kind: Kind, slot: Int = -1, owner: StreamOwner = .nobody, code: UInt32 = 0, data: Octets = .empty) {
+    /// Of `.headers`: whether no body follows.
+    @inline(__always) package var isLast: Bool { if case .last = detail { true } else { false } }
+    /// Of `.closed` and `.goAway`: the HTTP/2 error code; 0 when the stream ended in the usual way, and for all other
+    /// events.
+    @inline(__always) package var errorCode: UInt32 { if case .code(let code) = detail { code } else { 0 } }
+    /// Of `.violation`: the rule of HTTP/2 that the peer broke; nil on HTTP/1.1.
+    package var fault: HTTP2Fault? { if case .fault(let fault) = detail { fault } else { nil } }
+
+    init(_ kind: Kind, slot: Int = -1, owner: StreamOwner = .nobody, detail: Detail = .none, data: Octets = .empty) {
         self.kind = kind
         self.slot = slot
         self.owner = owner
-        self.code = code
+        self.detail = detail
         self.data = data
     }
 }
@@ -58,6 +80,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
 /// Octets of a stream's body that went out to the peer. The side that they came from may send as many again.
 package struct TakenOctets: BitwiseCopyable {
     package let slot: Int    // the session's place of the stream, which is no other stream's before `endTurn`
-    package let owner: StreamOwner
+    package let owner: StreamOwner    // as set with `setOwner`
+    /// How many octets went out.
     package let count: Int
 }

@@ -316,7 +316,7 @@ extension CallConnection {
         case .data:
             note(event.data, of: event.owner.exchange ?? -1)
             consume(event.slot, event.data.count)
-        case .closed: closed(event.owner.exchange ?? -1, event.code)
+        case .closed: closed(event.owner.exchange ?? -1, event.errorCode)
         case .end, .goAway, .settings, .expectsContinue, .violation: break
         }
     }

@@ -69,11 +69,11 @@ final class HTTP2Speaker {
             case .end:
                 exchange(event.slot)?.isRequestEnded = true
                 pump(event.slot)
-            case .closed: closed(event.slot, event.code)
+            case .closed: closed(event.slot, event.errorCode)
             case .violation:
                 // One that is only too large is still open for an answer.
                 guard event.slot >= 0, session.isOpen(event.slot) else { continue }
-                let code = HTTP2Fault(rawValue: Int(event.code))?.code ?? ErrorCode.cancel
+                let code = event.fault?.code ?? ErrorCode.cancel
                 session.reset(event.slot, code: code)
                 closed(event.slot, code)
             case .goAway, .settings, .expectsContinue: break

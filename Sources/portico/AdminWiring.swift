@@ -9,6 +9,7 @@ internal import Telemetry
 
 /// The admin pages, and what they show of the control plane.
 enum AdminWiring {
+    /// All pages, bound to what they show.
     static func pages(of control: ControlPlane) -> [AdminPage] {
         [
             AdminPage(

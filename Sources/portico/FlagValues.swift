@@ -23,6 +23,7 @@ enum FlagValues {
         }
     }
 
+    /// A transform for a flag: a whole number within a range, or an error that names the range.
     static func number<Number: FixedWidthInteger & Sendable>(
         _ range: ClosedRange<Number>
     ) -> @Sendable (String) throws -> Number {
@@ -34,6 +35,7 @@ enum FlagValues {
         }
     }
 
+    /// A transform for a flag: an amount of memory within a range of octets, or an error that names the range.
     static func octets(_ range: ClosedRange<Int>) -> @Sendable (String) throws -> FlagOctets {
         { text in
             guard let value = FlagOctets(text), range.contains(value.count) else {

@@ -123,6 +123,7 @@ struct LimitOptions: ParsableArguments {
         transform: FlagValues.number(GatewayAnnotations.concurrentStreams))
     var maxConcurrentStreams = usual.concurrentStreams
 
+    /// The workers' limits, as the flags say them.
     func limits() -> Limits {
         var limits = Limits()
         limits.connectTimeout = connectTimeout.value

@@ -110,6 +110,10 @@ def test_expiry_is_status_4_and_a_reset_upstream(rule, header):
         assert 0.45 <= took <= 0.65
         waiting.until(lambda: resets, 2, "the reset upstream")
         assert resets == [CANCEL]
+        whose = "the timeout of route " if rule.get("timeout") in ("0.5s", "500ms") else "the client's grpc-timeout"
+        message = stream.grpc_message
+        assert message.startswith(f"upstream request timeout: {whose}") and ", 500ms, has passed" in message
+        assert message.endswith(" had the request")
 
 
 def test_expiry_of_a_plain_request_is_504():
@@ -125,9 +129,10 @@ def test_expiry_after_the_first_message_ends_the_call():
     with Backend() as backend, Gateway(objects.echo(backend, timeout="0.5s")) as gateway:
         with Caller(gateway.target) as caller:
             start = time.monotonic()
-            with pytest.raises(grpc.RpcError):
+            with pytest.raises(grpc.RpcError) as failure:
                 list(caller.stream(metadata=[("x-stall", "10")]))
             assert time.monotonic() - start < 1.0
+            assert ", 500ms, has passed; endpoint " in failure.value.details()
         assert backend.last.cancelled.wait(1)
 
 

@@ -48,17 +48,17 @@ final class HTTP2Side {
                 return
             }
             line += block.fields.map { " \($0.name.string)=\($0.value.string)" }.joined()
-            if event.kind == .headers, event.code == 1 { line += " (end)" }
+            if event.kind == .headers, event.isLast { line += " (end)" }
             pools.letGo(block)
         case .data:
             line += " \(event.data.string)"
             if consumes { session.consume(event.slot, event.data.count) }
-        case .closed: line += " \(event.code)"
+        case .closed: line += " \(event.errorCode)"
         case .violation:
-            refused.append(HTTP2Fault(rawValue: Int(event.code)))
+            refused.append(event.fault)
             if event.slot >= 0, let block = session.takeHeaders(event.slot) { pools.letGo(block) }
             return
-        case .goAway: line = "goAway \(event.code)"
+        case .goAway: line = "goAway \(event.errorCode)"
         case .settings: return
         default: break
         }

@@ -11,7 +11,9 @@ struct RetiredWord {
         RetiredWord(
             word: "attempt", why: "the same as a try", instead: "try",
             exceptIn: ["Manifests"]),    // Istio's field `retries.attempts`
-        RetiredWord(word: "codec", why: "the same as a session", instead: "session"),
+        RetiredWord(
+            word: "codec", why: "the same as a session", instead: "session",
+            exceptIn: ["HTTP"]),    // Envoy's response code detail `http1.codec_error`
         RetiredWord(word: "findings", why: "the same as a problem", instead: "problem"),
         RetiredWord(
             word: "binding", why: "VirtualServices on Gateways, listeners with tables, and sockets",

@@ -8,10 +8,13 @@ package struct GRPCMessageBoundary {
     private var length: UInt32 = 0
     private var rest: UInt64 = 0    // octets of the message still to come
 
+    /// At the start of a body, which is between messages.
     package init() {}
 
+    /// Whether the last octet that passed was the last one of a message.
     package var isBetweenMessages: Bool { prefix == 0 && rest == 0 }
 
+    /// Follows further octets of the body, in any pieces.
     package mutating func pass(_ octets: Octets) {
         var index = 0
         while index < octets.count {

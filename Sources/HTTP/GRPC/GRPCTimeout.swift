@@ -5,8 +5,10 @@ package import Octets
 package struct GRPCTimeout: Equatable, Sendable {
     /// 0 to 99,999,999.
     package let amount: Int64
+    /// The unit of `amount`.
     package let unit: Unit
 
+    /// `TimeoutUnit`, by the octet that stands for it.
     package enum Unit: UInt8, Sendable, CaseIterable {
         case hours = 0x48
         case minutes = 0x4d

@@ -18,11 +18,13 @@ package enum HTTP1Upgrade: Equatable, Sendable {
 
 /// What a head says beyond the fields that stand in its `HeaderBlock`.
 package struct HTTP1Head: Equatable, Sendable {
+    /// How the length of the body is said.
     package var framing: HTTP1Framing
     /// The sender leaves the connection open for another message.
     package var isKeepAlive: Bool
     /// `expect: 100-continue` stands in the request; the field stays in the block.
     package var expectsContinue: Bool
+    /// What the head asks to change to.
     package var upgrade: HTTP1Upgrade
     /// 1 for HTTP/1.1, 0 for HTTP/1.0 (responses only).
     package var minorVersion: UInt8
@@ -65,6 +67,7 @@ package struct HTTP1Limits: Equatable, Sendable {
     /// How many informational responses (1xx) one request may have.
     package static let usualInterimResponses = 16
 
+    /// Limits with the sizes that messages usually keep to.
     package init(
         headOctets: Int, fields: Int = 100, extensionOctets: Int = 4096, trailerOctets: Int = 16 << 10,
         interimResponses: Int = HTTP1Limits.usualInterimResponses

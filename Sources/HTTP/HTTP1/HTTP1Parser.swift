@@ -9,12 +9,14 @@ package import Octets
 ///
 /// What is left out: tunnels. After a head that upgrades, the octets behind it are the caller's.
 package struct HTTP1Parser {
+    /// Which side's messages are read.
     package enum Role: Equatable, Sendable {
         /// The scheme of the connection, which becomes `:scheme`.
         case request(Scheme)
         case response
     }
 
+    /// The scheme of the connection that messages come on.
     package enum Scheme: Equatable, Sendable {
         case http, https
     }
@@ -35,6 +37,7 @@ package struct HTTP1Parser {
     private var chunks: HTTP1Chunks
     private var expected = Expected()
 
+    /// A parser for one connection.
     package init(role: Role, limits: HTTP1Limits) {
         self.role = role
         self.limits = limits

@@ -7,7 +7,9 @@ package import Octets
 /// Its owner's thread only.
 @safe package final class HTTP1Session {
     package let isServer: Bool
+    /// What has happened since the events were cleared, in order.
     package private(set) var events: ContiguousArray<StreamEvent> = []
+    /// Octets of bodies that have gone out since this was cleared.
     package private(set) var taken: ContiguousArray<TakenOctets> = []
     /// Why the peer's octets are not HTTP/1.1 that is served; set with the event `.violation`.
     package private(set) var violation: HTTP1Error?
@@ -52,6 +54,7 @@ package import Octets
         var framing = HTTP1Framing.none    // of what we send
     }
 
+    /// - Parameter isServer: whether the peer is the client.
     package init(isServer: Bool, scheme: HTTP1Parser.Scheme, pools: MessagePools) {
         self.isServer = isServer
         self.pools = pools
@@ -153,6 +156,9 @@ package import Octets
 
     // MARK: what the owner asks; the same words as HTTP2Session
 
+    /// Sends a request.
+    /// - Parameter keepsBody: whether octets of the body are kept for another try.
+    /// - Returns: the stream's slot; nil when the connection takes no request now.
     package func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
@@ -254,6 +260,7 @@ package import Octets
     package func pending(_ slot: Int) -> Int { slot == number ? outputBody : 0 }
     /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
+    /// Says who gets the stream's events from now on. A slot whose stream is over is left alone.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
     /// Whether the head was handed over by `flush`, so that the peer may have seen it.
     package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
@@ -382,9 +389,10 @@ package import Octets
             stream?.isKeepAlive = head.isKeepAlive
         }
         sections.append((number, block))
-        let isEnd = head.framing == .none || head.framing == .length(0)
-        let code: UInt32 = isEnd && !head.isInterim ? 1 : 0
-        events.append(StreamEvent(.headers, slot: number, owner: stream?.owner ?? .nobody, code: code))
+        let isLast = !head.isInterim && (head.framing == .none || head.framing == .length(0))
+        events.append(
+            StreamEvent(
+                .headers, slot: number, owner: stream?.owner ?? .nobody, detail: isLast ? .last : .none))
         if isServer, head.expectsContinue {
             events.append(StreamEvent(.expectsContinue, slot: number))
         }
@@ -404,7 +412,7 @@ package import Octets
         guard let stream else { return }
         if outputBody > 0 { note(taken: outputBody) }
         outputBody = 0
-        events.append(StreamEvent(.closed, slot: number, owner: stream.owner, code: code))
+        events.append(StreamEvent(.closed, slot: number, owner: stream.owner, detail: .code(code)))
         closeStream()
     }
 

@@ -100,7 +100,7 @@ extension HTTP2Session {
         waste(WorkCost.settings + WorkCost.streams(slots.count), .goAwayFlood)
         let last = Int32(truncatingIfNeeded: payload.bigEndian32(at: 0) & 0x7fff_ffff)
         isGoAwayReceived = true
-        events.append(StreamEvent(.goAway, code: payload.bigEndian32(at: 4)), from: pools)
+        events.append(StreamEvent(.goAway, detail: .code(payload.bigEndian32(at: 4))), from: pools)
         guard !isServer else { return }
         // What the peer has not begun it never will, and what it has not seen either.
         for slot in slots.indices where slots[slot].isOpen && (slots[slot].id == 0 || slots[slot].id > last) {

@@ -66,16 +66,16 @@ enum Setting: UInt16 {
 
 /// HTTP/2 error codes. Source: RFC 9113 §7.
 package enum ErrorCode {
-    package static let none: UInt32 = 0
-    package static let protocolError: UInt32 = 1
-    package static let internalError: UInt32 = 2
+    package static let none: UInt32 = 0    // NO_ERROR
+    package static let protocolError: UInt32 = 1    // PROTOCOL_ERROR
+    package static let internalError: UInt32 = 2    // INTERNAL_ERROR
     static let flowControl: UInt32 = 3
     static let streamClosed: UInt32 = 5
     static let frameSize: UInt32 = 6
-    package static let refusedStream: UInt32 = 7
-    package static let cancel: UInt32 = 8
+    package static let refusedStream: UInt32 = 7    // REFUSED_STREAM: nothing was processed
+    package static let cancel: UInt32 = 8    // CANCEL
     static let compression: UInt32 = 9
-    package static let enhanceYourCalm: UInt32 = 11
+    package static let enhanceYourCalm: UInt32 = 11    // ENHANCE_YOUR_CALM
 }
 
 extension Octets {

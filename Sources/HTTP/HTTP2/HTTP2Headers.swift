@@ -224,7 +224,7 @@ extension HTTP2Session {
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(
-            StreamEvent(kind, slot: slot, owner: slots[slot].owner, code: endsStream ? 1 : 0), from: pools)
+            StreamEvent(kind, slot: slot, owner: slots[slot].owner, detail: endsStream ? .last : .none), from: pools)
         if endsStream { endReceived(slot) }
     }
 

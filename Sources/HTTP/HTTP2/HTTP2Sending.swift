@@ -106,7 +106,7 @@ extension HTTP2Session {
         }
     }
 
-    /// Opens the stream's window again by octets that the other side has taken; the peer is told when half of the
+    /// Opens the stream's window again by octets that the other side has taken; the peer hears of it when half of the
     /// window is used. The window grows when the other side takes the octets as fast as they come.
     package func consume(_ slot: Int, _ count: Int) {
         guard slots[slot].isOpen, count > 0 else { return }
@@ -159,6 +159,7 @@ extension HTTP2Session {
 
     /// Whose the stream is.
     package func owner(_ slot: Int) -> StreamOwner { slots[slot].owner }
+    /// Says who gets the stream's events from now on.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { slots[slot].owner = owner }
     /// Whether the stream is not over.
     package func isOpen(_ slot: Int) -> Bool { slots[slot].isOpen }

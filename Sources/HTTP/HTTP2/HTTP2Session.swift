@@ -23,11 +23,13 @@ package struct HTTP2Limits: Sendable {
     package var heldOctets: Int64 = 8_388_608
     /// Octets of one decoded header section, 32 for each field included.
     package var headerOctets = 61_440
+    /// Fields of one header section.
     package var headerFields = 100
     /// Octets of an interim response (1xx), and the number of them that a stream may have: one more than are passed
     /// on, so that the owner sees that there are too many.
     static let interimOctets = 16_384
     static let interimSections = UInt8(clamping: HTTP1Limits.usualInterimResponses + 1)
+    /// The limits towards clients.
     package init() {}
 
     /// Towards upstreams: larger windows, and response headers may be larger.
@@ -48,6 +50,7 @@ package struct HTTP2Limits: Sendable {
 /// Its owner's thread only.
 @safe package final class HTTP2Session {
     package let isServer: Bool
+    /// What the peer is held to.
     package let limits: HTTP2Limits
     let pools: MessagePools
     var hpack: HPACK
@@ -108,6 +111,7 @@ package struct HTTP2Limits: Sendable {
     /// Frames of bodies are made ahead up to here; more waits with its stream.
     static let framedOctets = 131_072
 
+    /// - Parameter isServer: whether the peer is the client.
     package init(isServer: Bool, limits: HTTP2Limits, pools: MessagePools) {
         self.isServer = isServer
         self.limits = limits
@@ -214,7 +218,7 @@ package struct HTTP2Limits: Sendable {
         slots[slot].isOpen = false
         openStreams -= 1
         release(slot, .max)
-        events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, code: code), from: pools)
+        events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, detail: .code(code)), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
         index.remove(slots[slot].id)

@@ -33,13 +33,13 @@ extension HTTP2Session {
 
     /// Refuses a stream for which there is no room, before it has a slot.
     func refuseUnopened(_ stream: Int32, _ fault: HTTP2Fault) {
-        events.append(StreamEvent(.violation, code: UInt32(truncatingIfNeeded: fault.rawValue)), from: pools)
+        events.append(StreamEvent(.violation, detail: .fault(fault)), from: pools)
         frameReset(stream: stream, code: fault.code)
         receiving.reason = .violationFlood    // counted when the section is complete
     }
 
     private func violation(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
-        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, code: UInt32(truncatingIfNeeded: fault.rawValue))
+        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, detail: .fault(fault))
     }
 
     /// Keeps a field of a request that will not be served, if the access log prints it or the answer depends on it:

@@ -2,14 +2,19 @@
 /// back when the list is emptied, so an idle connection has none.
 @safe @frozen @usableFromInline
 package struct TurnList<Element: BitwiseCopyable>: RandomAccessCollection {
+    /// How many elements were noted since the list was emptied.
     @usableFromInline var base: UnsafeMutablePointer<Element>?    // owned, `capacity` elements
     @usableFromInline var capacity = 0
     @usableFromInline package private(set) var count = 0
 
+    /// Whether nothing was noted.
+    /// The first place: 0.
+    /// The place behind the last element.
     @inlinable package var isEmpty: Bool { count == 0 }
     @inlinable package var startIndex: Int { 0 }
     @inlinable package var endIndex: Int { count }
 
+    /// An element. Traps beyond `count`.
     @inlinable @inline(__always)
     package subscript(index: Int) -> Element {
         precondition(index >= 0 && index < count)

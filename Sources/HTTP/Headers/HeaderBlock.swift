@@ -146,7 +146,9 @@ package enum KnownHeader: UInt8, Sendable {
 /// Plain data on purpose: copying it costs no reference counting.
 @safe package struct HeaderField {
     package let name: Octets    // lower-case
+    /// The field's value, without white space around it.
     package let value: Octets
+    /// Which of the names it has that the gateway looks at; `.other` for all others.
     package let known: KnownHeader
     package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
 }
@@ -207,6 +209,7 @@ package enum HeaderEdit {
     private var pageCapacity = 0
     private static let pageOctets = 1024
 
+    /// An empty block.
     package init() {
         unsafe store = .allocate(capacity: capacity)
         unsafe places = .allocate(capacity: Self.kinds)

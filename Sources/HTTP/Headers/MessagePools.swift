@@ -21,6 +21,7 @@ package import Octets
     private var freedOctets = 0    // of buffers that were not kept
     /// Buffers for large bodies. Together with the grown ones, a worker keeps at most 20 MiB after a peak.
     private var largeBuffers: [OctetBuffer] = []
+    /// The capacity of a buffer for a large body, in octets.
     package static let largeOctets = 160 * 1024
 
     /// Memory for what sessions note in a turn. Each piece has `turnMemoryOctets`.
@@ -32,6 +33,7 @@ package import Octets
     /// Whether memory is short, so that no window grows; set by the owner.
     package var isMemoryTight = false
 
+    /// Pools that have nothing yet.
     package init() {}
     deinit {
         for index in unsafe turnMemory.indices { unsafe turnMemory[index].deallocate() }

@@ -7,6 +7,7 @@ package import Octets
 /// query that are no visible ASCII; the fragment is cut off. Kept: `//`, `%2F`, `%5C`, broken escapes, the
 /// query. Source: RFC 3986 §6.2.2.
 package enum PathNormalization {
+    /// What becomes of a path.
     package enum Verdict: Equatable, Sendable {
         /// The path is in its normal form already; nothing was allocated.
         case normal

@@ -6,6 +6,7 @@ package struct RequestAuthority {
     private let last = OctetBuffer(capacity: 64)
     private static let rememberedOctets = 255
 
+    /// Remembers nothing yet.
     package init() {}
 
     /// Whether `:authority`, or `host` in its place, is `uri-host [":" port]` and nothing else. User information

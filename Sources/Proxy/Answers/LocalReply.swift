@@ -102,6 +102,11 @@ package struct LocalReply {
 
     private func appendMessage(to headers: HeaderBlock) {
         guard !message.isEmpty else { return }
+        Self.append(grpcMessage: message, to: headers)
+    }
+
+    /// Adds `grpc-message`, cut and escaped.
+    static func append(grpcMessage message: String, to headers: HeaderBlock) {
         let plain = OctetBuffer(capacity: 256)
         plain.append(text: message)
         let escaped = OctetBuffer(capacity: 256)

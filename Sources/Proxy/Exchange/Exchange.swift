@@ -226,13 +226,15 @@ final class Exchange {
         guard let wait else { return .next }
         setDeadline(started + wait)
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
-        return wait <= Self.shortestDeadline ? .answer(.deadlineExceeded) : .next
+        guard wait <= Self.shortestDeadline else { return .next }
+        explanation = deadlineInWords
+        return .answer(.deadlineExceeded)
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
     private static let shortestDeadline = Duration.microseconds(50)
 
-    private var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
+    var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
     func routeTimeoutBegins() {
         guard deadline == nil, state.answer != .over, let wait = routeTimeout else { return }

@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Routing
 internal import Telemetry
 
 /// What sessions and timers tell an exchange. `ExchangeState` decides what follows.
@@ -349,11 +350,23 @@ extension Exchange {
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
         let situation: Situation = isGRPC ? .deadlineExceeded : .routeTimedOut
+        explanation = deadlineInWords
         switch state.end(situation) {
         case .nothing: break
         case .reply: sendReply(situation)
-        case .breakOff: endWithStatus(.deadlineExceeded, "upstream request timeout")
+        case .breakOff: endWithStatus(.deadlineExceeded, "upstream request timeout: \(explanation)")
         }
+    }
+
+    /// Whose deadline it is, how long it was, and who had the request.
+    var deadlineInWords: String {
+        let route = self.route.unretained?({ $0.route.name }) ?? ""
+        let limit = isGRPC ? deadline?.duration(since: started) : routeTimeout
+        let whose =
+            limit != nil && limit == routeTimeout ? "the timeout of route \(route)" : "the client's grpc-timeout"
+        let words = "\(whose), \(limit?.milliseconds ?? ""), has passed"
+        guard state.tries > 0, let endpoint = self.endpoint.unretained?({ $0.name }) else { return words }
+        return "\(words); endpoint \(endpoint) had the request"
     }
 
     /// The pause before the next try is over.
@@ -385,7 +398,7 @@ extension Exchange {
     }
 
     /// Ends a gRPC answer that has begun by a status, where one has a place between messages; else breaks it off.
-    private func endWithStatus(_ code: GRPC.Status, _ message: StaticString) {
+    private func endWithStatus(_ code: GRPC.Status, _ message: String) {
         guard let downstream else { return }
         let session = downstream.session
         guard isGRPC, messages.isBetweenMessages, session.isHTTP2 else {
@@ -394,7 +407,7 @@ extension Exchange {
         grpcStatus = Int(code.rawValue)
         let trailers = services.pools.takeBlock()
         trailers.append(stable: "grpc-status", code.octets)
-        trailers.append(stable: "grpc-message", Octets(message))
+        LocalReply.append(grpcMessage: message, to: trailers)
         session.finish(downstream.slot, trailers: trailers)
         services.pools.letGo(trailers)
         if session.pending(downstream.slot) > 0 {

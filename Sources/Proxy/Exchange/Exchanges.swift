@@ -71,7 +71,7 @@ final class Exchanges {
         guard let block = connection.session.takeHeaders(event.slot) else { return }
         take()({ exchange in
             enter(exchange, event, block, on: connection)
-            exchange.state.begin(event.code == 1 ? .headersOnly : .receiving)
+            exchange.state.begin(event.isLast ? .headersOnly : .receiving)
             // Given up in the same read: its `.closed` follows, and no upstream needs to hear of it. Upstreams count
             // resets, and end the connection that all clients share. Source: CVE-2023-44487.
             if case .http2(let session) = connection.session {
@@ -136,7 +136,7 @@ final class Exchanges {
             exchange.requestEnded(trailers: trailers)
             services.pools.letGo(trailers)
         case .end: exchange.requestEnded()
-        case .closed: exchange.downstreamClosed(.clientReset, code: event.code)
+        case .closed: exchange.downstreamClosed(.clientReset, code: event.errorCode)
         case .expectsContinue: exchange.continueIfSent()
         default: break
         }
@@ -176,7 +176,7 @@ final class Exchanges {
         case .headers, .trailers:
             guard let block = connection.session.takeHeaders(event.slot) else { return }
             if event.kind == .headers {
-                exchange.responseHeaders(block, isEnd: event.code == 1)
+                exchange.responseHeaders(block, isEnd: event.isLast)
             } else {
                 exchange.responseEnded(trailers: block)
             }
@@ -196,7 +196,7 @@ final class Exchanges {
             if exchange.state.answer == .over { return exchange.detachUpstream() }
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
-            if event.code == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
+            if event.errorCode == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
             Self.streamFailed(exchange, event, on: connection)
         }
         // The last stream's end is the connection's where no new requests are sent on it.
@@ -211,8 +211,8 @@ final class Exchanges {
         let isUnsent = !connection.session.hasSentHeaders(event.slot)
         let said = connection.failure
         exchange.upstreamFailed(
-            situation(code: event.code, isUnsent: isUnsent), code: event.code,
-            because: said.isEmpty ? "the endpoint reset the stream with code \(event.code)" : said)
+            situation(code: event.errorCode, isUnsent: isUnsent), code: event.errorCode,
+            because: said.isEmpty ? "the endpoint reset the stream with code \(event.errorCode)" : said)
     }
 
     private static func situation(code: UInt32, isUnsent: Bool) -> Situation {
@@ -261,7 +261,7 @@ final class Exchanges {
         switch connection.session {
         case .undecided: return
         case .http1(let session): if let error = session({ $0.violation }) { refuse(event, error, on: connection) }
-        case .http2: if let fault = HTTP2Fault(rawValue: Int(event.code)) { refuse(event, fault, on: connection) }
+        case .http2: if let fault = event.fault { refuse(event, fault, on: connection) }
         }
     }
 
@@ -309,7 +309,7 @@ final class Exchanges {
             connections.loseStreams(of: connection, .upstreamProtocolError)
             connections.fail(connection)
         case .http2:
-            guard let fault = HTTP2Fault(rawValue: Int(event.code)) else { return }
+            guard let fault = event.fault else { return }
             refusals.note(.http2(fault), on: connection)
             exchange(of: event, upstream: connection)? {
                 $0.upstreamFailed(

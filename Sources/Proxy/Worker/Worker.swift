@@ -4,7 +4,7 @@ package import Telemetry
 internal import HTTP
 
 /// What the control plane tells a worker beside publishing snapshots.
-package enum WorkerMessage: Sendable {
+package enum WorkerMessage: Sendable, Equatable {
     /// Look at the published snapshot now.
     case snapshotPublished
     /// No cluster has the endpoints of these numbers any more.

@@ -135,7 +135,7 @@ extension CertificateSource: CustomStringConvertible {
 
 extension Duration {
     /// The duration as text, such as `5s` or `1500ms`.
-    var milliseconds: String {
+    package var milliseconds: String {
         let (seconds, attoseconds) = components
         guard attoseconds != 0 else { return "\(seconds)s" }
         let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
