@@ -12,6 +12,7 @@ from peers import waiting
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -56,7 +57,10 @@ def manager(virtual_hosts):
             "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
             "validate_clusters": False,
         },
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
+        "http_filters": [
+            {"name": "envoy.filters.http.cors", "typed_config": {"@type": CORS}},
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},
+        ],
     }
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 
 import envoy
+import policy_cases
 from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Backend
 from peers.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
@@ -143,7 +144,27 @@ def _envoy_hosts():
     def routes(rules):
         return [envoy.route(_envoy_match(match), to, timeout or "0s") for match, to, timeout in rules]
 
-    return [{"name": name, "domains": [host], "routes": routes(rules)} for name, (host, rules) in HOSTS.items()]
+    hosts = [{"name": name, "domains": [host], "routes": routes(rules)} for name, (host, rules) in HOSTS.items()]
+    return [*hosts, {"name": "policies", "domains": [policy_cases.HOST], "routes": _envoy_policies()}]
+
+
+def _envoy_policies():
+    routes = []
+    for match, _, action, more in policy_cases.RULES:
+        made = envoy.route(_envoy_match(match), "show")
+        if "redirect" in more or "direct_response" in more:
+            del made["route"]
+        else:
+            made["route"].update(action)
+        routes.append({**made, **more})
+    return routes
+
+
+def _portico_policies():
+    return [
+        {"match": [match], **fields, **({} if {"redirect", "directResponse"} & set(fields) else objects.rule("show"))}
+        for match, fields, _, _ in policy_cases.RULES
+    ]
 
 
 def _portico_rules(rules):
@@ -182,7 +203,8 @@ def envoy_config(services):
         for name, (backend, http2) in services.items()
     ]
     hosts = _envoy_hosts()
-    return hosts, clusters, [(host["domains"], pairs()[host["name"]], [host]) for host in hosts]
+    secure = [(host["domains"], pairs()[host["name"]], [host]) for host in hosts if host["name"] in pairs()]
+    return hosts, clusters, secure
 
 
 def portico_config(services):
@@ -195,6 +217,7 @@ def portico_config(services):
     for name, (host, rules) in HOSTS.items():
         made.append(objects.virtual_service(_portico_rules(rules), name, [host], ["edge", "secure"]))
         made.append(objects.tls_secret(f"cert-{name}", pairs()[name]))
+    made.append(objects.virtual_service(_portico_policies(), "policies", [policy_cases.HOST], ["edge"]))
     for name, (backend, http2) in services.items():
         kind = "grpc" if http2 else "http"
         made += objects.served_by(name, *([backend] if backend else []), port=80, protocol_name=kind)

@@ -11,7 +11,10 @@ enum Rewriting {
         let buffer = exchange.services.headerScratch.buffer
         exchange.services.headerScratch.beginValue()
         switch rewrite({ $0.path?.write(exchange.path, to: buffer) }) {
-        case nil, .unchanged: return .next
+        case nil: return .next
+        case .unchanged:
+            exchange.rewrittenPath = exchange.path
+            return .next
         case .tooCostly:
             exchange.explanation = "the rule's rewrite would take too long on this path, or make it too long"
         case .written:
@@ -62,7 +65,10 @@ enum Rewriting {
         }
         guard let rewrite = rewrite(of: exchange) else { return true }
         let authority = rewrite { $0.authority(for: exchange.share) }
-        if !authority.isEmpty { section.setOnly(.authority, to: section.copy(authority)) }
+        if !authority.isEmpty {
+            if let old = section.first(.authority) { section.set(copying: "x-envoy-original-host", old) }
+            section.setOnly(.authority, to: section.copy(authority))
+        }
         guard !exchange.rewrittenPath.isEmpty else { return true }
         section.set(copying: "x-envoy-original-path", exchange.path)
         section.replaceFirst(.path, with: exchange.rewrittenPath)

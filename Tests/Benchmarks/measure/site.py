@@ -23,6 +23,7 @@ class Job:
     log: bool = False  # a line of access log per request, into a file
     echo: bool = False  # backend portico-echo instead of nghttpd; always with `http1`
     routes: int = 0  # so many more routes, by path prefix: /r0/ …
+    policies: bool = False  # its one rule rewrites the path and has four header operations
     hosts: int = 0  # so many more hosts, a VirtualService each: h0.test …
 
 
