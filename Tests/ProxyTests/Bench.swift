@@ -75,7 +75,7 @@ final class Bench {
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,
-            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
+            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil, workers: 1), mailbox: mailbox,
             published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
             clock: { clock.read() })
@@ -93,7 +93,7 @@ final class Bench {
     }
 
     /// What a rule says besides its destinations, read and compiled as the gateway does.
-    private static func extras(_ rule: String) throws -> RouteExtras? {
+    static func extras(_ rule: String) throws -> RouteExtras? {
         let isAnswer = ["directResponse:", "redirect:", "route:"].contains(where: rule.contains)
         let text = """
             apiVersion: networking.istio.io/v1
@@ -106,7 +106,9 @@ final class Bench {
         try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
         let read = try #require(set.inventory.virtualServices.first?.http.first)
         let matched = read.matches.first.map { MatchedPath(MatchCompiler.compile($0, .mesh)) }
-        return RouteExtras(read, matched: matched ?? .any)
+        // There is one cluster: a request's copy goes to its next endpoint.
+        let mirrors = read.copies.map { MirrorPolicy(cluster: 0, share: $0.share) }
+        return RouteExtras(read, matched: matched ?? .any, mirrors: mirrors)
     }
 
     private static func snapshot(
@@ -201,6 +203,13 @@ final class Peer {
     }
 
     func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
+
+    /// Sends as much as the kernel takes.
+    /// - Returns: how many octets that is.
+    func offer(_ octets: Octets) -> Int {
+        guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
+        return count
+    }
 
     /// What has come.
     func octets() -> [UInt8] {

@@ -16,6 +16,8 @@ package struct LocalReply {
     package let bytes: [UInt8]?
     /// `grpc-message` before its escaping.
     package let message: String
+    /// `location`; nil for an answer without it.
+    var location: [UInt8]?
     /// Octets of `grpc-message` before its escaping; what is longer is cut.
     package static let mostMessageOctets = 1024
 
@@ -85,6 +87,9 @@ package struct LocalReply {
     package func write(to headers: HeaderBlock, editing edit: (HeaderBlock) -> Void = { _ in }) {
         headers.clear()
         Self.append(":status", decimal: status, to: headers)
+        if let location {
+            unsafe location.withUnsafeBytes { unsafe headers.append(copying: "location", Octets($0)) }
+        }
         if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
         edit(headers)
         if isGRPC {

@@ -8,11 +8,11 @@ extension Situation {
         case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed,
             .clientReset:
             ofClient
-        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
+        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
             .noHealthyEndpoint, .overloaded:
             ofRouting
-        case .directResponse, .redirect, .corsPreflight, .operationsTooLarge: ofPolicies
-        case .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
+        case .directResponse, .redirect, .corsPreflight, .operationsTooLarge, .faultInjected: ofPolicies
+        case .routeTimedOut, .tryTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
             ofTimer
         default: ofUpstream
         }
@@ -57,6 +57,8 @@ extension Situation {
             Outcome(
                 421, .noRoute, "misdirected_request",
                 says: "this authority is served on another TLS connection", fault: .client)
+        case .redirectedToHTTPS:
+            Outcome(301, .none, "direct_response", says: "this host is served over HTTPS", fault: .client)
         case .unknownCluster:
             Outcome(
                 503, .noCluster, "cluster_not_found",
@@ -80,6 +82,10 @@ extension Situation {
         case .redirect(let status):
             Outcome(
                 status, .none, "direct_response", says: "the gateway redirects this request", fault: .configuration)
+        case .faultInjected(let status, let grpc):
+            Outcome(
+                status, .none, "fault_filter_abort", status == 204 || status == 304 ? "" : "fault filter abort",
+                says: "fault filter abort", grpc: grpc, fault: .configuration)
         case .corsPreflight:
             Outcome(200, .none, "cors_response", says: "the gateway answers preflights", fault: .configuration)
         default:
@@ -126,6 +132,10 @@ extension Situation {
             Outcome(504, .idle, "stream_idle_timeout", "stream timeout", fault: .upstream)
         case .idleReceiving:
             Outcome(408, .idle, "stream_idle_timeout", "stream timeout", fault: .client, after: .close)
+        case .tryTimedOut:
+            Outcome(
+                504, .timeout, "upstream_per_try_timeout", "upstream request timeout",
+                grpc: .deadlineExceeded, fault: .upstream, retry: .unknown)
         default:
             // Envoy answers 14 when its route timeout fires, which clients may retry at once. A timer that
             // ran out is a deadline, whoever set it.

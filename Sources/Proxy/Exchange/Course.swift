@@ -8,6 +8,8 @@ enum Step: UInt8, CaseIterable, Sendable {
     case admit
     /// Finds the rule for host and path.
     case match
+    /// Holds a share of requests back, and answers a share of them, if the rule says so (`fault`).
+    case fault
     /// Answers preflights, and notes whether the request's origin may use the answer (`corsPolicy`).
     case cors
     /// Answers by itself if the rule says so (`redirect`, `directResponse`).
@@ -55,6 +57,8 @@ enum Wait: Equatable, Sendable {
     case connection
     /// The time that is let pass before the next try.
     case backOff
+    /// The rule's delay.
+    case delay
     /// The upstream's final header section.
     case headers
     /// The end of the stream to the client.
@@ -80,6 +84,7 @@ extension Exchange {
         switch step {
         case .admit: admit()
         case .match: match()
+        case .fault: FaultInjection.begin(self)
         case .cors: Cors.check(self)
         case .respond: Respond.answer(self)
         case .rewrite: Rewriting.makePath(self)

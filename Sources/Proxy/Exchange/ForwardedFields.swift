@@ -12,6 +12,8 @@ struct ForwardedFields {
     let isGRPC: Bool
     /// What is left until the deadline of a gRPC call that has one. It takes the place of `grpc-timeout`.
     let timeLeft: Duration?
+    /// The client's certificate, as `x-forwarded-client-cert` tells of it; nil if it showed none.
+    var certificate: Octets?
 
     /// Edits a request's header section. All octets are copied into the block.
     func write(to block: HeaderBlock, pools: MessagePools) {
@@ -21,7 +23,7 @@ struct ForwardedFields {
         block.edit { field in
             switch field.known {
             case .other: return .keep
-            case .forwardedFor, .forwardedProto, .requestID, .host, .protocol, .reserved, .forwardedClientCert:
+            case .forwardedFor, .forwardedProto, .requestID, .host, .reserved, .forwardedClientCert:
                 return .remove
             case .grpcTimeout: return timeLeft == nil ? .keep : .remove
             case .expect: return isGRPC ? .remove : .keep
@@ -32,6 +34,7 @@ struct ForwardedFields {
         block.append("x-forwarded-for", addresses?.octets ?? peer)
         block.append(stable: "x-forwarded-proto", scheme)
         block.append("x-request-id", requestID)
+        if let certificate { block.append("x-forwarded-client-cert", certificate) }
         if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
     }
 

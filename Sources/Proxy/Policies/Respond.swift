@@ -28,6 +28,7 @@ enum Respond {
         guard let extras = exchange.extras else { return }
         switch situation {
         case .corsPreflight: return Cors.writePreflight(to: block, exchange)
+        case .faultInjected: return    // Envoy answers before the rule's policies on answers
         case .redirect: writeLocation(extras, to: block, exchange)
         default: break
         }

@@ -41,7 +41,7 @@ final class WorkerServices {
         self.log = log
         self.messages = messages
         self.status = status
-        pools.headerLimit = limits.headerOctets
+        pools.headerLimit = budget.headerOctets
     }
 
     /// The configuration for the next request of a client's connection: the newest, or the last one that still

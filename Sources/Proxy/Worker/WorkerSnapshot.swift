@@ -52,11 +52,17 @@ final class RouteHandle {
     let extras: Unretained<RouteExtras>?
     /// The process-wide number under which metrics know the route.
     let metrics: Int
+    /// The rule's policy, or Istio's default.
+    let retries: RetryPolicy
+    /// Whether the rule has a policy of its own, which may refuse answers of any status.
+    let judgesAnswers: Bool
 
     init(route: Route, metrics: Int) {
         self.route = route
         extras = route.policy.extras.unretained
         self.metrics = metrics
+        retries = route.policy.extras?.retries ?? .standard
+        judgesAnswers = route.policy.extras?.retries != nil && retries.attempts > 0
     }
 }
 

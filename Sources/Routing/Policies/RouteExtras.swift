@@ -10,6 +10,12 @@ package final class RouteExtras: Sendable {
     package let directResponse: DirectResponse?
     /// Where clients are sent; nil if requests go to a destination.
     package let redirect: Redirect?
+    /// What is tried again; nil is Istio's default.
+    package let retries: RetryPolicy?
+    /// What is done to a share of requests on purpose.
+    package let fault: FaultPolicy?
+    /// Where copies of requests go.
+    package let mirrors: [MirrorPolicy]
     // The objects behind these never change, and `kept` keeps them.
     /// What becomes of the request's path and authority.
     package let rewrite: Unretained<Rewrite>?
@@ -22,10 +28,14 @@ package final class RouteExtras: Sendable {
     private let kept: (rewrite: Rewrite?, headers: HeaderPolicy?, cors: CorsRules?)    // what is not counted above
 
     /// Compiles the policies of a rule; nil if it has none.
-    init?(_ rule: HTTPRoute, matched: MatchedPath = .any) {
+    /// - Parameter mirrors: with the numbers of their clusters.
+    init?(_ rule: HTTPRoute, matched: MatchedPath = .any, mirrors: [MirrorPolicy] = []) {
         self.matched = matched
+        self.mirrors = mirrors
         directResponse = rule.redirect == nil ? rule.directResponse.map(DirectResponse.init) : nil
         redirect = rule.redirect.map { Redirect($0, matched: matched) }
+        retries = rule.retries.map(RetryPolicy.init)
+        fault = rule.fault.flatMap(FaultPolicy.init)
         let hasAnswer = directResponse != nil || redirect != nil
         kept = (
             rewrite: hasAnswer ? nil : Rewrite(rule, matched: matched), headers: HeaderPolicy(rule),
@@ -34,7 +44,8 @@ package final class RouteExtras: Sendable {
         rewrite = kept.rewrite.unretained
         headers = kept.headers.unretained
         cors = kept.cors.unretained
-        if !hasAnswer, kept.rewrite == nil, kept.headers == nil, kept.cors == nil { return nil }
+        let hasOwn = kept.rewrite != nil || kept.headers != nil || kept.cors != nil
+        if !hasAnswer, !hasOwn, retries == nil, fault == nil, mirrors.isEmpty { return nil }
     }
 
     /// Whether the gateway answers by itself, so that the rule needs no destination.

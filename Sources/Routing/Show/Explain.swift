@@ -107,7 +107,7 @@ extension RoutingPlan {
     private static let rulesShown = 50
 
     private func destinations(of route: Route, _ endpoints: EndpointReader) -> [String] {
-        if let reason = route.unavailable { return ["-> 503: \(reason.sentence)"] }
+        if let reason = route.unavailable { return ["-> \(reason.status): \(reason.sentence)"] }
         let policies = (route.policy.extras?.policyLines ?? []).map { "   " + $0 }
         if let answer = route.policy.extras?.answerText { return policies + ["-> \(answer)"] }
         return policies

@@ -11,6 +11,11 @@ extension RouteExtras {
 
     /// The policies of the rule besides its answer, a line each.
     var policyLines: [String] {
+        [fault.map { "fault: \($0.summary)" }, retries.map { "retries: \($0.summary)" }].compactMap(\.self) + editLines
+    }
+
+    /// Those that change what is sent.
+    var editLines: [String] {
         var lines: [String] = []
         if let cors { lines.append(cors { $0.description }) }
         if let rewrite { lines.append("rewrite: " + rewrite { $0.description }) }
