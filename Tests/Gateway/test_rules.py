@@ -37,8 +37,9 @@ def stage():
             "response": {"set": {"strict-transport-security": "max-age=1"}, "remove": ["x-internal"]},
         }
         weighted = [
-            {**objects.to("web", weight=1), "headers": {"request": {"set": {"x-share": "one", "x-both": "destination"}}}},
-            {**objects.to("web", weight=1), "headers": {"request": {"set": {"x-share": "two", "x-both": "destination"}}}},
+            {**objects.to("web", weight=1),
+             "headers": {"request": {"set": {"x-share": share, "x-both": "destination"}}}}
+            for share in ("one", "two")
         ]
         rules = [
             answering("/old", redirect={"uri": "/new", "redirectCode": 302}),
@@ -171,11 +172,13 @@ def test_grpc_calls(stage):
         assert call.method == "/test.Echo/Unary"
         assert call.value("x-envoy-original-path") == "/test.Moved/Unary"
         assert call.value("x-gone") is None
-        assert caller.status("/test.Moved/Unary", metadata=[("x-wish", "5:gone")]) == (grpc.StatusCode.NOT_FOUND, "gone")
+        code, details = caller.status("/test.Moved/Unary", metadata=[("x-wish", "5:gone")])
+        assert (code, details) == (grpc.StatusCode.NOT_FOUND, "gone")
 
 
 HOSTILE = [
-    "x" * 7000, "%0d%0ax-smuggled: 1", "\x80\xff", "a\tb", "..", "/../..", "%2e%2e%2f", "a,b;c=\"d\"", "%REQ(:path)%", "\\1",
+    "x" * 7000, "%0d%0ax-smuggled: 1", "\x80\xff", "a\tb", "..", "/../..", "%2e%2e%2f", "a,b;c=\"d\"",
+    "%REQ(:path)%", "\\1",
 ]
 
 
@@ -200,7 +203,8 @@ def test_hostile_values_stay_values(stage, value):
 
 
 def test_a_faulty_operation_is_an_error_with_its_place(tmp_path):
-    wrong = objects.virtual_service([objects.rule("a", headers={"request": {"set": {"x": "%DOWNSTREAM_REMOTE_ADRESS%"}}})])
+    headers = {"request": {"set": {"x": "%DOWNSTREAM_REMOTE_ADRESS%"}}}
+    wrong = objects.virtual_service([objects.rule("a", headers=headers)])
     file = tmp_path / "wrong.yaml"
     file.write_text(objects.text([objects.gateway(), wrong]))
     done = program.run("check", str(file))

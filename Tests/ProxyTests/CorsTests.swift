@@ -6,7 +6,8 @@ import Testing
 /// Source: docs/istio.md, CORS.
 @Suite struct `A rule with a CORS policy` {
     private static let policy =
-        "corsPolicy: {allowOrigins: [{exact: 'https://o.com'}, {prefix: 'https://dev.'}, {regex: 'https://[a-z]+\\.t\\.com'}], "
+        "corsPolicy: {allowOrigins: [{exact: 'https://o.com'}, {prefix: 'https://dev.'}, "
+        + "{regex: 'https://[a-z]+\\.t\\.com'}], "
         + "allowMethods: [GET, PUT], allowHeaders: ['x-a', 'x-b'], exposeHeaders: [x-c], maxAge: 2h, "
         + "allowCredentials: true"
     private let rule = policy + "}"

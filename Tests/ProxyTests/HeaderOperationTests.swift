@@ -58,7 +58,8 @@ import Testing
 
     @Test func `change the answer`() throws {
         let bench = try PolicyBench(
-            "headers: {response: {set: {a: '%RESPONSE_CODE% %RESP(b)%'}, add: {b: '2'}, remove: [x-powered-by, server]}}"
+            "headers: {response: {set: {a: '%RESPONSE_CODE% %RESP(b)%'}, add: {b: '2'}, "
+                + "remove: [x-powered-by, server]}}"
         )
         let answer = try bench.clientSees("b: 1\r\nx-powered-by: y\r\nserver: s\r\n")
         #expect(values("a", answer) == ["200 1"] && values("b", answer) == ["1", "2"])

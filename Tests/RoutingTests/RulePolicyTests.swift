@@ -19,7 +19,8 @@ import Testing
     @Test func `is shown with its rule`() {
         let world = world(
             served(
-                "match: [{uri: {prefix: /a}}, {uri: {exact: /b}}, {uri: {prefix: /c}}], rewrite: {uri: /x, authority: h.com}, "
+                "match: [{uri: {prefix: /a}}, {uri: {exact: /b}}, {uri: {prefix: /c}}], "
+                    + "rewrite: {uri: /x, authority: h.com}, "
                     + "headers: {request: {set: {b: 'v%REQ(q)%', a: '2'}, remove: [z]}, response: {add: {n: '1'}}}, "
                     + "corsPolicy: {allowOrigins: [{exact: 'https://o.com'}]}"))
         #expect(world.decoded.diagnostics.isEmpty && world.plan.diagnostics.isEmpty)

@@ -121,6 +121,7 @@ private struct FormatReader {
         self.message = message
     }
 
+    /// The next part; nil at the end of the text.
     mutating func next() throws(HeaderFormat.Fault) -> HeaderFormat.Piece? {
         guard let first = rest.first else { return nil }
         guard first == UInt8(ascii: "%") else {

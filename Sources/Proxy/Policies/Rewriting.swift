@@ -31,9 +31,9 @@ enum Rewriting {
         exchange.extras?({ $0.rewrite }) ?? nil
     }
 
-    /// The normal form of a path that was made, in the block's memory; nil if it must not be sent. The client's path had
-    /// no dot segments, but parts of it may have become some: with the prefix `/a` replaced by `/`, `/a../x` becomes
-    /// `/../x`, which leads out of what the rule is for.
+    /// The normal form of a path that was made, in the block's memory; nil if it must not be sent. The client's path
+    /// had no dot segments, but parts of it may have become some: with the prefix `/a` replaced by `/`, `/a../x`
+    /// becomes `/../x`, which leads out of what the rule is for.
     private static func normal(_ path: Octets, in block: HeaderBlock) -> Octets? {
         guard path.first == UInt8(ascii: "/") else { return nil }
         switch PathNormalization.normalize(path, in: block) {

@@ -6,6 +6,7 @@ internal import Patterns
 @safe package final class CorsRules: Sendable {
     /// Each value is empty if its header is not sent; `*` stands for what the request asks for.
     package let allowMethods: Octets
+    /// The value of `access-control-allow-headers`.
     package let allowHeaders: Octets
     /// The value of `access-control-expose-headers`; empty if it is not sent.
     package let exposeHeaders: Octets

@@ -26,6 +26,7 @@ package import Octets
 
     /// A part of a value.
     package struct Piece: BitwiseCopyable, Sendable {
+        /// Where the octets come from.
         package enum Kind: UInt8, BitwiseCopyable, Sendable {
             /// `text` as it is.
             case text
@@ -36,8 +37,11 @@ package import Octets
             case remoteAddress, remoteHost, remotePort, localAddress, localHost, localPort
             case serverName, protocolName, hostName, routeName, cluster, upstreamAddress, responseCode
         }
+        /// Where its octets come from.
         package let kind: Kind
+        /// The octets themselves, a name in lower case, or a format; by its kind.
         package let text: Octets
+        /// Another name, which is asked for if there is no field of the first one; empty if there is none.
         package let other: Octets
         /// The most octets that are taken of a field; `Int.max` takes all.
         package let most: Int
@@ -86,6 +90,7 @@ private struct Builder {
 
     var isEmpty: Bool { removals.isEmpty && sets.isEmpty && additions.isEmpty }
 
+    /// Adds operations behind those that are there.
     mutating func add(_ changes: HeaderOperations.Changes) {
         for name in changes.remove where !HeaderOperations.isHost(name) { removals.append(keep(name.lowercased())) }
         for (name, value) in Self.sorted(changes.set) {
