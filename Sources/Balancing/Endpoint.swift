@@ -64,9 +64,14 @@ package final class EndpointState: Sendable {
 package final class Endpoint {
     package let state: EndpointState
     private let load: LineCell    // of `state`, which lives as long
+    /// What is watched of it in its cluster; nil where nothing is.
+    package let watch: OutlierWatch?
 
-    package init(_ state: EndpointState) {
+    package convenience init(_ state: EndpointState) { self.init(state, watch: nil) }
+
+    init(_ state: EndpointState, watch: OutlierWatch?) {
         self.state = state
+        self.watch = watch
         load = state.load
     }
 

@@ -46,8 +46,11 @@ import Testing
     }
 
     @Test(arguments: [
-        (policy("outlierDetection: {}"), "spec.trafficPolicy.outlierDetection"),
-        (policy("connectionPool: {tcp: {maxConnections: 1}}"), "spec.trafficPolicy.connectionPool"),
+        (policy("retryBudget: {percent: 10}"), "spec.trafficPolicy.retryBudget"),
+        (
+            policy("connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}"),
+            "spec.trafficPolicy.connectionPool.http.http2KeepAlive"
+        ),
         (
             server("port: {number: 80, name: a, protocol: GRPC-WEB}"),
             "spec.servers[0].port.protocol: GRPC-WEB"
@@ -70,7 +73,6 @@ import Testing
             served("match: [{withoutHeaders: {'@request.auth.claims.sub': {}}}]"),
             "match[0].withoutHeaders[\"@request.auth.claims.sub\"]"
         ),
-        (policy("tls: {mode: SIMPLE}"), "tls.mode: SIMPLE"),
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: TCP}"), "port.protocol: TCP"),

@@ -92,11 +92,16 @@ extension Exchange {
         guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
         if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
+        if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
         status = code
+        limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
+        if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
+            key.setCookie(cookie, in: block)
+        }
         timers.cancelTry(in: services.loop)
         services.prepareForDownstream(block)
         state.answerBegan()
@@ -135,7 +140,9 @@ extension Exchange {
     /// The upstream's answer is complete.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
+        let hadStatus = grpcStatus != nil
         if let trailers { noteGRPCStatus(trailers) }
+        if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
         downstream.session.finish(downstream.slot, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
@@ -195,6 +202,7 @@ extension Exchange {
         case .nothing: break
         case .tryFails: return follow(tryFailed(situation, keeping: body))
         case .breakOff:
+            if let watch { EndpointReports.failure(self, watch, situation) }
             timers.cancelAll(in: services.loop)
             breakOff(code: code)
         }
@@ -282,6 +290,7 @@ extension Exchange {
         timers.cancelTry(in: services.loop)
         if services.log.isOn { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
+        limits? { holdings.giveBackRequest($0) }
         endpoint.unretained? { $0.ended() }
     }
 
@@ -334,6 +343,7 @@ extension Exchange {
     /// The deadline has passed.
     func deadlinePassed() {
         guard state.answer != .over else { return }
+        if let watch { EndpointReports.timeout(self, watch) }
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
         let situation: Situation = isGRPC ? .deadlineExceeded : .routeTimedOut
