@@ -21,6 +21,8 @@
     }
 }
 
+extension Unretained: @unchecked Sendable where Object: Sendable {}    // as the object that it refers to
+
 extension Optional where Wrapped: AnyObject {
     /// The same object, referred to without counting.
     @inlinable @inline(__always)

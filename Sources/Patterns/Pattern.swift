@@ -27,7 +27,7 @@ package import Octets
     /// The size of the program in RE2's instructions.
     package let programSize: Int
     // Owned; freed in `deinit`. RE2 objects are safe to match with from several threads.
-    private nonisolated(unsafe) let raw: OpaquePointer
+    nonisolated(unsafe) let raw: OpaquePointer
 
     /// Compiles an expression.
     package init(_ source: String) throws(Malformed) {

@@ -130,7 +130,7 @@ import Testing
                 "http: [{route: [{destination: {host: a}}], headers: {request: {set: {a: '%'}}}}], "
                     + "tls: [{match: [{sniHosts: [a:b]}], route: [{destination: {host: a}}]}]"))
         let service = try #require(set.inventory.virtualServices.first)
-        #expect(service.http.map(\.isBroken) == [false])
+        #expect(service.http.map(\.isBroken) == [true])
         #expect(service.tls.map(\.isBroken) == [true])
         #expect(set.diagnostics.count { $0.severity == .error } == 2)
     }

@@ -12,6 +12,7 @@ from peers import waiting
 
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
@@ -62,7 +63,11 @@ def manager(virtual_hosts):
             "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
             "validate_clusters": False,
         },
-        "http_filters": [FAULT, {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
+        "http_filters": [
+            FAULT,
+            {"name": "envoy.filters.http.cors", "typed_config": {"@type": CORS}},
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},
+        ],
     }
 
 

@@ -7,6 +7,7 @@ import threading
 
 import envoy
 import policies
+import policy_cases
 from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Backend
 from peers.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
@@ -145,7 +146,27 @@ def _envoy_hosts():
         return [envoy.route(_envoy_match(match), to, timeout or "0s") for match, to, timeout in rules]
 
     hosts = [{"name": name, "domains": [host], "routes": routes(rules)} for name, (host, rules) in HOSTS.items()]
-    return [*hosts, policies.envoy_host(envoy.route)]
+    rules = {"name": "rule-policies", "domains": [policy_cases.HOST], "routes": _envoy_policies()}
+    return [*hosts, policies.envoy_host(envoy.route), rules]
+
+
+def _envoy_policies():
+    routes = []
+    for match, _, action, more in policy_cases.RULES:
+        made = envoy.route(_envoy_match(match), "show")
+        if "redirect" in more or "direct_response" in more:
+            del made["route"]
+        else:
+            made["route"].update(action)
+        routes.append({**made, **more})
+    return routes
+
+
+def _portico_policies():
+    return [
+        {"match": [match], **fields, **({} if {"redirect", "directResponse"} & set(fields) else objects.rule("show"))}
+        for match, fields, _, _ in policy_cases.RULES
+    ]
 
 
 def _portico_rules(rules):
@@ -220,7 +241,7 @@ def envoy_config(services):
     redirected = {
         "name": "redirected", "domains": [REDIRECTED], "require_tls": "ALL",
         "routes": [envoy.route({"prefix": "/"}, "show")]}
-    secure = [(host["domains"], pairs()[host["name"]], [host]) for host in hosts if host["name"] in HOSTS]
+    secure = [(host["domains"], pairs()[host["name"]], [host]) for host in hosts if host["name"] in pairs()]
     return [*hosts, redirected], clusters, [*secure, *_client_chains()]
 
 
@@ -239,6 +260,7 @@ def portico_config(services):
         made.append(objects.virtual_service(_portico_rules(rules), name, [host], ["edge", "secure"]))
         made.append(objects.tls_secret(f"cert-{name}", pairs()[name]))
     made.append(policies.portico_service())
+    made.append(objects.virtual_service(_portico_policies(), "rule-policies", [policy_cases.HOST], ["edge"]))
     for name, (backend, http2) in services.items():
         kind = "grpc" if http2 else "http"
         made += objects.served_by(name, *([backend] if backend else []), port=80, protocol_name=kind)

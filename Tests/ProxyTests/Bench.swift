@@ -106,7 +106,7 @@ final class Bench {
 
     /// What a rule says besides its destinations, read and compiled as the gateway does.
     static func extras(_ rule: String) throws -> RouteExtras? {
-        let isAnswer = rule.isEmpty || rule.contains("directResponse") || rule.contains("redirect")
+        let isAnswer = ["directResponse:", "redirect:", "route:"].contains(where: rule.contains)
         let text = """
             apiVersion: networking.istio.io/v1
             kind: VirtualService
@@ -116,9 +116,11 @@ final class Bench {
         guard !rule.isEmpty else { return nil }
         let set = ManifestReader.load(sources: [("a.yaml", Array(text.utf8))])
         try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
-        let rule = try #require(set.inventory.virtualServices.first?.http.first)
+        let read = try #require(set.inventory.virtualServices.first?.http.first)
+        let matched = read.matches.first.map { MatchedPath(MatchCompiler.compile($0, .mesh)) }
         // There is one cluster: a request's copy goes to its next endpoint.
-        return RouteExtras(rule, mirrors: rule.copies.map { MirrorPolicy(cluster: 0, share: $0.share) })
+        let mirrors = read.copies.map { MirrorPolicy(cluster: 0, share: $0.share) }
+        return RouteExtras(read, matched: matched ?? .any, mirrors: mirrors)
     }
 
     private static func snapshot(

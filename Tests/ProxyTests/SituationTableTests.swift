@@ -16,7 +16,8 @@ import Testing
             .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
-            .idleSending, .idleReceiving, .overloaded, .directResponse(200), .directResponse(404), .directResponse(503),
+            .idleSending, .idleReceiving, .overloaded, .directResponse(200),
+            .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
         ]
 
@@ -56,12 +57,15 @@ import Testing
         case .tryTimedOut: 30
         case .faultInjected: 31
         case .redirectedToHTTPS: 32
-        case .handshakeFailed: 33
+        case .redirect: 33
+        case .corsPreflight: 34
+        case .operationsTooLarge: 35
+        case .handshakeFailed: 36
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...33))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...36))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -79,7 +83,7 @@ import Testing
     /// Whether a rule says what the answer is.
     private func isConfigured(_ situation: Situation) -> Bool {
         switch situation {
-        case .directResponse, .faultInjected: true
+        case .directResponse, .redirect, .corsPreflight, .faultInjected: true
         default: false
         }
     }

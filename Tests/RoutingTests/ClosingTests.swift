@@ -11,12 +11,11 @@ import Testing
     }
 
     @Test(arguments: [
-        "rewrite: {uri: /other}",
-        "corsPolicy: {allowOrigins: [{exact: 'https://a.com'}]}", "headers: {request: {remove: [authorization]}}",
+        "headers: {'@request.auth.claims.sub': {exact: x}}", "withoutHeaders: {'@request.auth.claims.sub': {}}",
     ])
     func `answers 503, takes its requests from the next rule, and is an error`(field: String) {
         let world = World(
-            World.virtualService("[{match: [{uri: {prefix: /hidden}}], \(field), \(open)}, {\(World.to("b"))}]"))
+            World.virtualService("[{match: [{uri: {prefix: /hidden}, \(field)}], \(open)}, {\(World.to("b"))}]"))
         #expect(world.answer(TestRequest("/hidden/x")) == "503")
         #expect(world.answer(TestRequest("/")) == "b")
         #expect(world.decoded.diagnostics.isEmpty)

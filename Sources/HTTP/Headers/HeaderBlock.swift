@@ -374,6 +374,18 @@ package enum HeaderEdit {
         }
     }
 
+    /// Makes the section have exactly one field of that (lower-case) name, with that value; its octets live as long as
+    /// the block. The name of a field that is new is copied.
+    package func set(copying name: Octets, _ value: Octets) {
+        var isFound = false
+        edit { field in
+            guard field.name == name else { return .keep }
+            defer { isFound = true }
+            return isFound ? .remove : .replace(value)
+        }
+        if !isFound { append(stable: copy(name), value) }
+    }
+
     private func removeBehindFirst(_ known: KnownHeader) {
         var isFirst = true
         edit { field in

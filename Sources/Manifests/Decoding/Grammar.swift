@@ -126,6 +126,28 @@ enum Grammar {
         }
     }
 
+    /// Whether a text is a host's name or address, perhaps with a port: what may stand in `:authority`. Addresses of
+    /// version 6 are in brackets. Source: RFC 3986 §3.2.2.
+    static func isAuthority(_ text: String) -> Bool {
+        let octets = Array(text.utf8)
+        guard !octets.isEmpty, octets.count <= 261 else { return false }
+        let host: Substring
+        if text.hasPrefix("[") {
+            guard let end = text.firstIndex(of: "]"), isIPv6(text[text.index(after: text.startIndex)..<end]) else {
+                return false
+            }
+            host = text[...end]
+        } else {
+            host = text.prefix { $0 != ":" }
+            let isName = host.utf8.allSatisfy { isAlphanumeric($0) || "-._".utf8.contains($0) }
+            guard isName, !host.isEmpty else { return false }
+        }
+        let rest = text[host.endIndex...]
+        guard rest.hasPrefix(":") else { return rest.isEmpty }
+        guard rest.utf8.dropFirst().allSatisfy(isDigit), let port = Int(rest.dropFirst()) else { return false }
+        return (1...65535).contains(port)
+    }
+
     private static let hyphen = UInt8(ascii: "-")
 
     private static func isDigit(_ octet: UInt8) -> Bool { octet >= 0x30 && octet <= 0x39 }

@@ -1,4 +1,5 @@
 internal import Octets
+internal import Patterns
 
 // Decodes what an HTTP rule may say besides conditions and destinations. Source: Istio `HTTPRoute`.
 
@@ -43,6 +44,9 @@ extension HTTPRedirect {
             written?.error(
                 "out-of-range", "\(code) does not redirect", hint: "301, 302, 303, 307 or 308")
         }
+        if let uri { record.field("uri")?.checkPath(uri) }
+        if let prefixRewrite { record.field("prefixRewrite")?.checkPath(prefixRewrite) }
+        if let authority { record.field("authority")?.checkAuthority(authority) }
         if let scheme, scheme != "http", scheme != "https" {
             record.field("scheme")?.error("unknown-value", "`\(scheme)` is none of http, https")
         }
@@ -116,6 +120,10 @@ extension HTTPRewrite {
             let replacement = inner.require("rewrite")?.string()
             inner.finish()
             if let match, let replacement {
+                inner.field("rewrite")?.checkTarget(replacement)
+                if let fault = match.fault(inReplacement: replacement) {
+                    inner.field("rewrite")?.error("invalid-value", "`\(Decoder.clipped(replacement))`: \(fault)")
+                }
                 regex = RegexRewrite(match: match, replacement: replacement)
             }
             if uri != nil {
@@ -124,6 +132,8 @@ extension HTTPRewrite {
         } else if uri == nil, authority == nil {
             value.error("missing-field", "a rewrite that changes nothing")
         }
+        if let uri { record.field("uri")?.checkPath(uri) }
+        if let authority { record.field("authority")?.checkAuthority(authority) }
         record.finish()
     }
 }

@@ -26,9 +26,7 @@ extension HTTPRoute {
         retries = record.field("retries").flatMap(HTTPRetries.init)
         fault = record.field("fault").flatMap(HTTPFault.init)
         cors = record.field("corsPolicy").flatMap(CorsPolicy.init)
-        headers = record.field("headers").flatMap {
-            $0.contained(": these operations are left out", HeaderOperations.init)
-        }
+        headers = record.field("headers").flatMap(HeaderOperations.init)
         record.removed("websocketUpgrade", hint: "remove it")
         record.removed("appendHeaders", hint: "write headers.request.add")
         record.removedHeaders()

@@ -13,28 +13,38 @@ extension HeaderOperations {
 extension HeaderOperations.Changes {
     fileprivate init(_ value: Value, isRequest: Bool) {
         guard var record = value.record() else { return }
-        set = Self.pairs(record.field("set"), isRequest)
-        add = Self.pairs(record.field("add"), isRequest)
+        set = Self.pairs(record.field("set"), isRequest, isSet: true)
+        add = Self.pairs(record.field("add"), isRequest, isSet: false)
         remove = record.locatedStrings("remove") { value, name in
-            Self.check(name, value, mayBeHost: false)
+            Self.checkRemoval(name, value)
         }.map(\.value)
         record.finish()
     }
 
-    private static func pairs(_ value: Value?, _ isRequest: Bool) -> [(name: String, value: String)] {
+    private static func pairs(
+        _ value: Value?, _ isRequest: Bool, isSet: Bool
+    ) -> [(name: String, value: String)] {
         guard let value else { return [] }
         return value.entries().compactMap { key, value in
-            check(key.raw, value, mayBeHost: isRequest)
+            let isHost = check(key.raw, value, mayBeHost: isRequest)
             guard let text = value.string() else { return nil }
-            checkFormat(text, value)
+            if isHost {
+                value.checkAuthority(text)
+            } else {
+                checkProtected(key.raw, value)
+                checkFormat(text, value, isRequest ? .request : .response, isRequest && isSet)
+            }
             return (key.raw, text)
         }
     }
 
-    private static func check(_ name: String, _ value: Value, mayBeHost: Bool) {
+    /// Checks a name.
+    /// - Returns: whether it is the host of a request.
+    @discardableResult
+    private static func check(_ name: String, _ value: Value, mayBeHost: Bool) -> Bool {
         let lower = name.lowercased()
         if lower == "host" || lower == ":authority" {
-            if mayBeHost { return }
+            if mayBeHost { return true }
             value.error(
                 "invalid-name", "`\(name)` cannot be changed here", hint: "use rewrite.authority")
         } else if lower.hasPrefix(":") {
@@ -42,49 +52,77 @@ extension HeaderOperations.Changes {
         } else if !Grammar.isFieldName(name) {
             value.error("invalid-name", "`\(name)` is no name of a header")
         }
+        return false
     }
 
-    /// Checks a value, which is one of Envoy's format strings: `%NAME%`, `%NAME(argument)%`, `%NAME(argument):length%`,
-    /// `%%`.
-    private static func checkFormat(_ text: String, _ value: Value) {
+    /// Headers between neighbours, and those that say where a message ends. The gateway writes them for each of its
+    /// sides; a rule that could would make the next server read another message than was sent.
+    /// Source: RFC 9110 §7.6.1, RFC 9112 §6.
+    private static let protected = [
+        "connection", "content-length", "http2-settings", "keep-alive", "proxy-connection", "te", "transfer-encoding",
+        "upgrade",
+    ]
+
+    private static func checkProtected(_ name: String, _ value: Value) {
+        guard protected.contains(name.lowercased()) else { return }
+        value.error("invalid-name", "`\(name)` is written by the gateway alone", hint: "remove it")
+    }
+
+    private static func checkRemoval(_ name: String, _ value: Value) {
+        check(name, value, mayBeHost: false)
+        guard protected.contains(name.lowercased()) else { return }
+        value.warning("no-effect", "`\(name)` is written by the gateway alone: removing it changes nothing")
+    }
+
+    /// Checks a value, which is one of Envoy's format strings.
+    /// - Parameter isRemoved: what becomes of a field whose value cannot be made; see `HeaderFormat.withoutValue`.
+    private static func checkFormat(
+        _ text: String, _ value: Value, _ message: HeaderFormat.Message, _ isRemoved: Bool
+    ) {
         if text.isEmpty {
             value.warning("no-effect", "an empty value changes nothing", hint: "use `remove`")
         }
         if text.utf8.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) {
             value.error("invalid-value", "a control character in a header")
         }
-        var rest = Array(text.utf8)[...]
-        while let percent = rest.firstIndex(of: UInt8(ascii: "%")) {
-            rest = rest[(percent + 1)...]
-            guard skipOperator(&rest) else {
-                value.error(
-                    "invalid-value", "a `%` that begins none of Envoy's operators",
-                    hint: "write %% for a percent sign; operators are %NAME%, %NAME(argument)% and "
-                        + "%NAME(argument):length%")
-                return
-            }
+        do {
+            let missing = try HeaderFormat(text, for: message).withoutValue
+            guard let name = missing.first else { return }
+            value.warning(
+                NotInEffect.code,
+                "`%\(name)%` has no value here: "
+                    + (isRemoved ? "the header is removed, so that no client can set it" : "the header is not changed"))
+        } catch {
+            value.error("invalid-value", error.message, hint: error.hint)
+        }
+    }
+}
+
+extension Value {
+    /// Checks what becomes the authority of a request, or stands in a `location`.
+    func checkAuthority(_ text: String) {
+        if !Grammar.isAuthority(text) {
+            error("invalid-value", "`\(shown)` is no host", hint: "write a name or an address, perhaps with :port")
         }
     }
 
-    /// Skips the text after a `%` up to the `%` that ends the operator. An argument may have anything but `)`, also
-    /// percent signs: `%START_TIME(%s.%3f)%`.
-    private static func skipOperator(_ rest: inout ArraySlice<UInt8>) -> Bool {
-        let name = rest.prefix { octet in
-            octet == UInt8(ascii: "_") || (octet >= UInt8(ascii: "A") && octet <= UInt8(ascii: "Z"))
-                || (octet >= UInt8(ascii: "0") && octet <= UInt8(ascii: "9"))
+    /// Checks what becomes the path of a request, or the beginning of it.
+    func checkPath(_ text: String) {
+        guard text.hasPrefix("/") else {
+            return error("invalid-value", "`\(shown)` does not begin with `/`", hint: "every path does")
         }
-        rest = rest[name.endIndex...]
-        if rest.first == UInt8(ascii: "(") {
-            guard !name.isEmpty, let end = rest.firstIndex(of: UInt8(ascii: ")")) else { return false }
-            rest = rest[(end + 1)...]
+        checkTarget(text)
+        let path = text.prefix { $0 != "?" && $0 != "#" }
+        if path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) {
+            error("invalid-value", "`\(shown)` has dot segments", hint: "write the path without `.` and `..`")
         }
-        if rest.first == UInt8(ascii: ":") {
-            let digits = rest.dropFirst().prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-            guard !name.isEmpty, !digits.isEmpty else { return false }
-            rest = rest[digits.endIndex...]
+    }
+
+    /// Checks that a text can stand in a request's target. Source: RFC 9112 §3.2.
+    func checkTarget(_ text: String) {
+        if !text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "#") }) {
+            error("invalid-value", "`\(shown)` has what no path may have", hint: "escape it as in %20")
         }
-        rest = rest.drop { !name.isEmpty && $0 == UInt8(ascii: " ") }
-        return rest.popFirst() == UInt8(ascii: "%")
     }
 }
 

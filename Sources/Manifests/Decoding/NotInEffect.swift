@@ -91,7 +91,7 @@ package enum NotInEffect {
     ]
 
     /// All fields of the list.
-    package static let fields = gateway + rules + headers + policy + entries
+    package static let fields = gateway + rules + policy + entries
 
     private static let gateway: [Field] = [
         .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
@@ -110,30 +110,7 @@ package enum NotInEffect {
         // A claim that was not verified must not admit a request, and must not let it pass to a later rule.
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,
-        .closes("VirtualService", "spec.http[].redirect"),
-        // The upstream's own access rules are about the rewritten path and host.
-        .closes("VirtualService", "spec.http[].rewrite", when: "unless it changes nothing", by: rewrite),
-        .closes(
-            "VirtualService", "spec.http[].corsPolicy",
-            when: "unless it allows every origin, or none is named: then it is skipped", by: cors),
     ]
-
-    /// Fields are removed because they must not pass, such as authorization or internal names. Setting the host is a
-    /// rewrite.
-    private static let headers = headers(in: "spec.http[].headers") + headers(in: "spec.http[].route[].headers")
-
-    private static func headers(in path: String) -> [Field] {
-        [
-            .closes("VirtualService", "\(path).request.remove"),
-            .closes("VirtualService", "\(path).response.remove"),
-            .skips("VirtualService", "\(path).request.set", when: setsHost, by: hostOrOther),
-            .skips("VirtualService", "\(path).request.add", when: setsHost, by: hostOrOther),
-            .skips("VirtualService", "\(path).response.set"),
-            .skips("VirtualService", "\(path).response.add"),
-        ]
-    }
-
-    private static let setsHost = "but for `host` and `:authority`, which close as `rewrite` does"
 
     private static let policy: [Field] = [
         .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),

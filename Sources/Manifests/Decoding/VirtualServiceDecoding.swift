@@ -192,9 +192,7 @@ extension RouteDestination {
 
     private static func headers(_ record: inout Record) -> HeaderOperations? {
         record.removedHeaders()
-        return record.field("headers").flatMap {
-            $0.contained(": these operations are left out", HeaderOperations.init)
-        }
+        return record.field("headers").flatMap(HeaderOperations.init)
     }
 
     /// Reads the weighted destinations of a rule.

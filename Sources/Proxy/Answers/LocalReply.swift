@@ -56,11 +56,15 @@ package struct LocalReply {
     }
 
     /// Gives the answer to the client's session.
-    /// - Parameter hasBody: false for a request of the method HEAD.
+    /// - Parameters:
+    ///   - hasBody: false for a request of the method HEAD.
+    ///   - edit: what the policies of a rule do to the header section.
     /// - Returns: octets of its body.
-    func send(on session: Session, _ slot: Int, hasBody: Bool, _ services: WorkerServices) -> Int {
+    func send(
+        on session: Session, _ slot: Int, hasBody: Bool, _ services: WorkerServices, editing edit: (HeaderBlock) -> Void
+    ) -> Int {
         let block = services.pools.takeBlock()
-        write(to: block)
+        write(to: block, editing: edit)
         services.prepareForDownstream(block)
         let hasBody = hasBody && bodyOctets > 0
         session.submitResponse(slot, block, isEnd: !hasBody)
@@ -79,23 +83,26 @@ package struct LocalReply {
 
     /// Fills the block with the head, `:status` first. `date`, `server` and HTTP/1.1's framing and
     /// `connection` are added where header sections are written. On HTTP/2 it ends the stream when `body` is empty.
-    package func write(to headers: HeaderBlock) {
+    /// - Parameter edit: changes the section before the answer's content is described in it.
+    package func write(to headers: HeaderBlock, editing edit: (HeaderBlock) -> Void = { _ in }) {
         headers.clear()
         Self.append(":status", decimal: status, to: headers)
         if let location {
             unsafe location.withUnsafeBytes { unsafe headers.append(copying: "location", Octets($0)) }
         }
         if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
+        edit(headers)
         if isGRPC {
-            headers.append(stable: "content-type", "application/grpc")
-            headers.append(stable: "grpc-status", outcome.grpcStatus.octets)
+            headers.set(copying: "content-type", "application/grpc")
+            headers.set(copying: "grpc-status", outcome.grpcStatus.octets)
             appendMessage(to: headers)
             return
         }
         // These have no body, and 204 must not say a length. Source: RFC 9110 §8.6.
         if status == 204 || status == 304 { return }
         Self.append("content-length", decimal: bodyOctets, to: headers)
-        if bodyOctets > 0 { headers.append(stable: "content-type", "text/plain") }
+        guard bodyOctets > 0, headers.first(.contentType) == nil else { return }
+        headers.append(stable: "content-type", "text/plain")
     }
 
     private func appendMessage(to headers: HeaderBlock) {
@@ -108,8 +115,8 @@ package struct LocalReply {
         let plain = OctetBuffer(capacity: 256)
         plain.append(text: message)
         let escaped = OctetBuffer(capacity: 256)
-        GRPC.writeMessage(plain.octets.prefix(mostMessageOctets), to: escaped)
-        headers.append(copying: "grpc-message", escaped.octets)
+        GRPC.writeMessage(plain.octets.prefix(Self.mostMessageOctets), to: escaped)
+        headers.set(copying: "grpc-message", headers.copy(escaped.octets))
     }
 
     private static func append(_ name: Octets, decimal: Int, to headers: HeaderBlock) {

@@ -23,6 +23,9 @@ package enum Situation: Equatable, Sendable {
     case unknownCluster
     case noHealthyEndpoint
     case directResponse(Int)    // the rule answers by itself, with that status
+    case redirect(Int)    // the rule sends the client elsewhere, with that status
+    case corsPreflight    // a browser asks what a page may do
+    case operationsTooLarge    // the rule's header operations make too many octets
     case faultInjected(status: Int, grpc: GRPC.Status?)    // the rule's `fault.abort`
     // Upstream, before response headers
     case connectFailed

@@ -10,8 +10,9 @@ extension Situation {
             .clientReset:
             ofClient
         case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
-            .noHealthyEndpoint, .directResponse, .faultInjected, .overloaded:
+            .noHealthyEndpoint, .overloaded:
             ofRouting
+        case .directResponse, .redirect, .corsPreflight, .operationsTooLarge, .faultInjected: ofPolicies
         case .routeTimedOut, .tryTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
             ofTimer
         default: ofUpstream
@@ -65,19 +66,34 @@ extension Situation {
                 says: "the route's destination is unknown", fault: .configuration)
         case .noHealthyEndpoint:
             Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
-        case .directResponse(let status):
-            Outcome(
-                status, .none, "direct_response", says: "the gateway answers this itself", fault: .configuration)
-        case .faultInjected(let status, let grpc):
-            Outcome(
-                status, .none, "fault_filter_abort", status == 204 || status == 304 ? "" : "fault filter abort",
-                says: "fault filter abort", grpc: grpc, fault: .configuration)
         case .overloaded:
             Outcome(
                 503, .overload, "overload", "gateway overloaded", grpc: .resourceExhausted, fault: .gateway,
                 after: .close)
         default:
             Outcome(404, .noRoute, "route_not_found", says: "no route matches", fault: .client)
+        }
+    }
+
+    private var ofPolicies: Outcome {
+        switch self {
+        case .directResponse(let status):
+            Outcome(
+                status, .none, "direct_response", says: "the gateway answers this itself", fault: .configuration)
+        case .redirect(let status):
+            Outcome(
+                status, .none, "direct_response", says: "the gateway redirects this request", fault: .configuration)
+        case .faultInjected(let status, let grpc):
+            Outcome(
+                status, .none, "fault_filter_abort", status == 204 || status == 304 ? "" : "fault filter abort",
+                says: "fault filter abort", grpc: grpc, fault: .configuration)
+        case .corsPreflight:
+            Outcome(200, .none, "cors_response", says: "the gateway answers preflights", fault: .configuration)
+        default:
+            Outcome(
+                431, .none, "header_operations_too_large",
+                "The header section is too large.", says: "the rule's header operations make too many octets",
+                grpc: .resourceExhausted, fault: .client)
         }
     }
 

@@ -10,8 +10,12 @@ enum Step: UInt8, CaseIterable, Sendable {
     case match
     /// Holds a share of requests back, and answers a share of them, if the rule says so (`fault`).
     case fault
-    /// Answers by itself if the rule says so (`directResponse`).
+    /// Answers preflights, and notes whether the request's origin may use the answer (`corsPolicy`).
+    case cors
+    /// Answers by itself if the rule says so (`redirect`, `directResponse`).
     case respond
+    /// Makes the path that the upstream gets (`rewrite.uri`, `rewrite.uriRegexRewrite`).
+    case rewrite
     /// Draws one of the rule's destinations by weight.
     case choose
     /// Starts the deadline: the route's timeout, or the smaller `grpc-timeout` of the client.
@@ -81,7 +85,9 @@ extension Exchange {
         case .admit: admit()
         case .match: match()
         case .fault: FaultInjection.begin(self)
+        case .cors: Cors.check(self)
         case .respond: Respond.answer(self)
+        case .rewrite: Rewriting.makePath(self)
         case .choose: choose()
         case .startClock: startClock()
         case .pick: pick()

@@ -54,6 +54,9 @@ final class Exchange {
     // The route
     var route = Kept<RouteHandle>()
     var extras: Unretained<RouteExtras>?    // of the route, which is kept
+    var share = -1    // place of the destination among the route's; below zero before one is chosen
+    var rewrittenPath = Octets.empty    // lives in `request`; empty if the path stays
+    var isOriginAllowed = false    // a page of the request's origin may use the answer
     private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
     var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
@@ -224,7 +227,8 @@ final class Exchange {
         guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
         let random = services.random.next()
-        let number = route { $0.route.destination(random: random) }
+        share = route { $0.route.share(random: random) }
+        let number = route { $0.route.cluster(ofShare: share) }
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
@@ -356,6 +360,10 @@ final class Exchange {
         if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
+        if extras != nil, !Rewriting.edit(section, self) {
+            services.pools.letGo(section)
+            return .answer(.operationsTooLarge)
+        }
         if let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
@@ -490,6 +498,9 @@ final class Exchange {
         creditedOctets = 0
         route.keep(nil)
         extras = nil
+        share = -1
+        rewrittenPath = .empty
+        isOriginAllowed = false
         if matchedBy != nil { matchedBy = nil }
         if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)

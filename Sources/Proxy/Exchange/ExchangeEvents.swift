@@ -94,6 +94,7 @@ extension Exchange {
         noteGRPCStatus(block)
         if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
+        if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
         status = code
         limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
@@ -314,7 +315,9 @@ extension Exchange {
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
         if !state.isRequestEnded || reply.outcome.after == .close, !session.isHTTP2 { session.announceShutdown() }
-        sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services)
+        sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services) {
+            if extras != nil { Respond.edit($0, in: situation, self) }
+        }
         if !state.isRequestEnded { session.resetAfterEnd(downstream.slot) }
         services.markDirty(downstream)
     }

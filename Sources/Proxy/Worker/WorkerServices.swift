@@ -19,6 +19,7 @@ final class WorkerServices {
     let worker: Int
     let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
+    let headerScratch = HeaderScratch()
     var random = Randomness()
     /// How near the process is to its ceiling of memory; `MemoryWatch` sets it.
     var memoryLevel = MemoryMarks.Level.ample

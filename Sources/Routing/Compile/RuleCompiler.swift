@@ -58,6 +58,7 @@ final class RuleCompiler {
 
     private struct RouteKey: Hashable {
         let rule: Int
+        let matched: MatchedPath
         let clusters: [Int]
     }
 
@@ -165,10 +166,12 @@ final class RuleCompiler {
             matches += Self.size(rule)
             let found = matches(of: rule, part, context)
             guard !found.isEmpty else { continue }
-            for (number, (ports, route)) in variants(service, index, context).enumerated() {
-                guard number == 0 || hasRoom else { return closed(ruleList, source) }
-                if number > 0 { matches += max(found.count, rule.destinations.count) }
-                add(found.map(\.match), ports, route, to: &ruleList)
+            for part in rule.parts(found.map(\.match)) {
+                for (number, (ports, route)) in variants(service, index, context, part.matched).enumerated() {
+                    guard number == 0 || hasRoom else { return closed(ruleList, source) }
+                    if number > 0 { matches += max(found.count, rule.destinations.count) }
+                    add(part.matches, ports, route, to: &ruleList)
+                }
             }
             for match in found {
                 guard let cause = reach.note(match.match, place: match.place) else { continue }
@@ -257,11 +260,11 @@ final class RuleCompiler {
 
 extension RuleCompiler {
     /// The routes of one rule. On the mesh, there is one for each port that an omitted destination port may mean.
-    private func variants(_ service: Int, _ index: Int, _ context: RuleContext) -> [(
-        port: Int?, route: Int
-    )] {
+    private func variants(
+        _ service: Int, _ index: Int, _ context: RuleContext, _ matched: MatchedPath
+    ) -> [(port: Int?, route: Int)] {
         if case .gateway(_, let port) = context {
-            return [(nil, route(service, index, listenerPort: port))]
+            return [(nil, route(service, index, matched, listenerPort: port))]
         }
         let source = services[service]
         let rule = source.http[index]
@@ -272,11 +275,11 @@ extension RuleCompiler {
                 return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
             }
         ).sorted()
-        guard !ports.isEmpty else { return [(nil, route(service, index, listenerPort: nil))] }
-        return ports.map { ($0, route(service, index, listenerPort: $0)) }
+        guard !ports.isEmpty else { return [(nil, route(service, index, matched, listenerPort: nil))] }
+        return ports.map { ($0, route(service, index, matched, listenerPort: $0)) }
     }
 
-    private func route(_ service: Int, _ index: Int, listenerPort: Int?) -> Int {
+    private func route(_ service: Int, _ index: Int, _ matched: MatchedPath, listenerPort: Int?) -> Int {
         let source = services[service]
         let rule = source.http[index]
         let reason = unavailability(of: rule, source)
@@ -297,7 +300,7 @@ extension RuleCompiler {
         let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
         let place = Int(ruleStarts[service]) + index
         if !routeNumbers.isEmpty,
-            let known = routeNumbers[RouteKey(rule: place, clusters: asked)]
+            let known = routeNumbers[RouteKey(rule: place, matched: matched, clusters: asked)]
         {
             return Int(known)
         }
@@ -305,17 +308,21 @@ extension RuleCompiler {
         var (steps, last) = (0, Int32(-1))
         while known >= 0, steps < Self.few {
             let made = routes[Int(known)]
-            if made.clusters.elementsEqual(asked) {
+            let isSame = made.policy.extras?.matched ?? matched == matched
+            if isSame, made.clusters.elementsEqual(asked) {
                 return Int(known)
             }
             (steps, last) = (steps + 1, known)
             known = olderRoutes[Int(known)]
         }
         if steps == Self.few {
-            routeNumbers[RouteKey(rule: place, clusters: Array(routes[Int(last)].clusters))] = last
+            let old = routes[Int(last)]
+            let key = RouteKey(
+                rule: place, matched: old.policy.extras?.matched ?? .any, clusters: Array(old.clusters))
+            routeNumbers[key] = last
         }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
-        let policy = RoutePolicy(rule, isServed: reason == nil, mirrors: mirrors)
+        let policy = RoutePolicy(rule, matched: matched, isServed: reason == nil, mirrors: mirrors)
         let isEmpty = chosen.isEmpty && policy.extras?.hasAnswer != true
         let number = append(
             Route(
@@ -342,6 +349,11 @@ extension RuleCompiler {
         return isGuess ? .brokenRule : nil
     }
 
+    /// The destinations that get requests. Source: docs/istio.md, Weights.
+    private func shares(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
+        let isSingle = rule.destinations.count == 1
+        return rule.served.map { ($0.destination, isSingle ? 1 : $0.weight?.value ?? 0) }
+    }
 }
 
 extension [RouteDestination] {

@@ -17,8 +17,12 @@ package struct RoutePolicy: Sendable {
         self.extras = extras
     }
 
-    /// - Parameter isServed: false for a rule whose requests are answered 503, whatever it says.
-    init(_ rule: HTTPRoute, isServed: Bool = true, mirrors: [MirrorPolicy] = []) {
-        self.init(timeout: rule.timeout?.value, extras: isServed ? RouteExtras(rule, mirrors: mirrors) : nil)
+    /// - Parameters:
+    ///   - matched: the part of the path that the route's condition is on.
+    ///   - isServed: false for a rule whose requests are answered 503, whatever it says.
+    ///   - mirrors: with the numbers of their clusters.
+    init(_ rule: HTTPRoute, matched: MatchedPath, isServed: Bool, mirrors: [MirrorPolicy] = []) {
+        let extras = isServed ? RouteExtras(rule, matched: matched, mirrors: mirrors) : nil
+        self.init(timeout: rule.timeout?.value, extras: extras)
     }
 }

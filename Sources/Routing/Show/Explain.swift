@@ -120,16 +120,18 @@ extension RoutingPlan {
         of route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String? = nil
     ) -> [String] {
         if let reason = route.unavailable { return ["-> \(failure ?? "\(reason.status)"): \(reason.sentence)"] }
-        if let answer = route.policy.extras?.answerText { return ["-> \(answer)"] }
-        return zip(route.destinations, route.shares).flatMap { destination, share in
-            let cluster = clusters[destination.cluster]
-            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            let title = name.map(cluster.title(protocol:)) ?? cluster.title
-            let details =
-                [cluster.tls?.terms.summary].compactMap(\.self)
-                + cluster.endpointLines(endpoints, failure: failure ?? "503")
-            return ["-> \(part)\(title)"] + details.map { "   " + $0 }
-        }
+        let policies = (route.policy.extras?.policyLines ?? []).map { "   " + $0 }
+        if let answer = route.policy.extras?.answerText { return policies + ["-> \(answer)"] }
+        return policies
+            + zip(route.destinations, route.shares).flatMap { destination, share in
+                let cluster = clusters[destination.cluster]
+                let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
+                let title = name.map(cluster.title(protocol:)) ?? cluster.title
+                let details =
+                    [cluster.tls?.terms.summary].compactMap(\.self)
+                    + cluster.endpointLines(endpoints, failure: failure ?? "503")
+                return ["-> \(part)\(title)"] + details.map { "   " + $0 }
+            }
     }
 }
 

@@ -105,6 +105,9 @@ extension RoutingPlan {
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
         writer.field("timeout", route.timeout?.milliseconds)
+        if let lines = route.policy.extras?.editLines, !lines.isEmpty {
+            writer.field("policies", of: lines) { $1.array($0) { $1.string($0) } }
+        }
         if route.unavailable == .redirectedToHTTPS {
             writer.field("redirect", "https")
         } else {

@@ -40,6 +40,9 @@ def _big(way, **more):
 
 CASES = {
     "unary": Case("gRPC unary, 8 connections × 16 streams, clear text", "request", Job(), _unary()),
+    "policies": Case(
+        "unary, and its rule rewrites the path and has four header operations", "request", Job(policies=True),
+        Load(8, 16, 768, sites.METHOD.replace("main.", "outer."), "small")),
     "unary-tls": Case("the same over TLS 1.3", "request", Job(tls=True), _unary(tls=True)),
     "http1": Case("HTTP/1.1 keep-alive in and out, 16 connections, answers of 1 kB", "request", Job(http1=True),
                   Load(16, 1, 512, "/hello", None, ("echo-size: 1024",), http1=True)),

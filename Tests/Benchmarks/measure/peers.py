@@ -64,7 +64,7 @@ class Peer:
             "log": job.log, "log_file": self.log, "tls": job.tls, "http1": job.http1,
             "plain1": job.http1 and not job.tls, "plain2": not job.http1 and not job.tls,
             "kind": "http" if job.http1 else "grpc", "protocol": "HTTP" if job.http1 else "GRPC",
-            "catch2": not job.http1 and not job.hosts, "table": job.routes or job.hosts,
+            "catch2": not job.http1 and not job.hosts, "table": job.routes or job.hosts, "policies": job.policies,
             "routes": [{"index": index} for index in range(job.routes)],
             "hosts": [{"index": index} for index in range(job.hosts)],
             "all_routes": " ".join(f"/r{index}/*" for index in range(job.routes)),

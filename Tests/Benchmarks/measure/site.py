@@ -24,6 +24,7 @@ class Job:
     log: bool = False  # a line of access log per request, into a file
     echo: bool = False  # backend portico-echo instead of nghttpd; always with `http1`
     routes: int = 0  # so many more routes, by path prefix: /r0/ …
+    policies: bool = False  # its one rule rewrites the path and has four header operations
     attacked: bool = False  # a second backend behind /attacked/, and a ceiling of memory
     hosts: int = 0  # so many more hosts, a VirtualService each: h0.test …
     relay: str = ""  # octets instead of requests: `tcp`, or `tls` that is passed on

@@ -1,0 +1,122 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import TLS
+
+/// Header operations on one message. Source: docs/behaviour.md, Header operations and rewrites.
+enum HeaderEditing {
+    /// Which header section is edited.
+    enum Message { case request, response }
+
+    /// Edits the header section of a request or of an answer.
+    /// - Parameter edits: all workers use the same, so that no reference to them is counted.
+    /// - Returns: false when the values are more than `HeaderScratch.mostTakenOctets`; no value is set or added then.
+    static func apply(
+        _ edits: Unretained<HeaderEdits>, to block: HeaderBlock, of message: Message, _ exchange: Exchange
+    ) -> Bool {
+        edits { apply($0, to: block, message, exchange, exchange.services.headerScratch) }
+    }
+
+    private static func apply(
+        _ edits: HeaderEdits, to block: HeaderBlock, _ message: Message, _ exchange: Exchange, _ scratch: HeaderScratch
+    ) -> Bool {
+        remove(edits.removals, from: block)
+        scratch.begin()
+        for index in 0..<edits.sets.count {
+            scratch.note(value(of: edits.sets[index], edits, block, message, exchange, scratch))
+        }
+        for index in 0..<edits.additions.count {
+            scratch.note(value(of: edits.additions[index], edits, block, message, exchange, scratch))
+        }
+        guard !scratch.isExceeded else { return false }
+        for index in 0..<edits.sets.count where !scratch.values[index].isEmpty {
+            block.set(copying: edits.sets[index].name, scratch.values[index])
+        }
+        for index in 0..<edits.additions.count {
+            let value = scratch.values[edits.sets.count + index]
+            if !value.isEmpty { block.append(stable: block.copy(edits.additions[index].name), value) }
+        }
+        return true
+    }
+
+    private static func remove(_ names: Slab<Octets>, from block: HeaderBlock) {
+        guard names.count > 0 else { return }
+        block.edit { field in
+            for index in 0..<names.count where field.name == names[index] { return .remove }
+            return .keep
+        }
+    }
+
+    /// The octets of a value, which live as long as the block.
+    private static func value(
+        of value: HeaderEdits.Value, _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message,
+        _ exchange: Exchange, _ scratch: HeaderScratch
+    ) -> Octets {
+        let first = edits.pieces[value.pieces.first]
+        if value.pieces.count == 1, first.kind == .text { return block.copy(first.text) }
+        guard !scratch.isExceeded else { return .empty }
+        scratch.beginValue()
+        for index in value.pieces.first..<(value.pieces.first + value.pieces.count) {
+            write(edits.pieces[index], block, message, exchange, to: scratch.buffer)
+            if scratch.buffer.count > HeaderScratch.mostTakenOctets { break }
+        }
+        scratch.takenOctets += scratch.buffer.count
+        return HeaderText.made(scratch.buffer.octets, in: block)
+    }
+
+    private static func write(
+        _ piece: HeaderEdits.Piece, _ block: HeaderBlock, _ message: Message, _ exchange: Exchange,
+        to buffer: OctetBuffer
+    ) {
+        switch piece.kind {
+        case .text: buffer.append(piece.text)
+        case .requestField:
+            let found = field(piece.text, block, message, exchange) ?? field(piece.other, block, message, exchange)
+            buffer.append((found ?? .empty).prefix(piece.most))
+        case .responseField:
+            let found = block.first(named: piece.text) ?? block.first(named: piece.other)
+            buffer.append((found ?? .empty).prefix(piece.most))
+        case .responseCode: buffer.append(block.first(.status) ?? .empty)
+        case .startTime:
+            let time = exchange.startedWall
+            TimeFormat.write(piece.text, seconds: time.seconds, nanoseconds: time.nanoseconds, to: buffer)
+        case .routeName: buffer.append(text: exchange.route.unretained?({ $0.route.name }) ?? "")
+        case .cluster: buffer.append(text: exchange.destination.unretained?({ $0.cluster.name }) ?? "")
+        case .upstreamAddress: buffer.append(text: exchange.endpoint.unretained?({ $0.name }) ?? "")
+        case .hostName: buffer.append(text: HostName.text)
+        default: exchange.downstream?.connection { write(piece.kind, of: $0, to: buffer) }
+        }
+    }
+
+    /// What the client's connection knows.
+    private static func write(_ kind: HeaderEdits.Piece.Kind, of connection: Connection, to buffer: OctetBuffer) {
+        switch kind {
+        case .remoteAddress: buffer.append(text: connection.peerText ?? "")
+        case .remoteHost: buffer.append(connection.peerHost.octets)
+        case .remotePort: buffer.append(text: HeaderText.port(of: connection.peerText))
+        case .localAddress: buffer.append(text: connection.localText ?? "")
+        case .localHost: buffer.append(text: HeaderText.host(of: connection.localText))
+        case .localPort: buffer.append(text: HeaderText.port(of: connection.localText))
+        case .serverName: buffer.append(text: connection.transport.tls?.serverName ?? "")
+        case .protocolName: buffer.append(connection.session.isHTTP2 ? "HTTP/2" as Octets : "HTTP/1.1")
+        default: break
+        }
+    }
+
+    /// The first value of a field of the request: of this try's section if that is edited, else of the client's, with
+    /// the path in its normal form and the identifier that the upstream got.
+    private static func field(
+        _ name: Octets, _ block: HeaderBlock, _ message: Message, _ exchange: Exchange
+    ) -> Octets? {
+        guard !name.isEmpty else { return nil }
+        if message == .request { return block.first(named: name) }
+        if name == ":path" { return exchange.path }
+        if name == "x-request-id" { return exchange.identifier.withText { block.copy($0) } }
+        if name == ":scheme" { return exchange.downstream?.connection { $0.schemeText } }
+        return exchange.request.unretained? { request in
+            name == ":authority" ? request.first(.authority) ?? request.first(.host) : request.first(named: name)
+        } ?? nil
+    }
+}

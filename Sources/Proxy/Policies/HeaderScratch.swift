@@ -1,0 +1,28 @@
+internal import Octets
+
+/// Where a worker makes the values of header operations. Its thread only; nothing in it outlives the operations on one
+/// message.
+final class HeaderScratch {
+    /// The value that is being made.
+    let buffer = OctetBuffer(capacity: 256)
+    /// The values that were made, in order; empty ones change nothing. They live in the message's block.
+    private(set) var values: ContiguousArray<Octets> = []
+    /// Octets that operators have put into them.
+    var takenOctets = 0
+    /// What the operators of a rule may take for one message. Without a limit, a rule that repeats a field of the
+    /// request ten times would make ten of every octet that a client sends.
+    static let mostTakenOctets = 65_536
+    /// Of the buffer, kept for the next request.
+    private static let keptOctets = 4096
+
+    func begin() {
+        values.removeAll(keepingCapacity: true)
+        takenOctets = 0
+    }
+
+    func beginValue() { buffer.clear(keeping: Self.keptOctets) }
+
+    func note(_ value: Octets) { values.append(value) }
+
+    var isExceeded: Bool { takenOctets > Self.mostTakenOctets }
+}

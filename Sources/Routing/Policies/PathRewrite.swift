@@ -1,0 +1,142 @@
+internal import Manifests
+package import Octets
+internal import Patterns
+
+/// How a path is changed before the upstream gets it, or before the client is redirected to it. Its text is memory of
+/// its own, so that a request counts no references. Source: docs/istio.md, Rewrites.
+@safe package final class PathRewrite: Sendable {
+    private enum Part: BitwiseCopyable, Sendable {
+        /// The first octets of the path.
+        case prefix(Int)
+        /// All of the path, but not its query.
+        case path
+        /// Every match of `pattern` in the path, but not in its query.
+        case matches
+    }
+
+    /// What writing has come to.
+    package enum Outcome: Sendable, Equatable {
+        /// The path has no match of the expression; nothing was written.
+        case unchanged
+        case written
+        /// More time or octets than a request may take; what was written is of no use.
+        case tooCostly
+    }
+
+    /// The longest path that an expression may make, in octets.
+    package static let mostOctets = 65_536
+
+    private let part: Part
+    private let text: Slab<UInt8>    // owned; freed in `deinit`
+    private let pattern: Pattern?
+
+    private init(_ part: Part, _ text: String, _ pattern: Pattern? = nil) {
+        self.part = part
+        self.text = Slab(Array(text.utf8))
+        self.pattern = pattern
+    }
+
+    deinit { text.free() }
+
+    /// - Parameters:
+    ///   - text: what takes the place of the matched part.
+    ///   - matched: the part of the path that the rule's condition is on.
+    convenience init(_ text: String, matched: MatchedPath) {
+        switch matched {
+        case .any: self.init(.prefix(1), text)    // the prefix `/`
+        case .prefix(let length): self.init(.prefix(length), text)
+        case .whole: self.init(.path, text)
+        }
+    }
+
+    convenience init(allOf text: String) { self.init(.path, text) }
+
+    convenience init(_ regex: HTTPRewrite.RegexRewrite) { self.init(.matches, regex.replacement, regex.match) }
+
+    private var octets: Octets { text[Run(0, text.count)] }
+
+    /// Whether the new path has a query of its own.
+    var hasQuery: Bool { octets.firstIndex(of: UInt8(ascii: "?")) != nil }
+
+    /// Writes the new form of a path.
+    /// - Parameter path: with its query, which is kept.
+    package func write(_ path: Octets, to buffer: OctetBuffer) -> Outcome {
+        switch part {
+        case .prefix(let length):
+            buffer.append(octets)
+            buffer.append(path.dropFirst(length))
+            return .written
+        case .path:
+            buffer.append(octets)
+            buffer.append(path.dropFirst(Self.end(of: path)))
+            return .written
+        case .matches: return replace(in: path, to: buffer)
+        }
+    }
+
+    private func replace(in path: Octets, to buffer: OctetBuffer) -> Outcome {
+        guard let pattern = pattern.unretained else { return .unchanged }
+        let end = Self.end(of: path)
+        let result = pattern {
+            $0.replaceAll(in: path.prefix(end), with: octets, to: buffer, most: Self.mostOctets)
+        }
+        switch result {
+        case .nothing: return .unchanged
+        case .tooCostly: return .tooCostly
+        case .written:
+            buffer.append(path.dropFirst(end))
+            return .written
+        }
+    }
+
+    private static func end(of path: Octets) -> Int { path.firstIndex(of: UInt8(ascii: "?")) ?? path.count }
+}
+
+extension PathRewrite: CustomStringConvertible {
+    package var description: String {
+        switch part {
+        case .prefix(let length): "the path's first \(length) octets become \"\(octets.string)\""
+        case .path: "the path becomes \"\(octets.string)\""
+        case .matches: "in the path \(pattern?.source ?? "") becomes \"\(octets.string)\""
+        }
+    }
+}
+
+/// The part of the path that the condition of a match is on. A rewrite replaces it, so a rule with a rewrite has a
+/// route for each. Source: docs/istio.md, Rewrites.
+enum MatchedPath: Hashable, Sendable {
+    /// No condition on the path.
+    case any
+    /// A prefix of so many octets.
+    case prefix(Int)
+    /// The whole path.
+    case whole
+
+    init(_ match: RuleMatch) {
+        switch match.path {
+        case .prefix(let text, _): self = .prefix(text.utf8.count)
+        case .exact, .regex: self = .whole
+        case nil: self = .any
+        }
+    }
+}
+
+extension HTTPRoute {
+    /// Whether what becomes of the path depends on the condition that it fulfils.
+    private var dependsOnMatch: Bool { redirect?.prefixRewrite != nil || rewrite?.uri != nil }
+
+    /// Parts of a rule's matches, in order, each for one route.
+    func parts(_ matches: [RuleMatch]) -> [(matched: MatchedPath, matches: [RuleMatch])] {
+        guard dependsOnMatch else { return [(.any, matches)] }
+        var parts: [(matched: MatchedPath, matches: [RuleMatch])] = []
+        for match in matches {
+            let matched = MatchedPath(match)
+            if parts.last?.matched == matched {
+                parts[parts.count - 1].matches.append(match)
+            } else {
+                parts.append((matched, [match]))
+            }
+        }
+        return parts
+    }
+}
