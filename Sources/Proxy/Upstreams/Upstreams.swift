@@ -61,7 +61,8 @@ final class Upstreams {
             return .clusterOverflow
         }
         let place = pool.enqueue(exchange)
-        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else { return .wait(pool, place) }
+        let isHopeless = pool.needsConnection && mayConnect(pool) && !connect(pool) && !pool.hasProspect
+        guard isHopeless else { return .wait(pool, place) }
         pool.leave(place, exchange)
         return .failed
     }
