@@ -86,7 +86,7 @@ let package = Package(
         test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ProxyTests",
-            ["Proxy", "Telemetry", "Routing", "Manifests", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
+            ["Proxy", "Telemetry", "Routing", "Manifests", "HTTP", "Balancing", "Reactor", "Octets", "TLS", "Support"]),
         test(
             "ControlTests",
             [
@@ -97,7 +97,7 @@ let package = Package(
         test(
             "RoutingTests", ["Routing", "Manifests", "Balancing", "Patterns", "Octets", "Support"],
             exclude: ["Golden"]),
-        test("TLSTests", ["TLS", "Support"]),
+        test("TLSTests", ["TLS", "Octets", "Support"]),
         test("ReactorTests", ["Reactor", "Octets", "Support"]),
     ],
     cxxLanguageStandard: .cxx17

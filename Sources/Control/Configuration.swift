@@ -76,6 +76,7 @@ struct Configuration {
         let isNew = !next.hasSameRoutes(as: old) || !bindFailures.isEmpty
         loaded = next
         if isNew { bind() }
+        Self.retire(old.upstreamTLS, next.upstreamTLS)
         let (left, table) = directory.replace(plan: next.plan, table: next.takeEndpoints())
         diagnostics = next.diagnostics
         countProblems()
@@ -117,36 +118,59 @@ struct Configuration {
         let clusters = directory.clusters
         metrics.setClusters(clusters)
         return Snapshot(
-            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)
+            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings,
+            upstreamTLS: loaded.upstreamTLS)
     }
 
     /// By chain: the number of the first one with the same TLS rules.
     private static func terms(of chains: [TLSChain]) -> [Int] {
         var kinds: [Int] = []
         return chains.indices.map { number in
-            if let known = kinds.first(where: { chains[$0].hasSameTerms(as: chains[number]) }) { return known }
+            let isRelayed = chains[number].relay != nil
+            let known = kinds.first {
+                !isRelayed && chains[$0].relay == nil && chains[$0].hasSameTerms(as: chains[number])
+            }
+            if let known { return known }
             kinds.append(number)
             return number
         }
     }
 
+    /// Which server name is served how; nil when the listener takes clear text only.
+    private static func selector(_ listener: ListenerPlan, _ contexts: [TLSContext?]) -> TLSSelector? {
+        guard !listener.chains.isEmpty || !listener.passthroughs.isEmpty else { return nil }
+        var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
+        var closed: [[String]] = []
+        for (number, (chain, context)) in zip(listener.chains, contexts).enumerated() {
+            if let context {
+                served.append((chain.serverNames, context, number))
+            } else if chain.clients != nil || !listener.passthroughs.isEmpty || listener.clearRelay != nil {
+                // A server with a wider name, which asks for less or passes TLS on, must not stand in.
+                closed.append(chain.serverNames)
+            }
+        }
+        let passed = listener.passthroughs.map { (serverNames: $0.serverNames, number: $0.route) }
+        return TLSSelector(chains: served, passed: passed, closed: closed)
+    }
+
+    /// Connections by TLS settings that are gone end with their streams.
+    private static func retire(_ old: [Int: ClusterTLS], _ next: [Int: ClusterTLS]) {
+        let used = Set(next.values.compactMap { $0.security.map { ObjectIdentifier($0) } })
+        for security in old.values.compactMap(\.security) where !used.contains(ObjectIdentifier(security)) {
+            security.leave()
+        }
+    }
+
     private mutating func bind() {
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
-            var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
-            var closed: [[String]] = []
-            for (number, (chain, context)) in zip(listener.chains, loaded.contexts[index]).enumerated() {
-                if let context {
-                    served.append((chain.serverNames, context, number))
-                } else if chain.clients != nil {
-                    // A server with a wider name, which asks for less, must not stand in.
-                    closed.append(chain.serverNames)
-                }
-            }
-            return ListenerBinding(
+            ListenerBinding(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,
-                tls: listener.chains.isEmpty ? nil : TLSSelector(chains: served, closed: closed),
+                tls: Self.selector(listener, loaded.contexts[index]),
                 chainTables: listener.chains.map(\.table), chainTerms: Self.terms(of: listener.chains),
-                concurrentStreams: listener.concurrentStreams)
+                concurrentStreams: listener.concurrentStreams,
+                relays: RelayBinding(
+                    clear: listener.clearRelay,
+                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []))
         }
         bindFailures = listeners.failures.map { "port \($0.listener.port): \($0.error)" }
     }

@@ -34,6 +34,8 @@ package final class ControlPlane {
     private let poller: Poller
     private let mailbox: Mailbox<Void>
     private let names: NameDirectory
+    private let changes: Mailbox<Void>    // of files that the last load has read
+    private let watch: FileWatch
     private var configuration: Configuration
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
@@ -56,7 +58,7 @@ package final class ControlPlane {
 
     private enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
-            tables: UInt64 = 5
+            tables: UInt64 = 5, changes: UInt64 = 6
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
@@ -86,6 +88,9 @@ package final class ControlPlane {
         names = try NameDirectory { mailbox.post(()) }
         tables = try Mailbox<BuiltTable>()
         tableBuilder = HashTableBuilder(done: tables)
+        let changes = try Mailbox<Void>()
+        self.changes = changes
+        watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
         configuration = Configuration(options: options, metrics: metrics) { ejections.post(()) }
@@ -94,6 +99,7 @@ package final class ControlPlane {
         try poller.watchReadable(loads.descriptor, token: Token.loads)
         try poller.watchReadable(ejections.descriptor, token: Token.ejections)
         try poller.watchReadable(tables.descriptor, token: Token.tables)
+        try poller.watchReadable(changes.descriptor, token: Token.changes)
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -177,6 +183,7 @@ package final class ControlPlane {
                 case Token.loads: try loadEnded()
                 case Token.ejections: endpointsEjected()
                 case Token.tables: tablesMade()
+                case Token.changes: filesChanged()
                 case let token: wake(token)
                 }
             }
@@ -288,6 +295,14 @@ package final class ControlPlane {
 
     // MARK: reload
 
+    /// Somebody has renewed a certificate.
+    private func filesChanged() {
+        _ = changes.takeAll()
+        guard phase == .starting || phase == .serving else { return }
+        log.info("a file of a certificate or its authorities has changed: reloading")
+        beginLoad()
+    }
+
     /// Reads everything again and publishes it. Nothing of a running connection is touched.
     /// - Parameter done: called by the loop when a load that began after this call has ended: whether all
     ///   of it was good, and a sentence.
@@ -322,7 +337,7 @@ package final class ControlPlane {
         guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded)
-        if loaded.isGivenUp { configuration.noteGivenUp() }
+        if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
         if phase == .starting {
             try startServing()
         } else {

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Octets
 
 /// A BIO of our own between OpenSSL and a socket. It gathers the records that one call writes and sends them
 /// together, and it receives many records at once, from which OpenSSL then reads headers and bodies. OpenSSL's own
@@ -28,9 +29,11 @@ internal import COpenSSL
     /// The error number of the system call that broke the connection; 0 when it is not broken.
     private(set) var failure: CInt = 0
 
-    init(descriptor: CInt) {
+    /// - Parameter received: octets that were read from the descriptor before; a copy of them is kept.
+    init(descriptor: CInt, received: Octets = .empty) {
         self.descriptor = descriptor
         scratch = RecordScratch.current
+        unsafe unread.keep(received.buffer)
     }
 
     deinit {

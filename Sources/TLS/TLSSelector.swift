@@ -15,21 +15,28 @@ package final class TLSSelector: Sendable {
         let sessionContext: [UInt8]    // at most 32 octets
     }
 
-    /// The number behind those of `chains` is of closed names.
+    /// Numbers from the count of `chains` on are places in `passed`, and the number behind these is of closed names.
     private let names: ServerNames
     let chains: [Chain]
+    private let passed: [Int]    // the owner's numbers
     /// Whether a server of this listener asks its clients for a certificate.
     package let asksClients: Bool
 
     /// - Parameters:
     ///   - chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
     ///     means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
+    ///   - passed: the same of connections whose TLS is not ended here.
     ///   - closed: names of servers that cannot serve, and that no wider name may serve.
-    package init(chains: [(serverNames: [String], context: TLSContext, number: Int)], closed: [[String]] = []) {
+    package init(
+        chains: [(serverNames: [String], context: TLSContext, number: Int)],
+        passed: [(serverNames: [String], number: Int)] = [], closed: [[String]] = []
+    ) {
         var names = ServerNames()
         for (index, chain) in chains.enumerated() { names.add(chain.serverNames, chain: index) }
-        for entry in closed { names.add(entry, chain: chains.count) }
+        for (index, entry) in passed.enumerated() { names.add(entry.serverNames, chain: chains.count + index) }
+        for entry in closed { names.add(entry, chain: chains.count + passed.count) }
         self.names = names
+        self.passed = passed.map(\.number)
         asksClients = !closed.isEmpty || chains.contains { $0.context.verification != nil }
         self.chains = chains.map { chain in
             let text = chain.serverNames.map(ServerNames.normal).sorted().joined(separator: "\n")
@@ -47,6 +54,28 @@ package final class TLSSelector: Sendable {
     func chain(for serverName: String?) -> Chain? {
         guard let place = names.chain(for: serverName), place < chains.count else { return nil }
         return chains[place]
+    }
+
+    /// Whether the ClientHello decides between our TLS and connections that keep theirs.
+    package var hasPassed: Bool { !passed.isEmpty }
+
+    /// What becomes of a connection whose TLS was not begun yet.
+    package enum Choice: Equatable, Sendable {
+        /// We end its TLS.
+        case terminate
+        /// It keeps its TLS; the owner's number.
+        case pass(Int)
+        /// The name is of a server that cannot serve.
+        case close
+        /// No name fits.
+        case none
+    }
+
+    /// - Parameter serverName: in lower case; nil: the client sent none.
+    package func choice(serverName: String?) -> Choice {
+        guard let place = names.chain(for: serverName) else { return .none }
+        if place < chains.count { return .terminate }
+        return place < chains.count + passed.count ? .pass(passed[place - chains.count]) : .close
     }
 
     /// Whether a session that may be older than this configuration fulfils what its server asks of clients now.

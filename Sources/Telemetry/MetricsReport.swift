@@ -20,6 +20,7 @@ struct MetricsReport {
     mutating func render(usage: ProcessUsage) -> String {
         requests()
         connections()
+        relays()
         failures()
         endpoints()
         configuration()
@@ -76,6 +77,35 @@ struct MetricsReport {
         page.family("portico_connections_total", .counter, "Connections ever opened.")
         for side in ConnectionSide.allCases {
             page.series("portico_connections_total", [("side", "\(side)")], sum(.downstreamOpened, side.rawValue))
+        }
+    }
+
+    private mutating func relays() {
+        var endings: [Int: [ResponseFlag: UInt64]] = [:]
+        var octets: [Int: (up: UInt64, down: UInt64)] = [:]
+        for worker in control.workers {
+            worker.relays.readEndings { route, flag, count in endings[route, default: [:]][flag, default: 0] &+= count }
+            worker.relays.readOctets { route, up, down in
+                octets[route, default: (0, 0)].up &+= up
+                octets[route, default: (0, 0)].down &+= down
+            }
+        }
+        page.family("portico_relays_total", .counter, "Relayed connections that ended, by the access log's flag.")
+        for (route, flags) in endings.sorted(by: { $0.key < $1.key }) {
+            for flag in ResponseFlag.allCases {
+                guard let count = flags[flag] else { continue }
+                page.series("portico_relays_total", [("route", routeName(route)), ("flag", flag.rawValue)], count)
+            }
+        }
+        let active = control.workers.reduce(0) { $0 &+ $1.relays.active }
+        page.single("portico_relays_active", .gauge, "Connections that are relayed now.", active)
+        page.family(
+            "portico_relay_bytes_total", .counter, "Octets that were relayed, up to endpoints or down to clients.")
+        for (route, sum) in octets.sorted(by: { $0.key < $1.key }) {
+            for (direction, count) in [("up", sum.up), ("down", sum.down)] {
+                let labels = [("route", routeName(route)), ("direction", direction)]
+                page.series("portico_relay_bytes_total", labels, count)
+            }
         }
     }
 

@@ -51,6 +51,8 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     /// No way leads to the address.
     case unreachable
     case reset
+    /// The TLS handshake.
+    case handshake
     case other
 
     /// The reason of a system call's error.
@@ -68,6 +70,7 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .timedOut: "timed_out"
         case .unreachable: "unreachable"
         case .reset: "reset"
+        case .handshake: "tls_handshake"
         case .other: "other"
         }
     }
@@ -90,7 +93,7 @@ package final class WorkerMetrics: Sendable {
         case downstreamConnections, memory, upstreamKeepAlive
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
-        case waitingTimeout, upstreamResets, listenerConnections
+        case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -111,6 +114,8 @@ package final class WorkerMetrics: Sendable {
             case .waitingTimeout: "waiting_timeout"
             case .upstreamResets: "upstream_resets"
             case .listenerConnections: "listener_connections"
+            case .upstreamHosts: "upstream_hosts"
+            case .relayIdle: "relay_idle_timeout"
             }
         }
     }
@@ -135,6 +140,8 @@ package final class WorkerMetrics: Sendable {
         width: 1, limit: requestSeriesLimit, overflow: RequestKey.overflow.packed)
     let durations = MetricsSeries(
         width: DurationBuckets.count + 1, limit: durationSeriesLimit, overflow: UInt64(Metrics.otherRoute))
+
+    let relays = RelayMetrics()
 
     /// Tries that were sent to an endpoint, by its number.
     private let tries = MetricsTable()
@@ -191,6 +198,19 @@ extension WorkerMetrics {
         histogram.following(DurationBuckets.index(of: durationNanoseconds)).add(1)
         histogram.following(DurationBuckets.count).add(durationNanoseconds)
     }
+
+    /// Counts a relay that begins. One call of `relayEnded` must follow.
+    package func relayStarted() { relays.began() }
+
+    /// Counts a relay that has ended.
+    /// - Parameters:
+    ///   - route: an ID of `Metrics.routeID`.
+    ///   - flag: why, as the access log has it.
+    package func relayEnded(route: Int, flag: ResponseFlag) { relays.ended(route: route, flag: flag) }
+
+    /// Counts octets that were relayed.
+    /// - Parameter isUp: whether they come from the client.
+    package func relayed(_ octets: Int, isUp: Bool, route: Int) { relays.passed(octets, isUp: isUp, route: route) }
 
     /// Counts a try that is sent to the endpoint of that number.
     package func tried(endpoint number: Int) { tries.counter(of: number).add(1) }

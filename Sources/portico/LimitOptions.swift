@@ -70,6 +70,13 @@ struct LimitOptions: ParsableArguments {
 
     @Option(
         help: FlagValues.help(
+            "Time that a relayed connection (TCP, TLS passed through) is kept without an octet from either side.",
+            FlagDuration(usual.relayIdleTimeout)),
+        transform: FlagValues.duration(from: least))
+    var relayIdleTimeout = FlagDuration(usual.relayIdleTimeout)
+
+    @Option(
+        help: FlagValues.help(
             "Time that a connection to an endpoint is kept without requests.", FlagDuration(usual.upstreamIdleTimeout)),
         transform: FlagValues.duration(from: least))
     var upstreamIdleTimeout = FlagDuration(usual.upstreamIdleTimeout)
@@ -153,6 +160,7 @@ struct LimitOptions: ParsableArguments {
         limits.headerTimeout = headerTimeout.value
         limits.progressTimeout = progressTimeout.value
         limits.idleTimeout = idleTimeout.value
+        limits.relayIdleTimeout = relayIdleTimeout.value
         limits.upstreamIdleTimeout = upstreamIdleTimeout.value
         limits.upstreamKeepAlive = upstreamKeepalive.value
         limits.upstreamKeepAliveTimeout = upstreamKeepaliveTimeout.value

@@ -41,7 +41,7 @@ def retries(attempts, on=None, **more):
 # Case 91: as many tries as the rule says, then the upstream's last answer.
 def test_a_status_is_tried_again_as_often_as_the_rule_says():
     with http1.Upstream(Flaky(99)) as upstream:
-        with Gateway(web(upstream, retries=retries(2, "503")), arguments=["--access-log", "json"]) as gateway:
+        with Gateway(web(upstream, retries=retries(2, "503")), arguments=["--log-format", "json"]) as gateway:
             response = http1.get(gateway.port)
             assert (response.status, response.body) == (503, b"busy")
             assert [each.value("x-envoy-attempt-count") for each in upstream.requests] == [None, "2", "3"]
@@ -87,7 +87,7 @@ def test_no_retries_at_all(policy):
     class Closed:
         address, port = "127.0.0.1", waiting.free_port()
 
-    with Gateway(web(Closed, retries=policy), arguments=["--access-log", "json"]) as gateway:
+    with Gateway(web(Closed, retries=policy), arguments=["--log-format", "json"]) as gateway:
         assert http1.get(gateway.port).status == 503
         line = gateway.access_log_json("connection_failure")
         assert (line["response_flags"], line["upstream_request_attempt_count"]) == ("UF", 1)
@@ -103,7 +103,7 @@ def silent(connection, _request):
 def test_a_try_has_a_time_of_its_own(on, tries, flags):
     with http1.Upstream(silent) as upstream:
         given = web(upstream, retries=retries(2, on, perTryTimeout="300ms"))
-        with Gateway(given, arguments=["--access-log", "json"]) as gateway:
+        with Gateway(given, arguments=["--log-format", "json"]) as gateway:
             took, response = elapsed(lambda: http1.get(gateway.port))
             assert (response.status, response.body) == (504, b"upstream request timeout")
             assert len(upstream.requests) == tries
@@ -167,7 +167,7 @@ def test_an_unknown_condition_is_an_error_with_the_nearest_name(tmp_path):
 
     file = tmp_path / "objects.yaml"
     file.write_text(objects.text(objects.echo(retries=retries(1, "gateway-errors"))))
-    result = run("check", "--config", str(file))
+    result = run("check", file)
     assert result.returncode == 1
     assert "did you mean `gateway-error`?" in result.stdout
     assert "its requests are answered 503" in result.stdout

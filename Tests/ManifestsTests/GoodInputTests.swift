@@ -131,7 +131,7 @@ import Testing
                     + "tls: [{match: [{sniHosts: [a:b]}], route: [{destination: {host: a}}]}]"))
         let service = try #require(set.inventory.virtualServices.first)
         #expect(service.http.map(\.isBroken) == [false])
-        #expect(service.tls.isEmpty)
+        #expect(service.tls.map(\.isBroken) == [true])
         #expect(set.diagnostics.count { $0.severity == .error } == 2)
     }
 

@@ -220,11 +220,11 @@ private func service(_ name: String) -> String {
               servers:
               - {port: {number: 80, name: a, protocol: HTTP}, hosts: ["*"]}
               - {port: {number: 443, name: b, protocol: HTTPS}, hosts: ["*"]}
-              - {port: {number: 9000, name: c, protocol: TCP}, hosts: ["*"]}
+              - {port: {number: 9000, name: c, protocol: UDP}, hosts: ["*"]}
             """)
         let servers = try #require(set.inventory.gateways.first).servers
         #expect(servers.map(\.port.name) == ["a", "c"])
-        #expect(servers.map { $0.closings.map(\.name) } == [[], ["port.protocol: TCP"]])
+        #expect(servers.map { $0.closings.map(\.name) } == [[], ["port.protocol: UDP"]])
         #expect(set.impaired.count == 1)
     }
 

@@ -36,7 +36,6 @@ import Testing
     private func closings(_ set: ManifestSet) -> [String] {
         var all: [ClosingField] = []
         for service in set.inventory.virtualServices {
-            all += service.closings
             for rule in service.http { all += rule.closings }
         }
         for rule in set.inventory.destinationRules { all += rule.trafficPolicy?.closings ?? [] }
@@ -87,17 +86,12 @@ import Testing
             served("match: [{withoutHeaders: {'@request.auth.claims.sub': {}}}]"),
             "match[0].withoutHeaders[\"@request.auth.claims.sub\"]"
         ),
-        (policy("tls: {mode: SIMPLE}"), "tls.mode: SIMPLE"),
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
-        (server("port: {number: 80, name: a, protocol: TCP}"), "port.protocol: TCP"),
+        (server("port: {number: 80, name: a, protocol: UDP}"), "port.protocol: UDP"),
         (
-            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: PASSTHROUGH}"),
-            "tls.mode: PASSTHROUGH"
-        ),
-        (
-            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {}"),
-            "tls: the mode is PASSTHROUGH, its default"
+            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: ISTIO_MUTUAL}"),
+            "tls.mode: ISTIO_MUTUAL"
         ),
     ])
     func `closes its part where somebody closes, protects or redirects with it`(text: String, name: String) {
@@ -121,6 +115,9 @@ import Testing
         server("port: {number: 80, name: a, protocol: HTTP}, tls: {httpsRedirect: false}"),
         server("name: web, port: {number: 80, name: a, protocol: HTTP}"),
         server("port: {number: 80, name: a, protocol: HTTP}, tls: {mode: PASSTHROUGH}"),
+        server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: PASSTHROUGH}"),
+        server("port: {number: 80, name: a, protocol: TLS}, tls: {}"),
+        server("port: {number: 80, name: a, protocol: Mongo}"),
         """
         apiVersion: networking.istio.io/v1
         kind: ServiceEntry

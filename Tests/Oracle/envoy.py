@@ -13,9 +13,13 @@ from peers import waiting
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+FAULT = {
+    "name": "envoy.filters.http.fault",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"}}
 # Istio's default policy (pilot/pkg/networking/core/route/retry/retry.go).
 RETRY = {
     "retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2,
@@ -58,7 +62,7 @@ def manager(virtual_hosts):
             "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
             "validate_clusters": False,
         },
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
+        "http_filters": [FAULT, {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
     }
 
 
@@ -100,6 +104,9 @@ class Envoy:
             {"name": "secure", "address": self._address(self.tls_port), "listener_filters": [inspector],
              "filter_chains": [secure_chain(*each) for each in secure]},
         ]
+        self._start(listeners, clusters)
+
+    def _start(self, listeners, clusters):
         config = {
             "admin": {"address": self._address(self.admin_port)},
             "static_resources": {"listeners": listeners, "clusters": clusters},
@@ -136,3 +143,30 @@ class Envoy:
         except subprocess.TimeoutExpired:
             self.process.kill()
         self.folder.cleanup()
+
+
+class Relays(Envoy):
+    """`port` relays TCP; `tls_port` relays TLS by its server name, and `dead_port` to an endpoint that refuses.
+
+    `secure` is a list of (server names, cluster), as Istio makes them of `tls` rules.
+    """
+
+    def __init__(self, cluster, dead, secure, clusters):
+        self.port, self.tls_port, self.dead_port, self.admin_port = (waiting.free_port() for _ in range(4))
+        self.folder = tempfile.TemporaryDirectory(prefix="portico-envoy-")
+        inspector = {
+            "name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": TLS_INSPECTOR}}
+        chains = [
+            {**self._chain(to), **({"filter_chain_match": {"server_names": [*names]}} if "*" not in names else {})}
+            for names, to in secure]
+        self._start([
+            {"name": "tcp", "address": self._address(self.port), "filter_chains": [self._chain(cluster)]},
+            {"name": "dead", "address": self._address(self.dead_port), "filter_chains": [self._chain(dead)]},
+            {"name": "tls", "address": self._address(self.tls_port), "listener_filters": [inspector],
+             "filter_chains": chains},
+        ], clusters)
+
+    @staticmethod
+    def _chain(to):
+        proxy = {"@type": TCP_PROXY, "stat_prefix": to, "cluster": to}
+        return {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}

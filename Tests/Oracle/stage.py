@@ -6,6 +6,7 @@ import json
 import threading
 
 import envoy
+import policies
 from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Backend
 from peers.frames import CANCEL, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
@@ -143,7 +144,8 @@ def _envoy_hosts():
     def routes(rules):
         return [envoy.route(_envoy_match(match), to, timeout or "0s") for match, to, timeout in rules]
 
-    return [{"name": name, "domains": [host], "routes": routes(rules)} for name, (host, rules) in HOSTS.items()]
+    hosts = [{"name": name, "domains": [host], "routes": routes(rules)} for name, (host, rules) in HOSTS.items()]
+    return [*hosts, policies.envoy_host(envoy.route)]
 
 
 def _portico_rules(rules):
@@ -165,6 +167,8 @@ def backends():
             "grpc": (enter(Backend()), True), "script": (enter(http2.ScriptedUpstream(script)), True),
             "show": (enter(http1.Upstream(show)), False), "raw": (enter(http1.Upstream(raw)), False),
             "refused": (Refused, False), "none": (None, False),
+            "flaky": (enter(http1.Upstream(policies.flaky)), False),
+            "flaky-calls": (enter(http2.ScriptedUpstream(policies.flaky_calls)), True),
         }
 
 
@@ -216,7 +220,7 @@ def envoy_config(services):
     redirected = {
         "name": "redirected", "domains": [REDIRECTED], "require_tls": "ALL",
         "routes": [envoy.route({"prefix": "/"}, "show")]}
-    secure = [(host["domains"], pairs()[host["name"]], [host]) for host in hosts]
+    secure = [(host["domains"], pairs()[host["name"]], [host]) for host in hosts if host["name"] in HOSTS]
     return [*hosts, redirected], clusters, [*secure, *_client_chains()]
 
 
@@ -234,6 +238,7 @@ def portico_config(services):
     for name, (host, rules) in HOSTS.items():
         made.append(objects.virtual_service(_portico_rules(rules), name, [host], ["edge", "secure"]))
         made.append(objects.tls_secret(f"cert-{name}", pairs()[name]))
+    made.append(policies.portico_service())
     for name, (backend, http2) in services.items():
         kind = "grpc" if http2 else "http"
         made += objects.served_by(name, *([backend] if backend else []), port=80, protocol_name=kind)

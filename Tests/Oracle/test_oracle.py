@@ -3,11 +3,12 @@ that `differences` lists with its reason. A listed difference that is gone fails
 
 import cases
 import client_cases
+import policies
 import pytest
 import secure_cases
 from differences import DIFFERENCES, explained
 
-CASES = cases.CASES + secure_cases.CASES + client_cases.CASES
+CASES = cases.CASES + secure_cases.CASES + client_cases.CASES + policies.CASES
 
 
 def test_there_are_at_least_forty_cases():

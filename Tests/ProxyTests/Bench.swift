@@ -5,6 +5,7 @@ import Manifests
 import Octets
 import Reactor
 import Synchronization
+import TLS
 import Telemetry
 import Testing
 
@@ -35,6 +36,7 @@ final class Bench {
     private let sockets: ListenerSockets
     private let policy: RoutePolicy
     private let table: RouteTable
+    private let binding: ListenerBinding
     private let isHTTP2: Bool
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
@@ -60,9 +62,11 @@ final class Bench {
     ///   - timeout: of the one route, which is for every host and path.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     ///   - pool: the cluster's limits.
+    ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        rule: String = "", pool: PoolPolicy? = nil
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: RelayBinding = RelayBinding(),
+        selector: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
@@ -73,7 +77,10 @@ final class Bench {
         self.isHTTP2 = isHTTP2
         table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool))
+        binding = ListenerBinding(
+            sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
+            tls: selector, chainTables: [], relays: relays)
+        published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -115,8 +122,8 @@ final class Bench {
     }
 
     private static func snapshot(
-        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets,
-        _ isHTTP2: Bool, _ pool: PoolPolicy?
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ binding: ListenerBinding,
+        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
             name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]),
@@ -127,10 +134,7 @@ final class Bench {
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
-            routeMetrics: [0],
-            listeners: [
-                ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
-            ])
+            routeMetrics: [0], listeners: [binding], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -156,7 +160,7 @@ final class Bench {
 
     /// Publishes the configuration with other limits.
     func publish(pool: PoolPolicy?) {
-        published.replace(with: Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool))
+        published.replace(with: Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, nil))
         post(.snapshotPublished)
     }
 
@@ -194,7 +198,7 @@ final class Bench {
 
 /// The other end of a connection.
 final class Peer {
-    private let descriptor: CInt
+    let descriptor: CInt
     private(set) var isEnded = false
     private var isClosed = false
 
@@ -221,6 +225,12 @@ final class Peer {
         guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
         return count
     }
+
+    /// The same with an array.
+    func push(_ octets: ArraySlice<UInt8>) -> Int { unsafe octets.withUnsafeBytes { unsafe offer(Octets($0)) } }
+
+    /// Ends our side; what comes is still read.
+    func finish() { Socket.finish(descriptor) }
 
     /// What has come.
     func octets() -> [UInt8] {

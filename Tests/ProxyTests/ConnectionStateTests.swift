@@ -16,6 +16,7 @@ import Testing
         limits.firstOctetsTimeout = .seconds(4)
         limits.headerTimeout = .seconds(5)
         limits.idleTimeout = .seconds(60)
+        limits.relayIdleTimeout = .seconds(90)
         limits.upstreamIdleTimeout = .seconds(20)
         limits.lingerTimeout = .seconds(7)
         return limits
@@ -36,6 +37,7 @@ import Testing
             (.downstream, .open(.announced), 60, .idle), (.upstream, .open(.draining), 20, .idle),
             (.downstream, .open(.overdue), 7, .overdue), (.upstream, .closing, 7, .overdue),
             (.downstream, .lingering, 7, .overdue),
+            (.downstream, .relaying, 90, .relayIdle), (.upstream, .relaying, 90, .relayIdle),
         ] as [(ConnectionRole, ConnectionState.Phase, Int, ConnectionState.Expiry)])
     func `has a deadline in each phase, and says what its end means`(
         role: ConnectionRole, phase: ConnectionState.Phase, seconds: Int, expiry: ConnectionState.Expiry

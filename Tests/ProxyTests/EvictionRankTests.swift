@@ -27,6 +27,7 @@ internal import Testing
     @Test func `spares requests, endpoints and what is closed`() {
         #expect(EvictionRank(client(.open(.serving), active: 1), openStreams: 1) == nil)
         #expect(EvictionRank(client(.closing, active: 1), openStreams: 1) == nil)
+        #expect(EvictionRank(client(.relaying, active: 1), openStreams: 0) == nil)
         #expect(EvictionRank(client(.closed, active: 1), openStreams: 0) == nil)
         var endpoint = ConnectionState(role: .upstream, phase: .connecting, now: time(0))
         #expect(EvictionRank(endpoint, openStreams: 0) == nil)

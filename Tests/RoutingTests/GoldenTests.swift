@@ -50,7 +50,7 @@ import Testing
 }
 
 @Suite struct `The problems of meaning` {
-    @Test(arguments: ["references", "ports", "names", "credentials"])
+    @Test(arguments: ["references", "ports", "names", "credentials", "connections"])
     func `are told with place and remedy`(name: String) {
         let path = "\(TestFiles.tests)/RoutingTests/Golden/Problems/\(name).yaml"
         let set = ManifestReader.load(sources: [

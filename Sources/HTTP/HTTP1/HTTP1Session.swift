@@ -43,33 +43,7 @@ package import Octets
     private var needsMore = false    // what is in `inbox` is the beginning of something
     private var completedHeads: UInt32 = 0
 
-    /// Whether the stream leaves HTTP for another protocol. Source: RFC 9110 §7.8.
-    private enum Tunnel {
-        case none
-        /// The request asks for it; nothing of the other protocol is read or sent before the answer.
-        case asked
-        /// The answer was 101: octets pass as they are.
-        case open
-        /// The answer was another one: it passes as usual, and what comes behind the request is never read.
-        case refused
-
-        /// Whether nothing is read from the client: it is not known whose protocol it is, or it is nobody's.
-        var holdsInput: Bool { self == .asked || self == .refused }
-    }
-
-    private struct Stream {
-        var tunnel = Tunnel.none
-        var owner = StreamOwner.nobody
-        var kept: OctetBuffer?    // a request's body, for a replay
-        var isHeadMethod = false    // the request's method is HEAD
-        var acceptsTrailers = false    // the client said `te: trailers`
-        var isKeepAlive = true    // the peer's wish
-        var isEndReceived = false
-        var hasSentHeaders = false
-        var isFlushed = false    // the head left through `flush`
-        var isEndSent = false
-        var framing = HTTP1Framing.none    // of what we send
-    }
+    private typealias Stream = HTTP1Stream
 
     /// - Parameter isServer: whether the peer is the client.
     package init(isServer: Bool, scheme: HTTP1Parser.Scheme, pools: MessagePools) {

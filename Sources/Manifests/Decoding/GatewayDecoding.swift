@@ -76,7 +76,7 @@ extension Gateway.Server {
         self.tls = tls
         place = value.place
         closings = value.closings
-        check(value, &record)
+        check(&record)
     }
 
     private static func hosts(_ value: Value?) -> [Gateway.Host] {
@@ -86,7 +86,7 @@ extension Gateway.Server {
         return entries.compactMap(Gateway.Host.init)
     }
 
-    private mutating func check(_ value: Value, _ record: inout Record) {
+    private func check(_ record: inout Record) {
         let isEncrypted = port.protocol == .https || port.protocol == .tls
         guard let tls, let field = record.field("tls") else {
             if isEncrypted, record.field("tls") == nil {
@@ -102,13 +102,7 @@ extension Gateway.Server {
             field.warning(
                 "no-effect", "`httpsRedirect` has no effect on a port of protocol \(name)")
         }
-        if isEncrypted {
-            // The default closes the server, too, although it is not written in the file.
-            if tls.mode == .passthrough, closings.isEmpty {
-                closings = [ClosingField(field, in: value.path, decidingValue: "the mode is PASSTHROUGH, its default")]
-            }
-            return tls.checkCertificates(field, port.protocol)
-        }
+        if isEncrypted { return tls.checkCertificates(field, port.protocol) }
         if !port.protocol.isPlainHTTP {
             field.error("conflicting-fields", "a port of protocol \(name) takes no `tls`")
         } else if tls.mode != .passthrough || tls.hasCertificates {

@@ -94,21 +94,18 @@ package enum NotInEffect {
     package static let fields = gateway + rules + headers + policy + entries
 
     private static let gateway: [Field] = [
-        .closes(
-            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["TLS", "TCP", "MONGO", "REDIS", "MYSQL", "UDP"])),
+        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
         .skips(
             "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
             hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL"]),
+            .isOne(of: ["ISTIO_MUTUAL"]),
             by: modeOfEncryptedServer),
     ]
 
     private static let rules: [Field] = [
-        .closes("VirtualService", "spec.tls"),
-        .closes("VirtualService", "spec.tcp"),
         .skips("VirtualService", "spec.http[].match[].statPrefix"),
         // A claim that was not verified must not admit a request, and must not let it pass to a later rule.
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
@@ -144,17 +141,13 @@ package enum NotInEffect {
         .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
         .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
-        // Without them, clear text would be sent instead of encrypted text, or octets that the upstream does not
-        // understand.
-        .closes("DestinationRule", "POLICY.tls.mode", .isNone(of: ["DISABLE"])),
+        // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
         .closes("DestinationRule", "POLICY.proxyProtocol"),
         .skips("DestinationRule", "POLICY.retryBudget"),
     ]
 
     private static let entries: [Field] = [
-        // The names in the upstream's certificate. There is none without `tls`, which closes.
-        .skips("ServiceEntry", "spec.subjectAltNames"),
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
         .skips("ServiceEntry", "spec.endpoints[].network"),
         .skips("ServiceEntry", "spec.endpoints[].locality"),

@@ -12,10 +12,9 @@ extension VirtualService {
         let isDelegate = hosts.isEmpty
         http = (rules?.elements() ?? []).map { HTTPRoute($0, isInDelegate: isDelegate) }
         let tlsRules = spec.field("tls")
-        tls = (tlsRules?.elements() ?? []).compactMap { $0.contained(": this rule is left out", TLSRoute.init) }
-        closings = envelope.value.closings
+        tls = (tlsRules?.elements() ?? []).map { TLSRoute($0, of: hosts.map { $0.value.lowercased() }) }
         let tcpRules = spec.field("tcp")
-        tcp = (tcpRules?.elements() ?? []).compactMap { $0.contained(": this rule is left out", TCPRoute.init) }
+        tcp = (tcpRules?.elements() ?? []).map(TCPRoute.init)
         if rules == nil, tlsRules == nil, tcpRules == nil {
             spec.missing("http", hint: "a VirtualService has `http`, `tls` or `tcp` rules")
         }
@@ -209,78 +208,5 @@ extension RouteDestination {
                 hint: "give each its share in `weight`")
         }
         return list
-    }
-}
-
-// MARK: tls and tcp
-
-extension TLSRoute {
-    fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        place = value.place
-        path = record.fieldPath
-        matches = (record.require("match")?.elements() ?? []).compactMap(Match.init)
-        destinations = RouteDestination.list(record.require("route"), hasHeaders: false)
-        record.finish()
-    }
-}
-
-extension TLSRoute.Match {
-    fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        place = value.place
-        path = record.fieldPath
-        _ = record.require("sniHosts")
-        sniHosts = record.locatedStrings("sniHosts") { value, host in
-            if Grammar.isWildcardDomain(host) || Grammar.isGeneratedSNIHost(host) { return }
-            if Grammar.isAddress(host) {
-                value.warning(
-                    "no-effect", "`\(host)` is an address, and clients name no address in the TLS handshake",
-                    hint: "write the host name that clients ask for")
-            } else {
-                value.error("invalid-host", "`\(host)` is no host name")
-            }
-        }
-        port = record.givenPort("port")
-        gateways = record.locatedStrings("gateways", check: checkGatewayName)
-        record.checkConnectionConditions()
-        record.removed("sourceSubnet")
-        record.finish()
-    }
-}
-
-extension TCPRoute {
-    fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        place = value.place
-        path = record.fieldPath
-        matches = record.elements("match").compactMap(Match.init)
-        destinations = RouteDestination.list(record.require("route"), hasHeaders: false)
-        record.finish()
-    }
-}
-
-extension TCPRoute.Match {
-    fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        place = value.place
-        path = record.fieldPath
-        port = record.givenPort("port")
-        gateways = record.locatedStrings("gateways", check: checkGatewayName)
-        _ = record.string("sourceSubnet")
-        record.checkConnectionConditions()
-        record.finish()
-    }
-}
-
-extension Record {
-    /// Checks conditions that a gateway ignores.
-    fileprivate mutating func checkConnectionConditions() {
-        for value in elements("destinationSubnets") {
-            guard let text = value.string(), !Grammar.isAddressOrNetwork(text) else { continue }
-            value.error("invalid-address", "`\(text)` is no address or network")
-        }
-        _ = selectorLabels("sourceLabels")
-        _ = string("sourceNamespace")
     }
 }

@@ -10,9 +10,6 @@ package struct VirtualService: Sendable {
     package var http: [HTTPRoute] = []
     package var tls: [TLSRoute] = []
     package var tcp: [TCPRoute] = []
-    /// `spec.tls` and `spec.tcp`, if they are written: they are not in effect yet, and their connections are not
-    /// served.
-    package var closings: [ClosingField] = []
 }
 
 /// An entry of `spec.http`. Source: Istio `HTTPRoute`.
@@ -117,35 +114,53 @@ package struct Destination: Sendable {
     @Rare package var port: Located<Int>?
 }
 
-/// An entry of `spec.tls`: routes of connections that are not decrypted.
+/// An entry of `spec.tls`: routes of connections that are not decrypted. Source: Istio `VirtualService.spec.tls`.
 package struct TLSRoute: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
-    package var matches: [Match] = []
+    package var matches: [ConnectionMatch] = []
     package var destinations: [RouteDestination] = []
+    /// Whether the rule has an error. Connections that it matches are closed, so that no other rule gets them.
+    package var isBroken = false
 
-    /// An entry of `match`.
-    package struct Match: Sendable {
-        package let place: SourcePlace
-        package let path: FieldPath
-        package var sniHosts: [Located<String>] = []
-        package var port: Located<Int>?
-        package var gateways: [Located<String>] = []
+    init(place: SourcePlace, path: FieldPath) {
+        self.place = place
+        self.path = path
     }
 }
 
-/// An entry of `spec.tcp`.
+/// An entry of `spec.tcp`: routes of connections of any protocol. Source: Istio `VirtualService.spec.tcp`.
 package struct TCPRoute: Sendable {
     package let place: SourcePlace
     package let path: FieldPath
-    package var matches: [Match] = []
+    /// The rule matches if one of these does, or if there is none.
+    package var matches: [ConnectionMatch] = []
     package var destinations: [RouteDestination] = []
+    /// Whether the rule has an error. Connections that it matches are closed, so that no other rule gets them.
+    package var isBroken = false
 
-    /// An entry of `match`.
-    package struct Match: Sendable {
-        package let place: SourcePlace
-        package let path: FieldPath
-        package var port: Located<Int>?
-        package var gateways: [Located<String>] = []
+    init(place: SourcePlace, path: FieldPath) {
+        self.place = place
+        self.path = path
+    }
+}
+
+/// An entry of `match` of a rule for connections. Source: Istio `VirtualService.spec.tls`.
+package struct ConnectionMatch: Sendable {
+    package let place: SourcePlace
+    package let path: FieldPath
+    /// TLS server names and wildcards; of `tls` rules only.
+    package var sniHosts: [Located<String>] = []
+    /// Whether a server name could not be read: the match then stands for all hosts of its VirtualService.
+    package var lacksNames = false
+    /// The `port.number` that the server must have.
+    package var port: Located<Int>?
+    package var gateways: [Located<String>] = []
+    /// The names of conditions that a sidecar tests and a gateway ignores, as in Istio.
+    package var ignored: [Located<String>] = []
+
+    init(place: SourcePlace, path: FieldPath) {
+        self.place = place
+        self.path = path
     }
 }

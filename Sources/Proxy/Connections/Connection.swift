@@ -21,10 +21,12 @@ final class Connection {
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
     var pause = TimerWheel.Handle.none    // nothing is read until then
+    var relay: Relay?    // what passes its octets on; nil for requests
 
     // Downstream
     let listener: Int?    // ListenerSockets.number; nil for upstreams
     let peer: SocketAddress?
+    var hello: HelloInProgress?    // a ClientHello that is read before it is known whose TLS it begins
     /// The client's address as `x-forwarded-for` wants it.
     let peerHost: OctetBuffer
     private(set) var snapshot: WorkerSnapshot?    // of the newest request
@@ -50,6 +52,12 @@ final class Connection {
         case .http1(let session): return session { $0.violation.map { "\($0.sentence) (\($0.source))" } ?? "" }
         case .http2(let session): return session { $0.fault.map { "\($0.sentence) (\($0.source))" } ?? "" }
         }
+    }
+
+    /// What the end of an upstream's connection means to its requests. An endpoint of TLS 1.3 refuses our certificate
+    /// after we may have sent some, and has read none of them.
+    var endOfUpstream: Situation {
+        transport.tls?.refusedIdentity.map { .handshakeFailed($0) } ?? .upstreamClosed
     }
 
     /// A client's connection.
@@ -106,6 +114,9 @@ final class Connection {
 
     /// Keeps no configuration alive while no request needs it.
     func releaseSnapshot() { snapshot = nil }
+
+    /// The TLS server name that the client asked for, as far as it is known.
+    var serverName: String? { transport.tls?.serverName ?? hello?.serverName ?? relay?.serverName }
 
     /// A request was sent, of which the cluster allows a number.
     /// - Returns: whether it is the last one.

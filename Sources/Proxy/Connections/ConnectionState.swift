@@ -7,17 +7,21 @@ enum ConnectionRole { case downstream, upstream }
 /// its owner tells what has happened, and asks for the deadline. The phases in their order:
 ///
 ///     connecting → handshaking → sniffing → open → closing → lingering → closed
+///                                        ↘ relaying → closed
 ///
-/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`.
+/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`; `handshaking`
+/// follows if the endpoint is spoken to in TLS, and `open`.
 struct ConnectionState {
     enum Phase: Equatable {
         /// Upstream: the TCP handshake is in progress.
         case connecting
-        /// The TLS handshake is in progress; whether a whole ClientHello has come.
+        /// The TLS handshake is in progress; whether a whole ClientHello has come, or was sent.
         case handshaking(hasHello: Bool)
         /// The first octets will tell the protocol; whether some have come.
         case sniffing(hasOctets: Bool)
         case open(Standing)
+        /// No session speaks on it: its octets are passed on as they come.
+        case relaying
         /// What there is to say is flushed, then the connection ends.
         case closing
         /// All is said and our side is ended; late octets of the peer are thrown away until it closes.
@@ -55,6 +59,8 @@ struct ConnectionState {
     private(set) var phase: Phase
     /// When the phase began.
     private(set) var since: MonotonicTime
+    /// When the first phase began.
+    private let began: MonotonicTime
     /// When octets last came.
     private(set) var lastActive: MonotonicTime
     /// Since when a header section has begun and is not complete; no octet refreshes it.
@@ -75,10 +81,20 @@ struct ConnectionState {
         self.role = role
         self.phase = phase
         since = now
+        began = now
         lastActive = now
     }
 
     var isClosed: Bool { phase == .closed }
+
+    /// Whether the TCP or TLS handshake of an upstream's connection is in progress.
+    var isConnecting: Bool {
+        switch phase {
+        case .connecting: true
+        case .handshaking: role == .upstream
+        default: false
+        }
+    }
 
     /// Whether a session may be spoken with: also while its last octets are flushed.
     var isOpen: Bool {
@@ -92,7 +108,7 @@ struct ConnectionState {
     var standing: Standing {
         switch phase {
         case .open(let standing): standing
-        case .connecting, .handshaking, .sniffing: .serving
+        case .connecting, .handshaking, .sniffing, .relaying: .serving
         case .closing, .lingering, .closed: .overdue
         }
     }
@@ -143,10 +159,13 @@ struct ConnectionState {
     func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
         switch phase {
         case .connecting: since + terms.connectTimeout(limits)
+        // The TLS handshake with an endpoint is a part of connecting.
+        case .handshaking where role == .upstream: began + terms.connectTimeout(limits)
         case .handshaking(hasHello: false): since + limits.helloTimeout
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
+        case .relaying: lastActive + limits.relayIdleTimeout
         case .open:
             min(
                 openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never,
@@ -190,6 +209,8 @@ struct ConnectionState {
         case aged
         /// There was no request for too long: the end is announced to the peer.
         case idle
+        /// Nothing was relayed for too long, in either direction.
+        case relayIdle
         /// The peer was to close, or to take our last octets, and did not: the connection is closed.
         case overdue
     }
@@ -213,6 +234,7 @@ struct ConnectionState {
         guard deadline <= now else { return .notYet(wake(deadline, limits, at: now)) }
         switch phase {
         case .connecting: return .connectTimedOut
+        case .handshaking where role == .upstream: return .connectTimedOut
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut
@@ -222,6 +244,7 @@ struct ConnectionState {
         // With open streams the time that counts is theirs.
         case .open where !isIdle: return .notYet(now + idleTimeout(limits))
         case .open(.overdue), .closing, .lingering: return .overdue
+        case .relaying: return .relayIdle
         case .open: return .idle
         case .closed: return .nothing
         }

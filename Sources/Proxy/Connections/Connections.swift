@@ -15,6 +15,7 @@ internal import TLS
     var exchanges: Exchanges! { didSet { toExchanges = exchanges.map { Unretained($0) } } }
     private var toExchanges: Unretained<Exchanges>?    // the same, followed on every event
     var listeners: Listeners!
+    var relays: Relays!
     private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
     private let output: ConnectionOutput
     /// Octets that were freed, about, since that was last asked.
@@ -51,7 +52,9 @@ internal import TLS
         }
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
+        case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
         case .handshaking: listeners.continueHandshake(connection)
+        case .relaying: relays.ready(connection, event)
         default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
         }
     }
@@ -301,7 +304,7 @@ internal import TLS
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
         case .connectTimedOut: upstreams.connectTimedOut(connection)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
-        case .silent: refuse(.connection(.silent), connection)
+        case .silent: if !listeners.relaysSilent(connection) { refuse(.connection(.silent), connection) }
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
         case .headersTimedOut: headersTimedOut(connection)
         case .silentEndpoint: askEndpoint(connection)
@@ -310,6 +313,7 @@ internal import TLS
             peerClosed(connection)
         case .aged: upstreams.aged(connection)
         case .idle: endIdle(connection)
+        case .relayIdle: relays.idleTimedOut(connection)
         case .overdue: peerClosed(connection)
         }
     }
@@ -433,7 +437,7 @@ internal import TLS
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
-        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }
 
@@ -453,6 +457,7 @@ internal import TLS
 
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
+        if connection.relay != nil { relays.closing(connection) }
         connection.transport.tls?.shutdown()
         if connection.role == .downstream {
             listeners.closed(connection)
@@ -466,6 +471,7 @@ internal import TLS
         services.loop.cancel(&connection.pause)
         if let pending = connection.pendingOutput { services.pools.give(pending) }
         connection.pendingOutput = nil
+        if let hello = connection.hello.take() { services.pools.give(hello.octets) }
         connection.releaseSnapshot()
         lists.keepClosed(connection)
     }

@@ -19,11 +19,11 @@ struct EvictionRank: Comparable {
     /// When octets last came, or the connection.
     let lastActive: MonotonicTime
 
-    /// nil for what must stay: a connection with requests, an endpoint's, or one that is closed.
+    /// nil for what must stay: a connection with requests or that is relayed, an endpoint's, or one that is closed.
     init?(_ state: ConnectionState, openStreams: Int) {
         guard state.role == .downstream else { return nil }
         switch state.phase {
-        case .connecting, .closed: return nil
+        case .connecting, .relaying, .closed: return nil
         case .lingering: kind = .ending
         case .sniffing(hasOctets: false) where state.lastActive == state.since: kind = .silent
         case .handshaking, .sniffing: kind = .idle

@@ -12,6 +12,7 @@ final class Listeners {
     private let connections: Connections
     private let refusals: Refusals
     private let evictions: Evictions
+    var relays: Relays!    // set once by the worker, which takes it away when it ends
     /// By `ListenerSockets.number`.
     private var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
     private var handshakes = HandshakeQueue()
@@ -74,7 +75,8 @@ final class Listeners {
 
     private func drain(listener: Int) {
         services.loop.forEachConnection { connection in
-            guard connection.listener == listener else { return }
+            // What is relayed goes on until one of its sides ends it.
+            guard connection.listener == listener, connection.relay == nil else { return }
             guard connection.isOpen || connection.state.phase == .lingering else {
                 refusals.note(.connection(.listenerClosed), on: connection)
                 return connections.close(connection)
@@ -184,7 +186,7 @@ final class Listeners {
     }
 
     private func admit(_ descriptor: CInt, _ peer: SocketAddress?, on sockets: ListenerSockets) {
-        guard services.current?.binding(sockets.number) != nil else {
+        guard let binding = services.current?.binding(sockets.number) else {
             refusals.note(.connection(.listenerClosed), on: nil, because: peer?.description ?? "")
             return Socket.close(descriptor)
         }
@@ -207,6 +209,8 @@ final class Listeners {
         services.metrics.connectionOpened(.downstream)
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         connections.schedule(connection)
+        // The endpoint may be the one that speaks first.
+        if binding.tls == nil, let route = binding.relays.clear { startRelay(connection, route) }
     }
 
     /// A client's connection is about to be closed.
@@ -237,18 +241,24 @@ final class Listeners {
     /// - Returns: false when there is nothing to read yet, or a handshake has begun.
     func sniffTLS(_ connection: Connection) -> Bool {
         guard !connection.transport.isSecure, connection.sniffed == nil,
-            let binding = services.current?.binding(connection.listener), let selector = binding.tls
+            let binding = services.current?.binding(connection.listener)
         else { return true }
+        guard let selector = binding.tls else { return binding.relays.clear == nil || !relaysSilent(connection) }
         guard let first = Socket.peek(connection.transport.descriptor) else { return connection.state.hasHungUp }
         if first != Self.handshakeRecord {
+            guard !relaysSilent(connection) else { return false }
             guard binding.clearTable == nil else { return true }
             if PlainHTTPAnswer.isLikely(first) {
                 answerPlainHTTP(connection)
                 return false
             }
         }
-        startTLS(connection, selector)
-        if !connection.isClosed { continueHandshake(connection) }
+        if selector.hasPassed || binding.relays.clear != nil {
+            startHello(connection)
+        } else {
+            startTLS(connection, selector)
+            if !connection.isClosed { continueHandshake(connection) }
+        }
         return false
     }
 
@@ -268,12 +278,24 @@ final class Listeners {
 
     /// The first octets of a ClientHello are here.
     private func startTLS(_ connection: Connection, _ selector: TLSSelector) {
+        if makeTLS(connection, selector) { beginHandshake(connection) }
+    }
+
+    /// - Parameter received: what was read of the ClientHello already.
+    /// - Returns: false when the connection is closed.
+    private func makeTLS(_ connection: Connection, _ selector: TLSSelector, received: Octets = .empty) -> Bool {
         do throws(TLSError) {
-            connection.transport.tls = try TLSSession(selector: selector, descriptor: connection.transport.descriptor)
+            connection.transport.tls = try TLSSession(
+                selector: selector, descriptor: connection.transport.descriptor, received: received)
+            return true
         } catch {
             refusals.note(.handshake(.other), on: connection, because: error.description)
-            return connections.close(connection)
+            connections.close(connection)
+            return false
         }
+    }
+
+    private func beginHandshake(_ connection: Connection) {
         connections.enter(.handshaking(hasHello: false), connection)
         handshakes.begin(services.loop.token(of: connection.slot), keeping: { handshaking($0) != nil })
         if handshakes.count > services.limits.handshakesAtOnce { endOldestHandshake() }
@@ -296,7 +318,7 @@ final class Listeners {
     }
 
     func continueHandshake(_ connection: Connection) {
-        guard let tls = connection.transport.tls else { return }
+        guard let tls = connection.transport.tls else { return readHello(connection) }
         switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {
         case .wantsRead, .wantsWrite:
             guard tls.isHelloRead, connection.state.phase == .handshaking(hasHello: false) else { return }
@@ -315,12 +337,113 @@ final class Listeners {
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
         handshakes.ended()
         connection.noteCertificate()
+        if let route = services.current?.binding(connection.listener)?.relay(serverName: connection.serverName) {
+            return startRelay(connection, route)
+        }
         if let isHTTP2 {
             startSession(connection, http2: isHTTP2)
         } else {
             connections.enter(.sniffing(hasOctets: false), connection)
         }
         connections.read(connection)
+    }
+
+    // MARK: what is relayed
+
+    private func startRelay(_ connection: Connection, _ route: Int) {
+        guard let snapshot = services.current else { return connections.close(connection) }
+        relays.start(connection, route: route, in: snapshot, serverName: connection.serverName)
+    }
+
+    /// Has a connection in clear text relayed, also one on which the client waits for the endpoint to speak first.
+    /// - Returns: false when such connections are not relayed.
+    func relaysSilent(_ connection: Connection) -> Bool {
+        guard let route = services.current?.binding(connection.listener)?.relays.clear else { return false }
+        startRelay(connection, route)
+        return true
+    }
+
+    /// A ClientHello begins, and the server name in it will say who ends its TLS. Source: docs/istio.md, TLS routes.
+    private func startHello(_ connection: Connection) {
+        connection.hello = HelloInProgress(octets: services.pools.takeBuffer())
+        beginHandshake(connection)
+        if !connection.isClosed { readHello(connection) }
+    }
+
+    private func readHello(_ connection: Connection) {
+        guard let hello = connection.hello else { return }
+        while true {
+            let room = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: hello.octets.room(Self.helloPart)[..<Self.helloPart])
+            guard case .octets(let count) = unsafe Socket.read(connection.transport.descriptor, into: room) else {
+                return endHello(connection)
+            }
+            let before = hello.octets.count
+            hello.octets.commit(count)
+            services.octetsRead &+= count
+            switch hello.reader.read(hello.octets.octets.dropFirst(before)) {
+            case .incomplete: continue
+            case .hello(let name):
+                hello.serverName = name
+                return choose(connection, hello)
+            case .failed(let fault): return refuseHello(connection, fault)
+            }
+        }
+    }
+
+    /// Octets of a ClientHello that are read at a time.
+    private static let helloPart = 4096
+
+    /// Nothing more is to be read now; perhaps the client is gone.
+    private func endHello(_ connection: Connection) {
+        guard connection.state.hasHungUp else { return }
+        refusals.note(.handshake(.closed), on: connection)
+        connections.close(connection)
+    }
+
+    private func refuseHello(_ connection: Connection, _ fault: ClientHelloReader.Fault) {
+        switch fault {
+        case .notTLS: refusals.note(.handshake(.notTLS), on: connection)
+        case .malformed: refusals.note(.handshake(.other), on: connection, because: "malformed ClientHello")
+        case .tooLong:
+            refusals.note(
+                .handshake(.other), on: connection,
+                because: "ClientHello of more than \(ClientHelloReader.octetLimit) octets")
+        }
+        connections.close(connection)
+    }
+
+    /// The server name is known. The exact name decides, else the longest wildcard, else `*`, whether it is of a server
+    /// that ends TLS or of one that passes it on.
+    private func choose(_ connection: Connection, _ hello: HelloInProgress) {
+        guard let binding = services.current?.binding(connection.listener), let selector = binding.tls else {
+            refusals.note(.connection(.listenerClosed), on: connection)
+            return connections.close(connection)
+        }
+        switch selector.choice(serverName: hello.serverName) {
+        case .terminate:
+            guard makeTLS(connection, selector, received: hello.octets.octets) else { return }
+            connection.hello = nil
+            services.pools.give(hello.octets)
+            continueHandshake(connection)
+        case .pass(let route): pass(connection, hello, route)
+        case .none:
+            guard let route = binding.relays.clear else { return refuseName(connection, hello) }
+            pass(connection, hello, route)
+        case .close: refuseName(connection, hello)
+        }
+    }
+
+    private func pass(_ connection: Connection, _ hello: HelloInProgress, _ route: Int) {
+        guard let snapshot = services.current else { return connections.close(connection) }
+        handshakes.ended()
+        connection.hello = nil    // the relay has its octets
+        relays.start(connection, route: route, in: snapshot, serverName: hello.serverName, after: hello.octets)
+    }
+
+    private func refuseName(_ connection: Connection, _ hello: HelloInProgress) {
+        refusals.note(.handshake(hello.serverName == nil ? .noServerName : .unknownServerName), on: connection)
+        connections.close(connection)
     }
 
     // MARK: the protocol

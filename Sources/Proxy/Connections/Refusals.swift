@@ -33,7 +33,7 @@ final class Refusals {
         record.details = refusal.details(reason)
         record.downstreamRemote = connection?.peerText
         record.downstreamLocal = connection?.localText
-        record.serverName = connection?.transport.tls?.serverName
+        record.serverName = connection?.serverName
         services.log.log(record)
     }
 
@@ -52,7 +52,7 @@ final class Refusals {
             text += "; endpoint \(connection.pool?.endpoint.name ?? "unknown")"
         } else if let connection {
             text += "; client \(connection.peerText ?? "unknown") on \(connection.localText ?? "unknown")"
-            if let name = connection.transport.tls?.serverName { text += ", server name \(name)" }
+            if let name = connection.serverName { text += ", server name \(name)" }
         }
         services.messages.warn(text, at: services.loop.wallNow)
     }

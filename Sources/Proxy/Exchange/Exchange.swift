@@ -229,7 +229,7 @@ final class Exchange {
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
-        if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
+        if extras != nil, !isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return .next
     }
@@ -305,7 +305,8 @@ final class Exchange {
             return .answer(.upgradeRefused)
         }
         let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
-        switch endpoint({ upstreams.acquire($0, transport, limits, for: number) }) {
+        let isSecure = destination.unretained?({ $0.isSecure }) ?? false
+        switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
@@ -326,6 +327,14 @@ final class Exchange {
         }
     }
 
+    @inline(never)
+    private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
+        guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
+        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
+        return upstreams.acquire(
+            endpoint, security, isHTTP2: speaksHTTP2, host: RouteTable.host(of: authority), limits, for: number)
+    }
+
     /// A connection is there that the course has waited for.
     func connected(_ connection: Connection) {
         guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
@@ -342,6 +351,8 @@ final class Exchange {
     }
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
+        if isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
+        if isWebSocket, connection.session.isHTTP2 { return refuseWebSocket(connection) }
         if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
@@ -359,7 +370,7 @@ final class Exchange {
         state.trySent()
         tryStarted = services.loop.now
         upstreamTakenOctets = 0
-        if isGRPC || state.isRequestEnded { tryTimeoutBegins() }
+        if isGRPC || isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             $0.began()
             services.metrics.tried(endpoint: $0.number)
@@ -369,6 +380,24 @@ final class Exchange {
         if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)
         return .next
+    }
+
+    /// The endpoint has chosen HTTP/2 by ALPN.
+    @inline(never)
+    private func refuseWebSocket(_ connection: Connection) -> StepEnd {
+        use(.none, keeping: nil)
+        upstreams.giveBack(connection)
+        explanation = "the endpoint has chosen HTTP/2, and a WebSocket needs HTTP/1.1"
+        return .answer(.upgradeRefused)
+    }
+
+    /// The endpoint has chosen HTTP/1.1 by ALPN, in which a gRPC call has no trailers.
+    @inline(never)
+    private func refuseHTTP1(_ connection: Connection) -> StepEnd {
+        use(.none, keeping: nil)
+        upstreams.giveBack(connection)
+        failure = "the endpoint chose HTTP/1.1 by ALPN, and gRPC needs HTTP/2"
+        return tryFailed(.handshakeFailed(.noCommonProtocol), keeping: nil)
     }
 
     private func sendHeldBody(_ connection: Connection, _ slot: Int) {

@@ -173,7 +173,7 @@ extension Situation {
         let anyLoss: RetryPolicy.Conditions = [.reset, .any5xx, .gatewayError]
         let wanted: RetryPolicy.Conditions
         switch self {
-        case .connectFailed, .connectTimedOut: wanted = anyLoss.union(.connectFailure)
+        case .connectFailed, .connectTimedOut, .handshakeFailed: wanted = anyLoss.union(.connectFailure)
         // Envoy knows no such loss as one of its own: it waits for the connection before it sends.
         case .closedUnsent: wanted = anyLoss.union([.resetBeforeRequest, .connectFailure, .refusedStream])
         case .upstreamRefused: wanted = anyLoss.union(.refusedStream)

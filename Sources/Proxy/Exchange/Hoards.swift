@@ -59,6 +59,7 @@ final class Hoards {
         for (octets, connection) in found.sorted(by: { $0.octets > $1.octets }) {
             guard given < wanted else { break }
             services.metrics.reached(.memory)
+            if let relay = connection.relay { connections.relays.end(relay, .overloaded) }
             connections.loseStreams(of: connection, connection.role == .downstream ? .overloaded : .localReset)
             connections.close(connection)
             given += octets

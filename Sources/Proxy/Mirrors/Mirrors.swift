@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Routing
 internal import Telemetry
 
 /// One worker's copies of requests that go to mirrors, with the limits on them: what cannot be sent at once, or is not
@@ -48,9 +49,8 @@ final class Mirrors {
         if number == all.count { all.append(nil) }
         let mirror = Mirror(number: number, endpoint: endpoint, section: copy(section), isAlone: isAlone)
         all[number] = mirror
-        let limits = destination.limits
-        let transport = UpstreamTransport(isHTTP2: isGRPC || destination.isHTTP2, cluster: limits?.cluster)
-        switch upstreams.acquire(endpoint, transport, limits.unretained, for: Self.waitingNumber(number)) {
+        let host = RouteTable.host(of: section.first(.authority) ?? .empty)
+        switch acquire(endpoint, destination, isHTTP2: isGRPC || destination.isHTTP2, host, for: mirror) {
         case .connection(let connection): connection { send(mirror, on: $0) }
         case .wait(let pool, let place): mirror.place = .queued(pool, place)
         case .failed: end(mirror, .failed)
@@ -58,6 +58,19 @@ final class Mirrors {
         }
         if isAlone { startClock(mirror) }
         return all[number] === mirror ? mirror : nil
+    }
+
+    /// A connection for a copy. In TLS it is one for the host of the request, without `-shadow`.
+    private func acquire(
+        _ endpoint: Endpoint, _ destination: DestinationHandle, isHTTP2: Bool, _ host: Octets, for mirror: Mirror
+    ) -> Upstreams.Acquired {
+        let number = Self.waitingNumber(mirror.number)
+        let limits = destination.limits.unretained
+        guard let security = destination.security else {
+            let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: destination.limits?.cluster)
+            return upstreams.acquire(endpoint, transport, limits, for: number)
+        }
+        return upstreams.acquire(endpoint, security, isHTTP2: isHTTP2, host: host, limits, for: number)
     }
 
     private func refused(_ result: MirrorResult) -> Mirror? {
@@ -159,8 +172,9 @@ final class Mirrors {
 
     // MARK: events
 
-    /// Of exchanges and copies, one kind of number in the queues for connections: those of copies are below zero.
-    static func waitingNumber(_ mirror: Int) -> Int { -1 - mirror }
+    /// Of exchanges and copies, one kind of number in the queues for connections: those of copies are below -1, which
+    /// is the queue's own. The function is its own inverse.
+    static func waitingNumber(_ mirror: Int) -> Int { -2 - mirror }
 
     /// A connection is there that a copy has waited for.
     func connected(_ waiting: Int, _ connection: Connection) {
@@ -168,6 +182,7 @@ final class Mirrors {
         guard all.indices.contains(number), let mirror = all[number], case .queued = mirror.place else {
             return upstreams.giveBack(connection)
         }
+        mirror.place = .none    // it waits no more, whatever becomes of the connection
         send(mirror, on: connection)
     }
 

@@ -7,15 +7,18 @@ internal import Telemetry
 /// One worker's connections to endpoints: kept ones, new ones, and the queues of exchanges that wait for one.
 /// Its worker's thread only.
 final class Upstreams {
-    private let services: WorkerServices
+    let services: WorkerServices
     private var failures = ConnectFailures()
     /// Why the last connection could not be made, for `Acquired.failed`.
     private(set) var lastFailure = ""
     private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
-    private var pools: ContiguousArray<EndpointPool?> = []    // by Endpoint.number; further transports behind `other`
+    /// By `Endpoint.number`; further transports behind `other`.
+    var pools: ContiguousArray<EndpointPool?> = []
+    var hasSecurePools = false    // there may be some
     // They refer to each other: set once by the worker, which takes them away when it ends.
     var exchanges: Exchanges!
     var connections: Connections!
+    var relays: Relays!
 
     init(services: WorkerServices) { self.services = services }
 
@@ -49,8 +52,34 @@ final class Upstreams {
         return wait(pool, for: exchange)
     }
 
+    /// What came of asking for a connection for a relay.
+    enum RelayConnection {
+        /// It is on its way, and the relay's.
+        case begun
+        /// None can be made; `lastFailure` says why.
+        case failed
+        /// The endpoint has as many as it may have.
+        case overflow
+    }
+
+    /// Begins a connection for a relay alone.
+    /// - Parameter limits: of its cluster.
+    func connect(_ endpoint: Endpoint, _ limits: PoolLimits?, for relay: Relay) -> RelayConnection {
+        let pool = pool(of: endpoint, .relay(limits?.cluster))
+        if pool.limits !== limits { pool.limits = limits }
+        guard limits?.hasRoomForConnection ?? true else {
+            reached(.clusterConnections)
+            return .overflow
+        }
+        guard pool.count < services.limits.upstreamConnections else {
+            reached(.upstreamConnections)
+            return .overflow
+        }
+        return connect(pool, for: relay) ? .begun : .failed
+    }
+
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
-    private func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
+    func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
         if pool.count >= services.limits.upstreamConnections { reached(.upstreamConnections) }
         guard pool.waitingCount < services.limits.waitingRequests else {
             reached(.waitingRequests)
@@ -61,8 +90,9 @@ final class Upstreams {
             return .clusterOverflow
         }
         let place = pool.enqueue(exchange)
-        let isHopeless = pool.needsConnection && mayConnect(pool) && !connect(pool) && !pool.hasProspect
-        guard isHopeless else { return .wait(pool, place) }
+        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
+            return .wait(pool, place)
+        }
         pool.leave(place, exchange)
         return .failed
     }
@@ -80,7 +110,7 @@ final class Upstreams {
         return pool.count < services.limits.upstreamConnections
     }
 
-    private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
+    func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
 
     @inline(__always)
     private func knownPool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> Unretained<EndpointPool>? {
@@ -95,22 +125,26 @@ final class Upstreams {
 
     private func pool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> EndpointPool {
         if let known = knownPool(of: endpoint, transport) { return known { $0 } }
-        while pools.count <= endpoint.number { pools.append(nil) }
-        let pool = EndpointPool(endpoint: endpoint, transport: transport)
-        pool.other = pools[endpoint.number]
-        pools[endpoint.number] = pool
+        return link(EndpointPool(endpoint: endpoint, transport: transport))
+    }
+
+    func link(_ pool: EndpointPool) -> EndpointPool {
+        let number = pool.endpoint.number
+        while pools.count <= number { pools.append(nil) }
+        pool.other = pools[number]
+        pools[number] = pool
         return pool
     }
 
     /// Begins a connection.
     /// - Returns: false when that is impossible.
-    private func connect(_ pool: EndpointPool) -> Bool {
+    private func connect(_ pool: EndpointPool, for relay: Relay? = nil) -> Bool {
         guard let address = pool.address else {
             note(.other, "the address is not valid", pool)
             return false
         }
         do throws(SystemError) {
-            try connect(pool, to: address)
+            try connect(pool, to: address, for: relay)
             return true
         } catch {
             note(ConnectFailure(error), error.reason, pool)
@@ -118,7 +152,9 @@ final class Upstreams {
         }
     }
 
-    private func connect(_ pool: EndpointPool, to address: SocketAddress) throws(SystemError) {
+    private func connect(
+        _ pool: EndpointPool, to address: SocketAddress, for relay: Relay?
+    ) throws(SystemError) {
         let descriptor = try Socket.connect(address)
         var made: Connection?
         let slot = services.loop.register { slot in
@@ -134,6 +170,10 @@ final class Upstreams {
             throw error
         }
         guard let connection = made else { return }
+        if let relay {
+            connection.relay = relay
+            relay.upstream = Unretained(connection)
+        }
         pool.connectionBegan()
         pool.limits?.prepare(connection)
         services.metrics.connectionOpened(.upstream)
@@ -141,7 +181,7 @@ final class Upstreams {
     }
 
     /// Counts a connection that could not be made, and says why: to those that wait, and on standard error.
-    private func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool) {
+    func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool) {
         services.metrics.upstreamConnectFailed(failure)
         lastFailure = words.prefix(1).lowercased() + words.dropFirst()
         let wall = services.loop.wallNow
@@ -150,7 +190,7 @@ final class Upstreams {
         }
     }
 
-    /// The TCP handshake of a connection has ended, one way or the other.
+    /// The TCP handshake of a connection has ended, one way or the other. In TLS, another one follows.
     func connected(_ connection: Connection, _ event: Readiness) {
         guard event.isWritable || event.isHungUp, let pool = connection.pool else { return }
         if let code = Socket.connectError(connection.transport.descriptor) {
@@ -158,21 +198,32 @@ final class Upstreams {
             note(ConnectFailure(error), error.reason, pool)
             return connectFailed(connection, .connectFailed)
         }
-        connections.startSession(connection, http2: pool.transport.isHTTP2)
-        pool.connectionOpened(connection)
-        if pool.transport.isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
-        if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
+        if let relay = connection.relay {
+            pool.connectionOpened(connection, isHTTP2: false)
+            return relays.connected(relay, connection, event)
+        }
+        if let security = pool.security { return beginHandshake(connection, pool, security) }
+        open(connection, pool, http2: pool.transport.isHTTP2)
+        if event.isReadable { connections.read(connection) }
+    }
+
+    /// All handshakes of a connection are done.
+    func open(_ connection: Connection, _ pool: EndpointPool, http2 isHTTP2: Bool) {
+        connections.startSession(connection, http2: isHTTP2)
+        pool.connectionOpened(connection, isHTTP2: isHTTP2)
+        if isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
+        if !isHTTP2 { pool.becameIdle(connection) }
         serve(pool)
         services.markDirty(connection)
         // The endpoint left while the connection was being made: it ends with the requests that have waited for it.
         if pool.isRetired { connections.drain(connection) }
-        if event.isReadable { connections.read(connection) }
     }
 
     /// The endpoint did not accept a connection in time.
     func connectTimedOut(_ connection: Connection) {
         if let pool = connection.pool {
-            note(.timedOut, "no connection within \(connection.state.terms.connectTimeout(services.limits))", pool)
+            let what = connection.transport.isSecure ? "no TLS connection" : "no connection"
+            note(.timedOut, "\(what) within \(connection.state.terms.connectTimeout(services.limits))", pool)
         }
         connectFailed(connection, .connectTimedOut)
     }
@@ -184,8 +235,12 @@ final class Upstreams {
     }
 
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
-    private func connectFailed(_ connection: Connection, _ situation: Situation) {
+    func connectFailed(_ connection: Connection, _ situation: Situation) {
         let reason = lastFailure
+        if let relay = connection.relay.take() {
+            connections.close(connection)
+            return relays.connectFailed(relay, because: reason)
+        }
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
         var rest = pool.unservedByFailure
@@ -236,7 +291,7 @@ final class Upstreams {
         }
         // Not at once: a request that gives its connection back while it is served would be served from within, and
         // so would the one behind it.
-        if pool.transport.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { unserved.append(pool) }
+        if connection.session.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { unserved.append(pool) }
     }
 
     /// - Returns: false when so many are idle that this one is closed instead.
@@ -257,6 +312,7 @@ final class Upstreams {
     /// The connection is closed and no connection of its pool.
     func closed(_ connection: Connection) {
         guard let pool = connection.pool else { return }
+        if connection.hasServed { keepTicket(of: connection) }
         pool.remove(connection)
         connection.pool = nil
         if pool.waitingCount > 0 { unserved.append(pool) }
@@ -279,15 +335,22 @@ final class Upstreams {
     }
 
     /// Also those that old requests made after their endpoint had left.
-    func dropUnused() { drop(Array(pools.indices)) }
+    func dropUnused() {
+        drop(Array(pools.indices))
+        dropUnusedSecurity()
+    }
 
     private func retire(_ first: EndpointPool) {
         var next: EndpointPool? = first
         while let pool = next {
-            // A connection that is in use ends when it is given back.
-            for connection in pool.retire() { connections.drain(connection) }
+            end(pool)
             next = pool.other
         }
+    }
+
+    /// The pool makes and keeps no connections any more. One that is in use ends when it is given back.
+    func end(_ pool: EndpointPool) {
+        for connection in pool.retire() { connections.drain(connection) }
     }
 
     // MARK: resets

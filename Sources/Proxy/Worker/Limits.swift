@@ -27,6 +27,9 @@ package struct Limits: Sendable {
     package var progressTimeout = Duration.seconds(300)
     /// How long a client's connection without requests is kept.
     package var idleTimeout = Duration.seconds(3600)
+    /// How long a connection that is relayed is kept while no octet comes, from either side. Source: Istio
+    /// `DestinationRule.spec.trafficPolicy.connectionPool.tcp.idleTimeout`, its default.
+    package var relayIdleTimeout = Duration.seconds(3600)
     /// How long a connection to an endpoint is kept without requests.
     package var upstreamIdleTimeout = Duration.seconds(60)
     /// How long an endpoint that owes answers by HTTP/2 may say nothing until PING asks whether it is there.

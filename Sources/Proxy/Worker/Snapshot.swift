@@ -62,6 +62,20 @@ package final class ListenerSockets: Sendable {
     package var isClosed: Bool { descriptors.allSatisfy { $0.number < 0 } }
 }
 
+/// Which connections of one listening address are relayed, by route numbers of the plan. The selector of the address
+/// knows those that keep their TLS.
+package struct RelayBinding: Sendable {
+    /// All connections in clear text; nil where they are requests, or none are taken.
+    package let clear: Int?
+    /// By the selector's tags: the octets behind TLS; nil where they are requests. Empty when no chain is relayed.
+    package let chains: [Int?]
+
+    package init(clear: Int? = nil, chains: [Int?] = []) {
+        self.clear = clear
+        self.chains = chains
+    }
+}
+
 /// What is served on one listening address.
 package struct ListenerBinding: Sendable {
     package let sockets: ListenerSockets
@@ -77,10 +91,12 @@ package struct ListenerBinding: Sendable {
     package let chainTerms: [Int]
     /// Streams at once on a client's connection; nil is the worker's own limit.
     package let concurrentStreams: UInt32?
+    /// What is relayed instead of served.
+    package let relays: RelayBinding
 
     package init(
         sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int],
-        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil
+        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: RelayBinding = RelayBinding()
     ) {
         self.sockets = sockets
         self.gatewayPort = gatewayPort
@@ -89,6 +105,7 @@ package struct ListenerBinding: Sendable {
         self.chainTables = chainTables
         self.chainTerms = chainTerms
         self.concurrentStreams = concurrentStreams
+        self.relays = relays
     }
 
     /// The table of a TLS connection that may be older than this configuration; nil when no chain has its server
@@ -98,6 +115,14 @@ package struct ListenerBinding: Sendable {
             return nil
         }
         return chainTables[selected]
+    }
+
+    /// The route to which the octets of a TLS connection are relayed; nil where they are requests.
+    func relay(serverName: String?) -> Int? {
+        guard !relays.chains.isEmpty, let selected = tls?.chainNumber(serverName: serverName),
+            relays.chains.indices.contains(selected)
+        else { return nil }
+        return relays.chains[selected]
     }
 
     /// Whether the authority of a request belongs to another server of the port than that of its connection.
@@ -161,8 +186,14 @@ package final class Snapshot: Sendable {
     /// By route number: the process-wide number under which metrics know the route.
     package let routeMetrics: [Int]
     package let listeners: [ListenerBinding]
+    /// By cluster number, for clusters that are spoken to in TLS.
+    package let upstreamTLS: [Int: ClusterTLS]
 
-    package init(plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding]) {
+    package init(
+        plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding],
+        upstreamTLS: [Int: ClusterTLS] = [:]
+    ) {
+        self.upstreamTLS = upstreamTLS
         self.plan = plan
         self.clusters = clusters
         self.routeMetrics = routeMetrics

@@ -42,6 +42,7 @@ package enum WorkerMessage: Sendable, Equatable {
     let connections: Connections
     let listeners: Listeners
     let exchanges: Exchanges
+    let relays: Relays
     private let refusals: Refusals
     private let evictions: Evictions
     private let memory: MemoryWatch
@@ -75,13 +76,17 @@ package enum WorkerMessage: Sendable, Equatable {
         listeners = Listeners(
             services: services, connections: connections, refusals: refusals, evictions: evictions)
         exchanges = Exchanges(services: services, upstreams: upstreams, connections: connections, refusals: refusals)
+        relays = Relays(services: services, upstreams: upstreams, connections: connections)
         memory = MemoryWatch(
             services: services,
             hoards: Hoards(services: services, connections: connections, exchanges: exchanges))
         upstreams.exchanges = exchanges
         upstreams.connections = connections
+        upstreams.relays = relays
         connections.exchanges = exchanges
         connections.listeners = listeners
+        connections.relays = relays
+        listeners.relays = relays
         try loop.watchReadable(mailbox.descriptor, slot: loop.register(.mailbox))
     }
 
@@ -102,8 +107,11 @@ package enum WorkerMessage: Sendable, Equatable {
         exchanges.clear()
         upstreams.exchanges = nil
         upstreams.connections = nil
+        upstreams.relays = nil
         connections.exchanges = nil
         connections.listeners = nil
+        connections.relays = nil
+        listeners.relays = nil
     }
 
     /// One turn, always in this order.
@@ -116,7 +124,7 @@ package enum WorkerMessage: Sendable, Equatable {
         services.pools.work = 0
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
-        services.lists.readLeftOver { connections.read($0) }
+        services.lists.readLeftOver { $0.relay == nil ? connections.read($0) : relays.read($0) }
         loop.expireTimers { fire($0, $1) }
         upstreams.serveUnserved()
         services.lists.flushAll { connections.flush($0) }

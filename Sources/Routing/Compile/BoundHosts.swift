@@ -9,6 +9,7 @@ final class BoundHosts {
     private let options: CompileOptions
     private var made: [String: GatewayHosts] = [:]
     private var madeForLeftOut: [String: GatewayHosts] = [:]
+    private var madeForRelays: [String: GatewayHosts] = [:]
     /// By VirtualService: its hosts, if there are many.
     private var sets: [Int: HostSet] = [:]
     private static let few = 64
@@ -37,6 +38,26 @@ final class BoundHosts {
         made[key] = hosts
         for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
             guard !inventory.virtualServices[service].http.isEmpty else { continue }
+            hosts.add(
+                service, attachments.hosts.slice(service), namespace: inventory.virtualServices[service].meta.namespace,
+                set: set(service), most: room)
+            if hosts.count > room { end = service }
+        }
+        room = max(0, room - hosts.count)
+        for place in hosts.places { isCovered[place] = true }
+        return hosts
+    }
+
+    /// A Gateway's hosts, joined with the VirtualServices on it that have rules for connections. Owners are their
+    /// indices, and places are those of `GatewayAttachments.hosts`.
+    func relays(of gateway: Gateway) -> GatewayHosts {
+        let key = gateway.meta.reference
+        if let known = madeForRelays[key] { return known }
+        let hosts = GatewayHosts(gateway)
+        madeForRelays[key] = hosts
+        for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
+            let (tls, tcp) = (inventory.virtualServices[service].tls, inventory.virtualServices[service].tcp)
+            guard !tls.isEmpty || !tcp.isEmpty else { continue }
             hosts.add(
                 service, attachments.hosts.slice(service), namespace: inventory.virtualServices[service].meta.namespace,
                 set: set(service), most: room)

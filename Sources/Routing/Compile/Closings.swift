@@ -13,21 +13,13 @@ extension VirtualService {
             severity, "its requests are answered 503",
             hint: "without it they would be served: remove it if that is meant", object: owner ?? meta.identity)
     }
-
-    /// The report on a field of `tls` or `tcp` rules.
-    func reportConnections(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
-        field.diagnostic(severity, "its connections are not served", object: meta.identity)
-    }
 }
 
 extension DestinationRule {
     /// The report on a field of one of its policies.
     func report(_ field: ClosingField, _ names: Names, _ severity: Diagnostic.Severity) -> Diagnostic {
         let host = names.expanded(host.value, namespace: meta.namespace)
-        let isTLS = field.name.hasPrefix("tls.")
-        return field.diagnostic(
-            severity, "requests to \(host) are answered 503",
-            hint: isTLS ? "write mode: DISABLE to send them in clear text" : nil, object: meta.identity)
+        return field.diagnostic(severity, "requests to \(host) are answered 503", object: meta.identity)
     }
 
     /// The closing fields of all its policies.

@@ -12,7 +12,10 @@ final class ClusterTable {
     private let names: Names
     private let problems: Problems
     private let leftOut: LeftOutObjects
+    private let tls: UpstreamTLSCompiler
     private var numbers: [Key: Int] = [:]
+    /// Clusters to which only connections were sent so far, at ports that are not for requests.
+    private var onlyRelayed: Set<Int> = []
     private(set) lazy var hostNames = directory.records.keys.sorted()
     private var endpoints = 0
 
@@ -27,6 +30,16 @@ final class ClusterTable {
     struct Asker {
         let object: ObjectReference
         let destination: Destination
+        /// Whether it is a rule for connections, whose octets may be of any protocol.
+        var isRelay = false
+        /// Whether only copies of requests go there.
+        var isMirror = false
+
+        /// What becomes of its traffic when it cannot be sent there.
+        var fate: String {
+            if isMirror { return "it gets no copies of requests" }
+            return isRelay ? "its connections are closed" : "its requests are answered 503"
+        }
     }
 
     init(
@@ -37,6 +50,7 @@ final class ClusterTable {
         directory = ServiceDirectory(inventory, names: names)
         finder = SourceFinder(inventory)
         policies = PolicyDirectory(inventory, names: names)
+        tls = UpstreamTLSCompiler(inventory, names: names, problems: problems, leftOut: leftOut)
         self.names = names
         self.problems = problems
         numbers.reserveCapacity(directory.records.count)
@@ -100,15 +114,23 @@ final class ClusterTable {
         _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String
     ) -> Int {
         let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
-        if let known = numbers[key] { return known }
+        if let known = numbers[key] {
+            if !asker.isRelay, onlyRelayed.remove(known) != nil {
+                let found = policy(of: record).subset(subset)
+                warnNotSpoken(asker, record, port, found)
+            }
+            return known
+        }
         let policy = policy(of: record)
-        guard !subset.isEmpty else { return make(key, plan(asker, record, port, policy, nil)) }
-        guard let found = policy.subset(subset) else {
+        let found = policy.subset(subset)
+        guard found != nil || subset.isEmpty else {
             reportSubset(asker, record, subset, policy)
             return unavailable(
                 record.host, port.number, subset, .unknownSubset(host: record.host, subset: subset))
         }
-        return make(key, plan(asker, record, port, policy, found))
+        let number = make(key, plan(asker, record, port, policy, subset.isEmpty ? nil : found))
+        if asker.isRelay, port.notSpoken != nil { onlyRelayed.insert(number) }
+        return number
     }
 
     private func unavailable(_ host: String, _ port: Int, _ subset: String, _ fault: Unavailable)
@@ -150,10 +172,7 @@ final class ClusterTable {
                 endpoints <= names.options.mostEndpoints
                 ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
             source = counted(found, asker)
-            if let asker, let what = port.notSpoken {
-                let isMeant = policy.disablesTLS(port: port.number, subset: subset)
-                if !isMeant { reportNotSpoken(asker, record, port, what) }
-            }
+            if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
         }
         let name = subset?.name.value ?? ""
         return ClusterPlan(
@@ -161,15 +180,37 @@ final class ClusterTable {
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
-            policies: policy.policies(port: port.number, subset: subset))
+            policies: policy.policies(port: port.number, subset: subset),
+            tls: tls.plan(of: policy, record, port, subset))
+    }
+
+    /// Warns about requests to a port of another protocol. Relayed octets may be of any.
+    private func warnNotSpoken(_ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?) {
+        guard let what = port.notSpoken, policy(of: record).tls(port: port.number, subset: subset) == nil else {
+            return
+        }
+        reportNotSpoken(asker, record, port, what)
     }
 
     /// A rule that was left out and asks for TLS, say: without it, requests would be sent in clear text.
     private func closed(_ record: ServiceRecord) -> Unavailable? {
-        guard let rule = leftOutPolicy(of: record), let field = rule.closings.first else { return nil }
+        guard let rule = leftOutPolicy(of: record), rule.closes else { return nil }
+        guard let field = rule.closings.first else { return closed(record, by: rule) }
         problems.add(
             field.diagnostic(.error, "requests to \(record.host) are answered 503", object: rule.identity))
         return .notInEffect("\(field.name) of \(rule.identity)")
+    }
+
+    private func closed(_ record: ServiceRecord, by rule: LeftOut) -> Unavailable? {
+        for field in rule.protections.prefix(1) {
+            problems.add(
+                Diagnostic(
+                    .error, "left-out",
+                    "\(rule.hint), and it asks for `\(field.written)`: requests to \(record.host) are answered 503",
+                    hint: "without it they would be sent in clear text", at: field.place, object: rule.identity,
+                    path: field.path, related: rule.related))
+        }
+        return .leftOut("\(rule.identity)")
     }
 
     /// Where `PolicyDirectory` looks for rules.
@@ -236,7 +277,7 @@ final class ClusterTable {
             add(
                 .error, "too-many-endpoints",
                 "the destinations before this one have \(names.options.mostEndpoints) endpoints, which is the most: "
-                    + "its requests are answered 503",
+                    + asker.fate,
                 hint: "does a Service select pods that are not its own?", at: written.place, path: written.path,
                 asker)
         }
@@ -264,7 +305,7 @@ extension ClusterTable {
             return add(
                 .error, "unknown-host",
                 "destination host '\(written.value)' is of \(owner.identity), which \(LeftOut.sentence): "
-                    + "its requests are answered 503", hint: nil, at: written.place, path: written.path, asker,
+                    + asker.fate, hint: nil, at: written.place, path: written.path, asker,
                 related: owner.related)
         }
         let parts = host.split(separator: ".").map(String.init)
@@ -283,7 +324,7 @@ extension ClusterTable {
         add(
             .error, "unknown-host",
             "destination host '\(written.value)' names no Service or ServiceEntry: "
-                + "its requests are answered 503", hint: hint, at: written.place,
+                + asker.fate, hint: hint, at: written.place,
             path: written.path, asker)
     }
 
@@ -294,7 +335,7 @@ extension ClusterTable {
         add(
             .error, "not-exported",
             "\(object) is not exported to namespace \(own), this gateway's (\(hidden.field)): "
-                + "its requests are answered 503",
+                + asker.fate,
             hint: "add \(own) to what it is exported to, or run with --namespace \(object.namespace)",
             at: written.place, path: written.path, asker,
             related: [Diagnostic.Related(place: hidden.meta.place, message: "the \(object.kind)")])
@@ -331,7 +372,7 @@ extension ClusterTable {
         if let written = asker.destination.port {
             add(
                 .error, "unknown-port",
-                "\(record.host) has no port \(written.value): its requests are answered 503",
+                "\(record.host) has no port \(written.value): \(asker.fate)",
                 hint: has, at: written.place, path: written.path, asker)
             return
         }
@@ -339,7 +380,7 @@ extension ClusterTable {
         let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
         add(
             .error, "port-needed",
-            "\(record.host) has \(record.ports.count) ports\(reason): its requests are answered 503",
+            "\(record.host) has \(record.ports.count) ports\(reason): \(asker.fate)",
             hint: "say which one in port.number; \(has)", at: written.place, path: written.path, asker)
     }
 
@@ -350,7 +391,7 @@ extension ClusterTable {
         if let rule = leftOutPolicy(of: record) {
             return add(
                 .error, "unknown-subset",
-                "\(record.host) has no subset '\(subset)', for \(rule.hint): its requests are answered 503",
+                "\(record.host) has no subset '\(subset)', for \(rule.hint): \(asker.fate)",
                 hint: nil, at: written.place, path: written.path, asker, related: rule.related)
         }
         let known = policy.someSubsets
@@ -367,7 +408,7 @@ extension ClusterTable {
         }
         add(
             .error, "unknown-subset",
-            "\(record.host) has no subset '\(subset)': its requests are answered 503",
+            "\(record.host) has no subset '\(subset)': \(asker.fate)",
             hint: hint, at: written.place, path: written.path, asker, related: related)
     }
 
@@ -381,10 +422,10 @@ extension ClusterTable {
         case .tls(let saying):
             add(
                 .warning, "clear-text-to-tls",
-                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and TLS to upstreams is not in "
-                    + "effect yet: its requests are sent in clear text",
-                hint: "use a port that speaks HTTP; if this one does, name it http, or write tls.mode: DISABLE "
-                    + "in a DestinationRule", at: place, path: path, asker)
+                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and no DestinationRule asks for TLS: "
+                    + "its requests are sent in clear text",
+                hint: "write tls.mode: SIMPLE in a DestinationRule, or DISABLE if clear text is meant", at: place,
+                path: path, asker)
         case .grpcWeb(let saying):
             add(
                 .warning, "grpc-web",
@@ -396,7 +437,7 @@ extension ClusterTable {
     private func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
         let written = asker.destination.host
         add(
-            .error, "no-addresses", "\(fault.sentence): its requests are answered 503",
+            .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
             hint: "a ServiceEntry needs resolution STATIC or DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }

@@ -26,7 +26,8 @@ extension RoutingPlan {
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut)
+            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut,
+            clusters: clusters)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports where !options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
@@ -35,6 +36,7 @@ extension RoutingPlan {
         compiler.addMesh(mesh.table(inventory))
 
         rules.reportNeverReached(compiler.tables)
+        compiler.relays.reportUnused(attachments, own: Set(own.map(\.meta.reference)))
         let checks = ReferenceChecks(
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
         checks.run(

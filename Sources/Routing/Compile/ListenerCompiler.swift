@@ -8,6 +8,7 @@ struct ListenerCompiler {
     let rules: RuleCompiler
     let attachments: GatewayAttachments
     let leftOut: LeftOutObjects
+    let relays: RelayCompiler
     private(set) var listeners: [ListenerPlan] = []
     private(set) var tables: [RouteTable] = []
     /// By the place of a host in `attachments.hosts`: whether it found a server.
@@ -24,7 +25,7 @@ struct ListenerCompiler {
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        attachments: GatewayAttachments, leftOut: LeftOutObjects
+        attachments: GatewayAttachments, leftOut: LeftOutObjects, clusters: ClusterTable
     ) {
         self.leftOut = leftOut
         self.inventory = inventory
@@ -34,6 +35,8 @@ struct ListenerCompiler {
         self.attachments = attachments
         annotations = GatewayAnnotations(inventory.gateways, problems)
         bound = BoundHosts(inventory, attachments: attachments, leftOut: leftOut, options: names.options)
+        relays = RelayCompiler(
+            inventory.virtualServices, names: names, problems: problems, rules: rules, clusters: clusters, bound: bound)
         looksLeft = names.options.mostHosts
         unread = inventory.leftOut.first { $0.identity.kind == "VirtualService" }
         served = Array(repeating: false, count: attachments.hosts.count)
@@ -51,18 +54,20 @@ struct ListenerCompiler {
         let open = port.clear.filter { $0.server.closings.isEmpty && !$0.server.redirects }
         for member in open { addHosts(of: member, redirected, .none, to: &clear) }
         let clearTable = redirecting.isEmpty && open.isEmpty ? nil : append(clear)
-        let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.terminatesTLS }
+        let encrypted = port.encrypted.filter(terminates)
         let closed = ClosedNames(
             port.encrypted.filter { !$0.server.closings.isEmpty },
             broken: port.broken.filter { !$0.server.port.protocol.isPlainHTTP }, open: encrypted)
         let chains = encrypted.map { chain(of: $0, closed) }
-        guard clearTable != nil || !chains.isEmpty, let number = UInt16(exactly: port.number) else {
-            return
-        }
+        let clearRelay = clearRelay(of: port)
+        let passthroughs = passthroughs(of: port, terminating: encrypted, hasClear: clearRelay != nil)
+        let isOpen = clearTable != nil || clearRelay != nil || !chains.isEmpty || !passthroughs.isEmpty
+        guard isOpen, let number = UInt16(exactly: port.number) else { return }
         listeners.append(
             ListenerPlan(
                 bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains,
-                concurrentStreams: annotations.concurrentStreams(of: port)))
+                concurrentStreams: annotations.concurrentStreams(of: port), clearRelay: clearRelay,
+                passthroughs: passthroughs))
     }
 
     /// Adds the listener of the reserved gateway `mesh`.
@@ -216,23 +221,23 @@ struct ListenerCompiler {
 extension ListenerCompiler {
     private mutating func chain(of member: ServerMerger.Member, _ closed: ClosedNames) -> TLSChain {
         var table = TableAssembler()
-        for (name, reason) in closed.names(under: member) {
+        let relay = relay(of: member)
+        for (name, reason) in closed.names(under: member) where relay == nil {
             let route = rules.addRoute(
                 "\(member.key)/closed", clusters: [], unavailable: reason,
                 object: member.gateway.meta.identity, place: member.server.place)
             let ruleList = rules.addRuleList(RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
             table.add(ruleList, host: name)
         }
-        addHosts(of: member, .nothing, closed, to: &table)
-        let written = member.server.hosts.map { $0.host.lowercased() }
+        if relay == nil { addHosts(of: member, .nothing, closed, to: &table) }
         let tls = member.server.tls
         return TLSChain(
-            serverNames: written.contains("*") ? ["*"] : written,
+            serverNames: Self.serverNames(of: member),
             certificates: certificates(of: member),
             minVersion: tls?.minVersion, maxVersion: tls?.maxVersion,
             cipherSuites: tls?.cipherSuites.map { CipherChoice(name: $0.value, place: $0.place) } ?? [],
             table: append(table),
-            gateway: member.gateway.meta.identity, place: member.server.place,
+            gateway: member.gateway.meta.identity, place: member.server.place, relay: relay,
             clients: tls.flatMap { credentials.clients(of: $0, gateway: member.gateway.meta.identity) },
             groups: tls?.ecdhCurves ?? [])
     }

@@ -163,29 +163,24 @@ extension PolicyDirectory.Policy {
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then
-    /// refused, because sending without it could send in clear text what was to be encrypted. An entry for the port
-    /// drops the `proxyProtocol` of the policy around it.
+    /// refused, because the upstream would not understand what is sent without it. An entry for the port drops the
+    /// `proxyProtocol` of the policy around it.
     func closing(port: Int, subset: Subset?) -> (field: ClosingField, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
         if let subset, let field = own?.closings.first, let rule = rule(ofSubset: subset.name.value) {
             return (field, rule)
         }
-        let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let replacesTLS = isWhole || own?.tls != nil
-        guard let rule = ruling,
-            let field = Self.level(rule.trafficPolicy, port)?.closings.first(where: {
-                !(replacesTLS && $0.name.hasPrefix("tls."))
-            })
-        else { return nil }
+        guard let rule = ruling, let field = Self.level(rule.trafficPolicy, port)?.closings.first else { return nil }
         return (field, rule)
     }
 
-    /// Whether TLS is switched off explicitly.
-    func disablesTLS(port: Int, subset: Subset?) -> Bool {
+    /// The `tls` in effect, and the rule that has it; nil if none is written.
+    func tls(port: Int, subset: Subset?) -> (tls: UpstreamTLS, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
+        if let subset, let tls = own?.tls, let rule = rule(ofSubset: subset.name.value) { return (tls, rule) }
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let tls = isWhole ? own?.tls : own?.tls ?? Self.level(ruling?.trafficPolicy, port)?.tls
-        return tls?.mode == .disable
+        guard !isWhole, let rule = ruling, let tls = Self.level(rule.trafficPolicy, port)?.tls else { return nil }
+        return (tls, rule)
     }
 
     private static func level(_ policy: TrafficPolicy?, _ port: Int) -> TrafficPolicy? {

@@ -47,7 +47,7 @@ struct ReferenceChecks {
             if !service.hosts.isEmpty { checkVisibility(service) }
             checkGateways(service, byName)
             let hosts = attachments.hosts.range(index)
-            guard !service.http.isEmpty else { continue }
+            guard !service.http.isEmpty || !service.tls.isEmpty || !service.tcp.isEmpty else { continue }
             let isForMesh = service.gateways.contains { $0.value == "mesh" }
             for place in hosts where served[place] && !isForMesh {
                 checkShortHost(service.hosts[place - hosts.lowerBound], attachments.hosts[place], service)
@@ -55,7 +55,9 @@ struct ReferenceChecks {
             guard served[hosts].contains(false) else { continue }
             let gateways = GatewayAttachments.gateways(of: service, names).filter { mine[$0] != nil }.sorted()
             guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
-            let all = gateways.compactMap { mine[$0] }.map(bound.hosts(of:))
+            let all = gateways.compactMap { mine[$0] }.map {
+                service.http.isEmpty ? bound.relays(of: $0) : bound.hosts(of: $0)
+            }
             // A server that is dropped or not in effect has a report of its own, so its hosts count as covered.
             guard bound.end == nil else { continue }
             let known = all.lazy.flatMap(\.examples).prefix(64)
@@ -74,17 +76,11 @@ struct ReferenceChecks {
                 for field in server.closings { problems.add(gateway.report(field, of: server)) }
             }
         }
-        let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
         for index in services.indices {
-            guard !services[index].closings.isEmpty || services[index].http.contains(where: { !$0.closings.isEmpty })
-            else { continue }
+            guard services[index].http.contains(where: { !$0.closings.isEmpty }) else { continue }
             let service = services[index]
             for rule in service.http {
                 for field in rule.closings { problems.add(service.report(field, .warning)) }
-            }
-            let isHere = !GatewayAttachments.gateways(of: service, names).isDisjoint(with: mine)
-            for field in service.closings {
-                problems.add(service.reportConnections(field, isHere ? .error : .warning))
             }
         }
         for rule in inventory.destinationRules {

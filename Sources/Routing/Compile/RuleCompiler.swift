@@ -29,7 +29,7 @@ final class RuleCompiler {
     private var contexts: [RuleContext] = []
     var neverReached = NeverReached()
     /// Why no rule of any VirtualService is served; nil if rules are served.
-    private let closedBy: Unavailable?
+    let closedBy: Unavailable?
     /// The newest rule list of each VirtualService, and for each rule list its context and the next older rule list.
     /// They are plain arrays because a dictionary took 100 octets for each VirtualService.
     private var newestRuleLists: [Int32]
@@ -280,7 +280,7 @@ extension RuleCompiler {
         let source = services[service]
         let rule = source.http[index]
         let reason = unavailability(of: rule, source)
-        let shares = reason == nil ? shares(of: rule) : []
+        let shares = reason == nil ? rule.destinations.shares : []
         let owner = source.owner(of: rule)
         let chosen = shares.map { share in
             let asker = ClusterTable.Asker(object: owner, destination: share.destination)
@@ -291,7 +291,7 @@ extension RuleCompiler {
         }
         let copies = chosen.isEmpty ? [] : rule.copies
         let mirrors = copies.map { copy in
-            let asker = ClusterTable.Asker(object: owner, destination: copy.destination)
+            let asker = ClusterTable.Asker(object: owner, destination: copy.destination, isMirror: true)
             return MirrorPolicy(cluster: clusters.number(of: asker, listenerPort: listenerPort), share: copy.share)
         }
         let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
@@ -342,11 +342,14 @@ extension RuleCompiler {
         return isGuess ? .brokenRule : nil
     }
 
-    /// The destinations that get requests. A single one gets all, whatever its weight; of several, those of weight 0
-    /// get none. Source: docs/istio.md, Weights.
-    private func shares(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
-        if rule.destinations.count == 1 { return [(rule.destinations[0].destination, 1)] }
-        return rule.destinations.compactMap { entry in
+}
+
+extension [RouteDestination] {
+    /// The destinations that get requests or connections. A single one gets all, whatever its weight; of several,
+    /// those of weight 0 get none. Source: docs/istio.md, Weights.
+    var shares: [(destination: Destination, weight: Int)] {
+        if count == 1 { return [(self[0].destination, 1)] }
+        return compactMap { entry in
             let weight = entry.weight?.value ?? 0
             return weight > 0 ? (entry.destination, weight) : nil
         }

@@ -17,7 +17,7 @@ struct ServerMerger {
         fileprivate(set) var broken: [Member] = []
         fileprivate(set) var clear: [Member] = []    // plain HTTP, merged
         fileprivate(set) var encrypted: [Member] = []    // HTTPS and TLS, chosen by SNI
-        fileprivate var plainTCP: Member?
+        fileprivate(set) var plainTCP: Member?    // takes all connections in clear text
         fileprivate var tlsOwners: [String: Member] = [:]    // by host without namespace
     }
 

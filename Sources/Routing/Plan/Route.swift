@@ -87,6 +87,8 @@ package enum Unavailable: Sendable, Hashable {
     case noAddresses(host: String)
     case notInEffect(String)
     case brokenRule
+    /// No rule is for the connections of a server that carries TCP.
+    case noRule
     /// The object that defines the host has an error.
     case leftOut(String)
     /// Earlier destinations have as many endpoints as one load may have.
@@ -94,6 +96,8 @@ package enum Unavailable: Sendable, Hashable {
     /// Earlier rules have as many matches as one load may have.
     case tooManyRules
     case tooManyHosts
+    /// TLS to the endpoints has no usable certificate or authority; the sentence says why.
+    case noCredential(String)
 
     /// The status of the answer.
     package var status: Int { self == .redirectedToHTTPS ? 301 : 503 }
@@ -109,10 +113,12 @@ package enum Unavailable: Sendable, Hashable {
         case .noAddresses(let host): "\(host) has no addresses of its own"
         case .notInEffect(let what): "\(what) is not in effect yet"
         case .brokenRule: "the rule has an error"
+        case .noRule: "no rule is for its connections"
         case .leftOut(let object): "\(object) was left out because of an error"
         case .tooManyEndpoints: "the definitions have too many endpoints"
         case .tooManyRules: "the definitions have too many rules"
         case .tooManyHosts: "the definitions have too many hosts"
+        case .noCredential(let sentence): sentence
         }
     }
 }

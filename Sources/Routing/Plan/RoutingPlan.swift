@@ -70,6 +70,21 @@ package struct ListenerPlan: Sendable, Hashable {
     /// How many streams a client may have open at once on a connection: the smallest number that a Gateway of this port
     /// asks for. nil is the limit of the process.
     package var concurrentStreams: UInt32?
+    /// The route of all connections in clear text, whose octets are relayed: the port carries TCP. nil if there is
+    /// none; `clearTable` is nil if there is one.
+    package var clearRelay: Int?
+    /// Connections that keep their TLS and are relayed, by server name. No name is one of `chains`, or occurs twice.
+    package var passthroughs: [Passthrough] = []
+}
+
+/// Server names of connections that are relayed without being decrypted.
+package struct Passthrough: Sendable, Hashable {
+    /// In lower case: names, `*.suffix`, or `*` alone, which is for every client, also without a server name.
+    package let serverNames: [String]
+    /// The number of a route; one that is unavailable closes the connections.
+    package let route: Int
+    /// The Gateway of the server, for messages.
+    package let gateway: ObjectReference
 }
 
 /// A server that terminates TLS. It is chosen by the TLS server name and has a table of its own.
@@ -84,12 +99,14 @@ package struct TLSChain: Sendable, Hashable {
     package let maxVersion: TLSVersion?
     /// The suites up to TLS 1.2, as they are written; empty is the default.
     package let cipherSuites: [CipherChoice]
-    /// An index into `tables`.
+    /// An index into `tables`; the table has no hosts if there is a `relay`.
     package let table: Int
     /// The Gateway of the server, for messages.
     package let gateway: ObjectReference
     /// Where the server is written.
     package let place: SourcePlace
+    /// The route to which the decrypted octets are relayed, of a server that carries TCP; nil for HTTP.
+    package var relay: Int?
     /// What clients have to show; nil: they are not asked.
     package var clients: ClientDemand?
     /// `ecdhCurves`: the key exchanges, by OpenSSL's names, in order of preference; empty is the default.

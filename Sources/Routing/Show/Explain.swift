@@ -31,7 +31,7 @@ extension RoutingPlan {
         _ request: TextRequest, at entrance: Entrance, _ endpoints: EndpointReader
     ) -> [String] {
         var lines: [String] = []
-        guard let table = table(for: entrance, &lines) else { return lines }
+        guard let table = table(for: entrance, endpoints, &lines) else { return lines }
         let host = RouteTable.host(of: request.authority).string.lowercased()
         guard let entry = table.entry(of: host) else {
             let names = table.hosts.map(\.name).sorted().prefix(8).joined(separator: ", ")
@@ -44,18 +44,28 @@ extension RoutingPlan {
         return lines
     }
 
-    private func table(for entrance: Entrance, _ lines: inout [String]) -> RouteTable? {
+    private func table(
+        for entrance: Entrance, _ endpoints: EndpointReader, _ lines: inout [String]
+    ) -> RouteTable? {
         let found = listeners.filter {
             $0.isMesh == entrance.isMesh && (entrance.isMesh || $0.port == entrance.port)
         }
         guard
-            let listener = found.first(where: { $0.clearTable != nil || entrance.serverName != nil }
-            )
+            let listener = found.first(where: {
+                $0.clearTable != nil || $0.clearRelay != nil || entrance.serverName != nil
+            })
         else {
             let ports = listeners.filter { !$0.isMesh }.map(\.address).joined(separator: ", ")
             lines.append(
                 "no listener for port \(entrance.port)"
                     + (ports.isEmpty ? "" : ": there are \(ports)"))
+            return nil
+        }
+        if let relay = listener.relay(serverName: entrance.serverName?.lowercased()) {
+            let how = entrance.serverName == nil ? "TCP" : "TLS \(entrance.serverName ?? "")"
+            lines.append("listener \(listener.address) \(how): connections are relayed, requests are not looked at")
+            lines.append("rule \(routes[relay].name) (\(routes[relay].place))")
+            lines += destinations(of: routes[relay], endpoints, protocol: "TCP", failure: "closed")
             return nil
         }
         guard let name = entrance.serverName else {
@@ -106,13 +116,19 @@ extension RoutingPlan {
     /// The largest number of unfitting rules that are shown.
     private static let rulesShown = 50
 
-    private func destinations(of route: Route, _ endpoints: EndpointReader) -> [String] {
-        if let reason = route.unavailable { return ["-> \(reason.status): \(reason.sentence)"] }
+    private func destinations(
+        of route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String? = nil
+    ) -> [String] {
+        if let reason = route.unavailable { return ["-> \(failure ?? "\(reason.status)"): \(reason.sentence)"] }
         if let answer = route.policy.extras?.answerText { return ["-> \(answer)"] }
         return zip(route.destinations, route.shares).flatMap { destination, share in
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            return ["-> \(part)\(cluster.title)"] + cluster.endpointLines(endpoints).map { "   " + $0 }
+            let title = name.map(cluster.title(protocol:)) ?? cluster.title
+            let details =
+                [cluster.tls?.terms.summary].compactMap(\.self)
+                + cluster.endpointLines(endpoints, failure: failure ?? "503")
+            return ["-> \(part)\(title)"] + details.map { "   " + $0 }
         }
     }
 }
@@ -155,13 +171,35 @@ extension RouteTable {
 }
 
 extension ListenerPlan {
-    /// The server for a TLS server name: the exact one, else the longest wildcard, else `*`; nil if there is none.
+    /// The server for a TLS server name: the exact one, else the longest wildcard, else `*`; nil if there is none, or
+    /// if the connection keeps its TLS.
     package func chain(for serverName: String) -> TLSChain? {
-        var best: (length: Int, chain: TLSChain)?
-        for chain in chains {
-            for name in chain.serverNames {
+        guard case .chain(let number) = choice(for: serverName) else { return nil }
+        return chains[number]
+    }
+
+    /// The route to which the octets of a connection are relayed; nil if they are requests, or nobody's.
+    /// - Parameter serverName: the TLS server name, empty for TLS without a name; nil is clear text.
+    package func relay(serverName: String?) -> Int? {
+        guard let serverName else { return clearRelay }
+        return switch choice(for: serverName) {
+        case .chain(let number): chains[number].relay
+        case .passthrough(let number): passthroughs[number].route
+        case nil: clearRelay
+        }
+    }
+
+    private enum Choice { case chain(Int), passthrough(Int) }
+
+    private func choice(for serverName: String) -> Choice? {
+        var best: (length: Int, choice: Choice)?
+        let all =
+            chains.enumerated().map { ($1.serverNames, Choice.chain($0)) }
+            + passthroughs.enumerated().map { ($1.serverNames, Choice.passthrough($0)) }
+        for (names, choice) in all {
+            for name in names {
                 let length: Int
-                if name == serverName, !name.isEmpty { return chain }
+                if name == serverName, !name.isEmpty { return choice }
                 if name == "*" {
                     length = 0
                 } else if name.hasPrefix("*."), serverName.hasSuffix(name.dropFirst()) {
@@ -169,9 +207,9 @@ extension ListenerPlan {
                 } else {
                     continue
                 }
-                if length > best?.length ?? -1 { best = (length, chain) }
+                if length > best?.length ?? -1 { best = (length, choice) }
             }
         }
-        return best?.chain
+        return best?.choice
     }
 }

@@ -25,11 +25,15 @@ extension RoutingPlan {
     private enum Server {
         case clear(RouteTable)
         case tls(TLSChain, RouteTable)
+        case clearRelay(Int)
+        case passthrough(Passthrough)
     }
 
     private func servers(of listener: ListenerPlan) -> [Server] {
+        let relay = listener.clearRelay.map { [Server.clearRelay($0)] } ?? []
         let clear = listener.clearTable.map { [Server.clear(tables[$0])] } ?? []
-        return clear + listener.chains.map { .tls($0, tables[$0.table]) }
+        return relay + clear + listener.chains.map { .tls($0, tables[$0.table]) }
+            + listener.passthroughs.map { .passthrough($0) }
     }
 
     private func write(_ server: Server, _ endpoints: EndpointReader, to writer: inout JSONText) {
@@ -47,7 +51,28 @@ extension RoutingPlan {
                 writer.field("clients", of: clients) { clients, writer in writer.object { write(clients, to: &$0) } }
             }
             writer.field("gateway", "\(chain.gateway.namespace)/\(chain.gateway.name)")
+            if let relay = chain.relay { return write(relay: relay, endpoints, to: &writer) }
             writeHosts(table, endpoints, to: &writer)
+        case .clearRelay(let relay):
+            writer.field("tls", false)
+            write(relay: relay, endpoints, to: &writer)
+        case .passthrough(let passthrough):
+            writer.field("tls", true)
+            writer.field("passthrough", true)
+            writer.field("serverNames", of: passthrough.serverNames) { $1.array($0) { $1.string($0) } }
+            writer.field("gateway", "\(passthrough.gateway.namespace)/\(passthrough.gateway.name)")
+            write(relay: passthrough.route, endpoints, to: &writer)
+        }
+    }
+
+    /// The one rule of connections that are relayed.
+    private func write(relay number: Int, _ endpoints: EndpointReader, to writer: inout JSONText) {
+        writer.field("tcp", of: routes[number]) { route, writer in
+            writer.object {
+                $0.field("route", route.name)
+                $0.field("unavailable", route.unavailable?.sentence)
+                write(destinationsOf: route, endpoints, protocol: "TCP", to: &$0)
+            }
         }
     }
 
@@ -88,12 +113,19 @@ extension RoutingPlan {
         if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
         if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
         if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
+        write(destinationsOf: route, endpoints, protocol: nil, to: &writer)
+    }
+
+    /// - Parameter name: the protocol, where it does not follow from the port.
+    private func write(
+        destinationsOf route: Route, _ endpoints: EndpointReader, protocol name: String?, to writer: inout JSONText
+    ) {
         let shares = Array(zip(route.destinations, route.shares))
         writer.field("destinations", of: shares) { shares, writer in
             writer.array(shares) { share, writer in
                 writer.object {
                     $0.field("weight", Int(clamping: share.1))
-                    write(clusters[share.0.cluster], endpoints, to: &$0)
+                    write(clusters[share.0.cluster], endpoints, protocol: name, to: &$0)
                 }
             }
         }
@@ -102,7 +134,7 @@ extension RoutingPlan {
                 writer.array(mirrors) { mirror, writer in
                     writer.object {
                         $0.field("share", mirror.share.text)
-                        write(clusters[mirror.cluster], endpoints, to: &$0)
+                        write(clusters[mirror.cluster], endpoints, protocol: nil, to: &$0)
                     }
                 }
             }
@@ -112,14 +144,17 @@ extension RoutingPlan {
         writer.field("column", route.place.column)
     }
 
-    private func write(_ cluster: ClusterPlan, _ endpoints: EndpointReader, to writer: inout JSONText) {
+    private func write(
+        _ cluster: ClusterPlan, _ endpoints: EndpointReader, protocol name: String?, to writer: inout JSONText
+    ) {
         writer.field("cluster", cluster.name)
         writer.field("host", cluster.host)
         writer.field("port", cluster.port)
         writer.field("subset", cluster.subset)
-        writer.field("protocol", cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1")
+        writer.field("protocol", name ?? (cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1"))
         writer.field("balancing", cluster.balancing)
         cluster.policies?.write(to: &writer)
+        if let tls = cluster.tls { writer.field("tls", tls.terms.summary) }
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }

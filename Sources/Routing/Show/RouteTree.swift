@@ -11,6 +11,10 @@ extension RoutingPlan {
                 0, "no listeners: no Gateway is for this gateway, and no route is for the mesh")
         }
         for listener in listeners {
+            if let relay = listener.clearRelay {
+                tree.line(0, "listener \(listener.address) TCP")
+                render(relay: routes[relay], to: &tree)
+            }
             if let table = listener.clearTable {
                 tree.line(0, listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
                 render(tables[table], to: &tree)
@@ -21,8 +25,17 @@ extension RoutingPlan {
                     0,
                     "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", "))"
                         + " with \(certificates.isEmpty ? "no certificate" : certificates)"
-                        + (chain.clients.map { "; \($0)" } ?? ""))
-                render(tables[chain.table], to: &tree)
+                        + (chain.clients.map { "; \($0)" } ?? "") + (chain.relay == nil ? "" : ", then TCP"))
+                if let relay = chain.relay {
+                    render(relay: routes[relay], to: &tree)
+                } else {
+                    render(tables[chain.table], to: &tree)
+                }
+            }
+            for passthrough in listener.passthroughs {
+                let names = passthrough.serverNames.joined(separator: ", ")
+                tree.line(0, "listener \(listener.address) TLS \(names) passed through")
+                render(relay: routes[passthrough.route], to: &tree)
             }
         }
         return tree.text
@@ -33,6 +46,17 @@ extension RoutingPlan {
         for group in table.hostGroups {
             tree.line(1, "host \(group.names.joined(separator: ", "))")
             for rule in table.ruleSets[group.ruleSet] { render(rule, to: &tree) }
+        }
+    }
+
+    private func render(relay route: Route, to tree: inout TreeText) {
+        tree.line(1, "rule \(route.name)")
+        if let reason = route.unavailable { tree.line(2, "-> closed: \(reason.sentence)") }
+        for (destination, share) in zip(route.destinations, route.shares) {
+            let cluster = clusters[destination.cluster]
+            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
+            tree.line(2, "-> \(part)\(cluster.title(protocol: "TCP"))")
+            for line in cluster.endpointLines(tree.endpoints, failure: "closed") { tree.line(3, line) }
         }
     }
 
@@ -51,6 +75,7 @@ extension RoutingPlan {
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
             for line in cluster.policies?.lines ?? [] { tree.line(4, line) }
+            if let tls = cluster.tls { tree.line(4, tls.terms.summary) }
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
         for mirror in route.policy.extras?.mirrors ?? [] {
@@ -111,16 +136,20 @@ extension ClusterPlan {
     /// The name of its way to choose.
     var balancing: String { policies?.hashing?.table.name ?? policy.rawValue }
 
-    var title: String {
+    var title: String { title(protocol: "HTTP/\(isHTTP2 ? "2" : "1.1")") }
+
+    /// The same for traffic of another protocol.
+    func title(protocol name: String) -> String {
         let part = subset.isEmpty ? "" : " subset \(subset)"
-        return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(balancing)"
+        return "\(host):\(port)\(part), \(name), \(balancing)"
     }
 
     /// The lines of a cluster's endpoints, one per endpoint.
-    func endpointLines(_ endpoints: EndpointReader) -> [String] {
-        if case .unavailable(let reason) = source { return ["503: \(reason.sentence)"] }
+    /// - Parameter failure: what becomes of traffic when there is none.
+    func endpointLines(_ endpoints: EndpointReader, failure: String = "503") -> [String] {
+        if case .unavailable(let reason) = source { return ["\(failure): \(reason.sentence)"] }
         return switch endpoints.endpoints(of: source) {
-        case .endpoints(let found) where found.isEmpty: ["nobody is ready: 503"]
+        case .endpoints(let found) where found.isEmpty: ["nobody is ready: \(failure)"]
         case .endpoints(let found):
             found.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
         case .names(let names):

@@ -59,7 +59,8 @@ class Peer:
             for name, path in (("certificate", site.certificate), ("key", site.key))}
         return {
             "listen": self.port, "admin": self.admin, "backend": site.backend_of(job), "folder": self.folder,
-            "attacked": job.attacked and site.attacked,
+            "requests": not job.relay, "relay": bool(job.relay), "relay_tcp": job.relay == "tcp",
+            "relay_tls": job.relay == "tls", "attacked": job.attacked and site.attacked,
             "log": job.log, "log_file": self.log, "tls": job.tls, "http1": job.http1,
             "plain1": job.http1 and not job.tls, "plain2": not job.http1 and not job.tls,
             "kind": "http" if job.http1 else "grpc", "protocol": "HTTP" if job.http1 else "GRPC",

@@ -40,8 +40,8 @@ def _median(runs):
 
 
 def measure(case, names, runs, site, progress):
-    names = [name for name in names if case.only in ("", name)]
-    kinds = ({report.DIRECT: Direct} if case.direct else {}) | {name: peers.ALL[name] for name in names}
+    kinds = ({report.DIRECT: Direct} if case.direct else {}) | {
+        name: peers.ALL[name] for name in names if not case.only or name in case.only}
     done, errors = {name: [] for name in kinds}, {}
     for turn in range(runs):
         for name, kind in kinds.items():

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from . import attackers, attacks, connections, load, machine, reload, site as sites, streams
+from . import attackers, attacks, connections, load, machine, relay, reload, site as sites, streams
 from .load import Load
 from .site import Job
 
@@ -21,7 +21,7 @@ class Case:
     measure: Callable
     direct: bool = False  # also without a gateway: `gateway` is then None
     name: str = ""  # letter, and what tells the cases of one letter apart
-    only: str = ""  # the one peer whose configuration has what it takes; empty: all
+    only: tuple = ()  # the peers whose configurations have what it takes; empty: all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,16 +178,26 @@ def assaults(size):
         yield Case(
             "n", f"p99 of a client beside an attack: {what}", "× of before", Job(attacked=True),
             lambda gateway, site, attack=attack: attacks.measure(gateway, site, attack, size.of(1000, 25)),
-            name=f"n {attack}", only="portico")
+            name=f"n {attack}", only=("portico",))
+
+
+def relays(size):
+    """o: octets that are relayed."""
+    octets = size.of(1_000_000_000)
+    for kind, title in (("tcp", "clear text"), ("tls", "TLS that is passed on by its server name")):
+        job = Job(relay=kind)
+        yield Case("o", f"a gigabyte relayed as octets over 4 connections, {title}", "s/GB", job,
+                   lambda gateway, _, job=job: relay.measure(gateway, job, 4, octets), name=f"o {kind}",
+                   only=("haproxy", "portico"))
 
 
 def all_cases(size):
-    groups = (requests, messages, chats, tables, idleness, handshakes, reloads, assaults)
+    groups = (requests, messages, chats, tables, idleness, handshakes, reloads, assaults, relays)
     cases = [case for group in groups for case in group(size)]
     for case in cases:
         case.name = case.name or case.letter
     return sorted(cases, key=lambda case: case.letter)
 
 
-LETTERS = "abcdefghijklmn"
-QUICK_LETTERS = "abcdefhjkmn"
+LETTERS = "abcdefghijklmno"
+QUICK_LETTERS = "abcdefhjkmno"

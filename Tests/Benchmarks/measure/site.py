@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 
 from . import machine
@@ -25,6 +26,7 @@ class Job:
     routes: int = 0  # so many more routes, by path prefix: /r0/ …
     attacked: bool = False  # a second backend behind /attacked/, and a ceiling of memory
     hosts: int = 0  # so many more hosts, a VirtualService each: h0.test …
+    relay: str = ""  # octets instead of requests: `tcp`, or `tls` that is passed on
 
 
 class Site:
@@ -47,6 +49,9 @@ class Site:
         self.echo = machine.free_port()
         if ECHO.exists():
             self._start("portico-echo", self.echo, [ECHO, "serve", "--listen", f"127.0.0.1:{self.echo}"])
+
+        self.sink = machine.free_port()
+        self._start("sink", self.sink, [sys.executable, pathlib.Path(__file__).parent / "sink.py", self.sink])
 
     def _start(self, name, port, command, yields=False):
         process = machine.Process(command, machine.LOAD_CORE, self.folder, name, yields=yields)
@@ -81,6 +86,8 @@ class Site:
         self.pem.write_text(self.certificate.read_text() + self.key.read_text())
 
     def backend_of(self, job):
+        if job.relay:
+            return self.sink
         return self.echo if job.http1 or job.echo else self.backend
 
     def __enter__(self):

@@ -1,0 +1,30 @@
+internal import Octets
+
+/// The one stream of an HTTP/1.1 connection: a request with its response.
+struct HTTP1Stream {
+    /// Whether the stream leaves HTTP for another protocol. Source: RFC 9110 §7.8.
+    enum Tunnel {
+        case none
+        /// The request asks for it; nothing of the other protocol is read or sent before the answer.
+        case asked
+        /// The answer was 101: octets pass as they are.
+        case open
+        /// The answer was another one: it passes as usual, and what comes behind the request is never read.
+        case refused
+
+        /// Whether nothing is read from the client: it is not known whose protocol it is, or it is nobody's.
+        var holdsInput: Bool { self == .asked || self == .refused }
+    }
+
+    var tunnel = Tunnel.none
+    var owner = StreamOwner.nobody
+    var kept: OctetBuffer?    // a request's body, for a replay
+    var isHeadMethod = false    // the request's method is HEAD
+    var acceptsTrailers = false    // the client said `te: trailers`
+    var isKeepAlive = true    // the peer's wish
+    var isEndReceived = false
+    var hasSentHeaders = false
+    var isFlushed = false    // the head left through `flush`
+    var isEndSent = false
+    var framing = HTTP1Framing.none    // of what we send
+}

@@ -1,0 +1,74 @@
+internal import Balancing
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import Telemetry
+
+/// What stays of a relay when it is over: counts, and a line in the access log as Envoy's TCP proxy writes it. Its
+/// worker's thread only.
+struct RelayRecorder {
+    private let services: WorkerServices
+    private let reason = OctetBuffer(capacity: 256)    // of an endpoint's failure, while a line is written
+
+    init(services: WorkerServices) { self.services = services }
+
+    func record(_ relay: Relay, _ end: RelayEnd) {
+        services.metrics.relayEnded(route: relay.route.metrics, flag: end.flag)
+        guard services.log.isOn else { return }
+        var record = AccessRecord(start: relay.startedWall)
+        record.protocol = .unknown
+        record.flags = end == .connectFailed ? "UF,URX" : end.flag.text
+        record.details = end.details
+        record.bytesReceived = relay.state.received
+        record.bytesSent = relay.state.sent
+        record.durationNanoseconds = services.loop.now.nanoseconds(since: relay.started)
+        record.tries = relay.state.tried.count
+        record.upstreamHost = relay.endpoint?.name
+        record.cluster = relay.destination?.cluster.name
+        record.routeName = relay.route.route.name
+        record.upstreamLocal = relay.upstreamLocal
+        record.serverName = relay.serverName
+        if let client = relay.connection(.downstream) {
+            record.downstreamLocal = client.localText
+            record.downstreamRemote = client.peerText
+        }
+        if !relay.failure.isEmpty {
+            reason.clear(keeping: 1024)
+            reason.append(text: relay.failure)
+            record.upstreamFailure = reason.octets
+        }
+        services.log.log(record)
+    }
+}
+
+extension RelayEnd {
+    /// Its flag in the access log and in metrics.
+    var flag: ResponseFlag {
+        switch self {
+        case .finished, .idle, .shutDown: .none
+        case .clientLost: .clientClosed
+        case .endpointLost: .upstreamClosed
+        case .unavailable: .noCluster
+        case .noEndpoint: .noHealthyEndpoint
+        case .connectFailed: .connectFailure
+        case .overflow: .overflow
+        case .overloaded: .overload
+        }
+    }
+
+    /// Its RESPONSE_CODE_DETAILS in the access log; nil if there is nothing to say.
+    var details: String? {
+        switch self {
+        case .finished: nil
+        case .clientLost: "downstream_remote_disconnect"
+        case .endpointLost: "upstream_remote_disconnect"
+        case .unavailable(let reason): "cluster_not_found{\(reason)}"
+        case .noEndpoint: "no_healthy_upstream"
+        case .connectFailed: "upstream_connect_failed"
+        case .overflow: "upstream_overflow"
+        case .idle: "tcp_session_idle_timeout"
+        case .overloaded: "overload"
+        case .shutDown: "drain_time_over"
+        }
+    }
+}

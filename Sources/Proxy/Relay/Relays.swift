@@ -1,0 +1,285 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import TLS
+internal import Telemetry
+
+/// Passes octets on between clients and endpoints: TCP, TLS that is not ended here, and what is behind TLS that is. One
+/// buffer serves all relays of a worker. What the one side does not take is kept with its connection, at most one
+/// buffer, and the other side is not read meanwhile. Its worker's thread only.
+@safe final class Relays {
+    private let services: WorkerServices
+    private let upstreams: Upstreams
+    private let connections: Connections
+    private let recorder: RelayRecorder
+    private let input: UnsafeMutableRawBufferPointer    // owned
+
+    /// Octets taken from one socket at a time, and how often in one turn.
+    static let inputOctets = 131_072
+    private static let readsPerTurn = 4
+
+    init(services: WorkerServices, upstreams: Upstreams, connections: Connections) {
+        self.services = services
+        self.upstreams = upstreams
+        self.connections = connections
+        recorder = RelayRecorder(services: services)
+        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 64)
+    }
+
+    deinit { unsafe input.deallocate() }
+
+    // MARK: the beginning
+
+    /// Begins to relay a client's connection, which may have TLS of ours.
+    /// - Parameters:
+    ///   - number: of the route in that snapshot.
+    ///   - early: what was read from the client already; the relay gives the buffer back.
+    func start(
+        _ client: Connection, route number: Int, in snapshot: WorkerSnapshot, serverName: String? = nil,
+        after early: OctetBuffer? = nil
+    ) {
+        let relay = Relay(
+            client, snapshot.route(number), serverName, at: services.loop.now, wall: services.loop.wallNow)
+        relay.early = early
+        client.relay = relay
+        client.state.octetsCame(at: services.loop.now)
+        client.state.reading = .paused
+        connections.enter(.relaying, client)
+        services.metrics.relayStarted()
+        guard services.memoryLevel < .exhausted else { return end(relay, .overloaded) }
+        choose(relay, snapshot)
+    }
+
+    private func choose(_ relay: Relay, _ snapshot: WorkerSnapshot) {
+        let route = relay.route.route
+        if let reason = route.unavailable { return end(relay, .unavailable(reason.sentence)) }
+        let number = route.destination(random: services.random.next())
+        guard number >= 0 else { return end(relay, .unavailable(Unavailable.brokenRule.sentence)) }
+        let destination = snapshot.destination(number)
+        relay.destination = destination
+        if let reason = destination.unavailable { return end(relay, .unavailable(reason.sentence)) }
+        // Never in clear text where TLS is wanted; the compiler has said so.
+        if destination.isSecure {
+            return end(
+                relay, .unavailable(Unavailable.notInEffect("TLS to the endpoints of relayed connections").sentence))
+        }
+        pick(relay)
+    }
+
+    /// Has the cluster pick an endpoint, for the whole connection, and connects to it.
+    private func pick(_ relay: Relay) {
+        guard let destination = relay.destination else { return }
+        let random = services.random.next()
+        guard let endpoint = destination.cluster.next(random: random, excluding: relay.state.tried) else {
+            return end(relay, .noEndpoint)
+        }
+        guard relay.state.tries(endpoint: endpoint.number) else { return end(relay, .connectFailed) }
+        relay.endpoint = endpoint
+        switch upstreams.connect(endpoint, destination.limits, for: relay) {
+        case .begun: endpoint.began()
+        case .overflow: end(relay, .overflow)
+        case .failed:
+            relay.failure = upstreams.lastFailure
+            pick(relay)
+        }
+    }
+
+    /// The endpoint did not accept: another one is tried, since nothing was sent yet. The connection is closed.
+    func connectFailed(_ relay: Relay, because reason: String) {
+        guard !relay.isEnded else { return }
+        relay.failure = reason
+        relay.upstream = nil
+        relay.endpoint?.ended()
+        pick(relay)
+    }
+
+    /// The endpoint has accepted.
+    func connected(_ relay: Relay, _ upstream: Connection, _ event: Readiness) {
+        relay.isConnected = true
+        relay.failure = ""
+        relay.upstreamLocal = upstream.localText
+        if let endpoint = relay.endpoint { services.metrics.tried(endpoint: endpoint.number) }
+        upstream.state.octetsCame(at: services.loop.now)
+        connections.enter(.relaying, upstream)
+        if let early = relay.early.take() {
+            count(early.count, from: .downstream, relay)
+            upstream.pendingOutput = early
+            write(upstream, relay)
+        }
+        guard !relay.isEnded, let client = relay.connection(.downstream) else { return }
+        client.state.reading = .ready
+        read(client)
+        if event.isReadable { read(upstream) }
+    }
+
+    // MARK: octets
+
+    /// epoll has an event of one of the connections.
+    func ready(_ connection: Connection, _ event: Readiness) {
+        guard let relay = connection.relay else { return }
+        if event.isWritable { write(connection, relay) }
+        guard event.isReadable, !relay.isEnded else { return }
+        if event.isHungUp, connection.role == .downstream, isWaiting(connection, relay) {
+            return noticeReset(connection, relay)
+        }
+        read(connection)
+    }
+
+    /// Whether nothing may be read, because the other side has to take something first or is not there yet.
+    private func isWaiting(_ connection: Connection, _ relay: Relay) -> Bool {
+        guard relay.isConnected else { return true }
+        return relay.connection(connection.role == .downstream ? .upstream : .downstream)?.pendingOutput != nil
+    }
+
+    /// A client that has reset its connection is gone, whatever waits in the kernel. One that has only ended its side
+    /// wants its answer.
+    private func noticeReset(_ client: Connection, _ relay: Relay) {
+        if Socket.connectError(client.transport.descriptor) != nil { end(relay, .clientLost) }
+    }
+
+    /// Reads what waits, and passes it on.
+    func read(_ source: Connection) {
+        guard let relay = source.relay else { return }
+        let side = source.role == .downstream ? RelayState.Side.downstream : .upstream
+        guard relay.isConnected, let sink = relay.connection(side.other) else { return }
+        touch(relay)
+        for _ in 0..<Self.readsPerTurn {
+            guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
+            guard sink.pendingOutput == nil else {
+                source.state.reading = .paused
+                return
+            }
+            let hasHungUp = source.state.hasHungUp
+            switch unsafe source.transport.read(into: input, hasHungUp: hasHungUp) {
+            case .octets(let octets):
+                count(octets, from: side, relay)
+                unsafe pass(Octets(base: UnsafeRawPointer(input.baseAddress), count: octets), to: sink, relay)
+                let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
+                if isDrained, !hasHungUp { return }
+            case .wouldBlock: return
+            case .closed where source.transport.tls?.breach == nil:
+                return act(relay.state.ended(side, hasWaiting: sink.pendingOutput != nil), relay)
+            case .closed, .failed: return broke(side, sink, relay)
+            }
+        }
+        services.lists.listForReading(source)
+    }
+
+    private func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
+        relay.state.came(from: side, octets)
+        services.octetsRead &+= octets
+        services.metrics.relayed(octets, isUp: side == .downstream, route: relay.route.metrics)
+    }
+
+    /// Neither connection is idle.
+    private func touch(_ relay: Relay) {
+        let now = services.loop.now
+        relay.downstream? { $0.state.octetsCame(at: now) }
+        relay.upstream? { $0.state.octetsCame(at: now) }
+    }
+
+    /// Gives octets to a side; what its kernel does not take is kept.
+    private func pass(_ octets: Octets, to sink: Connection, _ relay: Relay) {
+        let rest: Octets
+        switch sink.transport.write(octets) {
+        case .octets(let count) where count == octets.count: return
+        case .octets(let count): rest = octets.dropFirst(count)
+        case .wouldBlock: rest = octets
+        case .closed, .failed: return declined(sink, relay)
+        }
+        sink.state.writing = .blocked
+        let pending = services.pools.takeBuffer(for: rest.count)
+        pending.append(rest)
+        sink.pendingOutput = pending
+    }
+
+    /// Sends what was kept for a side. When all of it has gone, the other side is read again, or its end passed on.
+    private func write(_ sink: Connection, _ relay: Relay) {
+        guard let pending = sink.pendingOutput else { return }
+        switch sink.transport.write(pending.octets) {
+        case .octets(let count):
+            pending.take(count)
+            touch(relay)
+        case .wouldBlock: break
+        case .closed, .failed: return declined(sink, relay)
+        }
+        guard pending.isEmpty else {
+            sink.state.writing = .blocked
+            return
+        }
+        dropPending(of: sink)
+        let side = sink.role == .downstream ? RelayState.Side.downstream : .upstream
+        act(relay.state.drained(towards: side), relay)
+        guard !relay.isEnded, let source = relay.connection(side.other), source.state.reading == .paused else { return }
+        source.state.reading = .ready
+        read(source)
+    }
+
+    private func dropPending(of connection: Connection) {
+        if let pending = connection.pendingOutput { services.pools.give(pending) }
+        connection.pendingOutput = nil
+    }
+
+    // MARK: the end
+
+    /// A side takes nothing more. What it has sent before is still read.
+    private func declined(_ sink: Connection, _ relay: Relay) {
+        dropPending(of: sink)
+        let side = sink.role == .downstream ? RelayState.Side.downstream : .upstream
+        act(relay.state.declined(side), relay)
+        if !relay.isEnded { services.lists.listForReading(sink) }
+    }
+
+    private func broke(_ side: RelayState.Side, _ sink: Connection, _ relay: Relay) {
+        act(relay.state.broke(side, hasWaiting: sink.pendingOutput != nil), relay)
+    }
+
+    private func act(_ action: RelayState.Action, _ relay: Relay) {
+        switch action {
+        case .nothing: break
+        case .finish(let side): relay.connection(side)?.transport.finish()
+        case .end:
+            switch relay.state.brokenSide {
+            case nil: end(relay, .finished)
+            case .downstream?: end(relay, .clientLost)
+            case .upstream?: end(relay, .endpointLost)
+            }
+        }
+    }
+
+    /// Nothing came from either side for too long.
+    func idleTimedOut(_ connection: Connection) {
+        guard let relay = connection.relay else { return }
+        services.metrics.reached(.relayIdle)
+        end(relay, .idle)
+    }
+
+    /// One of the connections is about to be closed, for no reason of the relay's own.
+    func closing(_ connection: Connection) {
+        guard let relay = connection.relay else { return }
+        end(relay, .shutDown, except: connection)
+    }
+
+    /// Ends a relay with both connections.
+    /// - Parameter except: is being closed already.
+    func end(_ relay: Relay, _ how: RelayEnd, except: Connection? = nil) {
+        guard !relay.isEnded else { return }
+        relay.isEnded = true
+        recorder.record(relay, how)
+        if relay.upstream != nil { relay.endpoint?.ended() }
+        if let early = relay.early.take() { services.pools.give(early) }
+        let both = [relay.connection(.downstream), relay.connection(.upstream)]
+        relay.downstream = nil
+        relay.upstream = nil
+        for case let connection? in both {
+            connection.relay = nil
+            if how.isAbrupt {
+                Socket.abort(connection.transport.descriptor)
+                connection.transport.tls = nil    // its close_notify would call the end a regular one
+            }
+            if connection !== except { connections.close(connection) }
+        }
+    }
+}

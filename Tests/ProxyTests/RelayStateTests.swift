@@ -1,0 +1,64 @@
+import Testing
+
+@testable import Proxy
+
+@Suite struct `The two flows of a relay` {
+    private typealias Side = RelayState.Side
+
+    @Test(arguments: [Side.downstream, .upstream])
+    func `end apart, and the relay with the second`(first: RelayState.Side) {
+        var state = RelayState()
+        #expect(state.ended(first, hasWaiting: false) == .finish(first.other))
+        #expect(state.ended(first, hasWaiting: false) == .nothing)
+        #expect(state.flow(from: first.other) == .open && !state.isOver)
+        #expect(state.ended(first.other, hasWaiting: false) == .end)
+        #expect(state.isOver && state.brokenSide == nil)
+    }
+
+    @Test(arguments: [Side.downstream, .upstream])
+    func `pass an end on behind the octets that wait before it`(side: RelayState.Side) {
+        var state = RelayState()
+        #expect(state.ended(side, hasWaiting: true) == .nothing)
+        #expect(state.flow(from: side) == .ending)
+        #expect(state.drained(towards: side) == .nothing)
+        #expect(state.drained(towards: side.other) == .finish(side.other))
+        #expect(state.drained(towards: side.other) == .nothing)
+        #expect(state.ended(side.other, hasWaiting: true) == .nothing)
+        #expect(state.drained(towards: side) == .end)
+    }
+
+    @Test(arguments: [Side.downstream, .upstream])
+    func `give the other side what a broken one had sent, and no regular end`(side: RelayState.Side) {
+        var state = RelayState()
+        #expect(state.broke(side, hasWaiting: true) == .nothing)
+        #expect(state.flow(from: side.other) == .over)
+        #expect(state.drained(towards: side.other) == .end)
+        #expect(state.brokenSide == side)
+        var empty = RelayState()
+        #expect(empty.broke(side, hasWaiting: false) == .end && empty.brokenSide == side)
+    }
+
+    @Test(arguments: [Side.downstream, .upstream])
+    func `go on from a side that takes nothing more`(side: RelayState.Side) {
+        var state = RelayState()
+        #expect(state.declined(side) == .nothing)
+        #expect(state.flow(from: side) == .open && state.flow(from: side.other) == .over)
+        #expect(state.ended(side, hasWaiting: false) == .end)
+        #expect(state.brokenSide == side)
+    }
+
+    @Test func `count octets by their direction`() {
+        var state = RelayState()
+        state.came(from: .downstream, 3)
+        state.came(from: .upstream, 40)
+        state.came(from: .downstream, 4)
+        #expect(state.received == 7 && state.sent == 40)
+    }
+
+    @Test func `try each endpoint once, and three at most`() {
+        var state = RelayState()
+        #expect(state.tries(endpoint: 5) && !state.tries(endpoint: 5))
+        #expect(state.tries(endpoint: 6) && state.tries(endpoint: 7) && !state.tries(endpoint: 8))
+        #expect(state.tried == [5, 6, 7])
+    }
+}
