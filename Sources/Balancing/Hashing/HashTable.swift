@@ -77,16 +77,21 @@ private enum Ring {
         let shares = weights.map { $0 / max(divisor, 1) }
         let sum = shares.reduce(0) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
         guard sum > 0 else { return [] }
-        let usual = weights.count <= 128 ? 512 : weights.count <= 4096 ? 64 : 8
-        var unit = minimum > 1 ? usual : 1
-        while unit * sum < minimum, unit < most / sum { unit *= 2 }
-        guard sum <= most / unit else {
-            // Weights far apart: each endpoint keeps at least one point.
-            let scale = Double(most) / Double(sum)
+        let usual = minimum <= 1 ? 1 : weights.count <= 128 ? 512 : weights.count <= 4096 ? 64 : 8
+        let target = min(max(minimum, weights.count * usual), most)
+        guard sum < target else {
+            // Weights far apart must not make the ring large: each endpoint keeps at least one point.
+            let scale = Double(target) / Double(sum)
             return shares.map { max(Int(Double($0) * scale), 1) }
         }
+        var unit = usual
+        while unit > 1, unit * sum > max(target, roomy) { unit /= 2 }
+        while unit * sum < minimum { unit *= 2 }
         return shares.map { $0 * unit }
     }
+
+    /// Points that a ring may have for its endpoints' weights alone.
+    private static let roomy = 1 << 18
 
     private static func common(_ left: Int, _ right: Int) -> Int {
         var (a, b) = (left, right)

@@ -2,7 +2,7 @@ internal import Balancing
 internal import Manifests
 
 extension PolicyDirectory.Policy {
-    /// What the requests of a port and subset are told apart by; nil where they are not.
+    /// By what the requests of a port and subset find their endpoint; nil: by nothing of theirs.
     func hashing(port: Int, subset: Subset?) -> HashPolicy? {
         block(\.loadBalancer, port: port, subset: subset)?.consistentHash.map(HashPolicy.init)
     }

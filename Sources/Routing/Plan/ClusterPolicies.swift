@@ -6,7 +6,7 @@ package final class ClusterPolicies: Sendable, Hashable {
     package let pool: PoolPolicy?
     /// When endpoints are taken out of the choice; nil: never.
     package let outliers: OutlierPolicy?
-    /// What requests are told apart by; nil: by nothing.
+    /// By what requests find their endpoint; nil: by nothing of theirs.
     package let hashing: HashPolicy?
 
     /// - Returns: nil when there is no policy.
