@@ -1,7 +1,8 @@
-package import Octets
+public import Octets
 
 /// The header names that the gateway looks at; everything else is `other`.
 /// Source: RFC 9113 §8.3 (pseudo-header fields), RFC 9110, "gRPC over HTTP/2".
+@frozen @usableFromInline
 package enum KnownHeader: UInt8, Sendable {
     case other, method, scheme, authority, path, status, `protocol`
     case host, connection, keepAlive, proxyConnection, transferEncoding, upgrade, te, trailer
@@ -10,7 +11,8 @@ package enum KnownHeader: UInt8, Sendable {
     case grpcTimeout, grpcStatus, grpcMessage, reserved
 
     /// Whether it is one name and no other.
-    var isExact: Bool {
+    @inlinable @inline(__always)
+    package var isExact: Bool {
         switch self {
         case .other, .reserved: false
         default: true
@@ -18,7 +20,8 @@ package enum KnownHeader: UInt8, Sendable {
     }
 
     /// The name itself; empty for `other` and `reserved`, which have many.
-    var name: Octets {
+    @inlinable
+    package var name: Octets {
         switch self {
         case .other, .reserved: .empty
         case .method: ":method"
@@ -133,24 +136,69 @@ package enum KnownHeader: UInt8, Sendable {
     }
 
     /// Hop-by-hop fields that never cross the gateway. Source: RFC 9110 §7.6.1, RFC 9113 §8.2.2.
-    package var isHopByHop: Bool {
-        switch self {
-        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .http2Settings:
-            true
-        default: false
-        }
+    package var isHopByHop: Bool { KnownHeaders.hopByHop.contains(self) }
+}
+
+/// A set of kinds of fields.
+@frozen @usableFromInline
+package struct KnownHeaders: BitwiseCopyable, Sendable {
+    @usableFromInline let bits: UInt32    // by `KnownHeader`
+
+    @inlinable @inline(__always) init(bits: UInt32) { self.bits = bits }
+
+    /// The set of one kind.
+    @inlinable @inline(__always)
+    package init(_ known: KnownHeader) { bits = 1 &<< UInt32(known.rawValue) }
+
+    /// The set without a kind.
+    @inlinable @inline(__always)
+    package static var none: KnownHeaders { KnownHeaders(bits: 0) }
+
+    /// All kinds of both sets.
+    @inlinable @inline(__always)
+    package static func | (left: KnownHeaders, right: KnownHeaders) -> KnownHeaders {
+        KnownHeaders(bits: left.bits | right.bits)
+    }
+
+    /// The set with one kind more.
+    @inlinable @inline(__always)
+    package static func | (left: KnownHeaders, right: KnownHeader) -> KnownHeaders {
+        left | KnownHeaders(right)
+    }
+
+    /// Whether the kind belongs to the set.
+    @inlinable @inline(__always)
+    package func contains(_ known: KnownHeader) -> Bool { bits & 1 &<< UInt32(known.rawValue) != 0 }
+
+    /// Whether a kind belongs to both sets.
+    @inlinable @inline(__always)
+    func meets(_ other: KnownHeaders) -> Bool { bits & other.bits != 0 }
+
+    /// Fields that never cross the gateway. Source: RFC 9110 §7.6.1, RFC 9113 §8.2.2.
+    @inlinable @inline(__always)
+    package static var hopByHop: KnownHeaders {
+        KnownHeaders(.connection) | .keepAlive | .proxyConnection | .transferEncoding | .upgrade | .http2Settings
     }
 }
 
 /// One field of a header section: pointers into memory that the `HeaderBlock` keeps alive.
 /// Plain data on purpose: copying it costs no reference counting.
-@safe package struct HeaderField {
-    package let name: Octets    // lower-case
+@safe @frozen @usableFromInline
+package struct HeaderField {
+    @usableFromInline package let name: Octets    // lower-case
     /// The field's value, without white space around it.
-    package let value: Octets
+    @usableFromInline package let value: Octets
     /// Which of the names it has that the gateway looks at; `.other` for all others.
-    package let known: KnownHeader
-    package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
+    @usableFromInline package let known: KnownHeader
+    @usableFromInline package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
+
+    @inlinable @inline(__always)
+    init(name: Octets, value: Octets, known: KnownHeader, isSensitive: Bool) {
+        self.name = name
+        self.value = value
+        self.known = known
+        self.isSensitive = isSensitive
+    }
 }
 
 /// The fields of a block, in order. There are no indices on purpose: a position that is remembered while the
@@ -174,6 +222,7 @@ package enum KnownHeader: UInt8, Sendable {
 }
 
 /// What becomes of one field in `HeaderBlock.edit`.
+@frozen @usableFromInline
 package enum HeaderEdit {
     case keep, remove
     /// Another value; its octets live as long as the block.
@@ -186,13 +235,16 @@ package enum HeaderEdit {
 ///
 /// The fields stand in memory of our own instead of an array: the profile showed a tenth of a request's
 /// time in the array's uniqueness and exclusivity checks.
-@safe package final class HeaderBlock {
+@safe @usableFromInline
+package final class HeaderBlock {
     @usableFromInline var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
-    /// By `KnownHeader`: where the first field of that kind stands, `none` when there is none.
-    private let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
+    /// By `KnownHeader`, where it is `present`: where the first field of that kind stands. `none` is beyond counting.
+    @usableFromInline let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
     private static let kinds = 32
-    private static let none = UInt16.max
+    @inlinable static var none: UInt16 { .max }
+    /// The kinds that have a place, and so those of all fields.
+    @usableFromInline var present = KnownHeaders.none
     @usableFromInline package internal(set) var count = 0
     /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
     @usableFromInline package internal(set) var size = 0
@@ -204,9 +256,9 @@ package enum HeaderEdit {
     package internal(set) var charged = 0
     var account: Int32 = 0
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
-    private var page: UnsafeMutableRawPointer?    // the newest of them
-    private var pageUsed = 0
-    private var pageCapacity = 0
+    @usableFromInline var page: UnsafeMutableRawPointer?    // the newest of them
+    @usableFromInline var pageUsed = 0
+    @usableFromInline var pageCapacity = 0
     private static let pageOctets = 1024
 
     /// An empty block.
@@ -245,6 +297,7 @@ package enum HeaderEdit {
         while capacity < other.count { grow() }
         unsafe store.update(from: other.store, count: other.count)
         unsafe places.update(from: other.places, count: Self.kinds)
+        present = other.present
         count = other.count
         size = other.size
         other.hold()
@@ -261,6 +314,18 @@ package enum HeaderEdit {
         append(stable: Octets(name), copy(value))
     }
 
+    /// Adds a field of a kind that is one name; the value is copied into the block.
+    @inlinable @inline(__always)
+    package func append(_ known: KnownHeader, _ value: Octets) {
+        append(stable: known.name, known, copy(value))
+    }
+
+    /// Adds a field of a kind that is one name; the caller keeps the value's octets valid as long as the block has them.
+    @inlinable @inline(__always)
+    package func append(_ known: KnownHeader, stable value: Octets) {
+        append(stable: known.name, known, value)
+    }
+
     /// Adds a field; name and value are copied into the block.
     package func append(copying name: Octets, _ value: Octets) {
         append(stable: copy(name), copy(value))
@@ -273,6 +338,7 @@ package enum HeaderEdit {
     }
 
     /// The same with a name that was looked up already.
+    @usableFromInline
     func append(stable name: Octets, _ known: KnownHeader, _ value: Octets) {
         add(HeaderField(name: name, value: value, known: known, isSensitive: false))
     }
@@ -301,20 +367,29 @@ package enum HeaderEdit {
     }
 
     /// The value of the first field of that kind.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func first(_ known: KnownHeader) -> Octets? {
-        let place = unsafe places[Int(known.rawValue)]
-        return unsafe place == Self.none ? nil : store[Int(place)].value
+        guard let place = place(of: known) else { return nil }
+        return unsafe store[place].value
     }
 
+    /// Where the first field of that kind stands.
+    @inlinable @inline(__always)
+    func place(of known: KnownHeader) -> Int? {
+        guard present.contains(known) else { return nil }
+        let place = unsafe places[Int(known.rawValue)]
+        return place == Self.none ? nil : Int(place)
+    }
+
+    @inline(__always)
     private func note(_ known: KnownHeader, at index: Int) {
-        let kind = Int(known.rawValue)
-        guard unsafe places[kind] == Self.none, index < Int(Self.none) else { return }
-        unsafe places[kind] = UInt16(truncatingIfNeeded: index)
+        guard !present.contains(known) else { return }
+        present = present | known
+        unsafe places[Int(known.rawValue)] = UInt16(truncatingIfNeeded: min(index, Int(Self.none)))
     }
 
     @usableFromInline func noteAll() {
-        unsafe places.update(repeating: Self.none, count: Self.kinds)
+        present = .none
         for index in 0..<count { unsafe note(store[index].known, at: index) }
     }
 
@@ -352,11 +427,20 @@ package enum HeaderEdit {
         noteAll()
     }
 
+    /// Takes out all fields of those kinds. It costs next to nothing where there are none.
+    @inlinable @inline(__always)
+    package func remove(_ kinds: KnownHeaders) {
+        if present.meets(kinds) { removeAll(of: kinds) }
+    }
+
+    @usableFromInline func removeAll(of kinds: KnownHeaders) {
+        edit { kinds.contains($0.known) ? .remove : .keep }
+    }
+
     /// Puts another value in the place of the first field of that kind, if there is one; its octets live as long
     /// as the block.
     package func replaceFirst(_ known: KnownHeader, with value: Octets) {
-        let place = unsafe Int(places[Int(known.rawValue)])
-        guard place != Int(Self.none), place < count else { return }
+        guard let place = place(of: known), place < count else { return }
         let field = unsafe store[place]
         size += value.count - field.value.count
         unsafe store[place] = HeaderField(
@@ -366,9 +450,8 @@ package enum HeaderEdit {
     /// Makes the section have exactly one field of that kind, with that value; its octets live as long as the block.
     /// A section without one gets it as its last field.
     package func setOnly(_ known: KnownHeader, to value: Octets) {
-        guard first(known) != nil else { return append(stable: known.name, known, value) }
+        guard let place = place(of: known) else { return append(stable: known.name, known, value) }
         replaceFirst(known, with: value)
-        let place = unsafe Int(places[Int(known.rawValue)])
         for index in (place + 1)..<max(count, place + 1) where unsafe store[index].known == known {
             return removeBehindFirst(known)
         }
@@ -397,30 +480,31 @@ package enum HeaderEdit {
     }
 
     /// Memory in the block for `length` octets, valid as long as the block's.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func copy(_ octets: Octets) -> Octets {
         guard octets.count > 0, let source = unsafe octets.base else { return .empty }
         let room = unsafe allocate(octets.count)
-        unsafe room.copyMemory(from: source, byteCount: octets.count)
+        unsafe Octets.copy(source, to: room, octets.count)
         return unsafe Octets(base: UnsafeRawPointer(room), count: octets.count)
     }
 
     /// Empties the block for its next use.
     package func clear() {
         releaseOctets(keepingPage: true)
-        unsafe places.update(repeating: Self.none, count: Self.kinds)
+        present = .none
         count = 0
         size = 0
     }
 
-    @inline(__always)
-    private func allocate(_ length: Int) -> UnsafeMutableRawPointer {
+    @inlinable @inline(__always)
+    func allocate(_ length: Int) -> UnsafeMutableRawPointer {
         if pageCapacity - pageUsed < length { addPage(length) }
         defer { pageUsed += length }
         return unsafe page.unsafelyUnwrapped + pageUsed
     }
 
-    private func addPage(_ length: Int) {
+    @usableFromInline
+    func addPage(_ length: Int) {
         pageCapacity = max(Self.pageOctets, length)
         pageUsed = 0
         let fresh = UnsafeMutableRawPointer.allocate(byteCount: pageCapacity, alignment: 16)
