@@ -64,16 +64,18 @@ package final class EndpointState: Sendable {
 package final class Endpoint {
     package let state: EndpointState
     private let load: LineCell    // of `state`, which lives as long
+    /// The number of `state`.
+    package let number: Int
 
     package init(_ state: EndpointState) {
         self.state = state
         load = state.load
+        number = state.number
     }
 
     package var address: EndpointAddress { state.address }
     /// The address as text, for logs and metrics.
     package var name: String { state.name }
-    package var number: Int { state.number }
     /// No cluster has it any more.
     package var isGone: Bool { state.isGone }
 

@@ -128,7 +128,7 @@ extension Exchange {
     /// The upstream's answer is complete.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
-        if let trailers { noteGRPCStatus(trailers) }
+        if isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
         downstream.session.finish(downstream.slot, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
@@ -299,7 +299,7 @@ extension Exchange {
     func detachUpstream() {
         guard case .stream(let stream) = upstream else { return }
         stream.session.setOwner(stream.slot, .nobody)
-        if services.log.isOn { upstreamLocal = stream.connection { $0.localText } }
+        if services.isLogging { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
         endpoint.unretained? { $0.ended() }
     }

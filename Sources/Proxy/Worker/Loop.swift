@@ -176,8 +176,10 @@ struct ExchangeTimers {
     var deadline = TimerWheel.Handle.none
     var backOff = TimerWheel.Handle.none
 
-    mutating func cancelAll(in loop: Loop) {
-        if deadline.isArmed { loop.cancel(&deadline) }
-        if backOff.isArmed { loop.cancel(&backOff) }
+    /// - Parameter loop: asked for only if a timer is armed, which few requests have.
+    @inline(__always)
+    mutating func cancelAll(in loop: @autoclosure () -> Loop) {
+        if deadline.isArmed { loop().cancel(&deadline) }
+        if backOff.isArmed { loop().cancel(&backOff) }
     }
 }
