@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
+#include <time.h>
 
 // Octets of a socket: the number, 0 at the end, or minus errno.
 static inline long portico_tls_receive(int descriptor, void *room, size_t size) {
@@ -47,6 +48,7 @@ static inline int portico_SSL_CTX_set_versions(SSL_CTX *context, int lowest, int
     return SSL_CTX_set_min_proto_version(context, lowest)
         && SSL_CTX_set_max_proto_version(context, highest);
 }
+static inline int portico_SSL_set_groups(SSL *ssl, const char *groups) { return (int)SSL_set1_groups_list(ssl, groups); }
 static inline int portico_SSL_set_versions(SSL *ssl, int lowest, int highest) {
     return SSL_set_min_proto_version(ssl, lowest) && SSL_set_max_proto_version(ssl, highest);
 }
@@ -74,7 +76,7 @@ static inline int portico_name(const GENERAL_NAMES *names, int index, const unsi
     *octets = NULL;
     *length = 0;
     if (name == NULL) return -1;
-    if (name->type == GEN_DNS || name->type == GEN_URI) {
+    if (name->type == GEN_DNS || name->type == GEN_URI || name->type == GEN_EMAIL) {
         *octets = ASN1_STRING_get0_data(name->d.ia5);
         *length = ASN1_STRING_length(name->d.ia5);
     } else if (name->type == GEN_IPADD) {
@@ -83,4 +85,22 @@ static inline int portico_name(const GENERAL_NAMES *names, int index, const unsi
     }
     return name->type;
 }
+
+// What a peer's certificate is verified against. X509_V_FLAG_PARTIAL_CHAIN: an intermediate CA that is named is trusted
+// without its root.
+static inline void portico_SSL_CTX_set_store(SSL_CTX *context, X509_STORE *store) {
+    SSL_CTX_set1_cert_store(context, store);
+}
+static inline void portico_SSL_set_most_certificates(SSL *ssl, long octets) { SSL_set_max_cert_list(ssl, octets); }
+static inline void *portico_verified_session(X509_STORE_CTX *context) {
+    return X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+}
+static inline int portico_chain_count(const STACK_OF(X509) *chain) { return chain == NULL ? 0 : sk_X509_num(chain); }
+static inline X509 *portico_chain_at(const STACK_OF(X509) *chain, int index) { return sk_X509_value(chain, index); }
+// RFC 2253 text, for a header field: in ASCII.
+static const unsigned long portico_ascii_name_flags = XN_FLAG_RFC2253;
+// Seconds since 1970.
+static inline int64_t portico_now(void) { return (int64_t)time(NULL); }
+// No entry of OpenSSL's table of alerts: the peer is told certificate_unknown (RFC 8446 section 6.2).
+static const int portico_verify_refused = 10000;
 #endif

@@ -12,9 +12,11 @@ struct CertificateDirectory {
         let pairs: [KeyPair]
         let chain: TLSChain
         let port: UInt16
+        let suites: [String]
         let context: TLSContext
     }
 
+    private var clients = ClientVerifications()
     private var entries: [String: Entry] = [:]
     private var used: Set<String> = []    // keys of this round
     /// The pairs of the entries. Nothing else is left of a text that is forgotten.
@@ -28,7 +30,7 @@ struct CertificateDirectory {
 
     /// The contexts of all chains of a plan, by listener, in its order: another round.
     mutating func contexts(of plan: RoutingPlan, secrets: [Secret], limit: LoadLimit = LoadLimit()) -> [[TLSContext?]] {
-        begin()
+        begin(plan)
         let (named, files) = (Self.byName(secrets), CredentialFiles(of: plan))
         let contexts = plan.listeners.map { listener in
             listener.chains.map { chain in
@@ -42,8 +44,9 @@ struct CertificateDirectory {
     }
 
     /// Begins another round: forgets what was said in the last one, and the chains it did not have.
-    mutating func begin() {
+    mutating func begin(_ plan: RoutingPlan = RoutingPlan()) {
         diagnostics = []
+        clients.begin(plan.listeners.lazy.flatMap(\.chains))
         entries = entries.filter { used.contains($0.key) }
         used = []
         pairs = [:]
@@ -56,25 +59,26 @@ struct CertificateDirectory {
     ) -> TLSContext? {
         let key = "\(chain.gateway) \(port) \(chain.serverNames.sorted().joined(separator: ","))"
         used.insert(key)
+        let verification: PeerVerification?
+        switch clients.verification(of: chain, secrets: secrets) {
+        case .success(let found): verification = found
+        case .failure(let fault): return nobody(chain, fault)
+        }
         var credentials: [Credential] = []
         for source in chain.certificates {
             switch Self.load(source, secrets, files, chain) {
             case .success(let credential): credentials.append(credential)
-            case .failure(let fault): return lastGood(key, chain, port, fault)
+            case .failure(let fault): return lastGood(key, chain, port, verification, fault)
             }
         }
         guard let suites = cipherSuites(of: chain) else {
-            return lastGood(
-                key, chain, port,
-                CertificateFault(
-                    code: "no-cipher-suite", sentence: "none of the cipher suites that this server chooses can be used",
-                    place: chain.cipherSuites.first?.place ?? chain.place, object: chain.gateway,
-                    hint:
-                        "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256"
-                ))
+            return lastGood(key, chain, port, verification, .noSuite(chain))
         }
+        guard let groups = groups(of: chain) else { return lastGood(key, chain, port, verification, .noGroup(chain)) }
         let digests = credentials.compactMap(\.digests)
-        if let entry = entries[key], entry.digests == digests, entry.chain.hasSameTerms(as: chain) {
+        if let entry = entries[key], entry.digests == digests, entry.chain.hasSameTerms(as: chain),
+            entry.context.verification === verification
+        {
             warn(entry.context, chain)
             return entry.context
         }
@@ -83,20 +87,22 @@ struct CertificateDirectory {
             switch pair(credential) {
             case .success(let pair): pairs.append(pair)
             case .failure(let error):
-                return lastGood(key, chain, port, CertificateFault.of(error, number, chain, secrets))
-            case nil: return lastGood(key, chain, port, .forgotten(chain, number, secrets))
+                return lastGood(key, chain, port, verification, .of(error, number, chain, secrets))
+            case nil: return lastGood(key, chain, port, verification, .forgotten(chain, number, secrets))
             }
         }
         do throws(TLSError) {
             let context = try TLSContext(
                 pairs: pairs, minVersion: chain.minVersion.map(Self.version) ?? .tls12,
-                maxVersion: chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: suites)
-            entries[key] = Entry(digests: digests, pairs: pairs, chain: chain, port: port, context: context)
+                maxVersion: chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: suites,
+                verification: verification, groups: groups)
+            entries[key] = Entry(
+                digests: digests, pairs: pairs, chain: chain, port: port, suites: suites, context: context)
             warn(context, chain)
             return context
         } catch {
             let culprit = pairs.firstIndex { pairs.count == 1 || (try? TLSContext(pairs: [$0])) == nil }
-            return lastGood(key, chain, port, CertificateFault.of(error, culprit, chain, secrets))
+            return lastGood(key, chain, port, verification, .of(error, culprit, chain, secrets))
         }
     }
 
@@ -128,16 +134,53 @@ struct CertificateDirectory {
         return usable.isEmpty && !chain.cipherSuites.isEmpty ? nil : usable.map(\.name)
     }
 
+    /// The chosen key exchanges without those that this OpenSSL cannot do; nil when none is left.
+    private mutating func groups(of chain: TLSChain) -> [String]? {
+        let usable = chain.groups.filter(TLSContext.supports(group:))
+        for name in chain.groups where !usable.contains(name) {
+            diagnostics.append(
+                Diagnostic(
+                    .warning, "unsupported-group", "this OpenSSL cannot do the key exchange `\(name)`: it is left out",
+                    hint: "remove it", at: chain.place, object: chain.gateway))
+        }
+        return usable.isEmpty && !chain.groups.isEmpty ? nil : usable
+    }
+
+    /// It is not known whose certificates this server accepts.
+    private mutating func nobody(_ chain: TLSChain, _ fault: CertificateFault) -> TLSContext? {
+        report(fault, chain, effect: "no client is accepted for \(chain.serverNames.joined(separator: ", "))")
+        return nil
+    }
+
+    /// The last good certificates, with what is asked of clients now.
+    private func context(of entry: Entry, _ verification: PeerVerification?) -> TLSContext? {
+        if entry.context.verification === verification { return entry.context }
+        return try? TLSContext(
+            pairs: entry.pairs, minVersion: entry.chain.minVersion.map(Self.version) ?? .tls12,
+            maxVersion: entry.chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: entry.suites,
+            verification: verification)
+    }
+
     private mutating func lastGood(
-        _ key: String, _ chain: TLSChain, _ port: UInt16, _ fault: CertificateFault
+        _ key: String, _ chain: TLSChain, _ port: UInt16, _ verification: PeerVerification?, _ fault: CertificateFault
     ) -> TLSContext? {
-        entries[key] = entries[key] ?? relative(of: chain, port)
-        let kept = entries[key]?.context
-        if fault.isTold, kept == nil { return nil }
+        var kept: TLSContext?
+        if let entry = entries[key] ?? relative(of: chain, port), let context = context(of: entry, verification) {
+            entries[key] = Entry(
+                digests: entry.digests, pairs: entry.pairs, chain: entry.chain, port: entry.port, suites: entry.suites,
+                context: context)
+            kept = context
+        }
         let hosts = chain.serverNames.joined(separator: ", ")
         let effect =
             kept == nil
             ? "handshakes for \(hosts) fail" : "the last good certificate is still served for \(hosts)"
+        report(fault, chain, effect: effect, isKept: kept != nil)
+        return kept
+    }
+
+    private mutating func report(_ fault: CertificateFault, _ chain: TLSChain, effect: String, isKept: Bool = false) {
+        if fault.isTold, !isKept { return }
         let related =
             fault.place == chain.place
             ? [] : [Diagnostic.Related(place: chain.place, message: "the server that it is for")]
@@ -145,7 +188,6 @@ struct CertificateDirectory {
             Diagnostic(
                 fault.isTold ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
                 at: fault.place, object: fault.object, path: fault.path, related: related))
-        return kept
     }
 
     /// The entry of the same server before its hosts were changed: it serves one of the hosts already.
@@ -217,6 +259,7 @@ extension TLSChain {
     /// Whether a client gets the same versions and cipher suites by both: everything but the certificates.
     func hasSameTerms(as other: TLSChain) -> Bool {
         minVersion == other.minVersion && maxVersion == other.maxVersion
-            && cipherSuites.map(\.name) == other.cipherSuites.map(\.name)
+            && cipherSuites.map(\.name) == other.cipherSuites.map(\.name) && groups == other.groups
+            && clients == other.clients
     }
 }

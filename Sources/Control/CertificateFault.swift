@@ -19,6 +19,19 @@ struct CertificateFault: Error {
         CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway, isTold: true)
     }
 
+    static func noSuite(_ chain: TLSChain) -> CertificateFault {
+        CertificateFault(
+            code: "no-cipher-suite", sentence: "none of the cipher suites that this server chooses can be used",
+            place: chain.cipherSuites.first?.place ?? chain.place, object: chain.gateway,
+            hint: "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256")
+    }
+
+    static func noGroup(_ chain: TLSChain) -> CertificateFault {
+        CertificateFault(
+            code: "no-group", sentence: "none of the key exchanges that this server chooses can be used",
+            place: chain.place, object: chain.gateway, hint: "remove `ecdhCurves`, or choose X25519 and P-256")
+    }
+
     /// A Secret's certificate and key, in Istio's order: `cert` and `key`, then `tls.crt` and `tls.key`; both of one
     /// style. Empty is absent.
     static func pair(_ secret: Secret) -> Result<Credential, CertificateFault> {

@@ -120,12 +120,18 @@ struct Configuration {
     private mutating func bind() {
         bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
             var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
+            var closed: [[String]] = []
             for (number, (chain, context)) in zip(listener.chains, loaded.contexts[index]).enumerated() {
-                if let context { served.append((chain.serverNames, context, number)) }
+                if let context {
+                    served.append((chain.serverNames, context, number))
+                } else if chain.clients != nil {
+                    // A server with a wider name, which asks for less, must not stand in.
+                    closed.append(chain.serverNames)
+                }
             }
             return ListenerBinding(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,
-                tls: listener.chains.isEmpty ? nil : TLSSelector(chains: served),
+                tls: listener.chains.isEmpty ? nil : TLSSelector(chains: served, closed: closed),
                 chainTables: listener.chains.map(\.table), chainTerms: Self.terms(of: listener.chains),
                 concurrentStreams: listener.concurrentStreams)
         }

@@ -69,7 +69,8 @@ package final class ControlPlane {
             writer: log.logLevel <= .warning ? try LogWriter("messages", descriptor: Output.standardError) : nil)
         heap = try HeapTrimmer()
         budget = ProcessBudget(
-            limits: options.limits, descriptors: Thread.raiseFileLimit(), memory: ContainerMemory.limit())
+            limits: options.limits, descriptors: Thread.raiseFileLimit(), memory: ContainerMemory.limit(),
+            workers: options.workers)
         metrics = Metrics(version: options.version, logWriter: writer)
         poller = try Poller()
         let mailbox = try Mailbox<Void>()

@@ -8,6 +8,8 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     case nobody
     /// A client's request and its answer; the number is the exchange's place among its worker's.
     case exchange(Int)
+    /// A copy of a request, which goes to a mirror; the number is its place among its worker's.
+    case mirror(Int)
 
     /// The exchange's number; nil when the stream is nobody's.
     @inlinable @inline(__always) package var exchange: Int? {

@@ -10,9 +10,9 @@
 /// A unit is about 50 ns of a worker's time on the machine of docs/performance.md.
 /// Source: RFC 9113 §10.5; CVE-2019-9512, CVE-2019-9513, CVE-2019-9515, CVE-2019-9518, CVE-2025-8671. Envoy
 /// bounds PRIORITY and WINDOW_UPDATE by the streams that were opened and the DATA frames that were sent.
-struct WorkBudget {
+package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests.
-    static let shareOfTurn: Int32 = 4000
+    package static let shareOfTurn: Int32 = 4000
 
     private(set) var usedInTurn: Int32 = 0
     private(set) var allowance: Int32
@@ -38,7 +38,11 @@ struct WorkBudget {
     var hasShare: Bool { usedInTurn < Self.shareOfTurn }
 
     /// The turn is over: the next one has a share of its own.
-    mutating func endTurn() { usedInTurn = 0 }
+    /// - Returns: what was used of this one's.
+    mutating func endTurn() -> Int32 {
+        defer { usedInTurn = 0 }
+        return usedInTurn
+    }
 
     /// Counts work that somebody wanted: it takes of the share only.
     @inline(__always)

@@ -100,7 +100,7 @@ package struct CertificateReport: Sendable, Equatable {
         return (dns, addresses)
     }
 
-    private static func address(_ octets: [UInt8]) -> String {
+    static func address(_ octets: [UInt8]) -> String {
         guard octets.count == 16 else { return octets.map { String($0) }.joined(separator: ".") }
         return stride(from: 0, to: 16, by: 2)
             .map { String(UInt16(octets[$0]) << 8 | UInt16(octets[$0 + 1]), radix: 16) }
@@ -108,7 +108,7 @@ package struct CertificateReport: Sendable, Equatable {
     }
 
     /// Seconds since 1970; 0 for a time that cannot be read.
-    private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
+    static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
         guard let epoch = unsafe ASN1_TIME_set(nil, 0) else { return 0 }
         defer { unsafe ASN1_STRING_free(epoch) }
         var (days, seconds): (CInt, CInt) = (0, 0)

@@ -15,6 +15,18 @@ package enum HandshakeReason: Int, Sendable, CaseIterable {
     case notTLS
     /// The client does not trust the certificate, or says that of its own.
     case certificate
+    /// The client showed no certificate where one is required.
+    case noClientCertificate
+    /// The client's certificate comes from no authority that is trusted, or is too weak or not for clients.
+    case untrustedClient
+    /// The client's certificate, or an authority's between, is not valid now.
+    case expiredClient
+    /// The client's certificate is revoked, or the revocation lists cannot tell.
+    case revokedClient
+    /// The client's certificate has none of the names that are accepted.
+    case clientName
+    /// The client's certificate is not one of those that are pinned.
+    case clientPin
     /// The client gave up for another reason, and said so.
     case clientAlert
     /// The client's hello or its handshake was not complete in time.
@@ -24,6 +36,19 @@ package enum HandshakeReason: Int, Sendable, CaseIterable {
     /// Too many handshakes at a time: this was the oldest.
     case tooMany
     case other
+
+    /// What a check of the client's certificate is counted as.
+    init(_ check: PeerFault.Check) {
+        self =
+            switch check {
+            case .presence: .noClientCertificate
+            case .authority: .untrustedClient
+            case .time: .expiredClient
+            case .revocation: .revokedClient
+            case .name: .clientName
+            case .pin: .clientPin
+            }
+    }
 
     /// What OpenSSL's reason means; `code` is the oldest entry of its queue.
     init(code: UInt) {

@@ -124,7 +124,7 @@ enum PEM {
     }
 
     /// The reader stopped because no further block starts, not because one is damaged.
-    private static var isAtEnd: Bool {
+    static var isAtEnd: Bool {
         let code = Failures.first
         return Failures.library(code) == ERR_LIB_PEM && Failures.reason(code) == PEM_R_NO_START_LINE
     }
@@ -167,12 +167,12 @@ enum PEM {
 }
 
 /// A BIO that holds a copy of some octets.
-@safe private final class MemorySource {
+@safe final class MemorySource {
     let raw: OpaquePointer    // owned; freed in `deinit`
 
-    init(_ octets: Octets, what: String) throws(TLSError) {
-        guard octets.count <= PEM.octetLimit else {
-            throw .tooLarge(what: "the length of \(what) in octets", limit: PEM.octetLimit)
+    init(_ octets: Octets, what: String, limit: Int = PEM.octetLimit) throws(TLSError) {
+        guard octets.count <= limit else {
+            throw .tooLarge(what: "the length of \(what) in octets", limit: limit)
         }
         guard let made = unsafe BIO_new(BIO_s_mem()) else { throw .library(Failures.takeReason()) }
         unsafe raw = made

@@ -4,14 +4,20 @@ internal import COpenSSL
 @safe package final class TLSClientContext: Sendable {
     /// Owned; not changed after `init`, see `TLSContext.raw`.
     nonisolated(unsafe) let raw: OpaquePointer
+    /// How servers are verified besides their names; nil: by the roots that OpenSSL has.
+    let verification: PeerVerification?
 
     /// - Parameter trusted: PEM text of CA certificates; nil: the system's.
+    /// - Parameter verification: in place of `trusted`; its names are accepted besides the server's.
+    /// - Parameter identity: shown to servers that ask for a certificate.
     /// - Parameter verifiesPeer: false only for tests and `--insecure`.
     /// - Parameter protocols: ALPN, in order of preference; each 1 to 255 octets.
     /// - Parameter cipherSuites: as for `TLSContext`.
     /// - Parameter groups: OpenSSL's names of the key exchanges offered, in order of preference.
     package init(
         trusted: [UInt8]? = nil,
+        verification: PeerVerification? = nil,
+        identity: KeyPair? = nil,
         verifiesPeer: Bool = true,
         protocols: [String] = ["h2", "http/1.1"],
         minVersion: TLSVersion = .tls12,
@@ -23,7 +29,9 @@ internal import COpenSSL
         let context = try ContextHandle.make(isServer: false, groups: groups)
         try context.apply(suites)
         try context.setVersions(minVersion...max(minVersion, maxVersion))
-        try context.trust(trusted)
+        if verification == nil { try context.trust(trusted) }
+        if let identity { try context.add(identity, after: []) }
+        self.verification = verification
         let offer = protocols.flatMap {
             [UInt8(clamping: $0.utf8.count)] + Array($0.utf8.prefix(255))
         }
@@ -31,6 +39,7 @@ internal import COpenSSL
             unsafe SSL_CTX_set_verify($0, verifiesPeer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
             if !offer.isEmpty { unsafe SSL_CTX_set_alpn_protos($0, offer, UInt32(offer.count)) }
         }
+        if verifiesPeer { verification?.apply(to: context, isServer: false) }
         unsafe raw = context.release()
     }
 

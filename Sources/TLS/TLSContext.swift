@@ -22,19 +22,29 @@ internal import COpenSSL
     let versions: ClosedRange<TLSVersion>
     /// Tells this context's certificates from any other's; part of the session-id context.
     let fingerprint: [UInt8]
+    /// What clients have to show; nil: they are not asked.
+    package let verification: PeerVerification?
+    /// OpenSSL's names of the key exchanges, in order of preference; nil: those of all servers.
+    let groups: String?
 
     /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: ECDHE and AEAD only.
+    /// - Parameter verification: what clients have to show; nil: they are not asked.
+    /// - Parameter groups: OpenSSL's names of the key exchanges, in order of preference; empty: those of all servers.
     /// - Throws: the first fault that makes the certificates or settings unusable. An expired
     ///   certificate is no fault: it is served, and `reports` says so.
     package convenience init(
         certificates: [Certificate],
         minVersion: TLSVersion = .tls12,
         maxVersion: TLSVersion = .tls13,
-        cipherSuites: [String] = []
+        cipherSuites: [String] = [],
+        verification: PeerVerification? = nil,
+        groups: [String] = []
     ) throws(TLSError) {
         var pairs: [KeyPair] = []
         for certificate in certificates { pairs.append(try KeyPair.read(certificate)) }
-        try self.init(pairs: pairs, minVersion: minVersion, maxVersion: maxVersion, cipherSuites: cipherSuites)
+        try self.init(
+            pairs: pairs, minVersion: minVersion, maxVersion: maxVersion, cipherSuites: cipherSuites,
+            verification: verification, groups: groups)
     }
 
     /// Makes a context with pairs that were read already; otherwise the same as above.
@@ -42,14 +52,17 @@ internal import COpenSSL
         pairs: [KeyPair],
         minVersion: TLSVersion = .tls12,
         maxVersion: TLSVersion = .tls13,
-        cipherSuites: [String] = []
+        cipherSuites: [String] = [],
+        verification: PeerVerification? = nil,
+        groups: [String] = []
     ) throws(TLSError) {
         guard minVersion <= maxVersion else {
             throw .versionsReversed(lowest: minVersion, highest: maxVersion)
         }
         guard !pairs.isEmpty else { throw .noCertificate(found: nil) }
         let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
-        let context = try ContextHandle.make(isServer: true)
+        let context = try ContextHandle.make(isServer: true, groups: groups.isEmpty ? ContextHandle.groups : groups)
+        self.groups = groups.isEmpty ? nil : groups.joined(separator: ":")
         try context.apply(suites)
         try context.setVersions(minVersion...maxVersion)
         unsafe context.configure { unsafe SSL_CTX_set_alpn_select_cb($0, chooseProtocol, nil) }
@@ -60,8 +73,10 @@ internal import COpenSSL
             reports.append(pair.report)
             fingerprint += pair.chain[0].fingerprint
         }
+        verification?.apply(to: context, isServer: true)
+        self.verification = verification
         self.reports = reports
-        self.fingerprint = fingerprint
+        self.fingerprint = fingerprint + (verification?.identity ?? [])
         versions = minVersion...maxVersion
         unsafe raw = context.release()
     }
@@ -71,6 +86,16 @@ internal import COpenSSL
     /// Whether this OpenSSL can do a cipher suite of TLS 1.2 and below.
     package static func supports(cipherSuite name: String) -> Bool {
         supportedSuites.contains(name)
+    }
+
+    /// Whether this OpenSSL can do a key exchange.
+    package static func supports(group name: String) -> Bool { ContextHandle.isKnown(group: name) }
+
+    /// Whether a session may go on where this context is what its server name stands for now: it fulfils what clients
+    /// have to show here.
+    func accepts(_ session: TLSSession) -> Bool {
+        guard let verification else { return true }
+        return session.verification === verification || session.verification?.identity == verification.identity
     }
 
     /// Asked once: a context for each question would be felt with thousands of servers.
@@ -92,7 +117,7 @@ internal import COpenSSL
     private static let hybrid = "X25519MLKEM768"
     private static let classical = ["X25519", "P-256", "P-384"]
 
-    private static func isKnown(group: String) -> Bool {
+    static func isKnown(group: String) -> Bool {
         guard let probe = unsafe SSL_CTX_new(TLS_server_method()) else { return false }
         defer {
             unsafe SSL_CTX_free(probe)

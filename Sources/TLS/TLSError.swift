@@ -18,6 +18,9 @@ package enum TLSError: Error, Equatable, Sendable {
     case unknownCipherSuite(name: String, nearest: String?)
     case versionsReversed(lowest: TLSVersion, highest: TLSVersion)
     case unusableTrust(reason: String)
+    case unusableRevocations(reason: String)
+    /// A pinned digest is not in its form.
+    case unusablePin(String, form: String)
 
     // The peer's side.
     /// No chain of the listener serves this name; nil: the client named none.
@@ -28,6 +31,8 @@ package enum TLSError: Error, Equatable, Sendable {
     case peerAlert(String)
     /// The peer's certificate is not trusted (client side).
     case untrusted(String)
+    /// The peer's certificate does not satisfy a `PeerVerification`, or is missing.
+    case peerRefused(PeerFault)
     case handshakeFailed(String)
     /// A record is damaged or comes out of turn.
     case brokenStream(String)
@@ -55,6 +60,9 @@ extension TLSError: CustomStringConvertible {
         case .unusableTrust(let reason):
             "the trusted certificates cannot be used (\(reason)); "
                 + "give a PEM file of CA certificates"
+        case .unusableRevocations(let reason):
+            "the certificate revocation lists cannot be used (\(reason)); give a PEM file with BEGIN X509 CRL"
+        case .unusablePin(let pin, let form): "the pinned digest '\(pin)' is not \(form)"
         default:
             connectionSentence
         }
@@ -98,6 +106,7 @@ extension TLSError: CustomStringConvertible {
         case .plainHTTP: "the client speaks clear-text HTTP to a TLS port; it should call https://"
         case .peerAlert(let reason): "the peer ended the connection: \(reason)"
         case .untrusted(let reason): "the peer's certificate is not trusted: \(reason)"
+        case .peerRefused(let fault): fault.description
         case .handshakeFailed(let reason): "the handshake failed: \(reason)"
         case .brokenStream(let reason): "the TLS stream is broken: \(reason)"
         case .connectionLost(let number): "the connection is lost (errno \(number))"
@@ -143,6 +152,7 @@ extension TLSError {
         case .peerAlert(let reason), .untrusted(let reason), .handshakeFailed(let reason),
             .brokenStream(let reason), .library(let reason):
             reason
+        case .peerRefused(let fault): fault.words
         case .connectionLost(let number): "errno \(number)"
         default: ""
         }

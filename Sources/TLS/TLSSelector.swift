@@ -15,15 +15,22 @@ package final class TLSSelector: Sendable {
         let sessionContext: [UInt8]    // at most 32 octets
     }
 
-    let names: ServerNames
+    /// The number behind those of `chains` is of closed names.
+    private let names: ServerNames
     let chains: [Chain]
+    /// Whether a server of this listener asks its clients for a certificate.
+    package let asksClients: Bool
 
-    /// - Parameter chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
-    ///   means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
-    package init(chains: [(serverNames: [String], context: TLSContext, number: Int)]) {
+    /// - Parameters:
+    ///   - chains: server names are exact, `*.suffix` (any depth) or `*`; no name at all
+    ///     means `*`. Where two chains claim one name, the first has it. `number` is the owner's name for it.
+    ///   - closed: names of servers that cannot serve, and that no wider name may serve.
+    package init(chains: [(serverNames: [String], context: TLSContext, number: Int)], closed: [[String]] = []) {
         var names = ServerNames()
         for (index, chain) in chains.enumerated() { names.add(chain.serverNames, chain: index) }
+        for entry in closed { names.add(entry, chain: chains.count) }
         self.names = names
+        asksClients = !closed.isEmpty || chains.contains { $0.context.verification != nil }
         self.chains = chains.map { chain in
             let text = chain.serverNames.map(ServerNames.normal).sorted().joined(separator: "\n")
             let identity = chain.context.fingerprint + Array(text.utf8)
@@ -34,7 +41,27 @@ package final class TLSSelector: Sendable {
 
     /// The number of the chain by which a connection with this server name would be served now; nil when
     /// none fits.
-    package func chainNumber(serverName: String?) -> Int? { names.chain(for: serverName).map { chains[$0].number } }
+    package func chainNumber(serverName: String?) -> Int? { chain(for: serverName)?.number }
+
+    /// The chain for a name in its normal form; nil when none fits.
+    func chain(for serverName: String?) -> Chain? {
+        guard let place = names.chain(for: serverName), place < chains.count else { return nil }
+        return chains[place]
+    }
+
+    /// Whether a session that may be older than this configuration fulfils what its server asks of clients now.
+    package func accepts(_ session: TLSSession) -> Bool {
+        chain(for: session.serverName)?.context.accepts(session) ?? true
+    }
+
+    /// Whether a request for a host has to come on another connection, because the server of that name asks clients
+    /// for what this one did not show. Without it, a client could name one server in its ClientHello and another one
+    /// in its request.
+    /// - Parameter host: in lower case, without a port.
+    package func bars(host: String, from session: TLSSession) -> Bool {
+        guard let place = names.chain(for: host), place != names.chain(for: session.serverName) else { return false }
+        return place >= chains.count || !chains[place].context.accepts(session)
+    }
 
     private static func digest(_ octets: [UInt8]) -> [UInt8] {
         unsafe Array(unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { room, count in
@@ -62,6 +89,7 @@ package final class TLSSelector: Sendable {
         unsafe context.configure {
             unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil)
             unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb($0, TicketKeys.callback)
+            unsafe TicketLife.install(on: $0)
         }
         unsafe raw = context.release()
     }

@@ -29,6 +29,9 @@ package enum TLSResult: Equatable, Sendable {
     private var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
+    private(set) var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does
+    /// Why the peer's certificate was refused, once it has come.
+    package private(set) var peerFault: PeerFault?
     private var hasNoChain = false    // no chain fits the server name
     private var failure: TLSError?    // after this nothing else is returned
     private var isPeerDone = false    // it sent close_notify, or just closed
@@ -75,6 +78,7 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         selector = nil
+        verification = client.verification
         bio = RecordBIO(descriptor: descriptor)
         self.serverName = serverName
         unsafe SSL_set_connect_state(made)
@@ -305,12 +309,22 @@ package enum TLSResult: Equatable, Sendable {
             handshakeReason = serverName == nil ? .noServerName : .unknownServerName
             return .unknownServerName(serverName)
         }
+        if let fault = peerFault ?? missingCertificate() {
+            peerFault = fault
+            if selector != nil { handshakeReason = HandshakeReason(fault.check) }
+            return .peerRefused(fault)
+        }
         let verdict = unsafe SSL_get_verify_result(raw)
         if selector == nil, verdict != Int(X509_V_OK) {
             return .untrusted(unsafe String(cString: X509_verify_cert_error_string(verdict)))
         }
         handshakeReason = HandshakeReason(code: Failures.first)
         return Failures.handshake()
+    }
+
+    private func missingCertificate() -> PeerFault? {
+        let isMissing = Failures.reason(Failures.first) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE
+        return isMissing && verification != nil ? .missing : nil
     }
 
     private func setPeer(_ name: String) throws(TLSError) {
@@ -345,11 +359,10 @@ extension TLSSession {
             }
             serverName = name
         }
-        guard let index = selector.names.chain(for: serverName) else {
+        guard let chosen = selector.chain(for: serverName) else {
             hasNoChain = true
             return SSL_AD_UNRECOGNIZED_NAME
         }
-        let chosen = selector.chains[index]
         chain = chosen
         return switchTo(chosen) ? nil : SSL_AD_INTERNAL_ERROR
     }
@@ -357,10 +370,25 @@ extension TLSSession {
     private func switchTo(_ chain: TLSSelector.Chain) -> Bool {
         let versions = chain.context.versions
         let identity = chain.sessionContext
+        verification = chain.context.verification
+        if let verification { unsafe verification.demand(of: raw) }
+        if let groups = chain.context.groups, unsafe portico_SSL_set_groups(raw, groups) != 1 { return false }
         return unsafe SSL_set_SSL_CTX(raw, chain.context.raw) != nil
             && SSL_set_session_id_context(raw, identity, UInt32(identity.count)) == 1
             && portico_SSL_set_versions(raw, versions.lowerBound.number, versions.upperBound.number)
                 == 1
+    }
+}
+
+// MARK: What the peer's certificate decides
+
+extension TLSSession {
+    /// Called by OpenSSL inside `handshake`, with the certificates that came.
+    /// - Returns: whether the handshake goes on.
+    func certificateArrived(_ context: OpaquePointer) -> Bool {
+        guard let verification else { return false }
+        peerFault = unsafe verification.fault(in: context)
+        return peerFault == nil
     }
 }
 
@@ -403,6 +431,23 @@ extension TLSSession {
             return nil
         }
         return unsafe TLSTicket(owning: session)
+    }
+
+    /// Whether the peer's certificate was verified: a request may be told who sends it.
+    package var isPeerVerified: Bool { isEstablished && verification.map { !$0.requirement.isSkipped } ?? false }
+
+    /// Calls `body` with the certificate that the peer showed.
+    /// - Returns: what `body` returns; nil if there is none.
+    func withPeerCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
+        guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
+        return body(unsafe CertificateHandle(owning: found))
+    }
+
+    /// The certificate that this side shows.
+    func withOwnCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
+        guard let found = unsafe SSL_get_certificate(raw) else { return nil }
+        unsafe X509_up_ref(found)
+        return body(unsafe CertificateHandle(owning: found))
     }
 
     /// The certificate that the peer showed.

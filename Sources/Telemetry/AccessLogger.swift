@@ -63,7 +63,8 @@ extension AccessLogger {
         buffer.append(orDash(Octets(record.protocol.name)))
         buffer.append("\" ")
         buffer.append(decimal: record.status)
-        bare(Octets(record.flags))
+        buffer.append(" ")
+        appendFlags(record)
         bare(record.details)
         bare(Octets(record.connectionTermination))
         buffer.append(" \"")
@@ -76,6 +77,21 @@ extension AccessLogger {
         buffer.append(decimal: Int(clamping: record.durationNanoseconds / 1_000_000))
         appendTextTail(record)
         buffer.append("\n")
+    }
+
+    /// Envoy writes absent flags as `-`, in JSON too, unlike all other absent members.
+    private func appendFlags(_ record: borrowing AccessRecord) {
+        let flags = Octets(record.flags)
+        guard !record.earlierFlags.isEmpty else { return buffer.append(orDash(flags)) }
+        var isFirst = true
+        for (flag, text) in EarlierFlags.all where record.earlierFlags.contains(flag) {
+            if !isFirst { buffer.append(",") }
+            isFirst = false
+            buffer.append(text)
+        }
+        guard !flags.isEmpty else { return }
+        buffer.append(",")
+        buffer.append(flags)
     }
 
     private func appendTextTail(_ record: borrowing AccessRecord) {
@@ -149,8 +165,10 @@ extension AccessLogger {
 
     private func appendJSONTail(_ record: borrowing AccessRecord) {
         member("response_code_details", record.details)
-        // Envoy writes absent flags as the text `-`, unlike all other absent members.
-        member("response_flags", orDash(Octets(record.flags)))
+        key("response_flags")
+        buffer.append("\"")
+        appendFlags(record)
+        buffer.append("\"")
         member("route_name", record.routeName)
         key("start_time")
         buffer.append("\"")
@@ -159,6 +177,7 @@ extension AccessLogger {
         member("upstream_cluster", record.cluster)
         member("upstream_host", record.upstreamHost)
         member("upstream_local_address", record.upstreamLocal)
+        number("upstream_request_attempt_count", record.tries)
         key("upstream_service_time")
         if record.upstreamServiceNanoseconds < 0 {
             buffer.append("null")

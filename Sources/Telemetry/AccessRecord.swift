@@ -31,8 +31,10 @@ package struct AccessRecord: ~Copyable {
     package var `protocol`: RequestProtocol = .http11
     /// The status that the client got; 0 if no response was sent.
     package var status = 0
-    /// Response flags, for example `NR` or `UF,URX`.
+    /// The response flag, for example `NR`; more of them are in `earlierFlags`.
     package var flags: StaticString = ""
+    /// Response flags that come before `flags`, as in `URX,UF`.
+    package var earlierFlags: EarlierFlags = []
     /// What ended the request, as Envoy's RESPONSE_CODE_DETAILS.
     package var details: String?
     /// What ended the client's connection, as Envoy's CONNECTION_TERMINATION_DETAILS.
@@ -71,7 +73,7 @@ package struct AccessRecord: ~Copyable {
     package var routeName: String?
     /// The gRPC status that the client got. It is not part of Istio's default format.
     package var grpcStatus = -1
-    /// How many tries were made to serve the request. It is not part of Istio's default format.
+    /// How many tries were made to serve the request. It is not part of Istio's default format; JSON has it.
     package var tries = 0
 
     /// Makes a record in which everything else is absent.

@@ -91,6 +91,13 @@ struct MetricsReport {
                 "portico_upstream_connect_failures_total", [("reason", reason.label)],
                 control.workers.reduce(0) { $0 &+ $1.value(reason) })
         }
+        page.family(
+            "portico_mirrored_requests_total", .counter, "Copies of requests for mirrors, by what became of them.")
+        for result in MirrorResult.allCases {
+            page.series(
+                "portico_mirrored_requests_total", [("result", result.label)],
+                control.workers.reduce(0) { $0 &+ $1.value(result) })
+        }
         page.family("portico_limit_reached_total", .counter, "How often a limit was reached.")
         for limit in WorkerMetrics.Limit.allCases {
             page.series(

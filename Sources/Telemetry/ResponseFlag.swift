@@ -45,3 +45,23 @@ extension ResponseFlag {
         }
     }
 }
+
+/// Response flags that may stand before another one, as Envoy joins them. Source: Envoy's access log, RESPONSE_FLAGS.
+package struct EarlierFlags: OptionSet, Sendable {
+    package let rawValue: UInt8
+
+    /// Makes a set from its bits.
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// DI: the request was delayed by the rule's `fault.delay`.
+    package static let delayInjected = EarlierFlags(rawValue: 1)
+    /// FI: the request was answered by the rule's `fault.abort`.
+    package static let faultInjected = EarlierFlags(rawValue: 2)
+    /// URX: there were as many tries as the policy for retries allows.
+    package static let retriesExhausted = EarlierFlags(rawValue: 4)
+
+    /// In the order in which they are written.
+    static let all: [(flag: EarlierFlags, text: StaticString)] = [
+        (.delayInjected, "DI"), (.faultInjected, "FI"), (.retriesExhausted, "URX"),
+    ]
+}

@@ -7,7 +7,7 @@ package enum ConnectionSide: Int, Sendable, CaseIterable {
 
 /// Why a request was sent again.
 package enum RetryReason: Int, Sendable, CaseIterable {
-    case connectFailure, refusedStream, connectionLost
+    case connectFailure, refusedStream, connectionLost, reset, tryTimeout, status, grpcStatus
 
     /// The value of the label `reason`.
     var label: String {
@@ -15,6 +15,30 @@ package enum RetryReason: Int, Sendable, CaseIterable {
         case .connectFailure: "connect_failure"
         case .refusedStream: "refused_stream"
         case .connectionLost: "connection_lost"
+        case .reset: "reset"
+        case .tryTimeout: "try_timeout"
+        case .status: "status"
+        case .grpcStatus: "grpc_status"
+        }
+    }
+}
+
+/// What became of a copy of a request that goes to a mirror.
+package enum MirrorResult: Int, Sendable, CaseIterable {
+    /// The mirror has answered, whatever it said.
+    case completed
+    /// It could not be reached, broke off, or took too long.
+    case failed
+    /// The copy was given up here: there were too many, memory was short, the mirror did not take its body as fast as
+    /// it came, or the client's request was not complete.
+    case dropped
+
+    /// The value of the label `result`.
+    package var label: String {
+        switch self {
+        case .completed: "completed"
+        case .failed: "failed"
+        case .dropped: "dropped"
         }
     }
 }
@@ -64,6 +88,7 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
+        case waitingTimeout, upstreamResets, listenerConnections
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -77,6 +102,9 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
+            case .waitingTimeout: "waiting_timeout"
+            case .upstreamResets: "upstream_resets"
+            case .listenerConnections: "listener_connections"
             }
         }
     }
@@ -92,6 +120,7 @@ package final class WorkerMetrics: Sendable {
 
     private let page = MetricsPage(count: fixedCount)
     private let connectFailures = MetricsPage(count: ConnectFailure.allCases.count)
+    private let mirrors = MetricsPage(count: MirrorResult.allCases.count)
     private let limits = MetricsPage(count: Limit.allCases.count)
     private let gauges = MetricsPage(count: Gauge.allCases.count)
     /// By `Refusal.index`: those of clients, then those of upstreams.
@@ -111,6 +140,9 @@ package final class WorkerMetrics: Sendable {
 
     /// How many connections to endpoints failed for a reason.
     func value(_ reason: ConnectFailure) -> UInt64 { connectFailures[reason.rawValue].value }
+
+    /// How many copies for mirrors came to a result.
+    func value(_ result: MirrorResult) -> UInt64 { mirrors[result.rawValue].value }
 
     /// How often a limit was reached.
     func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
@@ -161,6 +193,8 @@ extension WorkerMetrics {
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     /// Counts a connection to an endpoint that could not be made.
     package func upstreamConnectFailed(_ reason: ConnectFailure) { connectFailures[reason.rawValue].add(1) }
+    /// Counts a copy for a mirror that is over.
+    package func mirrored(_ result: MirrorResult) { mirrors[result.rawValue].add(1) }
     /// Counts that a limit was reached, which is an event of one request or connection.
     package func reached(_ limit: Limit) { limits[limit.rawValue].add(1) }
 

@@ -34,10 +34,9 @@ struct LimitOptions: ParsableArguments {
     var maxHandshakes = usual.handshakesAtOnce
 
     @Option(
-        help: FlagValues.help(
-            "Header fields that one worker holds; beyond it new requests are refused.", FlagOctets(usual.headerOctets)),
+        help: "Header fields that one worker holds; default: 64Mi, or less by --memory.",
         transform: FlagValues.octets(1 << 20...64 << 30))
-    var headerMemory = FlagOctets(usual.headerOctets)
+    var headerMemory: FlagOctets?
 
     @Option(
         help: "Resident memory that the process stays below; default: three quarters of its container's.",
@@ -94,6 +93,11 @@ struct LimitOptions: ParsableArguments {
     var maxConnections: Int?
 
     @Option(
+        help: "Clients' connections of one listening address; one more closes an idle one of it; default: no limit.",
+        transform: FlagValues.number(1...16_000_000))
+    var maxConnectionsPerListener: Int?
+
+    @Option(
         help: FlagValues.help(
             "Connections of one worker to one endpoint; further requests wait.", usual.upstreamConnections),
         transform: FlagValues.number(1...1_000_000))
@@ -104,6 +108,19 @@ struct LimitOptions: ParsableArguments {
             "Requests of one worker that wait for a connection to one endpoint.", usual.waitingRequests),
         transform: FlagValues.number(1...1_000_000))
     var maxWaitingRequests = usual.waitingRequests
+
+    @Option(
+        help: FlagValues.help(
+            "Time that a request waits for a connection to its endpoint.", FlagDuration(usual.waitingTimeout)),
+        transform: FlagValues.duration(from: least))
+    var waitingTimeout = FlagDuration(usual.waitingTimeout)
+
+    @Option(
+        help: FlagValues.help(
+            "Streams reset in 30 s on a connection to an endpoint, until another takes its place.",
+            usual.upstreamResets),
+        transform: FlagValues.number(1...1_000_000))
+    var maxUpstreamResets = usual.upstreamResets
 
     @Option(
         help: FlagValues.help(
@@ -130,7 +147,7 @@ struct LimitOptions: ParsableArguments {
         limits.handshakeTimeout = handshakeTimeout.value
         limits.helloTimeout = helloTimeout.value
         limits.handshakesAtOnce = maxHandshakes
-        limits.headerOctets = headerMemory.count
+        limits.headerOctets = headerMemory?.count
         limits.memory = memory?.count
         limits.firstOctetsTimeout = firstOctetsTimeout.value
         limits.headerTimeout = headerTimeout.value
@@ -140,8 +157,11 @@ struct LimitOptions: ParsableArguments {
         limits.upstreamKeepAlive = upstreamKeepalive.value
         limits.upstreamKeepAliveTimeout = upstreamKeepaliveTimeout.value
         limits.downstreamConnections = maxConnections
+        limits.listenerConnections = maxConnectionsPerListener
         limits.upstreamConnections = maxUpstreamConnections
         limits.waitingRequests = maxWaitingRequests
+        limits.waitingTimeout = waitingTimeout.value
+        limits.upstreamResets = maxUpstreamResets
         limits.idleUpstreamConnections = maxIdleUpstreamConnections
         limits.lingerTimeout = lingerTimeout.value
         limits.concurrentStreams = maxConcurrentStreams

@@ -94,3 +94,47 @@ def test_silent_clients_beyond_the_limit_of_open_files_take_nothing_from_others(
         with http1.connect(gateway.port) as new:
             assert get(new) == 200
         close(clients)
+
+
+OWN = r'^portico_limit_reached_total\{limit="listener_connections"\}'
+
+
+def server(port):
+    return {"port": {"number": port, "name": f"http-{port}", "protocol": "HTTP"}, "hosts": ["*"]}
+
+
+def test_a_listener_that_is_full_rests_and_the_others_go_on(backend):
+    objects_ = [objects.gateway(servers=[server(8080), server(8081)]), objects.virtual_service([objects.rule("echo")]),
+                *objects.served_by("echo", backend)]
+    arguments = ["--max-connections-per-listener", "3"]
+    with Gateway(objects_, ports=[8080, 8081], workers=2, arguments=arguments) as gateway:
+        with http2.connect(gateway.map[8081]) as idle:
+            assert idle.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            clients = [http2.connect(gateway.map[8080]) for _ in range(3)]
+            streams = [client.open(http2.grpc_headers(), end=False) for client in clients]
+            waiting.until(lambda: gateway.metric("portico_requests_active") == 3, 10, "all to come")
+            with http1.connect(gateway.map[8080]) as waiter:
+                waiter.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+                waiting.until(lambda: gateway.metric(OWN) >= 2, 10, "the listener to rest twice")
+                # The other listener: its idle client stays, and a new one is served.
+                with http2.connect(gateway.map[8081]) as other:
+                    assert other.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+                assert idle.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+                assert gateway.metric(EVICTED) == 0 and gateway.metric(REACHED) == 0
+                clients[0].send_data(streams[0].number, http2.message(), end=True)
+                clients[0].wait(lambda: streams[0].over)
+                assert waiter.response().status > 0
+            for client in clients:
+                client.close()
+
+
+def test_an_idle_client_of_a_full_listener_makes_room(web):
+    arguments = ["--max-connections-per-listener", "2"]
+    with Gateway(config(web), arguments=arguments) as gateway:
+        kept = [http1.connect(gateway.port) for _ in range(2)]
+        assert [get(client) for client in kept] == [200] * 2
+        for _ in range(5):
+            with http1.connect(gateway.port) as new:
+                assert get(new) == 200
+        assert gateway.metric(OPEN) <= 2 and gateway.metric(OWN) >= 1 and gateway.metric(EVICTED) >= 1
+        close(kept)

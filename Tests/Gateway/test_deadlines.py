@@ -129,10 +129,9 @@ def test_expiry_after_the_first_message_ends_the_call():
     with Backend() as backend, Gateway(objects.echo(backend, timeout="0.5s")) as gateway:
         with Caller(gateway.target) as caller:
             start = time.monotonic()
-            with pytest.raises(grpc.RpcError) as failure:
+            with pytest.raises(grpc.RpcError):
                 list(caller.stream(metadata=[("x-stall", "10")]))
             assert time.monotonic() - start < 1.0
-            assert ", 500ms, has passed; endpoint " in failure.value.details()
         assert backend.last.cancelled.wait(1)
 
 

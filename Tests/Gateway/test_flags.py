@@ -61,6 +61,14 @@ def test_each_test_that_the_page_of_limits_names_is_there():
         assert f"def {name}(" in path.read_text() or f"func `{name}`(" in path.read_text() or not name, (file, name)
 
 
+def test_each_limit_has_a_test_or_says_why_it_has_none():
+    rows = [line for line in LIMITS.read_text().splitlines() if re.match(r"\| (?!Limit )", line)]
+    assert len(rows) > 80
+    for row in rows:
+        last = row.rstrip("|").rpartition("|")[2] if row.endswith(" |") and not row.endswith("| |") else ""
+        assert re.search(r"`\w+/\w+\.(py|swift)`|^ none: ", last), row
+
+
 @pytest.mark.parametrize("value", ["x", "-1", "99999999999999999999999"])
 @pytest.mark.parametrize("flag", declared("LIMITS"))
 def test_a_limit_that_is_out_of_range_is_refused_with_what_to_write(flag, value):

@@ -6,6 +6,7 @@ How many of each are borne stands in Tests/HTTPTests/WorkBudgetTests.swift; here
 import ctypes
 import ctypes.util
 import socket
+import struct
 import threading
 
 import pytest
@@ -75,6 +76,21 @@ def test_a_client_that_floods_is_cut_off_and_told_why(gateway, kind):
         waiting.until(lambda: ended(gateway, kind, "downstream") == before + 1, 5, "the count")
         if client.goaways:      # it may be lost: the client sends on while its connection is closed
             assert client.goaways[-1][1] == ENHANCE_YOUR_CALM
+
+
+def test_a_frame_of_very_many_settings_ends_its_connection(gateway):
+    def settings(count):
+        return struct.pack(">I", 6 * count)[1:] + b"\4\0\0\0\0\0" + struct.pack(">HI", 0xff, 0) * count
+
+    with http2.connect(gateway.port) as client:
+        before = ended(gateway, "settings", "downstream")
+        client.raw(settings(32))
+        client.send_ping()
+        client.wait(lambda: client.pings)
+        client.raw(settings(33))
+        client.wait_closed()
+        assert client.goaways[-1][1] == ENHANCE_YOUR_CALM
+        waiting.until(lambda: ended(gateway, "settings", "downstream") == before + 1, 5, "the count")
 
 
 def test_a_client_that_pings_is_cut_off_although_it_reads(gateway):

@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from hyperframe.frame import PingFrame
+from hyperframe.frame import PingFrame, RstStreamFrame
 
 from peers import http1, http2, objects, waiting
 from peers.echo import Echo
@@ -216,3 +216,47 @@ def test_a_silent_endpoint_that_answers_ping_is_kept_and_asked_once():
             waiting.until(lambda: pings() == 1, 10, "PING")
             assert waiting.steady(pings, 1) == 1 and not call.over
         assert gateway.metric(REACHED.format("upstream_keepalive")) == 0
+
+
+def test_an_endpoint_that_counts_resets_has_no_reason_to_end_a_connection():
+    """Netty ends a connection at the 200th reset within 30 s, and with it the calls of all other clients."""
+    def resets(peer):
+        return sum(isinstance(frame, RstStreamFrame) for frame in list(peer.frames))
+
+    def script(peer, _number):
+        peer.wait(lambda: peer.closed or resets(peer) >= 200, 60)
+        peer.close()
+
+    with http2.ScriptedUpstream(script) as upstream, Gateway(objects.echo(upstream)) as gateway:
+        with http2.connect(gateway.port) as neighbour, http2.connect(gateway.port) as client:
+            long = neighbour.open(http2.grpc_headers("/long"), end=False)
+            waiting.until(lambda: upstream.peers and upstream.peers[0].requests, 10, "the long call")
+            for number in range(20, 620, 20):
+                calls = [client.open(http2.grpc_headers("/given-up"), end=False) for _ in range(20)]
+                waiting.until(lambda: sum(len(peer.requests) for peer in upstream.peers) >= number + 1, 10, "calls")
+                for call in calls:
+                    client.send_reset(call.number)
+                waiting.until(lambda: gateway.metric("portico_requests_active") == 1, 10, "their end")
+            assert not long.over and max(resets(peer) for peer in upstream.peers) < 200
+            assert len(upstream.peers) >= 3 and gateway.metric(REACHED.format("upstream_resets")) >= 2
+            first = upstream.peers[0]
+            headers = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "0")]
+            first.send_headers(first.requests[0].number, headers, end=True)
+            neighbour.wait(lambda: long.over, 10)
+            assert long.grpc_status == 0
+
+
+def test_metrics_of_very_many_endpoints_are_left_out_and_counted(backend):
+    slices = []
+    for number in range(11):
+        one = objects.endpoint_slice("many", "127.1.0.1", 1, number)
+        one["endpoints"] = [{"addresses": [f"127.{number + 1}.{each // 250}.{each % 250 + 1}"],
+                             "conditions": {"ready": True}} for each in range(1000)]
+        slices.append(one)
+    rules = [objects.rule("many", match=[{"uri": {"prefix": "/many"}}]), objects.rule("echo")]
+    config = [objects.gateway(), objects.virtual_service(rules), objects.service("many"), *slices,
+              *objects.served_by("echo", backend)]
+    with Gateway(config) as gateway:
+        assert gateway.metric("^portico_metrics_series_omitted") >= 1000
+        with http2.connect(gateway.port) as client:
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0

@@ -7,6 +7,7 @@ import pytest
 from peers import http1, http2, objects, waiting
 from peers.echo import Echo
 from peers.gateway import Gateway, Peak
+from test_amplification import answered, hoard, hoarding_config, sink
 
 MEBI = 1 << 20
 CEILING = 96 * MEBI
@@ -95,6 +96,26 @@ def test_answers_of_http1_that_nobody_takes_stay_below_the_ceiling():
             for client in clients:
                 client.close()
         assert set(good.statuses) == {0}
+
+
+def test_header_sections_stay_below_the_ceiling(backend):
+    """A4: 40 connections of 100 calls that do not end, of 56 kB of fields each, in 400 kB; 220 MiB decoded."""
+    with sink() as endpoint, Gateway(hoarding_config(endpoint, backend), arguments=ARGUMENTS) as gateway:
+        before = gateway.memory_octets()
+        with Peak(gateway) as peak, Good(gateway) as good:
+            clients = [http2.connect(gateway.port) for _ in range(40)]
+            for client in clients:
+                hoard(client)
+            for client in clients:
+                answered(client)
+            assert 12 * MEBI < gateway.metric("^portico_header_memory_bytes") <= CEILING // 4
+            there = len(good.statuses)
+            waiting.until(lambda: len(good.statuses) > there + 50, 20, "good calls")
+            calm_again(gateway, before, clients)
+        assert set(good.statuses) == {0}
+        assert peak.octets < CEILING
+        refused = r'^portico_protocol_errors_total\{side="downstream",reason="http2.header_memory"\}'
+        assert gateway.metric(refused) > 1000
 
 
 def test_when_nothing_can_be_given_up_new_requests_are_refused_and_say_why(web):

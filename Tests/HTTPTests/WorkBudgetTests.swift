@@ -10,8 +10,8 @@ import Testing
         #expect(budget.hasShare)
         budget.use(1)
         #expect(!budget.hasShare)
-        budget.endTurn()
-        #expect(budget.hasShare)
+        let used = budget.endTurn()
+        #expect(used == WorkBudget.shareOfTurn && budget.hasShare)
         let isBorne = budget.waste(WorkBudget.shareOfTurn, at: 0)
         #expect(isBorne && !budget.hasShare, "useless work takes of the share too")
     }

@@ -56,11 +56,12 @@ final class Bench {
     /// - Parameters:
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
+    ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     init(
-        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil
+        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil, rule: String = ""
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
-        policy = RoutePolicy(timeout: timeout)
+        policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
         let identity = ClusterIdentity(host: "a", port: 80, subset: "", policy: .roundRobin)
         cluster = ClusterState(name: "a", identity: identity)
         let address = try #require(SocketAddress(unixPath: name))
@@ -74,7 +75,7 @@ final class Bench {
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,
-            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil), mailbox: mailbox,
+            budget: ProcessBudget(limits: limits, descriptors: 4096, memory: nil, workers: 1), mailbox: mailbox,
             published: published, status: status, metrics: metrics,
             log: AccessLogger(format: .off, writer: log), messages: MessageLog(writer: nil), heap: HeapTrimmer(),
             clock: { clock.read() })
@@ -89,6 +90,23 @@ final class Bench {
         worker.connections.closeAll()
         worker.takeApart()
         sockets.close(worker: 0)
+    }
+
+    /// What a rule says besides its destinations, read and compiled as the gateway does.
+    static func extras(_ rule: String) throws -> RouteExtras? {
+        let isAnswer = rule.isEmpty || rule.contains("directResponse") || rule.contains("redirect")
+        let text = """
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: vs, namespace: default}
+            spec: {hosts: [a], http: [{\(isAnswer ? "" : "route: [{destination: {host: a}}], ")\(rule)}]}
+            """
+        guard !rule.isEmpty else { return nil }
+        let set = ManifestReader.load(sources: [("a.yaml", Array(text.utf8))])
+        try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
+        let rule = try #require(set.inventory.virtualServices.first?.http.first)
+        // There is one cluster: a request's copy goes to its next endpoint.
+        return RouteExtras(rule, mirrors: rule.copies.map { MirrorPolicy(cluster: 0, share: $0.share) })
     }
 
     private static func snapshot(
@@ -183,6 +201,13 @@ final class Peer {
     }
 
     func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
+
+    /// Sends as much as the kernel takes.
+    /// - Returns: how many octets that is.
+    func offer(_ octets: Octets) -> Int {
+        guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
+        return count
+    }
 
     /// What has come.
     func octets() -> [UInt8] {

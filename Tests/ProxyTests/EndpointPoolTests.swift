@@ -18,9 +18,10 @@ import Testing
 
     @Test func `serves in order, and those that leave are not served`() {
         let pool = pool()
-        for number in 0..<1000 { pool.enqueue(number) }
-        for number in stride(from: 1, to: 1000, by: 2) { pool.leave(number) }
-        pool.leave(5000)
+        let places = (0..<1000).map { pool.enqueue($0) }
+        for number in stride(from: 1, to: 1000, by: 2) { pool.leave(places[number], number) }
+        pool.leave(places[1], 1)    // again
+        pool.leave(places[0], 5000)    // another's place
         #expect(pool.waitingCount == 500)
         var served: [Int] = []
         while let next = pool.dequeue() { served.append(next) }
@@ -33,18 +34,19 @@ import Testing
         var random = SystemRandomNumberGenerator()
         let pool = pool()
         var plain: [Int] = []
+        var places: [Int: WaitingLine.Place] = [:]
         for number in 0..<20_000 {
             switch Int.random(in: 0..<5, using: &random) {
             case 0, 1, 2:
-                pool.enqueue(number)
+                places[number] = pool.enqueue(number)
                 plain.append(number)
             case 3:
                 let next = plain.isEmpty ? nil : plain.removeFirst()
                 let served = pool.dequeue()
                 #expect(served == next)
             default:
-                guard let gone = plain.randomElement(using: &random) else { continue }
-                pool.leave(gone)
+                guard let gone = plain.randomElement(using: &random), let place = places[gone] else { continue }
+                pool.leave(place, gone)
                 plain.removeAll { $0 == gone }
             }
             #expect(pool.waitingCount == plain.count)
@@ -54,8 +56,8 @@ import Testing
     @Test func `wants a connection for each that waits, and of HTTP/2 for as many as one takes`() {
         let (plain, multiplexed) = (pool(), pool(http2: true))
         for number in 0..<250 {
-            plain.enqueue(number)
-            multiplexed.enqueue(number)
+            _ = plain.enqueue(number)
+            _ = multiplexed.enqueue(number)
         }
         for _ in 0..<2 {
             #expect(plain.needsConnection && multiplexed.needsConnection)
@@ -71,8 +73,8 @@ import Testing
     @Test func `tells how many a failed connection leaves without one`() {
         let (plain, multiplexed) = (pool(), pool(http2: true))
         for number in 0..<3 {
-            plain.enqueue(number)
-            multiplexed.enqueue(number)
+            _ = plain.enqueue(number)
+            _ = multiplexed.enqueue(number)
         }
         let connections = (0..<4).map { _ in connection(of: plain) }
         for _ in connections { plain.connectionBegan() }

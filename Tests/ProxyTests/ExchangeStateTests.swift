@@ -2,6 +2,7 @@ import HTTP
 import Testing
 
 @testable import Proxy
+@testable import Routing
 
 @Suite struct `The course of a request` {
     /// A state whose steps up to `step` have run.
@@ -40,11 +41,11 @@ import Testing
     }
 
     @Test(arguments: Step.allCases) func `can wait at each step, and goes on behind it`(step: Step) {
-        for what in [Wait.connection, .backOff, .headers, .end] {
+        for what in [Wait.connection, .backOff, .delay, .headers, .end] {
             var state = state(at: step)
             state.wait(for: what)
             #expect(state.running == nil && state.waitingAt == step)
-            for other in [Wait.connection, .backOff, .headers, .end] where other != what {
+            for other in [Wait.connection, .backOff, .delay, .headers, .end] where other != what {
                 let hasCome = state.hasCome(other)
                 #expect(!hasCome, "\(other) wakes whoever waits for \(what)")
             }
@@ -120,11 +121,13 @@ import Testing
     // MARK: tries
 
     private func failure(
-        _ situation: Situation, endpoint: Int = 0, of endpoints: Int = 2, isReplayable: Bool = true,
-        isDeadlineOver: Bool = false
+        _ situation: Situation?, endpoint: Int = 0, of endpoints: Int = 2, isReplayable: Bool = true,
+        isDeadlineOver: Bool = false, isWanted: Bool? = nil, hasBackOff: Bool = false
     ) -> ExchangeState.Failure {
         .init(
-            situation: situation, endpoint: endpoint, endpoints: endpoints, isReplayable: isReplayable,
+            isWanted: isWanted ?? situation?.isRetried(on: RetryPolicy.standard.conditions) ?? true, most: 3,
+            hasBackOff: hasBackOff, situation: situation, endpoint: endpoint, endpoints: endpoints,
+            isReplayable: isReplayable,
             isDeadlineOver: isDeadlineOver)
     }
 
@@ -173,6 +176,33 @@ import Testing
         #expect(result15 == .tryLater)
     }
 
+    @Test func `waits before it tries again what may have been processed, or whose rule says how long`() {
+        for failed in [
+            failure(.upstreamReset, of: 3, isWanted: true), failure(.upstreamRefused, of: 3, hasBackOff: true),
+        ] {
+            var state = sent()
+            let result = state.tryFailed(failed)
+            #expect(result == .tryLater)
+        }
+    }
+
+    @Test func `refuses an answer while there are tries, and notes when only their number forbids it`() {
+        var state = sent()
+        let first = state.refusesAnswer(failure(nil))
+        #expect(first && !state.areTriesExhausted)
+        let end = state.tryFailed(failure(nil))
+        #expect(end == .tryLater)
+        state.tryBegan()
+        state.tryBegan()
+        let last = state.refusesAnswer(failure(nil))
+        #expect(!last && state.areTriesExhausted)
+        let unwanted = state.refusesAnswer(failure(nil, isWanted: false))
+        #expect(!unwanted)
+        var late = begun()
+        let begunAnswer = late.refusesAnswer(failure(nil))
+        #expect(!begunAnswer)
+    }
+
     @Test func `does not count a try that was withdrawn`() {
         var state = sent()
         state.tryWithdrawn()
@@ -185,10 +215,12 @@ import Testing
     private static let situations: [Situation] = {
         let all: [Situation] = [
             .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .headerTimedOut,
-            .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
-            .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset,
+            .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected,
+            .redirectedToHTTPS, .unknownCluster, .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent,
+            .upstreamClosed, .upstreamReset,
             .upstreamRefused, .upstreamProtocolError, .grpcWebRefused, .upstreamMalformed(.status), .overflow,
             .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .overloaded,
+            .directResponse(200), .tryTimedOut, .faultInjected(status: 500, grpc: nil),
         ]
         return all
     }()

@@ -12,9 +12,12 @@ final class HTTP2Peer {
     private(set) var streams: [Int] = []
     private var parts: [Int: [String]] = [:]
 
-    init(_ peer: Peer, isServer: Bool) {
+    /// - Parameter mostStreams: that it allows at once.
+    init(_ peer: Peer, isServer: Bool, mostStreams: UInt32 = HTTP2Limits.usualConcurrentStreams) {
         self.peer = peer
-        session = HTTP2Session(isServer: isServer, limits: isServer ? HTTP2Limits() : .upstream, pools: pools)
+        var limits = isServer ? HTTP2Limits() : .upstream
+        limits.concurrentStreams = mostStreams
+        session = HTTP2Session(isServer: isServer, limits: limits, pools: pools)
     }
 
     /// What has come on a stream: its header section, its body and its trailers, as one text each.
@@ -54,6 +57,14 @@ final class HTTP2Peer {
         let section = trailers.isEmpty ? nil : block(trailers.map { ($0, $1) })
         session.finish(stream, trailers: section)
         if let section { pools.letGo(section) }
+        exchange()
+    }
+
+    /// Answers a stream with a header section.
+    func answer(_ stream: Int, _ fields: KeyValuePairs<String, String>, isEnd: Bool = true) {
+        let section = block(fields.map { ($0.key, $0.value) })
+        session.submitResponse(stream, section, isEnd: isEnd)
+        pools.letGo(section)
         exchange()
     }
 

@@ -5,12 +5,14 @@ internal import Testing
 
 @Suite struct `The budget of the process` {
     private func budget(
-        connections: Int? = nil, memory: Int? = nil, descriptors: UInt64 = 1024, container: UInt64? = nil
+        connections: Int? = nil, memory: Int? = nil, descriptors: UInt64 = 1024, container: UInt64? = nil,
+        headers: Int? = nil, workers: Int = 1
     ) -> ProcessBudget {
         var limits = Limits()
         limits.downstreamConnections = connections
         limits.memory = memory
-        return ProcessBudget(limits: limits, descriptors: descriptors, memory: container)
+        limits.headerOctets = headers
+        return ProcessBudget(limits: limits, descriptors: descriptors, memory: container, workers: workers)
     }
 
     @Test func `keeps descriptors in reserve, whatever the operator asks for`() {
@@ -21,6 +23,16 @@ internal import Testing
         #expect(budget(descriptors: .max).connectionsLimit == 12_582_912)
         #expect(budget(connections: 5).connectionsLimit == 5)
         #expect(budget(connections: 2000).connectionsLimit == 864)
+    }
+
+    @Test func `gives header sections a quarter of the ceiling, 64 MiB for a worker at most`() {
+        #expect(budget().headerOctets == 64 << 20)
+        #expect(budget(memory: 1 << 30).headerOctets == 64 << 20)
+        #expect(budget(memory: 96 << 20).headerOctets == 24 << 20)
+        #expect(budget(memory: 96 << 20, workers: 4).headerOctets == 6 << 20)
+        #expect(budget(memory: 2 << 20, workers: 64).headerOctets == 1 << 20)
+        #expect(budget(container: 128 << 20, workers: 2).headerOctets == 12 << 20)
+        #expect(budget(memory: 96 << 20, headers: 80 << 20).headerOctets == 80 << 20)
     }
 
     @Test func `takes three quarters of the container's memory, or what it is told`() {
@@ -51,7 +63,7 @@ internal import Testing
         let budget = budget()
         let mailboxes = try (0..<3).map { _ in try Mailbox<WorkerMessage>() }
         for (number, mailbox) in mailboxes.enumerated() { budget.add(worker: number, mailbox) }
-        budget.tellOthers(than: 1, .connectionsWanted(idleToo: true))
+        budget.tellOthers(than: 1, .connectionsWanted(idleToo: true, listener: nil))
         #expect(mailboxes.map { $0.takeAll().count } == [1, 0, 1])
     }
 }

@@ -10,10 +10,12 @@ import Testing
         HTTP1Error.allCases.map(Situation.requestRefused)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
-            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster, .noHealthyEndpoint,
+            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
+            .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
-            .idleSending, .idleReceiving, .overloaded,
+            .idleSending, .idleReceiving, .overloaded, .directResponse(200), .directResponse(404), .directResponse(503),
+            .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
         ]
 
     /// Who adds a case has to add it here, and then in `all`; otherwise this file does not compile.
@@ -48,11 +50,15 @@ import Testing
         case .grpcWebRefused: 26
         case .requestMalformed: 27
         case .upstreamMalformed: 28
+        case .directResponse: 29
+        case .tryTimedOut: 30
+        case .faultInjected: 31
+        case .redirectedToHTTPS: 32
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...28))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...32))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -60,8 +66,18 @@ import Testing
             var isGone = situation == .clientClosed || situation == .clientReset
             if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }    // reset
             let status = situation.outcome.status
-            #expect(isGone ? status == 0 : (400...599).contains(status), "\(situation)")
+            let statuses =
+                situation == .redirectedToHTTPS ? 301...301 : isConfigured(situation) ? 200...600 : 400...599
+            #expect(isGone ? status == 0 : statuses.contains(status), "\(situation)")
             #expect(situation.outcome.grpcStatus.rawValue != 0, "\(situation)")
+        }
+    }
+
+    /// Whether a rule says what the answer is.
+    private func isConfigured(_ situation: Situation) -> Bool {
+        switch situation {
+        case .directResponse, .faultInjected: true
+        default: false
         }
     }
 
@@ -77,7 +93,7 @@ import Testing
         for situation in Self.all {
             let outcome = situation.outcome
             if outcome.retry != .pointless { #expect(outcome.fault != .client, "\(situation)") }
-            if outcome.status < 500 { #expect(outcome.fault == .client, "\(situation)") }
+            if outcome.status < 500, !isConfigured(situation) { #expect(outcome.fault == .client, "\(situation)") }
             if outcome.fault == .client { #expect(outcome.status < 600 && outcome.retry == .pointless, "\(situation)") }
         }
     }
@@ -93,7 +109,8 @@ import Testing
 
     @Test(
         arguments: [
-            (.misdirected, 421, "NR", 2), (.localReset, 503, "LR", 14), (.overloaded, 503, "OM", 8),
+            (.misdirected, 421, "NR", 2), (.redirectedToHTTPS, 301, "-", 2), (.localReset, 503, "LR", 14),
+            (.overloaded, 503, "OM", 8),
         ] as [(Situation, Int, String, UInt8)])
     func `has the rows that are our own`(situation: Situation, status: Int, flag: String, grpc: UInt8) {
         let outcome = situation.outcome

@@ -210,6 +210,75 @@ import Testing
         #expect(holder.text().hasSuffix("ok") && upstream.text().isEmpty && bench.active == 0)
     }
 
+    @Test func `is answered when it has waited too long, deadline or not`() throws {
+        let (bench, _, holder, upstream) = try busy(limits())
+        let client = try bench.client(sending: Self.get)
+        bench.pass(.milliseconds(14_990))
+        let later = try bench.client(sending: Self.get)
+        #expect(client.text().isEmpty)
+        bench.pass(.milliseconds(20))
+        let answer = client.text()
+        #expect(answer.hasPrefix("HTTP/1.1 503") && answer.contains("x-envoy-overloaded: true"), "\(answer)")
+        #expect(bench.metrics.value(.waitingTimeout) == 1 && later.text().isEmpty && bench.active == 2)
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(holder.text().hasSuffix("ok"))
+        // Whoever got the connection in time keeps it, however long the answer takes.
+        bench.pass(.seconds(20))
+        #expect(later.text().isEmpty)
+        upstream.send(Self.answer)
+        bench.settle()
+        #expect(later.text().hasSuffix("ok") && bench.active == 0)
+        #expect(bench.metrics.value(.waitingTimeout) == 1)
+    }
+
+    /// They would wait for as long as the streams of those connections last.
+    @Test func `is served by one connection more when all that there may be are going away`() throws {
+        let bench = try Bench(limits: limits(connections: 1), isHTTP2: true)
+        let listener = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let old = try #require(client.request(["content-type": "application/grpc"]))
+        bench.settle()
+        let first = HTTP2Peer(try #require(try listener.accept()), isServer: true)
+        first.exchange()
+        first.goAway()
+        bench.settle()
+        let new = try #require(client.request(["content-type": "application/grpc"]))
+        bench.settle()
+        let second = HTTP2Peer(try #require(try listener.accept(), "it waits for ever"), isServer: true)
+        second.exchange()
+        #expect(second.streams.count == 1 && first.streams.count == 1)
+        // A third request shares the second connection: there is one more, not one for each.
+        _ = client.request(["content-type": "application/grpc"])
+        bench.settle()
+        second.exchange()
+        #expect(try listener.accept() == nil && second.streams.count == 2)
+        client.reset(old, code: ErrorCode.cancel)
+        client.reset(new, code: ErrorCode.cancel)
+        bench.settle()
+        #expect(bench.active == 1)
+    }
+
+    @Test func `is served when the connection that it waits for goes away`() throws {
+        let bench = try Bench(limits: limits(connections: 1), isHTTP2: true)
+        let listener = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        _ = client.request(["content-type": "application/grpc"])
+        bench.settle()
+        let first = HTTP2Peer(try #require(try listener.accept()), isServer: true, mostStreams: 1)
+        first.exchange()
+        bench.settle()
+        _ = client.request(["content-type": "application/grpc"])
+        bench.settle()
+        first.exchange()
+        #expect(try listener.accept() == nil && first.streams.count == 1 && bench.active == 2)
+        first.goAway()
+        bench.settle()
+        let second = HTTP2Peer(try #require(try listener.accept(), "it waits for ever"), isServer: true)
+        second.exchange()
+        #expect(second.streams.count == 1)
+    }
+
     @Test func `is refused when the queue is full`() throws {
         var few = limits()
         few.waitingRequests = 2

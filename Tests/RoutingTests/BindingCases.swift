@@ -208,7 +208,7 @@ import Testing
         let mutual = World.gateway(
             "gw",
             "{port: {number: 443, name: s, protocol: HTTPS}, hosts: [a.com], "
-                + "tls: {mode: MUTUAL, credentialName: c}}")
+                + "tls: {mode: AUTO_PASSTHROUGH}}")
         #expect(World(World.virtualService(Self.toA), gateways: mutual).plan.listeners.isEmpty)
         let redirect = World.gateway(
             "gw",
@@ -216,6 +216,6 @@ import Testing
                 + "tls: {httpsRedirect: true}}")
         #expect(
             World(World.virtualService(Self.toA), gateways: redirect).answer(TestRequest("/"))
-                == "503")
+                == "301")
     }
 }

@@ -11,7 +11,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "fault: {abort: {percentage: {value: 100}, httpStatus: 418}}", "rewrite: {uri: /other}",
+        "rewrite: {uri: /other}",
         "corsPolicy: {allowOrigins: [{exact: 'https://a.com'}]}", "headers: {request: {remove: [authorization]}}",
     ])
     func `answers 503, takes its requests from the next rule, and is an error`(field: String) {
@@ -28,14 +28,14 @@ import Testing
     }
 
     @Test func `is a warning alone where nothing of it is served`() {
-        let field = "fault: {abort: {percentage: {value: 100}, httpStatus: 418}}"
+        let field = "match: [{headers: {'@request.auth.claims.sub': {exact: x}}}]"
         let world = World(World.virtualService("[{\(field), \(open)}]", gateways: "[gwns/other]"))
         let found = world.plan.diagnostics.first { $0.code == "not-in-effect" }
         #expect(found?.severity == .warning)
     }
 
     @Test func `is served where a skipped field stands in it`() {
-        let world = World(World.virtualService("[{retries: {attempts: 2}, \(open)}]"))
+        let world = World(World.virtualService("[{match: [{uri: {prefix: /}, statPrefix: x}], \(open)}]"))
         #expect(world.answer(TestRequest("/")) == "a")
         #expect(errors(world) == [])
     }
@@ -194,7 +194,7 @@ import Testing
 
     /// Its clients find a wider server of the port, which asks for no certificate.
     @Test(arguments: [
-        "mode: MUTUAL", "mode: OPTIONAL_MUTUAL", "mode: SIMPLE, verify: [x]", "mode: MUTUAL, mutual: true",
+        "mode: AUTO_PASSTHROUGH", "mode: SIMPLE, verify: [x]", "mode: MUTUAL, mutual: true",
     ])
     func `leaves its hosts to no wider one`(tls: String) {
         for (closed, wide) in [("[api.a.com]", "['*.a.com']"), ("['*.a.com']", "['*']"), ("[api.a.com]", "['*']")] {
@@ -214,7 +214,7 @@ import Testing
     @Test func `takes nothing from a narrower one`() {
         let servers =
             Self.server("[api.a.com]", "mode: SIMPLE", name: "narrow") + ", "
-            + Self.server("['*']", "mode: MUTUAL", name: "closed")
+            + Self.server("['*']", "mode: AUTO_PASSTHROUGH", name: "closed")
         let world = World(rules, gateways: World.gateway("gw", servers))
         #expect(world.answer(TestRequest("/", host: "api.a.com"), port: 443, sni: "api.a.com") == "a")
         #expect(world.answer(TestRequest("/", host: "b.com"), port: 443, sni: "b.com") == "closed")
@@ -225,7 +225,7 @@ import Testing
             "{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']}, "
             + "{port: {number: 80, name: b, protocol: HTTP}, hosts: [api.a.com], tls: {httpsRedirect: true}, typo: 1}"
         let world = World(rules, gateways: World.gateway("gw", servers))
-        #expect(world.answer(TestRequest("/", host: "api.a.com")) == "503")
+        #expect(world.answer(TestRequest("/", host: "api.a.com")) == "301")
         #expect(world.answer(TestRequest("/", host: "b.com")) == "b")
     }
 }
@@ -251,9 +251,10 @@ import Testing
     ])
     func `keeps its hosts from every Gateway of the port`(gateways: String) {
         let world = World(rules, gateways: gateways)
-        #expect(world.answer(TestRequest("/")) == "503")
-        let errors = world.plan.diagnostics.filter { $0.severity == .error }
-        #expect(errors.map(\.path) == ["spec.servers[0].tls.httpsRedirect"])
+        #expect(world.answer(TestRequest("/")) == "301")
+        #expect(world.plan.diagnostics.allSatisfy { $0.severity != .error })
+        #expect(world.tree.contains("-> 301: redirected to HTTPS\n"))
+        #expect(world.json.contains("\"redirect\""))
         #expect(world.codes.contains("redirected-by-another"))
         #expect(!world.codes.contains("hidden-by-other") && !world.codes.contains("unreachable"))
     }
@@ -263,7 +264,19 @@ import Testing
             World.virtualService("[{\(World.to("a"))}]", hosts: "[b.com]", gateways: "[gwns/a-plain]"),
             gateways: Self.plain("2020", hosts: "['*.com', b.com]") + Self.redirecting("2021"))
         #expect(world.answer(TestRequest("/", host: "b.com")) == "a")
-        #expect(world.answer(TestRequest("/", host: "a.com")) == "503")
+        #expect(world.answer(TestRequest("/", host: "a.com")) == "301")
+    }
+
+    /// Cases 82, 83: redirects come before all rules, also where a host has none.
+    @Test func `redirects hosts without a rule of the port, and no others`() {
+        let server = "{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.com, app/c.com], "
+        let world = World(
+            World.virtualService("[{match: [{port: 443}], \(World.to("a"))}]"),
+            gateways: World.gateway("gw", server + "tls: {httpsRedirect: true}}"))
+        #expect(world.answer(TestRequest("/x")) == "301")
+        #expect(world.answer(TestRequest("/", host: "c.com")) == "301")
+        #expect(world.answer(TestRequest("/", host: "b.com")) == "404")
+        #expect(!world.codes.contains("redirected-by-another"))
     }
 
     @Test func `has nothing to redirect when it is encrypted`() {

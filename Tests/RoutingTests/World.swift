@@ -111,7 +111,7 @@ struct World {
     func answer(_ request: TestRequest, table: Int) -> String {
         guard case .route(let number) = plan.tables[table].match(request) else { return "404" }
         let route = plan.routes[number]
-        if route.unavailable != nil { return "503" }
+        if let reason = route.unavailable { return "\(reason.status)" }
         return route.destinations.map { target(plan.clusters[$0.cluster]) }.joined(separator: "|")
     }
 

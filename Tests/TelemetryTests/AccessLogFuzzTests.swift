@@ -81,7 +81,7 @@ import Testing
             let (strings, skeleton) = Self.taken(apart: line)
             #expect(strings != nil, "\(String(decoding: line, as: UTF8.self))")
             #expect(skeleton.hasPrefix("{s:") && skeleton.hasSuffix("}"))
-            #expect(skeleton.split(separator: ",").count == 24, "\(skeleton)")
+            #expect(skeleton.split(separator: ",").count == 25, "\(skeleton)")
         }
     }
 

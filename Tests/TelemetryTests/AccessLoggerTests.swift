@@ -33,6 +33,7 @@ import Testing
             $0.protocol = .http2
             $0.status = 503
             $0.flags = "UF"
+            $0.tries = 3
             $0.details = "upstream_reset_before_response_started{connection failure}"
             $0.upstreamFailure = "delayed connect error: Connection refused"
             $0.bytesReceived = 12
@@ -83,7 +84,8 @@ import Testing
             "upstream_reset_before_response_started{connection failure}","response_flags":"UF",\
             "route_name":"main route","start_time":"2026-11-21T05:09:39.698Z","upstream_cluster":\
             "outbound|50051|v1|main.default.svc.cluster.local","upstream_host":"127.0.1.1:50051",\
-            "upstream_local_address":"127.0.0.1:41000","upstream_service_time":"4",\
+            "upstream_local_address":"127.0.0.1:41000","upstream_request_attempt_count":3,\
+            "upstream_service_time":"4",\
             "upstream_transport_failure_reason":"delayed connect error: Connection refused",\
             "user_agent":"grpc-python/1.70.0","x_forwarded_for":"10.0.0.1"}
 
@@ -98,11 +100,25 @@ import Testing
             "path":null,"protocol":"HTTP/1.1","request_id":null,"requested_server_name":null,\
             "response_code":0,"response_code_details":null,"response_flags":"-","route_name":null,\
             "start_time":"2026-11-21T05:09:39.698Z","upstream_cluster":null,"upstream_host":null,\
-            "upstream_local_address":null,"upstream_service_time":null,\
+            "upstream_local_address":null,"upstream_request_attempt_count":0,"upstream_service_time":null,\
             "upstream_transport_failure_reason":null,"user_agent":null,"x_forwarded_for":null}
 
             """
         #expect(try logged(.json) { $0.log(withRecord { _ in }) } == line)
+    }
+
+    @Test(
+        arguments: [
+            ([], "UF", "UF"), ([.retriesExhausted], "UF", "URX,UF"), ([.delayInjected, .faultInjected], "", "DI,FI"),
+            ([], "", "-"),
+        ] as [(EarlierFlags, StaticString, String)])
+    func `joins flags in their order`(earlier: EarlierFlags, flag: StaticString, written: String) throws {
+        let record = withRecord {
+            $0.flags = flag
+            $0.earlierFlags = earlier
+        }
+        #expect(try logged(.text) { $0.log(record) }.contains(" 0 \(written) - - "))
+        #expect(try logged(.json) { $0.log(record) }.contains("\"response_flags\":\"\(written)\""))
     }
 
     @Test func `is silent when it is off`() throws {

@@ -5,8 +5,15 @@ package enum HTTP1Framing: Equatable, Sendable {
     case none
     case length(UInt64)
     case chunked
-    /// Responses only: the body ends with the connection.
+    /// The body ends with the connection. Of a request, and of a response with status 101: the octets behind the head
+    /// are those of another protocol.
     case untilClose
+
+    /// The framing that the block's `content-length` announces; nil without a usable one.
+    init?(announcedBy block: HeaderBlock) {
+        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else { return nil }
+        self = .length(length)
+    }
 }
 
 /// What an `upgrade` field with its `connection: upgrade` asks for. A WebSocket client cannot do without; every other

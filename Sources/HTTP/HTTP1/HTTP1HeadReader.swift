@@ -14,7 +14,12 @@ enum HTTP1HeadReader {
         let line = try HTTP1RequestLine(first, scheme: scheme)
         let takesHost = appendStart(line, scheme: scheme, to: headers)
         let fields = try HTTP1Fields(lines, limits: limits, isRequest: true, into: headers)
-        let framing = try fields.framing() ?? .none
+        var framing = try fields.framing() ?? .none
+        if fields.upgrade == .webSocket, line.method == "GET", framing == .none || framing == .length(0) {
+            // As RFC 8441 §4 says it on HTTP/2.
+            headers.append(stable: ":protocol", .protocol, "websocket")
+            framing = .untilClose
+        }
         let host = try host(fields)
         if takesHost { headers.replaceFirst(.authority, with: host) }
         return HTTP1Head(
@@ -92,6 +97,7 @@ enum HTTP1HeadReader {
     private static func responseFraming(
         _ line: HTTP1StatusLine, _ announced: HTTP1Framing?, toHead: Bool
     ) throws(HTTP1Error) -> HTTP1Framing {
+        if line.status == 101 { return .untilClose }
         // They have no body, whatever their fields say.
         if isBodiless(line.status) { return .none }
         if announced == .chunked, line.minorVersion == 0 { throw .transferEncodingNotAllowed }

@@ -7,7 +7,8 @@ package import Octets
 ///     requests:   head → body → head …
 ///     responses:  idle → (expectResponse) → head → (interim head …) → body → idle
 ///
-/// What is left out: tunnels. After a head that upgrades, the octets behind it are the caller's.
+/// After a head that upgrades, all octets behind it are those of a body that ends with the connection; after a
+/// request's head it is the caller that waits until the upgrade is accepted.
 package struct HTTP1Parser {
     /// Which side's messages are read.
     package enum Role: Equatable, Sendable {

@@ -30,6 +30,8 @@ package import Octets
     /// stream may be over before the owner goes through its events.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0    // of the newest stream
+    /// The kept body of the request whose stream has just ended, until `endTurn`: its owner may not know yet.
+    private var lastBody: (number: Int, octets: OctetBuffer)?
     private let windowOctets: Int
     /// While so many octets wait for a client that does not read its responses, its next request is not read.
     private static let outputOctets = 65_536
@@ -41,7 +43,22 @@ package import Octets
     private var needsMore = false    // what is in `inbox` is the beginning of something
     private var completedHeads: UInt32 = 0
 
+    /// Whether the stream leaves HTTP for another protocol. Source: RFC 9110 §7.8.
+    private enum Tunnel {
+        case none
+        /// The request asks for it; nothing of the other protocol is read or sent before the answer.
+        case asked
+        /// The answer was 101: octets pass as they are.
+        case open
+        /// The answer was another one: it passes as usual, and what comes behind the request is never read.
+        case refused
+
+        /// Whether nothing is read from the client: it is not known whose protocol it is, or it is nobody's.
+        var holdsInput: Bool { self == .asked || self == .refused }
+    }
+
     private struct Stream {
+        var tunnel = Tunnel.none
         var owner = StreamOwner.nobody
         var kept: OctetBuffer?    // a request's body, for a replay
         var isHeadMethod = false    // the request's method is HEAD
@@ -68,6 +85,7 @@ package import Octets
 
     deinit {
         closeStream()
+        dropLastBody()
         dropSections()
         pools.accounts.close(account)
     }
@@ -98,7 +116,8 @@ package import Octets
     /// Reading should wait until the other side has taken more, or the response before is complete.
     package var isReadPaused: Bool {
         unconsumed > windowOctets
-            || (isServer && inbox.count >= windowOctets && (stream?.isEndReceived == true || isHeldBack))
+            || (isServer && inbox.count >= windowOctets
+                && (stream?.isEndReceived == true || stream?.tunnel.holdsInput == true || isHeldBack))
     }
 
     /// Appends what there is to send.
@@ -131,8 +150,9 @@ package import Octets
     package func endTurn() {
         events.removeAll(keepingCapacity: true)
         taken.removeAll(keepingCapacity: true)
-        budget.endTurn()
+        pools.work &+= budget.endTurn()
         if !sections.isEmpty { dropSections() }
+        if lastBody != nil { dropLastBody() }
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
@@ -143,6 +163,7 @@ package import Octets
     /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
         guard violation == nil, !isWaiting, !needsMore else { return false }
+        if stream?.tunnel == .open, isServer { return isOverShare || parsed < inbox.count }
         return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
     }
 
@@ -162,10 +183,12 @@ package import Octets
     package func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
-        var stream = Stream(owner: owner)
-        stream.framing = isEnd ? .none : Self.announced(block) ?? .chunked
+        let upgrades = block.first(.protocol) == "websocket"
+        var stream = Stream(tunnel: upgrades ? .asked : .none, owner: owner)
+        stream.framing = upgrades ? .untilClose : isEnd ? .none : HTTP1Framing(announcedBy: block) ?? .chunked
         do throws(HTTP1WriteError) {
-            try HTTP1Serializer.writeRequest(block, framing: stream.framing, to: takeOutput())
+            try HTTP1Serializer.writeRequest(
+                block, framing: stream.framing, connection: upgrades ? .upgradeToWebSocket : .keep, to: takeOutput())
         } catch {
             dropEmptyOutput()
             return nil
@@ -173,8 +196,8 @@ package import Octets
         stream.isHeadMethod = method == "HEAD"
         stream.hasSentHeaders = true
         stream.isEndSent = isEnd
-        if keepsBody, !isEnd { stream.kept = pools.takeBuffer() }
-        parser.expectResponse(toMethod: method)
+        if keepsBody, !isEnd, !upgrades { stream.kept = pools.takeBuffer() }
+        parser.expectResponse(toMethod: method, upgrading: upgrades)
         number += 1
         self.stream = stream
         return number
@@ -183,9 +206,13 @@ package import Octets
     /// Sends the final response's head. With `isEnd` no body follows.
     package func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         guard slot == number, var stream, !stream.hasSentHeaders else { return }
+        if stream.tunnel == .asked {
+            if block.first(.status) == "101" { return acceptUpgrade(block) }
+            stream.tunnel = .refused
+        }
         let isBodiless =
             stream.isHeadMethod || block.first(.status) == "204" || block.first(.status) == "304"
-        stream.framing = isBodiless ? .none : isEnd ? .length(0) : Self.announced(block) ?? .chunked
+        stream.framing = isBodiless ? .none : isEnd ? .length(0) : HTTP1Framing(announcedBy: block) ?? .chunked
         if isEnd, !stream.isEndReceived { isClosing = true }
         if !stream.isKeepAlive { isClosing = true }
         stream.hasSentHeaders = true
@@ -200,6 +227,16 @@ package import Octets
         if isEnd { finish(slot) }
     }
 
+    /// Sends the answer 101: from here on octets pass as they are, in both directions.
+    private func acceptUpgrade(_ block: HeaderBlock) {
+        stream?.tunnel = .open
+        stream?.framing = .untilClose
+        stream?.hasSentHeaders = true
+        let written: Void? = try? HTTP1Serializer.writeResponse(
+            block, framing: .none, connection: .upgradeToWebSocket, to: takeOutput())
+        if written == nil { isClosing = true }
+    }
+
     /// Sends an interim response (1xx) in front of the final one.
     package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         guard slot == number, let stream, !stream.hasSentHeaders else { return }
@@ -208,7 +245,8 @@ package import Octets
 
     /// Appends octets to the body that is being sent.
     package func send(_ slot: Int, _ octets: Octets) {
-        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0
+        guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0,
+            stream.tunnel != .asked
         else { return }
         keep(octets)
         guard stream.framing != .none else { return note(taken: octets.count) }
@@ -236,9 +274,10 @@ package import Octets
     /// HTTP/1.1 has no reset: the connection ends. What did not leave of a request never will; of an
     /// answer that breaks off, the client should see what there is.
     package func reset(_ slot: Int, code: UInt32) {
-        guard slot == number, stream != nil else { return }
+        guard slot == number, let stream else { return }
         isClosing = true
-        if !isServer { dropOutput() }
+        // Of a WebSocket, the last words are still of use.
+        if !isServer, stream.tunnel != .open { dropOutput() }
         noteClosed(code: code)
     }
 
@@ -291,10 +330,17 @@ package import Octets
 
     /// Takes the kept body away for a replay elsewhere; nil when it was not kept, or is too long.
     package func detachBody(_ slot: Int) -> OctetBuffer? {
+        if let lastBody, lastBody.number == slot {
+            self.lastBody = nil
+            return lastBody.octets
+        }
         guard slot == number else { return nil }
         defer { stream?.kept = nil }
         return stream?.kept
     }
+
+    /// Whether `detachBody` has the body.
+    package func hasBody(_ slot: Int) -> Bool { lastBody?.number == slot || (slot == number && stream?.kept != nil) }
 
     /// Answers a request that breaks a rule, and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
@@ -363,6 +409,7 @@ package import Octets
     /// The next message has to wait for the end of this one.
     private var isWaiting: Bool {
         ignoresInput || stream?.isEndReceived == true || (stream == nil && (!isServer || isHeldBack))
+            || (isServer && stream?.tunnel.holdsInput == true)
     }
 
     /// Nothing more is read: the exchange that was to be the last one is over.
@@ -385,8 +432,13 @@ package import Octets
             stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive
             upgrade = head.upgrade
+            if head.framing == .untilClose {
+                stream?.tunnel = .asked
+                stream?.isKeepAlive = false
+            }
         } else if !head.isInterim {
             stream?.isKeepAlive = head.isKeepAlive
+            if head.status == 101 { stream?.tunnel = .open }
         }
         sections.append((number, block))
         let isLast = !head.isInterim && (head.framing == .none || head.framing == .length(0))
@@ -417,9 +469,18 @@ package import Octets
     }
 
     private func closeStream() {
-        if let kept = stream?.kept { pools.give(kept) }
+        if let kept = stream?.kept {
+            dropLastBody()
+            lastBody = (number, kept)
+        }
         stream = nil
         unconsumed = 0
+    }
+
+    private func dropLastBody() {
+        guard let lastBody else { return }
+        self.lastBody = nil
+        pools.give(lastBody.octets)
     }
 
     private func dropSections() {
@@ -454,13 +515,5 @@ package import Octets
         let fresh = pools.takeBuffer()
         output = fresh
         return fresh
-    }
-
-    /// The framing that the block's `content-length` announces; nil without a usable one.
-    private static func announced(_ block: HeaderBlock) -> HTTP1Framing? {
-        guard let text = block.first(.contentLength), let length = HTTP1Syntax.length(text) else {
-            return nil
-        }
-        return .length(length)
     }
 }

@@ -202,6 +202,7 @@ extension HTTP2Session {
 
     /// Writes RST_STREAM.
     func frameReset(stream: Int32, code: UInt32) {
+        resetsFramed &+= 1
         var payload = code.bigEndian
         unsafe withUnsafeBytes(of: &payload) { unsafe frame(.resetStream, stream: stream, Octets($0)) }
     }

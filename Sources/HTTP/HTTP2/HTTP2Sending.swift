@@ -146,11 +146,17 @@ extension HTTP2Session {
         dropSent(slot)
     }
 
-    /// Takes the kept body away for a replay elsewhere; nil when it was not kept from the start.
-    package func detachBody(_ slot: Int) -> OctetBuffer? {
+    /// Whether `detachBody` has the body.
+    package func hasBody(_ slot: Int) -> Bool {
         let isKept = slots[slot].keepsBody && slots[slot].cursor <= Self.replayLimit
-        let isWhole = isKept || !hasSentHeaders(slot)
-        guard isWhole, slots[slot].trailers == nil else { return nil }
+        return isKept || !hasSentHeaders(slot)
+    }
+
+    /// Takes the kept body away for a replay elsewhere; nil when it was not kept from the start. Trailers that wait
+    /// behind it are given up: their owner has them, too.
+    package func detachBody(_ slot: Int) -> OctetBuffer? {
+        guard hasBody(slot) else { return nil }
+        if let trailers = slots[slot].trailers.take() { pools.letGo(trailers) }
         let body = slots[slot].body.take() ?? pools.takeBuffer()
         slots[slot].waiting = 0
         slots[slot].cursor = 0

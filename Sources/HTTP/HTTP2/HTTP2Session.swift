@@ -65,6 +65,10 @@ package struct HTTP2Limits: Sendable {
     package internal(set) var openStreams = 0
     var startedStreams = 0    // of ours: that the peer knows, and are not over
     var nextStream: Int32 = 1    // of ours
+    /// Streams that we have begun so far.
+    package var begunStreams: Int { Int(nextStream &- 1) / 2 }
+    /// RST_STREAM that we have sent so far.
+    package internal(set) var resetsFramed = 0
     var lastPeerStream: Int32 = 0    // that was served
     var lastIgnoredStream: Int32 = 0    // beyond the final GOAWAY's
     /// Requests that wait for their turn, in order.
@@ -159,7 +163,7 @@ package struct HTTP2Limits: Sendable {
         events.clear(to: pools)
         taken.clear(to: pools)
         if unsafe !sections.isEmpty { dropSections() }
-        budget.endTurn()
+        pools.work &+= budget.endTurn()
         if input.postponed != nil { dropReadOctets() }
         guard !closedSlots.isEmpty else { return }
         for index in closedSlots {

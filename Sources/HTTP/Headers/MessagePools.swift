@@ -36,6 +36,8 @@ package import Octets
     static var turnMemoryOctets: Int { 16_384 }
     /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0
+    /// What all sessions have had to do since the owner set it to 0, in units of `WorkBudget`.
+    package var work: Int32 = 0
 
     /// Whether memory is short, so that no window grows; set by the owner.
     package var isMemoryTight = false

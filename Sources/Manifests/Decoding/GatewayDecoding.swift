@@ -59,6 +59,10 @@ extension Gateway.Server {
         let port = record.require("port").flatMap { Gateway.Port($0, isUnix: isUnix) }
         name = record.string("name")
         defaultEndpoint = record.string("defaultEndpoint")
+        if defaultEndpoint?.isEmpty == false {
+            record.field("defaultEndpoint")?.warning(
+                "no-effect", "`defaultEndpoint` has no effect, in Istio neither", hint: "remove it")
+        }
         hosts = Self.hosts(record.require("hosts"))
         let tls = record.field("tls").flatMap(Gateway.TLS.init)
         record.finish()
@@ -213,9 +217,11 @@ extension Gateway.TLS {
         caCertCredentialName = record.given("caCertCredentialName")
         tlsCertificates = record.elements("tlsCertificates").compactMap(
             Gateway.CertificateFiles.init)
-        subjectAltNames = record.strings("subjectAltNames")
-        verifyCertificateSpki = record.strings("verifyCertificateSpki")
-        verifyCertificateHash = record.strings("verifyCertificateHash")
+        subjectAltNames = record.locatedStrings("subjectAltNames") { value, name in
+            if name.isEmpty { value.error("missing-field", "a name is empty") }
+        }.map(\.value)
+        verifyCertificateSpki = Self.pins("verifyCertificateSpki", &record)
+        verifyCertificateHash = Self.pins("verifyCertificateHash", &record)
         minVersion = Self.version("minProtocolVersion", &record)
         maxVersion = Self.version("maxProtocolVersion", &record)
         var seen: Set<String> = []
@@ -230,7 +236,7 @@ extension Gateway.TLS {
             }
         }
         insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
-        ecdhCurves = record.strings("ecdhCurves")
+        ecdhCurves = Self.curves(&record)
         record.finish()
         if credentialNames.count > 2 {
             record.field("credentialNames")?.error("out-of-range", "at most two certificates")
@@ -270,7 +276,7 @@ extension Gateway.TLS {
     private var hasFiles: Bool { serverCertificate != nil || privateKey != nil }
 
     /// How many ways of giving a certificate are used. Half a pair of files counts as none, as in Istio.
-    private var sources: Int {
+    var sources: Int {
         [
             credentialName != nil, !credentialNames.isEmpty, !tlsCertificates.isEmpty,
             serverCertificate != nil && privateKey != nil,
@@ -288,6 +294,7 @@ extension Gateway.TLS {
             }
         case .simple, .mutual, .optionalMutual:
             checkSources(value)
+            checkClients(value)
         }
     }
 

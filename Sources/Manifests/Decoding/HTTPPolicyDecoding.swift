@@ -82,6 +82,10 @@ extension HTTPDirectResponse {
             } else if self.body.count > 100 << 10 {
                 field.warning("too-large", "a body of more than 100 KiB")
             }
+            // Source: RFC 9110 §15.3.5, §15.4.5.
+            if !self.body.isEmpty, status == 204 || status == 304 {
+                field.error("conflicting-fields", "an answer of status 204 or 304 has no body")
+            }
         }
         record.finish()
         guard let status else { return nil }
@@ -141,6 +145,11 @@ extension HTTPRetries {
         backoff = record.duration("backoff")
         retryRemoteLocalities = record.bool("retryRemoteLocalities") ?? false
         retryIgnorePreviousHosts = record.bool("retryIgnorePreviousHosts")
+        if retryRemoteLocalities, let field = record.field("retryRemoteLocalities") {
+            field.decoder.note(
+                "no-effect", "there are no priorities among endpoints here: another try may go to any of them",
+                at: field.node)
+        }
         if let field = record.field("retryOn") { retryOn = Self.conditions(in: field) }
         record.finish()
         let needAttempts: [StaticString] = ["perTryTimeout", "retryOn", "retryRemoteLocalities"]
@@ -151,6 +160,14 @@ extension HTTPRetries {
         }
     }
 
+    /// Whether a status has a name, as Istio asks it of Go's `http.StatusText`. Statuses below 200 end no answer.
+    private static func isKnown(status: Int) -> Bool {
+        switch status {
+        case 200...208, 226, 300...305, 307, 308, 400...418, 421...426, 428, 429, 431, 451, 500...508, 510, 511: true
+        default: false
+        }
+    }
+
     private static func conditions(in field: Value) -> [String] {
         // A status alone may be written without quotes, as a number.
         let text =
@@ -158,7 +175,7 @@ extension HTTPRetries {
         guard let text, !text.isEmpty else { return [] }
         let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         for name in names where !conditions.contains(name) {
-            if let status = Int(name), (100...599).contains(status) { continue }
+            if let status = Int(name), isKnown(status: status) { continue }
             field.error(
                 "unknown-value", "`\(name)` is no condition for a retry",
                 hint: name.contains(" ")

@@ -3,13 +3,14 @@
 extension HTTPRoute {
     /// Reads a rule. One with an error is kept and marked, so that its requests are answered 503 and later rules do not
     /// get them.
-    init(_ value: Value) {
+    /// - Parameter isInDelegate: whether the VirtualService has no hosts.
+    init(_ value: Value, isInDelegate: Bool) {
         self.init(place: value.place, path: value.fieldPath)
-        let isGood = value.decoder.contained(": its requests are answered 503") { read(value) }
+        let isGood = value.decoder.contained(": its requests are answered 503") { read(value, isInDelegate) }
         isBroken = !isGood
     }
 
-    private mutating func read(_ value: Value) {
+    private mutating func read(_ value: Value, _ isInDelegate: Bool) {
         closings = value.closings
         guard var record = value.record() else { return }
         name = record.string("name")
@@ -33,23 +34,24 @@ extension HTTPRoute {
         record.removedHeaders()
         readMirrors(&record)
         checkAction(&record)
+        if isInDelegate, let field = record.field("delegate") {
+            field.error(
+                "conflicting-fields", "a VirtualService without hosts is a delegate, and a delegate names no other",
+                hint: "write its rules here, or name the other one in the rule that names this one")
+        }
         record.finish()
     }
 
     private mutating func readMirrors(_ record: inout Record) {
-        var percentage = 100.0
         if let percent = record.field("mirrorPercent") {
             percent.warning(
                 "deprecated", "`mirrorPercent` is an old form", hint: "use mirrorPercentage.value")
-            percentage = Double(percent.int(0...100) ?? 100)
+            mirrorShare = Double(percent.int(0...100) ?? 100)
         }
-        if let value = record.field("mirrorPercentage") {
-            percentage = value.percentage(default: 100)
-        }
+        // Of a percentage without a value, the value is 0, as in Istio.
+        if let value = record.field("mirrorPercentage") { mirrorShare = value.percentage(default: 0) }
         if let value = record.field("mirror"), let destination = Destination(value) {
-            mirrors.append(
-                HTTPMirror(
-                    place: value.place, destination: destination, percentage: percentage))
+            mirror = HTTPMirror(place: value.place, destination: destination, percentage: 100)
         }
         guard let list = record.givenList("mirrors") else { return }
         if record.field("mirror") != nil {
@@ -70,7 +72,9 @@ extension HTTPRoute {
                 "route", hint: "a rule has `route`, `redirect`, `directResponse` or `delegate`")
             return
         }
-        if found.count > 1 {
+        // Istio gives the direct response of such a rule to the rules of the delegate that have none.
+        let isTemplate = found.count == 2 && delegate != nil && directResponse != nil
+        if found.count > 1, !isTemplate {
             found[1].value.error(
                 "conflicting-fields", "`\(found[1].name)` excludes `\(first.name)`",
                 hint: "keep one of the two")

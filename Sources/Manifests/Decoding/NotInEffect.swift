@@ -94,7 +94,6 @@ package enum NotInEffect {
     package static let fields = gateway + rules + headers + policy + entries
 
     private static let gateway: [Field] = [
-        .skips("Gateway", "spec.servers[].defaultEndpoint"),
         .closes(
             "Gateway", "spec.servers[].port.protocol", .isOne(of: ["TLS", "TCP", "MONGO", "REDIS", "MYSQL", "UDP"])),
         .skips(
@@ -103,20 +102,8 @@ package enum NotInEffect {
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["PASSTHROUGH", "MUTUAL", "OPTIONAL_MUTUAL", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
+            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
             by: modeOfEncryptedServer),
-        .closes(
-            "Gateway", "spec.servers[].tls.httpsRedirect", when: "on a server in clear text",
-            by: redirectOfClearServer),
-        // These concern client certificates, which the mode SIMPLE does not ask for. The other modes close.
-        .skips("Gateway", "spec.servers[].tls.caCertificates"),
-        .skips("Gateway", "spec.servers[].tls.caCrl"),
-        .skips("Gateway", "spec.servers[].tls.caCertCredentialName"),
-        .skips("Gateway", "spec.servers[].tls.subjectAltNames"),
-        .skips("Gateway", "spec.servers[].tls.verifyCertificateSpki"),
-        .skips("Gateway", "spec.servers[].tls.verifyCertificateHash"),
-        .skips("Gateway", "spec.servers[].tls.insecureSkipVerify"),
-        .skips("Gateway", "spec.servers[].tls.ecdhCurves"),
     ]
 
     private static let rules: [Field] = [
@@ -127,18 +114,11 @@ package enum NotInEffect {
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].redirect"),
-        .closes("VirtualService", "spec.http[].directResponse"),
-        .closes("VirtualService", "spec.http[].delegate"),
         // The upstream's own access rules are about the rewritten path and host.
         .closes("VirtualService", "spec.http[].rewrite", when: "unless it changes nothing", by: rewrite),
-        .closes("VirtualService", "spec.http[].fault.abort", when: "at a percentage above 0", by: abort),
-        .skips("VirtualService", "spec.http[].fault.delay", when: "at a percentage above 0", by: delay),
         .closes(
             "VirtualService", "spec.http[].corsPolicy",
             when: "unless it allows every origin, or none is named: then it is skipped", by: cors),
-        .skips("VirtualService", "spec.http[].retries", when: "with `attempts` above 0", by: retries),
-        .skips("VirtualService", "spec.http[].mirror", when: "at a percentage above 0", by: mirror),
-        .skips("VirtualService", "spec.http[].mirrors[]", when: "at a percentage above 0", by: entryOfMirrors),
     ]
 
     /// Fields are removed because they must not pass, such as authorization or internal names. Setting the host is a

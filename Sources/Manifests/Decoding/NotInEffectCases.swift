@@ -55,44 +55,7 @@ extension NotInEffect {
         ["HTTPS", "TLS"].contains(protocolName(of: value)) ? .closes : nil
     }
 
-    /// The redirect of a server in clear text. On an encrypted server it has no effect.
-    static func redirectOfClearServer(_ value: Value) -> Fate? {
-        let name = protocolName(of: value).flatMap(PortProtocol.init)
-        return name.map(\.isPlainHTTP) ?? true ? .closes : nil
-    }
-
     // MARK: Rules
-
-    static func retries(_ value: Value) -> Fate? {
-        value.child("attempts")?.number ?? 0 > 0 ? .skipped : nil
-    }
-
-    private static func share(_ percentage: Value?, default missing: Double) -> Double {
-        percentage.map { $0.child("value")?.number ?? missing } ?? missing
-    }
-
-    /// An abort closes, unless its percentage is 0 or it has no status.
-    static func abort(_ value: Value) -> Fate? {
-        guard value.child("httpStatus") != nil || value.child("grpcStatus") != nil else { return nil }
-        return share(value.child("percentage"), default: 0) > 0 ? .closes : nil
-    }
-
-    /// A delay is skipped, unless its percentage is 0.
-    static func delay(_ value: Value) -> Fate? {
-        let old = value.child("percent")?.number ?? 0
-        return share(value.child("percentage"), default: old) > 0 ? .skipped : nil
-    }
-
-    static func mirror(_ value: Value) -> Fate? {
-        let rule = value.parent
-        let old = rule?.child("mirrorPercent")?.number ?? 100
-        return share(rule?.child("mirrorPercentage"), default: old) > 0 ? .skipped : nil
-    }
-
-    static func entryOfMirrors(_ value: Value) -> Fate? {
-        guard let percentage = value.child("percentage") else { return .skipped }
-        return share(percentage, default: 0) > 0 ? .skipped : nil
-    }
 
     /// A rewrite closes, unless it changes nothing: `uri: /a` where every match has the prefix or the path `/a`.
     static func rewrite(_ value: Value) -> Fate? {

@@ -9,7 +9,8 @@ extension VirtualService {
         gateways = spec.locatedStrings("gateways", check: checkGatewayName)
         exportTo = spec.exportTo()
         let rules = spec.field("http")
-        http = (rules?.elements() ?? []).map { HTTPRoute($0) }
+        let isDelegate = hosts.isEmpty
+        http = (rules?.elements() ?? []).map { HTTPRoute($0, isInDelegate: isDelegate) }
         let tlsRules = spec.field("tls")
         tls = (tlsRules?.elements() ?? []).compactMap { $0.contained(": this rule is left out", TLSRoute.init) }
         closings = envelope.value.closings
@@ -18,6 +19,7 @@ extension VirtualService {
         if rules == nil, tlsRules == nil, tcpRules == nil {
             spec.missing("http", hint: "a VirtualService has `http`, `tls` or `tcp` rules")
         }
+        if isDelegate { Self.checkDelegate(&spec) }
         spec.finish()
         envelope.finish()
         for (host, value) in zip(hosts, hostValues) {
@@ -25,6 +27,15 @@ extension VirtualService {
         }
         checkMesh(hostValues)
         if hosts.count > 1 { checkOverlap(hostValues) }
+    }
+
+    /// Reports what a VirtualService without hosts must not have, as Istio refuses it.
+    private static func checkDelegate(_ spec: inout Record) {
+        for name in ["gateways", "tls", "tcp"] as [StaticString] {
+            spec.givenList(name)?.error(
+                "conflicting-fields", "without hosts a VirtualService is a delegate, and a delegate has no `\(name)`",
+                hint: "add hosts, or remove `\(name)`")
+        }
     }
 
     private func checkHost(_ host: String, _ value: Value, hasServerNames: Bool) {

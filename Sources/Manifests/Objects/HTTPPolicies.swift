@@ -29,6 +29,26 @@ package struct Delegate: Sendable {
     package var namespace: String?
 }
 
+/// Where a rule of a delegate comes from, once it is merged with the rule that names the delegate.
+package struct RuleOrigin: Sendable {
+    /// The delegate that has the rule. Its namespace is that of the rule's short host names.
+    package let delegate: ObjectReference
+    /// The place of the rule that names the delegate.
+    package let root: SourcePlace
+    /// Whether the rule has no conditions of its own, so that its matches are those of the naming rule.
+    package let hasRootMatches: Bool
+    /// How many of its closing fields the rule has itself; those after them are the naming rule's.
+    package let ownClosings: Int
+
+    /// Makes an origin.
+    package init(delegate: ObjectReference, root: SourcePlace, hasRootMatches: Bool, ownClosings: Int) {
+        self.ownClosings = ownClosings
+        self.delegate = delegate
+        self.root = root
+        self.hasRootMatches = hasRootMatches
+    }
+}
+
 /// `rewrite`.
 package struct HTTPRewrite: Sendable {
     package let place: SourcePlace
@@ -79,7 +99,7 @@ package struct HTTPFault: Sendable {
 package struct HTTPMirror: Sendable {
     package let place: SourcePlace
     package var destination: Destination
-    /// 0...100
+    /// 0...100. For `mirror`, `HTTPRoute.mirrorShare` decides, and this is 100.
     package var percentage: Double
 }
 

@@ -38,7 +38,12 @@ package struct HTTPRoute: Sendable {
     @Rare package var fault: HTTPFault?
     @Rare package var cors: CorsPolicy?
     @Rare package var headers: HeaderOperations?
+    @Rare package var mirror: HTTPMirror?
+    /// The share of requests that `mirror` is for, 0...100; nil if it is not written, which means all.
+    @Rare package var mirrorShare: Double?
     package var mirrors: [HTTPMirror] = []
+    /// Of a rule that was taken from a delegate; nil in rules as they are read.
+    @Rare package var origin: RuleOrigin?
 
     init(place: SourcePlace, path: FieldPath) {
         self.place = place

@@ -12,8 +12,12 @@ package struct LocalReply {
     package let status: Int
     /// The body to send; empty for gRPC. HEAD gets the same header fields and no body.
     package let body: String
+    /// The body in the place of `body`, if a rule has it as octets.
+    package let bytes: [UInt8]?
     /// `grpc-message` before its escaping.
     package let message: String
+    /// `location`; nil for an answer without it.
+    var location: [UInt8]?
     /// Octets of `grpc-message` before its escaping; what is longer is cut.
     package static let mostMessageOctets = 1024
 
@@ -30,8 +34,21 @@ package struct LocalReply {
         self.isGRPC = isGRPC
         status = isGRPC ? 200 : outcome.status
         body = isGRPC ? "" : outcome.body
+        bytes = nil
         message = isGRPC ? Self.message(outcome, explanation) : ""
     }
+
+    /// An answer whose body a rule has. gRPC callers see its beginning as `grpc-message`.
+    package init(_ outcome: Outcome, isGRPC: Bool, bytes: [UInt8]) {
+        self.outcome = outcome
+        self.isGRPC = isGRPC
+        status = isGRPC ? 200 : outcome.status
+        body = ""
+        self.bytes = isGRPC ? nil : bytes
+        message = isGRPC ? String(decoding: bytes.prefix(Self.mostMessageOctets), as: UTF8.self) : ""
+    }
+
+    private var bodyOctets: Int { bytes?.count ?? body.utf8.count }
 
     private static func message(_ outcome: Outcome, _ explanation: String) -> String {
         if explanation.isEmpty { return outcome.body.isEmpty ? outcome.sentence : outcome.body }
@@ -45,14 +62,19 @@ package struct LocalReply {
         let block = services.pools.takeBlock()
         write(to: block)
         services.prepareForDownstream(block)
-        let hasBody = hasBody && !body.isEmpty
+        let hasBody = hasBody && bodyOctets > 0
         session.submitResponse(slot, block, isEnd: !hasBody)
         services.pools.letGo(block)
         guard hasBody else { return 0 }
-        var body = body
-        body.withUTF8 { text in unsafe session.send(slot, Octets(UnsafeRawBufferPointer(text))) }
+        withBody { session.send(slot, $0) }
         session.finish(slot)
-        return body.utf8.count
+        return bodyOctets
+    }
+
+    private func withBody(_ use: (Octets) -> Void) {
+        if let bytes { return unsafe bytes.withUnsafeBytes { unsafe use(Octets($0)) } }
+        var body = body
+        body.withUTF8 { text in unsafe use(Octets(UnsafeRawBufferPointer(text))) }
     }
 
     /// Fills the block with the head, `:status` first. `date`, `server` and HTTP/1.1's framing and
@@ -60,6 +82,9 @@ package struct LocalReply {
     package func write(to headers: HeaderBlock) {
         headers.clear()
         Self.append(":status", decimal: status, to: headers)
+        if let location {
+            unsafe location.withUnsafeBytes { unsafe headers.append(copying: "location", Octets($0)) }
+        }
         if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
         if isGRPC {
             headers.append(stable: "content-type", "application/grpc")
@@ -67,8 +92,10 @@ package struct LocalReply {
             appendMessage(to: headers)
             return
         }
-        Self.append("content-length", decimal: body.utf8.count, to: headers)
-        if !body.isEmpty { headers.append(stable: "content-type", "text/plain") }
+        // These have no body, and 204 must not say a length. Source: RFC 9110 §8.6.
+        if status == 204 || status == 304 { return }
+        Self.append("content-length", decimal: bodyOctets, to: headers)
+        if bodyOctets > 0 { headers.append(stable: "content-type", "text/plain") }
     }
 
     private func appendMessage(to headers: HeaderBlock) {

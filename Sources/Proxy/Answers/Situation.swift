@@ -18,8 +18,11 @@ package enum Situation: Equatable, Sendable {
     case connectMethod
     case optionsAsterisk
     case misdirected    // another server of this port has the authority, and other TLS rules
+    case redirectedToHTTPS    // a server in clear text redirects the host
     case unknownCluster
     case noHealthyEndpoint
+    case directResponse(Int)    // the rule answers by itself, with that status
+    case faultInjected(status: Int, grpc: GRPC.Status?)    // the rule's `fault.abort`
     // Upstream, before response headers
     case connectFailed
     case connectTimedOut
@@ -34,6 +37,7 @@ package enum Situation: Equatable, Sendable {
     case localReset    // the gateway gave the stream up by itself
     // Timers
     case routeTimedOut
+    case tryTimedOut    // the rule's perTryTimeout
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request

@@ -6,6 +6,8 @@ extension Situation {
         switch self {
         case .connectFailed, .connectTimedOut: .connectFailure
         case .upstreamRefused: .refusedStream
+        case .tryTimedOut: .tryTimeout
+        case .upstreamReset, .upstreamProtocolError, .upstreamMalformed: .reset
         default: .connectionLost
         }
     }

@@ -8,10 +8,10 @@ extension Situation {
         case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed,
             .clientReset:
             ofClient
-        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .unknownCluster,
-            .noHealthyEndpoint, .overloaded:
+        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
+            .noHealthyEndpoint, .directResponse, .faultInjected, .overloaded:
             ofRouting
-        case .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
+        case .routeTimedOut, .tryTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
             ofTimer
         default: ofUpstream
         }
@@ -56,12 +56,21 @@ extension Situation {
             Outcome(
                 421, .noRoute, "misdirected_request",
                 says: "this authority is served on another TLS connection", fault: .client)
+        case .redirectedToHTTPS:
+            Outcome(301, .none, "direct_response", says: "this host is served over HTTPS", fault: .client)
         case .unknownCluster:
             Outcome(
                 503, .noCluster, "cluster_not_found",
                 says: "the route's destination is unknown", fault: .configuration)
         case .noHealthyEndpoint:
             Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", fault: .configuration)
+        case .directResponse(let status):
+            Outcome(
+                status, .none, "direct_response", says: "the gateway answers this itself", fault: .configuration)
+        case .faultInjected(let status, let grpc):
+            Outcome(
+                status, .none, "fault_filter_abort", status == 204 || status == 304 ? "" : "fault filter abort",
+                says: "fault filter abort", grpc: grpc, fault: .configuration)
         case .overloaded:
             Outcome(
                 503, .overload, "overload", "gateway overloaded", grpc: .resourceExhausted, fault: .gateway,
@@ -107,6 +116,10 @@ extension Situation {
             Outcome(504, .idle, "stream_idle_timeout", "stream timeout", fault: .upstream)
         case .idleReceiving:
             Outcome(408, .idle, "stream_idle_timeout", "stream timeout", fault: .client, after: .close)
+        case .tryTimedOut:
+            Outcome(
+                504, .timeout, "upstream_per_try_timeout", "upstream request timeout",
+                grpc: .deadlineExceeded, fault: .upstream, retry: .unknown)
         default:
             // Envoy answers 14 when its route timeout fires, which clients may retry at once. A timer that
             // ran out is a deadline, whoever set it.

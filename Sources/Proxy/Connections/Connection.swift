@@ -16,6 +16,7 @@ final class Connection {
 
     var isDirty = false    // listed for a flush at the end of the turn
     var isUnread = false    // listed to be read without another event
+    private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
@@ -28,10 +29,15 @@ final class Connection {
     let peerHost: OctetBuffer
     private(set) var snapshot: WorkerSnapshot?    // of the newest request
     private(set) var table: Int?    // the route table in that snapshot; nil when none is its
+    private(set) var clientDemand = ClientDemandState.none    // of the port, in that snapshot
+    /// `x-forwarded-client-cert`; nil for a client that showed no certificate, or none that was verified.
+    private(set) var certificate: OctetBuffer?
 
     // Upstream
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
+    var earlyResets = EarlyResets()
+    var isWornOut = false    // another connection takes its place as soon as it is open
     var lostBecause = ""    // the kernel's reason, when a system call has failed
 
     /// Why the connection cannot be used any more, in words; empty when it was simply closed.
@@ -86,6 +92,15 @@ final class Connection {
         self.snapshot = snapshot
         guard let tls = transport.tls else { return table = binding.clearTable }
         table = binding.table(serverName: tls.serverName)
+        clientDemand = binding.clientDemand(on: tls)
+    }
+
+    /// The handshake is complete: what is told of the client's certificate.
+    func noteCertificate() {
+        guard let text = transport.tls?.forwardedCertificate else { return }
+        let buffer = OctetBuffer(capacity: text.count)
+        unsafe text.withUnsafeBytes { unsafe buffer.append(Octets($0)) }
+        certificate = buffer
     }
 
     /// Keeps no configuration alive while no request needs it.
@@ -96,6 +111,13 @@ final class Connection {
     var isOpen: Bool { state.isOpen }
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }
     var schemeText: Octets { transport.isSecure ? "https" : "http" }
+
+    /// Whether its readings lately took much of a turn: one half of the share, or several less.
+    var isHeavy: Bool { workload >= WorkBudget.shareOfTurn / 4 }
+
+    /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
+    ///   between light ones do not pass as light.
+    func noteWork(_ units: Int32) { workload = workload / 2 + units / 2 }
 
     /// Whether a new request can be sent here now.
     var takesRequests: Bool {

@@ -47,6 +47,18 @@ final class ConnectionLists {
         unread.append(connection)
     }
 
+    /// Whether others come first: the connection is listed for reading already, or it had much to do lately, and the
+    /// turn is long enough. It is read in a later turn then.
+    /// - Parameter work: of this turn so far, in units of `WorkBudget`.
+    func hasToWait(_ connection: Connection, work: Int32) -> Bool {
+        if connection.isUnread, connection.state.reading == .listed { return true }
+        guard connection.isHeavy, connection.state.reading == .ready, work >= WorkBudget.shareOfTurn else {
+            return false
+        }
+        listForReading(connection)
+        return true
+    }
+
     /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {
         guard connection.state.reading == .paused, !connection.isClosed, !connection.session.isReadPaused else {
@@ -55,19 +67,22 @@ final class ConnectionLists {
         listForReading(connection)
     }
 
-    /// Reads on where earlier turns left octets: a few connections in a turn, the others in the next ones. Between
-    /// them, connections with new events are served.
+    /// Reads on where earlier turns left octets: a few connections in a turn, or one with much to do, and the others in
+    /// the next ones. Between them, connections with new events are served.
     func readLeftOver(_ read: (Connection) -> Void) {
         guard !unread.isEmpty else { return }
         swap(&reading, &unread)
+        var count = 0
         for connection in reading.prefix(Self.leftOverPerTurn) {
+            count += 1
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
             connection.state.reading = .ready
             read(connection)
+            if connection.isHeavy { break }
         }
-        reading.removeFirst(min(reading.count, Self.leftOverPerTurn))
+        reading.removeFirst(count)
         reading.append(contentsOf: unread)
         swap(&reading, &unread)
         reading.removeAll(keepingCapacity: true)

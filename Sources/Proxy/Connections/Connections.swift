@@ -53,13 +53,16 @@ internal import TLS
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
         case .handshaking: listeners.continueHandshake(connection)
-        default: if event.isReadable { read(connection) }
+        default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
         }
     }
 
+    /// Reads, and notes whether that was much work.
     func read(_ connection: Connection) {
+        let before = services.pools.work
+        defer { connection.noteWork(services.pools.work &- before) }
         connection.state.octetsCame(at: services.loop.now)
-        for _ in 0..<Self.readsPerTurn {
+        reading: for _ in 0..<Self.readsPerTurn {
             if connection.isClosed { return }
             let isLingering = connection.state.phase == .lingering
             if !isLingering {
@@ -79,6 +82,7 @@ internal import TLS
                 // A short read has emptied the socket: the next readiness is a new event.
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room.count)
                 if isDrained, !connection.state.hasHungUp { return }
+                if services.pools.work &- before >= WorkBudget.shareOfTurn { break reading }
             case .wouldBlock: return
             case .closed, .failed:
                 if let breach = connection.transport.tls?.breach {
@@ -437,12 +441,16 @@ internal import TLS
 
     /// Tells the owner of every open stream that its connection is gone.
     func loseStreams(of connection: Connection, _ situation: Situation) {
-        var lost: [(slot: Int, exchange: Int)] = []
-        connection.session.forEachOpen { slot, owner in
-            if case .exchange(let number) = owner { lost.append((slot, number)) }
-        }
+        var lost: [(slot: Int, owner: StreamOwner)] = []
+        connection.session.forEachOpen { slot, owner in lost.append((slot, owner)) }
         _ = connection.state.stand(.draining, at: services.loop.now)
-        for (slot, number) in lost { exchanges.lost(number, connection, slot, situation) }
+        for (slot, owner) in lost {
+            switch owner {
+            case .nobody: break
+            case .exchange(let number): exchanges.lost(number, connection, slot, situation)
+            case .mirror(let number): exchanges.mirrors.lost(number, connection, slot)
+            }
+        }
     }
 
     func close(_ connection: Connection) {
@@ -473,7 +481,7 @@ internal import TLS
             services.loop.forget(connection.transport.descriptor)
             connection.transport.tls = nil
             Socket.close(connection.transport.descriptor)
-            if connection.role == .downstream { services.budget.giveBackConnection() }
+            if connection.role == .downstream { listeners.gaveBack(connection) }
             services.loop.vacate(connection.slot)
         }
     }

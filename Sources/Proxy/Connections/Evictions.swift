@@ -18,19 +18,24 @@ final class Evictions {
 
     /// Closes the connections that `EvictionRank` puts first: a few, once in a turn. Their places are free at the end
     /// of the turn.
-    /// - Parameter kind: the most that may be given up.
+    /// - Parameters:
+    ///   - kind: the most that may be given up.
+    ///   - listener: whose connections, by its number; nil: any.
     /// - Returns: false when there was none to close.
-    func makeRoom(upTo kind: EvictionRank.Kind) -> Bool {
+    func makeRoom(upTo kind: EvictionRank.Kind, of listener: Int?) -> Bool {
         guard madeAt != services.loop.now else { return true }
         var idle: [(rank: EvictionRank, connection: Connection)] = []
         services.loop.forEachConnection { connection in
-            guard let rank = EvictionRank(connection.state, openStreams: connection.session.openStreams),
+            guard listener == nil || connection.listener == listener,
+                let rank = EvictionRank(connection.state, openStreams: connection.session.openStreams),
                 rank.kind <= kind
             else { return }
             idle.append((rank, connection))
         }
         idle.sort { $0.rank < $1.rank }
-        for (_, connection) in idle.prefix(services.budget.connectionsPerSearch) { evict(connection) }
+        let limit = listener == nil ? nil : services.limits.listenerConnections
+        let count = services.budget.connectionsPerSearch(of: limit)
+        for (_, connection) in idle.prefix(count) { evict(connection) }
         if !idle.isEmpty { madeAt = services.loop.now }
         return !idle.isEmpty
     }

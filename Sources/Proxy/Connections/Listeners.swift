@@ -25,7 +25,7 @@ final class Listeners {
     private static let placePause = Duration.milliseconds(20)
     /// How often the other workers are asked for silent connections before one that was useful is closed.
     private static let mostAsked = 10
-    private var asked = 0    // since a client was last accepted
+    private var asked: [Int: Int] = [:]    // since a client was last accepted, by listener
     private var nextFullHint = 0    // wall seconds; see `noPlace`
 
     init(services: WorkerServices, connections: Connections, refusals: Refusals, evictions: Evictions) {
@@ -115,9 +115,9 @@ final class Listeners {
     func accept(from sockets: ListenerSockets, slot: Int) {
         let listener = sockets.descriptor(worker: services.worker)
         for index in 0..<Self.acceptsPerTurn {
-            guard services.budget.hasPlace else {
+            if let full = fullLimit(of: sockets) {
                 // Only the first time it is certain that somebody waits; the event comes again if so.
-                return index == 0 ? noPlace(on: listener, slot) : ()
+                return index == 0 ? noPlace(full, on: sockets, slot) : ()
             }
             do throws(SystemError) {
                 guard let (descriptor, peer) = try Socket.accept(listener) else { return }
@@ -129,23 +129,42 @@ final class Listeners {
         }
     }
 
+    /// The limit of clients' connections that leaves no place for another one on the listener; nil: there is a place.
+    /// Workers that ask at the same moment may be one connection each beyond it.
+    private func fullLimit(of sockets: ListenerSockets) -> WorkerMetrics.Limit? {
+        guard services.budget.hasPlace else { return .downstreamConnections }
+        guard let most = services.limits.listenerConnections else { return nil }
+        return sockets.connections.load(ordering: .relaxed) < most ? nil : .listenerConnections
+    }
+
     /// A client waits, and all places are taken: idle connections are closed, for the next turn. When none is idle,
-    /// the client waits in the kernel's queue.
-    private func noPlace(on listener: CInt, _ slot: Int) {
+    /// the client waits in the kernel's queue, and this listener rests.
+    private func noPlace(_ limit: WorkerMetrics.Limit, on sockets: ListenerSockets, _ slot: Int) {
         guard !isOver else { return }
-        services.metrics.reached(.downstreamConnections)
+        services.metrics.reached(limit)
+        let listener = limit == .listenerConnections ? sockets.number : nil
         // Other workers may have clients that never spoke: those go before an idle one of this worker.
-        let mayCloseIdle = asked >= Self.mostAsked || !services.budget.hasOtherWorkers
-        guard !evictions.makeRoom(upTo: mayCloseIdle ? .idle : .silent) else { return }
-        asked += 1
-        services.budget.tellOthers(than: services.worker, .connectionsWanted(idleToo: mayCloseIdle))
-        rest(listener, slot, for: Self.placePause)
+        let times = asked[sockets.number] ?? 0
+        let mayCloseIdle = times >= Self.mostAsked || !services.budget.hasOtherWorkers
+        guard !evictions.makeRoom(upTo: mayCloseIdle ? .idle : .silent, of: listener) else { return }
+        asked[sockets.number] = times + 1
+        services.budget.tellOthers(
+            than: services.worker, .connectionsWanted(idleToo: mayCloseIdle, listener: listener))
+        rest(sockets.descriptor(worker: services.worker), slot, for: Self.placePause)
         guard mayCloseIdle, services.loop.wallNow.seconds >= nextFullHint else { return }
         nextFullHint = services.loop.wallNow.seconds + 60
         services.messages.warn(
-            "clients have \(services.budget.connectionsLimit) connections, as many as they may, and this worker has no "
-                + "idle one to close: new ones wait; raise --max-connections or the limit of open files",
+            fullHint(limit, sockets) + ", and this worker has no idle one to close: new ones wait",
             at: services.loop.wallNow)
+    }
+
+    private func fullHint(_ limit: WorkerMetrics.Limit, _ sockets: ListenerSockets) -> String {
+        guard limit == .listenerConnections else {
+            return "clients have \(services.budget.connectionsLimit) connections, as many as they may "
+                + "(--max-connections, or the limit of open files)"
+        }
+        return "clients have \(services.limits.listenerConnections ?? 0) connections of listener \(sockets.name), as "
+            + "many as they may (--max-connections-per-listener)"
     }
 
     private func rest(_ listener: CInt, _ slot: Int, for pause: Duration) {
@@ -183,7 +202,8 @@ final class Listeners {
             return loop.vacate(slot)
         }
         services.budget.takeConnection()
-        asked = 0
+        sockets.connections.wrappingAdd(1, ordering: .relaxed)
+        if !asked.isEmpty { asked[sockets.number] = nil }
         services.metrics.connectionOpened(.downstream)
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         connections.schedule(connection)
@@ -193,6 +213,13 @@ final class Listeners {
     func closed(_ connection: Connection) {
         if case .handshaking = connection.state.phase { handshakes.ended() }
         services.status.downstreamConnections.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    /// The descriptor of a client's connection is closed: its place is free.
+    func gaveBack(_ connection: Connection) {
+        services.budget.giveBackConnection()
+        guard let number = connection.listener, let sockets = listening[number]?.sockets else { return }
+        sockets.connections.wrappingSubtract(1, ordering: .relaxed)
     }
 
     /// What a client may do on a connection.
@@ -287,6 +314,7 @@ final class Listeners {
 
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
         handshakes.ended()
+        connection.noteCertificate()
         if let isHTTP2 {
             startSession(connection, http2: isHTTP2)
         } else {

@@ -227,6 +227,15 @@ enum Session {
         }
     }
 
+    /// Whether `detachBody` has the body.
+    func hasBody(_ slot: Int) -> Bool {
+        switch self {
+        case .undecided: false
+        case .http1(let session): session { $0.hasBody(slot) }
+        case .http2(let session): session { $0.hasBody(slot) }
+        }
+    }
+
     func detachBody(_ slot: Int) -> OctetBuffer? {
         switch self {
         case .undecided: nil

@@ -8,6 +8,10 @@ enum Step: UInt8, CaseIterable, Sendable {
     case admit
     /// Finds the rule for host and path.
     case match
+    /// Holds a share of requests back, and answers a share of them, if the rule says so (`fault`).
+    case fault
+    /// Answers by itself if the rule says so (`directResponse`).
+    case respond
     /// Draws one of the rule's destinations by weight.
     case choose
     /// Starts the deadline: the route's timeout, or the smaller `grpc-timeout` of the client.
@@ -33,6 +37,8 @@ enum Step: UInt8, CaseIterable, Sendable {
 enum StepEnd: Equatable {
     /// The next step runs at once.
     case next
+    /// The steps up to that one are skipped: they are those of policies, and the rule has none.
+    case goOn(at: Step)
     /// This try has failed and another one is made: the course goes back to `pick`.
     case retry
     /// The course stands here until that has come.
@@ -47,6 +53,8 @@ enum Wait: Equatable, Sendable {
     case connection
     /// The time that is let pass before the next try.
     case backOff
+    /// The rule's delay.
+    case delay
     /// The upstream's final header section.
     case headers
     /// The end of the stream to the client.
@@ -59,6 +67,7 @@ extension Exchange {
         while let step = state.running {
             switch perform(step) {
             case .next: state.advance()
+            case .goOn(let step): state.goOn(at: step)
             case .retry: state.goBack(to: .pick)
             case .wait(let what): state.wait(for: what)
             case .answer(let situation): answer(situation)
@@ -71,6 +80,8 @@ extension Exchange {
         switch step {
         case .admit: admit()
         case .match: match()
+        case .fault: FaultInjection.begin(self)
+        case .respond: Respond.answer(self)
         case .choose: choose()
         case .startClock: startClock()
         case .pick: pick()

@@ -17,7 +17,7 @@ final class Exchange {
     enum Upstream: BitwiseCopyable {
         case none
         /// A place in the queue for a connection.
-        case queued(Unretained<EndpointPool>)
+        case queued(Unretained<EndpointPool>, WaitingLine.Place)
         /// A connection on which `send` opens a stream next.
         case reserved(Unretained<Connection>)
         case stream(Stream)
@@ -45,11 +45,17 @@ final class Exchange {
     var isHeadMethod = false
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
+    var isWebSocket = false    // it asks to leave HTTP for a WebSocket
+    var injected = EarlierFlags()    // what the rule's `fault` has done
+    var heldBack = Duration.zero    // by the rule's `fault`; the route's timeout does not count it
     var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
     var creditedOctets = 0    // octets of the body given back to the client's window
 
     // The route
     var route = Kept<RouteHandle>()
+    var extras: Unretained<RouteExtras>?    // of the route, which is kept
+    private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
+    var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
     var upstreamLocal: String?    // for the access log only
@@ -122,7 +128,9 @@ final class Exchange {
         if path == "*" { return .answer(.optionsAsterisk) }
         switch session {
         case .undecided: break
-        case .http1(let session): if session({ $0.upgrade }) != .none { return .answer(.upgradeRefused) }
+        case .http1(let session):
+            isWebSocket = session({ $0.upgrade }) == .webSocket
+            if isWebSocket, block.first(.protocol) == nil { return .answer(.upgradeRefused) }    // no GET, or a body
         case .http2:
             // HTTP/1.1's session has looked already.
             if !services.hasValidAuthority(block) { return .answer(.requestRefused(.invalidAuthority)) }
@@ -146,6 +154,7 @@ final class Exchange {
         guard let snapshot = services.snapshot(for: downstream), let table = downstream.table else {
             return .answer(.noRoute)
         }
+        if downstream.clientDemand != .none, let end = refuseUnshown(block, downstream, snapshot) { return end }
         services.joinedHeaders.clear()
         // HTTP/2 allows `host` alone, and it is the authority then (RFC 9113 §8.3.1). What a client says of the
         // scheme of its own connection is not believed.
@@ -164,8 +173,10 @@ final class Exchange {
         }
         switch found {
         case .route(let number):
-            route.keep(snapshot { $0.route(number) })
-            return .next
+            let found = snapshot { $0.route(number) }
+            route.keep(found)
+            extras = found.extras
+            return extras == nil ? .goOn(at: .choose) : .next
         case .noHost:
             explanation = "no host of this listener matches authority \"\(view.authority.string)\""
         case .noRoute:
@@ -174,6 +185,26 @@ final class Exchange {
             explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
         }
         return .answer(.noRoute)
+    }
+
+    /// A port asks some of its clients for certificates: a request is served only where its connection has shown what
+    /// its server asks for now.
+    @inline(never)
+    private func refuseUnshown(
+        _ block: HeaderBlock, _ downstream: Connection, _ snapshot: Unretained<WorkerSnapshot>
+    ) -> StepEnd? {
+        if downstream.clientDemand == .unfulfilled {
+            explanation = "the server asks its clients for another certificate now; connect anew"
+            downstream.session.announceShutdown()
+            services.markDirty(downstream)
+            return .answer(.misdirected)
+        }
+        let authority = block.first(.authority) ?? block.first(.host) ?? .empty
+        guard let tls = downstream.transport.tls, let binding = snapshot({ $0.binding(downstream.listener) }),
+            binding.bars(authority: authority, on: tls)
+        else { return nil }
+        explanation = "the server of authority \"\(authority.string)\" asks its clients for another certificate"
+        return .answer(.misdirected)
     }
 
     /// The TLS server of the port that has an authority, where the connection's own has not.
@@ -195,32 +226,41 @@ final class Exchange {
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
+        if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
+        if matchedBy != nil { matchedBy = nil }
         return .next
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
+        if reason == .redirectedToHTTPS { return .answer(.redirectedToHTTPS) }
         explanation = reason.sentence
         return .answer(.unknownCluster)
     }
 
     /// The configuration that the client's connection uses now.
-    private var toSnapshot: Unretained<WorkerSnapshot>? { downstream?.connection { $0.snapshot.unretained } }
+    private var toSnapshot: Unretained<WorkerSnapshot>? {
+        matchedBy.unretained ?? downstream?.connection { $0.snapshot.unretained }
+    }
+
+    /// The route is of this configuration, and so are the numbers in it. The connection may have a newer one when the
+    /// course goes on.
+    func keepSnapshot() { matchedBy = downstream?.connection { $0.snapshot } }
 
     /// The deadline of a gRPC call runs from its header section: the smaller of the client's `grpc-timeout` and
     /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
     func startClock() -> StepEnd {
         guard isGRPC else {
-            if state.isRequestEnded { routeTimeoutBegins() }
+            if state.isRequestEnded || isWebSocket { routeTimeoutBegins() }
             return .next
         }
-        var wait = routeTimeout
+        var wait = routeTimeout.map { $0 + heldBack }
         if let text = request.unretained?({ $0.first(.grpcTimeout) }), let asked = GRPCTimeout(text)?.duration {
             wait = wait.map { min($0, asked) } ?? asked
         }
         guard let wait else { return .next }
         setDeadline(started + wait)
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
-        guard wait <= Self.shortestDeadline else { return .next }
+        guard wait <= Self.shortestDeadline || started + wait <= services.loop.now else { return .next }
         explanation = deadlineInWords
         return .answer(.deadlineExceeded)
     }
@@ -231,7 +271,9 @@ final class Exchange {
     var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
     func routeTimeoutBegins() {
-        guard deadline == nil, state.answer != .over, let wait = routeTimeout else { return }
+        guard deadline == nil, state.answer != .over, !state.isWaiting(for: .delay), let wait = routeTimeout else {
+            return
+        }
         setDeadline(services.loop.now + wait)
     }
 
@@ -243,7 +285,7 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: state.triedEndpoints) }) else {
+        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: avoidedEndpoints) }) else {
             explanation = "\(destination { $0.cluster.name }) has no ready endpoint"
             return .answer(.noHealthyEndpoint)
         }
@@ -254,13 +296,18 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
+        if isWebSocket, isHTTP2Port {
+            explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
+            return .answer(.upgradeRefused)
+        }
         let transport = UpstreamTransport(isHTTP2: isGRPC || isHTTP2Port)
         switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
-        case .wait(let pool):
-            use(.queued(Unretained(pool)), keeping: pool)
+        case .wait(let pool, let place):
+            use(.queued(Unretained(pool), place), keeping: pool)
+            timers.waiting = services.loop.arm(at: services.loop.now + services.limits.waitingTimeout, .waiting, number)
             return .wait(.connection)
         case .failed:
             failure = upstreams.lastFailure
@@ -276,6 +323,7 @@ final class Exchange {
     /// A connection is there that the course has waited for.
     func connected(_ connection: Connection) {
         guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
+        services.loop.cancel(&timers.waiting)
         use(.reserved(Unretained(connection)), keeping: connection)
         run()
     }
@@ -290,8 +338,9 @@ final class Exchange {
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
+        if let copies { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
-            section, isEnd: isAlone, owner: .exchange(number), keepsBody: state.tries < ExchangeState.triesLimit)
+            section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         services.letGo(section)
         guard let slot else {
             use(.none, keeping: nil)
@@ -302,6 +351,7 @@ final class Exchange {
         state.trySent()
         tryStarted = services.loop.now
         upstreamTakenOctets = 0
+        if isGRPC || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             $0.began()
             let number = $0.number
@@ -334,12 +384,16 @@ final class Exchange {
         if let said = request.first(.scheme), !(said == scheme) { section.replaceFirst(.scheme, with: scheme) }
         let left = isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
         let peer = downstream { $0.peerHost.octets }
+        let certificate = downstream { $0.certificate?.octets }
         identifier.withText { text in
             services.toPools {
-                ForwardedFields(peer: peer, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left)
-                    .write(to: section, pools: $0)
+                ForwardedFields(
+                    peer: peer, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left,
+                    certificate: certificate
+                ).write(to: section, pools: $0)
             }
         }
+        if state.tries > 1 { appendAttempt(to: section) }
         return section
     }
 
@@ -360,12 +414,12 @@ final class Exchange {
         if let downstream, state.answer == .begun, downstream.session.pending(downstream.slot) > 0 {
             return .idleSending
         }
-        guard state.request == .receiving, state.answer != .over else { return nil }
+        guard state.request == .receiving, state.answer != .over, !state.isWaiting(for: .delay) else { return nil }
         if heldBody != nil { return .localReset }
         if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 {
             return .localReset
         }
-        return isGRPC ? nil : .idleReceiving
+        return isGRPC || (isWebSocket && state.answer == .begun) ? nil : .idleReceiving
     }
 
     /// Octets that wait here for a side that does not take them: bodies, and the client's header section.
@@ -390,9 +444,15 @@ final class Exchange {
         isGRPC = false
         isHeadMethod = false
         isSafe = false
+        isWebSocket = false
+        injected = []
+        heldBack = .zero
         wantsContinue = false
         creditedOctets = 0
         route.keep(nil)
+        extras = nil
+        if matchedBy != nil { matchedBy = nil }
+        if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)
         endpoint.keep(nil)
         if upstreamLocal != nil { upstreamLocal = nil }

@@ -13,6 +13,7 @@ extension Exchange {
     func requestData(_ octets: Octets) {
         guard let downstream else { return }
         lastProgress = services.loop.now
+        if let copies { Mirroring.pass(octets, to: copies, self) }
         switch state.bodyCame(octets.count) {
         case .discard: services.consume(downstream, octets.count)
         case .hold:
@@ -34,8 +35,10 @@ extension Exchange {
             trailers.hold()
             requestTrailers = trailers
         }
+        if let copies { Mirroring.finish(copies, self) }
         if !isGRPC { routeTimeoutBegins() }
         guard case .stream(let stream) = upstream else { return }
+        if !isGRPC { tryTimeoutBegins() }
         stream.session.finish(stream.slot, trailers: trailers)
         services.markDirty(stream)
     }
@@ -86,11 +89,14 @@ extension Exchange {
         guard let downstream, state.answer == .none else { return }
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
-        guard code >= 200 else { return passInterim(block, to: downstream) }
+        guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
+        if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
+        noteGRPCStatus(block)
+        if needsJudgement, retriesAnswer(block, code) { return }
         status = code
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
-        noteGRPCStatus(block)
+        timers.cancelTry(in: services.loop)
         services.prepareForDownstream(block)
         state.answerBegan()
         downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
@@ -171,6 +177,7 @@ extension Exchange {
     /// No connection can be had: the queue gives up what waits in it.
     func connectionFailed(_ situation: Situation, because reason: String) {
         guard state.isWaiting(for: .connection) else { return }
+        services.loop.cancel(&timers.waiting)
         use(.none, keeping: nil)
         failure = reason
         follow(tryFailed(situation, keeping: nil))
@@ -193,32 +200,8 @@ extension Exchange {
         if let body { services.pools.give(body) }
     }
 
-    /// One try is over without an answer: another one if the request is provably unprocessed, else a local reply.
-    /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
-    func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
-        if let body { keep(body) }
-        let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
-        let failure = ExchangeState.Failure(
-            situation: situation, endpoint: endpoint.unretained?({ $0.number }),
-            endpoints: destination.unretained?({ $0.cluster.count }) ?? 0,
-            isReplayable: isWhole, isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
-        switch state.tryFailed(failure) {
-        case .answer:
-            let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
-            explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
-            return .answer(cause(of: situation))
-        case .tryAgain:
-            services.metrics.retried(situation.retryReason)
-            return .retry
-        case .tryLater:
-            services.metrics.retried(situation.retryReason)
-            timers.backOff = services.loop.arm(at: services.loop.now + backOff(), .backOff, number)
-            return .wait(.backOff)
-        }
-    }
-
-    /// Octets that an upstream had come before those that wait already.
-    private func keep(_ body: OctetBuffer) {
+    /// Octets that an upstream had, which come before those that wait already.
+    func keep(_ body: OctetBuffer) {
         if let held = heldBody {
             body.append(held.octets)
             services.pools.give(held)
@@ -227,9 +210,10 @@ extension Exchange {
     }
 
     /// Does what a step would, outside of the course: an event has ended the try.
-    private func follow(_ end: StepEnd) {
+    func follow(_ end: StepEnd) {
         switch end {
         case .next: break
+        case .goOn(let step): state.goOn(at: step)
         case .retry: state.goBack(to: .pick)
         case .wait(let what):
             state.goBack(to: .connect)
@@ -239,15 +223,8 @@ extension Exchange {
         run()
     }
 
-    /// From 12 to 25 ms before the second try, twice that before the third one: Istio's base interval, with jitter.
-    /// Source: Istio `VirtualService` `retries.backoff`, Envoy's `retry_back_off`.
-    private func backOff() -> Duration {
-        let base: UInt64 = 25_000_000 << UInt64(min(max(state.tries - 1, 0), 4))
-        return .nanoseconds(Int64(base / 2 + services.random.next() % (base / 2)))
-    }
-
     /// What is behind a failure, where more is known than its form.
-    private func cause(of situation: Situation) -> Situation {
+    func cause(of situation: Situation) -> Situation {
         switch situation {
         case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed:
             isUntranslated ? .grpcWebRefused : situation
@@ -281,8 +258,9 @@ extension Exchange {
     func dropUpstream(code: UInt32) {
         switch upstream {
         case .none: return
-        case .queued(let pool):
-            pool { upstreams.leave($0, number) }
+        case .queued(let pool, let place):
+            pool { upstreams.leave($0, place, number) }
+            services.loop.cancel(&timers.waiting)
             use(.none, keeping: nil)
         case .reserved(let connection):
             connection { upstreams.giveBack($0) }
@@ -290,6 +268,7 @@ extension Exchange {
         case .stream(let stream):
             stream.session.reset(stream.slot, code: code)
             services.markDirty(stream)
+            stream.connection { upstreams.noteReset(on: $0) }
             detachUpstream()
         }
         state.upstreamDropped()
@@ -299,6 +278,7 @@ extension Exchange {
     func detachUpstream() {
         guard case .stream(let stream) = upstream else { return }
         stream.session.setOwner(stream.slot, .nobody)
+        timers.cancelTry(in: services.loop)
         if services.isLogging { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
         endpoint.unretained? { $0.ended() }
@@ -319,7 +299,8 @@ extension Exchange {
 
     private func sendReply(_ situation: Situation) {
         guard let downstream else { return }
-        let reply = LocalReply(situation, isGRPC: isGRPC, explanation: explanation)
+        var reply = Respond.reply(to: situation, self)
+        if situation == .redirectedToHTTPS { reply.location = secureLocation }
         status = reply.status
         grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
@@ -327,6 +308,13 @@ extension Exchange {
         sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services)
         if !state.isRequestEnded { session.resetAfterEnd(downstream.slot) }
         services.markDirty(downstream)
+    }
+
+    /// The URL of the request with the scheme `https`: its authority as it was received, also with a port.
+    /// Source: envoyproxy/envoy source/common/http/utility.cc (createSslRedirectPath).
+    private var secureLocation: [UInt8] {
+        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) }) ?? .empty
+        return Array("https://".utf8) + authority.array + path.array
     }
 
     /// Cuts short an answer that has begun. It must look neither complete (NO_ERROR) nor safe to send again
@@ -354,22 +342,26 @@ extension Exchange {
         }
     }
 
+    /// No connection to the endpoint has come free, or could be made, in time.
+    func waitedTooLong() {
+        guard state.isWaiting(for: .connection), case .queued = upstream else { return }
+        services.metrics.reached(.waitingTimeout)
+        explanation =
+            "no connection to endpoint \(endpoint.unretained?({ $0.name }) ?? "") was free within "
+            + "\(services.limits.waitingTimeout) (--waiting-timeout)"
+        answer(.overflow)
+    }
+
     /// Whose deadline it is, how long it was, and who had the request.
     var deadlineInWords: String {
         let route = self.route.unretained?({ $0.route.name }) ?? ""
         let limit = isGRPC ? deadline?.duration(since: started) : routeTimeout
         let whose =
-            limit != nil && limit == routeTimeout ? "the timeout of route \(route)" : "the client's grpc-timeout"
+            limit != nil && limit == routeTimeout.map({ $0 + (isGRPC ? heldBack : .zero) })
+            ? "the timeout of route \(route)" : "the client's grpc-timeout"
         let words = "\(whose), \(limit?.milliseconds ?? ""), has passed"
         guard state.tries > 0, let endpoint = self.endpoint.unretained?({ $0.name }) else { return words }
         return "\(words); endpoint \(endpoint) had the request"
-    }
-
-    /// The pause before the next try is over.
-    func backOffPassed() {
-        guard state.waitingAt != nil, case .none = upstream, state.hasCome(.backOff) else { return }
-        state.goBack(to: .pick)
-        run()
     }
 
     /// Nothing has come from the client, or nothing has gone to it, for too long.

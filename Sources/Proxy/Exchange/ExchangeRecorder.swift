@@ -60,6 +60,8 @@ struct ExchangeRecorder {
     }
 
     private func explain(_ record: inout AccessRecord, _ exchange: Exchange) {
+        record.earlierFlags = exchange.injected
+        if exchange.state.areTriesExhausted { record.earlierFlags.insert(.retriesExhausted) }
         guard let situation = exchange.state.situation else {
             guard exchange.state.answer != .none else { return }
             // Many servers answer what they do not understand by a status of their own.

@@ -50,11 +50,10 @@ struct ExchangeState {
     private(set) var tries = 0
     /// Numbers of the endpoints that failed this request.
     private(set) var triedEndpoints: [Int] = []
+    /// Whether another try was not made only because there had been as many as the policy allows.
+    private(set) var areTriesExhausted = false
     /// Octets of the client's body.
     private(set) var receivedOctets = 0
-
-    /// The first try and two more, which is Istio's default (`VirtualService` `retries.attempts: 2`).
-    static let triesLimit = 3
 
     init() {}
 
@@ -72,6 +71,7 @@ struct ExchangeState {
         situation = nil
         tries = 0
         if !triedEndpoints.isEmpty { triedEndpoints = [] }
+        areTriesExhausted = false
         receivedOctets = 0
     }
 
@@ -95,6 +95,9 @@ struct ExchangeState {
         guard let step = running ?? waitingAt else { return }
         position = step.next.map { .at($0) } ?? .over
     }
+
+    /// The course goes on at a later step.
+    mutating func goOn(at step: Step) { position = .at(step) }
 
     /// The course runs again from an earlier step.
     mutating func goBack(to step: Step) { position = .at(step) }
@@ -169,7 +172,14 @@ struct ExchangeState {
 
     /// What is known when a try fails.
     struct Failure {
-        let situation: Situation
+        /// Whether the policy has another try made after this.
+        let isWanted: Bool
+        /// How many tries the policy allows, the first one included.
+        let most: Int
+        /// Whether the policy says itself how long to wait before each other try.
+        let hasBackOff: Bool
+        /// Why the try failed; nil when its answer is one that the policy does not accept.
+        let situation: Situation?
         /// Number of the endpoint; nil when none was picked.
         let endpoint: Int?
         /// How many endpoints the cluster has.
@@ -182,22 +192,35 @@ struct ExchangeState {
     enum FailureEnd: Equatable {
         /// Another endpoint, or the same one, is tried at once.
         case tryAgain
-        /// Every endpoint has refused: the next try waits a moment.
+        /// The next try waits a moment.
         case tryLater
         /// No other try: the client is answered.
         case answer
     }
 
-    /// The try is over without an answer.
+    /// The try is over without an answer, or its answer is not accepted.
     mutating func tryFailed(_ failure: Failure) -> FailureEnd {
         tryProgress = .none
         if let endpoint = failure.endpoint, !triedEndpoints.contains(endpoint) { triedEndpoints.append(endpoint) }
-        guard failure.situation.outcome.retry == .unprocessed, failure.isReplayable, !failure.isDeadlineOver,
-            tries < Self.triesLimit
-        else { return .answer }
+        guard hasAnotherTry(failure) else { return .answer }
+        guard let situation = failure.situation, situation.outcome.retry == .unprocessed, !failure.hasBackOff else {
+            return .tryLater
+        }
         // An endpoint that refused a connection refuses the next one at once, too.
-        let isElsewhere = failure.situation != .connectFailed || triedEndpoints.count < failure.endpoints
-        return isElsewhere ? .tryAgain : .tryLater
+        let isElsewhere = triedEndpoints.count < failure.endpoints
+        return isElsewhere || (situation != .connectFailed && tries <= Self.hurriedTries) ? .tryAgain : .tryLater
+    }
+
+    /// After so many tries another one of an endpoint that has failed is never made at once.
+    private static let hurriedTries = 2
+
+    /// Whether the upstream's final header section, which has come, is dropped and the request sent again.
+    mutating func refusesAnswer(_ failure: Failure) -> Bool { answer == .none && hasAnotherTry(failure) }
+
+    private mutating func hasAnotherTry(_ failure: Failure) -> Bool {
+        guard failure.isWanted, failure.isReplayable, !failure.isDeadlineOver else { return false }
+        areTriesExhausted = tries >= failure.most && failure.most > 1
+        return tries < failure.most
     }
 
     /// What follows from the loss of the upstream's stream.

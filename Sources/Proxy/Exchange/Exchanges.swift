@@ -12,6 +12,8 @@ final class Exchanges {
     private let connections: Connections
     private let refusals: Refusals
     private let recorder: ExchangeRecorder
+    /// Copies of requests for mirrors.
+    let mirrors: Mirrors
     private var all: ContiguousArray<Unretained<Exchange>> = []    // `owned` has the references
     private var owned: ContiguousArray<Exchange> = []
     private var free = PlainStack<Int>()    // numbers
@@ -24,6 +26,7 @@ final class Exchanges {
         self.connections = connections
         self.refusals = refusals
         recorder = ExchangeRecorder(services: services)
+        mirrors = Mirrors(services: services, upstreams: upstreams)
     }
 
     /// Exchanges in use.
@@ -32,9 +35,21 @@ final class Exchanges {
     /// Calls `body` with an exchange by its number.
     @inline(__always)
     func with(_ number: Int, _ body: (Exchange) -> Void) {
-        guard number < all.count else { return }
+        guard number >= 0, number < all.count else { return }
         let exchange = all[number]
         exchange(body)
+    }
+
+    /// A connection is there that an exchange has waited for, or a copy for a mirror.
+    func connected(_ waiting: Int, _ connection: Connection) {
+        guard waiting >= 0 else { return mirrors.connected(waiting, connection) }
+        with(waiting) { $0.connected(connection) }
+    }
+
+    /// Whoever waits gets no connection.
+    func connectionFailed(_ waiting: Int, _ situation: Situation, because reason: String) {
+        guard waiting >= 0 else { return mirrors.connectionFailed(waiting) }
+        with(waiting) { $0.connectionFailed(situation, because: reason) }
     }
 
     /// Calls `body` with each exchange that serves a client.
@@ -114,6 +129,7 @@ final class Exchanges {
         all.removeAll()
         owned.removeAll()
         free.free()
+        mirrors.clear()
     }
 
     // MARK: events of clients
@@ -157,10 +173,12 @@ final class Exchanges {
     // MARK: events of upstreams
 
     func upstream(_ event: StreamEvent, of connection: Connection) {
+        if case .mirror(let number) = event.owner { mirrors.came(event, number, from: connection) }
         switch event.kind {
         case .settings: return upstreams.learnSettings(connection)
         case .goAway:
             _ = connection.state.stand(.draining, at: services.loop.now)
+            upstreams.wentAway(connection)
             return services.markDirty(connection)
         case .closed: return streamClosed(event, on: connection)
         case .violation: return refuseResponse(event, of: connection)
@@ -315,6 +333,7 @@ final class Exchanges {
         case .http2:
             guard let fault = event.fault else { return }
             refusals.note(.http2(fault), on: connection)
+            upstreams.noteReset(on: connection)
             exchange(of: event, upstream: connection)? {
                 $0.upstreamFailed(
                     .upstreamMalformed(fault), code: fault.code, because: "\(fault.sentence) (\(fault.source))")

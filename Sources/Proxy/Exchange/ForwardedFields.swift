@@ -12,6 +12,8 @@ struct ForwardedFields {
     let isGRPC: Bool
     /// What is left until the deadline of a gRPC call that has one. It takes the place of `grpc-timeout`.
     let timeLeft: Duration?
+    /// The client's certificate, as `x-forwarded-client-cert` tells of it; nil if it showed none.
+    var certificate: Octets?
 
     /// Edits a request's header section. All octets are copied into the block.
     func write(to block: HeaderBlock, pools: MessagePools) {
@@ -25,13 +27,14 @@ struct ForwardedFields {
         block.append(.forwardedFor, addresses?.octets ?? peer)
         block.append(.forwardedProto, stable: scheme)
         block.append(.requestID, requestID)
+        if let certificate { block.append(.forwardedClientCert, certificate) }
         if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
     }
 
     /// What only the gateway says, and what never crosses it.
     @inline(__always)
     private static var onlyOurs: KnownHeaders {
-        .hopByHop | .forwardedFor | .forwardedProto | .forwardedClientCert | .requestID | .reserved | .host | .protocol
+        .hopByHop | .forwardedFor | .forwardedProto | .forwardedClientCert | .requestID | .reserved | .host
     }
 
     /// The addresses that a request brings, in order, with a comma behind each field's.

@@ -26,9 +26,7 @@ final class EndpointPool {
     private(set) var count = 0
     /// Of these: whose TCP handshake is in progress.
     private(set) var connecting = 0
-    /// Numbers of exchanges, the oldest first.
-    private var waiting: [Int] = []
-    private var firstWaiting = 0
+    private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
 
@@ -100,9 +98,12 @@ final class EndpointPool {
         return idle + shared
     }
 
+    /// Those whose place a new connection takes.
+    func wornOut() -> [Connection] { shared.filter { $0.isWornOut && $0.state.isServing } }
+
     // MARK: the queue
 
-    var waitingCount: Int { waiting.count - firstWaiting }
+    var waitingCount: Int { waiting.count }
 
     /// Whether the connections that are being made will not do for all that wait.
     var needsConnection: Bool {
@@ -127,27 +128,11 @@ final class EndpointPool {
         return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
     }
 
-    func enqueue(_ exchange: Int) { waiting.append(exchange) }
+    func enqueue(_ exchange: Int) -> WaitingLine.Place { waiting.join(exchange) }
 
     /// The exchange that has waited longest.
-    func dequeue() -> Int? {
-        guard firstWaiting < waiting.count else { return nil }
-        defer {
-            firstWaiting += 1
-            if firstWaiting == waiting.count {
-                waiting.removeAll(keepingCapacity: waiting.capacity <= 64)
-                firstWaiting = 0
-            } else if firstWaiting >= 256, firstWaiting * 2 > waiting.count {
-                waiting.removeFirst(firstWaiting)
-                firstWaiting = 0
-            }
-        }
-        return waiting[firstWaiting]
-    }
+    func dequeue() -> Int? { waiting.serve() }
 
     /// The exchange waits no more.
-    func leave(_ exchange: Int) {
-        guard let index = waiting[firstWaiting...].firstIndex(of: exchange) else { return }
-        waiting.remove(at: index)
-    }
+    func leave(_ place: WaitingLine.Place, _ exchange: Int) { waiting.leave(place, exchange) }
 }

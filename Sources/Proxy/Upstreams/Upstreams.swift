@@ -23,7 +23,7 @@ final class Upstreams {
         /// It takes a stream now; a reserved one of HTTP/1.1 is given back by `giveBack`.
         case connection(Unretained<Connection>)
         /// The exchange has a place in that pool's queue: `Exchange.connected` or `connectionFailed` follows.
-        case wait(EndpointPool)
+        case wait(EndpointPool, WaitingLine.Place)
         /// No connection can be made; `lastFailure` says why.
         case failed
         /// The queue is full.
@@ -42,16 +42,23 @@ final class Upstreams {
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
     private func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
-        let limit = services.limits.upstreamConnections
-        if pool.count >= limit { reached(.upstreamConnections) }
+        if pool.count >= services.limits.upstreamConnections { reached(.upstreamConnections) }
         guard pool.waitingCount < services.limits.waitingRequests else {
             reached(.waitingRequests)
             return .overflow
         }
-        pool.enqueue(exchange)
-        guard pool.needsConnection, pool.count < limit, !connect(pool), !pool.hasProspect else { return .wait(pool) }
-        pool.leave(exchange)
+        let place = pool.enqueue(exchange)
+        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
+            return .wait(pool, place)
+        }
+        pool.leave(place, exchange)
         return .failed
+    }
+
+    /// Whether the pool may have one more connection. Where all that it has take no new requests, one that does is
+    /// made in any case, as Envoy does: they may last for as long as their streams do.
+    private func mayConnect(_ pool: EndpointPool) -> Bool {
+        pool.count < services.limits.upstreamConnections || !pool.hasProspect
     }
 
     private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
@@ -133,6 +140,7 @@ final class Upstreams {
         }
         connections.startSession(connection, http2: pool.transport.isHTTP2)
         pool.connectionOpened(connection)
+        if pool.transport.isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
         if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
         serve(pool)
         services.markDirty(connection)
@@ -157,7 +165,7 @@ final class Upstreams {
         var rest = pool.unservedByFailure
         while rest > 0, let number = pool.dequeue() {
             rest -= 1
-            exchanges.with(number) { $0.connectionFailed(situation, because: reason) }
+            exchanges.connectionFailed(number, situation, because: reason)
         }
     }
 
@@ -165,14 +173,14 @@ final class Upstreams {
     func serve(_ pool: EndpointPool) {
         while pool.waitingCount > 0, let connection = pool.available() {
             guard let number = pool.dequeue() else { return connection { giveBack($0) } }
-            connection { connection in exchanges.with(number) { $0.connected(connection) } }
+            connection { exchanges.connected(number, $0) }
         }
-        while pool.needsConnection, pool.count < services.limits.upstreamConnections {
+        while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
             guard !pool.hasProspect, let number = pool.dequeue() else { return }
             let reason = lastFailure
-            exchanges.with(number) { $0.connectionFailed(.connectFailed, because: reason) }
+            exchanges.connectionFailed(number, .connectFailed, because: reason)
         }
     }
 
@@ -185,7 +193,7 @@ final class Upstreams {
     }
 
     /// An exchange waits no more.
-    func leave(_ pool: EndpointPool, _ exchange: Int) { pool.leave(exchange) }
+    func leave(_ pool: EndpointPool, _ place: WaitingLine.Place, _ exchange: Int) { pool.leave(place, exchange) }
 
     /// A connection has room again, or was reserved and is not needed: the next request may use it.
     func giveBack(_ connection: Connection) {
@@ -228,6 +236,12 @@ final class Upstreams {
         if pool.waitingCount > 0 { unserved.append(pool) }
     }
 
+    /// The connection takes no new requests any more, and may last for as long as its streams do: requests that wait
+    /// behind it have another one made.
+    func wentAway(_ connection: Connection) {
+        if let pool = connection.pool, pool.waitingCount > 0 { unserved.append(pool) }
+    }
+
     /// Connections to endpoints that no cluster has any more end when their streams do.
     /// - Parameter numbers: of endpoints, perhaps of some that are still in use.
     func drop(_ numbers: [Int]) {
@@ -248,6 +262,29 @@ final class Upstreams {
             for connection in pool.retire() { connections.drain(connection) }
             next = pool.other
         }
+    }
+
+    // MARK: resets
+
+    /// A stream of an endpoint's connection was reset before its answer was complete. Where that has happened too
+    /// often, another connection takes over as soon as it is open; streams that are under way end where they are.
+    func noteReset(on connection: Connection) {
+        guard case .http2(let session) = connection.session, connection.state.isServing, let pool = connection.pool,
+            session({
+                connection.earlyResets.isReached(
+                    resets: $0.resetsFramed, streams: $0.begunStreams, limit: services.limits.upstreamResets,
+                    at: services.loop.now)
+            })
+        else { return }
+        if !connection.isWornOut { reached(.upstreamResets) }
+        connection.isWornOut = true
+        guard !pool.isRetired, pool.connecting == 0 else { return }
+        // Without a place for another one, waiting requests get it when no connection takes any.
+        guard pool.count < services.limits.upstreamConnections else {
+            connections.drain(connection)
+            return wentAway(connection)
+        }
+        _ = connect(pool)    // when that fails, this one goes on, and the next reset tries again
     }
 
     // MARK: what an endpoint says of its limits

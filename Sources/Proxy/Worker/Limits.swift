@@ -13,7 +13,9 @@ package struct Limits: Sendable {
     /// TLS handshakes of one worker at a time; one more ends the oldest. Each needs about 45 kB.
     package var handshakesAtOnce = 1000
     /// Octets of header sections that a worker holds for its connections; beyond it new requests are refused.
-    package var headerOctets = 64 << 20
+    /// nil is 64 MiB, or a quarter of the memory's ceiling shared among the workers, where that is less
+    /// (`ProcessBudget`).
+    package var headerOctets: Int?
     /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
     /// one gives them up after 60 s.
     package var firstOctetsTimeout = Duration.seconds(75)
@@ -37,10 +39,16 @@ package struct Limits: Sendable {
     package var concurrentStreams = HTTP2Limits.usualConcurrentStreams
     /// Clients' connections of the whole process; nil is what the limit of open files allows (`ProcessBudget`).
     package var downstreamConnections: Int?
+    /// Clients' connections of one listening address, of all workers; nil: only the process's limit holds.
+    package var listenerConnections: Int?
     /// Connections of one worker to one endpoint. Further requests wait for one of them.
     package var upstreamConnections = 1024
     /// Requests of one worker that wait for a connection to one endpoint; one more is answered 503.
     package var waitingRequests = 10_000
+    /// How long a request waits for a connection to the endpoint that was picked for it.
+    package var waitingTimeout = Duration.seconds(15)
+    /// Streams that we may reset on a connection to an endpoint in 30 s; then another takes its place.
+    package var upstreamResets = 100
     /// Idle HTTP/1.1 connections of one worker to one endpoint; one more is closed.
     package var idleUpstreamConnections = 128
 

@@ -20,6 +20,14 @@ enum TimerKind: UInt64 {
     case deadline
     /// The end of the pause before a request's next try; by exchange.
     case backOff
+    /// The longest that a request waits for a connection; by exchange.
+    case waiting
+    /// The delay of a request is over; by exchange.
+    case faultDelay
+    /// The time that a mirror may take is over; by copy.
+    case mirror
+    /// The time of a request's try is over; by exchange.
+    case tryTimeout
     /// Refusals without a line of their own are summed up.
     case summary
     /// Exchanges and waiting lists are looked through for what makes no progress.
@@ -175,11 +183,23 @@ final class Loop {
 struct ExchangeTimers {
     var deadline = TimerWheel.Handle.none
     var backOff = TimerWheel.Handle.none
+    var waiting = TimerWheel.Handle.none
+    var tryTimeout = TimerWheel.Handle.none
+    var faultDelay = TimerWheel.Handle.none
+
+    /// The try is over.
+    @inline(__always)
+    mutating func cancelTry(in loop: @autoclosure () -> Loop) {
+        if tryTimeout.isArmed { loop().cancel(&tryTimeout) }
+    }
 
     /// - Parameter loop: asked for only if a timer is armed, which few requests have.
     @inline(__always)
     mutating func cancelAll(in loop: @autoclosure () -> Loop) {
         if deadline.isArmed { loop().cancel(&deadline) }
         if backOff.isArmed { loop().cancel(&backOff) }
+        if waiting.isArmed { loop().cancel(&waiting) }
+        if tryTimeout.isArmed { loop().cancel(&tryTimeout) }
+        if faultDelay.isArmed { loop().cancel(&faultDelay) }
     }
 }

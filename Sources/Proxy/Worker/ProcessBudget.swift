@@ -9,6 +9,8 @@ package final class ProcessBudget: Sendable {
     package let connectionsLimit: Int
     /// Octets of resident memory that the process should stay below; nil when there is no ceiling.
     package let memoryCeiling: Int?
+    /// Octets of header sections that each worker may hold.
+    package let headerOctets: Int
     private let connections = Atomic<Int>(0)
     private let trimmed = Atomic<UInt64>(0)    // nanoseconds: when the heap was last trimmed by a worker
     private let workers = Lock<[(number: Int, mailbox: Mailbox<WorkerMessage>)]>([])
@@ -17,11 +19,23 @@ package final class ProcessBudget: Sendable {
     ///   - limits: the operator's; what they leave open is derived from the machine.
     ///   - descriptors: open files that the process may have.
     ///   - memory: octets that the process's container may have; nil when there is no such limit.
-    package init(limits: Limits, descriptors: UInt64, memory: UInt64?) {
+    ///   - workers: that share the memory, at least 1.
+    package init(limits: Limits, descriptors: UInt64, memory: UInt64?, workers: Int) {
         let most = Self.connectionsAtMost(descriptors: descriptors)
         connectionsLimit = min(limits.downstreamConnections ?? most / 4 * 3, most)
-        memoryCeiling = limits.memory ?? memory.map { Int(clamping: $0 / 4 * 3) }
+        let ceiling = limits.memory ?? memory.map { Int(clamping: $0 / 4 * 3) }
+        memoryCeiling = ceiling
+        headerOctets = limits.headerOctets ?? Self.headerShare(of: ceiling, workers: workers)
     }
+
+    /// Header sections that are open cannot be given up without a failed request, so they get a quarter of the
+    /// memory at most, and each worker at least room for a few of the largest.
+    private static func headerShare(of ceiling: Int?, workers: Int) -> Int {
+        guard let ceiling else { return mostHeaderOctets }
+        return min(mostHeaderOctets, max(ceiling / 4 / max(workers, 1), 1 << 20))
+    }
+
+    private static let mostHeaderOctets = 64 << 20
 
     /// Descriptors that are never a client's: listeners, epoll, eventfds, files of a load, look-ups of names, and the
     /// 64 connections of the status and of the admin listener.
@@ -46,7 +60,8 @@ package final class ProcessBudget: Sendable {
 
     /// How many idle connections one worker closes at a time to make room: a search visits all connections, so that
     /// it should find some for the clients that come next too.
-    var connectionsPerSearch: Int { max(1, min(connectionsLimit / 64, 64)) }
+    /// - Parameter limit: that was reached; nil: the process's.
+    func connectionsPerSearch(of limit: Int?) -> Int { max(1, min((limit ?? connectionsLimit) / 64, 64)) }
 
     // MARK: memory
 

@@ -13,6 +13,8 @@ package final class ListenerSockets: Sendable {
     /// Dense and small: an index into the snapshots' bindings. Never used for another address.
     package let number: Int
     package let port: UInt16
+    /// Clients' connections of all workers, written once for each connection.
+    let connections = Atomic<Int>(0)
     private let descriptors: [Box]
 
     /// One socket, closed when the last of its workers has closed it.
@@ -119,6 +121,34 @@ package struct ListenerBinding: Sendable {
             chainTables.indices.contains(other), chainTerms.indices.contains(max(own, other))
         else { return .none }
         return chainTerms[own] == chainTerms[other] ? .sameTerms(table: chainTables[other]) : .otherTerms
+    }
+}
+
+/// What a listener asks of its clients' certificates, as far as a connection is concerned.
+enum ClientDemandState {
+    /// Nothing.
+    case none
+    /// The connection's server asks for nothing that was not shown; another one of the port may.
+    case fulfilled
+    /// The connection is older than what its server asks for now.
+    case unfulfilled
+}
+
+extension ListenerBinding {
+    func clientDemand(on session: TLSSession) -> ClientDemandState {
+        guard let tls, tls.asksClients else { return .none }
+        return tls.accepts(session) ? .fulfilled : .unfulfilled
+    }
+
+    /// Whether a request has to come on another connection, because the server of its authority asks clients for what
+    /// this one did not show.
+    func bars(authority: Octets, on session: TLSSession) -> Bool {
+        guard let tls else { return false }
+        let host = RouteTable.host(of: authority)
+        if var name = session.serverName, name.withUTF8({ unsafe Octets(UnsafeRawBufferPointer($0)) == host }) {
+            return false
+        }
+        return tls.bars(host: host.string.lowercased(), from: session)
     }
 }
 

@@ -9,8 +9,9 @@ package enum WorkerMessage: Sendable, Equatable {
     case snapshotPublished
     /// No cluster has the endpoints of these numbers any more.
     case endpointsLeft([Int])
-    /// All places for clients' connections are taken, and another worker has none to close.
-    case connectionsWanted(idleToo: Bool)
+    /// All places for clients' connections are taken, and another worker has none to close: those of the process, or
+    /// of a listener by its number.
+    case connectionsWanted(idleToo: Bool, listener: Int?)
     /// Memory is short, and another worker has too little to give up.
     case memoryWanted
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
@@ -112,6 +113,7 @@ package enum WorkerMessage: Sendable, Equatable {
             isHurried: isHurried || services.lists.hasUnread || upstreams.hasUnserved,
             mayAsk: exchanges.count <= BusyPolling.requestsLimit)
         services.pools.second = UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000_000)
+        services.pools.work = 0
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
         services.lists.readLeftOver { connections.read($0) }
@@ -148,6 +150,10 @@ package enum WorkerMessage: Sendable, Equatable {
         case .listener: listeners.resumeAccepting(slot: index)
         case .deadline: exchanges.with(index) { if loop.hasFired($0.timers.deadline) { $0.deadlinePassed() } }
         case .backOff: exchanges.with(index) { if loop.hasFired($0.timers.backOff) { $0.backOffPassed() } }
+        case .waiting: exchanges.with(index) { if loop.hasFired($0.timers.waiting) { $0.waitedTooLong() } }
+        case .mirror: exchanges.mirrors.timedOut(index)
+        case .faultDelay: exchanges.with(index) { if loop.hasFired($0.timers.faultDelay) { $0.delayPassed() } }
+        case .tryTimeout: exchanges.with(index) { if loop.hasFired($0.timers.tryTimeout) { $0.tryTimedOut() } }
         case .summary: refusals.summarize()
         case .sweep: exchanges.sweep()
         }
@@ -158,7 +164,8 @@ package enum WorkerMessage: Sendable, Equatable {
             switch message {
             case .snapshotPublished: takeSnapshot()
             case .endpointsLeft(let numbers): upstreams.drop(numbers)
-            case .connectionsWanted(let idleToo): _ = evictions.makeRoom(upTo: idleToo ? .idle : .silent)
+            case .connectionsWanted(let idleToo, let listener):
+                _ = evictions.makeRoom(upTo: idleToo ? .idle : .silent, of: listener)
             case .memoryWanted: memory.look()
             case .announceShutdown: listeners.announceShutdown()
             case .refuseNewStreams: listeners.refuseNewStreams()

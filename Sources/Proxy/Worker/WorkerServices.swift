@@ -48,7 +48,7 @@ final class WorkerServices {
         toPools = Unretained(pools)
         toMetrics = Unretained(metrics)
         isLogging = log.isOn
-        pools.headerLimit = limits.headerOctets
+        pools.headerLimit = budget.headerOctets
     }
 
     /// The configuration for the next request of a client's connection: the newest, or the last one that still

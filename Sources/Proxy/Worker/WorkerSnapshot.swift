@@ -1,4 +1,5 @@
 internal import Balancing
+internal import Octets
 internal import Routing
 
 /// One worker's own handle on a snapshot, with handles of its parts: references to them are counted by this
@@ -47,12 +48,21 @@ final class WorkerSnapshot {
 /// A worker's own handle of a route.
 final class RouteHandle {
     let route: Route
+    /// The policies that few rules have; the route keeps them.
+    let extras: Unretained<RouteExtras>?
     /// The process-wide number under which metrics know the route.
     let metrics: Int
+    /// The rule's policy, or Istio's default.
+    let retries: RetryPolicy
+    /// Whether the rule has a policy of its own, which may refuse answers of any status.
+    let judgesAnswers: Bool
 
     init(route: Route, metrics: Int) {
         self.route = route
+        extras = route.policy.extras.unretained
         self.metrics = metrics
+        retries = route.policy.extras?.retries ?? .standard
+        judgesAnswers = route.policy.extras?.retries != nil && retries.attempts > 0
     }
 }
 

@@ -5,10 +5,13 @@ internal import Manifests
 
 extension VirtualService {
     /// The report on a field of one of its HTTP rules.
-    func report(_ field: ClosingField, _ severity: Diagnostic.Severity) -> Diagnostic {
+    /// - Parameter owner: the delegate that has the field, if it is one.
+    func report(
+        _ field: ClosingField, _ severity: Diagnostic.Severity, of owner: ObjectReference? = nil
+    ) -> Diagnostic {
         field.diagnostic(
             severity, "its requests are answered 503",
-            hint: "without it they would be served: remove it if that is meant", object: meta.identity)
+            hint: "without it they would be served: remove it if that is meant", object: owner ?? meta.identity)
     }
 
     /// The report on a field of `tls` or `tcp` rules.
@@ -38,12 +41,8 @@ extension DestinationRule {
 extension Gateway {
     /// The report on a field of one of its servers.
     func report(_ field: ClosingField, of server: Server) -> Diagnostic {
-        let port = server.port.number.value
-        return field.diagnostic(
-            .error,
-            server.redirects
-                ? "requests for its hosts on port \(port) are answered 503, whichever Gateway's rules they would match"
-                : "this server is not opened, and its hosts are served by no other server of the port",
+        field.diagnostic(
+            .error, "this server is not opened, and its hosts are served by no other server of the port",
             object: meta.identity)
     }
 }
@@ -51,6 +50,16 @@ extension Gateway {
 extension Gateway.Server {
     /// Whether it redirects to HTTPS, which only a server in clear text does.
     var redirects: Bool { port.protocol.isPlainHTTP && tls?.httpsRedirect == true }
+}
+
+extension Gateway.Server {
+    /// Whether it ends the TLS of its connections.
+    var terminatesTLS: Bool {
+        switch tls?.mode {
+        case .simple, .mutual, .optionalMutual: true
+        case .passthrough, .autoPassthrough, .istioMutual, nil: false
+        }
+    }
 }
 
 extension ServiceEntry {

@@ -11,6 +11,10 @@ extension RoutingPlan {
         let names = Names(options: options)
         let problems = Problems()
         let leftOut = LeftOutObjects(inventory.leftOut, names: names)
+        let written = inventory
+        var inventory = inventory
+        inventory.virtualServices = Delegation.expanded(
+            written.virtualServices, names: names, problems: problems, leftOut: leftOut)
         let clusters = ClusterTable(
             inventory, table: table, names: names, problems: problems, leftOut: leftOut)
         let rules = RuleCompiler(
@@ -33,9 +37,11 @@ extension RoutingPlan {
         rules.reportNeverReached(compiler.tables)
         let checks = ReferenceChecks(
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
-        checks.run(attachments: attachments, own: own, served: compiler.served, bound: compiler.bound)
+        checks.run(
+            attachments: attachments, own: own, served: compiler.served, bound: compiler.bound,
+            written: written.virtualServices)
         EffectChecks(
-            inventory, names: names, problems: problems, clusters: clusters, rules: rules, own: own
+            written, names: names, problems: problems, clusters: clusters, rules: rules, own: own
         ).run()
         PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
         return RoutingPlan(

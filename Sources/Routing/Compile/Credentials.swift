@@ -46,32 +46,60 @@ struct Credentials {
             inventory.secrets.map { ($0.meta.name, $0.meta.namespace) }, uniquingKeysWith: min)
     }
 
-    /// The certificate that a Gateway's `credentialName` stands for.
-    func source(_ written: Located<String>, gateway: ObjectReference) -> CertificateSource {
+    /// What a Secret is wanted for.
+    enum Purpose {
+        case certificate, authorities
+
+        var keys: String { self == .certificate ? "tls.crt and tls.key" : "ca.crt" }
+    }
+
+    /// The certificate, or the authorities, that a Gateway's `credentialName` or `caCertCredentialName` stands for.
+    func source(
+        _ written: Located<String>, for purpose: Purpose = .certificate, gateway: ObjectReference
+    ) -> CertificateSource {
         let credential = CredentialName(written.value)
         let own = names.options.gatewayNamespace
         switch credential.scheme {
         case .configMap:
             return refuse(
-                written, gateway, "a ConfigMap holds no key", hint: "name a Secret with tls.crt and tls.key")
+                written, gateway,
+                purpose == .certificate ? "a ConfigMap holds no key" : "ConfigMaps are not read",
+                hint: "name a Secret with \(purpose.keys)")
         case .builtin, .invalid:
             return refuse(
-                written, gateway, "there is no mesh identity here", hint: "name a Secret with tls.crt and tls.key")
+                written, gateway, "there is no mesh identity here", hint: "name a Secret with \(purpose.keys)")
         case .gatewayAPI:
             guard let namespace = credential.namespace, !namespace.isEmpty, !credential.name.isEmpty else {
                 return refuse(
                     written, gateway, "this form has a namespace and a name",
                     hint: "write kubernetes-gateway://\(own)/NAME, or the name alone")
             }
-            return secret(credential, namespace, allowed: [own, gateway.namespace], written, gateway)
+            return secret(credential, namespace, allowed: [own, gateway.namespace], purpose, written, gateway)
         case .secret, .kubernetes, .external:
-            return secret(credential, credential.namespace ?? own, allowed: [own], written, gateway)
+            return secret(credential, credential.namespace ?? own, allowed: [own], purpose, written, gateway)
         }
     }
 
+    /// The namespace and name of the Secret that a name stands for, without a report; nil if it stands for none.
+    func place(of written: Located<String>, gateway: ObjectReference) -> (namespace: String, name: String)? {
+        let credential = CredentialName(written.value)
+        let own = names.options.gatewayNamespace
+        let namespace = credential.namespace ?? own
+        switch credential.scheme {
+        case .configMap, .builtin, .invalid: return nil
+        case .gatewayAPI: return [own, gateway.namespace].contains(namespace) ? (namespace, credential.name) : nil
+        case .secret, .kubernetes, .external: return namespace == own ? (namespace, credential.name) : nil
+        }
+    }
+
+    /// Whether there is a Secret, and if not, the one of this name that has an error.
+    func find(_ name: String, in namespace: String) -> (exists: Bool, leftOut: LeftOut?) {
+        (secrets.contains("\(namespace)/\(name)"), leftOut.object("Secret", namespace, name))
+    }
+
     private func secret(
-        _ credential: CredentialName, _ namespace: String, allowed: [String], _ written: Located<String>,
-        _ gateway: ObjectReference
+        _ credential: CredentialName, _ namespace: String, allowed: [String], _ purpose: Purpose,
+        _ written: Located<String>, _ gateway: ObjectReference
     ) -> CertificateSource {
         guard allowed.contains(namespace) else {
             let own = names.options.gatewayNamespace
@@ -88,7 +116,7 @@ struct Credentials {
             }
             report(
                 "unknown-secret", "no Secret '\(name)' in namespace \(namespace), this gateway's",
-                hint: other ?? "load a Secret with tls.crt and tls.key", written, gateway)
+                hint: other ?? "load a Secret with \(purpose.keys)", written, gateway)
         }
         return .secret(namespace: namespace, name: name)
     }
@@ -100,7 +128,7 @@ struct Credentials {
         return .refused(written.value)
     }
 
-    private func report(
+    func report(
         _ code: String, _ message: String, hint: String?, _ written: Located<String>, _ gateway: ObjectReference,
         related: [Diagnostic.Related] = []
     ) {

@@ -37,7 +37,9 @@ struct EffectChecks {
         }
         for (service, matches, contexts) in rules.neverHolding() {
             let here = Here(inventory.virtualServices[service], contexts, names)
-            for match in matches { checkMatch(match, inventory.virtualServices[service], here) }
+            for (match, owner) in matches {
+                checkMatch(match, of: owner, inventory.virtualServices[service].meta.namespace, here)
+            }
         }
         checkEntries()
         checkWorkloads()
@@ -65,7 +67,7 @@ struct EffectChecks {
         return names
     }
 
-    /// Reports a delegate that no rule names. A rule that names one has an error of its own.
+    /// Reports a delegate that no rule names.
     private func checkDelegate(_ service: VirtualService, _ delegates: Set<String>) {
         guard !delegates.contains("\(service.meta.namespace)/\(service.meta.name)") else { return }
         add(
@@ -121,9 +123,12 @@ struct EffectChecks {
     }
 
     /// Reports the first condition of a match that does not depend on the request and does not hold.
-    private func checkMatch(_ match: HTTPMatch, _ service: VirtualService, _ here: Here) {
+    /// - Parameters:
+    ///   - owner: the object that has the match, which may be a delegate.
+    ///   - namespace: the namespace of the names of Gateways.
+    private func checkMatch(_ match: HTTPMatch, of owner: ObjectReference, _ namespace: String, _ here: Here) {
         let asked = match.gateways.map {
-            $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: service.meta.namespace)
+            $0.value == "mesh" ? "mesh" : names.gateway($0.value, namespace: namespace)
         }
         let isForMesh = here.wanted.contains("mesh")
         let reason: String
@@ -147,7 +152,7 @@ struct EffectChecks {
         }
         add(
             severity, "never-holds", "this match never holds here: \(reason)", at: match.place,
-            service.meta.identity, path: match.path.text)
+            owner, path: match.path.text)
     }
 
     // MARK: Endpoints

@@ -16,7 +16,8 @@ struct GatewayAttachments {
         for index in all.indices {
             let namespace = all[index].meta.namespace
             hosts.append(all[index].hosts.lazy.map { names.expanded($0.value, namespace: namespace) })
-            if let precedence = Precedence(all, index, names) { order.append(precedence) }
+            // Without hosts it is a delegate, which serves nothing by itself.
+            if !all[index].hosts.isEmpty, let precedence = Precedence(all, index, names) { order.append(precedence) }
         }
         order.sort()
         for place in order {

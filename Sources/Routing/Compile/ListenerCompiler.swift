@@ -47,11 +47,11 @@ struct ListenerCompiler {
         let redirecting = port.clear.isEmpty ? [] : (port.clear + port.broken).filter(\.server.redirects)
         let redirected = Redirected(redirecting, bound, most: names.options.mostHosts - hosts)
         for place in redirected.places { served[place] = true }
-        for member in redirecting { refuse(member, redirected, &clear) }
-        let open = port.clear.filter(\.server.closings.isEmpty)
+        for member in redirecting { redirect(member, redirected, &clear) }
+        let open = port.clear.filter { $0.server.closings.isEmpty && !$0.server.redirects }
         for member in open { addHosts(of: member, redirected, .none, to: &clear) }
         let clearTable = redirecting.isEmpty && open.isEmpty ? nil : append(clear)
-        let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.tls?.mode == .simple }
+        let encrypted = port.encrypted.filter { $0.server.closings.isEmpty && $0.server.terminatesTLS }
         let closed = ClosedNames(
             port.encrypted.filter { !$0.server.closings.isEmpty },
             broken: port.broken.filter { !$0.server.port.protocol.isPlainHTTP }, open: encrypted)
@@ -170,13 +170,12 @@ struct ListenerCompiler {
                 related: [Diagnostic.Related(place: member.server.place, message: "the first port without it")]))
     }
 
-    /// Answers 503 for the names of redirecting servers: until redirects are in effect, their requests must not be
-    /// served in clear text.
-    private mutating func refuse(
+    /// Redirects the names of a server that redirects, before all rules.
+    private mutating func redirect(
         _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
     ) {
         let route = rules.addRoute(
-            "\(member.key)/httpsRedirect", clusters: [], unavailable: .notInEffect("httpsRedirect"),
+            "\(member.key)/httpsRedirect", clusters: [], unavailable: .redirectedToHTTPS,
             object: member.gateway.meta.identity, place: member.server.place)
         let ruleList = rules.addRuleList(
             RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
@@ -193,8 +192,8 @@ struct ListenerCompiler {
         problems.add(
             Diagnostic(
                 .warning, "redirected-by-another",
-                "requests for \(host) on port \(number.value) are answered 503: \(other.gateway.meta.identity) "
-                    + "asks for `httpsRedirect` of this host and port, which is not in effect yet",
+                "requests for \(host) on port \(number.value) are redirected to HTTPS: "
+                    + "\(other.gateway.meta.identity) asks for `httpsRedirect` of this host and port",
                 at: number.place, object: member.gateway.meta.identity, path: number.path,
                 related: [Diagnostic.Related(place: other.server.place, message: "the server that redirects")]))
     }
@@ -233,7 +232,9 @@ extension ListenerCompiler {
             minVersion: tls?.minVersion, maxVersion: tls?.maxVersion,
             cipherSuites: tls?.cipherSuites.map { CipherChoice(name: $0.value, place: $0.place) } ?? [],
             table: append(table),
-            gateway: member.gateway.meta.identity, place: member.server.place)
+            gateway: member.gateway.meta.identity, place: member.server.place,
+            clients: tls.flatMap { credentials.clients(of: $0, gateway: member.gateway.meta.identity) },
+            groups: tls?.ecdhCurves ?? [])
     }
 
     private func certificates(of member: ServerMerger.Member) -> [CertificateSource] {

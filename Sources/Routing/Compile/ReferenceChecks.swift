@@ -28,9 +28,12 @@ struct ReferenceChecks {
     ///   - own: the Gateways that select this gateway.
     ///   - served: whether a host found a server, by its place in `attachments.hosts`.
     ///   - bound: the hosts that objects have on each Gateway.
-    func run(attachments: GatewayAttachments, own: [Gateway], served: [Bool], bound: BoundHosts) {
+    ///   - written: the VirtualServices without the rules of their delegates.
+    func run(
+        attachments: GatewayAttachments, own: [Gateway], served: [Bool], bound: BoundHosts, written: [VirtualService]
+    ) {
         checkSelectors(own)
-        reportClosings(own)
+        reportClosings(own, written)
         GatewayNamespaceCheck(inventory: inventory, names: names, problems: problems).run(own)
         let mine = Dictionary(own.map { ($0.meta.reference, $0) }) { first, _ in first }
         var byName: [String: [String]] = [:]
@@ -40,7 +43,8 @@ struct ReferenceChecks {
         // A server with an error may cover a host. That error is reported.
         let lacking = Set(own.filter(\.lacksServer).map { "\($0.meta.namespace)/\($0.meta.name)" })
         for (index, service) in inventory.virtualServices.enumerated() where !names.options.limit.isOver {
-            checkVisibility(service)
+            // The exportTo of a delegate is for the namespaces of those that name it.
+            if !service.hosts.isEmpty { checkVisibility(service) }
             checkGateways(service, byName)
             let hosts = attachments.hosts.range(index)
             guard !service.http.isEmpty else { continue }
@@ -64,14 +68,13 @@ struct ReferenceChecks {
 
     /// Reports closing fields of parts that are not served, as warnings. Those of parts that are served were reported
     /// as errors.
-    private func reportClosings(_ own: [Gateway]) {
+    private func reportClosings(_ own: [Gateway], _ services: [VirtualService]) {
         for gateway in own {
             for server in gateway.servers {
                 for field in server.closings { problems.add(gateway.report(field, of: server)) }
             }
         }
         let mine = Set(own.map { "\($0.meta.namespace)/\($0.meta.name)" })
-        let services = inventory.virtualServices
         for index in services.indices {
             guard !services[index].closings.isEmpty || services[index].http.contains(where: { !$0.closings.isEmpty })
             else { continue }

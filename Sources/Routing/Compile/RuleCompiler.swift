@@ -179,7 +179,7 @@ final class RuleCompiler {
     }
 
     /// A match that can hold, and where it is written.
-    private struct Candidate {
+    struct Candidate {
         let match: RuleMatch
         let place: SourcePlace
         let path: FieldPath
@@ -197,7 +197,7 @@ final class RuleCompiler {
             let part = NeverReached.Part(service: part.service, rule: part.rule, match: index)
             guard applies(match, part, context) else { continue }
             if let last = found.last, last.match.isCatchAll {
-                neverReached.note(part, context: number(of: context), behindCatchAll(match, source, last.place))
+                neverReached.note(part, context: number(of: context), behindCatchAll(match, rule, source, last.place))
                 continue
             }
             let compiled = MatchCompiler.compile(match, context)
@@ -264,11 +264,11 @@ extension RuleCompiler {
             return [(nil, route(service, index, listenerPort: port))]
         }
         let source = services[service]
-        let open = source.http[index].destinations.filter { $0.destination.port == nil }
+        let rule = source.http[index]
+        let open = (rule.destinations.map(\.destination) + rule.copies.map(\.destination)).filter { $0.port == nil }
         let ports = Set(
             open.flatMap { destination -> [Int] in
-                let record = clusters.record(
-                    destination.destination, namespace: source.meta.namespace)
+                let record = clusters.record(destination, namespace: source.owner(of: rule).namespace)
                 return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
             }
         ).sorted()
@@ -281,17 +281,23 @@ extension RuleCompiler {
         let rule = source.http[index]
         let reason = unavailability(of: rule, source)
         let shares = reason == nil ? shares(of: rule) : []
+        let owner = source.owner(of: rule)
         let chosen = shares.map { share in
-            let asker = ClusterTable.Asker(
-                object: source.meta.identity, destination: share.destination)
+            let asker = ClusterTable.Asker(object: owner, destination: share.destination)
             return (
                 cluster: clusters.number(of: asker, listenerPort: listenerPort),
                 weight: share.weight
             )
         }
+        let copies = chosen.isEmpty ? [] : rule.copies
+        let mirrors = copies.map { copy in
+            let asker = ClusterTable.Asker(object: owner, destination: copy.destination)
+            return MirrorPolicy(cluster: clusters.number(of: asker, listenerPort: listenerPort), share: copy.share)
+        }
+        let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
         let place = Int(ruleStarts[service]) + index
         if !routeNumbers.isEmpty,
-            let known = routeNumbers[RouteKey(rule: place, clusters: chosen.map(\.cluster))]
+            let known = routeNumbers[RouteKey(rule: place, clusters: asked)]
         {
             return Int(known)
         }
@@ -299,22 +305,23 @@ extension RuleCompiler {
         var (steps, last) = (0, Int32(-1))
         while known >= 0, steps < Self.few {
             let made = routes[Int(known)]
-            if made.destinations.lazy.map(\.cluster).elementsEqual(chosen.lazy.map(\.cluster)) {
+            if made.clusters.elementsEqual(asked) {
                 return Int(known)
             }
             (steps, last) = (steps + 1, known)
             known = olderRoutes[Int(known)]
         }
         if steps == Self.few {
-            let clusters = routes[Int(last)].destinations.map(\.cluster)
-            routeNumbers[RouteKey(rule: place, clusters: clusters)] = last
+            routeNumbers[RouteKey(rule: place, clusters: Array(routes[Int(last)].clusters))] = last
         }
         let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
+        let policy = RoutePolicy(rule, isServed: reason == nil, mirrors: mirrors)
+        let isEmpty = chosen.isEmpty && policy.extras?.hasAnswer != true
         let number = append(
             Route(
-                number: routes.count, name: name, clusters: chosen, policy: RoutePolicy(rule),
-                unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil),
-                object: source.meta.identity.detached, place: rule.place),
+                number: routes.count, name: name, clusters: chosen, policy: policy,
+                unavailable: reason ?? (isEmpty ? .brokenRule : nil),
+                object: owner.detached, place: rule.place),
             older: newestRoutes[place])
         newestRoutes[place] = Int32(clamping: number)
         return number
@@ -322,7 +329,9 @@ extension RuleCompiler {
 
     /// Why a rule serves no request; nil if it serves.
     private func unavailability(of rule: HTTPRoute, _ source: VirtualService) -> Unavailable? {
-        for field in rule.closings { problems.add(source.report(field, .error)) }
+        for (number, field) in rule.closings.enumerated() {
+            problems.add(source.report(field, .error, of: source.owner(ofClosing: number, rule)))
+        }
         if let closedBy { return closedBy }
         if rule.isBroken { return .brokenRule }
         if let field = rule.closings.first { return .notInEffect(field.name) }
@@ -410,14 +419,17 @@ extension RuleCompiler {
     }
 
     /// Matches of compiled rules that hold in none of their contexts, whatever the request, by VirtualService.
-    func neverHolding() -> [(service: Int, matches: [HTTPMatch], contexts: [RuleContext])] {
+    func neverHolding() -> [(
+        service: Int, matches: [(match: HTTPMatch, owner: ObjectReference)], contexts: [RuleContext]
+    )] {
         services.indices.compactMap { service in
             guard newestRuleLists[service] >= 0 else { return nil }
-            var found: [HTTPMatch] = []
+            var found: [(match: HTTPMatch, owner: ObjectReference)] = []
             for (rule, route) in services[service].http.enumerated() {
                 for (number, match) in route.matches.enumerated() where match.isSettledEarly {
                     let part = NeverReached.Part(service: service, rule: rule, match: number)
-                    if contexts(of: part)?.isEmpty == true { found.append(match) }
+                    guard contexts(of: part)?.isEmpty == true else { continue }
+                    found.append((match, services[service].ownerOfMatches(of: route)))
                 }
             }
             return found.isEmpty ? nil : (service, found, allContexts(of: service))
@@ -454,34 +466,6 @@ extension RuleCompiler {
             ruleList = older
         }
         return contexts
-    }
-
-    private func unreached(_ rule: HTTPRoute, _ source: VirtualService, behind route: Int) -> Diagnostic {
-        Diagnostic(
-            .warning, "unreachable",
-            "this rule is never reached: a rule before it holds for every request",
-            hint: "put it before that rule", at: rule.place, object: source.meta.identity,
-            path: rule.path.text,
-            related: [Diagnostic.Related(place: routes[route].place, message: "holds for every request")])
-    }
-
-    private func behindCatchAll(_ match: HTTPMatch, _ source: VirtualService, _ place: SourcePlace) -> Diagnostic {
-        Diagnostic(
-            .warning, "unreachable",
-            "this match is never tested: the one before it holds for every request",
-            at: match.place, object: source.meta.identity, path: match.path.text,
-            related: [Diagnostic.Related(place: place, message: "holds for every request")])
-    }
-
-    private func covered(
-        _ match: Candidate, _ source: VirtualService, by cause: Reachability.Cause
-    ) -> Diagnostic {
-        Diagnostic(
-            .warning, "unreachable",
-            "this match is never reached: \(cause.description) is matched before it",
-            hint: "put the more specific rule first", at: match.place, object: source.meta.identity,
-            path: match.path.text,
-            related: [Diagnostic.Related(place: cause.place, message: "matches first")])
     }
 }
 

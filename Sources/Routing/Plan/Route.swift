@@ -7,7 +7,7 @@ package final class Route: Sendable {
     package let number: Int
     /// `namespace/name/` and the rule's name, or its place in the list.
     package let name: String
-    /// The destinations that get requests; empty only if the route is `unavailable`.
+    /// The destinations that get requests; empty only if the route is `unavailable`, or answers by itself.
     package let destinations: [WeightedDestination]
     /// The sum of the weights.
     package let totalWeight: UInt64
@@ -15,7 +15,7 @@ package final class Route: Sendable {
     package let policy: RoutePolicy
     /// The limit for the whole request; nil is none.
     package var timeout: Duration? { policy.timeout }
-    /// Why the route serves no request; the answer is then 503. nil if it serves.
+    /// Why the route serves no request; the answer is then 503, or a redirect. nil if it serves.
     package var unavailable: Unavailable? { reason?.unavailable }
     private let reason: Reason?    // by reference, because few routes have one
     /// The VirtualService of the rule.
@@ -23,7 +23,7 @@ package final class Route: Sendable {
     /// The place of the rule.
     package let place: SourcePlace
 
-    /// Makes a route; without destinations, it must be `unavailable`.
+    /// Makes a route; without destinations, it must be `unavailable`, or answer by itself.
     package init(
         number: Int, name: String, clusters: [(cluster: Int, weight: Int)], policy: RoutePolicy,
         unavailable: Unavailable?, object: ObjectReference, place: SourcePlace
@@ -40,6 +40,11 @@ package final class Route: Sendable {
         reason = unavailable.map(Reason.init)
         self.object = object
         self.place = place
+    }
+
+    /// The clusters of its destinations, then those of its mirrors.
+    var clusters: some Sequence<Int> {
+        destinations.map(\.cluster) + (policy.extras?.mirrors.map(\.cluster) ?? [])
     }
 
     private final class Reason: Sendable {
@@ -69,8 +74,10 @@ package struct WeightedDestination: Sendable, Hashable {
     package let upTo: UInt64
 }
 
-/// Why a route or a cluster serves no request. The answer is 503, with `sentence`.
+/// Why a route or a cluster serves no request. The answer is 503, with `sentence`, but for a redirect.
 package enum Unavailable: Sendable, Hashable {
+    /// A server in clear text redirects its host to HTTPS (`tls.httpsRedirect`): the answer is 301.
+    case redirectedToHTTPS
     case unknownHost(String)
     case unknownPort(host: String, port: Int)
     /// The host has several ports, the rule names none, and the listener's port is not one of them.
@@ -88,9 +95,13 @@ package enum Unavailable: Sendable, Hashable {
     case tooManyRules
     case tooManyHosts
 
+    /// The status of the answer.
+    package var status: Int { self == .redirectedToHTTPS ? 301 : 503 }
+
     /// One sentence that explains it, without a full stop.
     package var sentence: String {
         switch self {
+        case .redirectedToHTTPS: "redirected to HTTPS"
         case .unknownHost(let host): "unknown destination host \(host)"
         case .unknownPort(let host, let port): "\(host) has no port \(port)"
         case .portNeeded(let host): "\(host) has several ports and the rule names none"

@@ -1,15 +1,24 @@
 internal import Manifests
 
 /// What a rule asks for besides its destinations, compiled: every field of `spec.http[]` that is in effect and not a
-/// condition. A field that comes into effect is a property here and is read where a request needs it.
+/// condition. A field that comes into effect is a property here, or of `RouteExtras` if few rules have it, and is read
+/// where a request needs it.
 package struct RoutePolicy: Sendable {
     /// The limit of the whole request; nil is none.
     package let timeout: Duration?
+    /// What few rules have; nil if this one has nothing of it.
+    package let extras: RouteExtras?
 
     /// Of a route that no rule stands behind.
     package static let none = RoutePolicy(timeout: nil)
 
-    init(timeout: Duration?) { self.timeout = timeout }
+    init(timeout: Duration?, extras: RouteExtras? = nil) {
+        self.timeout = timeout
+        self.extras = extras
+    }
 
-    init(_ rule: HTTPRoute) { self.init(timeout: rule.timeout?.value) }
+    /// - Parameter isServed: false for a rule whose requests are answered 503, whatever it says.
+    init(_ rule: HTTPRoute, isServed: Bool = true, mirrors: [MirrorPolicy] = []) {
+        self.init(timeout: rule.timeout?.value, extras: isServed ? RouteExtras(rule, mirrors: mirrors) : nil)
+    }
 }

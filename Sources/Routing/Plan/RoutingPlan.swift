@@ -90,6 +90,10 @@ package struct TLSChain: Sendable, Hashable {
     package let gateway: ObjectReference
     /// Where the server is written.
     package let place: SourcePlace
+    /// What clients have to show; nil: they are not asked.
+    package var clients: ClientDemand?
+    /// `ecdhCurves`: the key exchanges, by OpenSSL's names, in order of preference; empty is the default.
+    package var groups: [String] = []
 }
 
 /// Where a certificate and its key come from.

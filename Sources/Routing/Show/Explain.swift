@@ -107,7 +107,8 @@ extension RoutingPlan {
     private static let rulesShown = 50
 
     private func destinations(of route: Route, _ endpoints: EndpointReader) -> [String] {
-        if let reason = route.unavailable { return ["-> 503: \(reason.sentence)"] }
+        if let reason = route.unavailable { return ["-> \(reason.status): \(reason.sentence)"] }
+        if let answer = route.policy.extras?.answerText { return ["-> \(answer)"] }
         return zip(route.destinations, route.shares).flatMap { destination, share in
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""

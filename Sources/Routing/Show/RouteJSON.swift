@@ -43,9 +43,21 @@ extension RoutingPlan {
             writer.field("certificates", of: chain.certificates) {
                 $1.array($0) { $1.string($0.description) }
             }
+            if let clients = chain.clients {
+                writer.field("clients", of: clients) { clients, writer in writer.object { write(clients, to: &$0) } }
+            }
             writer.field("gateway", "\(chain.gateway.namespace)/\(chain.gateway.name)")
             writeHosts(table, endpoints, to: &writer)
         }
+    }
+
+    private func write(_ clients: ClientDemand, to writer: inout JSONText) {
+        writer.field("required", !clients.isOptional)
+        writer.field("verified", !clients.isSkipped)
+        writer.field("authorities", clients.authorities.description)
+        writer.field("revocations", clients.revocations)
+        writer.field("names", of: clients.names) { $1.array($0) { $1.string($0) } }
+        writer.field("pins", clients.keyPins.count + clients.certificatePins.count)
     }
 
     private func writeHosts(_ table: RouteTable, _ endpoints: EndpointReader, to writer: inout JSONText) {
@@ -68,13 +80,30 @@ extension RoutingPlan {
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
         writer.field("timeout", route.timeout?.milliseconds)
-        writer.field("unavailable", route.unavailable?.sentence)
+        if route.unavailable == .redirectedToHTTPS {
+            writer.field("redirect", "https")
+        } else {
+            writer.field("unavailable", route.unavailable?.sentence)
+        }
+        if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
+        if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
+        if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
         let shares = Array(zip(route.destinations, route.shares))
         writer.field("destinations", of: shares) { shares, writer in
             writer.array(shares) { share, writer in
                 writer.object {
                     $0.field("weight", Int(clamping: share.1))
                     write(clusters[share.0.cluster], endpoints, to: &$0)
+                }
+            }
+        }
+        if let mirrors = route.policy.extras?.mirrors, !mirrors.isEmpty {
+            writer.field("mirrors", of: mirrors) { mirrors, writer in
+                writer.array(mirrors) { mirror, writer in
+                    writer.object {
+                        $0.field("share", mirror.share.text)
+                        write(clusters[mirror.cluster], endpoints, to: &$0)
+                    }
                 }
             }
         }

@@ -20,7 +20,8 @@ extension RoutingPlan {
                 tree.line(
                     0,
                     "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", "))"
-                        + " with \(certificates.isEmpty ? "no certificate" : certificates)")
+                        + " with \(certificates.isEmpty ? "no certificate" : certificates)"
+                        + (chain.clients.map { "; \($0)" } ?? ""))
                 render(tables[chain.table], to: &tree)
             }
         }
@@ -42,12 +43,17 @@ extension RoutingPlan {
         for (index, match) in rule.matches.enumerated() {
             tree.line(3, "\(index == 0 ? "if" : "or") \(match)")
         }
-        if let reason = route.unavailable { tree.line(3, "-> 503: \(reason.sentence)") }
+        if let reason = route.unavailable { tree.line(3, "-> \(reason.status): \(reason.sentence)") }
+        for line in route.policy.extras?.policyLines ?? [] { tree.line(3, line) }
+        if let answer = route.policy.extras?.answerText { tree.line(3, "-> \(answer)") }
         for (destination, share) in zip(route.destinations, route.shares) {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
+        }
+        for mirror in route.policy.extras?.mirrors ?? [] {
+            tree.line(3, "copies of \(mirror.share.text) -> \(clusters[mirror.cluster].title)")
         }
     }
 }

@@ -83,23 +83,29 @@ def busy_seconds(core):
     return 0.0
 
 
-def _prepare(core):
+def _prepare(core, yields):
     """In a child, before it runs: pinned, and it gets SIGTERM when this process dies."""
     os.sched_setaffinity(0, {core})
+    if yields:  # others on this core come first, also where the benchmark runs under `chrt`
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.nice(10)
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 class Process:
-    """A process (with its descendants) on one core; what it prints is in `output`."""
+    """A process (with its descendants) on one core; what it prints is in `output`.
 
-    def __init__(self, command, core, folder, name, environment=None):
+    With `yields` it gets what others leave of the core.
+    """
+
+    def __init__(self, command, core, folder, name, environment=None, yields=False):
         self.name, self.output = name, pathlib.Path(folder) / f"{name}.out"
         self.output.unlink(missing_ok=True)
         with self.output.open("ab") as file:
             self.child = subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})}, start_new_session=True, cwd=folder,
-                preexec_fn=lambda: _prepare(core))
+                preexec_fn=lambda: _prepare(core, yields))
 
     def wait_for_port(self, port, seconds=20):
         def holds():

@@ -59,6 +59,7 @@ class Peer:
             for name, path in (("certificate", site.certificate), ("key", site.key))}
         return {
             "listen": self.port, "admin": self.admin, "backend": site.backend_of(job), "folder": self.folder,
+            "attacked": job.attacked and site.attacked,
             "log": job.log, "log_file": self.log, "tls": job.tls, "http1": job.http1,
             "plain1": job.http1 and not job.tls, "plain2": not job.http1 and not job.tls,
             "kind": "http" if job.http1 else "grpc", "protocol": "HTTP" if job.http1 else "GRPC",
@@ -114,7 +115,7 @@ class Portico(Peer):
         return [
             self.binary(), "serve", "--config", self.folder / "objects.yaml", "--workers", 1, "--listen-map",
             f"8888={self.port}", "--admin", f"127.0.0.1:{self.admin}", "--drain", "0s",
-            "--access-log", "on" if job.log else "off"]
+            "--access-log", "on" if job.log else "off", *(["--memory", "256Mi"] if job.attacked else [])]
 
 
 class Envoy(Peer):

@@ -40,6 +40,7 @@ def _median(runs):
 
 
 def measure(case, names, runs, site, progress):
+    names = [name for name in names if case.only in ("", name)]
     kinds = ({report.DIRECT: Direct} if case.direct else {}) | {name: peers.ALL[name] for name in names}
     done, errors = {name: [] for name in kinds}, {}
     for turn in range(runs):

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from . import connections, load, machine, reload, site as sites, streams
+from . import attackers, attacks, connections, load, machine, reload, site as sites, streams
 from .load import Load
 from .site import Job
 
@@ -21,6 +21,7 @@ class Case:
     measure: Callable
     direct: bool = False  # also without a gateway: `gateway` is then None
     name: str = ""  # letter, and what tells the cases of one letter apart
+    only: str = ""  # the one peer whose configuration has what it takes; empty: all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,13 @@ class Size:
     big_octets: int = 50_000_000
     routes: tuple = (10_000, 100_000)
     services: tuple = (1, 1_000, 100_000)
+    attacks: tuple = tuple(attackers.ATTACKS)
 
     def of(self, full, least=1):
         return max(least, round(full * self.scale))
 
 
-QUICK = Size(0.01, 1_000_000, (500,), (1, 100))
+QUICK = Size(0.01, 1_000_000, (500,), (1, 100), ("ping",))
 
 
 def _share(load_spec, gateway, job=Job()):
@@ -169,13 +171,23 @@ def reloads(size):
                    job, measure, name=f"l {count}")
 
 
+def assaults(size):
+    """n: attacks."""
+    for attack in size.attacks:
+        what = attackers.ATTACKS[attack].__doc__.splitlines()[0].rstrip(".")
+        yield Case(
+            "n", f"p99 of a client beside an attack: {what}", "× of before", Job(attacked=True),
+            lambda gateway, site, attack=attack: attacks.measure(gateway, site, attack, size.of(1000, 25)),
+            name=f"n {attack}", only="portico")
+
+
 def all_cases(size):
-    cases = [
-        case for group in (requests, messages, chats, tables, idleness, handshakes, reloads) for case in group(size)]
+    groups = (requests, messages, chats, tables, idleness, handshakes, reloads, assaults)
+    cases = [case for group in groups for case in group(size)]
     for case in cases:
         case.name = case.name or case.letter
     return sorted(cases, key=lambda case: case.letter)
 
 
-LETTERS = "abcdefghijklm"
-QUICK_LETTERS = "abcdefhjkm"
+LETTERS = "abcdefghijklmn"
+QUICK_LETTERS = "abcdefhjkmn"

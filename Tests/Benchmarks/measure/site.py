@@ -23,6 +23,7 @@ class Job:
     log: bool = False  # a line of access log per request, into a file
     echo: bool = False  # backend portico-echo instead of nghttpd; always with `http1`
     routes: int = 0  # so many more routes, by path prefix: /r0/ …
+    attacked: bool = False  # a second backend behind /attacked/, and a ceiling of memory
     hosts: int = 0  # so many more hosts, a VirtualService each: h0.test …
 
 
@@ -39,12 +40,16 @@ class Site:
         self._start("nghttpd", self.backend, [
             "nghttpd", "--no-tls", "-m", 1024, "-w", 20, "-W", 24, "--trailer", "grpc-status: 0", "-d",
             self.folder / "www", self.backend])
+        self.attacked = machine.free_port()
+        self._start("attacked", self.attacked, [
+            "nghttpd", "--no-tls", "-m", 1024, "-w", 20, "-W", 24, "-d", self.folder / "www", self.attacked],
+            yields=True)
         self.echo = machine.free_port()
         if ECHO.exists():
             self._start("portico-echo", self.echo, [ECHO, "serve", "--listen", f"127.0.0.1:{self.echo}"])
 
-    def _start(self, name, port, command):
-        process = machine.Process(command, machine.LOAD_CORE, self.folder, name)
+    def _start(self, name, port, command, yields=False):
+        process = machine.Process(command, machine.LOAD_CORE, self.folder, name, yields=yields)
         self._running.append(process)
         process.wait_for_port(port)
 
@@ -55,6 +60,10 @@ class Site:
         self.big.write_bytes(b"\0" + self.big_octets.to_bytes(4, "big") + bytes(self.big_octets))
         for path, body in ((METHOD, self.small), ("/main.MainService/Big", self.big)):
             self.offer(path, body)
+        mebi = self.folder / "mebi"
+        mebi.write_bytes(bytes(1 << 20))
+        self.offer("/attacked/Mebi", mebi)
+        self.offer("/attacked/Sink", self.small)
 
     def offer(self, path, body):
         place = self.folder / "www" / path.lstrip("/")

@@ -32,21 +32,32 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.certificate = builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject, key):
+    def _builder(self, subject, key, end=datetime.timedelta(days=30)):
         now = datetime.datetime.now(datetime.timezone.utc)
         return (
             x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
-            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30)))
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=2))
+            .not_valid_after(now + end))
 
-    def issue(self, *names, algorithm="ecdsa"):
+    def revocations(self, *pairs):
+        """A revocation list in PEM that has the certificates of these pairs."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(
+            now - datetime.timedelta(days=1)).next_update(now + datetime.timedelta(days=1))
+        for pair in pairs:
+            entry = x509.RevokedCertificateBuilder().serial_number(pair.serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, *names, algorithm="ecdsa", uris=(), end=datetime.timedelta(days=30)):
         if algorithm == "rsa":
             key = rsa.generate_private_key(65537, 2048)
         else:
             key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key())
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key(), end)
+        alternatives = x509.SubjectAlternativeName([
+            *(x509.DNSName(name) for name in names), *(x509.UniformResourceIdentifier(uri) for uri in uris)])
         certificate = builder.add_extension(alternatives, critical=False).sign(self.key, hashes.SHA256())
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),

@@ -1,0 +1,145 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import Telemetry
+
+/// Tries that fail, and answers that the rule's policy does not accept. `ExchangeState` decides whether another try is
+/// made. Source: docs/istio.md, Retries; docs/behaviour.md, Retries.
+extension Exchange {
+    /// Whether a try that is made now may be followed by another one, for which its body has to be kept.
+    var mayTryAgain: Bool { state.tries <= (route.unretained?({ $0.retries.attempts }) ?? 0) }
+
+    /// The endpoints that the next try avoids.
+    var avoidedEndpoints: [Int] {
+        guard !state.triedEndpoints.isEmpty, route.unretained?({ $0.retries.avoidsTried }) ?? true else { return [] }
+        return state.triedEndpoints
+    }
+
+    /// One try is over without an answer: another one if the policy wants it, else a local reply.
+    /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
+    func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
+        if let body { keep(body) }
+        let isWanted = route.unretained?({ situation.isRetried(on: $0.retries.conditions) }) ?? false
+        let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
+        let failure = failure(situation, isWanted: isWanted, isReplayable: isWhole)
+        return another(state.tryFailed(failure), situation.retryReason)
+            ?? {
+                let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
+                explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
+                return .answer(cause(of: situation))
+            }()
+    }
+
+    private func failure(_ situation: Situation?, isWanted: Bool, isReplayable: Bool) -> ExchangeState.Failure {
+        ExchangeState.Failure(
+            isWanted: isWanted, most: (route.unretained?({ $0.retries.attempts }) ?? 0) + 1,
+            hasBackOff: route.unretained?({ $0.retries.backOff != nil }) ?? false, situation: situation,
+            endpoint: endpoint.unretained?({ $0.number }),
+            endpoints: destination.unretained?({ $0.cluster.count }) ?? 0, isReplayable: isReplayable,
+            isDeadlineOver: deadline.map { $0 <= services.loop.now } ?? false)
+    }
+
+    /// How the course goes on after a try that failed; nil when no other one is made.
+    private func another(_ end: ExchangeState.FailureEnd, _ reason: RetryReason) -> StepEnd? {
+        guard end != .answer else { return nil }
+        services.metrics.retried(reason)
+        guard end == .tryLater else { return .retry }
+        timers.backOff = services.loop.arm(at: services.loop.now + backOff(), .backOff, number)
+        return .wait(.backOff)
+    }
+
+    /// From half of (2ⁿ − 1) times the base to all of it before retry n, and no more than ten times the base. Envoy
+    /// waits from nothing to that. Source: Envoy's `retry_back_off`.
+    private func backOff() -> Duration {
+        let base = route.unretained?({ $0.retries.backOff }) ?? nil ?? RetryPolicy.usualBackOff
+        let steps = min((1 << min(max(state.tries, 1), 4)) - 1, 10)
+        let half = base * steps / 2
+        return half + half * (Double(services.random.next() >> 11) / Double(1 << 53 as UInt64))
+    }
+
+    /// Says to the endpoint which try this is. Source: Envoy's `include_request_attempt_count`.
+    func appendAttempt(to section: HeaderBlock) {
+        let digits = services.pools.takeBuffer()
+        digits.append(decimal: state.tries)
+        section.append("x-envoy-attempt-count", digits.octets)
+        services.pools.give(digits)
+    }
+
+    /// The pause before the next try is over.
+    func backOffPassed() {
+        guard state.waitingAt != nil, case .none = upstream, state.hasCome(.backOff) else { return }
+        state.goBack(to: .pick)
+        run()
+    }
+
+    // MARK: answers that are not accepted
+
+    /// Whether the policy has to be asked about the answer whose header section has come. Istio's default looks at
+    /// nothing but the gRPC status.
+    @inline(__always)
+    var needsJudgement: Bool { (grpcStatus ?? 0) != 0 || (route.unretained?({ $0.judgesAnswers }) ?? false) }
+
+    /// Drops an answer that the policy does not accept, and makes another try.
+    /// - Returns: false when the client gets this answer.
+    @inline(never)
+    func retriesAnswer(_ block: HeaderBlock, _ code: Int) -> Bool {
+        guard case .stream(let stream) = upstream, let route = route.unretained else { return false }
+        let isRateLimited = block.first(named: "x-envoy-ratelimited") != nil
+        let isWanted = route { route in
+            route.retries.wants(status: code, grpcStatus: grpcStatus, isRateLimited: isRateLimited)
+        }
+        guard isWanted else { return false }
+        let isWhole =
+            state.request == .headersOnly || state.receivedOctets == 0 || stream.session.hasBody(stream.slot)
+        guard state.refusesAnswer(failure(nil, isWanted: true, isReplayable: isWhole)) else { return false }
+        let isOfGRPC = (grpcStatus ?? 0) != 0
+        self.failure =
+            isOfGRPC ? "the endpoint answered grpc-status \(grpcStatus ?? 0)" : "the endpoint answered \(code)"
+        grpcStatus = nil
+        let body = stream.session.detachBody(stream.slot)
+        detachUpstream()
+        if let body { keep(body) }
+        let end = state.tryFailed(failure(nil, isWanted: true, isReplayable: true))
+        // The rest of the answer, if any is to come, is of no use.
+        stream.session.reset(stream.slot, code: ErrorCode.cancel)
+        services.markDirty(stream)
+        follow(another(end, isOfGRPC ? .grpcStatus : .status) ?? .answer(.localReset))
+        return true
+    }
+
+    // MARK: the time of a try
+
+    /// The time of a try runs from the moment when it and the end of the request were sent, and of a gRPC call, which
+    /// may never end, from its header section.
+    func tryTimeoutBegins() {
+        guard state.answer == .none, let limit = route.unretained?({ $0.retries.perTryTimeout }) ?? nil else { return }
+        timers.tryTimeout = services.loop.arm(at: services.loop.now + limit, .tryTimeout, number)
+    }
+
+    /// The try has taken too long.
+    func tryTimedOut() {
+        guard state.answer == .none, case .stream(let stream) = upstream else { return }
+        upstreamFailed(.tryTimedOut, code: ErrorCode.cancel, because: "no answer within the time of one try")
+        stream.session.reset(stream.slot, code: ErrorCode.cancel)
+        services.markDirty(stream)
+    }
+}
+
+extension Situation {
+    /// Whether a try that ended like this is made again. Source: Envoy's `x-envoy-retry-on`.
+    func isRetried(on conditions: RetryPolicy.Conditions) -> Bool {
+        let anyLoss: RetryPolicy.Conditions = [.reset, .any5xx, .gatewayError]
+        let wanted: RetryPolicy.Conditions
+        switch self {
+        case .connectFailed, .connectTimedOut: wanted = anyLoss.union(.connectFailure)
+        // Envoy knows no such loss as one of its own: it waits for the connection before it sends.
+        case .closedUnsent: wanted = anyLoss.union([.resetBeforeRequest, .connectFailure, .refusedStream])
+        case .upstreamRefused: wanted = anyLoss.union(.refusedStream)
+        case .upstreamReset, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed, .tryTimedOut: wanted = anyLoss
+        default: return false
+        }
+        return !conditions.isDisjoint(with: wanted)
+    }
+}

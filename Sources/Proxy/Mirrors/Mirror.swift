@@ -1,0 +1,60 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// One copy of a client's request, on its way to a mirror. Nobody waits for its answer, and whatever becomes of it, the
+/// client notices nothing. Its worker's thread only.
+final class Mirror {
+    /// What it has of an upstream.
+    enum Place {
+        case none
+        /// A place in the queue for a connection.
+        case queued(EndpointPool)
+        /// A stream; the connection is kept alive by this.
+        case stream(Connection, Int)
+    }
+
+    /// Its place among its worker's; the owner of its stream.
+    let number: Int
+    let endpoint: Endpoint
+    var place = Place.none
+    /// Held until it is sent.
+    var section: HeaderBlock?
+    /// From the pools: what has come of the body before there is a stream.
+    var body: OctetBuffer?
+    /// Held until they are sent.
+    var trailers: HeaderBlock?
+    /// Whether its header section is all there is.
+    let isAlone: Bool
+    /// Whether all of the client's request has come.
+    var isEnded: Bool
+    /// Whether the mirror's final header section has come.
+    var isAnswered = false
+    /// Of the time that it may take behind the end of the request.
+    var timer = TimerWheel.Handle.none
+
+    init(number: Int, endpoint: Endpoint, section: HeaderBlock, isAlone: Bool) {
+        self.number = number
+        self.endpoint = endpoint
+        self.section = section
+        self.isAlone = isAlone
+        isEnded = isAlone
+    }
+
+    /// Whether events of that stream are meant for this copy.
+    func isUsing(_ connection: Connection, _ slot: Int) -> Bool {
+        guard case .stream(let own, let ownSlot) = place else { return false }
+        return own === connection && ownSlot == slot
+    }
+}
+
+/// The copies of one client's request. A request of a rule without mirrors has none.
+final class Copies {
+    /// Where copies go, until they are made.
+    var destinations: [DestinationHandle]
+    /// Those that were made.
+    var mirrors: [Mirror] = []
+
+    init(to destinations: [DestinationHandle]) { self.destinations = destinations }
+}

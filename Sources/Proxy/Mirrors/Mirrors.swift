@@ -1,0 +1,235 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Telemetry
+
+/// One worker's copies of requests that go to mirrors, with the limits on them: what cannot be sent at once, or is not
+/// taken in time, is given up and counted. Its worker's thread only.
+final class Mirrors {
+    private let services: WorkerServices
+    private let upstreams: Upstreams
+    private var all: [Mirror?] = []    // by `Mirror.number`
+    private var free: [Int] = []
+
+    /// Copies of one worker at a time; a further one is not made.
+    static let most = 256
+    /// Octets of one copy's body that wait for its mirror; with one more it is given up.
+    static let mostOctets = 65_536
+    /// How long a mirror may take from the end of the request.
+    static let time = Duration.seconds(60)
+
+    init(services: WorkerServices, upstreams: Upstreams) {
+        self.services = services
+        self.upstreams = upstreams
+    }
+
+    /// Copies that are under way.
+    var count: Int { all.count - free.count }
+
+    private func with(_ number: Int, _ body: (Mirror) -> Void) {
+        guard all.indices.contains(number), let mirror = all[number] else { return }
+        body(mirror)
+    }
+
+    // MARK: the request
+
+    /// Sends a copy of a request on its way; nil when it is not made.
+    /// - Parameters:
+    ///   - section: the header section of the try, which stays the caller's.
+    ///   - isAlone: no body and no trailers will come.
+    func begin(_ section: HeaderBlock, to destination: DestinationHandle, isGRPC: Bool, isAlone: Bool) -> Mirror? {
+        let random = services.random.next()
+        guard count < Self.most, services.memoryLevel == .ample else { return refused(.dropped) }
+        guard destination.unavailable == nil, let endpoint = destination.cluster.next(random: random) else {
+            return refused(.failed)
+        }
+        let number = free.popLast() ?? all.count
+        if number == all.count { all.append(nil) }
+        let mirror = Mirror(number: number, endpoint: endpoint, section: copy(section), isAlone: isAlone)
+        all[number] = mirror
+        let transport = UpstreamTransport(isHTTP2: isGRPC || destination.isHTTP2)
+        switch upstreams.acquire(endpoint, transport, for: Self.waitingNumber(number)) {
+        case .connection(let connection): connection { send(mirror, on: $0) }
+        case .wait(let pool): mirror.place = .queued(pool)
+        case .failed: end(mirror, .failed)
+        case .overflow: end(mirror, .dropped)
+        }
+        if isAlone { startClock(mirror) }
+        return all[number] === mirror ? mirror : nil
+    }
+
+    private func refused(_ result: MirrorResult) -> Mirror? {
+        services.metrics.mirrored(result)
+        return nil
+    }
+
+    /// The same fields in memory of their own, for another authority: the mirror's is the request's with `-shadow`
+    /// behind the host. Source: Envoy's shadow policies.
+    private func copy(_ section: HeaderBlock) -> HeaderBlock {
+        let copy = services.pools.takeBlock()
+        for field in section.fields {
+            guard field.known == .authority else {
+                copy.append(copying: field.name, field.value)
+                continue
+            }
+            let authority = services.pools.takeBuffer()
+            Self.append(shadowOf: field.value, to: authority)
+            copy.append(copying: field.name, authority.octets)
+            services.pools.give(authority)
+        }
+        return copy
+    }
+
+    /// `a.com:80` becomes `a.com-shadow:80`. An IPv6 address stays as it is, because nothing may follow its bracket.
+    static func append(shadowOf authority: Octets, to output: OctetBuffer) {
+        guard authority.count > 0, authority[0] != UInt8(ascii: "[") else { return output.append(authority) }
+        var colon = authority.count
+        for index in 0..<authority.count where authority[index] == UInt8(ascii: ":") { colon = index }
+        output.append(authority.slice(0, colon))
+        output.append("-shadow")
+        output.append(authority.slice(colon, authority.count))
+    }
+
+    /// Octets of the client's body.
+    func send(_ mirror: Mirror, _ octets: Octets) {
+        guard !mirror.isEnded else { return }
+        switch mirror.place {
+        case .none: return
+        case .queued:
+            guard (mirror.body?.count ?? 0) + octets.count <= Self.mostOctets else { return end(mirror, .dropped) }
+            let body = mirror.body ?? services.pools.takeBuffer()
+            body.append(octets)
+            mirror.body = body
+        case .stream(let connection, let slot):
+            guard connection.session.pending(slot) + octets.count <= Self.mostOctets else {
+                return end(mirror, .dropped)
+            }
+            connection.session.send(slot, octets)
+            services.markDirty(connection)
+        }
+    }
+
+    /// The client's request is complete.
+    func finish(_ mirror: Mirror, trailers: HeaderBlock?) {
+        guard !mirror.isEnded else { return }
+        mirror.isEnded = true
+        switch mirror.place {
+        case .none: return
+        case .queued:
+            trailers?.hold()
+            mirror.trailers = trailers
+        case .stream(let connection, let slot):
+            connection.session.finish(slot, trailers: trailers)
+            services.markDirty(connection)
+        }
+        startClock(mirror)
+    }
+
+    /// The client's request is over, and not all of it has come: its copy cannot be completed.
+    func abandon(_ mirror: Mirror) { if !mirror.isEnded { end(mirror, .dropped) } }
+
+    private func startClock(_ mirror: Mirror) {
+        guard all[mirror.number] === mirror else { return }
+        mirror.timer = services.loop.arm(at: services.loop.now + Self.time, .mirror, mirror.number)
+    }
+
+    private func send(_ mirror: Mirror, on connection: Connection) {
+        guard let section = mirror.section.take() else { return upstreams.giveBack(connection) }
+        let slot = connection.session.submitRequest(
+            section, isEnd: mirror.isAlone, owner: .mirror(mirror.number), keepsBody: false)
+        services.pools.letGo(section)
+        guard let slot else {
+            upstreams.giveBack(connection)
+            return end(mirror, .failed)
+        }
+        mirror.place = .stream(connection, slot)
+        mirror.endpoint.began()
+        if let body = mirror.body.take() {
+            connection.session.send(slot, body.octets)
+            services.pools.give(body)
+        }
+        if mirror.isEnded, !mirror.isAlone {
+            connection.session.finish(slot, trailers: mirror.trailers)
+            if let trailers = mirror.trailers.take() { services.pools.letGo(trailers) }
+        }
+        services.markDirty(connection)
+    }
+
+    // MARK: events
+
+    /// Of exchanges and copies, one kind of number in the queues for connections: those of copies are below zero.
+    static func waitingNumber(_ mirror: Int) -> Int { -1 - mirror }
+
+    /// A connection is there that a copy has waited for.
+    func connected(_ waiting: Int, _ connection: Connection) {
+        let number = Self.waitingNumber(waiting)
+        guard all.indices.contains(number), let mirror = all[number], case .queued = mirror.place else {
+            return upstreams.giveBack(connection)
+        }
+        send(mirror, on: connection)
+    }
+
+    /// No connection can be had.
+    func connectionFailed(_ waiting: Int) {
+        with(Self.waitingNumber(waiting)) { mirror in
+            guard case .queued = mirror.place else { return }
+            mirror.place = .none
+            end(mirror, .failed)
+        }
+    }
+
+    /// Something has come from the mirror.
+    func came(_ event: StreamEvent, _ number: Int, from connection: Connection) {
+        with(number) { mirror in
+            guard mirror.isUsing(connection, event.slot) else { return }
+            switch event.kind {
+            // Interim ones count, too: the mirror is there and speaks.
+            case .headers: mirror.isAnswered = true
+            case .closed: end(mirror, event.errorCode == ErrorCode.none && mirror.isAnswered ? .completed : .failed)
+            // It has said all, and wants no more of the request.
+            case .end: if !mirror.isEnded { end(mirror, .completed) }
+            case .violation: end(mirror, .failed)
+            default: break
+            }
+        }
+    }
+
+    /// A connection is gone while that copy had a stream on it.
+    func lost(_ number: Int, _ connection: Connection, _ slot: Int) {
+        with(number) { mirror in if mirror.isUsing(connection, slot) { end(mirror, .failed) } }
+    }
+
+    /// The mirror has taken too long.
+    func timedOut(_ number: Int) {
+        with(number) { mirror in if services.loop.hasFired(mirror.timer) { end(mirror, .failed) } }
+    }
+
+    /// The copy is over, one way or the other.
+    private func end(_ mirror: Mirror, _ result: MirrorResult) {
+        guard all[mirror.number] === mirror else { return }
+        all[mirror.number] = nil
+        free.append(mirror.number)
+        services.metrics.mirrored(result)
+        if mirror.timer.isArmed { services.loop.cancel(&mirror.timer) }
+        switch mirror.place {
+        case .none: break
+        case .queued(let pool): upstreams.leave(pool, Self.waitingNumber(mirror.number))
+        case .stream(let connection, let slot):
+            connection.session.setOwner(slot, .nobody)
+            connection.session.reset(slot, code: ErrorCode.cancel)
+            mirror.endpoint.ended()
+            services.markDirty(connection)
+        }
+        mirror.place = .none
+        if let section = mirror.section.take() { services.pools.letGo(section) }
+        if let body = mirror.body.take() { services.pools.give(body) }
+        if let trailers = mirror.trailers.take() { services.pools.letGo(trailers) }
+    }
+
+    /// They refer to the worker's parts, and those to them.
+    func clear() {
+        all.removeAll()
+        free.removeAll()
+    }
+}

@@ -1,0 +1,44 @@
+internal import HTTP
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import Telemetry
+
+/// What a rule's `fault` does to requests. The delay comes first, then the answer; each is drawn for itself.
+/// Source: docs/istio.md, Faults; Envoy's fault filter.
+enum FaultInjection {
+    /// Holds the request back if it is drawn for that, or goes on.
+    static func begin(_ exchange: Exchange) -> StepEnd {
+        guard let fault = exchange.extras?({ $0.fault }) ?? nil else { return .next }
+        guard let delay = fault.delay, delay.share.includes(random: exchange.services.random.next()) else {
+            return abort(exchange, fault)
+        }
+        exchange.injected.insert(.delayInjected)
+        exchange.keepSnapshot()
+        let loop = exchange.services.loop
+        exchange.timers.faultDelay = loop.arm(at: loop.now + delay.time, .faultDelay, exchange.number)
+        return .wait(.delay)
+    }
+
+    /// Answers the request if it is drawn for that.
+    static func abort(_ exchange: Exchange, _ fault: FaultPolicy) -> StepEnd {
+        guard let abort = fault.abort, abort.share.includes(random: exchange.services.random.next()) else {
+            return .next
+        }
+        exchange.injected.insert(.faultInjected)
+        let grpc = abort.grpcStatus.flatMap { GRPC.Status(rawValue: UInt8(clamping: $0)) }
+        return .answer(.faultInjected(status: abort.status, grpc: grpc))
+    }
+}
+
+extension Exchange {
+    /// The rule's delay is over.
+    func delayPassed() {
+        guard state.isWaiting(for: .delay), let fault = extras?({ $0.fault }) ?? nil else { return }
+        lastProgress = services.loop.now
+        heldBack = services.loop.now.duration(since: started)
+        let end = FaultInjection.abort(self, fault)
+        guard end == .next else { return follow(end) }
+        if state.hasCome(.delay) { run() }
+    }
+}

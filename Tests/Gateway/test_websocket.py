@@ -1,0 +1,199 @@
+"""WebSockets over HTTP/1.1: the handshake passes, and after 101 every octet, both ways, until one side ends it."""
+
+import threading
+import time
+
+import pytest
+
+from peers import http1, http2, objects, waiting
+from peers.gateway import Gateway
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+FIELDS = f"connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: {KEY}\r\nsec-websocket-version: 13\r\n"
+HELLO = f"GET /chat?room=1 HTTP/1.1\r\nhost: a.test\r\n{FIELDS}\r\n"
+ACCEPTED = (
+    "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+    "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+
+
+def accept(connection, _request):
+    """Says 101 and then sends back whatever comes, until the peer ends."""
+    connection.send(ACCEPTED)
+    while octets := connection.buffer or connection.socket.recv(65536):
+        connection.buffer = b""
+        connection.send(octets)
+    raise EOFError
+
+
+def config(upstream, protocol_name="http", **rule):
+    return objects.echo(upstream, protocol="HTTP", protocol_name=protocol_name, **rule)
+
+
+def opened(gateway, hello=HELLO):
+    client = http1.connect(gateway.port)
+    client.send(hello)
+    answer = client.head()
+    return client, answer
+
+
+@pytest.fixture(scope="module")
+def chat():
+    with http1.Upstream(accept) as upstream, Gateway(config(upstream)) as gateway:
+        yield gateway, upstream
+
+
+def test_the_handshake_passes_with_its_fields(chat):
+    gateway, upstream = chat
+    client, answer = opened(gateway)
+    with client:
+        assert answer.status == 101
+        assert answer.value("upgrade") == "websocket" and answer.value("connection").lower() == "upgrade"
+        assert answer.value("sec-websocket-accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    seen = upstream.last
+    assert (seen.target, seen.value("sec-websocket-key"), seen.value("host")) == ("/chat?room=1", KEY, "a.test")
+    assert seen.value("connection").lower() == "upgrade" and seen.value("upgrade") == "websocket"
+    assert seen.value("content-length") is None and seen.value("transfer-encoding") is None
+
+
+@pytest.mark.parametrize("size", [1, 125, 65_536, 3_000_000])
+def test_octets_pass_both_ways(chat, size):
+    client, _ = opened(chat[0])
+    sent = bytes(number % 251 for number in range(size))
+    with client:
+        sender = threading.Thread(target=client.send, args=(sent,))
+        sender.start()
+        assert client._exactly(size) == sent
+        sender.join()
+
+
+def test_frames_that_come_with_the_handshake_wait_for_the_answer(chat):
+    client, answer = opened(chat[0], HELLO.encode() + b"\x81\x03abc")
+    with client:
+        assert answer.status == 101
+        assert client._exactly(5) == b"\x81\x03abc"
+
+
+def test_the_end_of_the_client_ends_the_upstream(chat):
+    gateway, _ = chat
+    ended = threading.Event()
+    received = []
+
+    def reply(connection, _request):
+        connection.send(ACCEPTED)
+        received.append(connection.rest())
+        ended.set()
+        raise EOFError
+
+    with http1.Upstream(reply) as upstream, Gateway(config(upstream)) as gateway:
+        client, _ = opened(gateway)
+        client.send(b"\x88\x02\x03\xe8")
+        client.close()
+        assert ended.wait(5)
+        assert received == [b"\x88\x02\x03\xe8"]
+
+
+def test_the_end_of_the_upstream_ends_the_client():
+    def reply(connection, _request):
+        connection.send(ACCEPTED + "bye")
+        connection.close()
+        raise EOFError
+
+    with http1.Upstream(reply) as upstream, Gateway(config(upstream)) as gateway:
+        client, answer = opened(gateway)
+        with client:
+            assert (answer.status, client.rest()) == (101, b"bye")
+
+
+def test_nothing_behind_the_handshake_reaches_an_upstream_that_refuses():
+    with http1.Upstream() as upstream, Gateway(config(upstream)) as gateway:
+        client, answer = opened(gateway, HELLO + "GET /smuggled HTTP/1.1\r\nhost: a.test\r\n\r\n")
+        with client:
+            assert (answer.status, answer.value("connection")) == (200, "close")
+            client._exactly(int(answer.value("content-length")))
+            assert client.rest() == b""
+        assert http1.get(gateway.port).status == 200
+        assert [request.target for request in upstream.requests] == ["/chat?room=1", "/"]
+
+
+@pytest.mark.parametrize("request_text", [
+    f"POST / HTTP/1.1\r\nhost: a.test\r\n{FIELDS}content-length: 1\r\n\r\nx",
+    f"GET / HTTP/1.1\r\nhost: a.test\r\n{FIELDS}content-length: 1\r\n\r\nx",
+])
+def test_only_a_get_without_body_opens_one(chat, request_text):
+    assert http1.send(chat[0].port, request_text).status == 403
+
+
+def test_a_port_that_speaks_http2_has_none():
+    with http2.ScriptedUpstream(http2.answering) as upstream, Gateway(config(upstream, "grpc")) as gateway:
+        assert http1.send(gateway.port, HELLO).status == 403
+
+
+def test_an_answer_101_to_another_request_is_a_failure():
+    with http1.Upstream(http1.replying(ACCEPTED)) as upstream, Gateway(config(upstream)) as gateway:
+        assert http1.get(gateway.port).status == 502
+
+
+def test_the_routes_timeout_is_for_the_answer_and_not_for_the_socket():
+    silent = threading.Event()
+
+    def reply(connection, request):
+        if request.target == "/silent":
+            silent.wait(10)
+            raise EOFError
+        accept(connection, request)
+
+    with http1.Upstream(reply) as upstream, Gateway(config(upstream, timeout="0.5s")) as gateway:
+        client, answer = opened(gateway, HELLO.replace("/chat?room=1", "/silent"))
+        with client:
+            assert answer.status == 504
+        silent.set()
+        client, answer = opened(gateway)
+        with client:
+            assert answer.status == 101
+            end = time.monotonic() + 1.2
+            while time.monotonic() < end:
+                client.send(b"x")
+                assert client._exactly(1) == b"x"
+
+
+def test_a_reader_that_is_slow_holds_up_the_sender():
+    sent = []
+
+    def reply(connection, _request):
+        connection.send(ACCEPTED)
+        connection.socket.settimeout(60)
+        for _ in range(600):
+            connection.send(bytes(100_000))
+            sent.append(100_000)
+        connection.close()
+        raise EOFError
+
+    with http1.Upstream(reply) as upstream, Gateway(config(upstream)) as gateway:
+        client, _ = opened(gateway)
+        with client:
+            assert waiting.steady(lambda: len(sent)) < 600, "60 MB went into the gateway"
+            count = len(client.buffer)
+            while more := client.socket.recv(1 << 20):
+                count += len(more)
+            assert count == 60_000_000
+
+
+def test_a_drain_lets_it_go_on():
+    with http1.Upstream(accept) as upstream, Gateway(config(upstream), drain="20s") as gateway:
+        client, _ = opened(gateway)
+        with client:
+            gateway.signal(15)
+            waiting.until(lambda: gateway.status("/healthz/ready")[0] == 503, 5, "the drain")
+            client.send(b"abc")
+            assert client._exactly(3) == b"abc"
+        assert gateway.wait_exit() == 0
+
+
+def test_the_access_log_has_both_counts():
+    with http1.Upstream(accept) as upstream:
+        with Gateway(config(upstream)) as gateway:
+            client, _ = opened(gateway)
+            with client:
+                client.send(b"abc")
+                assert client._exactly(3) == b"abc"
+            waiting.until(lambda: any('" 101 ' in line for line in gateway.output), 5, "the line")

@@ -1,0 +1,77 @@
+import HTTP
+import Octets
+import Testing
+
+@testable import Proxy
+
+/// Clients that send as much work as they can, beside one that sends little.
+@Suite struct `A turn of a worker` {
+    private static let get = "GET /n HTTP/1.1\r\nhost: a\r\n\r\n"
+    private static let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    /// A client whose body comes in chunks of one octet, and its endpoint's connection.
+    private final class Flooder {
+        private let client: Peer
+        private let endpoint: Peer
+        private var pending: [UInt8] = []
+        private(set) var sent = 0
+        private(set) var arrived = 0
+
+        init(_ bench: Bench, _ server: Server) throws {
+            client = try bench.client(
+                sending: "POST /f HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nQ\r\n")
+            endpoint = try #require(try server.accept())
+            sent = 1
+        }
+
+        /// Sends that many chunks, as far as the kernel takes them.
+        func send(_ count: Int) {
+            if pending.isEmpty {
+                pending = Array(String(repeating: "1\r\nQ\r\n", count: count).utf8)
+                sent += count
+            }
+            let taken = unsafe pending.withUnsafeBytes { client.offer(unsafe Octets($0)) }
+            pending.removeFirst(taken)
+        }
+
+        func drain() { arrived += endpoint.octets().count { $0 == UInt8(ascii: "Q") } }
+
+        var isDone: Bool {
+            if !pending.isEmpty { send(0) }
+            drain()
+            return arrived == sent
+        }
+    }
+
+    /// - Parameter chunks: of each client in each turn: more than its share, or less.
+    @Test(arguments: [5000, 300])
+    func `serves a client with little to do at once, and takes bounded work from the others`(chunks: Int) throws {
+        let bench = try Bench()
+        let server = try bench.server()
+        let flooders = try (0..<12).map { _ in try Flooder(bench, server) }
+        let neighbour = try bench.client(sending: Self.get)
+        let endpoint = try #require(try server.accept())
+        #expect(endpoint.text().hasPrefix("GET /n"))
+        endpoint.send(Self.answer)
+        bench.settle()
+        #expect(neighbour.text().hasSuffix("ok"))
+        var most: Int32 = 0
+        for round in 0..<30 {
+            for flooder in flooders { flooder.send(chunks) }
+            neighbour.send(Self.get)
+            bench.worker.turn(isHurried: true)
+            most = max(most, bench.worker.services.pools.work)
+            #expect(endpoint.text().hasPrefix("GET /n"), "it waits for others")
+            endpoint.send(Self.answer)
+            bench.worker.turn(isHurried: true)
+            most = max(most, bench.worker.services.pools.work)
+            #expect(neighbour.text().hasSuffix("ok"), "its answer waits for others")
+            for flooder in flooders { flooder.drain() }
+            if round < 2 { most = 0 }    // that they have much to do is known when they have been read once
+        }
+        #expect(most <= 4 * WorkBudget.shareOfTurn, "\(most)")
+        for _ in 0..<10_000 where flooders.contains(where: { !$0.isDone }) { bench.worker.turn(isHurried: true) }
+        let rest = flooders.map { $0.sent - $0.arrived }
+        #expect(rest.allSatisfy { $0 == 0 }, "something of a body is lost: \(rest)")
+    }
+}
