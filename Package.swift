@@ -86,7 +86,7 @@ let package = Package(
         test("TelemetryTests", ["Telemetry", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
         test(
             "ProxyTests",
-            ["Proxy", "Telemetry", "Routing", "Manifests", "HTTP", "Balancing", "Reactor", "Octets", "TLS"]),
+            ["Proxy", "Telemetry", "Routing", "Manifests", "HTTP", "Balancing", "Reactor", "Octets", "TLS", "Support"]),
         test(
             "ControlTests",
             [

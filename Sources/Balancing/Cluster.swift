@@ -1,3 +1,5 @@
+internal import Octets
+
 /// A worker's own handle of a cluster: the choice among its endpoints. References to it are counted by one
 /// worker alone, and it keeps nothing alive but its cluster: a request may hold it as long as it likes.
 /// One worker's thread.
@@ -8,6 +10,7 @@ package final class Cluster {
     private let policy: BalancingPolicy
     private var list = EndpointList([])
     private var seen: UInt64 = 0    // the version of `list`
+    private var hashing: Unretained<Hashing>?    // of `list`, which keeps it
     /// By place in `list`; made when they are chosen first.
     private var handles: ContiguousArray<Endpoint?> = []
 
@@ -34,14 +37,53 @@ package final class Cluster {
     ///   - tried: numbers of endpoints that failed this request already; avoided while another one is left.
     package func next(random: UInt64, excluding tried: [Int] = []) -> Endpoint? {
         update()
-        guard list.count > 1 else { return list.count == 1 ? handle(0) : nil }
+        guard list.count > 1 else { return list.count == 1 ? unlessEjected(handle(0)) : nil }
         let first = policy.choose(among: list, rotation: rotation, random: random)
-        guard !tried.isEmpty else { return handle(first) }
+        guard tried.isEmpty else { return next(after: first, excluding: tried) }
+        let chosen = handle(first)
+        return unlessEjected(chosen) ?? next(after: first, excluding: [])
+    }
+
+    /// Places of a table that are looked at before the list is; more are passed only when most endpoints have failed.
+    private static let longestWalk = 4096
+
+    /// The endpoint that a hash leads to. While there is no table, any endpoint, but the same one for the same hash.
+    /// - Parameter tried: as for the other `next`.
+    package func next(hash: UInt64, excluding tried: [Int] = []) -> Endpoint? {
+        update()
+        guard list.count > 1 else { return list.count == 1 ? unlessEjected(handle(0)) : nil }
+        return hashing?({ found(in: $0, hash, excluding: tried) })
+            ?? next(after: Int(hash % UInt64(list.count)), excluding: tried)
+    }
+
+    private func found(in hashing: Hashing, _ hash: UInt64, excluding tried: [Int]) -> Endpoint? {
+        var position = hashing.position(of: hash)
+        for _ in 0..<min(hashing.size, Self.longestWalk) {
+            if let place = hashing.place(at: position), let endpoint = unlessEjected(handle(place)),
+                tried.isEmpty || !tried.contains(endpoint.number)
+            {
+                return endpoint
+            }
+            position = position + 1 == hashing.size ? 0 : position + 1
+        }
+        return nil
+    }
+
+    /// An endpoint that was ejected a moment ago is still in the list.
+    @inline(__always) private func unlessEjected(_ endpoint: Endpoint) -> Endpoint? {
+        if let watch = endpoint.watch, watch.isEjected { nil } else { endpoint }
+    }
+
+    /// The first one from a place on that may be chosen: that has not failed yet, or else that is not ejected.
+    @inline(never) private func next(after first: Int, excluding tried: [Int]) -> Endpoint? {
+        var second: Endpoint?
         for step in 0..<list.count {
             let place = (first + step) % list.count
-            if !tried.contains(list.endpoints[place].number) { return handle(place) }
+            guard let endpoint = unlessEjected(handle(place)) else { continue }
+            if !tried.contains(endpoint.number) { return endpoint }
+            second = second ?? endpoint
         }
-        return handle(first)
+        return second
     }
 
     /// One load of a version that all workers only read; the rest when the endpoints have changed.
@@ -56,9 +98,10 @@ package final class Cluster {
         var moved: [ObjectIdentifier: Endpoint] = [:]
         handles = ContiguousArray(repeating: nil, count: next.count)
         list = next
+        hashing = next.hashing.unretained
         for place in old.indices {
             guard let handle = old[place] else { continue }
-            if place < next.count, next.endpoints[place] === handle.state {
+            if place < next.count, isHandle(handle, of: place) {
                 handles[place] = handle
             } else {
                 moved[ObjectIdentifier(handle.state)] = handle
@@ -66,13 +109,25 @@ package final class Cluster {
         }
         guard !moved.isEmpty else { return }
         for place in handles.indices where handles[place] == nil {
-            handles[place] = moved[ObjectIdentifier(next.endpoints[place])]
+            guard let handle = moved[ObjectIdentifier(next.endpoints[place])], isHandle(handle, of: place) else {
+                continue
+            }
+            handles[place] = handle
         }
+    }
+
+    /// Whether a handle is that of the endpoint in this place, watched as the list says.
+    private func isHandle(_ handle: Endpoint, of place: Int) -> Bool {
+        guard list.endpoints[place] === handle.state else { return false }
+        return handle.watch?.monitor === (list.monitors.isEmpty ? nil : list.monitors[place])
     }
 
     @inline(__always) private func handle(_ place: Int) -> Endpoint {
         if let known = handles[place] { return known }
-        let made = Endpoint(list.endpoints[place])
+        let watch = list.detector.flatMap { detector in
+            list.monitors.isEmpty ? nil : OutlierWatch(list.monitors[place], detector)
+        }
+        let made = Endpoint(list.endpoints[place], watch: watch)
         handles[place] = made
         return made
     }

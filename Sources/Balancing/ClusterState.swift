@@ -24,29 +24,107 @@ package struct ClusterIdentity: Hashable, Sendable {
 package final class ClusterState: Sendable {
     package let name: String
     package let identity: ClusterIdentity
-    private let list: Lock<EndpointList>
+    private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)
     private let gone = Atomic<Bool>(false)
     private let turn: OwnLine
+    private let used = Lock<ClusterUsage?>(nil)
+    private let lacksTable = Atomic<Bool>(false)
+
+    private struct Contents {
+        /// All endpoints.
+        var all: EndpointList
+        /// Those that are chosen from.
+        var chosen: EndpointList
+        var detector: OutlierDetector?
+        /// How endpoints are found by hash; nil: they are not.
+        var hash: HashPolicy.Table?
+        /// The newest table, perhaps of other endpoints.
+        var table: HashTable?
+    }
 
     /// - Parameter start: where the rotation begins.
     package init(name: String, identity: ClusterIdentity, list: EndpointList = EndpointList([]), start: Int = 0) {
         self.name = name
         self.identity = identity
-        self.list = Lock(list)
+        contents = Lock(Contents(all: list, chosen: list))
         turn = OwnLine(start)
     }
 
     package var policy: BalancingPolicy { identity.policy }
 
     /// The endpoints as they are now.
-    package var endpoints: [EndpointState] { list.withLock { $0 }.endpoints }
+    package var endpoints: [EndpointState] { contents.withLock { $0.all }.endpoints }
 
     /// Replaces the endpoints: every worker chooses among the new ones from its next request on.
+    /// The control plane's thread only.
     package func publish(_ next: EndpointList) {
-        list.withLock { $0 = next }
+        let (before, detector) = contents.withLock { ($0.all, $0.detector) }
+        detector?.keep(next.endpoints)
+        store(detector.map { next.watched(by: $0, after: before) } ?? next, detector)
+    }
+
+    /// What takes long is done before the lock, under which workers take the list.
+    private func store(_ all: EndpointList, _ detector: OutlierDetector?) {
+        let (hash, table) = contents.withLock { ($0.hash, $0.table) }
+        var chosen = detector.map { all.chosen(by: $0) } ?? all
+        if hash != nil {
+            if let table { chosen = chosen.hashed(by: table) }
+            lacksTable.store(true, ordering: .releasing)
+        }
+        contents.withLock { contents in
+            contents.all = all
+            contents.chosen = chosen
+            contents.detector = detector
+        }
         version.wrappingAdd(1, ordering: .releasing)
+    }
+
+    // MARK: consistent hashing
+
+    /// What its way to choose is called.
+    package var balancing: String { contents.withLock { $0.hash?.name } ?? policy.rawValue }
+
+    /// Has endpoints found by hash from now on; nil: not. The control plane's thread only.
+    package func hash(by table: HashPolicy.Table?) {
+        let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.hash) }
+        guard table != before else { return }
+        contents.withLock { contents in
+            contents.hash = table
+            if table == nil { contents.table = nil }
+        }
+        lacksTable.store(false, ordering: .releasing)
+        store(all, detector)
+    }
+
+    /// Whether a table is to be made, because endpoints or policy have changed since the last one.
+    package var wantsTable: Bool { lacksTable.load(ordering: .acquiring) }
+
+    /// Whether requests with a hash go where they will go for long.
+    package var isHashReady: Bool {
+        contents.withLock { $0.hash == nil || $0.chosen.count < 2 || $0.table != nil }
+    }
+
+    /// What the table is to be made of; nil when the newest one will do. Any thread.
+    package func takeTableJob() -> HashTable.Job? {
+        lacksTable.store(false, ordering: .sequentiallyConsistent)
+        let (chosen, hash, table) = contents.withLock { ($0.chosen, $0.hash, $0.table) }
+        guard let hash, chosen.count > 1 else { return nil }
+        let job = chosen.job(hash)
+        return table?.isFor(job) == true ? nil : job
+    }
+
+    /// Takes a table that was made. The control plane's thread only.
+    package func install(_ table: HashTable) {
+        let (all, detector) = contents.withLock { contents in
+            if contents.hash != nil { contents.table = table }
+            return (contents.all, contents.detector)
+        }
+        let isStale = wantsTable
+        store(all, detector)
+        // It was made for the newest list, unless that has changed meanwhile.
+        lacksTable.store(isStale, ordering: .releasing)
     }
 
     /// The list when it is newer than `seen`; no lock while nothing changed. `seen` starts at 0.
@@ -54,12 +132,57 @@ package final class ClusterState: Sendable {
         let current = version.load(ordering: .acquiring)
         guard current != seen else { return nil }
         seen = current
-        return list.withLock { $0 }
+        return contents.withLock { $0.chosen }
     }
 
     /// No configuration has it any more.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
     package func leave() { gone.store(true, ordering: .releasing) }
+
+    // MARK: outliers
+
+    /// Who watches its endpoints; nil if nobody does.
+    package var detector: OutlierDetector? { contents.withLock { $0.detector } }
+
+    /// Watches the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
+    /// stays when only the policy changes. The control plane's thread only.
+    /// - Parameter wake: called, on any thread, when `settle` has something to do.
+    package func watch(_ policy: OutlierPolicy?, wake: @escaping @Sendable () -> Void) {
+        let (all, detector) = contents.withLock { ($0.all, $0.detector) }
+        guard let policy else {
+            if detector != nil { store(EndpointList(all.endpoints, weights: all.weights), nil) }
+            return
+        }
+        guard detector?.policy != policy else { return }
+        let next = detector ?? OutlierDetector(policy, wake: wake)
+        next.update(policy)
+        next.keep(all.endpoints)
+        store(all.watched(by: next, after: all, isAnew: true), next)
+    }
+
+    /// Ends ejections whose time is over, and takes those that are ejected out of the choice.
+    /// The control plane's thread only.
+    /// - Parameter now: nanoseconds of the clock of `OutlierWatch.note`.
+    /// - Returns: what has happened since the last call, and when the next one is due; nil: when it is woken.
+    package func settle(at now: UInt64) -> (events: [OutlierEvent], due: UInt64?) {
+        let (all, detector) = contents.withLock { ($0.all, $0.detector) }
+        guard let detector else { return ([], nil) }
+        let (events, isStale, due) = detector.settle(at: now)
+        if isStale { store(all, detector) }
+        return (events, due)
+    }
+
+    /// What is in use of it; counted from the first call on, because only clusters with limits need it.
+    package func usage() -> ClusterUsage {
+        used.withLock { used in
+            let usage = used ?? ClusterUsage()
+            used = usage
+            return usage
+        }
+    }
+
+    /// What is in use of it; nil if nobody counts that.
+    package var countedUsage: ClusterUsage? { used.withLock { $0 } }
 
     var rotation: LineCell { turn.cell }
 

@@ -66,9 +66,14 @@ package final class Endpoint {
     private let load: LineCell    // of `state`, which lives as long
     /// The number of `state`.
     package let number: Int
+    /// What is watched of it in its cluster; nil where nothing is.
+    package let watch: OutlierWatch?
 
-    package init(_ state: EndpointState) {
+    package convenience init(_ state: EndpointState) { self.init(state, watch: nil) }
+
+    init(_ state: EndpointState, watch: OutlierWatch?) {
         self.state = state
+        self.watch = watch
         load = state.load
         number = state.number
     }

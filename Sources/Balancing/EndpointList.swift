@@ -1,14 +1,34 @@
 /// The endpoints of a cluster at one moment, with what choosing among them needs. Immutable; any thread.
 package final class EndpointList: Sendable {
     package let endpoints: [EndpointState]
+    /// As they were given.
+    let weights: [Int]
+    /// What is watched of each; empty if nothing is.
+    let monitors: [OutlierMonitor]
+    /// Who watches them.
+    let detector: OutlierDetector?
+    /// How they are found by hash; nil where they are not, or not yet.
+    let hashing: Hashing?
     /// The requests in flight of each, so that choosing touches nothing else of an endpoint.
     let loads: [LineCell]
     /// The endpoints repeated by their weight, interleaved; empty when all weigh the same.
     private let places: [Int]
 
     /// - Parameter weights: one per endpoint, 0 counts as 1; empty means all equal.
-    package init(_ endpoints: [EndpointState], weights: [Int] = []) {
+    package convenience init(_ endpoints: [EndpointState], weights: [Int] = []) {
+        self.init(endpoints, weights: weights, monitors: [], detector: nil)
+    }
+
+    /// - Parameter monitors: one per endpoint, or none.
+    init(
+        _ endpoints: [EndpointState], weights: [Int], monitors: [OutlierMonitor], detector: OutlierDetector?,
+        hashing: Hashing? = nil
+    ) {
         self.endpoints = endpoints
+        self.weights = weights
+        self.monitors = monitors
+        self.detector = detector
+        self.hashing = hashing
         loads = endpoints.map(\.load)
         places = Self.interleave(weights: weights, count: endpoints.count)
     }

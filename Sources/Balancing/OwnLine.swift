@@ -35,6 +35,12 @@ internal import Synchronization
         unsafe counter.pointee.wrappingAdd(amount, ordering: .relaxed)
     }
 
+    /// Writes `after` if the number is still `before`.
+    /// - Returns: whether it was.
+    @inline(__always) func exchange(_ before: Int, for after: Int) -> Bool {
+        unsafe counter.pointee.compareExchange(expected: before, desired: after, ordering: .relaxed).exchanged
+    }
+
     /// Adds one. - Returns: the number before.
     @inline(__always) func advance() -> UInt64 {
         UInt64(bitPattern: Int64(unsafe counter.pointee.wrappingAdd(1, ordering: .relaxed).oldValue))

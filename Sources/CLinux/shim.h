@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -52,6 +53,18 @@ static inline int portico_is_regular_file(int file) {
     struct stat status;
     if (fstat(file, &status) != 0) return -1;
     return S_ISREG(status.st_mode);
+}
+/// What changes when a path names another file, or the file another content: device, inode, octets, seconds and
+/// nanoseconds of its last change. Returns 0 if there is none.
+static inline int portico_file_stamp(const char *path, int64_t stamp[5]) {
+    struct stat status;
+    if (stat(path, &status) != 0) return 0;
+    stamp[0] = (int64_t)status.st_dev;
+    stamp[1] = (int64_t)status.st_ino;
+    stamp[2] = (int64_t)status.st_size;
+    stamp[3] = (int64_t)status.st_mtim.tv_sec;
+    stamp[4] = (int64_t)status.st_mtim.tv_nsec;
+    return 1;
 }
 static inline void portico_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int portico_errno(void) { return errno; }

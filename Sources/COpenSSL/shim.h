@@ -48,7 +48,9 @@ static inline int portico_SSL_CTX_set_versions(SSL_CTX *context, int lowest, int
     return SSL_CTX_set_min_proto_version(context, lowest)
         && SSL_CTX_set_max_proto_version(context, highest);
 }
-static inline int portico_SSL_set_groups(SSL *ssl, const char *groups) { return (int)SSL_set1_groups_list(ssl, groups); }
+static inline int portico_SSL_set_groups(SSL *ssl, const char *groups) {
+    return (int)SSL_set1_groups_list(ssl, groups);
+}
 static inline int portico_SSL_set_versions(SSL *ssl, int lowest, int highest) {
     return SSL_set_min_proto_version(ssl, lowest) && SSL_set_max_proto_version(ssl, highest);
 }

@@ -29,16 +29,21 @@ struct ClusterDirectory {
     private var refusals: [Int: [String]] = [:]    // by slot, of addresses that DNS gave
     private let limit: Int
     private let refusal: (EndpointAddress) -> String?
+    private var watched: [ClusterState] = []    // whose outliers are detected
+    private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
+    private let wake: @Sendable () -> Void
 
     /// - Parameters:
     ///   - limit: endpoints of all clusters together.
     ///   - refusal: as `CompileOptions.refusedEndpoint`, for addresses that DNS gives.
     ///   - countedBefore: what metrics have counted so far under an endpoint's number.
+    ///   - wake: called, on any thread, when `settle` has something to do.
     init(
         limit: Int, refusal: @escaping (EndpointAddress) -> String? = { _ in nil },
-        countedBefore: @escaping (Int) -> UInt64 = { _ in 0 }
+        countedBefore: @escaping (Int) -> UInt64 = { _ in 0 }, wake: @escaping @Sendable () -> Void = {}
     ) {
         self.limit = limit
+        self.wake = wake
         self.refusal = refusal
         states = EndpointStates(countedBefore: countedBefore)
     }
@@ -68,11 +73,40 @@ struct ClusterDirectory {
         places.removeAll(keepingCapacity: true)
         slots.reserveCapacity(plan.clusters.count)
         order = plan.clusters.map { slot(of: $0, old, oldPlaces) }
+        watch(plan)
         for (identity, place) in oldPlaces where places[identity] == nil { drop(old[place]) }
         index()
         let reader = EndpointReader(table)
         for place in slots.indices { refresh(place, reader) }
         return (states.settle(), before)
+    }
+
+    /// Has outliers detected, and endpoints found by hash, where the plan says so, and nowhere else.
+    private mutating func watch(_ plan: RoutingPlan) {
+        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters that cannot be told apart the first counts
+        var tables: [Int: HashPolicy.Table] = [:]
+        for (cluster, place) in zip(plan.clusters, order) {
+            if policies[place] == nil { policies[place] = cluster.policies?.outliers }
+            if tables[place] == nil { tables[place] = cluster.policies?.hashing?.table }
+        }
+        for place in slots.indices { slots[place].state.hash(by: tables[place]) }
+        hashed = tables.keys.sorted().map { slots[$0].state }
+        for place in slots.indices { slots[place].state.watch(policies[place], wake: wake) }
+        watched = policies.keys.sorted().map { slots[$0].state }
+    }
+
+    /// Ends ejections whose time is over, and takes endpoints that are ejected out of the choice.
+    /// - Parameter now: nanoseconds of the workers' clock.
+    /// - Returns: what has happened, by cluster, and when the next call is due; nil: when it is woken.
+    func settle(at now: UInt64) -> (events: [(cluster: String, event: OutlierEvent)], due: UInt64?) {
+        var events: [(cluster: String, event: OutlierEvent)] = []
+        var due: UInt64?
+        for cluster in watched {
+            let (news, next) = cluster.settle(at: now)
+            for event in news { events.append((cluster.name, event)) }
+            if let next { due = min(due ?? next, next) }
+        }
+        return (events, due)
     }
 
     /// Takes changed objects. - Returns: the numbers of endpoints that have left.

@@ -20,13 +20,14 @@ struct Configuration {
     private(set) var diagnostics: [Diagnostic] = []
     private(set) var bindFailures: [String] = []
 
-    init(options: ControlOptions, metrics: Metrics) {
+    /// - Parameter wake: called, on any thread, when `settleOutliers` has something to do.
+    init(options: ControlOptions, metrics: Metrics, wake: @escaping @Sendable () -> Void = {}) {
         self.options = options
         self.metrics = metrics
         loader = Loader(options: options, metrics: metrics)
         directory = ClusterDirectory(
             limit: options.compile.mostEndpoints, refusal: options.compile.refusedEndpoint,
-            countedBefore: { metrics.tries(number: $0) })
+            countedBefore: { metrics.tries(number: $0) }, wake: wake)
     }
 
     /// Reads, checks and compiles the definitions, here and now; sockets are open afterwards.
@@ -75,6 +76,7 @@ struct Configuration {
         let isNew = !next.hasSameRoutes(as: old) || !bindFailures.isEmpty
         loaded = next
         if isNew { bind() }
+        Self.retire(old.upstreamTLS, next.upstreamTLS)
         let (left, table) = directory.replace(plan: next.plan, table: next.takeEndpoints())
         diagnostics = next.diagnostics
         countProblems()
@@ -87,6 +89,18 @@ struct Configuration {
 
     /// The same with all answers of DNS.
     mutating func update(resolved: [String: [String]]) -> [Int] { directory.update(resolved: resolved) }
+
+    /// Ends ejections whose time is over, and takes endpoints that are ejected out of the choice.
+    /// - Returns: what has happened, by cluster, and when the next call is due; nil: when it is woken.
+    func settleOutliers(
+        at now: MonotonicTime
+    ) -> (events: [(cluster: String, event: OutlierEvent)], due: MonotonicTime?) {
+        let (events, due) = directory.settle(at: now.nanoseconds)
+        return (events, due.map(MonotonicTime.init))
+    }
+
+    /// The clusters whose endpoints are found by hash.
+    var hashedClusters: [ClusterState] { directory.hashed }
 
     /// The endpoints as they are known now.
     var endpoints: EndpointTable { directory.endpoints }
@@ -104,7 +118,8 @@ struct Configuration {
         let clusters = directory.clusters
         metrics.setClusters(clusters)
         return Snapshot(
-            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings)
+            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings,
+            upstreamTLS: loaded.upstreamTLS)
     }
 
     /// By chain: the number of the first one with the same TLS rules.
@@ -114,6 +129,14 @@ struct Configuration {
             if let known = kinds.first(where: { chains[$0].hasSameTerms(as: chains[number]) }) { return known }
             kinds.append(number)
             return number
+        }
+    }
+
+    /// Connections by TLS settings that are gone end with their streams.
+    private static func retire(_ old: [Int: ClusterTLS], _ next: [Int: ClusterTLS]) {
+        let used = Set(next.values.compactMap { $0.security.map { ObjectIdentifier($0) } })
+        for security in old.values.compactMap(\.security) where !used.contains(ObjectIdentifier(security)) {
+            security.leave()
         }
     }
 

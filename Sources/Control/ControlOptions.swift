@@ -26,6 +26,8 @@ package struct ControlOptions: Sendable {
     package var limits = Limits()
     /// The form of access log lines, or none.
     package var accessLog = AccessLogFormat.text
+    /// The folder of Istio's agent with the identity of ISTIO_MUTUAL; nil is where it usually is.
+    package var meshIdentity: String?
     /// The program's version, for metrics and the admin pages.
     package var version = "0"
 

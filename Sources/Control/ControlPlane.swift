@@ -34,6 +34,8 @@ package final class ControlPlane {
     private let poller: Poller
     private let mailbox: Mailbox<Void>
     private let names: NameDirectory
+    private let changes: Mailbox<Void>    // of files that the last load has read
+    private let watch: FileWatch
     private var configuration: Configuration
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
@@ -47,10 +49,17 @@ package final class ControlPlane {
     private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
     private var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
+    private let ejections: Mailbox<Void>
+    private let tables: Mailbox<BuiltTable>
+    private let tableBuilder: HashTableBuilder
+    private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
     private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
 
-    private enum Token { static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3 }
+    private enum Token {
+        static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
+            tables: UInt64 = 5, changes: UInt64 = 6
+    }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
     /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
@@ -77,10 +86,20 @@ package final class ControlPlane {
         self.mailbox = mailbox
         loads = try Mailbox<Loaded>()
         names = try NameDirectory { mailbox.post(()) }
-        configuration = Configuration(options: options, metrics: metrics)
+        tables = try Mailbox<BuiltTable>()
+        tableBuilder = HashTableBuilder(done: tables)
+        let changes = try Mailbox<Void>()
+        self.changes = changes
+        watch = try FileWatch { changes.post(()) }
+        let ejections = try Mailbox<Void>()
+        self.ejections = ejections
+        configuration = Configuration(options: options, metrics: metrics) { ejections.post(()) }
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
         try poller.watchReadable(loads.descriptor, token: Token.loads)
+        try poller.watchReadable(ejections.descriptor, token: Token.ejections)
+        try poller.watchReadable(tables.descriptor, token: Token.tables)
+        try poller.watchReadable(changes.descriptor, token: Token.changes)
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -96,6 +115,7 @@ package final class ControlPlane {
         names.want(configuration.names)
         namesDeadline = .now() + Self.longestNamesWait
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
+        tableBuilder.want(configuration.hashedClusters)
         let first = configuration.snapshot()
         let published = Published(first)
         self.published = published
@@ -161,11 +181,15 @@ package final class ControlPlane {
                 case Token.signals: readSignals()
                 case Token.mailbox: namesChanged()
                 case Token.loads: try loadEnded()
+                case Token.ejections: endpointsEjected()
+                case Token.tables: tablesMade()
+                case Token.changes: filesChanged()
                 case let token: wake(token)
                 }
             }
             tick()
             publishNames()
+            settleOutliers()
             limitLoad()
             retirement.look()
             continueDrain()
@@ -184,7 +208,8 @@ package final class ControlPlane {
             loadLimit.isOver
                 ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
         }
-        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1]
+        let outliers = outliersDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
+        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1, outliers ?? -1]
     }
 
     /// For others who want to be woken by the same loop.
@@ -239,9 +264,44 @@ package final class ControlPlane {
         }
         loggedAddresses.formUnion(configuration.refusedAddresses)
         if !left.isEmpty { tell(.endpointsLeft(left)) }
+        tableBuilder.want(configuration.hashedClusters)
+    }
+
+    // MARK: outliers
+
+    /// How long ejections are gathered before those that are left are published.
+    private static let ejectionsPause = Duration.milliseconds(10)
+
+    /// Workers do not choose an ejected endpoint any more; the lists of the others are made here.
+    private func endpointsEjected() {
+        _ = ejections.takeAll()
+        let soon = MonotonicTime.now() + Self.ejectionsPause
+        outliersDue = outliersDue.map { min($0, soon) } ?? soon
+    }
+
+    private func settleOutliers() {
+        guard let outliersDue, .now() >= outliersDue else { return }
+        let (events, due) = configuration.settleOutliers(at: .now())
+        self.outliersDue = due
+        tableBuilder.want(configuration.hashedClusters)
+        for line in EjectionText.lines(of: events) { log.warning("\(line)") }
+    }
+
+    /// Tables of consistent hashing are made beside this thread.
+    private func tablesMade() {
+        for built in tables.takeAll() where !built.cluster.isGone { built.cluster.install(built.table) }
+        tableBuilder.want(configuration.hashedClusters)
     }
 
     // MARK: reload
+
+    /// Somebody has renewed a certificate.
+    private func filesChanged() {
+        _ = changes.takeAll()
+        guard phase == .starting || phase == .serving else { return }
+        log.info("a file of a certificate or its authorities has changed: reloading")
+        beginLoad()
+    }
 
     /// Reads everything again and publishes it. Nothing of a running connection is touched.
     /// - Parameter done: called by the loop when a load that began after this call has ended: whether all
@@ -277,7 +337,7 @@ package final class ControlPlane {
         guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded)
-        if loaded.isGivenUp { configuration.noteGivenUp() }
+        if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
         if phase == .starting {
             try startServing()
         } else {
@@ -392,6 +452,9 @@ package final class ControlPlane {
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
         if !names.isSettled, .now() < namesDeadline { return (false, "resolving names") }
+        if .now() < namesDeadline, !configuration.hashedClusters.allSatisfy(\.isHashReady) {
+            return (false, "making hash tables")
+        }
         return (true, "ready")
     }
 

@@ -7,6 +7,8 @@ internal import Routing
 struct CredentialFiles: Sendable {
     private var files: [String: Result<SecretOctets, FileContents.Fault>] = [:]
     private var octets = 0
+    /// The files as they were just before they were read; nil: there was none.
+    private(set) var stamps: [String: FileStamp?] = [:]
 
     /// Of all files together.
     static let mostOctets = 64 << 20
@@ -17,9 +19,17 @@ struct CredentialFiles: Sendable {
         }
     }
 
+    /// Reads these files.
+    init(of paths: [String]) { read(paths) }
+
     private mutating func read(_ source: CertificateSource) {
         guard case .files(let certificate, let key) = source else { return }
-        for path in [certificate, key] where files[path] == nil {
+        read([certificate, key])
+    }
+
+    private mutating func read(_ paths: [String]) {
+        for path in paths where files[path] == nil {
+            stamps[path] = .some(FileStamp(path))
             let result = Self.read(path, limitOctets: min(1 << 20, Self.mostOctets - octets))
             if case .success(let contents) = result { octets += contents.count }
             files[path] = result

@@ -23,6 +23,10 @@ final class Loaded: Sendable {
     let couldNotRead: Bool
     /// By listener and chain of the plan; nil: the chain has no usable certificate.
     let contexts: [[TLSContext?]]
+    /// TLS to the plan's clusters, by their numbers.
+    let upstreamTLS: [Int: ClusterTLS]
+    /// Files that were read besides the definitions, as they were; see `FileWatch`.
+    let stamps: [String: FileStamp?]
     private let table: Lock<EndpointTable>
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
@@ -31,8 +35,11 @@ final class Loaded: Sendable {
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
         set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [],
         changes: ObjectChanges.Counts = ObjectChanges.Counts(), endpoints: EndpointTable = EndpointTable(),
-        contexts: [[TLSContext?]] = [], certificates: [Diagnostic] = [], isGivenUp: Bool = false
+        contexts: [[TLSContext?]] = [], certificates: [Diagnostic] = [], upstreamTLS: [Int: ClusterTLS] = [:],
+        stamps: [String: FileStamp?] = [:], isGivenUp: Bool = false
     ) {
+        self.upstreamTLS = upstreamTLS
+        self.stamps = stamps
         self.contexts = contexts
         table = Lock(endpoints)
         self.isGivenUp = isGivenUp
@@ -58,6 +65,10 @@ final class Loaded: Sendable {
     /// Whether both serve alike but for their endpoints.
     func hasSameRoutes(as other: Loaded) -> Bool {
         plan === other.plan && contexts.count == other.contexts.count
+            && upstreamTLS.count == other.upstreamTLS.count
+            && upstreamTLS.allSatisfy { number, tls in
+                other.upstreamTLS[number].map { ClusterTLS.isSame(tls, $0) } ?? false
+            }
             && zip(contexts, other.contexts).allSatisfy { left, right in
                 left.count == right.count && zip(left, right).allSatisfy { $0 === $1 }
             }
@@ -77,11 +88,12 @@ package struct LoadedObject: Sendable {
 final class Loader: Sendable {
     private let options: ControlOptions
     private let metrics: Metrics
-    private let memory = Lock(Memory())
+    private let memory: Lock<Memory>
 
     private struct Memory {
         var store = ObjectStore()
         var certificates = CertificateDirectory()
+        var upstreams: UpstreamTLSDirectory
         var plans = PlanMemory()
         var hasReadOnce = false
     }
@@ -95,12 +107,14 @@ final class Loader: Sendable {
     init(options: ControlOptions, metrics: Metrics) {
         self.options = options
         self.metrics = metrics
+        memory = Lock(Memory(upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
     }
 
     /// - Parameter limit: ends it early; it leaves no trace then.
     func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
             var (store, certificates, plans) = (memory.store, memory.certificates, memory.plans)
+            var upstreams = memory.upstreams
             var changes = ObjectChanges()
             let set = read(isFirst: !memory.hasReadOnce, limit)
             var plan = RoutingPlan()
@@ -116,18 +130,21 @@ final class Loader: Sendable {
                 }
             }
             let contexts = certificates.contexts(of: plan, secrets: store.inventory.secrets, limit: limit)
+            let upstreamTLS = upstreams.all(of: plan, secrets: store.inventory.secrets, limit: limit)
             for secret in store.inventory.secrets { secret.forget() }
             guard !limit.isOver else { return (Loaded(isGivenUp: true), Remains(set: set, store: store)) }
             let remains = Remains(set: set, store: memory.store)
             memory.hasReadOnce = true
             memory.store = store
             memory.certificates = certificates
+            memory.upstreams = upstreams
             memory.plans = plans
             let loaded = Loaded(
                 plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
                 inventory: store.inventory, set: set, kept: store.kept, changes: changes.counts, endpoints: endpoints,
                 contexts: contexts,
-                certificates: certificates.diagnostics)
+                certificates: certificates.diagnostics + upstreams.diagnostics, upstreamTLS: upstreamTLS,
+                stamps: upstreams.stamps)
             return (loaded, remains)
         }
     }

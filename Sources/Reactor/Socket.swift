@@ -78,6 +78,34 @@ package enum Socket {
         throw error
     }
 
+    /// Has the kernel ask a silent peer whether it is there, and end the connection when it does not answer.
+    /// A parameter that is nil stays as the system has it.
+    /// - Parameters:
+    ///   - time: seconds of silence until the first probe, 1 or more.
+    ///   - interval: seconds between probes, 1 or more.
+    ///   - probes: unanswered ones until the end, 1 or more.
+    package static func keepAlive(_ number: CInt, after time: Int?, every interval: Int?, probes: Int?) {
+        set(number, SOL_SOCKET, SO_KEEPALIVE, 1)
+        let level = Int32(IPPROTO_TCP)
+        // The kernel refuses more than these, and the option would then have no effect.
+        if let time { set(number, level, TCP_KEEPIDLE, Int32(min(time, 32_767))) }
+        if let interval { set(number, level, TCP_KEEPINTVL, Int32(min(interval, 32_767))) }
+        if let probes { set(number, level, TCP_KEEPCNT, Int32(min(probes, 127))) }
+    }
+
+    /// Whether the kernel asks a silent peer, and when: seconds until the first probe, seconds between two, probes.
+    package static func keepAlive(of number: CInt) -> (time: Int, interval: Int, probes: Int)? {
+        let level = Int32(IPPROTO_TCP)
+        guard get(number, SOL_SOCKET, SO_KEEPALIVE) == 1 else { return nil }
+        return (get(number, level, TCP_KEEPIDLE), get(number, level, TCP_KEEPINTVL), get(number, level, TCP_KEEPCNT))
+    }
+
+    private static func get(_ number: CInt, _ level: Int32, _ option: Int32) -> Int {
+        var value: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return unsafe getsockopt(number, level, option, &value, &length) == 0 ? Int(value) : -1
+    }
+
     /// The errno of a connect that was in progress; nil if it succeeded.
     package static func connectError(_ number: CInt) -> Int32? {
         var code: Int32 = 0

@@ -31,11 +31,18 @@ package struct PeerRequirement: Sendable, Equatable {
     package var isSkipped = false
 
     package init(authorities: Authorities) { self.authorities = authorities }
+
+    var withoutTexts: PeerRequirement {
+        var terms = self
+        (terms.authorities, terms.revocations) = (.pem([]), [])
+        return terms
+    }
 }
 
 /// A requirement made ready for OpenSSL: for the certificates of clients and for those of servers. Made by the control
 /// plane, used by all workers.
 @safe package final class PeerVerification: Sendable {
+    /// Without its texts, which OpenSSL has.
     let requirement: PeerRequirement
     /// Owned; freed in `deinit`. Not changed after `init`; OpenSSL locks what it looks up in it.
     private nonisolated(unsafe) let store: OpaquePointer
@@ -47,7 +54,7 @@ package struct PeerRequirement: Sendable, Equatable {
 
     /// - Throws: that the authorities, the lists or the pins cannot be used.
     package init(_ requirement: PeerRequirement) throws(TLSError) {
-        self.requirement = requirement
+        self.requirement = requirement.withoutTexts
         keyPins = try PeerPins.keys(requirement.keyPins)
         certificatePins = try PeerPins.certificates(requirement.certificatePins)
         identity = Self.identity(of: requirement)

@@ -32,9 +32,7 @@ internal import COpenSSL
         if verification == nil { try context.trust(trusted) }
         if let identity { try context.add(identity, after: []) }
         self.verification = verification
-        let offer = protocols.flatMap {
-            [UInt8(clamping: $0.utf8.count)] + Array($0.utf8.prefix(255))
-        }
+        let offer = Self.offer(protocols)
         unsafe context.configure {
             unsafe SSL_CTX_set_verify($0, verifiesPeer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
             if !offer.isEmpty { unsafe SSL_CTX_set_alpn_protos($0, offer, UInt32(offer.count)) }
@@ -44,6 +42,11 @@ internal import COpenSSL
     }
 
     deinit { unsafe SSL_CTX_free(raw) }
+
+    /// A list of protocols as ALPN wants it: octet counts in front of names.
+    static func offer(_ protocols: [String]) -> [UInt8] {
+        protocols.flatMap { [UInt8(clamping: $0.utf8.count)] + Array($0.utf8.prefix(255)) }
+    }
 }
 
 /// A session that a client may resume.
@@ -51,6 +54,12 @@ internal import COpenSSL
     let raw: OpaquePointer    // owned; freed in `deinit`
     init(owning raw: OpaquePointer) { unsafe self.raw = raw }
     deinit { unsafe SSL_SESSION_free(raw) }
+
+    /// Whether the server's certificate is still valid: OpenSSL does not look at it when a session is resumed.
+    var isCurrent: Bool {
+        guard let certificate = unsafe SSL_SESSION_get0_peer(raw) else { return true }
+        return unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) > 0
+    }
 }
 
 extension ContextHandle {

@@ -32,6 +32,12 @@ package enum TLSResult: Equatable, Sendable {
     private(set) var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does
     /// Why the peer's certificate was refused, once it has come.
     package private(set) var peerFault: PeerFault?
+    private let expectation: TLSServerExpectation?    // on the client's side
+    private var hasRead = false    // octets of the peer's came
+    private(set) var noted: ServerFault?    // of a server whose handshake failed otherwise than by its certificate
+    /// That the server refused our certificate behind the handshake, as one of TLS 1.3 does: it has read nothing of
+    /// what was sent.
+    package private(set) var refusedIdentity: ServerFault?
     private var hasNoChain = false    // no chain fits the server name
     private var failure: TLSError?    // after this nothing else is returned
     private var isPeerDone = false    // it sent close_notify, or just closed
@@ -60,6 +66,7 @@ package enum TLSResult: Equatable, Sendable {
         guard let made = unsafe SSL_new(common.raw) else { throw .library(Failures.takeReason()) }
         unsafe raw = made
         self.selector = selector
+        expectation = nil
         bio = RecordBIO(descriptor: descriptor)
         // Unretained: `raw` dies in `deinit`, so no callback can outlive `self`.
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
@@ -71,8 +78,20 @@ package enum TLSResult: Equatable, Sendable {
     /// The client's side.
     /// - Parameter serverName: sent as SNI and compared with the certificate.
     /// - Parameter resuming: a ticket of an earlier session with the same server.
-    package init(
+    package convenience init(
         client: TLSClientContext, serverName: String, descriptor: CInt, resuming: TLSTicket? = nil
+    ) throws(TLSError) {
+        try self.init(
+            client: client, expecting: TLSServerExpectation(serverName: serverName, host: serverName),
+            descriptor: descriptor, resuming: resuming)
+    }
+
+    /// The client's side, towards a server that is known by more than its name.
+    /// - Parameter resuming: a ticket of an earlier session in the same context with the same expectation.
+    /// - Throws: that OpenSSL has no memory, or does not take a name or a protocol.
+    package init(
+        client: TLSClientContext, expecting expectation: TLSServerExpectation, descriptor: CInt,
+        resuming: TLSTicket? = nil
     ) throws(TLSError) {
         Failures.clear()
         guard let made = unsafe SSL_new(client.raw) else { throw .library(Failures.takeReason()) }
@@ -80,12 +99,15 @@ package enum TLSResult: Equatable, Sendable {
         selector = nil
         verification = client.verification
         bio = RecordBIO(descriptor: descriptor)
-        self.serverName = serverName
+        self.expectation = expectation
+        serverName = expectation.serverName
         unsafe SSL_set_connect_state(made)
         unsafe SSL_set_ex_data(made, 0, Unmanaged.passUnretained(self).toOpaque())
         unsafe countMessages(of: made)
-        try setPeer(serverName)
-        if let resuming { unsafe SSL_set_session(made, resuming.raw) }
+        guard unsafe expectation.apply(to: made, comparesHost: verification == nil) else {
+            throw .library(Failures.takeReason())
+        }
+        if let resuming, resuming.isCurrent { unsafe SSL_set_session(made, resuming.raw) }
         guard unsafe bio.attach(to: made) else { throw .library(Failures.takeReason()) }
     }
 
@@ -154,6 +176,7 @@ package enum TLSResult: Equatable, Sendable {
         } while total < room.count && records < Self.recordsPerRead && hasPendingOctets
         // Once for each call: records with an octet each between the messages buy no more of them.
         messagesLeft = min(messagesLeft + Self.messageSteps, Self.mostMessages)
+        hasRead = true
         return .octets(total)
     }
 
@@ -304,7 +327,10 @@ package enum TLSResult: Equatable, Sendable {
     }
 
     private func reason() -> TLSError {
-        if isEstablished { return Failures.stream() }
+        if isEstablished {
+            noteRefusedIdentity()
+            return Failures.stream()
+        }
         if hasNoChain {
             handshakeReason = serverName == nil ? .noServerName : .unknownServerName
             return .unknownServerName(serverName)
@@ -319,24 +345,19 @@ package enum TLSResult: Equatable, Sendable {
             return .untrusted(unsafe String(cString: X509_verify_cert_error_string(verdict)))
         }
         handshakeReason = HandshakeReason(code: Failures.first)
+        noted = ServerFault(code: Failures.first)
         return Failures.handshake()
+    }
+
+    private func noteRefusedIdentity() {
+        guard selector == nil, !hasRead else { return }
+        let fault = ServerFault(code: Failures.first)
+        if fault == .certificateRefused || fault == .certificateRequired { refusedIdentity = fault }
     }
 
     private func missingCertificate() -> PeerFault? {
         let isMissing = Failures.reason(Failures.first) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE
         return isMissing && verification != nil ? .missing : nil
-    }
-
-    private func setPeer(_ name: String) throws(TLSError) {
-        let isAddress = name.contains(":") || name.allSatisfy { $0 == "." || $0.isNumber }
-        let isSet: Bool
-        if isAddress {    // RFC 6066 §3: addresses are not sent
-            isSet = unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(raw), name) == 1
-        } else {
-            isSet =
-                unsafe SSL_set1_host(raw, name) == 1 && portico_SSL_set_server_name(raw, name) == 1
-        }
-        guard isSet else { throw .library(Failures.takeReason()) }
     }
 }
 
@@ -388,6 +409,9 @@ extension TLSSession {
     func certificateArrived(_ context: OpaquePointer) -> Bool {
         guard let verification else { return false }
         peerFault = unsafe verification.fault(in: context)
+        if peerFault == nil, !verification.requirement.isSkipped, let expectation {
+            peerFault = unsafe expectation.fault(in: context)
+        }
         return peerFault == nil
     }
 }
@@ -395,13 +419,23 @@ extension TLSSession {
 // MARK: What was agreed
 
 extension TLSSession {
-    /// True: `h2`; false: `http/1.1`; nil: no protocol was chosen, look at the first octets.
+    /// True: `h2`; false: `http/1.1`; nil: no protocol was chosen, look at the first octets. Istio's proxies have names
+    /// of their own for both.
     package var negotiatedHTTP2: Bool? {
+        switch negotiatedProtocol {
+        case "h2", "istio-h2": true
+        case nil, "istio": nil
+        default: false
+        }
+    }
+
+    /// What ALPN came to; nil: nothing.
+    package var negotiatedProtocol: String? {
         var start: UnsafePointer<UInt8>?
         var length: UInt32 = 0
         unsafe SSL_get0_alpn_selected(raw, &start, &length)
         guard let start = unsafe start, length > 0 else { return nil }
-        return unsafe UnsafeBufferPointer(start: start, count: Int(length)).elementsEqual("h2".utf8)
+        return unsafe String(decoding: UnsafeBufferPointer(start: start, count: Int(length)), as: UTF8.self)
     }
 
     /// The number of the chosen chain; -1 before the ClientHello, and on the client's side.

@@ -144,10 +144,16 @@ struct MetricsReport {
         for cluster in control.clusters {
             let labels = [("cluster", cluster.name), ("state", "ready")]
             let endpoints = cluster.endpoints
-            page.series("portico_endpoints", labels, UInt64(endpoints.count))
+            let ejected = cluster.detector.map { min($0.totals.ejected, endpoints.count) }
+            page.series("portico_endpoints", labels, UInt64(endpoints.count - (ejected ?? 0)))
+            if let ejected {
+                page.series("portico_endpoints", [("cluster", cluster.name), ("state", "ejected")], UInt64(ejected))
+            }
             all += endpoints.count
             pairs += endpoints.prefix(Self.endpointLimit - pairs.count).map { (cluster.name, $0) }
         }
+        clusterUsage()
+        outliers()
         page.family("portico_endpoint_active_requests", .gauge, "Requests in progress at an endpoint.")
         for (cluster, endpoint) in pairs {
             let active = UInt64(max(endpoint.active, 0))
@@ -160,6 +166,36 @@ struct MetricsReport {
         page.single(
             "portico_metrics_series_omitted", .gauge, "Endpoints left out of these metrics for their number.",
             UInt64(max(all - Self.endpointLimit, 0)))
+    }
+
+    /// Of the clusters whose outliers are detected.
+    private mutating func outliers() {
+        let watched = control.clusters.compactMap { cluster in cluster.detector.map { (cluster.name, $0.totals) } }
+        page.family("portico_outlier_ejections_total", .counter, "Endpoints that were ejected, by the reason.")
+        for (name, totals) in watched {
+            for cause in EjectionCause.allCases {
+                page.series(
+                    "portico_outlier_ejections_total", [("cluster", name), ("reason", cause.rawValue)],
+                    totals.ejections[cause] ?? 0)
+            }
+        }
+        page.family(
+            "portico_outlier_ejections_prevented_total", .counter, "Endpoints that were not ejected for too many were.")
+        for (name, totals) in watched {
+            page.series("portico_outlier_ejections_prevented_total", [("cluster", name)], totals.prevented)
+        }
+    }
+
+    /// Of the clusters that have limits.
+    private mutating func clusterUsage() {
+        page.family("portico_cluster_in_use", .gauge, "What a cluster with limits has in use, of all workers.")
+        for cluster in control.clusters {
+            guard let usage = cluster.countedUsage else { continue }
+            for resource in ClusterUsage.Resource.allCases {
+                let labels = [("cluster", cluster.name), ("resource", "\(resource)")]
+                page.series("portico_cluster_in_use", labels, UInt64(max(usage.count(resource), 0)))
+            }
+        }
     }
 
     private mutating func configuration() {

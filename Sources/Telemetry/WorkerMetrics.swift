@@ -51,6 +51,8 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     /// No way leads to the address.
     case unreachable
     case reset
+    /// The TLS handshake.
+    case handshake
     case other
 
     /// The reason of a system call's error.
@@ -68,6 +70,7 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .timedOut: "timed_out"
         case .unreachable: "unreachable"
         case .reset: "reset"
+        case .handshake: "tls_handshake"
         case .other: "other"
         }
     }
@@ -88,7 +91,9 @@ package final class WorkerMetrics: Sendable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
         case downstreamConnections, memory, upstreamKeepAlive
-        case waitingTimeout, upstreamResets, listenerConnections
+        // Of a cluster, by its DestinationRule
+        case clusterConnections, clusterPending, clusterRequests, clusterRetries
+        case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -102,9 +107,14 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
+            case .clusterConnections: "cluster_connections"
+            case .clusterPending: "cluster_pending_requests"
+            case .clusterRequests: "cluster_requests"
+            case .clusterRetries: "cluster_retries"
             case .waitingTimeout: "waiting_timeout"
             case .upstreamResets: "upstream_resets"
             case .listenerConnections: "listener_connections"
+            case .upstreamHosts: "upstream_hosts"
             }
         }
     }

@@ -59,15 +59,23 @@ enum AdminWiring {
     private static func endpointsText(_ control: ControlPlane) -> String {
         var text = ""
         for cluster in control.snapshot?.clusters ?? [] {
-            text += "\(cluster.name) \(cluster.policy.rawValue)\n"
+            text += "\(cluster.name) \(cluster.balancing)\(usage(cluster))\n"
             let endpoints = cluster.endpoints
+            let ejected = cluster.detector?.ejectedNames ?? []
             for endpoint in endpoints {
                 let total = control.metrics.tries(to: endpoint)
-                text += "  \(endpoint.name) active=\(endpoint.active) total=\(total)\n"
+                text += "  \(endpoint.name) active=\(endpoint.active) total=\(total)"
+                text += ejected.contains(endpoint.name) ? " ejected\n" : "\n"
             }
             if endpoints.isEmpty { text += "  no endpoint\n" }
         }
         return text
+    }
+
+    /// What is in use of a cluster with limits.
+    private static func usage(_ cluster: ClusterState) -> String {
+        guard let usage = cluster.countedUsage else { return "" }
+        return ClusterUsage.Resource.allCases.map { " \($0)=\(usage.count($0))" }.joined()
     }
 
     private static func endpointsJSON(_ control: ControlPlane) -> String {
@@ -75,12 +83,23 @@ enum AdminWiring {
         json.array(control.snapshot?.clusters ?? []) { cluster, json in
             json.object { json in
                 json.field("cluster", cluster.name)
-                json.field("policy", cluster.policy.rawValue)
+                json.field("policy", cluster.balancing)
+                if let usage = cluster.countedUsage {
+                    json.field("inUse", of: usage) { usage, json in
+                        json.object { json in
+                            for resource in ClusterUsage.Resource.allCases {
+                                json.field("\(resource)", usage.count(resource))
+                            }
+                        }
+                    }
+                }
+                let ejected = cluster.detector?.ejectedNames
                 json.field("endpoints", of: cluster.endpoints) { endpoints, json in
                     json.array(endpoints) { endpoint, json in
                         json.object { json in
                             json.field("address", endpoint.name)
                             json.field("active", endpoint.active)
+                            if let ejected { json.field("ejected", ejected.contains(endpoint.name)) }
                             json.field("total", Int(clamping: control.metrics.tries(to: endpoint)))
                         }
                     }

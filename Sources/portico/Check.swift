@@ -21,7 +21,8 @@ struct Check: ParsableCommand {
 
     func run() throws {
         let (set, plan, _) = try definitions.load(paths)
-        let certificates = CertificateCheck.diagnostics(of: plan, inventory: set.inventory)
+        let certificates = CertificateCheck.diagnostics(
+            of: plan, inventory: set.inventory, meshIdentity: definitions.istioIdentity)
         let found = set.diagnostics + plan.diagnostics + certificates
         let errors = found.count { $0.severity == .error }
         let warnings = found.count { $0.severity == .warning }

@@ -20,6 +20,13 @@ struct Definitions: ParsableArguments {
     @Option(help: "on: also send to endpoints that are link-local addresses or Unix sockets.")
     var localEndpoints = Switch.off
 
+    @Option(
+        help: """
+            Folder of Istio's agent with the certificate of ISTIO_MUTUAL; default: /etc/certs, else \
+            /var/run/secrets/workload-spiffe-credentials.
+            """)
+    var istioIdentity: String?
+
     enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
     /// Which addresses may be endpoints. It learns the listeners of this process when they are open.

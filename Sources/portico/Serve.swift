@@ -123,6 +123,7 @@ struct Serve: ParsableCommand {
         options.loadLimit = loadLimit.value
         options.listenMap = try portMap()
         options.mesh = try address(mesh, "--mesh")
+        options.meshIdentity = definitions.istioIdentity
         options.compile.includesMeshServices = mesh != nil
         options.limits = limits.limits()
         return options

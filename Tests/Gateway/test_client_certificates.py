@@ -3,9 +3,11 @@
 import base64
 import datetime
 import hashlib
+import re
 import socket
 import ssl
 import subprocess
+import time
 import urllib.parse
 
 import grpc
@@ -13,7 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from peers import certificates, http1, http2, objects
+from peers import certificates, http1, http2, objects, waiting
 from peers.backend import Caller
 from peers.gateway import Gateway, run
 from peers.refusals import counted, failures
@@ -324,6 +326,24 @@ def test_a_reload_that_begins_to_ask_ends_the_service_of_older_connections(backe
             gateway.write(config(backend, web, server("a.test")))
             gateway.reload()
             assert client.exchange(http2.get_headers("/web", "a.test", scheme="https")).status == 421
+            client.wait(lambda: client.goaways, 10)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_session_is_resumed_after_its_certificate_has_expired(mutual, keys, version):
+    for seconds in (4, 20, 60):  # longer where the machine is too slow for the first
+        made = context(keys, CLIENTS.issue("client.test", end=datetime.timedelta(seconds=seconds)), version=version)
+        end = time.monotonic() + seconds
+        try:
+            _, session, _ = resume(mutual, keys, made)
+            status, session, reused = resume(mutual, keys, made, session)
+            break
+        except (ssl.SSLError, ConnectionError, IndexError):
+            assert seconds < 60
+    assert status == 200 and reused
+    waiting.until_time(end + 1)
+    with pytest.raises((ssl.SSLError, ConnectionError, IndexError)):
+        resume(mutual, keys, made, session)
 
 
 # What upstreams are told
@@ -378,6 +398,62 @@ def test_a_chain_that_is_too_long_or_too_large_is_refused(mutual, keys, tmp_path
         except (ssl.SSLError, ConnectionError, AssertionError):
             assert copies == 400
     assert get(mutual, keys, GOOD).status == 200
+
+
+def der(tag, content):
+    length = len(content)
+    octets = bytes([length]) if length < 128 else b"\x82" + length.to_bytes(2, "big")
+    return bytes([tag]) + octets + content
+
+
+def alternatives(*names):
+    return der(0x30, b"".join(names))
+
+
+ODD = {
+    "a name with a zero octet": alternatives(der(0x82, b"client.test\0.evil.test")),
+    "octets that are no text": alternatives(der(0x86, bytes(range(128, 256))), der(0x82, b"\r\nx: y")),
+    "addresses of wrong lengths": alternatives(der(0x87, b""), der(0x87, b"abc"), der(0x87, b"x" * 300)),
+    "thousands of names": alternatives(*[der(0x82, f"n{number}.test".encode()) for number in range(2000)]),
+    "other kinds": alternatives(der(0x88, b"\x2a\x03"), der(0xa4, der(0x30, b"")), der(0xa0, der(0x06, b"\x2a\x03"))),
+    "no DER at all": b"hello",
+    "a list that is cut": b"\x30\x82\x40\x00\x82\x03abc",
+    "an empty list": alternatives(),
+}
+
+
+@pytest.fixture(scope="module")
+def named(backend, web):
+    servers = server("a.test"), server("b.test", subjectAltNames=["client.test", "n1999.test"])
+    with Gateway(config(backend, web, *servers), ports=[443]) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_names_of_a_certificate_do_no_harm(named, keys, web, kind):
+    odd = CLIENTS.issue("x.test", alternatives=ODD[kind])
+    try:
+        assert get(named, keys, odd).status == 200
+        told = web.last.value("x-forwarded-client-cert")
+        assert told.isascii() and told.isprintable() and told.count('Subject="CN=x.test"') == 1
+    except (ssl.SSLError, ConnectionError, AssertionError) as error:
+        assert kind in ("no DER at all", "a list that is cut", "addresses of wrong lengths", "other kinds"), error
+    # None of them has a name that is accepted: of thousands, a bounded number is looked at.
+    with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+        get(named, keys, odd, "b.test")
+    assert get(named, keys, GOOD, "b.test").status == 200
+
+
+@pytest.mark.parametrize("subject", ['x"; By="y', "a\\", "a\r\nb: c", "\u65e5\u672c", "x" * 64, ",;=+<>#"])
+def test_odd_subjects_of_a_certificate_do_no_harm(named, keys, web, subject):
+    assert get(named, keys, CLIENTS.issue("x.test", subject=subject)).status == 200
+    told = web.last.value("x-forwarded-client-cert")
+    assert told.isascii() and told.isprintable()
+    rest = told.split('Subject="', 1)[1]
+    text = re.match(r'((?:[^"\\]|\\.)*)"(.*)', rest)
+    assert text and text[2] == ";URI=;DNS=x.test", rest
+    stranger = OTHERS.issue("x.test", subject=subject)
+    refused(named, keys, stranger, "untrusted_client_certificate", "unknown ca")
 
 
 def test_handshakes_that_are_cut_anywhere_do_no_harm(mutual, keys):

@@ -56,6 +56,7 @@ def test_a_destination_that_wants_tls_is_never_spoken_to_in_clear_text(web, tmp_
     given = config(web, objects.rule("closed", match=HIDDEN), more=[policy])
     result = check(tmp_path, given)
     assert result.returncode == 1
+    assert "there is no certificate of Istio's agent in" in result.stdout
     assert "requests to closed.default.svc.cluster.local are answered 503" in result.stdout
     with Gateway(given) as gateway:
         assert http1.get(gateway.port, "/hidden").status == 503

@@ -215,6 +215,34 @@ def test_a_cipher_suite_that_openssl_cannot_do_is_left_out(pairs, backend, web):
             handshake(gateway.port, "two.test").close()
 
 
+@pytest.mark.parametrize("cipher, kind", [
+    ("ECDHE-RSA-AES128-GCM-SHA256", "rsa"), ("ECDHE-ECDSA-AES128-GCM-SHA256", "ecdsa")])
+def test_of_two_credentials_the_client_gets_the_one_that_it_can_check(backend, web, cipher, kind):
+    made = {kind: certificates.authority().issue("two.test", algorithm=kind) for kind in ("rsa", "ecdsa")}
+    config = tls_config({}, backend, web) + [objects.tls_secret(f"cert-{name}", pair) for name, pair in made.items()]
+    config[0] = objects.gateway(port=443, protocol="HTTPS", hosts=["two.test"], tls={
+        "mode": "SIMPLE", "credentialNames": ["cert-rsa", "cert-ecdsa"]})
+    context = certificates.client_context(maximum=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(cipher)
+    with Gateway(config, ports=[443]) as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port), 10) as plain:
+            with context.wrap_socket(plain, server_hostname="two.test") as connection:
+                assert int(connection.getpeercert()["serialNumber"], 16) == made[kind].serial
+
+
+@pytest.mark.parametrize("groups, is_served", [("P-384", True), ("P-256:P-384", True), ("X25519", False)])
+def test_key_exchanges_are_those_of_the_server(pairs, backend, web, groups, is_served):
+    config = tls_config(pairs, backend, web)
+    config[0]["spec"]["servers"][1]["tls"]["ecdhCurves"] = ["P-384"]
+    with Gateway(config, ports=[443]) as gateway:
+        for name, expected in (("two.test", is_served), ("one.test", True)):
+            command = ["openssl", "s_client", "-connect", gateway.target, "-servername", name, "-groups", groups]
+            output = subprocess.run(command, input="", capture_output=True, text=True, timeout=20).stdout
+            assert ("New, TLSv1.3" in output) == expected
+            if expected and name == "two.test":
+                assert "Server Temp Key: ECDH, secp384r1, 384 bits" in output
+
+
 @pytest.mark.parametrize("name, is_served", [
     ("default/cert-two", True), ("kubernetes://default/cert-two", True),
     ("kubernetes-gateway://default/cert-two", True), ("tenant/cert-two", False),

@@ -54,6 +54,12 @@ import Testing
         #expect(set.inventory.gateways.first?.servers.count == 1)
     }
 
+    @Test func `are of no concern to AUTO_PASSTHROUGH, which is not applicable`() {
+        let set = Self.server("mode: AUTO_PASSTHROUGH")
+        #expect(set.diagnostics.map(\.code) == ["not-applicable"])
+        #expect(set.inventory.gateways.first?.servers.isEmpty == true)
+    }
+
     @Test func `that are not verified earn a warning`() {
         #expect(
             Self.server("mode: MUTUAL, credentialName: c, insecureSkipVerify: true").diagnostics.map(\.code) == [

@@ -49,8 +49,11 @@ import Testing
         (served("corsPolicy: {allowOrigins: [{exact: '*'}]}"), "spec.http[0].corsPolicy"),
         (served("headers: {request: {set: {x-start: '%START_TIME%'}}}"), "spec.http[0].headers.request.set"),
         (served("headers: {response: {add: {x: z}}}"), "spec.http[0].headers.response.add"),
-        (policy("outlierDetection: {}"), "spec.trafficPolicy.outlierDetection"),
-        (policy("connectionPool: {tcp: {maxConnections: 1}}"), "spec.trafficPolicy.connectionPool"),
+        (policy("retryBudget: {percent: 10}"), "spec.trafficPolicy.retryBudget"),
+        (
+            policy("connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}"),
+            "spec.trafficPolicy.connectionPool.http.http2KeepAlive"
+        ),
         (
             server("port: {number: 80, name: a, protocol: GRPC-WEB}"),
             "spec.servers[0].port.protocol: GRPC-WEB"
@@ -84,7 +87,6 @@ import Testing
             served("match: [{withoutHeaders: {'@request.auth.claims.sub': {}}}]"),
             "match[0].withoutHeaders[\"@request.auth.claims.sub\"]"
         ),
-        (policy("tls: {mode: SIMPLE}"), "tls.mode: SIMPLE"),
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: TCP}"), "port.protocol: TCP"),

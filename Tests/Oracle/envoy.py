@@ -51,6 +51,8 @@ def manager(virtual_hosts):
     return {
         "@type": HCM, "stat_prefix": "edge", "codec_type": "AUTO", "use_remote_address": True,
         "normalize_path": True, "path_with_escaped_slashes_action": "KEEP_UNCHANGED", "server_name": "istio-envoy",
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": {"subject": True, "cert": True, "uri": True, "dns": True},
         "stream_idle_timeout": "0s", "proxy_100_continue": True, "upgrade_configs": [{"upgrade_type": "websocket"}],
         "route_config": {
             "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
@@ -65,8 +67,10 @@ def chain(virtual_hosts):
     return {"filters": [{"name": name, "typed_config": manager(virtual_hosts)}]}
 
 
-def secure_chain(server_names, pair, virtual_hosts):
-    """What Istio makes of a server of mode SIMPLE: chosen by SNI, with the routes of its own hosts."""
+def secure_chain(server_names, pair, virtual_hosts, clients=None):
+    """What Istio makes of a server that ends TLS: chosen by SNI, with the routes of its own hosts. `clients` is what it
+    demands of client certificates: whether one is required, and the validation context.
+    """
     certificate = {
         "certificate_chain": {"inline_string": pair.certificate.decode()},
         "private_key": {"inline_string": pair.key.decode()},
@@ -75,6 +79,8 @@ def secure_chain(server_names, pair, virtual_hosts):
         "@type": f"{TLS}.DownstreamTlsContext", "require_client_certificate": False,
         "common_tls_context": {"tls_certificates": [certificate], "alpn_protocols": ["h2", "http/1.1"]},
     }
+    if clients:
+        context["require_client_certificate"], context["common_tls_context"]["validation_context"] = clients
     return {
         **chain(virtual_hosts), "filter_chain_match": {"server_names": [*server_names]},
         "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context},

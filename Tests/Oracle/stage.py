@@ -175,6 +175,37 @@ def pairs():
     return {"a": issue("a.test"), "wild": issue("*.wild.test", algorithm="rsa")}
 
 
+CLIENTS, OTHERS = certificates.Authority("client CA"), certificates.Authority("other CA")
+# host -> mode, names of client certificates that are accepted
+CLIENT_HOSTS = {
+    "mutual.test": ("MUTUAL", []), "optional.test": ("OPTIONAL_MUTUAL", []),
+    "named.test": ("MUTUAL", ["spiffe://cluster.local/ns/shop/sa/web"]),
+}
+REDIRECTED = "redirect.test"
+
+
+@functools.cache
+def client_pair():
+    return certificates.authority().issue(*CLIENT_HOSTS)
+
+
+def _client_servers():
+    for host, (mode, names) in CLIENT_HOSTS.items():
+        tls = {"mode": mode, "credentialName": "cert-clients", **({"subjectAltNames": names} if names else {})}
+        yield {"port": {"number": 443, "name": f"https-{host}", "protocol": "HTTPS"}, "hosts": [host], "tls": tls}
+
+
+def _client_chains():
+    for host, (mode, names) in CLIENT_HOSTS.items():
+        validation = {"trusted_ca": {"inline_string": CLIENTS.certificate.decode()}}
+        if names:
+            validation["match_typed_subject_alt_names"] = [
+                {"san_type": kind, "matcher": {"exact": name}} for name in names for kind in ("URI", "DNS")]
+        routes = [envoy.route({"prefix": "/"}, "show")]
+        virtual_host = {"name": host, "domains": [host], "routes": routes}
+        yield [host], client_pair(), [virtual_host], (mode == "MUTUAL", validation)
+
+
 def envoy_config(services):
     """The arguments of `envoy.Envoy`."""
     clusters = [
@@ -182,7 +213,11 @@ def envoy_config(services):
         for name, (backend, http2) in services.items()
     ]
     hosts = _envoy_hosts()
-    return hosts, clusters, [(host["domains"], pairs()[host["name"]], [host]) for host in hosts]
+    redirected = {
+        "name": "redirected", "domains": [REDIRECTED], "require_tls": "ALL",
+        "routes": [envoy.route({"prefix": "/"}, "show")]}
+    secure = [(host["domains"], pairs()[host["name"]], [host]) for host in hosts]
+    return [*hosts, redirected], clusters, [*secure, *_client_chains()]
 
 
 def portico_config(services):
@@ -191,7 +226,11 @@ def portico_config(services):
          "tls": {"mode": "SIMPLE", "credentialName": f"cert-{name}"}}
         for name, (host, _) in HOSTS.items()
     ]
-    made = [objects.gateway(hosts=["*"]), objects.gateway("secure", servers=servers)]
+    made = [
+        objects.gateway(hosts=["*"]), objects.gateway("secure", servers=[*servers, *_client_servers()]),
+        objects.gateway("redirecting", hosts=[REDIRECTED], tls={"httpsRedirect": True}),
+        objects.virtual_service([objects.rule("show")], "clients", list(CLIENT_HOSTS), ["secure"]),
+        objects.secret("cert-clients", client_pair(), CLIENTS.certificate)]
     for name, (host, rules) in HOSTS.items():
         made.append(objects.virtual_service(_portico_rules(rules), name, [host], ["edge", "secure"]))
         made.append(objects.tls_secret(f"cert-{name}", pairs()[name]))

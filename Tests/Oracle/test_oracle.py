@@ -2,11 +2,12 @@
 that `differences` lists with its reason. A listed difference that is gone fails too: the list stays true."""
 
 import cases
+import client_cases
 import pytest
 import secure_cases
 from differences import DIFFERENCES, explained
 
-CASES = cases.CASES + secure_cases.CASES
+CASES = cases.CASES + secure_cases.CASES + client_cases.CASES
 
 
 def test_there_are_at_least_forty_cases():

@@ -34,6 +34,8 @@ final class Bench {
     private let mailbox: Mailbox<WorkerMessage>
     private let sockets: ListenerSockets
     private let policy: RoutePolicy
+    private let table: RouteTable
+    private let isHTTP2: Bool
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
     // They end with the bench, not when a test does not look at them any more.
@@ -57,8 +59,10 @@ final class Bench {
     ///   - servers: how many endpoints the one cluster has.
     ///   - timeout: of the one route, which is for every host and path.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
+    ///   - pool: the cluster's limits.
     init(
-        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil, rule: String = ""
+        limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
@@ -66,9 +70,10 @@ final class Bench {
         cluster = ClusterState(name: "a", identity: identity)
         let address = try #require(SocketAddress(unixPath: name))
         sockets = try ListenerSockets(address: address, number: 0, workers: 1)
-        let table = RouteTable(
+        self.isHTTP2 = isHTTP2
+        table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2))
+        published = Published(Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -110,10 +115,12 @@ final class Bench {
     }
 
     private static func snapshot(
-        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets, _ isHTTP2: Bool
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ sockets: ListenerSockets,
+        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
-            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]))
+            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]),
+            policies: ClusterPolicies(pool: pool))
         let route = Route(
             number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], policy: policy, unavailable: nil,
             object: ObjectReference(kind: "VirtualService", namespace: "default", name: "vs"),
@@ -123,7 +130,7 @@ final class Bench {
             routeMetrics: [0],
             listeners: [
                 ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
-            ])
+            ], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -145,6 +152,12 @@ final class Bench {
                 ]))
         mailbox.post(.snapshotPublished)
         settle()
+    }
+
+    /// Publishes the configuration with other limits.
+    func publish(pool: PoolPolicy?) {
+        published.replace(with: Self.snapshot(cluster, policy, table, sockets, isHTTP2, pool, nil))
+        post(.snapshotPublished)
     }
 
     func post(_ message: WorkerMessage) {
@@ -181,7 +194,7 @@ final class Bench {
 
 /// The other end of a connection.
 final class Peer {
-    private let descriptor: CInt
+    let descriptor: CInt
     private(set) var isEnded = false
     private var isClosed = false
 

@@ -47,6 +47,15 @@ final class HTTP2Peer {
         return slot
     }
 
+    /// Begins the answer on a stream.
+    func respond(_ stream: Int, _ fields: [String: String], isEnd: Bool = false) {
+        let rest = fields.filter { $0.key != ":status" }.map { ($0, $1) }
+        let section = block([(":status", fields[":status"] ?? "200")] + rest)
+        session.submitResponse(stream, section, isEnd: isEnd)
+        pools.letGo(section)
+        exchange()
+    }
+
     func say(_ stream: Int, _ text: String) {
         var text = text
         text.withUTF8 { octets in unsafe session.send(stream, Octets(UnsafeRawBufferPointer(octets))) }

@@ -1,4 +1,5 @@
 import HTTP
+import TLS
 import Telemetry
 import Testing
 
@@ -8,6 +9,7 @@ import Testing
 @Suite struct `The table of situations` {
     private static let all: [Situation] =
         HTTP1Error.allCases.map(Situation.requestRefused)
+        + ServerFault.allCases.map(Situation.handshakeFailed)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
             .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
@@ -54,11 +56,12 @@ import Testing
         case .tryTimedOut: 30
         case .faultInjected: 31
         case .redirectedToHTTPS: 32
+        case .handshakeFailed: 33
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...32))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...33))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -128,6 +131,7 @@ import Testing
     @Test func `counts a retry under what failed`() {
         #expect(Situation.connectFailed.retryReason == .connectFailure)
         #expect(Situation.connectTimedOut.retryReason == .connectFailure)
+        #expect(Situation.handshakeFailed(.wrongName).retryReason == .connectFailure)
         #expect(Situation.upstreamRefused.retryReason == .refusedStream)
         #expect(Situation.closedUnsent.retryReason == .connectionLost)
     }

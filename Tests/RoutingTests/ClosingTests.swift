@@ -137,10 +137,9 @@ import Testing
     }
 
     @Test(arguments: [
-        "trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}", "trafficPolicy: {proxyProtocol: {version: V1}}",
-        "trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}",
-        "trafficPolicy: {portLevelSettings: [{port: {number: 8080}, tls: {mode: SIMPLE}}]}",
-        "trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 9}, tls: {mode: DISABLE}}]}",
+        "trafficPolicy: {proxyProtocol: {version: V1}}", "trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}",
+        "trafficPolicy: {proxyProtocol: {version: V2}, "
+            + "portLevelSettings: [{port: {number: 9}, tls: {mode: DISABLE}}]}",
     ])
     func `answers 503 and is an error at the policy`(spec: String) {
         let world = world("host: a, \(spec)")
@@ -152,20 +151,15 @@ import Testing
                 "is not in effect yet: requests to a.app.svc.cluster.local are answered 503") == true)
     }
 
-    @Test func `is closed by its subset's policy, and opened by one that switches TLS off`() {
+    @Test func `is closed by its subset's policy`() {
         let labels = "name: v1, labels: {version: v1}"
         let closed = world(
-            "host: a, subsets: [{\(labels), trafficPolicy: {tls: {mode: SIMPLE}}}]", "host: a, subset: v1")
+            "host: a, subsets: [{\(labels), trafficPolicy: {proxyProtocol: {version: V1}}}]", "host: a, subset: v1")
         #expect(closed.answer(TestRequest("/")) == "503")
-        let opened = world(
-            "host: a, trafficPolicy: {tls: {mode: SIMPLE}}, "
-                + "subsets: [{\(labels), trafficPolicy: {tls: {mode: DISABLE}}}]", "host: a, subset: v1")
-        #expect(opened.answer(TestRequest("/")) == "a")
-        #expect(!opened.plan.diagnostics.contains { $0.severity == .error })
     }
 
     @Test func `is a warning alone when no rule leads there`() {
-        let world = world("host: b, trafficPolicy: {tls: {mode: SIMPLE}}")
+        let world = world("host: b, trafficPolicy: {proxyProtocol: {version: V1}}")
         #expect(world.plan.diagnostics.first { $0.code == "not-in-effect" }?.severity == .warning)
     }
 
@@ -178,7 +172,7 @@ import Testing
             spec: {ports: [{name: http, port: 80}]}
 
             """
-        let world = world("host: a, trafficPolicy: {tls: {mode: SIMPLE}}", services: service)
+        let world = world("host: a, trafficPolicy: {proxyProtocol: {version: V1}}", services: service)
         #expect(world.codes == ["not-in-effect"])
     }
 }

@@ -117,7 +117,9 @@ import Testing
             """
         let world = World(rules + rule)
         #expect(world.answer(TestRequest("/")) == "503")
-        #expect(world.plan.diagnostics.map(\.code) == ["not-in-effect"])
+        #expect(world.plan.diagnostics.map(\.code) == ["left-out"])
+        #expect(world.plan.diagnostics[0].message.contains("it asks for `spec.trafficPolicy.tls.mode: SIMPLE`"))
+        #expect(World(rules + rule.replacing("SIMPLE", with: "SIMPEL")).answer(TestRequest("/")) == "503")
         #expect(World(rules + rule.replacing("app}", with: "x}")).answer(TestRequest("/")) == "a")
         #expect(World(rules + rule.replacing("SIMPLE", with: "DISABLE")).answer(TestRequest("/")) == "a")
     }

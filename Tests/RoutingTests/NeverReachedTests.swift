@@ -73,7 +73,7 @@ import Testing
 
             """
         #expect(codes(port, rule) == [])
-        #expect(codes(port, rule.replacing("DISABLE", with: "SIMPLE")) == ["not-in-effect"])
+        #expect(codes(port, rule.replacing("DISABLE", with: "SIMPLE")) == [])
     }
 
     @Test(arguments: ["{name: grpc-web, port: 80}", "{name: web, port: 80, appProtocol: grpc-web}"])

@@ -199,6 +199,7 @@ private let certificates = Certificates.shared
             [0, 4, 1, 0, 1, 97],
             [0, 4, 0, 0, 1, 0], [0, 4, 0, 0, 1, 200], [0, 8, 0, 0, 1, 97, 0, 0, 1, 98],
             [255, 255, 0, 255, 255, 97],
+            [1, 4, 0, 1, 1] + Array(repeating: 97, count: 257),
         ] as [[UInt8]])
     func `is not read from a malformed extension`(octets: [UInt8]) {
         #expect(

@@ -64,6 +64,8 @@ final class Decoder {
     private var reports = 0
     /// The closing fields, by the node of the part that they close; see `NotInEffect`.
     var closings: [NodeIndex: [ClosingField]] = [:]
+    /// The fields of the object without which its requests would be sent in clear text; see `LeftOut`.
+    var protections: [ClosingField] = []
     /// Whether the object is a Secret, or was probably meant to be one.
     private(set) var isSecret = false
     /// The largest number of reports on one object.
@@ -118,6 +120,7 @@ final class Decoder {
         isRepeated = false
         if !reported.isEmpty { reported.removeAll() }
         if !closings.isEmpty { closings.removeAll() }
+        if !protections.isEmpty { protections.removeAll() }
         reports = 0
         isSecret =
             tree.value(of: "stringData", in: top) != nil

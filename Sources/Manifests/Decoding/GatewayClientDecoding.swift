@@ -6,6 +6,7 @@ extension Gateway.TLS {
     /// The key exchanges that a Gateway can choose, by OpenSSL's names, which are Envoy's too.
     package static let curveNames = ["X25519MLKEM768", "X25519", "P-256", "P-384", "P-521"]
 
+    /// The key exchanges of `ecdhCurves` that are known; others are reported.
     static func curves(_ record: inout Record) -> [String] {
         var known: [String] = []
         let written = record.locatedStrings("ecdhCurves") { value, name in

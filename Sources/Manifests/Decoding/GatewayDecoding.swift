@@ -242,6 +242,12 @@ extension Gateway.TLS {
             record.field("credentialNames")?.error("out-of-range", "at most two certificates")
         }
         checkVersions(&record)
+        if mode == .autoPassthrough {
+            modeField?.error(
+                "not-applicable",
+                "AUTO_PASSTHROUGH is for gateways between the clusters of one mesh, whose server names no client has",
+                hint: "write PASSTHROUGH, and route by the server name in `tls` of a VirtualService")
+        }
         // An unknown mode cannot be checked any further.
         if modeField != nil, writtenMode == nil { return nil }
     }
@@ -286,7 +292,8 @@ extension Gateway.TLS {
     /// Checks that the certificates are those that the mode needs or allows.
     fileprivate func checkCertificates(_ value: Value, _ name: PortProtocol) {
         switch mode {
-        case .passthrough, .autoPassthrough:
+        case .autoPassthrough: break
+        case .passthrough:
             checkPassthrough(value, name)
         case .istioMutual:
             if hasCertificates {

@@ -167,6 +167,7 @@ extension LoadBalancer.Cookie {
             let text = inner.string("value") ?? ""
             inner.finish()
             guard let name else { continue }
+            Self.check(name, text, entry)
             if name.isEmpty || !names.insert(name).inserted {
                 entry.error("invalid-name", "attributes have names, each another")
             }
@@ -175,7 +176,18 @@ extension LoadBalancer.Cookie {
         record.finish()
         guard let field, let name = field.string() else { return nil }
         if name.isEmpty { field.error("missing-field", "a cookie needs a name") }
+        Self.check(name, path ?? "", value)
         self.name = name
+    }
+
+    /// What stands in `set-cookie` must not end its part of it. Source: RFC 6265 §4.1.1.
+    private static func check(_ name: String, _ text: String, _ value: Value) {
+        let isToken = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
+        let isValue = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != UInt8(ascii: ";") }
+        guard !isToken || !isValue else { return }
+        value.error(
+            "invalid-value", "a cookie cannot have this name, path or attribute",
+            hint: "names are tokens of HTTP; values have no `;` and no control characters")
     }
 }
 

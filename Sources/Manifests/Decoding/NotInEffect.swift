@@ -102,7 +102,7 @@ package enum NotInEffect {
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL", "AUTO_PASSTHROUGH"]),
+            .isOne(of: ["PASSTHROUGH", "ISTIO_MUTUAL"]),
             by: modeOfEncryptedServer),
     ]
 
@@ -139,24 +139,18 @@ package enum NotInEffect {
     private static let setsHost = "but for `host` and `:authority`, which close as `rewrite` does"
 
     private static let policy: [Field] = [
-        .skips("DestinationRule", "POLICY.loadBalancer.consistentHash"),
         .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
         .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
-        .skips("DestinationRule", "POLICY.connectionPool", by: connectionPool),
-        .skips("DestinationRule", "POLICY.outlierDetection").evenEmpty,
-        // Without them, clear text would be sent instead of encrypted text, or octets that the upstream does not
-        // understand.
-        .closes("DestinationRule", "POLICY.tls.mode", .isNone(of: ["DISABLE"])),
+        .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
+        // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
         .closes("DestinationRule", "POLICY.proxyProtocol"),
         .skips("DestinationRule", "POLICY.retryBudget"),
     ]
 
     private static let entries: [Field] = [
-        // The names in the upstream's certificate. There is none without `tls`, which closes.
-        .skips("ServiceEntry", "spec.subjectAltNames"),
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
         .skips("ServiceEntry", "spec.endpoints[].network"),
         .skips("ServiceEntry", "spec.endpoints[].locality"),

@@ -90,16 +90,4 @@ extension NotInEffect {
     static func enabled(_ value: Value) -> Fate? {
         value.child("enabled")?.scalar == .bool(false) ? nil : .skipped
     }
-
-    /// A connection pool is skipped if a setting in it differs from the default: no limit, and the port's protocol.
-    static func connectionPool(_ value: Value) -> Fate? {
-        guard value.decoder.tree[value.node].kind == .mapping else { return isUsual(value) ? nil : .skipped }
-        // Bounded: a tree is at most `TreeBuilder.maximumDepth` deep.
-        return value.entries().contains { connectionPool($0.value) != nil } ? .skipped : nil
-    }
-
-    private static func isUsual(_ value: Value) -> Bool {
-        if value.isNull || value.scalar == .bool(false) || value.number == 0 { return true }
-        return ["", "0s", "DEFAULT", "DO_NOT_UPGRADE"].contains(value.raw)
-    }
 }

@@ -188,7 +188,10 @@ extension ObjectReader {
         decoder.state.output.rejected.insert(object)
         var leftOut = LeftOut(identity: object, place: firstError ?? decoder.place(decoder.top))
         describe(&leftOut)
-        if object.kind == "DestinationRule" { leftOut.closings = decoder.closings.values.flatMap(\.self) }
+        if object.kind == "DestinationRule" {
+            leftOut.closings = decoder.closings.values.flatMap(\.self)
+            leftOut.protections = decoder.protections
+        }
         decoder.state.output.inventory.leftOut.append(leftOut)
     }
 

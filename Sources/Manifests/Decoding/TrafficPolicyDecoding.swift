@@ -78,7 +78,7 @@ extension OutlierDetection {
         baseEjectionTime = record.duration("baseEjectionTime")
         maxEjectionPercent = record.int("maxEjectionPercent", 0...100)
         minHealthPercent = record.int("minHealthPercent", 0...100)
-        for code in record.elements("outlierDetectionHttpErrorCodes") { _ = code.int(100...599) }
+        errorCodes = record.elements("outlierDetectionHttpErrorCodes").compactMap { $0.int(100...599) }
         record.finish()
         if consecutiveLocalOriginFailures ?? 0 > 0, !splitExternalLocalOriginErrors {
             record.field("consecutiveLocalOriginFailures")?.error(
@@ -92,18 +92,24 @@ extension UpstreamTLS {
     init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         place = value.place
+        path = record.path
         let modeField = record.field("mode")
         mode = modeField?.name(of: Mode.self) ?? .disable
+        if let modeField, modeField.raw.uppercased() != Mode.disable.rawValue {
+            value.decoder.protections.append(
+                ClosingField(modeField, in: value.path, decidingValue: modeField.raw))
+        }
         clientCertificate = record.given("clientCertificate")
         privateKey = record.given("privateKey")
         caCertificates = record.given("caCertificates")
         credentialName = record.given("credentialName")
-        sni = record.string("sni")
+        sni = record.given("sni")
         subjectAltNames = record.strings("subjectAltNames")
         insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
         caCrl = record.given("caCrl")
         record.finish()
         check(value)
+        checkNames(&record)
     }
 
     private func check(_ value: Value) {
@@ -119,7 +125,7 @@ extension UpstreamTLS {
         if mode == .istioMutual, hasFiles || credentialName != nil {
             value.error("conflicting-fields", "ISTIO_MUTUAL takes no certificate")
         }
-        guard insecureSkipVerify else { return }
+        guard insecureSkipVerify, mode != .istioMutual else { return }
         let verifies =
             caCertificates != nil || !subjectAltNames.isEmpty
             || (mode == .simple && credentialName != nil)
@@ -127,6 +133,26 @@ extension UpstreamTLS {
             value.error(
                 "conflicting-fields",
                 "`insecureSkipVerify` excludes what the certificate would be verified with")
+        }
+    }
+
+    /// What the mode does not look at, and what cannot be a name.
+    private func checkNames(_ record: inout Record) {
+        if let sni {
+            let octets = sni.value.utf8
+            if octets.count > 253 || !octets.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
+                record.field("sni")?.error(
+                    "invalid-name", "this cannot be a server name", hint: "at most 253 characters of ASCII")
+            }
+        }
+        let unused: [StaticString] =
+            switch mode {
+            case .simple: ["clientCertificate", "privateKey"]
+            case .istioMutual: ["caCrl", "insecureSkipVerify"]
+            case .disable, .mutual: []
+            }
+        for name in unused {
+            record.field(name)?.warning("no-effect", "`\(name)` has no effect in the mode \(mode.rawValue)")
         }
     }
 }

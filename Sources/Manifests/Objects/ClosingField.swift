@@ -8,6 +8,9 @@ package struct ClosingField: Sendable {
     /// The value, if the value decides and not the presence of the field.
     private let decidingValue: String?
 
+    /// As it is written, with its path in the object: `spec.trafficPolicy.tls.mode: SIMPLE`.
+    package var written: String { decidingValue.map { "\(path): \($0)" } ?? path }
+
     init(_ value: Value, in part: String, decidingValue: String?) {
         place = value.place
         fieldPath = value.fieldPath
@@ -24,8 +27,7 @@ package struct ClosingField: Sendable {
     package func diagnostic(
         _ severity: Diagnostic.Severity, _ consequence: String, hint: String? = nil, object: ObjectReference
     ) -> Diagnostic {
-        let written = decidingValue.map { "\(path): \($0)" } ?? path
-        return Diagnostic(
+        Diagnostic(
             severity, NotInEffect.code, "`\(written)` is not in effect yet: \(consequence)", hint: hint,
             at: place, object: object, path: path)
     }

@@ -123,17 +123,21 @@ package struct OutlierDetection: Sendable {
     package var baseEjectionTime: Duration?
     package var maxEjectionPercent: Int?
     package var minHealthPercent: Int?
+    /// HTTP status codes, 100 to 599, that count as errors in the place of 500 to 599; empty: not written.
+    package var errorCodes: [Int] = []
 }
 
 /// TLS towards the upstream.
 package struct UpstreamTLS: Sendable {
     package let place: SourcePlace
+    package let path: String
     package var mode: Mode
     package var clientCertificate: Located<String>?
     package var privateKey: Located<String>?
     package var caCertificates: Located<String>?
     package var credentialName: Located<String>?
-    package var sni: String?
+    /// The server name (SNI); nil sends the host of the request, as far as it is a name.
+    package var sni: Located<String>?
     package var subjectAltNames: [String] = []
     package var insecureSkipVerify = false
     package var caCrl: Located<String>?

@@ -11,4 +11,10 @@ package struct LeftOut: Sendable {
     package var exportTo: [String] = []
     /// The closing fields of a DestinationRule. Requests must not be sent without its policy.
     package var closings: [ClosingField] = []
+    /// The fields of a DestinationRule by which connections would be encrypted. Without its policy, requests would be
+    /// sent in clear text.
+    package var protections: [ClosingField] = []
+
+    /// Whether requests must not be sent without its policy.
+    package var closes: Bool { !closings.isEmpty || !protections.isEmpty }
 }

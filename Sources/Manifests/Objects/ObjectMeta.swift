@@ -127,3 +127,13 @@ package struct Rare<Value: Sendable>: Sendable {
     /// Keeps a value.
     package init(wrappedValue: Value?) { storage = wrappedValue.map(Storage.init) }
 }
+
+extension Rare: Equatable where Value: Equatable {
+    package static func == (left: Rare, right: Rare) -> Bool {
+        left.storage === right.storage || left.wrappedValue == right.wrappedValue
+    }
+}
+
+extension Rare: Hashable where Value: Hashable {
+    package func hash(into hasher: inout Hasher) { hasher.combine(wrappedValue) }
+}

@@ -1,5 +1,6 @@
 package import HTTP
 package import Telemetry
+package import TLS
 
 /// Every way in which a request can end without its upstream's answer. What each means on the wire, in the
 /// log and for a retry stands in one table, `outcome`.
@@ -26,6 +27,7 @@ package enum Situation: Equatable, Sendable {
     // Upstream, before response headers
     case connectFailed
     case connectTimedOut
+    case handshakeFailed(ServerFault)    // of TLS with the endpoint
     case closedUnsent    // connection lost, nothing of the request was written
     case upstreamClosed
     case upstreamReset

@@ -1,4 +1,5 @@
 internal import HTTP
+internal import TLS
 internal import Telemetry
 
 extension Situation {
@@ -86,6 +87,8 @@ extension Situation {
             .upstream(.connectFailure, "remote connection failure", .unprocessed)
         case .connectTimedOut:
             .upstream(.connectFailure, "connection timeout", .unprocessed)
+        case .handshakeFailed(let fault):
+            .upstream(.connectFailure, "remote connection failure", .unprocessed, because: (fault.name, fault.sentence))
         case .closedUnsent:
             .upstream(.upstreamClosed, "connection termination", .unprocessed)
         case .upstreamReset:
@@ -100,7 +103,7 @@ extension Situation {
                 "gRPC-Web is not translated to gRPC yet, and the upstream refused it as it is",
                 fault: .configuration)
         case .upstreamMalformed(let fault):
-            .upstream(.upstreamProtocolError, "protocol error", .unknown, because: fault)
+            .upstream(.upstreamProtocolError, "protocol error", .unknown, because: (fault.name, fault.sentence))
         case .overflow:
             .upstream(.overflow, "overflow", .pointless)    // unprocessed, but full a moment later too
         case .localReset:
@@ -135,7 +138,8 @@ extension Outcome {
 
     /// A row whose words are built from Envoy's reset reason.
     fileprivate static func upstream(
-        _ flag: ResponseFlag, _ reason: String, _ retry: RetrySafety, because fault: HTTP2Fault? = nil
+        _ flag: ResponseFlag, _ reason: String, _ retry: RetrySafety,
+        because fault: (name: String, sentence: String)? = nil
     ) -> Outcome {
         let token = String(reason.map { $0 == " " ? "_" : $0 }) + (fault.map { "|\($0.name)" } ?? "")
         let cause = fault.map { ": \($0.sentence)" } ?? ""

@@ -36,6 +36,7 @@ final class Connection {
     // Upstream
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
+    var requestsLeft = Int.max    // until it ends; counted where its cluster wants that
     var earlyResets = EarlyResets()
     var isWornOut = false    // another connection takes its place as soon as it is open
     var lostBecause = ""    // the kernel's reason, when a system call has failed
@@ -49,6 +50,12 @@ final class Connection {
         case .http1(let session): return session { $0.violation.map { "\($0.sentence) (\($0.source))" } ?? "" }
         case .http2(let session): return session { $0.fault.map { "\($0.sentence) (\($0.source))" } ?? "" }
         }
+    }
+
+    /// What the end of an upstream's connection means to its requests. An endpoint of TLS 1.3 refuses our certificate
+    /// after we may have sent some, and has read none of them.
+    var endOfUpstream: Situation {
+        transport.tls?.refusedIdentity.map { .handshakeFailed($0) } ?? .upstreamClosed
     }
 
     /// A client's connection.
@@ -106,7 +113,16 @@ final class Connection {
     /// Keeps no configuration alive while no request needs it.
     func releaseSnapshot() { snapshot = nil }
 
+    /// A request was sent, of which the cluster allows a number.
+    /// - Returns: whether it is the last one.
+    func isLastRequest() -> Bool {
+        requestsLeft -= 1
+        return requestsLeft == 0
+    }
+
     var role: ConnectionRole { state.role }
+    /// Whether its endpoint listens on a Unix socket.
+    var isToUnixSocket: Bool { pool?.address?.isUnix ?? false }
     var isClosed: Bool { state.isClosed }
     var isOpen: Bool { state.isOpen }
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }

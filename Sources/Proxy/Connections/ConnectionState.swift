@@ -8,12 +8,13 @@ enum ConnectionRole { case downstream, upstream }
 ///
 ///     connecting → handshaking → sniffing → open → closing → lingering → closed
 ///
-/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`.
+/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`; `handshaking`
+/// follows if the endpoint is spoken to in TLS, and `open`.
 struct ConnectionState {
     enum Phase: Equatable {
         /// Upstream: the TCP handshake is in progress.
         case connecting
-        /// The TLS handshake is in progress; whether a whole ClientHello has come.
+        /// The TLS handshake is in progress; whether a whole ClientHello has come, or was sent.
         case handshaking(hasHello: Bool)
         /// The first octets will tell the protocol; whether some have come.
         case sniffing(hasOctets: Bool)
@@ -55,6 +56,8 @@ struct ConnectionState {
     private(set) var phase: Phase
     /// When the phase began.
     private(set) var since: MonotonicTime
+    /// When the first phase began.
+    private let began: MonotonicTime
     /// When octets last came.
     private(set) var lastActive: MonotonicTime
     /// Since when a header section has begun and is not complete; no octet refreshes it.
@@ -62,6 +65,8 @@ struct ConnectionState {
     private var headersNumber: UInt32 = 0    // of that section
     /// nil where PING is unknown, and for clients' connections.
     var keepAlive: KeepAlive?
+    /// What an upstream's cluster says of its time.
+    var terms = ConnectionTerms()
     var reading = Reading.ready
     var writing = Writing.free
     /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
@@ -73,10 +78,20 @@ struct ConnectionState {
         self.role = role
         self.phase = phase
         since = now
+        began = now
         lastActive = now
     }
 
     var isClosed: Bool { phase == .closed }
+
+    /// Whether the TCP or TLS handshake of an upstream's connection is in progress.
+    var isConnecting: Bool {
+        switch phase {
+        case .connecting: true
+        case .handshaking: role == .upstream
+        default: false
+        }
+    }
 
     /// Whether a session may be spoken with: also while its last octets are flushed.
     var isOpen: Bool {
@@ -140,13 +155,17 @@ struct ConnectionState {
     /// - Parameter isIdle: no stream is open.
     func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
         switch phase {
-        case .connecting: since + limits.connectTimeout
+        case .connecting: since + terms.connectTimeout(limits)
+        // The TLS handshake with an endpoint is a part of connecting.
+        case .handshaking where role == .upstream: began + terms.connectTimeout(limits)
         case .handshaking(hasHello: false): since + limits.helloTimeout
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
         case .open:
-            min(openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never)
+            min(
+                openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never,
+                endOfService ?? .never)
         case .closed: nil
         }
     }
@@ -159,8 +178,12 @@ struct ConnectionState {
 
     /// How long a connection without requests is kept.
     private func idleTimeout(_ limits: Limits) -> Duration {
-        role == .downstream ? limits.idleTimeout : limits.upstreamIdleTimeout
+        role == .downstream ? limits.idleTimeout : terms.idleTimeout(limits)
     }
+
+    /// When it takes no further requests; nil: that has no end, or has come. An open connection's phase begins anew
+    /// only when it is overdue.
+    private var endOfService: MonotonicTime? { isServing ? terms.lifetime.map { since + $0 } : nil }
 
     /// What the end of a connection's time means.
     enum Expiry: Equatable {
@@ -178,6 +201,8 @@ struct ConnectionState {
         case unanswered
         /// A header section was begun and not completed in time.
         case headersTimedOut
+        /// It has taken requests for as long as its cluster wants: it ends with those that it has.
+        case aged
         /// There was no request for too long: the end is announced to the peer.
         case idle
         /// The peer was to close, or to take our last octets, and did not: the connection is closed.
@@ -203,10 +228,12 @@ struct ConnectionState {
         guard deadline <= now else { return .notYet(wake(deadline, limits, at: now)) }
         switch phase {
         case .connecting: return .connectTimedOut
+        case .handshaking where role == .upstream: return .connectTimedOut
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut
         case .open where headersSince.map({ $0 + limits.headerTimeout <= now }) ?? false: return .headersTimedOut
+        case .open where endOfService.map({ $0 <= now }) ?? false: return .aged
         case .open where !isIdle && keepAlive != nil: return silence(limits, at: now)
         // With open streams the time that counts is theirs.
         case .open where !isIdle: return .notYet(now + idleTimeout(limits))

@@ -20,8 +20,7 @@ internal import TLS
     /// Octets that were freed, about, since that was last asked.
     private var freedOctets = 0
 
-    /// Octets taken from one socket at a time, and how often in one turn. A stream's window of 64 KiB comes
-    /// at once, with its frame headers.
+    /// Octets taken from one socket at a time, and how often in one turn: a window of 64 KiB with its frame headers.
     private static let inputOctets = 65_536 + 1024
     private static let readsPerTurn = 4
     /// How often in one turn octets are given to one socket.
@@ -52,6 +51,7 @@ internal import TLS
         }
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
+        case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
         case .handshaking: listeners.continueHandshake(connection)
         default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
         }
@@ -133,9 +133,8 @@ internal import TLS
 
     /// A header section that has begun must be complete in time, however slowly its octets come.
     private func noteHeaders(_ connection: Connection) {
-        let isNearer = connection.state.headers(
-            unfinished: connection.session.unfinishedHeaders, at: services.loop.now)
-        if isNearer { schedule(connection) }
+        let unfinished = connection.session.unfinishedHeaders
+        if connection.state.headers(unfinished: unfinished, at: services.loop.now) { schedule(connection) }
     }
 
     /// Stops reading until the other side has taken more.
@@ -310,6 +309,7 @@ internal import TLS
         case .unanswered:
             services.metrics.reached(.upstreamKeepAlive)
             peerClosed(connection)
+        case .aged: upstreams.aged(connection)
         case .idle: endIdle(connection)
         case .overdue: peerClosed(connection)
         }
@@ -340,8 +340,7 @@ internal import TLS
             body.withUTF8 { text in
                 let date = services.dateText
                 session {
-                    unsafe $0.answer(
-                        status: outcome.status, body: Octets(UnsafeRawBufferPointer(text)), date: date)
+                    unsafe $0.answer(status: outcome.status, body: Octets(UnsafeRawBufferPointer(text)), date: date)
                 }
             }
         case .http2(let session): session { $0.refuseNewStreams() }
@@ -435,7 +434,7 @@ internal import TLS
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
-        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : .upstreamClosed)
+        loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }
 

@@ -58,6 +58,9 @@ final class Exchange {
     var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
     var endpoint = Kept<Endpoint>()
+    var limits: Unretained<PoolLimits>?    // of `destination`; nil for clusters without
+    var holdings = LimitHoldings()    // of these limits
+    var affinity = Affinity()
     var upstreamLocal: String?    // for the access log only
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
@@ -226,6 +229,7 @@ final class Exchange {
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
+        limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         if extras != nil { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return .next
@@ -285,8 +289,8 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ $0.cluster.next(random: random, excluding: avoidedEndpoints) }) else {
-            explanation = "\(destination { $0.cluster.name }) has no ready endpoint"
+        guard let endpoint = destination({ next(of: $0, random) }) else {
+            explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
         self.endpoint.keep(endpoint)
@@ -296,12 +300,14 @@ final class Exchange {
 
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        if isWebSocket, isHTTP2Port {
+        let isHTTP2 = speaksHTTP2
+        if isWebSocket, isHTTP2 {
             explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
             return .answer(.upgradeRefused)
         }
-        let transport = UpstreamTransport(isHTTP2: isGRPC || isHTTP2Port)
-        switch endpoint({ upstreams.acquire($0, transport, for: number) }) {
+        let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
+        let isSecure = destination.unretained?({ $0.isSecure }) ?? false
+        switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
@@ -317,7 +323,17 @@ final class Exchange {
                 "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
                 + "\(services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
             return .answer(.overflow)
+        case .clusterOverflow:
+            return overflow(.pending)
         }
+    }
+
+    @inline(never)
+    private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
+        guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
+        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
+        return upstreams.acquire(
+            endpoint, security, isHTTP2: speaksHTTP2, host: RouteTable.host(of: authority), limits, for: number)
     }
 
     /// A connection is there that the course has waited for.
@@ -336,13 +352,17 @@ final class Exchange {
     }
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
+        if isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
+        if isWebSocket, connection.session.isHTTP2 { return refuseWebSocket(connection) }
+        if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
-        if let copies { Mirroring.begin(self, copies, section: section) }
+        if let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         services.letGo(section)
         guard let slot else {
+            limits? { holdings.giveBackRequest($0) }
             use(.none, keeping: nil)
             upstreams.giveBack(connection)
             return tryFailed(.upstreamProtocolError, keeping: nil)
@@ -359,8 +379,27 @@ final class Exchange {
         }
         if !isAlone { sendHeldBody(connection, slot) }
         if wantsContinue { continueIfSent() }
+        if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)
         return .next
+    }
+
+    /// The endpoint has chosen HTTP/2 by ALPN.
+    @inline(never)
+    private func refuseWebSocket(_ connection: Connection) -> StepEnd {
+        use(.none, keeping: nil)
+        upstreams.giveBack(connection)
+        explanation = "the endpoint has chosen HTTP/2, and a WebSocket needs HTTP/1.1"
+        return .answer(.upgradeRefused)
+    }
+
+    /// The endpoint has chosen HTTP/1.1 by ALPN, in which a gRPC call has no trailers.
+    @inline(never)
+    private func refuseHTTP1(_ connection: Connection) -> StepEnd {
+        use(.none, keeping: nil)
+        upstreams.giveBack(connection)
+        failure = "the endpoint chose HTTP/1.1 by ALPN, and gRPC needs HTTP/2"
+        return tryFailed(.handshakeFailed(.noCommonProtocol), keeping: nil)
     }
 
     private func sendHeldBody(_ connection: Connection, _ slot: Int) {
@@ -399,6 +438,10 @@ final class Exchange {
 
     /// The last step: the client's stream is gone.
     func finish() -> StepEnd {
+        limits? {
+            holdings.giveBackRequest($0)
+            holdings.giveBackRetry($0)
+        }
         exchanges.release(self)
         return .next
     }
@@ -455,6 +498,8 @@ final class Exchange {
         if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)
         endpoint.keep(nil)
+        limits = nil
+        affinity = Affinity()
         if upstreamLocal != nil { upstreamLocal = nil }
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }

@@ -92,10 +92,15 @@ extension Exchange {
         guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
         if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
+        if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         status = code
+        limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
+        if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
+            key.setCookie(cookie, in: block)
+        }
         timers.cancelTry(in: services.loop)
         services.prepareForDownstream(block)
         state.answerBegan()
@@ -134,7 +139,9 @@ extension Exchange {
     /// The upstream's answer is complete.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
+        let hadStatus = grpcStatus != nil
         if isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
+        if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
         downstream.session.finish(downstream.slot, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
@@ -194,6 +201,7 @@ extension Exchange {
         case .nothing: break
         case .tryFails: return follow(tryFailed(situation, keeping: body))
         case .breakOff:
+            if let watch { EndpointReports.failure(self, watch, situation) }
             timers.cancelAll(in: services.loop)
             breakOff(code: code)
         }
@@ -281,6 +289,7 @@ extension Exchange {
         timers.cancelTry(in: services.loop)
         if services.isLogging { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
+        limits? { holdings.giveBackRequest($0) }
         endpoint.unretained? { $0.ended() }
     }
 
@@ -331,6 +340,7 @@ extension Exchange {
     /// The deadline has passed.
     func deadlinePassed() {
         guard state.answer != .over else { return }
+        if let watch { EndpointReports.timeout(self, watch) }
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
         let situation: Situation = isGRPC ? .deadlineExceeded : .routeTimedOut

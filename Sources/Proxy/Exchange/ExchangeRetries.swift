@@ -21,16 +21,22 @@ extension Exchange {
     /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
         if let body { keep(body) }
+        if let watch { EndpointReports.failure(self, watch, situation) }
         let isWanted = route.unretained?({ situation.isRetried(on: $0.retries.conditions) }) ?? false
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
         let failure = failure(situation, isWanted: isWanted, isReplayable: isWhole)
-        return another(state.tryFailed(failure), situation.retryReason)
+        var end = state.tryFailed(failure)
+        if end != .answer, !takesRetry() { end = .answer }
+        return another(end, situation.retryReason)
             ?? {
                 let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
                 explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
                 return .answer(cause(of: situation))
             }()
     }
+
+    /// Whether the cluster's limit allows another try, which then counts until its answer begins.
+    private func takesRetry() -> Bool { limits?({ holdings.takeRetry($0, services.metrics) }) ?? true }
 
     private func failure(_ situation: Situation?, isWanted: Bool, isReplayable: Bool) -> ExchangeState.Failure {
         ExchangeState.Failure(
@@ -93,7 +99,9 @@ extension Exchange {
         guard isWanted else { return false }
         let isWhole =
             state.request == .headersOnly || state.receivedOctets == 0 || stream.session.hasBody(stream.slot)
-        guard state.refusesAnswer(failure(nil, isWanted: true, isReplayable: isWhole)) else { return false }
+        guard state.refusesAnswer(failure(nil, isWanted: true, isReplayable: isWhole)), takesRetry() else {
+            return false
+        }
         let isOfGRPC = (grpcStatus ?? 0) != 0
         self.failure =
             isOfGRPC ? "the endpoint answered grpc-status \(grpcStatus ?? 0)" : "the endpoint answered \(code)"
@@ -108,6 +116,38 @@ extension Exchange {
         follow(another(end, isOfGRPC ? .grpcStatus : .status) ?? .answer(.localReset))
         return true
     }
+
+    // MARK: where a try goes
+
+    /// The endpoint of the next try: by its hash where the cluster has one.
+    func next(of destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
+        guard let key = destination.hashKey.unretained else {
+            return destination.cluster.next(random: random, excluding: avoidedEndpoints)
+        }
+        if let request = request.unretained, let downstream = downstream?.connection {
+            let peer = downstream { $0.peerHost.octets }
+            request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
+        }
+        return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
+            ?? destination.cluster.next(random: random, excluding: avoidedEndpoints)
+    }
+
+    /// A limit of the cluster is reached.
+    func overflow(_ resource: ClusterUsage.Resource) -> StepEnd {
+        let cluster = destination.unretained?({ $0.cluster.name }) ?? ""
+        explanation = cluster + " " + (limits?({ $0.words(resource) }) ?? "")
+        return .answer(.overflow)
+    }
+
+    /// Whether this try is sent as HTTP/2.
+    var speaksHTTP2: Bool {
+        if isGRPC { return true }
+        if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
+        return isHTTP2Port
+    }
+
+    /// Whoever watches the endpoint of this try.
+    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
 
     // MARK: the time of a try
 
@@ -133,7 +173,7 @@ extension Situation {
         let anyLoss: RetryPolicy.Conditions = [.reset, .any5xx, .gatewayError]
         let wanted: RetryPolicy.Conditions
         switch self {
-        case .connectFailed, .connectTimedOut: wanted = anyLoss.union(.connectFailure)
+        case .connectFailed, .connectTimedOut, .handshakeFailed: wanted = anyLoss.union(.connectFailure)
         // Envoy knows no such loss as one of its own: it waits for the connection before it sends.
         case .closedUnsent: wanted = anyLoss.union([.resetBeforeRequest, .connectFailure, .refusedStream])
         case .upstreamRefused: wanted = anyLoss.union(.refusedStream)

@@ -208,7 +208,7 @@ struct ExchangeState {
         }
         // An endpoint that refused a connection refuses the next one at once, too.
         let isElsewhere = triedEndpoints.count < failure.endpoints
-        return isElsewhere || (situation != .connectFailed && tries <= Self.hurriedTries) ? .tryAgain : .tryLater
+        return isElsewhere || (!situation.isRefusedConnection && tries <= Self.hurriedTries) ? .tryAgain : .tryLater
     }
 
     /// After so many tries another one of an endpoint that has failed is never made at once.

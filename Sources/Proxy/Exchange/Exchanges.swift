@@ -223,7 +223,10 @@ final class Exchanges {
         }
         // The last stream's end is the connection's where no new requests are sent on it.
         guard connection.state.isServing else { return services.markDirty(connection) }
-        connection.hasServed = true
+        if !connection.hasServed {
+            connection.hasServed = true
+            upstreams.keepTicket(of: connection)
+        }
         upstreams.giveBack(connection)
     }
 

@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Routing
 internal import Telemetry
 
 /// One worker's copies of requests that go to mirrors, with the limits on them: what cannot be sent at once, or is not
@@ -48,15 +49,28 @@ final class Mirrors {
         if number == all.count { all.append(nil) }
         let mirror = Mirror(number: number, endpoint: endpoint, section: copy(section), isAlone: isAlone)
         all[number] = mirror
-        let transport = UpstreamTransport(isHTTP2: isGRPC || destination.isHTTP2)
-        switch upstreams.acquire(endpoint, transport, for: Self.waitingNumber(number)) {
+        let host = RouteTable.host(of: section.first(.authority) ?? .empty)
+        switch acquire(endpoint, destination, isHTTP2: isGRPC || destination.isHTTP2, host, for: mirror) {
         case .connection(let connection): connection { send(mirror, on: $0) }
-        case .wait(let pool): mirror.place = .queued(pool)
+        case .wait(let pool, let place): mirror.place = .queued(pool, place)
         case .failed: end(mirror, .failed)
-        case .overflow: end(mirror, .dropped)
+        case .overflow, .clusterOverflow: end(mirror, .dropped)
         }
         if isAlone { startClock(mirror) }
         return all[number] === mirror ? mirror : nil
+    }
+
+    /// A connection for a copy. In TLS it is one for the host of the request, without `-shadow`.
+    private func acquire(
+        _ endpoint: Endpoint, _ destination: DestinationHandle, isHTTP2: Bool, _ host: Octets, for mirror: Mirror
+    ) -> Upstreams.Acquired {
+        let number = Self.waitingNumber(mirror.number)
+        let limits = destination.limits.unretained
+        guard let security = destination.security else {
+            let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: destination.limits?.cluster)
+            return upstreams.acquire(endpoint, transport, limits, for: number)
+        }
+        return upstreams.acquire(endpoint, security, isHTTP2: isHTTP2, host: host, limits, for: number)
     }
 
     private func refused(_ result: MirrorResult) -> Mirror? {
@@ -214,7 +228,7 @@ final class Mirrors {
         if mirror.timer.isArmed { services.loop.cancel(&mirror.timer) }
         switch mirror.place {
         case .none: break
-        case .queued(let pool): upstreams.leave(pool, Self.waitingNumber(mirror.number))
+        case .queued(let pool, let place): upstreams.leave(pool, place, Self.waitingNumber(mirror.number))
         case .stream(let connection, let slot):
             connection.session.setOwner(slot, .nobody)
             connection.session.reset(slot, code: ErrorCode.cancel)

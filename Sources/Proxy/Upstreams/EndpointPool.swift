@@ -1,10 +1,15 @@
 internal import Balancing
 internal import Octets
 internal import Reactor
+internal import TLS
 
 /// How an endpoint is spoken to. Two clusters that want it differently share its address, but no connection.
 struct UpstreamTransport: Equatable {
     let isHTTP2: Bool
+    /// The cluster, where it has limits of its own.
+    var cluster: ObjectIdentifier?
+    /// `UpstreamSecurity.number`; 0 is clear text.
+    var security = 0
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.
@@ -13,6 +18,14 @@ final class EndpointPool {
     let endpoint: Endpoint
     let transport: UpstreamTransport
     let address: SocketAddress?
+    /// nil is clear text.
+    let security: UpstreamSecurity?
+    /// Of the requests that share the connections, where TLS depends on it; else empty.
+    let host: String
+    /// What is spoken: `transport.isHTTP2`, until an endpoint chooses something else by ALPN.
+    private(set) var isHTTP2: Bool
+    /// Resumes a TLS session: used once, and renewed by the connection that used it. Source: RFC 8446 Appendix C.4.
+    var ticket: TLSTicket?
     /// The endpoint's pool for another transport.
     var other: EndpointPool?
     /// The idle ones; the newest is reused first. HTTP/1.1 only.
@@ -24,18 +37,30 @@ final class EndpointPool {
     private var newest: Unretained<Connection>?
     /// Connections that are open or being made.
     private(set) var count = 0
-    /// Of these: whose TCP handshake is in progress.
+    /// Of these: whose TCP or TLS handshake is in progress.
     private(set) var connecting = 0
     private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
+    /// Of its cluster, as the newest configuration has them; nil for most.
+    var limits: PoolLimits? {
+        didSet { if limits?.streams != oldValue?.streams { learnedStreamLimit = limits?.streams ?? .max } }
+    }
 
     /// The endpoint has left.
     private(set) var isRetired = false
 
-    init(endpoint: Endpoint, transport: UpstreamTransport) {
+    /// - Parameters:
+    ///   - security: that of `transport`; nil is clear text.
+    ///   - host: see `host`.
+    init(
+        endpoint: Endpoint, transport: UpstreamTransport, security: UpstreamSecurity? = nil, host: String = ""
+    ) {
         self.endpoint = endpoint
         self.transport = transport
+        self.security = security
+        self.host = host
+        isHTTP2 = transport.isHTTP2
         address =
             switch endpoint.address {
             case .ip(let host, let port): SocketAddress(host: host, port: port)
@@ -43,12 +68,18 @@ final class EndpointPool {
             }
     }
 
+    /// Whether its connections are for requests to this host.
+    func isFor(host wanted: Octets) -> Bool {
+        var host = host
+        return host.withUTF8 { unsafe Octets(UnsafeRawBufferPointer($0)).equalsIgnoringCase(wanted) }
+    }
+
     // MARK: connections
 
     /// A connection that can take a request now; nil when there is none.
     @inline(__always)
     func available() -> Unretained<Connection>? {
-        if transport.isHTTP2 {
+        if isHTTP2 {
             if let newest, newest({ $0.takesRequests }) { return newest }
             return sharedWithRoom()
         }
@@ -70,13 +101,22 @@ final class EndpointPool {
     /// A connection is being made.
     func connectionBegan() {
         count += 1
+        limits?.usage.take(.connections)
         connecting += 1
     }
 
-    /// Its TCP handshake is done.
-    func connectionOpened(_ connection: Connection) {
+    /// Its handshakes are done, and its session is made.
+    /// - Parameter chosen: whether that speaks HTTP/2; nil: what the transport says.
+    func connectionOpened(_ connection: Connection, isHTTP2 chosen: Bool? = nil) {
         connecting -= 1
-        if transport.isHTTP2 { shared.append(connection) }
+        isHTTP2 = chosen ?? transport.isHTTP2
+        if isHTTP2 { shared.append(connection) }
+    }
+
+    /// No request has or wants a connection: its connections may be closed.
+    var isUnused: Bool {
+        waitingCount == 0 && connecting == 0 && idle.count + shared.count == count
+            && shared.allSatisfy { $0.session.openStreams == 0 }
     }
 
     /// An HTTP/1.1 connection has no request any more.
@@ -85,7 +125,8 @@ final class EndpointPool {
     /// The connection is closed.
     func remove(_ connection: Connection) {
         count -= 1
-        if connection.state.phase == .connecting { connecting -= 1 }
+        limits?.giveBack(.connections)
+        if connection.state.isConnecting { connecting -= 1 }
         newest = nil
         idle.removeAll { $0 === connection }
         shared.removeAll { $0 === connection }
@@ -107,7 +148,7 @@ final class EndpointPool {
 
     /// Whether the connections that are being made will not do for all that wait.
     var needsConnection: Bool {
-        guard transport.isHTTP2 else { return connecting < waitingCount }
+        guard isHTTP2 else { return connecting < waitingCount }
         return connecting * min(learnedStreamLimit, Self.usualStreams) < waitingCount
     }
 
@@ -117,22 +158,28 @@ final class EndpointPool {
     /// How many of those that wait had counted on a connection that could not be made. One of HTTP/2 was for all,
     /// unless another is on its way; one of HTTP/1.1 for one, unless as many are on their way as wait.
     var unservedByFailure: Int {
-        if transport.isHTTP2 { return connecting > 0 ? 0 : waitingCount }
+        if isHTTP2 { return connecting > 0 ? 0 : waitingCount }
         return connecting < waitingCount ? 1 : 0
     }
 
     /// Whether a connection that is there, or on its way, can still come to serve those that wait. One that ends with
     /// its streams cannot, however long they last.
     var hasProspect: Bool {
-        guard transport.isHTTP2 else { return count > 0 }
+        guard isHTTP2 else { return count > 0 }
         return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
     }
 
     func enqueue(_ exchange: Int) -> WaitingLine.Place { waiting.join(exchange) }
 
     /// The exchange that has waited longest.
-    func dequeue() -> Int? { waiting.serve() }
+    func dequeue() -> Int? {
+        guard let exchange = waiting.serve() else { return nil }
+        limits?.giveBack(.pending)
+        return exchange
+    }
 
     /// The exchange waits no more.
-    func leave(_ place: WaitingLine.Place, _ exchange: Int) { waiting.leave(place, exchange) }
+    func leave(_ place: WaitingLine.Place, _ exchange: Int) {
+        if waiting.leave(place, exchange) { limits?.giveBack(.pending) }
+    }
 }

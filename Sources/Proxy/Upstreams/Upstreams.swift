@@ -7,12 +7,14 @@ internal import Telemetry
 /// One worker's connections to endpoints: kept ones, new ones, and the queues of exchanges that wait for one.
 /// Its worker's thread only.
 final class Upstreams {
-    private let services: WorkerServices
+    let services: WorkerServices
     private var failures = ConnectFailures()
     /// Why the last connection could not be made, for `Acquired.failed`.
     private(set) var lastFailure = ""
     private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
-    private var pools: ContiguousArray<EndpointPool?> = []    // by Endpoint.number; further transports behind `other`
+    /// By `Endpoint.number`; further transports behind `other`.
+    var pools: ContiguousArray<EndpointPool?> = []
+    var hasSecurePools = false    // there may be some
     // They refer to each other: set once by the worker, which takes them away when it ends.
     var exchanges: Exchanges!
     var connections: Connections!
@@ -28,40 +30,58 @@ final class Upstreams {
         case failed
         /// The queue is full.
         case overflow
+        /// As many requests wait as the cluster allows.
+        case clusterOverflow
     }
 
     /// A connection to the endpoint for an exchange.
-    func acquire(_ endpoint: Endpoint, _ transport: UpstreamTransport, for exchange: Int) -> Acquired {
+    /// - Parameter limits: of the transport's cluster.
+    @inline(__always)
+    func acquire(
+        _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>? = nil,
+        for exchange: Int
+    ) -> Acquired {
         if let known = knownPool(of: endpoint, transport), known({ $0.waitingCount == 0 }),
             let connection = known({ $0.available() })
         {
             return .connection(connection)
         }
-        return wait(pool(of: endpoint, transport), for: exchange)
+        let pool = pool(of: endpoint, transport)
+        if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
+        return wait(pool, for: exchange)
     }
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
-    private func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
+    func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
         if pool.count >= services.limits.upstreamConnections { reached(.upstreamConnections) }
         guard pool.waitingCount < services.limits.waitingRequests else {
             reached(.waitingRequests)
             return .overflow
         }
-        let place = pool.enqueue(exchange)
-        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
-            return .wait(pool, place)
+        if let limits = pool.limits, !limits.take(.pending) {
+            reached(.clusterPending)
+            return .clusterOverflow
         }
+        let place = pool.enqueue(exchange)
+        guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else { return .wait(pool, place) }
         pool.leave(place, exchange)
         return .failed
     }
 
     /// Whether the pool may have one more connection. Where all that it has take no new requests, one that does is
     /// made in any case, as Envoy does: they may last for as long as their streams do.
+    /// That is so for a cluster's limit too, because requests would wait there in vain.
+    /// Source: envoyproxy/envoy source/common/conn_pool/conn_pool_base.cc (tryCreateNewConnection).
     private func mayConnect(_ pool: EndpointPool) -> Bool {
-        pool.count < services.limits.upstreamConnections || !pool.hasProspect
+        guard pool.hasProspect else { return true }
+        guard pool.limits?.hasRoomForConnection ?? true else {
+            reached(.clusterConnections)
+            return false
+        }
+        return pool.count < services.limits.upstreamConnections
     }
 
-    private func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
+    func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
 
     @inline(__always)
     private func knownPool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> Unretained<EndpointPool>? {
@@ -76,10 +96,14 @@ final class Upstreams {
 
     private func pool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> EndpointPool {
         if let known = knownPool(of: endpoint, transport) { return known { $0 } }
-        while pools.count <= endpoint.number { pools.append(nil) }
-        let pool = EndpointPool(endpoint: endpoint, transport: transport)
-        pool.other = pools[endpoint.number]
-        pools[endpoint.number] = pool
+        return link(EndpointPool(endpoint: endpoint, transport: transport))
+    }
+
+    func link(_ pool: EndpointPool) -> EndpointPool {
+        let number = pool.endpoint.number
+        while pools.count <= number { pools.append(nil) }
+        pool.other = pools[number]
+        pools[number] = pool
         return pool
     }
 
@@ -116,12 +140,13 @@ final class Upstreams {
         }
         guard let connection = made else { return }
         pool.connectionBegan()
+        pool.limits?.prepare(connection)
         services.metrics.connectionOpened(.upstream)
         connections.schedule(connection)
     }
 
     /// Counts a connection that could not be made, and says why: to those that wait, and on standard error.
-    private func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool) {
+    func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool) {
         services.metrics.upstreamConnectFailed(failure)
         lastFailure = words.prefix(1).lowercased() + words.dropFirst()
         let wall = services.loop.wallNow
@@ -130,7 +155,7 @@ final class Upstreams {
         }
     }
 
-    /// The TCP handshake of a connection has ended, one way or the other.
+    /// The TCP handshake of a connection has ended, one way or the other. In TLS, another one follows.
     func connected(_ connection: Connection, _ event: Readiness) {
         guard event.isWritable || event.isHungUp, let pool = connection.pool else { return }
         if let code = Socket.connectError(connection.transport.descriptor) {
@@ -138,27 +163,40 @@ final class Upstreams {
             note(ConnectFailure(error), error.reason, pool)
             return connectFailed(connection, .connectFailed)
         }
-        connections.startSession(connection, http2: pool.transport.isHTTP2)
-        pool.connectionOpened(connection)
-        if pool.transport.isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
-        if !pool.transport.isHTTP2 { pool.becameIdle(connection) }
+        if let security = pool.security { return beginHandshake(connection, pool, security) }
+        open(connection, pool, http2: pool.transport.isHTTP2)
+        if event.isReadable { connections.read(connection) }
+    }
+
+    /// All handshakes of a connection are done.
+    func open(_ connection: Connection, _ pool: EndpointPool, http2 isHTTP2: Bool) {
+        connections.startSession(connection, http2: isHTTP2)
+        pool.connectionOpened(connection, isHTTP2: isHTTP2)
+        if isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
+        if !isHTTP2 { pool.becameIdle(connection) }
         serve(pool)
         services.markDirty(connection)
         // The endpoint left while the connection was being made: it ends with the requests that have waited for it.
         if pool.isRetired { connections.drain(connection) }
-        if event.isReadable { connections.read(connection) }
     }
 
     /// The endpoint did not accept a connection in time.
     func connectTimedOut(_ connection: Connection) {
         if let pool = connection.pool {
-            note(.timedOut, "no connection within \(services.limits.connectTimeout)", pool)
+            let what = connection.transport.isSecure ? "no TLS connection" : "no connection"
+            note(.timedOut, "\(what) within \(connection.state.terms.connectTimeout(services.limits))", pool)
         }
         connectFailed(connection, .connectTimedOut)
     }
 
+    /// The connection has taken requests for as long as its cluster wants: it ends with those that it has.
+    func aged(_ connection: Connection) {
+        connections.drain(connection)
+        if !connection.isClosed { connections.schedule(connection) }
+    }
+
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
-    private func connectFailed(_ connection: Connection, _ situation: Situation) {
+    func connectFailed(_ connection: Connection, _ situation: Situation) {
         let reason = lastFailure
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
@@ -210,7 +248,7 @@ final class Upstreams {
         }
         // Not at once: a request that gives its connection back while it is served would be served from within, and
         // so would the one behind it.
-        if pool.transport.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { unserved.append(pool) }
+        if connection.session.isHTTP2 || keepIdle(connection, pool), pool.waitingCount > 0 { unserved.append(pool) }
     }
 
     /// - Returns: false when so many are idle that this one is closed instead.
@@ -231,6 +269,7 @@ final class Upstreams {
     /// The connection is closed and no connection of its pool.
     func closed(_ connection: Connection) {
         guard let pool = connection.pool else { return }
+        if connection.hasServed { keepTicket(of: connection) }
         pool.remove(connection)
         connection.pool = nil
         if pool.waitingCount > 0 { unserved.append(pool) }
@@ -253,15 +292,22 @@ final class Upstreams {
     }
 
     /// Also those that old requests made after their endpoint had left.
-    func dropUnused() { drop(Array(pools.indices)) }
+    func dropUnused() {
+        drop(Array(pools.indices))
+        dropUnusedSecurity()
+    }
 
     private func retire(_ first: EndpointPool) {
         var next: EndpointPool? = first
         while let pool = next {
-            // A connection that is in use ends when it is given back.
-            for connection in pool.retire() { connections.drain(connection) }
+            end(pool)
             next = pool.other
         }
+    }
+
+    /// The pool makes and keeps no connections any more. One that is in use ends when it is given back.
+    func end(_ pool: EndpointPool) {
+        for connection in pool.retire() { connections.drain(connection) }
     }
 
     // MARK: resets
@@ -300,7 +346,7 @@ final class Upstreams {
     private func learnSettings(_ connection: Connection, _ session: HTTP2Session) {
         let limit = session.peerConcurrentStreams
         if limit == 0 { return loseUnsent(of: connection, session) }
-        connection.pool?.learnedStreamLimit = max(limit, 1)
+        connection.pool?.learnedStreamLimit = min(max(limit, 1), connection.pool?.limits?.streams ?? .max)
         var excess = session.openStreams - limit
         guard excess > 0 else { return }
         var unsent = Self.unsent(session)

@@ -12,6 +12,8 @@ struct WaitingLine {
         var next: Int32    // -1: the last; of a free node, the next free one
     }
 
+    private static let nobody = Int.min    // of a free node; copies for mirrors wait under numbers below zero
+
     private(set) var count = 0
     private var nodes: ContiguousArray<Node> = []
     private var first: Int32 = -1
@@ -46,17 +48,21 @@ struct WaitingLine {
         return exchange
     }
 
-    /// Takes an exchange out of the line. Nothing happens when it is not at that place any more.
-    mutating func leave(_ place: Place, _ exchange: Int) {
-        guard nodes.indices.contains(Int(place.index)), nodes[Int(place.index)].exchange == exchange else { return }
+    /// Takes an exchange out of the line.
+    /// - Returns: false when it is not at that place any more, and nothing happens.
+    @discardableResult mutating func leave(_ place: Place, _ exchange: Int) -> Bool {
+        guard nodes.indices.contains(Int(place.index)), nodes[Int(place.index)].exchange == exchange else {
+            return false
+        }
         unlink(place.index)
+        return true
     }
 
     private mutating func unlink(_ index: Int32) {
         let node = nodes[Int(index)]
         if node.previous >= 0 { nodes[Int(node.previous)].next = node.next } else { first = node.next }
         if node.next >= 0 { nodes[Int(node.next)].previous = node.previous } else { last = node.previous }
-        nodes[Int(index)] = Node(exchange: -1, previous: -1, next: free)
+        nodes[Int(index)] = Node(exchange: Self.nobody, previous: -1, next: free)
         free = index
         count -= 1
         if count == 0, nodes.count > Self.keptNodes { self = WaitingLine() }

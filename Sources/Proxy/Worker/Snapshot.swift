@@ -161,8 +161,14 @@ package final class Snapshot: Sendable {
     /// By route number: the process-wide number under which metrics know the route.
     package let routeMetrics: [Int]
     package let listeners: [ListenerBinding]
+    /// By cluster number, for clusters that are spoken to in TLS.
+    package let upstreamTLS: [Int: ClusterTLS]
 
-    package init(plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding]) {
+    package init(
+        plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding],
+        upstreamTLS: [Int: ClusterTLS] = [:]
+    ) {
+        self.upstreamTLS = upstreamTLS
         self.plan = plan
         self.clusters = clusters
         self.routeMetrics = routeMetrics

@@ -39,7 +39,8 @@ final class WorkerSnapshot {
     @inline(__always) func destination(_ number: Int) -> DestinationHandle {
         if let known = destinations[number] { return known }
         let made = DestinationHandle(
-            plan: shared.plan.clusters[number], cluster: clusters.handle(of: shared.clusters[number]))
+            plan: shared.plan.clusters[number], cluster: clusters.handle(of: shared.clusters[number]),
+            tls: shared.upstreamTLS[number])
         destinations[number] = made
         return made
     }
@@ -71,13 +72,34 @@ final class DestinationHandle {
     let cluster: Cluster
     /// Whether requests are sent as HTTP/2; gRPC always is.
     let isHTTP2: Bool
+    /// How endpoints are spoken to in TLS; nil is clear text.
+    let security: UpstreamSecurity?
+    var isSecure: Bool { security != nil }
     /// Why nobody can be served.
     let unavailable: Unavailable?
+    /// Limits of connections and requests; nil for most.
+    let limits: PoolLimits?
+    /// What requests are told apart by; nil for most.
+    let hashKey: HashKey?
 
-    init(plan: ClusterPlan, cluster: Cluster) {
+    /// - Parameter tls: what was made of the plan's TLS.
+    init(plan: ClusterPlan, cluster: Cluster, tls: ClusterTLS? = nil) {
         self.cluster = cluster
         isHTTP2 = plan.isHTTP2
-        if case .unavailable(let reason) = plan.source { unavailable = reason } else { unavailable = nil }
+        if case .secure(let made) = tls { security = made } else { security = nil }
+        unavailable = Self.reason(plan, tls)
+        hashKey = plan.policies?.hashing.map(HashKey.init)
+        limits = plan.policies?.pool.map { PoolLimits($0, usage: cluster.state.usage()) }
+    }
+
+    /// Nothing is ever sent in clear text where the plan wants TLS.
+    private static func reason(_ plan: ClusterPlan, _ tls: ClusterTLS?) -> Unavailable? {
+        if case .unavailable(let reason) = plan.source { return reason }
+        return switch tls {
+        case .secure: nil
+        case .unavailable(let sentence): .noCredential(sentence)
+        case nil: plan.tls == nil ? nil : .noCredential("TLS to \(plan.host) is not ready")
+        }
     }
 }
 

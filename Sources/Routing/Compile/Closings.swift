@@ -24,10 +24,7 @@ extension DestinationRule {
     /// The report on a field of one of its policies.
     func report(_ field: ClosingField, _ names: Names, _ severity: Diagnostic.Severity) -> Diagnostic {
         let host = names.expanded(host.value, namespace: meta.namespace)
-        let isTLS = field.name.hasPrefix("tls.")
-        return field.diagnostic(
-            severity, "requests to \(host) are answered 503",
-            hint: isTLS ? "write mode: DISABLE to send them in clear text" : nil, object: meta.identity)
+        return field.diagnostic(severity, "requests to \(host) are answered 503", object: meta.identity)
     }
 
     /// The closing fields of all its policies.

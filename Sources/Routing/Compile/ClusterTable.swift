@@ -12,6 +12,7 @@ final class ClusterTable {
     private let names: Names
     private let problems: Problems
     private let leftOut: LeftOutObjects
+    private let tls: UpstreamTLSCompiler
     private var numbers: [Key: Int] = [:]
     private(set) lazy var hostNames = directory.records.keys.sorted()
     private var endpoints = 0
@@ -37,6 +38,7 @@ final class ClusterTable {
         directory = ServiceDirectory(inventory, names: names)
         finder = SourceFinder(inventory)
         policies = PolicyDirectory(inventory, names: names)
+        tls = UpstreamTLSCompiler(inventory, names: names, problems: problems, leftOut: leftOut)
         self.names = names
         self.problems = problems
         numbers.reserveCapacity(directory.records.count)
@@ -151,7 +153,7 @@ final class ClusterTable {
                 ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
             source = counted(found, asker)
             if let asker, let what = port.notSpoken {
-                let isMeant = policy.disablesTLS(port: port.number, subset: subset)
+                let isMeant = policy.tls(port: port.number, subset: subset) != nil
                 if !isMeant { reportNotSpoken(asker, record, port, what) }
             }
         }
@@ -159,16 +161,31 @@ final class ClusterTable {
         return ClusterPlan(
             name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
             subset: name,
-            isHTTP2: port.isHTTP2, policy: policy.balancing(port: port.number, subset: subset),
-            source: source)
+            isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
+            policy: policy.balancing(port: port.number, subset: subset), source: source,
+            policies: policy.policies(port: port.number, subset: subset),
+            tls: tls.plan(of: policy, record, port, subset))
     }
 
     /// A rule that was left out and asks for TLS, say: without it, requests would be sent in clear text.
     private func closed(_ record: ServiceRecord) -> Unavailable? {
-        guard let rule = leftOutPolicy(of: record), let field = rule.closings.first else { return nil }
+        guard let rule = leftOutPolicy(of: record), rule.closes else { return nil }
+        guard let field = rule.closings.first else { return closed(record, by: rule) }
         problems.add(
             field.diagnostic(.error, "requests to \(record.host) are answered 503", object: rule.identity))
         return .notInEffect("\(field.name) of \(rule.identity)")
+    }
+
+    private func closed(_ record: ServiceRecord, by rule: LeftOut) -> Unavailable? {
+        for field in rule.protections.prefix(1) {
+            problems.add(
+                Diagnostic(
+                    .error, "left-out",
+                    "\(rule.hint), and it asks for `\(field.written)`: requests to \(record.host) are answered 503",
+                    hint: "without it they would be sent in clear text", at: field.place, object: rule.identity,
+                    path: field.path, related: rule.related))
+        }
+        return .leftOut("\(rule.identity)")
     }
 
     /// Where `PolicyDirectory` looks for rules.
@@ -380,10 +397,10 @@ extension ClusterTable {
         case .tls(let saying):
             add(
                 .warning, "clear-text-to-tls",
-                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and TLS to upstreams is not in "
-                    + "effect yet: its requests are sent in clear text",
-                hint: "use a port that speaks HTTP; if this one does, name it http, or write tls.mode: DISABLE "
-                    + "in a DestinationRule", at: place, path: path, asker)
+                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and no DestinationRule asks for TLS: "
+                    + "its requests are sent in clear text",
+                hint: "write tls.mode: SIMPLE in a DestinationRule, or DISABLE if clear text is meant", at: place,
+                path: path, asker)
         case .grpcWeb(let saying):
             add(
                 .warning, "grpc-web",

@@ -128,6 +128,7 @@ struct Credentials {
         return .refused(written.value)
     }
 
+    /// Reports what is wrong with a credential's name.
     func report(
         _ code: String, _ message: String, hint: String?, _ written: Located<String>, _ gateway: ObjectReference,
         related: [Diagnostic.Related] = []

@@ -43,7 +43,7 @@ struct LeftOutObjects {
 
     private mutating func addPolicy(_ object: LeftOut, _ host: String) {
         let namespace = object.identity.namespace
-        if let known = policies[host]?[namespace], !known.closings.isEmpty || object.closings.isEmpty { return }
+        if let known = policies[host]?[namespace], known.closes || !object.closes { return }
         policies[host, default: [:]][namespace] = object
     }
 
@@ -66,8 +66,8 @@ struct LeftOutObjects {
         let places = namespaces.sorted()
         var near: LeftOut?
         func look(_ host: String) {
-            guard near?.closings.isEmpty ?? true, let found = policies[host] else { return }
-            for object in places.compactMap({ found[$0] }) where near == nil || !object.closings.isEmpty {
+            guard !(near?.closes ?? false), let found = policies[host] else { return }
+            for object in places.compactMap({ found[$0] }) where near == nil || object.closes {
                 near = object
             }
         }

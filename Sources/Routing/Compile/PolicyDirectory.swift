@@ -142,37 +142,45 @@ extension PolicyDirectory.Policy {
     /// The balancing policy for a port and subset. An entry for the port replaces the policy around it, and the blocks
     /// of a subset replace those of the rule.
     func balancing(port: Int, subset: Subset?) -> BalancingPolicy {
+        guard let block = block(\.loadBalancer, port: port, subset: subset) else { return .usual }
+        // Requests without what is hashed are spread at random.
+        return block.consistentHash == nil ? block.simple?.value.policy ?? .usual : .random
+    }
+
+    /// One block of the policy: the subset's, or else the rule's.
+    func block<Block>(_ path: KeyPath<TrafficPolicy, Block?>, port: Int, subset: Subset?) -> Block? {
         let top = Self.level(ruling?.trafficPolicy, port)
         let own = Self.level(subset?.trafficPolicy, port)
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let chosen = isWhole ? own?.loadBalancer : own?.loadBalancer ?? top?.loadBalancer
-        return chosen?.simple?.value.policy ?? .usual
+        return isWhole ? own?[keyPath: path] : own?[keyPath: path] ?? top?[keyPath: path]
+    }
+
+    /// What a cluster has beyond its balancing; nil for nothing.
+    func policies(port: Int, subset: Subset?) -> ClusterPolicies? {
+        ClusterPolicies(
+            pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset),
+            hashing: hashing(port: port, subset: subset))
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then
-    /// refused, because sending without it could send in clear text what was to be encrypted. An entry for the port
-    /// drops the `proxyProtocol` of the policy around it.
+    /// refused, because the upstream would not understand what is sent without it. An entry for the port drops the
+    /// `proxyProtocol` of the policy around it.
     func closing(port: Int, subset: Subset?) -> (field: ClosingField, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
         if let subset, let field = own?.closings.first, let rule = rule(ofSubset: subset.name.value) {
             return (field, rule)
         }
-        let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let replacesTLS = isWhole || own?.tls != nil
-        guard let rule = ruling,
-            let field = Self.level(rule.trafficPolicy, port)?.closings.first(where: {
-                !(replacesTLS && $0.name.hasPrefix("tls."))
-            })
-        else { return nil }
+        guard let rule = ruling, let field = Self.level(rule.trafficPolicy, port)?.closings.first else { return nil }
         return (field, rule)
     }
 
-    /// Whether TLS is switched off explicitly.
-    func disablesTLS(port: Int, subset: Subset?) -> Bool {
+    /// The `tls` in effect, and the rule that has it; nil if none is written.
+    func tls(port: Int, subset: Subset?) -> (tls: UpstreamTLS, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
+        if let subset, let tls = own?.tls, let rule = rule(ofSubset: subset.name.value) { return (tls, rule) }
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
-        let tls = isWhole ? own?.tls : own?.tls ?? Self.level(ruling?.trafficPolicy, port)?.tls
-        return tls?.mode == .disable
+        guard !isWhole, let rule = ruling, let tls = Self.level(rule.trafficPolicy, port)?.tls else { return nil }
+        return (tls, rule)
     }
 
     private static func level(_ policy: TrafficPolicy?, _ port: Int) -> TrafficPolicy? {

@@ -12,6 +12,7 @@ package struct ClientDemand: Sendable, Hashable {
 
     /// Whether a client may show none.
     package var isOptional: Bool
+    /// Who may have issued a certificate.
     package var authorities: Authorities
     /// The file of `caCrl`; nil is none.
     package var revocations: String?

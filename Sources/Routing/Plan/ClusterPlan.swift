@@ -18,6 +18,10 @@ package struct ClusterPlan: Sendable, Hashable {
     package let policy: BalancingPolicy
     /// Where its endpoints come from.
     package let source: EndpointSource
+    /// What its DestinationRule says beyond that; nil for nothing.
+    package var policies: ClusterPolicies?
+    /// TLS to its endpoints; nil: they are spoken to in clear text.
+    @Rare package var tls: UpstreamTLSPlan? = nil
 
     /// What makes it the same cluster in another plan.
     package var identity: ClusterIdentity {

@@ -94,6 +94,8 @@ package enum Unavailable: Sendable, Hashable {
     /// Earlier rules have as many matches as one load may have.
     case tooManyRules
     case tooManyHosts
+    /// TLS to the endpoints has no usable certificate or authority; the sentence says why.
+    case noCredential(String)
 
     /// The status of the answer.
     package var status: Int { self == .redirectedToHTTPS ? 301 : 503 }
@@ -113,6 +115,7 @@ package enum Unavailable: Sendable, Hashable {
         case .tooManyEndpoints: "the definitions have too many endpoints"
         case .tooManyRules: "the definitions have too many rules"
         case .tooManyHosts: "the definitions have too many hosts"
+        case .noCredential(let sentence): sentence
         }
     }
 }

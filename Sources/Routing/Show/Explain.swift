@@ -112,7 +112,8 @@ extension RoutingPlan {
         return zip(route.destinations, route.shares).flatMap { destination, share in
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            return ["-> \(part)\(cluster.title)"] + cluster.endpointLines(endpoints).map { "   " + $0 }
+            let details = [cluster.tls?.terms.summary].compactMap(\.self) + cluster.endpointLines(endpoints)
+            return ["-> \(part)\(cluster.title)"] + details.map { "   " + $0 }
         }
     }
 }

@@ -118,7 +118,9 @@ extension RoutingPlan {
         writer.field("port", cluster.port)
         writer.field("subset", cluster.subset)
         writer.field("protocol", cluster.isHTTP2 ? "HTTP/2" : "HTTP/1.1")
-        writer.field("balancing", cluster.policy.rawValue)
+        writer.field("balancing", cluster.balancing)
+        cluster.policies?.write(to: &writer)
+        if let tls = cluster.tls { writer.field("tls", tls.terms.summary) }
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }

@@ -50,6 +50,8 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(3, "-> \(part)\(cluster.title)")
+            for line in cluster.policies?.lines ?? [] { tree.line(4, line) }
+            if let tls = cluster.tls { tree.line(4, tls.terms.summary) }
             for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
         }
         for mirror in route.policy.extras?.mirrors ?? [] {
@@ -107,9 +109,12 @@ extension Route {
 }
 
 extension ClusterPlan {
+    /// The name of its way to choose.
+    var balancing: String { policies?.hashing?.table.name ?? policy.rawValue }
+
     var title: String {
         let part = subset.isEmpty ? "" : " subset \(subset)"
-        return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(policy.rawValue)"
+        return "\(host):\(port)\(part), HTTP/\(isHTTP2 ? "2" : "1.1"), \(balancing)"
     }
 
     /// The lines of a cluster's endpoints, one per endpoint.

@@ -8,7 +8,7 @@ import ssl
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 
 @dataclasses.dataclass
@@ -49,16 +49,21 @@ class Authority:
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *names, algorithm="ecdsa", uris=(), end=datetime.timedelta(days=30)):
+    def issue(self, *names, algorithm="ecdsa", uris=(), end=datetime.timedelta(days=30), subject=None,
+              alternatives=None):
+        """`alternatives` is the value of the extension in DER, in the place of names and URIs."""
         if algorithm == "rsa":
             key = rsa.generate_private_key(65537, 2048)
         else:
             key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), key.public_key(), end)
-        alternatives = x509.SubjectAlternativeName([
-            *(x509.DNSName(name) for name in names), *(x509.UniformResourceIdentifier(uri) for uri in uris)])
-        certificate = builder.add_extension(alternatives, critical=False).sign(self.key, hashes.SHA256())
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject or names[0])]), key.public_key(), end)
+        if alternatives is None:
+            extension = x509.SubjectAlternativeName([
+                *(x509.DNSName(name) for name in names), *(x509.UniformResourceIdentifier(uri) for uri in uris)])
+        else:
+            extension = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, alternatives)
+        certificate = builder.add_extension(extension, critical=False).sign(self.key, hashes.SHA256())
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(

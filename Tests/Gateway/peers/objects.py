@@ -87,6 +87,15 @@ def tls_secret(name, pair, namespace=None):
     }
 
 
+def secret(name, pair, authorities):
+    """A Secret with a pair, and with the authorities of clients."""
+    import base64
+
+    made = tls_secret(name, pair)
+    made["data"]["ca.crt"] = base64.b64encode(authorities).decode()
+    return made
+
+
 def text(objects):
     return yaml.safe_dump_all(objects, sort_keys=False)
 

@@ -1,0 +1,46 @@
+/// Requests that are alike in one thing go to the same endpoint.
+/// Source: istio/api networking/v1alpha3/destination_rule.proto (ConsistentHashLB).
+package struct HashPolicy: Sendable, Hashable {
+    /// What requests are told apart by. A request without it is spread at random.
+    package var key: Key
+    /// How a hash leads to an endpoint.
+    package var table: Table
+
+    package init(key: Key, table: Table) {
+        self.key = key
+        self.table = table
+    }
+
+    package enum Key: Sendable, Hashable {
+        /// The value of a header field; its name in lower case.
+        case header(String)
+        /// The value of a cookie.
+        case cookie(Cookie)
+        /// The client's address.
+        case sourceAddress
+        /// The first value of a parameter of the query, as it is written there.
+        case queryParameter(String)
+    }
+
+    /// A cookie, which the gateway sets where it is absent and has a time to live.
+    package struct Cookie: Sendable, Hashable {
+        package var name: String
+        /// What follows the value in `set-cookie`; nil: the gateway sets no cookie.
+        package var setting: String?
+
+        package init(name: String, setting: String?) {
+            self.name = name
+            self.setting = setting
+        }
+    }
+
+    package enum Table: Sendable, Hashable {
+        /// Each endpoint has many points on a ring; a hash belongs to the next point. The ring has at least so many.
+        case ring(minimum: Int)
+        /// A table of a prime number of places.
+        case maglev(size: Int)
+
+        /// Envoy's name of it.
+        package var name: String { if case .ring = self { "RING_HASH" } else { "MAGLEV" } }
+    }
+}

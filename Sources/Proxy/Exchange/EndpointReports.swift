@@ -1,0 +1,46 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+internal import Reactor
+
+/// What a request tells of its endpoint to those who watch it. Where nobody does, nothing here runs.
+enum EndpointReports {
+    /// The upstream's final header section has come. A gRPC status counts more than HTTP's, and comes at the end of
+    /// most calls; Envoy counts such a call as 200.
+    /// Source: envoyproxy/envoy source/common/router/router.cc (onUpstreamHeaders).
+    static func headers(_ exchange: Exchange, _ watch: OutlierWatch, _ code: Int, isEnd: Bool) {
+        if exchange.isGRPC, exchange.grpcStatus == nil, code == 200, !isEnd { return }
+        note(.answered(exchange.grpcStatus.map(GRPC.httpStatus) ?? code), exchange, watch)
+    }
+
+    /// The upstream's answer has come to its end.
+    /// - Parameter hadStatus: the gRPC status was in the header section.
+    static func end(_ exchange: Exchange, _ watch: OutlierWatch, hadStatus: Bool) {
+        guard exchange.isGRPC, !hadStatus, exchange.status == 200 else { return }
+        note(.answered(exchange.grpcStatus.map(GRPC.httpStatus) ?? 200), exchange, watch)
+    }
+
+    /// The try has failed, or the answer was broken off.
+    static func failure(_ exchange: Exchange, _ watch: OutlierWatch, _ situation: Situation) {
+        if situation == .tryTimedOut { return note(.timedOut, exchange, watch) }
+        guard situation.outcome.fault == .upstream else { return }
+        note(.failed, exchange, watch)
+    }
+
+    /// The request's time is over.
+    static func timeout(_ exchange: Exchange, _ watch: OutlierWatch) {
+        guard case .stream = exchange.upstream, exchange.state.answer == .none else { return }
+        note(.timedOut, exchange, watch)
+    }
+
+    private static func note(_ result: EndpointResult, _ exchange: Exchange, _ watch: OutlierWatch) {
+        watch.note(result, at: exchange.services.loop.now.nanoseconds)
+    }
+
+    /// Why a cluster has no endpoint.
+    static func absence(_ cluster: Cluster) -> String {
+        let ejected = cluster.state.detector?.totals.ejected ?? 0
+        return "\(cluster.name) has no ready endpoint"
+            + (ejected > 0 ? ": \(ejected) are ejected by outlierDetection" : "")
+    }
+}

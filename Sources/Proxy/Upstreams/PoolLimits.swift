@@ -1,0 +1,99 @@
+internal import Balancing
+internal import Octets
+internal import Reactor
+internal import Routing
+
+/// A cluster's policy of connections and requests, with what all workers have in use of it. One plan's; a worker's
+/// own handle.
+final class PoolLimits {
+    let policy: PoolPolicy
+    let usage: ClusterUsage
+    /// What its connections have of it.
+    let terms: ConnectionTerms
+
+    init(_ policy: PoolPolicy, usage: ClusterUsage) {
+        self.policy = policy
+        self.usage = usage
+        terms = ConnectionTerms(policy)
+    }
+
+    /// The cluster, by which pools are told apart: two that are limited differently share no connection.
+    var cluster: ObjectIdentifier { ObjectIdentifier(usage) }
+
+    /// Streams of an HTTP/2 connection at the same time.
+    var streams: Int { policy.streams ?? .max }
+
+    /// Takes one of what is limited; without a limit too, so that a limit which comes later finds the true number.
+    /// - Returns: false when the limit is reached.
+    func take(_ resource: ClusterUsage.Resource) -> Bool { usage.take(resource, atMost: limit(resource) ?? .max) }
+
+    func giveBack(_ resource: ClusterUsage.Resource) { usage.giveBack(resource) }
+
+    private func limit(_ resource: ClusterUsage.Resource) -> Int? {
+        switch resource {
+        case .connections: policy.connections
+        case .pending: policy.pending
+        case .requests: policy.requests
+        case .retries: policy.retries
+        }
+    }
+
+    /// What a caller of gRPC is told when a limit is reached.
+    func words(_ resource: ClusterUsage.Resource) -> String {
+        let name =
+            switch resource {
+            case .connections: "maxConnections"
+            case .pending: "http1MaxPendingRequests"
+            case .requests: "http2MaxRequests"
+            case .retries: "maxRetries"
+            }
+        return "has as many in use as connectionPool allows: \(name) \(limit(resource) ?? 0)"
+    }
+
+    /// Whether the cluster may have another connection.
+    var hasRoomForConnection: Bool { usage.count(.connections) < policy.connections ?? .max }
+
+    /// Sets a new connection's options.
+    func prepare(_ connection: Connection) {
+        connection.state.terms = terms
+        connection.requestsLeft = policy.requestsPerConnection ?? .max
+        guard let keepAlive = policy.keepAlive, !connection.isToUnixSocket else { return }
+        Socket.keepAlive(
+            connection.transport.descriptor, after: keepAlive.time, every: keepAlive.interval, probes: keepAlive.probes)
+    }
+}
+
+/// How long a connection to an endpoint may take and last where its cluster says so. Plain data, because every
+/// connection has it: whole milliseconds, and `.max` is what the flags say. The flags are the most in any case.
+struct ConnectionTerms: BitwiseCopyable {
+    private var connectMilliseconds = UInt32.max
+    private var idleMilliseconds = UInt32.max
+    private var lifeMilliseconds = UInt32.max
+
+    init() {}
+
+    init(_ policy: PoolPolicy) {
+        connectMilliseconds = Self.milliseconds(policy.connectTimeout)
+        idleMilliseconds = Self.milliseconds(policy.idleTimeout)
+        lifeMilliseconds = Self.milliseconds(policy.lifetime)
+    }
+
+    private static func milliseconds(_ duration: Duration?) -> UInt32 {
+        guard let (seconds, attoseconds) = duration?.components else { return .max }
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        return overflow ? .max : UInt32(clamping: whole + attoseconds / 1_000_000_000_000_000)
+    }
+
+    /// How long the endpoint may take to accept it.
+    func connectTimeout(_ limits: Limits) -> Duration { Self.least(connectMilliseconds, limits.connectTimeout) }
+
+    /// How long it is kept without requests.
+    func idleTimeout(_ limits: Limits) -> Duration { Self.least(idleMilliseconds, limits.upstreamIdleTimeout) }
+
+    /// How long it takes new requests; nil: for ever.
+    var lifetime: Duration? { lifeMilliseconds == .max ? nil : .milliseconds(Int64(lifeMilliseconds)) }
+
+    private static func least(_ milliseconds: UInt32, _ limit: Duration) -> Duration {
+        milliseconds == .max ? limit : min(limit, .milliseconds(Int64(milliseconds)))
+    }
+}

@@ -1,0 +1,88 @@
+internal import Octets
+internal import Synchronization
+package import TLS
+
+/// How the endpoints of one or several clusters are spoken to in TLS. Two clusters that want it differently have two
+/// of these, and share no connection. Made by the control plane, kept over reloads while nothing of it changes; used
+/// by all workers.
+package final class UpstreamSecurity: Sendable {
+    /// Whose certificate is accepted, and what is sent to the endpoint.
+    package struct Peer: Sendable, Hashable {
+        /// The server name (SNI); nil: the host of the request.
+        package var serverName: String?
+        /// Whether the certificate must have the host of the request among its names.
+        package var needsHost = false
+        /// The names of which the certificate must have one as well; empty: any.
+        package var names: [String] = []
+        /// What one of its URIs must begin with; nil: anything.
+        package var uriPrefix: String?
+        /// Whether the endpoint is of Istio's mesh, whose proxies want to be told so by ALPN.
+        package var isMesh = false
+
+        package init() {}
+    }
+
+    /// Tells it from any other of the process: 1 and above.
+    let number: Int
+    /// The authorities, and the certificate that is shown.
+    package let context: TLSClientContext
+    package let peer: Peer
+    private let gone = Atomic<Bool>(false)
+
+    private static let made = Atomic<Int>(0)
+
+    package init(context: TLSClientContext, peer: Peer) {
+        number = Self.made.wrappingAdd(1, ordering: .relaxed).newValue
+        self.context = context
+        self.peer = peer
+    }
+
+    /// No configuration has it any more: connections that it made end with their streams.
+    package var isGone: Bool { gone.load(ordering: .acquiring) }
+    package func leave() { gone.store(true, ordering: .releasing) }
+
+    /// Whether connections for requests to different hosts are different ones.
+    var dependsOnHost: Bool { peer.needsHost || peer.serverName == nil }
+
+    /// What ALPN offers. The endpoint's choice decides what is spoken; without one it is what was wanted.
+    /// Source: docs/istio.md, TLS to upstreams.
+    private func protocols(isHTTP2: Bool) -> [String] {
+        if peer.isMesh { return isHTTP2 ? ["istio-h2", "istio", "h2"] : ["istio-http/1.1", "istio", "http/1.1"] }
+        return isHTTP2 ? ["h2", "http/1.1"] : []
+    }
+
+    /// What a new connection asks of the endpoint.
+    /// - Parameter host: of the request, without port; empty if nothing depends on it.
+    func request(host: String, isHTTP2: Bool) -> TLSServerExpectation {
+        TLSServerExpectation(
+            serverName: peer.serverName ?? host, host: peer.needsHost ? host : nil, names: peer.names,
+            uriPrefix: peer.uriPrefix, protocols: protocols(isHTTP2: isHTTP2))
+    }
+}
+
+/// TLS of one cluster in a configuration.
+package enum ClusterTLS: Sendable {
+    case secure(UpstreamSecurity)
+    /// It cannot be made, and the sentence says why: requests are answered 503.
+    case unavailable(String)
+
+    package var security: UpstreamSecurity? { if case .secure(let made) = self { made } else { nil } }
+
+    /// Whether both serve alike.
+    package static func isSame(_ left: ClusterTLS, _ right: ClusterTLS) -> Bool {
+        switch (left, right) {
+        case (.secure(let one), .secure(let other)): one === other
+        case (.unavailable(let one), .unavailable(let other)): one == other
+        default: false
+        }
+    }
+}
+
+extension Octets {
+    /// The host of an authority as a certificate has it: without its port, its brackets and a dot at its end.
+    var certificateHost: Octets {
+        let host = self
+        guard host.count > 2, host.hasPrefix("["), host.hasSuffix("]") else { return host }
+        return host.slice(1, host.count - 1)
+    }
+}

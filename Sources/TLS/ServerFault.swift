@@ -1,0 +1,127 @@
+internal import COpenSSL
+
+/// Why a handshake with a server came to nothing: a bounded list, for answers and the access log. The words of OpenSSL,
+/// or of the server, stand in `TLSError`.
+package enum ServerFault: Int, Sendable, CaseIterable {
+    /// Its certificate was not issued by an authority that is trusted.
+    case unknownAuthority
+    /// Its certificate, or one of its authorities', is not valid yet or any more.
+    case notValidNow
+    case revoked
+    /// Its certificate has none of the names that are accepted.
+    case wrongName
+    /// It has none of the protocols that ALPN offers, or chose one that the request cannot use.
+    case noCommonProtocol
+    /// It wants a certificate of ours.
+    case certificateRequired
+    /// It does not accept our certificate.
+    case certificateRefused
+    case protocolVersion
+    /// No cipher suite, key exchange group or signature algorithm that both sides have.
+    case noSharedCipher
+    /// It does not answer in TLS.
+    case notTLS
+    /// It does not serve the server name.
+    case unknownServerName
+    /// It gave up for another reason, and said so.
+    case alert
+    /// It closed the connection.
+    case closed
+    case other
+
+    /// Its name in `response_code_details`.
+    package var name: String {
+        switch self {
+        case .unknownAuthority: "unknown_authority"
+        case .notValidNow: "certificate_not_valid_now"
+        case .revoked: "certificate_revoked"
+        case .wrongName: "wrong_name"
+        case .noCommonProtocol: "no_common_protocol"
+        case .certificateRequired: "certificate_required"
+        case .certificateRefused: "certificate_refused"
+        case .protocolVersion: "protocol_version"
+        case .noSharedCipher: "no_shared_cipher"
+        case .notTLS: "not_tls"
+        case .unknownServerName: "unknown_server_name"
+        case .alert: "alert"
+        case .closed: "closed"
+        case .other: "tls_handshake_failed"
+        }
+    }
+
+    /// One sentence that explains it, without a full stop.
+    package var sentence: String {
+        switch self {
+        case .unknownAuthority: "the endpoint's certificate was not issued by an authority that is trusted"
+        case .notValidNow: "the endpoint's certificate is not valid now"
+        case .revoked: "the endpoint's certificate is revoked, or that cannot be told"
+        case .wrongName: "the endpoint's certificate has none of the names that are accepted"
+        case .noCommonProtocol: "the endpoint speaks none of the protocols that were offered"
+        case .certificateRequired: "the endpoint wants a client certificate"
+        case .certificateRefused: "the endpoint does not accept the client certificate"
+        case .protocolVersion: "the endpoint does not speak a version of TLS that is allowed"
+        case .noSharedCipher: "the endpoint has no cipher suite, group or signature algorithm in common"
+        case .notTLS: "the endpoint does not speak TLS"
+        case .unknownServerName: "the endpoint does not serve the server name"
+        case .alert: "the endpoint ended the TLS handshake"
+        case .closed: "the endpoint closed the connection during the TLS handshake"
+        case .other: "the TLS handshake failed"
+        }
+    }
+
+    /// What an alert of the server means. Source: RFC 8446 §6.2.
+    init(alert: CInt) {
+        switch alert {
+        case CInt(SSL_AD_NO_APPLICATION_PROTOCOL): self = .noCommonProtocol
+        case CInt(TLS13_AD_CERTIFICATE_REQUIRED): self = .certificateRequired
+        case CInt(SSL_AD_BAD_CERTIFICATE)...CInt(SSL_AD_CERTIFICATE_UNKNOWN), CInt(SSL_AD_UNKNOWN_CA),
+            CInt(SSL_AD_ACCESS_DENIED):
+            self = .certificateRefused
+        case CInt(SSL_AD_UNRECOGNIZED_NAME): self = .unknownServerName
+        case CInt(SSL_AD_PROTOCOL_VERSION): self = .protocolVersion
+        case CInt(SSL_AD_INSUFFICIENT_SECURITY): self = .noSharedCipher
+        default: self = .alert
+        }
+    }
+
+    /// What OpenSSL's reason means; `code` is the oldest entry of its queue.
+    init(code: UInt) {
+        let reason = Failures.reason(code)
+        switch reason {
+        case SSL_AD_REASON_OFFSET...(SSL_AD_REASON_OFFSET + 255):
+            self = ServerFault(alert: reason - SSL_AD_REASON_OFFSET)
+        case SSL_R_WRONG_VERSION_NUMBER, SSL_R_UNKNOWN_PROTOCOL, SSL_R_PACKET_LENGTH_TOO_LONG,
+            SSL_R_HTTP_REQUEST:
+            self = .notTLS
+        case SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_VERSION_TOO_LOW, SSL_R_VERSION_TOO_HIGH, SSL_R_UNSUPPORTED_SSL_VERSION:
+            self = .protocolVersion
+        case SSL_R_WRONG_CIPHER_RETURNED, SSL_R_UNKNOWN_CIPHER_RETURNED, SSL_R_NO_SHARED_CIPHER,
+            SSL_R_NO_SUITABLE_KEY_SHARE, SSL_R_BAD_KEY_SHARE, SSL_R_WRONG_SIGNATURE_TYPE, SSL_R_WRONG_CURVE,
+            SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+            self = .noSharedCipher
+        case SSL_R_UNEXPECTED_EOF_WHILE_READING: self = .closed
+        default: self = .other
+        }
+    }
+
+    /// What the verification of its certificate means.
+    init(_ check: PeerFault.Check) {
+        switch check {
+        case .presence, .authority, .pin: self = .unknownAuthority
+        case .time: self = .notValidNow
+        case .revocation: self = .revoked
+        case .name: self = .wrongName
+        }
+    }
+}
+
+extension TLSSession {
+    /// What a failed handshake with a server is counted and answered as.
+    package func serverFault(of error: TLSError) -> ServerFault {
+        switch error {
+        case .connectionLost: .closed
+        case .peerRefused(let fault): ServerFault(fault.check)
+        default: noted ?? .other
+        }
+    }
+}
