@@ -23,6 +23,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
 /// What has happened.
 @safe @frozen @usableFromInline
 package struct StreamEvent: BitwiseCopyable {
+    /// What can happen to a stream or to its connection.
     @frozen @usableFromInline
     package enum Kind: UInt8, BitwiseCopyable {
         /// A header section is complete, that of an interim response (1xx) included: `takeHeaders` gives it.

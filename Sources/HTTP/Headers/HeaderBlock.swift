@@ -252,6 +252,7 @@ package final class HeaderBlock {
         if present.meets(kinds) { removeAll(of: kinds) }
     }
 
+    /// The same where there is one.
     @usableFromInline func removeAll(of kinds: KnownHeaders) {
         edit { kinds.contains($0.known) ? .remove : .keep }
     }
@@ -315,6 +316,7 @@ package final class HeaderBlock {
         size = 0
     }
 
+    /// Memory for `length` octets, in the newest page or in one of its own.
     @inlinable @inline(__always)
     func allocate(_ length: Int) -> UnsafeMutableRawPointer {
         if pageCapacity - pageUsed < length { addPage(length) }
