@@ -64,6 +64,8 @@ package final class EndpointState: Sendable {
 package final class Endpoint {
     package let state: EndpointState
     private let load: LineCell    // of `state`, which lives as long
+    /// The number of `state`.
+    package let number: Int
     /// What is watched of it in its cluster; nil where nothing is.
     package let watch: OutlierWatch?
 
@@ -73,12 +75,12 @@ package final class Endpoint {
         self.state = state
         self.watch = watch
         load = state.load
+        number = state.number
     }
 
     package var address: EndpointAddress { state.address }
     /// The address as text, for logs and metrics.
     package var name: String { state.name }
-    package var number: Int { state.number }
     /// No cluster has it any more.
     package var isGone: Bool { state.isGone }
 

@@ -1,7 +1,8 @@
-package import Octets
+public import Octets
 
 /// Whose a stream is: what its session notes of the stream is for the owner. Sessions keep it and look at nothing
 /// in it. A further kind of owner is a further case, and the compiler names every place that has to know of it.
+@frozen @usableFromInline
 package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     /// Nobody, or nobody any more: what still comes is dropped.
     case nobody
@@ -11,7 +12,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     case mirror(Int)
 
     /// The exchange's number; nil when the stream is nobody's.
-    @inline(__always) package var exchange: Int? {
+    @inlinable @inline(__always) package var exchange: Int? {
         if case .exchange(let number) = self { number } else { nil }
     }
 }
@@ -20,7 +21,10 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
 /// none of them: its owner goes through them afterwards, in order. Events are plain data, so that noting one costs
 /// no reference counting.
 /// What has happened.
-@safe package struct StreamEvent: BitwiseCopyable {
+@safe @frozen @usableFromInline
+package struct StreamEvent: BitwiseCopyable {
+    /// What can happen to a stream or to its connection.
+    @frozen @usableFromInline
     package enum Kind: UInt8, BitwiseCopyable {
         /// A header section is complete, that of an interim response (1xx) included: `takeHeaders` gives it.
         /// `isLast` says that no body follows; an `.end` comes all the same.
@@ -44,6 +48,7 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     }
 
     /// What is known of it besides.
+    @frozen @usableFromInline
     enum Detail: BitwiseCopyable {
         case none
         /// Of `.headers`: no body follows.
@@ -55,18 +60,18 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     }
 
     /// What has happened.
-    package let kind: Kind
-    package let slot: Int    // the session's place of the stream; -1 for the connection
-    package let owner: StreamOwner    // as set with `setOwner`; `.nobody` before
-    private let detail: Detail
+    @usableFromInline package let kind: Kind
+    @usableFromInline package let slot: Int    // the session's place of the stream; -1 for the connection
+    @usableFromInline package let owner: StreamOwner    // as set with `setOwner`; `.nobody` before
+    @usableFromInline let detail: Detail
     /// Octets of a body, of `.data` only.
-    package let data: Octets
+    @usableFromInline package let data: Octets
 
     /// Of `.headers`: whether no body follows.
-    @inline(__always) package var isLast: Bool { if case .last = detail { true } else { false } }
+    @inlinable @inline(__always) package var isLast: Bool { if case .last = detail { true } else { false } }
     /// Of `.closed` and `.goAway`: the HTTP/2 error code; 0 when the stream ended in the usual way, and for all other
     /// events.
-    @inline(__always) package var errorCode: UInt32 { if case .code(let code) = detail { code } else { 0 } }
+    @inlinable @inline(__always) package var errorCode: UInt32 { if case .code(let code) = detail { code } else { 0 } }
     /// Of `.violation`: the rule of HTTP/2 that the peer broke; nil on HTTP/1.1.
     package var fault: HTTP2Fault? { if case .fault(let fault) = detail { fault } else { nil } }
 
@@ -80,9 +85,11 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
 }
 
 /// Octets of a stream's body that went out to the peer. The side that they came from may send as many again.
+@frozen @usableFromInline
 package struct TakenOctets: BitwiseCopyable {
-    package let slot: Int    // the session's place of the stream, which is no other stream's before `endTurn`
-    package let owner: StreamOwner    // as set with `setOwner`
+    /// The session's place of the stream, which is no other stream's before `endTurn`.
+    @usableFromInline package let slot: Int
+    @usableFromInline package let owner: StreamOwner    // as set with `setOwner`
     /// How many octets went out.
-    package let count: Int
+    @usableFromInline package let count: Int
 }

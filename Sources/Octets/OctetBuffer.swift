@@ -2,12 +2,13 @@ internal import Glibc
 
 /// A buffer of octets that are on their way in or out. They are appended at the end and taken from the front, and the
 /// memory is used again. Not `Sendable`: for its owner's thread only.
-@safe package final class OctetBuffer {
-    private var base: UnsafeMutableRawPointer    // owned; `capacity` octets, freed in `deinit`
+@safe @usableFromInline
+package final class OctetBuffer {
+    @usableFromInline var base: UnsafeMutableRawPointer    // owned; `capacity` octets, freed in `deinit`
     /// How many octets the buffer has memory for.
-    package private(set) var capacity: Int
-    private var start = 0    // first octet that is not taken yet
-    private var end = 0    // behind the last octet
+    @usableFromInline package internal(set) var capacity: Int
+    @usableFromInline var start = 0    // first octet that is not taken yet
+    @usableFromInline var end = 0    // behind the last octet
 
     /// Makes an empty buffer.
     /// - Parameter capacity: octets of memory to begin with, at least 64. The buffer grows when it must.
@@ -19,11 +20,12 @@ internal import Glibc
     deinit { unsafe base.deallocate() }
 
     /// How many octets have not been taken yet.
-    package var count: Int { end - start }
+    @inlinable @inline(__always) package var count: Int { end - start }
     /// Whether all octets have been taken.
-    package var isEmpty: Bool { start == end }
+    @inlinable @inline(__always) package var isEmpty: Bool { start == end }
 
     /// The octets that have not been taken yet; valid until the next call that changes the buffer.
+    @inlinable @inline(__always)
     package var octets: Octets { unsafe Octets(base: UnsafeRawPointer(base) + start, count: end - start) }
 
     /// Appends a copy of the octets.
@@ -68,18 +70,21 @@ internal import Glibc
     }
 
     /// Memory for at least `length` more octets behind the last one. Call `commit` after writing to it.
+    @inlinable @inline(__always)
     package func room(_ length: Int) -> UnsafeMutableRawBufferPointer {
         reserve(length)
         return unsafe UnsafeMutableRawBufferPointer(start: base + end, count: capacity - end)
     }
 
     /// Says that `length` octets were written to `room`; traps if that is more than the room has.
+    @inlinable @inline(__always)
     package func commit(_ length: Int) {
         precondition(length >= 0 && end + length <= capacity)
         end += length
     }
 
     /// Removes `length` octets from the front; traps if there are fewer.
+    @inlinable @inline(__always)
     package func take(_ length: Int) {
         precondition(length >= 0 && length <= count)
         start += length
@@ -90,6 +95,7 @@ internal import Glibc
     }
 
     /// Sets bits of an octet that has not been taken yet.
+    @inlinable @inline(__always)
     package func set(_ bits: UInt8, at index: Int) {
         precondition(index >= 0 && index < count)
         let present = unsafe base.load(fromByteOffset: start + index, as: UInt8.self)
@@ -115,12 +121,13 @@ internal import Glibc
         unsafe base = .allocate(byteCount: capacity, alignment: 16)
     }
 
-    @inline(__always)
-    private func reserve(_ length: Int) {
+    @inlinable @inline(__always)
+    func reserve(_ length: Int) {
         if capacity - end < length { makeRoom(length) }
     }
 
-    private func makeRoom(_ length: Int) {
+    @usableFromInline
+    func makeRoom(_ length: Int) {
         let used = end - start
         if start > 0, capacity - used >= length, start >= used {
             unsafe memcpy(base, base + start, used)

@@ -91,6 +91,32 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
         unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
     }
 
+    @inlinable @inline(__always)
+    static func octet(_ base: UnsafeRawPointer, _ offset: Int) -> UInt8 {
+        unsafe base.load(fromByteOffset: offset, as: UInt8.self)
+    }
+
+    /// Copies `count` octets without a call where there are few: loads and stores that may overlap.
+    /// - Parameter target: memory for as many octets, apart from those of `source`.
+    @inlinable @inline(__always)
+    package static func copy(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer, _ count: Int) {
+        if count > 16 { return unsafe target.copyMemory(from: source, byteCount: count) }
+        if count >= 8 {
+            let (first, last) = unsafe (word(source, 0), word(source, count - 8))
+            unsafe target.storeBytes(of: first, as: UInt64.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count - 8, as: UInt64.self)
+        } else if count >= 4 {
+            let (first, last) = unsafe (half(source, 0), half(source, count - 4))
+            unsafe target.storeBytes(of: first, as: UInt32.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count - 4, as: UInt32.self)
+        } else if count > 0 {
+            let (middle, last) = (count / 2, count - 1)
+            unsafe target.storeBytes(of: octet(source, 0), as: UInt8.self)
+            unsafe target.storeBytes(of: octet(source, middle), toByteOffset: middle, as: UInt8.self)
+            unsafe target.storeBytes(of: octet(source, last), toByteOffset: last, as: UInt8.self)
+        }
+    }
+
     @usableFromInline
     static func isEqualLong(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Bool {
         unsafe word(left, 0) == word(right, 0) && memcmp(left, right, count) == 0
@@ -117,6 +143,29 @@ package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable me
             return nil
         }
         return unsafe UnsafeRawPointer(found) - base
+    }
+
+    /// Where one of two ASCII characters is first; nil if neither is anywhere. Eight octets are looked at together.
+    @inlinable @inline(__always)
+    package func firstIndex(of one: UInt8, or other: UInt8) -> Int? {
+        var index = 0
+        while count - index >= 8, let base = unsafe base {
+            let word = unsafe Self.word(base, index)
+            if Self.holds(word, one) || Self.holds(word, other) { break }
+            index += 8
+        }
+        while index < count {
+            if self[index] == one || self[index] == other { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// Whether one of the eight octets of a word is `octet`.
+    @inlinable @inline(__always)
+    static func holds(_ word: UInt64, _ octet: UInt8) -> Bool {
+        let other = word ^ (UInt64(octet) &* 0x0101_0101_0101_0101)
+        return (other &- 0x0101_0101_0101_0101) & ~other & 0x8080_8080_8080_8080 != 0
     }
 
     /// Where `octet` is last; nil if it is nowhere.

@@ -5,12 +5,12 @@ package struct TimerWheel {
     /// A timer that was armed, for `cancel`. Cancelling a timer that has fired has no effect, so that the work of one
     /// timer may cancel another that fired in the same turn.
     package struct Handle: Equatable {
-        fileprivate let node: Int32
+        @usableFromInline let node: Int32
         fileprivate let generation: UInt32
         /// No timer.
         package static let none = Handle(node: -1, generation: 0)
         /// Whether a timer was armed with it; the timer may have fired since.
-        package var isArmed: Bool { node >= 0 }
+        @inlinable @inline(__always) package var isArmed: Bool { node >= 0 }
     }
 
     private struct Node {

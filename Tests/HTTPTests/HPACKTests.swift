@@ -135,6 +135,16 @@ private func hex(_ octets: [UInt8]) -> String {
         #expect(try wire.encode(["x-a": "1"]).count == 1 + 4 + 2)
     }
 
+    @Test(arguments: 1...61) func `names every field of the static table by its index`(index: UInt8) throws {
+        let name = try #require(Wire().decode([0x80 | index])?.first?.name)
+        let wire = Wire()
+        let octets = try wire.encode([(name, "a value of its own", false)])
+        // In six bits, or in four where it must not be in the table; 0 would mean that the name follows as a text.
+        let named = octets[0] & 0x40 != 0 ? octets[0] & 0x3f : octets[0] & 0x0f
+        #expect(named != 0, "\(name)")
+        #expect(wire.decode(octets)?.map(\.name) == [name])
+    }
+
     @Test func `refuses a room that may be too small`() throws {
         var encoder = HPACKEncoder(isServer: false)
         defer { encoder.close() }

@@ -96,6 +96,22 @@ import Testing
         plain = edited
     }
 
+    @Test func `loses all fields of some kinds, and no others`() {
+        let block = HeaderBlock()
+        for name in Self.names + Self.names { block.append(name, "1" as StaticString) }
+        let size = block.size
+        block.remove(KnownHeaders(.host) | .expect)
+        #expect(block.count == 2 * Self.names.count && block.size == size)
+        block.remove(KnownHeaders(.cookie) | .te | .other)
+        #expect(block.first(.cookie) == nil && block.first(.te) == nil && block.first(named: "x") == nil)
+        #expect(block.count == 2 * (Self.names.count - 4))
+        #expect(block.first(.path) == "1" && block.first(.reserved) == "1" && block.first(.requestID) == "1")
+        block.append(.te, "trailers")
+        #expect(block.first(.te) == "trailers" && block.first(named: "te") == "trailers")
+        block.clear()
+        #expect(block.first(.te) == nil && block.isEmpty)
+    }
+
     @Test func `can be edited while it is gone through, without a step outside`() {
         let block = HeaderBlock()
         for _ in 0..<200 { block.append("x", "1" as StaticString) }

@@ -38,6 +38,28 @@ import Testing
         #expect(normal(path) == nil)
     }
 
+    /// Paths of plain characters are looked at eight octets at a time; these have a dot segment somewhere, or nearly.
+    @Test func `finds a dot segment wherever it stands`() {
+        for length in 1...40 {
+            for place in 0...length {
+                var path = Array(repeating: Character("b"), count: length)
+                path.insert(contentsOf: "/../", at: place)
+                let text = "/" + String(path)
+                #expect(normal(text) != text && normal(text)?.contains("..") == false, "\(text)")
+                let harmless = text.replacing("/../", with: "/a..")
+                #expect(normal(harmless) == harmless)
+            }
+        }
+    }
+
+    @Test func `changes none of the octets that need no change`() {
+        for octet in 0x21..<0x7f as Range<UInt8> {
+            let text = "/abcdefgh" + String(decoding: [octet], as: UTF8.self) + "ijklmnop"
+            let isChanged = "\\\"<>^`{|}#".utf8.contains(octet)
+            #expect((normal(text) == text) == !isChanged, "\(text)")
+        }
+    }
+
     @Test func `is reached in one step`() {
         var random = Random(state: 7)
         let alphabet = Array("/////...%%%225eE2fFa\\?#;0".utf8)

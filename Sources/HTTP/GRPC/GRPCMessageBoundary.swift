@@ -4,12 +4,12 @@ package import Octets
 /// length, then the message. Trailers may be added only between messages.
 /// Source: grpc/grpc doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message.
 package struct GRPCMessageBoundary {
-    private var prefix = 0    // octets of the next message's prefix seen, 0...4
-    private var length: UInt32 = 0
-    private var rest: UInt64 = 0    // octets of the message still to come
+    @usableFromInline var prefix = 0    // octets of the next message's prefix seen, 0...4
+    @usableFromInline var length: UInt32 = 0
+    @usableFromInline var rest: UInt64 = 0    // octets of the message still to come
 
     /// At the start of a body, which is between messages.
-    package init() {}
+    @inlinable package init() {}
 
     /// Whether the last octet that passed was the last one of a message.
     package var isBetweenMessages: Bool { prefix == 0 && rest == 0 }

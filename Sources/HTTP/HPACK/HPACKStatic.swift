@@ -2,9 +2,9 @@ internal import Octets
 
 /// HPACK's static table, as far as an encoder needs it. Source: RFC 7541 appendix A.
 enum HPACKStatic {
-    static let authorization = 23
-    static let cookie = 32
-    static let proxyAuthorization = 49
+    static var authorization: Int { 23 }
+    static var cookie: Int { 32 }
+    static var proxyAuthorization: Int { 49 }
 
     /// - Returns: the index of the whole field.
     @inline(__always)
@@ -65,26 +65,59 @@ enum HPACKStatic {
         }
     }
 
+    /// Names that are not among `KnownHeader`.
     private static func name(_ name: Octets) -> Int {
-        guard name.count >= 3, name.count <= 27 else { return 0 }
-        for (candidate, index) in names[name.count] where name == candidate { return index }
-        return 0
+        switch name.count {
+        case ..<8: short(name)
+        case 8: name == "location" ? 46 : name == "if-match" ? 39 : name == "if-range" ? 42 : 0
+        case 10: name == "set-cookie" ? 55 : 0
+        case 11: name == "retry-after" ? 53 : 0
+        case 12: name == "max-forwards" ? 47 : 0
+        case 13: thirteen(name)
+        case 14: name == "accept-charset" ? 15 : 0
+        case 15: name == "accept-encoding" ? 16 : name == "accept-language" ? 17 : 0
+        default: long(name)
+        }
     }
 
-    /// By their length; those of `KnownHeader` are not among them.
-    private static let names: [[(Octets, Int)]] = {
-        let all: [(Octets, Int)] = [
-            ("accept-charset", 15), ("accept-encoding", 16), ("accept-language", 17), ("accept-ranges", 18),
-            ("accept", 19), ("access-control-allow-origin", 20), ("age", 21), ("allow", 22),
-            ("authorization", authorization), ("cache-control", 24), ("content-disposition", 25),
-            ("content-encoding", 26), ("content-language", 27), ("content-location", 29), ("content-range", 30),
-            ("etag", 34), ("expires", 36), ("from", 37), ("if-match", 39), ("if-modified-since", 40),
-            ("if-none-match", 41), ("if-range", 42), ("if-unmodified-since", 43), ("last-modified", 44),
-            ("link", 45), ("location", 46), ("max-forwards", 47), ("proxy-authenticate", 48),
-            ("proxy-authorization", proxyAuthorization), ("range", 50), ("referer", 51), ("refresh", 52),
-            ("retry-after", 53), ("set-cookie", 55), ("strict-transport-security", 56), ("vary", 59), ("via", 60),
-            ("www-authenticate", 61),
-        ]
-        return (0...27).map { length in all.filter { $0.0.count == length } }
-    }()
+    private static func short(_ name: Octets) -> Int {
+        switch name.count {
+        case 3: name == "via" ? 60 : name == "age" ? 21 : 0
+        case 4: name == "etag" ? 34 : name == "vary" ? 59 : name == "link" ? 45 : name == "from" ? 37 : 0
+        case 5: name == "range" ? 50 : name == "allow" ? 22 : 0
+        case 6: name == "accept" ? 19 : 0
+        case 7: name == "referer" ? 51 : name == "expires" ? 36 : name == "refresh" ? 52 : 0
+        default: 0
+        }
+    }
+
+    private static func thirteen(_ name: Octets) -> Int {
+        switch true {
+        case name == "cache-control": 24
+        case name == "last-modified": 44
+        case name == "authorization": authorization
+        case name == "accept-ranges": 18
+        case name == "if-none-match": 41
+        case name == "content-range": 30
+        default: 0
+        }
+    }
+
+    private static func long(_ name: Octets) -> Int {
+        switch name.count {
+        case 16:
+            name == "content-encoding"
+                ? 26
+                : name == "content-language"
+                    ? 27 : name == "content-location" ? 29 : name == "www-authenticate" ? 61 : 0
+        case 17: name == "if-modified-since" ? 40 : 0
+        case 18: name == "proxy-authenticate" ? 48 : 0
+        case 19:
+            name == "content-disposition"
+                ? 25 : name == "proxy-authorization" ? proxyAuthorization : name == "if-unmodified-since" ? 43 : 0
+        case 25: name == "strict-transport-security" ? 56 : 0
+        case 27: name == "access-control-allow-origin" ? 20 : 0
+        default: 0
+        }
+    }
 }

@@ -171,8 +171,8 @@ extension HTTP2Session {
     func frameEnd(_ slot: Int, _ trailers: HeaderBlock?) {
         if isTerminating {
             // Nothing follows the final GOAWAY, and what stands before it stays as it is.
-        } else if let trailers {
-            frameSection(slots[slot].id, trailers, flags: FrameFlag.endStream)
+        } else if let trailers = trailers.unretained {
+            trailers { frameSection(slots[slot].id, $0, flags: FrameFlag.endStream) }
         } else if lastData.slot == slot, lastData.end == outCount {
             withFrames { $0.set(FrameFlag.endStream, at: lastData.offset + 4) }
         } else {

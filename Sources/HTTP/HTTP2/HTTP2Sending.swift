@@ -75,7 +75,8 @@ extension HTTP2Session {
     package func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         guard slots[slot].isOpen, !slots[slot].isEnded else { return }
         slots[slot].isEnded = true
-        let trailers = trailers.flatMap { $0.isEmpty ? nil : $0 }
+        let hasTrailers = trailers.unretained.map { $0 { !$0.isEmpty } } ?? false
+        let trailers = hasTrailers ? trailers : nil
         if slots[slot].waiting == 0, slots[slot].areHeadersFramed { return frameEnd(slot, trailers) }
         trailers?.hold()
         slots[slot].trailers = trailers

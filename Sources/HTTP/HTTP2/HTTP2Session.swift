@@ -60,7 +60,7 @@ package struct HTTP2Limits: Sendable {
     // Streams
     let slots = SlotTable<HTTP2Stream>()
     var index = StreamIndex()    // of streams that the peer knows
-    var freeSlots: [Int32] = []
+    var freeSlots = PlainStack<Int32>()
     var closedSlots: TurnList<Int> = TurnList()
     package internal(set) var openStreams = 0
     var startedStreams = 0    // of ours: that the peer knows, and are not over
@@ -130,6 +130,7 @@ package struct HTTP2Limits: Sendable {
     deinit {
         hpack.close()
         index.close()
+        freeSlots.free()
         dropSections()
         events.clear(to: pools)
         taken.clear(to: pools)
@@ -168,7 +169,7 @@ package struct HTTP2Limits: Sendable {
         for index in closedSlots {
             releaseMemory(of: index)
             // A slot that is still in the ready queue stays there for its next stream. It must not be queued twice.
-            slots[index] = HTTP2Stream(isReady: slots[index].isReady)
+            slots.renew(at: index, with: HTTP2Stream(isReady: slots[index].isReady))
             freeSlots.append(Int32(truncatingIfNeeded: index))
         }
         closedSlots.clear(to: pools)

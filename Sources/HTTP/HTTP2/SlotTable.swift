@@ -25,6 +25,13 @@
 
     var indices: Range<Int> { 0..<count }
 
+    /// Puts a new element in the place of one that refers to nothing any more: nothing is let go of.
+    @inline(__always)
+    func renew(at index: Int, with element: Element) {
+        precondition(index >= 0 && index < count)
+        unsafe (base + index).initialize(to: element)
+    }
+
     /// Adds a slot behind the others.
     func append(_ element: Element) {
         if count == capacity {

@@ -7,7 +7,7 @@ struct HeaderAccounts {
     var limit = 64 << 20
     private(set) var octets = 0
     private var peak = 0
-    private var accounts: ContiguousArray<Account> = []
+    private let accounts = SlotTable<Account>()
     private var free: [Int32] = []
 
     private struct Account {

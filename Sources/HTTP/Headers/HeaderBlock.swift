@@ -1,156 +1,23 @@
-package import Octets
-
-/// The header names that the gateway looks at; everything else is `other`.
-/// Source: RFC 9113 §8.3 (pseudo-header fields), RFC 9110, "gRPC over HTTP/2".
-package enum KnownHeader: UInt8, Sendable {
-    case other, method, scheme, authority, path, status, `protocol`
-    case host, connection, keepAlive, proxyConnection, transferEncoding, upgrade, te, trailer
-    case contentLength, contentType, expect, cookie, date, server, userAgent
-    case forwardedFor, forwardedProto, forwardedClientCert, requestID, http2Settings
-    case grpcTimeout, grpcStatus, grpcMessage, reserved
-
-    /// Whether it is one name and no other.
-    var isExact: Bool {
-        switch self {
-        case .other, .reserved: false
-        default: true
-        }
-    }
-
-    /// The name itself; empty for `other` and `reserved`, which have many.
-    var name: Octets {
-        switch self {
-        case .other, .reserved: .empty
-        case .method: ":method"
-        case .scheme: ":scheme"
-        case .authority: ":authority"
-        case .path: ":path"
-        case .status: ":status"
-        case .protocol: ":protocol"
-        case .host: "host"
-        case .connection: "connection"
-        case .keepAlive: "keep-alive"
-        case .proxyConnection: "proxy-connection"
-        case .transferEncoding: "transfer-encoding"
-        case .upgrade: "upgrade"
-        case .te: "te"
-        case .trailer: "trailer"
-        case .contentLength: "content-length"
-        case .contentType: "content-type"
-        case .expect: "expect"
-        case .cookie: "cookie"
-        case .date: "date"
-        case .server: "server"
-        case .userAgent: "user-agent"
-        case .forwardedFor: "x-forwarded-for"
-        case .forwardedProto: "x-forwarded-proto"
-        case .forwardedClientCert: "x-forwarded-client-cert"
-        case .requestID: "x-request-id"
-        case .http2Settings: "http2-settings"
-        case .grpcTimeout: "grpc-timeout"
-        case .grpcStatus: "grpc-status"
-        case .grpcMessage: "grpc-message"
-        }
-    }
-
-    /// Finds the name's case; names are lower-case already.
-    package init(name: Octets) {
-        let exact = name.count < 13 ? KnownHeader.findShort(name) : KnownHeader.findLong(name)
-        if case .other = exact, KnownHeader.isReserved(name) { self = .reserved } else { self = exact }
-    }
-
-    private static func findShort(_ name: Octets) -> KnownHeader {
-        switch name.count {
-        case 2: name == "te" ? .te : .other
-        case 4: name == "host" ? .host : name == "date" ? .date : .other
-        case 5: name == ":path" ? .path : .other
-        case 6:
-            name == "expect"
-                ? .expect : name == "cookie" ? .cookie : name == "server" ? .server : .other
-        case 7:
-            name == ":method"
-                ? .method
-                : name == ":scheme"
-                    ? .scheme
-                    : name == ":status"
-                        ? .status
-                        : name == "upgrade" ? .upgrade : name == "trailer" ? .trailer : .other
-        case 9: name == ":protocol" ? .protocol : .other
-        case 10:
-            name == ":authority"
-                ? .authority
-                : name == "connection"
-                    ? .connection
-                    : name == "keep-alive" ? .keepAlive : name == "user-agent" ? .userAgent : .other
-        case 11: name == "grpc-status" ? .grpcStatus : .other
-        case 12:
-            name == "content-type"
-                ? .contentType
-                : name == "x-request-id"
-                    ? .requestID
-                    : name == "grpc-timeout"
-                        ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
-        default: .other
-        }
-    }
-
-    private static func findLong(_ name: Octets) -> KnownHeader {
-        switch name.count {
-        case 14: name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : .other
-        case 15: name == "x-forwarded-for" ? .forwardedFor : .other
-        case 16: name == "proxy-connection" ? .proxyConnection : .other
-        case 17:
-            name == "transfer-encoding"
-                ? .transferEncoding : name == "x-forwarded-proto" ? .forwardedProto : .other
-        case 23: name == "x-forwarded-client-cert" ? .forwardedClientCert : .other
-        default: .other
-        }
-    }
-
-    /// Names that only the gateway may say: all of `x-envoy-`, and what a CGI or WSGI server takes for a field
-    /// of the gateway's, because `_` and `-` are one character there.
-    /// Source: envoyproxy/envoy docs/root/configuration/best_practices/edge.rst.
-    private static func isReserved(_ name: Octets) -> Bool {
-        guard name.count > 8, name[0] == UInt8(ascii: "x") else { return false }
-        if name.hasPrefix("x-envoy-") { return true }
-        guard name.firstIndex(of: UInt8(ascii: "_")) != nil else { return false }
-        if equalsWithDashes(name.prefix(8), "x-envoy-") { return true }
-        for said in saidByGateway where equalsWithDashes(name, said) { return true }
-        return false
-    }
-
-    private static let saidByGateway: [Octets] = [
-        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-client-cert", "x-request-id",
-    ]
-
-    private static func equalsWithDashes(_ name: Octets, _ dashed: Octets) -> Bool {
-        guard name.count == dashed.count else { return false }
-        for index in 0..<name.count {
-            let octet = name[index] == UInt8(ascii: "_") ? UInt8(ascii: "-") : name[index]
-            guard octet == dashed[index] else { return false }
-        }
-        return true
-    }
-
-    /// Hop-by-hop fields that never cross the gateway. Source: RFC 9110 §7.6.1, RFC 9113 §8.2.2.
-    package var isHopByHop: Bool {
-        switch self {
-        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .http2Settings:
-            true
-        default: false
-        }
-    }
-}
+public import Octets
 
 /// One field of a header section: pointers into memory that the `HeaderBlock` keeps alive.
 /// Plain data on purpose: copying it costs no reference counting.
-@safe package struct HeaderField {
-    package let name: Octets    // lower-case
+@safe @frozen @usableFromInline
+package struct HeaderField {
+    @usableFromInline package let name: Octets    // lower-case
     /// The field's value, without white space around it.
-    package let value: Octets
+    @usableFromInline package let value: Octets
     /// Which of the names it has that the gateway looks at; `.other` for all others.
-    package let known: KnownHeader
-    package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
+    @usableFromInline package let known: KnownHeader
+    @usableFromInline package let isSensitive: Bool    // HPACK never-indexed; kept so on the way on
+
+    @inlinable @inline(__always)
+    init(name: Octets, value: Octets, known: KnownHeader, isSensitive: Bool) {
+        self.name = name
+        self.value = value
+        self.known = known
+        self.isSensitive = isSensitive
+    }
 }
 
 /// The fields of a block, in order. There are no indices on purpose: a position that is remembered while the
@@ -174,6 +41,7 @@ package enum KnownHeader: UInt8, Sendable {
 }
 
 /// What becomes of one field in `HeaderBlock.edit`.
+@frozen @usableFromInline
 package enum HeaderEdit {
     case keep, remove
     /// Another value; its octets live as long as the block.
@@ -186,13 +54,16 @@ package enum HeaderEdit {
 ///
 /// The fields stand in memory of our own instead of an array: the profile showed a tenth of a request's
 /// time in the array's uniqueness and exclusivity checks.
-@safe package final class HeaderBlock {
+@safe @usableFromInline
+package final class HeaderBlock {
     @usableFromInline var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data
     private var capacity = 24
-    /// By `KnownHeader`: where the first field of that kind stands, `none` when there is none.
-    private let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
+    /// By `KnownHeader`, where it is `present`: where the first field of that kind stands. `none` is beyond counting.
+    @usableFromInline let places: UnsafeMutablePointer<UInt16>    // owned; `kinds` of them
     private static let kinds = 32
-    private static let none = UInt16.max
+    @inlinable static var none: UInt16 { .max }
+    /// The kinds that have a place, and so those of all fields.
+    @usableFromInline var present = KnownHeaders.none
     @usableFromInline package internal(set) var count = 0
     /// Octets of all names and values and 32 more for each field, as RFC 9113 §6.5.2 counts them.
     @usableFromInline package internal(set) var size = 0
@@ -204,9 +75,9 @@ package enum HeaderEdit {
     package internal(set) var charged = 0
     var account: Int32 = 0
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
-    private var page: UnsafeMutableRawPointer?    // the newest of them
-    private var pageUsed = 0
-    private var pageCapacity = 0
+    @usableFromInline var page: UnsafeMutableRawPointer?    // the newest of them
+    @usableFromInline var pageUsed = 0
+    @usableFromInline var pageCapacity = 0
     private static let pageOctets = 1024
 
     /// An empty block.
@@ -245,6 +116,7 @@ package enum HeaderEdit {
         while capacity < other.count { grow() }
         unsafe store.update(from: other.store, count: other.count)
         unsafe places.update(from: other.places, count: Self.kinds)
+        present = other.present
         count = other.count
         size = other.size
         other.hold()
@@ -261,6 +133,18 @@ package enum HeaderEdit {
         append(stable: Octets(name), copy(value))
     }
 
+    /// Adds a field of a kind that is one name; the value is copied into the block.
+    @inlinable @inline(__always)
+    package func append(_ known: KnownHeader, _ value: Octets) {
+        append(stable: known.name, known, copy(value))
+    }
+
+    /// Adds a field of a kind that is one name; the caller keeps the value's octets valid as long as the block has them.
+    @inlinable @inline(__always)
+    package func append(_ known: KnownHeader, stable value: Octets) {
+        append(stable: known.name, known, value)
+    }
+
     /// Adds a field; name and value are copied into the block.
     package func append(copying name: Octets, _ value: Octets) {
         append(stable: copy(name), copy(value))
@@ -273,6 +157,7 @@ package enum HeaderEdit {
     }
 
     /// The same with a name that was looked up already.
+    @usableFromInline
     func append(stable name: Octets, _ known: KnownHeader, _ value: Octets) {
         add(HeaderField(name: name, value: value, known: known, isSensitive: false))
     }
@@ -301,20 +186,29 @@ package enum HeaderEdit {
     }
 
     /// The value of the first field of that kind.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func first(_ known: KnownHeader) -> Octets? {
-        let place = unsafe places[Int(known.rawValue)]
-        return unsafe place == Self.none ? nil : store[Int(place)].value
+        guard let place = place(of: known) else { return nil }
+        return unsafe store[place].value
     }
 
+    /// Where the first field of that kind stands.
+    @inlinable @inline(__always)
+    func place(of known: KnownHeader) -> Int? {
+        guard present.contains(known) else { return nil }
+        let place = unsafe places[Int(known.rawValue)]
+        return place == Self.none ? nil : Int(place)
+    }
+
+    @inline(__always)
     private func note(_ known: KnownHeader, at index: Int) {
-        let kind = Int(known.rawValue)
-        guard unsafe places[kind] == Self.none, index < Int(Self.none) else { return }
-        unsafe places[kind] = UInt16(truncatingIfNeeded: index)
+        guard !present.contains(known) else { return }
+        present = present | known
+        unsafe places[Int(known.rawValue)] = UInt16(truncatingIfNeeded: min(index, Int(Self.none)))
     }
 
     @usableFromInline func noteAll() {
-        unsafe places.update(repeating: Self.none, count: Self.kinds)
+        present = .none
         for index in 0..<count { unsafe note(store[index].known, at: index) }
     }
 
@@ -352,11 +246,21 @@ package enum HeaderEdit {
         noteAll()
     }
 
+    /// Takes out all fields of those kinds. It costs next to nothing where there are none.
+    @inlinable @inline(__always)
+    package func remove(_ kinds: KnownHeaders) {
+        if present.meets(kinds) { removeAll(of: kinds) }
+    }
+
+    /// The same where there is one.
+    @usableFromInline func removeAll(of kinds: KnownHeaders) {
+        edit { kinds.contains($0.known) ? .remove : .keep }
+    }
+
     /// Puts another value in the place of the first field of that kind, if there is one; its octets live as long
     /// as the block.
     package func replaceFirst(_ known: KnownHeader, with value: Octets) {
-        let place = unsafe Int(places[Int(known.rawValue)])
-        guard place != Int(Self.none), place < count else { return }
+        guard let place = place(of: known), place < count else { return }
         let field = unsafe store[place]
         size += value.count - field.value.count
         unsafe store[place] = HeaderField(
@@ -366,9 +270,8 @@ package enum HeaderEdit {
     /// Makes the section have exactly one field of that kind, with that value; its octets live as long as the block.
     /// A section without one gets it as its last field.
     package func setOnly(_ known: KnownHeader, to value: Octets) {
-        guard first(known) != nil else { return append(stable: known.name, known, value) }
+        guard let place = place(of: known) else { return append(stable: known.name, known, value) }
         replaceFirst(known, with: value)
-        let place = unsafe Int(places[Int(known.rawValue)])
         for index in (place + 1)..<max(count, place + 1) where unsafe store[index].known == known {
             return removeBehindFirst(known)
         }
@@ -409,30 +312,32 @@ package enum HeaderEdit {
     }
 
     /// Memory in the block for `length` octets, valid as long as the block's.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func copy(_ octets: Octets) -> Octets {
         guard octets.count > 0, let source = unsafe octets.base else { return .empty }
         let room = unsafe allocate(octets.count)
-        unsafe room.copyMemory(from: source, byteCount: octets.count)
+        unsafe Octets.copy(source, to: room, octets.count)
         return unsafe Octets(base: UnsafeRawPointer(room), count: octets.count)
     }
 
     /// Empties the block for its next use.
     package func clear() {
         releaseOctets(keepingPage: true)
-        unsafe places.update(repeating: Self.none, count: Self.kinds)
+        present = .none
         count = 0
         size = 0
     }
 
-    @inline(__always)
-    private func allocate(_ length: Int) -> UnsafeMutableRawPointer {
+    /// Memory for `length` octets, in the newest page or in one of its own.
+    @inlinable @inline(__always)
+    func allocate(_ length: Int) -> UnsafeMutableRawPointer {
         if pageCapacity - pageUsed < length { addPage(length) }
         defer { pageUsed += length }
         return unsafe page.unsafelyUnwrapped + pageUsed
     }
 
-    private func addPage(_ length: Int) {
+    @usableFromInline
+    func addPage(_ length: Int) {
         pageCapacity = max(Self.pageOctets, length)
         pageUsed = 0
         let fresh = UnsafeMutableRawPointer.allocate(byteCount: pageCapacity, alignment: 16)

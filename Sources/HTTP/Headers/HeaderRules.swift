@@ -122,6 +122,7 @@ struct HeaderRules {
 
     /// Source: RFC 3986 §3.1.
     private static func isScheme(_ value: Octets) -> Bool {
+        if value == "http" || value == "https" { return true }
         guard value.count > 0, isLetter(value[0]) else { return false }
         for index in 1..<value.count {
             let octet = value[index]

@@ -5,16 +5,23 @@ package import Octets
 @safe package final class MessagePools {
     let memory = SessionMemory()
     var accounts = HeaderAccounts()
-    private var blocks: [HeaderBlock] = []
-    private var buffers: [OctetBuffer] = []
+    // What is kept for later; each counts once.
+    private var blocks = unsafe PlainStack<Unmanaged<HeaderBlock>>()
+    private var buffers = unsafe PlainStack<Unmanaged<OctetBuffer>>()
 
     #if PORTICO_UNPOOLED
         // For sanitizers: what is kept for later is freed instead, so that a use after that is seen.
-        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (0, 0, 0, 0)
+        private static var keptBlocks: Int { 0 }
+        private static var keptBuffers: Int { 0 }
+        private static var keptLargeBuffers: Int { 0 }
+        private static var keptTurnMemory: Int { 0 }
     #else
-        private static let (keptBlocks, keptBuffers, keptLargeBuffers, keptTurnMemory) = (4096, 1024, 32, 64)
+        private static var keptBlocks: Int { 4096 }
+        private static var keptBuffers: Int { 1024 }
+        private static var keptLargeBuffers: Int { 32 }
+        private static var keptTurnMemory: Int { 64 }
     #endif
-    private static let smallOctets = 4096
+    private static var smallOctets: Int { 4096 }
     /// At most this many kept buffers may be larger than `smallOctets`.
     private static let keptGrownBuffers = 64
     private var grownBuffers = 0
@@ -25,8 +32,8 @@ package import Octets
     package static let largeOctets = 160 * 1024
 
     /// Memory for what sessions note in a turn. Each piece has `turnMemoryOctets`.
-    private var turnMemory: [UnsafeMutableRawPointer] = unsafe []
-    static let turnMemoryOctets = 16_384
+    private var turnMemory = unsafe PlainStack<UnsafeMutableRawPointer>()
+    static var turnMemoryOctets: Int { 16_384 }
     /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0
     /// What all sessions have had to do since the owner set it to 0, in units of `WorkBudget`.
@@ -38,12 +45,17 @@ package import Octets
     /// Pools that have nothing yet.
     package init() {}
     deinit {
-        for index in unsafe turnMemory.indices { unsafe turnMemory[index].deallocate() }
+        while let piece = unsafe turnMemory.popLast() { unsafe piece.deallocate() }
+        unsafe turnMemory.free()
+        freeSpare()
+        unsafe blocks.free()
+        unsafe buffers.free()
     }
 
     /// An empty block that the caller holds once.
     package func takeBlock() -> HeaderBlock {
-        let block = blocks.popLast() ?? HeaderBlock()
+        guard let kept = unsafe blocks.popLast() else { return HeaderBlock() }
+        let block = unsafe kept.takeRetainedValue()
         block.holds = 1
         return block
     }
@@ -59,14 +71,15 @@ package import Octets
         }
         if let base = block.base.take() { letGo(base) }
         block.clear()
-        if blocks.count < Self.keptBlocks { blocks.append(block) }
+        if unsafe blocks.count < Self.keptBlocks { unsafe blocks.append(Unmanaged.passRetained(consume block)) }
     }
 
     /// An empty buffer.
     package func takeBuffer() -> OctetBuffer {
-        guard let buffer = buffers.popLast() else {
+        guard let kept = unsafe buffers.popLast() else {
             return largeBuffers.popLast() ?? OctetBuffer(capacity: 1024)
         }
+        let buffer = unsafe kept.takeRetainedValue()
         if buffer.capacity > Self.smallOctets { grownBuffers -= 1 }
         return buffer
     }
@@ -88,11 +101,11 @@ package import Octets
             largeBuffers.append(buffer)
         } else {
             let isGrown = capacity > Self.smallOctets
-            guard buffers.count < Self.keptBuffers, !isGrown || grownBuffers < Self.keptGrownBuffers else {
+            guard unsafe buffers.count < Self.keptBuffers, !isGrown || grownBuffers < Self.keptGrownBuffers else {
                 return freedOctets += capacity
             }
             if isGrown { grownBuffers += 1 }
-            buffers.append(buffer)
+            unsafe buffers.append(Unmanaged.passRetained(consume buffer))
         }
     }
 
@@ -104,8 +117,8 @@ package import Octets
 
     /// Frees what is only kept for later.
     package func freeSpare() {
-        blocks = []
-        buffers = []
+        while let block = unsafe blocks.popLast() { unsafe block.release() }
+        while let buffer = unsafe buffers.popLast() { unsafe buffer.release() }
         largeBuffers = []
         grownBuffers = 0
     }

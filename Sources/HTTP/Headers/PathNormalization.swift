@@ -30,6 +30,7 @@ package enum PathNormalization {
     /// False also for some paths that turn out to be normal after a closer look.
     private static func isNormal(_ path: Octets) -> Bool {
         guard !path.isEmpty, path[0] == slash else { return path == "*" }
+        if path.isPlainPath { return true }
         var previous: UInt8 = 0
         for index in 0..<path.count {
             let octet = path[index]

@@ -1,21 +1,57 @@
 internal import Octets
 
+/// Quick looks at octets, eight of them together. Each says yes to what is usual; no says nothing: look closer.
 extension Octets {
-    /// Eight octets or more, all of them visible ASCII or spaces: most header values are. Eight are looked
-    /// at together. False says nothing: look closer.
+    /// Eight octets or more, all of them visible ASCII or spaces: most header values are.
     @inline(__always)
     var isPlainText: Bool {
+        allWords { word, _ in
+            // Above 0x7f; below 0x20; 0x7f. Borrows and carries come only from octets that are odd themselves.
+            word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
+        }
+    }
+
+    /// Eight octets or more, all of them letters, digits or one of `/ - . _`, and no dot behind a slash: such a path is
+    /// in its normal form.
+    var isPlainPath: Bool {
+        allWords { word, index in
+            let letters = Word.within(word | 0x2020_2020_2020_2020, 0x61, 0x7a)
+            let others = Word.within(word, 0x2d, 0x39) | Word.within(word, 0x5f, 0x5f)    // `-./` and digits; `_`
+            let slashes = Word.within(word, 0x2f, 0x2f)
+            // In memory's order the first octet is the lowest one.
+            let before: UInt64 = index > 0 && self[index - 1] == 0x2f ? 0x80 : 0
+            let hidden = Word.within(word, 0x2e, 0x2e) & (slashes << 8 | before)
+            return word | ~(letters | others) | hidden
+        }
+    }
+
+    /// Whether there are eight octets or more, and `odd` sets the top bit of none.
+    /// - Parameter odd: gets eight octets, and the place of the first of them.
+    @inline(__always)
+    private func allWords(_ odd: (UInt64, Int) -> UInt64) -> Bool {
         guard count >= 8 else { return false }
-        let top: UInt64 = 0x8080_8080_8080_8080
         var index = 0
-        var odd: UInt64 = 0
+        var found: UInt64 = 0
         while index < count {
             // The last eight may overlap those before.
-            let word = word(at: Swift.min(index, count - 8))
-            // Above 0x7f; below 0x20; 0x7f. Borrows and carries come only from octets that are odd themselves.
-            odd |= word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
+            let place = Swift.min(index, count - 8)
+            found |= odd(word(at: place), place)
             index += 8
         }
-        return odd & top == 0
+        return found & Word.tops == 0
+    }
+
+    private enum Word {
+        static var tops: UInt64 { 0x8080_8080_8080_8080 }
+
+        /// The top bit of each octet that lies between the two, of those below 0x80.
+        @inline(__always)
+        static func within(_ word: UInt64, _ low: UInt8, _ high: UInt8) -> UInt64 {
+            let ones: UInt64 = 0x0101_0101_0101_0101
+            // Without their top bits, no octet carries into the next.
+            let fromLow = (word & ~tops) &+ ones &* UInt64(0x80 - low)
+            let beyond = (word & ~tops) &+ ones &* UInt64(0x7f - high)
+            return fromLow & ~beyond & tops
+        }
     }
 }

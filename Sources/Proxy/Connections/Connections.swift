@@ -175,30 +175,30 @@ internal import TLS
     func actOnEvents(of connection: Connection) {
         switch connection.session {
         case .undecided: return
-        case .http2(let session): session { actOnEvents(of: connection, $0) }
-        case .http1(let session): session { actOnEvents(of: connection, $0) }
+        case .http2(let session): actOnEvents(of: connection, session)
+        case .http1(let session): actOnEvents(of: connection, session)
         }
     }
 
-    private func actOnEvents(of connection: Connection, _ session: HTTP2Session) {
-        act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+    private func actOnEvents(of connection: Connection, _ session: Unretained<HTTP2Session>) {
+        act(on: connection) { index in session { index < $0.events.count ? $0.events[index] : nil } }
         toExchanges? { $0.passWindows(of: connection) }
-        session.endTurn()
+        session { $0.endTurn() }
         if connection.state.reading == .paused { lists.resumeReading(connection) }
     }
 
-    private func actOnEvents(of connection: Connection, _ session: HTTP1Session) {
+    private func actOnEvents(of connection: Connection, _ session: Unretained<HTTP1Session>) {
         repeat {
-            act(on: connection) { index in index < session.events.count ? session.events[index] : nil }
+            act(on: connection) { index in session { index < $0.events.count ? $0.events[index] : nil } }
             toExchanges? { $0.passWindows(of: connection) }
-            session.endTurn()
-            guard !connection.isClosed, session.hasWaitingInput else { break }
-            guard !session.isOverShare else {
+            session { $0.endTurn() }
+            guard !connection.isClosed, session({ $0.hasWaitingInput }) else { break }
+            guard !session({ $0.isOverShare }) else {
                 lists.listForReading(connection)
                 break
             }
-            _ = session.receive(.empty)
-        } while !session.events.isEmpty
+            _ = session { $0.receive(.empty) }
+        } while session({ !$0.events.isEmpty })
         lists.resumeReading(connection)
     }
 

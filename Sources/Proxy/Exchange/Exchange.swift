@@ -139,7 +139,7 @@ final class Exchange {
             if isWebSocket, block.first(.protocol) == nil { return .answer(.upgradeRefused) }    // no GET, or a body
         case .http2:
             // HTTP/1.1's session has looked already.
-            if !services.authority.isValid(block) { return .answer(.requestRefused(.invalidAuthority)) }
+            if !services.hasValidAuthority(block) { return .answer(.requestRefused(.invalidAuthority)) }
         }
         switch PathNormalization.normalize(path, in: block) {
         case .normal: self.path = path
@@ -168,7 +168,8 @@ final class Exchange {
             path: path, authority: block.first(.authority) ?? block.first(.host) ?? .empty,
             method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
             joined: services.joinedHeaders)
-        var found = snapshot { $0.shared.plan.tables[table].match(view) }
+        let own = snapshot { Unretained($0.shared.plan.tables[table]) }    // the connection has the snapshot
+        var found = own { $0.match(view) }
         if case .noHost = found {
             switch snapshot({ otherServer(view.authority, $0, downstream) }) {
             case .none: break
@@ -367,7 +368,7 @@ final class Exchange {
         if let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
-        services.pools.letGo(section)
+        services.letGo(section)
         guard let slot else {
             limits? { holdings.giveBackRequest($0) }
             use(.none, keeping: nil)
@@ -381,7 +382,8 @@ final class Exchange {
         if isGRPC || isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             $0.began()
-            services.metrics.tried(endpoint: $0.number)
+            let number = $0.number
+            services.toMetrics { $0.tried(endpoint: number) }
         }
         if !isAlone { sendHeldBody(connection, slot) }
         if wantsContinue { continueIfSent() }
@@ -418,7 +420,7 @@ final class Exchange {
 
     /// This try's header section: the client's, with what an edge adds and takes out.
     private func makeSection(from request: HeaderBlock) -> HeaderBlock {
-        let section = services.pools.takeBlock()
+        let section = services.toPools { $0.takeBlock() }
         section.derive(from: request)
         if request.first(.authority) == nil, let host = request.first(.host) {
             section.prepend(stable: ":authority", host)
@@ -428,12 +430,14 @@ final class Exchange {
         let scheme = downstream { $0.schemeText }
         if let said = request.first(.scheme), !(said == scheme) { section.replaceFirst(.scheme, with: scheme) }
         let left = isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
+        let peer = downstream { $0.peerHost.octets }
+        let certificate = downstream { $0.certificate?.octets }
         identifier.withText { text in
-            downstream {
+            services.toPools {
                 ForwardedFields(
-                    peer: $0.peerHost.octets, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left,
-                    certificate: $0.certificate?.octets
-                ).write(to: section, pools: services.pools)
+                    peer: peer, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left,
+                    certificate: certificate
+                ).write(to: section, pools: $0)
             }
         }
         if state.tries > 1 { appendAttempt(to: section) }
@@ -479,7 +483,7 @@ final class Exchange {
 
     /// Makes it as new for the next request. Its streams are detached already.
     func clear() {
-        if let block = request.take() { services.pools.letGo(block) }
+        if let block = request.take() { services.letGo(block) }
         if let block = requestTrailers.take() { services.pools.letGo(block) }
         if let body = heldBody.take() { services.pools.give(body) }
         state.clear()
@@ -507,7 +511,7 @@ final class Exchange {
         endpoint.keep(nil)
         limits = nil
         affinity = Affinity()
-        upstreamLocal = nil
+        if upstreamLocal != nil { upstreamLocal = nil }
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }
         interimResponses = 0

@@ -141,7 +141,7 @@ extension Exchange {
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
         let hadStatus = grpcStatus != nil
-        if let trailers { noteGRPCStatus(trailers) }
+        if isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
         if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
         downstream.session.finish(downstream.slot, trailers: trailers)
         services.markDirty(downstream)
@@ -288,7 +288,7 @@ extension Exchange {
         guard case .stream(let stream) = upstream else { return }
         stream.session.setOwner(stream.slot, .nobody)
         timers.cancelTry(in: services.loop)
-        if services.log.isOn { upstreamLocal = stream.connection { $0.localText } }
+        if services.isLogging { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
         limits? { holdings.giveBackRequest($0) }
         endpoint.unretained? { $0.ended() }

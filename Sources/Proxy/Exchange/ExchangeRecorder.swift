@@ -16,10 +16,12 @@ struct ExchangeRecorder {
 
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
-        services.metrics.requestEnded(
-            route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.status,
-            grpcStatus: exchange.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
-        guard services.log.isOn else { return }
+        services.toMetrics {
+            $0.requestEnded(
+                route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.status,
+                grpcStatus: exchange.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
+        }
+        guard services.isLogging else { return }
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
     }
 

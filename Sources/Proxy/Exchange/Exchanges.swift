@@ -16,7 +16,7 @@ final class Exchanges {
     let mirrors: Mirrors
     private var all: ContiguousArray<Unretained<Exchange>> = []    // `owned` has the references
     private var owned: ContiguousArray<Exchange> = []
-    private var free: [Int] = []
+    private var free = PlainStack<Int>()    // numbers
     private var isSweepDue = false
     private var roomMadeAt: MonotonicTime?    // the turn in which a hoarder of headers was last ended
 
@@ -70,7 +70,7 @@ final class Exchanges {
     private func enter(
         _ exchange: Exchange, _ event: StreamEvent, _ block: HeaderBlock, on connection: Connection
     ) {
-        services.metrics.requestStarted()
+        services.toMetrics { $0.requestStarted() }
         services.status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         exchange.serve(connection, event.slot)
         exchange.request.keep(block)
@@ -128,14 +128,18 @@ final class Exchanges {
     func clear() {
         all.removeAll()
         owned.removeAll()
+        free.free()
         mirrors.clear()
     }
 
     // MARK: events of clients
 
     func downstream(_ event: StreamEvent, of connection: Connection) {
-        if event.kind == .headers { return begin(event, on: connection) }
-        if event.kind == .violation { return refuse(event, on: connection) }
+        switch event.kind {
+        case .headers: return begin(event, on: connection)
+        case .violation: return refuse(event, on: connection)
+        default: break
+        }
         guard event.slot >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
             if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
@@ -150,7 +154,7 @@ final class Exchanges {
         case .trailers:
             guard let trailers = connection.session.takeHeaders(event.slot) else { return }
             exchange.requestEnded(trailers: trailers)
-            services.pools.letGo(trailers)
+            services.letGo(trailers)
         case .end: exchange.requestEnded()
         case .closed: exchange.downstreamClosed(.clientReset, code: event.errorCode)
         case .expectsContinue: exchange.continueIfSent()
@@ -193,12 +197,12 @@ final class Exchanges {
         case .end: exchange.responseEnded()
         case .headers, .trailers:
             guard let block = connection.session.takeHeaders(event.slot) else { return }
-            if event.kind == .headers {
+            if case .headers = event.kind {
                 exchange.responseHeaders(block, isEnd: event.isLast)
             } else {
                 exchange.responseEnded(trailers: block)
             }
-            services.pools.letGo(block)
+            services.letGo(block)
         default: break
         }
     }

@@ -20,22 +20,21 @@ struct ForwardedFields {
         let addresses = block.first(.forwardedFor) == nil ? nil : pools.takeBuffer()
         defer { if let addresses { pools.give(addresses) } }
         if let addresses { Self.appendAddresses(of: block, to: addresses) }
-        block.edit { field in
-            switch field.known {
-            case .other: return .keep
-            case .forwardedFor, .forwardedProto, .requestID, .host, .reserved, .forwardedClientCert:
-                return .remove
-            case .grpcTimeout: return timeLeft == nil ? .keep : .remove
-            case .expect: return isGRPC ? .remove : .keep
-            default: return field.known.isHopByHop ? .remove : .keep
-            }
-        }
+        block.remove(Self.onlyOurs)
+        if timeLeft != nil { block.remove(KnownHeaders(.grpcTimeout)) }
+        if isGRPC { block.remove(KnownHeaders(.expect)) }
         addresses?.append(peer)
-        block.append("x-forwarded-for", addresses?.octets ?? peer)
-        block.append(stable: "x-forwarded-proto", scheme)
-        block.append("x-request-id", requestID)
-        if let certificate { block.append("x-forwarded-client-cert", certificate) }
+        block.append(.forwardedFor, addresses?.octets ?? peer)
+        block.append(.forwardedProto, stable: scheme)
+        block.append(.requestID, requestID)
+        if let certificate { block.append(.forwardedClientCert, certificate) }
         if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
+    }
+
+    /// What only the gateway says, and what never crosses it.
+    @inline(__always)
+    private static var onlyOurs: KnownHeaders {
+        .hopByHop | .forwardedFor | .forwardedProto | .forwardedClientCert | .requestID | .reserved | .host
     }
 
     /// The addresses that a request brings, in order, with a comma behind each field's.
@@ -50,14 +49,8 @@ struct ForwardedFields {
     /// Takes out of a request's trailers what a server could take for a field of its header section that only the
     /// gateway says, or that says where a message ends. Source: RFC 9110 §6.5.1.
     static func clean(trailers block: HeaderBlock) {
-        block.edit { field in
-            switch field.known {
-            case .other: .keep
-            case .forwardedFor, .forwardedProto, .forwardedClientCert, .requestID, .reserved, .host, .contentLength,
-                .te, .trailer, .expect, .grpcTimeout:
-                .remove
-            default: field.known.isHopByHop ? .remove : .keep
-            }
-        }
+        block.remove(
+            .hopByHop | .forwardedFor | .forwardedProto | .forwardedClientCert | .requestID | .reserved | .host
+                | .contentLength | .te | .trailer | .expect | .grpcTimeout)
     }
 }

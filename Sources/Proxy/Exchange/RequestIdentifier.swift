@@ -22,6 +22,7 @@ struct RequestIdentifier: BitwiseCopyable, Equatable {
     }
 
     /// Writes a dash and four digits, twice.
+    @inline(__always)
     private static func store(_ digits: UInt64, to room: UnsafeMutableRawBufferPointer, at offset: Int) {
         unsafe room[offset] = UInt8(ascii: "-")
         unsafe room.storeBytes(of: UInt32(truncatingIfNeeded: digits), toByteOffset: offset + 1, as: UInt32.self)
@@ -31,6 +32,7 @@ struct RequestIdentifier: BitwiseCopyable, Equatable {
     }
 
     /// Eight hexadecimal digits as they stand in memory: each octet gets one, all at once.
+    @inline(__always)
     private static func digits(_ number: UInt32) -> UInt64 {
         var spread = UInt64(number.byteSwapped)
         spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff

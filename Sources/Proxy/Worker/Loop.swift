@@ -188,15 +188,18 @@ struct ExchangeTimers {
     var faultDelay = TimerWheel.Handle.none
 
     /// The try is over.
-    mutating func cancelTry(in loop: Loop) {
-        if tryTimeout.isArmed { loop.cancel(&tryTimeout) }
+    @inline(__always)
+    mutating func cancelTry(in loop: @autoclosure () -> Loop) {
+        if tryTimeout.isArmed { loop().cancel(&tryTimeout) }
     }
 
-    mutating func cancelAll(in loop: Loop) {
-        if deadline.isArmed { loop.cancel(&deadline) }
-        if backOff.isArmed { loop.cancel(&backOff) }
-        if waiting.isArmed { loop.cancel(&waiting) }
-        if tryTimeout.isArmed { loop.cancel(&tryTimeout) }
-        if faultDelay.isArmed { loop.cancel(&faultDelay) }
+    /// - Parameter loop: asked for only if a timer is armed, which few requests have.
+    @inline(__always)
+    mutating func cancelAll(in loop: @autoclosure () -> Loop) {
+        if deadline.isArmed { loop().cancel(&deadline) }
+        if backOff.isArmed { loop().cancel(&backOff) }
+        if waiting.isArmed { loop().cancel(&waiting) }
+        if tryTimeout.isArmed { loop().cancel(&tryTimeout) }
+        if faultDelay.isArmed { loop().cancel(&faultDelay) }
     }
 }

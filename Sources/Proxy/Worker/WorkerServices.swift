@@ -17,9 +17,14 @@ final class WorkerServices {
     let budget: ProcessBudget
     /// The worker's number.
     let worker: Int
-    let authority = RequestAuthority()
+    private let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
     let headerScratch = HeaderScratch()
+    // The same objects, followed without counting on the path of a request: they live as long as this one.
+    let toPools: Unretained<MessagePools>
+    let toMetrics: Unretained<WorkerMetrics>
+    /// Whether requests have lines in the access log.
+    let isLogging: Bool
     var random = Randomness()
     /// How near the process is to its ceiling of memory; `MemoryWatch` sets it.
     var memoryLevel = MemoryMarks.Level.ample
@@ -41,6 +46,9 @@ final class WorkerServices {
         self.log = log
         self.messages = messages
         self.status = status
+        toPools = Unretained(pools)
+        toMetrics = Unretained(metrics)
+        isLogging = log.isOn
         pools.headerLimit = budget.headerOctets
     }
 
@@ -52,6 +60,12 @@ final class WorkerServices {
         }
         return connection.snapshot.unretained
     }
+
+    /// Whether the request says whom it is meant for, and nothing else in that place.
+    func hasValidAuthority(_ block: HeaderBlock) -> Bool { authority.isValid(block) }
+
+    /// Ends one hold on a header block.
+    @inline(__always) func letGo(_ block: HeaderBlock) { toPools { $0.letGo(block) } }
 
     @inline(__always) func markDirty(_ connection: Connection) { lists.markDirty(connection) }
 

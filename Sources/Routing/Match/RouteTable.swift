@@ -178,13 +178,8 @@ extension RouteTable {
 
     /// The path up to its query or fragment.
     @inlinable package static func pathOnly(_ target: Octets) -> Octets {
-        for index in 0..<target.count {
-            let octet = target[index]
-            if octet == UInt8(ascii: "?") || octet == UInt8(ascii: "#") {
-                return target.prefix(index)
-            }
-        }
-        return target
+        guard let end = target.firstIndex(of: UInt8(ascii: "?"), or: UInt8(ascii: "#")) else { return target }
+        return target.prefix(end)
     }
 
     /// The rule set of a host: the exact host's, else that of the longest wildcard, else that of `*`; below zero if
