@@ -46,8 +46,10 @@ extension ResponseFlag {
     }
 }
 
-/// Response flags that may stand before another one, as Envoy joins them. Source: Envoy's access log, RESPONSE_FLAGS.
+/// Response flags that may stand before another one, as Envoy joins them.
+/// Source: envoyproxy/envoy source/common/stream_info/utility.cc (ResponseFlagUtils).
 package struct EarlierFlags: OptionSet, Sendable {
+    /// One bit for each flag.
     package let rawValue: UInt8
 
     /// Makes a set from its bits.

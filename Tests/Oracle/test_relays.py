@@ -173,7 +173,8 @@ CASES = {
 
 # Where Portico differs, and why.
 DIFFERENCES = {
-    "no TLS": "Envoy says nothing; what may be HTTP in clear text is answered 400 with a sentence on a port of TLS alone",
+    "no TLS": (
+        "Envoy says nothing; what may be HTTP in clear text is answered 400 with a sentence on a port of TLS alone"),
 }
 
 

@@ -10,7 +10,8 @@ struct RetiredWord {
     static let all = [
         RetiredWord(
             word: "attempt", why: "the same as a try", instead: "try",
-            exceptIn: ["Manifests"]),    // Istio's field `retries.attempts`
+            // Istio's field `retries.attempts`, and Envoy's `upstream_request_attempt_count`
+            exceptIn: ["Manifests", "Routing", "Telemetry"]),
         RetiredWord(
             word: "codec", why: "the same as a session", instead: "session",
             exceptIn: ["HTTP"]),    // Envoy's response code detail `http1.codec_error`

@@ -139,7 +139,8 @@ package final class HeaderBlock {
         append(stable: known.name, known, copy(value))
     }
 
-    /// Adds a field of a kind that is one name; the caller keeps the value's octets valid as long as the block has them.
+    /// Adds a field of a kind that is one name; the caller keeps the value's octets valid as long as the block has
+    /// them.
     @inlinable @inline(__always)
     package func append(_ known: KnownHeader, stable value: Octets) {
         append(stable: known.name, known, value)

@@ -155,6 +155,9 @@ extension LoadBalancer.ConsistentHash {
 }
 
 extension LoadBalancer.Cookie {
+    /// Of its path and attributes: browsers need to keep no more of a cookie. Source: RFC 6265 §6.1.
+    private static let mostOctets = 4096
+
     fileprivate init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         let field = record.require("name")
@@ -174,6 +177,11 @@ extension LoadBalancer.Cookie {
             attributes.append((name, text))
         }
         record.finish()
+        let octets = attributes.reduce(path?.utf8.count ?? 0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+        if octets > Self.mostOctets {
+            value.error(
+                "invalid-value", "the path and attributes of a cookie have at most \(Self.mostOctets) octets")
+        }
         guard let field, let name = field.string() else { return nil }
         if name.isEmpty { field.error("missing-field", "a cookie needs a name") }
         Self.check(name, path ?? "", value)

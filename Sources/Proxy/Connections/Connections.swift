@@ -403,7 +403,7 @@ internal import TLS
     }
 
     private func closeIfDone(_ connection: Connection) {
-        let isUnwanted = connection.role == .upstream && !connection.state.isServing && !hasOwners(connection)
+        let isUnwanted = connection.role == .upstream && !connection.state.isServing && !connection.session.hasOwners
         let isClosing = connection.state.phase == .closing
         guard isClosing || connection.session.isFinished || isUnwanted else { return }
         guard connection.role == .downstream, !connection.state.hasHungUp else { return peerClosed(connection) }
@@ -419,14 +419,6 @@ internal import TLS
         services.loop.cancel(&connection.pause)
         connection.state.reading = .ready
         lists.listForReading(connection)
-    }
-
-    /// Whether any exchange waits for a stream. Cancelled streams that the peer's limit kept from being
-    /// opened count as open in the session and never end.
-    private func hasOwners(_ connection: Connection) -> Bool {
-        var found = false
-        connection.session.forEachOpen { _, owner in found = found || owner.exchange != nil }
-        return found
     }
 
     /// The peer has closed, or the connection is broken.

@@ -259,4 +259,12 @@ enum Session {
         case .http2(let session): session { $0.announceShutdown() }
         }
     }
+
+    /// Whether a stream belongs to anybody. Cancelled streams that the peer's limit kept from being
+    /// opened count as open in the session and never end.
+    var hasOwners: Bool {
+        var found = false
+        forEachOpen { _, owner in found = found || owner != .nobody }
+        return found
+    }
 }

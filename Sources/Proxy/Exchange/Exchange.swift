@@ -302,52 +302,6 @@ final class Exchange {
         return .next
     }
 
-    func connect() -> StepEnd {
-        guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        let isHTTP2 = speaksHTTP2
-        if isWebSocket, isHTTP2 {
-            explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
-            return .answer(.upgradeRefused)
-        }
-        let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
-        let isSecure = destination.unretained?({ $0.isSecure }) ?? false
-        switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
-        case .connection(let connection):
-            connection { use(.reserved(connection), keeping: $0) }
-            return .next
-        case .wait(let pool, let place):
-            use(.queued(Unretained(pool), place), keeping: pool)
-            timers.waiting = services.loop.arm(at: services.loop.now + services.limits.waitingTimeout, .waiting, number)
-            return .wait(.connection)
-        case .failed:
-            failure = upstreams.lastFailure
-            return tryFailed(.connectFailed, keeping: nil)
-        case .overflow:
-            explanation =
-                "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
-                + "\(services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
-            return .answer(.overflow)
-        case .clusterOverflow:
-            return overflow(.pending)
-        }
-    }
-
-    @inline(never)
-    private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
-        guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
-        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
-        return upstreams.acquire(
-            endpoint, security, isHTTP2: speaksHTTP2, host: RouteTable.host(of: authority), limits, for: number)
-    }
-
-    /// A connection is there that the course has waited for.
-    func connected(_ connection: Connection) {
-        guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
-        services.loop.cancel(&timers.waiting)
-        use(.reserved(Unretained(connection)), keeping: connection)
-        run()
-    }
-
     func send() -> StepEnd {
         guard case .reserved(let connection) = upstream, let request = request.unretained else {
             return .answer(.localReset)

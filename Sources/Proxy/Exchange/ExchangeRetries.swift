@@ -57,7 +57,7 @@ extension Exchange {
     }
 
     /// From half of (2ⁿ − 1) times the base to all of it before retry n, and no more than ten times the base. Envoy
-    /// waits from nothing to that. Source: Envoy's `retry_back_off`.
+    /// waits from nothing to that. Source: envoyproxy/envoy source/common/router/retry_state_impl.cc (retry_back_off).
     private func backOff() -> Duration {
         let base = route.unretained?({ $0.retries.backOff }) ?? nil ?? RetryPolicy.usualBackOff
         let steps = min((1 << min(max(state.tries, 1), 4)) - 1, 10)
@@ -65,7 +65,8 @@ extension Exchange {
         return half + half * (Double(services.random.next() >> 11) / Double(1 << 53 as UInt64))
     }
 
-    /// Says to the endpoint which try this is. Source: Envoy's `include_request_attempt_count`.
+    /// Says to the endpoint which try this is.
+    /// Source: envoyproxy/envoy source/common/router/router.cc (include_request_attempt_count).
     func appendAttempt(to section: HeaderBlock) {
         let digits = services.pools.takeBuffer()
         digits.append(decimal: state.tries)
@@ -165,10 +166,69 @@ extension Exchange {
         stream.session.reset(stream.slot, code: ErrorCode.cancel)
         services.markDirty(stream)
     }
+
+    // MARK: connections, and pauses
+
+    func connect() -> StepEnd {
+        guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
+        let isHTTP2 = speaksHTTP2
+        if isWebSocket, isHTTP2 {
+            explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
+            return .answer(.upgradeRefused)
+        }
+        let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
+        let isSecure = destination.unretained?({ $0.isSecure }) ?? false
+        switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
+        case .connection(let connection):
+            connection { use(.reserved(connection), keeping: $0) }
+            return .next
+        case .wait(let pool, let place):
+            use(.queued(Unretained(pool), place), keeping: pool)
+            timers.waiting = services.loop.arm(at: services.loop.now + services.limits.waitingTimeout, .waiting, number)
+            return .wait(.connection)
+        case .failed:
+            failure = upstreams.lastFailure
+            return tryFailed(.connectFailed, keeping: nil)
+        case .overflow:
+            explanation =
+                "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
+                + "\(services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
+            return .answer(.overflow)
+        case .clusterOverflow:
+            return overflow(.pending)
+        }
+    }
+
+    @inline(never)
+    private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
+        guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
+        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
+        return upstreams.acquire(
+            endpoint, security, isHTTP2: speaksHTTP2, host: RouteTable.host(of: authority), limits, for: number)
+    }
+
+    /// A connection is there that the course has waited for.
+    func connected(_ connection: Connection) {
+        guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
+        services.loop.cancel(&timers.waiting)
+        use(.reserved(Unretained(connection)), keeping: connection)
+        run()
+    }
+
+    /// The rule's delay is over.
+    func delayPassed() {
+        guard state.isWaiting(for: .delay), let fault = extras?({ $0.fault }) ?? nil else { return }
+        lastProgress = services.loop.now
+        heldBack = services.loop.now.duration(since: started)
+        let end = FaultInjection.abort(self, fault)
+        guard end == .next else { return follow(end) }
+        if state.hasCome(.delay) { run() }
+    }
 }
 
 extension Situation {
-    /// Whether a try that ended like this is made again. Source: Envoy's `x-envoy-retry-on`.
+    /// Whether a try that ended like this is made again.
+    /// Source: envoyproxy/envoy source/common/router/retry_state_impl.cc (x-envoy-retry-on).
     func isRetried(on conditions: RetryPolicy.Conditions) -> Bool {
         let anyLoss: RetryPolicy.Conditions = [.reset, .any5xx, .gatewayError]
         let wanted: RetryPolicy.Conditions

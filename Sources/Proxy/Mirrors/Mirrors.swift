@@ -79,7 +79,7 @@ final class Mirrors {
     }
 
     /// The same fields in memory of their own, for another authority: the mirror's is the request's with `-shadow`
-    /// behind the host. Source: Envoy's shadow policies.
+    /// behind the host. Source: envoyproxy/envoy source/common/router/shadow_writer_impl.cc.
     private func copy(_ section: HeaderBlock) -> HeaderBlock {
         let copy = services.pools.takeBlock()
         for field in section.fields {

@@ -5,7 +5,7 @@ internal import Routing
 internal import Telemetry
 
 /// What a rule's `fault` does to requests. The delay comes first, then the answer; each is drawn for itself.
-/// Source: docs/istio.md, Faults; Envoy's fault filter.
+/// Source: docs/istio.md, Faults; envoyproxy/envoy source/extensions/filters/http/fault/fault_filter.cc.
 enum FaultInjection {
     /// Holds the request back if it is drawn for that, or goes on.
     static func begin(_ exchange: Exchange) -> StepEnd {
@@ -28,17 +28,5 @@ enum FaultInjection {
         exchange.injected.insert(.faultInjected)
         let grpc = abort.grpcStatus.flatMap { GRPC.Status(rawValue: UInt8(clamping: $0)) }
         return .answer(.faultInjected(status: abort.status, grpc: grpc))
-    }
-}
-
-extension Exchange {
-    /// The rule's delay is over.
-    func delayPassed() {
-        guard state.isWaiting(for: .delay), let fault = extras?({ $0.fault }) ?? nil else { return }
-        lastProgress = services.loop.now
-        heldBack = services.loop.now.duration(since: started)
-        let end = FaultInjection.abort(self, fault)
-        guard end == .next else { return follow(end) }
-        if state.hasCome(.delay) { run() }
     }
 }

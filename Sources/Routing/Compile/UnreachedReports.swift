@@ -3,6 +3,8 @@ internal import Manifests
 /// The reports on rules and matches that are never reached, with the places of what is reached in their place and, for
 /// those of a delegate, of the rule that names it.
 extension RuleCompiler {
+    /// Of a rule behind one that holds for every request.
+    /// - Parameter route: number of that one's route.
     func unreached(_ rule: HTTPRoute, _ source: VirtualService, behind route: Int) -> Diagnostic {
         Diagnostic(
             .warning, "unreachable",
@@ -17,6 +19,8 @@ extension RuleCompiler {
         rule.origin.map { [Diagnostic.Related(place: $0.root, message: "names this delegate")] } ?? []
     }
 
+    /// Of a match behind one of the same rule that holds for every request.
+    /// - Parameter place: where that one is written.
     func behindCatchAll(
         _ match: HTTPMatch, _ rule: HTTPRoute, _ source: VirtualService, _ place: SourcePlace
     ) -> Diagnostic {
@@ -27,6 +31,7 @@ extension RuleCompiler {
             related: [Diagnostic.Related(place: place, message: "holds for every request")] + Self.naming(rule))
     }
 
+    /// Of a match that holds for nothing that an earlier one does not hold for.
     func covered(
         _ match: Candidate, _ source: VirtualService, by cause: Reachability.Cause
     ) -> Diagnostic {

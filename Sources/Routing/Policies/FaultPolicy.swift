@@ -29,6 +29,7 @@ package struct FaultPolicy: Sendable, Equatable {
     package struct Delay: Sendable, Equatable {
         /// At least a millisecond.
         package let time: Duration
+        /// The share of requests that are held back.
         package let share: RequestShare
     }
 
@@ -38,10 +39,13 @@ package struct FaultPolicy: Sendable, Equatable {
         package let status: Int
         /// The answer's `grpc-status`; nil if the rule names an HTTP status.
         package let grpcStatus: Int?
+        /// The share of requests that are answered here.
         package let share: RequestShare
     }
 
+    /// nil: no request is held back.
     package let delay: Delay?
+    /// nil: no request is answered here.
     package let abort: Abort?
 
     /// The policy of a rule's `fault`; nil if it never fires.

@@ -4,6 +4,7 @@ internal import Manifests
 package struct RetryPolicy: Sendable, Equatable {
     /// What is tried again, by the names of Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`.
     package struct Conditions: OptionSet, Sendable {
+        /// One bit for each condition.
         package let rawValue: UInt16
 
         /// Makes a set from its bits.
@@ -25,11 +26,15 @@ package struct RetryPolicy: Sendable, Equatable {
         package static let refusedStream = Conditions(rawValue: 1 << 6)
         /// The answer is that of another gateway which limits rates.
         package static let rateLimited = Conditions(rawValue: 1 << 7)
-        /// `grpc-status` 1 in the answer's header section, and so on.
+        /// `grpc-status` 1 in the answer's header section, as for the others below.
         package static let cancelled = Conditions(rawValue: 1 << 8)
+        /// `grpc-status` 4.
         package static let deadlineExceeded = Conditions(rawValue: 1 << 9)
+        /// `grpc-status` 13.
         package static let `internal` = Conditions(rawValue: 1 << 10)
+        /// `grpc-status` 8.
         package static let resourceExhausted = Conditions(rawValue: 1 << 11)
+        /// `grpc-status` 14.
         package static let unavailable = Conditions(rawValue: 1 << 12)
 
         /// The names of conditions that ask for something here. `retriable-status-codes` is what numbers mean anyway,

@@ -20,6 +20,7 @@ package import Octets
         headers: [(name: String, value: String)]
     ) {
         var memory: [UnsafeMutableRawBufferPointer] = unsafe []
+        /// Octets of a text, which live as long as this object.
         func keep(_ text: String) -> Octets {
             let copy = UnsafeMutableRawBufferPointer.allocate(
                 byteCount: text.utf8.count, alignment: 1)
