@@ -28,7 +28,7 @@ def run(*arguments, stdin=None, seconds=20, environment=None):
 class Gateway:
     """`ports` are the Gateway objects' port numbers; each is mapped to a free one, see `port`.
 
-    `config` is a list of objects (written to a file that `write` replaces) or a list of paths.
+    `config` is a list of objects or a text of them (written to a file that `write` replaces), or a list of paths.
     Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
     """
 
@@ -40,7 +40,7 @@ class Gateway:
         self.status_port, self.admin_port = waiting.free_port(), waiting.free_port()
         self.mesh_port = waiting.free_port() if mesh else None
         self.killed = False
-        if config and isinstance(config[0], (str, pathlib.Path)):
+        if config and not isinstance(config, str) and isinstance(config[0], (str, pathlib.Path)):
             paths = config
         else:
             self.write(config)
