@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sanitize build bench guard format clean
+.PHONY: help demo test quick sanitize build bench guard format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ demo: build ## build, start backends and Portico on the seeds' files, show what 
 test: ## install what is missing, build, run every test; the last line is the sum
 	@Tests/tools/install packages venv
 	@RELEASE='$(RELEASE)' Tests/tools/test
+
+quick: ## the Swift tests alone, which need no peers
+	Tests/tools/swift test
 
 sanitize: ## Swift tests and the gateway's suites under AddressSanitizer and ThreadSanitizer; SUITES=... for others
 	@Tests/tools/install packages venv

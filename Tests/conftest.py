@@ -29,11 +29,11 @@ def pytest_configure():
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems():
+    """Tests of a binary that does not run must not end as skipped, which is green."""
     try:
         usable = subprocess.run([BINARY, "serve", "--help"], capture_output=True, timeout=20).returncode == 0
     except OSError:
         usable = False
     if not usable:
-        for item in items:
-            item.add_marker(pytest.mark.skip(reason=f"{BINARY} has no `serve` yet"))
+        pytest.exit(f"{BINARY} does not run: `make build` makes it", returncode=1)
