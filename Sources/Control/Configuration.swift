@@ -144,8 +144,10 @@ struct Configuration {
         for (number, (chain, context)) in zip(listener.chains, contexts).enumerated() {
             if let context {
                 served.append((chain.serverNames, context, number))
-            } else if chain.clients != nil || !listener.passthroughs.isEmpty || listener.clearRelay != nil {
-                // A server with a wider name, which asks for less or passes TLS on, must not stand in.
+            } else if chain.clients != nil || !listener.passthroughs.isEmpty || listener.clearRelay != nil
+                || listener.chains.contains(where: { $0.relay != nil })
+            {
+                // A server with a wider name, which asks for less, or sends octets elsewhere, must not stand in.
                 closed.append(chain.serverNames)
             }
         }

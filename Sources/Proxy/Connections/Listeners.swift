@@ -337,7 +337,13 @@ final class Listeners {
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
         handshakes.ended()
         connection.noteCertificate()
-        if let route = services.current?.binding(connection.listener)?.relay(serverName: connection.serverName) {
+        if let binding = services.current?.binding(connection.listener),
+            let route = binding.relay(serverName: connection.serverName)
+        {
+            // The server may ask for a certificate only since the handshake began; requests are asked one by one.
+            if let tls = connection.transport.tls, binding.clientDemand(on: tls) == .unfulfilled {
+                return connections.close(connection)
+            }
             return startRelay(connection, route)
         }
         if let isHTTP2 {

@@ -319,9 +319,10 @@ final class Exchange {
             services.pools.letGo(section)
             return .answer(.operationsTooLarge)
         }
-        if let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
+        // Behind the request: a copy may take a stream of the same connection.
+        if slot != nil, let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
         services.letGo(section)
         guard let slot else {
             limits? { holdings.giveBackRequest($0) }

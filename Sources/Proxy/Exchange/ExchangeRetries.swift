@@ -113,6 +113,7 @@ extension Exchange {
         let end = state.tryFailed(failure(nil, isWanted: true, isReplayable: true))
         // The rest of the answer, if any is to come, is of no use.
         stream.session.reset(stream.slot, code: ErrorCode.cancel)
+        stream.connection { upstreams.noteReset(on: $0) }
         services.markDirty(stream)
         follow(another(end, isOfGRPC ? .grpcStatus : .status) ?? .answer(.localReset))
         return true
@@ -164,6 +165,7 @@ extension Exchange {
         guard state.answer == .none, case .stream(let stream) = upstream else { return }
         upstreamFailed(.tryTimedOut, code: ErrorCode.cancel, because: "no answer within the time of one try")
         stream.session.reset(stream.slot, code: ErrorCode.cancel)
+        stream.connection { upstreams.noteReset(on: $0) }
         services.markDirty(stream)
     }
 
@@ -202,7 +204,10 @@ extension Exchange {
     @inline(never)
     private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
         guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
-        let authority = request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
+        // The endpoint is asked for the host that the request has there.
+        let authority =
+            Rewriting.authority(self)
+            ?? request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
         return upstreams.acquire(
             endpoint, security, isHTTP2: speaksHTTP2, host: RouteTable.host(of: authority), limits, for: number)
     }

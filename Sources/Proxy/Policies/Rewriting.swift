@@ -53,6 +53,13 @@ enum Rewriting {
         return count
     }
 
+    /// The authority that the endpoint gets in the place of the client's; nil when the rule does not change it.
+    static func authority(_ exchange: Exchange) -> Octets? {
+        guard let rewrite = rewrite(of: exchange) else { return nil }
+        let made = rewrite { $0.authority(for: exchange.share) }
+        return made.isEmpty ? nil : made
+    }
+
     /// Edits the header section of a try: first the header operations, of the destination before the rule's, which see
     /// the client's path and host; then both are rewritten.
     /// - Returns: false if the operations make more octets than they may.

@@ -42,10 +42,11 @@ final class Upstreams {
         _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>? = nil,
         for exchange: Int
     ) -> Acquired {
-        if let known = knownPool(of: endpoint, transport), known({ $0.waitingCount == 0 }),
-            let connection = known({ $0.available() })
-        {
-            return .connection(connection)
+        if let known = knownPool(of: endpoint, transport) {
+            if let limits { known { pool in limits { if pool.limits !== $0 { pool.limits = $0 } } } }
+            if known({ $0.waitingCount == 0 }), let connection = known({ $0.available() }) {
+                return .connection(connection)
+            }
         }
         let pool = pool(of: endpoint, transport)
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
@@ -232,6 +233,7 @@ final class Upstreams {
     func aged(_ connection: Connection) {
         connections.drain(connection)
         if !connection.isClosed { connections.schedule(connection) }
+        wentAway(connection)
     }
 
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
@@ -369,7 +371,7 @@ final class Upstreams {
         connection.isWornOut = true
         guard !pool.isRetired, pool.connecting == 0 else { return }
         // Without a place for another one, waiting requests get it when no connection takes any.
-        guard pool.count < services.limits.upstreamConnections else {
+        guard pool.count < services.limits.upstreamConnections, pool.limits?.hasRoomForConnection ?? true else {
             connections.drain(connection)
             return wentAway(connection)
         }
