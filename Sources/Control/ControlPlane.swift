@@ -55,6 +55,7 @@ package final class ControlPlane {
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
     private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
+    private var areNamesPublished = false    // each name of the first load has an answer, and clusters have it
 
     private enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
@@ -114,6 +115,7 @@ package final class ControlPlane {
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
         names.want(configuration.names)
         namesDeadline = .now() + Self.longestNamesWait
+        areNamesPublished = names.isSettled
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
         tableBuilder.want(configuration.hashedClusters)
         let first = configuration.snapshot()
@@ -249,7 +251,9 @@ package final class ControlPlane {
     private func publishNames() {
         guard let namesDue, .now() >= namesDue else { return }
         self.namesDue = nil
+        let isSettled = names.isSettled
         spread(left: configuration.update(resolved: names.addresses))
+        if isSettled { areNamesPublished = true }
     }
 
     /// Takes changed EndpointSlices and Pods: no route is compiled, and all workers have the new endpoints of the
@@ -451,7 +455,7 @@ package final class ControlPlane {
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
-        if !names.isSettled, .now() < namesDeadline { return (false, "resolving names") }
+        if !areNamesPublished, .now() < namesDeadline { return (false, "resolving names") }
         if .now() < namesDeadline, !configuration.hashedClusters.allSatisfy(\.isHashReady) {
             return (false, "making hash tables")
         }
