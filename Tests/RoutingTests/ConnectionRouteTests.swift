@@ -252,6 +252,21 @@ import Testing
         #expect(target(world, port: 9000, sni: nil) == "closed")
     }
 
+    @Test func `warns of policies that are for requests`() {
+        let policy = """
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: d, namespace: app}
+            spec: {host: a, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}}
+
+            """
+        let world = world(Self.object("tcp: [{\(World.to("a"))}]") + policy, Self.server("db", 9000, "TCP"))
+        let message = world.plan.diagnostics.first { $0.code == "not-in-effect" }?.message
+        #expect(message?.hasPrefix("outlierDetection of the DestinationRule of a.app.svc.cluster.local") == true)
+        #expect(target(world, port: 9000, sni: nil) == "a")
+    }
+
     @Test func `is closed, and an error, where its destination asks for TLS`() {
         let policy = """
             ---

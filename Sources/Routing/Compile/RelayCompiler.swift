@@ -154,11 +154,32 @@ final class RelayCompiler {
         let name = "\(service.meta.namespace)/\(service.meta.name)/\(name)"
         let key = RouteKey(name: name, clusters: chosen.map(\.cluster))
         if let known = routes[key] { return known }
+        for choice in chosen { reportRequestPolicies(of: choice.cluster, destinations, service) }
         let made = rules.addRoute(
             name, clusters: chosen,
             unavailable: closing ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
         routes[key] = made
         return made
+    }
+
+    /// Says which policies of a destination are in effect for requests only, so far.
+    private func reportRequestPolicies(
+        of cluster: Int, _ destinations: [RouteDestination], _ service: VirtualService
+    ) {
+        guard let policies = clusters.clusters[cluster].policies, let first = destinations.first else { return }
+        let names = [
+            policies.hashing != nil ? "loadBalancer.consistentHash" : nil,
+            policies.outliers != nil ? "outlierDetection" : nil,
+            policies.pool?.idleTimeout != nil ? "connectionPool.tcp.idleTimeout" : nil,
+            policies.pool?.lifetime != nil ? "connectionPool.tcp.maxConnectionDuration" : nil,
+        ].compactMap(\.self)
+        guard !names.isEmpty else { return }
+        problems.add(
+            Diagnostic(
+                .warning, "not-in-effect",
+                "\(names.joined(separator: ", ")) of the DestinationRule of \(clusters.clusters[cluster].host) "
+                    + "is not in effect yet for connections that are relayed: skipped", hint: nil,
+                at: first.place, object: service.meta.identity, path: first.path.text))
     }
 
     /// Relayed octets are not encrypted towards endpoints yet: a destination that asks for TLS closes its connections,
