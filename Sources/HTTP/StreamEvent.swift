@@ -20,7 +20,6 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
 /// What happened to a stream of a session (HTTP/1.1 or HTTP/2). A session notes events while it reads, and acts on
 /// none of them: its owner goes through them afterwards, in order. Events are plain data, so that noting one costs
 /// no reference counting.
-/// What has happened.
 @safe @frozen @usableFromInline
 package struct StreamEvent: BitwiseCopyable {
     /// What can happen to a stream or to its connection.

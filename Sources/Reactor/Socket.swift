@@ -88,9 +88,9 @@ package enum Socket {
         set(number, SOL_SOCKET, SO_KEEPALIVE, 1)
         let level = Int32(IPPROTO_TCP)
         // The kernel refuses more than these, and the option would then have no effect.
-        if let time { set(number, level, TCP_KEEPIDLE, Int32(min(time, 32_767))) }
-        if let interval { set(number, level, TCP_KEEPINTVL, Int32(min(interval, 32_767))) }
-        if let probes { set(number, level, TCP_KEEPCNT, Int32(min(probes, 127))) }
+        if let time { set(number, level, TCP_KEEPIDLE, Int32(clamping: min(time, 32_767))) }
+        if let interval { set(number, level, TCP_KEEPINTVL, Int32(clamping: min(interval, 32_767))) }
+        if let probes { set(number, level, TCP_KEEPCNT, Int32(clamping: min(probes, 127))) }
     }
 
     /// Whether the kernel asks a silent peer, and when: seconds until the first probe, seconds between two, probes.

@@ -39,7 +39,6 @@ package enum NotInEffect {
                 switch values {
                 case .any: ""
                 case .isOne(let names): names.joined(separator: ", ")
-                case .isNone(let names): "all but " + names.joined(separator: ", ")
                 }
             return [which, condition].filter { !$0.isEmpty }.joined(separator: "; ")
         }
@@ -73,7 +72,6 @@ package enum NotInEffect {
         case any
         /// One of these, which are in capitals; the value may be in any case.
         case isOne(of: [String])
-        case isNone(of: [String])
     }
 
     static let code = "not-in-effect"

@@ -57,7 +57,6 @@ extension NotInEffect.Values {
         switch self {
         case .any: true
         case .isOne(let names): names.contains(value.uppercased())
-        case .isNone(let names): !names.contains(value)
         }
     }
 }
