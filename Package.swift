@@ -50,6 +50,7 @@ let package = Package(
 
         // The walls, lowest first. Imports point downwards only; `Tests/Tidy` checks it.
         part("Octets"),
+        part("JSON", ["Octets"]),
         part("Patterns", ["CRE2", "Octets"]),
         part("Reactor", ["CLinux", "CCrash", "Octets"]),
         part("TLS", ["COpenSSL", "COpenSSLMemory", "Octets"]),
@@ -81,6 +82,7 @@ let package = Package(
         .target(name: "Support", dependencies: ["Octets"], path: "Tests/Support", swiftSettings: settings),
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
+        test("JSONTests", ["JSON", "Octets", "Support"]),
         test("ManifestsTests", ["Manifests", "Balancing", "Octets", "Support"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets", "Support"]),
