@@ -13,7 +13,7 @@ import Testing
         "TLS": ["COpenSSL", "COpenSSLMemory", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
         "Manifests": ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
-        "Kubernetes": ["HTTP", "TLS", "Reactor", "Octets"],
+        "Kubernetes": ["JSON", "HTTP", "TLS", "Reactor", "Octets"],
         "Balancing": ["Octets"],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
