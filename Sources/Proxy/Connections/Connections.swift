@@ -447,6 +447,7 @@ internal import TLS
         }
     }
 
+    /// Closes the connection at once: ends what runs on it, and frees its slot and descriptor.
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
         if connection.relay != nil { relays.closing(connection) }

@@ -99,6 +99,7 @@ final class Exchange {
         downstream = Stream(connection, slot)
     }
 
+    /// Takes another upstream; `object` is what the upstream's unretained references live by.
     func use(_ next: Upstream, keeping object: AnyObject?) {
         upstream = next
         keptUpstream = object
@@ -110,6 +111,7 @@ final class Exchange {
         downstream.map { $0.slot == slot && $0.connection === connection } ?? false
     }
 
+    /// Whether the current try's stream is this one.
     @inline(__always)
     func isUsing(upstream connection: Connection, _ slot: Int) -> Bool {
         guard case .stream(let stream) = upstream else { return false }
@@ -118,6 +120,7 @@ final class Exchange {
 
     // MARK: steps
 
+    /// The step `admit`.
     func admit() -> StepEnd {
         guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
         return request { admit($0, downstream.session) }
@@ -151,6 +154,7 @@ final class Exchange {
         return .next
     }
 
+    /// The step `match`.
     func match() -> StepEnd {
         guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
         return downstream.connection { connection in request { match($0, from: connection) } }
@@ -206,8 +210,8 @@ final class Exchange {
             return .answer(.misdirected)
         }
         let authority = block.first(.authority) ?? block.first(.host) ?? .empty
-        guard let tls = downstream.transport.tls, let binding = snapshot({ $0.binding(downstream.listener) }),
-            binding.bars(authority: authority, on: tls)
+        guard let tls = downstream.transport.tls, let served = snapshot({ $0.served(downstream.listener) }),
+            served.bars(authority: authority, on: tls)
         else { return nil }
         explanation = "the server of authority \"\(authority.string)\" asks its clients for another certificate"
         return .answer(.misdirected)
@@ -217,13 +221,14 @@ final class Exchange {
     @inline(never)
     private func otherServer(
         _ authority: Octets, _ snapshot: WorkerSnapshot, _ downstream: Connection
-    ) -> ListenerBinding.OtherServer {
-        guard let tls = downstream.transport.tls, let binding = snapshot.binding(downstream.listener) else {
+    ) -> ServedListener.OtherServer {
+        guard let tls = downstream.transport.tls, let served = snapshot.served(downstream.listener) else {
             return .none
         }
-        return binding.otherServer(authority: authority, serverName: tls.serverName)
+        return served.otherServer(authority: authority, serverName: tls.serverName)
     }
 
+    /// The step `choose`.
     func choose() -> StepEnd {
         guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
@@ -278,6 +283,7 @@ final class Exchange {
 
     var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
+    /// Starts the route's timeout, unless it runs or the request is held back by a fault.
     func routeTimeoutBegins() {
         guard deadline == nil, state.answer != .over, !state.isWaiting(for: .delay), let wait = routeTimeout else {
             return
@@ -290,6 +296,7 @@ final class Exchange {
         timers.deadline = services.loop.arm(at: time, .deadline, number)
     }
 
+    /// The step `pick`.
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
@@ -302,6 +309,7 @@ final class Exchange {
         return .next
     }
 
+    /// The step `send`.
     func send() -> StepEnd {
         guard case .reserved(let connection) = upstream, let request = request.unretained else {
             return .answer(.localReset)

@@ -126,6 +126,7 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
+    /// Octets of the response's body have come.
     func responseData(_ octets: Octets) {
         guard let downstream, state.answer == .begun else {
             if case .stream(let stream) = upstream { services.consume(stream, octets.count) }

@@ -57,7 +57,7 @@ enum Respond {
             Redirect.Request(
                 scheme: connection.schemeText,
                 authority: request { $0.first(.authority) ?? $0.first(.host) ?? .empty }, path: exchange.path,
-                port: connection.snapshot?.binding(connection.listener).map { Int($0.gatewayPort) })
+                port: connection.snapshot?.served(connection.listener).map { Int($0.gatewayPort) })
         }
         let buffer = exchange.services.headerScratch.buffer
         exchange.services.headerScratch.beginValue()
