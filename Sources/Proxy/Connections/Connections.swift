@@ -438,6 +438,7 @@ internal import TLS
         var lost: [(slot: Int, owner: StreamOwner)] = []
         connection.session.forEachOpen { slot, owner in lost.append((slot, owner)) }
         _ = connection.state.stand(.draining, at: services.loop.now)
+        services.pools.work &+= ConnectionLists.endOfStream &* Int32(truncatingIfNeeded: lost.count)
         for (slot, owner) in lost {
             switch owner {
             case .nobody: break
