@@ -42,6 +42,7 @@ final class Exchange {
     var path = Octets.empty    // in its normal form; lives in `request`
     var isPathChanged = false    // the client's path has another form
     var isGRPC = false
+    var web: WebCall?    // of a request of gRPC-Web
     var isHeadMethod = false
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
@@ -124,7 +125,7 @@ final class Exchange {
     }
 
     private func admit(_ block: HeaderBlock, _ session: Session) -> StepEnd {
-        isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+        noteKind(of: block)
         let method = block.first(.method) ?? .empty
         isHeadMethod = method == "HEAD"
         isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
@@ -149,6 +150,13 @@ final class Exchange {
         case .refused: return .answer(.pathRefused)
         }
         return .next
+    }
+
+    /// Notes whether the request is a call, which its answer has to suit.
+    func noteKind(of block: HeaderBlock) {
+        guard let type = block.first(.contentType) else { return }
+        isGRPC = GRPC.isGRPC(contentType: type)
+        if !isGRPC, type.hasPrefix("application/grpc-web") { web = WebTranslation.call(of: block) }
     }
 
     func match() -> StepEnd {
@@ -236,7 +244,7 @@ final class Exchange {
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         if extras != nil, !isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
-        return .next
+        return web.map { WebTranslation.begin($0, self) } ?? .next
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
@@ -396,6 +404,7 @@ final class Exchange {
             }
         }
         if state.tries > 1 { appendAttempt(to: section) }
+        if web?.isTranslated == true { WebTranslation.edit(section, self) }
         return section
     }
 
@@ -448,6 +457,7 @@ final class Exchange {
         path = .empty
         isPathChanged = false
         isGRPC = false
+        if web != nil { web = nil }
         isHeadMethod = false
         isSafe = false
         isWebSocket = false
