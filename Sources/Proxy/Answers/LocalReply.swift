@@ -18,6 +18,8 @@ package struct LocalReply {
     package let bytes: [UInt8]?
     /// `grpc-message` before its escaping.
     package let message: String
+    /// The content type of a gRPC answer.
+    var grpcType: Octets = "application/grpc"
     /// `location`; nil for an answer without it.
     var location: [UInt8]?
     /// Octets of `grpc-message` before its escaping; what is longer is cut.
@@ -96,7 +98,7 @@ package struct LocalReply {
         if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
         edit(headers)
         if isGRPC {
-            headers.set(copying: "content-type", "application/grpc")
+            headers.set(copying: "content-type", grpcType)
             headers.set(copying: "grpc-status", outcome.grpcStatus.octets)
             appendMessage(to: headers)
             return

@@ -42,6 +42,7 @@ final class Exchange {
     var path = Octets.empty    // in its normal form; lives in `request`
     var isPathChanged = false    // the client's path has another form
     var isGRPC = false
+    var web: WebCall?    // of a request of gRPC-Web
     var isHeadMethod = false
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
@@ -127,7 +128,7 @@ final class Exchange {
     }
 
     private func admit(_ block: HeaderBlock, _ session: Session) -> StepEnd {
-        isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+        WebTranslation.noteKind(of: block, self)
         let method = block.first(.method) ?? .empty
         isHeadMethod = method == "HEAD"
         isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
@@ -241,7 +242,7 @@ final class Exchange {
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         if extras != nil, !isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
-        return .next
+        return web.map { WebTranslation.begin($0, self) } ?? .next
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
@@ -404,6 +405,7 @@ final class Exchange {
             }
         }
         if state.tries > 1 { appendAttempt(to: section) }
+        if web?.isTranslated == true { WebTranslation.edit(section, self) }
         return section
     }
 
@@ -456,6 +458,7 @@ final class Exchange {
         path = .empty
         isPathChanged = false
         isGRPC = false
+        if web != nil { web = nil }
         isHeadMethod = false
         isSafe = false
         isWebSocket = false

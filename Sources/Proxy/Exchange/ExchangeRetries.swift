@@ -31,7 +31,7 @@ extension Exchange {
             ?? {
                 let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
                 explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
-                return .answer(cause(of: situation))
+                return .answer(situation)
             }()
     }
 

@@ -107,7 +107,7 @@ final class Exchanges {
         take()({ exchange in
             enter(exchange, event, block, on: connection)
             exchange.state.begin(.receiving)
-            exchange.isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+            WebTranslation.noteKind(of: block, exchange)
             exchange.isHeadMethod = block.first(.method) == "HEAD"
             exchange.requestRefused(fault, on: connection)
         })
