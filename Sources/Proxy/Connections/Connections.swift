@@ -69,7 +69,10 @@ internal import TLS
             let isLingering = connection.state.phase == .lingering
             if !isLingering {
                 if connection.state.reading == .held { return noticeEnd(connection) }
-                if connection.session.isReadPaused { return pauseReading(connection) }
+                if connection.session.isReadPaused {    // until the other side has taken more
+                    connection.state.reading = .paused
+                    return noticeEnd(connection)
+                }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
             }
@@ -137,12 +140,6 @@ internal import TLS
     private func noteHeaders(_ connection: Connection) {
         let unfinished = connection.session.unfinishedHeaders
         if connection.state.headers(unfinished: unfinished, at: services.loop.now) { schedule(connection) }
-    }
-
-    /// Stops reading until the other side has taken more.
-    private func pauseReading(_ connection: Connection) {
-        connection.state.reading = .paused
-        noticeEnd(connection)
     }
 
     /// A hang-up must be noticed although nothing is read: the end waits behind octets that nobody may ever want.

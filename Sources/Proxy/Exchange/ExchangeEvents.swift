@@ -36,7 +36,7 @@ extension Exchange {
     /// The client's request is complete.
     func requestEnded(trailers: HeaderBlock? = nil) {
         guard state.requestEnded() else { return }
-        if let web, web.isTranslated, !web.codec.mayEnd { return answer(.grpcWebMalformed) }
+        if let web, web.isTranslated, !web.coding.mayEnd { return answer(.grpcWebMalformed) }
         if let trailers {
             ForwardedFields.clean(trailers: trailers)
             trailers.hold()
