@@ -56,7 +56,7 @@ let package = Package(
         part("TLS", ["COpenSSL", "COpenSSLMemory", "Octets"]),
         part("HTTP", ["CNghttp2", "Octets"]),
         part("Balancing", ["Octets"]),
-        part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets"]),
+        part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets"]),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
         part("Telemetry", ["Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),

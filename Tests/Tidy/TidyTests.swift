@@ -12,7 +12,9 @@ import Testing
         "Reactor": ["CLinux", "CCrash", "Octets"],
         "TLS": ["COpenSSL", "COpenSSLMemory", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
-        "Manifests": ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
+        "Manifests": [
+            "CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets", "Glibc", "FoundationEssentials",
+        ],
         "Balancing": ["Octets"],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
