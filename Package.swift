@@ -55,6 +55,7 @@ let package = Package(
         part("Reactor", ["CLinux", "CCrash", "Octets"]),
         part("TLS", ["COpenSSL", "COpenSSLMemory", "Octets"]),
         part("HTTP", ["CNghttp2", "Octets"]),
+        part("Kubernetes", ["HTTP", "TLS", "Reactor", "Octets"]),
         part("Balancing", ["Octets"]),
         part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets"]),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),

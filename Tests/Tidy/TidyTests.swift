@@ -15,6 +15,7 @@ import Testing
         "Manifests": [
             "CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets", "Glibc", "FoundationEssentials",
         ],
+        "Kubernetes": ["HTTP", "TLS", "Reactor", "JSON", "Octets"],
         "Balancing": ["Octets"],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
