@@ -57,7 +57,7 @@ let package = Package(
         part("HTTP", ["CNghttp2", "Octets"]),
         part("Kubernetes", ["JSON", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Balancing", ["Octets"]),
-        part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets"]),
+        part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets"]),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
         part("Telemetry", ["Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),

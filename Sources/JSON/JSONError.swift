@@ -14,6 +14,7 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
         case badUTF8 = "a text is not UTF-8"
         case wrongType = "another type of value is wanted here"
         case repeated = "a field is written twice"
+        case tooLong = "the text is too long"
     }
 
     /// What is wrong.

@@ -79,6 +79,7 @@ package struct JSONReader {
         }
     }
 
+    /// An error where the reader is.
     func error(_ fault: JSONError.Fault) -> JSONError { JSONError(fault, at: position) }
 
     private var isInObject: Bool { open & 1 == 1 }

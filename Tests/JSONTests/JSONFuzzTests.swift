@@ -4,8 +4,10 @@ import Testing
 /// Hostile texts: none may trap, and what is read and written again is the same.
 @Suite struct JSONFuzzTests {
     private static let seeds = [
-        #"{"kind":"List","metadata":{"resourceVersion":"1","continue":"x"},"items":[{"metadata":{"name":"a","n":-1.5e3}}]}"#,
-        #"{"type":"ADDED","object":{"metadata":{"name":"é€😀","namespace":"\u00e9\ud83d\ude00"},"spec":[true,null,[],{}]}}"#,
+        #"{"kind":"List","metadata":{"resourceVersion":"1","continue":"x"},"#
+            + #""items":[{"metadata":{"name":"a","n":-1.5e3}}]}"#,
+        #"{"type":"ADDED","object":{"metadata":{"name":"é€😀","namespace":"\u00e9\ud83d\ude00"},"#
+            + #""spec":[true,null,[],{}]}}"#,
         #"["\"\\\/\b\f\n\r\t",0,-0,1.0,1E+2,{"a":{"b":{"c":[[[]]]}}},"a long text without any escape sequence in it"]"#,
         #"{"code":410,"reason":"Expired","message":"m","details":{"retryAfterSeconds":3}}"#,
     ].map { Array($0.utf8) }

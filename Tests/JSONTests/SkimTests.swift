@@ -31,11 +31,10 @@ import Testing
     }
 
     @Test func `a watch's line`() throws {
-        let octets =
-            Array(
-                #"{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"9","creationTimestamp":null,"#
-                    .utf8
-            ) + Array(#""annotations":{"k8s.io/initial-events-end":"true"}}}}"#.utf8)
+        let bookmark =
+            #"{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"9","creationTimestamp":null,"#
+            + #""annotations":{"k8s.io/initial-events-end":"true"}}}}"#
+        let octets = Array(bookmark.utf8)
         let skim = try WatchSkim(octets)
         #expect(skim.type == "BOOKMARK")
         let metadata = try MetadataSkim(octets, in: skim.object)

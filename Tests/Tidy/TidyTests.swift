@@ -12,8 +12,10 @@ import Testing
         "Reactor": ["CLinux", "CCrash", "Octets"],
         "TLS": ["COpenSSL", "COpenSSLMemory", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
-        "Manifests": ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
-        "Kubernetes": ["JSON", "HTTP", "TLS", "Reactor", "Octets"],
+        "Manifests": [
+            "CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets", "Glibc", "FoundationEssentials",
+        ],
+        "Kubernetes": ["HTTP", "TLS", "Reactor", "JSON", "Octets"],
         "Balancing": ["Octets"],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
