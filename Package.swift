@@ -63,7 +63,10 @@ let package = Package(
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part(
             "Control",
-            ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", logging]),
+            [
+                "Proxy", "Telemetry", "Routing", "Kubernetes", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
+                logging,
+            ]),
         part(
             "Admin", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
@@ -94,8 +97,8 @@ let package = Package(
         test(
             "ControlTests",
             [
-                "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
-                "Support",
+                "Control", "Proxy", "Telemetry", "Routing", "Kubernetes", "Balancing", "Manifests", "TLS", "Reactor",
+                "Octets", "Support",
             ]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test(

@@ -22,7 +22,9 @@ import Testing
         "Proxy": [
             "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging",
         ],
-        "Control": ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging"],
+        "Control": [
+            "Proxy", "Telemetry", "Routing", "Kubernetes", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging",
+        ],
         "Admin": [
             "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
             "FoundationEssentials",
