@@ -22,14 +22,17 @@ import Testing
         "Proxy": [
             "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging",
         ],
-        "Control": ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging"],
+        "Control": [
+            "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
+            "Logging",
+        ],
         "Admin": [
             "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
             "FoundationEssentials",
         ],
         "portico": [
-            "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor",
-            "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
+            "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS",
+            "Reactor", "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
         ],
         "portico-echo": ["HTTP", "TLS", "Reactor", "Octets", "ArgumentParser", "FoundationEssentials"],
     ]
