@@ -1,4 +1,5 @@
-/// The kinds that a gateway reads. Source: Kubernetes API reference; istio/api, the CRDs of release 1.31.
+/// The kinds that a gateway reads.
+/// Source: https://kubernetes.io/docs/reference/kubernetes-api/; istio/api kubernetes/customresourcedefinitions.gen.yaml.
 extension ResourceKind {
     package static let gateways = istio("gateways", "Gateway")
     package static let virtualServices = istio("virtualservices", "VirtualService")

@@ -9,8 +9,8 @@ package struct ResourceKind: Hashable, Sendable {
     package let plural: String
     /// The name in objects, for example `VirtualService`.
     package let kind: String
-    /// Whether only the objects' metadata come, as `PartialObjectMetadata` of `meta.k8s.io/v1`. Source: Kubernetes API
-    /// Concepts, "Metadata-only fetches".
+    /// Whether only the objects' metadata come, as `PartialObjectMetadata` of `meta.k8s.io/v1`.
+    /// Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches.
     package let isMetadataOnly: Bool
     /// Whether the kind belongs to no namespace, such as Namespace and Node.
     package let isClusterWide: Bool
@@ -35,7 +35,7 @@ package struct ResourceKind: Hashable, Sendable {
 ///
 /// Objects are JSON texts of single objects, as the server wrote them. Objects of a list lack `apiVersion` and `kind`;
 /// the `ResourceKind` says what they are.
-package enum ResourceEvent: Sendable {
+package enum ResourceEvent: Sendable, Equatable {
     /// A page of a complete list of a kind, or of a kind within one namespace. From `isFirst` to `isLast` the pages are
     /// the whole: an object of this scope that is in none of them is gone. A list that begins anew replaces one that
     /// was not finished.
