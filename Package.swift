@@ -63,17 +63,14 @@ let package = Package(
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part(
             "Control",
-            [
-                "Proxy", "Telemetry", "Routing", "Kubernetes", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
-                logging,
-            ]),
+            ["Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", logging]),
         part(
             "Admin", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
             name: "portico",
             dependencies: [
-                "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
-                argumentParser, logging,
+                "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS",
+                "Reactor", argumentParser, logging,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -97,7 +94,7 @@ let package = Package(
         test(
             "ControlTests",
             [
-                "Control", "Proxy", "Telemetry", "Routing", "Kubernetes", "Balancing", "Manifests", "TLS", "Reactor",
+                "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
                 "Octets", "Support",
             ]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),

@@ -23,15 +23,16 @@ import Testing
             "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging",
         ],
         "Control": [
-            "Proxy", "Telemetry", "Routing", "Kubernetes", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging",
+            "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
+            "Logging",
         ],
         "Admin": [
             "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
             "FoundationEssentials",
         ],
         "portico": [
-            "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor",
-            "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
+            "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS",
+            "Reactor", "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
         ],
         "portico-echo": ["HTTP", "TLS", "Reactor", "Octets", "ArgumentParser", "FoundationEssentials"],
     ]
