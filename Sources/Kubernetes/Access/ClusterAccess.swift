@@ -15,12 +15,21 @@ package struct ClusterAccess: Sendable {
         case anything
     }
 
-    /// The client's certificate.
-    package enum Identity: Sendable {
-        case none
-        /// PEM.
-        case pem(chain: [UInt8], key: SecretOctets)
-        case files(chain: String, key: String)
+    /// The client's certificate with its key, both in PEM.
+    package struct Identity: Sendable {
+        package var chain: IdentityPart
+        package var key: IdentityPart
+
+        package init(chain: IdentityPart, key: IdentityPart) {
+            self.chain = chain
+            self.key = key
+        }
+    }
+
+    /// A text, or the path of the file that has it.
+    package enum IdentityPart: Sendable {
+        case text(SecretOctets)
+        case file(String)
     }
 
     /// What requests are authorized with.
@@ -40,14 +49,14 @@ package struct ClusterAccess: Sendable {
     /// The name that the certificate must have.
     package var serverName: String
     package var trust: Trust
-    package var identity: Identity
+    package var identity: Identity?
     package var credential: Credential
     /// The namespace of the service account, or of the kubeconfig's context.
     package var namespace: String
 
     package init(
         host: String, port: UInt16, pathPrefix: String = "", serverName: String? = nil, trust: Trust,
-        identity: Identity = .none, credential: Credential = .none, namespace: String = "default"
+        identity: Identity? = nil, credential: Credential = .none, namespace: String = "default"
     ) {
         self.host = host
         self.port = port

@@ -93,16 +93,17 @@ extension ClusterAccess {
     }
 
     private func readIdentity() throws(AccessFault) -> KeyPair? {
-        switch identity {
-        case .none: return nil
-        case .pem(let chain, let key): return try Self.pair(chain, key)
-        case .files(let chain, let key):
+        guard let identity else { return nil }
+        let chain = try Self.read(identity.chain)
+        return try Self.pair(chain.withOctets(\.array) ?? [], try Self.read(identity.key))
+    }
+
+    private static func read(_ part: IdentityPart) throws(AccessFault) -> SecretOctets {
+        switch part {
+        case .text(let octets): return octets
+        case .file(let path):
             do {
-                let chain = try FileContents.read(chain, limitOctets: Self.mostFileOctets)
-                let key = try FileContents.readSecret(key, limitOctets: Self.mostFileOctets)
-                return try Self.pair(chain, key)
-            } catch let error as AccessFault {
-                throw error
+                return try FileContents.readSecret(path, limitOctets: mostFileOctets)
             } catch {
                 throw AccessFault("the client's certificate: \(error)")
             }

@@ -141,6 +141,9 @@ final class Decoder {
         state.patterns.beginObject()
     }
 
+    /// Treats all texts of the document as those of a Secret, which no report may quote.
+    func hideTexts() { isSecret = true }
+
     /// The compiled expression, shared with equal ones of the load.
     func pattern(_ source: String) -> PatternTable.Answer { state.patterns.find(source) }
 
