@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Control
+internal import Glibc
 internal import Manifests
 internal import Routing
 
@@ -51,12 +52,30 @@ struct Definitions: ParsableArguments {
         return options
     }
 
-    /// Reads and compiles definitions.
-    func load(_ paths: [String]) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
+    /// Reads and compiles definitions, of files and of a cluster.
+    func load(
+        _ paths: [String], _ cluster: ClusterOptions
+    ) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
         let set = ManifestReader.load(paths: paths, defaultNamespace: namespace)
         let options = try compileOptions()
+        if let (source, client) = try cluster.source(defaultNamespace: namespace, say: Self.say) {
+            do throws(ClusterReadingFault) {
+                let found = try ClusterReading(set, source: source, client: client, options: options)
+                return (found.set, found.plan, found.endpoints)
+            } catch {
+                Self.say(true, "\(error)")
+                throw ExitStatus.couldNotRun
+            }
+        }
         let endpoints = EndpointTable(set.inventory, refusal: options.refusedEndpoint)
         return (set, RoutingPlan.compile(set.inventory, endpoints: endpoints, options: options), endpoints)
+    }
+
+    /// Warnings of the client, to standard error.
+    private static func say(_ isWarning: Bool, _ text: String) {
+        guard isWarning else { return }
+        let line = Array("\(text.printable)\n".utf8)
+        _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
 

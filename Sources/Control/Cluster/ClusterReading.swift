@@ -1,6 +1,6 @@
-package import Kubernetes
+internal import Kubernetes
 package import Manifests
-package import Reactor
+internal import Reactor
 package import Routing
 
 /// Reads a cluster once, for `check` and `routes`.
