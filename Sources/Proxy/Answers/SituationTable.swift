@@ -9,8 +9,8 @@ extension Situation {
         case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .grpcWebMalformed, .headerTimedOut,
             .clientClosed, .clientReset:
             ofClient
-        case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
-            .noHealthyEndpoint, .overloaded:
+        case .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
+            .unknownCluster, .noHealthyEndpoint, .overloaded:
             ofRouting
         case .directResponse, .redirect, .corsPreflight, .operationsTooLarge, .faultInjected: ofPolicies
         case .routeTimedOut, .tryTimedOut, .deadlineExceeded, .idleSending, .idleReceiving:
@@ -55,7 +55,11 @@ extension Situation {
     private var ofRouting: Outcome {
         switch self {
         case .connectMethod:
-            Outcome(404, .noRoute, "route_not_found", says: "CONNECT is not supported", fault: .client)
+            Outcome(404, .noRoute, "route_not_found", "CONNECT is not served here.", fault: .client)
+        case .protocolUnknown:
+            Outcome(
+                501, .none, "upgrade_failed", "CONNECT is served here for the protocol websocket only.",
+                fault: .client)
         case .optionsAsterisk:
             Outcome(404, .none, "absolute_path_rejected", says: "OPTIONS * is not supported", fault: .client)
         case .misdirected:
