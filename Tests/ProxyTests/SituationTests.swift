@@ -43,7 +43,7 @@ import Testing
             ),
             (
                 .requestRefused(.oldVersion), 426, "DPE", "low_version",
-                "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1.", 2
+                "HTTP/0.9 is not spoken here: use HTTP/2 or HTTP/1.1.", 2
             ),
             (.clientClosed, 0, "DC", "downstream_remote_disconnect", "", 1),
             (.clientReset, 0, "DR", "http2.remote_reset", "", 1),
