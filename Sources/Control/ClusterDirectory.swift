@@ -83,7 +83,7 @@ struct ClusterDirectory {
 
     /// Has outliers detected, and endpoints found by hash, where the plan says so, and nowhere else.
     private mutating func watch(_ plan: RoutingPlan) {
-        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters that cannot be told apart the first counts
+        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters with one identity the first counts
         var tables: [Int: HashPolicy.Table] = [:]
         for (cluster, place) in zip(plan.clusters, order) {
             if policies[place] == nil { policies[place] = cluster.policies?.outliers }

@@ -6,7 +6,9 @@ internal import Octets
 /// trailers only, for its clients look at nothing else.
 /// Source: docs/behaviour.md, Local replies.
 package struct LocalReply {
+    /// What the request ended with.
     package let outcome: Outcome
+    /// Whether the reply has gRPC's form: trailers alone, with status 200.
     package let isGRPC: Bool
     /// The status code on the wire, which the access log shows too: 200 for gRPC.
     package let status: Int
@@ -31,6 +33,7 @@ package struct LocalReply {
         self.init(situation.outcome, isGRPC: isGRPC, explanation: explanation)
     }
 
+    /// Makes the reply of an outcome; `explanation` follows the outcome's own text.
     package init(_ outcome: Outcome, isGRPC: Bool, explanation: String = "") {
         self.outcome = outcome
         self.isGRPC = isGRPC

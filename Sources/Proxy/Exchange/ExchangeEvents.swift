@@ -38,7 +38,7 @@ extension Exchange {
     /// The client's request is complete.
     func requestEnded(trailers: HeaderBlock? = nil) {
         guard state.requestEnded() else { return }
-        if let web, web.isTranslated, !web.codec.mayEnd { return answer(.grpcWebMalformed) }
+        if let web, web.isTranslated, !web.coding.mayEnd { return answer(.grpcWebMalformed) }
         if let trailers {
             ForwardedFields.clean(trailers: trailers)
             trailers.hold()
@@ -143,6 +143,7 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
+    /// Octets of the response's body have come.
     func responseData(_ octets: Octets) {
         guard let downstream, state.answer == .begun else {
             if case .stream(let stream) = upstream { services.consume(stream, octets.count) }

@@ -14,6 +14,7 @@ struct ExchangeRecorder {
 
     init(services: WorkerServices) { self.services = services }
 
+    /// Counts the exchange, and writes its line of the access log.
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
         services.toMetrics {

@@ -171,6 +171,7 @@ extension Exchange {
 
     // MARK: connections, and pauses
 
+    /// The step `connect`.
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
         let isHTTP2 = speaksHTTP2

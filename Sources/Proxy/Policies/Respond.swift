@@ -16,7 +16,7 @@ enum Respond {
     /// What is answered in a situation.
     static func reply(to situation: Situation, _ exchange: Exchange) -> LocalReply {
         var reply = self.reply(to: situation, isGRPC: exchange.isGRPC || exchange.web != nil, exchange)
-        if let web = exchange.web { reply.grpcType = web.codec.ownType }
+        if let web = exchange.web { reply.grpcType = web.coding.ownType }
         return reply
     }
 
@@ -63,7 +63,7 @@ enum Respond {
             Redirect.Request(
                 scheme: connection.schemeText,
                 authority: request { $0.first(.authority) ?? $0.first(.host) ?? .empty }, path: exchange.path,
-                port: connection.snapshot?.binding(connection.listener).map { Int($0.gatewayPort) })
+                port: connection.snapshot?.served(connection.listener).map { Int($0.gatewayPort) })
         }
         let buffer = exchange.services.headerScratch.buffer
         exchange.services.headerScratch.beginValue()

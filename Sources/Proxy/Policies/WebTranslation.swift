@@ -5,20 +5,27 @@ internal import Routing
 
 /// A request of gRPC-Web. A request of another kind has none.
 final class WebCall {
-    var codec: GRPCWeb
+    var coding: GRPCWeb
     /// Whether the destination's port speaks gRPC, to which the call is translated.
     var isTranslated = false
     /// Octets of the upstream's answer that were translated and have not been credited to the upstream's window.
     var owedOctets = 0
 
-    init(_ codec: GRPCWeb) { self.codec = codec }
+    init(_ coding: GRPCWeb) { self.coding = coding }
 }
 
 /// Translates gRPC-Web to gRPC and back, on every route that leads to a port that speaks HTTP/2.
 /// Source: grpc/grpc doc/PROTOCOL-WEB.md; docs/behaviour.md, gRPC-Web.
 enum WebTranslation {
+    /// Notes whether the request is a call of gRPC or of gRPC-Web, which its answer has to suit.
+    static func noteKind(of request: HeaderBlock, _ exchange: Exchange) {
+        guard let type = request.first(.contentType) else { return }
+        exchange.isGRPC = GRPC.isGRPC(contentType: type)
+        if !exchange.isGRPC, type.hasPrefix("application/grpc-web") { exchange.web = call(of: request) }
+    }
+
     /// The call, if the request is one of gRPC-Web.
-    static func call(of request: HeaderBlock) -> WebCall? {
+    private static func call(of request: HeaderBlock) -> WebCall? {
         guard let type = request.first(.contentType) else { return nil }
         return GRPCWeb(contentType: type, accept: request.first(named: "accept")).map { WebCall($0) }
     }
@@ -35,7 +42,7 @@ enum WebTranslation {
             exchange.services.pools.give(held)
             guard isValid else { return .answer(.grpcWebMalformed) }
         }
-        return exchange.state.isRequestEnded && !web.codec.mayEnd ? .answer(.grpcWebMalformed) : .next
+        return exchange.state.isRequestEnded && !web.coding.mayEnd ? .answer(.grpcWebMalformed) : .next
     }
 
     /// Makes a try's header section that of a gRPC request.
@@ -50,7 +57,7 @@ enum WebTranslation {
 
     /// Octets of the client's body.
     static func requestData(_ octets: Octets, _ web: WebCall, _ exchange: Exchange) {
-        guard web.codec.form == .text, exchange.state.answer != .over else { return exchange.passBody(octets) }
+        guard web.coding.form == .text, exchange.state.answer != .over else { return exchange.passBody(octets) }
         let isValid = decode(octets, web, exchange) { decoded in
             exchange.passBody(decoded.octets)
             exchange.services.pools.give(decoded)
@@ -64,7 +71,7 @@ enum WebTranslation {
         _ octets: Octets, _ web: WebCall, _ exchange: Exchange, _ use: (OctetBuffer) -> Void
     ) -> Bool {
         let decoded = exchange.services.pools.takeBuffer(for: octets.count)
-        guard let surplus = web.codec.request(octets, to: decoded) else {
+        guard let surplus = web.coding.request(octets, to: decoded) else {
             exchange.services.pools.give(decoded)
             return false
         }
@@ -85,12 +92,12 @@ enum WebTranslation {
         let isGRPC = code == 200 && (isPlain || GRPCWeb.form(of: type) == .binary)
         if isGRPC || block.grpcStatusCode != nil {
             let written = exchange.services.pools.takeBuffer()
-            if isPlain { web.codec.writeType(of: type, to: written) } else { written.append(web.codec.ownType) }
+            if isPlain { web.coding.writeType(of: type, to: written) } else { written.append(web.coding.ownType) }
             block.setOnly(.contentType, to: block.copy(written.octets))
             exchange.services.pools.give(written)
             return true
         }
-        block.setOnly(.contentType, to: web.codec.ownType)
+        block.setOnly(.contentType, to: web.coding.ownType)
         let status = GRPC.status(forHTTP: code)
         exchange.grpcStatus = Int(status.rawValue)
         block.setOnly(.grpcStatus, to: status.octets)
@@ -102,12 +109,12 @@ enum WebTranslation {
     /// Octets of the upstream's answer.
     static func responseData(_ octets: Octets, _ web: WebCall, _ exchange: Exchange, to downstream: Stream) {
         web.owedOctets += octets.count
-        send(to: downstream, exchange) { web.codec.response(octets, to: $0) }
+        send(to: downstream, exchange) { web.coding.response(octets, to: $0) }
     }
 
     /// The trailers of the answer, as the last frame of its body.
     static func trailers(_ block: HeaderBlock, _ web: WebCall, _ exchange: Exchange, to downstream: Stream) {
-        send(to: downstream, exchange) { web.codec.trailers(block, to: $0) }
+        send(to: downstream, exchange) { web.coding.trailers(block, to: $0) }
     }
 
     private static func send(to downstream: Stream, _ exchange: Exchange, _ write: (OctetBuffer) -> Void) {
