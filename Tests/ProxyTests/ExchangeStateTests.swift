@@ -217,7 +217,8 @@ import Testing
     private static let situations: [Situation] = {
         let all: [Situation] = [
             .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .grpcWebMalformed,
-            .headerTimedOut, .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected,
+            .headerTimedOut, .clientClosed, .clientReset, .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk,
+            .misdirected,
             .redirectedToHTTPS, .unknownCluster, .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent,
             .upstreamClosed, .upstreamReset,
             .upstreamRefused, .upstreamProtocolError, .upstreamMalformed(.status), .overflow,

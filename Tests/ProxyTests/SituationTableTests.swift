@@ -12,8 +12,8 @@ import Testing
         + ServerFault.allCases.map(Situation.handshakeFailed)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
-            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
-            .noHealthyEndpoint,
+            .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
+            .unknownCluster, .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .directResponse(200),
@@ -61,11 +61,12 @@ import Testing
         case .corsPreflight: 34
         case .operationsTooLarge: 35
         case .handshakeFailed: 36
+        case .protocolUnknown: 37
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...36))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...37))
     }
 
     @Test func `answers everybody who is still there`() {

@@ -19,6 +19,7 @@ package enum Situation: Equatable, Sendable {
     // Routing
     case noRoute
     case connectMethod
+    case protocolUnknown    // an extended CONNECT for another protocol than `websocket`
     case optionsAsterisk
     case misdirected    // another server of this port has the authority, and other TLS rules
     case redirectedToHTTPS    // a server in clear text redirects the host

@@ -17,6 +17,7 @@ extension Situation {
         case .clientReset: .clientReset
         case .noRoute: .noRoute
         case .connectMethod: .connectMethod
+        case .protocolUnknown: .protocolUnknown
         case .optionsAsterisk: .optionsAsterisk
         case .misdirected: .misdirected
         case .redirectedToHTTPS: .redirectedToHTTPS
@@ -102,7 +103,12 @@ extension Outcome {
     }
 
     fileprivate static var connectMethod: Outcome {
-        Outcome(404, .noRoute, "route_not_found", says: "CONNECT is not supported", blame: .client)
+        Outcome(404, .noRoute, "route_not_found", "CONNECT is not served here.", blame: .client)
+    }
+
+    fileprivate static var protocolUnknown: Outcome {
+        Outcome(
+            501, .none, "upgrade_failed", "CONNECT is served here for the protocol websocket only.", blame: .client)
     }
 
     fileprivate static var optionsAsterisk: Outcome {

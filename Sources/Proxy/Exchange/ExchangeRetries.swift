@@ -176,10 +176,6 @@ extension Exchange {
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
         let isHTTP2 = speaksHTTP2
-        if isWebSocket, isHTTP2 {
-            explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
-            return .answer(.upgradeRefused)
-        }
         let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
         let isSecure = destination.unretained?({ $0.isSecure }) ?? false
         switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
