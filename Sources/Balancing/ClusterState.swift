@@ -38,6 +38,8 @@ package final class ClusterState: Sendable {
         /// Those that are chosen from.
         var chosen: EndpointList
         var detector: OutlierDetector?
+        /// How requests are divided among ranks of endpoints; nil: they are not.
+        var arrangement: EndpointArrangement?
         /// How endpoints are found by hash; nil: they are not.
         var hash: HashPolicy.Table?
         /// The newest table, perhaps of other endpoints.
@@ -61,14 +63,15 @@ package final class ClusterState: Sendable {
     /// The control plane's thread only.
     package func publish(_ next: EndpointList) {
         let (before, detector) = contents.withLock { ($0.all, $0.detector) }
-        detector?.keep(next.endpoints)
+        detector?.keep(next)
         store(detector.map { next.watched(by: $0, after: before) } ?? next, detector)
     }
 
     /// What takes long is done before the lock, under which workers take the list.
     private func store(_ all: EndpointList, _ detector: OutlierDetector?) {
-        let (hash, table) = contents.withLock { ($0.hash, $0.table) }
+        let (hash, table, arrangement) = contents.withLock { ($0.hash, $0.table, $0.arrangement) }
         var chosen = detector.map { all.chosen(by: $0) } ?? all
+        if let arrangement { chosen = chosen.arranged(by: arrangement, of: all) }
         if hash != nil {
             if let table { chosen = chosen.hashed(by: table) }
             lacksTable.store(true, ordering: .releasing)
@@ -79,6 +82,15 @@ package final class ClusterState: Sendable {
             contents.detector = detector
         }
         version.wrappingAdd(1, ordering: .releasing)
+    }
+
+    /// Divides requests among the ranks of the endpoints from now on; nil: not. The control plane's thread only.
+    package func arrange(by arrangement: EndpointArrangement?) {
+        let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.arrangement) }
+        guard arrangement != before else { return }
+        contents.withLock { $0.arrangement = arrangement }
+        detector?.arrange(by: arrangement, all)
+        store(all, detector)
     }
 
     // MARK: consistent hashing
@@ -148,15 +160,16 @@ package final class ClusterState: Sendable {
     /// stays when only the policy changes. The control plane's thread only.
     /// - Parameter wake: called, on any thread, when `settle` has something to do.
     package func watch(_ policy: OutlierPolicy?, wake: @escaping @Sendable () -> Void) {
-        let (all, detector) = contents.withLock { ($0.all, $0.detector) }
+        let (all, detector, arrangement) = contents.withLock { ($0.all, $0.detector, $0.arrangement) }
         guard let policy else {
-            if detector != nil { store(EndpointList(all.endpoints, weights: all.weights), nil) }
+            if detector != nil { store(EndpointList(all.endpoints, weights: all.weights, ranks: all.ranks), nil) }
             return
         }
         guard detector?.policy != policy else { return }
         let next = detector ?? OutlierDetector(policy, wake: wake)
         next.update(policy)
-        next.keep(all.endpoints)
+        next.arrange(by: arrangement, all)
+        next.keep(all)
         store(all.watched(by: next, after: all, isAnew: true), next)
     }
 

@@ -3,34 +3,50 @@ package final class EndpointList: Sendable {
     package let endpoints: [EndpointState]
     /// As they were given.
     let weights: [Int]
+    /// Where each is in an `EndpointArrangement`, 0 or more; empty where there is none.
+    let ranks: [Int]
     /// What is watched of each; empty if nothing is.
     let monitors: [OutlierMonitor]
     /// Who watches them.
     let detector: OutlierDetector?
     /// How they are found by hash; nil where they are not, or not yet.
     let hashing: Hashing?
+    /// The parts that get a share of the requests each; nil: all are alike.
+    let groups: EndpointGroups?
     /// The requests in flight of each, so that choosing touches nothing else of an endpoint.
     let loads: [LineCell]
     /// The endpoints repeated by their weight, interleaved; empty when all weigh the same.
     private let places: [Int]
 
-    /// - Parameter weights: one per endpoint, 0 counts as 1; empty means all equal.
-    package convenience init(_ endpoints: [EndpointState], weights: [Int] = []) {
-        self.init(endpoints, weights: weights, monitors: [], detector: nil)
+    /// - Parameters:
+    ///   - weights: one per endpoint, 0 counts as 1; empty means all equal.
+    ///   - ranks: one per endpoint, 0 or more, for an `EndpointArrangement`; empty means none.
+    package convenience init(_ endpoints: [EndpointState], weights: [Int] = [], ranks: [Int] = []) {
+        self.init(endpoints, weights: weights, ranks: ranks, monitors: [], detector: nil)
     }
 
     /// - Parameter monitors: one per endpoint, or none.
     init(
-        _ endpoints: [EndpointState], weights: [Int], monitors: [OutlierMonitor], detector: OutlierDetector?,
-        hashing: Hashing? = nil
+        _ endpoints: [EndpointState], weights: [Int], ranks: [Int], monitors: [OutlierMonitor],
+        detector: OutlierDetector?, hashing: Hashing? = nil, groups: EndpointGroups? = nil
     ) {
         self.endpoints = endpoints
         self.weights = weights
+        self.ranks = ranks
+        self.groups = groups
         self.monitors = monitors
         self.detector = detector
         self.hashing = hashing
         loads = endpoints.map(\.load)
         places = Self.interleave(weights: weights, count: endpoints.count)
+    }
+
+    /// Some of its endpoints, with what is known of each.
+    func picking(_ places: [Int], groups: EndpointGroups? = nil) -> EndpointList {
+        func some<Item>(_ items: [Item]) -> [Item] { items.count == count ? places.map { items[$0] } : [] }
+        return EndpointList(
+            some(endpoints), weights: some(weights), ranks: some(ranks), monitors: some(monitors), detector: detector,
+            groups: groups)
     }
 
     @inline(__always) var count: Int { loads.count }
@@ -44,7 +60,7 @@ package final class EndpointList: Sendable {
     /// Smooth interleaving: an endpoint of share n has its places in the middle of each n-th part of the
     /// rotation, and all places are sorted. Weights are scaled down so that a rotation stays short; each
     /// endpoint keeps at least one place.
-    private static func interleave(weights: [Int], count: Int) -> [Int] {
+    static func interleave(weights: [Int], count: Int) -> [Int] {
         guard weights.count == count, Set(weights.map { max($0, 1) }).count > 1 else { return [] }
         let limit = max(count, 1000)
         let sum = weights.reduce(0) { $0.addingReportingOverflow(max($1, 1)).overflow ? .max : $0 + max($1, 1) }

@@ -9,21 +9,30 @@ package final class ClusterPolicies: Sendable, Hashable {
     /// By what requests find their endpoint; nil: by nothing of theirs.
     package let hashing: HashPolicy?
 
+    /// Which endpoints are preferred, by where they are; nil: none.
+    package let locality: LocalityPolicy?
+
     /// - Returns: nil when there is no policy.
-    package init?(pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil) {
-        guard pool != nil || outliers != nil || hashing != nil else { return nil }
+    package init?(
+        pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil,
+        locality: LocalityPolicy? = nil
+    ) {
+        guard pool != nil || outliers != nil || hashing != nil || locality != nil else { return nil }
         self.pool = pool
         self.outliers = outliers
         self.hashing = hashing
+        self.locality = locality
     }
 
     package static func == (left: ClusterPolicies, right: ClusterPolicies) -> Bool {
         left.pool == right.pool && left.outliers == right.outliers && left.hashing == right.hashing
+            && left.locality == right.locality
     }
 
     package func hash(into hasher: inout Hasher) {
         hasher.combine(pool)
         hasher.combine(outliers)
         hasher.combine(hashing)
+        hasher.combine(locality)
     }
 }
