@@ -38,6 +38,12 @@ package final class ClusterState: Sendable {
         /// Those that are chosen from.
         var chosen: EndpointList
         var detector: OutlierDetector?
+        /// Which endpoints are new; nil: that does not matter.
+        var warmup: WarmupLedger?
+        /// What they weigh for that reason; nil: all are warm.
+        var warmWeights: [Int]?
+        /// Called when `settle` has something to do.
+        var wake: @Sendable () -> Void = {}
         /// How requests are divided among ranks of endpoints; nil: they are not.
         var arrangement: EndpointArrangement?
         /// How endpoints are found by hash; nil: they are not.
@@ -64,13 +70,19 @@ package final class ClusterState: Sendable {
     package func publish(_ next: EndpointList) {
         let (before, detector) = contents.withLock { ($0.all, $0.detector) }
         detector?.keep(next)
+        let wake = contents.withLock { $0.warmup?.keep(next.endpoints) == true ? $0.wake : nil }
+        defer { wake?() }
         store(detector.map { next.watched(by: $0, after: before) } ?? next, detector)
     }
 
     /// What takes long is done before the lock, under which workers take the list.
     private func store(_ all: EndpointList, _ detector: OutlierDetector?) {
-        let (hash, table, arrangement) = contents.withLock { ($0.hash, $0.table, $0.arrangement) }
-        var chosen = detector.map { all.chosen(by: $0) } ?? all
+        let (hash, table, arrangement, warmup) = contents.withLock {
+            ($0.hash, $0.table, $0.arrangement, $0.warmup)
+        }
+        let weights = warmup?.weights(of: all)
+        let weighed = weights.map { all.warming($0) } ?? all
+        var chosen = detector.map { weighed.chosen(by: $0) } ?? weighed
         if let arrangement { chosen = chosen.arranged(by: arrangement, of: all) }
         if hash != nil {
             if let table { chosen = chosen.hashed(by: table) }
@@ -80,6 +92,7 @@ package final class ClusterState: Sendable {
             contents.all = all
             contents.chosen = chosen
             contents.detector = detector
+            contents.warmWeights = weights
         }
         version.wrappingAdd(1, ordering: .releasing)
     }
@@ -179,10 +192,40 @@ package final class ClusterState: Sendable {
     /// - Returns: what has happened since the last call, and when the next one is due; nil: when it is woken.
     package func settle(at now: UInt64) -> (events: [OutlierEvent], due: UInt64?) {
         let (all, detector) = contents.withLock { ($0.all, $0.detector) }
-        guard let detector else { return ([], nil) }
+        let (isOutdated, next) = warm(all, at: now)
+        guard let detector else {
+            if isOutdated { store(all, nil) }
+            return ([], next)
+        }
         let (events, isStale, due) = detector.settle(at: now)
-        if isStale { store(all, detector) }
-        return (events, due)
+        if isStale || isOutdated { store(all, detector) }
+        return (events, [due, next].compactMap(\.self).min())
+    }
+
+    // MARK: warming up
+
+    /// Has new endpoints come to their share by that policy from now on; nil: they have it at once.
+    /// The control plane's thread only.
+    /// - Parameter wake: called when `settle` has something to do.
+    package func warm(by policy: WarmupPolicy?, wake: @escaping @Sendable () -> Void) {
+        let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.warmup) }
+        guard policy != before?.policy else { return }
+        let hasNew = contents.withLock { contents in
+            contents.warmup = policy.map { WarmupLedger($0, after: before) }
+            contents.wake = wake
+            return contents.warmup?.keep(all.endpoints) ?? false
+        }
+        store(all, detector)
+        if hasNew { wake() }
+    }
+
+    /// - Returns: whether some weigh something else now, and when to look again.
+    private func warm(_ all: EndpointList, at now: UInt64) -> (isOutdated: Bool, due: UInt64?) {
+        contents.withLock { contents in
+            guard contents.warmup != nil else { return (false, nil) }
+            let due = contents.warmup?.advance(to: now)
+            return (contents.warmup?.weights(of: all) != contents.warmWeights, due)
+        }
     }
 
     /// What is in use of it; counted from the first call on, because only clusters with limits need it.

@@ -3,6 +3,8 @@ package final class EndpointList: Sendable {
     package let endpoints: [EndpointState]
     /// As they were given.
     let weights: [Int]
+    /// Whether `weights` are of endpoints that are warming up: then they count in LEAST_REQUEST, too.
+    let isWarming: Bool
     /// Where each is in an `EndpointArrangement`, 0 or more; empty where there is none.
     let ranks: [Int]
     /// What is watched of each; empty if nothing is.
@@ -28,17 +30,19 @@ package final class EndpointList: Sendable {
     /// - Parameter monitors: one per endpoint, or none.
     init(
         _ endpoints: [EndpointState], weights: [Int], ranks: [Int], monitors: [OutlierMonitor],
-        detector: OutlierDetector?, hashing: Hashing? = nil, groups: EndpointGroups? = nil
+        detector: OutlierDetector?, hashing: Hashing? = nil, groups: EndpointGroups? = nil, isWarming: Bool = false
     ) {
         self.endpoints = endpoints
         self.weights = weights
         self.ranks = ranks
         self.groups = groups
+        self.isWarming = isWarming
         self.monitors = monitors
         self.detector = detector
         self.hashing = hashing
         loads = endpoints.map(\.load)
-        places = Self.interleave(weights: weights, count: endpoints.count)
+        places = Self.interleave(
+            weights: weights, count: endpoints.count, placesEach: isWarming ? Self.warmingPlaces : 1)
     }
 
     /// Some of its endpoints, with what is known of each.
@@ -46,7 +50,13 @@ package final class EndpointList: Sendable {
         func some<Item>(_ items: [Item]) -> [Item] { items.count == count ? places.map { items[$0] } : [] }
         return EndpointList(
             some(endpoints), weights: some(weights), ranks: some(ranks), monitors: some(monitors), detector: detector,
-            groups: groups)
+            groups: groups, isWarming: isWarming)
+    }
+
+    /// The same endpoints, which weigh something else while some are warming up.
+    func warming(_ weights: [Int]) -> EndpointList {
+        EndpointList(
+            endpoints, weights: weights, ranks: ranks, monitors: monitors, detector: detector, isWarming: true)
     }
 
     @inline(__always) var count: Int { loads.count }
@@ -57,12 +67,16 @@ package final class EndpointList: Sendable {
     /// The endpoint whose place it is.
     @inline(__always) func endpoint(turn: Int) -> Int { places.isEmpty ? turn : places[turn] }
 
+    /// With so many places each, an endpoint that warms up has a small share of them, however many there are.
+    private static let warmingPlaces = 16
+
     /// Smooth interleaving: an endpoint of share n has its places in the middle of each n-th part of the
     /// rotation, and all places are sorted. Weights are scaled down so that a rotation stays short; each
     /// endpoint keeps at least one place.
-    static func interleave(weights: [Int], count: Int) -> [Int] {
+    /// - Parameter placesEach: how many an endpoint may have on the average; a rotation may have 1000 in any case.
+    static func interleave(weights: [Int], count: Int, placesEach: Int = 1) -> [Int] {
         guard weights.count == count, Set(weights.map { max($0, 1) }).count > 1 else { return [] }
-        let limit = max(count, 1000)
+        let limit = max(count * placesEach, 1000)
         let sum = weights.reduce(0) { $0.addingReportingOverflow(max($1, 1)).overflow ? .max : $0 + max($1, 1) }
         let divisor = Swift.max(common(weights), sum / limit + (sum > limit ? 1 : 0))
         let shares = weights.map { max(max($0, 1) / divisor, 1) }

@@ -30,7 +30,7 @@ struct ClusterDirectory {
     private var refusals: [Int: [String]] = [:]    // by slot, of addresses that DNS gave
     private let limit: Int
     private let refusal: (EndpointAddress) -> String?
-    private var watched: [ClusterState] = []    // whose outliers are detected
+    private var watched: [ClusterState] = []    // whose outliers are detected, or whose new endpoints warm up
     private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
     private let wake: @Sendable () -> Void
 
@@ -88,10 +88,12 @@ struct ClusterDirectory {
         var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters that cannot be told apart the first counts
         var tables: [Int: HashPolicy.Table] = [:]
         var localities: [Int: LocalityPolicy] = [:]
+        var warmups: [Int: WarmupPolicy] = [:]
         for (cluster, place) in zip(plan.clusters, order) {
             if policies[place] == nil { policies[place] = cluster.policies?.outliers }
             if tables[place] == nil { tables[place] = cluster.policies?.hashing?.table }
             if localities[place] == nil { localities[place] = cluster.policies?.locality }
+            if warmups[place] == nil { warmups[place] = cluster.policies?.warmup }
         }
         for place in slots.indices {
             slots[place].locality = localities[place]
@@ -99,11 +101,15 @@ struct ClusterDirectory {
             slots[place].state.hash(by: tables[place])
         }
         hashed = tables.keys.sorted().map { slots[$0].state }
-        for place in slots.indices { slots[place].state.watch(policies[place], wake: wake) }
-        watched = policies.keys.sorted().map { slots[$0].state }
+        for place in slots.indices {
+            slots[place].state.watch(policies[place], wake: wake)
+            slots[place].state.warm(by: warmups[place], wake: wake)
+        }
+        watched = Set(policies.keys).union(warmups.keys).sorted().map { slots[$0].state }
     }
 
-    /// Ends ejections whose time is over, and takes endpoints that are ejected out of the choice.
+    /// Ends ejections whose time is over, takes endpoints that are ejected out of the choice, and gives those that
+    /// warm up what is due to them.
     /// - Parameter now: nanoseconds of the workers' clock.
     /// - Returns: what has happened, by cluster, and when the next call is due; nil: when it is woken.
     func settle(at now: UInt64) -> (events: [(cluster: String, event: OutlierEvent)], due: UInt64?) {

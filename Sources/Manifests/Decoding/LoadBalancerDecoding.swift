@@ -22,6 +22,11 @@ extension LoadBalancer {
         }
         readLocality(&record)
         record.finish()
+        if warmup != nil, consistentHash != nil || simple?.value.policy == .random {
+            (record.field("warmup") ?? record.field("warmupDurationSecs"))?.warning(
+                "no-effect", "a warm-up has no effect with \(consistentHash == nil ? "RANDOM" : "`consistentHash`")",
+                hint: "it is for ROUND_ROBIN and LEAST_REQUEST")
+        }
         if simpleField != nil, let hashField {
             hashField.error(
                 "conflicting-fields", "`simple` and `consistentHash` exclude each other")

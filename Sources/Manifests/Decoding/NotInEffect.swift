@@ -112,8 +112,6 @@ package enum NotInEffect {
 
     private static let policy: [Field] = [
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
         // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),

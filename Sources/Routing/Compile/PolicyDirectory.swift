@@ -159,7 +159,8 @@ extension PolicyDirectory.Policy {
     func policies(port: Int, subset: Subset?, _ options: CompileOptions) -> ClusterPolicies? {
         ClusterPolicies(
             pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset),
-            hashing: hashing(port: port, subset: subset), locality: locality(port: port, subset: subset, options))
+            hashing: hashing(port: port, subset: subset), locality: locality(port: port, subset: subset, options),
+            warmup: warmup(port: port, subset: subset))
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then
