@@ -3,13 +3,16 @@ internal import Synchronization
 
 /// What makes two clusters of two configurations the same one.
 package struct ClusterIdentity: Hashable, Sendable {
+    /// The service's host name, fully qualified.
     package let host: String
     /// The service's port.
     package let port: Int
     /// Empty: the whole service.
     package let subset: String
+    /// How the cluster chooses among its endpoints.
     package let policy: BalancingPolicy
 
+    /// Makes the identity of a Service's port, or of one of its subsets.
     package init(host: String, port: Int, subset: String, policy: BalancingPolicy) {
         self.host = host
         self.port = port
@@ -22,7 +25,9 @@ package struct ClusterIdentity: Hashable, Sendable {
 /// publish of a configuration as long as its identity does. Workers choose through a `Cluster` of their own.
 /// Any thread.
 package final class ClusterState: Sendable {
+    /// The name for logs and metrics, in Envoy's form.
     package let name: String
+    /// What the cluster is known by for as long as the process lives.
     package let identity: ClusterIdentity
     private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
@@ -60,6 +65,7 @@ package final class ClusterState: Sendable {
         turn = OwnLine(start)
     }
 
+    /// How the cluster chooses among its endpoints.
     package var policy: BalancingPolicy { identity.policy }
 
     /// The endpoints as they are now.
@@ -162,6 +168,7 @@ package final class ClusterState: Sendable {
 
     /// No configuration has it any more.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
+    /// No plan has the cluster any more.
     package func leave() { gone.store(true, ordering: .releasing) }
 
     // MARK: outliers

@@ -1,5 +1,6 @@
 /// The endpoints of a cluster at one moment, with what choosing among them needs. Immutable; any thread.
 package final class EndpointList: Sendable {
+    /// The endpoints to choose from, each once.
     package let endpoints: [EndpointState]
     /// As they were given.
     let weights: [Int]

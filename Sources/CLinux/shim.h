@@ -48,7 +48,7 @@ static inline int portico_open_for_reading(const char *path) {
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 static inline int portico_open_for_writing(const char *path) { return open(path, O_WRONLY | O_CLOEXEC); }
-/// Whether a descriptor is of a regular file; below zero: that cannot be told.
+/// Whether a descriptor is of a regular file; below zero: it is not known.
 static inline int portico_is_regular_file(int file) {
     struct stat status;
     if (fstat(file, &status) != 0) return -1;

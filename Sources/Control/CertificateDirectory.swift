@@ -180,13 +180,13 @@ struct CertificateDirectory {
     }
 
     private mutating func report(_ fault: CertificateFault, _ chain: TLSChain, effect: String, isKept: Bool = false) {
-        if fault.isTold, !isKept { return }
+        if fault.isReported, !isKept { return }
         let related =
             fault.place == chain.place
             ? [] : [Diagnostic.Related(place: chain.place, message: "the server that it is for")]
         diagnostics.append(
             Diagnostic(
-                fault.isTold ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
+                fault.isReported ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
                 at: fault.place, object: fault.object, path: fault.path, related: related))
     }
 
@@ -224,10 +224,10 @@ struct CertificateDirectory {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
-                return .failure(.told("there is no Secret \(namespace)/\(name)", server))
+                return .failure(.reported("there is no Secret \(namespace)/\(name)", server))
             }
             return CertificateFault.pair(secret)
-        case .refused(let name): return .failure(.told("`\(name)` is not used", server))
+        case .refused(let name): return .failure(.reported("`\(name)` is not used", server))
         case .files(let certificate, let key):
             do throws(FileContents.Fault) {
                 guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {

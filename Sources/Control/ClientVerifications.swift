@@ -106,11 +106,11 @@ struct ClientVerifications {
         of clients: ClientDemand, _ chain: TLSChain, _ secrets: [String: Secret]
     ) throws(CertificateFault) -> (authorities: [UInt8], revocations: [UInt8]?) {
         switch clients.authorities {
-        case .refused(let name): throw .told("`\(name)` is not used", chain)
+        case .refused(let name): throw .reported("`\(name)` is not used", chain)
         case .file(let path): return (try file(path, chain), nil)
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
-                throw .told("there is no Secret \(namespace)/\(name)", chain)
+                throw .reported("there is no Secret \(namespace)/\(name)", chain)
             }
             for (authorities, revocations) in Self.styles {
                 guard let value = secret.data[authorities]?.value, !value.isEmpty else { continue }

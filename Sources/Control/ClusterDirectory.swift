@@ -85,7 +85,7 @@ struct ClusterDirectory {
     /// Has outliers detected, endpoints found by hash, and some preferred by their place, where the plan says so, and
     /// nowhere else.
     private mutating func watch(_ plan: RoutingPlan) {
-        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters that cannot be told apart the first counts
+        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters with one identity the first counts
         var tables: [Int: HashPolicy.Table] = [:]
         var localities: [Int: LocalityPolicy] = [:]
         var warmups: [Int: WarmupPolicy] = [:]

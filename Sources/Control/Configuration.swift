@@ -14,7 +14,7 @@ struct Configuration {
     private let loader: Loader
     private var directory: ClusterDirectory
     private var listeners = ListenerDirectory()
-    private var bindings: [ListenerBinding] = []
+    private var served: [ServedListener] = []
     private(set) var loaded = Loaded()
     /// Everything that was found wrong in the last load.
     private(set) var diagnostics: [Diagnostic] = []
@@ -118,7 +118,7 @@ struct Configuration {
         let clusters = directory.clusters
         metrics.setClusters(clusters)
         return Snapshot(
-            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings,
+            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: served,
             upstreamTLS: loaded.upstreamTLS)
     }
 
@@ -164,13 +164,13 @@ struct Configuration {
     }
 
     private mutating func bind() {
-        bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
-            ListenerBinding(
+        served = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
+            ServedListener(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,
                 tls: Self.selector(listener, loaded.contexts[index]),
                 chainTables: listener.chains.map(\.table), chainTerms: Self.terms(of: listener.chains),
                 concurrentStreams: listener.concurrentStreams,
-                relays: RelayBinding(
+                relays: ListenerRelays(
                     clear: listener.clearRelay,
                     chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []))
         }

@@ -329,7 +329,7 @@ package final class ControlPlane {
             into: loads, niceness: phase == .starting ? 0 : Loader.niceness, limit: loadLimit)
     }
 
-    /// A load that takes too long is told to end.
+    /// A load that takes too long is asked to end.
     private func limitLoad() {
         guard let loadBegan, !loadLimit.isOver, .now() >= loadBegan + options.loadLimit else { return }
         loadLimit.end()

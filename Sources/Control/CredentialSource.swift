@@ -13,18 +13,18 @@ struct CredentialFault: Error {
     var path: String?
     var hint: String?
     /// The plan's diagnostics say so already.
-    var isTold = false
+    var isReported = false
 
     init(
         _ sentence: String, place: SourcePlace? = nil, object: ObjectReference? = nil, path: String? = nil,
-        hint: String? = nil, isTold: Bool = false
+        hint: String? = nil, isReported: Bool = false
     ) {
         self.sentence = sentence
         self.place = place
         self.object = object
         self.path = path
         self.hint = hint
-        self.isTold = isTold
+        self.isReported = isReported
     }
 }
 
@@ -125,7 +125,7 @@ struct CredentialSource {
 
     private func secret(_ namespace: String, _ name: String) throws(CredentialFault) -> Secret {
         guard let secret = secrets["\(namespace)/\(name)"] else {
-            throw CredentialFault("there is no Secret \(namespace)/\(name)", isTold: true)
+            throw CredentialFault("there is no Secret \(namespace)/\(name)", isReported: true)
         }
         return secret
     }
@@ -155,6 +155,7 @@ struct CredentialSource {
         return Self.notKept("Secret \(namespace)/\(name)")
     }
 
+    /// The octets of the authorities were overwritten after an earlier load.
     func forgotten(_ trust: UpstreamTLSPlan.Trust) -> CredentialFault {
         guard case .secret(let namespace, let names) = trust else { return Self.notKept("the authorities") }
         return Self.notKept("Secret \(namespace)/\(names[0])")

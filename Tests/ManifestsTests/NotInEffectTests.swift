@@ -50,10 +50,6 @@ import Testing
             policy("connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}"),
             "spec.trafficPolicy.connectionPool.http.http2KeepAlive"
         ),
-        (
-            server("port: {number: 80, name: a, protocol: GRPC-WEB}"),
-            "spec.servers[0].port.protocol: GRPC-WEB"
-        ),
     ])
     func `is skipped with a warning where that harms nobody`(text: String, field: String) {
         let set = load(text)

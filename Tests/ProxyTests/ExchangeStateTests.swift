@@ -214,11 +214,11 @@ import Testing
     /// One of each; the switch does not compile without a new one.
     private static let situations: [Situation] = {
         let all: [Situation] = [
-            .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .headerTimedOut,
-            .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected,
+            .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .grpcWebMalformed,
+            .headerTimedOut, .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected,
             .redirectedToHTTPS, .unknownCluster, .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent,
             .upstreamClosed, .upstreamReset,
-            .upstreamRefused, .upstreamProtocolError, .grpcWebRefused, .upstreamMalformed(.status), .overflow,
+            .upstreamRefused, .upstreamProtocolError, .upstreamMalformed(.status), .overflow,
             .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .overloaded,
             .directResponse(200), .tryTimedOut, .faultInjected(status: 500, grpc: nil),
         ]

@@ -11,6 +11,8 @@ final class HTTP2Peer {
     /// Streams that the other side has begun, in order.
     private(set) var streams: [Int] = []
     private var parts: [Int: [String]] = [:]
+    /// The fields of each request's header section, a line each.
+    private(set) var fields: [Int: String] = [:]
 
     /// - Parameter mostStreams: that it allows at once.
     init(_ peer: Peer, isServer: Bool, mostStreams: UInt32 = HTTP2Limits.usualConcurrentStreams) {
@@ -136,6 +138,7 @@ final class HTTP2Peer {
         if isHead, method != nil {
             streams.append(stream)
             parts[stream] = []    // the place of an earlier stream is used again
+            fields[stream] = block.fields.map { "\($0.name.string): \($0.value.string)\n" }.joined()
         }
         let text =
             method.map { "\($0) \(block.first(.path)?.string ?? "")" }

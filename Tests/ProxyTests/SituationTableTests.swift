@@ -15,7 +15,7 @@ import Testing
             .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
             .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-            .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
+            .upstreamProtocolError, .grpcWebMalformed, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
@@ -50,7 +50,7 @@ import Testing
         case .idleSending: 23
         case .idleReceiving: 24
         case .overloaded: 25
-        case .grpcWebRefused: 26
+        case .grpcWebMalformed: 26
         case .requestMalformed: 27
         case .upstreamMalformed: 28
         case .directResponse: 29

@@ -35,6 +35,7 @@ package final class OutlierDetector: Sendable {
 
     /// What was counted since the cluster was made.
     package struct Totals: Sendable {
+        /// Ejections since the cluster is known, by cause.
         package var ejections: [EjectionCause: UInt64] = [:]
         /// Ejections that the largest share forbade.
         package var prevented: UInt64 = 0
@@ -61,6 +62,7 @@ package final class OutlierDetector: Sendable {
     /// Whether so many are ejected that all are used.
     var isPanicking: Bool { panics.load(ordering: .relaxed) }
 
+    /// The counters as they are now.
     package var totals: Totals {
         state.withLock { state in
             var totals = state.totals
@@ -120,6 +122,7 @@ package final class OutlierDetector: Sendable {
 
     // MARK: the control plane
 
+    /// Takes a changed policy; what was counted so far stays.
     func update(_ policy: OutlierPolicy) {
         state.withLock { state in
             state.policy = policy

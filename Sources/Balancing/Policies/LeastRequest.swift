@@ -9,6 +9,7 @@ enum LeastRequest {
     /// flight over two equal endpoints the spread was 35:65.
     static let tolerance = 1
 
+    /// - Returns: the place of the chosen endpoint in the list, which is not empty.
     @inline(__always) static func choose(among list: EndpointList, rotation: LineCell) -> Int {
         let turns = list.turns
         let start = Int(rotation.advance() % UInt64(turns))

@@ -93,9 +93,6 @@ package enum NotInEffect {
 
     private static let gateway: [Field] = [
         .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
-        .skips(
-            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
-            hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
         // If such a server were served as SIMPLE, clients would not be asked for a certificate.
         .closes(
             "Gateway", "spec.servers[].tls.mode",

@@ -11,6 +11,7 @@ package enum Situation: Equatable, Sendable {
     case requestMalformed(HTTP2Fault)
     case pathRefused
     case upgradeRefused
+    case grpcWebMalformed    // the body of a gRPC-Web call is not Base64
     case headerTimedOut    // the head did not arrive in time
     case clientClosed
     case clientReset
@@ -36,7 +37,6 @@ package enum Situation: Equatable, Sendable {
     case upstreamReset
     case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
-    case grpcWebRefused    // gRPC-Web, not translated, and the upstream speaks gRPC
     case upstreamMalformed(HTTP2Fault)
     case overflow    // a limit of connections, pending or active requests
     case localReset    // the gateway gave the stream up by itself

@@ -6,8 +6,8 @@ extension Situation {
     /// The one table: situation → HTTP status, flag, details, body, gRPC status, fault, retry, connection.
     package var outcome: Outcome {
         switch self {
-        case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed,
-            .clientReset:
+        case .requestRefused, .requestMalformed, .pathRefused, .upgradeRefused, .grpcWebMalformed, .headerTimedOut,
+            .clientClosed, .clientReset:
             ofClient
         case .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
             .noHealthyEndpoint, .overloaded:
@@ -38,6 +38,10 @@ extension Situation {
         case .upgradeRefused:
             Outcome(
                 403, .none, "upgrade_failed", "The upgrade that the request asks for is not served here.",
+                fault: .client, after: .close)
+        case .grpcWebMalformed:
+            Outcome(
+                400, .none, "grpc_base_64_decode_failed", "The body of the gRPC-Web call is not Base64.",
                 fault: .client, after: .close)
         case .headerTimedOut:
             Outcome(408, .none, "request_header_timeout", "request header timeout", fault: .client, after: .close)
@@ -113,11 +117,6 @@ extension Situation {
             .upstream(.upstreamReset, "remote refused stream reset", .unprocessed)
         case .upstreamProtocolError:
             .upstream(.upstreamProtocolError, "protocol error", .unknown)
-        case .grpcWebRefused:
-            Outcome(
-                503, .upstreamReset, "grpc_web_not_translated",
-                "gRPC-Web is not translated to gRPC yet, and the upstream refused it as it is",
-                fault: .configuration)
         case .upstreamMalformed(let fault):
             .upstream(.upstreamProtocolError, "protocol error", .unknown, because: (fault.name, fault.sentence))
         case .overflow:

@@ -11,8 +11,14 @@ extension Exchange {
 
     /// Octets of the client's body.
     func requestData(_ octets: Octets) {
-        guard let downstream else { return }
         lastProgress = services.loop.now
+        if let web, web.isTranslated { return WebTranslation.requestData(octets, web, self) }
+        passBody(octets)
+    }
+
+    /// Passes octets of the body on, in the form in which the upstream gets them.
+    func passBody(_ octets: Octets) {
+        guard let downstream else { return }
         if let copies { Mirroring.pass(octets, to: copies, self) }
         switch state.bodyCame(octets.count) {
         case .discard: services.consume(downstream, octets.count)
@@ -30,6 +36,7 @@ extension Exchange {
     /// The client's request is complete.
     func requestEnded(trailers: HeaderBlock? = nil) {
         guard state.requestEnded() else { return }
+        if let web, web.isTranslated, !web.coding.mayEnd { return answer(.grpcWebMalformed) }
         if let trailers {
             ForwardedFields.clean(trailers: trailers)
             trailers.hold()
@@ -103,11 +110,13 @@ extension Exchange {
             key.setCookie(cookie, in: block)
         }
         timers.cancelTry(in: services.loop)
+        let hasBody = web.map { !$0.isTranslated || WebTranslation.edit(answer: block, code, $0, self) } ?? true
         services.prepareForDownstream(block)
         state.answerBegan()
-        downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
+        downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd || !hasBody)
         services.markDirty(downstream)
-        if isEnd { answerEnded() } else { run() }
+        if !hasBody, !isEnd { dropUpstream(code: ErrorCode.cancel) }
+        if isEnd || !hasBody { answerEnded() } else { run() }
     }
 
     /// The client's window does not hold header sections back: their number must.
@@ -126,14 +135,19 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
+    /// Octets of the response's body have come.
     func responseData(_ octets: Octets) {
         guard let downstream, state.answer == .begun else {
             if case .stream(let stream) = upstream { services.consume(stream, octets.count) }
             return
         }
-        sentOctets += octets.count
         if isGRPC, deadline != nil { messages.pass(octets) }
-        downstream.session.send(downstream.slot, octets)
+        if let web, web.isTranslated {
+            WebTranslation.responseData(octets, web, self, to: downstream)
+        } else {
+            sentOctets += octets.count
+            downstream.session.send(downstream.slot, octets)
+        }
         services.markDirty(downstream)
     }
 
@@ -143,9 +157,18 @@ extension Exchange {
         let hadStatus = grpcStatus != nil
         if isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
         if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
-        downstream.session.finish(downstream.slot, trailers: trailers)
+        finishAnswer(on: downstream, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
+    }
+
+    /// Ends the answer, with its trailers in the form that the client understands.
+    private func finishAnswer(on downstream: Stream, trailers: HeaderBlock?) {
+        guard let web, web.isTranslated, let trailers else {
+            return downstream.session.finish(downstream.slot, trailers: trailers)
+        }
+        WebTranslation.trailers(trailers, web, self, to: downstream)
+        downstream.session.finish(downstream.slot)
     }
 
     /// The answer was given to the client's session, whole.
@@ -176,7 +199,8 @@ extension Exchange {
             services.consume(downstream, fresh)
         } else if isServing(downstream: connection, taken.slot) {
             lastProgress = services.loop.now
-            if case .stream(let stream) = upstream { services.consume(stream, taken.count) }
+            let count = web.map { WebTranslation.credit(taken.count, $0) } ?? taken.count
+            if case .stream(let stream) = upstream { services.consume(stream, count) }
         }
     }
 
@@ -230,21 +254,6 @@ extension Exchange {
         case .answer(let situation): answer(situation)
         }
         run()
-    }
-
-    /// What is behind a failure, where more is known than its form.
-    func cause(of situation: Situation) -> Situation {
-        switch situation {
-        case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed:
-            isUntranslated ? .grpcWebRefused : situation
-        default: situation
-        }
-    }
-
-    /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
-    var isUntranslated: Bool {
-        guard isHTTP2Port, let type = request.unretained?({ $0.first(.contentType) }) ?? nil else { return false }
-        return type.hasPrefix("application/grpc-web")
     }
 
     /// The upstream's limit leaves no room for this stream, which was not sent yet.
@@ -312,7 +321,7 @@ extension Exchange {
         var reply = Respond.reply(to: situation, self)
         if situation == .redirectedToHTTPS { reply.location = secureLocation }
         status = reply.status
-        grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
+        grpcStatus = reply.isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
         if !state.isRequestEnded || reply.outcome.after == .close, !session.isHTTP2 { session.announceShutdown() }
         sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services) {
@@ -402,14 +411,14 @@ extension Exchange {
     private func endWithStatus(_ code: GRPC.Status, _ message: String) {
         guard let downstream else { return }
         let session = downstream.session
-        guard isGRPC, messages.isBetweenMessages, session.isHTTP2 else {
+        guard isGRPC, messages.isBetweenMessages, session.isHTTP2 || web != nil else {
             return breakOff(code: ErrorCode.internalError)
         }
         grpcStatus = Int(code.rawValue)
         let trailers = services.pools.takeBlock()
         trailers.append(stable: "grpc-status", code.octets)
         LocalReply.append(grpcMessage: message, to: trailers)
-        session.finish(downstream.slot, trailers: trailers)
+        finishAnswer(on: downstream, trailers: trailers)
         services.pools.letGo(trailers)
         if session.pending(downstream.slot) > 0 {
             // What the client's window holds back is given up with the call.

@@ -31,7 +31,7 @@ extension Exchange {
             ?? {
                 let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
                 explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
-                return .answer(cause(of: situation))
+                return .answer(situation)
             }()
     }
 
@@ -171,6 +171,7 @@ extension Exchange {
 
     // MARK: connections, and pauses
 
+    /// The step `connect`.
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
         let isHTTP2 = speaksHTTP2

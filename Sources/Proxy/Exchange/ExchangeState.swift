@@ -102,6 +102,7 @@ struct ExchangeState {
     /// The course runs again from an earlier step.
     mutating func goBack(to step: Step) { position = .at(step) }
 
+    /// The running step waits.
     mutating func wait(for what: Wait) {
         guard let step = running else { return }
         position = .waiting(step, what)

@@ -15,13 +15,16 @@ final class HeaderScratch {
     /// Of the buffer, kept for the next request.
     private static let keptOctets = 4096
 
+    /// Begins a header section: no value is noted.
     func begin() {
         values.removeAll(keepingCapacity: true)
         takenOctets = 0
     }
 
+    /// Begins a value, which is written to `buffer`.
     func beginValue() { buffer.clear(keeping: Self.keptOctets) }
 
+    /// Notes a value whose octets live as long as the section.
     func note(_ value: Octets) { values.append(value) }
 
     var isExceeded: Bool { takenOctets > Self.mostTakenOctets }
