@@ -108,10 +108,7 @@ package enum NotInEffect {
     ]
 
     private static let policy: [Field] = [
-        .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
         // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
@@ -122,8 +119,6 @@ package enum NotInEffect {
     private static let entries: [Field] = [
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
         .skips("ServiceEntry", "spec.endpoints[].network"),
-        .skips("ServiceEntry", "spec.endpoints[].locality"),
         .skips("WorkloadEntry", "spec.network"),
-        .skips("WorkloadEntry", "spec.locality"),
     ]
 }
