@@ -12,6 +12,8 @@ package enum NotInEffect {
         case skipped
         /// They are not served; see `ClosingField`.
         case closes
+        /// They are served, and the field would not change how: it is for others than an edge gateway.
+        case noConcern
     }
 
     /// A line of the list.
@@ -32,6 +34,9 @@ package enum NotInEffect {
         /// Decides the fate of a value. Its result is nil if the value asks for nothing, or for what is the case
         /// anyway. Without a judge, `values` and `meansSomethingEmpty` decide.
         let judge: Judge?
+
+        /// Whether it has this fate with some values only.
+        package var isForSomeValues: Bool { values != .any }
 
         /// For which values, and when, as text for the documents.
         package var circumstances: String {
