@@ -65,10 +65,11 @@ struct ClusterDirectory {
     // MARK: changes
 
     /// Takes a plan and a table of endpoints. Clusters that stay keep what is known of them.
+    /// - Parameter next: nil if the table stays. Then clusters that stay have their endpoints already.
     /// - Returns: the numbers of endpoints that have left, and the table before.
-    mutating func replace(plan: RoutingPlan, table next: EndpointTable) -> (left: [Int], table: EndpointTable) {
-        let before = table
-        table = next
+    mutating func replace(plan: RoutingPlan, table next: EndpointTable?) -> (left: [Int], table: EndpointTable?) {
+        let before = next == nil ? nil : table
+        if let next { table = next }
         let (old, oldPlaces) = (slots, places)
         slots = []
         places.removeAll(keepingCapacity: true)
@@ -76,9 +77,16 @@ struct ClusterDirectory {
         order = plan.clusters.map { slot(of: $0, old, oldPlaces) }
         watch(plan)
         for (identity, place) in oldPlaces where places[identity] == nil { drop(old[place]) }
-        index()
+        index(refusals: next == nil ? refusals : [:], old: oldPlaces)
         let reader = EndpointReader(table)
-        for place in slots.indices { refresh(place, reader) }
+        for place in slots.indices {
+            if next == nil, let known = oldPlaces[slots[place].state.identity], old[known].source == slots[place].source
+            {
+                if table.selectsPods(slots[place].source) { selecting.insert(place) }
+            } else {
+                refresh(place, reader)
+            }
+        }
         return (states.settle(), before)
     }
 
@@ -170,11 +178,19 @@ struct ClusterDirectory {
         for endpoint in slot.endpoints { states.release(key(slot, endpoint)) }
     }
 
-    private mutating func index() {
+    /// - Parameters:
+    ///   - known: what was refused before and may be still.
+    ///   - old: where the clusters of the last plan were.
+    private mutating func index(refusals known: [Int: [String]], old: [ClusterIdentity: Int]) {
         byService = [:]
         selecting = []
         byName = [:]
         refusals = [:]
+        if !known.isEmpty {
+            for place in slots.indices {
+                if let before = old[slots[place].state.identity] { refusals[place] = known[before] }
+            }
+        }
         byService.reserveCapacity(slots.count)
         for place in slots.indices {
             for name in slots[place].names { byName[name.host, default: []].insert(place) }

@@ -37,6 +37,9 @@ package struct EndpointTable: Sendable {
         }
     }
 
+    /// Whether the labels that anybody asks for are those that this table keeps.
+    package func keepsLabels(of inventory: Inventory) -> Bool { pods.keys == Self.labelKeys(inventory) }
+
     /// The labels that anybody asks for: of most pods' labels nothing is kept.
     private static func labelKeys(_ inventory: Inventory) -> Set<String> {
         var keys: Set<String> = []
@@ -235,6 +238,12 @@ package struct EndpointChanges: Sendable {
     package var pods: [ServiceName: Pod?] = [:]
     /// Makes a value without changes.
     package init() {}
+
+    /// Adds changes that came later.
+    package mutating func merge(_ later: EndpointChanges) {
+        slices.merge(later.slices) { $1 }
+        pods.merge(later.pods) { $1 }
+    }
 }
 
 /// Whose endpoints may be others after a change.

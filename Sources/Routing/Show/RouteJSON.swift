@@ -143,8 +143,8 @@ extension RoutingPlan {
             }
         }
         writer.field("file", route.place.file)
-        writer.field("line", route.place.line)
-        writer.field("column", route.place.column)
+        writer.field("line", route.place.isInFile ? route.place.line : nil)
+        writer.field("column", route.place.isInFile ? route.place.column : nil)
     }
 
     private func write(
