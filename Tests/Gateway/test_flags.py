@@ -20,7 +20,7 @@ def declared(section=None):
     if section:
         text = re.search(rf"^{section}:\n(.*?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)[1]
     found = re.findall(r"^ +(?:-\w, )?(--[\w-]+)( <[\w-]+>)?(.*(?:\n {10,}\S.*)*)", text, re.MULTILINE)
-    defaults = {flag: re.search(r"(?:\(|; )default: ([^)]*)\)", words) for flag, value, words in found if value}
+    defaults = {flag: re.search(r"(?:\(|; )default: ([^)]*)\)", words) for flag, _, words in found if flag != "--help"}
     return {flag: match[1] if match else None for flag, match in defaults.items()}
 
 
