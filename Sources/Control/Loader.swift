@@ -92,7 +92,7 @@ final class Loader: Sendable {
 
     private struct Memory {
         var store = ObjectStore()
-        var certificates = CertificateDirectory()
+        var certificates: CertificateDirectory
         var upstreams: UpstreamTLSDirectory
         var plans = PlanMemory()
         var hasReadOnce = false
@@ -107,7 +107,10 @@ final class Loader: Sendable {
     init(options: ControlOptions, metrics: Metrics) {
         self.options = options
         self.metrics = metrics
-        memory = Lock(Memory(upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
+        memory = Lock(
+            Memory(
+                certificates: CertificateDirectory(meshFolder: options.meshIdentity),
+                upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
     }
 
     /// - Parameter limit: ends it early; it leaves no trace then.
@@ -144,7 +147,7 @@ final class Loader: Sendable {
                 inventory: store.inventory, set: set, kept: store.kept, changes: changes.counts, endpoints: endpoints,
                 contexts: contexts,
                 certificates: certificates.diagnostics + upstreams.diagnostics, upstreamTLS: upstreamTLS,
-                stamps: upstreams.stamps)
+                stamps: upstreams.stamps.merging(certificates.stamps) { first, _ in first })
             return (loaded, remains)
         }
     }
