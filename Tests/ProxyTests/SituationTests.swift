@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test func `is safe to retry only when provably unprocessed`() {
-        let safe = Self.rows.filter { $0.0.outcome.retry == .unprocessed }.map(\.0)
+        let safe = Self.rows.filter { $0.0.outcome.retry.safety == .unprocessed }.map(\.0)
         #expect(safe == [.connectFailed, .connectTimedOut, .closedUnsent, .upstreamRefused])
     }
 

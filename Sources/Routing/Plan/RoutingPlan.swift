@@ -135,6 +135,8 @@ package struct CipherChoice: Sendable, Hashable {
 package struct CompileOptions: Sendable {
     /// The labels that `Gateway.spec.selector` is compared with.
     package var labels = ["istio": "ingressgateway", "app": "istio-ingressgateway"]
+    /// Where this gateway is; nil if nothing says so.
+    package var locality: Locality?
     /// The domain that completes short host names.
     package var clusterDomain = "cluster.local"
     /// The namespace that this gateway works in. Secrets and DestinationRules are looked up there, and `exportTo` is
