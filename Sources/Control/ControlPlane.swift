@@ -208,7 +208,7 @@ package final class ControlPlane {
             publishNames()
             settleOutliers()
             limitLoad()
-            if feed?.isDue(isFirst: phase == .starting) ?? false { beginLoad(.cluster) }
+            if feed?.isDue ?? false { beginLoad(.cluster) }
             retirement.look()
             continueDrain()
         }
@@ -368,7 +368,7 @@ package final class ControlPlane {
         let later = feed?.loadEnded() ?? EndpointChanges()
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded, later: later)
         if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
-        let isIncomplete = feed?.want(configuration.plan, isFirst: phase == .starting) ?? false
+        let isIncomplete = feed?.want(configuration.plan) ?? false
         if phase == .starting {
             if !isIncomplete { try startServing() }
         } else {

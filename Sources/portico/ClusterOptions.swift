@@ -37,9 +37,13 @@ struct ClusterOptions: ParsableArguments {
     private func access() throws -> ClusterAccess {
         let environment = ProcessInfo.processInfo.environment
         do throws(AccessFault) {
-            return try ClusterAccess.inCluster(environment: environment)
+            let source =
+                kubernetes
+                ? ClusterAccessSource.pod
+                : .kubeconfig(path: kubeconfig, context: context, environment: environment)
+            return try source.access(environment: environment)
         } catch {
-            throw ValidationError("\(error)")
+            throw ValidationError("\(kubernetes ? "--kubernetes" : "--kubeconfig"): \(error)")
         }
     }
 

@@ -21,7 +21,8 @@ enum EnvironmentOptions {
         for option in try DeclaredOption.all(of: Serve.self) where own.contains(option.name) {
             guard !option.isGiven(in: arguments), let value = value(of: option) else { continue }
             if option.isFlag {
-                if value == "on" { merged.append("--\(option.name)") }
+                // The parser refuses anything else.
+                if value != "off" { merged.append(value == "on" ? "--\(option.name)" : "--\(option.name)=\(value)") }
                 continue
             }
             let values = option.isRepeating ? value.split(separator: ",").map(String.init) : [value]

@@ -44,7 +44,8 @@ import Testing
         let endpoints = (0..<count).map { number in
             #"{"addresses":["10.\#(index / 250).\#(index % 250).\#(number + 1)"],"conditions":{"ready":true,"#
                 + #""serving":true,"terminating":false},"nodeName":"node-\#(index % 50)","zone":"z1","#
-                + #""targetRef":{"kind":"Pod","namespace":"ns\#(index % 100)","name":"s\#(index)-\#(number)","uid":"x"}}"#
+                + #""targetRef":{"kind":"Pod","namespace":"ns\#(index % 100)","#
+                + #""name":"s\#(index)-\#(number)","uid":"x"}}"#
         }.joined(separator: ",")
         let label = #","labels":{"kubernetes.io/service-name":"s\#(index)"}"#
         return #"{\#(metadata("s\(index)-x", index, label)),"addressType":"IPv4","endpoints":[\#(endpoints)],"#
@@ -150,7 +151,8 @@ import Testing
             applies.append(MonotonicTime.now().nanoseconds(since: compiled))
         }
         print(
-            "cluster of 10,000 VirtualServices: from a changed VirtualService's octets to its load \(Self.spread(compiles)), "
+            "cluster of 10,000 VirtualServices: from a changed VirtualService's octets to its load "
+                + "\(Self.spread(compiles)), "
                 + "and to the snapshot \(Self.spread(applies)) of the control thread; resident \(Self.resident())")
     }
 

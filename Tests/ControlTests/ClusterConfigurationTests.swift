@@ -36,7 +36,10 @@ import Testing
     private static func service(_ name: String, prefix: String = "/") -> String {
         """
         ---
-        {apiVersion: v1, kind: Service, metadata: {name: \(name), namespace: shop}, spec: {ports: [{port: 80, name: http}]}}
+        apiVersion: v1
+        kind: Service
+        metadata: {name: \(name), namespace: shop}
+        spec: {ports: [{port: 80, name: http}]}
         ---
         apiVersion: networking.istio.io/v1
         kind: VirtualService

@@ -11,7 +11,10 @@ import Testing
     private static func service(_ name: String, port: Int = 80, rest: String = "") -> String {
         """
         ---
-        {apiVersion: v1, kind: Service, metadata: {name: \(name), namespace: shop\(rest)}, spec: {ports: [{port: \(port)}]}}
+        apiVersion: v1
+        kind: Service
+        metadata: {name: \(name), namespace: shop\(rest)}
+        spec: {ports: [{port: \(port)}]}
 
         """
     }
@@ -132,9 +135,9 @@ import Testing
                 kubernetes:Gateway: note: the server has no objects of kind Gateway
                 kubernetes:Service: error: objects of kind Service cannot be read: verb "list" on resource "services" \
                 in all namespaces lacks; grant it by a Role
-                kubernetes:edge/Secret/tls: error: this Secret cannot be read: verb "get" on resource "secrets" named \
-                "tls" in namespace "edge" lacks; server names that need it have no certificate; grant it by a Role with \
-                resourceNames: [tls]
+                kubernetes:edge/Secret/tls: error: this Secret cannot be read: verb "get" on resource "secrets" \
+                named "tls" in namespace "edge" lacks; server names that need it have no certificate; \
+                grant it by a Role with resourceNames: [tls]
 
                 """)
         #expect(source.knows([secret]) && !source.knows([SecretName(namespace: "edge", name: "other")]))

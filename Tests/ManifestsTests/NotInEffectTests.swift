@@ -71,10 +71,6 @@ import Testing
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: UDP}"), "port.protocol: UDP"),
-        (
-            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: ISTIO_MUTUAL}"),
-            "tls.mode: ISTIO_MUTUAL"
-        ),
     ])
     func `closes its part where somebody closes, protects or redirects with it`(text: String, name: String) {
         let set = load(text)

@@ -5,6 +5,7 @@ internal import Routing
 /// The client of an API server, as the control plane uses it.
 package protocol ClusterClient: AnyObject {
     /// Begins to list and watch; what comes goes to the source.
+    /// Begins to watch.
     func start() throws(SystemError)
     /// Has these Secrets read and watched, and no others.
     func watchSecrets(_ names: Set<SecretName>)
@@ -26,11 +27,14 @@ final class ClusterFeed {
     private var replay: EndpointChanges?
     private var secrets: Set<SecretName> = []
     private var secretsDeadline: MonotonicTime?
+    private var isFirst = true    // the first load, with its Secrets, has not ended
 
     /// How long a change waits for others.
     private static let pause = Duration.milliseconds(20)
     /// How long the first load waits for Secrets.
     private static let longestSecretsWait = Duration.seconds(5)
+    /// The longest time between two loads.
+    private static let longestRest = Duration.seconds(5)
 
     init(source: ClusterSource, client: any ClusterClient) throws(SystemError) {
         self.source = source
@@ -43,6 +47,7 @@ final class ClusterFeed {
     var descriptor: CInt { mailbox.descriptor }
 
     func start() throws(SystemError) { try client.start() }
+    /// Ends the watch.
     func stop() { client.stop() }
 
     // MARK: changes
@@ -57,7 +62,7 @@ final class ClusterFeed {
     }
 
     /// Whether a load is due now. The first one waits until all kinds are known.
-    func isDue(isFirst: Bool) -> Bool {
+    var isDue: Bool {
         guard began == nil else { return false }
         if isFirst { return isFirstDue }
         return due.map { .now() >= $0 } ?? false
@@ -70,7 +75,7 @@ final class ClusterFeed {
 
     /// Until the next load, in milliseconds; -1: none is due.
     var wait: Int32 {
-        guard began == nil, let time = due ?? secretsDeadline else { return -1 }
+        guard began == nil, let time = isFirst ? secretsDeadline : due else { return -1 }
         return Int32(clamping: time.nanoseconds(since: .now()) / 1_000_000 + 1)
     }
 
@@ -87,7 +92,7 @@ final class ClusterFeed {
     /// - Returns: changes of endpoints that came meanwhile.
     func loadEnded() -> EndpointChanges {
         let now = MonotonicTime.now()
-        restUntil = now + now.duration(since: began ?? now)
+        restUntil = now + min(now.duration(since: began ?? now), Self.longestRest)
         began = nil
         if source.needsLoad { due = max(now + Self.pause, restUntil) }
         defer { replay = nil }
@@ -96,7 +101,7 @@ final class ClusterFeed {
 
     /// Has the Secrets of a plan watched.
     /// - Returns: whether the first load has to be repeated, because they are not known yet.
-    func want(_ plan: RoutingPlan, isFirst: Bool) -> Bool {
+    func want(_ plan: RoutingPlan) -> Bool {
         let names = SecretNames.all(of: plan)
         let isNew = names != secrets
         secrets = names
@@ -105,16 +110,11 @@ final class ClusterFeed {
             client.watchSecrets(names)
         }
         guard isFirst else { return false }
-        if secretsDeadline == nil {
-            guard isNew else { return false }
-            secretsDeadline = .now() + Self.longestSecretsWait
-            return true
-        }
-        // Some that have come may name others, once.
-        let isOver = MonotonicTime.now() >= secretsDeadline ?? .never
-        if isNew, !isOver { return true }
-        secretsDeadline = nil
-        return false
+        // Secrets that have come may have others in their place, once more.
+        let deadline = secretsDeadline ?? .now() + Self.longestSecretsWait
+        isFirst = isNew && .now() < deadline
+        secretsDeadline = isFirst ? deadline : nil
+        return isFirst
     }
 
     // MARK: for people

@@ -41,6 +41,7 @@ package final class ClusterSource: ResourceSink, Sendable {
     /// Has `wake` called, on the client's thread, when there is something to take.
     func ring(_ wake: @escaping @Sendable () -> Void) { bell.withLock { $0 = wake } }
 
+    /// Decodes and keeps what the client has learned. On the client's thread.
     package func receive(_ events: [ResourceEvent]) {
         let steps = reader.withLock { reader in events.map { Self.step($0, reader) } }
         let before = inbox.withLock { inbox in

@@ -97,12 +97,7 @@ package enum NotInEffect {
     package static let fields = gateway + rules + policy + entries
 
     private static let gateway: [Field] = [
-        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
-        // If such a server were served as SIMPLE, clients would not be asked for a certificate.
-        .closes(
-            "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["ISTIO_MUTUAL"]),
-            by: modeOfEncryptedServer),
+        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"]))
     ]
 
     private static let rules: [Field] = [

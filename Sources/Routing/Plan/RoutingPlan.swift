@@ -117,6 +117,8 @@ package struct TLSChain: Sendable, Hashable {
 package enum CertificateSource: Sendable, Hashable {
     case secret(namespace: String, name: String)
     case files(certificate: String, key: String)
+    /// The files of Istio's agent.
+    case mesh
     /// A name that this Gateway may not use, or that stands for no certificate. The plan's diagnostics say why.
     case refused(String)
 }

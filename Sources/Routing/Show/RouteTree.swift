@@ -169,6 +169,7 @@ extension CertificateSource: CustomStringConvertible {
         switch self {
         case .secret(let namespace, let name): "Secret \(namespace)/\(name)"
         case .files(let certificate, _): "file \(certificate)"
+        case .mesh: "Istio's agent"
         case .refused(let name): "nothing: \(name) is refused"
         }
     }
