@@ -19,6 +19,14 @@ struct CertificateFault: Error {
         CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway, isReported: true)
     }
 
+    /// Istio's agent has written nothing.
+    static func noMesh(_ chain: TLSChain, _ folder: String?) -> CertificateFault {
+        CertificateFault(
+            sentence: "there is no certificate of Istio's agent in \(MeshIdentity.folderNames(folder))",
+            place: chain.place, object: chain.gateway,
+            hint: "have the agent write it, and name the folder by --istio-identity")
+    }
+
     /// None of the server's `cipherSuites` can be used with its certificate and versions.
     static func noSuite(_ chain: TLSChain) -> CertificateFault {
         CertificateFault(

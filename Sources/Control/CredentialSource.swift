@@ -50,8 +50,7 @@ struct CredentialSource {
         files = CredentialFiles(of: paths)
         stamps = files.stamps
         guard wantsMesh, mesh == nil else { return }
-        // The agent may come later.
-        for candidate in MeshIdentity.candidates(folder: meshFolder) { stamps[candidate.certificate] = .some(nil) }
+        stamps.merge(MeshIdentity.absentStamps(folder: meshFolder)) { known, _ in known }
     }
 
     // MARK: texts

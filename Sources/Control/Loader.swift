@@ -105,7 +105,7 @@ final class Loader: Sendable {
     private struct Memory {
         var files = FileObjects()
         var cluster = ClusterObjects()
-        var certificates = CertificateDirectory()
+        var certificates: CertificateDirectory
         var upstreams: UpstreamTLSDirectory
         var plans = PlanMemory()
         var hasReadOnce = false
@@ -125,7 +125,10 @@ final class Loader: Sendable {
         self.options = options
         self.metrics = metrics
         self.source = source
-        memory = Lock(Memory(upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
+        memory = Lock(
+            Memory(
+                certificates: CertificateDirectory(meshFolder: options.meshIdentity),
+                upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
     }
 
     /// - Parameter limit: ends it early; it leaves no trace then, but that the cluster's changes wait for the next one.
@@ -177,7 +180,7 @@ final class Loader: Sendable {
             endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil,
             planProblems: isNew ? plan.diagnostics : nil, contexts: contexts,
             certificates: next.certificates.diagnostics + next.upstreams.diagnostics, upstreamTLS: upstreamTLS,
-            stamps: next.upstreams.stamps)
+            stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first })
         if source != nil { next.objects = loaded.objects }
         return loaded
     }

@@ -18,6 +18,10 @@ struct Definitions: ParsableArguments {
     @Option(help: "The namespace of mesh-wide DestinationRules.")
     var rootNamespace = "istio-system"
 
+    @Option(
+        help: "Where this gateway is, region/zone/subzone, for `localityLbSetting`; the last parts may be missing.")
+    var locality: String?
+
     @Option(help: "on: also send to endpoints that are link-local addresses or Unix sockets.")
     var localEndpoints = Switch.off
 
@@ -40,6 +44,7 @@ struct Definitions: ParsableArguments {
         options.clusterDomain = clusterDomain
         options.gatewayNamespace = namespace
         options.rootNamespace = rootNamespace
+        options.locality = try place()
         guard !label.isEmpty else { return options }
         options.labels = [:]
         for text in label {
@@ -50,6 +55,15 @@ struct Definitions: ParsableArguments {
             options.labels[parts[0]] = parts[1]
         }
         return options
+    }
+
+    private func place() throws -> Locality? {
+        guard let locality else { return nil }
+        let pattern = LocalityPattern(locality)
+        guard pattern.fault == nil, !locality.contains("*") else {
+            throw ValidationError("--locality \(locality): write region/zone/subzone, such as us-west1/us-west1-a")
+        }
+        return Locality(locality)
     }
 
     /// Reads and compiles definitions, of files and of a cluster.

@@ -71,10 +71,6 @@ import Testing
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: UDP}"), "port.protocol: UDP"),
-        (
-            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: ISTIO_MUTUAL}"),
-            "tls.mode: ISTIO_MUTUAL"
-        ),
     ])
     func `closes its part where somebody closes, protects or redirects with it`(text: String, name: String) {
         let set = load(text)
@@ -95,22 +91,10 @@ import Testing
         policy("connectionPool: {http: {h2UpgradePolicy: DEFAULT, useClientProtocol: false}}"),
         policy("loadBalancer: {localityLbSetting: {enabled: false}}"),
         server("port: {number: 80, name: a, protocol: HTTP}, tls: {httpsRedirect: false}"),
-        server("name: web, port: {number: 80, name: a, protocol: HTTP}"),
         server("port: {number: 80, name: a, protocol: HTTP}, tls: {mode: PASSTHROUGH}"),
         server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: PASSTHROUGH}"),
         server("port: {number: 80, name: a, protocol: TLS}, tls: {}"),
         server("port: {number: 80, name: a, protocol: Mongo}"),
-        """
-        apiVersion: networking.istio.io/v1
-        kind: ServiceEntry
-        metadata: {name: ext}
-        spec:
-          hosts: [external.example.org]
-          location: MESH_EXTERNAL
-          addresses: [192.0.2.1]
-          ports: [{number: 80, name: http, protocol: HTTP}]
-          resolution: DNS
-        """,
     ])
     func `is not reported when it asks for nothing, or for what is so anyway`(text: String) {
         let set = load(text)

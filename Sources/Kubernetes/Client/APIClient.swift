@@ -135,7 +135,7 @@ final class APIClient {
     /// Sends the requests that wait, as far as there is room, and has a connection made for the others.
     func pump() {
         guard !isStopped, !queue.isEmpty else { return }
-        guard credential != nil else { return connect() }
+        guard credential != nil else { return prepareIfIdle(keeping: nil) }
         lookAtCredential()
         var left: [CallNumber] = []
         var needsConnection = false
@@ -186,12 +186,15 @@ final class APIClient {
     // MARK: connections
 
     private func connect() {
-        guard case .idle = stage, connections.values.count(where: { !$0.isDraining }) < Self.mostConnections else {
-            return
-        }
-        stage = .preparing
+        guard connections.values.count(where: { !$0.isDraining }) < Self.mostConnections else { return }
         let second = timers.now.wall / 1000
-        prepare(credential.flatMap { $0.isDue(at: second) ? nil : $0 })
+        prepareIfIdle(keeping: credential.flatMap { $0.isDue(at: second) ? nil : $0 })
+    }
+
+    private func prepareIfIdle(keeping known: PreparedCredential?) {
+        guard case .idle = stage else { return }
+        stage = .preparing
+        prepare(known)
     }
 
     /// The thread that `prepare` has started is done.
@@ -303,8 +306,7 @@ final class APIClient {
 
     private func renew() {
         isRenewing = true
-        stage = .preparing
-        prepare(nil)
+        prepareIfIdle(keeping: nil)
     }
 
     /// Replaces credentials that end soon, and a token whose file was replaced. The old ones are used meanwhile.

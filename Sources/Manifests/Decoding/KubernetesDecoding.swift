@@ -176,15 +176,14 @@ extension EndpointSlice.Endpoint {
         }
         if var conditions = record.record("conditions") {
             isReady = conditions.bool("ready") ?? true
-            _ = conditions.bool("serving")
-            isTerminating = conditions.bool("terminating") ?? false
+            // An endpoint that is not ready gets no requests, whether it still serves or terminates.
+            conditions.ignore("serving", "terminating")
             conditions.finish(unknown: .harmless)
         }
-        hostname = record.string("hostname")
         nodeName = record.string("nodeName")
         zone = record.string("zone")
         target = record.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
-        record.ignore("hints", "deprecatedTopology")
+        record.ignore("hints", "deprecatedTopology", "hostname")
         record.finish(unknown: .harmless)
     }
 }
@@ -203,9 +202,7 @@ extension Endpoints.Subset {
         place = value.place
         path = record.path
         addresses = record.elements("addresses").compactMap { Endpoints.Address($0, namespace) }
-        notReadyAddresses = record.elements("notReadyAddresses").compactMap {
-            Endpoints.Address($0, namespace)
-        }
+        record.ignore("notReadyAddresses")
         ports = record.elements("ports").compactMap(EndpointSlice.Port.init)
         record.finish(unknown: .harmless)
     }
@@ -216,8 +213,7 @@ extension Endpoints.Address {
         guard var record = value.record() else { return nil }
         place = value.place
         let field = record.require("ip")
-        hostname = record.string("hostname")
-        nodeName = record.string("nodeName")
+        record.ignore("hostname", "nodeName")
         target = record.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
         record.finish(unknown: .harmless)
         guard let field, let ip = field.string() else { return nil }

@@ -12,6 +12,8 @@ package enum NotInEffect {
         case skipped
         /// They are not served; see `ClosingField`.
         case closes
+        /// They are served, and the field would not change how: it is for others than an edge gateway.
+        case noConcern
     }
 
     /// A line of the list.
@@ -32,6 +34,9 @@ package enum NotInEffect {
         /// Decides the fate of a value. Its result is nil if the value asks for nothing, or for what is the case
         /// anyway. Without a judge, `values` and `meansSomethingEmpty` decide.
         let judge: Judge?
+
+        /// Whether it has this fate with some values only.
+        package var isForSomeValues: Bool { values != .any }
 
         /// For which values, and when, as text for the documents.
         package var circumstances: String {
@@ -92,12 +97,7 @@ package enum NotInEffect {
     package static let fields = gateway + rules + policy + entries
 
     private static let gateway: [Field] = [
-        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
-        // If such a server were served as SIMPLE, clients would not be asked for a certificate.
-        .closes(
-            "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["ISTIO_MUTUAL"]),
-            by: modeOfEncryptedServer),
+        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"]))
     ]
 
     private static let rules: [Field] = [
@@ -108,10 +108,7 @@ package enum NotInEffect {
     ]
 
     private static let policy: [Field] = [
-        .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
         // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
@@ -122,8 +119,6 @@ package enum NotInEffect {
     private static let entries: [Field] = [
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
         .skips("ServiceEntry", "spec.endpoints[].network"),
-        .skips("ServiceEntry", "spec.endpoints[].locality"),
         .skips("WorkloadEntry", "spec.network"),
-        .skips("WorkloadEntry", "spec.locality"),
     ]
 }

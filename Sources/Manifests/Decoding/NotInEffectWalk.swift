@@ -45,6 +45,9 @@ extension NotInEffect {
         case .skipped:
             let written = decidingValue.map { "\(value.path): \($0)" } ?? value.path
             value.warning(code, "`\(written)` is not in effect yet: skipped", hint: field.hint)
+        case .noConcern:
+            let reason = field.hint ?? "an edge gateway has no use for it"
+            value.decoder.note("no-concern", "`\(value.path)` has no effect here: \(reason)", at: value.node)
         case .closes:
             let closing = ClosingField(value, in: part.path, decidingValue: decidingValue)
             value.decoder.closings[part.node, default: []].append(closing)
@@ -133,7 +136,7 @@ extension NotInEffect {
 
     private static let index: Index = {
         var index = Index()
-        for field in fields {
+        for field in fields + noConcern {
             let paths =
                 field.path.hasPrefix("POLICY")
                 ? policies.map { $0 + field.path.dropFirst("POLICY".count) } : [field.path]

@@ -82,8 +82,6 @@ package struct EndpointSlice: Sendable {
         package var addresses: [String] = []
         /// True also if it is absent.
         package var isReady = true
-        package var isTerminating = false
-        package var hostname: String?
         package var nodeName: String?
         package var zone: String?
         package var target: ObjectReference?
@@ -101,7 +99,6 @@ package struct Endpoints: Sendable {
         package let place: SourcePlace
         package let path: String
         package var addresses: [Address] = []
-        package var notReadyAddresses: [Address] = []
         package var ports: [EndpointSlice.Port] = []
     }
 
@@ -109,8 +106,6 @@ package struct Endpoints: Sendable {
     package struct Address: Sendable {
         package let place: SourcePlace
         package var ip: String
-        package var hostname: String?
-        package var nodeName: String?
         package var target: ObjectReference?
     }
 }

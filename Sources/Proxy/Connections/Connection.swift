@@ -18,6 +18,7 @@ final class Connection {
     var isUnread = false    // listed to be read without another event
     private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
+    var endsSide = false    // our side ends when all is sent; the peer's is still read
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
     var pause = TimerWheel.Handle.none    // nothing is read until then
@@ -112,6 +113,12 @@ final class Connection {
         let buffer = OctetBuffer(capacity: text.count)
         unsafe text.withUnsafeBytes { unsafe buffer.append(Octets($0)) }
         certificate = buffer
+    }
+
+    /// All is sent: our side ends.
+    func endSide() {
+        endsSide = false
+        transport.finish()
     }
 
     /// Keeps no configuration alive while no request needs it.

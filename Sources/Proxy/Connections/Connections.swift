@@ -400,6 +400,7 @@ internal import TLS
     }
 
     private func closeIfDone(_ connection: Connection) {
+        if connection.endsSide { connection.endSide() }
         let isUnwanted = connection.role == .upstream && !connection.state.isServing && !connection.session.hasOwners
         let isClosing = connection.state.phase == .closing
         guard isClosing || connection.session.isFinished || isUnwanted else { return }

@@ -11,6 +11,9 @@ enum Session {
 
     var isHTTP2: Bool { if case .http2 = self { true } else { false } }
 
+    /// Whether the newest request is one of HTTP/1.0.
+    var isHTTP10: Bool { if case .http1(let session) = self { session { $0.isOld } } else { false } }
+
     /// - Parameter rest: what is for the next turn is left.
     func receive(_ rest: inout Octets) -> Bool {
         switch self {

@@ -134,7 +134,7 @@ final class Exchange {
         isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
         guard services.memoryLevel < .exhausted else { return .answer(.overloaded) }
         let path = block.first(.path) ?? .empty
-        if method == "CONNECT" { return .answer(.connectMethod) }
+        if method == "CONNECT", case let end = Tunneling.admit(self, block), end != .next { return end }
         if path == "*" { return .answer(.optionsAsterisk) }
         switch session {
         case .undecided: break
@@ -320,7 +320,6 @@ final class Exchange {
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         if isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
-        if isWebSocket, connection.session.isHTTP2 { return refuseWebSocket(connection) }
         if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
@@ -328,6 +327,7 @@ final class Exchange {
             services.pools.letGo(section)
             return .answer(.operationsTooLarge)
         }
+        if isWebSocket { Tunneling.edit(section, isHTTP2: connection.session.isHTTP2, self) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         // Behind the request: a copy may take a stream of the same connection.
@@ -349,20 +349,11 @@ final class Exchange {
             let number = $0.number
             services.toMetrics { $0.tried(endpoint: number) }
         }
-        if !isAlone { sendHeldBody(connection, slot) }
+        if !isAlone, !isWebSocket { sendHeldBody(connection, slot) }
         if wantsContinue { continueIfSent() }
         if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)
         return .next
-    }
-
-    /// The endpoint has chosen HTTP/2 by ALPN.
-    @inline(never)
-    private func refuseWebSocket(_ connection: Connection) -> StepEnd {
-        use(.none, keeping: nil)
-        upstreams.giveBack(connection)
-        explanation = "the endpoint has chosen HTTP/2, and a WebSocket needs HTTP/1.1"
-        return .answer(.upgradeRefused)
     }
 
     /// The endpoint has chosen HTTP/1.1 by ALPN, in which a gRPC call has no trailers.

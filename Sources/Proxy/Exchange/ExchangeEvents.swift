@@ -20,7 +20,9 @@ extension Exchange {
     func passBody(_ octets: Octets) {
         guard let downstream else { return }
         if let copies { Mirroring.pass(octets, to: copies, self) }
-        switch state.bodyCame(octets.count) {
+        let course = state.bodyCame(octets.count)
+        // Nothing of a WebSocket passes before its upstream has agreed to it.
+        switch course == .send && isWebSocket && state.answer == .none ? .hold : course {
         case .discard: services.consume(downstream, octets.count)
         case .hold:
             let body = heldBody ?? services.pools.takeBuffer()
@@ -44,8 +46,9 @@ extension Exchange {
         }
         if let copies { Mirroring.finish(copies, self) }
         if !isGRPC { routeTimeoutBegins() }
-        guard case .stream(let stream) = upstream else { return }
+        guard case .stream(let stream) = upstream, !(isWebSocket && state.answer == .none) else { return }
         if !isGRPC { tryTimeoutBegins() }
+        if isWebSocket { return Tunneling.finish(stream, self) }
         stream.session.finish(stream.slot, trailers: trailers)
         services.markDirty(stream)
     }
@@ -96,13 +99,14 @@ extension Exchange {
         guard let downstream, state.answer == .none else { return }
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
-        guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
-        if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
+        let isOpened = isWebSocket && Tunneling.isOpened(by: code, self)
+        guard code >= 200 || isOpened else { return passInterim(block, to: downstream) }
+        if isOpened { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
         if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
-        status = code
+        status = isOpened ? Tunneling.edit(opening: block, self) : code
         limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
@@ -113,8 +117,12 @@ extension Exchange {
         let hasBody = web.map { !$0.isTranslated || WebTranslation.edit(answer: block, code, $0, self) } ?? true
         services.prepareForDownstream(block)
         state.answerBegan()
-        downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd || !hasBody)
+        downstream.session.submitResponse(downstream.slot, block, isEnd: (isEnd && !isOpened) || !hasBody)
         services.markDirty(downstream)
+        if isOpened {
+            Tunneling.opened(self)
+            if isEnd { downstream.session.finish(downstream.slot) }
+        }
         if !hasBody, !isEnd { dropUpstream(code: ErrorCode.cancel) }
         if isEnd || !hasBody { answerEnded() } else { run() }
     }

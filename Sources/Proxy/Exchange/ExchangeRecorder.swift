@@ -37,7 +37,7 @@ struct ExchangeRecorder {
             ForwardedFields.appendAddresses(of: request, to: addresses)
         }
         if let downstream = exchange.downstream {
-            record.protocol = downstream.session.isHTTP2 ? .http2 : .http11
+            record.protocol = downstream.session.isHTTP2 ? .http2 : downstream.session.isHTTP10 ? .http10 : .http11
             addresses.append(downstream.connection { $0.peerHost.octets })
             record.downstreamRemote = downstream.connection { $0.peerText }
             record.downstreamLocal = downstream.connection { $0.localText }
@@ -82,8 +82,8 @@ struct ExchangeRecorder {
     /// not ask for trailers: its status has no place in the answer.
     private func losesStatus(_ exchange: Exchange) -> Bool {
         let hasBody = exchange.isGRPC && exchange.web == nil && exchange.sentOctets > 0
-        return hasBody && exchange.downstream?.session.isHTTP2 == false
-            && (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
+        guard hasBody, let session = exchange.downstream?.session, !session.isHTTP2 else { return false }
+        return session.isHTTP10 || (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
     }
 
     private static let lostStatus = "via_upstream{grpc-status_lost:http/1.1_without_te:_trailers}"

@@ -221,6 +221,7 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.errorCode == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
+            if event.errorCode == ErrorCode.http11Required, exchange.isWebSocket { return Tunneling.refused(exchange) }
             Self.streamFailed(exchange, event, on: connection)
         }
         // The last stream's end is the connection's where no new requests are sent on it.

@@ -180,7 +180,7 @@ final class ClusterTable {
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
-            policies: policy.policies(port: port.number, subset: subset),
+            policies: policy.policies(port: port.number, subset: subset, names.options),
             tls: tls.plan(of: policy, record, port, subset))
     }
 

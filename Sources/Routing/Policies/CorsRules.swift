@@ -68,6 +68,14 @@ extension CorsRules: CustomStringConvertible {
             case .present: "any"
             }
         }
-        return "CORS for \(names.isEmpty ? "no origin" : names.joined(separator: ", "))"
+        let parts = [
+            names.isEmpty ? "no origin" : names.joined(separator: ", "),
+            allowMethods.isEmpty ? nil : "methods \(allowMethods.string)",
+            allowHeaders.isEmpty ? nil : "headers \(allowHeaders.string)",
+            exposeHeaders.isEmpty ? nil : "exposed headers \(exposeHeaders.string)",
+            maxAge.isEmpty ? nil : "kept for \(maxAge.string)s", allowsCredentials ? "with credentials" : nil,
+            ignoresUnmatchedPreflights ? "other preflights answered here" : nil,
+        ]
+        return "CORS for " + parts.compactMap(\.self).joined(separator: "; ")
     }
 }
