@@ -101,18 +101,18 @@ import Testing
     @Test(arguments: [
         (
             "server: https://api.example.test:6443/k8s/clusters/c-1/", "server: http://a",
-            "8:15: error: clusters[0].cluster.server: not the address"
+            "8:13: error: clusters[0].cluster.server: not the address"
         ),
-        ("server: https://api.example.test:6443/k8s/clusters/c-1/", "server: https://a:0", "8:15"),
-        ("server: https://api.example.test:6443/k8s/clusters/c-1/", "server: https://a:x@b", "8:15"),
+        ("server: https://api.example.test:6443/k8s/clusters/c-1/", "server: https://a:0", "8:13"),
+        ("server: https://api.example.test:6443/k8s/clusters/c-1/", "server: https://a:x@b", "8:13"),
         (
             "certificate-authority-data: Y2E=", "certificate-authority-data: '%'",
-            "9:35: error: clusters[0].cluster.certificate-authority-data: not Base64"
+            "9:33: error: clusters[0].cluster.certificate-authority-data: not Base64"
         ),
-        ("tls-server-name: kubernetes", "proxy-url: http://p", "11:18: error: clusters[0].cluster.proxy-url: a proxy"),
+        ("tls-server-name: kubernetes", "proxy-url: http://p", "11:16: error: clusters[0].cluster.proxy-url: a proxy"),
         (
             "tls-server-name: kubernetes", "tls-servername: kubernetes",
-            "11:7: error: clusters[0].cluster.tls-servername: unknown field"
+            "11:5: error: clusters[0].cluster.tls-servername: unknown field"
         ),
         ("client-key-data: a2V5", "username: u", "password"),
         ("client-key-data: a2V5", "as: admin", "acting as somebody else"),

@@ -77,9 +77,8 @@ private struct KubeconfigParts {
             contexts[name] = context
             names.append(name)
         }
-        if current == nil, let field = record.field("current-context"), let name = field.string(), !name.isEmpty {
-            current = (name, field)
-        }
+        let field = record.field("current-context")    // asked for in each file: it is a known one
+        if current == nil, let field, let name = field.string(), !name.isEmpty { current = (name, field) }
         record.finish(unknown: .harmless)
     }
 
