@@ -33,8 +33,8 @@ final class ClusterFeed {
     private static let pause = Duration.milliseconds(20)
     /// How long the first load waits for Secrets.
     private static let longestSecretsWait = Duration.seconds(5)
-    /// The longest time between two loads.
-    private static let longestRest = Duration.seconds(5)
+    /// The longest time between two loads: the loader yields to everybody, and may take long on a busy machine.
+    private static let longestRest = Duration.seconds(1)
 
     init(source: ClusterSource, client: any ClusterClient) throws(SystemError) {
         self.source = source
