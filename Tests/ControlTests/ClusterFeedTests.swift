@@ -34,7 +34,9 @@ import Testing
             spec:
               selector: {istio: ingressgateway}
               servers:
-              - {port: {number: 443, name: s, protocol: HTTPS}, hosts: [x.test], tls: {mode: SIMPLE, credentialName: tls}}
+              - port: {number: 443, name: s, protocol: HTTPS}
+                hosts: [x.test]
+                tls: {mode: SIMPLE, credentialName: tls}
             """
         let source = ClusterSource(defaultNamespace: "edge")
         source.receive(ClusterWorld.changed(yaml))
@@ -104,8 +106,8 @@ import Testing
     @Test func `endpoints that change during a load are handed back when it ends`() throws {
         let feed = try feed()
         let slice = """
-            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, ports: [], endpoints: [], metadata:
-            {name: a-1, namespace: shop, labels: {kubernetes.io/service-name: a}}}
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, ports: [], endpoints: [],
+            metadata: {name: a-1, namespace: shop, labels: {kubernetes.io/service-name: a}}}
             """
         source.receive(ClusterWorld.changed(slice))
         #expect(feed.takeChanges()?.slices.count == 1)

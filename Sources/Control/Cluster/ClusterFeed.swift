@@ -5,7 +5,6 @@ internal import Routing
 /// The client of an API server, as the control plane uses it.
 package protocol ClusterClient: AnyObject {
     /// Begins to list and watch; what comes goes to the source.
-    /// Begins to watch.
     func start() throws(SystemError)
     /// Has these Secrets read and watched, and no others.
     func watchSecrets(_ names: Set<SecretName>)
@@ -44,8 +43,10 @@ final class ClusterFeed {
         source.ring { mailbox.post(()) }
     }
 
+    /// What the main thread watches for reading.
     var descriptor: CInt { mailbox.descriptor }
 
+    /// Begins to watch.
     func start() throws(SystemError) { try client.start() }
     /// Ends the watch.
     func stop() { client.stop() }
