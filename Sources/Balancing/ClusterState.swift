@@ -169,7 +169,10 @@ package final class ClusterState: Sendable {
     /// No configuration has it any more.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
     /// No plan has the cluster any more.
-    package func leave() { gone.store(true, ordering: .releasing) }
+    package func leave() {
+        gone.store(true, ordering: .releasing)
+        countedUsage?.leave()
+    }
 
     // MARK: outliers
 

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// What all workers together have in use of a cluster whose policy limits it. Each number is alone on its cache
 /// lines. It belongs to the `ClusterState`, so that it survives every publish. Any thread.
 /// Source: envoyproxy/envoy api/envoy/config/cluster/v3/circuit_breaker.proto.
@@ -18,6 +20,7 @@ package final class ClusterUsage: Sendable {
     private let pending = OwnLine()
     private let requests = OwnLine()
     private let retries = OwnLine()
+    private let gone = Atomic<Bool>(false)
 
     /// Nothing is in use.
     package init() {}
@@ -30,6 +33,10 @@ package final class ClusterUsage: Sendable {
         case .retries: retries.cell
         }
     }
+
+    /// No plan has the cluster any more.
+    package var isGone: Bool { gone.load(ordering: .acquiring) }
+    func leave() { gone.store(true, ordering: .releasing) }
 
     /// How many are in use now.
     package func count(_ resource: Resource) -> Int { cell(resource).value }

@@ -145,7 +145,7 @@ struct Configuration {
     }
 
     /// Which server name is served how; nil when the listener takes clear text only.
-    private static func selector(_ listener: ListenerPlan, _ contexts: [TLSContext?]) -> TLSSelector? {
+    static func selector(_ listener: ListenerPlan, _ contexts: [TLSContext?]) -> TLSSelector? {
         guard !listener.chains.isEmpty || !listener.passthroughs.isEmpty else { return nil }
         var served: [(serverNames: [String], context: TLSContext, number: Int)] = []
         var closed: [[String]] = []

@@ -29,14 +29,14 @@ final class Bench {
     let clock = Clock()
     let worker: Worker
     let metrics: WorkerMetrics
-    let cluster: ClusterState
+    private(set) var cluster: ClusterState
     let status = WorkerStatus()
     private let published: Published<Snapshot>
     private let mailbox: Mailbox<WorkerMessage>
     private let sockets: ListenerSockets
     private let policy: RoutePolicy
     private let table: RouteTable
-    private let served: ServedListener
+    private var served: ServedListener
     private let isHTTP2: Bool
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
@@ -158,6 +158,22 @@ final class Bench {
                 ]))
         mailbox.post(.snapshotPublished)
         settle()
+    }
+
+    /// Publishes the configuration with another TLS of its listener.
+    func publish(selector: TLSSelector) {
+        served = ServedListener(
+            sockets: sockets, gatewayPort: 80, clearTable: nil, tls: selector, chainTables: [], relays: served.relays)
+        publish(pool: nil)
+    }
+
+    /// Publishes the configuration with a cluster of another identity, which has the same endpoints.
+    func replaceCluster(pool: PoolPolicy?) {
+        cluster.leave()
+        let identity = ClusterIdentity(host: "a", port: 80, subset: "", policy: .roundRobin)
+        cluster = ClusterState(name: "a", identity: identity)
+        cluster.publish(EndpointList(endpoints))
+        publish(pool: pool)
     }
 
     /// Publishes the configuration with other limits.

@@ -1,3 +1,4 @@
+import Balancing
 import HTTP
 import Octets
 import Reactor
@@ -214,5 +215,57 @@ import Testing
         input.append(text: authority)
         Mirrors.append(shadowOf: input.octets, to: output)
         #expect(output.octets.string == shadow)
+    }
+
+    /// Source: envoyproxy/envoy source/common/router/shadow_writer_impl.cc: copies have a router of their own.
+    @Test func `counts among the requests and on the connections of its cluster`() throws {
+        var pool = PoolPolicy()
+        (pool.requests, pool.requestsPerConnection) = (3, 2)
+        let bench = try Bench(servers: 2, rule: Self.rule, pool: pool)
+        let servers = [try bench.server(0), try bench.server(1)]
+        let client = try bench.client(sending: Self.get)
+        let pair = Pair(bench: bench, servers: servers, client: client)
+        let (upstream, mirror, _, _) = try pair.connections()
+        let usage = bench.cluster.usage()
+        #expect(usage.count(.requests) == 2)
+        // The request takes the last place, and its copy has none.
+        let other = try bench.client(sending: Self.get)
+        #expect(usage.count(.requests) == 3 && count(bench, .dropped) == 1)
+        #expect(bench.metrics.value(.clusterRequests) == 1)
+        mirror.send(Self.ok)
+        upstream.send(Self.ok)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok") && usage.count(.requests) == 1)
+        other.close()
+        bench.settle()
+        #expect(usage.count(.requests) == 0 && bench.worker.exchanges.mirrors.count == 0)
+    }
+
+    @Test(arguments: [("500 X", 1), ("200 OK", 0)])
+    func `counts for those who watch its endpoint`(answer: String, ejected: Int) throws {
+        let bench = try Bench(servers: 2, rule: Self.rule)
+        let servers = [try bench.server(0), try bench.server(1)]
+        var policy = OutlierPolicy()
+        (policy.consecutive5xx, policy.maxEjectionPercent) = (1, 100)
+        bench.cluster.watch(policy, wake: {})
+        let pair = Pair(bench: bench, servers: servers, client: try bench.client(sending: Self.get))
+        let (upstream, mirror, _, _) = try pair.connections()
+        mirror.send("HTTP/1.1 \(answer)\r\ncontent-length: 0\r\n\r\n")
+        upstream.send(Self.ok)
+        bench.settle()
+        #expect(pair.client.text().hasSuffix("ok") && bench.cluster.detector?.totals.ejected == ejected)
+    }
+
+    @Test func `that is cut counts for those who watch its endpoint`() throws {
+        let bench = try Bench(servers: 2, rule: Self.rule)
+        let servers = [try bench.server(0), try bench.server(1)]
+        var policy = OutlierPolicy()
+        (policy.consecutive5xx, policy.maxEjectionPercent) = (1, 100)
+        bench.cluster.watch(policy, wake: {})
+        let pair = Pair(bench: bench, servers: servers, client: try bench.client(sending: Self.get))
+        let (_, mirror, _, _) = try pair.connections()
+        mirror.close()
+        bench.settle()
+        #expect(bench.cluster.detector?.totals.ejected == 1 && count(bench, .failed) == 1)
     }
 }

@@ -252,7 +252,7 @@ final class Exchange {
     }
 
     /// The configuration that the client's connection uses now.
-    private var toSnapshot: Unretained<WorkerSnapshot>? {
+    var toSnapshot: Unretained<WorkerSnapshot>? {
         matchedBy.unretained ?? downstream?.connection { $0.snapshot.unretained }
     }
 

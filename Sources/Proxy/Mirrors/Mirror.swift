@@ -18,6 +18,15 @@ final class Mirror {
     /// Its place among its worker's; the owner of its stream.
     let number: Int
     let endpoint: Endpoint
+    /// Of its cluster; nil for most.
+    let limits: PoolLimits?
+    /// What it has in use of them.
+    var holdings = LimitHoldings()
+    let isGRPC: Bool
+    /// Of the mirror's answer; 0 before it has come.
+    var status = 0
+    /// Whether those who watch its endpoint know what became of it.
+    var isReported = false
     var place = Place.none
     /// Held until it is sent.
     var section: HeaderBlock?
@@ -34,9 +43,13 @@ final class Mirror {
     /// Of the time that it may take behind the end of the request.
     var timer = TimerWheel.Handle.none
 
-    init(number: Int, endpoint: Endpoint, section: HeaderBlock, isAlone: Bool) {
+    init(
+        number: Int, endpoint: Endpoint, limits: PoolLimits?, section: HeaderBlock, isGRPC: Bool, isAlone: Bool
+    ) {
         self.number = number
         self.endpoint = endpoint
+        self.limits = limits
+        self.isGRPC = isGRPC
         self.section = section
         self.isAlone = isAlone
         isEnded = isAlone

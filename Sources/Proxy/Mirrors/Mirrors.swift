@@ -47,13 +47,15 @@ final class Mirrors {
         }
         let number = free.popLast() ?? all.count
         if number == all.count { all.append(nil) }
-        let mirror = Mirror(number: number, endpoint: endpoint, section: copy(section), isAlone: isAlone)
+        let mirror = Mirror(
+            number: number, endpoint: endpoint, limits: destination.limits, section: copy(section), isGRPC: isGRPC,
+            isAlone: isAlone)
         all[number] = mirror
         let host = RouteTable.host(of: section.first(.authority) ?? .empty)
         switch acquire(endpoint, destination, isHTTP2: isGRPC || destination.isHTTP2, host, for: mirror) {
         case .connection(let connection): connection { send(mirror, on: $0) }
         case .wait(let pool, let place): mirror.place = .queued(pool, place)
-        case .failed: end(mirror, .failed)
+        case .failed: fail(mirror, .failed)
         case .overflow, .clusterOverflow: end(mirror, .dropped)
         }
         if isAlone { startClock(mirror) }
@@ -150,6 +152,11 @@ final class Mirrors {
 
     private func send(_ mirror: Mirror, on connection: Connection) {
         guard let section = mirror.section.take() else { return upstreams.giveBack(connection) }
+        if let limits = mirror.limits, !mirror.holdings.takeRequest(limits, services.metrics) {
+            services.pools.letGo(section)
+            upstreams.giveBack(connection)
+            return end(mirror, .dropped)
+        }
         let slot = connection.session.submitRequest(
             section, isEnd: mirror.isAlone, owner: .mirror(mirror.number), keepsBody: false)
         services.pools.letGo(section)
@@ -159,6 +166,7 @@ final class Mirrors {
         }
         mirror.place = .stream(connection, slot)
         mirror.endpoint.began()
+        if mirror.limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         if let body = mirror.body.take() {
             connection.session.send(slot, body.octets)
             services.pools.give(body)
@@ -191,7 +199,7 @@ final class Mirrors {
         with(Self.waitingNumber(waiting)) { mirror in
             guard case .queued = mirror.place else { return }
             mirror.place = .none
-            end(mirror, .failed)
+            fail(mirror, .failed)
         }
     }
 
@@ -201,11 +209,18 @@ final class Mirrors {
             guard mirror.isUsing(connection, event.slot) else { return }
             switch event.kind {
             // Interim ones count, too: the mirror is there and speaks.
-            case .headers: mirror.isAnswered = true
-            case .closed: end(mirror, event.errorCode == ErrorCode.none && mirror.isAnswered ? .completed : .failed)
+            case .headers:
+                mirror.isAnswered = true
+                MirrorReports.came(event, mirror, from: connection, services)
+            case .trailers: MirrorReports.came(event, mirror, from: connection, services)
+            case .closed:
+                guard event.errorCode == ErrorCode.none, mirror.isAnswered else { return fail(mirror, .failed) }
+                end(mirror, .completed)
             // It has said all, and wants no more of the request.
-            case .end: if !mirror.isEnded { end(mirror, .completed) }
-            case .violation: end(mirror, .failed)
+            case .end:
+                MirrorReports.ended(mirror, services)
+                if !mirror.isEnded { end(mirror, .completed) }
+            case .violation: fail(mirror, .failed)
             default: break
             }
         }
@@ -213,12 +228,18 @@ final class Mirrors {
 
     /// A connection is gone while that copy had a stream on it.
     func lost(_ number: Int, _ connection: Connection, _ slot: Int) {
-        with(number) { mirror in if mirror.isUsing(connection, slot) { end(mirror, .failed) } }
+        with(number) { mirror in if mirror.isUsing(connection, slot) { fail(mirror, .failed) } }
     }
 
     /// The mirror has taken too long.
     func timedOut(_ number: Int) {
-        with(number) { mirror in if services.loop.hasFired(mirror.timer) { end(mirror, .failed) } }
+        with(number) { mirror in if services.loop.hasFired(mirror.timer) { fail(mirror, .timedOut) } }
+    }
+
+    /// The copy is over, and its endpoint is to blame.
+    private func fail(_ mirror: Mirror, _ result: EndpointResult) {
+        MirrorReports.failed(result, mirror, services)
+        end(mirror, .failed)
     }
 
     /// The copy is over, one way or the other.
@@ -238,6 +259,7 @@ final class Mirrors {
             services.markDirty(connection)
         }
         mirror.place = .none
+        if let limits = mirror.limits { mirror.holdings.giveBackRequest(limits) }
         if let section = mirror.section.take() { services.pools.letGo(section) }
         if let body = mirror.body.take() { services.pools.give(body) }
         if let trailers = mirror.trailers.take() { services.pools.letGo(trailers) }

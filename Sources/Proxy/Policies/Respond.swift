@@ -63,7 +63,8 @@ enum Respond {
             Redirect.Request(
                 scheme: connection.schemeText,
                 authority: request { $0.first(.authority) ?? $0.first(.host) ?? .empty }, path: exchange.path,
-                port: connection.snapshot?.served(connection.listener).map { Int($0.gatewayPort) })
+                // That in which the route was found: the connection may have let go of it, while a fault delayed it.
+                port: exchange.toSnapshot?({ $0.served(connection.listener).map { Int($0.gatewayPort) } }) ?? nil)
         }
         let buffer = exchange.services.headerScratch.buffer
         exchange.services.headerScratch.beginValue()

@@ -75,6 +75,11 @@ final class EndpointPool {
             }
     }
 
+    /// Whether it is of use to one cluster, or to certain TLS settings, alone.
+    var belongs: Bool { security != nil || transport.cluster != nil }
+    /// Whether no configuration has these any more.
+    var isOutdated: Bool { security?.isGone == true || limits?.usage.isGone == true }
+
     /// Whether its connections are for requests to this host.
     func isFor(host wanted: Octets) -> Bool {
         var host = host

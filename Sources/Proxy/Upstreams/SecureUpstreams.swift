@@ -41,7 +41,6 @@ extension Upstreams {
     private func makePool(
         _ endpoint: Endpoint, _ transport: UpstreamTransport, _ security: UpstreamSecurity, _ host: Octets
     ) -> EndpointPool? {
-        hasSecurePools = true
         if security.dependsOnHost {
             let others = pools(of: endpoint).filter { $0.transport.security == security.number }
             if others.count >= Self.mostHosts {
@@ -66,19 +65,18 @@ extension Upstreams {
         for pool in kept.reversed() { _ = link(pool) }
     }
 
-    /// Ends pools whose TLS settings no configuration has any more.
-    func dropUnusedSecurity() {
-        guard hasSecurePools else { return }
-        hasSecurePools = false
+    /// Ends pools of which no configuration has the TLS settings, or the cluster that limits them, any more.
+    func dropOutdated() {
+        guard hasPoolsApart else { return }
+        hasPoolsApart = false
         for number in pools.indices {
             var isFound = false
             var next = pools[number]
             while let pool = next {
-                if pool.security != nil { hasSecurePools = true }
-                if pool.security?.isGone == true { isFound = true }
+                if pool.isOutdated { isFound = true } else if pool.belongs { hasPoolsApart = true }
                 next = pool.other
             }
-            if isFound { unlink(number) { $0.security?.isGone == true } }
+            if isFound { unlink(number) { $0.isOutdated } }
         }
     }
 

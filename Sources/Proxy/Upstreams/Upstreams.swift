@@ -14,7 +14,7 @@ final class Upstreams {
     private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
     /// By `Endpoint.number`; further transports behind `other`.
     var pools: ContiguousArray<EndpointPool?> = []
-    var hasSecurePools = false    // there may be some
+    var hasPoolsApart = false    // there may be some that belong to TLS settings or to a cluster
     // They refer to each other: set once by the worker, which takes them away when it ends.
     var exchanges: Exchanges!
     var connections: Connections!
@@ -134,6 +134,7 @@ final class Upstreams {
     func link(_ pool: EndpointPool) -> EndpointPool {
         let number = pool.endpoint.number
         while pools.count <= number { pools.append(nil) }
+        if pool.belongs { hasPoolsApart = true }
         pool.other = pools[number]
         pools[number] = pool
         return pool
@@ -341,7 +342,7 @@ final class Upstreams {
     /// Also those that old requests made after their endpoint had left.
     func dropUnused() {
         drop(Array(pools.indices))
-        dropUnusedSecurity()
+        dropOutdated()
     }
 
     private func retire(_ first: EndpointPool) {

@@ -1,0 +1,45 @@
+internal import Balancing
+internal import HTTP
+internal import Reactor
+
+/// What a copy tells of its endpoint to those who watch it: the same that a request does, because Envoy sends copies
+/// by a router of their own. Source: envoyproxy/envoy source/common/router/shadow_writer_impl.cc,
+/// source/common/http/async_client_impl.cc.
+enum MirrorReports {
+    /// A header section or trailers of the mirror's answer have come. Nothing is read of them where nobody watches.
+    static func came(
+        _ event: StreamEvent, _ mirror: Mirror, from connection: Connection, _ services: WorkerServices
+    ) {
+        guard let watch = mirror.endpoint.watch, !mirror.isReported else { return }
+        guard let block = connection.session.takeHeaders(event.slot) else { return }
+        defer { services.letGo(block) }
+        if event.kind == .headers {
+            mirror.status = block.statusCode ?? 502
+            guard mirror.status >= 200 else { return }
+        }
+        let status = mirror.isGRPC ? block.grpcStatusCode : nil
+        // A gRPC status counts more than HTTP's, and comes at the end of most calls.
+        if status == nil, mirror.isGRPC, mirror.status == 200, event.kind == .headers, !event.isLast { return }
+        note(.answered(status.map(GRPC.httpStatus) ?? mirror.status), mirror, watch, services)
+    }
+
+    /// The answer has come to its end.
+    static func ended(_ mirror: Mirror, _ services: WorkerServices) {
+        guard let watch = mirror.endpoint.watch, mirror.status >= 200 else { return }
+        note(.answered(mirror.status), mirror, watch, services)
+    }
+
+    /// The copy has failed by its endpoint.
+    static func failed(_ result: EndpointResult, _ mirror: Mirror, _ services: WorkerServices) {
+        if let watch = mirror.endpoint.watch { note(result, mirror, watch, services) }
+    }
+
+    /// Each copy counts once.
+    private static func note(
+        _ result: EndpointResult, _ mirror: Mirror, _ watch: OutlierWatch, _ services: WorkerServices
+    ) {
+        guard !mirror.isReported else { return }
+        mirror.isReported = true
+        watch.note(result, at: services.loop.now.nanoseconds)
+    }
+}
