@@ -21,8 +21,9 @@ package final class ClusterReader {
     private var state: DecodingState
     private var labels: Set<[String: String]> = []
 
-    /// The most different labels of Pods, paths and expressions that are kept to be shared.
-    private static let mostShared = 20_000
+    /// The most different labels of Pods, and paths with expressions, that are kept to be shared. With the expressions
+    /// of one more object there are fewer than a load may have.
+    private static let mostShared = PatternTable.mostOfLoad - PatternTable.mostOfObject - 1
 
     /// - Parameter defaultNamespace: of objects without one, which a server does not send.
     package init(defaultNamespace: String) {

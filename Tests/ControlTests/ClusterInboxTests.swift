@@ -156,5 +156,7 @@ import Testing
         source.receive(ClusterWorld.changed(Self.service("a")))
         let taken = source.take()
         #expect(names(taken) == ["a"] && taken.states.map(\.code) == ["not-json", "not-json"])
+        for _ in 0..<30 { source.receive([.changed(.services, [0xFF])]) }
+        #expect(source.take().states.count == 20)
     }
 }

@@ -5,7 +5,6 @@ internal import Routing
 /// The client of an API server, as the control plane uses it.
 package protocol ClusterClient: AnyObject {
     /// Begins to list and watch; what comes goes to the source.
-    /// Begins to watch.
     func start() throws(SystemError)
     /// Has these Secrets read and watched, and no others.
     func watchSecrets(_ names: Set<SecretName>)
@@ -33,8 +32,8 @@ final class ClusterFeed {
     private static let pause = Duration.milliseconds(20)
     /// How long the first load waits for Secrets.
     private static let longestSecretsWait = Duration.seconds(5)
-    /// The longest time between two loads.
-    private static let longestRest = Duration.seconds(5)
+    /// The longest time between two loads: the loader yields to everybody, and may take long on a busy machine.
+    private static let longestRest = Duration.seconds(1)
 
     init(source: ClusterSource, client: any ClusterClient) throws(SystemError) {
         self.source = source
@@ -44,8 +43,10 @@ final class ClusterFeed {
         source.ring { mailbox.post(()) }
     }
 
+    /// What the main thread watches for reading.
     var descriptor: CInt { mailbox.descriptor }
 
+    /// Begins to watch.
     func start() throws(SystemError) { try client.start() }
     /// Ends the watch.
     func stop() { client.stop() }

@@ -1,6 +1,7 @@
 """A large cluster on a fake API server, read by the gateway: seconds until it is ready, and its resident memory."""
 
 import os
+import pathlib
 import tempfile
 import time
 
@@ -55,7 +56,47 @@ def main():
                   f"ready after {ready:.1f} s, {gateway.memory_octets() >> 20} MiB resident")
             with Caller(gateway.target, None, [("grpc.default_authority", "own.test")]) as caller:
                 change(server, caller, one, two)
+                storm(server, caller, one, two)
+            begin, spent = time.monotonic(), processor(gateway)
+            waiting.until(lambda: time.monotonic() > begin + 5, 10, "five seconds")
+            print(f"idle afterwards: {100 * (processor(gateway) - spent) / 5:.1f} % of a core")
             print(f"afterwards {gateway.memory_octets() >> 20} MiB resident")
+
+
+def processor(gateway):
+    """Seconds of processor that the gateway has spent."""
+    fields = pathlib.Path(f"/proc/{gateway.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def storm(server, caller, one, two):
+    """All EndpointSlices change, then all VirtualServices; the last change of each is one that a request shows."""
+    def reached(backend):
+        before = len(backend.calls)
+        caller.status("/test.S/M")
+        return len(backend.calls) > before
+
+    own = objects.virtual_service([objects.rule("one")], hosts=["own.test"])
+    storms = [
+        ("EndpointSlices", SERVICES, two, 1, objects.endpoint_slice("two", two.address, two.port)),
+        ("VirtualServices", VIRTUAL_SERVICES, one, 2, own),
+    ]
+    for what, count, backend, place, last in storms:
+        changed = []
+        for number in range(count):
+            value = placed(list(large(number))[place], number)
+            if what == "EndpointSlices":
+                value["endpoints"].pop()
+            else:
+                value["spec"]["http"][0]["timeout"] = "7s"
+            changed.append(value)
+        begin = time.monotonic()
+        server.put(*changed)
+        sent = time.monotonic()
+        server.put(last)
+        waiting.until(lambda backend=backend: reached(backend), 60, "the last change")
+        print(f"{count} changed {what}, sent within {sent - begin:.1f} s: the last one is in effect "
+              f"{1000 * (time.monotonic() - sent):.0f} ms later")
 
 
 def change(server, caller, one, two):

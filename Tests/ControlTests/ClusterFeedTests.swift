@@ -1,0 +1,121 @@
+import Kubernetes
+import Octets
+import Reactor
+import Routing
+import Synchronization
+import Testing
+
+@testable import Control
+
+/// When the control plane loads because of a cluster.
+@Suite struct ClusterFeedTests {
+    private let source = ClusterSource(defaultNamespace: "edge")
+    private let client = Client()
+
+    private final class Client: ClusterClient {
+        var wanted: [Set<SecretName>] = []
+        func start() {}
+        func watchSecrets(_ names: Set<SecretName>) { wanted.append(names) }
+        func stop() {}
+    }
+
+    private static let service = """
+        {apiVersion: v1, kind: Service, metadata: {name: a, namespace: shop}, spec: {ports: [{port: 80}]}}
+        """
+
+    private func feed() throws -> ClusterFeed { try ClusterFeed(source: source, client: client) }
+
+    /// A plan whose only server names a Secret.
+    private static func plan() -> RoutingPlan {
+        let yaml = """
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: gw, namespace: edge}
+            spec:
+              selector: {istio: ingressgateway}
+              servers:
+              - port: {number: 443, name: s, protocol: HTTPS}
+                hosts: [x.test]
+                tls: {mode: SIMPLE, credentialName: tls}
+            """
+        let source = ClusterSource(defaultNamespace: "edge")
+        source.receive(ClusterWorld.changed(yaml))
+        var options = CompileOptions()
+        options.gatewayNamespace = "edge"
+        return RoutingPlan.compile(source.take().objects, options: options)
+    }
+
+    @Test func `the first load waits for all kinds`() throws {
+        let feed = try feed()
+        source.receive(ClusterWorld.changed(Self.service))
+        _ = feed.takeChanges()
+        #expect(!feed.isDue && feed.wait == -1)    // no polling meanwhile
+        #expect(feed.waitingReason.hasPrefix("waiting for the Kubernetes API server: listing "))
+        source.receive(ClusterWorld.lists(Self.service))
+        _ = feed.takeChanges()
+        #expect(feed.isDue)
+        feed.loadBegan()
+        #expect(!feed.isDue)
+        _ = feed.loadEnded()
+        #expect(!feed.want(RoutingPlan()))
+        #expect(!client.wanted.contains { !$0.isEmpty })
+    }
+
+    @Test func `the first load is repeated when its Secrets are known`() throws {
+        let feed = try feed()
+        source.receive(ClusterWorld.lists(Self.service))
+        feed.loadBegan()
+        _ = source.take()
+        _ = feed.loadEnded()
+        let plan = Self.plan()
+        #expect(feed.want(plan))
+        let name = SecretName(namespace: "edge", name: "tls")
+        #expect(client.wanted == [[name]])
+        #expect(!feed.isDue && feed.wait > 0)
+        #expect(feed.waitingReason == "reading Secrets of the Kubernetes API server")
+        source.receive([.secret(name, .absent)])
+        #expect(feed.isDue)
+        feed.loadBegan()
+        _ = feed.loadEnded()
+        #expect(!feed.want(plan))
+        #expect(client.wanted.count == 1)
+    }
+
+    @Test func `a change is due soon, and one that came during a load after it`() throws {
+        let feed = try feed()
+        source.receive(ClusterWorld.lists(Self.service))
+        feed.loadBegan()
+        _ = source.take()
+        _ = feed.loadEnded()
+        _ = feed.want(RoutingPlan())
+        _ = feed.takeChanges()
+        #expect(!feed.isDue && feed.wait == -1)
+        source.receive(ClusterWorld.changed(Self.service.replacing("80", with: "81")))
+        _ = feed.takeChanges()
+        #expect((0...100).contains(feed.wait))
+        while !feed.isDue {}
+        feed.loadBegan()
+        _ = source.take()
+        source.receive(ClusterWorld.changed(Self.service.replacing("80", with: "82")))
+        _ = feed.takeChanges()
+        #expect(!feed.isDue)
+        _ = feed.loadEnded()
+        while !feed.isDue {}
+    }
+
+    @Test func `endpoints that change during a load are handed back when it ends`() throws {
+        let feed = try feed()
+        let slice = """
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, ports: [], endpoints: [],
+            metadata: {name: a-1, namespace: shop, labels: {kubernetes.io/service-name: a}}}
+            """
+        source.receive(ClusterWorld.changed(slice))
+        #expect(feed.takeChanges()?.slices.count == 1)
+        feed.loadBegan()
+        source.receive([.removed(.endpointSlices, namespace: "shop", name: "a-1")])
+        #expect(feed.takeChanges()?.slices.count == 1)
+        let later = feed.loadEnded()
+        let removed = try #require(later.slices[ServiceName(namespace: "shop", name: "a-1")])
+        #expect(removed == nil)
+    }
+}
