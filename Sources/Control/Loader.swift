@@ -35,7 +35,7 @@ final class Loaded: Sendable {
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
         set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [],
         changes: ObjectChanges.Counts = ObjectChanges.Counts(), endpoints: EndpointTable = EndpointTable(),
-        givesEndpoints: Bool = true, objects: [LoadedObject]? = nil,
+        givesEndpoints: Bool = true, objects: [LoadedObject]? = nil, planProblems: [Diagnostic]? = nil,
         contexts: [[TLSContext?]] = [], certificates: [Diagnostic] = [], upstreamTLS: [Int: ClusterTLS] = [:],
         stamps: [String: FileStamp?] = [:], isGivenUp: Bool = false
     ) {
@@ -48,7 +48,7 @@ final class Loaded: Sendable {
         self.routeMetrics = routeMetrics
         self.kept = kept
         self.changes = changes
-        diagnostics = set.diagnostics + plan.diagnostics(with: endpoints) + certificates
+        diagnostics = set.diagnostics + (planProblems ?? plan.diagnostics(with: endpoints)) + certificates
         self.objects =
             objects ?? inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
         rejected = set.rejected.count
@@ -160,10 +160,12 @@ final class Loader: Sendable {
     private func compile(_ next: inout Memory, _ extent: LoadExtent, _ limit: LoadLimit) -> Loaded? {
         let objects = JoinedObjects(next.files, next.cluster)
         let (endpoints, isOld) = table(of: objects, &next, extent)
+        var isNew = false    // its problems are those of these endpoints
         let plan = next.plans.plan(
             of: objects.inventory, objects.changes, isWhole: objects.isWhole, labels: options.compile.labels
         ) {
-            RoutingPlan.compile(objects.inventory, endpoints: endpoints, options: compileOptions(limit))
+            isNew = true
+            return RoutingPlan.compile(objects.inventory, endpoints: endpoints, options: compileOptions(limit))
         }
         let secrets = objects.inventory.secrets
         let contexts = next.certificates.contexts(of: plan, secrets: secrets, limit: limit)
@@ -175,7 +177,8 @@ final class Loader: Sendable {
         let loaded = Loaded(
             plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
             inventory: objects.inventory, set: objects.problems, kept: objects.kept, changes: objects.changes.counts,
-            endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil, contexts: contexts,
+            endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil,
+            planProblems: isNew ? plan.diagnostics : nil, contexts: contexts,
             certificates: next.certificates.diagnostics + next.upstreams.diagnostics, upstreamTLS: upstreamTLS,
             stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first })
         if source != nil { next.objects = loaded.objects }

@@ -1,5 +1,6 @@
 /// The kinds that a gateway reads.
-/// Source: https://kubernetes.io/docs/reference/kubernetes-api/; istio/api kubernetes/customresourcedefinitions.gen.yaml.
+/// Source: https://kubernetes.io/docs/reference/kubernetes-api/;
+/// istio/api kubernetes/customresourcedefinitions.gen.yaml.
 extension ResourceKind {
     package static let gateways = istio("gateways", "Gateway")
     package static let virtualServices = istio("virtualservices", "VirtualService")

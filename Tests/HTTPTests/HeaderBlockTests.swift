@@ -34,6 +34,32 @@ import Testing
         return (0..<lengths[random.roll(random.roll(8) == 0 ? 7 : 3)]).map { _ in UInt8(97 + random.roll(26)) }
     }
 
+    @Test func `knows each of its names, and no other`() {
+        for raw in (0 as UInt8)..<31 {
+            guard let known = KnownHeader(rawValue: raw), known.isExact else { continue }
+            #expect(KnownHeader(name: known.name) == known)
+            let longer = Array((known.name.string + "x").utf8)
+            unsafe longer.withUnsafeBytes { #expect(KnownHeader(name: unsafe Octets($0)) == .other) }
+        }
+        #expect(
+            KnownHeader(name: "x-envoy-original-path") == .reserved && KnownHeader(name: "x_request_id") == .reserved)
+        #expect(KnownHeader(name: "x") == .other && KnownHeader(name: "") == .other)
+    }
+
+    @Test func `sets a name of the gateway's own in the place of others`() {
+        let block = HeaderBlock()
+        block.append("a" as StaticString, "1" as StaticString)
+        block.setReserved(stable: "x-envoy-original-path", "/a")
+        block.setReserved(stable: "x-envoy-original-host", "h")
+        block.setReserved(stable: "x-envoy-original-path", "/b")
+        let names = block.names
+        #expect(
+            block.fields.map { "\($0.name.string)=\($0.value.string)" } == [
+                "a=1", "x-envoy-original-path=/b", "x-envoy-original-host=h",
+            ])
+        #expect(names.mayHave("a") && names.mayHave("x-envoy-original-host"))
+    }
+
     @Test(arguments: 1...8) func `is what a plain list is, whatever is done to it`(seed: Int) {
         var random = Dice(seed: UInt64(seed))
         let pools = MessagePools()

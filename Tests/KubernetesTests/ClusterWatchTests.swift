@@ -275,6 +275,21 @@ import Testing
         #expect(client.becomesCurrent())
     }
 
+    @Test func `needs a server that speaks HTTP/2`() throws {
+        let door = try Socket.listen(try #require(SocketAddress(host: "127.0.0.1", port: 0)), sharing: .none)
+        let port = try #require(Socket.localAddress(door.number)).port
+        _ = consume door
+        let folder = FakeCertificates.shared.folder
+        let command = "openssl s_server -www -accept 127.0.0.1:\(port) -cert server.pem -key server.key -alpn http/1.1"
+        #expect(folder.run("\(command) & echo $! > s_server.pid"))
+        defer { _ = folder.run("kill $(cat s_server.pid)") }
+        let client = try Client(.fake(port))
+        #expect(client.waits { $0.messages.contains { $0.contains("refused") || $0.contains("HTTP/2") } })
+        // The client reports one reason of an outage, so another one asks once the server is up.
+        for _ in 0..<200 where try !reason(.fake(port)).contains("does not speak HTTP/2") {}
+        #expect(try reason(.fake(port)).contains("does not speak HTTP/2"))
+    }
+
     @Test func `takes a token that was replaced`() throws {
         let folder = TemporaryFolder()
         let path = folder.write("token", "one\n")
@@ -297,7 +312,8 @@ import Testing
             #!/bin/sh
             echo run >> runs
             printf '%s' "$KUBERNETES_EXEC_INFO" > info
-            printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s%s"}}' \
+            version=client.authentication.k8s.io/v1
+            printf '{"apiVersion":"%s","kind":"ExecCredential","status":{"token":"%s%s"}}' $version \
                 "$PREFIX" "$(wc -l < runs | tr -d ' ')"
             """
         folder.write("plugin", script)

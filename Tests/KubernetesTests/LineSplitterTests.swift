@@ -46,7 +46,8 @@ import Testing
         let seeds = [
             #"{"type":"ADDED","object":{"metadata":{"name":"n","resourceVersion":"9"}}}"#,
             #"{"type":"ERROR","object":{"kind":"Status","code":410,"details":{"retryAfterSeconds":1}}}"#,
-            #"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9","annotations":{"k8s.io/initial-events-end":"true"}}}}"#,
+            #"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9","annotations":"#
+                + #"{"k8s.io/initial-events-end":"true"}}}}"#,
         ]
         var random: UInt64 = 3
         func draw(_ limit: Int) -> Int {

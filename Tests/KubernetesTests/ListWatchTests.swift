@@ -326,7 +326,8 @@ private let expired = #"{"type":"ERROR","object":{"kind":"Status","metadata":{},
 
 @Suite struct `A streamed list` {
     private func event(_ number: Int, type: String = "ADDED") -> String {
-        #"{"type":"\#(type)","object":{"metadata":{"namespace":"s","name":"n\#(number)","resourceVersion":"\#(number)"}}}"#
+        #"{"type":"\#(type)","object":{"metadata":{"namespace":"s","name":"n\#(number)","#
+            + #""resourceVersion":"\#(number)"}}}"#
     }
     private let end =
         #"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"900","annotations":"#

@@ -59,6 +59,6 @@ import Testing
     }
 
     @Test func `that are too large are refused`() {
-        #expect(load(service(["[a-z]{1000}{3}", "/b"])).diagnostics.map(\.code) == ["large-regex"])
+        #expect(load(service(["[a-z]{900}[a-z]{900}[a-z]{900}", "/b"])).diagnostics.map(\.code) == ["large-regex"])
     }
 }

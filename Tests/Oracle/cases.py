@@ -9,7 +9,7 @@ OK_REQUEST = "GET {} HTTP/1.1\r\nHost: {}\r\n{}\r\n"
 # Headers whose value may differ by nature, or that one product adds for itself.
 OWN = {"date", "server", "x-envoy-upstream-service-time", "content-length", "connection", "transfer-encoding"}
 SEEN_OWN = {
-    "x-request-id", "x-envoy-external-address", "x-envoy-expected-rq-timeout-ms", "x-forwarded-for", "host",
+    "x-request-id", "x-envoy-external-address", "x-envoy-expected-rq-timeout-ms", "x-forwarded-for",
     "transfer-encoding", "content-length",
 }
 

@@ -1,6 +1,7 @@
 """Policies of rules: the same in Istio's words and in Envoy's, as Istio's control plane writes them."""
 
 from cases import plain, second
+from peers import objects
 
 HOST = "rules.test"
 CORS = "envoy.filters.http.cors"
@@ -81,6 +82,16 @@ RULES = [
     _both("/cors", {"corsPolicy": CORS_FIELDS}, {}, typed_per_filter_config={CORS: ENVOY_CORS}),
     _both("/ignore", {"corsPolicy": {**CORS_FIELDS, "unmatchedPreflights": "IGNORE"}}, {},
           typed_per_filter_config={CORS: {**ENVOY_CORS, "forward_not_matching_preflights": False}}),
+    ({"uri": {"prefix": "/cors-get"}, "method": {"exact": "GET"}}, {"corsPolicy": CORS_FIELDS}, {},
+     {"typed_per_filter_config": {CORS: ENVOY_CORS}}),
+    # Istio hands the operations of several destinations to each of them, and those of the rule to the route.
+    _both("/weighted", {"headers": {"request": {"set": {"x-set": "rule"}, "add": {"x-add": "rule"}}}, "route": [
+        {**objects.to("show", weight=1), "headers": {"request": {"set": {"x-set": "own"}, "add": {"x-add": "own"}}}},
+        {**objects.to("show", weight=1), "headers": {"request": {"set": {"x-set": "own"}, "add": {"x-add": "own"}}}}]},
+          {"cluster": None, "weighted_clusters": {"clusters": [
+              {"name": "show", "weight": 1,
+               "request_headers_to_add": [_set("x-set", "own"), _add("x-add", "own")]} for _ in range(2)]}},
+          request_headers_to_add=[_set("x-set", "rule"), _add("x-add", "rule")]),
     _both("/any-origin", {"corsPolicy": {
         "allowOrigins": [{"exact": "*"}], "allowMethods": ["*"], "allowHeaders": ["*"]}}, {},
           typed_per_filter_config={CORS: {
@@ -123,6 +134,8 @@ CASES = [
     from_origin("preflight, expression", "/cors", "https://abc.r.test", True),
     from_origin("preflight of another origin", "/cors", "https://evil.test", True),
     from_origin("preflight that is ignored", "/ignore", "https://evil.test", True),
+    from_origin("preflight without a rule", "/cors-get", "https://o.test", True),
+    rewritten("route over destinations", "/weighted", "x-set: old\r\nx-add: 0\r\n"),
     from_origin("preflight of any origin", "/any-origin", "https://x.test", True),
     from_origin("request of an origin", "/cors", "https://o.test"),
     from_origin("request of another origin", "/cors", "https://evil.test"),

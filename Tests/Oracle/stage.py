@@ -158,13 +158,14 @@ def _envoy_policies():
             del made["route"]
         else:
             made["route"].update(action)
+            made["route"] = {key: value for key, value in made["route"].items() if value is not None}
         routes.append({**made, **more})
     return routes
 
 
 def _portico_policies():
     return [
-        {"match": [match], **fields, **({} if {"redirect", "directResponse"} & set(fields) else objects.rule("show"))}
+        {"match": [match], **({} if {"redirect", "directResponse"} & set(fields) else objects.rule("show")), **fields}
         for match, fields, _, _ in policy_cases.RULES
     ]
 

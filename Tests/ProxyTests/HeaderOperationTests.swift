@@ -90,6 +90,14 @@ import Testing
         #expect(values("x", seen) == ["d"] && values("m", seen) == ["r", "d"] && values("old", seen) == [])
     }
 
+    /// Of several destinations, the one that gets the request is asked first, and the rule has the last word.
+    @Test func `of the rule win over those of several destinations`() throws {
+        let own = "{destination: {host: a}, weight: 1, headers: {request: {set: {x: d}, add: {m: d}}}}"
+        let seen = try PolicyBench("route: [\(own), \(own)], headers: {request: {set: {x: r}, add: {m: r}}}")
+            .upstreamSees("/")
+        #expect(values("x", seen) == ["r"] && values("m", seen) == ["d", "r"])
+    }
+
     /// A rule that repeats what a client sends must not make much of little.
     @Test func `make no more octets than they may`() throws {
         let many = (0..<20).map { "x-\($0): '%REQ(big)%'" }.joined(separator: ", ")

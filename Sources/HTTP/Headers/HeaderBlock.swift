@@ -221,6 +221,14 @@ package final class HeaderBlock {
         return nil
     }
 
+    /// The names of all fields.
+    @inlinable @inline(__always)
+    package var names: NameSet {
+        var names = NameSet()
+        for index in 0..<count { unsafe names.insert(store[index].name) }
+        return names
+    }
+
     /// Goes through all fields, in order, and does with each what `decide` says; the others keep their order and
     /// their octets. The one way to change fields that are there: no position leaves it.
     @inlinable @inline(__always)
@@ -288,6 +296,12 @@ package final class HeaderBlock {
             return isFound ? .remove : .replace(value)
         }
         if !isFound { append(stable: copy(name), value) }
+    }
+
+    /// The same for a name that only the gateway says. Name and value live as long as the block.
+    package func setReserved(stable name: Octets, _ value: Octets) {
+        guard present.contains(.reserved) else { return append(stable: name, .reserved, value) }
+        set(copying: name, value)
     }
 
     private func removeBehindFirst(_ known: KnownHeader) {

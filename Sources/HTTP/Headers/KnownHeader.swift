@@ -58,8 +58,25 @@ package enum KnownHeader: UInt8, Sendable {
 
     /// Finds the name's case; names are lower-case already.
     package init(name: Octets) {
-        let exact = name.count < 13 ? KnownHeader.findShort(name) : KnownHeader.findLong(name)
-        if case .other = exact, KnownHeader.isReserved(name) { self = .reserved } else { self = exact }
+        if name.first == UInt8(ascii: "x") {
+            self = KnownHeader.findExtended(name)
+        } else {
+            self = name.count < 13 ? KnownHeader.findShort(name) : KnownHeader.findLong(name)
+        }
+    }
+
+    /// The names that begin with `x`, as most do that a rule sets: none of the others is compared.
+    private static func findExtended(_ name: Octets) -> KnownHeader {
+        let exact: KnownHeader =
+            switch name.count {
+            case 12: name == "x-request-id" ? .requestID : .other
+            case 15: name == "x-forwarded-for" ? .forwardedFor : .other
+            case 17: name == "x-forwarded-proto" ? .forwardedProto : .other
+            case 23: name == "x-forwarded-client-cert" ? .forwardedClientCert : .other
+            default: .other
+            }
+        if case .other = exact, isReserved(name) { return .reserved }
+        return exact
     }
 
     private static func findShort(_ name: Octets) -> KnownHeader {
@@ -89,10 +106,8 @@ package enum KnownHeader: UInt8, Sendable {
         case 12:
             name == "content-type"
                 ? .contentType
-                : name == "x-request-id"
-                    ? .requestID
-                    : name == "grpc-timeout"
-                        ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
+                : name == "grpc-timeout"
+                    ? .grpcTimeout : name == "grpc-message" ? .grpcMessage : .other
         default: .other
         }
     }
@@ -100,12 +115,8 @@ package enum KnownHeader: UInt8, Sendable {
     private static func findLong(_ name: Octets) -> KnownHeader {
         switch name.count {
         case 14: name == "content-length" ? .contentLength : name == "http2-settings" ? .http2Settings : .other
-        case 15: name == "x-forwarded-for" ? .forwardedFor : .other
         case 16: name == "proxy-connection" ? .proxyConnection : .other
-        case 17:
-            name == "transfer-encoding"
-                ? .transferEncoding : name == "x-forwarded-proto" ? .forwardedProto : .other
-        case 23: name == "x-forwarded-client-cert" ? .forwardedClientCert : .other
+        case 17: name == "transfer-encoding" ? .transferEncoding : .other
         default: .other
         }
     }

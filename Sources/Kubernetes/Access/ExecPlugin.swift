@@ -94,8 +94,8 @@ package struct ExecPlugin: Sendable, Equatable {
         }
         guard read.apiVersion == apiVersion else {
             throw AccessFault(
-                "the credential plugin \(command) wrote an ExecCredential of \(AnswerWords.printable(read.apiVersion)), "
-                    + "and the kubeconfig asks for \(apiVersion)")
+                "the credential plugin \(command) wrote an ExecCredential of "
+                    + "\(AnswerWords.printable(read.apiVersion)), and the kubeconfig asks for \(apiVersion)")
         }
         var made = PreparedCredential()
         if let token = read.token { made.bearer = try TokenText.token(Array(token.utf8), from: "the plugin's token") }

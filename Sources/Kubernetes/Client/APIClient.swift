@@ -47,6 +47,8 @@ final class APIClient {
     private var credential: PreparedCredential?
     /// When the credentials were last made or looked at.
     private var lookedAt: Int64 = 0
+    /// When credentials that the server did not take were last made anew.
+    private var renewedAt = Int64.min / 2
     /// Whether credentials are being made anew, and not a connection.
     private var isRenewing = false
     /// Why no connection could be made, since the last `takeOutage`.
@@ -297,9 +299,11 @@ final class APIClient {
 
     // MARK: credentials
 
-    /// The server did not take the credentials.
+    /// The server did not take the credentials. Several requests may say so of the same ones, and a plugin whose
+    /// credentials are of no use must not run all the time.
     func renewCredentials() {
-        guard case .idle = stage else { return }
+        guard case .idle = stage, now >= renewedAt + Int64(timing.tokenFile) else { return }
+        renewedAt = now
         credential = nil
         renew()
     }

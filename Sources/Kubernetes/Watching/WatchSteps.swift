@@ -100,7 +100,8 @@ enum ResourcePath {
     }
 }
 
-/// The forms in which objects are asked for. Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources.
+/// The forms in which objects are asked for.
+/// Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources.
 enum AcceptedForm {
     static let json = "application/json"
 

@@ -29,7 +29,7 @@ package struct WatchTiming: Sendable {
     package var pingAfter = 15_000
     /// A connection ends when nothing came for this time after a PING.
     package var pong = 15_000
-    /// How often the file of a token is looked at.
+    /// How often the file of a token is looked at, and credentials that the server refuses are made anew.
     package var tokenFile = 10_000
 
     package init() {}

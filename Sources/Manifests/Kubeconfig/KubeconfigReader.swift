@@ -5,8 +5,8 @@ package enum KubeconfigReader {
     /// The largest file, in octets.
     package static let mostOctets = 4 << 20
 
-    /// Reads files as kubectl merges them: of several entries with one name, and of several `current-context`, the first
-    /// counts.
+    /// Reads files as kubectl merges them: of several entries with one name the first counts, and of several
+    /// `current-context` too.
     /// - Parameters:
     ///   - files: names and contents, in the order of `KUBECONFIG`.
     ///   - context: nil: the current one.
@@ -29,16 +29,16 @@ package enum KubeconfigReader {
     private static func parse(_ name: String, _ octets: [UInt8], _ state: DecodingState) -> Decoder? {
         state.beginFile(nil)
         let text = octets[...]
-        func report(_ code: String, _ message: String, line: Int, column: Int) {
+        let report = { (code: String, message: String, line: Int, column: Int) in
             let place = SourcePlace(file: name, line: line, column: column)
             state.output.diagnostics.append(Diagnostic(.error, code, message, at: place))
         }
         guard Directives.firstExcess(in: text) == nil else {
-            report("too-many-directives", "lines that begin with % have no place in a kubeconfig", line: 1, column: 1)
+            report("too-many-directives", "lines that begin with % have no place in a kubeconfig", 1, 1)
             return nil
         }
         guard octets.count <= mostOctets else {
-            report("could-not-read", "larger than \(mostOctets >> 20) MiB", line: 1, column: 1)
+            report("could-not-read", "larger than \(mostOctets >> 20) MiB", 1, 1)
             return nil
         }
         do throws(SyntaxError) {
@@ -46,7 +46,7 @@ package enum KubeconfigReader {
             guard let tree = try builder.next() else { return nil }    // an empty file is none
             return Decoder(file: SourceName(name), tree: tree, state: state)
         } catch {
-            report(error.code, error.message, line: error.line, column: error.column)
+            report(error.code, error.message, error.line, error.column)
             return nil
         }
     }
@@ -60,6 +60,7 @@ private struct KubeconfigParts {
     private var current: (name: String, at: Value)?
     private var names: [String] = []
 
+    /// Adds the entries of one file.
     mutating func add(_ decoder: Decoder) {
         decoder.begin(nil, at: decoder.tree.root)
         decoder.hideTexts()
@@ -92,18 +93,20 @@ private struct KubeconfigParts {
         }
     }
 
+    /// Reads a context; nil, with a report, if there is no such one.
+    /// - Parameter first: where the files begin, for what has no other place.
     func kubeconfig(_ wanted: String?, state: DecodingState, at first: SourcePlace) -> Kubeconfig? {
-        func fail(_ message: String, _ place: SourcePlace, hint: String? = nil) {
+        let fail = { (message: String, place: SourcePlace, hint: String?) in
             state.output.diagnostics.append(Diagnostic(.error, "no-context", message, hint: hint, at: place))
         }
         guard let name = wanted ?? current?.name else {
-            fail("no context is named", first, hint: "give --context NAME, or set current-context")
+            fail("no context is named", first, "give --context NAME, or set current-context")
             return nil
         }
         guard let found = contexts[name] else {
             let place = wanted == nil ? current?.at.place ?? first : first
             let nearest = NearestName.find(name, among: names).map { "did you mean `\($0)`?" }
-            fail("there is no context `\(name)`", place, hint: nearest)
+            fail("there is no context `\(name)`", place, nearest)
             return nil
         }
         guard var context = found.record(), let cluster = entry(&context, "cluster", clusters, "clusters") else {
@@ -141,6 +144,7 @@ extension Value {
 
 /// Reads `cluster`.
 private enum KubeconfigCluster {
+    /// A kubeconfig without a user; nil, with a report, if the server is not known.
     static func read(_ value: Value, context: String) -> Kubeconfig? {
         guard var record = value.record() else { return nil }
         let server = record.require("server")
@@ -166,10 +170,12 @@ private enum KubeconfigCluster {
 
 /// `https://HOST[:PORT][/PATH]`.
 struct ServerPlace: Equatable {
+    /// Without brackets.
     let host: String
-    let port: UInt16
-    let path: String
+    let port: UInt16    // 443 if there is none
+    let path: String    // without a slash at its end
 
+    /// nil if the text is something else.
     init?(_ text: String) {
         let scheme = "https://"
         guard text.lowercased().hasPrefix(scheme), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
@@ -199,6 +205,7 @@ struct ServerPlace: Equatable {
 
 /// Reads `user`.
 private enum KubeconfigUser {
+    /// Adds what the user has.
     static func read(_ value: Value, _ kubeconfig: inout Kubeconfig) {
         guard var record = value.record() else { return }
         kubeconfig.certificate = record.content("client-certificate-data", "client-certificate")

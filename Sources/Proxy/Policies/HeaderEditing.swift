@@ -22,7 +22,8 @@ enum HeaderEditing {
     private static func apply(
         _ edits: HeaderEdits, to block: HeaderBlock, _ message: Message, _ exchange: Exchange, _ scratch: HeaderScratch
     ) -> Bool {
-        remove(edits.removals, from: block)
+        var names = block.names
+        if names.mayMeet(edits.removedNames) { remove(edits.removals, from: block) }
         scratch.begin()
         for index in 0..<edits.sets.count {
             scratch.note(value(of: edits.sets[index], edits, block, message, exchange, scratch))
@@ -31,18 +32,23 @@ enum HeaderEditing {
             scratch.note(value(of: edits.additions[index], edits, block, message, exchange, scratch))
         }
         guard !scratch.isExceeded else { return false }
-        for index in 0..<edits.sets.count where !scratch.values[index].isEmpty {
-            block.set(copying: edits.sets[index].name, scratch.values[index])
+        for index in 0..<edits.sets.count where !scratch.value(index).isEmpty {
+            let name = edits.sets[index].name
+            if names.mayHave(name) {
+                block.set(copying: name, scratch.value(index))
+            } else {
+                names.insert(name)
+                block.append(stable: block.copy(name), scratch.value(index))
+            }
         }
         for index in 0..<edits.additions.count {
-            let value = scratch.values[edits.sets.count + index]
+            let value = scratch.value(edits.sets.count + index)
             if !value.isEmpty { block.append(stable: block.copy(edits.additions[index].name), value) }
         }
         return true
     }
 
     private static func remove(_ names: Slab<Octets>, from block: HeaderBlock) {
-        guard names.count > 0 else { return }
         block.edit { field in
             for index in 0..<names.count where field.name == names[index] { return .remove }
             return .keep

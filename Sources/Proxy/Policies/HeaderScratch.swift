@@ -5,8 +5,9 @@ internal import Octets
 final class HeaderScratch {
     /// The value that is being made.
     let buffer = OctetBuffer(capacity: 256)
-    /// The values that were made, in order; empty ones change nothing. They live in the message's block.
-    private(set) var values: ContiguousArray<Octets> = []
+    // The values that were made, in order; empty ones change nothing. They live in the message's block.
+    private var values: ContiguousArray<Octets> = []
+    private var used = 0
     /// Octets that operators have put into them.
     var takenOctets = 0
     /// What the operators of a rule may take for one message. Without a limit, a rule that repeats a field of the
@@ -17,7 +18,7 @@ final class HeaderScratch {
 
     /// Begins a header section: no value is noted.
     func begin() {
-        values.removeAll(keepingCapacity: true)
+        used = 0
         takenOctets = 0
     }
 
@@ -25,7 +26,16 @@ final class HeaderScratch {
     func beginValue() { buffer.clear(keeping: Self.keptOctets) }
 
     /// Notes a value whose octets live as long as the section.
-    func note(_ value: Octets) { values.append(value) }
+    func note(_ value: Octets) {
+        if used < values.count { values[used] = value } else { values.append(value) }
+        used += 1
+    }
+
+    /// The value that was noted as number `index`, from 0.
+    func value(_ index: Int) -> Octets {
+        precondition(index < used)
+        return values[index]
+    }
 
     var isExceeded: Bool { takenOctets > Self.mostTakenOctets }
 }

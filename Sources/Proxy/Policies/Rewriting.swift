@@ -73,11 +73,11 @@ enum Rewriting {
         guard let rewrite = rewrite(of: exchange) else { return true }
         let authority = rewrite { $0.authority(for: exchange.share) }
         if !authority.isEmpty {
-            if let old = section.first(.authority) { section.set(copying: "x-envoy-original-host", old) }
+            if let old = section.first(.authority) { section.setReserved(stable: "x-envoy-original-host", old) }
             section.setOnly(.authority, to: section.copy(authority))
         }
         guard !exchange.rewrittenPath.isEmpty else { return true }
-        section.set(copying: "x-envoy-original-path", exchange.path)
+        section.setReserved(stable: "x-envoy-original-path", exchange.path)
         section.replaceFirst(.path, with: exchange.rewrittenPath)
         return true
     }

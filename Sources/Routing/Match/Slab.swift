@@ -20,13 +20,15 @@ package import Octets
     func free() { unsafe base.deallocate() }
 
     /// The value at `index`; traps if it is out of range.
-    @inlinable package subscript(index: Int) -> Element {
+    @inlinable @inline(__always)
+    package subscript(index: Int) -> Element {
         precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
         return unsafe base[index]
     }
 
     /// The same, for a short index.
-    @inlinable package subscript(index: Int32) -> Element { self[Int(index)] }
+    @inlinable @inline(__always)
+    package subscript(index: Int32) -> Element { self[Int(index)] }
 }
 
 /// A range of a slab.

@@ -8,6 +8,8 @@ package import Octets
 @safe package final class HeaderEdits: Sendable {
     /// Names in lower case.
     package let removals: Slab<Octets>
+    /// The same, to see at once that a section has none of them.
+    package let removedNames: NameSet
     /// The fields that are set, in order.
     package let sets: Slab<Value>
     /// The fields that are added behind those that are there, in order.
@@ -59,6 +61,9 @@ package import Octets
         let text = Slab(builder.text)
         self.text = text
         removals = Slab(builder.removals.map { text[$0] })
+        var names = NameSet()
+        for index in 0..<removals.count { names.insert(removals[index]) }
+        removedNames = names
         sets = Slab(builder.sets.map { Value(name: text[$0.name], pieces: $0.pieces) })
         additions = Slab(builder.additions.map { Value(name: text[$0.name], pieces: $0.pieces) })
         pieces = Slab(
