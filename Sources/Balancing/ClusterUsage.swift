@@ -36,7 +36,7 @@ package final class ClusterUsage: Sendable {
 
     /// No plan has the cluster any more.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
-    /// No cluster has these limits any more.
+    /// Says so, once and for all.
     func leave() { gone.store(true, ordering: .releasing) }
 
     /// How many are in use now.

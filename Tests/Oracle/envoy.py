@@ -13,6 +13,7 @@ from peers import waiting
 HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
+GRPC_WEB = "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
@@ -63,7 +64,9 @@ def manager(virtual_hosts):
             "name": "edge", "virtual_hosts": virtual_hosts, "ignore_port_in_host_matching": True,
             "validate_clusters": False,
         },
+        "http_protocol_options": {"accept_http_10": True},
         "http_filters": [
+            {"name": "envoy.filters.http.grpc_web", "typed_config": {"@type": GRPC_WEB}},
             FAULT,
             {"name": "envoy.filters.http.cors", "typed_config": {"@type": CORS}},
             {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},

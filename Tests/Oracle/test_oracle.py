@@ -7,10 +7,11 @@ import policies
 import policy_cases
 import pytest
 import secure_cases
+import web_cases
 from differences import DIFFERENCES, explained
 
 CASES = (
-    cases.CASES + secure_cases.CASES + client_cases.CASES + policies.CASES + policy_cases.CASES)
+    cases.CASES + secure_cases.CASES + client_cases.CASES + policies.CASES + policy_cases.CASES + web_cases.CASES)
 
 
 def test_there_are_at_least_forty_cases():
