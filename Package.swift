@@ -50,25 +50,30 @@ let package = Package(
 
         // The walls, lowest first. Imports point downwards only; `Tests/Tidy` checks it.
         part("Octets"),
+        part("JSON", ["Octets"]),
         part("Patterns", ["CRE2", "Octets"]),
         part("Reactor", ["CLinux", "CCrash", "Octets"]),
         part("TLS", ["COpenSSL", "COpenSSLMemory", "Octets"]),
         part("HTTP", ["CNghttp2", "Octets"]),
+        part("Kubernetes", ["JSON", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Balancing", ["Octets"]),
-        part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets"]),
+        part("Manifests", ["CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets"]),
         part("Routing", ["Manifests", "Balancing", "Patterns", "Octets"]),
         part("Telemetry", ["Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part("Proxy", ["Telemetry", "Routing", "Balancing", "HTTP", "TLS", "Reactor", "Octets"]),
         part(
             "Control",
-            ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", logging]),
+            [
+                "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
+                logging,
+            ]),
         part(
             "Admin", ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", logging]),
         .executableTarget(
             name: "portico",
             dependencies: [
-                "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
-                argumentParser, logging,
+                "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS",
+                "Reactor", argumentParser, logging,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -80,6 +85,8 @@ let package = Package(
         .target(name: "Support", dependencies: ["Octets"], path: "Tests/Support", swiftSettings: settings),
         test("Tidy", []),
         test("OctetsTests", ["Octets"]),
+        test("KubernetesTests", ["Kubernetes", "JSON", "HTTP", "TLS", "Reactor", "Octets", "Support"]),
+        test("JSONTests", ["JSON", "Octets", "Support"]),
         test("ManifestsTests", ["Manifests", "Balancing", "Octets", "Support"], exclude: ["Golden"]),
         test("BalancingTests", ["Balancing"]),
         test("HTTPTests", ["HTTP", "Octets", "Support"]),
@@ -90,8 +97,8 @@ let package = Package(
         test(
             "ControlTests",
             [
-                "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
-                "Support",
+                "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor",
+                "Octets", "Support",
             ]),
         test("AdminTests", ["Admin", "Reactor", "Octets"]),
         test(

@@ -25,8 +25,11 @@ package enum BalancingPolicy: String, Sendable, Hashable, CaseIterable {
 
 /// A value of Istio's field `simple`: the name of a policy, or one that stands for a policy of another name.
 package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable {
+    /// The name as it is written in a DestinationRule.
     package let rawValue: String
+    /// The policy that the name stands for.
     package let policy: BalancingPolicy
+    /// Whether the name is current, old, or has another meaning here.
     package let standing: Standing
 
     /// What is to be said of the name.
@@ -39,6 +42,7 @@ package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable
         case meaningless
     }
 
+    /// Every name that a DestinationRule may use.
     package static let allCases =
         BalancingPolicy.allCases.map { BalancingName($0.rawValue, $0, .current) } + [
             BalancingName("UNSPECIFIED", .usual, .current),
@@ -47,6 +51,7 @@ package struct BalancingName: RawRepresentable, CaseIterable, Hashable, Sendable
             BalancingName("PASSTHROUGH", .usual, .meaningless),
         ]
 
+    /// - Returns: nil if the name is unknown.
     package init?(rawValue: String) {
         guard let known = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
         self = known

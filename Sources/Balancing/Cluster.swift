@@ -38,7 +38,9 @@ package final class Cluster {
     package func next(random: UInt64, excluding tried: [Int] = []) -> Endpoint? {
         update()
         guard list.count > 1 else { return list.count == 1 ? unlessEjected(handle(0)) : nil }
-        let first = policy.choose(among: list, rotation: rotation, random: random)
+        let first =
+            list.groups?.choose(policy, rotation: rotation, random: random)
+            ?? policy.choose(among: list, rotation: rotation, random: random)
         guard tried.isEmpty else { return next(after: first, excluding: tried) }
         let chosen = handle(first)
         return unlessEjected(chosen) ?? next(after: first, excluding: [])

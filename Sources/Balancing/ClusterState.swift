@@ -3,13 +3,16 @@ internal import Synchronization
 
 /// What makes two clusters of two configurations the same one.
 package struct ClusterIdentity: Hashable, Sendable {
+    /// The service's host name, fully qualified.
     package let host: String
     /// The service's port.
     package let port: Int
     /// Empty: the whole service.
     package let subset: String
+    /// How the cluster chooses among its endpoints.
     package let policy: BalancingPolicy
 
+    /// Makes the identity of a Service's port, or of one of its subsets.
     package init(host: String, port: Int, subset: String, policy: BalancingPolicy) {
         self.host = host
         self.port = port
@@ -22,7 +25,9 @@ package struct ClusterIdentity: Hashable, Sendable {
 /// publish of a configuration as long as its identity does. Workers choose through a `Cluster` of their own.
 /// Any thread.
 package final class ClusterState: Sendable {
+    /// The name for logs and metrics, in Envoy's form.
     package let name: String
+    /// What the cluster is known by for as long as the process lives.
     package let identity: ClusterIdentity
     private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
@@ -38,6 +43,14 @@ package final class ClusterState: Sendable {
         /// Those that are chosen from.
         var chosen: EndpointList
         var detector: OutlierDetector?
+        /// Which endpoints are new; nil: that does not matter.
+        var warmup: WarmupLedger?
+        /// What they weigh for that reason; nil: all are warm.
+        var warmWeights: [Int]?
+        /// Called when `settle` has something to do.
+        var wake: @Sendable () -> Void = {}
+        /// How requests are divided among ranks of endpoints; nil: they are not.
+        var arrangement: EndpointArrangement?
         /// How endpoints are found by hash; nil: they are not.
         var hash: HashPolicy.Table?
         /// The newest table, perhaps of other endpoints.
@@ -52,6 +65,7 @@ package final class ClusterState: Sendable {
         turn = OwnLine(start)
     }
 
+    /// How the cluster chooses among its endpoints.
     package var policy: BalancingPolicy { identity.policy }
 
     /// The endpoints as they are now.
@@ -61,14 +75,21 @@ package final class ClusterState: Sendable {
     /// The control plane's thread only.
     package func publish(_ next: EndpointList) {
         let (before, detector) = contents.withLock { ($0.all, $0.detector) }
-        detector?.keep(next.endpoints)
+        detector?.keep(next)
+        let wake = contents.withLock { $0.warmup?.keep(next.endpoints) == true ? $0.wake : nil }
+        defer { wake?() }
         store(detector.map { next.watched(by: $0, after: before) } ?? next, detector)
     }
 
     /// What takes long is done before the lock, under which workers take the list.
     private func store(_ all: EndpointList, _ detector: OutlierDetector?) {
-        let (hash, table) = contents.withLock { ($0.hash, $0.table) }
-        var chosen = detector.map { all.chosen(by: $0) } ?? all
+        let (hash, table, arrangement, warmup) = contents.withLock {
+            ($0.hash, $0.table, $0.arrangement, $0.warmup)
+        }
+        let weights = warmup?.weights(of: all)
+        let weighed = weights.map { all.warming($0) } ?? all
+        var chosen = detector.map { weighed.chosen(by: $0) } ?? weighed
+        if let arrangement { chosen = chosen.arranged(by: arrangement, of: all) }
         if hash != nil {
             if let table { chosen = chosen.hashed(by: table) }
             lacksTable.store(true, ordering: .releasing)
@@ -77,8 +98,18 @@ package final class ClusterState: Sendable {
             contents.all = all
             contents.chosen = chosen
             contents.detector = detector
+            contents.warmWeights = weights
         }
         version.wrappingAdd(1, ordering: .releasing)
+    }
+
+    /// Divides requests among the ranks of the endpoints from now on; nil: not. The control plane's thread only.
+    package func arrange(by arrangement: EndpointArrangement?) {
+        let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.arrangement) }
+        guard arrangement != before else { return }
+        contents.withLock { $0.arrangement = arrangement }
+        detector?.arrange(by: arrangement, all)
+        store(all, detector)
     }
 
     // MARK: consistent hashing
@@ -137,6 +168,7 @@ package final class ClusterState: Sendable {
 
     /// No configuration has it any more.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
+    /// No plan has the cluster any more.
     package func leave() { gone.store(true, ordering: .releasing) }
 
     // MARK: outliers
@@ -148,15 +180,16 @@ package final class ClusterState: Sendable {
     /// stays when only the policy changes. The control plane's thread only.
     /// - Parameter wake: called, on any thread, when `settle` has something to do.
     package func watch(_ policy: OutlierPolicy?, wake: @escaping @Sendable () -> Void) {
-        let (all, detector) = contents.withLock { ($0.all, $0.detector) }
+        let (all, detector, arrangement) = contents.withLock { ($0.all, $0.detector, $0.arrangement) }
         guard let policy else {
-            if detector != nil { store(EndpointList(all.endpoints, weights: all.weights), nil) }
+            if detector != nil { store(EndpointList(all.endpoints, weights: all.weights, ranks: all.ranks), nil) }
             return
         }
         guard detector?.policy != policy else { return }
         let next = detector ?? OutlierDetector(policy, wake: wake)
         next.update(policy)
-        next.keep(all.endpoints)
+        next.arrange(by: arrangement, all)
+        next.keep(all)
         store(all.watched(by: next, after: all, isAnew: true), next)
     }
 
@@ -166,10 +199,40 @@ package final class ClusterState: Sendable {
     /// - Returns: what has happened since the last call, and when the next one is due; nil: when it is woken.
     package func settle(at now: UInt64) -> (events: [OutlierEvent], due: UInt64?) {
         let (all, detector) = contents.withLock { ($0.all, $0.detector) }
-        guard let detector else { return ([], nil) }
+        let (isOutdated, next) = warm(all, at: now)
+        guard let detector else {
+            if isOutdated { store(all, nil) }
+            return ([], next)
+        }
         let (events, isStale, due) = detector.settle(at: now)
-        if isStale { store(all, detector) }
-        return (events, due)
+        if isStale || isOutdated { store(all, detector) }
+        return (events, [due, next].compactMap(\.self).min())
+    }
+
+    // MARK: warming up
+
+    /// Has new endpoints come to their share by that policy from now on; nil: they have it at once.
+    /// The control plane's thread only.
+    /// - Parameter wake: called when `settle` has something to do.
+    package func warm(by policy: WarmupPolicy?, wake: @escaping @Sendable () -> Void) {
+        let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.warmup) }
+        guard policy != before?.policy else { return }
+        let hasNew = contents.withLock { contents in
+            contents.warmup = policy.map { WarmupLedger($0, after: before) }
+            contents.wake = wake
+            return contents.warmup?.keep(all.endpoints) ?? false
+        }
+        store(all, detector)
+        if hasNew { wake() }
+    }
+
+    /// - Returns: whether some weigh something else now, and when to look again.
+    private func warm(_ all: EndpointList, at now: UInt64) -> (isOutdated: Bool, due: UInt64?) {
+        contents.withLock { contents in
+            guard contents.warmup != nil else { return (false, nil) }
+            let due = contents.warmup?.advance(to: now)
+            return (contents.warmup?.weights(of: all) != contents.warmWeights, due)
+        }
     }
 
     /// What is in use of it; counted from the first call on, because only clusters with limits need it.

@@ -19,6 +19,7 @@ package final class ClusterUsage: Sendable {
     private let requests = OwnLine()
     private let retries = OwnLine()
 
+    /// Nothing is in use.
     package init() {}
 
     @inline(__always) private func cell(_ resource: Resource) -> LineCell {

@@ -21,6 +21,7 @@ extension EndpointAddress: CustomStringConvertible {
 /// whole process, shared by all workers and kept over reloads, so that what is known of it is never split.
 /// Workers reach it through an `Endpoint` of their own. Any thread.
 package final class EndpointState: Sendable {
+    /// Where the endpoint is reached.
     package let address: EndpointAddress
     package let name: String    // the address as text, for logs and metrics
     /// Small: an index into tables of the workers. Another endpoint may get it when nobody has this one any more.
@@ -62,6 +63,7 @@ package final class EndpointState: Sendable {
 /// A worker's own handle of an endpoint: references to it are counted by one worker alone, so that no two
 /// workers write a count together for it. One worker's thread.
 package final class Endpoint {
+    /// What all workers share of the endpoint.
     package let state: EndpointState
     private let load: LineCell    // of `state`, which lives as long
     /// The number of `state`.
@@ -69,6 +71,7 @@ package final class Endpoint {
     /// What is watched of it in its cluster; nil where nothing is.
     package let watch: OutlierWatch?
 
+    /// Makes a worker's handle of an endpoint that no cluster watches.
     package convenience init(_ state: EndpointState) { self.init(state, watch: nil) }
 
     init(_ state: EndpointState, watch: OutlierWatch?) {
@@ -78,6 +81,7 @@ package final class Endpoint {
         number = state.number
     }
 
+    /// Where the endpoint is reached.
     package var address: EndpointAddress { state.address }
     /// The address as text, for logs and metrics.
     package var name: String { state.name }
@@ -86,6 +90,7 @@ package final class Endpoint {
 
     /// A request was given to it; one `ended` follows.
     package func began() { load.add(1) }
+    /// A request to it has ended.
     package func ended() { load.add(-1) }
 }
 

@@ -12,8 +12,10 @@ package final class EndpointNumbers: Sendable {
 
     private let state = Lock(State())
 
+    /// No number is in use.
     package init() {}
 
+    /// A free number: one that was given back, else the next one.
     func take() -> Int {
         state.withLock { state in
             if let free = state.free.popLast() { return free }
@@ -22,5 +24,6 @@ package final class EndpointNumbers: Sendable {
         }
     }
 
+    /// Frees a number, which another endpoint may then get.
     func giveBack(_ number: Int) { state.withLock { $0.free.append(number) } }
 }

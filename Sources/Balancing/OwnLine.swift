@@ -31,6 +31,7 @@ internal import Synchronization
 
     @inline(__always) var value: Int { unsafe counter.pointee.load(ordering: .relaxed) }
 
+    /// Adds to the number; it wraps around.
     @inline(__always) func add(_ amount: Int) {
         unsafe counter.pointee.wrappingAdd(amount, ordering: .relaxed)
     }

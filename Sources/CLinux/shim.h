@@ -13,7 +13,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -23,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,7 +51,7 @@ static inline int portico_open_for_reading(const char *path) {
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 static inline int portico_open_for_writing(const char *path) { return open(path, O_WRONLY | O_CLOEXEC); }
-/// Whether a descriptor is of a regular file; below zero: that cannot be told.
+/// Whether a descriptor is of a regular file; below zero: it is not known.
 static inline int portico_is_regular_file(int file) {
     struct stat status;
     if (fstat(file, &status) != 0) return -1;
@@ -68,4 +71,45 @@ static inline int portico_file_stamp(const char *path, int64_t stamp[5]) {
 }
 static inline void portico_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int portico_errno(void) { return errno; }
+
+extern char **environ;
+int pipe2(int ends[2], int flags);
+/// Variables of this process; the last entry is null.
+static inline char **portico_environment(void) { return environ; }
+/// Both ends are closed on exec; only the reading one does not wait.
+static inline int portico_pipe(int *reading, int *writing) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+    *reading = ends[0];
+    *writing = ends[1];
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+/// Starts a program in a process group of its own, with nothing to read, no blocked signals and SIGPIPE as usual.
+/// Returns 0 or an errno.
+static inline int portico_spawn(
+    pid_t *child, const char *program, char *const *arguments, char *const *variables, int output) {
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigset_t none, usual;
+    int code = posix_spawnattr_init(&attributes);
+    if (code != 0) return code;
+    code = posix_spawn_file_actions_init(&actions);
+    if (code != 0) {
+        posix_spawnattr_destroy(&attributes);
+        return code;
+    }
+    sigemptyset(&none);
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGPIPE);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &usual);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    code = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (code == 0) code = posix_spawn_file_actions_adddup2(&actions, output, 1);
+    if (code == 0) code = posix_spawnp(child, program, &actions, &attributes, arguments, variables);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return code;
+}
 #endif

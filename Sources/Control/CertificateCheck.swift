@@ -8,7 +8,7 @@ package enum CertificateCheck {
     package static func diagnostics(
         of plan: RoutingPlan, inventory: Inventory, meshIdentity: String? = nil
     ) -> [Diagnostic] {
-        var directory = CertificateDirectory()
+        var directory = CertificateDirectory(meshFolder: meshIdentity)
         _ = directory.contexts(of: plan, secrets: inventory.secrets)
         var upstreams = UpstreamTLSDirectory(meshFolder: meshIdentity)
         _ = upstreams.all(of: plan, secrets: inventory.secrets)

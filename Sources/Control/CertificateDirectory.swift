@@ -16,12 +16,22 @@ struct CertificateDirectory {
         let context: TLSContext
     }
 
-    private var clients = ClientVerifications()
+    private var clients: ClientVerifications
     private var entries: [String: Entry] = [:]
     private var used: Set<String> = []    // keys of this round
     /// The pairs of the entries. Nothing else is left of a text that is forgotten.
     private var pairs: [Credential.Digests: KeyPair] = [:]
     private(set) var diagnostics: [Diagnostic] = []
+    /// The files that were read, as they were; see `FileWatch`.
+    private(set) var stamps: [String: FileStamp?] = [:]
+    private let meshFolder: String?
+    private var mesh: MeshIdentity?
+
+    /// - Parameter meshFolder: where Istio's agent keeps its files; nil: where it usually does.
+    init(meshFolder: String? = nil) {
+        self.meshFolder = meshFolder
+        clients = ClientVerifications(meshFolder: meshFolder)
+    }
 
     /// Secrets by `namespace/name`, as `context(of:port:secrets:)` wants them.
     static func byName(_ secrets: [Secret]) -> [String: Secret] {
@@ -31,7 +41,8 @@ struct CertificateDirectory {
     /// The contexts of all chains of a plan, by listener, in its order: another round.
     mutating func contexts(of plan: RoutingPlan, secrets: [Secret], limit: LoadLimit = LoadLimit()) -> [[TLSContext?]] {
         begin(plan)
-        let (named, files) = (Self.byName(secrets), CredentialFiles(of: plan))
+        let (named, files) = (Self.byName(secrets), CredentialFiles(of: plan, mesh: mesh))
+        stamps.merge(files.stamps) { _, read in read }
         let contexts = plan.listeners.map { listener in
             listener.chains.map { chain in
                 limit.isOver ? nil : context(of: chain, port: listener.port, secrets: named, files: files)
@@ -46,11 +57,19 @@ struct CertificateDirectory {
     /// Begins another round: forgets what was said in the last one, and the chains it did not have.
     mutating func begin(_ plan: RoutingPlan = RoutingPlan()) {
         diagnostics = []
-        clients.begin(plan.listeners.lazy.flatMap(\.chains))
+        findMesh(plan)
+        clients.begin(plan.listeners.lazy.flatMap(\.chains), mesh: mesh)
+        stamps.merge(clients.stamps) { _, read in read }
         entries = entries.filter { used.contains($0.key) }
         used = []
         pairs = [:]
         for entry in entries.values { for (digest, pair) in zip(entry.digests, entry.pairs) { pairs[digest] = pair } }
+    }
+
+    private mutating func findMesh(_ plan: RoutingPlan) {
+        let isWanted = plan.listeners.contains { $0.chains.contains { $0.certificates.contains(.mesh) } }
+        mesh = isWanted ? MeshIdentity.find(folder: meshFolder) : nil
+        stamps = isWanted && mesh == nil ? MeshIdentity.absentStamps(folder: meshFolder) : [:]
     }
 
     /// The context of one chain; nil when it never had a usable certificate.
@@ -66,7 +85,7 @@ struct CertificateDirectory {
         }
         var credentials: [Credential] = []
         for source in chain.certificates {
-            switch Self.load(source, secrets, files, chain) {
+            switch load(source, secrets, files, chain) {
             case .success(let credential): credentials.append(credential)
             case .failure(let fault): return lastGood(key, chain, port, verification, fault)
             }
@@ -180,13 +199,13 @@ struct CertificateDirectory {
     }
 
     private mutating func report(_ fault: CertificateFault, _ chain: TLSChain, effect: String, isKept: Bool = false) {
-        if fault.isTold, !isKept { return }
+        if fault.isReported, !isKept { return }
         let related =
             fault.place == chain.place
             ? [] : [Diagnostic.Related(place: chain.place, message: "the server that it is for")]
         diagnostics.append(
             Diagnostic(
-                fault.isTold ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
+                fault.isReported ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
                 at: fault.place, object: fault.object, path: fault.path, related: related))
     }
 
@@ -218,30 +237,37 @@ struct CertificateDirectory {
         }
     }
 
-    private static func load(
+    private func load(
         _ source: CertificateSource, _ secrets: [String: Secret], _ files: CredentialFiles, _ server: TLSChain
     ) -> Result<Credential, CertificateFault> {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
-                return .failure(.told("there is no Secret \(namespace)/\(name)", server))
+                return .failure(.reported("there is no Secret \(namespace)/\(name)", server))
             }
             return CertificateFault.pair(secret)
-        case .refused(let name): return .failure(.told("`\(name)` is not used", server))
-        case .files(let certificate, let key):
-            do throws(FileContents.Fault) {
-                guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {
-                    return .failure(
-                        CertificateFault(
-                            sentence: "\(certificate) and \(key) were not read", place: server.place,
-                            object: server.gateway))
-                }
-                return .success(Credential(chain: chain, key: key))
-            } catch {
+        case .refused(let name): return .failure(.reported("`\(name)` is not used", server))
+        case .files(let certificate, let key): return Self.load(certificate, key, files, server)
+        case .mesh:
+            guard let mesh else { return .failure(.noMesh(server, meshFolder)) }
+            return Self.load(mesh.certificate, mesh.key, files, server)
+        }
+    }
+
+    private static func load(
+        _ certificate: String, _ key: String, _ files: CredentialFiles, _ server: TLSChain
+    ) -> Result<Credential, CertificateFault> {
+        do throws(FileContents.Fault) {
+            guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {
                 return .failure(
                     CertificateFault(
-                        sentence: error.description, place: server.place, object: server.gateway))
+                        sentence: "\(certificate) and \(key) were not read", place: server.place,
+                        object: server.gateway))
             }
+            return .success(Credential(chain: chain, key: key))
+        } catch {
+            return .failure(
+                CertificateFault(sentence: error.description, place: server.place, object: server.gateway))
         }
     }
 

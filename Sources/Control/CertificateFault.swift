@@ -12,13 +12,22 @@ struct CertificateFault: Error {
     var path: String?
     var hint: String?
     /// The plan's diagnostics say so already.
-    var isTold = false
+    var isReported = false
 
     /// A fault that the diagnostics of the plan report already.
-    static func told(_ sentence: String, _ chain: TLSChain) -> CertificateFault {
-        CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway, isTold: true)
+    static func reported(_ sentence: String, _ chain: TLSChain) -> CertificateFault {
+        CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway, isReported: true)
     }
 
+    /// Istio's agent has written nothing.
+    static func noMesh(_ chain: TLSChain, _ folder: String?) -> CertificateFault {
+        CertificateFault(
+            sentence: "there is no certificate of Istio's agent in \(MeshIdentity.folderNames(folder))",
+            place: chain.place, object: chain.gateway,
+            hint: "have the agent write it, and name the folder by --istio-identity")
+    }
+
+    /// None of the server's `cipherSuites` can be used with its certificate and versions.
     static func noSuite(_ chain: TLSChain) -> CertificateFault {
         CertificateFault(
             code: "no-cipher-suite", sentence: "none of the cipher suites that this server chooses can be used",
@@ -26,6 +35,7 @@ struct CertificateFault: Error {
             hint: "remove `cipherSuites`, or choose ECDHE-ECDSA-AES128-GCM-SHA256 and ECDHE-RSA-AES128-GCM-SHA256")
     }
 
+    /// None of the server's `ecdhCurves` can be used.
     static func noGroup(_ chain: TLSChain) -> CertificateFault {
         CertificateFault(
             code: "no-group", sentence: "none of the key exchanges that this server chooses can be used",

@@ -15,19 +15,29 @@ struct ClientVerifications {
         let revocations: [[UInt8]]
     }
 
+    private let meshFolder: String?
     private var made: [Key: PeerVerification] = [:]
     private var used: Set<Key> = []
     /// Authorities and lists by their digests. They are public, and needed again when a Secret that is kept over a
     /// fault has forgotten them.
     private var texts: [[UInt8]: [UInt8]] = [:]
     private var files: [String: Result<[UInt8], FileContents.Fault>] = [:]
+    private var mesh: MeshIdentity?
+    /// The files as they were just before they were read; nil: there was none.
+    private(set) var stamps: [String: FileStamp?] = [:]
 
     /// Octets of one file, and of all files of one load.
     private static let mostOctetsOfFile = 16 << 20
     private static let mostOctets = 64 << 20
 
+    /// - Parameter meshFolder: where Istio's agent keeps its files; nil: where it usually does.
+    init(meshFolder: String?) { self.meshFolder = meshFolder }
+
     /// Begins another round, with the files that servers of the plan name: forgets what the last one did not use.
-    mutating func begin(_ chains: some Sequence<TLSChain>) {
+    /// - Parameter mesh: the files of Istio's agent, if they were found.
+    mutating func begin(_ chains: some Sequence<TLSChain>, mesh: MeshIdentity? = nil) {
+        self.mesh = mesh
+        stamps = [:]
         made = made.filter { used.contains($0.key) }
         let wanted = Set(made.keys.flatMap { [$0.authorities] + $0.revocations })
         texts = texts.filter { wanted.contains($0.key) }
@@ -37,7 +47,9 @@ struct ClientVerifications {
         for clients in chains.lazy.compactMap(\.clients) {
             var paths: [String] = clients.revocations.map { [$0] } ?? []
             if case .file(let path) = clients.authorities { paths.append(path) }
+            if case .mesh = clients.authorities, let mesh { paths.append(mesh.authorities) }
             for path in paths where files[path] == nil {
+                stamps[path] = .some(FileStamp(path))
                 let contents = Self.read(path, limitOctets: min(Self.mostOctetsOfFile, Self.mostOctets - octets))
                 if case .success(let text) = contents { octets += text.count }
                 files[path] = contents
@@ -90,7 +102,7 @@ struct ClientVerifications {
         do throws(TLSError) {
             return try PeerVerification(requirement)
         } catch {
-            throw Self.unusable(error, clients, chain, secrets)
+            throw unusable(error, clients, chain, secrets)
         }
     }
 
@@ -106,11 +118,14 @@ struct ClientVerifications {
         of clients: ClientDemand, _ chain: TLSChain, _ secrets: [String: Secret]
     ) throws(CertificateFault) -> (authorities: [UInt8], revocations: [UInt8]?) {
         switch clients.authorities {
-        case .refused(let name): throw .told("`\(name)` is not used", chain)
+        case .refused(let name): throw .reported("`\(name)` is not used", chain)
         case .file(let path): return (try file(path, chain), nil)
+        case .mesh:
+            guard let mesh else { throw .noMesh(chain, meshFolder) }
+            return (try file(mesh.authorities, chain), nil)
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
-                throw .told("there is no Secret \(namespace)/\(name)", chain)
+                throw .reported("there is no Secret \(namespace)/\(name)", chain)
             }
             for (authorities, revocations) in Self.styles {
                 guard let value = secret.data[authorities]?.value, !value.isEmpty else { continue }
@@ -165,7 +180,7 @@ struct ClientVerifications {
     }
 
     /// What OpenSSL says of the texts.
-    private static func unusable(
+    private func unusable(
         _ error: TLSError, _ clients: ClientDemand, _ chain: TLSChain, _ secrets: [String: Secret]
     ) -> CertificateFault {
         var isOfList = false
@@ -175,10 +190,11 @@ struct ClientVerifications {
         else {
             var path = isOfList ? clients.revocations : nil
             if !isOfList, case .file(let authorities) = clients.authorities { path = authorities }
+            if !isOfList, case .mesh = clients.authorities { path = mesh?.authorities }
             let sentence = path.map { "\($0): \(error)" } ?? error.description
             return CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway)
         }
-        let style = styles.first { secret.data[$0.0]?.value.isEmpty == false } ?? styles[1]
+        let style = Self.styles.first { secret.data[$0.0]?.value.isEmpty == false } ?? Self.styles[1]
         let key = isOfList ? style.1 : style.0
         return CertificateFault(
             sentence: "`\(key)` of \(secret.meta.identity) cannot be used (\(error))",

@@ -9,6 +9,7 @@ struct ClusterDirectory {
     private struct Slot {
         let state: ClusterState
         var source: EndpointSource
+        var locality: LocalityPolicy?
         var endpoints: [PlannedEndpoint] = []    // that were published
         var names: [PlannedName] = []    // that DNS has to resolve
     }
@@ -29,7 +30,7 @@ struct ClusterDirectory {
     private var refusals: [Int: [String]] = [:]    // by slot, of addresses that DNS gave
     private let limit: Int
     private let refusal: (EndpointAddress) -> String?
-    private var watched: [ClusterState] = []    // whose outliers are detected
+    private var watched: [ClusterState] = []    // whose outliers are detected, or whose new endpoints warm up
     private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
     private let wake: @Sendable () -> Void
 
@@ -64,10 +65,11 @@ struct ClusterDirectory {
     // MARK: changes
 
     /// Takes a plan and a table of endpoints. Clusters that stay keep what is known of them.
+    /// - Parameter next: nil if the table stays. Then clusters that stay have their endpoints already.
     /// - Returns: the numbers of endpoints that have left, and the table before.
-    mutating func replace(plan: RoutingPlan, table next: EndpointTable) -> (left: [Int], table: EndpointTable) {
-        let before = table
-        table = next
+    mutating func replace(plan: RoutingPlan, table next: EndpointTable?) -> (left: [Int], table: EndpointTable?) {
+        let before = next == nil ? nil : table
+        if let next { table = next }
         let (old, oldPlaces) = (slots, places)
         slots = []
         places.removeAll(keepingCapacity: true)
@@ -75,27 +77,47 @@ struct ClusterDirectory {
         order = plan.clusters.map { slot(of: $0, old, oldPlaces) }
         watch(plan)
         for (identity, place) in oldPlaces where places[identity] == nil { drop(old[place]) }
-        index()
+        index(refusals: next == nil ? refusals : [:], old: oldPlaces)
         let reader = EndpointReader(table)
-        for place in slots.indices { refresh(place, reader) }
+        for place in slots.indices {
+            if next == nil, let known = oldPlaces[slots[place].state.identity], old[known].source == slots[place].source
+            {
+                if table.selectsPods(slots[place].source) { selecting.insert(place) }
+            } else {
+                refresh(place, reader)
+            }
+        }
         return (states.settle(), before)
     }
 
-    /// Has outliers detected, and endpoints found by hash, where the plan says so, and nowhere else.
+    /// Has outliers detected, endpoints found by hash, and some preferred by their place, where the plan says so, and
+    /// nowhere else.
     private mutating func watch(_ plan: RoutingPlan) {
-        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters that cannot be told apart the first counts
+        var policies: [Int: OutlierPolicy] = [:]    // by slot; of clusters with one identity the first counts
         var tables: [Int: HashPolicy.Table] = [:]
+        var localities: [Int: LocalityPolicy] = [:]
+        var warmups: [Int: WarmupPolicy] = [:]
         for (cluster, place) in zip(plan.clusters, order) {
             if policies[place] == nil { policies[place] = cluster.policies?.outliers }
             if tables[place] == nil { tables[place] = cluster.policies?.hashing?.table }
+            if localities[place] == nil { localities[place] = cluster.policies?.locality }
+            if warmups[place] == nil { warmups[place] = cluster.policies?.warmup }
         }
-        for place in slots.indices { slots[place].state.hash(by: tables[place]) }
+        for place in slots.indices {
+            slots[place].locality = localities[place]
+            slots[place].state.arrange(by: localities[place]?.arrangement)
+            slots[place].state.hash(by: tables[place])
+        }
         hashed = tables.keys.sorted().map { slots[$0].state }
-        for place in slots.indices { slots[place].state.watch(policies[place], wake: wake) }
-        watched = policies.keys.sorted().map { slots[$0].state }
+        for place in slots.indices {
+            slots[place].state.watch(policies[place], wake: wake)
+            slots[place].state.warm(by: warmups[place], wake: wake)
+        }
+        watched = Set(policies.keys).union(warmups.keys).sorted().map { slots[$0].state }
     }
 
-    /// Ends ejections whose time is over, and takes endpoints that are ejected out of the choice.
+    /// Ends ejections whose time is over, takes endpoints that are ejected out of the choice, and gives those that
+    /// warm up what is due to them.
     /// - Parameter now: nanoseconds of the workers' clock.
     /// - Returns: what has happened, by cluster, and when the next call is due; nil: when it is woken.
     func settle(at now: UInt64) -> (events: [(cluster: String, event: OutlierEvent)], due: UInt64?) {
@@ -156,11 +178,19 @@ struct ClusterDirectory {
         for endpoint in slot.endpoints { states.release(key(slot, endpoint)) }
     }
 
-    private mutating func index() {
+    /// - Parameters:
+    ///   - known: what was refused before and may be still.
+    ///   - old: where the clusters of the last plan were.
+    private mutating func index(refusals known: [Int: [String]], old: [ClusterIdentity: Int]) {
         byService = [:]
         selecting = []
         byName = [:]
         refusals = [:]
+        if !known.isEmpty {
+            for place in slots.indices {
+                if let before = old[slots[place].state.identity] { refusals[place] = known[before] }
+            }
+        }
         byService.reserveCapacity(slots.count)
         for place in slots.indices {
             for name in slots[place].names { byName[name.host, default: []].insert(place) }
@@ -181,7 +211,7 @@ struct ClusterDirectory {
     private mutating func refresh(_ place: Int, _ reader: EndpointReader) {
         refusals[place] = nil
         if table.selectsPods(slots[place].source) { selecting.insert(place) } else { selecting.remove(place) }
-        switch reader.endpoints(of: slots[place].source) {
+        switch reader.endpoints(of: slots[place].source, by: slots[place].locality) {
         case .endpoints(let endpoints):
             wantNames([], place)
             publish(endpoints, place)
@@ -211,7 +241,7 @@ struct ClusterDirectory {
                 if let reason = refusal(address) {
                     refuse("nothing is sent to \(address), an address of \(name.host), \(reason)", place)
                 } else {
-                    endpoints.append(PlannedEndpoint(address: address, weight: name.weight))
+                    endpoints.append(PlannedEndpoint(address: address, weight: name.weight, rank: name.rank))
                 }
             }
         }
@@ -233,6 +263,7 @@ struct ClusterDirectory {
         let taken = endpoints.map { states.take(key(slot, $0)) }
         for endpoint in before { states.release(key(slot, endpoint)) }
         slots[place].endpoints = endpoints
-        slot.state.publish(EndpointList(taken, weights: endpoints.map(\.weight)))
+        let ranks = slot.locality == nil ? [] : endpoints.map(\.rank)
+        slot.state.publish(EndpointList(taken, weights: endpoints.map(\.weight), ranks: ranks))
     }
 }

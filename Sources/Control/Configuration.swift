@@ -14,17 +14,22 @@ struct Configuration {
     private let loader: Loader
     private var directory: ClusterDirectory
     private var listeners = ListenerDirectory()
-    private var bindings: [ListenerBinding] = []
+    private var served: [ServedListener] = []
     private(set) var loaded = Loaded()
     /// Everything that was found wrong in the last load.
     private(set) var diagnostics: [Diagnostic] = []
     private(set) var bindFailures: [String] = []
 
-    /// - Parameter wake: called, on any thread, when `settleOutliers` has something to do.
-    init(options: ControlOptions, metrics: Metrics, wake: @escaping @Sendable () -> Void = {}) {
+    /// - Parameters:
+    ///   - source: the cluster whose objects count beside those of the files.
+    ///   - wake: called, on any thread, when `settleOutliers` has something to do.
+    init(
+        options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil,
+        wake: @escaping @Sendable () -> Void = {}
+    ) {
         self.options = options
         self.metrics = metrics
-        loader = Loader(options: options, metrics: metrics)
+        loader = Loader(options: options, metrics: metrics, source: source)
         directory = ClusterDirectory(
             limit: options.compile.mostEndpoints, refusal: options.compile.refusedEndpoint,
             countedBefore: { metrics.tries(number: $0) }, wake: wake)
@@ -34,14 +39,14 @@ struct Configuration {
     mutating func load() { _ = apply(loadNow()) }
 
     /// Reads, checks and compiles the definitions on this thread.
-    func loadNow() -> Loaded { loader.load().loaded }
+    func loadNow(_ extent: LoadExtent = .everything) -> Loaded { loader.load(extent).loaded }
 
     /// The same beside this thread: the result is posted, to be applied.
     /// - Parameters:
     ///   - niceness: how far the loader's thread steps back.
     ///   - limit: ends it early.
-    func load(into mailbox: Mailbox<Loaded>, niceness: Int32, limit: LoadLimit) {
-        loader.loadBeside(mailbox, niceness: niceness, limit: limit)
+    func load(_ extent: LoadExtent, into mailbox: Mailbox<Loaded>, niceness: Int32, limit: LoadLimit) {
+        loader.loadBeside(mailbox, extent, niceness: niceness, limit: limit)
     }
 
     /// The last load was given up: what was loaded before stays, and this stands beside its problems.
@@ -67,17 +72,20 @@ struct Configuration {
         let left: [Int]
         /// What is not in use any more, for another thread to free.
         let loaded: Loaded
-        let endpoints: EndpointTable
+        let endpoints: EndpointTable?
     }
 
     /// Takes what was loaded; sockets are open and clusters have their endpoints afterwards.
-    mutating func apply(_ next: Loaded) -> Applied {
+    /// - Parameter later: changes of endpoints that came while it was loaded.
+    mutating func apply(_ next: Loaded, later: EndpointChanges = EndpointChanges()) -> Applied {
         let old = loaded
         let isNew = !next.hasSameRoutes(as: old) || !bindFailures.isEmpty
         loaded = next
         if isNew { bind() }
         Self.retire(old.upstreamTLS, next.upstreamTLS)
-        let (left, table) = directory.replace(plan: next.plan, table: next.takeEndpoints())
+        var endpoints = next.takeEndpoints()
+        _ = endpoints?.apply(later)
+        let (left, table) = directory.replace(plan: next.plan, table: endpoints)
         diagnostics = next.diagnostics
         countProblems()
         return Applied(isNew: isNew, left: left, loaded: old, endpoints: table)
@@ -118,7 +126,7 @@ struct Configuration {
         let clusters = directory.clusters
         metrics.setClusters(clusters)
         return Snapshot(
-            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: bindings,
+            plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: served,
             upstreamTLS: loaded.upstreamTLS)
     }
 
@@ -164,13 +172,13 @@ struct Configuration {
     }
 
     private mutating func bind() {
-        bindings = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
-            ListenerBinding(
+        served = listeners.sockets(for: plan, options: options).map { listener, sockets, index in
+            ServedListener(
                 sockets: sockets, gatewayPort: listener.port, clearTable: listener.clearTable,
                 tls: Self.selector(listener, loaded.contexts[index]),
                 chainTables: listener.chains.map(\.table), chainTerms: Self.terms(of: listener.chains),
                 concurrentStreams: listener.concurrentStreams,
-                relays: RelayBinding(
+                relays: ListenerRelays(
                     clear: listener.clearRelay,
                     chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []))
         }

@@ -28,7 +28,7 @@ package struct ControlOptions: Sendable {
     package var accessLog = AccessLogFormat.text
     /// The folder of Istio's agent with the identity of ISTIO_MUTUAL; nil is where it usually is.
     package var meshIdentity: String?
-    /// The program's version, for metrics and the admin pages.
+    /// The version of Portico, for metrics and the admin pages.
     package var version = "0"
 
     /// The longest time for which a drain accepts connections when `acceptWhileDraining` is not given.

@@ -36,6 +36,8 @@ package final class ControlPlane {
     private let names: NameDirectory
     private let changes: Mailbox<Void>    // of files that the last load has read
     private let watch: FileWatch
+    private let feed: ClusterFeed?    // nil: files only
+    private var problems: ProblemLog
     private var configuration: Configuration
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
@@ -43,7 +45,8 @@ package final class ControlPlane {
     private let loads: Mailbox<Loaded>
     private var loadBegan: MonotonicTime?    // nil: none is under way
     private var loadLimit = LoadLimit()    // of the load that is under way
-    private var isLoadWanted = false    // asked for while one was under way
+    private var isLoadWanted = false    // of files too, asked for while one was under way
+    private var extent = LoadExtent.everything    // of the load that is under way
     private var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
     private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
@@ -59,7 +62,7 @@ package final class ControlPlane {
 
     private enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
-            tables: UInt64 = 5, changes: UInt64 = 6
+            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
@@ -69,10 +72,18 @@ package final class ControlPlane {
     /// How long answers of DNS are gathered before they are published.
     private static let namesPause = Duration.milliseconds(50)
 
+    /// - Parameter cluster: the API server whose objects count beside those of the files, and its client; nil: none.
     /// - Throws: what the system refuses, as one sentence.
-    package init(options: ControlOptions, log: Logger, signals: Signals) throws(SystemError) {
+    package init(
+        options: ControlOptions, log: Logger, signals: Signals,
+        cluster: (source: ClusterSource, client: any ClusterClient)? = nil
+    ) throws(SystemError) {
         self.options = options
         self.log = log
+        problems = ProblemLog(log)
+        var feed: ClusterFeed?
+        if let cluster { feed = try ClusterFeed(source: cluster.source, client: cluster.client) }
+        self.feed = feed
         self.signals = signals
         writer = try LogWriter()
         messages = MessageLog(
@@ -94,7 +105,10 @@ package final class ControlPlane {
         watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
-        configuration = Configuration(options: options, metrics: metrics) { ejections.post(()) }
+        configuration = Configuration(options: options, metrics: metrics, source: cluster?.source) {
+            ejections.post(())
+        }
+        if let feed { try poller.watchReadable(feed.descriptor, token: Token.cluster) }
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
         try poller.watchReadable(loads.descriptor, token: Token.loads)
@@ -111,7 +125,7 @@ package final class ControlPlane {
             return
         }
         HeapMemory.giveBack()
-        report()
+        problems.report(configuration, isRepeated: true)
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
         names.want(configuration.names)
         namesDeadline = .now() + Self.longestNamesWait
@@ -175,7 +189,7 @@ package final class ControlPlane {
     package func run(
         wake: (UInt64) -> Void, wait: () -> Int32, tick: () -> Void
     ) throws(SystemError) -> [String] {
-        beginLoad()
+        if let feed { try feed.start() } else { beginLoad() }
         while phase != .stopped {
             let count = poller.wait(milliseconds: shortest(ownWaits + [wait()]))
             for index in 0..<count {
@@ -186,6 +200,7 @@ package final class ControlPlane {
                 case Token.ejections: endpointsEjected()
                 case Token.tables: tablesMade()
                 case Token.changes: filesChanged()
+                case Token.cluster: clusterChanged()
                 case let token: wake(token)
                 }
             }
@@ -193,9 +208,11 @@ package final class ControlPlane {
             publishNames()
             settleOutliers()
             limitLoad()
+            if feed?.isDue ?? false { beginLoad(.cluster) }
             retirement.look()
             continueDrain()
         }
+        feed?.stop()
         writer.finish()
         messages.finish()
         return obstacles
@@ -211,7 +228,7 @@ package final class ControlPlane {
                 ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
         }
         let outliers = outliersDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1, outliers ?? -1]
+        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1, outliers ?? -1, feed?.wait ?? -1]
     }
 
     /// For others who want to be woken by the same loop.
@@ -254,6 +271,11 @@ package final class ControlPlane {
         let isSettled = names.isSettled
         spread(left: configuration.update(resolved: names.addresses))
         if isSettled { areNamesPublished = true }
+    }
+
+    /// The API server has said something: endpoints change at once, everything else with a load.
+    private func clusterChanged() {
+        if let changes = feed?.takeChanges() { update(changes) }
     }
 
     /// Takes changed EndpointSlices and Pods: no route is compiled, and all workers have the new endpoints of the
@@ -316,20 +338,23 @@ package final class ControlPlane {
         waiting.append((load: isLoadWanted ? loadsBegun + 1 : loadsBegun, done))
     }
 
-    private func beginLoad() {
+    private func beginLoad(_ extent: LoadExtent = .everything) {
+        if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first
         guard loadBegan == nil else {
-            isLoadWanted = true
+            if extent == .everything { isLoadWanted = true }
             return
         }
         loadBegan = .now()
+        feed?.loadBegan()
+        self.extent = extent
         loadsBegun += 1
         loadLimit = LoadLimit()
         // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
         configuration.load(
-            into: loads, niceness: phase == .starting ? 0 : Loader.niceness, limit: loadLimit)
+            extent, into: loads, niceness: phase == .starting ? 0 : Loader.niceness, limit: loadLimit)
     }
 
-    /// A load that takes too long is told to end.
+    /// A load that takes too long is asked to end.
     private func limitLoad() {
         guard let loadBegan, !loadLimit.isOver, .now() >= loadBegan + options.loadLimit else { return }
         loadLimit.end()
@@ -340,13 +365,15 @@ package final class ControlPlane {
     private func loadEnded() throws(SystemError) {
         guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
         loadBegan = nil
-        let applied = loaded.isGivenUp ? nil : configuration.apply(loaded)
+        let later = feed?.loadEnded() ?? EndpointChanges()
+        let applied = loaded.isGivenUp ? nil : configuration.apply(loaded, later: later)
         if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
+        let isIncomplete = feed?.want(configuration.plan) ?? false
         if phase == .starting {
-            try startServing()
+            if !isIncomplete { try startServing() }
         } else {
             if let applied { publish(applied) }
-            report()
+            problems.report(configuration, isRepeated: extent == .everything)
         }
         tellLoadEnded(began)
         if isLoadWanted, phase != .stopped {
@@ -363,7 +390,9 @@ package final class ControlPlane {
             errors == 0
             ? "reloaded in \(milliseconds) ms: \(configuration.loaded.changes)"
             : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
-        if loadsBegun > 1 {
+        if extent == .cluster {
+            log.debug("\(text)")
+        } else if loadsBegun > 1 {
             metrics.reloadEnded(errors == 0 ? .success : .failure)
             log.info("\(text)")
         }
@@ -387,18 +416,6 @@ package final class ControlPlane {
 
     private func tell(_ message: WorkerMessage) {
         for worker in workers { worker.mailbox.post(message) }
-    }
-
-    private func report() {
-        for diagnostic in configuration.diagnostics {
-            switch diagnostic.severity {
-            case .error: log.error("\(diagnostic)")
-            case .warning: log.warning("\(diagnostic)")
-            case .note: log.debug("\(diagnostic)")
-            }
-        }
-        for failure in configuration.bindFailures { log.error("\(failure)") }
-        for object in configuration.kept { log.warning("\(object): the last good version stays in effect") }
     }
 
     // MARK: the end
@@ -451,7 +468,7 @@ package final class ControlPlane {
 
     /// Whether new connections should be sent here, and if not, why.
     package var readiness: (isReady: Bool, reason: String) {
-        if phase == .starting { return (false, "starting") }
+        if phase == .starting { return (false, feed?.waitingReason ?? "starting") }
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
@@ -470,6 +487,8 @@ package final class ControlPlane {
     package var plan: RoutingPlan { configuration.plan }
     /// The endpoints as they are known now.
     package var endpoints: EndpointTable { configuration.endpoints }
+    /// What is known of the API server; nil: there is none.
+    package var cluster: ClusterStatus? { feed?.source.status }
     /// The objects that the last load has read, with their places.
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }

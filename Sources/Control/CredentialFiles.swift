@@ -13,18 +13,23 @@ struct CredentialFiles: Sendable {
     /// Of all files together.
     static let mostOctets = 64 << 20
 
-    init(of plan: RoutingPlan) {
+    /// Reads the files of a plan's servers.
+    /// - Parameter mesh: those of Istio's agent, if they were found.
+    init(of plan: RoutingPlan, mesh: MeshIdentity? = nil) {
         for listener in plan.listeners {
-            for chain in listener.chains { for source in chain.certificates { read(source) } }
+            for chain in listener.chains { for source in chain.certificates { read(source, mesh) } }
         }
     }
 
     /// Reads these files.
     init(of paths: [String]) { read(paths) }
 
-    private mutating func read(_ source: CertificateSource) {
-        guard case .files(let certificate, let key) = source else { return }
-        read([certificate, key])
+    private mutating func read(_ source: CertificateSource, _ mesh: MeshIdentity?) {
+        switch source {
+        case .files(let certificate, let key): read([certificate, key])
+        case .mesh: if let mesh { read([mesh.certificate, mesh.key]) }
+        case .secret, .refused: break
+        }
     }
 
     private mutating func read(_ paths: [String]) {

@@ -13,18 +13,18 @@ struct CredentialFault: Error {
     var path: String?
     var hint: String?
     /// The plan's diagnostics say so already.
-    var isTold = false
+    var isReported = false
 
     init(
         _ sentence: String, place: SourcePlace? = nil, object: ObjectReference? = nil, path: String? = nil,
-        hint: String? = nil, isTold: Bool = false
+        hint: String? = nil, isReported: Bool = false
     ) {
         self.sentence = sentence
         self.place = place
         self.object = object
         self.path = path
         self.hint = hint
-        self.isTold = isTold
+        self.isReported = isReported
     }
 }
 
@@ -50,8 +50,7 @@ struct CredentialSource {
         files = CredentialFiles(of: paths)
         stamps = files.stamps
         guard wantsMesh, mesh == nil else { return }
-        // The agent may come later.
-        for candidate in MeshIdentity.candidates(folder: meshFolder) { stamps[candidate.certificate] = .some(nil) }
+        stamps.merge(MeshIdentity.absentStamps(folder: meshFolder)) { known, _ in known }
     }
 
     // MARK: texts
@@ -125,7 +124,7 @@ struct CredentialSource {
 
     private func secret(_ namespace: String, _ name: String) throws(CredentialFault) -> Secret {
         guard let secret = secrets["\(namespace)/\(name)"] else {
-            throw CredentialFault("there is no Secret \(namespace)/\(name)", isTold: true)
+            throw CredentialFault("there is no Secret \(namespace)/\(name)", isReported: true)
         }
         return secret
     }
@@ -155,6 +154,7 @@ struct CredentialSource {
         return Self.notKept("Secret \(namespace)/\(name)")
     }
 
+    /// The octets of the authorities were overwritten after an earlier load.
     func forgotten(_ trust: UpstreamTLSPlan.Trust) -> CredentialFault {
         guard case .secret(let namespace, let names) = trust else { return Self.notKept("the authorities") }
         return Self.notKept("Secret \(namespace)/\(names[0])")

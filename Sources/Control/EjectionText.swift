@@ -5,6 +5,7 @@ enum EjectionText {
     /// Lines at a time; a cluster that fails as a whole would say the same thousands of times.
     private static let most = 20
 
+    /// A line for the log about each ejection and its end; of omitted events, the number.
     static func lines(of events: [(cluster: String, event: OutlierEvent)]) -> [String] {
         var lines: [String] = []
         var omitted = 0

@@ -27,7 +27,7 @@ final class Loaded: Sendable {
     let upstreamTLS: [Int: ClusterTLS]
     /// Files that were read besides the definitions, as they were; see `FileWatch`.
     let stamps: [String: FileStamp?]
-    private let table: Lock<EndpointTable>
+    private let table: Lock<EndpointTable?>
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
 
@@ -35,29 +35,32 @@ final class Loaded: Sendable {
         plan: RoutingPlan = RoutingPlan(), routeMetrics: [Int] = [], inventory: Inventory = Inventory(),
         set: ManifestSet = ManifestSet(), kept: [ObjectReference] = [],
         changes: ObjectChanges.Counts = ObjectChanges.Counts(), endpoints: EndpointTable = EndpointTable(),
+        givesEndpoints: Bool = true, objects: [LoadedObject]? = nil,
         contexts: [[TLSContext?]] = [], certificates: [Diagnostic] = [], upstreamTLS: [Int: ClusterTLS] = [:],
         stamps: [String: FileStamp?] = [:], isGivenUp: Bool = false
     ) {
         self.upstreamTLS = upstreamTLS
         self.stamps = stamps
         self.contexts = contexts
-        table = Lock(endpoints)
+        table = Lock(givesEndpoints ? endpoints : nil)
         self.isGivenUp = isGivenUp
         self.plan = plan
         self.routeMetrics = routeMetrics
         self.kept = kept
         self.changes = changes
         diagnostics = set.diagnostics + plan.diagnostics(with: endpoints) + certificates
-        objects = inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
+        self.objects =
+            objects ?? inventory.all.map { LoadedObject(identity: $0.identity.detached, place: $0.place) }
         rejected = set.rejected.count
         couldNotRead = set.couldNotRead
     }
 
     /// The endpoints at the time of the load. They are given away: whoever changes them must be the only holder.
-    func takeEndpoints() -> EndpointTable {
+    /// - Returns: nil if those that are in effect are the newest, and the labels that count are the same.
+    func takeEndpoints() -> EndpointTable? {
         table.withLock { table in
             let taken = table
-            table = EndpointTable()
+            table = nil
             return taken
         }
     }
@@ -83,70 +86,122 @@ package struct LoadedObject: Sendable {
     package let place: SourcePlace
 }
 
+/// What a load reads.
+enum LoadExtent: Sendable {
+    /// The files again, and what has changed in the cluster.
+    case everything
+    /// What has changed in the cluster.
+    case cluster
+}
+
 /// Reads, checks and compiles the definitions, and remembers of one load what the next one needs.
 /// One load at a time, on whatever thread; a second caller waits.
 final class Loader: Sendable {
     private let options: ControlOptions
     private let metrics: Metrics
+    private let source: ClusterSource?
     private let memory: Lock<Memory>
 
     private struct Memory {
-        var store = ObjectStore()
-        var certificates = CertificateDirectory()
+        var files = FileObjects()
+        var cluster = ClusterObjects()
+        var certificates: CertificateDirectory
         var upstreams: UpstreamTLSDirectory
         var plans = PlanMemory()
         var hasReadOnce = false
+        /// With a cluster: the endpoints at the last load, which the next one changes.
+        var table: EndpointTable?
+        var objects: [LoadedObject] = []
     }
 
     /// What a load read, and the objects that it replaced. Nothing needs them any more, and freeing them takes long.
     struct Remains {
         fileprivate let set: ManifestSet
-        fileprivate let store: ObjectStore
+        fileprivate let files: FileObjects
     }
 
-    init(options: ControlOptions, metrics: Metrics) {
+    /// - Parameter source: the cluster whose objects count, too; nil: none.
+    init(options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil) {
         self.options = options
         self.metrics = metrics
-        memory = Lock(Memory(upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
+        self.source = source
+        memory = Lock(
+            Memory(
+                certificates: CertificateDirectory(meshFolder: options.meshIdentity),
+                upstreams: UpstreamTLSDirectory(meshFolder: options.meshIdentity)))
     }
 
-    /// - Parameter limit: ends it early; it leaves no trace then.
-    func load(limit: LoadLimit = LoadLimit()) -> (loaded: Loaded, remains: Remains) {
+    /// - Parameter limit: ends it early; it leaves no trace then, but that the cluster's changes wait for the next one.
+    func load(
+        _ extent: LoadExtent = .everything, limit: LoadLimit = LoadLimit()
+    ) -> (loaded: Loaded, remains: Remains) {
         memory.withLock { memory in
-            var (store, certificates, plans) = (memory.store, memory.certificates, memory.plans)
-            var upstreams = memory.upstreams
-            var changes = ObjectChanges()
-            let set = read(isFirst: !memory.hasReadOnce, limit)
-            var plan = RoutingPlan()
-            var endpoints = EndpointTable()
-            if !limit.isOver {
-                changes = store.apply(set.delivery)
-                endpoints = EndpointTable(store.inventory, refusal: options.compile.refusedEndpoint)
-                plan = plans.plan(
-                    of: store.inventory, changes, isWhole: set.isWhole && store.kept.isEmpty,
-                    labels: options.compile.labels
-                ) {
-                    RoutingPlan.compile(store.inventory, endpoints: endpoints, options: compileOptions(limit))
-                }
+            if let source { memory.cluster.take(source.take()) }
+            var next = memory
+            var set = ManifestSet()
+            if extent == .everything || !memory.hasReadOnce {
+                set = read(isFirst: !memory.hasReadOnce, limit)
+                if !limit.isOver { next.files.apply(set) }
             }
-            let contexts = certificates.contexts(of: plan, secrets: store.inventory.secrets, limit: limit)
-            let upstreamTLS = upstreams.all(of: plan, secrets: store.inventory.secrets, limit: limit)
-            for secret in store.inventory.secrets { secret.forget() }
-            guard !limit.isOver else { return (Loaded(isGivenUp: true), Remains(set: set, store: store)) }
-            let remains = Remains(set: set, store: memory.store)
-            memory.hasReadOnce = true
-            memory.store = store
-            memory.certificates = certificates
-            memory.upstreams = upstreams
-            memory.plans = plans
-            let loaded = Loaded(
-                plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
-                inventory: store.inventory, set: set, kept: store.kept, changes: changes.counts, endpoints: endpoints,
-                contexts: contexts,
-                certificates: certificates.diagnostics + upstreams.diagnostics, upstreamTLS: upstreamTLS,
-                stamps: upstreams.stamps)
+            guard !limit.isOver, let loaded = compile(&next, extent, limit) else {
+                return (Loaded(isGivenUp: true), Remains(set: set, files: next.files))
+            }
+            let remains = Remains(set: set, files: memory.files)
+            next.hasReadOnce = true
+            next.files.settle()
+            next.cluster.settle()
+            source?.hide(next.files.endpointObjects)
+            memory = next
             return (loaded, remains)
         }
+    }
+
+    /// - Returns: nil if it was ended early.
+    private func compile(_ next: inout Memory, _ extent: LoadExtent, _ limit: LoadLimit) -> Loaded? {
+        let objects = JoinedObjects(next.files, next.cluster)
+        let (endpoints, isOld) = table(of: objects, &next, extent)
+        let plan = next.plans.plan(
+            of: objects.inventory, objects.changes, isWhole: objects.isWhole, labels: options.compile.labels
+        ) {
+            RoutingPlan.compile(objects.inventory, endpoints: endpoints, options: compileOptions(limit))
+        }
+        let secrets = objects.inventory.secrets
+        let contexts = next.certificates.contexts(of: plan, secrets: secrets, limit: limit)
+        let upstreamTLS = next.upstreams.all(of: plan, secrets: secrets, limit: limit)
+        // A server sends a Secret once, and the next load may need it for something else.
+        for secret in next.files.store.inventory.secrets { secret.forget() }
+        guard !limit.isOver else { return nil }
+        let isSame = isOld && objects.changes.keepsPlaces
+        let loaded = Loaded(
+            plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
+            inventory: objects.inventory, set: objects.problems, kept: objects.kept, changes: objects.changes.counts,
+            endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil, contexts: contexts,
+            certificates: next.certificates.diagnostics + next.upstreams.diagnostics, upstreamTLS: upstreamTLS,
+            stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first })
+        if source != nil { next.objects = loaded.objects }
+        return loaded
+    }
+
+    /// The endpoints of the objects. What a cluster has changed is changed in the table of the last load, because a new
+    /// one of 50,000 endpoints takes longer than to compile. The control plane has a table of its own, in which the
+    /// same has changed already.
+    /// - Returns: whether the control plane's table is as new as this one.
+    private func table(
+        of objects: JoinedObjects, _ next: inout Memory, _ extent: LoadExtent
+    ) -> (table: EndpointTable, isOld: Bool) {
+        let hasOthers = next.cluster.changes.hasKind("Endpoints")
+        if extent == .cluster, !hasOthers, next.table?.keepsLabels(of: objects.inventory) ?? false {
+            var changes = next.cluster.endpoints
+            let hidden = next.files.endpointObjects
+            if !hidden.isEmpty { changes.leaveOut(hidden) }
+            _ = next.table?.apply(changes)
+            if let table = next.table { return (table, true) }
+        }
+        let table = EndpointTable(objects.inventory, refusal: options.compile.refusedEndpoint)
+        // Another one, because whoever changes a table must be its only holder.
+        next.table =
+            source == nil ? nil : EndpointTable(objects.inventory, refusal: options.compile.refusedEndpoint)
+        return (table, false)
     }
 
     private func compileOptions(_ limit: LoadLimit) -> CompileOptions {
@@ -176,22 +231,22 @@ extension Loader {
 
     /// Loads on a thread of its own and posts the result.
     /// - Parameter niceness: 0 to 19, see `nice(2)`.
-    func loadBeside(_ mailbox: Mailbox<Loaded>, niceness: Int32, limit: LoadLimit) {
+    func loadBeside(_ mailbox: Mailbox<Loaded>, _ extent: LoadExtent, niceness: Int32, limit: LoadLimit) {
         do throws(SystemError) {
-            try Thread.start("loader", niceness: niceness) { [self] in load(into: mailbox, limit) }
+            try Thread.start("loader", niceness: niceness) { [self] in load(extent, into: mailbox, limit) }
         } catch {
-            load(into: mailbox, limit)    // no thread is to be had: then here
+            load(extent, into: mailbox, limit)    // no thread is to be had: then here
         }
     }
 
-    private func load(into mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
-        deliver(mailbox, limit)
+    private func load(_ extent: LoadExtent, into mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
+        deliver(extent, mailbox, limit)
         HeapMemory.giveBack()
     }
 
     /// A function of its own: what it leaves behind is freed when it returns, after the delivery.
-    private func deliver(_ mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
-        let (loaded, remains) = load(limit: limit)
+    private func deliver(_ extent: LoadExtent, _ mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
+        let (loaded, remains) = load(extent, limit: limit)
         mailbox.post(loaded)
         withExtendedLifetime(remains) {}
     }

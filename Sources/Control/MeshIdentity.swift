@@ -32,6 +32,11 @@ struct MeshIdentity: Sendable {
         candidates(folder: folder).first { FileStamp($0.certificate) != nil }
     }
 
+    /// The stamps to be watched where none was found: the agent may come later.
+    static func absentStamps(folder: String?) -> [String: FileStamp?] {
+        Dictionary(uniqueKeysWithValues: candidates(folder: folder).map { ($0.certificate, .none) })
+    }
+
     /// Where it was looked for, for messages.
     static func folderNames(_ folder: String?) -> String { folder ?? folders.joined(separator: " or ") }
 }

@@ -1,4 +1,5 @@
 internal import Manifests
+internal import Routing
 
 /// The objects in effect by identity, whatever their source: the newest valid version of each object. An object that
 /// becomes invalid, or whose source cannot be read, keeps its last good version; an object that is gone is removed.
@@ -77,6 +78,25 @@ extension ObjectStore {
         places.reserveCapacity(objects.count)
         for (index, object) in objects.enumerated() { places[object.identity] = index }
         return places
+    }
+}
+
+// MARK: - Endpoints
+
+extension ObjectStore {
+    /// What the store has of these objects, as far as they are EndpointSlices and Pods.
+    func endpointChanges(of touched: [ObjectReference]) -> EndpointChanges {
+        var changes = EndpointChanges()
+        for identity in touched {
+            let name = ServiceName(namespace: identity.namespace, name: identity.name)
+            let place = places?[identity]
+            switch identity.kind {
+            case "EndpointSlice": changes.slices[name] = .some(place.map { inventory.endpointSlices[$0] })
+            case "Pod": changes.pods[name] = .some(place.map { inventory.pods[$0] })
+            default: continue
+            }
+        }
+        return changes
     }
 }
 

@@ -217,11 +217,12 @@ struct UpstreamTLSDirectory {
         let whom = hosts.count > 1 ? "\(first) and \(hosts.count - 1) more clusters" : first
         let effect =
             isKept ? "the last good one is still used for \(whom)" : "requests to \(whom) are answered 503"
-        if fault.isTold, !isKept { return }
+        if fault.isReported, !isKept { return }
         let isAtRule = fault.place == nil
         diagnostics.append(
             Diagnostic(
-                fault.isTold ? .note : .error, "invalid-credential", "\(fault.sentence): \(effect)", hint: fault.hint,
+                fault.isReported ? .note : .error, "invalid-credential", "\(fault.sentence): \(effect)",
+                hint: fault.hint,
                 at: fault.place ?? site.place, object: fault.object ?? site.rule,
                 path: isAtRule ? site.path : fault.path,
                 related: isAtRule

@@ -11,7 +11,7 @@ extension Diagnostic: CustomStringConvertible {
 }
 
 extension SourcePlace: CustomStringConvertible {
-    package var description: String { "\(file):\(line):\(column)" }
+    package var description: String { isInFile ? "\(file):\(line):\(column)" : file }
 }
 
 extension Sequence where Element == Diagnostic {
@@ -53,7 +53,7 @@ extension Sequence where Element == Diagnostic {
 extension JSONText {
     fileprivate mutating func place(_ place: SourcePlace) {
         field("file", place.file)
-        field("line", place.line)
-        field("column", place.column)
+        field("line", place.isInFile ? place.line : nil)
+        field("column", place.isInFile ? place.column : nil)
     }
 }

@@ -3,6 +3,7 @@ internal import Octets
 
 /// What a server certificate says, for diagnostics and the admin pages.
 package struct CertificateReport: Sendable, Equatable {
+    /// The algorithm of a certificate's public key.
     package enum KeyType: String, Sendable {
         case rsa = "RSA"
         case ecdsa = "ECDSA"
@@ -21,6 +22,7 @@ package struct CertificateReport: Sendable, Equatable {
 
     /// RFC 2253 text, for example `CN=example.com,O=Acme`.
     package let subject: String
+    /// The issuer's name, in one line.
     package let issuer: String
     /// Alternative names, lower-case; may start with `*.`.
     package let dnsNames: [String]
@@ -28,9 +30,13 @@ package struct CertificateReport: Sendable, Equatable {
     package let addresses: [String]
     /// Seconds since 1970.
     package let notBefore: Int64
+    /// The last second of validity, since 1970.
     package let notAfter: Int64
+    /// The algorithm of the public key.
     package let keyType: KeyType
+    /// The size of the public key in bits.
     package let keyBits: Int
+    /// What speaks against using the certificate; empty for a good one.
     package let problems: [Problem]
 
     /// Reads the first certificate of a PEM chain.
@@ -100,6 +106,7 @@ package struct CertificateReport: Sendable, Equatable {
         return (dns, addresses)
     }
 
+    /// An IP address of 4 or 16 octets as text.
     static func address(_ octets: [UInt8]) -> String {
         guard octets.count == 16 else { return octets.map { String($0) }.joined(separator: ".") }
         return stride(from: 0, to: 16, by: 2)

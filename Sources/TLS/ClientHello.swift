@@ -4,6 +4,7 @@ package import Octets
 /// come, in pieces of any size, and keeps those of the handshake message, at most `octetLimit`. Nothing is decrypted
 /// and nothing is answered. Source: RFC 8446 §4.1.2, §5.1; RFC 6066 §3.
 package struct ClientHelloReader {
+    /// How far the message was read.
     package enum Progress: Equatable, Sendable {
         /// More octets are wanted.
         case incomplete
@@ -12,6 +13,7 @@ package struct ClientHelloReader {
         case failed(Fault)
     }
 
+    /// Why the octets are not a ClientHello.
     package enum Fault: Equatable, Sendable {
         /// The octets are no record of TLS with a handshake message.
         case notTLS
@@ -32,6 +34,7 @@ package struct ClientHelloReader {
 
     private static let headerLength = 5, messageHeaderLength = 4
 
+    /// Nothing was read.
     package init() {}
 
     /// Reads further octets. After the first result other than `incomplete` nothing is read, and the result stays.

@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Octets
 
-// What upstreams are told of a client's certificate, as Envoy writes `x-forwarded-client-cert` with the settings of
+// What upstreams get to know of a client's certificate, as Envoy writes `x-forwarded-client-cert` with the settings of
 // Istio's gateways: SANITIZE_SET, and Cert, Subject, URI and DNS beside Hash.
 // Source: envoyproxy/envoy source/common/http/conn_manager_utility.cc (mutateXfccRequestHeader).
 
@@ -44,7 +44,7 @@ enum ForwardedCertificate {
             }
     }
 
-    /// In ASCII, with `"` and `\` escaped; empty if it is too long to be told.
+    /// In ASCII, with `"` and `\` escaped; empty if it is too long to be passed on.
     private static func subject(of certificate: CertificateHandle) -> String {
         guard let name = unsafe X509_get_subject_name(certificate.raw) else { return "" }
         return unsafe text(limit: mostNameOctets) {

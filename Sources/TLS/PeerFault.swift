@@ -18,6 +18,7 @@ package struct PeerFault: Error, Sendable, Equatable, CustomStringConvertible {
         case pin
     }
 
+    /// The check that failed.
     package let check: Check
     /// What was found, for example "certificate has expired (CN=a)". Names out of the certificate are printable text.
     package let words: String
@@ -28,7 +29,7 @@ package struct PeerFault: Error, Sendable, Equatable, CustomStringConvertible {
         case .presence: "the peer showed no certificate"
         case .authority: "the peer's certificate is not trusted: \(words)"
         case .time: "the peer's certificate is not valid now: \(words)"
-        case .revocation: "the peer's certificate is revoked, or that cannot be told: \(words)"
+        case .revocation: "the peer's certificate is revoked, or cannot be checked: \(words)"
         case .name: "the peer's certificate has none of the names that are accepted: \(words)"
         case .pin: "the peer's certificate is not one of those that are pinned: \(words)"
         }

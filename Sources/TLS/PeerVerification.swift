@@ -12,6 +12,7 @@ package struct PeerRequirement: Sendable, Equatable {
         case pem([UInt8])
     }
 
+    /// Who must have issued the certificate.
     package var authorities: Authorities
     /// PEM, one or several revocation lists; empty: revocation is not checked. With any, each certificate of the chain
     /// is looked up, so that every authority of the chain needs its list (Istio: `caCrl`, Envoy: `crl`).
@@ -30,6 +31,7 @@ package struct PeerRequirement: Sendable, Equatable {
     /// nevertheless, unless it is optional.
     package var isSkipped = false
 
+    /// Requires a certificate of one of these authorities, and nothing else of it.
     package init(authorities: Authorities) { self.authorities = authorities }
 
     var withoutTexts: PeerRequirement {
@@ -106,6 +108,7 @@ package struct PeerRequirement: Sendable, Equatable {
 
     private static func identity(of requirement: PeerRequirement) -> [UInt8] {
         var text: [UInt8] = [requirement.isOptional ? 1 : 0, requirement.isSkipped ? 1 : 0]
+        /// Adds a part and its length, so that no two lists of parts give the same text.
         func add(_ part: [UInt8]) {
             text += unsafe withUnsafeBytes(of: part.count.littleEndian) { unsafe Array($0) }
             text += part
@@ -131,8 +134,8 @@ extension PeerVerification {
     static let mostOctets = 48 << 10
     /// Intermediate certificates between a peer's and its authority.
     static let mostIntermediates = 10
-    /// Octets of the names of authorities that clients are told; if they are more, clients are told none, which stands
-    /// for any (RFC 8446 §4.2.4).
+    /// Octets of the names of authorities that are sent to clients; if they are more, none is sent, which stands for
+    /// any (RFC 8446 §4.2.4).
     static let mostNameOctets = 16 << 10
 
     /// Has the context's sessions verify their peers by this. A server asks for the client's certificate only after

@@ -14,7 +14,7 @@ internal import Octets
     private var end = 0    // behind the last one
     private var unread = PendingOctets()
     private var unsent = PendingOctets()
-    /// Octets of plaintext in `unsent` that the writer was not told of as written.
+    /// Octets of plaintext in `unsent` that were not reported to the writer as written.
     private(set) var unsentContent = 0
     /// The last receive gave less than was asked for, so the socket is empty.
     private(set) var hasDrained = true

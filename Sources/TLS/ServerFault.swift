@@ -54,7 +54,7 @@ package enum ServerFault: Int, Sendable, CaseIterable {
         switch self {
         case .unknownAuthority: "the endpoint's certificate was not issued by an authority that is trusted"
         case .notValidNow: "the endpoint's certificate is not valid now"
-        case .revoked: "the endpoint's certificate is revoked, or that cannot be told"
+        case .revoked: "the endpoint's certificate is revoked, or cannot be checked"
         case .wrongName: "the endpoint's certificate has none of the names that are accepted"
         case .noCommonProtocol: "the endpoint speaks none of the protocols that were offered"
         case .certificateRequired: "the endpoint wants a client certificate"

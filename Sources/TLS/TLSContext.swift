@@ -5,9 +5,12 @@ internal import COpenSSL
 @safe package final class TLSContext: Sendable {
     /// A certificate chain (the server's own first) and its private key, both PEM.
     package struct Certificate: Sendable, Equatable {
+        /// The certificate and its intermediates, in PEM.
         package var chain: [UInt8]
+        /// The private key, in PEM.
         package var key: [UInt8]
 
+        /// Joins a chain with its key; whether they belong together is checked when a context is made.
         package init(chain: [UInt8], key: [UInt8]) {
             self.chain = chain
             self.key = key
@@ -158,6 +161,7 @@ internal import COpenSSL
 
     borrowing func configure(_ body: (OpaquePointer) -> Void) { unsafe body(raw) }
 
+    /// Allows these cipher suites and no others. It throws if OpenSSL knows none of them.
     borrowing func apply(_ suites: CipherSuites) throws(TLSError) {
         Failures.clear()
         guard unsafe SSL_CTX_set_cipher_list(raw, suites.list) == 1,
@@ -170,6 +174,7 @@ internal import COpenSSL
         return unsafe SSL_CTX_set_cipher_list(raw, name) == 1
     }
 
+    /// Allows these versions of TLS and no others.
     borrowing func setVersions(_ versions: ClosedRange<TLSVersion>) throws(TLSError) {
         let (lowest, highest) = (versions.lowerBound.number, versions.upperBound.number)
         guard unsafe portico_SSL_CTX_set_versions(raw, lowest, highest) == 1 else {

@@ -456,6 +456,7 @@ extension TLSSession {
         return unsafe String(cString: name)
     }
 
+    /// Whether the handshake resumed an earlier session.
     package var isResumed: Bool { unsafe SSL_session_reused(raw) == 1 }
 
     /// What a client needs to resume this session. TLS 1.3 sends it after the handshake, so ask
@@ -469,7 +470,7 @@ extension TLSSession {
         return unsafe TLSTicket(owning: session)
     }
 
-    /// Whether the peer's certificate was verified: a request may be told who sends it.
+    /// Whether the peer's certificate was verified, so that requests may name the sender.
     package var isPeerVerified: Bool { isEstablished && verification.map { !$0.requirement.isSkipped } ?? false }
 
     /// Calls `body` with the certificate that the peer showed.

@@ -6,6 +6,7 @@ internal import COpenSSL
 /// the session-id context: after a change of it a ticket is not taken.
 /// Envoy verifies again when it resumes (BoringSSL: `SSL_CTX_set_reverify_on_resume`).
 enum TicketLife {
+    /// Has the context call `seal` and `open` for its tickets.
     static func install(on context: OpaquePointer) {
         unsafe SSL_CTX_set_session_ticket_cb(context, seal, open, nil)
     }

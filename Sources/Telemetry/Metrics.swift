@@ -22,6 +22,26 @@ package final class Metrics: Sendable {
         }
     }
 
+    /// What is known of an API server of Kubernetes.
+    package struct Cluster: Sendable {
+        /// Since when it has not answered, in seconds since 1970; nil: it answers.
+        package var unreachableSince: Int?
+        /// Its objects by kind.
+        package var objects: [Count]
+        /// How many changes it has sent.
+        package var events: UInt64
+        /// When it sent the last one, in seconds since 1970; nil: none yet.
+        package var lastChange: Int?
+
+        /// Makes a report.
+        package init(unreachableSince: Int?, objects: [Count], events: UInt64, lastChange: Int?) {
+            self.unreachableSince = unreachableSince
+            self.objects = objects
+            self.events = events
+            self.lastChange = lastChange
+        }
+    }
+
     /// What the control plane reports.
     struct Control: Sendable {
         var routeNames = ["-", "other"]    // by route ID
@@ -111,8 +131,9 @@ package final class Metrics: Sendable {
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4.
-    package func render() -> String {
-        var report = MetricsReport(metrics: self, control: control.withLock { $0 })
+    /// - Parameter cluster: the API server that is watched; nil: none.
+    package func render(cluster: Cluster? = nil) -> String {
+        var report = MetricsReport(metrics: self, control: control.withLock { $0 }, cluster: cluster)
         return report.render(usage: .read())
     }
 }

@@ -6,14 +6,16 @@ internal import TLS
 struct MetricsReport {
     private let metrics: Metrics
     private let control: Metrics.Control
+    private let cluster: Metrics.Cluster?
     private var page = MetricsText()
 
     /// The largest number of series per endpoint; others are left out and counted in `portico_metrics_series_omitted`.
     private static let endpointLimit = 10_000
 
-    init(metrics: Metrics, control: Metrics.Control) {
+    init(metrics: Metrics, control: Metrics.Control, cluster: Metrics.Cluster?) {
         self.metrics = metrics
         self.control = control
+        self.cluster = cluster
     }
 
     /// Renders all families. To be called once.
@@ -24,6 +26,7 @@ struct MetricsReport {
         failures()
         endpoints()
         configuration()
+        if let cluster { kubernetes(cluster) }
         process(usage)
         return page.text
     }
@@ -66,6 +69,25 @@ struct MetricsReport {
         let seconds = Double(values[DurationBuckets.count]) / 1_000_000_000
         page.series(name + "_sum", [("route", route)], seconds)
         page.series(name + "_count", [("route", route)], sum)
+    }
+
+    private mutating func kubernetes(_ cluster: Metrics.Cluster) {
+        page.single(
+            "portico_kubernetes_connected", .gauge, "1 while the API server answers, else 0.",
+            cluster.unreachableSince == nil ? 1 : 0)
+        page.single(
+            "portico_kubernetes_unreachable_since_seconds", .gauge,
+            "When the API server answered last, in Unix time; 0 while it answers.",
+            UInt64(clamping: cluster.unreachableSince ?? 0))
+        page.family("portico_kubernetes_objects", .gauge, "Objects that the API server has, by kind.")
+        for count in cluster.objects {
+            page.series("portico_kubernetes_objects", [("kind", count.label)], UInt64(clamping: count.value))
+        }
+        page.single(
+            "portico_kubernetes_events_total", .counter, "Changes that the API server has sent.", cluster.events)
+        page.single(
+            "portico_kubernetes_last_change_seconds", .gauge, "When the API server sent the last change, in Unix time.",
+            UInt64(clamping: cluster.lastChange ?? 0))
     }
 
     private mutating func connections() {

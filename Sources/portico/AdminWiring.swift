@@ -16,7 +16,9 @@ enum AdminWiring {
                 "/healthz/ready", .status, "200 when traffic may come, else 503 and the reason",
                 .readiness { control.readiness }),
             AdminPage("/healthz/live", .status, "200 while the process works", .text { "live" }),
-            AdminPage("/metrics", .status, "metrics for Prometheus", .metrics { control.metrics.render() }),
+            AdminPage(
+                "/metrics", .status, "metrics for Prometheus",
+                .metrics { control.metrics.render(cluster: control.cluster?.metrics) }),
             AdminPage(
                 "/routes", .admin, "listeners, hosts, rules and destinations",
                 .formatted { form in
@@ -30,6 +32,9 @@ enum AdminWiring {
             AdminPage(
                 "/config", .admin, "the objects in effect and their problems",
                 .formatted { $0 == .json ? control.diagnostics.json : configurationText(control) }),
+            AdminPage(
+                "/kubernetes", .admin, "what is known of the API server",
+                .formatted { ClusterPage(control.cluster).render($0) }),
             AdminPage(
                 "/workers", .admin, "connections of clients and requests in progress, of each worker",
                 .formatted { workers(control, as: $0) }),

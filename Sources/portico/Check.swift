@@ -9,7 +9,7 @@ struct Check: ParsableCommand {
         discussion: "Exit status: 0 clean, 1 errors (with --strict: or warnings), 2 could not run.")
 
     @Argument(help: "Files, folders (*.yaml, *.yml, *.json, recursively) or - for standard input.")
-    var paths: [String]
+    var paths: [String] = []
 
     @Option(help: "text or json.")
     var output = OutputForm.text
@@ -19,8 +19,16 @@ struct Check: ParsableCommand {
 
     @OptionGroup var definitions: Definitions
 
+    @OptionGroup(title: "Kubernetes") var cluster: ClusterOptions
+
+    func validate() throws {
+        guard !paths.isEmpty || cluster.isGiven else {
+            throw ValidationError("nothing to read; name files or folders, or a cluster by --kubeconfig FILE")
+        }
+    }
+
     func run() throws {
-        let (set, plan, _) = try definitions.load(paths)
+        let (set, plan, _) = try definitions.load(paths, cluster)
         let certificates = CertificateCheck.diagnostics(
             of: plan, inventory: set.inventory, meshIdentity: definitions.istioIdentity)
         let found = set.diagnostics + plan.diagnostics + certificates

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Control
+internal import Glibc
 internal import Manifests
 internal import Routing
 
@@ -16,6 +17,10 @@ struct Definitions: ParsableArguments {
 
     @Option(help: "The namespace of mesh-wide DestinationRules.")
     var rootNamespace = "istio-system"
+
+    @Option(
+        help: "Where this gateway is, region/zone/subzone, for `localityLbSetting`; the last parts may be missing.")
+    var locality: String?
 
     @Option(help: "on: also send to endpoints that are link-local addresses or Unix sockets.")
     var localEndpoints = Switch.off
@@ -39,6 +44,7 @@ struct Definitions: ParsableArguments {
         options.clusterDomain = clusterDomain
         options.gatewayNamespace = namespace
         options.rootNamespace = rootNamespace
+        options.locality = try place()
         guard !label.isEmpty else { return options }
         options.labels = [:]
         for text in label {
@@ -51,12 +57,39 @@ struct Definitions: ParsableArguments {
         return options
     }
 
-    /// Reads and compiles definitions.
-    func load(_ paths: [String]) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
+    private func place() throws -> Locality? {
+        guard let locality else { return nil }
+        let pattern = LocalityPattern(locality)
+        guard pattern.fault == nil, !locality.contains("*") else {
+            throw ValidationError("--locality \(locality): write region/zone/subzone, such as us-west1/us-west1-a")
+        }
+        return Locality(locality)
+    }
+
+    /// Reads and compiles definitions, of files and of a cluster.
+    func load(
+        _ paths: [String], _ cluster: ClusterOptions
+    ) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
         let set = ManifestReader.load(paths: paths, defaultNamespace: namespace)
         let options = try compileOptions()
+        if let (source, client) = try cluster.source(defaultNamespace: namespace, say: Self.say) {
+            do throws(ClusterReadingFault) {
+                let found = try ClusterReading(set, source: source, client: client, options: options)
+                return (found.set, found.plan, found.endpoints)
+            } catch {
+                Self.say(true, "\(error)")
+                throw ExitStatus.couldNotRun
+            }
+        }
         let endpoints = EndpointTable(set.inventory, refusal: options.refusedEndpoint)
         return (set, RoutingPlan.compile(set.inventory, endpoints: endpoints, options: options), endpoints)
+    }
+
+    /// Warnings of the client, to standard error.
+    private static func say(_ isWarning: Bool, _ text: String) {
+        guard isWarning else { return }
+        let line = Array("\(text.printable)\n".utf8)
+        _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
 

@@ -3,8 +3,9 @@ internal import FoundationEssentials
 internal import Glibc
 
 /// Every option of `serve` is also an environment variable: `--listen-map` is `PORTICO_LISTEN_MAP`. A flag on the
-/// command line wins. A repeatable one takes several values, separated by commas. Other commands read the
-/// variables of those options that they share with `serve`. Names come from the options' declarations.
+/// command line wins. A repeatable one takes several values, separated by commas. A flag without a value is given by
+/// `on`. Other commands read the variables of those options that they share with `serve`. Names come from the options'
+/// declarations.
 enum EnvironmentOptions {
     /// The commands that read variables.
     private static let readers: [any ParsableCommand.Type] = [Serve.self, Check.self, Routes.self]
@@ -19,6 +20,11 @@ enum EnvironmentOptions {
         var merged = arguments
         for option in try DeclaredOption.all(of: Serve.self) where own.contains(option.name) {
             guard !option.isGiven(in: arguments), let value = value(of: option) else { continue }
+            if option.isFlag {
+                // The parser refuses anything else.
+                if value != "off" { merged.append(value == "on" ? "--\(option.name)" : "--\(option.name)=\(value)") }
+                continue
+            }
             let values = option.isRepeating ? value.split(separator: ",").map(String.init) : [value]
             for value in values { merged += ["--\(option.name)", value] }
         }
@@ -32,10 +38,11 @@ enum EnvironmentOptions {
     }
 }
 
-/// An option with a value, as its command declares it.
+/// An option, as its command declares it.
 private struct DeclaredOption {
     let name: String    // without dashes
     let isRepeating: Bool
+    let isFlag: Bool    // it has no value
 
     var variable: String { "PORTICO_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined() }
 
@@ -46,9 +53,11 @@ private struct DeclaredOption {
     /// In the order of their declarations, those of option groups included.
     static func all(of command: any ParsableCommand.Type) throws -> [DeclaredOption] {
         let dump = try JSONDecoder().decode(Dump.self, from: Data(command._dumpHelp().utf8))
-        return dump.command.arguments.filter { $0.kind == "option" }.compactMap { argument in
-            guard let name = argument.names?.first(where: { $0.kind == "long" })?.name else { return nil }
-            return DeclaredOption(name: name, isRepeating: argument.isRepeating)
+        return dump.command.arguments.filter { $0.kind == "option" || $0.kind == "flag" }.compactMap { argument in
+            guard let name = argument.names?.first(where: { $0.kind == "long" })?.name, name != "help" else {
+                return nil
+            }
+            return DeclaredOption(name: name, isRepeating: argument.isRepeating, isFlag: argument.kind == "flag")
         }
     }
 

@@ -66,6 +66,8 @@ struct Serve: ParsableCommand {
 
     @OptionGroup var definitions: Definitions
 
+    @OptionGroup(title: "Kubernetes") var cluster: ClusterOptions
+
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
     /// The wiring, from top to bottom.
@@ -74,12 +76,15 @@ struct Serve: ParsableCommand {
         let refused = definitions.endpointGuard
         options.compile.refusedEndpoint = refused.refusal
         let log = try logger()
+        let watched = try cluster.source(defaultNamespace: definitions.namespace) { isWarning, text in
+            log.log(level: isWarning ? .warning : .info, "\(text)")
+        }
         do throws(SystemError) {
             if coreDumpMemory == .off { CoreDumps.leaveOutMemory() }
             CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
-            let control = try ControlPlane(options: options, log: log, signals: signals)
+            let control = try ControlPlane(options: options, log: log, signals: signals, cluster: watched)
             let server = try AdminServer(
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),
                 pages: AdminWiring.pages(of: control))
@@ -109,8 +114,9 @@ struct Serve: ParsableCommand {
     }
 
     private func controlOptions() throws -> ControlOptions {
-        guard !config.isEmpty else {
-            throw ValidationError("nothing to serve; name the definitions with --config PATH")
+        guard !config.isEmpty || cluster.isGiven else {
+            throw ValidationError(
+                "nothing to serve; name the definitions with --config PATH, or a cluster by --kubernetes")
         }
         var options = ControlOptions()
         options.paths = config

@@ -68,7 +68,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("GET / HTTP/1.0\r\n\r\n", 426), ("GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505), ("\u{16}\u{3}\u{1}", 400),
+        ("GET / HTTP/1.0\r\n\r\n", 400), ("GET /\r\n\r\n", 426), ("GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505),
+        ("\u{16}\u{3}\u{1}", 400),
         ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", 400),
         ("GET /\u{1} HTTP/1.1\r\nHost: localhost\r\n\r\n", 400), ("GET / HTTP/1.1\nHost: a\n\n", 400),
         ("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", 413),

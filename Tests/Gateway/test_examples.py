@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 
-from peers import certificates, http1, listening, objects, waiting
+from peers import certificates, grpc_web, http1, listening, objects, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import ROOT, Gateway, run
 
@@ -103,6 +103,24 @@ def test_grpc_service():
                     caller.unary("/shop.Orders/List")
                 assert caller.status("/shop.Users/List")[0].name == "UNIMPLEMENTED"
         assert [len(one.calls), len(two.calls)] == [10, 10]
+
+
+def test_grpc_web():
+    with Backend("127.0.1.1") as orders, served("grpc-web", {"orders": [orders]}) as gateway:
+        page = {"path": "/shop.Orders/List", "host": "api.example.com", "origin": "https://shop.example.com"}
+        asked = ask(gateway.port, page["path"], page["host"], "OPTIONS", [
+            ("origin", page["origin"]), ("access-control-request-method", "POST")])
+        assert asked.status == 200 and asked.value("access-control-allow-origin") == page["origin"]
+        assert "x-grpc-web" in asked.value("access-control-allow-headers")
+        answer = grpc_web.call(gateway.port, b"all", **page)
+        messages, trailers = grpc_web.parts(answer.body)
+        assert messages == [b"all"] and trailers["grpc-status"] == "0"
+        assert answer.value("access-control-allow-origin") == page["origin"]
+        refused = grpc_web.call(gateway.port, b"all", **page, x_fail="7:no")
+        assert refused.value("grpc-status") == "7"
+        assert "grpc-status" in refused.value("access-control-expose-headers")
+        with Caller(gateway.target, options=[("grpc.default_authority", "api.example.com")]) as caller:
+            assert caller.unary(page["path"], b"too")[0] == b"too"
 
 
 def versions(name, requests):

@@ -3,7 +3,6 @@
 import pytest
 
 from peers import certificates, http1, http2, objects
-from peers.frames import PROTOCOL_ERROR
 from peers.gateway import Gateway, run
 
 HIDDEN = [{"uri": {"prefix": "/hidden"}}]
@@ -95,21 +94,3 @@ def test_cookies_in_several_fields_are_matched_as_the_upstream_gets_them(web):
             headers = http2.get_headers() + [("cookie", "a=1"), ("cookie", "user=beta")]
             assert client.exchange(headers).status == 418
             assert client.exchange(http2.get_headers() + [("cookie", "a=1")]).status == 200
-
-
-def resets(peer, _number):
-    while True:
-        peer.send_reset(peer.next_request(60).number, PROTOCOL_ERROR)
-
-
-def test_grpc_web_that_the_upstream_refuses_is_named(tmp_path):
-    with http2.ScriptedUpstream(resets) as upstream:
-        given = objects.echo(upstream, protocol="GRPC-WEB")
-        assert "gRPC-Web is passed on as it is" in check(tmp_path, given).stdout
-        with Gateway(given) as gateway:
-            head = "POST /test.Echo/Unary HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Type: "
-            web_answer = http1.send(gateway.port, head + "application/grpc-web+proto\r\n\r\n")
-            assert (web_answer.status, b"gRPC-Web is not translated" in web_answer.body) == (503, True)
-            assert "grpc_web_not_translated" in gateway.access_log("/test.Echo/Unary")
-            other = http1.send(gateway.port, head + "text/plain\r\n\r\n")
-            assert b"gRPC-Web" not in other.body

@@ -52,7 +52,12 @@ REFUSED = {
     "raw non-ASCII target": ("GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     "relative target": ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", {400}),
     "lower-case version": ("GET / http/1.1\r\nHost: a\r\n\r\n", {400}),
-    "HTTP/1.0": ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", {426, 505}),
+    "HTTP/0.9": ("GET /\r\n\r\n", {426, 505}),
+    "HTTP/1.0 without Host": ("GET / HTTP/1.0\r\n\r\n", {400}),
+    "HTTP/1.0 with chunks": (
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", {400}),
+    "HTTP/1.0 with both lengths": (
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc", {400}),
     "HTTP/1.2": ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", {426, 505}),
     "HTTP/2.0 as text": ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", {426, 505}),
     "NUL in the path": ("GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n", {400}),

@@ -203,7 +203,7 @@ def test_a_204_has_no_body_whatever_its_upstream_announces(fields):
 
 REFUSED = {
     "GET / HTTP/1.1\r\nhost: a\r\nbad line\r\n\r\n": 400, "GET /%00 HTTP/1.1\r\nhost: a\r\n\r\n": 400,
-    "GET / HTTP/1.0\r\nhost: a\r\n\r\n": 426, "GET / HTTP/1.1\r\n\r\n": 400, "GET / HTTP/2.7\r\nhost: a\r\n\r\n": 505,
+    "GET / HTTP/0.9\r\nhost: a\r\n\r\n": 426, "GET / HTTP/1.1\r\n\r\n": 400, "GET / HTTP/2.7\r\nhost: a\r\n\r\n": 505,
     "GET / HTTP/1.1\r\nhost: a\r\n" + 101 * "x: y\r\n" + "\r\n": 431,
     "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n": 501,
     "POST / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n": 403,

@@ -1,4 +1,4 @@
-"""WebSockets over HTTP/1.1: the handshake passes, and after 101 every octet, both ways, until one side ends it."""
+"""WebSockets over HTTP/1.1 and HTTP/2: the handshake passes, then every octet, both ways, until one side ends it."""
 
 import threading
 import time
@@ -123,9 +123,153 @@ def test_only_a_get_without_body_opens_one(chat, request_text):
     assert http1.send(chat[0].port, request_text).status == 403
 
 
-def test_a_port_that_speaks_http2_has_none():
+CONNECT = [
+    (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "a.test"),
+    (":path", "/chat?room=1"), ("sec-websocket-version", "13")]
+CONNECT_PROTOCOL = 8  # SETTINGS_ENABLE_CONNECT_PROTOCOL
+
+
+def test_a_port_that_speaks_http2_has_none_unless_it_says_so():
     with http2.ScriptedUpstream(http2.answering) as upstream, Gateway(config(upstream, "grpc")) as gateway:
         assert http1.send(gateway.port, HELLO).status == 403
+        with http2.connect(gateway.port) as client:
+            assert client.exchange(CONNECT[:]).status == 403
+            assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+        assert "SETTINGS_ENABLE_CONNECT_PROTOCOL" in gateway.access_log("/chat")
+        assert all(":protocol" not in dict(peer_headers) for peer_headers in upstream_headers(upstream))
+
+
+def upstream_headers(upstream):
+    return [stream.blocks[0] for peer in upstream.peers for stream in peer.streams.values() if stream.blocks]
+
+
+def accept_connect(peer, _number):
+    """Agrees to each WebSocket and sends back whatever comes, until the peer ends."""
+    while True:
+        stream = peer.next_request(60)
+        threading.Thread(target=echo_stream, args=(peer, stream), daemon=True).start()
+
+
+def echo_stream(peer, stream):
+    peer.send_headers(stream.number, [(":status", "200"), ("sec-websocket-protocol", "chat")])
+    sent = 0
+    while True:
+        peer.wait(lambda: len(stream.data) > sent or stream.over, 60)
+        octets = bytes(stream.data[sent:])
+        sent += len(octets)
+        if octets:
+            peer.send_data(stream.number, octets)
+        elif stream.over:
+            return peer.send_data(stream.number, b"", end=True)
+
+
+@pytest.fixture(scope="module")
+def http2_chat():
+    settings = {CONNECT_PROTOCOL: 1}
+    with http2.ScriptedUpstream(accept_connect, settings=settings) as upstream:
+        with Gateway(config(upstream, "grpc")) as gateway:
+            yield gateway, upstream
+
+
+@pytest.mark.parametrize("size", [1, 65_536, 1_000_000])
+def test_http2_to_http1(chat, size):
+    gateway, upstream = chat
+    sent = bytes(number % 251 for number in range(size))
+    with http2.connect(gateway.port) as client:
+        client.wait(lambda: client.peer_settings.get(CONNECT_PROTOCOL) == 1)
+        stream = client.open(CONNECT, end=False)
+        client.wait(lambda: stream.headers)
+        assert stream.status == 200
+        assert stream.header("sec-websocket-accept") is None and stream.header("upgrade") is None
+        client.send_data(stream.number, sent)
+        client.wait(lambda: len(stream.data) == size, 30)
+        assert bytes(stream.data) == sent and not stream.over
+        client.send_data(stream.number, b"", end=True)
+        client.wait(lambda: stream.over)
+        assert stream.ended
+    seen = upstream.last
+    assert seen.first == "GET /chat?room=1 HTTP/1.1" and seen.value("upgrade") == "websocket"
+    assert len(seen.value("sec-websocket-key")) == 24 and seen.value("sec-websocket-version") == "13"
+
+
+@pytest.mark.parametrize("size", [1, 65_536, 1_000_000])
+def test_http1_to_http2(http2_chat, size):
+    gateway, upstream = http2_chat
+    sent = bytes(number % 251 for number in range(size))
+    client, answer = opened(gateway)
+    with client:
+        assert answer.status == 101
+        assert answer.value("sec-websocket-accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        sender = threading.Thread(target=client.send, args=(sent,))
+        sender.start()
+        assert client._exactly(size) == sent
+        sender.join()
+    fields = dict(upstream_headers(upstream)[-1])
+    assert (fields[":method"], fields[":protocol"], fields[":path"]) == ("CONNECT", "websocket", "/chat?room=1")
+    assert "sec-websocket-key" not in fields
+
+
+def test_http2_to_http2(http2_chat):
+    gateway, _ = http2_chat
+    with http2.connect(gateway.port) as client:
+        streams = [client.open(CONNECT, end=False) for _ in range(20)]
+        for number, stream in enumerate(streams):
+            client.send_data(stream.number, b"%d" % number)
+        for number, stream in enumerate(streams):
+            client.wait(lambda: bytes(stream.data) == b"%d" % number)
+            client.send_data(stream.number, b"", end=True)
+        for stream in streams:
+            client.wait(lambda: stream.over)
+            assert (stream.status, stream.ended) == (200, True)
+        assert client.exchange([*http2.grpc_headers()], b"x").data == b"x"  # the connection serves calls, too
+
+
+@pytest.mark.parametrize("fields, status", [
+    ([(":protocol", "webtransport")], 501), ([(":protocol", "WebSocket")], 200), ([(":protocol", "")], None),
+    ([(":protocol", "websocket"), (":protocol", "websocket")], None)])
+def test_other_protocols_are_refused(chat, fields, status):
+    headers = [CONNECT[0], *fields, *CONNECT[2:]]
+    with http2.connect(chat[0].port) as client:
+        stream = client.open(headers, end=False)
+        client.wait(lambda: stream.headers or stream.over)
+        assert stream.status == (status or 0)
+        if status == 501:
+            client.wait(lambda: stream.over)
+            assert b"websocket only" in stream.data
+
+
+@pytest.mark.parametrize("headers", [
+    [(":method", "GET"), *CONNECT[1:]], [each for each in CONNECT if each[0] != ":path"],
+    [each for each in CONNECT if each[0] != ":authority"], [*CONNECT[:4], (":path", "*")],
+    [*CONNECT[2:], (":protocol", "websocket"), CONNECT[0]]])
+def test_a_malformed_connect_is_reset(chat, headers):
+    with http2.connect(chat[0].port) as client:
+        stream = client.open(headers, end=False)
+        client.wait(lambda: stream.over)
+        assert stream.reset == 1
+
+
+def test_a_plain_connect_says_why_it_is_refused(chat):
+    with http2.connect(chat[0].port) as client:
+        stream = client.exchange([(":method", "CONNECT"), (":authority", "a.test:443")])
+        assert (stream.status, bytes(stream.data)) == (404, b"CONNECT is not served here.")
+
+
+def test_a_client_on_http2_that_leaves_ends_the_upstream(chat):
+    ended = threading.Event()
+
+    def reply(connection, _request):
+        connection.send(ACCEPTED)
+        connection.rest()
+        ended.set()
+        raise EOFError
+
+    with http1.Upstream(reply) as upstream, Gateway(config(upstream)) as gateway:
+        with http2.connect(gateway.port) as client:
+            stream = client.open(CONNECT, end=False)
+            client.wait(lambda: stream.headers)
+            client.send_reset(stream.number)
+            assert ended.wait(5)
 
 
 def test_an_answer_101_to_another_request_is_a_failure():

@@ -10,11 +10,19 @@ import Testing
     private static let accepted =
         "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
 
+    /// What a session was given: its events point into it until the end of the turn.
+    private final class Given {
+        var all: [OctetBuffer] = []
+    }
+    private let given = Given()
+
     init() { server = HTTP1Session(isServer: true, scheme: .http, pools: pools) }
 
     private func give(_ text: String, to session: HTTP1Session) {
-        var text = text
-        text.withUTF8 { #expect(session.receive(unsafe Octets(UnsafeRawBufferPointer($0)))) }
+        let octets = OctetBuffer(capacity: 64)
+        octets.append(text: text)
+        given.all.append(octets)
+        #expect(session.receive(octets.octets))
     }
 
     private func sent(by session: HTTP1Session) -> String {

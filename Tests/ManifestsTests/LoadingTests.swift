@@ -88,6 +88,32 @@ private func service(_ name: String) -> String {
         #expect(problems == ["more than 10 files and folders in all"])
     }
 
+    @Test func `refuses a file of more than 64 MiB`() {
+        let folder = TemporaryFolder()
+        let name = folder.write("large.yaml", service("a"))
+        folder.write("small.yaml", service("b"))
+        #expect(folder.run("truncate -s \(FileFinder.maximumOctets + 1) '\(name)'"))
+        let set = ManifestReader.load(paths: [folder.path])
+        #expect(set.inventory.services.map(\.meta.name) == ["b"])
+        #expect(set.diagnostics.filter { $0.severity == .error }.count == 1)
+    }
+
+    @Test func `refuses a body of more than 1 MiB`() {
+        let codes = [(100 << 10) + 1, 1 << 20, (1 << 20) + 1].map { count in
+            let set = load(
+                """
+                apiVersion: networking.istio.io/v1
+                kind: VirtualService
+                metadata: {name: vs}
+                spec:
+                  hosts: [a]
+                  http: [{directResponse: {status: 200, body: {string: \(String(repeating: "a", count: count))}}}]
+                """)
+            return set.diagnostics.first { $0.code == "too-large" }?.severity
+        }
+        #expect(codes == [.warning, .warning, .error])
+    }
+
     @Test func `refuses a list that no cluster could hold`() {
         let hosts = String(repeating: "a.com,", count: 100_001)
         let text = """

@@ -50,10 +50,6 @@ import Testing
             policy("connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}"),
             "spec.trafficPolicy.connectionPool.http.http2KeepAlive"
         ),
-        (
-            server("port: {number: 80, name: a, protocol: GRPC-WEB}"),
-            "spec.servers[0].port.protocol: GRPC-WEB"
-        ),
     ])
     func `is skipped with a warning where that harms nobody`(text: String, field: String) {
         let set = load(text)
@@ -75,10 +71,6 @@ import Testing
         (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: UDP}"), "port.protocol: UDP"),
-        (
-            server("port: {number: 80, name: a, protocol: HTTPS}, tls: {mode: ISTIO_MUTUAL}"),
-            "tls.mode: ISTIO_MUTUAL"
-        ),
     ])
     func `closes its part where somebody closes, protects or redirects with it`(text: String, name: String) {
         let set = load(text)

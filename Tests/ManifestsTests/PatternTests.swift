@@ -57,4 +57,8 @@ import Testing
     func `that people write are small enough`(expression: String) throws {
         #expect(load(service([expression])).diagnostics.isEmpty)
     }
+
+    @Test func `that are too large are refused`() {
+        #expect(load(service(["[a-z]{1000}{3}", "/b"])).diagnostics.map(\.code) == ["large-regex"])
+    }
 }

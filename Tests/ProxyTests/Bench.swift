@@ -36,7 +36,7 @@ final class Bench {
     private let sockets: ListenerSockets
     private let policy: RoutePolicy
     private let table: RouteTable
-    private let binding: ListenerBinding
+    private let served: ServedListener
     private let isHTTP2: Bool
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
@@ -65,7 +65,7 @@ final class Bench {
     ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
-        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: RelayBinding = RelayBinding(),
+        rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: ListenerRelays = ListenerRelays(),
         selector: TLSSelector? = nil
     ) throws {
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
@@ -77,10 +77,10 @@ final class Bench {
         self.isHTTP2 = isHTTP2
         table = RouteTable(
             hosts: [HostEntry(name: "*", ruleSet: 0)], ruleSets: [[Rule(matches: [], route: 0)]])
-        binding = ListenerBinding(
+        served = ServedListener(
             sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
             tls: selector, chainTables: [], relays: relays)
-        published = Published(Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, tls))
+        published = Published(Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -124,7 +124,7 @@ final class Bench {
     }
 
     private static func snapshot(
-        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ binding: ListenerBinding,
+        _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ served: ServedListener,
         _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
     ) -> Snapshot {
         let plan = ClusterPlan(
@@ -136,7 +136,7 @@ final class Bench {
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
-            routeMetrics: [0], listeners: [binding], upstreamTLS: tls.map { [0: $0] } ?? [:])
+            routeMetrics: [0], listeners: [served], upstreamTLS: tls.map { [0: $0] } ?? [:])
     }
 
     /// Some turns, more than any chain of events needs.
@@ -154,7 +154,7 @@ final class Bench {
             with: Snapshot(
                 plan: RoutingPlan(tables: [RouteTable(hosts: [], ruleSets: [])]), clusters: [], routeMetrics: [],
                 listeners: [
-                    ListenerBinding(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
+                    ServedListener(sockets: sockets, gatewayPort: 80, clearTable: 0, tls: nil, chainTables: [])
                 ]))
         mailbox.post(.snapshotPublished)
         settle()
@@ -162,7 +162,7 @@ final class Bench {
 
     /// Publishes the configuration with other limits.
     func publish(pool: PoolPolicy?) {
-        published.replace(with: Self.snapshot(cluster, policy, table, binding, isHTTP2, pool, nil))
+        published.replace(with: Self.snapshot(cluster, policy, table, served, isHTTP2, pool, nil))
         post(.snapshotPublished)
     }
 

@@ -125,14 +125,16 @@ import Testing
         isDeadlineOver: Bool = false, isWanted: Bool? = nil, hasBackOff: Bool = false
     ) -> ExchangeState.Failure {
         .init(
-            isWanted: isWanted ?? situation?.isRetried(on: RetryPolicy.standard.conditions) ?? true, most: 3,
+            isWanted: isWanted ?? situation.map {
+                !RetryPolicy.standard.conditions.isDisjoint(with: $0.outcome.retry.conditions)
+            } ?? true, most: 3,
             hasBackOff: hasBackOff, situation: situation, endpoint: endpoint, endpoints: endpoints,
             isReplayable: isReplayable,
             isDeadlineOver: isDeadlineOver)
     }
 
     @Test func `tries another endpoint when nothing was done, three times at most`() {
-        for situation in Self.situations where situation.outcome.retry == .unprocessed {
+        for situation in Self.situations where situation.outcome.retry.safety == .unprocessed {
             var state = sent()
             let result7 = state.tryFailed(failure(situation, endpoint: 0, of: 3))
             #expect(result7 == .tryAgain, "\(situation)")
@@ -148,7 +150,7 @@ import Testing
     }
 
     @Test func `makes no other try when the request may have been processed`() {
-        for situation in Self.situations where situation.outcome.retry != .unprocessed {
+        for situation in Self.situations where situation.outcome.retry.safety != .unprocessed {
             var state = sent()
             let result10 = state.tryFailed(failure(situation))
             #expect(result10 == .answer, "\(situation)")
@@ -214,11 +216,12 @@ import Testing
     /// One of each; the switch does not compile without a new one.
     private static let situations: [Situation] = {
         let all: [Situation] = [
-            .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .headerTimedOut,
-            .clientClosed, .clientReset, .noRoute, .connectMethod, .optionsAsterisk, .misdirected,
+            .requestRefused(.syntax), .requestMalformed(.path), .pathRefused, .upgradeRefused, .grpcWebMalformed,
+            .headerTimedOut, .clientClosed, .clientReset, .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk,
+            .misdirected,
             .redirectedToHTTPS, .unknownCluster, .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent,
             .upstreamClosed, .upstreamReset,
-            .upstreamRefused, .upstreamProtocolError, .grpcWebRefused, .upstreamMalformed(.status), .overflow,
+            .upstreamRefused, .upstreamProtocolError, .upstreamMalformed(.status), .overflow,
             .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .overloaded,
             .directResponse(200), .tryTimedOut, .faultInjected(status: 500, grpc: nil),
         ]

@@ -74,4 +74,60 @@ import Testing
         let rest = flooders.map { $0.sent - $0.arrived }
         #expect(rest.allSatisfy { $0 == 0 }, "something of a body is lost: \(rest)")
     }
+
+    @Test func `ends the requests of few clients when many leave at once`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let neighbour = try bench.client(sending: Self.get)
+        var endpoints = [HTTP2Peer(try #require(try server.accept()), isServer: true)]
+        try serve(neighbour, by: endpoints, bench)
+        let leavers = try (0..<6).map { _ in try Leaver(bench, streams: Self.streams) }
+        #expect(bench.active == leavers.count * Self.streams)
+        endpoints[0].exchange()
+        for leaver in leavers { leaver.leave() }
+        var turns = 0
+        while bench.active > 0, turns < 50 {
+            let before = bench.active
+            neighbour.send(Self.get)
+            bench.worker.turn(isHurried: true)
+            // One that had an event, and one that had to wait for its turn.
+            #expect(before + 1 - bench.active <= 2 * Self.streams, "a turn ended the requests of many clients")
+            // After many resets another connection takes the place of the first.
+            if let next = try server.accept() { endpoints.append(HTTP2Peer(next, isServer: true)) }
+            try serve(neighbour, by: endpoints, bench)
+            turns += 1
+        }
+        #expect(bench.active == 0)
+        #expect(turns < 50)
+    }
+
+    private static let streams = 100
+
+    /// Answers the neighbour's request, which must have reached the endpoint.
+    private func serve(_ neighbour: Peer, by endpoints: [HTTP2Peer], _ bench: Bench) throws {
+        for endpoint in endpoints { endpoint.exchange() }
+        bench.worker.turn(isHurried: true)
+        for endpoint in endpoints { endpoint.exchange() }
+        let endpoint = try #require(endpoints.last { !$0.streams.isEmpty })
+        let stream = try #require(endpoint.streams.last)
+        #expect(endpoint.seen(stream).first?.contains("/n") == true, "it waits for others")
+        endpoint.answer(stream, [":status": "200", "content-length": "0"])
+        bench.worker.turn(isHurried: true)
+        #expect(neighbour.text().contains("200"), "its answer waits for others")
+    }
+
+    /// A client with requests that nobody answers, which leaves without a word.
+    private final class Leaver {
+        private let client: Peer
+        private let session: HTTP2Peer
+
+        init(_ bench: Bench, streams: Int) throws {
+            client = try bench.client()
+            session = HTTP2Peer(client, isServer: false)
+            for _ in 0..<streams { try #require(session.request([:]) != nil) }
+            bench.settle()
+        }
+
+        func leave() { client.close() }
+    }
 }

@@ -11,6 +11,11 @@ final class HTTP2Peer {
     /// Streams that the other side has begun, in order.
     private(set) var streams: [Int] = []
     private var parts: [Int: [String]] = [:]
+    /// Streams whose other side has ended, and those that are over with their code.
+    private(set) var ended: Set<Int> = []
+    private(set) var closed: [Int: UInt32] = [:]
+    /// The fields of each request's header section, a line each.
+    private(set) var fields: [Int: String] = [:]
 
     /// - Parameter mostStreams: that it allows at once.
     init(_ peer: Peer, isServer: Bool, mostStreams: UInt32 = HTTP2Limits.usualConcurrentStreams) {
@@ -41,6 +46,19 @@ final class HTTP2Peer {
     func request(_ fields: [String: String]) -> Int? {
         let section = block(
             [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")] + fields.map { ($0, $1) })
+        let slot = session.submitRequest(section, isEnd: false, owner: .nobody, keepsBody: false)
+        pools.letGo(section)
+        exchange()
+        return slot
+    }
+
+    /// Begins an extended CONNECT. Source: RFC 8441 §4.
+    func connect(_ protocolName: String, _ fields: [String: String] = [:]) -> Int? {
+        let pseudo = [
+            (":method", "CONNECT"), (":protocol", protocolName), (":scheme", "http"), (":authority", "a"),
+            (":path", "/chat"),
+        ]
+        let section = block(pseudo + fields.map { ($0, $1) })
         let slot = session.submitRequest(section, isEnd: false, owner: .nobody, keepsBody: false)
         pools.letGo(section)
         exchange()
@@ -125,6 +143,8 @@ final class HTTP2Peer {
                     parts[event.slot, default: []].append(text)
                 }
                 session.consume(event.slot, event.data.count)
+            case .end: ended.insert(event.slot)
+            case .closed: closed[event.slot] = event.errorCode
             default: break
             }
         }
@@ -136,6 +156,7 @@ final class HTTP2Peer {
         if isHead, method != nil {
             streams.append(stream)
             parts[stream] = []    // the place of an earlier stream is used again
+            fields[stream] = block.fields.map { "\($0.name.string): \($0.value.string)\n" }.joined()
         }
         let text =
             method.map { "\($0) \(block.first(.path)?.string ?? "")" }

@@ -13,7 +13,7 @@ import Testing
 /// Connections in clear text that are relayed by the bench's one route.
 @Suite struct `A relayed connection` {
     private static func bench(_ limits: Limits = Limits(), servers: Int = 1) throws -> Bench {
-        try Bench(limits: limits, servers: servers, relays: RelayBinding(clear: 0))
+        try Bench(limits: limits, servers: servers, relays: ListenerRelays(clear: 0))
     }
 
     /// A bench with a relay that is connected on both sides.
@@ -239,7 +239,7 @@ import Testing
 @Suite struct `A connection that keeps its TLS` {
     private static func bench(_ limits: Limits = Limits(), clear: Int? = nil) throws -> Bench {
         try Bench(
-            limits: limits, relays: RelayBinding(clear: clear),
+            limits: limits, relays: ListenerRelays(clear: clear),
             selector: TLSSelector(chains: [], passed: [(["a.com", "*.b.com"], 0)], closed: [["closed.b.com"]]))
     }
 

@@ -12,10 +12,10 @@ import Testing
         + ServerFault.allCases.map(Situation.handshakeFailed)
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
-            .noRoute, .connectMethod, .optionsAsterisk, .misdirected, .redirectedToHTTPS, .unknownCluster,
-            .noHealthyEndpoint,
+            .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
+            .unknownCluster, .noHealthyEndpoint,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-            .upstreamProtocolError, .grpcWebRefused, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
+            .upstreamProtocolError, .grpcWebMalformed, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
@@ -50,7 +50,7 @@ import Testing
         case .idleSending: 23
         case .idleReceiving: 24
         case .overloaded: 25
-        case .grpcWebRefused: 26
+        case .grpcWebMalformed: 26
         case .requestMalformed: 27
         case .upstreamMalformed: 28
         case .directResponse: 29
@@ -61,11 +61,12 @@ import Testing
         case .corsPreflight: 34
         case .operationsTooLarge: 35
         case .handshakeFailed: 36
+        case .protocolUnknown: 37
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...36))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...37))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -99,9 +100,11 @@ import Testing
     @Test func `never blames an upstream that was not asked, nor retries for a client's fault`() {
         for situation in Self.all {
             let outcome = situation.outcome
-            if outcome.retry != .pointless { #expect(outcome.fault != .client, "\(situation)") }
-            if outcome.status < 500, !isConfigured(situation) { #expect(outcome.fault == .client, "\(situation)") }
-            if outcome.fault == .client { #expect(outcome.status < 600 && outcome.retry == .pointless, "\(situation)") }
+            if outcome.retry.safety != .pointless { #expect(outcome.blame != .client, "\(situation)") }
+            if outcome.status < 500, !isConfigured(situation) { #expect(outcome.blame == .client, "\(situation)") }
+            if outcome.blame == .client {
+                #expect(outcome.status < 600 && outcome.retry.safety == .pointless, "\(situation)")
+            }
         }
     }
 
@@ -133,10 +136,10 @@ import Testing
     }
 
     @Test func `counts a retry under what failed`() {
-        #expect(Situation.connectFailed.retryReason == .connectFailure)
-        #expect(Situation.connectTimedOut.retryReason == .connectFailure)
-        #expect(Situation.handshakeFailed(.wrongName).retryReason == .connectFailure)
-        #expect(Situation.upstreamRefused.retryReason == .refusedStream)
-        #expect(Situation.closedUnsent.retryReason == .connectionLost)
+        #expect(Situation.connectFailed.outcome.retry.reason == .connectFailure)
+        #expect(Situation.connectTimedOut.outcome.retry.reason == .connectFailure)
+        #expect(Situation.handshakeFailed(.wrongName).outcome.retry.reason == .connectFailure)
+        #expect(Situation.upstreamRefused.outcome.retry.reason == .refusedStream)
+        #expect(Situation.closedUnsent.outcome.retry.reason == .connectionLost)
     }
 }

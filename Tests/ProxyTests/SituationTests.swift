@@ -11,7 +11,7 @@ import Testing
         let token = "upstream_reset_before_response_started"
         return [
             (.noRoute, 404, "NR", "route_not_found", "", 12),
-            (.connectMethod, 404, "NR", "route_not_found", "", 12),
+            (.connectMethod, 404, "NR", "route_not_found", "CONNECT is not served here.", 12),
             (.optionsAsterisk, 404, "-", "absolute_path_rejected", "", 12),
             (.unknownCluster, 503, "NC", "cluster_not_found", "", 14),
             (.noHealthyEndpoint, 503, "UH", "no_healthy_upstream", "no healthy upstream", 14),
@@ -43,7 +43,7 @@ import Testing
             ),
             (
                 .requestRefused(.oldVersion), 426, "DPE", "low_version",
-                "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1.", 2
+                "HTTP/0.9 is not spoken here: use HTTP/2 or HTTP/1.1.", 2
             ),
             (.clientClosed, 0, "DC", "downstream_remote_disconnect", "", 1),
             (.clientReset, 0, "DR", "http2.remote_reset", "", 1),
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test func `is safe to retry only when provably unprocessed`() {
-        let safe = Self.rows.filter { $0.0.outcome.retry == .unprocessed }.map(\.0)
+        let safe = Self.rows.filter { $0.0.outcome.retry.safety == .unprocessed }.map(\.0)
         #expect(safe == [.connectFailed, .connectTimedOut, .closedUnsent, .upstreamRefused])
     }
 

@@ -33,6 +33,15 @@ import Testing
         #expect(optional == ClientDemand(isOptional: true, authorities: .secret(namespace: "gwns", name: "c")))
     }
 
+    /// Source: docs/istio.md, Client certificates.
+    @Test func `need one of the mesh with ISTIO_MUTUAL`() throws {
+        let world = Self.world("mode: ISTIO_MUTUAL, subjectAltNames: ['spiffe://td/ns/a/sa/b']")
+        let chain = try #require(world.plan.listeners.first?.chains.first)
+        #expect(chain.certificates == [.mesh] && world.decoded.diagnostics.text == "" && world.codes == [])
+        #expect(
+            chain.clients == ClientDemand(isOptional: false, authorities: .mesh, names: ["spiffe://td/ns/a/sa/b"]))
+    }
+
     @Test func `have to satisfy every field`() throws {
         let hash = String(repeating: "0a", count: 32)
         let key = String(repeating: "b", count: 43) + "="

@@ -153,7 +153,7 @@ import Testing
         #expect(world.codes.contains("left-out"))
     }
 
-    @Test(arguments: ["mode: ISTIO_MUTUAL", "mode: SIMPLE, verify: [x]"])
+    @Test(arguments: ["mode: SIMPLE, verify: [x]"])
     func `gets no connections of a server that is not opened`(tls: String) {
         let closed = Self.server("closed", 443, "HTTPS", hosts: "[x.a.com]", tls: tls)
         let world = world(

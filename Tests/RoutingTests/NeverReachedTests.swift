@@ -77,9 +77,9 @@ import Testing
     }
 
     @Test(arguments: ["{name: grpc-web, port: 80}", "{name: web, port: 80, appProtocol: grpc-web}"])
-    func `is told of when it wants gRPC-Web translated`(port: String) { #expect(codes(port) == ["grpc-web"]) }
+    func `is not one that wants gRPC-Web translated`(port: String) { #expect(codes(port) == []) }
 
-    @Test(arguments: ["HTTPS", "TLS", "GRPC-WEB"])
+    @Test(arguments: ["HTTPS", "TLS"])
     func `is told of in a ServiceEntry`(name: String) {
         let entry = """
             ---
@@ -90,7 +90,7 @@ import Testing
 
             """
         let world = World(World.virtualService("[{route: [{destination: {host: ext.org}}]}]") + entry)
-        #expect(world.codes == [name == "GRPC-WEB" ? "grpc-web" : "clear-text-to-tls"])
+        #expect(world.codes == ["clear-text-to-tls"])
     }
 
     @Test(arguments: [

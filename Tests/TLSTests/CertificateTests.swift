@@ -27,6 +27,14 @@ private let certificates = Certificates.shared
                     what: "the length of the certificate chain in octets", limit: PEM.octetLimit))
     }
 
+    @Test func `has a chain of 32 certificates at most`() {
+        let (chain, key) = (certificates["ec.pem"], certificates["ec.key"])
+        let long = Array(repeatElement(chain, count: PEM.chainLimit + 1).joined())
+        #expect(
+            fault(chain: long, key: key)
+                == .tooLarge(what: "the number of certificates in a chain", limit: PEM.chainLimit))
+    }
+
     @Test func `may stand among other blocks and words, as openssl writes them`() {
         let parameters = Array(
             "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n".utf8)

@@ -157,6 +157,18 @@ private func fault(_ client: String?, _ change: (inout PeerRequirement) -> Void 
         }
     }
 
+    @Test func `is refused when it is more than a server may have`() {
+        let list = certificates["root.crl"]
+        let many = Array(repeatElement(list, count: PEM.revocationLimit + 1).joined())
+        #expect(
+            fault(certificates.requirement { $0.revocations = many })
+                == .tooLarge(what: "the number of revocation lists", limit: PEM.revocationLimit))
+        let long = [UInt8](repeating: 10, count: PEM.revocationOctets + 1)
+        #expect(
+            fault(certificates.requirement { $0.revocations = long })
+                == .tooLarge(what: "the length of the revocation lists in octets", limit: PEM.revocationOctets))
+    }
+
     @Test func `has an identity of its own with each part`() throws {
         let all = [
             certificates.requirement(), certificates.requirement("both.pem"),

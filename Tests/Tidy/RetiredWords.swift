@@ -11,7 +11,7 @@ struct RetiredWord {
         RetiredWord(
             word: "attempt", why: "the same as a try", instead: "try",
             // Istio's field `retries.attempts`, and Envoy's `upstream_request_attempt_count`
-            exceptIn: ["Manifests", "Routing", "Telemetry"]),
+            exceptIn: ["Manifests", "Routing", "Telemetry", "Proxy"]),
         RetiredWord(
             word: "codec", why: "the same as a session", instead: "session",
             exceptIn: ["HTTP"]),    // Envoy's response code detail `http1.codec_error`

@@ -7,25 +7,32 @@ import Testing
     /// Which of our modules and C libraries each module may import; everything else is a hole in a wall.
     static let walls: [String: Set<String>] = [
         "Octets": ["Glibc"],
+        "JSON": ["Octets"],
         "Patterns": ["CRE2", "Octets"],
         "Reactor": ["CLinux", "CCrash", "Octets"],
         "TLS": ["COpenSSL", "COpenSSLMemory", "Octets"],
         "HTTP": ["CNghttp2", "Octets"],
-        "Manifests": ["CYAML", "CYAMLMemory", "Balancing", "Patterns", "Octets", "Glibc", "FoundationEssentials"],
+        "Manifests": [
+            "CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets", "Glibc", "FoundationEssentials",
+        ],
+        "Kubernetes": ["HTTP", "TLS", "Reactor", "JSON", "Octets"],
         "Balancing": ["Octets"],
         "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
         "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
         "Proxy": [
             "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging",
         ],
-        "Control": ["Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets", "Logging"],
+        "Control": [
+            "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
+            "Logging",
+        ],
         "Admin": [
             "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
             "FoundationEssentials",
         ],
         "portico": [
-            "Admin", "Control", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor",
-            "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
+            "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS",
+            "Reactor", "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
         ],
         "portico-echo": ["HTTP", "TLS", "Reactor", "Octets", "ArgumentParser", "FoundationEssentials"],
     ]

@@ -37,12 +37,13 @@ final class Hashing: Sendable {
 extension EndpointList {
     /// What a table for this list is made of.
     func job(_ table: HashPolicy.Table) -> HashTable.Job {
-        HashTable.Job(table: table, endpoints: endpoints, weights: weights)
+        HashTable.Job(table: table, endpoints: endpoints, weights: groups?.weights ?? weights)
     }
 
     /// The same list, found by that table.
     func hashed(by table: HashTable) -> EndpointList {
         EndpointList(
-            endpoints, weights: weights, monitors: monitors, detector: detector, hashing: Hashing(table, endpoints))
+            endpoints, weights: weights, ranks: ranks, monitors: monitors, detector: detector,
+            hashing: Hashing(table, endpoints), groups: groups, isWarming: isWarming)
     }
 }

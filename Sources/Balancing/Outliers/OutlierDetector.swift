@@ -29,10 +29,13 @@ package final class OutlierDetector: Sendable {
         var events: [OutlierEvent] = []
         var omitted = 0
         var totals = Totals()
+        /// The level of each endpoint, where requests are divided by levels.
+        var levels: [ObjectIdentifier: Int]?
     }
 
     /// What was counted since the cluster was made.
     package struct Totals: Sendable {
+        /// Ejections since the cluster is known, by cause.
         package var ejections: [EjectionCause: UInt64] = [:]
         /// Ejections that the largest share forbade.
         package var prevented: UInt64 = 0
@@ -59,6 +62,7 @@ package final class OutlierDetector: Sendable {
     /// Whether so many are ejected that all are used.
     var isPanicking: Bool { panics.load(ordering: .relaxed) }
 
+    /// The counters as they are now.
     package var totals: Totals {
         state.withLock { state in
             var totals = state.totals
@@ -98,11 +102,27 @@ package final class OutlierDetector: Sendable {
     }
 
     private func noteBalance(_ state: State) {
-        panics.store(state.policy.panics(ejected: state.ledger.ejected, of: state.count), ordering: .relaxed)
+        panics.store(Self.panics(state), ordering: .relaxed)
+    }
+
+    /// Whether too few are left. Where there are levels of preference, others may still be able to take all requests.
+    private static func panics(_ state: State) -> Bool {
+        guard state.policy.panics(ejected: state.ledger.ejected, of: state.count) else { return false }
+        guard let levels = state.levels else { return true }
+        var census = Array(repeating: EndpointArrangement.Census(), count: (levels.values.max() ?? -1) + 1)
+        for level in levels.values {
+            census[level].total += 1
+            census[level].healthy += 1
+        }
+        for key in state.ledger.ejectedKeys {
+            if let level = levels[ObjectIdentifier(key.endpoint)] { census[level].healthy -= 1 }
+        }
+        return !EndpointArrangement.isAvailable(census)
     }
 
     // MARK: the control plane
 
+    /// Takes a changed policy; what was counted so far stays.
     func update(_ policy: OutlierPolicy) {
         state.withLock { state in
             state.policy = policy
@@ -112,15 +132,29 @@ package final class OutlierDetector: Sendable {
     }
 
     /// Takes the endpoints that the cluster has from now on; what is known of others is forgotten.
-    func keep(_ endpoints: [EndpointState]) {
+    func keep(_ list: EndpointList) {
         state.withLock { state in
-            state.count = endpoints.count
+            state.count = list.count
             if !state.ledger.isEmpty {
-                let known = Set(endpoints.map(ObjectIdentifier.init))
+                let known = Set(list.endpoints.map(ObjectIdentifier.init))
                 state.ledger.keep { known.contains(ObjectIdentifier($0.endpoint)) }
             }
+            if state.levels != nil { state.levels = Self.levels(of: list) }
             noteBalance(state)
         }
+    }
+
+    /// Requests are divided like this from now on.
+    func arrange(by arrangement: EndpointArrangement?, _ list: EndpointList) {
+        state.withLock { state in
+            state.levels = arrangement == .levels ? Self.levels(of: list) : nil
+            noteBalance(state)
+        }
+    }
+
+    private static func levels(of list: EndpointList) -> [ObjectIdentifier: Int] {
+        guard list.ranks.count == list.count else { return [:] }
+        return Dictionary(zip(list.endpoints.map { ObjectIdentifier($0) }, list.ranks)) { first, _ in first }
     }
 
     /// The endpoints that are not chosen: those that are ejected, or none in a panic.
@@ -129,7 +163,7 @@ package final class OutlierDetector: Sendable {
         state.withLock { state in
             state.isStale = false
             guard state.ledger.ejected > 0 else { return nil }
-            let isPanic = state.policy.panics(ejected: state.ledger.ejected, of: state.count)
+            let isPanic = Self.panics(state)
             return (Set(state.ledger.ejectedKeys.map { ObjectIdentifier($0.endpoint) }), isPanic)
         }
     }

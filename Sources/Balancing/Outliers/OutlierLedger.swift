@@ -26,6 +26,7 @@ struct OutlierLedger<Key: Hashable> {
     /// The endpoints that are ejected.
     var ejectedKeys: [Key] { entries.compactMap { $0.value.since == nil ? nil : $0.key } }
 
+    /// Whether the endpoint is ejected now.
     func isEjected(_ key: Key) -> Bool { entries[key]?.since != nil }
 
     /// An endpoint has reached a limit.

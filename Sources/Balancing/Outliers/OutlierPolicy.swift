@@ -23,6 +23,7 @@ package struct OutlierPolicy: Sendable, Hashable {
     /// The HTTP status codes that count as errors, 100 to 599, sorted; nil: 500 to 599.
     package var errorCodes: [Int]?
 
+    /// The values that Istio documents for fields that are not set.
     package init() {}
 
     /// No ejection is longer, unless the first one is.

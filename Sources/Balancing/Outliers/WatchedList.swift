@@ -19,7 +19,7 @@ extension EndpointList {
             if let known, !isAnew { return known }
             return OutlierMonitor(endpoint, thresholds, after: known)
         }
-        return EndpointList(endpoints, weights: weights, monitors: monitors, detector: detector)
+        return EndpointList(endpoints, weights: weights, ranks: ranks, monitors: monitors, detector: detector)
     }
 
     /// Those of its endpoints that are chosen from. Marks the others, and those that are chosen again.
@@ -29,10 +29,6 @@ extension EndpointList {
             monitor.isEjected = ejected?.endpoints.contains(ObjectIdentifier(monitor.endpoint)) ?? false
         }
         guard let ejected, !ejected.isPanic else { return self }
-        let places = endpoints.indices.filter { !ejected.endpoints.contains(ObjectIdentifier(endpoints[$0])) }
-        let isWeighted = weights.count == endpoints.count
-        return EndpointList(
-            places.map { endpoints[$0] }, weights: isWeighted ? places.map { weights[$0] } : [],
-            monitors: places.map { monitors[$0] }, detector: detector)
+        return picking(endpoints.indices.filter { !ejected.endpoints.contains(ObjectIdentifier(endpoints[$0])) })
     }
 }

@@ -9,10 +9,12 @@ enum LeastRequest {
     /// flight over two equal endpoints the spread was 35:65.
     static let tolerance = 1
 
+    /// - Returns: the place of the chosen endpoint in the list, which is not empty.
     @inline(__always) static func choose(among list: EndpointList, rotation: LineCell) -> Int {
         let turns = list.turns
         let start = Int(rotation.advance() % UInt64(turns))
         let inTurn = list.endpoint(turn: start)
+        if list.isWarming { return choose(inTurn, start, amongWarming: list) }
         var best = inTurn
         let own = list.loads[best].value
         var fewest = own
@@ -24,5 +26,24 @@ enum LeastRequest {
             if active < fewest { (best, fewest) = (candidate, active) }
         }
         return own <= fewest + tolerance + fewest / 4 ? inTurn : best
+    }
+
+    /// The same, where an endpoint that weighs less is as busy with fewer requests.
+    @inline(never)
+    private static func choose(_ inTurn: Int, _ start: Int, amongWarming list: EndpointList) -> Int {
+        let turns = list.turns
+        func busyness(_ place: Int) -> Double {
+            Double(list.loads[place].value + 1) / Double(place < list.weights.count ? max(list.weights[place], 1) : 1)
+        }
+        var (best, least, fewest) = (inTurn, busyness(inTurn), list.loads[inTurn].value)
+        var position = start
+        for _ in 1..<max(min(window, turns), 1) {
+            position = position + 1 == turns ? 0 : position + 1
+            let candidate = list.endpoint(turn: position)
+            fewest = min(fewest, list.loads[candidate].value)
+            let busy = busyness(candidate)
+            if busy < least { (best, least) = (candidate, busy) }
+        }
+        return list.loads[inTurn].value <= fewest + tolerance + fewest / 4 ? inTurn : best
     }
 }

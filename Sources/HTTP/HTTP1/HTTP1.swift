@@ -33,7 +33,7 @@ package struct HTTP1Head: Equatable, Sendable {
     package var expectsContinue: Bool
     /// What the head asks to change to.
     package var upgrade: HTTP1Upgrade
-    /// 1 for HTTP/1.1, 0 for HTTP/1.0 (responses only).
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     package var minorVersion: UInt8
     /// Responses: 100 to 999; 0 for requests. Below 200 it is an interim response: no `.end` follows,
     /// the next event is another head.

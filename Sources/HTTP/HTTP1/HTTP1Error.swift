@@ -11,7 +11,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case invalidContentLength
     case lengthAndTransferEncoding
     case unknownTransferEncoding
-    case transferEncodingNotAllowed    // in an HTTP/1.0 response
+    case transferEncodingNotAllowed    // in HTTP/1.0
     case headersTooLarge
     case tooManyHeaders
     case oldVersion
@@ -53,7 +53,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .transferEncodingNotAllowed: "A message of this kind must not have transfer-encoding."
         case .headersTooLarge: "The header section is too large."
         case .tooManyHeaders: "The header section has too many fields."
-        case .oldVersion: "HTTP/1.0 is not spoken here: use HTTP/2 or HTTP/1.1."
+        case .oldVersion: "HTTP/0.9 is not spoken here: use HTTP/2 or HTTP/1.1."
         case .unknownVersion: "This version of HTTP is not spoken here: use HTTP/2 or HTTP/1.1."
         case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."
         case .invalidChunk: "The chunked body is malformed."

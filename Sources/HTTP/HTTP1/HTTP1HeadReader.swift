@@ -15,7 +15,9 @@ enum HTTP1HeadReader {
         let takesHost = appendStart(line, scheme: scheme, to: headers)
         let fields = try HTTP1Fields(lines, limits: limits, isRequest: true, into: headers)
         var framing = try fields.framing() ?? .none
-        if fields.upgrade == .webSocket, line.method == "GET", framing == .none || framing == .length(0) {
+        let isOld = line.minorVersion == 0
+        if isOld { try checkOld(framing, headers) }
+        if !isOld, fields.upgrade == .webSocket, line.method == "GET", framing == .none || framing == .length(0) {
             // As RFC 8441 §4 says it on HTTP/2.
             headers.append(stable: ":protocol", .protocol, "websocket")
             framing = .untilClose
@@ -23,8 +25,16 @@ enum HTTP1HeadReader {
         let host = try host(fields)
         if takesHost { headers.replaceFirst(.authority, with: host) }
         return HTTP1Head(
-            framing: framing, isKeepAlive: !fields.isCloseAsked, expectsContinue: fields.expectsContinue,
-            upgrade: fields.upgrade, minorVersion: 1, status: 0)
+            framing: framing, isKeepAlive: !fields.isCloseAsked && (!isOld || fields.isKeepAliveAsked),
+            expectsContinue: fields.expectsContinue && !isOld, upgrade: isOld ? .none : fields.upgrade,
+            minorVersion: line.minorVersion, status: 0)
+    }
+
+    /// HTTP/1.0 knows no chunks: with `transfer-encoding`, servers differ in where the request ends. What asks for a
+    /// part of HTTP/1.1 is disregarded. Source: RFC 9112 §6.1, RFC 9110 §7.8, §10.1.1.
+    private static func checkOld(_ framing: HTTP1Framing, _ headers: HeaderBlock) throws(HTTP1Error) {
+        if framing == .chunked { throw .transferEncodingNotAllowed }
+        headers.remove(KnownHeaders(.expect))
     }
 
     /// Reads the complete head of a response.

@@ -5,6 +5,8 @@ internal import Octets
 struct HTTP1RequestLine {
     let method: Octets
     let form: Form
+    /// 1 for HTTP/1.1, 0 for HTTP/1.0.
+    let minorVersion: UInt8
 
     enum Form {
         case origin(path: Octets)
@@ -23,14 +25,15 @@ struct HTTP1RequestLine {
         let second = rest.firstIndex(of: 0x20) ?? rest.count
         let target = rest.prefix(second)
         guard HTTP1Syntax.isTarget(target) else { throw .syntax }
-        try Self.checkVersion(rest.dropFirst(second + 1))
+        minorVersion = try Self.minorVersion(rest.dropFirst(second + 1))
         form = try Self.form(target, method: method, scheme: scheme)
     }
 
-    /// HTTP/1.1, written so. A line without a version is HTTP/0.9's.
-    private static func checkVersion(_ version: Octets) throws(HTTP1Error) {
-        if version == "HTTP/1.1" { return }
-        if version.isEmpty || version == "HTTP/1.0" || version == "HTTP/0.9" { throw .oldVersion }
+    /// HTTP/1.1 or HTTP/1.0, written so. A line without a version is HTTP/0.9's.
+    private static func minorVersion(_ version: Octets) throws(HTTP1Error) -> UInt8 {
+        if version == "HTTP/1.1" { return 1 }
+        if version == "HTTP/1.0" { return 0 }
+        if version.isEmpty || version == "HTTP/0.9" { throw .oldVersion }
         let isVersion =
             version.count == 8 && version.hasPrefix("HTTP/") && version[5].isDigit
             && version[6] == UInt8(ascii: ".") && version[7].isDigit

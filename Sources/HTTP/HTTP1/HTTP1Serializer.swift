@@ -17,6 +17,8 @@ package enum HTTP1Serializer {
     /// What the `connection` field says.
     package enum Connection: Equatable, Sendable {
         case keep, close, upgradeToWebSocket
+        /// Says so, as HTTP/1.0 has to.
+        case keepAlive
     }
 
     /// Writes a request's head: line, `host`, the block's fields, framing.
@@ -50,14 +52,15 @@ package enum HTTP1Serializer {
     /// Writes a response's head: status line, the block's fields, framing.
     /// - Parameter framing: `.none` for answers to HEAD, 1xx, 204 and 304 only; an empty body is
     ///   `.length(0)`. Of HEAD and 304 the block's `content-length` is kept.
+    /// - Parameter isOld: the client speaks HTTP/1.0.
     package static func writeResponse(
-        _ headers: HeaderBlock, framing: HTTP1Framing, connection: Connection = .keep,
+        _ headers: HeaderBlock, framing: HTTP1Framing, connection: Connection = .keep, isOld: Bool = false,
         to output: OctetBuffer
     ) throws(HTTP1WriteError) {
         guard let text = headers.first(.status), text.count == 3, let status = HTTP1Syntax.length(text),
             status >= 100
         else { throw .invalidStatus }
-        output.write("HTTP/1.1 ")
+        output.write(isOld ? "HTTP/1.0 " : "HTTP/1.1 ")
         output.append(text)
         output.append(0x20)
         output.append(Octets(reason(status)))
@@ -169,6 +172,7 @@ package enum HTTP1Serializer {
         switch connection {
         case .keep: break
         case .close: output.write("connection: close\r\n")
+        case .keepAlive: output.write("connection: keep-alive\r\n")
         case .upgradeToWebSocket: output.write("connection: upgrade\r\nupgrade: websocket\r\n")
         }
         output.write("\r\n")

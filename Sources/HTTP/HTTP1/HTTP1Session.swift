@@ -15,6 +15,8 @@ package import Octets
     package private(set) var violation: HTTP1Error?
     /// What the request's `upgrade` field asks for.
     package private(set) var upgrade = HTTP1Upgrade.none
+    /// Whether the newest request is one of HTTP/1.0.
+    package private(set) var isOld = false
     /// Close the connection when all is sent; no further request is read or taken.
     package private(set) var isClosing = false
 
@@ -186,15 +188,17 @@ package import Octets
         }
         let isBodiless =
             stream.isHeadMethod || block.first(.status) == "204" || block.first(.status) == "304"
-        stream.framing = isBodiless ? .none : isEnd ? .length(0) : HTTP1Framing(announcedBy: block) ?? .chunked
+        let unannounced: HTTP1Framing = isOld ? .untilClose : .chunked
+        stream.framing = isBodiless ? .none : isEnd ? .length(0) : HTTP1Framing(announcedBy: block) ?? unannounced
+        if stream.framing == .untilClose { isClosing = true }
         if isEnd, !stream.isEndReceived { isClosing = true }
         if !stream.isKeepAlive { isClosing = true }
         stream.hasSentHeaders = true
         self.stream = stream
         do throws(HTTP1WriteError) {
             try HTTP1Serializer.writeResponse(
-                block, framing: stream.framing, connection: isClosing ? .close : .keep,
-                to: takeOutput())
+                block, framing: stream.framing, connection: isClosing ? .close : isOld ? .keepAlive : .keep,
+                isOld: isOld, to: takeOutput())
         } catch {
             isClosing = true
         }
@@ -213,7 +217,7 @@ package import Octets
 
     /// Sends an interim response (1xx) in front of the final one.
     package func submitInterim(_ slot: Int, _ block: HeaderBlock) {
-        guard slot == number, let stream, !stream.hasSentHeaders else { return }
+        guard slot == number, let stream, !stream.hasSentHeaders, !isOld else { return }    // RFC 9110 §15.2
         try? HTTP1Serializer.writeResponse(block, framing: .none, to: takeOutput())
     }
 
@@ -406,6 +410,7 @@ package import Octets
             stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive
             upgrade = head.upgrade
+            isOld = head.minorVersion == 0
             if head.framing == .untilClose {
                 stream?.tunnel = .asked
                 stream?.isKeepAlive = false

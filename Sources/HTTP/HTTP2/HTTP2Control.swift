@@ -44,7 +44,10 @@ extension HTTP2Session {
             peer.initialWindow = Int32(truncatingIfNeeded: value)
         case .frameSize:
             guard (16_384...16_777_215).contains(value) else { return ErrorCode.protocolError }
-        case .connectProtocol, .noPriorities: return value <= 1 ? nil : ErrorCode.protocolError
+        case .connectProtocol:
+            guard value <= 1 else { return ErrorCode.protocolError }
+            peer.allowsTunnels = value == 1
+        case .noPriorities: return value <= 1 ? nil : ErrorCode.protocolError
         case .headerListSize, nil: break
         }
         return nil
@@ -140,6 +143,8 @@ extension HTTP2Session {
             Self.append(.headerListSize, UInt32(limits.headerOctets), to: payload)
             // The priorities of RFC 7540 are obsolete and can be abused. Source: RFC 9218 §2.1.
             Self.append(.noPriorities, 1, to: payload)
+            // A WebSocket is asked for by CONNECT with `:protocol`. Source: RFC 8441 §3.
+            Self.append(.connectProtocol, 1, to: payload)
         } else {
             Self.append(.enablePush, 0, to: payload)
         }

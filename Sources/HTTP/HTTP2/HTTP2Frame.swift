@@ -76,6 +76,7 @@ package enum ErrorCode {
     package static let cancel: UInt32 = 8    // CANCEL
     static let compression: UInt32 = 9
     package static let enhanceYourCalm: UInt32 = 11    // ENHANCE_YOUR_CALM
+    package static let http11Required: UInt32 = 13    // HTTP_1_1_REQUIRED
 }
 
 extension Octets {

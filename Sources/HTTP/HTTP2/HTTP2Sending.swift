@@ -21,7 +21,7 @@ extension HTTP2Session {
         slots[slot].areHeadersAll = isEnd
         if isGoAwayReceived {
             closeStream(slot, code: ErrorCode.refusedStream)
-        } else if isStarted, waiting.isEmpty, hasTurn {
+        } else if isStarted, waiting.isEmpty, hasTurn, isPeerKnown || block.first(.protocol) == nil {
             start(slot, block)
         } else {
             block.hold()
@@ -196,7 +196,7 @@ extension HTTP2Session {
     /// Opens waiting streams as far as the peer's limit and the room for frames allow.
     func startWaiting() {
         guard isStarted, !isGoAwayReceived else { return }
-        while hasTurn, !waiting.isEmpty {
+        while hasTurn, !waiting.isEmpty, !waitsForSettings {
             let slot = waiting.removeFirst()
             guard slots[slot].isOpen, let block = slots[slot].headers.take() else { continue }
             start(slot, block)
@@ -205,7 +205,16 @@ extension HTTP2Session {
         }
     }
 
+    /// Whether the first stream that waits is a WebSocket's, and it is not known yet whether the peer takes those.
+    var waitsForSettings: Bool {
+        guard !isPeerKnown, let first = waiting.first else { return false }
+        return slots[first].headers.unretained?({ $0.first(.protocol) != nil }) ?? false
+    }
+
     private func start(_ slot: Int, _ block: HeaderBlock) {
+        guard block.first(.protocol) == nil || peer.allowsTunnels else {
+            return closeStream(slot, code: ErrorCode.http11Required)
+        }
         guard nextStream > 0 else { return closeStream(slot, code: ErrorCode.refusedStream) }
         slots[slot].id = nextStream
         slots[slot].sendWindow = Int64(peer.initialWindow)

@@ -255,4 +255,6 @@ struct PeerSettings {
     var initialWindow: Int32 = 65_535
     /// The standard names no value for the time before SETTINGS, but hardly any server allows fewer.
     var concurrentStreams = 100
+    /// It takes CONNECT with `:protocol`. Source: RFC 8441 §3.
+    var allowsTunnels = false
 }

@@ -30,6 +30,7 @@ enum HeaderDiagnosis {
         let isDefined =
             switch (kind, known) {
             case (.request, .method), (.request, .scheme), (.request, .authority), (.request, .path): true
+            case (.request, .protocol): true
             case (.response, .status): true
             default: false
             }
@@ -41,6 +42,7 @@ enum HeaderDiagnosis {
         case .scheme: .scheme
         case .authority: .authority
         case .status: .status
+        case .protocol: .connect
         default: .path
         }
     }
@@ -54,7 +56,7 @@ enum HeaderDiagnosis {
             return status == "204" ? .contentLength : .interimResponse
         case .request:
             guard let method = block.first(.method) else { return .pseudoMissing }
-            if method == "CONNECT" { return .connect }
+            if method == "CONNECT" || block.first(.protocol) != nil { return .connect }
             if block.first(.path) == "*", method != "OPTIONS" { return .path }
             return .pseudoMissing
         }

@@ -15,6 +15,7 @@ struct HeaderRules {
     private var hasAuthority = false
     private var hasHost = false
     private var hasPath = false
+    private var hasProtocol = false
     private var isConnect = false
     private var isOptions = false
     private var isPathAsterisk = false
@@ -68,6 +69,9 @@ struct HeaderRules {
             isPathAsterisk = value == "*"
             guard value.count > 0, isPathAsterisk || value[0] == UInt8(ascii: "/") else { return false }
             return unsafe nghttp2_check_path(Self.pointer(value), value.count) != 0
+        case (.request, .protocol) where !hasProtocol:
+            hasProtocol = true
+            return HTTP1Syntax.isToken(value)
         case (.response, .status) where status == 0: return acceptStatus(value)
         default: return false
         }
@@ -105,6 +109,8 @@ struct HeaderRules {
             return status >= 200 || (status >= 100 && !endsStream)
         case .request:
             guard hasMethod else { return false }
+            // With `:protocol` it has what other requests have. Source: RFC 8441 §4.
+            if hasProtocol { return isConnect && hasAuthority && hasScheme && hasPath && !isPathAsterisk }
             if isConnect { return hasAuthority && !hasScheme && !hasPath && contentLength < 0 }
             if isPathAsterisk, !isOptions { return false }
             return hasScheme && hasPath && (hasAuthority || hasHost)

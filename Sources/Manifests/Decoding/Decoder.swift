@@ -19,6 +19,9 @@ final class DecodingState {
 
     init(defaultNamespace: String) { self.defaultNamespace = defaultNamespace }
 
+    /// How many paths and expressions it keeps.
+    var shared: Int { paths.count + patterns.count }
+
     /// Begins a file; `companion` is what it is by its name.
     func beginFile(_ companion: CompanionFile?) {
         reportsInFile = 0
@@ -44,6 +47,15 @@ final class Decoder {
     // the time of a load.
     let tree: Tree
     let state: DecodingState
+    let origin: Origin
+
+    /// Where objects come from.
+    enum Origin {
+        /// A file, which a person has written: a field that is not known is an error.
+        case file
+        /// An API server, which may be newer: a field that is not known is a note.
+        case cluster
+    }
 
     /// The object that is being read, and the node at which it begins.
     private(set) var object: ObjectReference?
@@ -71,7 +83,8 @@ final class Decoder {
     /// The largest number of reports on one object.
     static let maximumReports = 200
 
-    init(file: SourceName, tree: Tree, state: DecodingState) {
+    init(file: SourceName, tree: Tree, state: DecodingState, origin: Origin = .file) {
+        self.origin = origin
         self.file = file
         self.tree = tree
         self.state = state
@@ -123,10 +136,13 @@ final class Decoder {
         if !protections.isEmpty { protections.removeAll() }
         reports = 0
         isSecret =
-            tree.value(of: "stringData", in: top) != nil
+            object?.kind == "Secret" || tree.value(of: "stringData", in: top) != nil
             || tree.value(of: "kind", in: top).map { isNameOfSecrets($0) } ?? false
         state.patterns.beginObject()
     }
+
+    /// Treats all texts of the document as those of a Secret, which no report may quote.
+    func hideTexts() { isSecret = true }
 
     /// The compiled expression, shared with equal ones of the load.
     func pattern(_ source: String) -> PatternTable.Answer { state.patterns.find(source) }

@@ -157,7 +157,7 @@ extension HTTPRetries {
         retryIgnorePreviousHosts = record.bool("retryIgnorePreviousHosts")
         if retryRemoteLocalities, let field = record.field("retryRemoteLocalities") {
             field.decoder.note(
-                "no-effect", "there are no priorities among endpoints here: another try may go to any of them",
+                "no-effect", "another try goes to a priority that gets requests anyway, or to another endpoint of it",
                 at: field.node)
         }
         if let field = record.field("retryOn") { retryOn = Self.conditions(in: field) }

@@ -20,8 +20,13 @@ extension LoadBalancer {
                 "deprecated", "`warmupDurationSecs` is an old form", hint: "use warmup.duration")
             if let duration = old.duration(), warmup == nil { warmup = Warmup(duration: duration) }
         }
-        Self.checkLocality(&record)
+        readLocality(&record)
         record.finish()
+        if warmup != nil, consistentHash != nil || simple?.value.policy == .random {
+            (record.field("warmup") ?? record.field("warmupDurationSecs"))?.warning(
+                "no-effect", "a warm-up has no effect with \(consistentHash == nil ? "RANDOM" : "`consistentHash`")",
+                hint: "it is for ROUND_ROBIN and LEAST_REQUEST")
+        }
         if simpleField != nil, let hashField {
             hashField.error(
                 "conflicting-fields", "`simple` and `consistentHash` exclude each other")
@@ -40,57 +45,13 @@ extension LoadBalancer {
         }
     }
 
-    private static func checkLocality(_ record: inout Record) {
-        let locality = record.field("localityLbSetting")
-        if let locality, var setting = locality.record() {
-            _ = setting.bool("enabled")
-            let distribute = setting.field("distribute")
-            for entry in distribute?.elements() ?? [] { checkDistribute(entry) }
-            let failover = setting.field("failover")
-            for entry in failover?.elements() ?? [] { checkFailover(entry) }
-            _ = setting.strings("failoverPriority")
-            setting.finish()
-            if distribute != nil, let failover {
-                failover.error(
-                    "conflicting-fields", "`distribute` and `failover` exclude each other")
-            }
-        }
-        guard let zone = record.field("zoneAwareLbSetting"), var setting = zone.record() else {
-            return
-        }
-        _ = setting.bool("enabled")
-        for entry in setting.elements("failover") { checkFailover(entry) }
-        _ = setting.strings("failoverPriority")
-        _ = setting.count("minClusterSize")
-        setting.finish()
-        if locality != nil {
-            zone.error(
-                "conflicting-fields",
-                "`localityLbSetting` and `zoneAwareLbSetting` exclude each other")
-        }
-    }
-
-    private static func checkDistribute(_ value: Value) {
-        guard var record = value.record() else { return }
-        _ = record.string("from")
-        let shares = (record.field("to")?.entries() ?? []).compactMap { $0.value.int(1...100) }
-        record.finish()
-        let total = shares.reduce(0, +)
-        if !shares.isEmpty, total != 100 {
-            value.error("out-of-range", "the shares of `to` add up to \(total), not to 100")
-        }
-    }
-
-    private static func checkFailover(_ value: Value) {
-        guard var record = value.record() else { return }
-        let from = record.string("from")
-        let to = record.string("to")
-        record.finish()
-        if from == to { value.error("conflicting-fields", "`from` and `to` are the same region") }
-        for region in [from, to].compactMap(\.self)
-        where region.contains("/") || region.contains("*") {
-            value.error(
-                "invalid-value", "`\(region)` is no region", hint: "regions only, without / and *")
+    private mutating func readLocality(_ record: inout Record) {
+        let written = record.field("localityLbSetting")
+        locality = written.flatMap(LocalitySetting.init)
+        guard let zone = record.field("zoneAwareLbSetting") else { return }
+        LocalitySetting.checkZoneAware(zone)
+        if written != nil {
+            zone.error("conflicting-fields", "`localityLbSetting` and `zoneAwareLbSetting` exclude each other")
         }
     }
 }

@@ -97,15 +97,7 @@ package enum NotInEffect {
     package static let fields = gateway + rules + policy + entries
 
     private static let gateway: [Field] = [
-        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"])),
-        .skips(
-            "Gateway", "spec.servers[].port.protocol", .isOne(of: ["GRPC-WEB"]),
-            hint: "gRPC-Web is passed on as it is, not translated to gRPC"),
-        // If such a server were served as SIMPLE, clients would not be asked for a certificate.
-        .closes(
-            "Gateway", "spec.servers[].tls.mode",
-            .isOne(of: ["ISTIO_MUTUAL"]),
-            by: modeOfEncryptedServer),
+        .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"]))
     ]
 
     private static let rules: [Field] = [
@@ -116,10 +108,7 @@ package enum NotInEffect {
     ]
 
     private static let policy: [Field] = [
-        .skips("DestinationRule", "POLICY.loadBalancer.localityLbSetting", by: enabled),
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmup"),
-        .skips("DestinationRule", "POLICY.loadBalancer.warmupDurationSecs"),
         .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
         // Without them, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
@@ -129,9 +118,5 @@ package enum NotInEffect {
 
     private static let entries: [Field] = [
         .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
-        .skips("ServiceEntry", "spec.endpoints[].network"),
-        .skips("ServiceEntry", "spec.endpoints[].locality"),
-        .skips("WorkloadEntry", "spec.network"),
-        .skips("WorkloadEntry", "spec.locality"),
     ]
 }

@@ -32,17 +32,6 @@ extension NotInEffect {
         return value.isNull || value.scalar == .bool(false) || value.raw.isEmpty
     }
 
-    // MARK: Gateway
-
-    private static func protocolName(of tlsField: Value) -> String? {
-        tlsField.parent?.parent?.child("port")?.child("protocol")?.text?.uppercased()
-    }
-
-    /// The mode of an encrypted server. In clear text it has no effect.
-    static func modeOfEncryptedServer(_ value: Value) -> Fate? {
-        ["HTTPS", "TLS"].contains(protocolName(of: value)) ? .closes : nil
-    }
-
     // MARK: Policies
 
     static func enabled(_ value: Value) -> Fate? {

@@ -11,6 +11,19 @@ struct ObjectReader {
         read(root, depth: 0)
     }
 
+    /// Reads the object that the decoder's tree holds, and whose identity is known.
+    func readObject(_ identity: ObjectReference) {
+        let value = Value(decoder: decoder, node: decoder.tree.root)
+        if AccessPolicy.kinds.contains(identity.kind) {
+            if let policy = AccessPolicy(identity, value) {
+                decoder.state.output.inventory.accessPolicies.append(policy)
+            }
+        } else if Self.kinds.contains(where: { $0.kind == identity.kind }) {
+            decoder.begin(identity, at: decoder.tree.root)
+            decode(identity.kind, value)
+        }
+    }
+
     private func read(_ node: NodeIndex, depth: Int) {
         decoder.begin(nil, at: node)
         let value = Value(decoder: decoder, node: node)
@@ -65,16 +78,23 @@ struct ObjectReader {
 
     /// The object's identity. It is read first, so that every report can name it.
     private func reference(_ kind: String, _ node: NodeIndex) -> ObjectReference? {
-        guard let metadata = decoder.tree.value(of: "metadata", in: node),
-            let name = decoder.tree.value(of: "name", in: metadata), decoder.tree[name].isScalar
+        Self.identity(kind, decoder.tree, at: node, defaultNamespace: decoder.state.defaultNamespace)
+    }
+
+    /// The identity of an object of a known kind; nil if it has no name.
+    /// - Parameter node: where it begins; nil: at the tree's root.
+    static func identity(
+        _ kind: String, _ tree: Tree, at node: NodeIndex? = nil, defaultNamespace: String
+    ) -> ObjectReference? {
+        let node = node ?? tree.root
+        guard node != Node.none, let metadata = tree.value(of: "metadata", in: node),
+            let name = tree.value(of: "name", in: metadata), tree[name].isScalar
         else { return nil }
-        var namespace = decoder.state.defaultNamespace
-        if let written = decoder.tree.value(of: "namespace", in: metadata),
-            decoder.tree[written].isScalar, decoder.tree[written].count > 0
-        {
-            namespace = decoder.tree.string(written)
+        var namespace = defaultNamespace
+        if let written = tree.value(of: "namespace", in: metadata), tree[written].isScalar, tree[written].count > 0 {
+            namespace = tree.string(written)
         }
-        return ObjectReference(kind: kind, namespace: namespace, name: decoder.tree.string(name))
+        return ObjectReference(kind: kind, namespace: namespace, name: tree.string(name))
     }
 }
 

@@ -20,6 +20,9 @@ struct PathTable {
         let ordinal: Int32
     }
 
+    /// How many paths it has.
+    var count: Int { paths.count }
+
     /// The path of a number; traps if there is none.
     subscript(number: Number) -> FieldPath { paths[Int(number)] }
 

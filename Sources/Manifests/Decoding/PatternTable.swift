@@ -17,6 +17,9 @@ struct PatternTable {
     private var known: [String: Answer] = [:]
     private var ofObject: Set<String> = []
 
+    /// How many expressions it has.
+    var count: Int { known.count }
+
     /// Begins the count for the next object.
     mutating func beginObject() {
         if !ofObject.isEmpty { ofObject = [] }

@@ -153,6 +153,9 @@ struct Record {
         let name = decoder.tree.string(key)
         // The tree's problems have reported it.
         if name == "<<" { return }
+        if decoder.origin == .cluster {
+            return decoder.note("unknown-field", "unknown field `\(name)`: it has no effect", hint: hint(name), at: key)
+        }
         switch strictness {
         case .spoils: decoder.error("unknown-field", "unknown field `\(name)`", hint: hint(name), at: key)
         case .harmless: decoder.harmlessError("unknown-field", "unknown field `\(name)`", hint: hint(name), at: key)

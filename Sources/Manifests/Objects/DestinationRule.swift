@@ -52,6 +52,7 @@ package struct LoadBalancer: Sendable {
     package var simple: Located<BalancingName>?
     @Rare package var consistentHash: ConsistentHash?
     @Rare package var warmup: Warmup?
+    @Rare package var locality: LocalitySetting?
 
     /// `consistentHash`.
     package struct ConsistentHash: Sendable {

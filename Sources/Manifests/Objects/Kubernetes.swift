@@ -112,7 +112,7 @@ package struct Endpoints: Sendable {
 
 /// What a gateway needs of a Pod. Source: Kubernetes `Pod`.
 package struct Pod: Sendable {
-    package let meta: ObjectMeta
+    package internal(set) var meta: ObjectMeta
     package var phase: String?
     /// Empty before the Pod has an address. The first one is its main address.
     package var addresses: [String] = []

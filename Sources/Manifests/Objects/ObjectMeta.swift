@@ -1,5 +1,6 @@
 /// A place in the files, to which every diagnostic refers. Lines and columns count from 1; columns count characters, as
-/// editors do.
+/// editors do. For an object of an API server, the file is `kubernetes:namespace/kind/name`, the line is 0, and the
+/// column is a number that only this field of the object has.
 package struct SourcePlace: Sendable, Hashable {
     private let source: SourceName
     private let storedLine: Int32
@@ -8,6 +9,8 @@ package struct SourcePlace: Sendable, Hashable {
     package var file: String { source.text }
     package var line: Int { Int(storedLine) }
     package var column: Int { Int(storedColumn) }
+    /// Whether it is in a file, so that its line and column mean something.
+    package var isInFile: Bool { storedLine > 0 }
 
     /// Makes a place.
     package init(file: String, line: Int, column: Int) {

@@ -45,10 +45,20 @@ package struct Workload: Sendable {
     package var ports: [String: Int] = [:]
     package var labels: [String: String] = [:]
     package var network: String?
+    /// `region/zone/subzone`.
     package var locality: String?
     /// At least 1.
     package var weight = 1
     package var serviceAccount: String?
+
+    /// Where it is; nil if nothing says so. Source: docs/istio.md, Locality.
+    package var whereabouts: Locality? {
+        guard let locality, !locality.isEmpty else { return Locality(labels: labels) }
+        return Locality(locality)
+    }
+
+    /// Its labels, and those of its place.
+    package var allLabels: [String: String] { labels.merging(whereabouts?.labels ?? [:]) { $1 } }
 }
 
 /// A WorkloadEntry (networking.istio.io): an endpoint outside Kubernetes. Source: Istio `WorkloadEntry`.

@@ -13,15 +13,6 @@ struct TreeBuilder {
     private var open: [OpenNode] = []
     private var lastSizes = (nodes: 64, octets: 512)
 
-    /// A sequence or mapping that has not ended yet.
-    private struct OpenNode {
-        let node: NodeIndex
-        var last: NodeIndex = Node.none
-        /// In a mapping: the key whose value is next.
-        var pendingKey: NodeIndex = Node.none
-        var anchor: String?
-    }
-
     /// - Parameter start: where in the file these octets begin.
     init(_ octets: ArraySlice<UInt8>, at start: TextStart = TextStart()) {
         parser = YAMLParser(octets, at: start)
@@ -52,7 +43,7 @@ struct TreeBuilder {
             case .streamEnd: return false
             case .documentEnd:
                 lastSizes = (min(tree.nodes.count, 4096), min(tree.text.count, 65536))
-                if tree.problems.count > 1 { tree.problems.sort { $0.node < $1.node } }
+                tree.sortProblems()
                 return true
             case .documentStart, .other: continue
             case .scalar(let isPlain):
@@ -61,7 +52,7 @@ struct TreeBuilder {
             case .mappingStart: try begin(.mapping, event, in: &tree)
             case .sequenceEnd: end(in: &tree)
             case .mappingEnd:
-                if let mapping = open.last?.node { findDuplicates(in: mapping, &tree) }
+                if let mapping = open.last?.node { tree.findDuplicates(in: mapping) }
                 end(in: &tree)
             case .alias: try addAlias(event, to: &tree)
             }
@@ -138,24 +129,7 @@ struct TreeBuilder {
             tree.root = index
             return
         }
-        let parent = open[depth].node
-        tree.nodes[Int(index)].parent = parent
-        if open[depth].last == Node.none {
-            tree.nodes[Int(parent)].start = index
-        } else {
-            tree.nodes[Int(open[depth].last)].next = index
-        }
-        open[depth].last = index
-        if tree[parent].kind == .sequence {
-            tree.nodes[Int(index)].ordinal = tree[parent].count
-            tree.nodes[Int(parent)].count += 1
-        } else if open[depth].pendingKey == Node.none {
-            open[depth].pendingKey = index
-        } else {
-            tree.nodes[Int(index)].key = open[depth].pendingKey
-            open[depth].pendingKey = Node.none
-            tree.nodes[Int(parent)].count += 1
-        }
+        tree.link(index, to: &open[depth])
     }
 }
 
@@ -211,48 +185,5 @@ extension TreeBuilder {
             child = tree[child].next
         }
         return index
-    }
-}
-
-// MARK: Keys
-
-extension TreeBuilder {
-    /// Notes keys that are not texts, merge keys, and keys that are written twice.
-    private func findDuplicates(in mapping: NodeIndex, _ tree: inout Tree) {
-        var keys: [NodeIndex] = []
-        keys.reserveCapacity(Int(tree[mapping].count))
-        var key = tree[mapping].start
-        while key != Node.none {
-            if let fault = malformed(key, in: tree) {
-                tree.problems.append(TreeProblem(fault: fault, node: key))
-            }
-            if tree[key].isScalar { keys.append(key) }
-            let value = tree[key].next
-            key = value == Node.none ? Node.none : tree[value].next
-        }
-        if keys.count > 16 { return findDuplicatesByHash(keys, &tree) }
-        for (position, key) in keys.enumerated() {
-            guard let first = keys[..<position].first(where: { tree.sameText($0, key) }) else {
-                continue
-            }
-            tree.problems.append(TreeProblem(fault: .duplicateKey(first: first), node: key))
-        }
-    }
-
-    private func findDuplicatesByHash(_ keys: [NodeIndex], _ tree: inout Tree) {
-        var seen: [String: NodeIndex] = [:]
-        for key in keys {
-            let name = tree.string(key)
-            if let first = seen[name] {
-                tree.problems.append(TreeProblem(fault: .duplicateKey(first: first), node: key))
-            } else {
-                seen[name] = key
-            }
-        }
-    }
-
-    private func malformed(_ key: NodeIndex, in tree: Tree) -> TreeProblem.Fault? {
-        guard tree[key].isScalar else { return .badKey }
-        return tree[key].kind == .plain && tree.equals(key, "<<") ? .mergeKey : nil
     }
 }

@@ -6,7 +6,9 @@ internal import Octets
 /// trailers only, for its clients look at nothing else.
 /// Source: docs/behaviour.md, Local replies.
 package struct LocalReply {
+    /// What the request ended with.
     package let outcome: Outcome
+    /// Whether the reply has gRPC's form: trailers alone, with status 200.
     package let isGRPC: Bool
     /// The status code on the wire, which the access log shows too: 200 for gRPC.
     package let status: Int
@@ -16,6 +18,8 @@ package struct LocalReply {
     package let bytes: [UInt8]?
     /// `grpc-message` before its escaping.
     package let message: String
+    /// The content type of a gRPC answer.
+    var grpcType: Octets = "application/grpc"
     /// `location`; nil for an answer without it.
     var location: [UInt8]?
     /// Octets of `grpc-message` before its escaping; what is longer is cut.
@@ -29,6 +33,7 @@ package struct LocalReply {
         self.init(situation.outcome, isGRPC: isGRPC, explanation: explanation)
     }
 
+    /// Makes the reply of an outcome; `explanation` follows the outcome's own text.
     package init(_ outcome: Outcome, isGRPC: Bool, explanation: String = "") {
         self.outcome = outcome
         self.isGRPC = isGRPC
@@ -93,7 +98,7 @@ package struct LocalReply {
         if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
         edit(headers)
         if isGRPC {
-            headers.set(copying: "content-type", "application/grpc")
+            headers.set(copying: "content-type", grpcType)
             headers.set(copying: "grpc-status", outcome.grpcStatus.octets)
             appendMessage(to: headers)
             return

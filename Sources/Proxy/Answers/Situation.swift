@@ -1,4 +1,5 @@
 package import HTTP
+internal import Routing
 package import Telemetry
 package import TLS
 
@@ -11,12 +12,14 @@ package enum Situation: Equatable, Sendable {
     case requestMalformed(HTTP2Fault)
     case pathRefused
     case upgradeRefused
+    case grpcWebMalformed    // the body of a gRPC-Web call is not Base64
     case headerTimedOut    // the head did not arrive in time
     case clientClosed
     case clientReset
     // Routing
     case noRoute
     case connectMethod
+    case protocolUnknown    // an extended CONNECT for another protocol than `websocket`
     case optionsAsterisk
     case misdirected    // another server of this port has the authority, and other TLS rules
     case redirectedToHTTPS    // a server in clear text redirects the host
@@ -36,7 +39,6 @@ package enum Situation: Equatable, Sendable {
     case upstreamReset
     case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
-    case grpcWebRefused    // gRPC-Web, not translated, and the upstream speaks gRPC
     case upstreamMalformed(HTTP2Fault)
     case overflow    // a limit of connections, pending or active requests
     case localReset    // the gateway gave the stream up by itself
@@ -50,8 +52,8 @@ package enum Situation: Equatable, Sendable {
     case overloaded
 }
 
-/// Whom to call about it.
-package enum Fault: Sendable { case client, upstream, configuration, gateway }
+/// The side that a situation is due to: whom to call about it.
+package enum Blame: Sendable { case client, upstream, configuration, gateway }
 
 /// What is known about the request when its upstream failed.
 package enum RetrySafety: Sendable {
@@ -61,6 +63,35 @@ package enum RetrySafety: Sendable {
     case unknown
     /// Another try cannot help, or must not be made.
     case pointless
+}
+
+/// What speaks for another try, and against it.
+package struct Retry: Sendable {
+    /// What is known about the request.
+    package let safety: RetrySafety
+    /// The conditions of a rule (`retries.retryOn`) of which one is enough for another try.
+    /// Source: envoyproxy/envoy source/common/router/retry_state_impl.cc (x-envoy-retry-on).
+    let conditions: RetryPolicy.Conditions
+    /// The reason under which metrics count another try.
+    let reason: RetryReason
+    /// Whether the endpoint would refuse another connection at once, too.
+    let isRefusedAtOnce: Bool
+
+    private static let anyLoss: RetryPolicy.Conditions = [.reset, .any5xx, .gatewayError]
+
+    /// - Parameter conditions: besides those for the loss of any answer; nil: no other try is made.
+    init(
+        _ safety: RetrySafety, _ reason: RetryReason = .connectionLost, on conditions: RetryPolicy.Conditions? = nil,
+        isRefusedAtOnce: Bool = false
+    ) {
+        self.safety = safety
+        self.reason = reason
+        self.conditions = conditions.map { Self.anyLoss.union($0) } ?? []
+        self.isRefusedAtOnce = isRefusedAtOnce
+    }
+
+    /// There is no other try.
+    static var pointless: Retry { Retry(.pointless) }
 }
 
 /// What happens to an HTTP/1.1 client connection after the answer. HTTP/2 closes the stream only.
@@ -85,23 +116,23 @@ package struct Outcome: Sendable {
     /// What `grpc-message` says where `body` is empty.
     package let sentence: String
     /// Which side it is due to.
-    package let fault: Fault
-    /// What is known about the request when another try is considered.
-    package let retry: RetrySafety
+    package let blame: Blame
+    /// What speaks for another try.
+    package let retry: Retry
     /// What becomes of an HTTP/1.1 client's connection.
     package let after: AfterAnswer
 
     init(
         _ status: Int, _ flag: ResponseFlag, _ details: String, _ body: String = "",
-        says sentence: String = "", grpc: GRPC.Status? = nil, fault: Fault,
-        retry: RetrySafety = .pointless, after: AfterAnswer = .keep
+        says sentence: String = "", grpc: GRPC.Status? = nil, blame: Blame,
+        retry: Retry = .pointless, after: AfterAnswer = .keep
     ) {
         self.status = status
         self.flag = flag
         self.details = details
         self.body = body
         self.sentence = sentence
-        self.fault = fault
+        self.blame = blame
         self.retry = retry
         self.after = after
         grpcStatus = grpc ?? GRPC.status(forHTTP: status)

@@ -18,6 +18,7 @@ final class Connection {
     var isUnread = false    // listed to be read without another event
     private var workload: Int32 = 0    // of its last readings, the newest half of it
     var pendingOutput: OctetBuffer?    // what the kernel did not take
+    var endsSide = false    // our side ends when all is sent; the peer's is still read
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
     var timer = TimerWheel.Handle.none    // the deadline of the phase
     var pause = TimerWheel.Handle.none    // nothing is read until then
@@ -86,30 +87,38 @@ final class Connection {
     private(set) lazy var localText = Socket.localAddress(transport.descriptor)?.description
     private(set) lazy var peerText = peer?.description
 
+    /// The connection speaks HTTP/1.1 from now on.
     func speak(_ session: HTTP1Session) {
         speaker = session
         self.session = .http1(Unretained(session))
     }
 
+    /// The connection speaks HTTP/2 from now on.
     func speak(_ session: HTTP2Session) {
         speaker = session
         self.session = .http2(Unretained(session))
     }
 
     /// Uses that configuration from now on.
-    func adopt(_ snapshot: WorkerSnapshot, _ binding: ListenerBinding) {
+    func adopt(_ snapshot: WorkerSnapshot, _ served: ServedListener) {
         self.snapshot = snapshot
-        guard let tls = transport.tls else { return table = binding.clearTable }
-        table = binding.table(serverName: tls.serverName)
-        clientDemand = binding.clientDemand(on: tls)
+        guard let tls = transport.tls else { return table = served.clearTable }
+        table = served.table(serverName: tls.serverName)
+        clientDemand = served.clientDemand(on: tls)
     }
 
-    /// The handshake is complete: what is told of the client's certificate.
+    /// The handshake is complete: what upstreams get to know of the client's certificate.
     func noteCertificate() {
         guard let text = transport.tls?.forwardedCertificate else { return }
         let buffer = OctetBuffer(capacity: text.count)
         unsafe text.withUnsafeBytes { unsafe buffer.append(Octets($0)) }
         certificate = buffer
+    }
+
+    /// All is sent: our side ends.
+    func endSide() {
+        endsSide = false
+        transport.finish()
     }
 
     /// Keeps no configuration alive while no request needs it.

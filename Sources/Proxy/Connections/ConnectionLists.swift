@@ -47,17 +47,32 @@ final class ConnectionLists {
         unread.append(connection)
     }
 
-    /// Whether others come first: the connection is listed for reading already, or it had much to do lately, and the
-    /// turn is long enough. It is read in a later turn then.
+    /// Whether others come first: the connection is listed for reading already, or it had much to do lately or may have
+    /// (the end of a connection is that of its streams), and the turn is long enough. It is read in a later turn then.
     /// - Parameter work: of this turn so far, in units of `WorkBudget`.
     func hasToWait(_ connection: Connection, work: Int32) -> Bool {
         if connection.isUnread, connection.state.reading == .listed { return true }
-        guard connection.isHeavy, connection.state.reading == .ready, work >= WorkBudget.shareOfTurn else {
+        guard work >= WorkBudget.shareOfTurn, connection.state.reading == .ready, isHeavy(connection) else {
             return false
         }
         listForReading(connection)
         return true
     }
+
+    private func isHeavy(_ connection: Connection) -> Bool {
+        connection.isHeavy || hasManyStreams(connection)
+    }
+
+    /// A client may end all of its streams at once. An endpoint's connection has those of many clients, who would wait.
+    private func hasManyStreams(_ connection: Connection) -> Bool {
+        connection.role == .downstream && connection.session.openStreams >= Self.manyStreams
+    }
+
+    /// What the end of a stream costs whose connection is lost, in units of `WorkBudget`: its request is ended at the
+    /// other side, counted, and logged.
+    static let endOfStream: Int32 = 60
+    /// Streams whose end is as much work as a connection may cause in a turn.
+    private static let manyStreams = Int(WorkBudget.shareOfTurn / endOfStream)
 
     /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {
@@ -79,8 +94,9 @@ final class ConnectionLists {
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
             connection.state.reading = .ready
+            let isMuch = hasManyStreams(connection)    // and this reading may end them
             read(connection)
-            if connection.isHeavy { break }
+            if isMuch || connection.isHeavy { break }
         }
         reading.removeFirst(count)
         reading.append(contentsOf: unread)

@@ -118,8 +118,10 @@ struct ConnectionState {
 
     // MARK: events
 
+    /// The peer has closed its side; what it sent before is read still.
     mutating func peerHungUp() { hasHungUp = true }
 
+    /// The peer has sent something, so that the time without activity begins anew.
     mutating func octetsCame(at now: MonotonicTime) { lastActive = now }
 
     /// A header section has begun and is not complete, or that is over.

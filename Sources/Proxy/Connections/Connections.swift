@@ -69,7 +69,10 @@ internal import TLS
             let isLingering = connection.state.phase == .lingering
             if !isLingering {
                 if connection.state.reading == .held { return noticeEnd(connection) }
-                if connection.session.isReadPaused { return pauseReading(connection) }
+                if connection.session.isReadPaused {    // until the other side has taken more
+                    connection.state.reading = .paused
+                    return noticeEnd(connection)
+                }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
             }
@@ -137,12 +140,6 @@ internal import TLS
     private func noteHeaders(_ connection: Connection) {
         let unfinished = connection.session.unfinishedHeaders
         if connection.state.headers(unfinished: unfinished, at: services.loop.now) { schedule(connection) }
-    }
-
-    /// Stops reading until the other side has taken more.
-    private func pauseReading(_ connection: Connection) {
-        connection.state.reading = .paused
-        noticeEnd(connection)
     }
 
     /// A hang-up must be noticed although nothing is read: the end waits behind octets that nobody may ever want.
@@ -403,6 +400,7 @@ internal import TLS
     }
 
     private func closeIfDone(_ connection: Connection) {
+        if connection.endsSide { connection.endSide() }
         let isUnwanted = connection.role == .upstream && !connection.state.isServing && !connection.session.hasOwners
         let isClosing = connection.state.phase == .closing
         guard isClosing || connection.session.isFinished || isUnwanted else { return }
@@ -438,6 +436,7 @@ internal import TLS
         var lost: [(slot: Int, owner: StreamOwner)] = []
         connection.session.forEachOpen { slot, owner in lost.append((slot, owner)) }
         _ = connection.state.stand(.draining, at: services.loop.now)
+        services.pools.work &+= ConnectionLists.endOfStream &* Int32(truncatingIfNeeded: lost.count)
         for (slot, owner) in lost {
             switch owner {
             case .nobody: break
@@ -447,6 +446,7 @@ internal import TLS
         }
     }
 
+    /// Closes the connection at once: ends what runs on it, and frees its slot and descriptor.
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
         if connection.relay != nil { relays.closing(connection) }

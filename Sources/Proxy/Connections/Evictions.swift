@@ -40,7 +40,7 @@ final class Evictions {
         return !idle.isEmpty
     }
 
-    /// An HTTP/2 client is told by GOAWAY that nothing of what it may be sending now is done, so that it sends that
+    /// GOAWAY says to an HTTP/2 client that nothing of what it may be sending now is done, so that it sends that
     /// again elsewhere.
     private func evict(_ connection: Connection) {
         refusals.note(.connection(.evicted), on: connection)

@@ -44,7 +44,7 @@ final class Listeners {
     /// Opens what is new in a configuration, drains what is gone, leaves the rest alone.
     func update(_ snapshot: Snapshot) {
         var wanted: [Int: ListenerSockets] = [:]
-        for binding in snapshot.listeners { wanted[binding.sockets.number] = binding.sockets }
+        for served in snapshot.listeners { wanted[served.sockets.number] = served.sockets }
         for (number, entry) in listening where wanted[number] == nil {
             stop(entry.sockets, entry.slot)
             drain(listener: number)
@@ -114,6 +114,7 @@ final class Listeners {
 
     // MARK: accept
 
+    /// Accepts a bounded number of connections of a listener; the rest waits for the next turn.
     func accept(from sockets: ListenerSockets, slot: Int) {
         let listener = sockets.descriptor(worker: services.worker)
         for index in 0..<Self.acceptsPerTurn {
@@ -186,7 +187,7 @@ final class Listeners {
     }
 
     private func admit(_ descriptor: CInt, _ peer: SocketAddress?, on sockets: ListenerSockets) {
-        guard let binding = services.current?.binding(sockets.number) else {
+        guard let served = services.current?.served(sockets.number) else {
             refusals.note(.connection(.listenerClosed), on: nil, because: peer?.description ?? "")
             return Socket.close(descriptor)
         }
@@ -210,7 +211,7 @@ final class Listeners {
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         connections.schedule(connection)
         // The endpoint may be the one that speaks first.
-        if binding.tls == nil, let route = binding.relays.clear { startRelay(connection, route) }
+        if served.tls == nil, let route = served.relays.clear { startRelay(connection, route) }
     }
 
     /// A client's connection is about to be closed.
@@ -229,7 +230,7 @@ final class Listeners {
     /// What a client may do on a connection.
     func clientLimits(of connection: Connection) -> HTTP2Limits {
         var limits = HTTP2Limits()
-        let asked = services.current?.binding(connection.listener)?.concurrentStreams
+        let asked = services.current?.served(connection.listener)?.concurrentStreams
         limits.concurrentStreams = asked ?? services.limits.concurrentStreams
         return limits
     }
@@ -241,19 +242,19 @@ final class Listeners {
     /// - Returns: false when there is nothing to read yet, or a handshake has begun.
     func sniffTLS(_ connection: Connection) -> Bool {
         guard !connection.transport.isSecure, connection.sniffed == nil,
-            let binding = services.current?.binding(connection.listener)
+            let served = services.current?.served(connection.listener)
         else { return true }
-        guard let selector = binding.tls else { return binding.relays.clear == nil || !relaysSilent(connection) }
+        guard let selector = served.tls else { return served.relays.clear == nil || !relaysSilent(connection) }
         guard let first = Socket.peek(connection.transport.descriptor) else { return connection.state.hasHungUp }
         if first != Self.handshakeRecord {
             guard !relaysSilent(connection) else { return false }
-            guard binding.clearTable == nil else { return true }
+            guard served.clearTable == nil else { return true }
             if PlainHTTPAnswer.isLikely(first) {
                 answerPlainHTTP(connection)
                 return false
             }
         }
-        if selector.hasPassed || binding.relays.clear != nil {
+        if selector.hasPassed || served.relays.clear != nil {
             startHello(connection)
         } else {
             startTLS(connection, selector)
@@ -317,6 +318,7 @@ final class Listeners {
         }
     }
 
+    /// Goes on with a client's handshake, or with reading its ClientHello, by the octets that have come.
     func continueHandshake(_ connection: Connection) {
         guard let tls = connection.transport.tls else { return readHello(connection) }
         switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {
@@ -337,11 +339,11 @@ final class Listeners {
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
         handshakes.ended()
         connection.noteCertificate()
-        if let binding = services.current?.binding(connection.listener),
-            let route = binding.relay(serverName: connection.serverName)
+        if let served = services.current?.served(connection.listener),
+            let route = served.relay(serverName: connection.serverName)
         {
             // The server may ask for a certificate only since the handshake began; requests are asked one by one.
-            if let tls = connection.transport.tls, binding.clientDemand(on: tls) == .unfulfilled {
+            if let tls = connection.transport.tls, served.clientDemand(on: tls) == .unfulfilled {
                 return connections.close(connection)
             }
             return startRelay(connection, route)
@@ -364,7 +366,7 @@ final class Listeners {
     /// Has a connection in clear text relayed, also one on which the client waits for the endpoint to speak first.
     /// - Returns: false when such connections are not relayed.
     func relaysSilent(_ connection: Connection) -> Bool {
-        guard let route = services.current?.binding(connection.listener)?.relays.clear else { return false }
+        guard let route = services.current?.served(connection.listener)?.relays.clear else { return false }
         startRelay(connection, route)
         return true
     }
@@ -422,7 +424,7 @@ final class Listeners {
     /// The server name is known. The exact name decides, else the longest wildcard, else `*`, whether it is of a server
     /// that ends TLS or of one that passes it on.
     private func choose(_ connection: Connection, _ hello: HelloInProgress) {
-        guard let binding = services.current?.binding(connection.listener), let selector = binding.tls else {
+        guard let served = services.current?.served(connection.listener), let selector = served.tls else {
             refusals.note(.connection(.listenerClosed), on: connection)
             return connections.close(connection)
         }
@@ -434,7 +436,7 @@ final class Listeners {
             continueHandshake(connection)
         case .pass(let route): pass(connection, hello, route)
         case .none:
-            guard let route = binding.relays.clear else { return refuseName(connection, hello) }
+            guard let route = served.relays.clear else { return refuseName(connection, hello) }
             pass(connection, hello, route)
         case .close: refuseName(connection, hello)
         }

@@ -11,6 +11,9 @@ enum Session {
 
     var isHTTP2: Bool { if case .http2 = self { true } else { false } }
 
+    /// Whether the newest request is one of HTTP/1.0.
+    var isHTTP10: Bool { if case .http1(let session) = self { session { $0.isOld } } else { false } }
+
     /// - Parameter rest: what is for the next turn is left.
     func receive(_ rest: inout Octets) -> Bool {
         switch self {
@@ -22,6 +25,7 @@ enum Session {
         }
     }
 
+    /// Octets of a body that the session could send since the last flush, by stream; nil after the last entry.
     func taken(at index: Int) -> TakenOctets? {
         switch self {
         case .undecided: nil
@@ -30,6 +34,7 @@ enum Session {
         }
     }
 
+    /// Writes what the session has to say, until `out` has `limit` octets.
     func flush(into out: OctetBuffer, limit: Int) {
         switch self {
         case .undecided: break
@@ -112,6 +117,7 @@ enum Session {
         if case .http2(let session) = self { session { $0.postpone(rest) } }
     }
 
+    /// The header section that the last event of the stream announced; the caller owns it from now on.
     func takeHeaders(_ slot: Int) -> HeaderBlock? {
         switch self {
         case .undecided: nil
@@ -120,6 +126,8 @@ enum Session {
         }
     }
 
+    /// Opens a stream with a request.
+    /// - Returns: its slot; nil if the session takes no further request.
     func submitRequest(_ block: HeaderBlock, isEnd: Bool, owner: StreamOwner, keepsBody: Bool) -> Int? {
         switch self {
         case .undecided: nil
@@ -130,6 +138,7 @@ enum Session {
         }
     }
 
+    /// Sends the final header section of a stream's response.
     func submitResponse(_ slot: Int, _ block: HeaderBlock, isEnd: Bool) {
         switch self {
         case .undecided: break
@@ -138,6 +147,7 @@ enum Session {
         }
     }
 
+    /// Sends an interim response (1xx).
     func submitInterim(_ slot: Int, _ block: HeaderBlock) {
         switch self {
         case .undecided: break
@@ -146,6 +156,7 @@ enum Session {
         }
     }
 
+    /// Sends octets of the body; what the window does not admit is kept.
     func send(_ slot: Int, _ octets: Octets) {
         switch self {
         case .undecided: break
@@ -163,6 +174,7 @@ enum Session {
         }
     }
 
+    /// Ends this side of the stream, with trailers or without.
     func finish(_ slot: Int, trailers: HeaderBlock? = nil) {
         switch self {
         case .undecided: break
@@ -171,6 +183,7 @@ enum Session {
         }
     }
 
+    /// Resets the stream with an error code of RFC 9113 section 7; HTTP/1.1 closes the connection.
     func reset(_ slot: Int, code: UInt32) {
         switch self {
         case .undecided: break
@@ -179,6 +192,7 @@ enum Session {
         }
     }
 
+    /// Ends the response, and then resets the stream so that the client sends no more of its request.
     func resetAfterEnd(_ slot: Int) {
         switch self {
         case .undecided: break
@@ -187,6 +201,7 @@ enum Session {
         }
     }
 
+    /// Opens the stream's window again by octets that were passed on.
     func consume(_ slot: Int, _ count: Int) {
         switch self {
         case .undecided: break
@@ -195,6 +210,7 @@ enum Session {
         }
     }
 
+    /// Gives the stream an owner, whose its events are.
     func setOwner(_ slot: Int, _ owner: StreamOwner) {
         switch self {
         case .undecided: break
@@ -203,6 +219,7 @@ enum Session {
         }
     }
 
+    /// The owner of the stream's events.
     func owner(_ slot: Int) -> StreamOwner {
         switch self {
         case .undecided: .nobody
@@ -211,6 +228,7 @@ enum Session {
         }
     }
 
+    /// Whether the stream's header section has left for the peer.
     func hasSentHeaders(_ slot: Int) -> Bool {
         switch self {
         case .undecided: false
@@ -219,6 +237,7 @@ enum Session {
         }
     }
 
+    /// Keeps the body no longer for another try, and frees what was kept.
     func stopKeeping(_ slot: Int) {
         switch self {
         case .undecided: break
@@ -236,6 +255,7 @@ enum Session {
         }
     }
 
+    /// Takes out the body that was kept for another try; nil if not all of it was kept.
     func detachBody(_ slot: Int) -> OctetBuffer? {
         switch self {
         case .undecided: nil
@@ -252,6 +272,7 @@ enum Session {
         }
     }
 
+    /// Says to the peer that no further requests are taken; running ones go on.
     func announceShutdown() {
         switch self {
         case .undecided: break

@@ -2,7 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 
-/// What the requests of a destination are told apart by. A worker's own: its texts are copies.
+/// What distinguishes the requests of a destination. A worker's own: its texts are copies.
 final class HashKey {
     private let key: HashPolicy.Key
     private let name = OctetBuffer(capacity: 64)

@@ -23,7 +23,7 @@ enum EndpointReports {
     /// The try has failed, or the answer was broken off.
     static func failure(_ exchange: Exchange, _ watch: OutlierWatch, _ situation: Situation) {
         if situation == .tryTimedOut { return note(.timedOut, exchange, watch) }
-        guard situation.outcome.fault == .upstream else { return }
+        guard situation.outcome.blame == .upstream else { return }
         note(.failed, exchange, watch)
     }
 

@@ -42,6 +42,7 @@ final class Exchange {
     var path = Octets.empty    // in its normal form; lives in `request`
     var isPathChanged = false    // the client's path has another form
     var isGRPC = false
+    var web: WebCall?    // of a request of gRPC-Web
     var isHeadMethod = false
     var wantsContinue = false    // the client sends its body when it hears that it may
     var isSafe = false    // the method asks for nothing to be changed
@@ -99,6 +100,7 @@ final class Exchange {
         downstream = Stream(connection, slot)
     }
 
+    /// Takes another upstream; `object` is what the upstream's unretained references live by.
     func use(_ next: Upstream, keeping object: AnyObject?) {
         upstream = next
         keptUpstream = object
@@ -110,6 +112,7 @@ final class Exchange {
         downstream.map { $0.slot == slot && $0.connection === connection } ?? false
     }
 
+    /// Whether the current try's stream is this one.
     @inline(__always)
     func isUsing(upstream connection: Connection, _ slot: Int) -> Bool {
         guard case .stream(let stream) = upstream else { return false }
@@ -118,19 +121,20 @@ final class Exchange {
 
     // MARK: steps
 
+    /// The step `admit`.
     func admit() -> StepEnd {
         guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
         return request { admit($0, downstream.session) }
     }
 
     private func admit(_ block: HeaderBlock, _ session: Session) -> StepEnd {
-        isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+        WebTranslation.noteKind(of: block, self)
         let method = block.first(.method) ?? .empty
         isHeadMethod = method == "HEAD"
         isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
         guard services.memoryLevel < .exhausted else { return .answer(.overloaded) }
         let path = block.first(.path) ?? .empty
-        if method == "CONNECT" { return .answer(.connectMethod) }
+        if method == "CONNECT", case let end = Tunneling.admit(self, block), end != .next { return end }
         if path == "*" { return .answer(.optionsAsterisk) }
         switch session {
         case .undecided: break
@@ -151,6 +155,7 @@ final class Exchange {
         return .next
     }
 
+    /// The step `match`.
     func match() -> StepEnd {
         guard let downstream, let request = request.unretained else { return .answer(.noRoute) }
         return downstream.connection { connection in request { match($0, from: connection) } }
@@ -206,8 +211,8 @@ final class Exchange {
             return .answer(.misdirected)
         }
         let authority = block.first(.authority) ?? block.first(.host) ?? .empty
-        guard let tls = downstream.transport.tls, let binding = snapshot({ $0.binding(downstream.listener) }),
-            binding.bars(authority: authority, on: tls)
+        guard let tls = downstream.transport.tls, let served = snapshot({ $0.served(downstream.listener) }),
+            served.bars(authority: authority, on: tls)
         else { return nil }
         explanation = "the server of authority \"\(authority.string)\" asks its clients for another certificate"
         return .answer(.misdirected)
@@ -217,13 +222,14 @@ final class Exchange {
     @inline(never)
     private func otherServer(
         _ authority: Octets, _ snapshot: WorkerSnapshot, _ downstream: Connection
-    ) -> ListenerBinding.OtherServer {
-        guard let tls = downstream.transport.tls, let binding = snapshot.binding(downstream.listener) else {
+    ) -> ServedListener.OtherServer {
+        guard let tls = downstream.transport.tls, let served = snapshot.served(downstream.listener) else {
             return .none
         }
-        return binding.otherServer(authority: authority, serverName: tls.serverName)
+        return served.otherServer(authority: authority, serverName: tls.serverName)
     }
 
+    /// The step `choose`.
     func choose() -> StepEnd {
         guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
@@ -236,7 +242,7 @@ final class Exchange {
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
         if extras != nil, !isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
-        return .next
+        return web.map { WebTranslation.begin($0, self) } ?? .next
     }
 
     private func refuse(_ reason: Unavailable) -> StepEnd {
@@ -278,6 +284,7 @@ final class Exchange {
 
     var routeTimeout: Duration? { route.unretained?({ $0.route.timeout }) ?? nil }
 
+    /// Starts the route's timeout, unless it runs or the request is held back by a fault.
     func routeTimeoutBegins() {
         guard deadline == nil, state.answer != .over, !state.isWaiting(for: .delay), let wait = routeTimeout else {
             return
@@ -290,6 +297,7 @@ final class Exchange {
         timers.deadline = services.loop.arm(at: time, .deadline, number)
     }
 
+    /// The step `pick`.
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
@@ -302,6 +310,7 @@ final class Exchange {
         return .next
     }
 
+    /// The step `send`.
     func send() -> StepEnd {
         guard case .reserved(let connection) = upstream, let request = request.unretained else {
             return .answer(.localReset)
@@ -311,7 +320,6 @@ final class Exchange {
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         if isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
-        if isWebSocket, connection.session.isHTTP2 { return refuseWebSocket(connection) }
         if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
@@ -319,6 +327,7 @@ final class Exchange {
             services.pools.letGo(section)
             return .answer(.operationsTooLarge)
         }
+        if isWebSocket { Tunneling.edit(section, isHTTP2: connection.session.isHTTP2, self) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         // Behind the request: a copy may take a stream of the same connection.
@@ -340,20 +349,11 @@ final class Exchange {
             let number = $0.number
             services.toMetrics { $0.tried(endpoint: number) }
         }
-        if !isAlone { sendHeldBody(connection, slot) }
+        if !isAlone, !isWebSocket { sendHeldBody(connection, slot) }
         if wantsContinue { continueIfSent() }
         if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)
         return .next
-    }
-
-    /// The endpoint has chosen HTTP/2 by ALPN.
-    @inline(never)
-    private func refuseWebSocket(_ connection: Connection) -> StepEnd {
-        use(.none, keeping: nil)
-        upstreams.giveBack(connection)
-        explanation = "the endpoint has chosen HTTP/2, and a WebSocket needs HTTP/1.1"
-        return .answer(.upgradeRefused)
     }
 
     /// The endpoint has chosen HTTP/1.1 by ALPN, in which a gRPC call has no trailers.
@@ -396,6 +396,7 @@ final class Exchange {
             }
         }
         if state.tries > 1 { appendAttempt(to: section) }
+        if web?.isTranslated == true { WebTranslation.edit(section, self) }
         return section
     }
 
@@ -448,6 +449,7 @@ final class Exchange {
         path = .empty
         isPathChanged = false
         isGRPC = false
+        if web != nil { web = nil }
         isHeadMethod = false
         isSafe = false
         isWebSocket = false

@@ -11,10 +11,18 @@ extension Exchange {
 
     /// Octets of the client's body.
     func requestData(_ octets: Octets) {
-        guard let downstream else { return }
         lastProgress = services.loop.now
+        if let web, web.isTranslated { return WebTranslation.requestData(octets, web, self) }
+        passBody(octets)
+    }
+
+    /// Passes octets of the body on, in the form in which the upstream gets them.
+    func passBody(_ octets: Octets) {
+        guard let downstream else { return }
         if let copies { Mirroring.pass(octets, to: copies, self) }
-        switch state.bodyCame(octets.count) {
+        let course = state.bodyCame(octets.count)
+        // Nothing of a WebSocket passes before its upstream has agreed to it.
+        switch course == .send && isWebSocket && state.answer == .none ? .hold : course {
         case .discard: services.consume(downstream, octets.count)
         case .hold:
             let body = heldBody ?? services.pools.takeBuffer()
@@ -30,6 +38,7 @@ extension Exchange {
     /// The client's request is complete.
     func requestEnded(trailers: HeaderBlock? = nil) {
         guard state.requestEnded() else { return }
+        if let web, web.isTranslated, !web.coding.mayEnd { return answer(.grpcWebMalformed) }
         if let trailers {
             ForwardedFields.clean(trailers: trailers)
             trailers.hold()
@@ -37,8 +46,9 @@ extension Exchange {
         }
         if let copies { Mirroring.finish(copies, self) }
         if !isGRPC { routeTimeoutBegins() }
-        guard case .stream(let stream) = upstream else { return }
+        guard case .stream(let stream) = upstream, !(isWebSocket && state.answer == .none) else { return }
         if !isGRPC { tryTimeoutBegins() }
+        if isWebSocket { return Tunneling.finish(stream, self) }
         stream.session.finish(stream.slot, trailers: trailers)
         services.markDirty(stream)
     }
@@ -89,13 +99,14 @@ extension Exchange {
         guard let downstream, state.answer == .none else { return }
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
-        guard code >= 200 || (code == 101 && isWebSocket) else { return passInterim(block, to: downstream) }
-        if code == 101 { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
+        let isOpened = isWebSocket && Tunneling.isOpened(by: code, self)
+        guard code >= 200 || isOpened else { return passInterim(block, to: downstream) }
+        if isOpened { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
         if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
-        status = code
+        status = isOpened ? Tunneling.edit(opening: block, self) : code
         limits? { holdings.giveBackRetry($0) }
         upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
@@ -103,11 +114,17 @@ extension Exchange {
             key.setCookie(cookie, in: block)
         }
         timers.cancelTry(in: services.loop)
+        let hasBody = web.map { !$0.isTranslated || WebTranslation.edit(answer: block, code, $0, self) } ?? true
         services.prepareForDownstream(block)
         state.answerBegan()
-        downstream.session.submitResponse(downstream.slot, block, isEnd: isEnd)
+        downstream.session.submitResponse(downstream.slot, block, isEnd: (isEnd && !isOpened) || !hasBody)
         services.markDirty(downstream)
-        if isEnd { answerEnded() } else { run() }
+        if isOpened {
+            Tunneling.opened(self)
+            if isEnd { downstream.session.finish(downstream.slot) }
+        }
+        if !hasBody, !isEnd { dropUpstream(code: ErrorCode.cancel) }
+        if isEnd || !hasBody { answerEnded() } else { run() }
     }
 
     /// The client's window does not hold header sections back: their number must.
@@ -126,14 +143,19 @@ extension Exchange {
         services.markDirty(downstream)
     }
 
+    /// Octets of the response's body have come.
     func responseData(_ octets: Octets) {
         guard let downstream, state.answer == .begun else {
             if case .stream(let stream) = upstream { services.consume(stream, octets.count) }
             return
         }
-        sentOctets += octets.count
         if isGRPC, deadline != nil { messages.pass(octets) }
-        downstream.session.send(downstream.slot, octets)
+        if let web, web.isTranslated {
+            WebTranslation.responseData(octets, web, self, to: downstream)
+        } else {
+            sentOctets += octets.count
+            downstream.session.send(downstream.slot, octets)
+        }
         services.markDirty(downstream)
     }
 
@@ -143,9 +165,18 @@ extension Exchange {
         let hadStatus = grpcStatus != nil
         if isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
         if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
-        downstream.session.finish(downstream.slot, trailers: trailers)
+        finishAnswer(on: downstream, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
+    }
+
+    /// Ends the answer, with its trailers in the form that the client understands.
+    private func finishAnswer(on downstream: Stream, trailers: HeaderBlock?) {
+        guard let web, web.isTranslated, let trailers else {
+            return downstream.session.finish(downstream.slot, trailers: trailers)
+        }
+        WebTranslation.trailers(trailers, web, self, to: downstream)
+        downstream.session.finish(downstream.slot)
     }
 
     /// The answer was given to the client's session, whole.
@@ -176,7 +207,8 @@ extension Exchange {
             services.consume(downstream, fresh)
         } else if isServing(downstream: connection, taken.slot) {
             lastProgress = services.loop.now
-            if case .stream(let stream) = upstream { services.consume(stream, taken.count) }
+            let count = web.map { WebTranslation.credit(taken.count, $0) } ?? taken.count
+            if case .stream(let stream) = upstream { services.consume(stream, count) }
         }
     }
 
@@ -230,21 +262,6 @@ extension Exchange {
         case .answer(let situation): answer(situation)
         }
         run()
-    }
-
-    /// What is behind a failure, where more is known than its form.
-    func cause(of situation: Situation) -> Situation {
-        switch situation {
-        case .upstreamReset, .upstreamRefused, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed:
-            isUntranslated ? .grpcWebRefused : situation
-        default: situation
-        }
-    }
-
-    /// A gRPC-Web request, passed on as it is, to a port that speaks gRPC.
-    var isUntranslated: Bool {
-        guard isHTTP2Port, let type = request.unretained?({ $0.first(.contentType) }) ?? nil else { return false }
-        return type.hasPrefix("application/grpc-web")
     }
 
     /// The upstream's limit leaves no room for this stream, which was not sent yet.
@@ -312,7 +329,7 @@ extension Exchange {
         var reply = Respond.reply(to: situation, self)
         if situation == .redirectedToHTTPS { reply.location = secureLocation }
         status = reply.status
-        grpcStatus = isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
+        grpcStatus = reply.isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
         if !state.isRequestEnded || reply.outcome.after == .close, !session.isHTTP2 { session.announceShutdown() }
         sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services) {
@@ -402,14 +419,14 @@ extension Exchange {
     private func endWithStatus(_ code: GRPC.Status, _ message: String) {
         guard let downstream else { return }
         let session = downstream.session
-        guard isGRPC, messages.isBetweenMessages, session.isHTTP2 else {
+        guard isGRPC, messages.isBetweenMessages, session.isHTTP2 || web != nil else {
             return breakOff(code: ErrorCode.internalError)
         }
         grpcStatus = Int(code.rawValue)
         let trailers = services.pools.takeBlock()
         trailers.append(stable: "grpc-status", code.octets)
         LocalReply.append(grpcMessage: message, to: trailers)
-        session.finish(downstream.slot, trailers: trailers)
+        finishAnswer(on: downstream, trailers: trailers)
         services.pools.letGo(trailers)
         if session.pending(downstream.slot) > 0 {
             // What the client's window holds back is given up with the call.

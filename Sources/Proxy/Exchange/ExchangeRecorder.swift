@@ -14,6 +14,7 @@ struct ExchangeRecorder {
 
     init(services: WorkerServices) { self.services = services }
 
+    /// Counts the exchange, and writes its line of the access log.
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
         services.toMetrics {
@@ -36,7 +37,7 @@ struct ExchangeRecorder {
             ForwardedFields.appendAddresses(of: request, to: addresses)
         }
         if let downstream = exchange.downstream {
-            record.protocol = downstream.session.isHTTP2 ? .http2 : .http11
+            record.protocol = downstream.session.isHTTP2 ? .http2 : downstream.session.isHTTP10 ? .http10 : .http11
             addresses.append(downstream.connection { $0.peerHost.octets })
             record.downstreamRemote = downstream.connection { $0.peerText }
             record.downstreamLocal = downstream.connection { $0.localText }
@@ -64,12 +65,7 @@ struct ExchangeRecorder {
         if exchange.state.areTriesExhausted { record.earlierFlags.insert(.retriesExhausted) }
         guard let situation = exchange.state.situation else {
             guard exchange.state.answer != .none else { return }
-            // Many servers answer what they do not understand by a status of their own.
-            let isRefused = exchange.status >= 400 && exchange.isUntranslated
-            record.details =
-                isRefused
-                ? "grpc_web_not_translated"
-                : losesStatus(exchange) ? Self.lostStatus : "via_upstream"
+            record.details = losesStatus(exchange) ? Self.lostStatus : "via_upstream"
             return
         }
         if !exchange.failure.isEmpty {
@@ -85,9 +81,9 @@ struct ExchangeRecorder {
     /// A gRPC call that came in HTTP/1.1, usually from a balancer in front that speaks no HTTP/2, and whose client did
     /// not ask for trailers: its status has no place in the answer.
     private func losesStatus(_ exchange: Exchange) -> Bool {
-        let hasBody = exchange.isGRPC && exchange.sentOctets > 0
-        return hasBody && exchange.downstream?.session.isHTTP2 == false
-            && (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
+        let hasBody = exchange.isGRPC && exchange.web == nil && exchange.sentOctets > 0
+        guard hasBody, let session = exchange.downstream?.session, !session.isHTTP2 else { return false }
+        return session.isHTTP10 || (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
     }
 
     private static let lostStatus = "via_upstream{grpc-status_lost:http/1.1_without_te:_trailers}"

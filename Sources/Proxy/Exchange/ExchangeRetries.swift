@@ -22,16 +22,17 @@ extension Exchange {
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
         if let body { keep(body) }
         if let watch { EndpointReports.failure(self, watch, situation) }
-        let isWanted = route.unretained?({ situation.isRetried(on: $0.retries.conditions) }) ?? false
+        let isWanted =
+            route.unretained?({ !$0.retries.conditions.isDisjoint(with: situation.outcome.retry.conditions) }) ?? false
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
         let failure = failure(situation, isWanted: isWanted, isReplayable: isWhole)
         var end = state.tryFailed(failure)
         if end != .answer, !takesRetry() { end = .answer }
-        return another(end, situation.retryReason)
+        return another(end, situation.outcome.retry.reason)
             ?? {
                 let reason = self.failure.isEmpty ? "" : ": \(self.failure)"
                 explanation = endpoint.unretained?({ "endpoint \($0.name)\(reason)" }) ?? ""
-                return .answer(cause(of: situation))
+                return .answer(situation)
             }()
     }
 
@@ -171,13 +172,10 @@ extension Exchange {
 
     // MARK: connections, and pauses
 
+    /// The step `connect`.
     func connect() -> StepEnd {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
         let isHTTP2 = speaksHTTP2
-        if isWebSocket, isHTTP2 {
-            explanation = "the destination's port speaks HTTP/2, and a WebSocket needs one that speaks HTTP/1.1"
-            return .answer(.upgradeRefused)
-        }
         let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
         let isSecure = destination.unretained?({ $0.isSecure }) ?? false
         switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
@@ -228,23 +226,5 @@ extension Exchange {
         let end = FaultInjection.abort(self, fault)
         guard end == .next else { return follow(end) }
         if state.hasCome(.delay) { run() }
-    }
-}
-
-extension Situation {
-    /// Whether a try that ended like this is made again.
-    /// Source: envoyproxy/envoy source/common/router/retry_state_impl.cc (x-envoy-retry-on).
-    func isRetried(on conditions: RetryPolicy.Conditions) -> Bool {
-        let anyLoss: RetryPolicy.Conditions = [.reset, .any5xx, .gatewayError]
-        let wanted: RetryPolicy.Conditions
-        switch self {
-        case .connectFailed, .connectTimedOut, .handshakeFailed: wanted = anyLoss.union(.connectFailure)
-        // Envoy knows no such loss as one of its own: it waits for the connection before it sends.
-        case .closedUnsent: wanted = anyLoss.union([.resetBeforeRequest, .connectFailure, .refusedStream])
-        case .upstreamRefused: wanted = anyLoss.union(.refusedStream)
-        case .upstreamReset, .upstreamClosed, .upstreamProtocolError, .upstreamMalformed, .tryTimedOut: wanted = anyLoss
-        default: return false
-        }
-        return !conditions.isDisjoint(with: wanted)
     }
 }

@@ -102,6 +102,7 @@ struct ExchangeState {
     /// The course runs again from an earlier step.
     mutating func goBack(to step: Step) { position = .at(step) }
 
+    /// The running step waits.
     mutating func wait(for what: Wait) {
         guard let step = running else { return }
         position = .waiting(step, what)
@@ -203,12 +204,12 @@ struct ExchangeState {
         tryProgress = .none
         if let endpoint = failure.endpoint, !triedEndpoints.contains(endpoint) { triedEndpoints.append(endpoint) }
         guard hasAnotherTry(failure) else { return .answer }
-        guard let situation = failure.situation, situation.outcome.retry == .unprocessed, !failure.hasBackOff else {
+        guard let retry = failure.situation?.outcome.retry, retry.safety == .unprocessed, !failure.hasBackOff else {
             return .tryLater
         }
         // An endpoint that refused a connection refuses the next one at once, too.
         let isElsewhere = triedEndpoints.count < failure.endpoints
-        return isElsewhere || (!situation.isRefusedConnection && tries <= Self.hurriedTries) ? .tryAgain : .tryLater
+        return isElsewhere || (!retry.isRefusedAtOnce && tries <= Self.hurriedTries) ? .tryAgain : .tryLater
     }
 
     /// After so many tries another one of an endpoint that has failed is never made at once.

@@ -107,7 +107,7 @@ final class Exchanges {
         take()({ exchange in
             enter(exchange, event, block, on: connection)
             exchange.state.begin(.receiving)
-            exchange.isGRPC = block.first(.contentType).map(GRPC.isGRPC) ?? false
+            WebTranslation.noteKind(of: block, exchange)
             exchange.isHeadMethod = block.first(.method) == "HEAD"
             exchange.requestRefused(fault, on: connection)
         })
@@ -134,6 +134,7 @@ final class Exchanges {
 
     // MARK: events of clients
 
+    /// Hands an event of a client's stream to its exchange, which the first one makes.
     func downstream(_ event: StreamEvent, of connection: Connection) {
         switch event.kind {
         case .headers: return begin(event, on: connection)
@@ -172,6 +173,7 @@ final class Exchanges {
 
     // MARK: events of upstreams
 
+    /// Hands an event of an upstream connection to the owner of its stream.
     func upstream(_ event: StreamEvent, of connection: Connection) {
         if case .mirror(let number) = event.owner { mirrors.came(event, number, from: connection) }
         switch event.kind {
@@ -219,6 +221,7 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.errorCode == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
+            if event.errorCode == ErrorCode.http11Required, exchange.isWebSocket { return Tunneling.refused(exchange) }
             Self.streamFailed(exchange, event, on: connection)
         }
         // The last stream's end is the connection's where no new requests are sent on it.

@@ -50,8 +50,10 @@ final class JoinedHeaders {
     /// Of each buffer, kept for the next request.
     private static let keptOctets = 4096
 
+    /// Forgets the values of the last request.
     @inline(__always) func clear() { if used > 0 { used = 0 } }
 
+    /// The joined values of a field that was noted before; nil if it was not.
     func find(_ name: Octets) -> OctetBuffer? {
         for index in 0..<used where entries[index].name == name { return entries[index].values }
         return nil

@@ -106,7 +106,9 @@ enum HeaderEditing {
         case .localHost: buffer.append(text: HeaderText.host(of: connection.localText))
         case .localPort: buffer.append(text: HeaderText.port(of: connection.localText))
         case .serverName: buffer.append(text: connection.transport.tls?.serverName ?? "")
-        case .protocolName: buffer.append(connection.session.isHTTP2 ? "HTTP/2" as Octets : "HTTP/1.1")
+        case .protocolName:
+            let session = connection.session
+            buffer.append(session.isHTTP2 ? "HTTP/2" as Octets : session.isHTTP10 ? "HTTP/1.0" : "HTTP/1.1")
         default: break
         }
     }

@@ -16,19 +16,22 @@ final class HeaderScratch {
     /// Of the buffer, kept for the next request.
     private static let keptOctets = 4096
 
+    /// Begins a header section: no value is noted.
     func begin() {
         used = 0
         takenOctets = 0
     }
 
+    /// Begins a value, which is written to `buffer`.
     func beginValue() { buffer.clear(keeping: Self.keptOctets) }
 
+    /// Notes a value whose octets live as long as the section.
     func note(_ value: Octets) {
         if used < values.count { values[used] = value } else { values.append(value) }
         used += 1
     }
 
-    /// The value that was noted as number `index`, from 0.
+    /// The value that was noted as number `index`, from 0; traps if there is none.
     func value(_ index: Int) -> Octets {
         precondition(index < used)
         return values[index]

@@ -15,12 +15,18 @@ enum Respond {
 
     /// What is answered in a situation.
     static func reply(to situation: Situation, _ exchange: Exchange) -> LocalReply {
+        var reply = self.reply(to: situation, isGRPC: exchange.isGRPC || exchange.web != nil, exchange)
+        if let web = exchange.web { reply.grpcType = web.coding.ownType }
+        return reply
+    }
+
+    private static func reply(to situation: Situation, isGRPC: Bool, _ exchange: Exchange) -> LocalReply {
         if case .directResponse = situation, let response = exchange.extras?({ $0.directResponse }) ?? nil {
-            return LocalReply(situation.outcome, isGRPC: exchange.isGRPC, bytes: response.body)
+            return LocalReply(situation.outcome, isGRPC: isGRPC, bytes: response.body)
         }
         // A browser has asked for it, whatever the call that it prepares is.
-        let isGRPC = exchange.isGRPC && situation != .corsPreflight
-        return LocalReply(situation, isGRPC: isGRPC, explanation: exchange.explanation)
+        let isCall = isGRPC && situation != .corsPreflight
+        return LocalReply(situation, isGRPC: isCall, explanation: exchange.explanation)
     }
 
     /// Edits the header section of an answer that the gateway makes, before its content is described.
@@ -57,7 +63,7 @@ enum Respond {
             Redirect.Request(
                 scheme: connection.schemeText,
                 authority: request { $0.first(.authority) ?? $0.first(.host) ?? .empty }, path: exchange.path,
-                port: connection.snapshot?.binding(connection.listener).map { Int($0.gatewayPort) })
+                port: connection.snapshot?.served(connection.listener).map { Int($0.gatewayPort) })
         }
         let buffer = exchange.services.headerScratch.buffer
         exchange.services.headerScratch.beginValue()

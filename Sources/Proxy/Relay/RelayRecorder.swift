@@ -12,6 +12,7 @@ struct RelayRecorder {
 
     init(services: WorkerServices) { self.services = services }
 
+    /// Counts the relay, and writes its line of the access log.
     func record(_ relay: Relay, _ end: RelayEnd) {
         services.metrics.relayEnded(route: relay.route.metrics, flag: end.flag)
         guard services.log.isOn else { return }

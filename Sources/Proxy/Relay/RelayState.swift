@@ -37,6 +37,7 @@ struct RelayState {
     /// Connections that are tried for one client.
     static let triesLimit = 3
 
+    /// How far the octets are that come from a side.
     func flow(from side: Side) -> Flow { side == .downstream ? fromDownstream : fromUpstream }
 
     var isOver: Bool { fromDownstream == .over && fromUpstream == .over }

@@ -176,6 +176,7 @@ final class EndpointPool {
         return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
     }
 
+    /// Puts an exchange at the end of those that wait for a connection.
     func enqueue(_ exchange: Int) -> WaitingLine.Place { waiting.join(exchange) }
 
     /// The exchange that has waited longest.

@@ -23,12 +23,14 @@ struct LimitHoldings: BitwiseCopyable {
         return hasRetry
     }
 
+    /// Gives the place of a request back, if one is held.
     mutating func giveBackRequest(_ limits: PoolLimits) {
         guard hasRequest else { return }
         hasRequest = false
         limits.giveBack(.requests)
     }
 
+    /// Gives the place of a retry back, if one is held.
     mutating func giveBackRetry(_ limits: PoolLimits) {
         guard hasRetry else { return }
         hasRetry = false

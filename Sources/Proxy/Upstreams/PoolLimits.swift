@@ -17,7 +17,7 @@ final class PoolLimits {
         terms = ConnectionTerms(policy)
     }
 
-    /// The cluster, by which pools are told apart: two that are limited differently share no connection.
+    /// The cluster, which distinguishes pools: two that are limited differently share no connection.
     var cluster: ObjectIdentifier { ObjectIdentifier(usage) }
 
     /// Streams of an HTTP/2 connection at the same time.
@@ -27,6 +27,7 @@ final class PoolLimits {
     /// - Returns: false when the limit is reached.
     func take(_ resource: ClusterUsage.Resource) -> Bool { usage.take(resource, atMost: limit(resource) ?? .max) }
 
+    /// Gives back one place that was taken.
     func giveBack(_ resource: ClusterUsage.Resource) { usage.giveBack(resource) }
 
     private func limit(_ resource: ClusterUsage.Resource) -> Int? {
@@ -38,7 +39,7 @@ final class PoolLimits {
         }
     }
 
-    /// What a caller of gRPC is told when a limit is reached.
+    /// The text that a gRPC client gets when a limit is reached.
     func words(_ resource: ClusterUsage.Resource) -> String {
         let name =
             switch resource {

@@ -98,6 +98,7 @@ extension Upstreams {
         continueHandshake(connection)
     }
 
+    /// Goes on with a handshake towards an endpoint by the octets that have come.
     func continueHandshake(_ connection: Connection) {
         guard let tls = connection.transport.tls, let pool = connection.pool else { return }
         switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {

@@ -16,9 +16,10 @@ package final class UpstreamSecurity: Sendable {
         package var names: [String] = []
         /// What one of its URIs must begin with; nil: anything.
         package var uriPrefix: String?
-        /// Whether the endpoint is of Istio's mesh, whose proxies want to be told so by ALPN.
+        /// Whether the endpoint is of Istio's mesh, whose proxies expect ALPN to say so.
         package var isMesh = false
 
+        /// An endpoint that is expected to be nobody in particular.
         package init() {}
     }
 
@@ -26,11 +27,13 @@ package final class UpstreamSecurity: Sendable {
     let number: Int
     /// The authorities, and the certificate that is shown.
     package let context: TLSClientContext
+    /// What the endpoint's certificate must say.
     package let peer: Peer
     private let gone = Atomic<Bool>(false)
 
     private static let made = Atomic<Int>(0)
 
+    /// Makes the security of a cluster, with a number of its own.
     package init(context: TLSClientContext, peer: Peer) {
         number = Self.made.wrappingAdd(1, ordering: .relaxed).newValue
         self.context = context
@@ -39,6 +42,7 @@ package final class UpstreamSecurity: Sendable {
 
     /// No configuration has it any more: connections that it made end with their streams.
     package var isGone: Bool { gone.load(ordering: .acquiring) }
+    /// No cluster uses it any more, so that its connections end with their streams.
     package func leave() { gone.store(true, ordering: .releasing) }
 
     /// Whether connections for requests to different hosts are different ones.
@@ -66,6 +70,7 @@ package enum ClusterTLS: Sendable {
     /// It cannot be made, and the sentence says why: requests are answered 503.
     case unavailable(String)
 
+    /// What connections are made with; nil if they are in clear text, or none may be made.
     package var security: UpstreamSecurity? { if case .secure(let made) = self { made } else { nil } }
 
     /// Whether both serve alike.

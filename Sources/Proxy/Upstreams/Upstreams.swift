@@ -111,6 +111,7 @@ final class Upstreams {
         return pool.count < services.limits.upstreamConnections
     }
 
+    /// Counts that a limit was reached.
     func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
 
     @inline(__always)
@@ -129,6 +130,7 @@ final class Upstreams {
         return link(EndpointPool(endpoint: endpoint, transport: transport))
     }
 
+    /// Puts a new pool at the head of those of its endpoint.
     func link(_ pool: EndpointPool) -> EndpointPool {
         let number = pool.endpoint.number
         while pools.count <= number { pools.append(nil) }

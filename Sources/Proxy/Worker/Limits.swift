@@ -59,5 +59,6 @@ package struct Limits: Sendable {
     /// have (`ProcessBudget`).
     package var memory: Int?
 
+    /// The defaults of docs/limits.md.
     package init() {}
 }

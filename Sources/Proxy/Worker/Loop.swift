@@ -91,8 +91,10 @@ final class Loop {
         return watchers[slot]
     }
 
+    /// Whose events arrive under a slot.
     func watcher(at slot: Int) -> Watcher { slot < watchers.count ? watchers[slot] : .vacant }
 
+    /// Frees a slot; an event that is under way for its last watcher is ignored.
     func vacate(_ slot: Int) {
         watchers[slot] = .vacant
         generations[slot] &+= 1
@@ -121,6 +123,7 @@ final class Loop {
         try poller.watchReadable(descriptor, token: token(of: slot))
     }
 
+    /// Waits no longer for events of a descriptor.
     func forget(_ descriptor: CInt) { poller.forget(descriptor) }
 
     /// Waits for events; `now` is the time of their arrival.
@@ -154,14 +157,17 @@ final class Loop {
         return poller.wait(milliseconds: milliseconds)
     }
 
+    /// One of the events that the last wait returned.
     func event(at index: Int) -> Readiness { poller[index] }
 
     // MARK: timers
 
+    /// Sets a timer; `index` says whose it is, among those of its kind.
     func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int = 0) -> TimerWheel.Handle {
         timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))
     }
 
+    /// Cancels a timer; nothing happens if it is not set.
     func cancel(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
 
     /// Whether a timer's time has come and it was not armed anew since.

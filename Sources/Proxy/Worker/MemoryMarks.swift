@@ -17,6 +17,7 @@ struct MemoryMarks {
     /// Octets, above 0.
     let ceiling: Int
 
+    /// How near the process is to its ceiling, by its resident octets.
     func level(resident: Int) -> Level {
         if resident >= ceiling { return .exhausted }
         if resident >= part(90) { return .short }

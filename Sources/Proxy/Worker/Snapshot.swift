@@ -10,8 +10,9 @@ package import TLS
 package final class ListenerSockets: Sendable {
     /// The address as text, also the identity.
     package let name: String
-    /// Dense and small: an index into the snapshots' bindings. Never used for another address.
+    /// Dense and small: an index into the snapshots' listeners. Never used for another address.
     package let number: Int
+    /// The port that the sockets listen on.
     package let port: UInt16
     /// Clients' connections of all workers, written once for each connection.
     let connections = Atomic<Int>(0)
@@ -26,13 +27,14 @@ package final class ListenerSockets: Sendable {
             self.users = Atomic(users)
         }
         var number: CInt { descriptor.withLock { $0?.number ?? -1 } }
+        /// One worker has closed its socket; the last one closes the descriptor that all share.
         func close() {
             guard users.subtract(1, ordering: .relaxed).newValue == 0 else { return }
             descriptor.withLock { $0 = nil }
         }
     }
 
-    /// - Parameter sharing: `.none` makes sure that no other program has the port.
+    /// - Parameter sharing: `.none` makes sure that no other process has the port.
     /// - Throws: when the address cannot be bound; nothing stays open then.
     package init(
         address: SocketAddress, number: Int, workers: Int, sharing: Socket.Sharing = .none
@@ -40,7 +42,7 @@ package final class ListenerSockets: Sendable {
         name = address.description
         self.number = number
         port = address.port
-        // Workers share the address with each other, but nobody shares it with another program.
+        // Workers share the address with each other, but nobody shares it with another process.
         guard !address.isUnix else {
             // A path has one socket only: all workers accept from it.
             descriptors = Array(repeating: Box(try Socket.listen(address), users: workers), count: workers)
@@ -64,12 +66,13 @@ package final class ListenerSockets: Sendable {
 
 /// Which connections of one listening address are relayed, by route numbers of the plan. The selector of the address
 /// knows those that keep their TLS.
-package struct RelayBinding: Sendable {
+package struct ListenerRelays: Sendable {
     /// All connections in clear text; nil where they are requests, or none are taken.
     package let clear: Int?
     /// By the selector's tags: the octets behind TLS; nil where they are requests. Empty when no chain is relayed.
     package let chains: [Int?]
 
+    /// - Parameters: see the properties of the same names.
     package init(clear: Int? = nil, chains: [Int?] = []) {
         self.clear = clear
         self.chains = chains
@@ -77,7 +80,8 @@ package struct RelayBinding: Sendable {
 }
 
 /// What is served on one listening address.
-package struct ListenerBinding: Sendable {
+package struct ServedListener: Sendable {
+    /// The listener's sockets, which outlive a plan.
     package let sockets: ListenerSockets
     /// The Gateway's port number, for messages.
     package let gatewayPort: UInt16
@@ -92,11 +96,12 @@ package struct ListenerBinding: Sendable {
     /// Streams at once on a client's connection; nil is the worker's own limit.
     package let concurrentStreams: UInt32?
     /// What is relayed instead of served.
-    package let relays: RelayBinding
+    package let relays: ListenerRelays
 
+    /// Joins a listener's sockets with its tables; see the properties of the same names.
     package init(
         sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int],
-        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: RelayBinding = RelayBinding()
+        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: ListenerRelays = ListenerRelays()
     ) {
         self.sockets = sockets
         self.gatewayPort = gatewayPort
@@ -159,7 +164,8 @@ enum ClientDemandState {
     case unfulfilled
 }
 
-extension ListenerBinding {
+extension ServedListener {
+    /// What the server asks of the client's certificate, and whether the client's connection has fulfilled it.
     func clientDemand(on session: TLSSession) -> ClientDemandState {
         guard let tls, tls.asksClients else { return .none }
         return tls.accepts(session) ? .fulfilled : .unfulfilled
@@ -180,17 +186,20 @@ extension ListenerBinding {
 /// Everything that a worker needs to serve: one configuration, compiled, with its sockets and clusters.
 /// Immutable; published to all workers at once. Which endpoints a cluster has is published with the cluster.
 package final class Snapshot: Sendable {
+    /// The compiled routes, with clusters by number.
     package let plan: RoutingPlan
     /// By cluster number.
     package let clusters: [ClusterState]
     /// By route number: the process-wide number under which metrics know the route.
     package let routeMetrics: [Int]
-    package let listeners: [ListenerBinding]
+    /// The listeners that workers serve, each with the tables of its connections.
+    package let listeners: [ServedListener]
     /// By cluster number, for clusters that are spoken to in TLS.
     package let upstreamTLS: [Int: ClusterTLS]
 
+    /// Makes a snapshot, which nobody changes afterwards.
     package init(
-        plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ListenerBinding],
+        plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ServedListener],
         upstreamTLS: [Int: ClusterTLS] = [:]
     ) {
         self.upstreamTLS = upstreamTLS

@@ -189,7 +189,7 @@ package enum WorkerMessage: Sendable, Equatable {
         let current = WorkerSnapshot(next, clusters: clusters)
         services.current = current
         // Idle connections use the newest configuration from now on and keep no older one alive.
-        loop.forEachConnection { if current.binding($0.listener) != nil { $0.releaseSnapshot() } }
+        loop.forEachConnection { if current.served($0.listener) != nil { $0.releaseSnapshot() } }
         listeners.update(next)
         upstreams.dropUnused()
         status.snapshots.wrappingAdd(1, ordering: .releasing)
@@ -210,10 +210,14 @@ package enum WorkerMessage: Sendable, Equatable {
 
 /// What others may know of a worker.
 package final class WorkerStatus: Sendable {
+    /// Whether the worker's thread serves requests.
     package let isRunning = Atomic<Bool>(false)
     /// Snapshots taken so far.
     package let snapshots = Atomic<Int>(0)
+    /// Clients' connections that are open.
     package let downstreamConnections = Atomic<Int>(0)
+    /// Requests in progress.
     package let activeExchanges = Atomic<Int>(0)
+    /// The status of a worker that has not started.
     package init() {}
 }

@@ -55,8 +55,8 @@ final class WorkerServices {
     /// The configuration for the next request of a client's connection: the newest, or the last one that still
     /// had its listener. Sets the connection's route table.
     func snapshot(for connection: Connection) -> Unretained<WorkerSnapshot>? {
-        if let current, connection.snapshot !== current, let binding = current.binding(connection.listener) {
-            connection.adopt(current, binding)
+        if let current, connection.snapshot !== current, let served = current.served(connection.listener) {
+            connection.adopt(current, served)
         }
         return connection.snapshot.unretained
     }
@@ -67,8 +67,10 @@ final class WorkerServices {
     /// Ends one hold on a header block.
     @inline(__always) func letGo(_ block: HeaderBlock) { toPools { $0.letGo(block) } }
 
+    /// The connection has something to send, so the turn flushes it.
     @inline(__always) func markDirty(_ connection: Connection) { lists.markDirty(connection) }
 
+    /// The stream's connection has something to send, so the turn flushes it.
     @inline(__always) func markDirty(_ stream: Stream) { stream.connection { lists.markDirty($0) } }
 
     /// Opens the stream's window again by octets that the other side has taken.

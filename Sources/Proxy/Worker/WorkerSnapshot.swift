@@ -9,8 +9,8 @@ internal import Routing
 /// alive, so a request may hold them as long as it lasts, however often the configuration changes meanwhile.
 final class WorkerSnapshot {
     let shared: Snapshot
-    /// Bindings by `ListenerSockets.number`.
-    private let bindings: [Int: ListenerBinding]
+    /// Listeners by `ListenerSockets.number`.
+    private let listeners: [Int: ServedListener]
     private let clusters: ClusterHandles
     private var routes: HandleTable<RouteHandle>    // by route number
     private var destinations: HandleTable<DestinationHandle>    // by cluster number
@@ -19,13 +19,13 @@ final class WorkerSnapshot {
     init(_ shared: Snapshot, clusters: ClusterHandles) {
         self.shared = shared
         self.clusters = clusters
-        bindings = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
+        listeners = Dictionary(shared.listeners.map { ($0.sockets.number, $0) }) { first, _ in first }
         routes = HandleTable(count: shared.plan.routes.count)
         destinations = HandleTable(count: shared.clusters.count)
     }
 
     /// What is served on a listener; nil for a connection that is no client's, and when the listener is gone.
-    func binding(_ listener: Int?) -> ListenerBinding? { listener.flatMap { bindings[$0] } }
+    func served(_ listener: Int?) -> ServedListener? { listener.flatMap { listeners[$0] } }
 
     /// The handle of a route, by its number in the plan.
     @inline(__always) func route(_ number: Int) -> RouteHandle {
@@ -79,7 +79,7 @@ final class DestinationHandle {
     let unavailable: Unavailable?
     /// Limits of connections and requests; nil for most.
     let limits: PoolLimits?
-    /// What requests are told apart by; nil for most.
+    /// What distinguishes requests; nil for most.
     let hashKey: HashKey?
 
     /// - Parameter tls: what was made of the plan's TLS.

@@ -4,6 +4,11 @@ extension Credentials {
     /// What clients of a server have to show; nil if they are not asked. The server's own credential was looked up
     /// before, so what is wrong with its name was reported.
     func clients(of tls: Gateway.TLS, gateway: ObjectReference) -> ClientDemand? {
+        if tls.mode == .istioMutual {
+            return ClientDemand(
+                isOptional: false, authorities: .mesh, names: tls.subjectAltNames, keyPins: tls.verifyCertificateSpki,
+                certificatePins: tls.verifyCertificateHash)
+        }
         guard tls.mode == .mutual || tls.mode == .optionalMutual else { return nil }
         return ClientDemand(
             isOptional: tls.mode == .optionalMutual, authorities: authorities(of: tls, gateway: gateway),

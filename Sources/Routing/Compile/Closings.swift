@@ -48,8 +48,8 @@ extension Gateway.Server {
     /// Whether it ends the TLS of its connections.
     var terminatesTLS: Bool {
         switch tls?.mode {
-        case .simple, .mutual, .optionalMutual: true
-        case .passthrough, .autoPassthrough, .istioMutual, nil: false
+        case .simple, .mutual, .optionalMutual, .istioMutual: true
+        case .passthrough, .autoPassthrough, nil: false
         }
     }
 }

@@ -180,7 +180,7 @@ final class ClusterTable {
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
-            policies: policy.policies(port: port.number, subset: subset),
+            policies: policy.policies(port: port.number, subset: subset, names.options),
             tls: tls.plan(of: policy, record, port, subset))
     }
 
@@ -426,11 +426,6 @@ extension ClusterTable {
                     + "its requests are sent in clear text",
                 hint: "write tls.mode: SIMPLE in a DestinationRule, or DISABLE if clear text is meant", at: place,
                 path: path, asker)
-        case .grpcWeb(let saying):
-            add(
-                .warning, "grpc-web",
-                "port \(port.number) of \(record.host) expects gRPC-Web to be translated (\(saying)), which is not "
-                    + "in effect yet: it is passed on as it is", hint: nil, at: place, path: path, asker)
         }
     }
 

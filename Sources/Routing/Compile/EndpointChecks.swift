@@ -138,7 +138,7 @@ struct EndpointChecks {
     }
 
     /// The values that the endpoints do have for the subset's labels.
-    private static func nearMiss(_ subset: EndpointCheck.SubsetCheck, _ all: ByLabel<PlannedEndpoint>) -> String {
+    private static func nearMiss(_ subset: EndpointCheck.SubsetCheck, _ all: ByLabel<LabeledEndpoint>) -> String {
         let facts = subset.labels.keys.sorted().map { key in
             let values = all.someValues(of: key)
             return values.isEmpty

@@ -244,6 +244,7 @@ extension ListenerCompiler {
 
     private func certificates(of member: ServerMerger.Member) -> [CertificateSource] {
         guard let tls = member.server.tls else { return [] }
+        if tls.mode == .istioMutual { return [.mesh] }
         let names = tls.credentialName.map { [$0] } ?? tls.credentialNames
         if !names.isEmpty {
             return names.map { credentials.source($0, gateway: member.gateway.meta.identity) }

@@ -48,8 +48,10 @@ struct PolicyChecks {
     }
 
     private func checkWildcard(_ rule: DestinationRule, _ host: String) {
-        guard !routedHosts.hasName(endingWith: host.dropFirst()) else { return }
-        note(rule, "no rule leads to a host of \(host)")
+        guard routedHosts.hasName(endingWith: host.dropFirst()) else {
+            return note(rule, "no rule leads to a host of \(host)")
+        }
+        LocalityChecks(options: names.options, problems: problems).run(rule)
     }
 
     private func check(_ rule: DestinationRule, _ record: ServiceRecord) {
@@ -60,6 +62,7 @@ struct PolicyChecks {
         }
         guard isRouted else { return note(rule, "no rule leads to \(record.host)") }
         checkMerged(rule, applied)
+        LocalityChecks(options: names.options, problems: problems).run(rule)
         for subset in rule.subsets where !routed.contains("\(record.host) \(subset.name.value)") {
             problems.add(
                 Diagnostic(

@@ -12,15 +12,12 @@ struct ServicePort: Sendable {
 /// A protocol that a port declares and that Portico does not speak to it; the text says where it declares that.
 enum NotSpoken: Sendable {
     case tls(String)
-    case grpcWeb(String)
 
     /// The protocol of a Service's port; nil if Portico speaks it. Source: docs/istio.md, Protocol of a port.
     init?(appProtocol: String?, name: String) {
         let text = (appProtocol ?? name).lowercased()
         let saying = appProtocol.map { "its appProtocol is \($0)" } ?? "it is named \(name)"
-        if text == "grpc-web" || text.hasPrefix("grpc-web-") {
-            self = .grpcWeb(saying)
-        } else if text == "kubernetes.io/wss" || ["https", "tls"].contains(text.prefix { $0 != "-" }) {
+        if text == "kubernetes.io/wss" || ["https", "tls"].contains(text.prefix { $0 != "-" }) {
             self = .tls(saying)
         } else {
             return nil
@@ -30,7 +27,6 @@ enum NotSpoken: Sendable {
     init?(_ name: PortProtocol?) {
         switch name {
         case .https, .tls: self = .tls("its protocol is \(name?.rawValue ?? "")")
-        case .grpcWeb: self = .grpcWeb("its protocol is GRPC-WEB")
         default: return nil
         }
     }

@@ -141,10 +141,11 @@ final class SourceFinder {
         var found = DistinctEndpoints()
         for workload in members(of: inventory.serviceEntries[index]) {
             let (address, labels) = (workload.address.value, workload.labels.detached)
+            let locality = workload.whereabouts?.detached
             if address.hasPrefix("unix://") {
-                found.add(.unix(path: String(address.dropFirst("unix://".count))), workload.weight, labels)
+                found.add(.unix(path: String(address.dropFirst("unix://".count))), workload.weight, labels, locality)
             } else if !address.isEmpty {
-                found.add(address.detached, number(workload, port), labels, weight: workload.weight)
+                found.add(address.detached, number(workload, port), labels, locality, weight: workload.weight)
             }
         }
         endpoints[key] = found.endpoints
@@ -170,9 +171,10 @@ final class SourceFinder {
         let all = members(of: inventory.serviceEntries[index])
         let found = all.map {
             PlannedName(
-                host: $0.address.value, port: UInt16(clamping: number($0, port)), weight: max($0.weight, 1))
+                host: $0.address.value, port: UInt16(clamping: number($0, port)), weight: max($0.weight, 1),
+                traits: EndpointTraits($0))
         }
-        let byLabel = ByLabel(found, labels: all.map(\.labels))
+        let byLabel = ByLabel(found, labels: all.map(\.allLabels))
         names[key] = byLabel
         return byLabel
     }
@@ -185,6 +187,14 @@ final class SourceFinder {
 
     private func number(_ workload: Workload, _ port: ServiceEntry.Port) -> Int {
         workload.ports[port.name] ?? port.targetPort ?? port.number
+    }
+}
+
+extension EndpointTraits {
+    /// nil if it has neither labels nor a place.
+    fileprivate init?(_ workload: Workload) {
+        guard !workload.labels.isEmpty || workload.whereabouts != nil else { return nil }
+        self.init(labels: workload.allLabels.detached, locality: workload.whereabouts?.detached)
     }
 }
 

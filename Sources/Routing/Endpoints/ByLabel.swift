@@ -11,14 +11,16 @@ final class ByLabel<Element> {
     private var places: [Label: [Int]] = [:]
     private var answers: [[String: String]: [Element]] = [:]
     private var values: [String: [String]] = [:]
-    /// How many have labels that nobody knows.
+    /// How many have labels that are not known.
     let unknown: Int
 
-    /// - Parameter labels: of each element, nil when they are not known.
-    init(_ all: [Element], labels: [[String: String]?]) {
+    /// - Parameters:
+    ///   - labels: of each element, nil when they are not known.
+    ///   - unknown: of how many elements some labels are not known; nil counts those without any.
+    init(_ all: [Element], labels: [[String: String]?], unknown: Int? = nil) {
         self.all = all
         self.labels = labels
-        unknown = labels.count { $0 == nil }
+        self.unknown = unknown ?? labels.count { $0 == nil }
         for (place, labels) in labels.enumerated() {
             for (key, value) in labels ?? [:] { places[Label(key: key, value: value), default: []].append(place) }
         }

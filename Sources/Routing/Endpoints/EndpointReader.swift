@@ -5,7 +5,7 @@ internal import Balancing
 /// For one thread, and for one pass over a plan's clusters; nothing of it is kept longer.
 package final class EndpointReader {
     private let table: EndpointTable
-    private var indexed: [SourceKey: ByLabel<PlannedEndpoint>] = [:]    // of sources that subsets were asked of
+    private var indexed: [SourceKey: ByLabel<LabeledEndpoint>] = [:]    // of sources that subsets were asked of
     /// Endpoints that were gone through one by one, for tests of what questions cost.
     private(set) var visits = 0
 
@@ -19,12 +19,13 @@ package final class EndpointReader {
     package init(_ table: EndpointTable) { self.table = table }
 
     /// Where requests of a cluster go: endpoints that nothing may be sent to are left out.
-    package func endpoints(of source: EndpointSource) -> FoundEndpoints {
+    /// - Parameter locality: the cluster's; endpoints that get nothing by it are left out, too.
+    package func endpoints(of source: EndpointSource, by locality: LocalityPolicy? = nil) -> FoundEndpoints {
         switch source {
         case .unavailable: return .endpoints([])
-        case .dns(let names): return .names(names)
+        case .dns(let names): return .names(locality.map { $0.ranked(names) } ?? names)
         case .workloads, .service:
-            guard let chosen = chosen(of: source) else {
+            guard let chosen = chosen(of: source, by: locality) else {
                 return source.fallback.map { .names([$0]) } ?? .endpoints([])
             }
             return .endpoints(chosen.filter { refusal(of: $0.address) == nil })
@@ -44,22 +45,32 @@ package final class EndpointReader {
     }
 
     /// The endpoints that the cluster's subset selects, refused ones too; nil when no object says anything of them.
-    func chosen(of source: EndpointSource) -> [PlannedEndpoint]? {
+    func chosen(of source: EndpointSource, by locality: LocalityPolicy? = nil) -> [PlannedEndpoint]? {
         guard let labels = source.labels, !labels.isEmpty else {
-            guard let found = table.found(source, withLabels: false) else { return nil }
+            guard let found = table.found(source, withLabels: locality != nil) else { return nil }
             visits += found.count
-            return found.map(PlannedEndpoint.init)
+            return planned(found, locality)
         }
-        return all(of: source)?.having(labels, &visits)
+        return all(of: source).map { planned($0.having(labels, &visits), locality) }
+    }
+
+    private func planned(_ found: [LabeledEndpoint], _ locality: LocalityPolicy?) -> [PlannedEndpoint] {
+        guard let locality else { return found.map { PlannedEndpoint(address: $0.address, weight: $0.weight) } }
+        return found.compactMap { endpoint in
+            locality.rank(of: endpoint.locality, labels: endpoint.allLabels ?? [:]).map {
+                PlannedEndpoint(address: endpoint.address, weight: endpoint.weight, rank: $0)
+            }
+        }
     }
 
     /// All endpoints of the cluster's port, whatever their labels; nil when no object says anything of them.
-    func all(of source: EndpointSource) -> ByLabel<PlannedEndpoint>? {
+    func all(of source: EndpointSource) -> ByLabel<LabeledEndpoint>? {
         guard let key = Self.key(source) else { return nil }
         if let known = indexed[key] { return known }
         guard let found = table.found(source, withLabels: true) else { return nil }
         visits += found.count
-        let endpoints = ByLabel(found.map(PlannedEndpoint.init), labels: found.map(\.labels))
+        let endpoints = ByLabel(
+            found, labels: found.map(\.allLabels), unknown: found.count { $0.labels == nil })
         indexed[key] = endpoints
         return endpoints
     }

@@ -37,10 +37,20 @@ package struct EndpointTable: Sendable {
         }
     }
 
+    /// Whether the labels that anybody asks for are those that this table keeps.
+    package func keepsLabels(of inventory: Inventory) -> Bool { pods.keys == Self.labelKeys(inventory) }
+
     /// The labels that anybody asks for: of most pods' labels nothing is kept.
     private static func labelKeys(_ inventory: Inventory) -> Set<String> {
         var keys: Set<String> = []
-        for rule in inventory.destinationRules { for subset in rule.subsets { keys.formUnion(subset.labels.keys) } }
+        for rule in inventory.destinationRules {
+            for subset in rule.subsets {
+                keys.formUnion(subset.labels.keys)
+                keys.formUnion(subset.trafficPolicy?.preferenceKeys ?? [])
+            }
+            keys.formUnion(rule.trafficPolicy?.preferenceKeys ?? [])
+        }
+        if !inventory.destinationRules.isEmpty { keys.formUnion(Locality.Topology.all + [Locality.label]) }
         for service in inventory.services { keys.formUnion((service.selector ?? [:]).keys) }
         for entry in inventory.serviceEntries { keys.formUnion((entry.workloadSelector ?? [:]).keys) }
         return Set(keys.map(\.detached))
@@ -124,7 +134,7 @@ package struct EndpointTable: Sendable {
     }
 
     /// All endpoints of the cluster's port, whatever their labels; nil when no object says anything of them.
-    /// - Parameter withLabels: whether endpoints of a Service come with the labels of their pods.
+    /// - Parameter withLabels: whether endpoints of a Service come with their places and the labels of their pods.
     func found(_ source: EndpointSource, withLabels: Bool) -> [LabeledEndpoint]? {
         switch source {
         case .service(let lookup): found(lookup, withLabels)
@@ -144,7 +154,7 @@ package struct EndpointTable: Sendable {
         var found = DistinctEndpoints()
         for pod in selected where pod.isUsable || lookup.publishesNotReady {
             guard let address = pod.addresses.first, let number = pod.number(of: lookup.target) else { continue }
-            found.add(address, number, pod.labels)
+            found.add(address, number, pod.labels, withLabels ? Locality(labels: pod.labels) : nil)
         }
         return found.endpoints
     }
@@ -152,11 +162,13 @@ package struct EndpointTable: Sendable {
     /// All endpoints of a ServiceEntry's port, whatever their labels.
     private func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
         var found = DistinctEndpoints()
-        for endpoint in lookup.endpoints { found.add(endpoint.address, endpoint.weight, endpoint.labels) }
+        for endpoint in lookup.endpoints {
+            found.add(endpoint.address, endpoint.weight, endpoint.labels, endpoint.locality)
+        }
         guard let selector = lookup.selector else { return found.endpoints }
         for pod in pods.selected(by: selector, namespace: lookup.namespace) where pod.isUsable {
             guard let address = pod.addresses.first else { continue }
-            found.add(address, lookup.port, pod.labels)
+            found.add(address, lookup.port, pod.labels, Locality(labels: pod.labels))
         }
         return found.endpoints
     }
@@ -170,7 +182,7 @@ package struct EndpointTable: Sendable {
             for endpoint in group.endpoints {
                 for address in endpoint.addresses {
                     let labels = withLabels ? pods.labels(target: endpoint.pod, address: address) : nil
-                    found.add(address, number, labels)
+                    found.add(address, number, labels, withLabels ? endpoint.locality(labels) : nil)
                 }
             }
         }
@@ -226,6 +238,12 @@ package struct EndpointChanges: Sendable {
     package var pods: [ServiceName: Pod?] = [:]
     /// Makes a value without changes.
     package init() {}
+
+    /// Adds changes that came later.
+    package mutating func merge(_ later: EndpointChanges) {
+        slices.merge(later.slices) { $1 }
+        pods.merge(later.pods) { $1 }
+    }
 }
 
 /// Whose endpoints may be others after a change.
@@ -251,19 +269,24 @@ struct DistinctEndpoints {
     private static let few = 12
 
     /// Adds an endpoint by its IP address. A port outside 1 to 65535 is left out.
-    mutating func add(_ address: String, _ port: Int, _ labels: [String: String]?, weight: Int = 1) {
+    mutating func add(
+        _ address: String, _ port: Int, _ labels: [String: String]?, _ locality: Locality?, weight: Int = 1
+    ) {
         guard let port = UInt16(exactly: port), port > 0 else { return }
-        add(.ip(address, port: port), weight, labels)
+        add(.ip(address, port: port), weight, labels, locality)
     }
 
     /// Adds an endpoint, unless its address is there already.
-    mutating func add(_ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?) {
+    mutating func add(
+        _ address: EndpointAddress, _ weight: Int, _ labels: [String: String]?, _ locality: Locality?
+    ) {
         if endpoints.count <= Self.few {
             if endpoints.contains(where: { $0.address == address }) { return }
             if endpoints.count == Self.few { known = Set(endpoints.map(\.address)).union([address]) }
         } else if !known.insert(address).inserted {
             return
         }
-        endpoints.append(LabeledEndpoint(address: address, weight: max(weight, 1), labels: labels))
+        endpoints.append(
+            LabeledEndpoint(address: address, weight: max(weight, 1), labels: labels, locality: locality))
     }
 }

@@ -5,7 +5,8 @@ struct PodIndex: Sendable {
     private var pods: [ServiceName: PodRecord] = [:]
     private var byAddress: [String: [ServiceName]] = [:]    // the last one counts
     private var byLabel: [Label: Set<ServiceName>] = [:]
-    private let keys: Set<String>
+    /// The keys of labels that are kept.
+    let keys: Set<String>
     private var added = 0
 
     private struct Label: Hashable {

@@ -42,8 +42,18 @@ struct SliceRecord: Sendable {
         let addresses: [String]
         /// The pod behind it, if the object says so.
         let pod: ServiceName?
+        /// Its zone; empty if the object does not say it. The region is on the Node, which is not read.
+        let zone: String
 
-        init(_ addresses: [String], target: ObjectReference?, namespace: String) {
+        /// Where it is, with what the labels of its pod tell.
+        func locality(_ labels: [String: String]?) -> Locality? {
+            var place = labels.flatMap { Locality(labels: $0) } ?? Locality()
+            if place.zone.isEmpty { place.zone = zone }
+            return place.isUnknown ? nil : place
+        }
+
+        init(_ addresses: [String], target: ObjectReference?, namespace: String, zone: String = "") {
+            self.zone = zone.detached
             self.addresses = addresses.map(\.detached)
             pod = target.flatMap { target in
                 guard target.kind == "Pod" else { return nil }
@@ -74,7 +84,7 @@ struct SliceRecord: Sendable {
         isOfNames = slice.addressType == .fqdn
         place = slice.meta.place
         let ready = slice.endpoints.filter(\.isReady).map {
-            Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace)
+            Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace, zone: $0.zone ?? "")
         }
         groups = isOfNames ? [] : [Group(ports: Port.tcp(slice.ports), endpoints: ready)]
     }

@@ -1,4 +1,4 @@
-/// What clients of a server have to show, with the modes MUTUAL and OPTIONAL_MUTUAL.
+/// What clients of a server have to show, with the modes MUTUAL, OPTIONAL_MUTUAL and ISTIO_MUTUAL.
 /// Source: docs/istio.md, Client certificates.
 package struct ClientDemand: Sendable, Hashable {
     /// Where the authorities come from that may have issued the certificate of a client.
@@ -6,6 +6,8 @@ package struct ClientDemand: Sendable, Hashable {
         /// `cacert` or `ca.crt` of a Secret, with the revocation list `crl` or `ca.crl` beside it.
         case secret(namespace: String, name: String)
         case file(String)
+        /// The file of Istio's agent.
+        case mesh
         /// Of a name that this Gateway may not use, or of an object with an error. The plan's diagnostics say why.
         case refused(String)
     }
@@ -45,6 +47,7 @@ extension ClientDemand.Authorities: CustomStringConvertible {
         switch self {
         case .secret(let namespace, let name): "Secret \(namespace)/\(name)"
         case .file(let path): "file \(path)"
+        case .mesh: "the mesh"
         case .refused(let name): "nobody: \(name) is refused"
         }
     }

@@ -111,6 +111,14 @@ package struct LabeledEndpoint: Sendable, Hashable {
     package let weight: Int
     /// nil: the pod behind it is not known.
     package let labels: [String: String]?
+    /// Where it is; nil: that is not known, or was not asked.
+    @Rare package var locality: Locality? = nil
+
+    /// Its labels, and those of its place; nil if nothing is known.
+    var allLabels: [String: String]? {
+        guard let locality else { return labels }
+        return (labels ?? [:]).merging(locality.labels) { $1 }
+    }
 }
 
 /// An endpoint and its weight.
@@ -119,15 +127,15 @@ package struct PlannedEndpoint: Sendable, Hashable {
     package let address: EndpointAddress
     /// At least 1.
     package let weight: Int
+    /// What its cluster's `LocalityPolicy` says of it; 0 without one.
+    package let rank: Int
 
     /// Makes an endpoint with a weight of at least 1.
-    package init(address: EndpointAddress, weight: Int) {
+    package init(address: EndpointAddress, weight: Int, rank: Int = 0) {
         self.address = address
         self.weight = weight
+        self.rank = rank
     }
-
-    /// The endpoint without its labels.
-    init(_ endpoint: LabeledEndpoint) { self.init(address: endpoint.address, weight: endpoint.weight) }
 }
 
 /// A name to resolve.
@@ -138,4 +146,14 @@ package struct PlannedName: Sendable, Hashable {
     package let port: UInt16
     /// The weight of each address, at least 1.
     package let weight: Int
+    /// What the cluster's `LocalityPolicy` says of it; 0 without one.
+    package var rank = 0
+    /// Of an entry of a ServiceEntry that has any.
+    @Rare var traits: EndpointTraits? = nil
+}
+
+/// What an endpoint is preferred by.
+struct EndpointTraits: Sendable, Hashable {
+    let labels: [String: String]
+    let locality: Locality?
 }

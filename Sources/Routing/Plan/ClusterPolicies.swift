@@ -9,21 +9,34 @@ package final class ClusterPolicies: Sendable, Hashable {
     /// By what requests find their endpoint; nil: by nothing of theirs.
     package let hashing: HashPolicy?
 
+    /// How new endpoints come to their share; nil: at once.
+    package let warmup: WarmupPolicy?
+    /// Which endpoints are preferred, by where they are; nil: none.
+    package let locality: LocalityPolicy?
+
     /// - Returns: nil when there is no policy.
-    package init?(pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil) {
-        guard pool != nil || outliers != nil || hashing != nil else { return nil }
+    package init?(
+        pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil,
+        locality: LocalityPolicy? = nil, warmup: WarmupPolicy? = nil
+    ) {
+        guard pool != nil || outliers != nil || hashing != nil || locality != nil || warmup != nil else { return nil }
         self.pool = pool
         self.outliers = outliers
         self.hashing = hashing
+        self.locality = locality
+        self.warmup = warmup
     }
 
     package static func == (left: ClusterPolicies, right: ClusterPolicies) -> Bool {
         left.pool == right.pool && left.outliers == right.outliers && left.hashing == right.hashing
+            && left.locality == right.locality && left.warmup == right.warmup
     }
 
     package func hash(into hasher: inout Hasher) {
         hasher.combine(pool)
         hasher.combine(outliers)
         hasher.combine(hashing)
+        hasher.combine(locality)
+        hasher.combine(warmup)
     }
 }

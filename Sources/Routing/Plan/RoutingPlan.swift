@@ -117,6 +117,8 @@ package struct TLSChain: Sendable, Hashable {
 package enum CertificateSource: Sendable, Hashable {
     case secret(namespace: String, name: String)
     case files(certificate: String, key: String)
+    /// The files of Istio's agent.
+    case mesh
     /// A name that this Gateway may not use, or that stands for no certificate. The plan's diagnostics say why.
     case refused(String)
 }
@@ -133,6 +135,8 @@ package struct CipherChoice: Sendable, Hashable {
 package struct CompileOptions: Sendable {
     /// The labels that `Gateway.spec.selector` is compared with.
     package var labels = ["istio": "ingressgateway", "app": "istio-ingressgateway"]
+    /// Where this gateway is; nil if nothing says so.
+    package var locality: Locality?
     /// The domain that completes short host names.
     package var clusterDomain = "cluster.local"
     /// The namespace that this gateway works in. Secrets and DestinationRules are looked up there, and `exportTo` is

@@ -9,6 +9,7 @@ extension ClusterPolicies {
     private var entries: [(name: String, values: [(name: String, value: String)])] {
         let all = [
             ("connectionPool", pool?.lines), ("outlierDetection", outliers?.lines), ("consistentHash", hashing?.lines),
+            ("localityLbSetting", locality?.lines), ("warmup", warmup?.lines),
         ]
         return all.compactMap { entry in entry.1.map { (name: entry.0, values: $0) } }
     }

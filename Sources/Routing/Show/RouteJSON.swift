@@ -143,8 +143,8 @@ extension RoutingPlan {
             }
         }
         writer.field("file", route.place.file)
-        writer.field("line", route.place.line)
-        writer.field("column", route.place.column)
+        writer.field("line", route.place.isInFile ? route.place.line : nil)
+        writer.field("column", route.place.isInFile ? route.place.column : nil)
     }
 
     private func write(
@@ -161,23 +161,27 @@ extension RoutingPlan {
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }
-        switch endpoints.endpoints(of: cluster.source) {
+        let locality = cluster.policies?.locality
+        switch endpoints.endpoints(of: cluster.source, by: locality) {
         case .endpoints(let found):
-            let list = found.map { (name: "\($0.address)", weight: $0.weight) }
-            write("endpoints", list, to: &writer)
+            let list = found.map { (name: "\($0.address)", weight: $0.weight, rank: $0.rank) }
+            write("endpoints", list, locality, to: &writer)
         case .names(let names):
-            write("dns", names.map { (name: "\($0.host):\($0.port)", weight: $0.weight) }, to: &writer)
+            let list = names.map { (name: "\($0.host):\($0.port)", weight: $0.weight, rank: $0.rank) }
+            write("dns", list, locality, to: &writer)
         }
     }
 
     private func write(
-        _ field: String, _ list: [(name: String, weight: Int)], to writer: inout JSONText
+        _ field: String, _ list: [(name: String, weight: Int, rank: Int)], _ locality: LocalityPolicy?,
+        to writer: inout JSONText
     ) {
         writer.field(field, of: list) { list, writer in
             writer.array(list) { item, writer in
                 writer.object {
                     $0.field("address", item.name)
                     $0.field("weight", item.weight)
+                    if let locality { $0.field(locality.rankName, locality.number(of: item.rank)) }
                 }
             }
         }

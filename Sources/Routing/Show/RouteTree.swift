@@ -148,13 +148,17 @@ extension ClusterPlan {
     /// - Parameter failure: what becomes of traffic when there is none.
     func endpointLines(_ endpoints: EndpointReader, failure: String = "503") -> [String] {
         if case .unavailable(let reason) = source { return ["\(failure): \(reason.sentence)"] }
-        return switch endpoints.endpoints(of: source) {
+        let locality = policies?.locality
+        return switch endpoints.endpoints(of: source, by: locality) {
         case .endpoints(let found) where found.isEmpty: ["nobody is ready: \(failure)"]
         case .endpoints(let found):
-            found.map { "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") }
+            found.map {
+                "\($0.address)" + ($0.weight == 1 ? "" : " weight \($0.weight)") + (locality?.text(of: $0.rank) ?? "")
+            }
         case .names(let names):
             names.map {
                 "\($0.host):\($0.port) by DNS" + ($0.weight == 1 ? "" : " weight \($0.weight)")
+                    + (locality?.text(of: $0.rank) ?? "")
             }
         }
     }
@@ -165,6 +169,7 @@ extension CertificateSource: CustomStringConvertible {
         switch self {
         case .secret(let namespace, let name): "Secret \(namespace)/\(name)"
         case .files(let certificate, _): "file \(certificate)"
+        case .mesh: "Istio's agent"
         case .refused(let name): "nothing: \(name) is refused"
         }
     }

@@ -1,0 +1,195 @@
+internal import Kubernetes
+internal import Manifests
+internal import Routing
+
+/// What an API server has said and the loader has not taken yet: the newest version of each object, decoded. Also what
+/// is known of each kind: which objects there are, in which version, and how current that is.
+///
+/// An object of which only what the server manages has changed is no change. A complete list replaces the objects of
+/// its kind. Its memory is bounded by the objects that the server has, not by the number of changes.
+struct ClusterInbox {
+    /// One thing that the client said, with its objects decoded.
+    enum Step {
+        case page(ResourceKind, namespace: String?, [ClusterObject], isFirst: Bool, isLast: Bool)
+        case changed(ResourceKind, ClusterObject)
+        case removed(ResourceKind, ServiceName)
+        case state(ResourceKind, namespace: String?, ResourceState)
+        case secret(SecretName, ResourceState)
+    }
+
+    /// What is known of one kind.
+    struct Kind {
+        /// The objects that exist, by namespace and name, with their versions.
+        var known: [ServiceName: UInt64] = [:]
+        /// The objects that a list has so far, by the namespace that is listed; "" is all.
+        var listing: [String: Set<ServiceName>] = [:]
+        var states: [String: ResourceState] = [:]
+    }
+
+    private enum Change {
+        case object(ManifestSet)
+        case gone
+    }
+
+    private(set) var kinds: [String: Kind] = [:]
+    private(set) var secrets: [SecretName: ResourceState] = [:]
+    /// The changes of each kind, in the order in which they came first.
+    private var changes: [String: (order: [ObjectReference], newest: [ObjectReference: Change])] = [:]
+    private var endpoints = EndpointChanges()
+    private(set) var hasEndpoints = false
+    /// Whether there is something that only a load brings into effect.
+    private(set) var needsLoad = false
+    private(set) var events: UInt64 = 0
+    /// Objects without a name, and octets that are not JSON: the last few.
+    private var unreadable: [Diagnostic] = []
+    private static let mostUnreadable = 20
+    /// EndpointSlices and Pods that files define, so that those of the server do not count.
+    var hidden: Set<ObjectReference> = []
+
+    // MARK: taking in
+
+    /// Takes what the client said.
+    mutating func apply(_ step: Step) {
+        switch step {
+        case .page(let kind, let namespace, let objects, let isFirst, let isLast):
+            let scope = namespace ?? ""
+            if isFirst { kinds[kind.kind, default: Kind()].listing[scope] = [] }
+            for object in objects {
+                if let name = put(kind.kind, object) { kinds[kind.kind]?.listing[scope]?.insert(name) }
+            }
+            if isLast { listEnded(kind.kind, scope) }
+        case .changed(let kind, let object):
+            if let name = put(kind.kind, object) { noteInLists(kind.kind, name) }
+        case .removed(let kind, let name): remove(kind.kind, name)
+        case .state(let kind, let namespace, let state):
+            let scope = namespace ?? ""
+            let old = kinds[kind.kind]?.states.updateValue(state, forKey: scope)
+            if kinds[kind.kind] == nil { kinds[kind.kind] = Kind(states: [scope: state]) }
+            if old.map({ Self.isReported($0) }) ?? false || Self.isReported(state) { needsLoad = true }
+        case .secret(let name, let state):
+            let old = secrets.updateValue(state, forKey: name)
+            if old != state, old != nil || state != .current { needsLoad = true }
+            if state == .absent { remove("Secret", ServiceName(namespace: name.namespace, name: name.name)) }
+        }
+    }
+
+    /// Whether a state is a diagnostic of the load.
+    private static func isReported(_ state: ResourceState) -> Bool {
+        switch state {
+        case .absent, .refused: true
+        case .current, .unreachable: false
+        }
+    }
+
+    /// - Returns: the object's name; nil if it has none.
+    private mutating func put(_ kind: String, _ object: ClusterObject) -> ServiceName? {
+        events += 1
+        guard let identity = object.identity else {
+            if unreadable.count >= Self.mostUnreadable { unreadable.removeFirst() }
+            unreadable += object.set.diagnostics
+            needsLoad = true
+            return nil
+        }
+        let name = ServiceName(namespace: identity.namespace, name: identity.name)
+        let old = kinds[kind, default: Kind()].known.updateValue(object.version, forKey: name)
+        guard old != object.version else { return name }
+        note(identity, .object(object.set))
+        // The store decides which version of a faulty object counts.
+        let isWhole = object.set.rejected.isEmpty && (object.set.impaired.isEmpty || old == nil)
+        switch kind {
+        case "EndpointSlice": if isWhole { noteSlice(identity, name, object.set.inventory.endpointSlices.first) }
+        case "Pod": if isWhole { notePod(identity, name, object.set.inventory.pods.first) }
+        default: needsLoad = true
+        }
+        return name
+    }
+
+    private mutating func remove(_ kind: String, _ name: ServiceName) {
+        events += 1
+        for scope in kinds[kind, default: Kind()].listing.keys { kinds[kind]?.listing[scope]?.remove(name) }
+        guard kinds[kind]?.known.removeValue(forKey: name) != nil else { return }
+        let identity = ObjectReference(kind: kind, namespace: name.namespace, name: name.name)
+        note(identity, .gone)
+        switch kind {
+        case "EndpointSlice": noteSlice(identity, name, nil)
+        case "Pod": notePod(identity, name, nil)
+        default: needsLoad = true
+        }
+    }
+
+    /// A change between two pages of a list is part of the list.
+    private mutating func noteInLists(_ kind: String, _ name: ServiceName) {
+        for scope in kinds[kind]?.listing.keys.filter({ $0.isEmpty || $0 == name.namespace }) ?? [] {
+            kinds[kind]?.listing[scope]?.insert(name)
+        }
+    }
+
+    private mutating func listEnded(_ kind: String, _ scope: String) {
+        guard let listed = kinds[kind]?.listing.removeValue(forKey: scope) else { return }
+        let gone = kinds[kind]?.known.keys.filter {
+            !listed.contains($0) && (scope.isEmpty || $0.namespace == scope)
+        }
+        for name in gone ?? [] { remove(kind, name) }
+    }
+
+    private mutating func note(_ identity: ObjectReference, _ change: Change) {
+        if changes[identity.kind] == nil { changes[identity.kind] = ([], [:]) }
+        if changes[identity.kind]?.newest.updateValue(change, forKey: identity) == nil {
+            changes[identity.kind]?.order.append(identity)
+        }
+    }
+
+    private mutating func noteSlice(_ identity: ObjectReference, _ name: ServiceName, _ slice: EndpointSlice?) {
+        guard !hidden.contains(identity) else { return }
+        endpoints.slices[name] = .some(slice)
+        hasEndpoints = true
+    }
+
+    private mutating func notePod(_ identity: ObjectReference, _ name: ServiceName, _ pod: Pod?) {
+        guard !hidden.contains(identity) else { return }
+        endpoints.pods[name] = .some(pod)
+        hasEndpoints = true
+    }
+
+    /// Forgets all Secrets but these.
+    mutating func keepSecrets(_ names: Set<SecretName>) {
+        secrets = secrets.filter { names.contains($0.key) }
+        for name in kinds["Secret"]?.known.keys.map({ $0 }) ?? []
+        where !names.contains(SecretName(namespace: name.namespace, name: name.name)) {
+            remove("Secret", name)
+        }
+    }
+
+    // MARK: taking out
+
+    /// Takes the changes that need no load.
+    mutating func takeEndpoints() -> EndpointChanges {
+        defer {
+            endpoints = EndpointChanges()
+            hasEndpoints = false
+        }
+        return endpoints
+    }
+
+    /// Takes all changes, for a load.
+    mutating func take() -> ClusterDelivery {
+        var taken = ClusterDelivery(states: unreadable + stateDiagnostics)
+        for kind in changes.keys.sorted() {
+            guard let (order, newest) = changes[kind] else { continue }
+            var sets: [ManifestSet] = []
+            sets.reserveCapacity(order.count)
+            for identity in order {
+                taken.touched.append(identity)
+                switch newest[identity] {
+                case .object(let set): sets.append(set)
+                case .gone: taken.gone.append(identity)
+                case nil: continue
+                }
+            }
+            taken.add(sets, kind: kind)
+        }
+        changes = [:]
+        needsLoad = false
+        return taken
+    }
+}

@@ -1,0 +1,106 @@
+package import Kubernetes
+internal import Manifests
+internal import Octets
+internal import Reactor
+internal import Routing
+internal import Synchronization
+
+/// The API server of Kubernetes as a source of objects. The client's thread hands over what it learns, which is decoded
+/// there and kept until it is taken: changed EndpointSlices and Pods by the control plane, at once; everything by the
+/// next load. Any thread may use it.
+package final class ClusterSource: ResourceSink, Sendable {
+    /// The kinds that are read of a cluster.
+    package static let kinds: [ResourceKind] =
+        [
+            .gateways, .virtualServices, .destinationRules, .serviceEntries, .workloadEntries, .services,
+            .endpointSlices, .endpoints, .pods,
+        ] + accessPolicies
+
+    /// Neither is in effect yet. They are read because a gateway that they select must not serve without them.
+    private static let accessPolicies = [
+        ("authorizationpolicies", "AuthorizationPolicy"), ("requestauthentications", "RequestAuthentication"),
+    ].map { plural, kind in
+        ResourceKind(group: "security.istio.io", versions: ["v1", "v1beta1"], plural: plural, kind: kind)
+    }
+
+    private let reader: Lock<ClusterReader>
+    private let inbox = Lock(ClusterInbox())
+    private let bell: Lock<@Sendable () -> Void> = Lock({})
+
+    private let namespaces: [String]
+    private let lastChange = Lock<Int?>(nil)    // wall seconds
+
+    /// - Parameters:
+    ///   - defaultNamespace: of objects without one.
+    ///   - namespaces: the namespaces that are watched; empty: all.
+    package init(defaultNamespace: String, namespaces: [String] = []) {
+        self.namespaces = namespaces
+        reader = Lock(ClusterReader(defaultNamespace: defaultNamespace))
+    }
+
+    /// Has `wake` called, on the client's thread, when there is something to take.
+    func ring(_ wake: @escaping @Sendable () -> Void) { bell.withLock { $0 = wake } }
+
+    /// Decodes and keeps what the client has learned. On the client's thread.
+    package func receive(_ events: [ResourceEvent]) {
+        let steps = reader.withLock { reader in events.map { Self.step($0, reader) } }
+        let before = inbox.withLock { inbox in
+            let before = inbox.events
+            for step in steps { inbox.apply(step) }
+            return (before, inbox.events)
+        }
+        if before.0 != before.1 { lastChange.withLock { $0 = WallTime.now().seconds } }
+        bell.withLock { $0 }()
+    }
+
+    private static func step(_ event: ResourceEvent, _ reader: ClusterReader) -> ClusterInbox.Step {
+        switch event {
+        case .page(let kind, let namespace, let objects, let isFirst, let isLast):
+            .page(
+                kind, namespace: namespace, objects.map { reader.read(kind: kind.kind, $0) }, isFirst: isFirst,
+                isLast: isLast)
+        case .changed(let kind, let octets): .changed(kind, reader.read(kind: kind.kind, octets))
+        case .removed(let kind, let namespace, let name):
+            .removed(kind, ServiceName(namespace: namespace, name: name))
+        case .state(let kind, let namespace, let state): .state(kind, namespace: namespace, state)
+        case .secret(let name, let state): .secret(name, state)
+        }
+    }
+
+    // MARK: for the control plane
+
+    /// Changed EndpointSlices and Pods that were not taken yet; nil: none.
+    func takeEndpoints() -> EndpointChanges? {
+        inbox.withLock { $0.hasEndpoints ? $0.takeEndpoints() : nil }
+    }
+
+    /// Whether there is something that only a load brings into effect.
+    var needsLoad: Bool { inbox.withLock(\.needsLoad) }
+
+    /// Whether all of these Secrets are known: they are here, absent or refused.
+    func knows(_ names: Set<SecretName>) -> Bool {
+        inbox.withLock { inbox in names.allSatisfy { inbox.secrets[$0].map(Self.isKnown) ?? false } }
+    }
+
+    /// Forgets all other Secrets, which nobody names any more.
+    func keepSecrets(_ names: Set<SecretName>) { inbox.withLock { $0.keepSecrets(names) } }
+
+    private static func isKnown(_ state: ResourceState) -> Bool {
+        if case .unreachable = state { return false }
+        return true
+    }
+
+    /// What is known of the server.
+    package var status: ClusterStatus {
+        let last = lastChange.withLock { $0 }
+        return inbox.withLock { ClusterStatus($0, namespaces: namespaces, lastChange: last) }
+    }
+
+    // MARK: for the loader
+
+    /// Takes all changes.
+    func take() -> ClusterDelivery { inbox.withLock { $0.take() } }
+
+    /// Notes which EndpointSlices and Pods files define.
+    func hide(_ objects: Set<ObjectReference>) { inbox.withLock { $0.hidden = objects } }
+}

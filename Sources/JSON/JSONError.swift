@@ -1,0 +1,32 @@
+/// Why a text is not JSON that Portico reads. It quotes nothing of the text, which may have a Secret.
+package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What is wrong. The raw value is the end of a sentence.
+    package enum Fault: String, Sendable, CaseIterable {
+        case endsEarly = "the text ends too early"
+        case unexpected = "this is no value, or not what may stand here"
+        case wrongBracket = "the bracket closes nothing, or not what is open"
+        case trailing = "something follows the value"
+        case tooDeep = "values are nested too deep"
+        case badNumber = "this is no number of JSON"
+        case longNumber = "a number has too many digits"
+        case badEscape = "this is no escape sequence of JSON"
+        case control = "a text has a control character"
+        case badUTF8 = "a text is not UTF-8"
+        case wrongType = "another type of value is wanted here"
+        case repeated = "a field is written twice"
+        case tooLong = "the text is too long"
+    }
+
+    /// What is wrong.
+    package let fault: Fault
+    /// How many octets of the text are before the fault.
+    package let offset: Int
+
+    /// Makes an error.
+    package init(_ fault: Fault, at offset: Int) {
+        self.fault = fault
+        self.offset = offset
+    }
+
+    package var description: String { "not JSON: \(fault.rawValue) (octet \(offset))" }
+}

@@ -1,0 +1,69 @@
+/// A request to the API server.
+struct APIRequest: Sendable {
+    /// How the answer is taken.
+    enum Form: Sendable, Equatable {
+        /// As a whole, up to a number of octets.
+        case whole(limit: Int)
+        /// Line by line, if the status is 200.
+        case lines
+    }
+
+    var method = "GET"
+    /// With the query, escaped.
+    var path: String
+    var accept = AcceptedForm.json
+    var form = Form.whole(limit: APIRequest.mostOctets)
+    /// Milliseconds without an octet of the answer, or for a whole answer until its end, after which it has failed.
+    var silence: Int
+    /// Whether `silence` begins before there is a connection.
+    var isTimedFromStart = false
+    var body: [UInt8] = []
+    var contentType = ""
+
+    /// The most octets of an answer that is taken as a whole; a list is then asked for in smaller pages.
+    static let mostOctets = 64 << 20
+}
+
+/// What a request becomes, in order: `opened`, lines and an end, or an answer, or a failure; and then nothing more.
+enum CallEvent: Sendable {
+    case opened
+    case line([UInt8])
+    case ended
+    case answer(APIAnswer)
+    case failed(CallFailure)
+}
+
+/// The number of a request in hand.
+typealias CallNumber = Int
+
+/// A request in hand.
+struct Call {
+    var request: APIRequest
+    /// The connection that carries it; nil while it waits for one.
+    var connection: Int?
+    var slot = -1
+    var status: Int?
+    var retryAfter: Int?
+    var body: [UInt8] = []
+    var lines = LineSplitter()
+    /// When the request went out, or the last octet came that counts for its `silence`.
+    var aliveAt: Int64 = 0
+
+    init(_ request: APIRequest) { self.request = request }
+
+    var isStreaming: Bool { request.form == .lines && status == 200 }
+    /// How many octets the answer may have.
+    var limit: Int { if case .whole(let limit) = request.form { limit } else { Self.refusalOctets } }
+    /// Of an answer in the place of a watch.
+    private static let refusalOctets = 1 << 20
+
+    /// Forgets what was received, so that the request can be made once more.
+    mutating func restart() {
+        connection = nil
+        slot = -1
+        status = nil
+        retryAfter = nil
+        body = []
+        lines = LineSplitter()
+    }
+}

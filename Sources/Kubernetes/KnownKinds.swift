@@ -1,0 +1,30 @@
+/// The kinds that a gateway reads.
+/// Source: https://kubernetes.io/docs/reference/kubernetes-api/; istio/api kubernetes/customresourcedefinitions.gen.yaml.
+extension ResourceKind {
+    package static let gateways = istio("gateways", "Gateway")
+    package static let virtualServices = istio("virtualservices", "VirtualService")
+    package static let destinationRules = istio("destinationrules", "DestinationRule")
+    package static let serviceEntries = istio("serviceentries", "ServiceEntry")
+    package static let workloadEntries = istio("workloadentries", "WorkloadEntry")
+    package static let services = core("services", "Service")
+    package static let endpointSlices = ResourceKind(
+        group: "discovery.k8s.io", versions: ["v1"], plural: "endpointslices", kind: "EndpointSlice")
+    /// What stands in for EndpointSlices on a server that does not offer them.
+    package static let endpoints = core("endpoints", "Endpoints")
+    /// Only labels are needed of Pods, and a Pod's whole object is large.
+    package static let pods = ResourceKind(
+        group: "", versions: ["v1"], plural: "pods", kind: "Pod", isMetadataOnly: true)
+    package static let namespaces = ResourceKind(
+        group: "", versions: ["v1"], plural: "namespaces", kind: "Namespace", isMetadataOnly: true, isClusterWide: true)
+    /// Read one by one, by `ClusterWatch.watchSecrets`, and never listed.
+    package static let secrets = core("secrets", "Secret")
+
+    private static func istio(_ plural: String, _ kind: String) -> ResourceKind {
+        ResourceKind(
+            group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"], plural: plural, kind: kind)
+    }
+
+    private static func core(_ plural: String, _ kind: String) -> ResourceKind {
+        ResourceKind(group: "", versions: ["v1"], plural: plural, kind: kind)
+    }
+}

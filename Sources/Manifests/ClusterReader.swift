@@ -1,0 +1,78 @@
+internal import JSON
+internal import Octets
+
+/// What one object of an API server came to.
+package struct ClusterObject: Sendable {
+    /// Its identity; nil if the server sent something without a name, or something that is not JSON.
+    package let identity: ObjectReference?
+    /// The object, or nothing, and its problems.
+    package let set: ManifestSet
+    /// As `StoredObject.version`, also of an object that is left out because of an error.
+    package let version: UInt64
+}
+
+/// Reads objects that an API server sends as JSON, by the same strict decoders as files. There are two differences: a
+/// problem's place is `kubernetes:namespace/kind/name`, and a field that is not known is a note, because a newer server
+/// has fields that Portico cannot know.
+///
+/// It keeps what objects share. For one thread at a time.
+package final class ClusterReader {
+    private let defaultNamespace: String
+    private var state: DecodingState
+    private var labels: Set<[String: String]> = []
+
+    /// The most different labels of Pods, paths and expressions that are kept to be shared.
+    private static let mostShared = 20_000
+
+    /// - Parameter defaultNamespace: of objects without one, which a server does not send.
+    package init(defaultNamespace: String) {
+        self.defaultNamespace = defaultNamespace
+        state = DecodingState(defaultNamespace: defaultNamespace)
+    }
+
+    /// Reads one object.
+    /// - Parameters:
+    ///   - kind: what it is; objects of a list do not say so themselves.
+    ///   - octets: the JSON of the object alone.
+    package func read(kind: String, _ octets: [UInt8]) -> ClusterObject {
+        if state.shared > Self.mostShared { state = DecodingState(defaultNamespace: defaultNamespace) }
+        state.output = ManifestSet()
+        state.defined.removeAll(keepingCapacity: true)
+        state.beginFile(nil)
+        do throws(JSONError) {
+            var tree = try JSONTreeBuilder.tree(of: octets, kind: kind)
+            defer { tree.text.wipe() }
+            return read(kind, tree)
+        } catch {
+            return unreadable(kind, "an object of kind \(kind) is \(error): it is not used")
+        }
+    }
+
+    /// It is a function of its own, so that nothing holds the tree when it returns.
+    private func read(_ kind: String, _ tree: Tree) -> ClusterObject {
+        guard let identity = ObjectReader.identity(kind, tree, defaultNamespace: defaultNamespace) else {
+            return unreadable(kind, "an object of kind \(kind) without a name: it is not used")
+        }
+        let source = SourceName("kubernetes:\(identity.namespace)/\(kind)/\(identity.name)")
+        let decoder = Decoder(file: source, tree: tree, state: state, origin: .cluster)
+        ObjectReader(decoder: decoder).readObject(identity)
+        if kind == "Pod" { shareLabels() }
+        return ClusterObject(identity: identity, set: state.output, version: tree.version(of: tree.root))
+    }
+
+    /// The Pods of one ReplicaSet have the same labels.
+    private func shareLabels() {
+        guard let own = state.output.inventory.pods.first?.meta.labels else { return }
+        if labels.count > Self.mostShared { labels = [] }
+        state.output.inventory.pods[0].meta.labels = labels.insert(own).memberAfterInsert
+    }
+
+    private func unreadable(_ kind: String, _ sentence: String) -> ClusterObject {
+        var set = ManifestSet()
+        let place = SourcePlace(file: "kubernetes:\(kind)", line: 0, column: 0)
+        set.diagnostics.append(Diagnostic(.error, "not-json", sentence, at: place))
+        return ClusterObject(identity: nil, set: set, version: 0)
+    }
+}
+
+@available(*, unavailable) extension ClusterReader: Sendable {}

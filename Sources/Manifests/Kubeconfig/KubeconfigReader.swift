@@ -1,0 +1,300 @@
+internal import Octets
+
+/// Reads kubeconfigs. Errors have file, line and column, and quote nothing that might be a secret.
+package enum KubeconfigReader {
+    /// The largest file, in octets.
+    package static let mostOctets = 4 << 20
+
+    /// Reads files as kubectl merges them: of several entries with one name, and of several `current-context`, the first
+    /// counts.
+    /// - Parameters:
+    ///   - files: names and contents, in the order of `KUBECONFIG`.
+    ///   - context: nil: the current one.
+    /// - Returns: nil for the kubeconfig if there is an error among the diagnostics.
+    package static func read(
+        _ files: [(name: String, octets: [UInt8])], context: String? = nil
+    ) -> (kubeconfig: Kubeconfig?, diagnostics: [Diagnostic]) {
+        let state = DecodingState(defaultNamespace: "default")
+        var parts = KubeconfigParts()
+        for (name, octets) in files {
+            guard let decoder = parse(name, octets, state) else { continue }
+            parts.add(decoder)
+        }
+        let first = SourcePlace(file: files.first?.name ?? "kubeconfig", line: 1, column: 1)
+        let found = parts.kubeconfig(context, state: state, at: first)
+        let diagnostics = state.output.diagnostics
+        return (diagnostics.contains { $0.severity == .error } ? nil : found, diagnostics)
+    }
+
+    private static func parse(_ name: String, _ octets: [UInt8], _ state: DecodingState) -> Decoder? {
+        state.beginFile(nil)
+        let text = octets[...]
+        func report(_ code: String, _ message: String, line: Int, column: Int) {
+            let place = SourcePlace(file: name, line: line, column: column)
+            state.output.diagnostics.append(Diagnostic(.error, code, message, at: place))
+        }
+        guard Directives.firstExcess(in: text) == nil else {
+            report("too-many-directives", "lines that begin with % have no place in a kubeconfig", line: 1, column: 1)
+            return nil
+        }
+        guard octets.count <= mostOctets else {
+            report("could-not-read", "larger than \(mostOctets >> 20) MiB", line: 1, column: 1)
+            return nil
+        }
+        do throws(SyntaxError) {
+            var builder = TreeBuilder(text)
+            guard let tree = try builder.next() else { return nil }    // an empty file is none
+            return Decoder(file: SourceName(name), tree: tree, state: state)
+        } catch {
+            report(error.code, error.message, line: error.line, column: error.column)
+            return nil
+        }
+    }
+}
+
+/// The entries of all files.
+private struct KubeconfigParts {
+    private var clusters: [String: Value] = [:]
+    private var users: [String: Value] = [:]
+    private var contexts: [String: Value] = [:]
+    private var current: (name: String, at: Value)?
+    private var names: [String] = []
+
+    mutating func add(_ decoder: Decoder) {
+        decoder.begin(nil, at: decoder.tree.root)
+        decoder.hideTexts()
+        decoder.reportTreeProblems()
+        let value = Value(decoder: decoder, node: decoder.tree.root)
+        guard !value.isNull, var record = value.record() else { return }
+        if let kind = record.field("kind"), kind.raw != "Config" {
+            kind.error("wrong-kind", "this is no kubeconfig: its kind is not Config")
+        }
+        record.ignore("apiVersion", "preferences", "extensions")
+        Self.entries(&record, "clusters", "cluster").forEach { if clusters[$0] == nil { clusters[$0] = $1 } }
+        Self.entries(&record, "users", "user").forEach { if users[$0] == nil { users[$0] = $1 } }
+        for (name, context) in Self.entries(&record, "contexts", "context") where contexts[name] == nil {
+            contexts[name] = context
+            names.append(name)
+        }
+        if current == nil, let field = record.field("current-context"), let name = field.string(), !name.isEmpty {
+            current = (name, field)
+        }
+        record.finish(unknown: .harmless)
+    }
+
+    /// The entries of a list of `{name: …, cluster: {…}}`.
+    private static func entries(
+        _ record: inout Record, _ list: StaticString, _ content: StaticString
+    ) -> [(String, Value)] {
+        record.elements(list).compactMap { element in
+            guard var entry = element.record(), let name = entry.require("name")?.string() else { return nil }
+            return entry.field(content).map { (name, $0) }
+        }
+    }
+
+    func kubeconfig(_ wanted: String?, state: DecodingState, at first: SourcePlace) -> Kubeconfig? {
+        func fail(_ message: String, _ place: SourcePlace, hint: String? = nil) {
+            state.output.diagnostics.append(Diagnostic(.error, "no-context", message, hint: hint, at: place))
+        }
+        guard let name = wanted ?? current?.name else {
+            fail("no context is named", first, hint: "give --context NAME, or set current-context")
+            return nil
+        }
+        guard let found = contexts[name] else {
+            let place = wanted == nil ? current?.at.place ?? first : first
+            let nearest = NearestName.find(name, among: names).map { "did you mean `\($0)`?" }
+            fail("there is no context `\(name)`", place, hint: nearest)
+            return nil
+        }
+        guard var context = found.record(), let cluster = entry(&context, "cluster", clusters, "clusters") else {
+            return nil
+        }
+        let namespace = context.string("namespace") ?? ""
+        context.ignore("extensions")
+        let user = context.field("user") == nil ? nil : entry(&context, "user", users, "users")
+        context.finish(unknown: .harmless)
+        guard var kubeconfig = KubeconfigCluster.read(cluster, context: name) else { return nil }
+        kubeconfig.namespace = namespace
+        if let user { KubeconfigUser.read(user, &kubeconfig) }
+        return kubeconfig
+    }
+
+    private func entry(
+        _ context: inout Record, _ field: StaticString, _ entries: [String: Value], _ list: String
+    ) -> Value? {
+        guard let value = context.require(field), let name = value.string() else { return nil }
+        if let found = entries[name] { return found }
+        value.error("no-entry", "`\(list)` has no entry with this name")
+        return nil
+    }
+}
+
+extension Value {
+    /// A path in the file, which is relative to the file's folder.
+    func path(_ text: String) -> String {
+        guard !text.hasPrefix("/") else { return text }
+        let file = decoder.file.text
+        guard let slash = file.lastIndex(of: "/") else { return text }
+        return file[...slash] + text
+    }
+}
+
+/// Reads `cluster`.
+private enum KubeconfigCluster {
+    static func read(_ value: Value, context: String) -> Kubeconfig? {
+        guard var record = value.record() else { return nil }
+        let server = record.require("server")
+        let serverName = record.string("tls-server-name")
+        let skips = record.bool("insecure-skip-tls-verify") ?? false
+        let authority = record.content("certificate-authority-data", "certificate-authority")
+        if let proxy = record.field("proxy-url"), !proxy.isEmptyText {
+            proxy.error("not-supported", "a proxy to the API server is not supported", hint: "remove proxy-url")
+        }
+        record.ignore("disable-compression", "extensions")
+        record.finish(unknown: .harmless)
+        guard let server, let text = server.string() else { return nil }
+        guard let place = ServerPlace(text) else {
+            server.error(
+                "invalid-server", "not the address of an API server", hint: "for example https://10.0.0.1:6443")
+            return nil
+        }
+        return Kubeconfig(
+            context: context, namespace: "", host: place.host, port: place.port, pathPrefix: place.path,
+            serverName: serverName.flatMap { $0.isEmpty ? nil : $0 }, skipsVerification: skips, authority: authority)
+    }
+}
+
+/// `https://HOST[:PORT][/PATH]`.
+struct ServerPlace: Equatable {
+    let host: String
+    let port: UInt16
+    let path: String
+
+    init?(_ text: String) {
+        let scheme = "https://"
+        guard text.lowercased().hasPrefix(scheme), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
+        var rest = text.dropFirst(scheme.count)
+        guard !rest.contains(where: { "?#@\\\"".contains($0) }) else { return nil }
+        var path = rest.firstIndex(of: "/").map { rest[$0...] } ?? ""
+        rest = rest.prefix { $0 != "/" }
+        while path.last == "/" { path.removeLast() }
+        var host = rest
+        var portText: Substring?
+        if rest.first == "[" {
+            guard let end = rest.firstIndex(of: "]") else { return nil }
+            host = rest[rest.index(after: rest.startIndex)..<end]
+            let after = rest[rest.index(after: end)...]
+            guard after.isEmpty || after.first == ":" else { return nil }
+            portText = after.isEmpty ? nil : after.dropFirst()
+        } else if let colon = rest.firstIndex(of: ":") {
+            host = rest[..<colon]
+            portText = rest[rest.index(after: colon)...]
+            guard portText?.contains(":") == false else { return nil }
+        }
+        guard !host.isEmpty, host.utf8.count <= 253 else { return nil }
+        guard let number = portText.map({ UInt16($0) }) ?? 443, number > 0 else { return nil }
+        (self.host, port, self.path) = (String(host), number, String(path))
+    }
+}
+
+/// Reads `user`.
+private enum KubeconfigUser {
+    static func read(_ value: Value, _ kubeconfig: inout Kubeconfig) {
+        guard var record = value.record() else { return }
+        kubeconfig.certificate = record.content("client-certificate-data", "client-certificate")
+        kubeconfig.key = record.content("client-key-data", "client-key")
+        if (kubeconfig.certificate == nil) != (kubeconfig.key == nil) {
+            value.error("half-a-pair", "a client's certificate needs its key, and a key its certificate")
+        }
+        readToken(&record, &kubeconfig)
+        refuseOthers(&record)
+        if let exec = record.field("exec") {
+            kubeconfig.plugin = plugin(exec)
+            if kubeconfig.token != nil { exec.error("two-credentials", "a token and a plugin: keep one of the two") }
+        }
+        record.ignore("extensions")
+        record.finish(unknown: .harmless)
+    }
+
+    /// The file's token counts where there are both.
+    private static func readToken(_ record: inout Record, _ kubeconfig: inout Kubeconfig) {
+        let (token, file) = (record.field("token"), record.field("tokenFile"))
+        if let file, let path = file.string(), !path.isEmpty {
+            kubeconfig.token = .file(file.path(path))
+        } else if let token, let text = token.string(), !text.isEmpty {
+            kubeconfig.token = .text(text)
+        }
+    }
+
+    private static func refuseOthers(_ record: inout Record) {
+        if let provider = record.field("auth-provider") {
+            provider.error(
+                "not-supported", "auth-provider is not supported; Kubernetes has removed it",
+                hint: "use the cloud's exec plugin")
+        }
+        for name in ["username", "password"] as [StaticString] {
+            guard let field = record.field(name), !field.isEmptyText else { continue }
+            field.error("not-supported", "passwords are not supported; Kubernetes has removed them")
+        }
+        for name in ["as", "as-uid", "as-groups", "as-user-extra"] as [StaticString] {
+            guard let field = record.field(name), !field.isEmptyText, !field.isEmptyList else { continue }
+            field.error("not-supported", "acting as somebody else is not supported", hint: "remove it")
+        }
+    }
+
+    private static func plugin(_ value: Value) -> Kubeconfig.Plugin? {
+        guard var record = value.record() else { return nil }
+        let command = record.require("command").flatMap { field in
+            field.string().map { $0.contains("/") ? field.path($0) : $0 }
+        }
+        let version = record.require("apiVersion").flatMap(version)
+        let arguments = record.strings("args")
+        let environment = record.elements("env").compactMap(variable)
+        let hint = record.string("installHint") ?? ""
+        let tellsCluster = record.bool("provideClusterInfo") ?? false
+        if let mode = record.field("interactiveMode"), mode.raw == "Always" {
+            mode.error("not-supported", "a plugin that needs a terminal cannot be run here")
+        }
+        record.finish(unknown: .harmless)
+        guard let command, let version else { return nil }
+        return Kubeconfig.Plugin(
+            apiVersion: version, command: command, arguments: arguments, environment: environment, installHint: hint,
+            tellsCluster: tellsCluster)
+    }
+
+    private static let versions = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]
+
+    private static func version(_ value: Value) -> String? {
+        guard let text = value.string() else { return nil }
+        if versions.contains(text) { return text }
+        value.error("not-supported", "this version of plugins is not supported", hint: "use \(versions[0])")
+        return nil
+    }
+
+    private static func variable(_ value: Value) -> Kubeconfig.Variable? {
+        guard var record = value.record(), let field = record.require("name"), let name = field.string() else {
+            return nil
+        }
+        let text = record.string("value") ?? ""
+        record.finish(unknown: .harmless)
+        guard !name.isEmpty, !name.utf8.contains(where: { $0 == UInt8(ascii: "=") || $0 == 0 }),
+            !text.utf8.contains(0)
+        else {
+            field.error("invalid-name", "not the name of a variable")
+            return nil
+        }
+        return Kubeconfig.Variable(name: name, value: text)
+    }
+}
+
+extension Record {
+    /// A content that is in the file, in Base64, or in another file; the one in the file counts.
+    fileprivate mutating func content(
+        _ data: StaticString, _ file: StaticString
+    ) -> Kubeconfig.Content<SecretOctets>? {
+        let (data, file) = (field(data), field(file))
+        if let data, !data.isEmptyText { return data.base64().map { .text($0) } }
+        guard let file, let path = file.string(), !path.isEmpty else { return nil }
+        return .file(file.path(path))
+    }
+}

@@ -1,0 +1,160 @@
+import Kubernetes
+import Manifests
+import Routing
+import Testing
+
+@testable import Control
+
+@Suite struct ClusterInboxTests {
+    private let source = ClusterSource(defaultNamespace: "edge")
+
+    private static func service(_ name: String, port: Int = 80, rest: String = "") -> String {
+        """
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: \(name), namespace: shop\(rest)}
+        spec: {ports: [{port: \(port)}]}
+
+        """
+    }
+
+    private static func slice(_ name: String, _ addresses: String) -> String {
+        """
+        ---
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: {name: \(name), namespace: shop, labels: {kubernetes.io/service-name: a}}
+        addressType: IPv4
+        ports: [{port: 8080}]
+        endpoints: [{addresses: [\(addresses)]}]
+
+        """
+    }
+
+    private func names(_ taken: ClusterDelivery) -> [String] { taken.objects.services.map(\.meta.name) }
+
+    @Test func `a load takes each object once, in its newest version`() {
+        source.receive(ClusterWorld.lists(Self.service("a") + Self.service("b")))
+        #expect(source.needsLoad && source.status.waiting == nil)
+        source.receive(ClusterWorld.changed(Self.service("a", port: 81)))
+        let taken = source.take()
+        #expect(names(taken) == ["a", "b"] && taken.objects.services[0].ports[0].number == 81 && taken.gone.isEmpty)
+        #expect(!source.needsLoad)
+        #expect(source.take().touched.isEmpty)
+    }
+
+    @Test func `what is not in a complete list is gone, in the namespaces of the list`() {
+        source.receive(ClusterWorld.lists(Self.service("a") + Self.service("b")))
+        _ = source.take()
+        let other = ClusterWorld.objects(Self.service("c").replacing("shop", with: "other"))
+        source.receive([.page(.services, namespace: "other", other.map(\.octets), isFirst: true, isLast: true)])
+        #expect(source.take().gone.isEmpty)
+        let first = ClusterWorld.objects(Self.service("a")).map(\.octets)
+        source.receive([.page(.services, namespace: "shop", first, isFirst: true, isLast: false)])
+        #expect(source.take().gone.isEmpty)    // the list is not complete yet
+        source.receive([.page(.services, namespace: "shop", [], isFirst: false, isLast: true)])
+        #expect(source.take().gone.map(\.name) == ["b"])
+    }
+
+    @Test func `a change between the pages of a list belongs to it`() {
+        source.receive([.page(.services, namespace: nil, [], isFirst: true, isLast: false)])
+        source.receive(ClusterWorld.changed(Self.service("a")))
+        source.receive([.page(.services, namespace: nil, [], isFirst: false, isLast: true)])
+        #expect(names(source.take()) == ["a"])
+    }
+
+    @Test func `a list that begins anew replaces the one that was not finished`() {
+        let objects = ClusterWorld.objects(Self.service("a") + Self.service("b")).map(\.octets)
+        source.receive([.page(.services, namespace: nil, [objects[0]], isFirst: true, isLast: false)])
+        source.receive([.page(.services, namespace: nil, [objects[1]], isFirst: true, isLast: true)])
+        #expect(source.status.kinds.first { $0.name == "Service" }?.objects == 1)
+    }
+
+    @Test func `an object that came again is no change`() {
+        source.receive(ClusterWorld.lists(Self.service("a")))
+        _ = source.take()
+        source.receive(ClusterWorld.lists(Self.service("a", rest: ", resourceVersion: '7', generation: 3")))
+        #expect(!source.needsLoad && source.take().touched.isEmpty)
+    }
+
+    @Test func `EndpointSlices go to the clusters without a load`() throws {
+        source.receive(ClusterWorld.lists(Self.slice("a-1", "10.0.0.1")))
+        _ = source.take()
+        _ = source.takeEndpoints()
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.2")))
+        #expect(!source.needsLoad)
+        let name = ServiceName(namespace: "shop", name: "a-1")
+        let changes = try #require(source.takeEndpoints())
+        #expect(changes.slices[name]??.endpoints.first?.addresses == ["10.0.0.2"])
+        #expect(source.takeEndpoints() == nil)
+        source.receive([.removed(.endpointSlices, namespace: "shop", name: "a-1")])
+        let removed = try #require(source.takeEndpoints()?.slices[name])
+        #expect(removed == nil && !source.needsLoad)
+        // The next load knows, too.
+        #expect(source.take().gone.map(\.name) == ["a-1"])
+    }
+
+    @Test func `an EndpointSlice with an error leaves its last version in effect`() {
+        source.receive(ClusterWorld.lists(Self.slice("a-1", "10.0.0.1")))
+        _ = source.takeEndpoints()
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "nonsense")))
+        #expect(source.takeEndpoints() == nil)
+        #expect(source.take().rejected.map(\.name) == ["a-1"])
+    }
+
+    @Test func `EndpointSlices of files hide those of the cluster`() {
+        source.hide([ObjectReference(kind: "EndpointSlice", namespace: "shop", name: "a-1")])
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.1")))
+        #expect(source.takeEndpoints() == nil)
+    }
+
+    @Test func `nothing is known before every kind of every namespace is`() {
+        let source = ClusterSource(defaultNamespace: "edge", namespaces: ["a", "b"])
+        #expect(source.status.waiting?.hasPrefix("listing AuthorizationPolicy, DestinationRule") == true)
+        for kind in ClusterSource.kinds { source.receive([.state(kind, namespace: "a", .current)]) }
+        #expect(source.status.waiting != nil)
+        for kind in ClusterSource.kinds { source.receive([.state(kind, namespace: "b", .absent)]) }
+        #expect(source.status.waiting == nil)
+        source.receive([.state(.services, namespace: "a", .unreachable(since: 5000, reason: "timed out"))])
+        #expect(source.status.unreachable?.since == 5 && source.status.waiting == "no answer since 5: timed out")
+    }
+
+    @Test func `a permission that lacks is an error that names it`() {
+        let lacking = Permission(verb: "list", group: "", resource: "services", namespace: nil)
+        let secret = SecretName(namespace: "edge", name: "tls")
+        source.receive([
+            .state(.services, namespace: nil, .refused(lacking)), .state(.gateways, namespace: nil, .absent),
+            .secret(
+                secret,
+                .refused(Permission(verb: "get", group: "", resource: "secrets", namespace: "edge", name: "tls"))),
+        ])
+        #expect(source.needsLoad)
+        #expect(
+            source.take().states.text == """
+                kubernetes:Gateway: note: the server has no objects of kind Gateway
+                kubernetes:Service: error: objects of kind Service cannot be read: verb "list" on resource "services" \
+                in all namespaces lacks; grant it by a Role
+                kubernetes:edge/Secret/tls: error: this Secret cannot be read: verb "get" on resource "secrets" \
+                named "tls" in namespace "edge" lacks; server names that need it have no certificate; \
+                grant it by a Role with resourceNames: [tls]
+
+                """)
+        #expect(source.knows([secret]) && !source.knows([SecretName(namespace: "edge", name: "other")]))
+    }
+
+    @Test func `Secrets that nobody names any more are forgotten`() {
+        let yaml = "{apiVersion: v1, kind: Secret, metadata: {name: tls, namespace: edge}, data: {a: aGVsbG8=}}"
+        source.receive(ClusterWorld.changed(yaml))
+        #expect(source.take().objects.secrets.count == 1)
+        source.keepSecrets([])
+        #expect(source.take().gone.map(\.name) == ["tls"])
+    }
+
+    @Test func `what is not JSON is an error, and the rest goes on`() {
+        source.receive([.changed(.services, Array("{".utf8)), .changed(.services, [0xFF])])
+        source.receive(ClusterWorld.changed(Self.service("a")))
+        let taken = source.take()
+        #expect(names(taken) == ["a"] && taken.states.map(\.code) == ["not-json", "not-json"])
+    }
+}
