@@ -117,6 +117,6 @@ package enum NotInEffect {
     ]
 
     private static let entries: [Field] = [
-        .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
+        .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"]))
     ]
 }
