@@ -32,7 +32,12 @@ import Testing
             object("ServiceEntry", entry + "STATIC, endpoints: [{address: 10.0.0.1, serviceAccount: s}]"),
             "spec.endpoints[0].serviceAccount"
         ),
+        (
+            object("ServiceEntry", entry + "STATIC, endpoints: [{address: 10.0.0.1, network: net}]"),
+            "spec.endpoints[0].network"
+        ),
         (object("WorkloadEntry", "address: 10.0.0.1, serviceAccount: s"), "spec.serviceAccount"),
+        (object("WorkloadEntry", "address: 10.0.0.1, network: net"), "spec.network"),
     ])
     func `is a note, which fails no check`(text: String, path: String) {
         let reports = load(text).diagnostics

@@ -14,6 +14,7 @@ import Testing
             let set = ManifestReader.load(sources: [("case.yaml", Array(text.utf8))])
             var options = CompileOptions()
             options.gatewayNamespace = "gwns"
+            options.locality = Locality("r/z/s")
             let compiled = Compiled(set.inventory, options)
             effect =
                 compiled.tree + compiled.json.replacing(/"(line|column)": ?[0-9]+/, with: "")

@@ -11,10 +11,13 @@ extension NotInEffect {
             "ServiceEntry", "spec.location",
             "it says to sidecars who encrypts; a gateway has DestinationRules for that"),
         .leavesAlone("ServiceEntry", "spec.addresses", "they are for the clients of sidecars"),
+        .leavesAlone("ServiceEntry", "spec.endpoints[].network", network),
+        .leavesAlone("WorkloadEntry", "spec.network", network),
         .leavesAlone("ServiceEntry", "spec.endpoints[].serviceAccount", identity),
         .leavesAlone("WorkloadEntry", "spec.serviceAccount", identity),
     ]
 
+    private static let network = "every endpoint is reached by its own address"
     private static let identity = "the names in certificates that are accepted are `subjectAltNames`"
 }
 

@@ -117,8 +117,6 @@ package enum NotInEffect {
     ]
 
     private static let entries: [Field] = [
-        .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"])),
-        .skips("ServiceEntry", "spec.endpoints[].network"),
-        .skips("WorkloadEntry", "spec.network"),
+        .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"]))
     ]
 }

@@ -31,7 +31,7 @@ final class HeaderScratch {
         used += 1
     }
 
-    /// The value that was noted as number `index`, from 0.
+    /// The value that was noted as number `index`, from 0; traps if there is none.
     func value(_ index: Int) -> Octets {
         precondition(index < used)
         return values[index]
