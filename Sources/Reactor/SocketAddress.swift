@@ -75,7 +75,7 @@ package struct SocketAddress: Sendable, Hashable {
     }
 
     /// The 4 octets of an IPv4 address, mapped ones included, or the 16 of an IPv6 address; empty for Unix sockets.
-    var ipOctets: [UInt8] {
+    package var ipOctets: [UInt8] {
         if family == AF_INET, octets.count >= 8 { return Array(octets[4..<8]) }
         guard family == AF_INET6, octets.count >= 24 else { return [] }
         let address = Array(octets[8..<24])

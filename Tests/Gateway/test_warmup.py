@@ -29,10 +29,16 @@ def shares(gateway, amount):
 def test_a_new_endpoint_gets_its_least_part_and_in_the_end_its_share(three, simple):
     with Gateway(config(three[:2], simple, duration="1ms"), workers=2) as gateway:
         assert shares(gateway, 20) == {"a": 10, "b": 10}
-        # The first two have been there for long when the third one comes.
-        gateway.write(config(three, simple, duration="24h", minimumPercent=5))
-        gateway.reload()
-        assert shares(gateway, 205)["c"] <= 10 + 1
+
+        def is_small():
+            gateway.write(config(three[:2], simple, duration="1ms"))
+            gateway.reload()
+            gateway.write(config(three, simple, duration="24h", minimumPercent=5))
+            gateway.reload()
+            return shares(gateway, 205)["c"] <= 10 + 1
+
+        # The first two may not have been there for long when the third one comes: then all three are equal.
+        waiting.until(is_small, 20, "its least part")
         gateway.reload()
         assert shares(gateway, 205)["c"] <= 10 + 1, "a reload began it anew, or ended it"
         gateway.write(config(three, simple, duration="1ms"))

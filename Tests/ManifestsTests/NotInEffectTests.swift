@@ -45,11 +45,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (policy("retryBudget: {percent: 10}"), "spec.trafficPolicy.retryBudget"),
         (
-            policy("connectionPool: {http: {http2KeepAlive: {interval: 1s, timeout: 1s}}}"),
-            "spec.trafficPolicy.connectionPool.http.http2KeepAlive"
-        ),
+            policy("loadBalancer: {zoneAwareLbSetting: {enabled: true}}"),
+            "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting"
+        )
     ])
     func `is skipped with a warning where that harms nobody`(text: String, field: String) {
         let set = load(text)
@@ -68,7 +67,6 @@ import Testing
             served("match: [{withoutHeaders: {'@request.auth.claims.sub': {}}}]"),
             "match[0].withoutHeaders[\"@request.auth.claims.sub\"]"
         ),
-        (policy("proxyProtocol: {version: V2}"), "proxyProtocol"),
         (policy("tunnel: {targetHost: a, targetPort: 1}"), "tunnel"),
         (server("port: {number: 80, name: a, protocol: UDP}"), "port.protocol: UDP"),
     ])

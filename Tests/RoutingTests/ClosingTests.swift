@@ -136,8 +136,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "trafficPolicy: {proxyProtocol: {version: V1}}", "trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}",
-        "trafficPolicy: {proxyProtocol: {version: V2}, "
+        "trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}",
+        "trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}, "
             + "portLevelSettings: [{port: {number: 9}, tls: {mode: DISABLE}}]}",
     ])
     func `answers 503 and is an error at the policy`(spec: String) {
@@ -153,12 +153,13 @@ import Testing
     @Test func `is closed by its subset's policy`() {
         let labels = "name: v1, labels: {version: v1}"
         let closed = world(
-            "host: a, subsets: [{\(labels), trafficPolicy: {proxyProtocol: {version: V1}}}]", "host: a, subset: v1")
+            "host: a, subsets: [{\(labels), trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}}]",
+            "host: a, subset: v1")
         #expect(closed.answer(TestRequest("/")) == "503")
     }
 
     @Test func `is a warning alone when no rule leads there`() {
-        let world = world("host: b, trafficPolicy: {proxyProtocol: {version: V1}}")
+        let world = world("host: b, trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}")
         #expect(world.plan.diagnostics.first { $0.code == "not-in-effect" }?.severity == .warning)
     }
 
@@ -171,7 +172,7 @@ import Testing
             spec: {ports: [{name: http, port: 80}]}
 
             """
-        let world = world("host: a, trafficPolicy: {proxyProtocol: {version: V1}}", services: service)
+        let world = world("host: a, trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}", services: service)
         #expect(world.codes == ["not-in-effect"])
     }
 }

@@ -252,32 +252,39 @@ import Testing
         #expect(target(world, port: 9000, sni: nil) == "closed")
     }
 
-    @Test func `warns of policies that are for requests`() {
-        let policy = """
+    private func ruled(_ policy: String, _ rules: String, _ servers: String...) -> World {
+        let object = """
             ---
             apiVersion: networking.istio.io/v1
             kind: DestinationRule
             metadata: {name: d, namespace: app}
-            spec: {host: a, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}}
+            spec: {host: a, trafficPolicy: {\(policy)}}
 
             """
-        let world = world(Self.object("tcp: [{\(World.to("a"))}]") + policy, Self.server("db", 9000, "TCP"))
-        let message = world.plan.diagnostics.first { $0.code == "not-in-effect" }?.message
-        #expect(message?.hasPrefix("outlierDetection of the DestinationRule of a.app.svc.cluster.local") == true)
-        #expect(target(world, port: 9000, sni: nil) == "a")
+        return World(
+            Self.object(rules) + object, gateways: World.gateway("gw", servers.joined(separator: ", ")))
     }
 
-    @Test func `is closed, and an error, where its destination asks for TLS`() {
-        let policy = """
-            ---
-            apiVersion: networking.istio.io/v1
-            kind: DestinationRule
-            metadata: {name: d, namespace: app}
-            spec: {host: a, trafficPolicy: {tls: {mode: SIMPLE}}}
+    @Test func `has the policies of its destination`() {
+        let server = Self.server("db", 9000, "TCP")
+        let policies = "outlierDetection: {}, connectionPool: {tcp: {idleTimeout: 5s}}, proxyProtocol: {version: V2}"
+        let world = ruled(policies, "tcp: [{\(World.to("a"))}]", server)
+        #expect(world.codes == [] && target(world, port: 9000, sni: nil) == "a")
+        #expect(world.tree.contains("outlierDetection: ") && world.tree.contains("proxyProtocol: version V2"))
+        #expect(world.plan.clusters.first?.policies?.pool?.relayIdleTimeout == .seconds(5))
+        let address = ruled("loadBalancer: {consistentHash: {useSourceIp: true}}", "tcp: [{\(World.to("a"))}]", server)
+        #expect(address.codes == [])
+        let header = ruled("loadBalancer: {consistentHash: {httpHeaderName: x}}", "tcp: [{\(World.to("a"))}]", server)
+        #expect(header.codes == ["no-effect"] && target(header, port: 9000, sni: nil) == "a")
+    }
 
-            """
-        let world = world(Self.object("tcp: [{\(World.to("a"))}]") + policy, Self.server("db", 9000, "TCP"))
-        #expect(target(world, port: 9000, sni: nil) == "closed" && world.codes.contains("not-in-effect"))
+    @Test func `has TLS towards its destination where a rule asks for it`() {
+        let tcp = ruled("tls: {mode: SIMPLE}", "tcp: [{\(World.to("a"))}]", Self.server("db", 9000, "TCP"))
+        #expect(tcp.codes == [] && target(tcp, port: 9000, sni: nil) == "a")
+        #expect(tcp.plan.clusters.first?.tls != nil && tcp.tree.contains("TLS"))
+        let twice = ruled("tls: {mode: SIMPLE}", "tls: [\(Self.tls("a.com", to: "a"))]", Self.passing())
+        #expect(twice.codes == ["no-effect"])
+        #expect(twice.plan.diagnostics.text.contains("inside of the TLS that its DestinationRule asks for"))
     }
 
     @Test func `says that connections are closed where its destination is wrong`() {

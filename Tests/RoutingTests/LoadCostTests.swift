@@ -159,7 +159,7 @@ import Testing
     }
 
     @Test(.timeLimit(.minutes(5))) func `grows with subsets that close, not with their square`() {
-        let subsets = (0..<20_000).map { "{name: s\($0), trafficPolicy: {proxyProtocol: {version: V2}}}" }
+        let subsets = (0..<20_000).map { "{name: s\($0), trafficPolicy: {tunnel: {targetHost: x, targetPort: 1}}}" }
         let host = "a.app.svc.cluster.local"
         let rules = (0..<20_000).map {
             "{match: [{uri: {exact: /\($0)}}], route: [{destination: {host: \(host), subset: s\($0)}}]}"

@@ -95,7 +95,7 @@ extension TrafficPolicy {
             proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
             inner.finish()
         }
-        checkRetryBudget(&record)
+        retryBudget = Self.retryBudget(&record)
     }
 
     private static let mostPorts = 4096
@@ -115,12 +115,16 @@ extension TrafficPolicy {
         }
     }
 
-    private func checkRetryBudget(_ record: inout Record) {
-        guard var budget = record.record("retryBudget") else { return }
-        _ = budget.field("percent")?.double(0...100)
-        _ = budget.count("minRetryConcurrency")
-        _ = budget.duration("budgetInterval", orZero: true)
-        budget.finish()
+    private static func retryBudget(_ record: inout Record) -> RetryBudget? {
+        guard let field = record.field("retryBudget"), var inner = field.record() else { return nil }
+        let budget = RetryBudget(
+            percent: inner.field("percent")?.double(0...100), minRetryConcurrency: inner.count("minRetryConcurrency"))
+        if let interval = inner.duration("budgetInterval", orZero: true), interval > .zero {
+            inner.field("budgetInterval")?.warning(
+                "no-effect", "`budgetInterval` has no effect: the requests of the moment are counted")
+        }
+        inner.finish()
+        return budget
     }
 }
 

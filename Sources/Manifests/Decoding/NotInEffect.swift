@@ -109,11 +109,8 @@ package enum NotInEffect {
 
     private static let policy: [Field] = [
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
-        .skips("DestinationRule", "POLICY.connectionPool.http.http2KeepAlive"),
-        // Without them, octets would be sent that the upstream does not understand.
+        // Without it, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
-        .closes("DestinationRule", "POLICY.proxyProtocol"),
-        .skips("DestinationRule", "POLICY.retryBudget"),
     ]
 
     private static let entries: [Field] = [

@@ -48,9 +48,10 @@ extension ConnectionPool {
             }
         }
         if var inner = record.record("http2KeepAlive") {
-            _ = inner.require("interval")?.duration()
-            _ = inner.require("timeout")?.duration()
+            let interval = inner.require("interval")?.duration()
+            let timeout = inner.require("timeout")?.duration()
             inner.finish()
+            if let interval, let timeout { http2KeepAlive = HTTP2KeepAlive(interval: interval, timeout: timeout) }
         }
         record.finish()
     }

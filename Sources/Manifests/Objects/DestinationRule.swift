@@ -32,6 +32,7 @@ package struct TrafficPolicy: Sendable {
     @Rare package var outlierDetection: OutlierDetection?
     @Rare package var tls: UpstreamTLS?
     @Rare package var proxyProtocol: ProxyProtocolVersion?
+    @Rare package var retryBudget: RetryBudget?
     /// Transport settings of this policy that are not in effect yet. Requests are answered 503, because sending without
     /// these settings could send in clear text what was to be encrypted, or octets that the upstream does not
     /// understand.
@@ -104,6 +105,13 @@ package struct ConnectionPool: Sendable {
     package var h2UpgradePolicy: String?
     package var useClientProtocol = false
     package var maxConcurrentStreams: Int?
+    package var http2KeepAlive: HTTP2KeepAlive?
+
+    /// `http2KeepAlive`.
+    package struct HTTP2KeepAlive: Sendable {
+        package var interval: Duration
+        package var timeout: Duration
+    }
 
     /// `tcpKeepalive`.
     package struct Keepalive: Sendable {
@@ -150,6 +158,13 @@ package struct UpstreamTLS: Sendable {
         case mutual = "MUTUAL"
         case istioMutual = "ISTIO_MUTUAL"
     }
+}
+
+/// `retryBudget` of a policy.
+package struct RetryBudget: Sendable {
+    /// Of the requests in progress, 0 to 100.
+    package var percent: Double?
+    package var minRetryConcurrency: Int?
 }
 
 /// The values of `proxyProtocol.version`.

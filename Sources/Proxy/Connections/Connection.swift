@@ -36,6 +36,9 @@ final class Connection {
     /// `x-forwarded-client-cert`; nil for a client that showed no certificate, or none that was verified.
     private(set) var certificate: OctetBuffer?
 
+    /// Its connections to endpoints that get its address; see ClientPools.swift.
+    var ownPools: [EndpointPool] = []
+
     // Upstream
     var pool: EndpointPool?
     var hasServed = false    // answered a request before

@@ -167,7 +167,7 @@ struct ConnectionState {
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
-        case .relaying: lastActive + limits.relayIdleTimeout
+        case .relaying: min(lastActive + terms.relayIdleTimeout(limits), endOfRelay ?? .never)
         case .open:
             min(
                 openDeadline(limits, isIdle: isIdle), headersSince.map { $0 + limits.headerTimeout } ?? .never,
@@ -191,6 +191,9 @@ struct ConnectionState {
     /// only when it is overdue.
     private var endOfService: MonotonicTime? { isServing ? terms.lifetime.map { since + $0 } : nil }
 
+    /// When a relay ends, whatever it does; nil: never.
+    private var endOfRelay: MonotonicTime? { terms.lifetime.map { since + $0 } }
+
     /// What the end of a connection's time means.
     enum Expiry: Equatable {
         /// It is not over: ask again then.
@@ -213,19 +216,22 @@ struct ConnectionState {
         case idle
         /// Nothing was relayed for too long, in either direction.
         case relayIdle
+        /// Its cluster allows a relay no more time.
+        case relayAged
         /// The peer was to close, or to take our last octets, and did not: the connection is closed.
         case overdue
     }
 
     /// When the timer has to fire for a deadline: streams that begin meanwhile may bring it nearer.
     func wake(_ deadline: MonotonicTime, _ limits: Limits, at now: MonotonicTime) -> MonotonicTime {
-        keepAlive == nil ? deadline : min(deadline, now + limits.upstreamKeepAlive)
+        keepAlive.map { min(deadline, now + $0.silence(limits)) } ?? deadline
     }
 
     /// An endpoint has said nothing for long. It may have, while we read nothing or it takes nothing; that is the
     /// matter of others.
     private func silence(_ limits: Limits, at now: MonotonicTime) -> Expiry {
-        guard reading == .ready, writing == .free, let keepAlive else { return .notYet(now + limits.upstreamKeepAlive) }
+        guard let keepAlive else { return .notYet(now + limits.upstreamKeepAlive) }
+        guard reading == .ready, writing == .free else { return .notYet(now + keepAlive.silence(limits)) }
         return keepAlive.isUnanswered(lastActive: max(lastActive, since)) ? .unanswered : .silentEndpoint
     }
 
@@ -246,7 +252,7 @@ struct ConnectionState {
         // With open streams the time that counts is theirs.
         case .open where !isIdle: return .notYet(now + idleTimeout(limits))
         case .open(.overdue), .closing, .lingering: return .overdue
-        case .relaying: return .relayIdle
+        case .relaying: return endOfRelay.map { $0 <= now } ?? false ? .relayAged : .relayIdle
         case .open: return .idle
         case .closed: return .nothing
         }

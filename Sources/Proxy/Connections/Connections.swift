@@ -268,7 +268,7 @@ internal import TLS
         let isServer = connection.role == .downstream
         if isHTTP2 {
             let limits = isServer ? listeners.clientLimits(of: connection) : .upstream
-            if !isServer { connection.state.keepAlive = KeepAlive() }
+            if !isServer { connection.state.keepAlive = KeepAlive(connection.state.terms) }
             connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: services.pools))
         } else {
             connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: services.pools))
@@ -311,6 +311,7 @@ internal import TLS
         case .aged: upstreams.aged(connection)
         case .idle: endIdle(connection)
         case .relayIdle: relays.idleTimedOut(connection)
+        case .relayAged: relays.aged(connection)
         case .overdue: peerClosed(connection)
         }
     }
@@ -453,6 +454,7 @@ internal import TLS
         connection.transport.tls?.shutdown()
         if connection.role == .downstream {
             listeners.closed(connection)
+            if !connection.ownPools.isEmpty { upstreams.leave(connection) }
             services.metrics.connectionClosed(.downstream)
         } else {
             services.metrics.connectionClosed(.upstream)
@@ -461,8 +463,7 @@ internal import TLS
         connection.state.enter(.closed, at: services.loop.now)
         services.loop.cancel(&connection.timer)
         services.loop.cancel(&connection.pause)
-        if let pending = connection.pendingOutput { services.pools.give(pending) }
-        connection.pendingOutput = nil
+        if let pending = connection.pendingOutput.take() { services.pools.give(pending) }
         if let hello = connection.hello.take() { services.pools.give(hello.octets) }
         connection.releaseSnapshot()
         lists.keepClosed(connection)

@@ -5,9 +5,28 @@ internal import Reactor
 struct KeepAlive {
     /// When PING was last sent.
     private(set) var askedAt: MonotonicTime?
+    /// What its cluster says of the silence before PING, and of the time for the answer; `.max` is what the flags say.
+    private var ping = UInt32.max, pong = UInt32.max
+
+    init() {}
+
+    /// - Parameter terms: of the connection.
+    init(_ terms: ConnectionTerms) {
+        ping = terms.pingMilliseconds
+        pong = terms.pongMilliseconds
+    }
+
+    /// How long the endpoint may be silent.
+    func silence(_ limits: Limits) -> Duration {
+        ping == .max ? limits.upstreamKeepAlive : .milliseconds(Int64(ping))
+    }
+
+    private func answerTime(_ limits: Limits) -> Duration {
+        pong == .max ? limits.upstreamKeepAliveTimeout : .milliseconds(Int64(pong))
+    }
 
     /// Servers of gRPC end a connection on which PING comes more often than every 5 minutes while they have nothing
-    /// to say, and with it calls that are alive.
+    /// to say, and with it calls that are alive. Whoever writes an interval knows the servers.
     static let pause = Duration.seconds(310)
 
     /// Whether PING was sent and nothing has come since.
@@ -15,10 +34,10 @@ struct KeepAlive {
 
     /// When PING is due, or its answer.
     func deadline(lastActive: MonotonicTime, _ limits: Limits) -> MonotonicTime {
-        let silence = lastActive + limits.upstreamKeepAlive
+        let silence = lastActive + silence(limits)
         guard let askedAt else { return silence }
-        guard askedAt < lastActive else { return askedAt + limits.upstreamKeepAliveTimeout }
-        return max(silence, askedAt + Self.pause)
+        guard askedAt < lastActive else { return askedAt + answerTime(limits) }
+        return ping == .max ? max(silence, askedAt + Self.pause) : silence
     }
 
     /// PING is sent.

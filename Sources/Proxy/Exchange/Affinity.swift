@@ -22,6 +22,9 @@ final class HashKey {
         }
     }
 
+    /// Whether it is the client's address, which connections have as well as requests.
+    var isAddress: Bool { key == .sourceAddress }
+
     /// Whether the gateway sets the cookie where it is absent.
     var setsCookie: Bool { setting != nil }
 

@@ -177,8 +177,8 @@ extension Exchange {
         guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
         let isHTTP2 = speaksHTTP2
         let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
-        let isSecure = destination.unretained?({ $0.isSecure }) ?? false
-        switch endpoint({ isSecure ? acquireSecurely($0) : upstreams.acquire($0, transport, limits, for: number) }) {
+        let isPlain = destination.unretained?({ $0.isPlain }) ?? true
+        switch endpoint({ isPlain ? upstreams.acquire($0, transport, limits, for: number) : acquireSpecially($0) }) {
         case .connection(let connection):
             connection { use(.reserved(connection), keeping: $0) }
             return .next
@@ -200,14 +200,22 @@ extension Exchange {
     }
 
     @inline(never)
-    private func acquireSecurely(_ endpoint: Endpoint) -> Upstreams.Acquired {
-        guard let security = destination.unretained?({ $0.security }) ?? nil else { return .failed }
+    private func acquireSpecially(_ endpoint: Endpoint) -> Upstreams.Acquired {
+        guard let destination = destination.unretained, let downstream else { return .failed }
+        let (security, version) = destination { ($0.security, $0.proxyVersion) }
         // The endpoint is asked for the host that the request has there.
         let authority =
             Rewriting.authority(self)
             ?? request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
-        return upstreams.acquire(
-            endpoint, security, isHTTP2: speaksHTTP2, host: RouteTable.host(of: authority), limits, for: number)
+        let host = RouteTable.host(of: authority)
+        if let version {
+            return downstream.connection { client in
+                upstreams.acquire(
+                    endpoint, version, security, isHTTP2: speaksHTTP2, host: host, limits, of: client, for: number)
+            }
+        }
+        guard let security else { return .failed }
+        return upstreams.acquire(endpoint, security, isHTTP2: speaksHTTP2, host: host, limits, for: number)
     }
 
     /// A connection is there that the course has waited for.

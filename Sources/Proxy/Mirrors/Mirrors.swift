@@ -68,6 +68,10 @@ final class Mirrors {
     ) -> Upstreams.Acquired {
         let number = Self.waitingNumber(mirror.number)
         let limits = destination.limits.unretained
+        if let version = destination.proxyVersion {
+            return upstreams.acquire(
+                endpoint, version, destination.security, isHTTP2: isHTTP2, host: host, limits, of: nil, for: number)
+        }
         guard let security = destination.security else {
             let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: destination.limits?.cluster)
             return upstreams.acquire(endpoint, transport, limits, for: number)

@@ -56,6 +56,8 @@ enum RelayEnd: Equatable {
     /// The endpoint has as many connections as it may have.
     case overflow
     case idle
+    /// Its cluster allows it no more time.
+    case aged
     case overloaded
     /// The process ends.
     case shutDown
@@ -64,7 +66,7 @@ enum RelayEnd: Equatable {
     var isAbrupt: Bool {
         switch self {
         case .clientLost, .endpointLost, .overloaded, .shutDown: true
-        case .finished, .unavailable, .noEndpoint, .connectFailed, .overflow, .idle: false
+        case .finished, .unavailable, .noEndpoint, .connectFailed, .overflow, .idle, .aged: false
         }
     }
 }

@@ -46,7 +46,7 @@ extension RelayEnd {
     /// Its flag in the access log and in metrics.
     var flag: ResponseFlag {
         switch self {
-        case .finished, .idle, .shutDown: .none
+        case .finished, .idle, .aged, .shutDown: .none
         case .clientLost: .clientClosed
         case .endpointLost: .upstreamClosed
         case .unavailable: .noCluster
@@ -68,6 +68,7 @@ extension RelayEnd {
         case .connectFailed: "upstream_connect_failed"
         case .overflow: "upstream_overflow"
         case .idle: "tcp_session_idle_timeout"
+        case .aged: "max_connection_duration"
         case .overloaded: "overload"
         case .shutDown: "drain_time_over"
         }

@@ -59,31 +59,42 @@ internal import Telemetry
         guard number >= 0 else { return end(relay, .unavailable(Unavailable.brokenRule.sentence)) }
         let destination = snapshot.destination(number)
         relay.destination = destination
+        // Never in clear text where TLS is wanted.
         if let reason = destination.unavailable { return end(relay, .unavailable(reason.sentence)) }
-        // Never in clear text where TLS is wanted; the compiler has said so.
-        if destination.isSecure {
-            return end(
-                relay, .unavailable(Unavailable.notInEffect("TLS to the endpoints of relayed connections").sentence))
-        }
         pick(relay)
     }
 
     /// Has the cluster pick an endpoint, for the whole connection, and connects to it.
     private func pick(_ relay: Relay) {
         guard let destination = relay.destination else { return }
-        let random = services.random.next()
-        guard let endpoint = destination.cluster.next(random: random, excluding: relay.state.tried) else {
+        guard let endpoint = next(relay, destination) else {
             return end(relay, .noEndpoint)
         }
         guard relay.state.tries(endpoint: endpoint.number) else { return end(relay, .connectFailed) }
         relay.endpoint = endpoint
-        switch upstreams.connect(endpoint, destination.limits, for: relay) {
+        switch upstreams.connect(endpoint, of: destination, for: relay) {
         case .begun: endpoint.began()
         case .overflow: end(relay, .overflow)
         case .failed:
+            note(.failed, of: endpoint)
             relay.failure = upstreams.lastFailure
             pick(relay)
         }
+    }
+
+    /// The endpoint of the next try: by the client's address where the cluster has it so.
+    private func next(_ relay: Relay, _ destination: DestinationHandle) -> Endpoint? {
+        guard let key = destination.hashKey, key.isAddress, let client = relay.connection(.downstream) else {
+            return destination.cluster.next(random: services.random.next(), excluding: relay.state.tried)
+        }
+        let hash = StableHash.hash(client.peerHost.octets)
+        return destination.cluster.next(hash: hash, excluding: relay.state.tried)
+    }
+
+    /// Reports to whoever watches the endpoint what became of a connection to it.
+    /// Source: envoyproxy/envoy source/common/tcp_proxy/tcp_proxy.cc (onUpstreamConnection).
+    private func note(_ result: EndpointResult, of endpoint: Endpoint) {
+        endpoint.watch?.note(result, at: services.loop.now.nanoseconds)
     }
 
     /// The endpoint did not accept: another one is tried, since nothing was sent yet. The connection is closed.
@@ -91,16 +102,23 @@ internal import Telemetry
         guard !relay.isEnded else { return }
         relay.failure = reason
         relay.upstream = nil
-        relay.endpoint?.ended()
+        if let endpoint = relay.endpoint {
+            endpoint.ended()
+            note(.failed, of: endpoint)
+        }
         pick(relay)
     }
 
-    /// The endpoint has accepted.
-    func connected(_ relay: Relay, _ upstream: Connection, _ event: Readiness) {
+    /// The endpoint has accepted, and has done its handshake.
+    /// - Parameter mayHaveOctets: whether it may have sent some already.
+    func connected(_ relay: Relay, _ upstream: Connection, mayHaveOctets: Bool) {
         relay.isConnected = true
         relay.failure = ""
         relay.upstreamLocal = upstream.localText
-        if let endpoint = relay.endpoint { services.metrics.tried(endpoint: endpoint.number) }
+        if let endpoint = relay.endpoint {
+            services.metrics.tried(endpoint: endpoint.number)
+            note(.answered(200), of: endpoint)
+        }
         upstream.state.octetsCame(at: services.loop.now)
         connections.enter(.relaying, upstream)
         if let early = relay.early.take() {
@@ -111,7 +129,7 @@ internal import Telemetry
         guard !relay.isEnded, let client = relay.connection(.downstream) else { return }
         client.state.reading = .ready
         read(client)
-        if event.isReadable { read(upstream) }
+        if mayHaveOctets { read(upstream) }
     }
 
     // MARK: octets
@@ -254,6 +272,11 @@ internal import Telemetry
         guard let relay = connection.relay else { return }
         services.metrics.reached(.relayIdle)
         end(relay, .idle)
+    }
+
+    /// The endpoint's connection has lasted as long as its cluster allows.
+    func aged(_ connection: Connection) {
+        if let relay = connection.relay { end(relay, .aged) }
     }
 
     /// One of the connections is about to be closed, for no reason of the relay's own.

@@ -1,6 +1,7 @@
 internal import Balancing
 internal import Octets
 internal import Reactor
+internal import Routing
 internal import TLS
 
 /// How an endpoint is spoken to. Two clusters that want it differently share its address, but no connection.
@@ -12,10 +13,14 @@ struct UpstreamTransport: Equatable {
     var security = 0
     /// Whether no session speaks on the connection, and it serves one client alone.
     var isRelay = false
+    /// By which version of the PROXY protocol the endpoint gets the client's address first; nil: it does not.
+    var proxyVersion: ProxyVersion?
 
     /// For octets of any protocol.
-    static func relay(_ cluster: ObjectIdentifier?) -> UpstreamTransport {
-        UpstreamTransport(isHTTP2: false, cluster: cluster, isRelay: true)
+    static func relay(to destination: DestinationHandle) -> UpstreamTransport {
+        UpstreamTransport(
+            isHTTP2: false, cluster: destination.limits?.cluster, security: destination.security?.number ?? 0,
+            isRelay: true, proxyVersion: destination.proxyVersion)
     }
 }
 
@@ -56,6 +61,37 @@ final class EndpointPool {
 
     /// The endpoint has left.
     private(set) var isRetired = false
+
+    // MARK: connections of one client each; see ClientPools.swift
+
+    /// Whose connections a pool has.
+    struct ClientKey: Hashable {
+        /// The client's connection, as long as it is open; nil: nobody's.
+        let client: ObjectIdentifier?
+        /// As `host`.
+        let host: String
+    }
+
+    /// The pool to which a client's pool belongs, and its key there.
+    struct Kinship {
+        let parent: EndpointPool
+        let key: ClientKey
+    }
+
+    /// What each connection begins with.
+    var preamble: [UInt8] = []
+    /// nil for pools that serve all clients.
+    var kinship: Kinship?
+    /// The clients' pools.
+    var children: [ClientKey: EndpointPool] = [:]
+    /// The connections of all of these.
+    private(set) var familyCount = 0
+
+    /// Connections that count beside this pool's.
+    var crowd: Int { kinship?.parent.familyCount ?? count }
+
+    /// Those that are kept for further requests.
+    var kept: [Connection] { idle + shared }
 
     /// - Parameters:
     ///   - security: that of `transport`; nil is clear text.
@@ -113,6 +149,7 @@ final class EndpointPool {
     /// A connection is being made.
     func connectionBegan() {
         count += 1
+        if let kinship { kinship.parent.familyCount += 1 }
         limits?.usage.take(.connections)
         connecting += 1
     }
@@ -137,6 +174,7 @@ final class EndpointPool {
     /// The connection is closed.
     func remove(_ connection: Connection) {
         count -= 1
+        if let kinship { kinship.parent.familyCount -= 1 }
         limits?.giveBack(.connections)
         if connection.state.isConnecting { connecting -= 1 }
         newest = nil

@@ -35,9 +35,12 @@ final class PoolLimits {
         case .connections: policy.connections
         case .pending: policy.pending
         case .requests: policy.requests
-        case .retries: policy.retries
+        case .retries: policy.budget.map { $0.limit(active: active) } ?? policy.retries
         }
     }
+
+    /// Requests in progress, and those that wait for a connection.
+    private var active: Int { usage.count(.requests) + usage.count(.pending) }
 
     /// The text that a gRPC client gets when a limit is reached.
     func words(_ resource: ClusterUsage.Resource) -> String {
@@ -46,7 +49,7 @@ final class PoolLimits {
             case .connections: "maxConnections"
             case .pending: "http1MaxPendingRequests"
             case .requests: "http2MaxRequests"
-            case .retries: "maxRetries"
+            case .retries: policy.budget == nil ? "maxRetries" : "retryBudget"
             }
         return "has as many in use as connectionPool allows: \(name) \(limit(resource) ?? 0)"
     }
@@ -70,6 +73,9 @@ struct ConnectionTerms: BitwiseCopyable {
     private var connectMilliseconds = UInt32.max
     private var idleMilliseconds = UInt32.max
     private var lifeMilliseconds = UInt32.max
+    private var relayIdleMilliseconds = UInt32.max
+    /// When PING is sent, and how long its answer may take.
+    private(set) var pingMilliseconds = UInt32.max, pongMilliseconds = UInt32.max
 
     init() {}
 
@@ -77,6 +83,9 @@ struct ConnectionTerms: BitwiseCopyable {
         connectMilliseconds = Self.milliseconds(policy.connectTimeout)
         idleMilliseconds = Self.milliseconds(policy.idleTimeout)
         lifeMilliseconds = Self.milliseconds(policy.lifetime)
+        relayIdleMilliseconds = Self.milliseconds(policy.relayIdleTimeout)
+        pingMilliseconds = Self.milliseconds(policy.ping?.interval)
+        pongMilliseconds = Self.milliseconds(policy.ping?.timeout)
     }
 
     private static func milliseconds(_ duration: Duration?) -> UInt32 {
@@ -91,7 +100,10 @@ struct ConnectionTerms: BitwiseCopyable {
     /// How long it is kept without requests.
     func idleTimeout(_ limits: Limits) -> Duration { Self.least(idleMilliseconds, limits.upstreamIdleTimeout) }
 
-    /// How long it takes new requests; nil: for ever.
+    /// How long nothing may come from either side of a relay.
+    func relayIdleTimeout(_ limits: Limits) -> Duration { Self.least(relayIdleMilliseconds, limits.relayIdleTimeout) }
+
+    /// How long it takes new requests, or relays; nil: for ever.
     var lifetime: Duration? { lifeMilliseconds == .max ? nil : .milliseconds(Int64(lifeMilliseconds)) }
 
     private static func least(_ milliseconds: UInt32, _ limit: Duration) -> Duration {

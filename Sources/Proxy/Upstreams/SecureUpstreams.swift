@@ -30,7 +30,7 @@ extension Upstreams {
     }
 
     /// The endpoint's pools for all transports.
-    private func pools(of endpoint: Endpoint) -> UnfoldSequence<EndpointPool, EndpointPool?> {
+    func pools(of endpoint: Endpoint) -> UnfoldSequence<EndpointPool, EndpointPool?> {
         sequence(state: endpoint.number < pools.count ? pools[endpoint.number] : nil) { next in
             defer { next = next?.other }
             return next
@@ -87,7 +87,8 @@ extension Upstreams {
         do throws(TLSError) {
             connection.transport.tls = try TLSSession(
                 client: security.context,
-                expecting: security.request(host: pool.host, isHTTP2: pool.transport.isHTTP2),
+                expecting: security.request(
+                    host: pool.host, isHTTP2: pool.transport.isHTTP2, isRelay: pool.transport.isRelay),
                 descriptor: connection.transport.descriptor, resuming: pool.ticket.take())
         } catch {
             return handshakeFailed(connection, .other, error.description)
@@ -103,6 +104,7 @@ extension Upstreams {
         case .wantsRead, .wantsWrite: break
         case .closed: handshakeFailed(connection, .closed, "the endpoint closed the connection")
         case .failed(let error): handshakeFailed(connection, tls.serverFault(of: error), error.description)
+        case .done where connection.relay != nil: beginRelay(connection, pool, mayHaveOctets: true)
         case .done:
             open(connection, pool, http2: tls.negotiatedHTTP2 ?? pool.transport.isHTTP2)
             connections.read(connection)

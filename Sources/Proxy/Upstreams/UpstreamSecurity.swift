@@ -50,17 +50,20 @@ package final class UpstreamSecurity: Sendable {
 
     /// What ALPN offers. The endpoint's choice decides what is spoken; without one it is what was wanted.
     /// Source: docs/istio.md, TLS to upstreams.
-    private func protocols(isHTTP2: Bool) -> [String] {
+    private func protocols(isHTTP2: Bool, isRelay: Bool) -> [String] {
+        if isRelay { return peer.isMesh ? ["istio-peer-exchange", "istio"] : [] }
         if peer.isMesh { return isHTTP2 ? ["istio-h2", "istio", "h2"] : ["istio-http/1.1", "istio", "http/1.1"] }
         return isHTTP2 ? ["h2", "http/1.1"] : []
     }
 
     /// What a new connection asks of the endpoint.
-    /// - Parameter host: of the request, without port; empty if nothing depends on it.
-    func request(host: String, isHTTP2: Bool) -> TLSServerExpectation {
+    /// - Parameters:
+    ///   - host: of the request, without port; empty if nothing depends on it.
+    ///   - isRelay: whether it is for octets of any protocol.
+    func request(host: String, isHTTP2: Bool, isRelay: Bool = false) -> TLSServerExpectation {
         TLSServerExpectation(
             serverName: peer.serverName ?? host, host: peer.needsHost ? host : nil, names: peer.names,
-            uriPrefix: peer.uriPrefix, protocols: protocols(isHTTP2: isHTTP2))
+            uriPrefix: peer.uriPrefix, protocols: protocols(isHTTP2: isHTTP2, isRelay: isRelay))
     }
 }
 

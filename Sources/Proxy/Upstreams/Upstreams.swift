@@ -2,6 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import Routing
 internal import Telemetry
 
 /// One worker's connections to endpoints: kept ones, new ones, and the queues of exchanges that wait for one.
@@ -63,10 +64,17 @@ final class Upstreams {
         case overflow
     }
 
-    /// Begins a connection for a relay alone.
-    /// - Parameter limits: of its cluster.
-    func connect(_ endpoint: Endpoint, _ limits: PoolLimits?, for relay: Relay) -> RelayConnection {
-        let pool = pool(of: endpoint, .relay(limits?.cluster))
+    /// Begins a connection for a relay alone. In TLS, the host of the cluster is what a request's would be.
+    func connect(_ endpoint: Endpoint, of destination: DestinationHandle, for relay: Relay) -> RelayConnection {
+        let (transport, limits) = (UpstreamTransport.relay(to: destination), destination.limits)
+        if destination.isSecure { hasSecurePools = true }
+        let known = pools(of: endpoint).first { $0.transport == transport }
+        let pool =
+            known
+            ?? link(
+                EndpointPool(
+                    endpoint: endpoint, transport: transport, security: destination.security,
+                    host: destination.cluster.state.identity.host))
         if pool.limits !== limits { pool.limits = limits }
         guard limits?.hasRoomForConnection ?? true else {
             reached(.clusterConnections)
@@ -81,7 +89,7 @@ final class Upstreams {
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
     func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
-        if pool.count >= services.limits.upstreamConnections { reached(.upstreamConnections) }
+        if pool.crowd >= services.limits.upstreamConnections { reached(.upstreamConnections) }
         guard pool.waitingCount < services.limits.waitingRequests else {
             reached(.waitingRequests)
             return .overflow
@@ -108,7 +116,7 @@ final class Upstreams {
             reached(.clusterConnections)
             return false
         }
-        return pool.count < services.limits.upstreamConnections
+        return pool.crowd < services.limits.upstreamConnections
     }
 
     /// Counts that a limit was reached.
@@ -202,13 +210,21 @@ final class Upstreams {
             note(ConnectFailure(error), error.reason, pool)
             return connectFailed(connection, .connectFailed)
         }
-        if let relay = connection.relay {
-            pool.connectionOpened(connection, isHTTP2: false)
-            return relays.connected(relay, connection, event)
+        guard sendsPreamble(connection, pool) else {
+            note(.other, "the endpoint does not take the header of the PROXY protocol", pool)
+            return connectFailed(connection, .connectFailed)
         }
         if let security = pool.security { return beginHandshake(connection, pool, security) }
+        if connection.relay != nil { return beginRelay(connection, pool, mayHaveOctets: event.isReadable) }
         open(connection, pool, http2: pool.transport.isHTTP2)
         if event.isReadable { connections.read(connection) }
+    }
+
+    /// All handshakes of a relay's connection are done.
+    func beginRelay(_ connection: Connection, _ pool: EndpointPool, mayHaveOctets: Bool) {
+        guard let relay = connection.relay else { return }
+        pool.connectionOpened(connection, isHTTP2: false)
+        relays.connected(relay, connection, mayHaveOctets: mayHaveOctets)
     }
 
     /// All handshakes of a connection are done.
@@ -356,6 +372,8 @@ final class Upstreams {
     /// The pool makes and keeps no connections any more. One that is in use ends when it is given back.
     func end(_ pool: EndpointPool) {
         for connection in pool.retire() { connections.drain(connection) }
+        for child in pool.children.values { end(child) }
+        pool.children = [:]
     }
 
     // MARK: resets
@@ -374,7 +392,7 @@ final class Upstreams {
         connection.isWornOut = true
         guard !pool.isRetired, pool.connecting == 0 else { return }
         // Without a place for another one, waiting requests get it when no connection takes any.
-        guard pool.count < services.limits.upstreamConnections, pool.limits?.hasRoomForConnection ?? true else {
+        guard pool.crowd < services.limits.upstreamConnections, pool.limits?.hasRoomForConnection ?? true else {
             connections.drain(connection)
             return wentAway(connection)
         }

@@ -75,6 +75,10 @@ final class DestinationHandle {
     /// How endpoints are spoken to in TLS; nil is clear text.
     let security: UpstreamSecurity?
     var isSecure: Bool { security != nil }
+    /// By which version of the PROXY protocol endpoints get the client's address; nil for most.
+    let proxyVersion: ProxyVersion?
+    /// Whether any connection to an endpoint will do, in clear text.
+    let isPlain: Bool
     /// Why nobody can be served.
     let unavailable: Unavailable?
     /// Limits of connections and requests; nil for most.
@@ -87,6 +91,8 @@ final class DestinationHandle {
         self.cluster = cluster
         isHTTP2 = plan.isHTTP2
         if case .secure(let made) = tls { security = made } else { security = nil }
+        proxyVersion = plan.policies?.proxyVersion
+        isPlain = security == nil && proxyVersion == nil
         unavailable = Self.reason(plan, tls)
         hashKey = plan.policies?.hashing.map(HashKey.init)
         limits = plan.policies?.pool.map { PoolLimits($0, usage: cluster.state.usage()) }

@@ -160,12 +160,12 @@ extension PolicyDirectory.Policy {
         ClusterPolicies(
             pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset),
             hashing: hashing(port: port, subset: subset), locality: locality(port: port, subset: subset, options),
-            warmup: warmup(port: port, subset: subset))
+            warmup: warmup(port: port, subset: subset), proxyVersion: proxyVersion(port: port, subset: subset))
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then
     /// refused, because the upstream would not understand what is sent without it. An entry for the port drops the
-    /// `proxyProtocol` of the policy around it.
+    /// `tunnel` of the policy around it.
     func closing(port: Int, subset: Subset?) -> (field: ClosingField, rule: DestinationRule)? {
         let own = Self.level(subset?.trafficPolicy, port)
         if let subset, let field = own?.closings.first, let rule = rule(ofSubset: subset.name.value) {
@@ -182,6 +182,19 @@ extension PolicyDirectory.Policy {
         let isWhole = subset?.trafficPolicy?.portLevel.contains { $0.port.value == port } ?? false
         guard !isWhole, let rule = ruling, let tls = Self.level(rule.trafficPolicy, port)?.tls else { return nil }
         return (tls, rule)
+    }
+
+    /// A field that entries of `portLevelSettings` do not have, and which they drop: the subset's, or else the rule's.
+    /// Source: docs/istio.md, Policy of a port and subset.
+    func whole<Field>(_ path: KeyPath<TrafficPolicy, Field?>, port: Int, subset: Subset?) -> Field? {
+        let policies = [subset?.trafficPolicy, ruling?.trafficPolicy].compactMap(\.self)
+        let around = policies.lazy.filter { policy in !policy.portLevel.contains { $0.port.value == port } }
+        return around.compactMap { $0[keyPath: path] }.first
+    }
+
+    /// By which version of the PROXY protocol the endpoints of a port and subset get the client's address.
+    private func proxyVersion(port: Int, subset: Subset?) -> ProxyVersion? {
+        whole(\.proxyProtocol, port: port, subset: subset).map { $0 == .v1 ? .v1 : .v2 }
     }
 
     private static func level(_ policy: TrafficPolicy?, _ port: Int) -> TrafficPolicy? {

@@ -3,8 +3,8 @@ internal import Manifests
 extension PolicyDirectory.Policy {
     /// Limits of connections and requests for a port and subset; nil if there are none.
     func pool(port: Int, subset: Subset?) -> PoolPolicy? {
-        guard let written = block(\.connectionPool, port: port, subset: subset) else { return nil }
-        let policy = PoolPolicy(written)
+        var policy = block(\.connectionPool, port: port, subset: subset).map { PoolPolicy($0) } ?? PoolPolicy()
+        policy.budget = whole(\.retryBudget, port: port, subset: subset).map(PoolPolicy.RetryBudget.init)
         return policy == PoolPolicy() ? nil : policy
     }
 
@@ -25,10 +25,26 @@ extension PoolPolicy {
         streams = pool.maxConcurrentStreams
         connectTimeout = pool.connectTimeout
         idleTimeout = pool.idleTimeout ?? pool.tcpIdleTimeout.flatMap { $0 == .zero ? nil : $0 }
+        relayIdleTimeout = pool.tcpIdleTimeout.flatMap { $0 == .zero ? nil : $0 }
         lifetime = pool.maxConnectionDuration
         keepAlive = pool.keepalive.map(KeepAlive.init)
         usesClientProtocol = pool.useClientProtocol
+        ping = pool.http2KeepAlive.map { Ping(interval: $0.interval, timeout: $0.timeout) }
     }
+}
+
+extension PoolPolicy.RetryBudget {
+    fileprivate init(_ written: RetryBudget) {
+        self.init()
+        percent = written.percent ?? percent
+        minimum = written.minRetryConcurrency ?? minimum
+    }
+
+    fileprivate var text: String { "\(percent)% of the requests, at least \(minimum)" }
+}
+
+extension PoolPolicy.Ping {
+    fileprivate var text: String { "after \(interval.milliseconds), for \(timeout.milliseconds)" }
 }
 
 extension PoolPolicy.KeepAlive {
@@ -51,10 +67,14 @@ extension PoolPolicy {
             ("maxConcurrentStreams", streams),
         ]
         let times: [(String, Duration?)] = [
-            ("connectTimeout", connectTimeout), ("idleTimeout", idleTimeout), ("maxConnectionDuration", lifetime),
+            ("connectTimeout", connectTimeout), ("idleTimeout", idleTimeout),
+            ("tcp.idleTimeout", relayIdleTimeout == idleTimeout ? nil : relayIdleTimeout),
+            ("maxConnectionDuration", lifetime),
         ]
         var lines = counts.compactMap { entry in entry.1.map { (name: entry.0, value: String($0)) } }
         lines += times.compactMap { entry in entry.1.map { (name: entry.0, value: $0.milliseconds) } }
+        if let budget { lines.append((name: "retryBudget", value: budget.text)) }
+        if let ping { lines.append((name: "http2KeepAlive", value: ping.text)) }
         if let keepAlive { lines.append((name: "tcpKeepalive", value: keepAlive.text)) }
         if usesClientProtocol { lines.append((name: "useClientProtocol", value: "true")) }
         return lines

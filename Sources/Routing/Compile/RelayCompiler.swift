@@ -1,3 +1,4 @@
+internal import Balancing
 internal import Manifests
 
 /// Compiles the `tls` and `tcp` rules of VirtualServices, for the servers that carry connections instead of requests.
@@ -150,52 +151,43 @@ final class RelayCompiler {
                 weight: share.weight
             )
         }
-        let closing = reason ?? unsent(chosen.map(\.cluster), destinations, service)
         let name = "\(service.meta.namespace)/\(service.meta.name)/\(name)"
         let key = RouteKey(name: name, clusters: chosen.map(\.cluster))
         if let known = routes[key] { return known }
-        for choice in chosen { reportRequestPolicies(of: choice.cluster, destinations, service) }
+        for choice in chosen {
+            reportPolicies(
+                of: choice.cluster, destinations, service, isTLS: name.split(separator: "/").dropFirst(2).first == "tls"
+            )
+        }
         let made = rules.addRoute(
             name, clusters: chosen,
-            unavailable: closing ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
+            unavailable: reason ?? (chosen.isEmpty ? .brokenRule : nil), object: service.meta.identity, place: place)
         routes[key] = made
         return made
     }
 
-    /// Says which policies of a destination are in effect for requests only, so far.
-    private func reportRequestPolicies(
-        of cluster: Int, _ destinations: [RouteDestination], _ service: VirtualService
+    /// Says what of a destination's policies is not for connections, or may not be meant for them.
+    private func reportPolicies(
+        of number: Int, _ destinations: [RouteDestination], _ service: VirtualService, isTLS: Bool
     ) {
-        guard let policies = clusters.clusters[cluster].policies, let first = destinations.first else { return }
-        let names = [
-            policies.hashing != nil ? "loadBalancer.consistentHash" : nil,
-            policies.outliers != nil ? "outlierDetection" : nil,
-            policies.pool?.idleTimeout != nil ? "connectionPool.tcp.idleTimeout" : nil,
-            policies.pool?.lifetime != nil ? "connectionPool.tcp.maxConnectionDuration" : nil,
-        ].compactMap(\.self)
-        guard !names.isEmpty else { return }
-        problems.add(
-            Diagnostic(
-                .warning, "not-in-effect",
-                "\(names.joined(separator: ", ")) of the DestinationRule of \(clusters.clusters[cluster].host) "
-                    + "is not in effect yet for connections that are relayed: skipped", hint: nil,
-                at: first.place, object: service.meta.identity, path: first.path.text))
-    }
-
-    /// Relayed octets are not encrypted towards endpoints yet: a destination that asks for TLS closes its connections,
-    /// because they must not be sent there in clear text.
-    private func unsent(
-        _ numbers: [Int], _ destinations: [RouteDestination], _ service: VirtualService
-    ) -> Unavailable? {
-        guard let number = numbers.first(where: { clusters.clusters[$0].tls != nil }), let first = destinations.first
-        else { return nil }
-        let what = "TLS to \(clusters.clusters[number].host) for connections that are relayed"
-        problems.add(
-            Diagnostic(
-                .error, "not-in-effect", "\(what) is not in effect yet: the connections of this rule are closed",
-                hint: "write tls.mode: DISABLE for this port in a DestinationRule, if clients bring TLS of their own",
-                at: first.place, object: service.meta.identity, path: first.path.text))
-        return .notInEffect(what)
+        guard let first = destinations.first else { return }
+        let cluster = clusters.clusters[number]
+        func warn(_ message: String, _ hint: String) {
+            problems.add(
+                Diagnostic(
+                    .warning, "no-effect", message, hint: hint, at: first.place, object: service.meta.identity,
+                    path: first.path.text))
+        }
+        if let key = cluster.policies?.hashing?.key, key != .sourceAddress {
+            warn(
+                "`consistentHash` of \(cluster.host) hashes a part of requests, which relayed connections do not have: "
+                    + "they are spread at random", "write useSourceIp: true")
+        }
+        if isTLS, cluster.tls != nil {
+            warn(
+                "clients' TLS is passed on to \(cluster.host) inside of the TLS that its DestinationRule asks for",
+                "write tls.mode: DISABLE for this port in a DestinationRule if the endpoints end the clients' TLS")
+        }
     }
 
     /// A route that closes its connections.

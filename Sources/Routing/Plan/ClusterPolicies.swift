@@ -9,6 +9,8 @@ package final class ClusterPolicies: Sendable, Hashable {
     /// By what requests find their endpoint; nil: by nothing of theirs.
     package let hashing: HashPolicy?
 
+    /// By which version of the PROXY protocol endpoints get the client's address; nil: they do not.
+    package let proxyVersion: ProxyVersion?
     /// How new endpoints come to their share; nil: at once.
     package let warmup: WarmupPolicy?
     /// Which endpoints are preferred, by where they are; nil: none.
@@ -17,19 +19,23 @@ package final class ClusterPolicies: Sendable, Hashable {
     /// - Returns: nil when there is no policy.
     package init?(
         pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil,
-        locality: LocalityPolicy? = nil, warmup: WarmupPolicy? = nil
+        locality: LocalityPolicy? = nil, warmup: WarmupPolicy? = nil, proxyVersion: ProxyVersion? = nil
     ) {
-        guard pool != nil || outliers != nil || hashing != nil || locality != nil || warmup != nil else { return nil }
+        guard
+            pool != nil || outliers != nil || hashing != nil || locality != nil || warmup != nil || proxyVersion != nil
+        else { return nil }
         self.pool = pool
         self.outliers = outliers
         self.hashing = hashing
         self.locality = locality
         self.warmup = warmup
+        self.proxyVersion = proxyVersion
     }
 
     package static func == (left: ClusterPolicies, right: ClusterPolicies) -> Bool {
         left.pool == right.pool && left.outliers == right.outliers && left.hashing == right.hashing
             && left.locality == right.locality && left.warmup == right.warmup
+            && left.proxyVersion == right.proxyVersion
     }
 
     package func hash(into hasher: inout Hasher) {
@@ -38,5 +44,14 @@ package final class ClusterPolicies: Sendable, Hashable {
         hasher.combine(hashing)
         hasher.combine(locality)
         hasher.combine(warmup)
+        hasher.combine(proxyVersion)
     }
+}
+
+/// A version of the PROXY protocol. Source: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt.
+package enum ProxyVersion: UInt8, Sendable, Hashable {
+    /// A line of text.
+    case v1 = 1
+    /// Binary.
+    case v2 = 2
 }

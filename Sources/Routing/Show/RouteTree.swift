@@ -56,6 +56,8 @@ extension RoutingPlan {
             let cluster = clusters[destination.cluster]
             let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
             tree.line(2, "-> \(part)\(cluster.title(protocol: "TCP"))")
+            for line in cluster.policies?.lines ?? [] { tree.line(3, line) }
+            if let tls = cluster.tls { tree.line(3, tls.terms.summary) }
             for line in cluster.endpointLines(tree.endpoints, failure: "closed") { tree.line(3, line) }
         }
     }
