@@ -67,12 +67,8 @@ struct Answer {
             case .passing(0, let padding): state = .padding(left: padding, copies: 0)
             case .collecting(0): makeReply()
             case .passing, .collecting:
-                guard !inbox.isEmpty else {
-                    guard isEnded else { return .unfinished }
-                    end(.internal, "the request ended inside a message")
-                    continue
-                }
-                take(inbox, out, room)
+                guard !inbox.isEmpty || isEnded else { return .unfinished }
+                if inbox.isEmpty { end(.internal, "the request ended inside a message") } else { take(inbox, out, room) }
             case .replying(let cursor, let copies): reply(cursor, copies, out, room)
             case .padding(let left, let copies): pad(left, copies, out, room)
             }

@@ -39,8 +39,8 @@ import Testing
     static let everywhere: Set<String> = ["Swift", "Synchronization"]
     static let documents = [
         "README.md", "docs/architecture.md", "docs/glossary.md", "docs/dependencies.md", "docs/configuration.md",
-        "docs/istio.md", "docs/behaviour.md", "docs/metrics.md", "docs/admin.md", "docs/performance.md",
-        "certs/README.md",
+        "docs/istio.md", "docs/behaviour.md", "docs/limits.md", "docs/fields.md", "docs/kubernetes.md",
+        "docs/differences.md", "docs/metrics.md", "docs/admin.md", "docs/performance.md", "certs/README.md",
     ]
 
     @Test func `git lists the sources`() {

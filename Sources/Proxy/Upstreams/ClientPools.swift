@@ -44,7 +44,6 @@ extension Upstreams {
         _ endpoint: Endpoint, _ transport: UpstreamTransport, _ security: UpstreamSecurity?
     ) -> EndpointPool {
         if let known = pools(of: endpoint).first(where: { $0.transport == transport }) { return known }
-        if security != nil { hasSecurePools = true }
         return link(EndpointPool(endpoint: endpoint, transport: transport, security: security))
     }
 

@@ -67,7 +67,6 @@ final class Upstreams {
     /// Begins a connection for a relay alone. In TLS, the host of the cluster is what a request's would be.
     func connect(_ endpoint: Endpoint, of destination: DestinationHandle, for relay: Relay) -> RelayConnection {
         let (transport, limits) = (UpstreamTransport.relay(to: destination), destination.limits)
-        if destination.isSecure { hasSecurePools = true }
         let known = pools(of: endpoint).first { $0.transport == transport }
         let pool =
             known

@@ -104,27 +104,34 @@ final class RelayCompiler {
     func passthroughs(of member: ServerMerger.Member, _ taken: inout TakenNames) -> [Passthrough] {
         var result: [Passthrough] = []
         for found in bound.relays(of: member.gateway).found(on: member.server) where !names.options.limit.isOver {
-            let service = services[found.owner]
-            for (index, rule) in service.tls.enumerated() {
-                for (number, match) in rule.matches.enumerated() where applies(match, service, member) {
-                    let part = Part(service: found.owner, rule: index, match: number)
-                    let wanted = Self.serverNames(of: match, service)
-                    if let owner = taken.owner(of: wanted) {
-                        if owner.part != part { hide(part, duplicate(match, service, owner)) }
-                        continue
-                    }
-                    guard taken.add(wanted, part, match.place) else { return result }
-                    fates[part] = .used
-                    reportIgnored([match], service)
-                    let route = route(
-                        "tls/\(index)", rule.destinations, isBroken: rule.isBroken, service, rule.place, member)
-                    result.append(
-                        Passthrough(serverNames: wanted, route: route, gateway: member.gateway.meta.identity))
-                }
-            }
+            guard add(found.owner, of: member, &taken, to: &result) else { return result }
         }
         if result.isEmpty { reportUnused(member, field: "tls") }
         return result
+    }
+
+    /// Adds what one VirtualService passes on at a server; false if there is no room for all of it.
+    private func add(
+        _ owner: Int, of member: ServerMerger.Member, _ taken: inout TakenNames, to result: inout [Passthrough]
+    ) -> Bool {
+        let service = services[owner]
+        for (index, rule) in service.tls.enumerated() {
+            for (number, match) in rule.matches.enumerated() where applies(match, service, member) {
+                let part = Part(service: owner, rule: index, match: number)
+                let wanted = Self.serverNames(of: match, service)
+                if let owner = taken.owner(of: wanted) {
+                    if owner.part != part { hide(part, duplicate(match, service, owner)) }
+                    continue
+                }
+                guard taken.add(wanted, part, match.place) else { return false }
+                fates[part] = .used
+                reportIgnored([match], service)
+                let route = route(
+                    "tls/\(index)", rule.destinations, isBroken: rule.isBroken, service, rule.place, member)
+                result.append(Passthrough(serverNames: wanted, route: route, gateway: member.gateway.meta.identity))
+            }
+        }
+        return true
     }
 
     /// The names of a match in lower case, each once. If one could not be read, they are all hosts of its

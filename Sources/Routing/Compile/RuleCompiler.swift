@@ -167,11 +167,9 @@ final class RuleCompiler {
             let found = matches(of: rule, part, context)
             guard !found.isEmpty else { continue }
             for part in rule.parts(found.map(\.match)) {
-                for (number, (ports, route)) in variants(service, index, context, part.matched).enumerated() {
-                    guard number == 0 || hasRoom else { return closed(ruleList, source) }
-                    if number > 0 { matches += max(found.count, rule.destinations.count) }
-                    add(part.matches, ports, route, to: &ruleList)
-                }
+                let routes = variants(service, index, context, part.matched)
+                let cost = max(found.count, rule.destinations.count)
+                guard add(part.matches, routes, cost, to: &ruleList) else { return closed(ruleList, source) }
             }
             for match in found {
                 guard let cause = reach.note(match.match, place: match.place) else { continue }
@@ -179,14 +177,6 @@ final class RuleCompiler {
             }
         }
         return ruleList
-    }
-
-    /// A match that can hold, and where it is written.
-    struct Candidate {
-        let match: RuleMatch
-        let place: SourcePlace
-        let path: FieldPath
-        let part: NeverReached.Part
     }
 
     /// The matches of a rule that can hold in this context. A catch-all ends the list.
@@ -235,6 +225,18 @@ final class RuleCompiler {
         let all = Set(match.gateways.map { names.gateway($0.value, namespace: namespace) })
         gatewaySets[part] = all
         return all.contains(gateway)
+    }
+
+    /// Adds a rule for each of its routes; false if there is no room for all of them.
+    private func add(
+        _ found: [RuleMatch], _ routes: [(port: Int?, route: Int)], _ cost: Int, to ruleList: inout RuleList
+    ) -> Bool {
+        for (number, (port, route)) in routes.enumerated() {
+            guard number == 0 || hasRoom else { return false }
+            if number > 0 { matches += cost }
+            add(found, port, route, to: &ruleList)
+        }
+        return true
     }
 
     private func add(_ matches: [RuleMatch], _ port: Int?, _ route: Int, to ruleList: inout RuleList) {
