@@ -68,7 +68,11 @@ struct Answer {
             case .collecting(0): makeReply()
             case .passing, .collecting:
                 guard !inbox.isEmpty || isEnded else { return .unfinished }
-                if inbox.isEmpty { end(.internal, "the request ended inside a message") } else { take(inbox, out, room) }
+                if inbox.isEmpty {
+                    end(.internal, "the request ended inside a message")
+                } else {
+                    take(inbox, out, room)
+                }
             case .replying(let cursor, let copies): reply(cursor, copies, out, room)
             case .padding(let left, let copies): pad(left, copies, out, room)
             }
