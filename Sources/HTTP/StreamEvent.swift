@@ -10,11 +10,16 @@ package enum StreamOwner: BitwiseCopyable, Hashable, Sendable {
     case exchange(Int)
     /// A copy of a request, which goes to a mirror; the number is its place among its worker's.
     case mirror(Int)
+    /// A request of this process's own, for example to an API server; the number is its sender's.
+    case call(Int)
 
     /// The exchange's number; nil when the stream is nobody's.
     @inlinable @inline(__always) package var exchange: Int? {
         if case .exchange(let number) = self { number } else { nil }
     }
+
+    /// The number of a request of our own; nil when the stream is none.
+    package var call: Int? { if case .call(let number) = self { number } else { nil } }
 }
 
 /// What happened to a stream of a session (HTTP/1.1 or HTTP/2). A session notes events while it reads, and acts on

@@ -270,6 +270,8 @@ final class Watcher {
         self.machine = machine
     }
 
+    /// Hands an input to the machine.
+    /// - Returns: what is to be done.
     func handle(_ input: WatchInput, at now: Moment) -> [WatchAction] {
         switch machine {
         case .list(var watch):

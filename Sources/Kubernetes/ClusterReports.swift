@@ -33,9 +33,10 @@ struct ClusterReports {
 
     private func say(_ text: String, isWarning: Bool = true) { log(ClusterMessage(isWarning: isWarning, text: text)) }
 
+    /// Says something that concerns the connection as a whole.
     func note(_ text: String) { say(text) }
 
-    /// An attempt to connect has failed.
+    /// A try to connect has failed.
     mutating func outage(_ reason: String, at now: Moment) {
         let isFirst = outageSince == nil
         if isFirst { outageSince = now }
@@ -47,6 +48,7 @@ struct ClusterReports {
                 + "served with the objects that were read before; the connection is tried again.")
     }
 
+    /// Takes note of what a watch reports, and says what the operator should know of it.
     mutating func note(_ event: ResourceEvent, at now: Moment) {
         switch event {
         case .state(let kind, let namespace, let state): changed(.kind(kind, namespace: namespace), state, now)
@@ -55,6 +57,7 @@ struct ClusterReports {
         }
     }
 
+    /// The Secret is not watched any more.
     mutating func forget(_ secret: SecretName) { states[.secret(secret)] = nil }
 
     private mutating func changed(_ subject: Subject, _ state: ResourceState, _ now: Moment) {

@@ -6,14 +6,18 @@ package import Reactor
 package final class ClusterWatch: Sendable {
     /// What is to be watched.
     package struct Plan: Sendable {
+        /// Where the API server is, and who asks.
         package var access: ClusterAccess
+        /// The kinds to be watched.
         package var kinds: [ResourceKind]
         /// Kinds that are watched only while the server does not offer another one, which is among `kinds`.
         package var standIns: [StandIn]
         /// The namespaces whose objects are watched; empty: all. Kinds without namespaces are watched as a whole.
         package var namespaces: [String]
+        /// The times of the client; tests shorten them.
         package var timing = WatchTiming()
 
+        /// - Parameters: see the properties of the same names.
         package init(
             access: ClusterAccess, kinds: [ResourceKind], standIns: [StandIn] = [], namespaces: [String] = []
         ) {
@@ -26,9 +30,12 @@ package final class ClusterWatch: Sendable {
 
     /// A kind that stands in for one that the server does not offer.
     package struct StandIn: Sendable, Equatable {
+        /// The kind that stands in.
         package let kind: ResourceKind
+        /// The kind that the server does not offer.
         package let missing: ResourceKind
 
+        /// Says which kind stands in for which other one.
         package init(_ kind: ResourceKind, for missing: ResourceKind) {
             self.kind = kind
             self.missing = missing
@@ -99,6 +106,7 @@ package final class ClusterWatch: Sendable {
 package struct ClusterMessage: Sendable, Equatable {
     /// Whether somebody should act on it.
     package let isWarning: Bool
+    /// The message: a sentence for the operator.
     package let text: String
 }
 

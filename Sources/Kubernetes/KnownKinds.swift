@@ -2,12 +2,19 @@
 /// Source: https://kubernetes.io/docs/reference/kubernetes-api/;
 /// istio/api kubernetes/customresourcedefinitions.gen.yaml.
 extension ResourceKind {
+    /// Istio's Gateways.
     package static let gateways = istio("gateways", "Gateway")
+    /// VirtualServices.
     package static let virtualServices = istio("virtualservices", "VirtualService")
+    /// DestinationRules.
     package static let destinationRules = istio("destinationrules", "DestinationRule")
+    /// ServiceEntries.
     package static let serviceEntries = istio("serviceentries", "ServiceEntry")
+    /// WorkloadEntries.
     package static let workloadEntries = istio("workloadentries", "WorkloadEntry")
+    /// Services.
     package static let services = core("services", "Service")
+    /// EndpointSlices.
     package static let endpointSlices = ResourceKind(
         group: "discovery.k8s.io", versions: ["v1"], plural: "endpointslices", kind: "EndpointSlice")
     /// What stands in for EndpointSlices on a server that does not offer them.
@@ -15,8 +22,6 @@ extension ResourceKind {
     /// Only labels are needed of Pods, and a Pod's whole object is large.
     package static let pods = ResourceKind(
         group: "", versions: ["v1"], plural: "pods", kind: "Pod", isMetadataOnly: true)
-    package static let namespaces = ResourceKind(
-        group: "", versions: ["v1"], plural: "namespaces", kind: "Namespace", isMetadataOnly: true, isClusterWide: true)
     /// Read one by one, by `ClusterWatch.watchSecrets`, and never listed.
     package static let secrets = core("secrets", "Secret")
 

@@ -15,6 +15,7 @@ package struct ResourceKind: Hashable, Sendable {
     /// Whether the kind belongs to no namespace, such as Namespace and Node.
     package let isClusterWide: Bool
 
+    /// - Parameters: see the properties of the same names.
     package init(
         group: String, versions: [String], plural: String, kind: String, isMetadataOnly: Bool = false,
         isClusterWide: Bool = false
@@ -72,13 +73,16 @@ package enum ResourceState: Sendable, Equatable {
 package struct Permission: Sendable, Hashable, CustomStringConvertible {
     /// For example `list`.
     package let verb: String
+    /// The group of the API; empty for the core.
     package let group: String
+    /// The plural of the kind, as a Role names it.
     package let resource: String
     /// nil: in all namespaces.
     package let namespace: String?
     /// The object's name, of a permission that is needed for one object only.
     package let name: String?
 
+    /// - Parameters: see the properties of the same names.
     package init(verb: String, group: String, resource: String, namespace: String?, name: String? = nil) {
         self.verb = verb
         self.group = group
@@ -98,9 +102,12 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
 
 /// A Secret that is read by its name.
 package struct SecretName: Hashable, Sendable {
+    /// The namespace of the Secret.
     package let namespace: String
+    /// The name of the Secret.
     package let name: String
 
+    /// Names a Secret.
     package init(namespace: String, name: String) {
         self.namespace = namespace
         self.name = name

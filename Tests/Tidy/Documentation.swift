@@ -13,7 +13,7 @@ struct Documentation {
     /// Modules in which every such declaration has a comment.
     static let finishedModules: Set<String> = [
         "Octets", "JSON", "Patterns", "Reactor", "Telemetry", "Manifests", "Routing", "portico-echo", "Admin", "HTTP",
-        "portico", "TLS", "Control", "Balancing", "Proxy",
+        "portico", "TLS", "Control", "Balancing", "Proxy", "Kubernetes",
     ]
     private static let prescribed: Set<String> = [
         "description", "hash", "encode", "run", "validate", "testDescription", "wrappedValue",

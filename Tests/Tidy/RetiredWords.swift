@@ -21,7 +21,7 @@ struct RetiredWord {
             instead: "attachment, listener, or to bind"),
         RetiredWord(
             word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
-            exceptIn: ["Patterns", "Manifests", "Reactor", "portico-echo"]),
+            exceptIn: ["Patterns", "Manifests", "Reactor", "Kubernetes", "portico-echo"]),
         RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]

@@ -17,9 +17,12 @@ package struct ClusterAccess: Sendable {
 
     /// The client's certificate with its key, both in PEM.
     package struct Identity: Sendable {
+        /// The certificate and its intermediates.
         package var chain: IdentityPart
+        /// The private key.
         package var key: IdentityPart
 
+        /// Joins a certificate with its key.
         package init(chain: IdentityPart, key: IdentityPart) {
             self.chain = chain
             self.key = key
@@ -43,17 +46,22 @@ package struct ClusterAccess: Sendable {
 
     /// A name or an address, without brackets.
     package var host: String
+    /// The port of the API server.
     package var port: UInt16
     /// In front of all paths, such as `/k8s/clusters/c-1`; empty for most servers.
     package var pathPrefix: String
     /// The name that the certificate must have.
     package var serverName: String
+    /// Who must have issued the server's certificate.
     package var trust: Trust
+    /// The certificate that is shown to the server; nil: none.
     package var identity: Identity?
+    /// What requests prove their sender by.
     package var credential: Credential
     /// The namespace of the service account, or of the kubeconfig's context.
     package var namespace: String
 
+    /// - Parameters: see the properties of the same names.
     package init(
         host: String, port: UInt16, pathPrefix: String = "", serverName: String? = nil, trust: Trust,
         identity: Identity? = nil, credential: Credential = .none, namespace: String = "default"
@@ -79,6 +87,7 @@ package struct ClusterAccess: Sendable {
 package struct AccessFault: Error, Sendable, Equatable, CustomStringConvertible {
     package let description: String
 
+    /// - Parameter description: a sentence for the operator, without a secret.
     package init(_ description: String) { self.description = description }
 }
 
@@ -132,6 +141,7 @@ enum TokenText {
         return text
     }
 
+    /// Reads a small text file, such as a token, without the blanks around it.
     static func read(_ path: String) throws(AccessFault) -> String {
         let octets: [UInt8]
         do {

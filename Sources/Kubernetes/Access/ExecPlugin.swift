@@ -10,28 +10,36 @@ package struct ExecPlugin: Sendable, Equatable {
     package var apiVersion: String
     /// A path, or a name that is looked for in `PATH`.
     package var command: String
+    /// The arguments of the command.
     package var arguments: [String]
+    /// Variables that the command gets besides those of this process.
     package var environment: [Variable]
     /// What to do when the program is not there.
     package var installHint: String
-    /// Whether the program is told where the cluster is.
+    /// Whether the program gets to know where the cluster is.
     package var tellsCluster: Bool
     /// Seconds that it may take.
     package var timeoutSeconds = 60
 
+    /// A variable of the command's environment.
     package struct Variable: Sendable, Equatable {
+        /// The variable's name.
         package let name: String
+        /// Its value.
         package let value: String
 
+        /// Names a variable and its value.
         package init(name: String, value: String) {
             self.name = name
             self.value = value
         }
     }
 
+    /// The versions of the plugins' interface that are understood.
     package static let versions = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"]
     private static let mostOctets = 1 << 20
 
+    /// - Parameters: see the properties of the same names.
     package init(
         apiVersion: String, command: String, arguments: [String] = [], environment: [Variable] = [],
         installHint: String = "", tellsCluster: Bool = false

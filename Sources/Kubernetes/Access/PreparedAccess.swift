@@ -21,6 +21,7 @@ struct PreparedCredential: Sendable {
 
     /// Whether it should be replaced, in time before its end.
     func isDue(at second: Int64) -> Bool { expiresAt.map { second >= $0 - Self.marginSeconds } ?? false }
+    /// Whether the credentials have ended. - Parameter second: of the wall clock, since 1970.
     func isExpired(at second: Int64) -> Bool { expiresAt.map { second >= $0 } ?? false }
     private static let marginSeconds: Int64 = 60
 }
@@ -65,7 +66,7 @@ extension ClusterAccess {
         let own: KeyPair?
         if let made { own = made } else { own = try readIdentity() }
         do throws(TLSError) {
-            // HTTP/1.1 is offered so that a server without HTTP/2 can be told from one that refuses us.
+            // HTTP/1.1 is offered so that a server without HTTP/2 differs from one that refuses us.
             guard let authorities = try authorities() else {
                 return try TLSClientContext(identity: own, verifiesPeer: false, protocols: ["h2", "http/1.1"])
             }
@@ -110,6 +111,7 @@ extension ClusterAccess {
         }
     }
 
+    /// Joins a certificate with its key; it throws if they do not belong together.
     static func pair(_ chain: [UInt8], _ key: SecretOctets) throws(AccessFault) -> KeyPair {
         let made = key.withOctets { key in
             unsafe chain.withUnsafeBytes { chain in

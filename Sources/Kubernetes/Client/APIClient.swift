@@ -14,7 +14,7 @@ final class APIClient {
         /// A thread reads files, runs a plugin, resolves the name.
         case preparing
         case connecting(rest: ArraySlice<SocketAddress>, context: TLSClientContext)
-        /// The last attempt has failed.
+        /// The last try has failed.
         case waiting
     }
 
@@ -244,7 +244,7 @@ final class APIClient {
         reconnectTimer = timers.arm(after: connectBackOff.next(&random), .reconnect)
     }
 
-    /// Why no connection could be made, once for each attempt.
+    /// Why no connection could be made, once for each try.
     func takeOutage() -> String? {
         defer { outage = nil }
         return outage
@@ -325,12 +325,14 @@ final class APIClient {
 // MARK: what connections tell
 
 extension APIClient: APIConnectionOwner {
+    /// The connection takes requests from now on.
     func opened(_ connection: APIConnection) {
         stage = .idle
         if var timer = connectionTimers[connection.number] { timers.cancel(&timer) }
         connectionTimers[connection.number] = timers.arm(after: timing.pingAfter, .connection(connection.number))
     }
 
+    /// A header section of an answer has come.
     func received(_ headers: HeaderBlock, for number: CallNumber) {
         guard let text = headers.first(.status)?.string, let status = Int(text), status >= 200, let call = calls[number]
         else { return }    // interim responses say nothing
@@ -341,6 +343,7 @@ extension APIClient: APIConnectionOwner {
         if status == 200, call.request.form == .lines { events.append((number, .opened)) }
     }
 
+    /// Octets of an answer have come.
     func received(_ octets: Octets, for number: CallNumber) {
         guard let place = calls.index(forKey: number) else { return }
         let isTooLarge: Bool
@@ -362,6 +365,7 @@ extension APIClient: APIConnectionOwner {
         if let connection { connections[connection]?.cancel(slot, call: number) }
     }
 
+    /// The server has ended its answer.
     func finished(_ number: CallNumber) {
         guard let call = calls[number] else { return }
         guard let status = call.status else {
@@ -375,12 +379,14 @@ extension APIClient: APIConnectionOwner {
         finish(number, .answer(APIAnswer(status: status, retryAfter: call.retryAfter, body: call.body)))
     }
 
+    /// The server has reset the stream of a call.
     func broke(_ number: CallNumber, code: UInt32) {
         guard let call = calls[number] else { return }
         if code == ErrorCode.refusedStream, call.status == nil { return again(number) }
         finish(number, .failed(.streamEnded("the server reset the stream (code \(code) of HTTP/2)")))
     }
 
+    /// The connection is over; calls that it had are failed, or made again.
     func closed(_ connection: APIConnection, reason: String) {
         poller.forget(connection.descriptor)
         connections[connection.number] = nil

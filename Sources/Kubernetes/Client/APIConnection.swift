@@ -9,6 +9,7 @@ protocol APIConnectionOwner: AnyObject {
     func opened(_ connection: APIConnection)
     /// A header section of an answer.
     func received(_ headers: HeaderBlock, for call: CallNumber)
+    /// Octets of an answer have come.
     func received(_ octets: Octets, for call: CallNumber)
     /// The server has ended its answer.
     func finished(_ call: CallNumber)
@@ -89,7 +90,7 @@ final class APIConnection {
         let block = headers(request, host: host, bearer: bearer)
         defer { pools.letGo(block) }
         let hasBody = !request.body.isEmpty
-        guard let slot = session.submitRequest(block, isEnd: !hasBody, owner: .exchange(call), keepsBody: false) else {
+        guard let slot = session.submitRequest(block, isEnd: !hasBody, owner: .call(call), keepsBody: false) else {
             return nil
         }
         if hasBody {
@@ -127,7 +128,7 @@ final class APIConnection {
 
     /// Gives a request up.
     func cancel(_ slot: Int, call: CallNumber) {
-        guard phase == .open, session.isOpen(slot), session.owner(slot) == .exchange(call) else { return }
+        guard phase == .open, session.isOpen(slot), session.owner(slot) == .call(call) else { return }
         session.setOwner(slot, .nobody)
         session.reset(slot, code: ErrorCode.cancel)
     }
@@ -206,7 +207,7 @@ final class APIConnection {
     }
 
     private func note(_ event: StreamEvent) {
-        let call = event.owner.exchange
+        let call = event.owner.call
         switch event.kind {
         case .headers, .trailers:
             guard let block = session.takeHeaders(event.slot) else { return }

@@ -8,7 +8,7 @@ final class ClientTimers {
         case call(CallNumber)
         /// A connection has been silent for a while, or was not made in time.
         case connection(Int)
-        /// The next attempt to connect is due.
+        /// The next try to connect is due.
         case reconnect
         /// A watch has waited as long as it wanted.
         case watcher(Int)
@@ -48,6 +48,7 @@ final class ClientTimers {
     /// Whether the timer has fired, and was not armed again since.
     func hasFired(_ handle: TimerWheel.Handle) -> Bool { wheel.hasFired(handle) }
 
+    /// Cancels a timer; nothing happens if it is not set.
     func cancel(_ handle: inout TimerWheel.Handle) { wheel.cancel(&handle) }
 
     private static func token(_ purpose: Purpose) -> UInt64 {

@@ -141,6 +141,7 @@ struct ListWatch {
         wait(asked > own ? asked + random.below(own + 1) : own, then: step)
     }
 
+    /// Waits, and goes on with a step.
     mutating func wait(_ milliseconds: Int, then step: Step) {
         phase = .waiting(step)
         actions.append(.wait(milliseconds: milliseconds))
@@ -151,6 +152,7 @@ struct ListWatch {
         wait(milliseconds / 2 + random.below(milliseconds / 2 + 1), then: step)
     }
 
+    /// Reports the permission that is missing, and tries again later.
     mutating func refused(_ verb: String, then step: Step) {
         report(.refused(Permission(verb: verb, group: kind.group, resource: kind.plural, namespace: namespace)))
         wait(refusedBackOff.next(&random), then: step)
@@ -183,6 +185,7 @@ struct ListWatch {
         actions.append(.get(path: ResourcePath.group(kind.group), accept: AcceptedForm.json))
     }
 
+    /// Goes on with the next version of the kind; if there is none, the kind is absent.
     mutating func tryNextVersion() {
         guard !candidates.isEmpty else { return isAbsent() }
         let next = candidates.removeFirst()
@@ -253,6 +256,7 @@ struct ListWatch {
             .watch(path: path(query), accept: AcceptedForm.object(kind), silence: timing.streamSilence))
     }
 
+    /// Begins a watch from the version that is known.
     mutating func watch() {
         phase = .watching
         hasLine = false
@@ -279,6 +283,7 @@ struct ListWatch {
 
     var watchSilence: Int { timing.watchSeconds.upperBound * 1000 + timing.watchGrace }
 
+    /// Hands a page of a list over.
     mutating func deliver(_ objects: [[UInt8]], isFirst: Bool, isLast: Bool) {
         actions.append(.deliver(.page(kind, namespace: namespace, objects, isFirst: isFirst, isLast: isLast)))
     }
@@ -292,6 +297,7 @@ enum AnswerWords {
         return reason(answer.status, message)
     }
 
+    /// The words for an answer that is an error.
     static func reason(_ status: Int, _ message: String) -> String {
         let words = printable(message)
         return "the server answers \(status)" + (words.isEmpty ? "" : " (\(words))")

@@ -3,6 +3,7 @@ internal import JSON
 // What follows from the server's answers.
 
 extension ListWatch {
+    /// A whole answer has come.
     mutating func received(_ answer: APIAnswer) {
         switch phase {
         case .findingGroup: foundGroup(answer)
@@ -139,6 +140,7 @@ extension ListWatch {
         }
     }
 
+    /// The server has begun to answer a watch.
     mutating func opened() {
         openedAt = now.steady
         if phase == .watching { isCurrent() }
@@ -150,6 +152,7 @@ extension ListWatch {
         report(.current)
     }
 
+    /// A line of a watch has come.
     mutating func received(line: [UInt8]) {
         guard phase == .watching || phase == .streaming else { return }
         guard let skim = try? WatchSkim(line) else { return unreadable() }
@@ -224,6 +227,7 @@ extension ListWatch {
 
     // MARK: ends
 
+    /// The server has ended a watch in order.
     mutating func ended() {
         switch phase {
         case .streaming:
@@ -240,6 +244,7 @@ extension ListWatch {
         }
     }
 
+    /// A request has failed.
     mutating func failed(_ failure: CallFailure) {
         switch phase {
         case .idle, .waiting: break

@@ -4,8 +4,10 @@ package struct APIAnswer: Sendable, Equatable {
     package let status: Int
     /// Seconds of `Retry-After`.
     package let retryAfter: Int?
+    /// The whole body.
     package let body: [UInt8]
 
+    /// - Parameters: see the properties of the same names.
     package init(status: Int, retryAfter: Int? = nil, body: [UInt8] = []) {
         self.status = status
         self.retryAfter = retryAfter
@@ -63,8 +65,10 @@ package enum WatchAction: Sendable, Equatable {
 
 /// Paths of the API. Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology.
 enum ResourcePath {
+    /// The path under which a group says its versions.
     static func group(_ group: String) -> String { "/apis/\(group)" }
 
+    /// The path under which a version of a group says its kinds.
     static func version(_ kind: ResourceKind, _ version: String) -> String {
         kind.group.isEmpty ? "/api/\(version)" : "/apis/\(kind.group)/\(version)"
     }
@@ -105,10 +109,12 @@ enum ResourcePath {
 enum AcceptedForm {
     static let json = "application/json"
 
+    /// The `accept` field of a list.
     static func list(_ kind: ResourceKind) -> String {
         kind.isMetadataOnly ? metadata("PartialObjectMetadataList") : json
     }
 
+    /// The `accept` field of a watch or of one object.
     static func object(_ kind: ResourceKind) -> String {
         kind.isMetadataOnly ? metadata("PartialObjectMetadata") : json
     }

@@ -3,11 +3,13 @@ package struct WatchTiming: Sendable {
     /// The wait before the first new try. It doubles with each further one, up to `mostBackOff`; what is waited in fact
     /// is drawn between a half of it and the whole, so that many gateways do not come at the same time.
     package var firstBackOff = 500
+    /// The longest wait after failures in a row.
     package var mostBackOff = 30_000
     /// The longest wait that a server's `Retry-After` can ask for.
     package var mostRetryAfter = 300_000
     /// The wait before the first new try without permission, and the longest one.
     package var firstRefused = 5_000
+    /// The longest wait after an answer that a permission is missing.
     package var mostRefused = 60_000
     /// How often a kind is looked for that the server does not offer.
     package var absent = 30_000
@@ -32,6 +34,7 @@ package struct WatchTiming: Sendable {
     /// How often the file of a token is looked at, and credentials that the server refuses are made anew.
     package var tokenFile = 10_000
 
+    /// The times of docs/limits.md.
     package init() {}
 }
 
@@ -42,6 +45,7 @@ package struct Moment: Sendable {
     /// Milliseconds of a clock that never goes back.
     package let steady: Int64
 
+    /// - Parameters: see the properties of the same names.
     package init(wall: Int64, steady: Int64) {
         self.wall = wall
         self.steady = steady
@@ -59,6 +63,7 @@ struct BackOff {
         self.most = max(most, first)
     }
 
+    /// The next wait is the first one again.
     mutating func reset() { failures = 0 }
 
     /// Counts a failure.
@@ -74,6 +79,7 @@ struct BackOff {
 package struct Jitter: Sendable {
     private var state: UInt64
 
+    /// - Parameter seed: any number; equal ones give equal waits.
     package init(seed: UInt64) { state = seed }
 
     /// A number from 0 up to but not including `limit`; 0 for a limit below 1.

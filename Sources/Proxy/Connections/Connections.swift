@@ -440,7 +440,7 @@ internal import TLS
         services.pools.work &+= ConnectionLists.endOfStream &* Int32(truncatingIfNeeded: lost.count)
         for (slot, owner) in lost {
             switch owner {
-            case .nobody: break
+            case .nobody, .call: break
             case .exchange(let number): exchanges.lost(number, connection, slot, situation)
             case .mirror(let number): exchanges.mirrors.lost(number, connection, slot)
             }
