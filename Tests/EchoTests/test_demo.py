@@ -4,8 +4,10 @@ because its ports are fixed."""
 import os
 import pathlib
 import pty
+import select
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -48,9 +50,12 @@ def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
         [*NAMESPACE, sys.executable, "-c", PREPARE], cwd=ROOT, env=environment,
         stdin=inside, stdout=inside, stderr=inside, preexec_fn=lambda: os.login_tty(inside))
     os.close(inside)
-    text, asked = b"", False
+    text, asked, deadline = b"", False, time.monotonic() + 120
     try:
         while True:
+            # A demo that hangs says how far it came, and does not take the whole run along.
+            ready = select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]
+            assert ready, "the demo hangs after:\n" + text.decode(errors="replace")
             try:
                 text += os.read(terminal, 65_536)
             except OSError:  # EIO: everybody on the inside is gone
