@@ -23,6 +23,9 @@ struct ClusterReports {
         }
     }
 
+    /// Whether something was read of the cluster.
+    private var hasObjects = false
+
     private static let outagePause: Int64 = 60_000
 
     init(_ plan: ClusterWatch.Plan, log: @escaping @Sendable (ClusterMessage) -> Void) {
@@ -43,9 +46,13 @@ struct ClusterReports {
         guard isFirst || now.steady >= outageSaidAt + Self.outagePause else { return }
         outageSaidAt = now.steady
         let since = Self.time(outageSince?.wall ?? now.wall)
+        let effect =
+            hasObjects
+            ? "Everything goes on being served with the objects that were read before"
+            : "Nothing of it was read yet, and nothing of it can be served"
         say(
-            "The Kubernetes API server \(server) cannot be reached since \(since): \(reason). Everything goes on being "
-                + "served with the objects that were read before; the connection is tried again.")
+            "The Kubernetes API server \(server) cannot be reached since \(since): \(reason). \(effect); the connection "
+                + "is tried again.")
     }
 
     /// Takes note of what a watch reports, and says what the operator should know of it.
@@ -53,7 +60,7 @@ struct ClusterReports {
         switch event {
         case .state(let kind, let namespace, let state): changed(.kind(kind, namespace: namespace), state, now)
         case .secret(let name, let state): changed(.secret(name), state, now)
-        case .page, .changed, .removed: break
+        case .page, .changed, .removed: hasObjects = true
         }
     }
 

@@ -104,7 +104,9 @@ private struct KubeconfigParts {
         }
         guard let found = contexts[name] else {
             let place = wanted == nil ? current?.at.place ?? first : first
-            let nearest = NearestName.find(name, among: names).map { "did you mean `\($0)`?" }
+            let nearest =
+                NearestName.find(name, among: names).map { "did you mean `\($0)`?" }
+                ?? (names.isEmpty ? nil : "known here: \(names.sorted().prefix(10).joined(separator: ", "))")
             fail("there is no context `\(name)`", place, nearest)
             return nil
         }
