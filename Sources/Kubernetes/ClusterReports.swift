@@ -51,8 +51,8 @@ struct ClusterReports {
             ? "Everything goes on being served with the objects that were read before"
             : "Nothing of it was read yet, and nothing of it can be served"
         say(
-            "The Kubernetes API server \(server) cannot be reached since \(since): \(reason). \(effect); the connection "
-                + "is tried again.")
+            "The Kubernetes API server \(server) cannot be reached since \(since): \(reason). \(effect); the "
+                + "connection is tried again.")
     }
 
     /// Takes note of what a watch reports, and says what the operator should know of it.
