@@ -220,13 +220,13 @@ package final class ClusterState: Sendable {
     package func warm(by policy: WarmupPolicy?, wake: @escaping @Sendable () -> Void) {
         let (all, detector, before) = contents.withLock { ($0.all, $0.detector, $0.warmup) }
         guard policy != before?.policy else { return }
-        let hasNew = contents.withLock { contents in
+        contents.withLock { contents in
             contents.warmup = policy.map { WarmupLedger($0, after: before) }
             contents.wake = wake
-            return contents.warmup?.keep(all.endpoints) ?? false
+            _ = contents.warmup?.keep(all.endpoints)
         }
         store(all, detector)
-        if hasNew { wake() }
+        if policy != nil { wake() }    // endpoints that were there may be warm by this policy already
     }
 
     /// - Returns: whether some weigh something else now, and when to look again.

@@ -92,11 +92,11 @@ def test_forms_of_yaml_that_are_fine(write, text):
 
 def test_fields_not_in_effect_yet_are_warnings(write):
     routes = objects.virtual_service([objects.rule("echo")])
-    policy = objects.destination_rule("echo", trafficPolicy={"retryBudget": {"percent": 10}})
+    policy = objects.destination_rule("echo", trafficPolicy={"loadBalancer": {"zoneAwareLbSetting": {"enabled": True}}})
     path = write(GOOD + "---\n" + objects.text([routes, policy, objects.service("echo")]))
     result = run("check", path)
     assert result.returncode == 0
-    assert re.search(r"warning: .*spec\.trafficPolicy\.retryBudget.* not in effect", result.stdout + result.stderr)
+    assert re.search(r"warning: .*spec\.trafficPolicy\.loadBalancer\.zoneAwareLbSetting.* not in effect", result.stdout + result.stderr)
     assert run("check", "--strict", path).returncode == 1
 
 
