@@ -49,7 +49,8 @@ def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
     environment.pop("DEMO_EXIT", None)
     demo = subprocess.Popen(
         [*NAMESPACE, sys.executable, "-c", PREPARE], cwd=ROOT, env=environment,
-        stdin=inside, stdout=inside, stderr=inside, preexec_fn=lambda: (os.login_tty(inside), signal.signal(signal.SIGINT, signal.SIG_DFL)))
+        stdin=inside, stdout=inside, stderr=inside,
+        preexec_fn=lambda: (os.login_tty(inside), signal.signal(signal.SIGINT, signal.SIG_DFL)))
     os.close(inside)
     text, asked, deadline = b"", False, time.monotonic() + 120
     try:

@@ -96,7 +96,8 @@ def test_fields_not_in_effect_yet_are_warnings(write):
     path = write(GOOD + "---\n" + objects.text([routes, policy, objects.service("echo")]))
     result = run("check", path)
     assert result.returncode == 0
-    assert re.search(r"warning: .*spec\.trafficPolicy\.loadBalancer\.zoneAwareLbSetting.* not in effect", result.stdout + result.stderr)
+    words = r"warning: .*spec\.trafficPolicy\.loadBalancer\.zoneAwareLbSetting.* not in effect"
+    assert re.search(words, result.stdout + result.stderr)
     assert run("check", "--strict", path).returncode == 1
 
 
