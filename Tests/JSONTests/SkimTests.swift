@@ -59,4 +59,16 @@ import Testing
         #expect(throws: JSONError.self) { try StatusSkim(Array(#"{"code":"410"}"#.utf8)) }
         #expect(throws: JSONError.self) { try StatusSkim(Array(#"{"code":99999999999999999999}"#.utf8)) }
     }
+
+    @Test func `a null in place of an object is an object without fields`() throws {
+        let object = #"{"metadata":{"name":"a","annotations":null,"labels":null,"resourceVersion":"9"}}"#
+        let metadata = try MetadataSkim(Array(object.utf8))
+        #expect(metadata.name == "a" && metadata.resourceVersion == "9" && !metadata.endsInitialEvents)
+        #expect(try MetadataSkim(Array(#"{"metadata":null}"#.utf8)).name.isEmpty)
+        #expect(try ListSkim(Array(#"{"metadata":null,"items":[]}"#.utf8)).resourceVersion.isEmpty)
+        #expect(try StatusSkim(Array(#"{"code":410,"details":null}"#.utf8)).retryAfterSeconds == nil)
+        for text in [#"{"metadata":{"annotations":[]}}"#, #"{"metadata":{"annotations":""}}"#, #"{"metadata":1}"#] {
+            #expect(throws: JSONError.self) { try MetadataSkim(Array(text.utf8)) }
+        }
+    }
 }
