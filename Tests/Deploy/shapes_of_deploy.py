@@ -1,8 +1,9 @@
 """The fields of the Kubernetes objects in deploy/, as far as deploy/ uses them.
 
-kustomize does not look into objects. The API server of the tests does (test_apply.py), but it is of version 1.20: it
-has no autoscaling/v2 and no policy/v1, and of a ServiceMonitor it knows no field. A shape is a type, a list of one
-shape, or a dictionary of field to shape; `...` as a field stands for any name, a trailing `!` for a field that must be there.
+kustomize and Helm do not look into objects. The API server of the tests does (test_apply.py), but it is of version
+1.20: it has no autoscaling/v2 and no policy/v1, and of a ServiceMonitor it knows no field. A shape is a type, a list of
+one shape, or a dictionary of field to shape; `...` as a field stands for any name, a trailing `!` for a field that must
+be there.
 """
 
 TEXT = {...: str}

@@ -50,6 +50,14 @@ def test_every_overlay_is_accepted(cluster, where, tmp_path):
         assert want.items() <= port.items()
 
 
+@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["default"]}])
+def test_the_chart_is_accepted(cluster, values):
+    found = rendering.for_old_server(rendering.charted(values, namespace="chart", name="edge"))
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "chart"}}])
+    assert cluster.apply(found).count("serverside-applied") == len(found)
+    cluster.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(found))
+
+
 def test_a_misspelt_field_is_refused(cluster):
     found = rendering.for_old_server(rendering.kustomized(rendering.KUBERNETES))
     cluster.apply([only(found, "Namespace")])
@@ -161,10 +169,11 @@ def test_a_right_that_is_missing_is_named(cluster, installed, shop, pods, missin
         cluster.apply(rendering.for_old_server(installed))
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", [*WHERE, "chart"])
 def test_a_pods_arguments_are_understood(where):
     """Outside of a cluster the process ends because it is no pod, which it looks at after all flags and variables."""
-    pod = rendering.container(rendering.kustomized(rendering.KUBERNETES / where))
+    pod = rendering.container(
+        rendering.charted() if where == "chart" else rendering.kustomized(rendering.KUBERNETES / where))
 
     def said(arguments, environment):
         done = subprocess.run(

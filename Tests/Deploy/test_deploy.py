@@ -102,7 +102,8 @@ def test_ports_agree_from_the_load_balancer_to_the_gateway_objects(objects):
     assert [port["port"] for port in service["ports"]] == [80, 443]
     for port in service["ports"]:
         assert mapped[str(port["port"])] == str(ports[port["targetPort"]])
-        assert port.get("nodePort") == ({80: 30080, 443: 30443}[port["port"]] if service["type"] == "NodePort" else None)
+        node_port = {80: 30080, 443: 30443}[port["port"]] if service["type"] == "NodePort" else None
+        assert port.get("nodePort") == node_port
     assert all(int(port) >= 1024 for port in mapped.values()), "a port that needs root"
 
 
