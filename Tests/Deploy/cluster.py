@@ -100,8 +100,8 @@ class Cluster:
 
 
 class Pod:
-    """The process of a Deployment's container, with its arguments, variables, user and token. `root` is the root file
-    system of an image; without one it is this machine's, with the binary under test.
+    """The process of a Deployment's container, with its arguments, variables, user and token. `image` is the root file
+    system of an image, in which `binary` takes its place; without one it is this machine's, and `binary` is beside it.
 
     It is no container: cgroups and seccomp are missing. What is there: the user and group, no capabilities and none to
     be had, a root file system that cannot be written to, and the files of the service account. It needs root.
@@ -120,13 +120,13 @@ mkdir -p "$top/run/secrets/kubernetes.io"
 cp -r "$account" "$top/run/secrets/kubernetes.io/serviceaccount"
 chmod -R a+rX "$top/run/secrets"
 touch "$top/run/portico"
-[ -n "$image" ] || mount --bind "$binary" "$top/run/portico"
+mount --bind "$binary" "$top$program"
 mount -o remount,bind,ro "$top"
 exec chroot "$top" setpriv --reuid "$user" --regid "$group" --clear-groups --no-new-privs --bounding-set=-all \
     --inh-caps=-all -- "$@"
 """
 
-    def __init__(self, cluster, objects, folder, image=None):
+    def __init__(self, cluster, objects, folder, image=None, binary=BINARY):
         deployment = only(objects, "Deployment")
         namespace = deployment["metadata"]["namespace"]
         spec = deployment["spec"]["template"]["spec"]
@@ -138,13 +138,13 @@ exec chroot "$top" setpriv --reuid "$user" --regid "$group" --clear-groups --no-
         (account / "token").write_text(cluster.token(namespace, spec["serviceAccountName"]))
         (account / "ca.crt").write_bytes(cluster.authority.read_bytes())
         (account / "namespace").write_text(namespace)
+        program, user = "/usr/local/bin/portico" if image else "/run/portico", spec["securityContext"]
         host, port = cluster.address.removeprefix("https://").split(":")
         environment = {
             "PATH": os.environ["PATH"], "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port,
             **variables(container, namespace), "image": str(image or ""), "top": str(folder / "top"),
-            "account": str(account), "binary": str(BINARY.resolve()),
-            "user": str(spec["securityContext"]["runAsUser"]), "group": str(spec["securityContext"]["runAsGroup"])}
-        program = "/usr/local/bin/portico" if image else "/run/portico"
+            "account": str(account), "binary": str(binary.resolve()),
+            "program": program, "user": str(user["runAsUser"]), "group": str(user["runAsGroup"])}
         self.process = subprocess.Popen(
             ["unshare", "--mount", "sh", "-c", self.SCRIPT, "sh", program, *container["args"]], env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")

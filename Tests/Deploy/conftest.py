@@ -2,18 +2,24 @@
 
 import os
 import subprocess
-import sys
 
 import cluster as clusters
 import pytest
 
 
-def say(words):
-    """On standard error itself, past what pytest keeps."""
-    os.write(sys.__stderr__.fileno(), f"\n{words}\n\n".encode())
+@pytest.fixture(scope="session")
+def say(request):
+    """Prints, past what pytest keeps of the output of tests that pass."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def now(words):
+        with capture.global_and_fixture_disabled():
+            print(f"\n{words}\n", flush=True)
+
+    return now
 
 
-def start(folder):
+def start(folder, say):
     """An API server; skips, and says so aloud, where there is none."""
     if reason := clusters.missing():
         say(f"SKIPPED: the tests of deploy/ against a real kube-apiserver: {reason}")
@@ -22,16 +28,16 @@ def start(folder):
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    made = start(tmp_path_factory.mktemp("cluster"))
+def cluster(tmp_path_factory, say):
+    made = start(tmp_path_factory.mktemp("cluster"), say)
     yield made
     made.stop()
 
 
 @pytest.fixture
-def empty_cluster(tmp_path_factory):
+def empty_cluster(tmp_path_factory, say):
     """For a test that wants to begin without anything in it."""
-    made = start(tmp_path_factory.mktemp("cluster"))
+    made = start(tmp_path_factory.mktemp("cluster"), say)
     yield made
     made.stop()
 
@@ -43,10 +49,10 @@ def pods(tmp_path):
         pytest.skip("a pod's root file system needs root and a mount namespace")
     made = []
 
-    def make(cluster, objects, image=None):
+    def make(cluster, objects, **how):
         folder = tmp_path / f"pod-{len(made)}"
         folder.mkdir()
-        made.append(clusters.Pod(cluster, objects, folder, image))
+        made.append(clusters.Pod(cluster, objects, folder, **how))
         return made[-1]
 
     yield make
