@@ -188,7 +188,7 @@ def variables(container, namespace):
         if "value" in each:
             found[each["name"]] = each["value"]
         else:
-            assert each["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}, each
+            assert each["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace", each
             found[each["name"]] = namespace
     return found
 
