@@ -11,7 +11,10 @@ extension RouteExtras {
 
     /// The policies of the rule besides its answer, a line each.
     var policyLines: [String] {
-        [fault.map { "fault: \($0.summary)" }, retries.map { "retries: \($0.summary)" }].compactMap(\.self) + editLines
+        [
+            fault.map { "fault: \($0.summary)" }, retries.map { "retries: \($0.summary)" },
+            matched.statPrefix.map { "counted in metrics as \($0)" },
+        ].compactMap(\.self) + editLines
     }
 
     /// Those that change what is sent.
