@@ -44,9 +44,10 @@ class Cluster:
         self.context = ssl.create_default_context(cafile=self.authority)
         self.context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         self.kubeconfig = self.folder / "kubeconfig"
-        for file in (TOOLS / "endpointslices.yaml", TOOLS / "istio.yaml", HERE / "kinds.yaml"):
-            self.kubectl("apply", "--validate=false", "-f", file)
-            self.kubectl("wait", "--for", "condition=Established", "--timeout", "60s", "-f", file)
+        kinds = [TOOLS / "endpointslices.yaml", TOOLS / "istio.yaml", HERE / "kinds.yaml"]
+        files = [word for file in kinds for word in ("-f", file)]
+        self.kubectl("apply", "--validate=false", *files)
+        self.kubectl("wait", "--for", "condition=Established", "--timeout", "60s", *files)
 
     def _control(self, action, *arguments):
         log = self.folder / "control.log"

@@ -16,8 +16,13 @@ from peers.gateway import BINARY
 from rendering import only
 from test_tls import handshake
 
+# The first test that wants the API server waits for its start.
+pytestmark = pytest.mark.timeout(300)
 ACCOUNT = "system:serviceaccount:portico:portico"
 WHERE = [".", *(f"overlays/{name}" for name in rendering.OVERLAYS)]
+
+
+CHART = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "chart"}}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +41,6 @@ def can(cluster, verb, resource, *options, namespace="portico"):
 @pytest.mark.parametrize("where", WHERE)
 def test_every_overlay_is_accepted(cluster, where, tmp_path):
     found = rendering.for_old_server(rendering.with_components(where, tmp_path))
-    namespaces = [each for each in found if each["kind"] == "Namespace"]
-    cluster.apply(namespaces)
-    cluster.apply(found, "--dry-run=server")
     said = cluster.apply(found)
     assert said.count("serverside-applied") == len(found)
     service = cluster.request("GET", "/api/v1/namespaces/portico/services/portico")
@@ -50,17 +52,17 @@ def test_every_overlay_is_accepted(cluster, where, tmp_path):
         assert want.items() <= port.items()
 
 
-@pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["default"]}])
-def test_the_chart_is_accepted(cluster, values):
-    found = rendering.for_old_server(rendering.charted(values, namespace="chart", name="edge"))
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "chart"}}])
+def test_the_chart_is_accepted(cluster):
+    found = rendering.for_old_server(rendering.charted(namespace="chart", name="edge"))
+    cluster.apply([CHART])
     assert cluster.apply(found).count("serverside-applied") == len(found)
-    cluster.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=yaml.safe_dump_all(found))
+    cluster.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(found))
 
 
 def test_a_misspelt_field_is_refused(cluster):
     found = rendering.for_old_server(rendering.kustomized(rendering.KUBERNETES))
     cluster.apply([only(found, "Namespace")])
+    cluster.apply(found, "--dry-run=server")
     for kind in ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Role"):
         wrong = yaml.safe_load(yaml.safe_dump(next(each for each in found if each["kind"] == kind)))
         (wrong["rules"][0] if kind == "Role" else wrong["spec"])["noSuchField"] = "x"
@@ -135,6 +137,22 @@ def test_the_deployments_process_is_ready_with_its_rights_and_needs_all_of_them(
         for resource in rule["resources"] for verb in rule["verbs"]}
     assert granted <= {each[:2] for each in audited}, "a right that is not used"
     assert {each[2] for each in audited if each[1] == "secrets"} == {"portico"}
+
+
+def test_roles_in_the_namespaces_that_are_watched_are_enough(cluster, installed, shop, pods):
+    found = rendering.for_old_server(
+        rendering.charted({"watchNamespaces": ["default"], "secretNames": []}, namespace="chart", name="edge"))
+    cluster.apply([CHART])
+    cluster.apply(found)
+    pod = pods(cluster, found)
+    pod.wait_ready()
+    with Caller("127.0.0.1:8080") as caller:
+        assert caller.status("/test.S/M")[0].value[0] == 0
+    audited = cluster.audited("system:serviceaccount:chart:edge-portico")
+    assert {each[2] for each in audited if each[0] == "list"} == {"default"}
+    # The Secret of the Gateway in `shop` is not among the names of this release.
+    assert {each[:2] for each in audited if each[4] in (401, 403)} <= {("get", "secrets")}
+    cluster.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(found))
 
 
 def test_the_process_has_no_privileges_and_cannot_write(cluster, installed, shop, pods):

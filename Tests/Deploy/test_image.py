@@ -19,6 +19,8 @@ from peers.backend import Backend, Caller
 from peers.gateway import BINARY
 from rendering import ROOT, only
 
+# The first test that wants the API server waits for its start.
+pytestmark = pytest.mark.timeout(300)
 TOOL = ROOT / "Tests" / "tools" / "image"
 ENTRY = "/usr/local/bin/portico"
 
