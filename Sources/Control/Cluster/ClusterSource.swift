@@ -60,6 +60,7 @@ package final class ClusterSource: ResourceSink, Sendable {
                 kind, namespace: namespace, objects.map { reader.read(kind: kind.kind, $0) }, isFirst: isFirst,
                 isLast: isLast)
         case .changed(let kind, let octets): .changed(kind, reader.read(kind: kind.kind, octets))
+        case .secretRead(_, let octets): .changed(.secrets, reader.read(secret: octets))
         case .removed(let kind, let namespace, let name):
             .removed(kind, ServiceName(namespace: namespace, name: name))
         case .state(let kind, let namespace, let state): .state(kind, namespace: namespace, state)
