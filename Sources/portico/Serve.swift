@@ -75,6 +75,7 @@ struct Serve: ParsableCommand {
         var options = try controlOptions()
         let refused = definitions.endpointGuard
         options.compile.refusedEndpoint = refused.refusal
+        options.compile.refusedRequestedEndpoint = refused.refusalOfRequested
         let log = try logger()
         let watched = try cluster.source(defaultNamespace: definitions.namespace) { isWarning, text in
             log.log(level: isWarning ? .warning : .info, "\(text)")

@@ -22,6 +22,8 @@ final class Relay {
     /// What the client had sent before the endpoint was known; it goes first.
     var early: OctetBuffer?
     var destination: DestinationHandle?
+    /// The host that it waits for, which the client has named.
+    var awaited: RequestedHost?
     var endpoint: Endpoint?
     var upstreamLocal: String?
     /// Why the last connection to an endpoint failed.
@@ -52,6 +54,8 @@ enum RelayEnd: Equatable {
     /// No endpoint may be chosen, for the reason given.
     case unavailable(String)
     case noEndpoint
+    /// The host that the client has named has no addresses, for the reason given.
+    case unresolved(String)
     case connectFailed
     /// The endpoint has as many connections as it may have.
     case overflow
@@ -66,7 +70,7 @@ enum RelayEnd: Equatable {
     var isAbrupt: Bool {
         switch self {
         case .clientLost, .endpointLost, .overloaded, .shutDown: true
-        case .finished, .unavailable, .noEndpoint, .connectFailed, .overflow, .idle, .aged: false
+        case .finished, .unavailable, .noEndpoint, .unresolved, .connectFailed, .overflow, .idle, .aged: false
         }
     }
 }

@@ -10,7 +10,7 @@ internal import Telemetry
 /// buffer serves all relays of a worker. What the one side does not take is kept with its connection, at most one
 /// buffer, and the other side is not read meanwhile. Its worker's thread only.
 @safe final class Relays {
-    private let services: WorkerServices
+    let services: WorkerServices
     private let upstreams: Upstreams
     private let connections: Connections
     private let recorder: RelayRecorder
@@ -61,11 +61,12 @@ internal import Telemetry
         relay.destination = destination
         // Never in clear text where TLS is wanted.
         if let reason = destination.unavailable { return end(relay, .unavailable(reason.sentence)) }
+        if let requested = destination.requested { return resolve(relay, destination, requested) }
         pick(relay)
     }
 
     /// Has the cluster pick an endpoint, for the whole connection, and connects to it.
-    private func pick(_ relay: Relay) {
+    func pick(_ relay: Relay) {
         guard let destination = relay.destination else { return }
         guard let endpoint = next(relay, destination) else {
             return end(relay, .noEndpoint)
@@ -293,6 +294,7 @@ internal import Telemetry
         recorder.record(relay, how)
         if relay.upstream != nil { relay.endpoint?.ended() }
         if let early = relay.early.take() { services.pools.give(early) }
+        if let host = relay.awaited.take() { services.hostWaits.leave(relay, host) }
         let both = [relay.connection(.downstream), relay.connection(.upstream)]
         relay.downstream = nil
         relay.upstream = nil

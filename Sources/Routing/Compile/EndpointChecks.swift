@@ -70,6 +70,7 @@ struct EndpointChecks {
         if let name = check.ownName { return reportName(check, name, unused: []) }
         let source = clusters[check.cluster].source
         if case .dns = source { return }
+        if case .requested = source { return }
         if case .unavailable = source { return }
         guard let chosen = reader.chosen(of: source) else {
             guard !check.isAlias, case .service(let lookup) = source else { return }

@@ -117,7 +117,7 @@ package struct EndpointTable: Sendable {
     /// Whether pods themselves are the cluster's endpoints, so that each pod of the namespace may concern it.
     package func selectsPods(_ source: EndpointSource) -> Bool {
         switch source {
-        case .dns, .unavailable: false
+        case .dns, .requested, .unavailable: false
         case .workloads(let lookup): lookup.selector != nil
         case .service(let lookup):
             !lookup.selector.isEmpty && legacy[lookup.service] == nil
@@ -139,7 +139,7 @@ package struct EndpointTable: Sendable {
         switch source {
         case .service(let lookup): found(lookup, withLabels)
         case .workloads(let lookup): found(lookup)
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 

@@ -37,6 +37,8 @@ package enum EndpointSource: Sendable, Hashable {
     case workloads(WorkloadLookup)
     /// All addresses of all names.
     case dns([PlannedName])
+    /// All addresses of the host that a request or a connection names.
+    case requested(RequestedNames)
     case unavailable(Unavailable)
 
     /// The namespace of the pods that it may select.
@@ -44,7 +46,7 @@ package enum EndpointSource: Sendable, Hashable {
         switch self {
         case .service(let lookup): lookup.service.namespace
         case .workloads(let lookup): lookup.namespace
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 
@@ -53,7 +55,7 @@ package enum EndpointSource: Sendable, Hashable {
         switch self {
         case .service(let lookup): lookup.labels
         case .workloads(let lookup): lookup.labels
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 
