@@ -108,7 +108,7 @@ struct EndpointChecks {
                 ?? (unused.isEmpty
                     ? "if that is a cluster IP, connections are balanced instead of requests; load its "
                         + "EndpointSlices or Pods"
-                    : "its EndpointSlice has DNS names, which are not in effect: write a Service of type "
+                    : "its EndpointSlice has DNS names and is not used: write a Service of type "
                         + "ExternalName, or a ServiceEntry with resolution DNS"),
             at: check.host, check,
             related: check.leftOut?.related

@@ -87,7 +87,8 @@ final class SourceFinder {
         ServiceLookup(
             service: ServiceName(service.meta).detached, port: port.number, portName: port.name.detached,
             target: target(service, port), selector: (service.selector ?? [:]).detached,
-            publishesNotReady: service.publishNotReadyAddresses, labels: labels.detached,
+            publishesNotReady: service.publishNotReadyAddresses,
+            prefersIPv6: service.primaryFamily == .ipv6, labels: labels.detached,
             fallback: fallback
                 ?? PlannedName(host: record.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
     }

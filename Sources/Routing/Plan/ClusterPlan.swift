@@ -81,6 +81,8 @@ package struct ServiceLookup: Sendable, Hashable {
     package let selector: [String: String]
     /// `spec.publishNotReadyAddresses`: whether endpoints that are not ready are used.
     package let publishesNotReady: Bool
+    /// Which of its two addresses a pod is reached by, where EndpointSlices of both families name it.
+    package let prefersIPv6: Bool
     /// A subset's; all must be on the endpoint.
     package let labels: [String: String]
     /// What is looked up by DNS when nothing is known of the Service's endpoints.
