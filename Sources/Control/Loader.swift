@@ -175,7 +175,7 @@ final class Loader: Sendable {
         guard !limit.isOver else { return nil }
         let isSame = isOld && objects.changes.keepsPlaces
         let loaded = Loaded(
-            plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.name) },
+            plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.metricsName) },
             inventory: objects.inventory, set: objects.problems, kept: objects.kept, changes: objects.changes.counts,
             endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil,
             planProblems: isNew ? plan.diagnostics : nil, contexts: contexts,

@@ -3,8 +3,8 @@ internal import Octets
 // Reading what is known to be there: the fields of an object, the elements of an array, texts and numbers.
 
 extension JSONReader {
-    /// Reads an object. Values that `body` does not read are skipped. A null inside of another value counts as an object
-    /// without fields: that is how programs in Go write a map that was never made.
+    /// Reads an object. Values that `body` does not read are skipped. A null inside of another value counts as an
+    /// object without fields: that is how Go writes a map that was never made.
     /// - Parameter body: gets the name of each field, and may read its value, as a whole or not at all.
     /// - Throws: also if the value is no object, or if the whole text is null.
     package mutating func fields(

@@ -42,7 +42,9 @@ def test_a_closed_rule_is_answered_503_and_check_fails(web, tmp_path, fields):
 
 
 def test_a_skipped_field_is_a_warning_and_served(web, tmp_path):
-    given = config(web, objects.rule("closed", match=[{**HIDDEN[0], "statPrefix": "x"}]))
+    balancing = {"zoneAwareLbSetting": {"enabled": True}}
+    policy = objects.destination_rule("closed", trafficPolicy={"loadBalancer": balancing})
+    given = config(web, objects.rule("closed", match=HIDDEN), more=[policy])
     result = check(tmp_path, given)
     assert result.returncode == 0
     assert "is not in effect yet: skipped" in result.stdout

@@ -53,6 +53,21 @@ def test_requests_are_counted_by_code_and_grpc_status(backend):
         assert gateway.metric(r"^portico_request_duration_seconds_count") == 6
 
 
+def test_requests_are_counted_under_the_stat_prefix_of_their_match(web):
+    matches = [{"uri": {"prefix": "/a"}, "statPrefix": "orders"}, {"uri": {"prefix": "/b"}}]
+    rules = [objects.rule("one", name="named", match=matches)]
+    given = [
+        objects.gateway(), objects.virtual_service(rules, name="rules"),
+        *objects.served_by("one", web, port=80, protocol_name="http"),
+    ]
+    with Gateway(given) as gateway:
+        for path in ("/a", "/a/b", "/b"):
+            assert http1.get(gateway.port, path).status == 200
+        waiting.until(lambda: gateway.metric(r"^portico_requests_total") == 3, 5, "three requests")
+        assert gateway.metric(r'^portico_requests_total\{route="orders"') == 2
+        assert gateway.metric(r'^portico_requests_total\{route="default/rules/named"') == 1
+
+
 def test_the_first_load_is_counted(gateway):
     assert gateway.metric("^portico_reloads_total") >= 1
     assert gateway.metric("^portico_last_reload_timestamp_seconds") > 1e9

@@ -120,7 +120,7 @@ final class Bench {
         let set = ManifestReader.load(sources: [("a.yaml", Array(text.utf8))])
         try #require(!set.hasErrors, "\(set.diagnostics.map(\.message))")
         let read = try #require(set.inventory.virtualServices.first?.http.first)
-        let matched = read.matches.first.map { MatchedPath(MatchCompiler.compile($0, .mesh)) }
+        let matched = read.matches.first.map { MatchedPart(path: MatchedPath(MatchCompiler.compile($0, .mesh))) }
         // There is one cluster: a request's copy goes to its next endpoint.
         let mirrors = read.copies.map { MirrorPolicy(cluster: 0, share: $0.share) }
         return RouteExtras(read, matched: matched ?? .any, mirrors: mirrors)
@@ -218,7 +218,7 @@ final class Bench {
     }
 }
 
-/// The other end of a connection.
+/// The other end of a connection. After `close` it does nothing: its descriptor may be another test's socket by then.
 final class Peer {
     let descriptor: CInt
     private(set) var isEnded = false
@@ -236,15 +236,15 @@ final class Peer {
 
     func send(_ text: String) {
         var text = text
-        text.withUTF8 { octets in _ = unsafe Socket.write(descriptor, Octets(UnsafeRawBufferPointer(octets))) }
+        text.withUTF8 { octets in _ = offer(unsafe Octets(UnsafeRawBufferPointer(octets))) }
     }
 
-    func send(_ octets: Octets) { _ = Socket.write(descriptor, octets) }
+    func send(_ octets: Octets) { _ = offer(octets) }
 
     /// Sends as much as the kernel takes.
     /// - Returns: how many octets that is.
     func offer(_ octets: Octets) -> Int {
-        guard case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
+        guard !isClosed, case .octets(let count) = Socket.write(descriptor, octets) else { return 0 }
         return count
     }
 
@@ -252,13 +252,13 @@ final class Peer {
     func push(_ octets: ArraySlice<UInt8>) -> Int { unsafe octets.withUnsafeBytes { unsafe offer(Octets($0)) } }
 
     /// Ends our side; what comes is still read.
-    func finish() { Socket.finish(descriptor) }
+    func finish() { if !isClosed { Socket.finish(descriptor) } }
 
     /// What has come.
     func octets() -> [UInt8] {
         var all: [UInt8] = []
         var room = [UInt8](repeating: 0, count: 65_536)
-        while !isEnded {
+        while !isEnded, !isClosed {
             let result = unsafe room.withUnsafeMutableBytes { unsafe Socket.read(descriptor, into: $0) }
             switch result {
             case .octets(let count): all += room[..<count]

@@ -1,7 +1,9 @@
+import HTTP
 import Octets
 import Testing
 
 @testable import Proxy
+@testable import Routing
 
 /// Source: docs/istio.md, Rewrites.
 @Suite struct `A rewrite` {
@@ -56,6 +58,41 @@ import Testing
         let bench = try PolicyBench("rewrite: {uriRegexRewrite: {match: '[xy]', rewrite: ''}}")
         let answer = try bench.answer(target)
         #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(target): \(answer)")
+    }
+
+    /// A path that is made of plain text in front of a path in its normal form is not looked at again.
+    @Test func `that says that the form stays is right`() {
+        var random = SystemRandomNumberGenerator()
+        let parts = ["/", "/", ".", "..", "a", "b-", "%41", "%2e", "%2F", "?", "x_"]
+        func text(_ count: Int) -> String {
+            "/" + (0..<count).map { _ in parts.randomElement(using: &random) ?? "" }.joined()
+        }
+        var kept = 0
+        for _ in 0..<20_000 {
+            let (path, prefix) = (text(.random(in: 0..<8, using: &random)), text(.random(in: 0..<4, using: &random)))
+            let block = HeaderBlock()
+            guard case .normal = normalized(path, in: block) else { continue }
+            let end = path.utf8.firstIndex(of: UInt8(ascii: "?")).map {
+                path.utf8.distance(from: path.startIndex, to: $0)
+            }
+            let length = Int.random(in: 0...(end ?? path.utf8.count), using: &random)
+            let buffer = OctetBuffer(capacity: 64)
+            let outcome = unsafe Array(path.utf8).withUnsafeBytes {
+                unsafe PathRewrite(prefix, matched: .prefix(length)).write(Octets($0), to: buffer)
+            }
+            guard outcome == .writtenInForm else { continue }
+            kept += 1
+            guard case .normal = PathNormalization.normalize(buffer.octets, in: block) else {
+                Issue.record("\(prefix) for \(length) octets of \(path): \(buffer.octets.string)")
+                continue
+            }
+        }
+        #expect(kept > 100)
+    }
+
+    private func normalized(_ path: String, in block: HeaderBlock) -> PathNormalization.Verdict {
+        let copy = unsafe Array(path.utf8).withUnsafeBytes { unsafe block.copy(Octets($0)) }
+        return PathNormalization.normalize(copy, in: block)
     }
 
     @Test func `has a limit of octets and of time`() throws {

@@ -33,12 +33,6 @@ import Testing
         #expect(found?.severity == .warning)
     }
 
-    @Test func `is served where a skipped field stands in it`() {
-        let world = World(World.virtualService("[{match: [{uri: {prefix: /}, statPrefix: x}], \(open)}]"))
-        #expect(world.answer(TestRequest("/")) == "a")
-        #expect(errors(world) == [])
-    }
-
     @Test(arguments: [
         ("{uri: {regex: '(?!x)'}}", "/any"), ("{uri: {prefix: /a}, headers: {x: {regex: '('}}}", "/a"),
         ("{uri: {prefix: /a}, method: {exakt: GET}}", "/a"), ("{uri: {prefix: /a}, gateways: [a/b/c]}", "/a"),

@@ -52,6 +52,32 @@ import Testing
         }
     }
 
+    /// Exchanges are used again: what the last request left must not be the next one's.
+    @Test func `all that an exchange keeps is made as new for the next request`() throws {
+        let folder = "Sources/Proxy/Exchange/"
+        let exchange = try #require(tree.sources.first { $0.path == folder + "Exchange.swift" })
+        let owner = try #require(tree.sources.first { $0.path == folder + "Exchanges.swift" })
+        let renewed = Self.body(of: "func clear()", in: exchange) + Self.body(of: "private func enter(", in: owner)
+        let property = /\s{4}(?:private(?:\(set\))? )?var (\w+)(?:: [^{]*| = .*)/
+        let names = exchange.lines.compactMap { $0.wholeMatch(of: property)?.1 }
+        #expect(names.count > 25)
+        for name in names where !Self.setByTry.contains(name) {
+            let isRenewed = renewed.contains { line in
+                [".keep(", ".take()", ".clear()", " = "].contains { line.contains("\(name)\($0)") }
+            }
+            #expect(isRenewed, "neither `clear` nor `enter` makes \(name) as new")
+        }
+    }
+
+    /// Set when a try is sent, and asked for behind that only; given back at the end of each request; the stream, which
+    /// `serve` and `use` set.
+    private static let setByTry: Set<Substring> = ["tryStarted", "timers", "holdings", "upstream", "keptUpstream"]
+
+    private static func body(of declaration: String, in file: SourceTree.File) -> [Substring] {
+        let begin = file.lines.drop { !$0.contains(declaration) }.dropFirst()
+        return Array(begin.prefix { $0 != "    }" })
+    }
+
     @Test func `each situation is raised outside of its table`() throws {
         let list = try #require(tree.sources.first { $0.path == "Sources/Proxy/Answers/Situation.swift" })
         let body = list.lines.drop { !$0.contains("enum Situation") }.dropFirst().prefix { $0 != "}" }

@@ -1,14 +1,20 @@
-/// The functions of one source file and how many lines each body has, by counting braces.
+/// The functions of one source file, how many lines each body has, and how deep its statements nest, by counting
+/// braces.
 struct FunctionSizes {
     struct Function: Equatable {
         let line: Int
         let lineCount: Int
+        /// How many `if`, `else`, `guard`, loops, `switch`, `do` and `catch` stand around the innermost statement.
+        let nesting: Int
     }
 
     private(set) var functions: [Function] = []
     private let words: [(text: Substring, line: Int)]
 
     private static let declarations: Set<Substring> = ["func", "init", "deinit", "subscript"]
+    private static let statements: Set<Substring> = [
+        "if", "else", "guard", "for", "while", "repeat", "switch", "do", "catch",
+    ]
     /// A declaration in a protocol has no body: one of these, or `}`, comes before a brace.
     private static let others: Set<Substring> = [
         "func", "var", "let", "init", "deinit", "subscript", "case", "struct", "class", "enum", "extension",
@@ -40,16 +46,32 @@ struct FunctionSizes {
     }
 
     private func measured(from brace: Int, declaration: Int) -> Function? {
-        var depth = 0
+        var open: [Bool] = []    // for each brace, whether it is a statement's
+        var parentheses = 0
+        var statement: Int?    // how many parentheses are open around a statement whose brace is to come
+        var nesting = 0
         for place in brace..<words.count {
-            if words[place].text == "{" { depth += 1 }
-            if words[place].text == "}" { depth -= 1 }
-            if depth == 0 {
-                let count = words[place].line - words[brace].line + 1
-                return Function(line: words[declaration].line, lineCount: count)
+            switch words[place].text {
+            case "(", "[": parentheses += 1
+            case ")", "]": parentheses -= 1
+            case "{":
+                open.append(statement == parentheses)
+                if statement == parentheses { statement = nil }
+                nesting = max(nesting, open.count { $0 })
+            case "}":
+                open.removeLast()
+                if open.isEmpty { return measured(brace, place, declaration, nesting) }
+            case let word where Self.statements.contains(word) && words[place - 1].text != ".":
+                statement = parentheses
+            default: break
             }
         }
         return nil
+    }
+
+    private func measured(_ brace: Int, _ end: Int, _ declaration: Int, _ nesting: Int) -> Function {
+        let count = words[end].line - words[brace].line + 1
+        return Function(line: words[declaration].line, lineCount: count, nesting: nesting)
     }
 
     /// Names and single signs, with their line numbers.

@@ -4,39 +4,6 @@ import Testing
 @Suite struct Tidy {
     private let tree = SourceTree.shared
 
-    /// Which of our modules and C libraries each module may import; everything else is a hole in a wall.
-    static let walls: [String: Set<String>] = [
-        "Octets": ["Glibc"],
-        "JSON": ["Octets"],
-        "Patterns": ["CRE2", "Octets"],
-        "Reactor": ["CLinux", "CCrash", "Octets"],
-        "TLS": ["COpenSSL", "COpenSSLMemory", "Octets"],
-        "HTTP": ["CNghttp2", "Octets"],
-        "Manifests": [
-            "CYAML", "CYAMLMemory", "Balancing", "JSON", "Patterns", "Octets", "Glibc", "FoundationEssentials",
-        ],
-        "Kubernetes": ["HTTP", "TLS", "Reactor", "JSON", "Octets"],
-        "Balancing": ["Octets"],
-        "Routing": ["Manifests", "Balancing", "Patterns", "Octets"],
-        "Telemetry": ["Balancing", "HTTP", "TLS", "Reactor", "Octets"],
-        "Proxy": [
-            "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS", "Reactor", "Patterns", "Octets", "Logging",
-        ],
-        "Control": [
-            "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
-            "Logging",
-        ],
-        "Admin": [
-            "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "Reactor", "Octets", "Logging",
-            "FoundationEssentials",
-        ],
-        "portico": [
-            "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP", "TLS",
-            "Reactor", "Octets", "ArgumentParser", "Logging", "Glibc", "FoundationEssentials",
-        ],
-        "portico-echo": ["HTTP", "TLS", "Reactor", "Octets", "ArgumentParser", "FoundationEssentials"],
-    ]
-    static let everywhere: Set<String> = ["Swift", "Synchronization"]
     static let documents = [
         "README.md", "docs/architecture.md", "docs/glossary.md", "docs/dependencies.md", "docs/configuration.md",
         "docs/istio.md", "docs/behaviour.md", "docs/limits.md", "docs/fields.md", "docs/kubernetes.md",
@@ -45,20 +12,6 @@ import Testing
 
     @Test func `git lists the sources`() {
         #expect(tree.sources.count > 10)
-    }
-
-    @Test func `imports point downwards, and one module alone imports each C library`() {
-        for file in tree.sources where !file.module.hasPrefix("C") {
-            guard let allowed = Self.walls[file.module] else {
-                Issue.record("\(file.path): module \(file.module) is not in the table of walls")
-                continue
-            }
-            for (number, line) in SwiftText(file.text).lines.enumerated() {
-                guard let imported = Self.importedModule(line) else { continue }
-                let fits = allowed.contains(imported) || Self.everywhere.contains(imported)
-                #expect(fits, "\(file.path):\(number + 1): \(file.module) may not import \(imported)")
-            }
-        }
     }
 
     @Test func `no file is longer than 500 lines`() {
@@ -71,6 +24,14 @@ import Testing
         for file in tree.swift {
             for function in FunctionSizes(SwiftText(file.text)).functions {
                 #expect(function.lineCount <= 60, "\(file.path):\(function.line): \(function.lineCount) lines")
+            }
+        }
+    }
+
+    @Test func `no statement of the program has more than three others around it`() {
+        for file in tree.sources {
+            for function in FunctionSizes(SwiftText(file.text)).functions {
+                #expect(function.nesting <= 3, "\(file.path):\(function.line): nests \(function.nesting) deep")
             }
         }
     }
@@ -222,13 +183,6 @@ import Testing
     }
 
     /// `package import Routing` → `Routing`; `import struct HTTP.Message` → `HTTP`.
-    private static func importedModule(_ line: Substring) -> String? {
-        let words = line.split(separator: " ")
-        guard let place = words.firstIndex(of: "import"), place < 3, place + 1 < words.count else { return nil }
-        let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "typealias", "let", "var"]
-        let name = kinds.contains(words[place + 1]) && place + 2 < words.count ? words[place + 2] : words[place + 1]
-        return name.split(separator: ".").first.map(String.init)
-    }
 }
 
 /// The checks themselves, on text made for them.
@@ -331,6 +285,22 @@ import Testing
             }
             """
         let functions = FunctionSizes(SwiftText(text)).functions
-        #expect(functions == [.init(line: 4, lineCount: 3), .init(line: 7, lineCount: 4)])
+        #expect(
+            functions == [.init(line: 4, lineCount: 3, nesting: 0), .init(line: 7, lineCount: 4, nesting: 1)])
+    }
+
+    @Test func `counts the statements around a statement, and no closures`() {
+        let text = """
+            func a() {
+                for x in y where z.contains(where: { $0 }) {
+                    guard x else { return }
+                    b.map { x in
+                        if x.do { self.if() } else { c() }
+                    }
+                }
+                switch x { case .for: do { try d() } catch { if e { while f { g() } } } }
+            }
+            """
+        #expect(FunctionSizes(SwiftText(text)).functions == [.init(line: 1, lineCount: 9, nesting: 4)])
     }
 }

@@ -3,7 +3,7 @@ package import Octets
 /// Where one gRPC message ends and the next begins, in a stream of octets: one octet of flags, four of
 /// length, then the message. Trailers may be added only between messages.
 /// Source: grpc/grpc doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message.
-package struct GRPCMessageBoundary {
+package struct GRPCMessageBoundary: BitwiseCopyable {
     @usableFromInline var prefix = 0    // octets of the next message's prefix seen, 0...4
     @usableFromInline var length: UInt32 = 0
     @usableFromInline var rest: UInt64 = 0    // octets of the message still to come

@@ -52,11 +52,10 @@ internal import Octets
                 guard used >= 0, used <= rest.count else { return .failed }
                 rest = rest.dropFirst(used)
                 isBetweenFields = flags & CInt(NGHTTP2_HD_INFLATE_EMIT.rawValue) != 0
-                if !isBetweenFields {
-                    if flags & CInt(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0 { return unsafe endSection(decoder) }
-                    if rest.isEmpty { return isFinal ? .failed : .done }
-                    continue
-                }
+                let isEnd = flags & CInt(NGHTTP2_HD_INFLATE_FINAL.rawValue) != 0
+                if !isBetweenFields, isEnd { return unsafe endSection(decoder) }
+                if !isBetweenFields, rest.isEmpty { return isFinal ? .failed : .done }
+                if !isBetweenFields { continue }
                 hasFields = true
             }
             unsafe take(

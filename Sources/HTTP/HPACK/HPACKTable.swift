@@ -87,10 +87,15 @@ internal import Octets
             mixed ^= unsafe base.loadUnaligned(as: UInt64.self) &* 0x9e37_79b9_7f4a_7c15
             let last = unsafe base.loadUnaligned(fromByteOffset: octets.count - 8, as: UInt64.self)
             mixed = (mixed ^ mixed >> 29) &+ last &* 0xc4ce_b9fe_1a85_ec53
-        } else {
-            for index in 0..<octets.count {
-                mixed = mixed << 8 ^ mixed >> 56 ^ UInt64(unsafe base.load(fromByteOffset: index, as: UInt8.self))
-            }
+        } else if octets.count >= 4 {
+            let first = unsafe base.loadUnaligned(as: UInt32.self)
+            let last = unsafe base.loadUnaligned(fromByteOffset: octets.count - 4, as: UInt32.self)
+            mixed ^= (UInt64(first) << 32 | UInt64(last)) &* 0x9e37_79b9_7f4a_7c15
+        } else if octets.count > 0 {
+            let first = unsafe base.load(as: UInt8.self)
+            let middle = unsafe base.load(fromByteOffset: octets.count / 2, as: UInt8.self)
+            let last = unsafe base.load(fromByteOffset: octets.count - 1, as: UInt8.self)
+            mixed |= UInt64(first) << 24 | UInt64(middle) << 16 | UInt64(last) << 8
         }
         mixed = (mixed ^ mixed >> 32) &* 0x9e37_79b9_7f4a_7c15
         return mixed

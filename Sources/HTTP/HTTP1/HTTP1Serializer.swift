@@ -49,6 +49,20 @@ package enum HTTP1Serializer {
         writeEnd(framing, connection, to: output)
     }
 
+    /// Writes the whole of a connection's last answer, which says that the connection is closed.
+    /// - Parameters:
+    ///   - body: a plain text, or nothing.
+    ///   - date: for the field `date`, as RFC 9110 §5.6.7 writes it.
+    static func writeLast(status: Int, body: Octets, date: Octets, to output: OctetBuffer) {
+        output.append(text: "HTTP/1.1 \(status) \(reason(UInt64(status)))\r\n")
+        output.append(text: "content-length: \(body.count)\r\n")
+        if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
+        output.append(text: "server: portico\r\ndate: ")
+        output.append(date)
+        output.append(text: "\r\nconnection: close\r\n\r\n")
+        output.append(body)
+    }
+
     /// Writes a response's head: status line, the block's fields, framing.
     /// - Parameter framing: `.none` for answers to HEAD, 1xx, 204 and 304 only; an empty body is
     ///   `.length(0)`. Of HEAD and 304 the block's `content-length` is kept.

@@ -330,14 +330,7 @@ package import Octets
     /// Answers a request whose header section is not complete, and closes.
     package func answer(status: Int, body: Octets, date: Octets) {
         guard isServer, stream == nil else { return }
-        let output = takeOutput()
-        output.append(text: "HTTP/1.1 \(status) \(HTTP1Serializer.reason(UInt64(status)))\r\n")
-        output.append(text: "content-length: \(body.count)\r\n")
-        if !body.isEmpty { output.append(text: "content-type: text/plain\r\n") }
-        output.append(text: "server: portico\r\ndate: ")
-        output.append(date)
-        output.append(text: "\r\nconnection: close\r\n\r\n")
-        output.append(body)
+        HTTP1Serializer.writeLast(status: status, body: body, date: date, to: takeOutput())
         isClosing = true
     }
 
@@ -362,17 +355,11 @@ package import Octets
                     needsMore = true
                     return used
                 case .body(let data):
-                    budget.use(WorkCost.bodyPart)
+                    budget.use(WorkCost.bodyPart(data.count))
                     note(data)
                 case .end: noteEnd()
                 case .head(let head):
-                    completedHeads &+= 1
-                    budget.use(WorkCost.section + WorkCost.decoding(consumed))
-                    if isServer {
-                        guard pools.accounts.hasRoom(account) else { throw .headerMemory }
-                        pools.charge(block, to: account)
-                    }
-                    note(head, block)
+                    try take(head, block, octets: consumed)
                     block = pools.takeBlock()
                 }
             }
@@ -382,6 +369,17 @@ package import Octets
             return input.count
         }
         return used
+    }
+
+    /// Takes a header section, and `block`, which holds its fields.
+    private func take(_ head: HTTP1Head, _ block: HeaderBlock, octets: Int) throws(HTTP1Error) {
+        completedHeads &+= 1
+        budget.use(WorkCost.section + WorkCost.decoding(octets))
+        if isServer {
+            guard pools.accounts.hasRoom(account) else { throw .headerMemory }
+            pools.charge(block, to: account)
+        }
+        note(head, block)
     }
 
     /// The next message has to wait for the end of this one.

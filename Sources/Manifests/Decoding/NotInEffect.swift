@@ -101,7 +101,6 @@ package enum NotInEffect {
     ]
 
     private static let rules: [Field] = [
-        .skips("VirtualService", "spec.http[].match[].statPrefix"),
         // A claim that was not verified must not admit a request, and must not let it pass to a later rule.
         .closes("VirtualService", "spec.http[].match[].headers.@*", when: "on claims of a token").evenEmpty,
         .closes("VirtualService", "spec.http[].match[].withoutHeaders.@*", when: "on claims of a token").evenEmpty,

@@ -9,15 +9,15 @@ enum EndpointReports {
     /// most calls; Envoy counts such a call as 200.
     /// Source: envoyproxy/envoy source/common/router/router.cc (onUpstreamHeaders).
     static func headers(_ exchange: Exchange, _ watch: OutlierWatch, _ code: Int, isEnd: Bool) {
-        if exchange.isGRPC, exchange.grpcStatus == nil, code == 200, !isEnd { return }
-        note(.answered(exchange.grpcStatus.map(GRPC.httpStatus) ?? code), exchange, watch)
+        if exchange.traits.isGRPC, exchange.tally.grpcStatus == nil, code == 200, !isEnd { return }
+        note(.answered(exchange.tally.grpcStatus.map(GRPC.httpStatus) ?? code), exchange, watch)
     }
 
     /// The upstream's answer has come to its end.
     /// - Parameter hadStatus: the gRPC status was in the header section.
     static func end(_ exchange: Exchange, _ watch: OutlierWatch, hadStatus: Bool) {
-        guard exchange.isGRPC, !hadStatus, exchange.status == 200 else { return }
-        note(.answered(exchange.grpcStatus.map(GRPC.httpStatus) ?? 200), exchange, watch)
+        guard exchange.traits.isGRPC, !hadStatus, exchange.tally.status == 200 else { return }
+        note(.answered(exchange.tally.grpcStatus.map(GRPC.httpStatus) ?? 200), exchange, watch)
     }
 
     /// The try has failed, or the answer was broken off.

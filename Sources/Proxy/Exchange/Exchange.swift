@@ -42,24 +42,16 @@ final class Exchange {
     var heldBody: OctetBuffer?    // octets of the body that no try has got yet
     var identifier = RequestIdentifier()
     var path = Octets.empty    // in its normal form; lives in `request`
-    var isPathChanged = false    // the client's path has another form
-    var isGRPC = false
+    var traits = RequestTraits()
     var web: WebCall?    // of a request of gRPC-Web
-    var isHeadMethod = false
-    var wantsContinue = false    // the client sends its body when it hears that it may
-    var isSafe = false    // the method asks for nothing to be changed
-    var isWebSocket = false    // it asks to leave HTTP for a WebSocket
     var injected = EarlierFlags()    // what the rule's `fault` has done
     var heldBack = Duration.zero    // by the rule's `fault`; the route's timeout does not count it
-    var upstreamTakenOctets = 0    // octets of the body that this try's upstream took
-    var creditedOctets = 0    // octets of the body given back to the client's window
 
     // The route
     var route = Kept<RouteHandle>()
     var extras: Unretained<RouteExtras>?    // of the route, which is kept
     var share = -1    // place of the destination among the route's; below zero before one is chosen
     var rewrittenPath = Octets.empty    // lives in `request`; empty if the path stays
-    var isOriginAllowed = false    // a page of the request's origin may use the answer
     private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
     var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
@@ -71,19 +63,13 @@ final class Exchange {
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
 
-    // The answer
-    var interimResponses = 0
-    var status = 0    // 0: none was sent
-    var grpcStatus: Int?
-    var sentOctets = 0
-    var messages = GRPCMessageBoundary()    // of the answer
+    var tally = ExchangeTally()
 
     // Time
     var started = MonotonicTime(nanoseconds: 0)
     var startedWall = WallTime(seconds: 0, nanoseconds: 0)
     var tryStarted = MonotonicTime(nanoseconds: 0)
     var lastProgress = MonotonicTime(nanoseconds: 0)    // octets came from the client, or went to it
-    var upstreamNanoseconds: UInt64?    // from the try's start to the upstream's header section
     var deadline: MonotonicTime?
     var timers = ExchangeTimers()
 
@@ -132,8 +118,8 @@ final class Exchange {
     private func admit(_ block: HeaderBlock, _ session: Session) -> StepEnd {
         WebTranslation.noteKind(of: block, self)
         let method = block.first(.method) ?? .empty
-        isHeadMethod = method == "HEAD"
-        isSafe = isHeadMethod || method == "GET" || method == "OPTIONS"
+        traits.isHeadMethod = method == "HEAD"
+        traits.isSafe = traits.isHeadMethod || method == "GET" || method == "OPTIONS"
         guard services.memoryLevel < .exhausted else { return .answer(.overloaded) }
         let path = block.first(.path) ?? .empty
         if method == "CONNECT", case let end = Tunneling.admit(self, block), end != .next { return end }
@@ -141,8 +127,9 @@ final class Exchange {
         switch session {
         case .undecided: break
         case .http1(let session):
-            isWebSocket = session({ $0.upgrade }) == .webSocket
-            if isWebSocket, block.first(.protocol) == nil { return .answer(.upgradeRefused) }    // no GET, or a body
+            traits.isWebSocket = session({ $0.upgrade }) == .webSocket
+            // No GET, or one with a body.
+            if traits.isWebSocket, block.first(.protocol) == nil { return .answer(.upgradeRefused) }
         case .http2:
             // HTTP/1.1's session has looked already.
             if !services.hasValidAuthority(block) { return .answer(.requestRefused(.invalidAuthority)) }
@@ -151,7 +138,7 @@ final class Exchange {
         case .normal: self.path = path
         case .changed(let changed):
             self.path = changed
-            isPathChanged = true
+            traits.isPathChanged = true
         case .refused: return .answer(.pathRefused)
         }
         return .next
@@ -242,7 +229,7 @@ final class Exchange {
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
-        if extras != nil, !isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
+        if extras != nil, !traits.isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return web.map { WebTranslation.begin($0, self) } ?? .next
     }
@@ -265,8 +252,8 @@ final class Exchange {
     /// The deadline of a gRPC call runs from its header section: the smaller of the client's `grpc-timeout` and
     /// the route's timeout. Of other requests the route's timeout runs from the end of the request.
     func startClock() -> StepEnd {
-        guard isGRPC else {
-            if state.isRequestEnded || isWebSocket { routeTimeoutBegins() }
+        guard traits.isGRPC else {
+            if state.isRequestEnded || traits.isWebSocket { routeTimeoutBegins() }
             return .next
         }
         var wait = routeTimeout.map { $0 + heldBack }
@@ -326,7 +313,7 @@ final class Exchange {
     }
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
-        if isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
+        if traits.isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
         if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
@@ -334,11 +321,11 @@ final class Exchange {
             services.pools.letGo(section)
             return .answer(.operationsTooLarge)
         }
-        if isWebSocket { Tunneling.edit(section, isHTTP2: connection.session.isHTTP2, self) }
+        if traits.isWebSocket { Tunneling.edit(section, isHTTP2: connection.session.isHTTP2, self) }
         let slot = connection.session.submitRequest(
             section, isEnd: isAlone, owner: .exchange(number), keepsBody: mayTryAgain)
         // Behind the request: a copy may take a stream of the same connection.
-        if slot != nil, let copies, !isWebSocket { Mirroring.begin(self, copies, section: section) }
+        if slot != nil, let copies, !traits.isWebSocket { Mirroring.begin(self, copies, section: section) }
         services.letGo(section)
         guard let slot else {
             limits? { holdings.giveBackRequest($0) }
@@ -349,15 +336,15 @@ final class Exchange {
         upstream = .stream(Stream(connection, slot))    // of the connection that is kept already
         state.trySent()
         tryStarted = services.loop.now
-        upstreamTakenOctets = 0
-        if isGRPC || isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
+        tally.upstreamTakenOctets = 0
+        if traits.isGRPC || traits.isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             $0.began()
             let number = $0.number
             services.toMetrics { $0.tried(endpoint: number) }
         }
-        if !isAlone, !isWebSocket { sendHeldBody(connection, slot) }
-        if wantsContinue { continueIfSent() }
+        if !isAlone, !traits.isWebSocket { sendHeldBody(connection, slot) }
+        if traits.wantsContinue { continueIfSent() }
         if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)
         return .next
@@ -387,17 +374,17 @@ final class Exchange {
         if request.first(.authority) == nil, let host = request.first(.host) {
             section.prepend(stable: ":authority", host)
         }
-        if isPathChanged { section.replaceFirst(.path, with: path) }
+        if traits.isPathChanged { section.replaceFirst(.path, with: path) }
         guard let downstream = downstream?.connection else { return section }
         let scheme = downstream { $0.schemeText }
         if let said = request.first(.scheme), !(said == scheme) { section.replaceFirst(.scheme, with: scheme) }
-        let left = isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
+        let left = traits.isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
         let peer = downstream { $0.peerHost.octets }
         let certificate = downstream { $0.certificate?.octets }
         identifier.withText { text in
             services.toPools {
                 ForwardedFields(
-                    peer: peer, scheme: scheme, requestID: text, isGRPC: isGRPC, timeLeft: left,
+                    peer: peer, scheme: scheme, requestID: text, isGRPC: traits.isGRPC, timeLeft: left,
                     certificate: certificate
                 ).write(to: section, pools: $0)
             }
@@ -433,7 +420,7 @@ final class Exchange {
         if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 {
             return .localReset
         }
-        return isGRPC || (isWebSocket && state.answer == .begun) ? nil : .idleReceiving
+        return traits.isGRPC || (traits.isWebSocket && state.answer == .begun) ? nil : .idleReceiving
     }
 
     /// Octets that wait here for a side that does not take them: bodies, and the client's header section.
@@ -454,21 +441,15 @@ final class Exchange {
         keptDownstream = nil
         use(.none, keeping: nil)
         path = .empty
-        isPathChanged = false
-        isGRPC = false
+        traits = RequestTraits()
+        tally = ExchangeTally()
         if web != nil { web = nil }
-        isHeadMethod = false
-        isSafe = false
-        isWebSocket = false
         injected = []
         heldBack = .zero
-        wantsContinue = false
-        creditedOctets = 0
         route.keep(nil)
         extras = nil
         share = -1
         rewrittenPath = .empty
-        isOriginAllowed = false
         if matchedBy != nil { matchedBy = nil }
         if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)
@@ -478,12 +459,6 @@ final class Exchange {
         if upstreamLocal != nil { upstreamLocal = nil }
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }
-        interimResponses = 0
-        status = 0
-        grpcStatus = nil
-        sentOctets = 0
-        messages = GRPCMessageBoundary()
-        upstreamNanoseconds = nil
         deadline = nil
     }
 }

@@ -22,7 +22,7 @@ extension Exchange {
         if let copies { Mirroring.pass(octets, to: copies, self) }
         let course = state.bodyCame(octets.count)
         // Nothing of a WebSocket passes before its upstream has agreed to it.
-        switch course == .send && isWebSocket && state.answer == .none ? .hold : course {
+        switch course == .send && traits.isWebSocket && state.answer == .none ? .hold : course {
         case .discard: services.consume(downstream, octets.count)
         case .hold:
             let body = heldBody ?? services.pools.takeBuffer()
@@ -45,10 +45,10 @@ extension Exchange {
             requestTrailers = trailers
         }
         if let copies { Mirroring.finish(copies, self) }
-        if !isGRPC { routeTimeoutBegins() }
-        guard case .stream(let stream) = upstream, !(isWebSocket && state.answer == .none) else { return }
-        if !isGRPC { tryTimeoutBegins() }
-        if isWebSocket { return Tunneling.finish(stream, self) }
+        if !traits.isGRPC { routeTimeoutBegins() }
+        guard case .stream(let stream) = upstream, !(traits.isWebSocket && state.answer == .none) else { return }
+        if !traits.isGRPC { tryTimeoutBegins() }
+        if traits.isWebSocket { return Tunneling.finish(stream, self) }
         stream.session.finish(stream.slot, trailers: trailers)
         services.markDirty(stream)
     }
@@ -72,9 +72,9 @@ extension Exchange {
     /// The client waits for a word before it sends its body. HTTP/2 upstreams are not asked whether they want it: the
     /// gateway says yes in their place as soon as the request is sent. Source: RFC 9110 §10.1.1.
     func continueIfSent() {
-        wantsContinue = true
+        traits.wantsContinue = true
         guard let downstream, state.answer == .none, case .stream(let stream) = upstream else { return }
-        wantsContinue = false
+        traits.wantsContinue = false
         guard stream.session.isHTTP2 else { return }
         let block = services.pools.takeBlock()
         block.append(stable: ":status", "100")
@@ -99,16 +99,16 @@ extension Exchange {
         guard let downstream, state.answer == .none else { return }
         lastProgress = services.loop.now
         let code = block.statusCode ?? 502
-        let isOpened = isWebSocket && Tunneling.isOpened(by: code, self)
+        let isOpened = traits.isWebSocket && Tunneling.isOpened(by: code, self)
         guard code >= 200 || isOpened else { return passInterim(block, to: downstream) }
         if isOpened { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
         if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
-        status = isOpened ? Tunneling.edit(opening: block, self) : code
+        tally.status = isOpened ? Tunneling.edit(opening: block, self) : code
         limits? { holdings.giveBackRetry($0) }
-        upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
+        tally.upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
         if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
         if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
             key.setCookie(cookie, in: block)
@@ -129,8 +129,8 @@ extension Exchange {
 
     /// The client's window does not hold header sections back: their number must.
     private func passInterim(_ block: HeaderBlock, to downstream: Stream) {
-        interimResponses += 1
-        guard interimResponses <= HTTP1Limits.usualInterimResponses else {
+        tally.interimResponses += 1
+        guard tally.interimResponses <= HTTP1Limits.usualInterimResponses else {
             let lost = upstream
             upstreamFailed(.upstreamProtocolError, code: ErrorCode.protocolError)
             guard case .stream(let stream) = lost else { return }
@@ -149,11 +149,11 @@ extension Exchange {
             if case .stream(let stream) = upstream { services.consume(stream, octets.count) }
             return
         }
-        if isGRPC, deadline != nil { messages.pass(octets) }
+        if traits.isGRPC, deadline != nil { tally.messages.pass(octets) }
         if let web, web.isTranslated {
             WebTranslation.responseData(octets, web, self, to: downstream)
         } else {
-            sentOctets += octets.count
+            tally.sentOctets += octets.count
             downstream.session.send(downstream.slot, octets)
         }
         services.markDirty(downstream)
@@ -162,8 +162,8 @@ extension Exchange {
     /// The upstream's answer is complete.
     func responseEnded(trailers: HeaderBlock? = nil) {
         guard let downstream, state.answer == .begun else { return }
-        let hadStatus = grpcStatus != nil
-        if isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
+        let hadStatus = tally.grpcStatus != nil
+        if traits.isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
         if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
         finishAnswer(on: downstream, trailers: trailers)
         services.markDirty(downstream)
@@ -190,8 +190,8 @@ extension Exchange {
     }
 
     private func noteGRPCStatus(_ block: HeaderBlock) {
-        guard isGRPC, let status = block.grpcStatusCode else { return }
-        grpcStatus = status
+        guard traits.isGRPC, let status = block.grpcStatusCode else { return }
+        tally.grpcStatus = status
     }
 
     /// Octets went out to one side: the window of the other side opens again. A replayed body went out before and
@@ -199,11 +199,11 @@ extension Exchange {
     func passWindow(of connection: Connection, _ taken: TakenOctets) {
         // The pooled exchange may serve another request since: the stream tells.
         if isUsing(upstream: connection, taken.slot) {
-            upstreamTakenOctets += taken.count
-            let fresh = upstreamTakenOctets - creditedOctets
+            tally.upstreamTakenOctets += taken.count
+            let fresh = tally.upstreamTakenOctets - tally.creditedOctets
             lastProgress = services.loop.now
             guard fresh > 0, let downstream else { return }
-            creditedOctets = upstreamTakenOctets
+            tally.creditedOctets = tally.upstreamTakenOctets
             services.consume(downstream, fresh)
         } else if isServing(downstream: connection, taken.slot) {
             lastProgress = services.loop.now
@@ -339,11 +339,11 @@ extension Exchange {
         guard let downstream else { return }
         var reply = Respond.reply(to: situation, self)
         if situation == .redirectedToHTTPS { reply.location = secureLocation }
-        status = reply.status
-        grpcStatus = reply.isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
+        tally.status = reply.status
+        tally.grpcStatus = reply.isGRPC ? Int(reply.outcome.grpcStatus.rawValue) : nil
         let session = downstream.session
         if !state.isRequestEnded || reply.outcome.after == .close, !session.isHTTP2 { session.announceShutdown() }
-        sentOctets = reply.send(on: session, downstream.slot, hasBody: !isHeadMethod, services) {
+        tally.sentOctets = reply.send(on: session, downstream.slot, hasBody: !traits.isHeadMethod, services) {
             if extras != nil { Respond.edit($0, in: situation, self) }
         }
         if !state.isRequestEnded { session.resetAfterEnd(downstream.slot) }
@@ -374,7 +374,7 @@ extension Exchange {
         if let watch { EndpointReports.timeout(self, watch) }
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
-        let situation: Situation = isGRPC ? .deadlineExceeded : .routeTimedOut
+        let situation: Situation = traits.isGRPC ? .deadlineExceeded : .routeTimedOut
         explanation = deadlineInWords
         switch state.end(situation) {
         case .nothing: break
@@ -396,9 +396,9 @@ extension Exchange {
     /// Whose deadline it is, how long it was, and who had the request.
     var deadlineInWords: String {
         let route = self.route.unretained?({ $0.route.name }) ?? ""
-        let limit = isGRPC ? deadline?.duration(since: started) : routeTimeout
+        let limit = traits.isGRPC ? deadline?.duration(since: started) : routeTimeout
         let whose =
-            limit != nil && limit == routeTimeout.map({ $0 + (isGRPC ? heldBack : .zero) })
+            limit != nil && limit == routeTimeout.map({ $0 + (traits.isGRPC ? heldBack : .zero) })
             ? "the timeout of route \(route)" : "the client's grpc-timeout"
         let words = "\(whose), \(limit?.milliseconds ?? ""), has passed"
         guard state.tries > 0, let endpoint = self.endpoint.unretained?({ $0.name }) else { return words }
@@ -430,10 +430,10 @@ extension Exchange {
     private func endWithStatus(_ code: GRPC.Status, _ message: String) {
         guard let downstream else { return }
         let session = downstream.session
-        guard isGRPC, messages.isBetweenMessages, session.isHTTP2 || web != nil else {
+        guard traits.isGRPC, tally.messages.isBetweenMessages, session.isHTTP2 || web != nil else {
             return breakOff(code: ErrorCode.internalError)
         }
-        grpcStatus = Int(code.rawValue)
+        tally.grpcStatus = Int(code.rawValue)
         let trailers = services.pools.takeBlock()
         trailers.append(stable: "grpc-status", code.octets)
         LocalReply.append(grpcMessage: message, to: trailers)
@@ -451,7 +451,7 @@ extension Exchange {
     /// Whether the deadline that was sent to the upstream has come, which `grpc-timeout` rounds down: an upstream that
     /// keeps it gives the call up a little before our own timer.
     var hasSentDeadlineCome: Bool {
-        guard isGRPC, let deadline else { return false }
+        guard traits.isGRPC, let deadline else { return false }
         // As it was written when the try was sent, which may be later than the request came.
         let sent = GRPCTimeout(remaining: deadline.duration(since: tryStarted))
         return tryStarted + sent.duration <= services.loop.now + Self.clockGrain

@@ -19,8 +19,8 @@ struct ExchangeRecorder {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
         services.toMetrics {
             $0.requestEnded(
-                route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.status,
-                grpcStatus: exchange.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
+                route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.tally.status,
+                grpcStatus: exchange.tally.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
         }
         guard services.isLogging else { return }
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
@@ -45,12 +45,12 @@ struct ExchangeRecorder {
         }
         record.forwardedFor = addresses.octets
         record.requestID = requestID
-        record.status = exchange.status
-        record.grpcStatus = exchange.grpcStatus ?? -1
+        record.status = exchange.tally.status
+        record.grpcStatus = exchange.tally.grpcStatus ?? -1
         record.bytesReceived = UInt64(exchange.state.receivedOctets)
-        record.bytesSent = UInt64(exchange.sentOctets)
+        record.bytesSent = UInt64(exchange.tally.sentOctets)
         record.durationNanoseconds = nanoseconds
-        record.upstreamServiceNanoseconds = exchange.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
+        record.upstreamServiceNanoseconds = exchange.tally.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
         record.tries = exchange.state.tries
         record.upstreamHost = exchange.endpoint.unretained?({ $0.name })
         record.cluster = exchange.destination.unretained?({ $0.cluster.name })
@@ -75,13 +75,13 @@ struct ExchangeRecorder {
         }
         let outcome = situation.outcome
         record.flags = outcome.flag.text
-        record.details = exchange.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
+        record.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
     }
 
     /// A gRPC call that came in HTTP/1.1, usually from a balancer in front that speaks no HTTP/2, and whose client did
     /// not ask for trailers: its status has no place in the answer.
     private func losesStatus(_ exchange: Exchange) -> Bool {
-        let hasBody = exchange.isGRPC && exchange.web == nil && exchange.sentOctets > 0
+        let hasBody = exchange.traits.isGRPC && exchange.web == nil && exchange.tally.sentOctets > 0
         guard hasBody, let session = exchange.downstream?.session, !session.isHTTP2 else { return false }
         return session.isHTTP10 || (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
     }

@@ -87,7 +87,7 @@ extension Exchange {
     /// Whether the policy has to be asked about the answer whose header section has come. Istio's default looks at
     /// nothing but the gRPC status.
     @inline(__always)
-    var needsJudgement: Bool { (grpcStatus ?? 0) != 0 || (route.unretained?({ $0.judgesAnswers }) ?? false) }
+    var needsJudgement: Bool { (tally.grpcStatus ?? 0) != 0 || (route.unretained?({ $0.judgesAnswers }) ?? false) }
 
     /// Drops an answer that the policy does not accept, and makes another try.
     /// - Returns: false when the client gets this answer.
@@ -96,7 +96,7 @@ extension Exchange {
         guard case .stream(let stream) = upstream, let route = route.unretained else { return false }
         let isRateLimited = block.first(named: "x-envoy-ratelimited") != nil
         let isWanted = route { route in
-            route.retries.wants(status: code, grpcStatus: grpcStatus, isRateLimited: isRateLimited)
+            route.retries.wants(status: code, grpcStatus: tally.grpcStatus, isRateLimited: isRateLimited)
         }
         guard isWanted else { return false }
         let isWhole =
@@ -104,10 +104,10 @@ extension Exchange {
         guard state.refusesAnswer(failure(nil, isWanted: true, isReplayable: isWhole)), takesRetry() else {
             return false
         }
-        let isOfGRPC = (grpcStatus ?? 0) != 0
+        let isOfGRPC = (tally.grpcStatus ?? 0) != 0
         self.failure =
-            isOfGRPC ? "the endpoint answered grpc-status \(grpcStatus ?? 0)" : "the endpoint answered \(code)"
-        grpcStatus = nil
+            isOfGRPC ? "the endpoint answered grpc-status \(tally.grpcStatus ?? 0)" : "the endpoint answered \(code)"
+        tally.grpcStatus = nil
         let body = stream.session.detachBody(stream.slot)
         detachUpstream()
         if let body { keep(body) }
@@ -156,7 +156,7 @@ extension Exchange {
 
     /// Whether this try is sent as HTTP/2.
     var speaksHTTP2: Bool {
-        if isGRPC { return true }
+        if traits.isGRPC { return true }
         if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
         return isHTTP2Port
     }

@@ -108,7 +108,7 @@ final class Exchanges {
             enter(exchange, event, block, on: connection)
             exchange.state.begin(.receiving)
             WebTranslation.noteKind(of: block, exchange)
-            exchange.isHeadMethod = block.first(.method) == "HEAD"
+            exchange.traits.isHeadMethod = block.first(.method) == "HEAD"
             exchange.requestRefused(fault, on: connection)
         })
     }
@@ -221,7 +221,9 @@ final class Exchanges {
             // A server that keeps the call's deadline says CANCEL when it has come. The client must not take that
             // for a failure of the server that it may retry.
             if event.errorCode == ErrorCode.cancel, exchange.hasSentDeadlineCome { return exchange.deadlinePassed() }
-            if event.errorCode == ErrorCode.http11Required, exchange.isWebSocket { return Tunneling.refused(exchange) }
+            if event.errorCode == ErrorCode.http11Required, exchange.traits.isWebSocket {
+                return Tunneling.refused(exchange)
+            }
             Self.streamFailed(exchange, event, on: connection)
         }
         // The last stream's end is the connection's where no new requests are sent on it.
@@ -269,7 +271,7 @@ final class Exchanges {
     /// Source: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
     private static func mayReplay(_ exchange: Exchange, _ slot: Int, lostWith connection: Connection) -> Bool {
         if !connection.session.hasSentHeaders(slot) { return true }
-        return exchange.isSafe && connection.hasServed && !connection.session.isHTTP2
+        return exchange.traits.isSafe && connection.hasServed && !connection.session.isHTTP2
     }
 
     /// Octets that went out open the windows of those they came from.

@@ -10,8 +10,8 @@ enum Tunneling {
         guard name.equalsIgnoringCase("websocket") else { return .answer(.protocolUnknown) }
         guard exchange.state.request == .receiving else { return .answer(.upgradeRefused) }
         block.replaceFirst(.method, with: "GET")
-        exchange.isWebSocket = true
-        exchange.isSafe = true
+        exchange.traits.isWebSocket = true
+        exchange.traits.isSafe = true
         return .next
     }
 
@@ -33,7 +33,7 @@ enum Tunneling {
 
     /// Whether the upstream's answer opens the WebSocket.
     static func isOpened(by code: Int, _ exchange: Exchange) -> Bool {
-        guard exchange.isWebSocket, case .stream(let stream) = exchange.upstream else { return false }
+        guard exchange.traits.isWebSocket, case .stream(let stream) = exchange.upstream else { return false }
         return stream.session.isHTTP2 ? (200..<300).contains(code) : code == 101
     }
 

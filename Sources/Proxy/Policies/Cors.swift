@@ -9,9 +9,9 @@ enum Cors {
         guard let rules = rules(of: exchange), let request = exchange.request.unretained,
             let origin = request({ $0.first(named: "origin") }), !origin.isEmpty
         else { return .next }
-        exchange.isOriginAllowed = rules { $0.allows(origin) }
+        exchange.traits.isOriginAllowed = rules { $0.allows(origin) }
         guard request({ isPreflight($0) }) else { return .next }
-        let isAnswered = exchange.isOriginAllowed || rules { $0.ignoresUnmatchedPreflights }
+        let isAnswered = exchange.traits.isOriginAllowed || rules { $0.ignoresUnmatchedPreflights }
         return isAnswered ? .answer(.corsPreflight) : .next
     }
 
@@ -45,7 +45,7 @@ enum Cors {
 
     /// Lets the page of an allowed origin see the answer.
     static func allow(_ block: HeaderBlock, _ exchange: Exchange) {
-        guard exchange.isOriginAllowed, let rules = rules(of: exchange),
+        guard exchange.traits.isOriginAllowed, let rules = rules(of: exchange),
             let origin = exchange.request.unretained?({ $0.first(named: "origin") }) ?? nil
         else { return }
         block.set(copying: "access-control-allow-origin", origin)

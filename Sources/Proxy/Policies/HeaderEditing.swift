@@ -22,37 +22,48 @@ enum HeaderEditing {
     private static func apply(
         _ edits: HeaderEdits, to block: HeaderBlock, _ message: Message, _ exchange: Exchange, _ scratch: HeaderScratch
     ) -> Bool {
-        var names = block.names
-        if names.mayMeet(edits.removedNames) { remove(edits.removals, from: block) }
-        scratch.begin()
-        for index in 0..<edits.sets.count {
-            scratch.note(value(of: edits.sets[index], edits, block, message, exchange, scratch))
-        }
-        for index in 0..<edits.additions.count {
-            scratch.note(value(of: edits.additions[index], edits, block, message, exchange, scratch))
-        }
-        guard !scratch.isExceeded else { return false }
-        for index in 0..<edits.sets.count where !scratch.value(index).isEmpty {
-            let name = edits.sets[index].name
-            if names.mayHave(name) {
-                block.set(copying: name, scratch.value(index))
+        var names = edits.needsNames ? block.names : NameSet()
+        if names.mayMeet(edits.removedNames) { remove(edits, from: block) }
+        if edits.hasOperators, !makeValues(edits, block, message, exchange, scratch) { return false }
+        for index in 0..<edits.setCount {
+            let field = edits.set(index)
+            let value = field.text.isEmpty ? scratch.nextValue() : block.copy(field.text)
+            if value.isEmpty { continue }
+            if names.mayHave(field.name) {
+                block.set(copying: field.name, value)
             } else {
-                names.insert(name)
-                block.append(stable: block.copy(name), scratch.value(index))
+                names.insert(field.name)
+                block.append(stable: block.copy(field.name), value)
             }
         }
-        for index in 0..<edits.additions.count {
-            let value = scratch.value(edits.sets.count + index)
-            if !value.isEmpty { block.append(stable: block.copy(edits.additions[index].name), value) }
+        for index in 0..<edits.additionCount {
+            let field = edits.addition(index)
+            let value = field.text.isEmpty ? scratch.nextValue() : block.copy(field.text)
+            if !value.isEmpty { block.append(stable: block.copy(field.name), value) }
         }
         return true
     }
 
-    private static func remove(_ names: Slab<Octets>, from block: HeaderBlock) {
+    private static func remove(_ edits: HeaderEdits, from block: HeaderBlock) {
         block.edit { field in
-            for index in 0..<names.count where field.name == names[index] { return .remove }
+            for index in 0..<edits.removalCount where field.name == edits.removal(index) { return .remove }
             return .keep
         }
+    }
+
+    /// Makes the values that are more than the rule's text, before anything is set: they see the section as it was.
+    /// - Returns: false when they are too large.
+    private static func makeValues(
+        _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message, _ exchange: Exchange, _ scratch: HeaderScratch
+    ) -> Bool {
+        scratch.begin()
+        for index in 0..<edits.setCount where edits.set(index).text.isEmpty {
+            scratch.note(value(of: edits.set(index), edits, block, message, exchange, scratch))
+        }
+        for index in 0..<edits.additionCount where edits.addition(index).text.isEmpty {
+            scratch.note(value(of: edits.addition(index), edits, block, message, exchange, scratch))
+        }
+        return !scratch.isExceeded
     }
 
     /// The octets of a value, which live as long as the block.
@@ -60,12 +71,14 @@ enum HeaderEditing {
         of value: HeaderEdits.Value, _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message,
         _ exchange: Exchange, _ scratch: HeaderScratch
     ) -> Octets {
-        let first = edits.pieces[value.pieces.first]
-        if value.pieces.count == 1, first.kind == .text { return block.copy(first.text) }
         guard !scratch.isExceeded else { return .empty }
+        if value.pieces.count == 1, edits.piece(value.pieces.first).kind == .remoteHost {
+            // The most usual operator: its value is short, and nothing in it has to be cleaned.
+            return exchange.downstream?.connection { block.copy($0.peerHost.octets) } ?? .empty
+        }
         scratch.beginValue()
         for index in value.pieces.first..<(value.pieces.first + value.pieces.count) {
-            write(edits.pieces[index], block, message, exchange, to: scratch.buffer)
+            write(edits.piece(index), block, message, exchange, to: scratch.buffer)
             if scratch.buffer.count > HeaderScratch.mostTakenOctets { break }
         }
         scratch.takenOctets += scratch.buffer.count

@@ -8,6 +8,7 @@ final class HeaderScratch {
     // The values that were made, in order; empty ones change nothing. They live in the message's block.
     private var values: ContiguousArray<Octets> = []
     private var used = 0
+    private var given = 0
     /// Octets that operators have put into them.
     var takenOctets = 0
     /// What the operators of a rule may take for one message. Without a limit, a rule that repeats a field of the
@@ -19,6 +20,7 @@ final class HeaderScratch {
     /// Begins a header section: no value is noted.
     func begin() {
         used = 0
+        given = 0
         takenOctets = 0
     }
 
@@ -31,10 +33,11 @@ final class HeaderScratch {
         used += 1
     }
 
-    /// The value that was noted as number `index`, from 0; traps if there is none.
-    func value(_ index: Int) -> Octets {
-        precondition(index < used)
-        return values[index]
+    /// The next of the values that were noted, in order; traps if there is none.
+    func nextValue() -> Octets {
+        precondition(given < used)
+        given += 1
+        return values[given - 1]
     }
 
     var isExceeded: Bool { takenOctets > Self.mostTakenOctets }

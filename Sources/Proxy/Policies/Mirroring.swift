@@ -18,7 +18,7 @@ enum Mirroring {
         let isAlone = exchange.state.request == .headersOnly
         let mirrors = exchange.exchanges.mirrors
         for destination in copies.destinations {
-            guard let mirror = mirrors.begin(section, to: destination, isGRPC: exchange.isGRPC, isAlone: isAlone)
+            guard let mirror = mirrors.begin(section, to: destination, isGRPC: exchange.traits.isGRPC, isAlone: isAlone)
             else { continue }
             if let body = exchange.heldBody { mirrors.send(mirror, body.octets) }
             if exchange.state.isRequestEnded { mirrors.finish(mirror, trailers: exchange.requestTrailers) }

@@ -15,7 +15,7 @@ enum Respond {
 
     /// What is answered in a situation.
     static func reply(to situation: Situation, _ exchange: Exchange) -> LocalReply {
-        var reply = self.reply(to: situation, isGRPC: exchange.isGRPC || exchange.web != nil, exchange)
+        var reply = self.reply(to: situation, isGRPC: exchange.traits.isGRPC || exchange.web != nil, exchange)
         if let web = exchange.web { reply.grpcType = web.coding.ownType }
         return reply
     }

@@ -17,6 +17,9 @@ enum Rewriting {
             return .next
         case .tooCostly:
             exchange.explanation = "the rule's rewrite would take too long on this path, or make it too long"
+        case .writtenInForm:
+            exchange.rewrittenPath = request { $0.copy(buffer.octets) }
+            return .next
         case .written:
             if let path = request({ normal(buffer.octets, in: $0) }) {
                 exchange.rewrittenPath = path

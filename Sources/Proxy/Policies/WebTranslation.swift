@@ -20,8 +20,8 @@ enum WebTranslation {
     /// Notes whether the request is a call of gRPC or of gRPC-Web, which its answer has to suit.
     static func noteKind(of request: HeaderBlock, _ exchange: Exchange) {
         guard let type = request.first(.contentType) else { return }
-        exchange.isGRPC = GRPC.isGRPC(contentType: type)
-        if !exchange.isGRPC, type.hasPrefix("application/grpc-web") { exchange.web = call(of: request) }
+        exchange.traits.isGRPC = GRPC.isGRPC(contentType: type)
+        if !exchange.traits.isGRPC, type.hasPrefix("application/grpc-web") { exchange.web = call(of: request) }
     }
 
     /// The call, if the request is one of gRPC-Web.
@@ -36,7 +36,7 @@ enum WebTranslation {
     static func begin(_ web: WebCall, _ exchange: Exchange) -> StepEnd {
         guard exchange.isHTTP2Port else { return .next }
         web.isTranslated = true
-        exchange.isGRPC = true
+        exchange.traits.isGRPC = true
         if let held = exchange.heldBody.take() {
             let isValid = decode(held.octets, web, exchange) { exchange.heldBody = $0 }
             exchange.services.pools.give(held)
@@ -99,7 +99,7 @@ enum WebTranslation {
         }
         block.setOnly(.contentType, to: web.coding.ownType)
         let status = GRPC.status(forHTTP: code)
-        exchange.grpcStatus = Int(status.rawValue)
+        exchange.tally.grpcStatus = Int(status.rawValue)
         block.setOnly(.grpcStatus, to: status.octets)
         LocalReply.append(
             grpcMessage: "the endpoint answered with the HTTP status \(code) and not with gRPC", to: block)
@@ -120,7 +120,7 @@ enum WebTranslation {
     private static func send(to downstream: Stream, _ exchange: Exchange, _ write: (OctetBuffer) -> Void) {
         let buffer = exchange.services.pools.takeBuffer()
         write(buffer)
-        exchange.sentOctets += buffer.count
+        exchange.tally.sentOctets += buffer.count
         downstream.session.send(downstream.slot, buffer.octets)
         exchange.services.pools.give(buffer)
     }

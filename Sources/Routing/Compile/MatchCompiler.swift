@@ -23,7 +23,8 @@ enum MatchCompiler {
         if source.isFaulty {
             conditions.append(Condition(.assumed("a condition has an error"), .present))
         }
-        return RuleMatch(path: path(source), conditions: conditions)
+        let statPrefix = source.statPrefix.flatMap { $0.isEmpty ? nil : $0.detached }
+        return RuleMatch(path: path(source), conditions: conditions, statPrefix: statPrefix)
     }
 
     private static func path(_ source: HTTPMatch) -> PathTest? {

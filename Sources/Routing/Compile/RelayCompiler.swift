@@ -119,10 +119,10 @@ final class RelayCompiler {
             for (number, match) in rule.matches.enumerated() where applies(match, service, member) {
                 let part = Part(service: owner, rule: index, match: number)
                 let wanted = Self.serverNames(of: match, service)
-                if let owner = taken.owner(of: wanted) {
-                    if owner.part != part { hide(part, duplicate(match, service, owner)) }
-                    continue
+                if let first = taken.owner(of: wanted), first.part != part {
+                    hide(part, duplicate(match, service, first))
                 }
+                if taken.owner(of: wanted) != nil { continue }
                 guard taken.add(wanted, part, match.place) else { return false }
                 fates[part] = .used
                 reportIgnored([match], service)

@@ -58,7 +58,7 @@ final class RuleCompiler {
 
     private struct RouteKey: Hashable {
         let rule: Int
-        let matched: MatchedPath
+        let matched: MatchedPart
         let clusters: [Int]
     }
 
@@ -263,7 +263,7 @@ final class RuleCompiler {
 extension RuleCompiler {
     /// The routes of one rule. On the mesh, there is one for each port that an omitted destination port may mean.
     private func variants(
-        _ service: Int, _ index: Int, _ context: RuleContext, _ matched: MatchedPath
+        _ service: Int, _ index: Int, _ context: RuleContext, _ matched: MatchedPart
     ) -> [(port: Int?, route: Int)] {
         if case .gateway(_, let port) = context {
             return [(nil, route(service, index, matched, listenerPort: port))]
@@ -281,7 +281,7 @@ extension RuleCompiler {
         return ports.map { ($0, route(service, index, matched, listenerPort: $0)) }
     }
 
-    private func route(_ service: Int, _ index: Int, _ matched: MatchedPath, listenerPort: Int?) -> Int {
+    private func route(_ service: Int, _ index: Int, _ matched: MatchedPart, listenerPort: Int?) -> Int {
         let source = services[service]
         let rule = source.http[index]
         let reason = unavailability(of: rule, source)
@@ -310,7 +310,8 @@ extension RuleCompiler {
         var (steps, last) = (0, Int32(-1))
         while known >= 0, steps < Self.few {
             let made = routes[Int(known)]
-            let isSame = made.policy.extras?.matched ?? matched == matched
+            // A rule that is not served answers 503 whatever the match: it has one route.
+            let isSame = reason != nil || made.policy.extras?.matched ?? .any == matched
             if isSame, made.clusters.elementsEqual(asked) {
                 return Int(known)
             }

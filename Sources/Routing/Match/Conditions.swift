@@ -52,11 +52,15 @@ package struct RuleMatch: Sendable {
     package let path: PathTest?
     /// The other conditions, in the order in which they are tested.
     package let conditions: [Condition]
+    /// The name under which metrics count its requests; nil if that is the route's. Source: Istio
+    /// `HTTPMatchRequest.statPrefix`.
+    package let statPrefix: String?
 
     /// Makes a match; without conditions, it always holds.
-    package init(path: PathTest? = nil, conditions: [Condition] = []) {
+    package init(path: PathTest? = nil, conditions: [Condition] = [], statPrefix: String? = nil) {
         self.path = path
         self.conditions = conditions
+        self.statPrefix = statPrefix
     }
 
     /// Whether it is a catch-all: the prefix `/` or the regular expression `.*`, and no other condition. The empty

@@ -7,6 +7,8 @@ package final class Route: Sendable {
     package let number: Int
     /// `namespace/name/` and the rule's name, or its place in the list.
     package let name: String
+    /// The value of the label `route` in metrics, which several routes may have: their requests are counted together.
+    package var metricsName: String { policy.extras?.matched.statPrefix ?? name }
     /// The destinations that get requests; empty only if the route is `unavailable`, or answers by itself.
     package let destinations: [WeightedDestination]
     /// The sum of the weights.

@@ -18,10 +18,10 @@ package struct RoutePolicy: Sendable {
     }
 
     /// - Parameters:
-    ///   - matched: the part of the path that the route's condition is on.
+    ///   - matched: the match that the route is for, as far as the route depends on it.
     ///   - isServed: false for a rule whose requests are answered 503, whatever it says.
     ///   - mirrors: with the numbers of their clusters.
-    init(_ rule: HTTPRoute, matched: MatchedPath, isServed: Bool, mirrors: [MirrorPolicy] = []) {
+    init(_ rule: HTTPRoute, matched: MatchedPart, isServed: Bool, mirrors: [MirrorPolicy] = []) {
         let extras = isServed ? RouteExtras(rule, matched: matched, mirrors: mirrors) : nil
         self.init(timeout: rule.timeout?.value, extras: extras)
     }

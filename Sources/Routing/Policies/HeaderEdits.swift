@@ -6,24 +6,42 @@ package import Octets
 /// replace are set, in order, and then the others are added. A value that is empty changes nothing.
 /// Source: docs/istio.md, Header operations.
 @safe package final class HeaderEdits: Sendable {
-    /// Names in lower case.
-    package let removals: Slab<Octets>
-    /// The same, to see at once that a section has none of them.
+    /// Of `removals`, to see at once that a section has none of them.
     package let removedNames: NameSet
-    /// The fields that are set, in order.
-    package let sets: Slab<Value>
-    /// The fields that are added behind those that are there, in order.
-    package let additions: Slab<Value>
-    /// The parts of all values.
-    package let pieces: Slab<Piece>
+    /// Whether the names that a section has make a difference.
+    package let needsNames: Bool
+    /// Whether a value has a part that is not the rule's own text.
+    package let hasOperators: Bool
+    private let removals: Slab<Octets>
+    private let sets: Slab<Value>
+    private let additions: Slab<Value>
+    private let pieces: Slab<Piece>
     private let text: Slab<UInt8>
+
+    // Not the slabs themselves: other modules would not have their generic code made for these types.
+    /// How many names are removed.
+    package var removalCount: Int { removals.count }
+    /// How many fields are set.
+    package var setCount: Int { sets.count }
+    /// How many fields are added behind those that are there.
+    package var additionCount: Int { additions.count }
+    /// A name in lower case; traps if there is none.
+    package func removal(_ index: Int) -> Octets { removals[index] }
+    /// A field that is set, in order; traps if there is none.
+    package func set(_ index: Int) -> Value { sets[index] }
+    /// A field that is added, in order; traps if there is none.
+    package func addition(_ index: Int) -> Value { additions[index] }
+    /// A part of a value, by `Value.pieces`; traps if there is none.
+    package func piece(_ index: Int32) -> Piece { pieces[index] }
 
     /// A field and where the parts of its value are.
     package struct Value: BitwiseCopyable, Sendable {
         /// In lower case.
         package let name: Octets
-        /// In `HeaderEdits.pieces`; at least one.
+        /// The numbers of its parts; at least one.
         package let pieces: Run
+        /// The value, if it is the rule's own text; else empty.
+        package let text: Octets
     }
 
     /// A part of a value.
@@ -64,10 +82,13 @@ package import Octets
         var names = NameSet()
         for index in 0..<removals.count { names.insert(removals[index]) }
         removedNames = names
-        sets = Slab(builder.sets.map { Value(name: text[$0.name], pieces: $0.pieces) })
-        additions = Slab(builder.additions.map { Value(name: text[$0.name], pieces: $0.pieces) })
+        let (set, added) = (builder.sets.map(builder.value(in: text)), builder.additions.map(builder.value(in: text)))
+        sets = Slab(set)
+        additions = Slab(added)
         pieces = Slab(
             builder.pieces.map { Piece(kind: $0.kind, text: text[$0.text], other: text[$0.other], most: $0.most) })
+        needsNames = !builder.removals.isEmpty || !builder.sets.isEmpty
+        hasOperators = (set + added).contains { $0.text.isEmpty }
     }
 
     deinit {
@@ -117,6 +138,16 @@ private struct Builder {
     private static func sorted(_ pairs: [(name: String, value: String)]) -> [(name: String, value: String)] {
         pairs.map { ($0.name.lowercased(), HeaderEdits.trimmed($0.value)) }
             .filter { !HeaderOperations.isHost($0.name) }.sorted { $0.name < $1.name }
+    }
+
+    /// What makes of a value's places in the text what is used.
+    func value(in text: Slab<UInt8>) -> (Value) -> HeaderEdits.Value {
+        { value in
+            let first = pieces[Int(value.pieces.first)]
+            let isText = value.pieces.count == 1 && first.kind == .text
+            return HeaderEdits.Value(
+                name: text[value.name], pieces: value.pieces, text: isText ? text[first.text] : .empty)
+        }
     }
 
     private mutating func value(_ name: String, _ format: HeaderFormat) -> Value {

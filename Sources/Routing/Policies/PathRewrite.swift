@@ -19,6 +19,8 @@ internal import Patterns
         /// The path has no match of the expression; nothing was written.
         case unchanged
         case written
+        /// The same; the new path is in its normal form if the old one was.
+        case writtenInForm
         /// More time or octets than a request may take; what was written is of no use.
         case tooCostly
     }
@@ -29,11 +31,30 @@ internal import Patterns
     private let part: Part
     private let text: Slab<UInt8>    // owned; freed in `deinit`
     private let pattern: Pattern?
+    private let isPlain: Bool    // the text is a path without dot segments and escapes
 
     private init(_ part: Part, _ text: String, _ pattern: Pattern? = nil) {
         self.part = part
         self.text = Slab(Array(text.utf8))
         self.pattern = pattern
+        isPlain = Self.isPlain(text)
+    }
+
+    /// Whether each slash has a letter, a digit, `_` or `-` behind it, and there is nothing else but dots. In front of
+    /// what is left of a path in its normal form, such a text makes no dot segment, and nothing else to be mended.
+    private static func isPlain(_ text: String) -> Bool {
+        var previous: UInt8 = 0
+        for octet in text.utf8 {
+            let isLetter = octet | 0x20 >= UInt8(ascii: "a") && octet | 0x20 <= UInt8(ascii: "z")
+            let isDigit = octet >= UInt8(ascii: "0") && octet <= UInt8(ascii: "9")
+            let isName = isLetter || isDigit || octet == UInt8(ascii: "_") || octet == UInt8(ascii: "-")
+            let isBehindName = previous != 0 && previous != UInt8(ascii: "/")
+            let isOther = octet == UInt8(ascii: ".") && isBehindName
+            let isSlash = octet == UInt8(ascii: "/") && (previous == 0 || isBehindName)
+            guard isSlash || (previous != 0 && (isName || isOther)) else { return false }
+            previous = octet
+        }
+        return previous != 0 && previous != UInt8(ascii: "/")
     }
 
     deinit { text.free() }
@@ -65,7 +86,7 @@ internal import Patterns
         case .prefix(let length):
             buffer.append(octets)
             buffer.append(path.dropFirst(length))
-            return .written
+            return isPlain ? .writtenInForm : .written
         case .path:
             buffer.append(octets)
             buffer.append(path.dropFirst(Self.end(of: path)))
@@ -99,44 +120,5 @@ extension PathRewrite: CustomStringConvertible {
         case .path: "the path becomes \"\(octets.string)\""
         case .matches: "in the path \(pattern?.source ?? "") becomes \"\(octets.string)\""
         }
-    }
-}
-
-/// The part of the path that the condition of a match is on. A rewrite replaces it, so a rule with a rewrite has a
-/// route for each. Source: docs/istio.md, Rewrites.
-enum MatchedPath: Hashable, Sendable {
-    /// No condition on the path.
-    case any
-    /// A prefix of so many octets.
-    case prefix(Int)
-    /// The whole path.
-    case whole
-
-    init(_ match: RuleMatch) {
-        switch match.path {
-        case .prefix(let text, _): self = .prefix(text.utf8.count)
-        case .exact, .regex: self = .whole
-        case nil: self = .any
-        }
-    }
-}
-
-extension HTTPRoute {
-    /// Whether what becomes of the path depends on the condition that it fulfils.
-    private var dependsOnMatch: Bool { redirect?.prefixRewrite != nil || rewrite?.uri != nil }
-
-    /// Parts of a rule's matches, in order, each for one route.
-    func parts(_ matches: [RuleMatch]) -> [(matched: MatchedPath, matches: [RuleMatch])] {
-        guard dependsOnMatch else { return [(.any, matches)] }
-        var parts: [(matched: MatchedPath, matches: [RuleMatch])] = []
-        for match in matches {
-            let matched = MatchedPath(match)
-            if parts.last?.matched == matched {
-                parts[parts.count - 1].matches.append(match)
-            } else {
-                parts.append((matched, [match]))
-            }
-        }
-        return parts
     }
 }

@@ -89,7 +89,7 @@ package struct Redirect: Sendable {
         }
         let kept = rewrite.hasQuery ? path.prefix(path.firstIndex(of: UInt8(ascii: "?")) ?? path.count) : path
         switch rewrite.write(kept, to: buffer) {
-        case .written: return true
+        case .written, .writtenInForm: return true
         case .unchanged:
             buffer.append(path)
             return true

@@ -23,29 +23,29 @@ package final class RouteExtras: Sendable {
     package let headers: Unretained<HeaderPolicy>?
     /// Which pages of other origins may use the rule; nil for a rule that answers by itself.
     package let cors: Unretained<CorsRules>?
-    /// The part of the path that the rule's condition is on; `any` unless a policy depends on it.
-    let matched: MatchedPath
+    /// The match that the route is for, as far as the route depends on it.
+    let matched: MatchedPart
     private let kept: (rewrite: Rewrite?, headers: HeaderPolicy?, cors: CorsRules?)    // what is not counted above
 
     /// Compiles the policies of a rule; nil if it has none.
     /// - Parameter mirrors: with the numbers of their clusters.
-    init?(_ rule: HTTPRoute, matched: MatchedPath = .any, mirrors: [MirrorPolicy] = []) {
+    init?(_ rule: HTTPRoute, matched: MatchedPart = .any, mirrors: [MirrorPolicy] = []) {
         self.matched = matched
         self.mirrors = mirrors
         directResponse = rule.redirect == nil ? rule.directResponse.map(DirectResponse.init) : nil
-        redirect = rule.redirect.map { Redirect($0, matched: matched) }
+        redirect = rule.redirect.map { Redirect($0, matched: matched.path) }
         retries = rule.retries.map(RetryPolicy.init)
         fault = rule.fault.flatMap(FaultPolicy.init)
         let hasAnswer = directResponse != nil || redirect != nil
         kept = (
-            rewrite: hasAnswer ? nil : Rewrite(rule, matched: matched), headers: HeaderPolicy(rule),
+            rewrite: hasAnswer ? nil : Rewrite(rule, matched: matched.path), headers: HeaderPolicy(rule),
             cors: hasAnswer ? nil : rule.cors.map(CorsRules.init)
         )
         rewrite = kept.rewrite.unretained
         headers = kept.headers.unretained
         cors = kept.cors.unretained
         let hasOwn = kept.rewrite != nil || kept.headers != nil || kept.cors != nil
-        if !hasAnswer, !hasOwn, retries == nil, fault == nil, mirrors.isEmpty { return nil }
+        if !hasAnswer, !hasOwn, retries == nil, fault == nil, mirrors.isEmpty, matched.statPrefix == nil { return nil }
     }
 
     /// Whether the gateway answers by itself, so that the rule needs no destination.

@@ -11,7 +11,10 @@ extension RouteExtras {
 
     /// The policies of the rule besides its answer, a line each.
     var policyLines: [String] {
-        [fault.map { "fault: \($0.summary)" }, retries.map { "retries: \($0.summary)" }].compactMap(\.self) + editLines
+        [
+            fault.map { "fault: \($0.summary)" }, retries.map { "retries: \($0.summary)" },
+            matched.statPrefix.map { "counted in metrics as \($0)" },
+        ].compactMap(\.self) + editLines
     }
 
     /// Those that change what is sent.
@@ -43,14 +46,14 @@ extension HeaderPolicy {
 
 extension HeaderEdits: CustomStringConvertible {
     package var description: String {
-        var parts = (0..<removals.count).map { "remove \(removals[$0].string)" }
-        parts += (0..<sets.count).map { "set \(text(of: sets[$0]))" }
-        parts += (0..<additions.count).map { "add \(text(of: additions[$0]))" }
+        var parts = (0..<removalCount).map { "remove \(removal($0).string)" }
+        parts += (0..<setCount).map { "set \(text(of: set($0)))" }
+        parts += (0..<additionCount).map { "add \(text(of: addition($0)))" }
         return parts.joined(separator: ", ")
     }
 
     private func text(of value: Value) -> String {
-        let parts = (value.pieces.first..<(value.pieces.first + value.pieces.count)).map { pieces[$0].description }
+        let parts = (value.pieces.first..<(value.pieces.first + value.pieces.count)).map { piece($0).description }
         return "\(value.name.string)=\(parts.joined())"
     }
 }

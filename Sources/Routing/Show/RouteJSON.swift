@@ -116,6 +116,7 @@ extension RoutingPlan {
         if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
         if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
         if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
+        if let statPrefix = route.policy.extras?.matched.statPrefix { writer.field("statPrefix", statPrefix) }
         write(destinationsOf: route, endpoints, protocol: nil, to: &writer)
     }
 

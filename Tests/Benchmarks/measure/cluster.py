@@ -100,13 +100,19 @@ def storm(server, caller, one, two):
 
 
 def change(server, caller, one, two):
-    """The time from a changed VirtualService, or EndpointSlice, to the first request that follows it."""
+    """The time from a changed VirtualService, or EndpointSlice, to the first request that follows it. Each change comes
+    alone: after a load, the gateway rests for as long as the load took."""
     def reached(backend):
         before = len(backend.calls)
         caller.status("/test.S/M")
         return len(backend.calls) > before
 
+    def rested():
+        begin = time.monotonic()
+        waiting.until(lambda: time.monotonic() > begin + 1, 10, "the end of a rest")
+
     def timed(what, backend, *changed):
+        rested()
         begin = time.monotonic()
         server.put(*changed)
         waiting.until(lambda: reached(backend), 20, what)
