@@ -22,7 +22,11 @@ struct Definitions: ParsableArguments {
         help: "Where this gateway is, region/zone/subzone, for `localityLbSetting`; the last parts may be missing.")
     var locality: String?
 
-    @Option(help: "on: also send to endpoints that are link-local addresses or Unix sockets.")
+    @Option(
+        help: """
+            on: also send to endpoints that are link-local addresses or Unix sockets, and to loopback addresses of \
+            names that requests choose (DYNAMIC_DNS).
+            """)
     var localEndpoints = Switch.off
 
     @Option(
@@ -86,7 +90,7 @@ struct Definitions: ParsableArguments {
     }
 
     /// Warnings of the client, to standard error.
-    private static func say(_ isWarning: Bool, _ text: String) {
+    static func say(_ isWarning: Bool, _ text: String) {
         guard isWarning else { return }
         let line = Array("\(text.printable)\n".utf8)
         _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
