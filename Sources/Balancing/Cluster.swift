@@ -46,6 +46,38 @@ package final class Cluster {
         return unlessEjected(chosen) ?? next(after: first, excluding: [])
     }
 
+    /// Chooses an endpoint of another level than those of endpoints that have failed a request: any one of the nearest.
+    /// Source: envoyproxy/envoy source/extensions/retry/priority/previous_priorities/previous_priorities.cc.
+    /// - Parameters:
+    ///   - random: a fresh random number.
+    ///   - failed: numbers of endpoints whose levels are left.
+    /// - Returns: nil where endpoints have no levels, or none is left.
+    @inline(never)
+    package func next(random: UInt64, leaving failed: [Int]) -> Endpoint? {
+        update()
+        guard let spare = list.spare else { return nil }
+        let lists = [list, spare]
+        var left: Set<Int> = []
+        for list in lists {
+            for (place, endpoint) in list.endpoints.enumerated() where failed.contains(endpoint.number) {
+                left.insert(list.ranks[place])
+            }
+        }
+        var nearest = Int.max
+        var found: [(list: EndpointList, place: Int)] = []
+        for list in lists {
+            for (place, rank) in list.ranks.enumerated() where rank <= nearest && !left.contains(rank) {
+                if !list.monitors.isEmpty, list.monitors[place].isEjected { continue }
+                if rank < nearest { found = [] }
+                nearest = rank
+                found.append((list, place))
+            }
+        }
+        guard !found.isEmpty else { return nil }
+        let chosen = found[Int(random % UInt64(found.count))]
+        return chosen.list === list ? handle(chosen.place) : makeHandle(chosen.place, of: chosen.list)
+    }
+
     /// Places of a table that are looked at before the list is; more are passed only when most endpoints have failed.
     private static let longestWalk = 4096
 
@@ -126,12 +158,16 @@ package final class Cluster {
 
     @inline(__always) private func handle(_ place: Int) -> Endpoint {
         if let known = handles[place] { return known }
+        let made = makeHandle(place, of: list)
+        handles[place] = made
+        return made
+    }
+
+    private func makeHandle(_ place: Int, of list: EndpointList) -> Endpoint {
         let watch = list.detector.flatMap { detector in
             list.monitors.isEmpty ? nil : OutlierWatch(list.monitors[place], detector)
         }
-        let made = Endpoint(list.endpoints[place], watch: watch)
-        handles[place] = made
-        return made
+        return Endpoint(list.endpoints[place], watch: watch)
     }
 }
 

@@ -16,6 +16,8 @@ package final class EndpointList: Sendable {
     let hashing: Hashing?
     /// The parts that get a share of the requests each; nil: all are alike.
     let groups: EndpointGroups?
+    /// The endpoints of levels that get no requests now; nil where endpoints have no levels.
+    let spare: EndpointList?
     /// The requests in flight of each, so that choosing touches nothing else of an endpoint.
     let loads: [LineCell]
     /// The endpoints repeated by their weight, interleaved; empty when all weigh the same.
@@ -31,8 +33,10 @@ package final class EndpointList: Sendable {
     /// - Parameter monitors: one per endpoint, or none.
     init(
         _ endpoints: [EndpointState], weights: [Int], ranks: [Int], monitors: [OutlierMonitor],
-        detector: OutlierDetector?, hashing: Hashing? = nil, groups: EndpointGroups? = nil, isWarming: Bool = false
+        detector: OutlierDetector?, hashing: Hashing? = nil, groups: EndpointGroups? = nil, isWarming: Bool = false,
+        spare: EndpointList? = nil
     ) {
+        self.spare = spare
         self.endpoints = endpoints
         self.weights = weights
         self.ranks = ranks
@@ -47,11 +51,11 @@ package final class EndpointList: Sendable {
     }
 
     /// Some of its endpoints, with what is known of each.
-    func picking(_ places: [Int], groups: EndpointGroups? = nil) -> EndpointList {
+    func picking(_ places: [Int], groups: EndpointGroups? = nil, spare: EndpointList? = nil) -> EndpointList {
         func some<Item>(_ items: [Item]) -> [Item] { items.count == count ? places.map { items[$0] } : [] }
         return EndpointList(
             some(endpoints), weights: some(weights), ranks: some(ranks), monitors: some(monitors), detector: detector,
-            groups: groups, isWarming: isWarming)
+            groups: groups, isWarming: isWarming, spare: spare)
     }
 
     /// The same endpoints, which weigh something else while some are warming up.

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -83,6 +84,27 @@ static inline int portico_pipe(int *reading, int *writing) {
     *reading = ends[0];
     *writing = ends[1];
     return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+/// Neither end waits; both are closed on exec.
+static inline int portico_splice_pipe(int *reading, int *writing) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return -1;
+    *reading = ends[0];
+    *writing = ends[1];
+    return 0;
+}
+/// Asks for a pipe's room, F_SETPIPE_SZ. Returns what it has, F_GETPIPE_SZ, or less than zero.
+static inline int portico_size_pipe(int pipe, int octets) {
+    (void)fcntl(pipe, 1031, octets);
+    return fcntl(pipe, 1032);
+}
+ssize_t splice(int from, __off64_t *at, int to, __off64_t *there, size_t length, unsigned int flags);
+/// Moves octets without waiting, SPLICE_F_MOVE | SPLICE_F_NONBLOCK.
+static inline ssize_t portico_splice(int from, int to, size_t length) { return splice(from, 0, to, 0, length, 3); }
+/// Octets that can be read from a pipe; less than zero when that is not known.
+static inline int portico_octets_waiting(int pipe) {
+    int count = -1;
+    return ioctl(pipe, FIONREAD, &count) == 0 ? count : -1;
 }
 /// Starts a program in a process group of its own, with nothing to read, no blocked signals and SIGPIPE as usual.
 /// Returns 0 or an errno.

@@ -24,12 +24,14 @@ struct ClusterDirectory {
 
     private var table = EndpointTable()
     private var resolved: [String: [String]] = [:]
-    private var states: EndpointStates
+    var states: EndpointStates
     private var count = 0    // endpoints of all slots
     private var starts = 0    // staggers the clusters' rotations
     private var refusals: [Int: [String]] = [:]    // by slot, of addresses that DNS gave
     private let limit: Int
     private let refusal: (EndpointAddress) -> String?
+    /// The same for addresses of hosts that requests have named.
+    let refusedRequested: (EndpointAddress) -> String?
     private var watched: [ClusterState] = []    // whose outliers are detected, or whose new endpoints warm up
     private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
     private let wake: @Sendable () -> Void
@@ -37,15 +39,18 @@ struct ClusterDirectory {
     /// - Parameters:
     ///   - limit: endpoints of all clusters together.
     ///   - refusal: as `CompileOptions.refusedEndpoint`, for addresses that DNS gives.
+    ///   - refusedRequested: as `CompileOptions.refusedRequestedEndpoint`.
     ///   - countedBefore: what metrics have counted so far under an endpoint's number.
     ///   - wake: called, on any thread, when `settle` has something to do.
     init(
         limit: Int, refusal: @escaping (EndpointAddress) -> String? = { _ in nil },
+        refusedRequested: @escaping (EndpointAddress) -> String? = { _ in nil },
         countedBefore: @escaping (Int) -> UInt64 = { _ in 0 }, wake: @escaping @Sendable () -> Void = {}
     ) {
         self.limit = limit
         self.wake = wake
         self.refusal = refusal
+        self.refusedRequested = refusedRequested
         states = EndpointStates(countedBefore: countedBefore)
     }
 

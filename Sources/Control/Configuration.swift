@@ -13,6 +13,7 @@ struct Configuration {
     private let metrics: Metrics
     private let loader: Loader
     private var directory: ClusterDirectory
+    private var requested: RequestedResolver
     private var listeners = ListenerDirectory()
     private var served: [ServedListener] = []
     private(set) var loaded = Loaded()
@@ -22,16 +23,19 @@ struct Configuration {
 
     /// - Parameters:
     ///   - source: the cluster whose objects count beside those of the files.
+    ///   - hostsWake: called, on any thread, when `settleHosts` has something to do.
     ///   - wake: called, on any thread, when `settleOutliers` has something to do.
     init(
         options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil,
-        wake: @escaping @Sendable () -> Void = {}
+        hostsWake: @escaping @Sendable () -> Void = {}, wake: @escaping @Sendable () -> Void = {}
     ) {
+        requested = RequestedResolver(wake: hostsWake)
         self.options = options
         self.metrics = metrics
         loader = Loader(options: options, metrics: metrics, source: source)
         directory = ClusterDirectory(
             limit: options.compile.mostEndpoints, refusal: options.compile.refusedEndpoint,
+            refusedRequested: options.compile.refusedRequestedEndpoint,
             countedBefore: { metrics.tries(number: $0) }, wake: wake)
     }
 
@@ -107,6 +111,17 @@ struct Configuration {
         return (events, due.map(MonotonicTime.init))
     }
 
+    /// Takes hosts that requests have named, and the answers for them.
+    /// - Parameter tell: tells all workers what follows.
+    mutating func settleHosts(_ tell: (WorkerMessage) -> Void) {
+        guard let outcome = requested.settle(at: .now(), in: &directory) else { return }
+        if !outcome.settled.isEmpty { tell(.hostsSettled(outcome.settled)) }
+        if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
+    }
+
+    /// When `settleHosts` has something to do without being woken; nil: never.
+    var hostsDue: MonotonicTime? { requested.nextLook }
+
     /// The clusters whose endpoints are found by hash.
     var hashedClusters: [ClusterState] { directory.hashed }
 
@@ -127,7 +142,7 @@ struct Configuration {
         metrics.setClusters(clusters)
         return Snapshot(
             plan: plan, clusters: clusters, routeMetrics: loaded.routeMetrics, listeners: served,
-            upstreamTLS: loaded.upstreamTLS)
+            upstreamTLS: loaded.upstreamTLS, requestedHosts: requested.hosts)
     }
 
     /// By chain: the number of the first one with the same TLS rules.

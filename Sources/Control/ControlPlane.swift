@@ -105,9 +105,9 @@ package final class ControlPlane {
         watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
-        configuration = Configuration(options: options, metrics: metrics, source: cluster?.source) {
-            ejections.post(())
-        }
+        configuration = Configuration(
+            options: options, metrics: metrics, source: cluster?.source, hostsWake: { mailbox.post(()) },
+            wake: { ejections.post(()) })
         if let feed { try poller.watchReadable(feed.descriptor, token: Token.cluster) }
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
@@ -228,7 +228,9 @@ package final class ControlPlane {
                 ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
         }
         let outliers = outliersDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        return [isDraining ? 20 : -1, retirement.wait, names ?? -1, load ?? -1, outliers ?? -1, feed?.wait ?? -1]
+        let hosts = configuration.hostsDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
+        let times = [names, load, outliers, hosts].map { $0 ?? -1 }
+        return [isDraining ? 20 : -1, retirement.wait, feed?.wait ?? -1] + times
     }
 
     /// For others who want to be woken by the same loop.
@@ -266,6 +268,7 @@ package final class ControlPlane {
 
     /// Answers come one by one: those of a moment are published together.
     private func publishNames() {
+        configuration.settleHosts(tell)
         guard let namesDue, .now() >= namesDue else { return }
         self.namesDue = nil
         let isSettled = names.isSettled

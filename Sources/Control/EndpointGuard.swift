@@ -28,4 +28,14 @@ package final class EndpointGuard: Sendable {
         }
         return address.isLinkLocal && !allowsLocal ? "a link-local address" : nil
     }
+
+    /// The same for an address of a name that a request has chosen. Whoever owns such a name decides where it leads,
+    /// and the client may be the owner: what this machine serves to itself is not for them, unless that is allowed.
+    package func refusalOfRequested(_ endpoint: EndpointAddress) -> String? {
+        if let reason = refusal(of: endpoint) { return reason }
+        guard !allowsLocal, case .ip(let host, let port) = endpoint, let address = SocketAddress(host: host, port: port)
+        else { return nil }
+        if address.isLoopback || address.isUnspecified { return "a loopback address" }
+        return address.isMulticast ? "a multicast or broadcast address" : nil
+    }
 }

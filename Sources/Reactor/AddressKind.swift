@@ -21,6 +21,13 @@ extension SocketAddress {
         return octets.count == 16 && octets[0] == 0xfe && octets[1] & 0xc0 == 0x80
     }
 
+    /// Whether the address is of a group, or for all of a network: 224.0.0.0/4, 255.255.255.255, ff00::/8.
+    package var isMulticast: Bool {
+        let octets = ipOctets
+        if octets.count == 4 { return octets[0] & 0xf0 == 0xe0 || octets.allSatisfy { $0 == 0xff } }
+        return octets.count == 16 && octets[0] == 0xff
+    }
+
     /// Whether a connection to this address would arrive at a listener that is bound to `listener`, as far as the two
     /// addresses alone can say. They cannot for a listener on all addresses and an address of this machine that is not
     /// a loopback address: the answer is then false.

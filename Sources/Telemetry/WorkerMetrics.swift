@@ -94,6 +94,7 @@ package final class WorkerMetrics: Sendable {
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
+        case requestedHosts, hostWaits
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -116,6 +117,8 @@ package final class WorkerMetrics: Sendable {
             case .listenerConnections: "listener_connections"
             case .upstreamHosts: "upstream_hosts"
             case .relayIdle: "relay_idle_timeout"
+            case .requestedHosts: "requested_hosts"
+            case .hostWaits: "host_waits"
             }
         }
     }

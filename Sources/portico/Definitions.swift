@@ -22,7 +22,11 @@ struct Definitions: ParsableArguments {
         help: "Where this gateway is, region/zone/subzone, for `localityLbSetting`; the last parts may be missing.")
     var locality: String?
 
-    @Option(help: "on: also send to endpoints that are link-local addresses or Unix sockets.")
+    @Option(
+        help: """
+            on: also send to endpoints that are link-local addresses or Unix sockets, and to loopback addresses of \
+            names that requests choose (DYNAMIC_DNS).
+            """)
     var localEndpoints = Switch.off
 
     @Option(

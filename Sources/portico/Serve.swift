@@ -77,6 +77,7 @@ struct Serve: ParsableCommand {
         var options = try controlOptions()
         let refused = definitions.endpointGuard
         options.compile.refusedEndpoint = refused.refusal
+        options.compile.refusedRequestedEndpoint = refused.refusalOfRequested
         let log = try logger()
         let plan = writing.statusWriter ? writing.plan(namespace: definitions.namespace) : nil
         let watched = try cluster.source(defaultNamespace: definitions.namespace, status: plan) { isWarning, text in

@@ -85,6 +85,23 @@ import Testing
         #expect(picks == [0, 700, 1000])
     }
 
+    @Test func `of other levels than those that have failed are chosen, the nearest first`() {
+        let some = cluster(.roundRobin, ranks: [0, 0, 2, 3, 3], .levels)
+        func next(_ failed: [Int]) -> [Int?] {
+            let numbers = some.states.map(\.number)
+            let found = (0..<8).map {
+                some.cluster.next(random: UInt64($0), leaving: failed.map { numbers[$0] })?.number
+            }
+            return Set(found).map { number in number.flatMap(numbers.firstIndex) }.sorted { $0 ?? -1 < $1 ?? -1 }
+        }
+        #expect(next([]) == [0, 1] && next([0]) == [2] && next([1, 2]) == [3, 4])
+        #expect(next([0, 2, 3]) == [nil])
+        eject([0, 1], of: some)
+        #expect(next([2]) == [3, 4])
+        let plain = cluster(.roundRobin, ranks: [0, 1], .shares([50, 50]))
+        #expect(plain.cluster.next(random: 0, leaving: []) == nil)
+    }
+
     @Test func `are used in a panic only when all levels together are not enough`() {
         let some = cluster(.roundRobin, ranks: [0, 0, 0, 1], .levels)
         eject([0, 1, 2], of: some) { $0.minHealthPercent = 60 }

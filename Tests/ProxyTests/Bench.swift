@@ -38,6 +38,7 @@ final class Bench {
     private let table: RouteTable
     private var served: ServedListener
     private let isHTTP2: Bool
+    private let hosts: RequestedHosts?
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
     // They end with the bench, not when a test does not look at them any more.
@@ -62,12 +63,14 @@ final class Bench {
     ///   - timeout: of the one route, which is for every host and path.
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     ///   - pool: the cluster's limits.
+    ///   - hosts: makes the cluster one of the hosts under `*.test` that requests name.
     ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
         rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: ListenerRelays = ListenerRelays(),
-        selector: TLSSelector? = nil
+        selector: TLSSelector? = nil, hosts: RequestedHosts? = nil
     ) throws {
+        self.hosts = hosts
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
         let identity = ClusterIdentity(host: "a", port: 80, subset: "", policy: .roundRobin)
@@ -80,7 +83,7 @@ final class Bench {
         served = ServedListener(
             sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
             tls: selector, chainTables: [], relays: relays)
-        published = Published(Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls))
+        published = Published(Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls, hosts))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").worker()
@@ -125,18 +128,19 @@ final class Bench {
 
     private static func snapshot(
         _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ served: ServedListener,
-        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?
+        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?, _ hosts: RequestedHosts?
     ) -> Snapshot {
+        let names = hosts == nil ? nil : RequestedNames(host: "*.test", port: 80)
         let plan = ClusterPlan(
-            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin, source: .dns([]),
-            policies: ClusterPolicies(pool: pool))
+            name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin,
+            source: names.map { .requested($0) } ?? .dns([]), policies: ClusterPolicies(pool: pool))
         let route = Route(
             number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], policy: policy, unavailable: nil,
             object: ObjectReference(kind: "VirtualService", namespace: "default", name: "vs"),
             place: SourcePlace(file: "a.yaml", line: 1, column: 1))
         return Snapshot(
             plan: RoutingPlan(tables: [table], clusters: [plan], routes: [route]), clusters: [cluster],
-            routeMetrics: [0], listeners: [served], upstreamTLS: tls.map { [0: $0] } ?? [:])
+            routeMetrics: [0], listeners: [served], upstreamTLS: tls.map { [0: $0] } ?? [:], requestedHosts: hosts)
     }
 
     /// Some turns, more than any chain of events needs.
@@ -178,7 +182,7 @@ final class Bench {
 
     /// Publishes the configuration with other limits.
     func publish(pool: PoolPolicy?) {
-        published.replace(with: Self.snapshot(cluster, policy, table, served, isHTTP2, pool, nil))
+        published.replace(with: Self.snapshot(cluster, policy, table, served, isHTTP2, pool, nil, hosts))
         post(.snapshotPublished)
     }
 

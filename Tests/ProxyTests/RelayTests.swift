@@ -100,8 +100,8 @@ import Testing
         }
         #expect(sent > 0 && sent < all.count)
         var held = 0
-        bench.worker.loop.forEachConnection { held += $0.pendingOutput?.count ?? 0 }
-        #expect(held > 0 && held <= Relays.inputOctets)
+        bench.worker.loop.forEachConnection { held += $0.waitingOctets }
+        #expect(held > 0 && held <= PipePool.room)
         var received: [UInt8] = []
         var hasFinished = false
         while !to.isEnded {
@@ -116,7 +116,7 @@ import Testing
         }
         #expect(received == all)
         held = 0
-        bench.worker.loop.forEachConnection { held += $0.pendingOutput?.count ?? 0 }
+        bench.worker.loop.forEachConnection { held += $0.waitingOctets }
         #expect(held == 0)
     }
 

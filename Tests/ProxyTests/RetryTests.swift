@@ -58,6 +58,35 @@ import Testing
         #expect(count(bench, .status) == 1 && bench.active == 0)
     }
 
+    /// Source: istio/istio pilot/pkg/networking/core/route/retry/retry.go (buildPreviousPrioritiesConfig).
+    @Test(arguments: [true, false])
+    func `leaves the nearest endpoints with its third try where the rule wants that`(isWanted: Bool) throws {
+        let bench = try Bench(
+            servers: 4, rule: "retries: {attempts: 4, retryOn: 5xx\(isWanted ? ", retryRemoteLocalities: true" : "")}")
+        bench.cluster.arrange(by: .levels)
+        bench.cluster.publish(EndpointList(bench.endpoints, ranks: [0, 0, 1, 2]))
+        let servers = try (0..<4).map { try bench.server($0) }
+        _ = try bench.client(sending: Self.get)
+        var order: [Int] = []
+        var peers: [Peer?] = [nil, nil, nil, nil]
+        for _ in 0..<5 {
+            for (number, server) in servers.enumerated() {
+                if let peer = try server.accept() { peers[number] = peer }
+                guard let peer = peers[number], peer.text().hasPrefix("GET") else { continue }
+                order.append(number)
+                peer.send(Self.answer(503))
+            }
+            bench.settle()
+            for _ in 0..<10 { bench.pass(.milliseconds(100)) }
+        }
+        #expect(order.count == 5 && Set(order.prefix(2)) == [0, 1], "\(order)")
+        if isWanted {
+            #expect(Array(order[2...3]) == [2, 2] && order[4] == 3, "\(order)")
+        } else {
+            #expect(Set(order) == [0, 1], "\(order)")
+        }
+    }
+
     @Test func `has its body sent again, and its answer to the end`() throws {
         let bench = try Bench(rule: "retries: {attempts: 2, retryOn: 5xx}")
         let server = try bench.server()

@@ -13,7 +13,7 @@ import Testing
         + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
             .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
-            .unknownCluster, .noHealthyEndpoint,
+            .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .directResponse(200),
@@ -62,11 +62,12 @@ import Testing
         case .operationsTooLarge: 35
         case .handshakeFailed: 36
         case .protocolUnknown: 37
+        case .hostUnresolved: 38
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...37))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...38))
     }
 
     @Test func `answers everybody who is still there`() {

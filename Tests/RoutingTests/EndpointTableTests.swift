@@ -55,7 +55,7 @@ import Testing
         .service(
             ServiceLookup(
                 service: a, port: 80, portName: "http", target: .number(8080), selector: selector,
-                publishesNotReady: false, labels: labels,
+                publishesNotReady: false, prefersIPv6: false, labels: labels,
                 fallback: PlannedName(host: "a.default.svc.cluster.local", port: 80, weight: 1)))
     }
 

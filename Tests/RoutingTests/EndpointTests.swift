@@ -97,6 +97,43 @@ import Testing
                 == "10.0.0.1:8080 10.0.0.3:8080 [fd00::1]:8080")
     }
 
+    @Test(arguments: [
+        ("", "10.0.0.1:8080 10.0.0.2:8080 [fd00::3]:8080 [fd00::9]:8080"),
+        ("ipFamilies: [IPv6, IPv4], ", "10.0.0.2:8080 [fd00::1]:8080 [fd00::3]:8080 [fd00::9]:8080"),
+        ("ipFamilies: [IPv4], ", "10.0.0.1:8080 10.0.0.2:8080 [fd00::3]:8080 [fd00::9]:8080"),
+    ])
+    func `of a pod with addresses of both families are one`(families: String, found: String) {
+        func entry(_ address: String, _ pod: String, _ ready: String = "true") -> String {
+            let target = pod.isEmpty ? "" : ", targetRef: {kind: Pod, name: \(pod)}"
+            return "{addresses: ['\(address)'], conditions: {ready: \(ready)}\(target)}"
+        }
+        // p2 has one family, p3 is ready by one only, and nothing tells whose the last one is.
+        let four = slice(
+            "ports: [{name: http, port: 8080}]\nendpoints: "
+                + "[\(entry("10.0.0.1", "p1")), \(entry("10.0.0.2", "p2")), \(entry("10.0.0.3", "p3", "false"))]")
+        let six = slice(
+            "ports: [{name: http, port: 8080}]\nendpoints: "
+                + "[\(entry("fd00::1", "p1")), \(entry("fd00::3", "p3")), \(entry("fd00::9", ""))]",
+            name: "z", type: "IPv6")
+        #expect(endpoints(service(families + port) + four + six) == found)
+        #expect(
+            endpoints(service(families + port) + six + four).split(separator: " ").sorted()
+                == found.split(separator: " ").sorted())
+        // Slices of one family, and those whose ports differ, hide nothing.
+        #expect(endpoints(service("ipFamilies: [IPv6], " + port) + four) == "10.0.0.1:8080 10.0.0.2:8080")
+        let other = slice(
+            "ports: [{name: web, port: 9}]\nendpoints: [\(entry("10.0.0.1", "p1"))]", name: "o")
+        #expect(endpoints(service(port) + other + six) == "[fd00::1]:8080 [fd00::3]:8080 [fd00::9]:8080")
+    }
+
+    @Test func `are not those of slices of DNS names, which a warning says`() {
+        let named = slice("ports: [{name: http, port: 80}]\nendpoints: [{addresses: [a.b]}]", type: "FQDN")
+        let world = World(
+            World.virtualService("[{route: [{destination: {host: s}}]}]"), services: service(port) + named)
+        #expect(world.decoded.diagnostics.map(\.code) == ["no-effect"])
+        #expect(world.codes == ["endpoints-by-dns"])
+    }
+
     @Test func `come from Endpoints when there is no slice`() {
         let legacy = """
             ---

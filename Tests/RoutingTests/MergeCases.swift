@@ -111,17 +111,32 @@ import Testing
         #expect(chosen("{app: other}") == .random)
     }
 
-    /// Istio merges rules of one host only where the newer one is exported to at least as many namespaces. Here all
-    /// that this gateway sees are merged, see docs/differences.md.
-    @Test(arguments: ["['*']", "[gwns]", "[gwns, other]"])
-    func `DestinationRules of one host are merged whomever they are exported to`(exportTo: String) {
-        let older = rule(
+    /// Source: istio/istio pilot/pkg/model/destination_rule.go (mergeDestinationRule).
+    @Test(arguments: [
+        ("[gwns]", "[gwns]", true), ("[gwns]", "[gwns, other]", true), ("[gwns, other]", "[gwns]", false),
+        ("[gwns]", "['*']", false), ("['*']", "[gwns]", false), ("['*']", "['*']", true),
+        ("[gwns]", "[gwns, '.']", true), ("[gwns, '.']", "[app, gwns]", true),
+    ])
+    func `DestinationRules are merged where the newer one is exported as far`(
+        older: String, newer: String, isMerged: Bool
+    ) {
+        let first = rule(
+            "z", "host: a, exportTo: \(older), subsets: [{name: v1, labels: {version: v1}}]", created: "2020")
+        let second = rule("b", "host: a, exportTo: \(newer), subsets: [{name: v2, labels: {app: a}}]", created: "2021")
+        #expect(World(World.virtualService(subset("v1")) + second + first).answer(TestRequest("/")) == "a")
+        let world = World(World.virtualService(subset("v2")) + second + first)
+        #expect(world.answer(TestRequest("/")) == (isMerged ? "a" : "503"))
+        #expect(world.codes.contains("no-effect") == !isMerged)
+    }
+
+    @Test func `the first DestinationRule that this gateway sees decides which others are merged`() {
+        let hidden = rule("a", "host: a, exportTo: [other], subsets: [{name: v0, labels: {app: a}}]", created: "2019")
+        let first = rule(
             "z", "host: a, exportTo: [gwns], subsets: [{name: v1, labels: {version: v1}}]", created: "2020")
-        let newer = rule("b", "host: a, exportTo: \(exportTo), subsets: [{name: v2, labels: {app: a}}]")
-        for name in ["v1", "v2"] {
-            #expect(World(World.virtualService(subset(name)) + older + newer).answer(TestRequest("/")) == "a")
+        let second = rule("b", "host: a, exportTo: [gwns], subsets: [{name: v2, labels: {app: a}}]")
+        for (name, answer) in [("v0", "503"), ("v1", "a"), ("v2", "a")] {
+            let world = World(World.virtualService(subset(name)) + hidden + first + second)
+            #expect(world.answer(TestRequest("/")) == answer, "\(name)")
         }
-        let hidden = older.replacing("[gwns]", with: "[other]")
-        #expect(World(World.virtualService(subset("v1")) + hidden + newer).answer(TestRequest("/")) == "503")
     }
 }

@@ -44,6 +44,6 @@ extension EndpointList {
     func hashed(by table: HashTable) -> EndpointList {
         EndpointList(
             endpoints, weights: weights, ranks: ranks, monitors: monitors, detector: detector,
-            hashing: Hashing(table, endpoints), groups: groups, isWarming: isWarming)
+            hashing: Hashing(table, endpoints), groups: groups, isWarming: isWarming, spare: spare)
     }
 }

@@ -58,9 +58,13 @@ extension EndpointList {
         var members: [[Int]] = Array(repeating: [], count: parts.count)
         for (place, rank) in ranks.enumerated() where parts[rank] > 0 { members[rank].append(place) }
         let used = members.indices.filter { !members[$0].isEmpty }
-        guard used.count > 1 else { return used.first.map { picking(members[$0]) } ?? picking([]) }
+        let spare = arrangement == .levels ? picking(ranks.indices.filter { parts[ranks[$0]] == 0 }) : nil
+        guard used.count > 1 else {
+            return used.first.map { picking(members[$0], spare: spare) } ?? picking([], spare: spare)
+        }
         let lists = used.map { picking(members[$0]) }
-        return picking(used.flatMap { members[$0] }, groups: EndpointGroups(lists, parts: used.map { parts[$0] }))
+        return picking(
+            used.flatMap { members[$0] }, groups: EndpointGroups(lists, parts: used.map { parts[$0] }), spare: spare)
     }
 
     /// How many endpoints each rank has.

@@ -155,11 +155,6 @@ extension HTTPRetries {
         backoff = record.duration("backoff")
         retryRemoteLocalities = record.bool("retryRemoteLocalities") ?? false
         retryIgnorePreviousHosts = record.bool("retryIgnorePreviousHosts")
-        if retryRemoteLocalities, let field = record.field("retryRemoteLocalities") {
-            field.decoder.note(
-                "no-effect", "another try goes to a priority that gets requests anyway, or to another endpoint of it",
-                at: field.node)
-        }
         if let field = record.field("retryOn") { retryOn = Self.conditions(in: field) }
         record.finish()
         let needAttempts: [StaticString] = ["perTryTimeout", "retryOn", "retryRemoteLocalities"]

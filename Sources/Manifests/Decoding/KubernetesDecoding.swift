@@ -14,10 +14,11 @@ extension Service {
         clusterIP = spec.string("clusterIP")
         externalName = spec.located("externalName")
         publishNotReadyAddresses = spec.bool("publishNotReadyAddresses") ?? false
+        primaryFamily = spec.elements("ipFamilies").map { $0.name(of: Family.self) }.first ?? nil
         spec.ignore(
             "clusterIPs", "externalIPs", "sessionAffinity", "loadBalancerIP",
             "loadBalancerSourceRanges", "externalTrafficPolicy", "healthCheckNodePort",
-            "sessionAffinityConfig", "ipFamilies", "ipFamilyPolicy",
+            "sessionAffinityConfig", "ipFamilyPolicy",
             "allocateLoadBalancerNodePorts", "loadBalancerClass", "internalTrafficPolicy",
             "trafficDistribution")
         spec.finish(unknown: .harmless)
@@ -121,7 +122,7 @@ extension EndpointSlice {
         let type = typeField?.name(of: AddressType.self)
         if type == .fqdn {
             typeField?.warning(
-                "not-in-effect", "endpoints by DNS name (addressType FQDN) are not in effect: they get no requests",
+                "no-effect", "an EndpointSlice of DNS names (addressType FQDN) is not used, as Istio does not",
                 hint: "write a Service of type ExternalName, or a ServiceEntry with resolution DNS")
         }
         ports = envelope.elements("ports").compactMap(Port.init)

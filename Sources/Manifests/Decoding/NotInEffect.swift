@@ -94,7 +94,7 @@ package enum NotInEffect {
     ]
 
     /// All fields of the list.
-    package static let fields = gateway + rules + policy + entries
+    package static let fields = gateway + rules + policy
 
     private static let gateway: [Field] = [
         .closes("Gateway", "spec.servers[].port.protocol", .isOne(of: ["UDP"]))
@@ -110,9 +110,5 @@ package enum NotInEffect {
         .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
         // Without it, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
-    ]
-
-    private static let entries: [Field] = [
-        .closes("ServiceEntry", "spec.resolution", .isOne(of: ["DYNAMIC_DNS"]))
     ]
 }

@@ -107,6 +107,27 @@ extension ServiceEntry {
         }
     }
 
+    /// Source: istio/istio pkg/config/validation/validation.go (ValidateServiceEntry).
+    private func checkDynamic(_ value: Value) {
+        if let plain = hosts.first(where: { !$0.value.hasPrefix("*") }) {
+            value.error(
+                "invalid-host", "`\(plain.value)` is no wildcard, and DYNAMIC_DNS is for wildcards alone",
+                hint: "write resolution: DNS for it, in another ServiceEntry")
+        }
+        if !addresses.isEmpty { value.error("conflicting-fields", "DYNAMIC_DNS takes no `addresses`") }
+        if workloadSelector != nil { value.error("conflicting-fields", "DYNAMIC_DNS takes no `workloadSelector`") }
+        for port in ports {
+            switch port.protocol {
+            case nil, .http, .http2, .grpc, .tls: break
+            case let other?:
+                value.error(
+                    "conflicting-fields",
+                    "the protocol of port \(port.number) is \(other.rawValue), and DYNAMIC_DNS is for HTTP, HTTP2, "
+                        + "GRPC and TLS")
+            }
+        }
+    }
+
     private func checkResolution(_ value: Value) {
         let networks = addresses.contains { $0.value.contains("/") }
         switch resolution?.value ?? .none {
@@ -127,10 +148,7 @@ extension ServiceEntry {
             if networks {
                 value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC")
             }
-        case .dynamicDNS:
-            if networks {
-                value.error("conflicting-fields", "networks in `addresses` need NONE or STATIC")
-            }
+        case .dynamicDNS: checkDynamic(value)
         case .static: break
         }
     }

@@ -11,6 +11,14 @@ package struct Service: Sendable {
     package var clusterIP: String?
     package var externalName: Located<String>?
     package var publishNotReadyAddresses = false
+    /// The family of the first of `ipFamilies`; nil if it is not written.
+    package var primaryFamily: Family?
+
+    /// The values of `spec.ipFamilies`.
+    package enum Family: String, Sendable, CaseIterable {
+        case ipv4 = "IPv4"
+        case ipv6 = "IPv6"
+    }
 
     /// The values of `spec.type`.
     package enum Kind: String, Sendable, CaseIterable {

@@ -25,6 +25,7 @@ package enum Situation: Equatable, Sendable {
     case redirectedToHTTPS    // a server in clear text redirects the host
     case unknownCluster
     case noHealthyEndpoint
+    case hostUnresolved    // the host that the request names has no addresses that may be sent to
     case directResponse(Int)    // the rule answers by itself, with that status
     case redirect(Int)    // the rule sends the client elsewhere, with that status
     case corsPreflight    // a browser asks what a page may do

@@ -23,6 +23,7 @@ extension Situation {
         case .redirectedToHTTPS: .redirectedToHTTPS
         case .unknownCluster: .unknownCluster
         case .noHealthyEndpoint: .noHealthyEndpoint
+        case .hostUnresolved: .hostUnresolved
         case .directResponse(let status): .answered(status, "the gateway answers this itself")
         case .redirect(let status): .answered(status, "the gateway redirects this request")
         case .corsPreflight: .corsPreflight
@@ -131,6 +132,10 @@ extension Outcome {
 
     fileprivate static var noHealthyEndpoint: Outcome {
         Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", blame: .configuration)
+    }
+
+    fileprivate static var hostUnresolved: Outcome {
+        Outcome(503, .unresolved, "dns_resolution_failure", "DNS resolution failure", blame: .configuration)
     }
 
     fileprivate static var overloaded: Outcome {

@@ -20,6 +20,8 @@ enum Step: UInt8, CaseIterable, Sendable {
     case choose
     /// Starts the deadline: the route's timeout, or the smaller `grpc-timeout` of the client.
     case startClock
+    /// Has the host that the request names resolved, where its addresses are the endpoints (`resolution: DYNAMIC_DNS`).
+    case resolve
     /// Has the cluster pick an endpoint: requests are balanced, not connections.
     case pick
     /// Takes a connection to that endpoint; waits while one is being made or while all are in use.
@@ -59,6 +61,8 @@ enum Wait: Equatable, Sendable {
     case backOff
     /// The rule's delay.
     case delay
+    /// The look-up of the host that the request names.
+    case resolution
     /// The upstream's final header section.
     case headers
     /// The end of the stream to the client.
@@ -90,6 +94,7 @@ extension Exchange {
         case .rewrite: Rewriting.makePath(self)
         case .choose: choose()
         case .startClock: startClock()
+        case .resolve: resolve()
         case .pick: pick()
         case .connect: connect()
         case .send: send()

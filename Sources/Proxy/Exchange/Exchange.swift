@@ -16,6 +16,8 @@ final class Exchange {
     /// What the newest try has of its upstream. Plain data: copying it counts no references.
     enum Upstream: BitwiseCopyable {
         case none
+        /// The look-up of the host that the request names.
+        case resolving(Unretained<RequestedHost>)
         /// A place in the queue for a connection.
         case queued(Unretained<EndpointPool>, WaitingLine.Place)
         /// A connection on which `send` opens a stream next.
@@ -282,6 +284,11 @@ final class Exchange {
     private func setDeadline(_ time: MonotonicTime) {
         deadline = time
         timers.deadline = services.loop.arm(at: time, .deadline, number)
+    }
+
+    /// The step `resolve`.
+    func resolve() -> StepEnd {
+        destination.unretained?({ $0.isRequested }) ?? false ? Resolving.find(self) : .next
     }
 
     /// The step `pick`.

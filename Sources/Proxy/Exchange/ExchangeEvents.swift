@@ -223,6 +223,14 @@ extension Exchange {
         follow(tryFailed(situation, keeping: nil))
     }
 
+    /// The look-up of the host that this waits for has ended.
+    func hostSettled() {
+        guard state.isWaiting(for: .resolution) else { return }
+        use(.none, keeping: nil)
+        state.goBack(to: .resolve)
+        run()
+    }
+
     /// The upstream's stream is gone before its answer was complete.
     /// - Parameter reason: in words; may be empty.
     func upstreamFailed(_ situation: Situation, code: UInt32 = ErrorCode.internalError, because reason: String = "") {
@@ -284,6 +292,9 @@ extension Exchange {
     func dropUpstream(code: UInt32) {
         switch upstream {
         case .none: return
+        case .resolving(let host):
+            host { services.hostWaits.leave(number, $0) }
+            use(.none, keeping: nil)
         case .queued(let pool, let place):
             pool { upstreams.leave($0, place, number) }
             services.loop.cancel(&timers.waiting)

@@ -94,7 +94,7 @@ extension Exchange {
     @inline(never)
     func retriesAnswer(_ block: HeaderBlock, _ code: Int) -> Bool {
         guard case .stream(let stream) = upstream, let route = route.unretained else { return false }
-        let isRateLimited = block.first(named: "x-envoy-ratelimited") != nil
+        let isRateLimited = block.first(reserved: "x-envoy-ratelimited") != nil
         let isWanted = route { route in
             route.retries.wants(status: code, grpcStatus: tally.grpcStatus, isRateLimited: isRateLimited)
         }
@@ -124,6 +124,7 @@ extension Exchange {
 
     /// The endpoint of the next try: by its hash where the cluster has one.
     func next(of destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
+        if state.tries >= Self.triesOfALevel, let found = elsewhere(destination, random) { return found }
         guard let key = destination.hashKey.unretained else {
             return destination.cluster.next(random: random, excluding: avoidedEndpoints)
         }
@@ -133,6 +134,17 @@ extension Exchange {
         }
         return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
             ?? destination.cluster.next(random: random, excluding: avoidedEndpoints)
+    }
+
+    /// After so many tries, and as many again, the levels of those that have failed are left, if the rule wants that.
+    /// Source: istio/istio pilot/pkg/networking/core/route/retry/retry.go (buildPreviousPrioritiesConfig).
+    private static let triesOfALevel = 2
+
+    @inline(never)
+    private func elsewhere(_ destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
+        guard route.unretained?({ $0.retries.leavesLevels }) ?? false else { return nil }
+        let count = state.tries / Self.triesOfALevel * Self.triesOfALevel
+        return destination.cluster.next(random: random, leaving: Array(state.triedEndpoints.prefix(count)))
     }
 
     /// A limit of the cluster is reached.

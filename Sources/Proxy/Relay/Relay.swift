@@ -19,9 +19,17 @@ final class Relay {
     /// Whether the endpoint has accepted the connection.
     var isConnected = false
     var isEnded = false
+    /// What waits in a pipe for each side, because its kernel has not taken it.
+    private var pipes: (downstream: SplicePipe?, upstream: SplicePipe?)
+    /// Whether so much comes from each side at a time that it is spliced.
+    private var isBulk = (downstream: false, upstream: false)
+    /// The kernel does not splice between these sockets.
+    var refusesSplicing = false
     /// What the client had sent before the endpoint was known; it goes first.
     var early: OctetBuffer?
     var destination: DestinationHandle?
+    /// The host that it waits for, which the client has named.
+    var awaited: RequestedHost?
     var endpoint: Endpoint?
     var upstreamLocal: String?
     /// Why the last connection to an endpoint failed.
@@ -33,6 +41,28 @@ final class Relay {
         downstream = Unretained(client)
         started = now
         startedWall = wall
+    }
+
+    /// What waits in a pipe for a side.
+    func pipe(towards side: RelayState.Side) -> SplicePipe? { side == .downstream ? pipes.downstream : pipes.upstream }
+
+    /// Keeps a pipe that has octets for a side.
+    func hold(_ pipe: SplicePipe, towards side: RelayState.Side) {
+        if side == .downstream { pipes.downstream = pipe } else { pipes.upstream = pipe }
+    }
+
+    /// Hands over what waits in a pipe for a side.
+    func takePipe(towards side: RelayState.Side) -> SplicePipe? {
+        side == .downstream ? pipes.downstream.take() : pipes.upstream.take()
+    }
+
+    /// Whether what comes from a side is spliced.
+    func isSpliced(from side: RelayState.Side) -> Bool { side == .downstream ? isBulk.downstream : isBulk.upstream }
+
+    /// What comes from a side is spliced from now on, or copied.
+    func splice(from side: RelayState.Side, _ isSpliced: Bool) {
+        let isSpliced = isSpliced && !refusesSplicing
+        if side == .downstream { isBulk.downstream = isSpliced } else { isBulk.upstream = isSpliced }
     }
 
     /// The connection of a side.
@@ -52,6 +82,8 @@ enum RelayEnd: Equatable {
     /// No endpoint may be chosen, for the reason given.
     case unavailable(String)
     case noEndpoint
+    /// The host that the client has named has no addresses, for the reason given.
+    case unresolved(String)
     case connectFailed
     /// The endpoint has as many connections as it may have.
     case overflow
@@ -66,7 +98,7 @@ enum RelayEnd: Equatable {
     var isAbrupt: Bool {
         switch self {
         case .clientLost, .endpointLost, .overloaded, .shutDown: true
-        case .finished, .unavailable, .noEndpoint, .connectFailed, .overflow, .idle, .aged: false
+        case .finished, .unavailable, .noEndpoint, .unresolved, .connectFailed, .overflow, .idle, .aged: false
         }
     }
 }

@@ -51,6 +51,7 @@ extension RelayEnd {
         case .endpointLost: .upstreamClosed
         case .unavailable: .noCluster
         case .noEndpoint: .noHealthyEndpoint
+        case .unresolved: .unresolved
         case .connectFailed: .connectFailure
         case .overflow: .overflow
         case .overloaded: .overload
@@ -65,6 +66,7 @@ extension RelayEnd {
         case .endpointLost: "upstream_remote_disconnect"
         case .unavailable(let reason): "cluster_not_found{\(reason)}"
         case .noEndpoint: "no_healthy_upstream"
+        case .unresolved(let reason): "dns_resolution_failure{\(reason)}"
         case .connectFailed: "upstream_connect_failed"
         case .overflow: "upstream_overflow"
         case .idle: "tcp_session_idle_timeout"

@@ -7,14 +7,17 @@ internal import TLS
 internal import Telemetry
 
 /// Passes octets on between clients and endpoints: TCP, TLS that is not ended here, and what is behind TLS that is. One
-/// buffer serves all relays of a worker. What the one side does not take is kept with its connection, at most one
-/// buffer, and the other side is not read meanwhile. Its worker's thread only.
+/// buffer serves all relays of a worker, and where much comes at a time in clear text, pipes of the kernel do; see
+/// Splicing.swift. What the one side does not take is kept with its connection, at most one buffer or pipe, and the
+/// other side is not read meanwhile. Its worker's thread only.
 @safe final class Relays {
-    private let services: WorkerServices
+    let services: WorkerServices
     private let upstreams: Upstreams
     private let connections: Connections
     private let recorder: RelayRecorder
-    private let input: UnsafeMutableRawBufferPointer    // owned
+    let input: UnsafeMutableRawBufferPointer    // owned
+    let pipes: PipePool
+    private var count = 0    // of relays
 
     /// Octets taken from one socket at a time, and how often in one turn.
     static let inputOctets = 131_072
@@ -25,6 +28,7 @@ internal import Telemetry
         self.upstreams = upstreams
         self.connections = connections
         recorder = RelayRecorder(services: services)
+        pipes = PipePool(limit: services.budget.pipesPerWorker)
         unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 64)
     }
 
@@ -48,6 +52,7 @@ internal import Telemetry
         client.state.reading = .paused
         connections.enter(.relaying, client)
         services.metrics.relayStarted()
+        count += 1
         guard services.memoryLevel < .exhausted else { return end(relay, .overloaded) }
         choose(relay, snapshot)
     }
@@ -61,11 +66,12 @@ internal import Telemetry
         relay.destination = destination
         // Never in clear text where TLS is wanted.
         if let reason = destination.unavailable { return end(relay, .unavailable(reason.sentence)) }
+        if let requested = destination.requested { return resolve(relay, destination, requested) }
         pick(relay)
     }
 
     /// Has the cluster pick an endpoint, for the whole connection, and connects to it.
-    private func pick(_ relay: Relay) {
+    func pick(_ relay: Relay) {
         guard let destination = relay.destination else { return }
         guard let endpoint = next(relay, destination) else {
             return end(relay, .noEndpoint)
@@ -148,7 +154,7 @@ internal import Telemetry
     /// Whether nothing may be read, because the other side has to take something first or is not there yet.
     private func isWaiting(_ connection: Connection, _ relay: Relay) -> Bool {
         guard relay.isConnected else { return true }
-        return relay.connection(connection.role == .downstream ? .upstream : .downstream)?.pendingOutput != nil
+        return hasWaiting(towards: connection.role == .downstream ? .upstream : .downstream, relay)
     }
 
     /// A client that has reset its connection is gone, whatever waits in the kernel. One that has only ended its side
@@ -165,41 +171,57 @@ internal import Telemetry
         touch(relay)
         for _ in 0..<Self.readsPerTurn {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
-            guard sink.pendingOutput == nil else {
+            guard !hasWaiting(towards: side.other, relay) else {
                 source.state.reading = .paused
                 return
+            }
+            if relay.isSpliced(from: side) {
+                switch splice(source, to: sink, relay) {
+                case .goOn: continue
+                case .stop: return
+                case .copy: break
+                }
             }
             let hasHungUp = source.state.hasHungUp
             switch unsafe source.transport.read(into: input, hasHungUp: hasHungUp) {
             case .octets(let octets):
                 count(octets, from: side, relay)
+                if octets == Self.inputOctets, !source.transport.isSecure, !sink.transport.isSecure {
+                    relay.splice(from: side, true)
+                }
                 unsafe pass(Octets(base: UnsafeRawPointer(input.baseAddress), count: octets), to: sink, relay)
                 let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
                 if isDrained, !hasHungUp { return }
             case .wouldBlock: return
             case .closed where source.transport.tls?.breach == nil:
-                return act(relay.state.ended(side, hasWaiting: sink.pendingOutput != nil), relay)
-            case .closed, .failed: return broke(side, sink, relay)
+                return act(relay.state.ended(side, hasWaiting: hasWaiting(towards: side.other, relay)), relay)
+            case .closed, .failed: return broke(side, relay)
             }
         }
         services.lists.listForReading(source)
     }
 
-    private func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
+    /// Whether a side has not taken all that came for it.
+    private func hasWaiting(towards side: RelayState.Side, _ relay: Relay) -> Bool {
+        relay.pipe(towards: side) != nil || relay.connection(side)?.pendingOutput != nil
+    }
+
+    /// Counts octets that have come from a side.
+    func count(_ octets: Int, from side: RelayState.Side, _ relay: Relay) {
         relay.state.came(from: side, octets)
         services.octetsRead &+= octets
         services.metrics.relayed(octets, isUp: side == .downstream, route: relay.route.metrics)
     }
 
     /// Neither connection is idle.
-    private func touch(_ relay: Relay) {
+    func touch(_ relay: Relay) {
         let now = services.loop.now
         relay.downstream? { $0.state.octetsCame(at: now) }
         relay.upstream? { $0.state.octetsCame(at: now) }
     }
 
     /// Gives octets to a side; what its kernel does not take is kept.
-    private func pass(_ octets: Octets, to sink: Connection, _ relay: Relay) {
+    func pass(_ octets: Octets, to sink: Connection, _ relay: Relay) {
         let rest: Octets
         switch sink.transport.write(octets) {
         case .octets(let count) where count == octets.count: return
@@ -215,6 +237,12 @@ internal import Telemetry
 
     /// Sends what was kept for a side. When all of it has gone, the other side is read again, or its end passed on.
     private func write(_ sink: Connection, _ relay: Relay) {
+        let side = sink.role == .downstream ? RelayState.Side.downstream : .upstream
+        if let pipe = relay.takePipe(towards: side) {
+            drain(pipe, to: sink, relay)
+            guard !relay.isEnded, !hasWaiting(towards: side, relay) else { return }
+            return drained(side, relay)
+        }
         guard let pending = sink.pendingOutput else { return }
         switch sink.transport.write(pending.octets) {
         case .octets(let count):
@@ -228,7 +256,11 @@ internal import Telemetry
             return
         }
         dropPending(of: sink)
-        let side = sink.role == .downstream ? RelayState.Side.downstream : .upstream
+        drained(side, relay)
+    }
+
+    /// A side has taken all that waited: the other one is read again, or its end passed on.
+    private func drained(_ side: RelayState.Side, _ relay: Relay) {
         act(relay.state.drained(towards: side), relay)
         guard !relay.isEnded, let source = relay.connection(side.other), source.state.reading == .paused else { return }
         source.state.reading = .ready
@@ -243,18 +275,21 @@ internal import Telemetry
     // MARK: the end
 
     /// A side takes nothing more. What it has sent before is still read.
-    private func declined(_ sink: Connection, _ relay: Relay) {
+    func declined(_ sink: Connection, _ relay: Relay) {
         dropPending(of: sink)
         let side = sink.role == .downstream ? RelayState.Side.downstream : .upstream
+        if let pipe = relay.takePipe(towards: side) { pipes.drop(pipe) }
         act(relay.state.declined(side), relay)
         if !relay.isEnded { services.lists.listForReading(sink) }
     }
 
-    private func broke(_ side: RelayState.Side, _ sink: Connection, _ relay: Relay) {
-        act(relay.state.broke(side, hasWaiting: sink.pendingOutput != nil), relay)
+    /// The connection of a side is broken.
+    func broke(_ side: RelayState.Side, _ relay: Relay) {
+        act(relay.state.broke(side, hasWaiting: hasWaiting(towards: side.other, relay)), relay)
     }
 
-    private func act(_ action: RelayState.Action, _ relay: Relay) {
+    /// Does what the state has decided.
+    func act(_ action: RelayState.Action, _ relay: Relay) {
         switch action {
         case .nothing: break
         case .finish(let side): relay.connection(side)?.transport.finish()
@@ -293,6 +328,12 @@ internal import Telemetry
         recorder.record(relay, how)
         if relay.upstream != nil { relay.endpoint?.ended() }
         if let early = relay.early.take() { services.pools.give(early) }
+        if let host = relay.awaited.take() { services.hostWaits.leave(relay, host) }
+        for side in [RelayState.Side.downstream, .upstream] {
+            if let pipe = relay.takePipe(towards: side) { pipes.drop(pipe) }
+        }
+        count -= 1
+        if count == 0 { pipes.clear() }
         let both = [relay.connection(.downstream), relay.connection(.upstream)]
         relay.downstream = nil
         relay.upstream = nil

@@ -11,6 +11,9 @@ package final class ProcessBudget: Sendable {
     package let memoryCeiling: Int?
     /// Octets of header sections that each worker may hold.
     package let headerOctets: Int
+    /// Pipes that each worker may have for relays, with two descriptors each: all of them together have at most a
+    /// thirty-second part of the descriptors.
+    package let pipesPerWorker: Int
     private let connections = Atomic<Int>(0)
     private let trimmed = Atomic<UInt64>(0)    // nanoseconds: when the heap was last trimmed by a worker
     private let workers = Lock<[(number: Int, mailbox: Mailbox<WorkerMessage>)]>([])
@@ -25,6 +28,7 @@ package final class ProcessBudget: Sendable {
         connectionsLimit = min(limits.downstreamConnections ?? most / 4 * 3, most)
         let ceiling = limits.memory ?? memory.map { Int(clamping: $0 / 4 * 3) }
         memoryCeiling = ceiling
+        pipesPerWorker = max(min(Int(clamping: descriptors / 64) / max(workers, 1), PipePool.most), 1)
         headerOctets = limits.headerOctets ?? Self.headerShare(of: ceiling, workers: workers)
     }
 

@@ -196,12 +196,15 @@ package final class Snapshot: Sendable {
     package let listeners: [ServedListener]
     /// By cluster number, for clusters that are spoken to in TLS.
     package let upstreamTLS: [Int: ClusterTLS]
+    /// The hosts that requests have named; nil where none may be named.
+    package let requestedHosts: RequestedHosts?
 
     /// Makes a snapshot, which nobody changes afterwards.
     package init(
         plan: RoutingPlan, clusters: [ClusterState], routeMetrics: [Int], listeners: [ServedListener],
-        upstreamTLS: [Int: ClusterTLS] = [:]
+        upstreamTLS: [Int: ClusterTLS] = [:], requestedHosts: RequestedHosts? = nil
     ) {
+        self.requestedHosts = requestedHosts
         self.upstreamTLS = upstreamTLS
         self.plan = plan
         self.clusters = clusters

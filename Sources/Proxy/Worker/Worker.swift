@@ -9,6 +9,8 @@ package enum WorkerMessage: Sendable, Equatable {
     case snapshotPublished
     /// No cluster has the endpoints of these numbers any more.
     case endpointsLeft([Int])
+    /// These hosts, which requests have named, are resolved, or are not going to be.
+    case hostsSettled([RequestedHost])
     /// All places for clients' connections are taken, and another worker has none to close: those of the process, or
     /// of a listener by its number.
     case connectionsWanted(idleToo: Bool, listener: Int?)
@@ -105,6 +107,7 @@ package enum WorkerMessage: Sendable, Equatable {
     func takeApart() {
         loop.clear()
         exchanges.clear()
+        services.hostWaits.clear()
         upstreams.exchanges = nil
         upstreams.connections = nil
         upstreams.relays = nil
@@ -172,6 +175,7 @@ package enum WorkerMessage: Sendable, Equatable {
             switch message {
             case .snapshotPublished: takeSnapshot()
             case .endpointsLeft(let numbers): upstreams.drop(numbers)
+            case .hostsSettled(let hosts): for host in hosts { settled(host) }
             case .connectionsWanted(let idleToo, let listener):
                 _ = evictions.makeRoom(upTo: idleToo ? .idle : .silent, of: listener)
             case .memoryWanted: memory.look()
@@ -181,6 +185,12 @@ package enum WorkerMessage: Sendable, Equatable {
             case .stop: isStopping = true
             }
         }
+    }
+
+    private func settled(_ host: RequestedHost) {
+        let (numbers, waiting) = services.hostWaits.take(host)
+        for number in numbers { exchanges.with(number) { $0.hostSettled() } }
+        for relay in waiting { relays.hostSettled(relay) }
     }
 
     func takeSnapshot() {

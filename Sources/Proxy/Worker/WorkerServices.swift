@@ -20,6 +20,8 @@ final class WorkerServices {
     private let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
     let headerScratch = HeaderScratch()
+    /// What waits for the host that it has named to be resolved.
+    let hostWaits = HostWaits()
     // The same objects, followed without counting on the path of a request: they live as long as this one.
     let toPools: Unretained<MessagePools>
     let toMetrics: Unretained<WorkerMetrics>

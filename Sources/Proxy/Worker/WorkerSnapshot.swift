@@ -40,7 +40,7 @@ final class WorkerSnapshot {
         if let known = destinations[number] { return known }
         let made = DestinationHandle(
             plan: shared.plan.clusters[number], cluster: clusters.handle(of: shared.clusters[number]),
-            tls: shared.upstreamTLS[number])
+            tls: shared.upstreamTLS[number], hosts: shared.requestedHosts)
         destinations[number] = made
         return made
     }
@@ -85,10 +85,21 @@ final class DestinationHandle {
     let limits: PoolLimits?
     /// What distinguishes requests; nil for most.
     let hashKey: HashKey?
+    /// The destinations of the hosts that requests name, of which one takes this one's place; nil for most.
+    let requested: RequestedDestinations?
+    let isRequested: Bool
 
-    /// - Parameter tls: what was made of the plan's TLS.
-    init(plan: ClusterPlan, cluster: Cluster, tls: ClusterTLS? = nil) {
+    /// - Parameters:
+    ///   - tls: what was made of the plan's TLS.
+    ///   - hosts: where hosts are asked for that requests name.
+    init(plan: ClusterPlan, cluster: Cluster, tls: ClusterTLS? = nil, hosts: RequestedHosts? = nil) {
         self.cluster = cluster
+        if let hosts, case .requested(let names) = plan.source {
+            requested = RequestedDestinations(names: names, hosts: hosts)
+        } else {
+            requested = nil
+        }
+        isRequested = requested != nil
         isHTTP2 = plan.isHTTP2
         if case .secure(let made) = tls { security = made } else { security = nil }
         proxyVersion = plan.policies?.proxyVersion
@@ -96,6 +107,20 @@ final class DestinationHandle {
         unavailable = Self.reason(plan, tls)
         hashKey = plan.policies?.hashing.map(HashKey.init)
         limits = plan.policies?.pool.map { PoolLimits($0, usage: cluster.state.usage()) }
+    }
+
+    /// The same destination with the addresses of one host that requests name.
+    init(of parent: DestinationHandle, cluster: Cluster) {
+        self.cluster = cluster
+        isHTTP2 = parent.isHTTP2
+        security = parent.security
+        proxyVersion = parent.proxyVersion
+        isPlain = parent.isPlain
+        unavailable = parent.unavailable
+        hashKey = parent.hashKey
+        limits = parent.limits
+        requested = nil
+        isRequested = false
     }
 
     /// Nothing is ever sent in clear text where the plan wants TLS.

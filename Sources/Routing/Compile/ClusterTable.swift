@@ -10,7 +10,7 @@ final class ClusterTable {
     private let reader: EndpointReader
     private let policies: PolicyDirectory
     private let names: Names
-    private let problems: Problems
+    let problems: Problems
     private let leftOut: LeftOutObjects
     private let tls: UpstreamTLSCompiler
     private var numbers: [Key: Int] = [:]
@@ -97,7 +97,9 @@ final class ClusterTable {
                 ? .unknownPort(host: host, port: wanted ?? 0) : .portNeeded(host: host)
             return unavailable(host, wanted ?? 0, subset, fault)
         }
-        return number(asker, record, port, subset)
+        let number = number(asker, record, port, subset)
+        if asker.isMirror { checkMirror(asker, number) }
+        return number
     }
 
     /// A whole service, for the mesh's own routes.
@@ -174,13 +176,15 @@ final class ClusterTable {
             source = counted(found, asker)
             if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
         }
+        var policies = policy.policies(port: port.number, subset: subset, names.options)
+        if case .requested = source { policies = usable(policies, record, asker) }
         let name = subset?.name.value ?? ""
         return ClusterPlan(
             name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
-            policies: policy.policies(port: port.number, subset: subset, names.options),
+            policies: policies,
             tls: tls.plan(of: policy, record, port, subset))
     }
 
@@ -268,7 +272,7 @@ final class ClusterTable {
     private func counted(_ source: EndpointSource, _ asker: Asker?) -> EndpointSource {
         switch source {
         case .unavailable(.tooManyEndpoints): break
-        case .unavailable: return source
+        case .unavailable, .requested: return source
         case .dns, .service, .workloads: endpoints += reader.count(of: source)
         }
         guard endpoints > names.options.mostEndpoints else { return source }
@@ -433,7 +437,7 @@ extension ClusterTable {
         let written = asker.destination.host
         add(
             .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
-            hint: "a ServiceEntry needs resolution STATIC or DNS to be reached from a gateway",
+            hint: "a ServiceEntry needs resolution STATIC, DNS or DYNAMIC_DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }
 }

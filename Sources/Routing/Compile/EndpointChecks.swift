@@ -70,6 +70,7 @@ struct EndpointChecks {
         if let name = check.ownName { return reportName(check, name, unused: []) }
         let source = clusters[check.cluster].source
         if case .dns = source { return }
+        if case .requested = source { return }
         if case .unavailable = source { return }
         guard let chosen = reader.chosen(of: source) else {
             guard !check.isAlias, case .service(let lookup) = source else { return }
@@ -107,7 +108,7 @@ struct EndpointChecks {
                 ?? (unused.isEmpty
                     ? "if that is a cluster IP, connections are balanced instead of requests; load its "
                         + "EndpointSlices or Pods"
-                    : "its EndpointSlice has DNS names, which are not in effect: write a Service of type "
+                    : "its EndpointSlice has DNS names and is not used: write a Service of type "
                         + "ExternalName, or a ServiceEntry with resolution DNS"),
             at: check.host, check,
             related: check.leftOut?.related

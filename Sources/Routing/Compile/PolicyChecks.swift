@@ -83,6 +83,12 @@ struct PolicyChecks {
             return "it is looked for in the namespaces \(Set(places).sorted().joined(separator: ", ")) only: "
                 + "this gateway's, the service's and the root"
         }
+        if let first = clusters.policy(of: record).rules.first, first.meta.namespace == rule.meta.namespace,
+            first.host.value == rule.host.value
+        {
+            return "another DestinationRule for the host comes first, and only rules that are exported to at least the "
+                + "same namespaces are merged into it"
+        }
         return "another DestinationRule comes before it"
     }
 

@@ -100,10 +100,26 @@ struct PolicyDirectory {
                 exact[Key(namespace: rule.meta.namespace, host: host), default: []].append(index)
             }
         }
+        exact = exact.mapValues(merged)
+        suffixes = suffixes.mapValues(merged)
         for level in [exact.values, suffixes.values].joined() {
             let size = level.reduce(level.count) { $0 + rules[$1].subsets.count }
             if size > Self.few { large[level[0]] = Policy(level.map { rules[$0] }, isLarge: true) }
         }
+    }
+
+    /// The rules that are merged into the first one: those that are exported to all of its namespaces, by name.
+    /// Source: istio/istio pilot/pkg/model/destination_rule.go (mergeDestinationRule).
+    private func merged(_ level: [Int]) -> [Int] {
+        guard level.count > 1 else { return level }
+        let first = exports(of: rules[level[0]])
+        return level.filter { exports(of: rules[$0]).isSuperset(of: first) }
+    }
+
+    /// `exportTo` with the rule's namespace in the place of `.`.
+    private func exports(of rule: DestinationRule) -> Set<String> {
+        let written = rule.exportTo.map { $0.value == "." ? rule.meta.namespace : $0.value }
+        return written.isEmpty ? ["*"] : Set(written)
     }
 
     /// Whether a rule is for this gateway. In the gateway's own namespace, `exportTo` does not matter.

@@ -165,6 +165,7 @@ final class RelayCompiler {
             reportPolicies(
                 of: choice.cluster, destinations, service, isTLS: name.split(separator: "/").dropFirst(2).first == "tls"
             )
+            reportNameless(choice.cluster, destinations, service, member)
         }
         let made = rules.addRoute(
             name, clusters: chosen,
@@ -195,6 +196,21 @@ final class RelayCompiler {
                 "clients' TLS is passed on to \(cluster.host) inside of the TLS that its DestinationRule asks for",
                 "write tls.mode: DISABLE for this port in a DestinationRule if the endpoints end the clients' TLS")
         }
+    }
+
+    /// Says that connections in clear text name no host, where one is needed.
+    private func reportNameless(
+        _ number: Int, _ destinations: [RouteDestination], _ service: VirtualService, _ member: ServerMerger.Member
+    ) {
+        let cluster = clusters.clusters[number]
+        guard case .requested = cluster.source, member.server.tls == nil, let first = destinations.first else { return }
+        problems.add(
+            Diagnostic(
+                .error, "no-addresses",
+                "the endpoints of \(cluster.host) are those of the TLS server name that a client asks for, and a "
+                    + "client in clear text asks for none: its connections are closed",
+                hint: "use a `tls` rule on a server of protocol TLS", at: first.place, object: service.meta.identity,
+                path: first.path.text))
     }
 
     /// A route that closes its connections.

@@ -87,7 +87,8 @@ final class SourceFinder {
         ServiceLookup(
             service: ServiceName(service.meta).detached, port: port.number, portName: port.name.detached,
             target: target(service, port), selector: (service.selector ?? [:]).detached,
-            publishesNotReady: service.publishNotReadyAddresses, labels: labels.detached,
+            publishesNotReady: service.publishNotReadyAddresses,
+            prefersIPv6: service.primaryFamily == .ipv6, labels: labels.detached,
             fallback: fallback
                 ?? PlannedName(host: record.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
     }
@@ -119,10 +120,19 @@ final class SourceFinder {
         let entry = inventory.serviceEntries[index]
         switch entry.resolution?.value ?? .none {
         case .none: return .none(.noAddresses(host: record.host))
-        case .dynamicDNS: return .none(.notInEffect("resolution DYNAMIC_DNS"))
+        case .dynamicDNS: return requested(declared, record.host, labels)
         case .static: return .source(.workloads(lookup(index, declared, record.host, labels)))
         case .dns, .dnsRoundRobin: return .source(.dns(names(index, declared, record.host, labels)))
         }
+    }
+
+    /// Names that requests choose have no labels.
+    private func requested(_ port: ServiceEntry.Port, _ host: String, _ labels: [String: String]) -> FoundSource {
+        let number = UInt16(clamping: port.targetPort ?? port.number)
+        guard labels.isEmpty, let names = RequestedNames(host: host, port: number) else {
+            return .none(.noAddresses(host: host))
+        }
+        return .source(.requested(names))
     }
 
     private func lookup(

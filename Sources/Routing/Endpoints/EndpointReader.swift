@@ -22,7 +22,7 @@ package final class EndpointReader {
     /// - Parameter locality: the cluster's; endpoints that get nothing by it are left out, too.
     package func endpoints(of source: EndpointSource, by locality: LocalityPolicy? = nil) -> FoundEndpoints {
         switch source {
-        case .unavailable: return .endpoints([])
+        case .unavailable, .requested: return .endpoints([])
         case .dns(let names): return .names(locality.map { $0.ranked(names) } ?? names)
         case .workloads, .service:
             guard let chosen = chosen(of: source, by: locality) else {
@@ -79,7 +79,7 @@ package final class EndpointReader {
         switch source {
         case .service(let lookup): .service(lookup.service, port: lookup.port)
         case .workloads(let lookup): .workloads(host: lookup.host, port: lookup.servicePort)
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 }

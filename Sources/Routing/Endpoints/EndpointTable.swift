@@ -117,7 +117,7 @@ package struct EndpointTable: Sendable {
     /// Whether pods themselves are the cluster's endpoints, so that each pod of the namespace may concern it.
     package func selectsPods(_ source: EndpointSource) -> Bool {
         switch source {
-        case .dns, .unavailable: false
+        case .dns, .requested, .unavailable: false
         case .workloads(let lookup): lookup.selector != nil
         case .service(let lookup):
             !lookup.selector.isEmpty && legacy[lookup.service] == nil
@@ -139,7 +139,7 @@ package struct EndpointTable: Sendable {
         switch source {
         case .service(let lookup): found(lookup, withLabels)
         case .workloads(let lookup): found(lookup)
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 
@@ -177,9 +177,11 @@ package struct EndpointTable: Sendable {
         _ records: [SliceRecord], _ lookup: ServiceLookup, _ withLabels: Bool
     ) -> [LabeledEndpoint] {
         var found = DistinctEndpoints()
-        for group in records.lazy.flatMap(\.groups) {
+        let preferred = Self.reachedByTheFirst(of: records, lookup)
+        for (record, group) in records.lazy.flatMap({ record in record.groups.lazy.map { (record, $0) } }) {
             guard let number = group.number(of: lookup) else { continue }
             for endpoint in group.endpoints {
+                if record.isIPv6 != lookup.prefersIPv6, let pod = endpoint.pod, preferred.contains(pod) { continue }
                 for address in endpoint.addresses {
                     let labels = withLabels ? pods.labels(target: endpoint.pod, address: address) : nil
                     found.add(address, number, labels, withLabels ? endpoint.locality(labels) : nil)
@@ -187,6 +189,19 @@ package struct EndpointTable: Sendable {
             }
         }
         return found.endpoints
+    }
+
+    /// Pods that have an address of the Service's first family: where both families have slices, such a pod is one
+    /// endpoint and not two. Source: docs/istio.md, Endpoints.
+    private static func reachedByTheFirst(of records: [SliceRecord], _ lookup: ServiceLookup) -> Set<ServiceName> {
+        guard records.contains(where: { $0.isIPv6 }), records.contains(where: { !$0.isIPv6 }) else { return [] }
+        var pods: Set<ServiceName> = []
+        for record in records where record.isIPv6 == lookup.prefersIPv6 {
+            for group in record.groups where group.number(of: lookup) != nil {
+                pods.formUnion(group.endpoints.lazy.compactMap(\.pod))
+            }
+        }
+        return pods
     }
 
     /// All objects of endpoints: of which Service each is, and where it stands.

@@ -14,6 +14,7 @@ struct SliceRecord: Sendable {
     let groups: [Group]
     /// Its addresses are DNS names, which is of no use.
     let isOfNames: Bool
+    let isIPv6: Bool
     let place: SourcePlace
 
     struct Group: Sendable {
@@ -82,6 +83,7 @@ struct SliceRecord: Sendable {
         kind = "EndpointSlice"
         name = slice.meta.name.detached
         isOfNames = slice.addressType == .fqdn
+        isIPv6 = slice.addressType == .ipv6
         place = slice.meta.place
         let ready = slice.endpoints.filter(\.isReady).map {
             Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace, zone: $0.zone ?? "")
@@ -93,6 +95,7 @@ struct SliceRecord: Sendable {
         kind = "Endpoints"
         name = object.meta.name.detached
         isOfNames = false
+        isIPv6 = false
         place = object.meta.place
         groups = object.subsets.map { subset in
             let ready = subset.addresses.map {

@@ -37,6 +37,8 @@ package enum EndpointSource: Sendable, Hashable {
     case workloads(WorkloadLookup)
     /// All addresses of all names.
     case dns([PlannedName])
+    /// All addresses of the host that a request or a connection names.
+    case requested(RequestedNames)
     case unavailable(Unavailable)
 
     /// The namespace of the pods that it may select.
@@ -44,7 +46,7 @@ package enum EndpointSource: Sendable, Hashable {
         switch self {
         case .service(let lookup): lookup.service.namespace
         case .workloads(let lookup): lookup.namespace
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 
@@ -53,7 +55,7 @@ package enum EndpointSource: Sendable, Hashable {
         switch self {
         case .service(let lookup): lookup.labels
         case .workloads(let lookup): lookup.labels
-        case .dns, .unavailable: nil
+        case .dns, .requested, .unavailable: nil
         }
     }
 
@@ -79,6 +81,8 @@ package struct ServiceLookup: Sendable, Hashable {
     package let selector: [String: String]
     /// `spec.publishNotReadyAddresses`: whether endpoints that are not ready are used.
     package let publishesNotReady: Bool
+    /// Which of its two addresses a pod is reached by, where EndpointSlices of both families name it.
+    package let prefersIPv6: Bool
     /// A subset's; all must be on the endpoint.
     package let labels: [String: String]
     /// What is looked up by DNS when nothing is known of the Service's endpoints.

@@ -156,6 +156,8 @@ package struct CompileOptions: Sendable {
     /// What an endpoint is if requests must not be sent to it, as words for a message: this gateway's own listener, for
     /// example. nil if they may.
     package var refusedEndpoint: @Sendable (EndpointAddress) -> String? = { _ in nil }
+    /// The same for addresses of names that requests choose, which whoever owns such a name decides.
+    package var refusedRequestedEndpoint: @Sendable (EndpointAddress) -> String? = { _ in nil }
     /// Ends a compilation early. Its plan must then not be used.
     package var limit = LoadLimit()
 

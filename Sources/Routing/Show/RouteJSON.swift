@@ -162,6 +162,14 @@ extension RoutingPlan {
         if case .unavailable(let reason) = cluster.source {
             return writer.field("unavailable", reason.sentence)
         }
+        if case .requested(let names) = cluster.source {
+            return writer.field("requested", of: names) { names, writer in
+                writer.object {
+                    $0.field("under", "\(names)")
+                    $0.field("port", Int(names.port))
+                }
+            }
+        }
         let locality = cluster.policies?.locality
         switch endpoints.endpoints(of: cluster.source, by: locality) {
         case .endpoints(let found):

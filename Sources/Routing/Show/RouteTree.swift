@@ -150,6 +150,9 @@ extension ClusterPlan {
     /// - Parameter failure: what becomes of traffic when there is none.
     func endpointLines(_ endpoints: EndpointReader, failure: String = "503") -> [String] {
         if case .unavailable(let reason) = source { return ["\(failure): \(reason.sentence)"] }
+        if case .requested(let names) = source {
+            return ["the host of each request, if it is under \(names), by DNS, port \(names.port)"]
+        }
         let locality = policies?.locality
         return switch endpoints.endpoints(of: source, by: locality) {
         case .endpoints(let found) where found.isEmpty: ["nobody is ready: \(failure)"]

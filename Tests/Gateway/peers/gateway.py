@@ -25,15 +25,28 @@ def run(*arguments, stdin=None, seconds=20, environment=None):
     )
 
 
+def _mounts():
+    """Whether a process may see a file of ours in the place of /etc/hosts."""
+    try:
+        command = ["unshare", "--mount", "mount", "--bind", "/etc/hosts", "/etc/hosts"]
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+MOUNTS = _mounts()
+
+
 class Gateway:
     """`ports` are the Gateway objects' port numbers; each is mapped to a free one, see `port`.
 
     `config` is a list of objects or a text of them (written to a file that `write` replaces), or a list of paths.
-    Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
+    `hosts` are names and their addresses, which the gateway's resolver finds besides what it finds otherwise; that
+    needs `MOUNTS`. Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
     """
 
     def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain="1s", ready=True,
-                 open_files=None):
+                 open_files=None, hosts=None):
         self.folder = tempfile.TemporaryDirectory(prefix="portico-test-")
         self.file = pathlib.Path(self.folder.name) / "objects.yaml"
         self.map = {port: waiting.free_port() for port in ports}
@@ -55,6 +68,10 @@ class Gateway:
             command += ["--mesh", f"127.0.0.1:{self.mesh_port}"]
         if open_files:
             command = ["sh", "-c", f'ulimit -n {open_files} && exec "$@"', "sh", *command]
+        if hosts:
+            file = pathlib.Path(self.folder.name) / "hosts"
+            file.write_text("".join(f"{address} {name}\n" for name, address in hosts))
+            command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', file, *command]
         self.output, self.errors = [], []
         self.process = subprocess.Popen(
             command + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
