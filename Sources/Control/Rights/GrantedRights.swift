@@ -62,31 +62,45 @@ package struct GrantedRights: Sendable {
     /// - Parameter namespace: the one that was asked about.
     package func unneeded(_ needed: [AccessRule], namespace: String) -> [String] {
         let here = needed.filter { $0.namespace == nil || $0.namespace == namespace }
-        var found: [String] = []
-        for rule in rules {
-            for group in rule.groups where !(Self.everybodys.contains(group) && rule.verbs == ["create"]) {
-                for resource in rule.resources {
-                    let wanted = here.filter { $0.group == group && $0.resource == resource }
-                    for verb in rule.verbs {
-                        let right = "\(verb) \(resource)" + (group.isEmpty ? "" : ".\(group)")
-                        let names = wanted.filter { $0.verbs.contains(verb) }.map(\.names)
-                        if names.isEmpty {
-                            let own = rule.names.joined(separator: ", ")
-                            found.append(right + (own.isEmpty ? "" : " named \(own)"))
-                        } else if !names.contains([]) {
-                            let all = Set(names.joined())
-                            let others = rule.names.filter { !all.contains($0) }
-                            if rule.names.isEmpty {
-                                found.append("\(right) of all names; needed: \(all.sorted().joined(separator: ", "))")
-                            } else if !others.isEmpty {
-                                found.append("\(right) named \(others.joined(separator: ", "))")
-                            }
-                        }
-                    }
-                }
+        return rights.compactMap { right in
+            let wanted = here.filter {
+                $0.group == right.group && $0.resource == right.resource && $0.verbs.contains(right.verb)
+            }
+            return Self.excess(of: right, over: wanted)
+        }
+    }
+
+    /// One verb on one resource.
+    private struct Right {
+        let verb: String
+        let group: String
+        let resource: String
+        let names: [String]
+        var words: String { "\(verb) \(resource)" + (group.isEmpty ? "" : ".\(group)") }
+    }
+
+    private var rights: [Right] {
+        rules.flatMap { rule in
+            let groups = rule.groups.filter { !(Self.everybodys.contains($0) && rule.verbs == ["create"]) }
+            let resources = groups.flatMap { group in rule.resources.map { (group, $0) } }
+            return resources.flatMap { group, resource in
+                rule.verbs.map { Right(verb: $0, group: group, resource: resource, names: rule.names) }
             }
         }
-        return found
+    }
+
+    /// - Parameter wanted: the rules that need the verb on the resource.
+    /// - Returns: what of a right is not needed; nil: nothing.
+    private static func excess(of right: Right, over wanted: [AccessRule]) -> String? {
+        let own = right.names.joined(separator: ", ")
+        guard !wanted.isEmpty else { return right.words + (own.isEmpty ? "" : " named \(own)") }
+        guard !wanted.contains(where: \.names.isEmpty) else { return nil }
+        let names = Set(wanted.flatMap(\.names))
+        if right.names.isEmpty {
+            return "\(right.words) of all names; needed: \(names.sorted().joined(separator: ", "))"
+        }
+        let others = right.names.filter { !names.contains($0) }
+        return others.isEmpty ? nil : "\(right.words) named \(others.joined(separator: ", "))"
     }
 
     /// The groups in which every account may ask about itself.

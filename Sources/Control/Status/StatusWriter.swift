@@ -110,7 +110,9 @@ package final class StatusWriter: Sendable {
             case .changed(let kind, let octets):
                 if let object = ObservedObject(kind: kind.kind, octets, owner: plan.owner) { seen.append(object) }
             case .removed(let kind, let namespace, let name) where ObservedObject.plurals[kind.kind] != nil:
-                gone.append(ObjectReference(kind: kind.kind, namespace: namespace, name: name))
+                let identity = ObjectReference(kind: kind.kind, namespace: namespace, name: name)
+                seen.removeAll { $0.identity == identity }
+                gone.append(identity)
             case .page, .removed, .secretRead, .state, .secret: continue
             }
         }
