@@ -64,8 +64,8 @@ let package = Package(
         part(
             "Control",
             [
-                "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS", "Reactor", "Octets",
-                logging,
+                "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "JSON", "TLS", "Reactor",
+                "Octets", logging,
             ]),
         part("Admin", ["Telemetry", "HTTP", "Reactor", "Octets"]),
         .executableTarget(

@@ -378,6 +378,7 @@ package final class ControlPlane {
             if let applied { publish(applied) }
             problems.report(configuration, isRepeated: extent == .everything)
         }
+        feed?.tell(configuration)
         tellLoadEnded(began)
         if isLoadWanted, phase != .stopped {
             isLoadWanted = false
@@ -428,6 +429,7 @@ package final class ControlPlane {
         phase = .draining(DrainState(began: .now(), accepting: accepting, limit: options.drain))
         log.info("draining: \(activeText); at most \(options.drain)")
         tell(.announceShutdown)
+        feed?.drain()
     }
 
     private var isDraining: Bool { if case .draining = phase { true } else { false } }

@@ -27,6 +27,8 @@ final class Loaded: Sendable {
     let upstreamTLS: [Int: ClusterTLS]
     /// Files that were read besides the definitions, as they were; see `FileWatch`.
     let stamps: [String: FileStamp?]
+    /// What the status of objects is written by; nil: it is not written.
+    let basis: StatusBasis?
     private let table: Lock<EndpointTable?>
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
@@ -37,8 +39,9 @@ final class Loaded: Sendable {
         changes: ObjectChanges.Counts = ObjectChanges.Counts(), endpoints: EndpointTable = EndpointTable(),
         givesEndpoints: Bool = true, objects: [LoadedObject]? = nil, planProblems: [Diagnostic]? = nil,
         contexts: [[TLSContext?]] = [], certificates: [Diagnostic] = [], upstreamTLS: [Int: ClusterTLS] = [:],
-        stamps: [String: FileStamp?] = [:], isGivenUp: Bool = false
+        stamps: [String: FileStamp?] = [:], basis: StatusBasis? = nil, isGivenUp: Bool = false
     ) {
+        self.basis = basis
         self.upstreamTLS = upstreamTLS
         self.stamps = stamps
         self.contexts = contexts
@@ -180,9 +183,17 @@ final class Loader: Sendable {
             endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil,
             planProblems: isNew ? plan.diagnostics : nil, contexts: contexts,
             certificates: next.certificates.diagnostics + next.upstreams.diagnostics, upstreamTLS: upstreamTLS,
-            stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first })
+            stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first },
+            basis: basis(of: objects, next.cluster))
         if source != nil { next.objects = loaded.objects }
         return loaded
+    }
+
+    private func basis(of objects: JoinedObjects, _ cluster: ClusterObjects) -> StatusBasis? {
+        guard source?.statusWriter != nil else { return nil }
+        return StatusBasis(
+            objects.inventory, generations: cluster.generations, rejected: cluster.rejected,
+            labels: options.compile.labels)
     }
 
     /// The endpoints of the objects. What a cluster has changed is changed in the table of the last load, because a new

@@ -14,6 +14,7 @@ struct ProblemLog {
     mutating func report(_ configuration: Configuration, isRepeated: Bool) {
         let before = isRepeated ? [] : logged
         logged.removeAll(keepingCapacity: true)
+        /// Logs a sentence, unless the last load had it.
         func say(_ level: Logger.Level, _ text: String) {
             logged.insert(text)
             if !before.contains(text) { log.log(level: level, "\(text)") }

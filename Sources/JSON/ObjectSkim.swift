@@ -1,3 +1,5 @@
+package import Octets
+
 // What a client of the Kubernetes API needs of an answer before the objects in it are decoded. All of the text is
 // checked, and nothing is copied but these few texts.
 // Source: Kubernetes `ListMeta`, `WatchEvent`, `Status`, `ObjectMeta`.
@@ -61,24 +63,31 @@ package struct WatchSkim: Sendable, Equatable {
     /// Reads a line.
     /// - Throws: also if it has no `type` or no `object`, or one of them twice.
     package init(_ octets: [UInt8]) throws(JSONError) {
-        self = try JSONReader.read(octets) { (reader) throws(JSONError) in
-            var skim = WatchSkim()
-            try reader.fields { (name, reader) throws(JSONError) in
-                if reader.equals(name, "type") {
-                    guard skim.type.isEmpty else { throw JSONError(.repeated, at: name.range.lowerBound) }
-                    skim.type = try reader.text() ?? ""
-                } else if reader.equals(name, "object") {
-                    guard skim.object.isEmpty else { throw JSONError(.repeated, at: name.range.lowerBound) }
-                    skim.object = try reader.skip()
-                }
-            }
-            try reader.finish()
-            guard !skim.type.isEmpty, !skim.object.isEmpty else { throw JSONError(.wrongType, at: 0) }
-            return skim
-        }
+        self = try JSONReader.read(octets) { (reader) throws(JSONError) in try WatchSkim(&reader) }
     }
 
-    private init() {}
+    /// Reads a line that somebody else owns.
+    /// - Throws: as the other one.
+    package init(octets: Octets) throws(JSONError) {
+        var reader = JSONReader(octets)
+        try self.init(&reader)
+    }
+
+    private init(_ reader: inout JSONReader) throws(JSONError) {
+        var (type, object) = ("", 0..<0)
+        try reader.fields { (name, reader) throws(JSONError) in
+            if reader.equals(name, "type") {
+                guard type.isEmpty else { throw JSONError(.repeated, at: name.range.lowerBound) }
+                type = try reader.text() ?? ""
+            } else if reader.equals(name, "object") {
+                guard object.isEmpty else { throw JSONError(.repeated, at: name.range.lowerBound) }
+                object = try reader.skip()
+            }
+        }
+        try reader.finish()
+        guard !type.isEmpty, !object.isEmpty else { throw JSONError(.wrongType, at: 0) }
+        (self.type, self.object) = (type, object)
+    }
 }
 
 /// The identity and version of one object.
@@ -95,14 +104,22 @@ package struct MetadataSkim: Sendable, Equatable {
     /// Reads an object.
     /// - Parameter range: its octets; nil: all.
     package init(_ octets: [UInt8], in range: Range<Int>? = nil) throws(JSONError) {
-        self = try JSONReader.read(octets, in: range) { (reader) throws(JSONError) in
-            var skim = MetadataSkim()
-            try reader.fields { (name, reader) throws(JSONError) in
-                if reader.equals(name, "metadata") { try skim.readMetadata(&reader) }
-            }
-            try reader.finish()
-            return skim
+        self = try JSONReader.read(octets, in: range) { (reader) throws(JSONError) in try MetadataSkim(&reader) }
+    }
+
+    /// Reads an object that somebody else owns.
+    package init(octets: Octets) throws(JSONError) {
+        var reader = JSONReader(octets)
+        try self.init(&reader)
+    }
+
+    private init(_ reader: inout JSONReader) throws(JSONError) {
+        var skim = MetadataSkim()
+        try reader.fields { (name, reader) throws(JSONError) in
+            if reader.equals(name, "metadata") { try skim.readMetadata(&reader) }
         }
+        try reader.finish()
+        self = skim
     }
 
     private init() {}

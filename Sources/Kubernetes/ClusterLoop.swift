@@ -129,6 +129,8 @@ final class ClusterLoop {
         switch event {
         case .opened: handle(.opened, watcher)
         case .line(let line): handle(.line(line), watcher)
+        case .secretLine(let line): handle(.secretLine(line), watcher)
+        case .secretAnswer(let text): handleLast(.secretAnswer(text), watcher, call)
         case .ended: handleLast(.ended, watcher, call)
         case .answer(let answer): handleLast(.answer(answer), watcher, call)
         case .failed(let failure): handleLast(.failed(failure), watcher, call)
@@ -141,7 +143,8 @@ final class ClusterLoop {
             return .answer(status: answer.status, retryAfter: answer.retryAfter, body: answer.body)
         case .failed(.connectionLost(let reason)), .failed(.streamEnded(let reason)): return .failed(reason)
         case .failed(.tooLarge): return .failed("the answer is larger than the client accepts")
-        case .failed(.timedOut), .opened, .line, .ended: return .failed("the server did not answer in time")
+        case .failed(.timedOut), .opened, .line, .ended, .secretLine, .secretAnswer:
+            return .failed("the server did not answer in time")
         }
     }
 
@@ -198,10 +201,14 @@ final class ClusterLoop {
 
     private func perform(_ action: WatchAction, _ watcher: Watcher) {
         switch action {
-        case .get(let path, let accept):
-            start(APIRequest(path: path, accept: accept, silence: plan.timing.answer), watcher)
-        case .watch(let path, let accept, let silence):
-            start(APIRequest(path: path, accept: accept, form: .lines, silence: silence), watcher)
+        case .get(let path, let accept, let isSecret):
+            var request = APIRequest(path: path, accept: accept, silence: plan.timing.answer)
+            request.isSecret = isSecret
+            start(request, watcher)
+        case .watch(let path, let accept, let silence, let isSecret):
+            var request = APIRequest(path: path, accept: accept, form: .lines, silence: silence)
+            request.isSecret = isSecret
+            start(request, watcher)
         case .allow(let silence): if let call = watcher.call { client.allow(silence: silence, for: call) }
         case .abandon: drop(watcher)
         case .wait(let milliseconds):

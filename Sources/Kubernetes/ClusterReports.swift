@@ -60,7 +60,7 @@ struct ClusterReports {
         switch event {
         case .state(let kind, let namespace, let state): changed(.kind(kind, namespace: namespace), state, now)
         case .secret(let name, let state): changed(.secret(name), state, now)
-        case .page, .changed, .removed: hasObjects = true
+        case .page, .changed, .removed, .secretRead: hasObjects = true
         }
     }
 

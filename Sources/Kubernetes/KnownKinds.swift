@@ -25,6 +25,12 @@ extension ResourceKind {
     /// Read one by one, by `ClusterWatch.watchSecrets`, and never listed.
     package static let secrets = core("secrets", "Secret")
 
+    /// By which replicas elect the one that writes.
+    package static let leases = ResourceKind(
+        group: "coordination.k8s.io", versions: ["v1"], plural: "leases", kind: "Lease")
+    /// What people read of an object's fate.
+    package static let events = core("events", "Event")
+
     private static func istio(_ plural: String, _ kind: String) -> ResourceKind {
         ResourceKind(
             group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"], plural: plural, kind: kind)

@@ -1,3 +1,5 @@
+package import Octets
+
 /// A kind of objects that can be watched: its place in the API, and how its objects come.
 package struct ResourceKind: Hashable, Sendable {
     /// The API group; empty for the core group.
@@ -50,6 +52,9 @@ package enum ResourceEvent: Sendable, Equatable {
     /// How current the client's knowledge of a kind is. It comes when it changes.
     /// - `namespace`: the namespace that is concerned; nil: all.
     case state(ResourceKind, namespace: String?, ResourceState)
+    /// A Secret that was asked for by name, as it is now. It may be one that is known already, unchanged.
+    /// - text: the JSON of the object, which is overwritten when the event is freed.
+    case secretRead(SecretName, SecretOctets)
     /// A Secret that was asked for by name does not exist, or may not be read: the reason as `ResourceState`.
     /// `current` says that it is watched.
     case secret(SecretName, ResourceState)

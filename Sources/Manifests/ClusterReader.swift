@@ -1,5 +1,5 @@
 internal import JSON
-internal import Octets
+package import Octets
 
 /// What one object of an API server came to.
 package struct ClusterObject: Sendable {
@@ -36,12 +36,30 @@ package final class ClusterReader {
     ///   - kind: what it is; objects of a list do not say so themselves.
     ///   - octets: the JSON of the object alone.
     package func read(kind: String, _ octets: [UInt8]) -> ClusterObject {
+        begin()
+        return read(kind) { () throws(JSONError) in try JSONTreeBuilder.tree(of: octets, kind: kind) }
+    }
+
+    /// Reads a Secret, of whose text no copy is left afterwards.
+    /// - Parameter octets: the JSON of the object alone.
+    package func read(secret octets: SecretOctets) -> ClusterObject {
+        begin()
+        let found = octets.withOctets { octets in
+            read("Secret") { () throws(JSONError) in try JSONTreeBuilder.tree(of: octets, kind: "Secret") }
+        }
+        return found ?? unreadable("Secret", "a Secret was forgotten before it was read: it is not used")
+    }
+
+    private func begin() {
         if state.shared > Self.mostShared { state = DecodingState(defaultNamespace: defaultNamespace) }
         state.output = ManifestSet()
         state.defined.removeAll(keepingCapacity: true)
         state.beginFile(nil)
+    }
+
+    private func read(_ kind: String, _ makeTree: () throws(JSONError) -> Tree) -> ClusterObject {
         do throws(JSONError) {
-            var tree = try JSONTreeBuilder.tree(of: octets, kind: kind)
+            var tree = try makeTree()
             defer { tree.text.wipe() }
             return read(kind, tree)
         } catch {
@@ -58,6 +76,7 @@ package final class ClusterReader {
         let decoder = Decoder(file: source, tree: tree, state: state, origin: .cluster)
         ObjectReader(decoder: decoder).readObject(identity)
         if kind == "Pod" { shareLabels() }
+        defer { state.output = ManifestSet() }    // it may have a Secret
         return ClusterObject(identity: identity, set: state.output, version: tree.version(of: tree.root))
     }
 

@@ -110,6 +110,13 @@ package final class OctetBuffer {
         swap(&end, &other.end)
     }
 
+    /// Overwrites and drops all octets.
+    package func wipe() {
+        unsafe explicit_bzero(base, end)
+        start = 0
+        end = 0
+    }
+
     /// Drops all octets.
     /// - Parameter keeping: octets of memory that stay; what the buffer has beyond that is freed.
     package func clear(keeping: Int = .max) {

@@ -41,6 +41,13 @@ package final class SecretOctets: Sendable {
         }
     }
 
+    /// Copies octets, and overwrites the original, which must be the only owner of its memory.
+    package convenience init(wiping octets: inout [UInt8]) {
+        self.init(copying: octets)
+        octets.wipe()
+        octets = []
+    }
+
     /// Overwrites the octets, as soon as no call of `withOctets` runs; later calls get no octets. A digest is kept.
     package func forget() { contents.withLock { $0.memory = nil } }
 
@@ -59,6 +66,13 @@ package final class SecretOctets: Sendable {
         guard let made = withOctets(make) else { return nil }
         contents.withLock { $0.digest = made }
         return made
+    }
+}
+
+extension SecretOctets: Equatable {
+    /// Whether both have the same octets. Those that were forgotten are like no others.
+    package static func == (left: SecretOctets, right: SecretOctets) -> Bool {
+        left === right || left.withOctets { own in right.withOctets { own == $0 } } == .some(.some(true))
     }
 }
 
@@ -81,6 +95,11 @@ extension [UInt8] {
         unsafe withUnsafeMutableBytes { octets in
             if let base = octets.baseAddress { unsafe explicit_bzero(base, octets.count) }
         }
+    }
+
+    /// Appends octets. Memory that becomes too small is overwritten before it is freed.
+    package mutating func append(wiping octets: Octets) {
+        unsafe octets.buffer.withMemoryRebound(to: UInt8.self) { unsafe append(wiping: $0) }
     }
 
     /// Appends octets. Memory that becomes too small is overwritten before it is freed.

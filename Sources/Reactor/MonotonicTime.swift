@@ -24,6 +24,11 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     /// The time that is `wait` later. A negative wait counts as none, and a huge one ends at the last representable
     /// time.
     package static func + (time: MonotonicTime, wait: Duration) -> MonotonicTime {
+        // Up to 18 s, one division is enough: this is how long most limits of a request are.
+        if let attoseconds = UInt64(exactly: wait.attoseconds) {
+            let total = time.nanoseconds.addingReportingOverflow(attoseconds / 1_000_000_000)
+            return MonotonicTime(nanoseconds: total.overflow ? .max : total.partialValue)
+        }
         let (seconds, attoseconds) = wait.components
         guard seconds >= 0, attoseconds >= 0 else { return time }
         let whole = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)

@@ -26,8 +26,8 @@ package enum TLSResult: Equatable, Sendable {
 /// gives to the session.
 @safe package final class TLSSession {
     private let raw: OpaquePointer    // owned; freed in `deinit`
-    private let bio: RecordBIO
-    private var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
+    let bio: RecordBIO
+    var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
     private var chain: TLSSelector.Chain?    // set by the ClientHello
     private(set) var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does

@@ -32,6 +32,8 @@ package final class Metrics: Sendable {
         package var events: UInt64
         /// When it sent the last one, in seconds since 1970; nil: none yet.
         package var lastChange: Int?
+        /// What was written into the status of its objects; nil: nothing is.
+        package var status: StatusWrites?
 
         /// Makes a report.
         package init(unreachableSince: Int?, objects: [Count], events: UInt64, lastChange: Int?) {
@@ -39,6 +41,26 @@ package final class Metrics: Sendable {
             self.objects = objects
             self.events = events
             self.lastChange = lastChange
+        }
+    }
+
+    /// What was written into the status of a cluster's objects.
+    package struct StatusWrites: Sendable {
+        /// Whether this replica writes.
+        package let leads: Bool
+        /// Writes that the server has taken.
+        package let written: UInt64
+        /// Writes that it has not taken.
+        package let failed: UInt64
+        /// Objects that are left alone because another writer changes them back.
+        package let contested: Int
+
+        /// - Parameters: see the properties of the same names.
+        package init(leads: Bool, written: UInt64, failed: UInt64, contested: Int) {
+            self.leads = leads
+            self.written = written
+            self.failed = failed
+            self.contested = contested
         }
     }
 

@@ -88,6 +88,19 @@ struct MetricsReport {
         page.single(
             "portico_kubernetes_last_change_seconds", .gauge, "When the API server sent the last change, in Unix time.",
             UInt64(clamping: cluster.lastChange ?? 0))
+        if let status = cluster.status { self.status(status) }
+    }
+
+    private mutating func status(_ status: Metrics.StatusWrites) {
+        page.single(
+            "portico_status_leader", .gauge, "1 while this replica writes the status of objects, else 0.",
+            status.leads ? 1 : 0)
+        page.family("portico_status_writes_total", .counter, "Writes of the status of objects, and Events, by result.")
+        page.series("portico_status_writes_total", [("result", "success")], status.written)
+        page.series("portico_status_writes_total", [("result", "failure")], status.failed)
+        page.single(
+            "portico_status_contested", .gauge, "Objects that are left alone because another writer changes them back.",
+            UInt64(clamping: status.contested))
     }
 
     private mutating func connections() {

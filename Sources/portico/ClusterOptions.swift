@@ -34,7 +34,8 @@ struct ClusterOptions: ParsableArguments {
         }
     }
 
-    private func access() throws -> ClusterAccess {
+    /// Where the cluster's API server is, and who asks.
+    func access() throws -> ClusterAccess {
         let environment = ProcessInfo.processInfo.environment
         do throws(AccessFault) {
             let source =
@@ -48,12 +49,17 @@ struct ClusterOptions: ParsableArguments {
     }
 
     /// The source of the cluster's objects, and the client that fills it; nil if no cluster is given.
-    /// - Parameter say: gets the client's messages, on its thread, and whether somebody should act on them.
+    /// - Parameters:
+    ///   - status: the plan by which the status of the objects is written; nil: it is not.
+    ///   - say: gets the client's messages, on its thread, and whether somebody should act on them.
     func source(
-        defaultNamespace: String, say: @escaping @Sendable (_ isWarning: Bool, _ text: String) -> Void
+        defaultNamespace: String, status: StatusWriter.Plan? = nil,
+        say: @escaping @Sendable (_ isWarning: Bool, _ text: String) -> Void
     ) throws -> (source: ClusterSource, client: any ClusterClient)? {
         guard isGiven else { return nil }
-        let source = ClusterSource(defaultNamespace: defaultNamespace, namespaces: watchNamespace)
+        let writer: StatusWriter? = try status.map { try StatusWriter($0, say: say) }
+        let source = ClusterSource(
+            defaultNamespace: defaultNamespace, namespaces: watchNamespace, statusWriter: writer)
         let plan = ClusterWatch.Plan(
             access: try access(), kinds: ClusterSource.kinds.filter { $0 != .endpoints },
             standIns: [ClusterWatch.StandIn(.endpoints, for: .endpointSlices)], namespaces: watchNamespace)
@@ -76,7 +82,13 @@ private final class WatchedCluster: ClusterClient {
         self.say = say
     }
 
-    func start() throws(SystemError) { watch = try ClusterWatch.start(plan, sink: source, log: say) }
+    func start() throws(SystemError) {
+        let watch = try ClusterWatch.start(plan, sink: source, log: say)
+        self.watch = watch
+        try source.statusWriter?.begin(watch)
+    }
+
     func watchSecrets(_ names: Set<SecretName>) { watch?.watchSecrets(names) }
+    /// Ends the client's thread.
     func stop() { watch?.stop() }
 }

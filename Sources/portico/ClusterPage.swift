@@ -15,6 +15,10 @@ struct ClusterPage {
     private var text: String {
         guard let status else { return "no API server is watched: see --kubernetes and --kubeconfig\n" }
         var text = "events=\(status.events) last-change=\(status.lastChange.map { "\($0)" } ?? "never")\n"
+        if let writing = status.writing {
+            text += "status: \(writing.leads ? "this replica writes" : "another replica writes, or none"), "
+            text += "\(writing.writes) written, \(writing.failures) failed, \(writing.contested) objects left alone\n"
+        }
         for kind in status.kinds {
             let place = kind.namespace.map { " in namespace \($0)" } ?? ""
             text += "\(kind.name)\(place): \(kind.objects) objects, \(Self.words(kind.state))\n"
@@ -30,6 +34,14 @@ struct ClusterPage {
             json.field("events", Int(clamping: status?.events ?? 0))
             json.field("lastChange", status?.lastChange)
             json.field("unreachableSince", status?.unreachable?.since)
+            json.field("status", of: status?.writing) { writing, json in
+                json.object { json in
+                    json.field("leads", writing.leads)
+                    json.field("written", Int(clamping: writing.writes))
+                    json.field("failed", Int(clamping: writing.failures))
+                    json.field("leftAlone", writing.contested)
+                }
+            }
             json.field("kinds", of: status?.kinds ?? []) { kinds, json in
                 json.array(kinds) { kind, json in
                     json.object { json in

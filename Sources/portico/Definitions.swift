@@ -90,7 +90,7 @@ struct Definitions: ParsableArguments {
     }
 
     /// Warnings of the client, to standard error.
-    private static func say(_ isWarning: Bool, _ text: String) {
+    static func say(_ isWarning: Bool, _ text: String) {
         guard isWarning else { return }
         let line = Array("\(text.printable)\n".utf8)
         _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }

@@ -68,6 +68,8 @@ struct Serve: ParsableCommand {
 
     @OptionGroup(title: "Kubernetes") var cluster: ClusterOptions
 
+    @OptionGroup(title: "Status of objects") var writing: StatusOptions
+
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
     /// The wiring, from top to bottom.
@@ -77,7 +79,8 @@ struct Serve: ParsableCommand {
         options.compile.refusedEndpoint = refused.refusal
         options.compile.refusedRequestedEndpoint = refused.refusalOfRequested
         let log = try logger()
-        let watched = try cluster.source(defaultNamespace: definitions.namespace) { isWarning, text in
+        let plan = writing.statusWriter ? writing.plan(namespace: definitions.namespace) : nil
+        let watched = try cluster.source(defaultNamespace: definitions.namespace, status: plan) { isWarning, text in
             log.log(level: isWarning ? .warning : .info, "\(text)")
         }
         do throws(SystemError) {
@@ -118,6 +121,9 @@ struct Serve: ParsableCommand {
         guard !config.isEmpty || cluster.isGiven else {
             throw ValidationError(
                 "nothing to serve; name the definitions with --config PATH, or a cluster by --kubernetes")
+        }
+        guard !writing.statusWriter || cluster.isGiven else {
+            throw ValidationError("--status-writer needs --kubernetes or --kubeconfig FILE")
         }
         var options = ControlOptions()
         options.paths = config

@@ -1,8 +1,9 @@
 """The fields of the Kubernetes objects in deploy/, as far as deploy/ uses them.
 
-kustomize does not look into objects, and no API server is at hand in a test, so a misspelt field would
-go unnoticed until somebody applies it. A shape is a type, a list of one shape, or a dictionary of
-field to shape; `...` as a field stands for any name, a trailing `!` for a field that must be there.
+kustomize and Helm do not look into objects. The API server of the tests does (test_apply.py), but it is of version
+1.20: it has no autoscaling/v2 and no policy/v1, and of a ServiceMonitor it knows no field. A shape is a type, a list of
+one shape, or a dictionary of field to shape; `...` as a field stands for any name, a trailing `!` for a field that must
+be there.
 """
 
 TEXT = {...: str}
@@ -14,7 +15,8 @@ PROBE = {
     "periodSeconds": int, "timeoutSeconds": int, "failureThreshold": int, "initialDelaySeconds": int,
 }
 CONTAINER = {
-    "name!": str, "image!": str, "args": [str], "env": [{"name!": str, "value!": str}],
+    "name!": str, "image!": str, "imagePullPolicy": str, "args": [str],
+    "env": [{"name!": str, "value": str, "valueFrom": {"fieldRef!": {"fieldPath!": str}}}],
     "ports": [{"name!": str, "containerPort!": int}],
     "startupProbe": PROBE, "readinessProbe": PROBE, "livenessProbe": PROBE,
     "lifecycle": {"preStop!": {"exec!": {"command!": [str]}}},
@@ -22,7 +24,6 @@ CONTAINER = {
     "securityContext!": {
         "allowPrivilegeEscalation!": bool, "readOnlyRootFilesystem!": bool, "capabilities!": {"drop!": [str]},
     },
-    "volumeMounts": [{"name!": str, "mountPath!": str, "readOnly": bool}],
 }
 POD = {
     "serviceAccountName": str, "automountServiceAccountToken": bool, "terminationGracePeriodSeconds": int,
@@ -35,20 +36,29 @@ POD = {
         {"maxSkew!": int, "topologyKey!": str, "whenUnsatisfiable!": str, "labelSelector": SELECTOR},
     ],
     "containers!": [CONTAINER],
-    "volumes": [
-        {"name!": str, "configMap": {"name!": str}, "secret": {"secretName!": str, "optional": bool}},
-    ],
+    "imagePullSecrets": [{"name!": str}], "nodeSelector": TEXT, "priorityClassName": str,
+    "tolerations": [{"key": str, "operator": str, "value": str, "effect": str}],
 }
-PEER = {"namespaceSelector": SELECTOR, "podSelector": SELECTOR}
+PEER = {
+    "namespaceSelector": {"matchLabels": TEXT}, "podSelector": SELECTOR, "ipBlock": {"cidr!": str},
+}
+ROLE = {"rules!": [{"apiGroups!": [str], "resources!": [str], "resourceNames": [str], "verbs!": [str]}]}
+BINDING = {
+    "roleRef!": {"apiGroup!": str, "kind!": str, "name!": str},
+    "subjects!": [{"kind!": str, "name!": str, "namespace!": str}],
+}
 RULE_PORTS = [{"protocol!": str, "port!": PORT}]
 
 SHAPES = {
     ("v1", "Namespace"): {},
     ("v1", "ServiceAccount"): {"automountServiceAccountToken": bool},
-    ("v1", "ConfigMap"): {"data!": TEXT},
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): ROLE,
+    ("rbac.authorization.k8s.io/v1", "Role"): ROLE,
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): BINDING,
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): BINDING,
     ("apps/v1", "Deployment"): {
         "spec!": {
-            "minReadySeconds": int, "selector": SELECTOR,
+            "replicas": int, "minReadySeconds": int, "selector": SELECTOR,
             "strategy": {"type": str, "rollingUpdate": {"maxSurge!": int, "maxUnavailable!": int}},
             "template!": {"metadata": {"labels": TEXT, "annotations": TEXT}, "spec!": POD},
         },
@@ -56,7 +66,8 @@ SHAPES = {
     ("v1", "Service"): {
         "spec!": {
             "type": str, "externalTrafficPolicy": str, "loadBalancerSourceRanges": [str], "selector": TEXT,
-            "ports!": [{"name!": str, "port!": int, "targetPort": PORT, "protocol": str}],
+            "clusterIP": str, "publishNotReadyAddresses": bool, "loadBalancerClass": str,
+            "ports!": [{"name!": str, "port!": int, "targetPort": PORT, "protocol": str, "nodePort": int}],
         },
     },
     ("policy/v1", "PodDisruptionBudget"): {"spec!": {"maxUnavailable!": PORT, "selector!": SELECTOR}},
@@ -82,6 +93,10 @@ SHAPES = {
             "ingress": [{"from": [PEER], "ports": RULE_PORTS}],
             "egress": [{"to": [PEER], "ports": RULE_PORTS}],
         },
+    },
+    # Source: the Prometheus Operator's API reference, ServiceMonitorSpec.
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): {
+        "spec!": {"selector!": SELECTOR, "endpoints!": [{"port!": str, "path": str, "interval": str}]},
     },
 }
 

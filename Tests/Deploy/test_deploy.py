@@ -1,115 +1,57 @@
-"""deploy/ as far as it can be tried without a cluster, a container engine or systemd.
+"""deploy/kubernetes as kustomize renders it, deploy/systemd and the Dockerfile, held against rules.
 
-Always: kustomization.yaml is resolved here, by a few lines that know only what it uses, and each object
-is held against its shape. Where kubectl is installed, what `kubectl kustomize` renders is held against
-the same checks (Debian 12 has it in `kubernetes-client`, but version 1.20, too old for `labels`; PyPI
-has none). Not tried: an API server, the load balancer, and building the image.
+Each overlay goes through the same checks. What a real API server says to them is in `test_apply.py`; not tried are the
+load balancers.
 """
 
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 
 import pytest
+import rendering
 import shapes_of_deploy as shapes
 import yaml
+from peers.gateway import run
+from rendering import ROOT, container, only, read, values
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BASE = ROOT / "deploy" / "kubernetes"
-KUBECTL = shutil.which("kubectl")
-BINARY = pathlib.Path(os.environ.get("PORTICO", ROOT / ".build" / "release" / "portico"))
-
-
-class StrictLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice, which YAML readers otherwise drop in silence."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = {key for key in keys if keys.count(key) > 1}
-        assert not twice, f"{node.start_mark}: {twice} stands twice"
-        return super().construct_mapping(node, deep)
+BASE_KINDS = [
+    "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment", "Service",
+    "PodDisruptionBudget", "HorizontalPodAutoscaler",
+]
 
 
-def documents(text):
-    return [document for document in yaml.load_all(text, StrictLoader) if document is not None]
+@pytest.fixture(scope="module", params=[".", *(f"overlays/{name}" for name in rendering.OVERLAYS)])
+def overlay(request):
+    return request.param
 
 
-def read(path):
-    return documents(path.read_text())
-
-
-def resolved():
-    """What kustomize makes of the base: resources, namespace, labels and the generated ConfigMap."""
-    (custom,) = read(BASE / "kustomization.yaml")
-    known = {"apiVersion", "kind", "namespace", "resources", "labels", "configMapGenerator", "images"}
-    assert set(custom) <= known
-    found = [document for name in custom["resources"] for document in read(BASE / name)]
-    for generator in custom["configMapGenerator"]:
-        files = [BASE / name for name in generator["files"]]
-        found.append({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"]},
-            "data": {file.name: file.read_text() for file in files},
-        })
-    for document in found:
-        if document["kind"] != "Namespace":
-            document["metadata"]["namespace"] = custom["namespace"]
-        for label in custom["labels"]:
-            document["metadata"].setdefault("labels", {}).update(label["pairs"])
-            if document["kind"] == "Deployment":
-                document["spec"]["selector"] = {"matchLabels": label["pairs"]}
-                document["spec"]["template"]["metadata"].setdefault("labels", {}).update(label["pairs"])
-            if document["kind"] == "Service":
-                document["spec"].setdefault("selector", {}).update(label["pairs"])
-    return found
-
-
-def rendered():
-    """What kubectl makes of it; skips where kubectl is missing or older than kustomize's `labels`."""
-    if not KUBECTL:
-        pytest.skip("kubectl is not installed")
-    asked = subprocess.run([KUBECTL, "version", "--client", "-o", "json"], capture_output=True, timeout=50)
-    version = re.search(r'"gitVersion":\s*"v1\.(\d+)', asked.stdout.decode(errors="replace"))
-    if version and int(version[1]) < 22:
-        pytest.skip(f"kubectl 1.{version[1]} is too old for this kustomization")
-    done = subprocess.run([KUBECTL, "kustomize", str(BASE)], capture_output=True, text=True, timeout=50)
-    assert done.returncode == 0, done.stderr
-    assert "deprecated" not in done.stderr.lower(), done.stderr
-    return documents(done.stdout)
-
-
-@pytest.fixture(scope="module", params=["python", "kubectl"])
-def objects(request):
-    return rendered() if request.param == "kubectl" else resolved()
-
-
-def only(objects, kind):
-    (found,) = [document for document in objects if document["kind"] == kind]
-    return found
-
-
-def container(objects):
-    (found,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
-    return found
-
-
-def values(arguments, flag):
-    return [after for before, after in zip(arguments, arguments[1:]) if before == flag]
+@pytest.fixture(scope="module")
+def objects(overlay):
+    return rendering.kustomized(rendering.KUBERNETES / overlay)
 
 
 def seconds(text):
     return int(re.fullmatch(r"(\d+)s", text)[1])
 
 
-def test_every_object_is_well_formed_and_there_once(objects):
+def test_there_is_an_overlay_for_each_place():
+    assert rendering.OVERLAYS == ["aws-classic", "aws-nlb", "kind", "node-port", "tencent-clb"]
+
+
+def test_every_object_is_well_formed_and_there_once(objects, overlay):
     assert [problem for document in objects for problem in shapes.problems(document)] == []
     kinds = sorted(document["kind"] for document in objects)
-    assert kinds == sorted([
-        "Namespace", "ServiceAccount", "ConfigMap", "Deployment", "Service", "PodDisruptionBudget",
-        "HorizontalPodAutoscaler",
-    ])
-    assert all(document["metadata"].get("namespace", "portico") == "portico" for document in objects)
+    assert kinds == sorted(kind for kind in BASE_KINDS if (overlay, kind) != (
+        "overlays/kind", "HorizontalPodAutoscaler"))
+    cluster_wide = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+    for document in objects:
+        namespace = None if document["kind"] in cluster_wide else "portico"
+        assert document["metadata"].get("namespace") == namespace
+    for kind in ("RoleBinding", "ClusterRoleBinding"):
+        assert only(objects, kind)["subjects"] == [
+            {"kind": "ServiceAccount", "name": "portico", "namespace": "portico"}]
 
 
 def test_a_misspelt_field_would_be_seen(objects):
@@ -119,25 +61,35 @@ def test_a_misspelt_field_would_be_seen(objects):
     assert shapes.problems({"apiVersion": "v1", "kind": "Servise"})
 
 
-def test_the_optional_network_policy_is_well_formed_and_names_the_ports(objects):
-    (policy,) = read(BASE / "network-policy.yaml")
-    assert shapes.problems(policy) == []
+def test_the_components_are_well_formed_and_name_the_ports(overlay, tmp_path):
+    objects = rendering.with_components(overlay, tmp_path)
+    assert [problem for document in objects for problem in shapes.problems(document)] == []
+    policy = only(objects, "NetworkPolicy")
     names = {port["name"] for port in container(objects)["ports"]}
     used = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
     assert used == names
+    monitor, metrics = only(objects, "ServiceMonitor"), only(objects, "Service", "portico-metrics")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= metrics["metadata"]["labels"].items()
+    assert [port["name"] for port in metrics["spec"]["ports"]] == [
+        endpoint["port"] for endpoint in monitor["spec"]["endpoints"]]
+    clients = only(objects, "Service", "portico")
+    assert not monitor["spec"]["selector"]["matchLabels"].items() <= clients["metadata"]["labels"].items()
+    assert all(port["targetPort"] != "status" for port in clients["spec"]["ports"])
 
 
-def test_labels_select_the_pods(objects):
-    pods = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+def test_labels_select_the_pods(objects, overlay):
+    deployment = only(objects, "Deployment")
+    pods = deployment["spec"]["template"]["metadata"]["labels"]
     selectors = [
-        only(objects, "Deployment")["spec"]["selector"]["matchLabels"],
-        only(objects, "Service")["spec"]["selector"],
+        deployment["spec"]["selector"]["matchLabels"], only(objects, "Service")["spec"]["selector"],
         only(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
     ]
     for selector in selectors:
         assert selector and selector.items() <= pods.items()
+    if overlay == "overlays/kind":
+        assert deployment["spec"]["replicas"] == 1
+        return
     target = only(objects, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
-    deployment = only(objects, "Deployment")
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
     assert "replicas" not in deployment["spec"], "the autoscaler owns the number of pods"
 
@@ -146,10 +98,12 @@ def test_ports_agree_from_the_load_balancer_to_the_gateway_objects(objects):
     pod = container(objects)
     ports = {port["name"]: port["containerPort"] for port in pod["ports"]}
     mapped = dict(pair.split("=") for pair in values(pod["args"], "--listen-map"))
-    for port in only(objects, "Service")["spec"]["ports"]:
+    service = only(objects, "Service")["spec"]
+    assert [port["port"] for port in service["ports"]] == [80, 443]
+    for port in service["ports"]:
         assert mapped[str(port["port"])] == str(ports[port["targetPort"]])
-    (gateway,) = read(BASE / "config" / "gateway.yaml")
-    assert {str(server["port"]["number"]) for server in gateway["spec"]["servers"]} == set(mapped)
+        node_port = {80: 30080, 443: 30443}[port["port"]] if service["type"] == "NodePort" else None
+        assert port.get("nodePort") == node_port
     assert all(int(port) >= 1024 for port in mapped.values()), "a port that needs root"
 
 
@@ -161,69 +115,95 @@ def test_probes_ask_the_status_port(objects):
     paths = {name: pod[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert all(get["port"] == "status" for get in paths.values())
     assert paths["readinessProbe"]["path"] == "/healthz/ready"
-    assert paths["livenessProbe"]["path"] == "/healthz/live"
+    # A pod that waits for the API server is not started again and again.
+    assert paths["livenessProbe"]["path"] == paths["startupProbe"]["path"] == "/healthz/live"
+    (admin,) = values(pod["args"], "--admin")
+    assert admin.startswith("127.0.0.1:")
 
 
-def test_a_pod_has_time_to_leave(objects):
+def test_a_pod_has_time_to_leave(objects, overlay):
     pod = container(objects)
     spec = only(objects, "Deployment")["spec"]["template"]["spec"]
     wait = int(pod["lifecycle"]["preStop"]["exec"]["command"][1])
     (drain,) = values(pod["args"], "--drain")
     assert spec["terminationGracePeriodSeconds"] >= wait + seconds(drain) + 10
-    notes = only(objects, "Service")["metadata"]["annotations"]
+    notes = only(objects, "Service")["metadata"].get("annotations", {})
     prefix = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-"
-    assert wait >= int(notes[prefix + "interval"]) * int(notes[prefix + "unhealthy-threshold"])
+    checked = prefix + "interval" in notes
+    assert checked == (overlay in ("overlays/aws-classic", "overlays/aws-nlb"))
+    if checked:
+        assert wait >= int(notes[prefix + "interval"]) * int(notes[prefix + "unhealthy-threshold"])
 
 
-def test_the_load_balancer_passes_http2_through(objects):
+def test_load_balancers_pass_tcp_through_and_write_no_proxy_line(objects, overlay):
     service = only(objects, "Service")
-    assert service["spec"]["type"] == "LoadBalancer"
-    assert service["spec"]["externalTrafficPolicy"] == "Local"
-    notes = service["metadata"]["annotations"]
-    prefix = "service.beta.kubernetes.io/aws-load-balancer-"
-    assert notes[prefix + "backend-protocol"] == "tcp"
-    assert prefix + "proxy-protocol" not in notes, "breaks every connection until Portico reads it"
+    nodes = overlay in ("overlays/node-port", "overlays/kind")
+    assert service["spec"]["type"] == ("NodePort" if nodes else "LoadBalancer")
+    assert service["spec"]["externalTrafficPolicy"] == ("Cluster" if nodes else "Local")
+    notes = service["metadata"].get("annotations", {})
+    assert notes.get("service.beta.kubernetes.io/aws-load-balancer-backend-protocol", "tcp") == "tcp"
+    # Until Portico reads it, it breaks every connection.
+    assert "proxy" not in "".join([*notes, *notes.values()]).lower()
 
 
 def test_the_pod_has_no_rights_it_does_not_need(objects):
     spec = only(objects, "Deployment")["spec"]["template"]["spec"]
     pod = container(objects)
     assert spec["securityContext"]["runAsNonRoot"] is True and spec["securityContext"]["runAsUser"] > 0
-    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert only(objects, "ServiceAccount")["automountServiceAccountToken"] is False
     assert pod["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
     }
-    assert all(mount["readOnly"] for mount in pod["volumeMounts"])
+    rules = [rule for kind in ("ClusterRole", "Role") for rule in only(objects, kind)["rules"]]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+    for rule in rules:
+        if "secrets" in rule["resources"]:
+            assert "list" not in rule["verbs"] and rule["resourceNames"]
+        assert "*" not in rule["resources"] + rule["apiGroups"]
+    assert all("secrets" not in rule["resources"] for rule in only(objects, "ClusterRole")["rules"])
 
 
-def test_the_pod_reads_every_file_of_the_configuration(objects):
+def test_pods_are_spread_over_zones_and_nodes(objects):
+    spread = only(objects, "Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+
+
+def test_flags_are_those_of_serve(objects):
+    known = set(re.findall(r"^ {2}(--[a-z-]+)", run("serve", "--help").stdout, re.M))
     pod = container(objects)
-    mounts = {mount["name"]: mount["mountPath"] for mount in pod["volumeMounts"]}
-    settings = only(objects, "ConfigMap")
-    assert values(pod["args"], "--config") == [mounts["config"]]
-    assert all(name.endswith((".yaml", ".yml")) for name in settings["data"])
-    spec = only(objects, "Deployment")["spec"]["template"]["spec"]
-    volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    assert volumes["config"]["configMap"]["name"] == settings["metadata"]["name"]
-    (gateway,) = documents(settings["data"]["gateway.yaml"])
-    tls = [server["tls"] for server in gateway["spec"]["servers"] if "tls" in server]
-    assert all(path["privateKey"].startswith(mounts["tls"] + "/") for path in tls)
+    assert {flag for flag in pod["args"] if flag.startswith("--")} <= known
+    assert {"--" + each["name"].removeprefix("PORTICO_").lower().replace("_", "-") for each in pod["env"]} <= known
 
 
-def test_kustomize_names_the_configuration_by_its_contents_and_sets_the_image():
-    objects = rendered()
-    assert re.fullmatch(r"portico-config-[a-z0-9]{10}", only(objects, "ConfigMap")["metadata"]["name"])
-    assert container(objects)["image"] == "registry.example.org/portico:0.1.0"
+def test_the_namespace_can_be_another_one(tmp_path):
+    """All of it is in the place where a kustomization of a user's own says, the subjects of bindings too."""
+    (tmp_path / "kustomization.yaml").write_text(
+        f"namespace: edge\nresources: [{pathlib.Path(*['..'] * (len(tmp_path.parts) - 1))}{rendering.KUBERNETES}]\n")
+    objects = rendering.kustomized(tmp_path, ["--load-restrictor", "LoadRestrictionsNone"])
+    assert {each["metadata"].get("namespace", "edge") for each in objects} == {"edge"}
+    assert only(objects, "ClusterRoleBinding")["subjects"][0]["namespace"] == "edge"
+    assert only(objects, "Namespace")["metadata"]["name"] == "edge"
 
 
-def test_portico_itself_finds_no_fault_in_the_configuration():
-    asked = [BINARY, "check", "--help"]
-    if not BINARY.exists() or subprocess.run(asked, capture_output=True, timeout=20).returncode != 0:
-        pytest.skip(f"{BINARY} has no `check` yet")
-    done = subprocess.run([BINARY, "check", BASE / "config"], capture_output=True, text=True, timeout=20)
-    # The certificate's files are in the pod only.
-    faults = [line for line in done.stdout.splitlines() if " error:" in line and "/etc/portico/tls" not in line]
-    assert faults == [] and done.returncode in (0, 1), done.stdout + done.stderr
+def test_portico_itself_finds_no_fault_in_the_example(tmp_path):
+    """With the pods that the cluster adds."""
+    pods = [{
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": f"hello-{version}", "namespace": "shop", "labels": {"app": "hello", "version": version}},
+        "spec": {"containers": [{"name": "hello", "ports": [{"name": "grpc", "containerPort": 9000}]}]},
+        "status": {"phase": "Running", "podIP": address, "conditions": [{"type": "Ready", "status": "True"}]}}
+        for version, address in (("v1", "127.0.9.1"), ("v2", "127.0.9.2"))]
+    (tmp_path / "pods.yaml").write_text(yaml.safe_dump_all(pods))
+    done = run("check", rendering.KUBERNETES / "example", tmp_path)
+    assert done.returncode == 0 and "0 errors, 0 warnings" in done.stdout, done.stdout
+
+
+def test_kind_maps_the_ports_of_its_nodes():
+    (cluster,) = read(rendering.KUBERNETES / "overlays" / "kind" / "cluster.yaml")
+    mapped = {each["containerPort"] for node in cluster["nodes"] for each in node["extraPortMappings"]}
+    service = only(rendering.kustomized(rendering.KUBERNETES / "overlays" / "kind"), "Service")
+    assert mapped == {port["nodePort"] for port in service["spec"]["ports"]}
 
 
 def test_the_image_runs_without_root_and_holds_no_build_tools():

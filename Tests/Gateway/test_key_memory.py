@@ -9,8 +9,9 @@ import struct
 
 import pytest
 
-from peers import certificates, objects
+from peers import certificates, objects, waiting
 from peers.gateway import Gateway
+from peers.kubernetes import ApiServer
 from test_tls import handshake
 
 WINDOW = 32  # octets
@@ -150,3 +151,22 @@ def test_the_search_finds_what_is_there(tmp_path):
     rule = objects.rule("echo", match=[{"headers": {"x": {"exact": body}}}])
     with Gateway([objects.gateway(), objects.virtual_service([rule])]) as gateway:
         assert count(gateway, {"x": pair})["x"]["PEM"] > 0
+
+
+def test_no_text_of_a_clusters_secret_is_left_in_the_client(tmp_path):
+    """Its PEM is kept with the cluster's objects; nothing is left of the form in which the server sends it."""
+    first, second = (certificates.authority().issue("data.test", algorithm="rsa") for _ in range(2))
+    with ApiServer(tmp_path) as api:
+        api.put(objects.gateway(servers=[server("data", credentialName="data")]), objects.tls_secret("data", first))
+        empty = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nothing"}}]
+        with Gateway(empty, ports=[443], arguments=["--kubeconfig", api.kubeconfig()]) as gateway:
+            waiting.until(lambda: serves(gateway, "data", first), 10, "the certificate")
+            assert count(gateway, {"data": first})["data"]["Base64"] == 0
+            api.put(objects.tls_secret("data", second))
+            waiting.until(lambda: serves(gateway, "data", second), 10, "the new certificate")
+            assert count(gateway, {"old": first, "new": second}) == {
+                "old": NOTHING, "new": {**count(gateway, {"new": second})["new"], "Base64": 0, "DER": 0}}
+            api.delete("Secret", "data")
+            gone = "the last good certificate is still served"
+            waiting.until(lambda: gone in gateway.admin("/config")[1], 10, "the removal")
+            assert count(gateway, {"old": first, "new": second}) == {"old": NOTHING, "new": NOTHING}

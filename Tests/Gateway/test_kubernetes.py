@@ -200,3 +200,13 @@ def test_flags_that_mean_nothing_together_are_refused(arguments, word):
     for command in ("serve", "check", "routes"):
         done = run(command, *arguments)
         assert done.returncode != 0 and word in done.stderr, (command, done.stderr)
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["--status-writer"], "--status-writer needs --kubernetes"), (["--status-rate", "0"], "--status-rate"),
+    (["--status-name", "Nonsense"], "--status-name Nonsense: write"), (["--status-name=-a"], "--status-name -a: write"),
+    (["--status-name", "a" * 51], "1 to 50"),
+])
+def test_flags_of_the_status_are_refused_with_what_to_write(arguments, word):
+    done = run("serve", "--config", "nowhere.yaml", *arguments)
+    assert done.returncode == 64 and word in done.stderr, done.stderr

@@ -70,6 +70,7 @@ final class Learned: ResourceSink {
             contents.lists += 1
             contents.objects = contents.objects.filter { !$0.key.hasPrefix(scope) || all.contains($0.key) }
         case .changed(let kind, let object): _ = note(kind, object, &contents)
+        case .secretRead(_, let text): _ = note(.secrets, text.withOctets(\.array) ?? [], &contents)
         case .removed(let kind, let namespace, let name): contents.objects["\(kind.plural)/\(namespace)/\(name)"] = nil
         case .state(let kind, let namespace, let state):
             contents.states[kind.plural + (namespace.map { "/\($0)" } ?? "")] = state

@@ -37,8 +37,8 @@ struct Play {
     var path: String? {
         for action in actions {
             switch action {
-            case .get(let path, _): return path
-            case .watch(let path, _, _): return path
+            case .get(let path, _, _): return path
+            case .watch(let path, _, _, _): return path
             default: break
             }
         }

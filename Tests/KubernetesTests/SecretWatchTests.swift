@@ -1,3 +1,4 @@
+import Octets
 import Testing
 
 @testable import Kubernetes
@@ -21,8 +22,11 @@ import Testing
         }
 
         mutating func answer(_ status: Int, _ body: String = "") {
+            if status == 200 { return send(.secretAnswer(SecretOctets(copying: body.utf8))) }
             send(.answer(APIAnswer(status: status, body: Array(body.utf8))))
         }
+
+        mutating func line(_ text: String) { send(.secretLine(SecretOctets(copying: text.utf8))) }
 
         var events: [ResourceEvent] { actions.compactMap { if case .deliver(let event) = $0 { event } else { nil } } }
         var wait: Int? {
@@ -31,23 +35,25 @@ import Testing
         }
     }
 
-    private func changed(_ object: String) -> ResourceEvent { .changed(.secrets, Array(object.utf8)) }
+    private func changed(_ object: String) -> ResourceEvent { .secretRead(name, SecretOctets(copying: object.utf8)) }
+    private let get = WatchAction.get(
+        path: "/api/v1/namespaces/shop/secrets/tls", accept: "application/json", isSecret: true)
 
     @Test func `reads it by its name, then watches it by its name`() {
         var scene = Scene(name)
-        #expect(scene.actions == [.get(path: "/api/v1/namespaces/shop/secrets/tls", accept: "application/json")])
+        #expect(scene.actions == [get])
         scene.answer(200, object)
         #expect(scene.events == [changed(object), .secret(name, .current)])
-        guard case .watch(let path, _, _)? = scene.actions.last else {
+        guard case .watch(let path, _, _, true)? = scene.actions.last else {
             Issue.record("no watch: \(scene.actions)")
             return
         }
         #expect(
             path.hasPrefix("/api/v1/namespaces/shop/secrets?watch=1&fieldSelector=metadata.name%3Dtls&timeoutSeconds="))
         scene.send(.opened)
-        scene.send(.line(Array(#"{"type":"MODIFIED","object":\#(object)}"#.utf8)))
+        scene.line(#"{"type":"MODIFIED","object":\#(object)}"#)
         #expect(scene.events == [changed(object)])
-        scene.send(.line(Array(#"{"type":"DELETED","object":\#(object)}"#.utf8)))
+        scene.line(#"{"type":"DELETED","object":\#(object)}"#)
         #expect(scene.events == [.removed(.secrets, namespace: "shop", name: "tls"), .secret(name, .absent)])
     }
 
@@ -56,25 +62,25 @@ import Testing
         scene.answer(404)
         #expect(scene.events == [.secret(name, .absent)])
         scene.send(.opened)
-        scene.send(.line(Array(#"{"type":"ADDED","object":{"metadata":{"name":"other","resourceVersion":"4"}}}"#.utf8)))
+        scene.line(#"{"type":"ADDED","object":{"metadata":{"name":"other","resourceVersion":"4"}}}"#)
         #expect(scene.actions == [])
-        scene.send(.line(Array(#"{"type":"ADDED","object":\#(object)}"#.utf8)))
+        scene.line(#"{"type":"ADDED","object":\#(object)}"#)
         #expect(scene.events == [changed(object), .secret(name, .current)])
     }
 
     @Test func `says that it may not be read, and reads it now and then where it may not be watched`() {
         var scene = Scene(name)
         scene.answer(403)
-        let get = Permission(verb: "get", group: "", resource: "secrets", namespace: "shop", name: "tls")
-        #expect(scene.events == [.secret(name, .refused(get))])
-        #expect(get.description == #"verb "get" on resource "secrets" named "tls" in namespace "shop""#)
+        let wanted = Permission(verb: "get", group: "", resource: "secrets", namespace: "shop", name: "tls")
+        #expect(scene.events == [.secret(name, .refused(wanted))])
+        #expect(wanted.description == #"verb "get" on resource "secrets" named "tls" in namespace "shop""#)
         scene.send(.timer)
         scene.answer(200, object)
         scene.answer(403)
         #expect((30_000...60_000).contains(scene.wait ?? 0))
         #expect(scene.actions.contains { if case .note(let text) = $0 { text.contains("\"watch\"") } else { false } })
         scene.send(.timer)
-        #expect(scene.actions == [.get(path: "/api/v1/namespaces/shop/secrets/tls", accept: "application/json")])
+        #expect(scene.actions == [get])
         scene.answer(200, object)
         scene.answer(403)
         #expect(!scene.actions.contains { if case .note = $0 { true } else { false } })    // said once
@@ -82,14 +88,51 @@ import Testing
 
     @Test func `reads it again when its watch has ended, expired or broken`() {
         let expired = #"{"type":"ERROR","object":{"kind":"Status","code":410}}"#
-        for input in [WatchInput.ended, .failed(.connectionLost("reset")), .line(Array(expired.utf8))] {
+        let last = WatchInput.secretLine(SecretOctets(copying: expired.utf8))
+        for input in [.ended, .failed(.connectionLost("reset")), last] {
             var scene = Scene(name)
             scene.answer(200, object)
             scene.send(.opened)
             scene.now += 100_000
             scene.send(input)
             if scene.wait != nil { scene.send(.timer) }
-            #expect(scene.actions == [.get(path: "/api/v1/namespaces/shop/secrets/tls", accept: "application/json")])
+            #expect(scene.actions == [get])
         }
+    }
+
+    @Test func `is read again when the watch does not begin with it, for it may be gone`() {
+        var scene = Scene(name)
+        scene.answer(200, object)
+        guard case .watch(_, _, let silence, _)? = scene.actions.last else {
+            Issue.record("no watch: \(scene.actions)")
+            return
+        }
+        #expect(silence == WatchTiming().firstLine)
+        scene.send(.opened)
+        scene.now += 10_000
+        scene.send(.failed(.timedOut))
+        #expect(scene.actions == [get])
+        scene.answer(404)
+        #expect(scene.events == [.removed(.secrets, namespace: "shop", name: "tls"), .secret(name, .absent)])
+        // One that is not there need not come.
+        guard case .watch(_, _, let later, _)? = scene.actions.last else {
+            Issue.record("no watch: \(scene.actions)")
+            return
+        }
+        #expect(later > 300_000)
+    }
+
+    @Test func `may be silent for long once its watch has begun with it`() {
+        var scene = Scene(name)
+        scene.answer(200, object)
+        scene.send(.opened)
+        scene.line(#"{"type":"ADDED","object":\#(object)}"#)
+        guard case .allow(let silence)? = scene.actions.first else {
+            Issue.record("no more time: \(scene.actions)")
+            return
+        }
+        #expect(silence > 300_000 && scene.events == [changed(object)])
+        scene.line(#"{"type":"MODIFIED","object":\#(object)}"#)
+        #expect(scene.actions == [.deliver(changed(object))])
     }
 }

@@ -18,7 +18,8 @@ struct RetiredWord {
         RetiredWord(word: "findings", why: "the same as a problem", instead: "problem"),
         RetiredWord(
             word: "binding", why: "VirtualServices on Gateways, listeners with tables, and sockets",
-            instead: "attachment, listener, or to bind"),
+            instead: "attachment, listener, or to bind",
+            exceptIn: ["Control"]),    // Kubernetes' kind RoleBinding
         RetiredWord(
             word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
             exceptIn: ["Patterns", "Manifests", "Reactor", "Kubernetes", "portico-echo"]),

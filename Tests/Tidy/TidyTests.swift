@@ -8,6 +8,7 @@ import Testing
         "README.md", "docs/architecture.md", "docs/glossary.md", "docs/dependencies.md", "docs/configuration.md",
         "docs/istio.md", "docs/behaviour.md", "docs/limits.md", "docs/fields.md", "docs/kubernetes.md",
         "docs/differences.md", "docs/metrics.md", "docs/admin.md", "docs/performance.md", "certs/README.md",
+        "docs/tutorial.md", "docs/tutorial.zh.md", "docs/from-istio.md", "docs/from-ingress-nginx.md",
     ]
 
     @Test func `git lists the sources`() {

@@ -12,6 +12,8 @@ struct ClusterDelivery {
     var touched: [ObjectReference] = []
     /// The problems of the objects that have changed.
     var problems: [ObjectReference: [Diagnostic]] = [:]
+    /// See `ClusterInbox`.
+    var generations: [ObjectReference: Int] = [:]
     /// What is wrong with the kinds as a whole, such as permissions that lack.
     var states: [Diagnostic]
 

@@ -49,7 +49,18 @@ final class ClusterFeed {
     /// Begins to watch.
     func start() throws(SystemError) { try client.start() }
     /// Ends the watch.
-    func stop() { client.stop() }
+    func stop() {
+        source.statusWriter?.stop()
+        client.stop()
+    }
+
+    /// The process drains: another replica writes the status of objects from now on.
+    func drain() { source.statusWriter?.resign() }
+
+    /// A load is in effect.
+    func tell(_ configuration: Configuration) {
+        source.statusWriter?.loaded(configuration.loaded, configuration.diagnostics)
+    }
 
     // MARK: changes
 

@@ -33,6 +33,8 @@ struct ClusterInbox {
 
     private(set) var kinds: [String: Kind] = [:]
     private(set) var secrets: [SecretName: ResourceState] = [:]
+    /// `metadata.generation` of the objects whose status is written; none if no status is.
+    private(set) var generations: [ObjectReference: Int] = [:]
     /// The changes of each kind, in the order in which they came first.
     private var changes: [String: (order: [ObjectReference], newest: [ObjectReference: Change])] = [:]
     private var endpoints = EndpointChanges()
@@ -73,6 +75,11 @@ struct ClusterInbox {
         }
     }
 
+    /// Notes which generation an object that was taken in has. A load reports it, also if nothing else has changed.
+    mutating func note(generation: Int, of identity: ObjectReference) {
+        if generations.updateValue(generation, forKey: identity) != generation { needsLoad = true }
+    }
+
     /// Whether a state is a diagnostic of the load.
     private static func isReported(_ state: ResourceState) -> Bool {
         switch state {
@@ -109,6 +116,7 @@ struct ClusterInbox {
         for scope in kinds[kind, default: Kind()].listing.keys { kinds[kind]?.listing[scope]?.remove(name) }
         guard kinds[kind]?.known.removeValue(forKey: name) != nil else { return }
         let identity = ObjectReference(kind: kind, namespace: name.namespace, name: name.name)
+        generations[identity] = nil
         note(identity, .gone)
         switch kind {
         case "EndpointSlice": noteSlice(identity, name, nil)
@@ -174,6 +182,7 @@ struct ClusterInbox {
     /// Takes all changes, for a load.
     mutating func take() -> ClusterDelivery {
         var taken = ClusterDelivery(states: unreadable + stateDiagnostics)
+        taken.generations = generations
         for kind in changes.keys.sorted() {
             guard let (order, newest) = changes[kind] else { continue }
             var sets: [ManifestSet] = []

@@ -28,13 +28,17 @@ package final class ClusterSource: ResourceSink, Sendable {
     private let bell: Lock<@Sendable () -> Void> = Lock({})
 
     private let namespaces: [String]
+    /// What writes the status of the objects; nil: nothing does.
+    package let statusWriter: StatusWriter?
     private let lastChange = Lock<Int?>(nil)    // wall seconds
 
     /// - Parameters:
     ///   - defaultNamespace: of objects without one.
     ///   - namespaces: the namespaces that are watched; empty: all.
-    package init(defaultNamespace: String, namespaces: [String] = []) {
+    ///   - statusWriter: sees each object whose status it writes.
+    package init(defaultNamespace: String, namespaces: [String] = [], statusWriter: StatusWriter? = nil) {
         self.namespaces = namespaces
+        self.statusWriter = statusWriter
         reader = Lock(ClusterReader(defaultNamespace: defaultNamespace))
     }
 
@@ -43,10 +47,12 @@ package final class ClusterSource: ResourceSink, Sendable {
 
     /// Decodes and keeps what the client has learned. On the client's thread.
     package func receive(_ events: [ResourceEvent]) {
+        let seen = statusWriter?.observe(events) ?? []
         let steps = reader.withLock { reader in events.map { Self.step($0, reader) } }
         let before = inbox.withLock { inbox in
             let before = inbox.events
             for step in steps { inbox.apply(step) }
+            for object in seen { inbox.note(generation: object.generation, of: object.identity) }
             return (before, inbox.events)
         }
         if before.0 != before.1 { lastChange.withLock { $0 = WallTime.now().seconds } }
@@ -60,6 +66,7 @@ package final class ClusterSource: ResourceSink, Sendable {
                 kind, namespace: namespace, objects.map { reader.read(kind: kind.kind, $0) }, isFirst: isFirst,
                 isLast: isLast)
         case .changed(let kind, let octets): .changed(kind, reader.read(kind: kind.kind, octets))
+        case .secretRead(_, let octets): .changed(.secrets, reader.read(secret: octets))
         case .removed(let kind, let namespace, let name):
             .removed(kind, ServiceName(namespace: namespace, name: name))
         case .state(let kind, let namespace, let state): .state(kind, namespace: namespace, state)
@@ -93,7 +100,8 @@ package final class ClusterSource: ResourceSink, Sendable {
     /// What is known of the server.
     package var status: ClusterStatus {
         let last = lastChange.withLock { $0 }
-        return inbox.withLock { ClusterStatus($0, namespaces: namespaces, lastChange: last) }
+        let writing = statusWriter?.facts
+        return inbox.withLock { ClusterStatus($0, namespaces: namespaces, lastChange: last, writing: writing) }
     }
 
     // MARK: for the loader

@@ -22,10 +22,13 @@ package struct ClusterStatus: Sendable {
     package let events: UInt64
     /// When the last change came, in seconds since 1970; nil: none came.
     package let lastChange: Int?
+    /// What was written into the status of objects; nil: nothing is.
+    package let writing: StatusWriter.Facts?
 
     /// - Parameter namespaces: those that are watched; empty: all.
-    init(_ inbox: ClusterInbox, namespaces: [String], lastChange: Int?) {
+    init(_ inbox: ClusterInbox, namespaces: [String], lastChange: Int?, writing: StatusWriter.Facts? = nil) {
         self.lastChange = lastChange
+        self.writing = writing
         events = inbox.events
         let scopes = namespaces.isEmpty ? [""] : namespaces
         kinds = ClusterSource.kinds.map(\.kind).sorted().flatMap { name in
@@ -62,9 +65,13 @@ package struct ClusterStatus: Sendable {
     package var metrics: Metrics.Cluster {
         var objects: [String: Int] = [:]
         for kind in kinds { objects[kind.name] = kind.objects }
-        return Metrics.Cluster(
+        var metrics = Metrics.Cluster(
             unreachableSince: unreachable?.since,
             objects: objects.sorted { $0.key < $1.key }.map { Metrics.Count($0.key, $0.value) }, events: events,
             lastChange: lastChange)
+        metrics.status = writing.map {
+            Metrics.StatusWrites(leads: $0.leads, written: $0.writes, failed: $0.failures, contested: $0.contested)
+        }
+        return metrics
     }
 }

@@ -36,10 +36,13 @@ struct ClusterObjects {
     private(set) var endpoints = EndpointChanges()
     private var problems: [ObjectReference: [Diagnostic]] = [:]
     private var states: [Diagnostic] = []
+    /// See `ClusterInbox`.
+    private(set) var generations: [ObjectReference: Int] = [:]
 
     /// Takes what the source has gathered.
     mutating func take(_ taken: ClusterDelivery) {
         states = taken.states
+        generations = taken.generations
         guard !taken.touched.isEmpty else { return }
         for identity in taken.touched {
             if !problems.isEmpty { problems[identity] = nil }

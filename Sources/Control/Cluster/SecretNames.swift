@@ -1,14 +1,14 @@
-internal import Kubernetes
-internal import Routing
+package import Kubernetes
+package import Routing
 
 /// The Secrets that a plan needs. Source: docs/istio.md, Credentials.
-enum SecretNames {
+package enum SecretNames {
     /// The end of the name of a Secret that has only authorities.
     static let authoritiesSuffix = "-cacert"
 
     /// The Secrets that the plan's servers and clusters name. Where one is for authorities, the one of the same name
     /// with `-cacert` is asked for, too, because it counts if it exists.
-    static func all(of plan: RoutingPlan) -> Set<SecretName> {
+    package static func all(of plan: RoutingPlan) -> Set<SecretName> {
         var names: Set<SecretName> = []
         for chain in plan.listeners.flatMap(\.chains) {
             for case .secret(let namespace, let name) in chain.certificates {

@@ -37,8 +37,8 @@ internal import Octets
     private var newest: UInt32 = 0
     private var gone: UInt32 = 0
     private let heads: UnsafeMutablePointer<UInt32>    // owned; twice `buckets`: fields, then names
-    /// By `KnownHeader`: the number of the entry that was the last one found or made.
-    private let recent: UnsafeMutablePointer<UInt32>    // owned; `kinds` of them
+    /// By `place(of:)`: the number of the entry that was the last one found or made.
+    private let recent: UnsafeMutablePointer<UInt32>    // owned; twice `kinds`: exact kinds, then names
     private static let kinds = 32
     private var octets: UnsafeMutableRawPointer    // owned; `room` octets
     private var room = 512
@@ -50,8 +50,8 @@ internal import Octets
         unsafe entries = .allocate(capacity: capacity)
         unsafe heads = .allocate(capacity: 2 * Self.buckets)
         unsafe heads.initialize(repeating: 0, count: 2 * Self.buckets)
-        unsafe recent = .allocate(capacity: Self.kinds)
-        unsafe recent.initialize(repeating: 0, count: Self.kinds)
+        unsafe recent = .allocate(capacity: 2 * Self.kinds)
+        unsafe recent.initialize(repeating: 0, count: 2 * Self.kinds)
         unsafe octets = .allocate(byteCount: room, alignment: 8)
     }
 
@@ -101,12 +101,22 @@ internal import Octets
         return mixed
     }
 
-    /// The index of an equal field, as the peer counts, if it is the last one of its name.
+    /// Where `recent` has fields of that name. Names that are not known share the second half, by their length and
+    /// their last octet, in which the names of one section differ mostly.
+    @inline(__always)
+    private static func place(of field: HeaderField) -> Int {
+        if field.known.isExact { return Int(field.known.rawValue) }
+        let count = field.name.count
+        return count == 0 ? kinds : kinds + (count &* 7 &+ Int(field.name[count - 1])) & (kinds - 1)
+    }
+
+    /// The index of an equal field, as the peer counts, if it is the last one of its place: no hash is needed then.
     @inline(__always)
     func findRecent(_ field: HeaderField) -> Int? {
-        guard field.known.isExact else { return nil }
-        let number = unsafe recent[Int(field.known.rawValue)]
-        guard number > gone, value(of: entry(number)) == field.value else { return nil }
+        let number = unsafe recent[Self.place(of: field)]
+        guard number > gone else { return nil }
+        let entry = entry(number)
+        guard value(of: entry) == field.value, field.known.isExact || name(of: entry) == field.name else { return nil }
         return index(of: number)
     }
 
@@ -116,7 +126,7 @@ internal import Octets
         while number > gone {
             let entry = entry(number)
             if entry.hash == hash, name(of: entry) == field.name, value(of: entry) == field.value {
-                unsafe recent[Int(field.known.rawValue)] = number
+                unsafe recent[Self.place(of: field)] = number
                 return index(of: number)
             }
             number = entry.before
@@ -169,7 +179,7 @@ internal import Octets
             before: heads[bucket], nameBefore: heads[nameBucket])
         unsafe heads[bucket] = newest
         unsafe heads[nameBucket] = newest
-        unsafe recent[Int(field.known.rawValue)] = newest
+        unsafe recent[Self.place(of: field)] = newest
         put(field.name)
         put(field.value)
         used += length + Self.overhead

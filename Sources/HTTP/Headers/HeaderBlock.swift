@@ -221,6 +221,10 @@ package final class HeaderBlock {
         return nil
     }
 
+    /// The same for a name that only the gateway and endpoints say, such as `x-envoy-ratelimited`. It costs next to
+    /// nothing where there is none of them.
+    package func first(reserved name: Octets) -> Octets? { present.contains(.reserved) ? first(named: name) : nil }
+
     /// The names of all fields.
     @inlinable @inline(__always)
     package var names: NameSet {

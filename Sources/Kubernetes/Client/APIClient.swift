@@ -258,7 +258,9 @@ final class APIClient {
     /// - Returns: whether there may be more to read.
     func becameReady(_ number: Int) -> Bool {
         guard let connection = connections[number] else { return false }
-        return connection.becameReady(at: now, second: timers.second)
+        if connection.becameReady(at: now, second: timers.second) { return true }
+        if connection.hasSecrets { connection.wipeBuffers() }
+        return false
     }
 
     /// Sends what connections have to send, and ends those that have to.
@@ -349,15 +351,17 @@ extension APIClient: APIConnectionOwner {
         let isTooLarge: Bool
         if calls.values[place].isStreaming {
             calls.values[place].aliveAt = now
-            var lines: [[UInt8]] = []
-            isTooLarge = !calls.values[place].lines.feed(octets) {
-                lines.append($0)
+            let isSecret = calls.values[place].request.isSecret
+            var lines: [CallEvent] = []
+            isTooLarge = !calls.values[place].received.lines.feed(octets) { line in
+                lines.append(isSecret ? .secretLine(SecretOctets(wiping: &line)) : .line(line))
                 return true
             }
-            for line in lines { events.append((number, .line(line))) }
+            for line in lines { events.append((number, line)) }
         } else {
-            isTooLarge = calls.values[place].body.count + octets.count > calls.values[place].limit
-            if !isTooLarge { unsafe calls.values[place].body.append(contentsOf: octets.buffer) }
+            let received = calls.values[place].received
+            isTooLarge = received.body.count + octets.count > calls.values[place].limit
+            if !isTooLarge { received.append(octets) }
         }
         guard isTooLarge else { return }
         let (connection, slot) = (calls.values[place].connection, calls.values[place].slot)
@@ -372,11 +376,12 @@ extension APIClient: APIConnectionOwner {
             return finish(number, .failed(.streamEnded("the server gave no answer")))
         }
         if call.isStreaming {
-            let isWhole = !call.lines.isWithinLine
+            let isWhole = !call.received.lines.isWithinLine
             return finish(
                 number, isWhole ? .ended : .failed(.streamEnded("the server ended a watch within a line")))
         }
-        finish(number, .answer(APIAnswer(status: status, retryAfter: call.retryAfter, body: call.body)))
+        if status == 200, call.request.isSecret { return finish(number, .secretAnswer(call.received.takeSecret())) }
+        finish(number, .answer(APIAnswer(status: status, retryAfter: call.retryAfter, body: call.received.body)))
     }
 
     /// The server has reset the stream of a call.

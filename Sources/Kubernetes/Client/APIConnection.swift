@@ -39,6 +39,8 @@ final class APIConnection {
     /// Whether the handshake was ever done, and whether any request was ever answered.
     private(set) var wasOpened = false
     private(set) var hasAnswered = false
+    /// Whether it has carried a request whose answer is confidential.
+    private(set) var hasSecrets = false
     /// When the server was last heard, by the owner's steady clock; and when it was asked for a sign of life.
     private(set) var heardAt: Int64
     private var pingedAt: Int64?
@@ -89,6 +91,7 @@ final class APIConnection {
         guard isOpen, !isDraining else { return nil }
         let block = headers(request, host: host, bearer: bearer)
         defer { pools.letGo(block) }
+        hasSecrets = hasSecrets || request.isSecret
         let hasBody = !request.body.isEmpty
         guard let slot = session.submitRequest(block, isEnd: !hasBody, owner: .call(call), keepsBody: false) else {
             return nil
@@ -123,6 +126,9 @@ final class APIConnection {
         }
     }
 
+    /// Has what was read last overwritten where TLS keeps it.
+    func wipeBuffers() { TLSMemory.wipeBuffers(of: tls) }
+
     /// Begins no new streams, and ends with the last one.
     func drain() { isDraining = true }
 
@@ -148,6 +154,7 @@ final class APIConnection {
             scratch.commit(count)
             heardAt = now
             pingedAt = nil
+            defer { scratch.wipe() }    // it may have had a Secret
             if receive() { return true }
             flush()    // it says why
             lose("the server broke the protocol: \(session.fault?.sentence ?? "it does not speak HTTP/2")")

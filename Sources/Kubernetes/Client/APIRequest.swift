@@ -1,3 +1,5 @@
+internal import Octets
+
 /// A request to the API server.
 struct APIRequest: Sendable {
     /// How the answer is taken.
@@ -19,6 +21,8 @@ struct APIRequest: Sendable {
     var isTimedFromStart = false
     var body: [UInt8] = []
     var contentType = ""
+    /// Whether no copy of the answer may be left behind. It then comes as `secretAnswer` or in `secretLine`s.
+    var isSecret = false
 
     /// The most octets of an answer that is taken as a whole; a list is then asked for in smaller pages.
     static let mostOctets = 64 << 20
@@ -30,6 +34,9 @@ enum CallEvent: Sendable {
     case line([UInt8])
     case ended
     case answer(APIAnswer)
+    /// In the place of the last two where the request is confidential; an answer has status 200.
+    case secretLine(SecretOctets)
+    case secretAnswer(SecretOctets)
     case failed(CallFailure)
 }
 
@@ -44,12 +51,14 @@ struct Call {
     var slot = -1
     var status: Int?
     var retryAfter: Int?
-    var body: [UInt8] = []
-    var lines = LineSplitter()
+    private(set) var received: ReceivedAnswer
     /// When the request went out, or the last octet came that counts for its `silence`.
     var aliveAt: Int64 = 0
 
-    init(_ request: APIRequest) { self.request = request }
+    init(_ request: APIRequest) {
+        self.request = request
+        received = ReceivedAnswer(isSecret: request.isSecret)
+    }
 
     var isStreaming: Bool { request.form == .lines && status == 200 }
     /// How many octets the answer may have.
@@ -63,7 +72,29 @@ struct Call {
         slot = -1
         status = nil
         retryAfter = nil
-        body = []
-        lines = LineSplitter()
+        received = ReceivedAnswer(isSecret: request.isSecret)
     }
+}
+
+/// What has come of an answer: it has one owner for as long as it grows, so that a secret can be overwritten.
+final class ReceivedAnswer {
+    private let isSecret: Bool
+    private(set) var body: [UInt8] = []
+    var lines = LineSplitter()
+
+    init(isSecret: Bool) { self.isSecret = isSecret }
+
+    deinit {
+        guard isSecret else { return }
+        body.wipe()
+        lines.wipe()
+    }
+
+    /// Takes octets as they come.
+    func append(_ octets: Octets) {
+        if isSecret { body.append(wiping: octets) } else { unsafe body.append(contentsOf: octets.buffer) }
+    }
+
+    /// Takes the body, of which no copy is left here.
+    func takeSecret() -> SecretOctets { SecretOctets(wiping: &body) }
 }

@@ -90,6 +90,7 @@ struct ListWatch {
         case .answer(let answer): received(answer)
         case .opened: opened()
         case .line(let line): received(line: line)
+        case .secretAnswer, .secretLine: break    // of requests that are confidential
         case .ended: ended()
         case .failed(let failure): failed(failure)
         case .timer: if case .waiting(let step) = phase { take(step) }

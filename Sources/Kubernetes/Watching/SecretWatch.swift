@@ -1,4 +1,5 @@
 internal import JSON
+internal import Octets
 
 /// Keeps up with one Secret, by its name: reads it, watches it, and reads it again when the watch ends. Where it may be
 /// read and not watched, it is read again now and then. Like `ListWatch` it has no socket and no clock.
@@ -21,6 +22,8 @@ struct SecretWatch {
     private var openedAt: Int64 = 0
     /// Whether it exists, as far as is known.
     private var isThere = false
+    /// Whether the watch has yet to begin with the Secret that was there when it was read.
+    private var isFirstLineDue = false
     /// Whether the missing right to watch was reported.
     private var isPollNoted = false
 
@@ -38,14 +41,17 @@ struct SecretWatch {
         actions = []
         switch input {
         case .begin: get()
-        case .answer(let answer): phase == .getting ? got(answer) : watchRefused(answer)
+        case .answer(let answer): phase == .getting ? refused(answer) : watchRefused(answer)
+        case .secretAnswer(let text): if phase == .getting { got(text) }
         case .opened: openedAt = now.steady
-        case .line(let line): received(line: line)
+        case .secretLine(let line): received(line: line)
+        case .line: break    // of requests that are not confidential
         case .ended: ended()
         case .failed(let failure): failed(failure)
         case .timer: if phase == .waiting { get() }
         case .unreachable(let reason): isUnreachable(reason)
         }
+        defer { actions = [] }    // they may have the Secret
         return actions
     }
 
@@ -54,21 +60,24 @@ struct SecretWatch {
     private mutating func get() {
         phase = .getting
         let path = ResourcePath.objects(kind, "v1", namespace: name.namespace, name: name.name)
-        actions.append(.get(path: path, accept: AcceptedForm.json))
+        actions.append(.get(path: path, accept: AcceptedForm.json, isSecret: true))
     }
 
     /// Without a version the server sends the Secret as it is, and then its changes: what happened since the `get` is
-    /// not lost, but for a removal, which the next `get` sees.
+    /// not lost. If it was removed meanwhile, nothing comes: then it is read again.
     private mutating func watch() {
         phase = .watching
+        isFirstLineDue = isThere
         let seconds = timing.watchSeconds.lowerBound + random.below(timing.watchSeconds.count)
         let query = [
             ("watch", "1"), ("fieldSelector", "metadata.name=\(name.name)"), ("timeoutSeconds", "\(seconds)"),
         ]
         let path = ResourcePath.objects(kind, "v1", namespace: name.namespace, query: query)
-        let silence = timing.watchSeconds.upperBound * 1000 + timing.watchGrace
-        actions.append(.watch(path: path, accept: AcceptedForm.json, silence: silence))
+        let silence = isFirstLineDue ? timing.firstLine : watchSilence
+        actions.append(.watch(path: path, accept: AcceptedForm.json, silence: silence, isSecret: true))
     }
+
+    private var watchSilence: Int { timing.watchSeconds.upperBound * 1000 + timing.watchGrace }
 
     private mutating func wait(_ milliseconds: Int) {
         phase = .waiting
@@ -77,17 +86,19 @@ struct SecretWatch {
 
     // MARK: answers
 
-    private mutating func got(_ answer: APIAnswer) {
+    private mutating func got(_ text: SecretOctets) {
+        guard let found = text.withOctets({ try? MetadataSkim(octets: $0) }), found?.name == name.name else {
+            return retry("the server's answer for Secret \(name.namespace)/\(name.name) cannot be read")
+        }
+        isThere = true
+        actions.append(.deliver(.secretRead(name, text)))
+        recovered()
+        report(.current)
+        watch()
+    }
+
+    private mutating func refused(_ answer: APIAnswer) {
         switch answer.status {
-        case 200:
-            guard let found = try? MetadataSkim(answer.body), found.name == name.name else {
-                return retry("the server's answer for Secret \(name.namespace)/\(name.name) cannot be read")
-            }
-            isThere = true
-            actions.append(.deliver(.changed(kind, answer.body)))
-            recovered()
-            report(.current)
-            watch()
         case 404:
             removed()
             recovered()
@@ -121,21 +132,22 @@ struct SecretWatch {
         }
     }
 
-    private mutating func received(line: [UInt8]) {
+    private mutating func received(line: SecretOctets) {
         guard phase == .watching else { return }
-        guard let skim = try? WatchSkim(line) else { return giveUpWatch("a line of its watch cannot be read") }
-        if skim.type == "ERROR" {
-            let status = try? StatusSkim(line, in: skim.object)
-            return giveUpWatch(AnswerWords.reason(status?.code ?? 500, status?.message ?? ""))
+        guard let event = line.withOctets({ SecretLine($0) }) ?? nil else {
+            return giveUpWatch("a line of its watch cannot be read")
         }
+        if let refusal = event.refusal { return giveUpWatch(refusal) }
         // A server that ignores the selector must not hand over other Secrets.
-        guard skim.type != "BOOKMARK", let metadata = try? MetadataSkim(line, in: skim.object),
-            metadata.name == name.name
-        else { return }
+        guard let object = event.object, event.name == name.name else { return }
         recovered()
-        if skim.type == "DELETED" { return removed() }
+        if isFirstLineDue {
+            isFirstLineDue = false
+            actions.append(.allow(silence: watchSilence))
+        }
+        if event.type == "DELETED" { return removed() }
         isThere = true
-        actions.append(.deliver(.changed(kind, Array(line[skim.object]))))
+        actions.append(.deliver(.secretRead(name, object)))
         report(.current)
     }
 
@@ -159,6 +171,7 @@ struct SecretWatch {
 
     private mutating func failed(_ failure: CallFailure) {
         guard phase == .getting || phase == .watching else { return }
+        if phase == .watching, isFirstLineDue, failure == .timedOut { return get() }
         if phase == .watching, now.steady - openedAt >= Int64(timing.shortWatch) { recovered() }
         if case .connectionLost = failure, backOff.failures == 0 { return wait(backOff.next(&random) / 4) }
         switch failure {
@@ -200,5 +213,30 @@ struct SecretWatch {
 
     private func permission(_ verb: String) -> Permission {
         Permission(verb: verb, group: "", resource: "secrets", namespace: name.namespace, name: name.name)
+    }
+}
+
+/// A line of the watch of a Secret.
+private struct SecretLine {
+    var type = ""
+    var name = ""
+    /// The Secret; nil where the line has none.
+    var object: SecretOctets?
+    /// Why the watch ends.
+    var refusal: String?
+
+    /// - Returns: nil if the line is no event.
+    init?(_ octets: Octets) {
+        guard let skim = try? WatchSkim(octets: octets) else { return nil }
+        type = skim.type
+        let own = octets.slice(skim.object.lowerBound, skim.object.upperBound)
+        if type == "ERROR" {
+            let status = try? StatusSkim(own.array)
+            refusal = AnswerWords.reason(status?.code ?? 500, status?.message ?? "")
+            return
+        }
+        guard type != "BOOKMARK", let metadata = try? MetadataSkim(octets: own) else { return }
+        name = metadata.name
+        object = unsafe SecretOctets(copying: own.buffer)
     }
 }

@@ -1,3 +1,5 @@
+package import Octets
+
 /// A complete answer of the server, but for the lines of a watch.
 package struct APIAnswer: Sendable, Equatable {
     /// The HTTP status.
@@ -36,6 +38,9 @@ package enum WatchInput: Sendable {
     case opened
     /// A line of a watch, without its end.
     case line([UInt8])
+    /// In the place of the last two where the request is confidential; an answer has status 200.
+    case secretAnswer(SecretOctets)
+    case secretLine(SecretOctets)
     /// The watch has come to its end as HTTP has it, behind a complete line.
     case ended
     case failed(CallFailure)
@@ -47,9 +52,10 @@ package enum WatchInput: Sendable {
 
 /// What a watch wants to be done. It has one request or one wait in hand at a time.
 package enum WatchAction: Sendable, Equatable {
-    case get(path: String, accept: String)
+    /// - `isSecret`: no copy of the answer is left behind.
+    case get(path: String, accept: String, isSecret: Bool = false)
     /// - `silence`: milliseconds without an octet after which it fails with `timedOut`.
-    case watch(path: String, accept: String, silence: Int)
+    case watch(path: String, accept: String, silence: Int, isSecret: Bool = false)
     /// Changes the `silence` of the watch in hand.
     case allow(silence: Int)
     /// Drops the request in hand: nothing more comes of it.

@@ -15,6 +15,9 @@ package struct WatchTiming: Sendable {
     package var absent = 30_000
     /// How often a Secret is read that may be read and not watched.
     package var secretPoll = 60_000
+    /// How long a watch of a Secret that exists may wait for the Secret, with which it begins. After that the Secret is
+    /// read again, because it may have been removed before the watch began.
+    package var firstLine = 10_000
     /// `timeoutSeconds` of watches is drawn from it, so that they do not all end together.
     package var watchSeconds = 300...600
     /// A watch that ends within this time begins anew only after a wait.

@@ -94,7 +94,7 @@ extension Exchange {
     @inline(never)
     func retriesAnswer(_ block: HeaderBlock, _ code: Int) -> Bool {
         guard case .stream(let stream) = upstream, let route = route.unretained else { return false }
-        let isRateLimited = block.first(named: "x-envoy-ratelimited") != nil
+        let isRateLimited = block.first(reserved: "x-envoy-ratelimited") != nil
         let isWanted = route { route in
             route.retries.wants(status: code, grpcStatus: tally.grpcStatus, isRateLimited: isRateLimited)
         }

@@ -24,10 +24,11 @@ enum HeaderEditing {
     ) -> Bool {
         var names = edits.needsNames ? block.names : NameSet()
         if names.mayMeet(edits.removedNames) { remove(edits, from: block) }
-        if edits.hasOperators, !makeValues(edits, block, message, exchange, scratch) { return false }
+        scratch.begin()
+        if edits.readsFields, !makeValues(edits, block, message, exchange, scratch) { return false }
         for index in 0..<edits.setCount {
             let field = edits.set(index)
-            let value = field.text.isEmpty ? scratch.nextValue() : block.copy(field.text)
+            let value = value(of: field, edits, block, message, exchange, scratch)
             if value.isEmpty { continue }
             if names.mayHave(field.name) {
                 block.set(copying: field.name, value)
@@ -38,7 +39,7 @@ enum HeaderEditing {
         }
         for index in 0..<edits.additionCount {
             let field = edits.addition(index)
-            let value = field.text.isEmpty ? scratch.nextValue() : block.copy(field.text)
+            let value = value(of: field, edits, block, message, exchange, scratch)
             if !value.isEmpty { block.append(stable: block.copy(field.name), value) }
         }
         return true
@@ -51,24 +52,33 @@ enum HeaderEditing {
         }
     }
 
+    @inline(__always)
+    private static func value(
+        of field: HeaderEdits.Value, _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message,
+        _ exchange: Exchange, _ scratch: HeaderScratch
+    ) -> Octets {
+        if !field.text.isEmpty { return block.copy(field.text) }
+        if edits.readsFields { return scratch.nextValue() }
+        return made(field, edits, block, message, exchange, scratch)
+    }
+
     /// Makes the values that are more than the rule's text, before anything is set: they see the section as it was.
     /// - Returns: false when they are too large.
     private static func makeValues(
         _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message, _ exchange: Exchange, _ scratch: HeaderScratch
     ) -> Bool {
-        scratch.begin()
         for index in 0..<edits.setCount where edits.set(index).text.isEmpty {
-            scratch.note(value(of: edits.set(index), edits, block, message, exchange, scratch))
+            scratch.note(made(edits.set(index), edits, block, message, exchange, scratch))
         }
         for index in 0..<edits.additionCount where edits.addition(index).text.isEmpty {
-            scratch.note(value(of: edits.addition(index), edits, block, message, exchange, scratch))
+            scratch.note(made(edits.addition(index), edits, block, message, exchange, scratch))
         }
         return !scratch.isExceeded
     }
 
     /// The octets of a value, which live as long as the block.
-    private static func value(
-        of value: HeaderEdits.Value, _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message,
+    private static func made(
+        _ value: HeaderEdits.Value, _ edits: HeaderEdits, _ block: HeaderBlock, _ message: Message,
         _ exchange: Exchange, _ scratch: HeaderScratch
     ) -> Octets {
         guard !scratch.isExceeded else { return .empty }

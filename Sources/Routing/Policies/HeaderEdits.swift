@@ -10,8 +10,8 @@ package import Octets
     package let removedNames: NameSet
     /// Whether the names that a section has make a difference.
     package let needsNames: Bool
-    /// Whether a value has a part that is not the rule's own text.
-    package let hasOperators: Bool
+    /// Whether a value has a part that is made of the section's own fields.
+    package let readsFields: Bool
     private let removals: Slab<Octets>
     private let sets: Slab<Value>
     private let additions: Slab<Value>
@@ -88,7 +88,7 @@ package import Octets
         pieces = Slab(
             builder.pieces.map { Piece(kind: $0.kind, text: text[$0.text], other: text[$0.other], most: $0.most) })
         needsNames = !builder.removals.isEmpty || !builder.sets.isEmpty
-        hasOperators = (set + added).contains { $0.text.isEmpty }
+        readsFields = builder.pieces.contains { [.requestField, .responseField, .responseCode].contains($0.kind) }
     }
 
     deinit {

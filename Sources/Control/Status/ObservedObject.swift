@@ -1,0 +1,199 @@
+internal import JSON
+internal import Manifests
+
+/// One of this gateway's reports in `status.validationMessages`.
+/// Source: istio/api meta/v1alpha1/status.proto.
+struct StatusMessage: Sendable, Hashable, Comparable {
+    /// ERROR or WARNING.
+    let level: String
+    /// The code of the diagnostic, such as `unknown-field`.
+    let name: String
+
+    static func < (left: StatusMessage, right: StatusMessage) -> Bool {
+        (left.level, left.name) < (right.level, right.name)
+    }
+}
+
+/// What an object's status says of this gateway.
+struct OwnStatus: Sendable, Equatable {
+    /// `True` or `False`; others may have written something else.
+    var status: String
+    var reason: String
+    var message: String
+    var generation: Int?
+    var messages: [StatusMessage]
+}
+
+/// The status of an object as it is in the cluster, with what another write of it has to know.
+struct ObservedObject: Sendable, Equatable {
+    let identity: ObjectReference
+    var apiVersion = ""
+    var uid = ""
+    var resourceVersion = ""
+    var generation = 0
+    /// What it says of this gateway; nil: nothing.
+    var own: OwnStatus?
+    /// When the own condition last became another one, as it is written.
+    var ownTransition = ""
+    /// Other writers' conditions and messages, as they are written.
+    var otherConditions: [String] = []
+    var otherMessages: [String] = []
+    /// `status.observedGeneration`, which all writers share.
+    var observedGeneration: Int?
+
+    /// The kinds whose status is written, with their plurals.
+    /// Source: istio/api meta/v1alpha1/status.proto.
+    static let plurals = [
+        "Gateway": "gateways", "VirtualService": "virtualservices", "DestinationRule": "destinationrules",
+        "ServiceEntry": "serviceentries",
+    ]
+
+    /// Other writers' conditions and messages that are kept, at most: an object with more is left alone.
+    static let mostOthers = 64
+
+    /// Reads an object as the server sends it.
+    /// - Parameter owner: the owner of the condition and the messages; see `StatusOwner`.
+    /// - Returns: nil if it has no name, or a status of another form, which is left alone.
+    init?(kind: String, _ octets: [UInt8], owner: StatusOwner) {
+        guard Self.plurals[kind] != nil, let found = try? Reading(octets, owner), !found.name.isEmpty,
+            found.object.otherConditions.count <= Self.mostOthers, found.object.otherMessages.count <= Self.mostOthers
+        else { return nil }
+        self = found.object.named(ObjectReference(kind: kind, namespace: found.namespace, name: found.name))
+    }
+
+    fileprivate init(identity: ObjectReference) { self.identity = identity }
+
+    private func named(_ identity: ObjectReference) -> ObservedObject {
+        var named = ObservedObject(identity: identity)
+        named.apiVersion = apiVersion.isEmpty ? "networking.istio.io/v1" : apiVersion
+        (named.uid, named.resourceVersion, named.generation) = (uid, resourceVersion, generation)
+        (named.own, named.ownTransition) = (own, ownTransition)
+        (named.otherConditions, named.otherMessages) = (otherConditions, otherMessages)
+        named.observedGeneration = observedGeneration
+        return named
+    }
+}
+
+/// Whose conditions and messages are this gateway's: those of a namespace and a name of the gateway.
+struct StatusOwner: Sendable, Hashable {
+    /// For example `istio-ingress.portico`.
+    let name: String
+    /// The type of the condition, such as `istio-ingress.portico/InEffect`.
+    var condition: String { "\(name)/InEffect" }
+
+    init(namespace: String, name: String) { self.name = "\(namespace).\(name)" }
+}
+
+/// Reads an object and its status.
+private struct Reading {
+    var object = ObservedObject(identity: ObjectReference(kind: "", namespace: "", name: ""))
+    var namespace = ""
+    var name = ""
+    private var messages: [StatusMessage] = []
+    private let owner: StatusOwner
+    private let octets: [UInt8]
+
+    init(_ octets: [UInt8], _ owner: StatusOwner) throws(JSONError) {
+        self.owner = owner
+        self.octets = octets
+        var (conditions, messages): ([Range<Int>], [Range<Int>]) = ([], [])
+        var found = object
+        var (namespace, name) = ("", "")
+        try JSONReader.read(octets) { (reader) throws(JSONError) in
+            try reader.fields { (field, reader) throws(JSONError) in
+                if reader.equals(field, "apiVersion") {
+                    found.apiVersion = try reader.text() ?? ""
+                } else if reader.equals(field, "metadata") {
+                    try reader.fields { (field, reader) throws(JSONError) in
+                        switch reader.string(field) {
+                        case "namespace": namespace = try reader.text() ?? ""
+                        case "name": name = try reader.text() ?? ""
+                        case "uid": found.uid = try reader.text() ?? ""
+                        case "resourceVersion": found.resourceVersion = try reader.text() ?? ""
+                        case "generation": found.generation = try reader.integer() ?? 0
+                        default: break
+                        }
+                    }
+                } else if reader.equals(field, "status") {
+                    try reader.fields { (field, reader) throws(JSONError) in
+                        switch reader.string(field) {
+                        case "conditions":
+                            conditions = []
+                            try reader.elements { (reader) throws(JSONError) in conditions.append(try reader.skip()) }
+                        case "validationMessages":
+                            messages = []
+                            try reader.elements { (reader) throws(JSONError) in messages.append(try reader.skip()) }
+                        case "observedGeneration":
+                            let range = try reader.skip()
+                            found.observedGeneration = Self.number(octets[range])
+                        default: break
+                        }
+                    }
+                }
+            }
+            try reader.finish()
+        }
+        (object, self.namespace, self.name) = (found, namespace, name)
+        for range in conditions { try condition(range) }
+        for range in messages { try message(range) }
+        self.messages.sort()
+        if object.own == nil, !self.messages.isEmpty {
+            object.own = OwnStatus(status: "", reason: "", message: "", messages: [])
+        }
+        object.own?.messages = self.messages
+    }
+
+    /// An integer, which may be written as a text (`x-kubernetes-int-or-string`).
+    private static func number(_ octets: ArraySlice<UInt8>) -> Int? {
+        Int(String(decoding: octets.filter { $0 != UInt8(ascii: "\"") }, as: UTF8.self))
+    }
+
+    private mutating func condition(_ range: Range<Int>) throws(JSONError) {
+        let octets = octets
+        var fields: [String: String] = [:]
+        var generation: Int?
+        try JSONReader.read(octets, in: range) { (reader) throws(JSONError) in
+            try reader.fields { (field, reader) throws(JSONError) in
+                let name = reader.string(field)
+                if name == "observedGeneration" {
+                    let number = try reader.skip()
+                    generation = Self.number(octets[range].dropFirst(number.lowerBound).prefix(number.count))
+                } else if Self.texts.contains(name) {
+                    fields[name] = try reader.text() ?? ""
+                }
+            }
+        }
+        guard fields["type"] == owner.condition else {
+            return object.otherConditions.append(String(decoding: octets[range], as: UTF8.self))
+        }
+        object.ownTransition = fields["lastTransitionTime"] ?? ""
+        object.own = OwnStatus(
+            status: fields["status"] ?? "", reason: fields["reason"] ?? "", message: fields["message"] ?? "",
+            generation: generation, messages: [])
+    }
+
+    private static let texts: Set<String> = ["type", "status", "reason", "message", "lastTransitionTime"]
+
+    private mutating func message(_ range: Range<Int>) throws(JSONError) {
+        var (code, name, level) = ("", "", "")
+        try JSONReader.read(octets, in: range) { (reader) throws(JSONError) in
+            try reader.fields { (field, reader) throws(JSONError) in
+                if reader.equals(field, "level") {
+                    level = try reader.text() ?? ""
+                } else if reader.equals(field, "type") {
+                    try reader.fields { (field, reader) throws(JSONError) in
+                        if reader.equals(field, "code") {
+                            code = try reader.text() ?? ""
+                        } else if reader.equals(field, "name") {
+                            name = try reader.text() ?? ""
+                        }
+                    }
+                }
+            }
+        }
+        guard code == owner.name else {
+            return object.otherMessages.append(String(decoding: octets[range], as: UTF8.self))
+        }
+        messages.append(StatusMessage(level: level, name: name))
+    }
+}

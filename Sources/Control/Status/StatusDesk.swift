@@ -1,0 +1,272 @@
+internal import Manifests
+
+/// Decides which status is written, and when: only what is this gateway's, only if it has changed, and at most at a
+/// rate. It has no socket and no clock: what happens goes in, and one request after the other comes out.
+///
+/// If another writer changes this gateway's condition of an object back twice, the object is left alone.
+struct StatusDesk {
+    /// A request to the API server.
+    struct Write: Equatable {
+        enum Purpose: Equatable {
+            /// - `own`: what the status says of this gateway afterwards.
+            case status(ObservedObject, OwnStatus?)
+            case event(ObservedObject, OwnStatus)
+        }
+
+        let purpose: Purpose
+        let method: String
+        let path: String
+        let contentType: String
+        let body: String
+    }
+
+    /// What is to be done next.
+    enum Next: Equatable {
+        case write(Write)
+        /// Milliseconds until something may be due.
+        case wait(Int)
+        /// Until something happens.
+        case idle
+    }
+
+    /// What came of a write.
+    enum Outcome {
+        case answer(status: Int, retryAfter: Int?, body: [UInt8])
+        /// There is no answer; whether it was written is not known.
+        case failed
+    }
+
+    private let owner: StatusOwner
+    private let instance: String
+    private let interval: Int64    // milliseconds between two writes
+
+    private var observed: [ObjectReference: ObservedObject] = [:]
+    private var verdicts: [ObjectReference: StatusVerdict] = [:]
+    private var hasVerdicts = false
+    /// What this replica has written of an object, and how often others have changed it since.
+    private var written: [ObjectReference: (own: OwnStatus?, changedBack: Int, generation: Int)] = [:]
+    private(set) var contested: Set<ObjectReference> = []
+    /// Objects to be looked at, in order.
+    private var queue: [ObjectReference] = []
+    private var queued: Set<ObjectReference> = []
+    private var events: [(object: ObservedObject, own: OwnStatus)] = []
+    private var isLeading = false
+    private var isWriting = false
+    /// The earliest time of the next write.
+    private var nextAt: Int64 = 0
+    private var notes: [String] = []
+    private var namedRefusals: Set<String> = []
+    private(set) var writes: UInt64 = 0
+    private(set) var failures: UInt64 = 0
+
+    /// How long nothing is written after an answer that a permission is missing, and after a failure.
+    private static let refusedPause: Int64 = 30_000
+    private static let failedPause: Int64 = 2_000
+    private static let longestPause = 300    // seconds
+    /// Events that wait; later ones are dropped.
+    private static let mostEvents = 1_000
+
+    /// - Parameter rate: writes in a second, 1 or more.
+    init(owner: StatusOwner, instance: String, rate: Int) {
+        self.owner = owner
+        self.instance = instance
+        interval = Int64((1000 + rate - 1) / rate)
+    }
+
+    /// Sentences for the log, which are taken.
+    mutating func takeNotes() -> [String] {
+        defer { notes = [] }
+        return notes
+    }
+
+    // MARK: what happens
+
+    /// This replica leads, or does no longer.
+    mutating func lead(_ leads: Bool) {
+        guard leads != isLeading else { return }
+        isLeading = leads
+        (written, contested) = ([:], [])
+        guard leads else {
+            (queue, queued, events) = ([], [], [])
+            return
+        }
+        for identity in observed.keys.sorted(by: { $0.description < $1.description }) { enqueue(identity) }
+    }
+
+    /// An object is in the cluster like this.
+    mutating func observe(_ object: ObservedObject) {
+        let old = observed.updateValue(object, forKey: object.identity)
+        guard isLeading, old?.resourceVersion != object.resourceVersion else { return }
+        if let mine = written[object.identity], old?.own == mine.own, object.own != mine.own { changedBack(object) }
+        enqueue(object.identity)
+    }
+
+    private mutating func changedBack(_ object: ObservedObject) {
+        guard var mine = written[object.identity] else { return }
+        mine.changedBack = mine.generation == object.generation ? mine.changedBack + 1 : 1
+        mine.generation = object.generation
+        written[object.identity] = mine
+        guard mine.changedBack >= 2, contested.insert(object.identity).inserted else { return }
+        notes.append(
+            "\(object.identity): another writer has changed the condition \(owner.condition) back twice; its status is "
+                + "left alone until this process leads anew")
+    }
+
+    /// An object is gone.
+    mutating func forget(_ identity: ObjectReference) {
+        observed[identity] = nil
+        written[identity] = nil
+        contested.remove(identity)
+    }
+
+    /// A load has found this of all objects.
+    mutating func report(_ found: [StatusVerdict]) {
+        var next: [ObjectReference: StatusVerdict] = [:]
+        for verdict in found { next[verdict.object] = verdict }
+        let changed = Set(next.keys).union(verdicts.keys).filter { next[$0] != verdicts[$0] }
+        let isFirst = !hasVerdicts
+        (verdicts, hasVerdicts) = (next, true)
+        guard isLeading else { return }
+        let concerned = isFirst ? Set(observed.keys) : changed
+        for identity in concerned.sorted(by: { $0.description < $1.description }) { enqueue(identity) }
+    }
+
+    private mutating func enqueue(_ identity: ObjectReference) {
+        if queued.insert(identity).inserted { queue.append(identity) }
+    }
+
+    // MARK: what is to be done
+
+    /// What is to be done now. A write has to be answered before the next one.
+    /// - Parameters:
+    ///   - now: milliseconds of a clock that never goes back.
+    ///   - seconds: the time since 1970.
+    mutating func next(at now: Int64, seconds: Int) -> Next {
+        guard isLeading, hasVerdicts, !isWriting else { return .idle }
+        guard now >= nextAt else {
+            return queue.isEmpty && events.isEmpty ? .idle : .wait(Int(clamping: nextAt - now))
+        }
+        guard let write = takeEvent(seconds) ?? takeStatus(seconds) else { return .idle }
+        isWriting = true
+        nextAt = now + interval
+        return .write(write)
+    }
+
+    private mutating func takeEvent(_ seconds: Int) -> Write? {
+        guard !events.isEmpty else { return nil }
+        let (object, own) = events.removeFirst()
+        return Write(
+            purpose: .event(object, own), method: "POST",
+            path: "/api/v1/namespaces/\(object.identity.namespace)/events", contentType: "application/json",
+            body: StatusText.event(object, own, instance: instance, seconds: seconds))
+    }
+
+    private mutating func takeStatus(_ seconds: Int) -> Write? {
+        var looked = 0
+        defer { queue.removeFirst(looked) }
+        while looked < queue.count {
+            let identity = queue[looked]
+            looked += 1
+            queued.remove(identity)
+            if let write = write(identity, seconds) { return write }
+        }
+        return nil
+    }
+
+    /// - Returns: nil if the status is as it should be, or cannot be written now.
+    private func write(_ identity: ObjectReference, _ seconds: Int) -> Write? {
+        guard let object = observed[identity], !contested.contains(identity) else { return nil }
+        let verdict = verdicts[identity].flatMap { $0.isWanted || object.own != nil ? $0 : nil }
+        // A load of the newest version is still to come.
+        if let verdict, let generation = verdict.own.generation, generation < object.generation { return nil }
+        guard verdict?.own != object.own, let plural = ObservedObject.plurals[identity.kind] else { return nil }
+        return Write(
+            purpose: .status(object, verdict?.own), method: "PATCH",
+            path: "/apis/\(object.apiVersion)/namespaces/\(identity.namespace)/\(plural)/\(identity.name)/status",
+            contentType: "application/merge-patch+json",
+            body: StatusText.patch(object, verdict?.own, owner: owner, seconds: seconds))
+    }
+
+    /// What came of the last write.
+    mutating func answered(_ write: Write, _ outcome: Outcome, at now: Int64) {
+        isWriting = false
+        guard case .answer(let status, let retryAfter, let body) = outcome else {
+            failures += 1
+            again(write)
+            nextAt = now + Self.failedPause
+            return
+        }
+        switch status {
+        case 200...299:
+            writes += 1
+            if case .status(let object, let own) = write.purpose { accepted(object, own, body) }
+        case 404: if case .status(let object, _) = write.purpose { gone(object.identity) }
+        case 409: if case .status(let object, _) = write.purpose { stale(object) }
+        case 403:
+            failures += 1
+            refused(write)
+            again(write)
+            nextAt = now + Self.refusedPause
+        case 429, 500...:
+            failures += 1
+            again(write)
+            nextAt = now + max(Self.failedPause, Int64(min(max(retryAfter ?? 0, 0), Self.longestPause)) * 1000)
+        default:
+            failures += 1
+            if case .status(let object, _) = write.purpose {
+                notes.append("\(object.identity): the server does not take its status: it answers \(status)")
+            }
+        }
+    }
+
+    private mutating func accepted(_ object: ObservedObject, _ own: OwnStatus?, _ body: [UInt8]) {
+        let identity = object.identity
+        let known = written[identity]
+        written[identity] = (own, known?.changedBack ?? 0, object.generation)
+        if let own, object.own.map({ $0.status != own.status || $0.reason != own.reason }) ?? (own.status != "True"),
+            events.count < Self.mostEvents
+        {
+            events.append((object, own))
+        }
+        guard observed[identity]?.resourceVersion == object.resourceVersion,
+            let next = ObservedObject(kind: identity.kind, body, owner: owner), next.identity == identity
+        else { return }    // a newer version has come already
+        observed[identity] = next
+        if next.own != own {
+            contested.insert(identity)
+            notes.append("\(identity): the server keeps another status than was written; it is left alone")
+        }
+    }
+
+    private mutating func gone(_ identity: ObjectReference) {
+        observed[identity] = nil
+        written[identity] = nil
+    }
+
+    /// The object has changed: its newer version comes, or has come already.
+    private mutating func stale(_ object: ObservedObject) {
+        if observed[object.identity]?.resourceVersion != object.resourceVersion { enqueue(object.identity) }
+    }
+
+    private mutating func again(_ write: Write) {
+        switch write.purpose {
+        case .status(let object, _): enqueue(object.identity)
+        case .event(let object, let own): if events.count < Self.mostEvents { events.append((object, own)) }
+        }
+    }
+
+    private mutating func refused(_ write: Write) {
+        let (resource, verb, namespace): (String, String, String) =
+            switch write.purpose {
+            case .status(let object, _):
+                (
+                    "\(ObservedObject.plurals[object.identity.kind] ?? "")/status.networking.istio.io", "patch",
+                    object.identity.namespace
+                )
+            case .event(let object, _): ("events", "create", object.identity.namespace)
+            }
+        let permission = "verb \"\(verb)\" on resource \"\(resource)\" in namespace \"\(namespace)\""
+        guard namedRefusals.count < 100, namedRefusals.insert(permission).inserted else { return }
+        notes.append("The permission \(permission) is missing: the status of objects is not written without it.")
+    }
+}

@@ -1,0 +1,111 @@
+import Manifests
+import Reactor
+import Routing
+import Support
+import Telemetry
+import Testing
+
+@testable import Control
+
+@Suite struct `What a load says of objects` {
+    private static let owner = StatusOwner(namespace: "default", name: "portico")
+
+    /// A load of a cluster's objects.
+    private func verdicts(_ yaml: String, files: String = "") throws -> [String: StatusVerdict] {
+        let folder = TemporaryFolder()
+        folder.write("files.yaml", files)
+        let plan = StatusWriter.Plan(namespace: "default", name: "portico", identity: "a", rate: 10)
+        let writer = try StatusWriter(plan) { _, _ in }
+        defer { writer.stop() }
+        let source = ClusterSource(defaultNamespace: "default", statusWriter: writer)
+        source.receive(ClusterWorld.lists(yaml))
+        var options = ControlOptions()
+        options.paths = files.isEmpty ? [] : [folder.path + "/files.yaml"]
+        options.compile.labels = ["istio": "ingressgateway"]
+        let metrics = Metrics(version: "test", logWriter: try LogWriter())
+        let loaded = Loader(options: options, metrics: metrics, source: source).load().loaded
+        var found: [String: StatusVerdict] = [:]
+        for finding in StatusVerdict.all(of: loaded, loaded.diagnostics) { found[finding.object.name] = finding }
+        return found
+    }
+
+    private func gateway(_ name: String = "edge", label: String = "ingressgateway", rest: String = "") -> String {
+        """
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: \(name), namespace: default, generation: 4}
+        spec:
+          selector: {istio: \(label)}
+          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
+          \(rest)
+
+        """
+    }
+
+    private func routes(_ name: String, gateways: String = "edge", host: String = "a", rest: String = "") -> String {
+        """
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: \(name), namespace: default, generation: 2}
+        spec:
+          gateways: [\(gateways)]
+          hosts: ["\(name).test"]
+          http:
+          - route: [{destination: {host: \(host)}}]
+          \(rest)
+
+        """
+    }
+
+    private let service = """
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: a, namespace: default}
+        spec: {ports: [{name: http, port: 80}]}
+
+        """
+
+    @Test func `tells the objects that concern this gateway from others`() throws {
+        let found = try verdicts(
+            gateway() + gateway("other", label: "another") + routes("mine") + routes("others", gateways: "other")
+                + routes("inside", gateways: "mesh") + routes("lost", gateways: "missing") + service)
+        let wanted = found.values.filter(\.isWanted).map(\.object.name).sorted()
+        #expect(wanted == ["edge", "lost", "mine"])
+        #expect(found["mine"]?.own.reason.hasPrefix("InEffect") == true && found["mine"]?.own.generation == 2)
+        #expect(found["edge"]?.own.status == "True" && found["edge"]?.own.generation == 4)
+        #expect(found["a"] == nil, "a Service has no status of this kind")
+    }
+
+    @Test func `tells errors, objects without effect and those of files apart`() throws {
+        let found = try verdicts(
+            gateway() + routes("partly", host: "nobody") + routes("none", rest: "hosts: 7") + routes("file") + service,
+            files: routes("file"))
+        #expect(found["partly"]?.own.reason == "PartlyInEffect")
+        #expect(found["partly"]?.own.message.contains("spec.http[0].route[0]") == true)
+        #expect(found["none"]?.own.reason == "NotInEffect" && found["none"]?.isWanted == true)
+        #expect(found["file"]?.own.reason == "DefinedInAFile" && found["file"]?.own.status == "False")
+        #expect(found["partly"]?.own.messages.map(\.level) == ["ERROR"])
+    }
+
+    @Test func `says of many problems some and how many there are`() throws {
+        let rules = (0..<60).map { "- {match: [{uri: {exact: /\($0)}}], route: [{destination: {host: n\($0)}}]}" }
+        let found = try verdicts(gateway() + routes("many", host: "nobody", rest: rules.joined(separator: "\n  ")))
+        let own = try #require(found["many"]?.own)
+        #expect(own.message.unicodeScalars.count <= 2_000)
+        #expect(own.message.split(separator: "\n").count == 7)
+        #expect(own.message.hasSuffix("There are 56 more."), "\(own.message)")
+        #expect(own.messages.count <= 20)
+    }
+
+    @Test func `leaves an object alone whose status is too large`() {
+        for (count, isRead) in [(64, true), (65, false)] {
+            let conditions = (0..<count).map { #"{"type":"t\#($0)"}"# }.joined(separator: ",")
+            let text = #"{"metadata":{"name":"a"},"status":{"conditions":[\#(conditions)]}}"#
+            let object = ObservedObject(kind: "Gateway", Array(text.utf8), owner: Self.owner)
+            #expect((object != nil) == isRead)
+        }
+    }
+}
