@@ -84,7 +84,9 @@ EFFECTS = [
     ({"gatewayLabels": {"istio": "edge"}}, ["'--label', 'istio=edge'"]),
     ({"clusterDomain": "k8s.example"}, ["'--cluster-domain', 'k8s.example'"]),
     ({"workers": 8, "logFormat": "text"}, ["'value': '8'", "'--log-format', 'text'"]),
-    ({"statusPort": 15022}, ["'0.0.0.0:15022'", "{'name': 'status', 'containerPort': 15022}"]),
+    ({"statusPort": 15022}, [
+        "'0.0.0.0:15022'", "{'name': 'status', 'containerPort': 15022}", "'prometheus.io/port': '15022'"]),
+    ({"prometheusAnnotations": False, "podAnnotations": {"x": "y"}}, ["'annotations': {'x': 'y'}"]),
     ({"preStopSeconds": 60, "drainSeconds": 300}, [
         "['sleep', '60']", "'--drain', '300s'", "'terminationGracePeriodSeconds': 375"]),
     ({"extraArgs": ["--max-connections", "9"], "extraEnv": [{"name": "PORTICO_MEMORY", "value": "1Gi"}]}, [

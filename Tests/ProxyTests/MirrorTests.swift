@@ -241,6 +241,34 @@ import Testing
         #expect(usage.count(.requests) == 0 && bench.worker.exchanges.mirrors.count == 0)
     }
 
+    /// Source: envoyproxy/envoy source/common/router/shadow_writer_impl.cc: copies have a router of their own.
+    @Test func `is one of the requests that a connection may have`() throws {
+        var pool = PoolPolicy()
+        pool.requestsPerConnection = 2
+        let bench = try Bench(rule: Self.rule, pool: pool)
+        let server = try bench.server()
+        let client = try bench.client(sending: Self.get)
+        var peers = [try #require(try server.accept()), try #require(try server.accept())]
+        var copies = 0
+        for round in 1...2 {
+            for peer in peers {
+                let text = peer.text()
+                #expect(text.hasPrefix("GET /x HTTP/1.1\r\n"), "round \(round): \(text)")
+                if text.contains("-shadow") { copies += 1 }
+                peer.send(Self.ok)
+            }
+            bench.settle()
+            #expect(client.text().hasSuffix("ok"))
+            // Either connection has had its two after the second round, whichever of them were copies.
+            for peer in peers { #expect(peer.text().isEmpty && peer.isEnded == (round == 2)) }
+            client.send(Self.get)
+            bench.settle()
+        }
+        #expect(copies == 2)
+        peers = [try #require(try server.accept()), try #require(try server.accept())]
+        #expect(peers.allSatisfy { $0.text().hasPrefix("GET /x") })
+    }
+
     @Test(arguments: [("500 X", 1), ("200 OK", 0)])
     func `counts for those who watch its endpoint`(answer: String, ejected: Int) throws {
         let bench = try Bench(servers: 2, rule: Self.rule)

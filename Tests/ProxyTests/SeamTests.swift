@@ -95,6 +95,36 @@ import Testing
         #expect(bench.metrics.value(.upstreamResets) == 1)
     }
 
+    @Test func `answers that are tried again count as resets of their connection`() throws {
+        var limits = Limits()
+        limits.upstreamResets = 2
+        let bench = try Bench(limits: limits, isHTTP2: true, rule: "retries: {attempts: 4, retryOn: 5xx}")
+        let server = try bench.server()
+        let client = try http2Client(bench)
+        client.finish(try #require(client.request(["content-type": "text/plain"])))
+        bench.settle()
+        var peers = [try #require(try http2Server(bench, server))]
+        var answered = [0]
+        for _ in 0..<12 {
+            for (number, peer) in peers.enumerated() {
+                while answered[number] < peer.streams.count {
+                    // An answer whose body is still to come: it is given up by a reset.
+                    peer.answer(peer.streams[answered[number]], [":status": "503"], isEnd: false)
+                    answered[number] += 1
+                }
+                exchange(bench, peer)
+            }
+            bench.pass(.milliseconds(300))
+            if let next = try http2Server(bench, server) {
+                peers.append(next)
+                answered.append(0)
+            }
+        }
+        // With every second reset, another connection takes over.
+        #expect(answered == [2, 2, 1] && bench.metrics.value(.upstreamResets) == 2, "\(answered)")
+        #expect(bench.active == 1)    // the client has the last answer
+    }
+
     @Test func `requests behind a connection that has aged have another one made`() throws {
         let bench = try Bench(
             isHTTP2: true, pool: policy { ($0.streams, $0.connections, $0.lifetime) = (1, 1, .seconds(2)) })

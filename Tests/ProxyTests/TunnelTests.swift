@@ -3,6 +3,7 @@ import Octets
 import Testing
 
 @testable import Proxy
+@testable import Telemetry
 
 /// Source: RFC 8441; docs/behaviour.md, WebSockets.
 @Suite struct `A WebSocket that crosses versions of HTTP` {
@@ -149,5 +150,47 @@ import Testing
         client.reset(stream, code: ErrorCode.cancel)
         bench.settle()
         #expect(upstream.text() == "" && upstream.isEnded && bench.active == 0)
+    }
+
+    @Test func `holds no other request while its endpoint has not announced itself, and is given up then`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let socket = try bench.client(sending: Self.hello)
+        let upstream = try #require(try server.accept())
+        let client = try http2Client(bench)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        client.finish(stream)
+        bench.settle()
+        // The preface, our SETTINGS and the call have come; the WebSocket has not.
+        let octets = upstream.octets()
+        let text = String(decoding: octets.filter { $0 >= 32 && $0 < 127 }, as: UTF8.self)
+        #expect(text.hasPrefix("PRI * HTTP/2.0SM") && text.contains("application/grpc"), "\(text)")
+        #expect(!text.contains("websocket") && !text.contains("/chat"), "\(text)")
+        bench.pass(.seconds(14))
+        #expect(socket.text().isEmpty && bench.active == 2)
+        for _ in 0..<4 {
+            bench.pass(.seconds(16))
+            _ = try server.accept()?.octets()
+        }
+        let answer = socket.text()
+        #expect(answer.hasPrefix("HTTP/1.1 503 "), "\(answer)")
+        #expect(bench.metrics.value(.waitingTimeout) > 0)
+    }
+
+    @Test func `goes out once its endpoint has announced that it takes WebSockets`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let gone = try bench.client(sending: Self.hello)
+        let socket = try bench.client(sending: Self.hello)
+        gone.close()
+        bench.settle()
+        let peer = HTTP2Peer(try #require(try server.accept()), isServer: true)
+        exchange(bench, peer)
+        #expect(peer.streams.count == 1)
+        peer.respond(try #require(peer.streams.first), [":status": "200"])
+        exchange(bench, peer)
+        #expect(socket.text().hasPrefix("HTTP/1.1 101 "))
+        bench.pass(.seconds(60))
+        #expect(bench.active == 1 && bench.metrics.value(.waitingTimeout) == 0)
     }
 }

@@ -28,6 +28,10 @@ extension HTTP2Session {
         countAnswer()
         if !isPeerKnown || peer.concurrentStreams != before.concurrentStreams {
             isPeerKnown = true
+            if !untold.isEmpty {
+                waiting.insert(contentsOf: untold, at: 0)
+                untold = []
+            }
             events.append(StreamEvent(.settings), from: pools)
         }
         if !waiting.isEmpty { startWaiting() }

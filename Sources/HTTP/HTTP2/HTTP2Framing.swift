@@ -8,7 +8,7 @@ extension HTTP2Session {
         if isTerminating { return false }
         if !resetsAfterFlush.isEmpty { return true }
         if !ready.isEmpty, sendWindow > 0 { return true }
-        return !waiting.isEmpty && !isGoAwayReceived && hasTurn && !waitsForSettings
+        return !waiting.isEmpty && !isGoAwayReceived && hasTurn
     }
 
     /// Whether nothing more should be read: the client does not read its answers. Windows do not bound headers and

@@ -21,12 +21,15 @@ extension HTTP2Session {
         slots[slot].areHeadersAll = isEnd
         if isGoAwayReceived {
             closeStream(slot, code: ErrorCode.refusedStream)
-        } else if isStarted, waiting.isEmpty, hasTurn, isPeerKnown || block.first(.protocol) == nil {
+            return slot
+        }
+        let isUntold = !isPeerKnown && block.first(.protocol) != nil
+        if isStarted, waiting.isEmpty, hasTurn, !isUntold {
             start(slot, block)
         } else {
             block.hold()
             slots[slot].headers = block
-            waiting.append(slot)
+            if isUntold { untold.append(slot) } else { waiting.append(slot) }
         }
         return slot
     }
@@ -182,6 +185,9 @@ extension HTTP2Session {
     /// is reset.
     package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }
 
+    /// Whether the stream is a WebSocket's and waits until the peer has said by its SETTINGS whether it takes those.
+    package func isUntold(_ slot: Int) -> Bool { untold.contains(slot) }
+
     /// Calls `body` with slot and owner of each open stream.
     package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
         for index in slots.indices where slots[index].isOpen { body(index, slots[index].owner) }
@@ -196,19 +202,13 @@ extension HTTP2Session {
     /// Opens waiting streams as far as the peer's limit and the room for frames allow.
     func startWaiting() {
         guard isStarted, !isGoAwayReceived else { return }
-        while hasTurn, !waiting.isEmpty, !waitsForSettings {
+        while hasTurn, !waiting.isEmpty {
             let slot = waiting.removeFirst()
             guard slots[slot].isOpen, let block = slots[slot].headers.take() else { continue }
             start(slot, block)
             pools.letGo(block)
             makeReady(slot)
         }
-    }
-
-    /// Whether the first stream that waits is a WebSocket's, and it is not known yet whether the peer takes those.
-    var waitsForSettings: Bool {
-        guard !isPeerKnown, let first = waiting.first else { return false }
-        return slots[first].headers.unretained?({ $0.first(.protocol) != nil }) ?? false
     }
 
     private func start(_ slot: Int, _ block: HeaderBlock) {

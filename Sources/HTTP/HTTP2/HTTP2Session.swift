@@ -73,6 +73,8 @@ package struct HTTP2Limits: Sendable {
     var lastIgnoredStream: Int32 = 0    // beyond the final GOAWAY's
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
+    /// WebSockets that wait until it is known whether the peer takes them, beside those that wait for their turn.
+    var untold: [Int] = []
 
     // For the owner
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
@@ -225,7 +227,10 @@ package struct HTTP2Limits: Sendable {
         release(slot, .max)
         events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, detail: .code(code)), from: pools)
         closedSlots.append(slot, from: pools)
-        guard slots[slot].id != 0 else { return waiting.removeAll { $0 == slot } }
+        guard slots[slot].id != 0 else {
+            untold.removeAll { $0 == slot }
+            return waiting.removeAll { $0 == slot }
+        }
         index.remove(slots[slot].id)
         if code == ErrorCode.none, !slots[slot].earnsNothing { budget.earn(WorkEarning.completedStream) }
         guard !isServer else {

@@ -343,7 +343,7 @@ final class Exchange {
             let number = $0.number
             services.toMetrics { $0.tried(endpoint: number) }
         }
-        if !isAlone, !traits.isWebSocket { sendHeldBody(connection, slot) }
+        if traits.isWebSocket { Tunneling.sent(self) } else if !isAlone { sendHeldBody(connection, slot) }
         if traits.wantsContinue { continueIfSent() }
         if limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         services.markDirty(connection)

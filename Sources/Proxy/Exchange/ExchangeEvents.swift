@@ -385,7 +385,7 @@ extension Exchange {
 
     /// No connection to the endpoint has come free, or could be made, in time.
     func waitedTooLong() {
-        guard state.isWaiting(for: .connection), case .queued = upstream else { return }
+        guard state.isWaiting(for: .connection), case .queued = upstream else { return Tunneling.waitedTooLong(self) }
         services.metrics.reached(.waitingTimeout)
         explanation =
             "no connection to endpoint \(endpoint.unretained?({ $0.name }) ?? "") was free within "

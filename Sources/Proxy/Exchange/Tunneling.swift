@@ -1,5 +1,7 @@
 internal import HTTP
 internal import Octets
+internal import Reactor
+internal import Telemetry
 
 /// WebSockets over HTTP/1.1 and HTTP/2, from either to either. Inside, the request is one of HTTP/1.1 on both: a GET
 /// with `:protocol: websocket`. Source: RFC 6455 §4, RFC 8441; docs/behaviour.md, WebSockets.
@@ -35,6 +37,36 @@ enum Tunneling {
     static func isOpened(by code: Int, _ exchange: Exchange) -> Bool {
         guard exchange.traits.isWebSocket, case .stream(let stream) = exchange.upstream else { return false }
         return stream.session.isHTTP2 ? (200..<300).contains(code) : code == 101
+    }
+
+    /// The handshake was given to the upstream's session. It waits there until an endpoint of HTTP/2 has announced
+    /// whether it takes WebSockets, but not for ever.
+    static func sent(_ exchange: Exchange) {
+        guard isUntold(exchange) else { return }
+        let services = exchange.services
+        let time = services.loop.now + services.limits.waitingTimeout
+        exchange.timers.waiting = services.loop.arm(at: time, .waiting, exchange.number)
+    }
+
+    private static func isUntold(_ exchange: Exchange) -> Bool {
+        guard exchange.traits.isWebSocket, case .stream(let stream) = exchange.upstream,
+            case .http2(let session) = stream.session
+        else { return false }
+        return session { $0.isUntold(stream.slot) }
+    }
+
+    /// The endpoint has not said in time whether it takes WebSockets: it breaks HTTP/2 (RFC 9113 §3.4), and gets no new
+    /// requests on this connection.
+    static func waitedTooLong(_ exchange: Exchange) {
+        guard isUntold(exchange), case .stream(let stream) = exchange.upstream else { return }
+        exchange.services.metrics.reached(.waitingTimeout)
+        let limit = exchange.services.limits.waitingTimeout
+        stream.connection { exchange.upstreams.connections.drain($0) }
+        exchange.upstreamFailed(
+            .connectTimedOut, code: ErrorCode.cancel,
+            because: "the endpoint has sent no SETTINGS within \(limit) (--waiting-timeout)")
+        stream.session.reset(stream.slot, code: ErrorCode.cancel)
+        exchange.services.markDirty(stream)
     }
 
     /// Makes the answer that opens the WebSocket one in the client's version of HTTP.
