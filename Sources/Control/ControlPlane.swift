@@ -222,15 +222,10 @@ package final class ControlPlane {
     private func shortest(_ waits: [Int32]) -> Int32 { waits.filter { $0 >= 0 }.min() ?? -1 }
 
     private var ownWaits: [Int32] {
-        let names = namesDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        let load = loadBegan.map { began in
-            loadLimit.isOver
-                ? -1 : Int32(clamping: (began + options.loadLimit).nanoseconds(since: .now()) / 1_000_000 + 1)
-        }
-        let outliers = outliersDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        let hosts = configuration.hostsDue.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        let times = [names, load, outliers, hosts].map { $0 ?? -1 }
-        return [isDraining ? 20 : -1, retirement.wait, feed?.wait ?? -1] + times
+        let load = loadLimit.isOver ? nil : loadBegan.map { $0 + options.loadLimit }
+        let times = [namesDue, load, outliersDue, configuration.hostsDue].compactMap(\.self)
+        let waits = times.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
+        return [isDraining ? 20 : -1, retirement.wait, feed?.wait ?? -1] + waits
     }
 
     /// For others who want to be woken by the same loop.
