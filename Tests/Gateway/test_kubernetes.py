@@ -4,10 +4,11 @@ import json
 import ssl
 
 import pytest
+import yaml
 
 from peers import certificates, objects, waiting
 from peers.backend import Backend, Caller
-from peers.gateway import Gateway, run
+from peers.gateway import ROOT, Gateway, run
 from peers.kubernetes import ApiServer
 from test_tls import handshake
 
@@ -210,3 +211,18 @@ def test_flags_that_mean_nothing_together_are_refused(arguments, word):
 def test_flags_of_the_status_are_refused_with_what_to_write(arguments, word):
     done = run("serve", "--config", "nowhere.yaml", *arguments)
     assert done.returncode == 64 and word in done.stderr, done.stderr
+
+
+def test_the_manifests_grant_what_rbac_prints_and_nothing_else(tmp_path):
+    file = tmp_path / "objects.yaml"
+    file.write_text(objects.text([objects.gateway(
+        port=8443, protocol="HTTPS", tls={"mode": "SIMPLE", "credentialName": "portico-tls"})]))
+    done = run("rbac", file, "--namespace", "portico")
+    assert done.returncode == 0, done.stderr
+
+    def granted(text):
+        rules = [rule for each in yaml.safe_load_all(text) if each and "rules" in each for rule in each["rules"]]
+        return {(group, resource, verb, *rule.get("resourceNames", [])) for rule in rules
+                for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+
+    assert granted(done.stdout) == granted((ROOT / "deploy/kubernetes/base/rbac.yaml").read_text())
