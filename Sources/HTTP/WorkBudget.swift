@@ -1,5 +1,5 @@
 /// Bounds the work that one peer can cause on a connection. What costs us is the number of frames, header
-/// sections and chunks, and much less the number of their octets. It is counted in two ways:
+/// sections and chunks, not the number of their octets, so that is what is counted, in two ways:
 ///
 /// - The *share* of a turn bounds all input. When it is used up, reading stops until the next turn and other
 ///   connections are served in between.
@@ -75,10 +75,8 @@ package struct WorkBudget {
 enum WorkCost {
     /// A frame of any kind.
     static let frame: Int32 = 1
-    /// A part of a body that is passed on: the frame or chunk that it becomes, the event, and the octets, which are
-    /// copied and sent.
-    @inline(__always)
-    static func bodyPart(_ octets: Int) -> Int32 { 8 &+ Int32(truncatingIfNeeded: min(octets, 1 << 24) / 256) }
+    /// A part of a body that is passed on: the frame or chunk that it becomes, and the event.
+    static let bodyPart: Int32 = 8
     /// A header section that becomes an event; a request costs the worker much more than its decoding.
     static let section: Int32 = 40
 

@@ -355,7 +355,7 @@ package import Octets
                     needsMore = true
                     return used
                 case .body(let data):
-                    budget.use(WorkCost.bodyPart(data.count))
+                    budget.use(WorkCost.bodyPart)
                     note(data)
                 case .end: noteEnd()
                 case .head(let head):

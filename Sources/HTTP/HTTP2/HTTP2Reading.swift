@@ -215,7 +215,7 @@ extension HTTP2Session {
         input.dataLeft -= part.count
         let slot = input.dataSlot
         if slot >= 0, slots[slot].isOpen, slots[slot].id == input.dataStream {
-            budget.use(WorkCost.bodyPart(part.count))
+            budget.use(WorkCost.bodyPart)
             budget.earn(WorkEarning.bodyPartReceived)
             events.append(StreamEvent(.data, slot: slot, owner: slots[slot].owner, data: part), from: pools)
         }
