@@ -84,7 +84,7 @@ struct RequestedResolver {
         let forgotten = forget(at: now, in: &clusters)
         if !forgotten.isEmpty {
             hosts.remove(forgotten)
-            outcome.settled += forgotten    // who asked for one at this moment asks again
+            outcome.settled += forgotten    // requests that asked for one at this moment ask again
             want()
         }
         outcome.left = clusters.settleRequested()

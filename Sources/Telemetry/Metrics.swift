@@ -67,7 +67,8 @@ package final class Metrics: Sendable {
     /// What the control plane reports.
     struct Control: Sendable {
         var routeNames = ["-", "other"]    // by route ID
-        var routeIDs: [String: Int] = [:]
+        // A rule may choose these two names for its requests, which would be two series of one name otherwise.
+        var routeIDs = ["-": Metrics.noRoute, "other": Metrics.otherRoute]
         var workers: [WorkerMetrics] = []
         var reloads = [UInt64](repeating: 0, count: ReloadResult.allCases.count)
         var lastReload = 0    // wall seconds of the last success
@@ -80,6 +81,7 @@ package final class Metrics: Sendable {
     package static let noRoute = 0
     /// The ID that all routes beyond the limit share.
     package static let otherRoute = 1
+    private static let ownRoutes = 2
     /// How many route names have an ID of their own by default.
     package static let defaultRouteLimit = 10_000
 
@@ -105,7 +107,7 @@ package final class Metrics: Sendable {
     package func routeID(named name: String) -> Int {
         control.withLock { control in
             if let known = control.routeIDs[name] { return known }
-            guard control.routeIDs.count < routeLimit else { return Self.otherRoute }
+            guard control.routeIDs.count - Self.ownRoutes < routeLimit else { return Self.otherRoute }
             let fresh = control.routeNames.count
             control.routeNames.append(name)
             control.routeIDs[name] = fresh

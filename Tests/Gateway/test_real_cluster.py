@@ -10,23 +10,11 @@ import yaml
 from peers import certificates, objects, real_cluster, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import run
+from test_real_status import cluster, server  # noqa: F401
 from test_tls import handshake
 
 real_cluster.needed()
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with real_cluster.RealCluster(tmp_path_factory.mktemp("cluster") / "run") as made:
-        yield made
-
-
-@pytest.fixture
-def cluster(server):
-    """The server without objects of an earlier test."""
-    server.clear()
-    return server
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def cluster(server):
+    """The server without objects of an earlier test."""
     server.clear()
     return server
 

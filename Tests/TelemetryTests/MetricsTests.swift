@@ -51,6 +51,19 @@ import Testing
         #expect(values[#"portico_requests_total{route="-",code="0",grpc_status="other"}"#] == "1")
     }
 
+    @Test func `have one series of each name, whatever name a rule chooses`() {
+        let metrics = Metrics(version: "")
+        let worker = metrics.worker()
+        for name in ["-", "other"] {
+            worker.requestEnded(
+                route: metrics.routeID(named: name), status: 200, grpcStatus: -1, durationNanoseconds: 1)
+        }
+        worker.requestEnded(route: Metrics.noRoute, status: 200, grpcStatus: -1, durationNanoseconds: 1)
+        let series = metrics.render().split(separator: "\n").filter { $0.hasPrefix("portico_requests_total{") }
+        #expect(series.count == 2)
+        #expect(values(metrics)[#"portico_requests_total{route="-",code="200",grpc_status=""}"#] == "2")
+    }
+
     /// `total` series of each worker, more than fit into its table.
     @Test func `share one series beyond the limits`() {
         let metrics = Metrics(version: "", routeLimit: 5000)

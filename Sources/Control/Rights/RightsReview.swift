@@ -3,7 +3,7 @@ internal import Manifests
 internal import Octets
 internal import Reactor
 
-/// Asks an API server what the one who asks may do.
+/// Asks an API server which rights the account has that asks.
 package final class RightsReview {
     private let client: ClusterWatch
 

@@ -104,8 +104,8 @@ extension StatusBasis {
             own.insert(name)
             concerned.insert(gateway.meta.identity)
         }
-        // Whose a Gateway or a VirtualService is that cannot be read, or that names a Gateway that is missing, nobody
-        // knows.
+        // A Gateway that cannot be read does not say which gateway it is for, and a VirtualService that names a missing
+        // Gateway does not either: both count as this gateway's.
         for object in rejected where object.kind == "Gateway" {
             concerned.insert(object)
             own.insert("\(object.namespace)/\(object.name)")

@@ -17,7 +17,7 @@ extension ClusterWatch: ClusterRequests {}
 /// Writes into the status of the cluster's objects what the loads have found. One of several replicas does, elected by
 /// a Lease. It has a thread of its own; any thread may tell it something.
 package final class StatusWriter: Sendable {
-    /// Who writes, and how fast.
+    /// The identity of the writer, and how fast it writes.
     package struct Plan: Sendable {
         /// The namespace in which the gateway works.
         package var namespace: String

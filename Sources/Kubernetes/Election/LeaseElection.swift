@@ -34,8 +34,8 @@ package struct LeaseTiming: Sendable {
     package init() {}
 }
 
-/// Elects one of several replicas by a Lease: who holds it leads, and renews it; another one takes it when it was not
-/// renewed for its duration. It has no socket and no clock.
+/// Elects one of several replicas by a Lease: the replica that holds it leads, and renews it; another one takes it when
+/// it was not renewed for its duration. It has no socket and no clock.
 ///
 ///     reading → following → reading …      somebody else holds it
 ///             → writing   → leading → writing …
@@ -65,7 +65,7 @@ package struct LeaseElection {
         case wait(milliseconds: Int)
         /// This replica leads from now on.
         case lead
-        /// Somebody else leads; nil: it is not known who.
+        /// The identity of another replica, which leads; nil: it is not known which one does.
         case follow(String?)
         case refused(Permission)
         /// No answer of use came: a reason, for people.

@@ -12,7 +12,7 @@ enum HeaderEditing {
 
     /// Edits the header section of a request or of an answer.
     /// - Parameter edits: all workers use the same, so that no reference to them is counted.
-    /// - Returns: false when the values are more than `HeaderScratch.mostTakenOctets`; no value is set or added then.
+    /// - Returns: false when the values are more than `HeaderScratch.mostTakenOctets`: the section must not be sent.
     static func apply(
         _ edits: Unretained<HeaderEdits>, to block: HeaderBlock, of message: Message, _ exchange: Exchange
     ) -> Bool {
@@ -42,7 +42,7 @@ enum HeaderEditing {
             let value = value(of: field, edits, block, message, exchange, scratch)
             if !value.isEmpty { block.append(stable: block.copy(field.name), value) }
         }
-        return true
+        return !scratch.isExceeded
     }
 
     private static func remove(_ edits: HeaderEdits, from block: HeaderBlock) {

@@ -29,7 +29,7 @@ package final class RequestedHost: Sendable {
         case ready
         /// There are none, for the reason given.
         case failed(String)
-        /// It is forgotten: who needs it asks for it anew.
+        /// It is forgotten: a request that needs it asks for it anew.
         case gone
     }
 

@@ -43,7 +43,7 @@ package final class RequestedHosts: Sendable {
         }
     }
 
-    /// Forgets hosts: who asks for them again has them resolved again. The control plane's thread only.
+    /// Forgets hosts: they are resolved again when a request asks for them. The control plane's thread only.
     package func remove(_ hosts: [RequestedHost]) {
         contents.withLock { contents in
             for host in hosts where contents.hosts[host.key] === host { contents.hosts[host.key] = nil }
