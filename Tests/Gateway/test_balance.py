@@ -57,10 +57,14 @@ def test_random_reaches_everyone(three):
 
 
 def test_least_request_counts_what_is_in_flight(three):
-    """Calls that stay open pile up evenly."""
-    for backend in three:
-        backend.clear()
+    """Calls that stay open pile up evenly. One that waits for its connection is not in flight: all are made before."""
     with Gateway(policy(three, "LEAST_REQUEST")) as gateway, http2.connect(gateway.port) as client:
+        for backend in three:
+            backend.clear()
+        while not all(backend.calls for backend in three):
+            client.exchange(http2.grpc_headers(), http2.message())
+        for backend in three:
+            backend.clear()
         held = [client.open(http2.grpc_headers(x_sleep="10"), http2.message()) for _ in range(60)]
         waiting.until(lambda: sum(len(backend.calls) for backend in three) >= 60, 5)
         loads = [len(backend.calls) for backend in three]

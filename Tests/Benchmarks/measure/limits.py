@@ -82,9 +82,17 @@ def measure(name, scale=1):
 
 
 def measure_fairly(name, known):
-    """A short count; if it is above a limit, a long one says whether that was chance."""
+    """A short count; if it is above a limit, up to three long ones say whether that was chance.
+
+    Chance only adds: a load that comes in smaller pieces takes more turns. What costs more is above its limit each
+    time.
+    """
     figures = measure(name)
-    return measure(name, LONG) if exceeded(name, figures, known) else figures
+    for _ in range(3):
+        if not exceeded(name, figures, known):
+            break
+        figures = measure(name, LONG)
+    return figures
 
 
 def _stretch(gateway, place, spec):
