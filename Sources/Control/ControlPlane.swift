@@ -1,6 +1,6 @@
 internal import Balancing
 package import Logging
-package import Manifests
+internal import Manifests
 package import Proxy
 package import Reactor
 package import Routing
@@ -36,9 +36,9 @@ package final class ControlPlane {
     private let names: NameDirectory
     private let changes: Mailbox<Void>    // of files that the last load has read
     private let watch: FileWatch
-    private let feed: ClusterFeed?    // nil: files only
+    let feed: ClusterFeed?    // nil: files only
     private var problems: ProblemLog
-    private var configuration: Configuration
+    private(set) var configuration: Configuration
     private var published: Published<Snapshot>?
     private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
     private var phase = Phase.starting
@@ -53,6 +53,7 @@ package final class ControlPlane {
     private var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private let ejections: Mailbox<Void>
+    private let health: HealthMonitor
     private let tables: Mailbox<BuiltTable>
     private let tableBuilder: HashTableBuilder
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
@@ -62,7 +63,7 @@ package final class ControlPlane {
 
     private enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
-            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7
+            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, health: UInt64 = 8
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
@@ -105,6 +106,7 @@ package final class ControlPlane {
         watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
+        health = try HealthMonitor(log: log)
         configuration = Configuration(
             options: options, metrics: metrics, source: cluster?.source, hostsWake: { mailbox.post(()) },
             wake: { ejections.post(()) })
@@ -115,6 +117,7 @@ package final class ControlPlane {
         try poller.watchReadable(ejections.descriptor, token: Token.ejections)
         try poller.watchReadable(tables.descriptor, token: Token.tables)
         try poller.watchReadable(changes.descriptor, token: Token.changes)
+        try poller.watchReadable(health.descriptor, token: Token.health)
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -200,11 +203,13 @@ package final class ControlPlane {
                 case Token.ejections: endpointsEjected()
                 case Token.tables: tablesMade()
                 case Token.changes: filesChanged()
+                case Token.health: endpointsChecked()
                 case Token.cluster: clusterChanged()
                 case let token: wake(token)
                 }
             }
             tick()
+            health.order(&configuration)
             publishNames()
             settleOutliers()
             limitLoad()
@@ -301,6 +306,11 @@ package final class ControlPlane {
         _ = ejections.takeAll()
         let soon = MonotonicTime.now() + Self.ejectionsPause
         outliersDue = outliersDue.map { min($0, soon) } ?? soon
+    }
+
+    private func endpointsChecked() {
+        health.take(&configuration)
+        tableBuilder.want(configuration.hashedClusters)
     }
 
     private func settleOutliers() {
@@ -479,18 +489,8 @@ package final class ControlPlane {
         return (true, "ready")
     }
 
-    /// What is wrong with the definitions in effect.
-    package var diagnostics: [Diagnostic] { configuration.diagnostics }
     /// What workers serve now; nil until the first load has ended.
     package var snapshot: Snapshot? { published?.current }
-    /// The routing plan in effect.
-    package var plan: RoutingPlan { configuration.plan }
-    /// The endpoints as they are known now.
-    package var endpoints: EndpointTable { configuration.endpoints }
-    /// What is known of the API server; nil: there is none.
-    package var cluster: ClusterStatus? { feed?.source.status }
-    /// The objects that the last load has read, with their places.
-    package var objects: [LoadedObject] { configuration.loaded.objects }
 }
 
 @available(*, unavailable) extension ControlPlane: Sendable {}
