@@ -119,6 +119,14 @@ struct Configuration {
         if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
     }
 
+    /// Tells the accounts of rollouts that are over.
+    mutating func settleRollouts(_ tell: (Rollouts.Account) -> Void) {
+        for account in directory.rollouts.settle(at: .now()) { tell(account) }
+    }
+
+    /// When `settleRollouts` has something to do; nil: never.
+    var rolloutsDue: MonotonicTime? { directory.rollouts.due }
+
     /// When `settleHosts` has something to do without being woken; nil: never.
     var hostsDue: MonotonicTime? { requested.nextLook }
 
