@@ -11,6 +11,7 @@ extension RoutingPlan {
                 0, "no listeners: no Gateway is for this gateway, and no route is for the mesh")
         }
         for listener in listeners {
+            if let topology = listener.topology { tree.line(0, "listener \(listener.address): \(topology)") }
             if let relay = listener.clearRelay {
                 tree.line(0, "listener \(listener.address) TCP")
                 render(relay: routes[relay], to: &tree)
