@@ -203,7 +203,8 @@ struct Configuration {
                 concurrentStreams: listener.concurrentStreams,
                 relays: ListenerRelays(
                     clear: listener.clearRelay,
-                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []))
+                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []),
+                topology: listener.topology)
         }
         bindFailures = listeners.failures.map { "port \($0.listener.port): \($0.error)" }
     }

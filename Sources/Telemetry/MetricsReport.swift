@@ -22,6 +22,7 @@ struct MetricsReport {
     mutating func render(usage: ProcessUsage) -> String {
         requests()
         connections()
+        proxyHeaders()
         relays()
         failures()
         endpoints()
@@ -112,6 +113,16 @@ struct MetricsReport {
         page.family("portico_connections_total", .counter, "Connections ever opened.")
         for side in ConnectionSide.allCases {
             page.series("portico_connections_total", [("side", "\(side)")], sum(.downstreamOpened, side.rawValue))
+        }
+    }
+
+    private mutating func proxyHeaders() {
+        page.family(
+            "portico_proxy_headers_total", .counter, "Connections that began where the PROXY protocol is expected.")
+        for kind in ProxyHeaderKind.allCases {
+            page.series(
+                "portico_proxy_headers_total", [("kind", kind.label)],
+                control.workers.reduce(0) { $0 &+ $1.value(kind) })
         }
     }
 

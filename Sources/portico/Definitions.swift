@@ -36,6 +36,8 @@ struct Definitions: ParsableArguments {
             """)
     var istioIdentity: String?
 
+    @OptionGroup(title: "In front of the gateway") var topology: TopologyOptions
+
     enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
     /// Which addresses may be endpoints. It learns the listeners of this process when they are open.
@@ -49,6 +51,7 @@ struct Definitions: ParsableArguments {
         options.gatewayNamespace = namespace
         options.rootNamespace = rootNamespace
         options.locality = try place()
+        options.topology = try topology.terms()
         guard !label.isEmpty else { return options }
         options.labels = [:]
         for text in label {

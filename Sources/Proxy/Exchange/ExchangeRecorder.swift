@@ -49,6 +49,7 @@ struct ExchangeRecorder {
             addresses.append(downstream.connection { $0.peerHost.octets })
             record.downstreamRemote = downstream.connection { $0.peerText }
             record.downstreamLocal = downstream.connection { $0.localText }
+            record.proxyFacts = downstream.connection { $0.announcement?.facts }
             record.serverName = downstream.connection { $0.transport.tls?.serverName }
         }
         record.forwardedFor = addresses.octets

@@ -38,6 +38,7 @@ struct RouteWalk {
                 RouteLine(depth: 0, text: "no listeners: no Gateway is for this gateway, and no route is for the mesh"))
         }
         for listener in plan.listeners {
+            if let topology = listener.topology { part(0, "listener \(listener.address): \(topology)", visit) }
             if let relay = listener.clearRelay {
                 part(0, "listener \(listener.address) TCP", visit)
                 walk(relay: plan.routes[relay], visit)
