@@ -231,7 +231,8 @@ struct MetricsReport {
         clusterUsage()
         outliers()
         fates()
-        page.family("portico_endpoint_active_requests", .gauge, "Requests in progress at an endpoint.")
+        page.family(
+            "portico_endpoint_active_requests", .gauge, "Requests given to an endpoint that have not ended.")
         for (cluster, endpoint) in pairs {
             let active = UInt64(max(endpoint.active, 0))
             page.series("portico_endpoint_active_requests", Self.labels(cluster, endpoint), active)

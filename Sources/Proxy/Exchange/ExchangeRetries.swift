@@ -20,6 +20,7 @@ extension Exchange {
     /// One try is over without an answer: another one if the policy wants it, else a local reply.
     /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
+        endpoint.end()
         if let body { keep(body) }
         if let watch { EndpointReports.failure(self, watch, situation) }
         let isWanted =
