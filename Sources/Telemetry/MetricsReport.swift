@@ -22,6 +22,7 @@ struct MetricsReport {
     mutating func render(usage: ProcessUsage) -> String {
         requests()
         connections()
+        proxyHeaders()
         relays()
         failures()
         endpoints()
@@ -112,6 +113,16 @@ struct MetricsReport {
         page.family("portico_connections_total", .counter, "Connections ever opened.")
         for side in ConnectionSide.allCases {
             page.series("portico_connections_total", [("side", "\(side)")], sum(.downstreamOpened, side.rawValue))
+        }
+    }
+
+    private mutating func proxyHeaders() {
+        page.family(
+            "portico_proxy_headers_total", .counter, "Connections that began where the PROXY protocol is expected.")
+        for kind in ProxyHeaderKind.allCases {
+            page.series(
+                "portico_proxy_headers_total", [("kind", kind.label)],
+                control.workers.reduce(0) { $0 &+ $1.value(kind) })
         }
     }
 
@@ -225,6 +236,7 @@ struct MetricsReport {
         clusterUsage()
         outliers()
         healthChecks()
+        fates()
         page.family(
             "portico_endpoint_active_requests", .gauge, "Requests given to an endpoint that have not ended.")
         for (cluster, endpoint) in pairs {
@@ -267,6 +279,19 @@ struct MetricsReport {
         for counts in control.clusters.compactMap(\.healthCounts) where known.insert(counts.name).inserted {
             for (result, count) in [("passed", counts.passed), ("failed", counts.failed)] {
                 page.series("portico_health_checks_total", [("service", counts.name), ("result", result)], count)
+            }
+        }
+    }
+
+    /// Of the clusters whose endpoints have failed a request.
+    private mutating func fates() {
+        let name = "portico_upstream_failures_total"
+        page.family(name, .counter, "What became of requests that an endpoint has failed.")
+        for cluster in control.clusters {
+            let counts = cluster.account.counts
+            guard !counts.isZero else { continue }
+            for fate in ClusterAccount.Fate.allCases {
+                page.series(name, [("cluster", cluster.name), ("fate", fate.label)], counts[fate])
             }
         }
     }

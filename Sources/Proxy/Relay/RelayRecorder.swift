@@ -32,6 +32,7 @@ struct RelayRecorder {
         if let client = relay.connection(.downstream) {
             record.downstreamLocal = client.localText
             record.downstreamRemote = client.peerText
+            record.proxyFacts = client.announcement?.facts
         }
         if !relay.failure.isEmpty {
             reason.clear(keeping: 1024)
