@@ -20,7 +20,7 @@ extension ControlPlane {
         succession.isUpgradeWanted = false
         if let obstacle = upgradeObstacle {
             log.error("SIGUSR2: no upgrade: \(obstacle)")
-        } else if loadBegan != nil {
+        } else if load.current != nil {
             succession.isUpgradeWanted = true
             log.info("SIGUSR2: the upgrade waits for the load that is under way")
         } else {
