@@ -103,6 +103,9 @@ package struct SocketAddress: Sendable, Hashable {
         return isMapped ? Array(address[12...]) : address
     }
 
+    /// Whether it stands for all addresses, of IPv4 or of both.
+    package var isEveryAddress: Bool { !isUnix && ipOctets.allSatisfy { $0 == 0 } }
+
     /// The port; 0 for Unix sockets.
     package var port: UInt16 {
         guard family != AF_UNIX, octets.count >= 4 else { return 0 }

@@ -230,7 +230,9 @@ struct MetricsReport {
         }
         clusterUsage()
         outliers()
-        page.family("portico_endpoint_active_requests", .gauge, "Requests in progress at an endpoint.")
+        fates()
+        page.family(
+            "portico_endpoint_active_requests", .gauge, "Requests given to an endpoint that have not ended.")
         for (cluster, endpoint) in pairs {
             let active = UInt64(max(endpoint.active, 0))
             page.series("portico_endpoint_active_requests", Self.labels(cluster, endpoint), active)
@@ -259,6 +261,19 @@ struct MetricsReport {
             "portico_outlier_ejections_prevented_total", .counter, "Endpoints that were not ejected for too many were.")
         for (name, totals) in watched {
             page.series("portico_outlier_ejections_prevented_total", [("cluster", name)], totals.prevented)
+        }
+    }
+
+    /// Of the clusters whose endpoints have failed a request.
+    private mutating func fates() {
+        let name = "portico_upstream_failures_total"
+        page.family(name, .counter, "What became of requests that an endpoint has failed.")
+        for cluster in control.clusters {
+            let counts = cluster.account.counts
+            guard !counts.isZero else { continue }
+            for fate in ClusterAccount.Fate.allCases {
+                page.series(name, [("cluster", cluster.name), ("fate", fate.label)], counts[fate])
+            }
         }
     }
 

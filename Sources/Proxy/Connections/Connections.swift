@@ -370,7 +370,7 @@ internal import TLS
     /// Takes no new requests; the connection ends when it is idle.
     func refuseNewStreams(_ connection: Connection) {
         guard connection.isOpen else { return }
-        if case .http2(let session) = connection.session { session { $0.refuseNewStreams() } }
+        connection.session.refuseNewStreams()
         if connection.role == .upstream { return drain(connection) }
         _ = connection.state.stand(.draining, at: services.loop.now)
         lists.markDirty(connection)

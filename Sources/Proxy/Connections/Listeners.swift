@@ -8,8 +8,8 @@ internal import Synchronization
 /// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS,
 /// and the octets that tell the protocol. Also the steps of a graceful end. Its worker's thread only.
 final class Listeners {
-    private let services: WorkerServices
-    private let connections: Connections
+    let services: WorkerServices
+    let connections: Connections
     private let refusals: Refusals
     private let evictions: Evictions
     /// Headers of the PROXY protocol.
@@ -110,7 +110,7 @@ final class Listeners {
     func close() {
         isOver = true
         for (_, entry) in listening {
-            accept(from: entry.sockets, slot: entry.slot)
+            acceptAll(from: entry.sockets, slot: entry.slot)
             stop(entry.sockets, entry.slot)
         }
     }
