@@ -1,4 +1,4 @@
-internal import Balancing
+package import Balancing
 package import Logging
 package import Manifests
 package import Proxy
@@ -51,6 +51,7 @@ package final class ControlPlane {
     var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private let ejections: Mailbox<Void>
+    private let health: HealthMonitor
     private let tables: Mailbox<BuiltTable>
     let tableBuilder: HashTableBuilder
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
@@ -63,7 +64,8 @@ package final class ControlPlane {
 
     enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
-            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8
+            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8,
+            health: UInt64 = 9
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
@@ -109,6 +111,7 @@ package final class ControlPlane {
         watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
+        health = try HealthMonitor(log: log)
         configuration = Configuration(
             options: options, metrics: metrics, inherited: succession.inherited, source: cluster?.source,
             hostsWake: { mailbox.post(()) },
@@ -120,6 +123,7 @@ package final class ControlPlane {
         try poller.watchReadable(ejections.descriptor, token: Token.ejections)
         try poller.watchReadable(tables.descriptor, token: Token.tables)
         try poller.watchReadable(changes.descriptor, token: Token.changes)
+        try poller.watchReadable(health.descriptor, token: Token.health)
         if let link = succession.predecessor { try poller.watchReadable(link.descriptor, token: Token.succession) }
     }
 
@@ -211,12 +215,14 @@ package final class ControlPlane {
                 case Token.ejections: endpointsEjected()
                 case Token.tables: tablesMade()
                 case Token.changes: filesChanged()
+                case Token.health: endpointsChecked()
                 case Token.cluster: clusterChanged()
                 case Token.succession: try successionSpoke()
                 case let token: wake(token)
                 }
             }
             tick()
+            health.order(&configuration)
             publishNames()
             settleOutliers()
             configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
@@ -305,6 +311,11 @@ package final class ControlPlane {
         _ = ejections.takeAll()
         let soon = MonotonicTime.now() + Self.ejectionsPause
         outliersDue = outliersDue.map { min($0, soon) } ?? soon
+    }
+
+    private func endpointsChecked() {
+        health.take(&configuration)
+        tableBuilder.want(configuration.hashedClusters)
     }
 
     private func settleOutliers() {
@@ -446,16 +457,18 @@ package final class ControlPlane {
         return configuration.hashedClusters.allSatisfy(\.isHashReady) ? nil : "making hash tables"
     }
 
-    /// What is wrong with the definitions in effect.
-    package var diagnostics: [Diagnostic] { configuration.diagnostics }
     /// What workers serve now; nil until the first load has ended.
     package var snapshot: Snapshot? { published?.current }
+    /// What is wrong with the definitions in effect.
+    package var diagnostics: [Diagnostic] { configuration.diagnostics }
     /// The routing plan in effect.
     package var plan: RoutingPlan { configuration.plan }
     /// The endpoints as they are known now.
     package var endpoints: EndpointTable { configuration.endpoints }
     /// What is known of the API server; nil: there is none.
     package var cluster: ClusterStatus? { feed?.source.status }
+    /// What the health checks of an endpoint say; nil: it is not checked.
+    package func health(of endpoint: EndpointState) -> HealthRecord? { configuration.health(of: endpoint) }
     /// The objects that the last load has read, with their places.
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }
