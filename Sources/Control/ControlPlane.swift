@@ -48,7 +48,7 @@ package final class ControlPlane {
     private var loadLimit = LoadLimit()    // of the load that is under way
     var isLoadWanted = false    // of files too, asked for while one was under way
     private var extent = LoadExtent.everything    // of the load that is under way
-    private var loadsBegun = 0
+    private(set) var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
     private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
     var obstacles: [String] = []    // why the first load came to nothing
@@ -400,6 +400,7 @@ package final class ControlPlane {
     }
 
     private func tellLoadEnded(_ began: MonotonicTime) {
+        noteServing()
         let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
         let milliseconds = MonotonicTime.now().nanoseconds(since: began) / 1_000_000
         let kept = configuration.kept.count
