@@ -399,6 +399,7 @@ package final class ControlPlane {
     }
 
     private func tellEnd(of ended: LoadState.Load) {
+        noteServing()
         let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
         let milliseconds = MonotonicTime.now().nanoseconds(since: ended.began) / 1_000_000
         let kept = configuration.kept.count

@@ -16,7 +16,8 @@ struct LoadState {
 
     /// The load that is under way; nil: none is.
     private(set) var current: Load?
-    private var begun = 0
+    /// How many have begun.
+    private(set) var begun = 0
     private var isAnotherWanted = false    // of everything: a cluster's changes ask again by themselves
 
     /// Somebody wants a load.
