@@ -108,3 +108,14 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// What libFuzzer runs. It is there for `Tests/tools/fuzz` alone, so that other builds need neither time nor libFuzzer.
+if Context.environment["PORTICO_FUZZ"] != nil {
+    package.targets += [
+        .target(
+            name: "FuzzTargets", dependencies: ["Routing", "Manifests", "JSON", "TLS", "HTTP", "Octets", "Support"],
+            path: "Tests/Fuzz/Targets", swiftSettings: settings),
+        .executableTarget(
+            name: "portico-fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
+    ]
+}
