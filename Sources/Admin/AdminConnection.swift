@@ -47,6 +47,7 @@ final class AdminConnection {
     private var request: Request?
     private var requests = 0
     private var isLast = false
+    private var endsSoon = false    // the next answer is the last one
     private var lingered = 0
 
     private struct Request {
@@ -84,6 +85,13 @@ final class AdminConnection {
     func complete(_ response: AdminResponse) {
         guard phase == .waiting else { return }
         answer(response)
+    }
+
+    /// The answer that the client waits for is the last one; without one the connection ends now.
+    func endAfterAnswer() {
+        endsSoon = true
+        if phase == .idle { phase = .closed }
+        if phase == .writing { isLast = true }
     }
 
     private func finish() {
@@ -168,7 +176,7 @@ final class AdminConnection {
         guard let request else { return }
         send(
             response, isHead: request.content.method == "HEAD",
-            isLast: !request.isKeepAlive || requests >= Self.requestsLimit)
+            isLast: !request.isKeepAlive || endsSoon || requests >= Self.requestsLimit)
         self.request = nil
     }
 

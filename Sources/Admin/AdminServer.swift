@@ -16,7 +16,7 @@ package import Reactor
 /// opens connections and sends nothing cannot keep out the load balancer's health checks.
 package final class AdminServer {
     private struct Listener {
-        let descriptor: CInt    // owned; closed in `deinit`
+        var descriptor: CInt    // owned; closed in `deinit`; -1: nothing is accepted any more
         let scope: AdminScope
         let address: SocketAddress?
     }
@@ -37,17 +37,19 @@ package final class AdminServer {
     private var poller: Poller?
 
     /// Opens the listeners; nil opens none.
+    /// - Parameter inherited: sockets that are open already, for those addresses among others.
     package init(
-        status: SocketAddress?, admin: SocketAddress?, pages: [AdminPage], now: MonotonicTime = .now()
+        status: SocketAddress?, admin: SocketAddress?, pages: [AdminPage], now: MonotonicTime = .now(),
+        inherited: InheritedSockets = InheritedSockets()
     ) throws(SystemError) {
         self.pages = AdminPages(pages)
         timers = TimerWheel(now: now)
-        if let status { try open(status, .status) }
-        if let admin { try open(admin, .admin) }
+        if let status { try open(status, .status, inherited) }
+        if let admin { try open(admin, .admin, inherited) }
     }
 
     deinit {
-        for listener in listeners { Socket.close(listener.descriptor) }
+        for listener in listeners where listener.descriptor >= 0 { Socket.close(listener.descriptor) }
         for case let connection? in connections { Socket.close(connection.descriptor) }
     }
 
@@ -56,8 +58,17 @@ package final class AdminServer {
     /// The address of the admin listener, likewise.
     package var adminAddress: SocketAddress? { listeners.first { $0.scope == .admin }?.address }
 
-    private func open(_ address: SocketAddress, _ scope: AdminScope) throws(SystemError) {
-        let number = try Socket.listen(address, backlog: 128, sharing: .none).release()
+    private func open(
+        _ address: SocketAddress, _ scope: AdminScope, _ inherited: InheritedSockets
+    ) throws(SystemError) {
+        let found = inherited.take(address)
+        for further in found.dropFirst() { Socket.close(further) }
+        let number: CInt
+        if let first = found.first {
+            number = first
+        } else {
+            number = try Socket.listen(address, backlog: 128, sharing: .none).release()
+        }
         listeners.append(Listener(descriptor: number, scope: scope, address: Socket.localAddress(number)))
     }
 }
@@ -75,6 +86,25 @@ extension AdminServer {
         self.poller = poller
         for (index, listener) in listeners.enumerated() {
             try poller.watchReadable(listener.descriptor, token: Token(listener: index).packed)
+        }
+    }
+
+    /// The listening sockets, which stay this server's.
+    package var sockets: [CInt] { listeners.map(\.descriptor).filter { $0 >= 0 } }
+
+    /// Another process accepts the connections from now on. Those that are open end with the answer that they wait for.
+    package func stopListening() {
+        for index in listeners.indices where listeners[index].descriptor >= 0 {
+            poller?.forget(listeners[index].descriptor)
+            Socket.close(listeners[index].descriptor)
+            listeners[index].descriptor = -1
+        }
+        for slot in connections.indices {
+            guard let connection = connections[slot] else { continue }
+            connection.endAfterAnswer()
+            if connection.phase == .closed {
+                close(connection, Token(connection: slot, generation: generations[slot]))
+            }
         }
     }
 
@@ -106,7 +136,7 @@ extension AdminServer {
 
 extension AdminServer {
     private func accept(listener index: Int, now: MonotonicTime) {
-        guard listeners.indices.contains(index) else { return }
+        guard listeners.indices.contains(index), listeners[index].descriptor >= 0 else { return }
         for _ in 0..<Self.acceptsPerWake {
             do {
                 guard let (descriptor, _) = try Socket.accept(listeners[index].descriptor) else { return }
@@ -121,7 +151,7 @@ extension AdminServer {
     }
 
     private func resumeAccepting(listener index: Int) {
-        guard listeners.indices.contains(index) else { return }
+        guard listeners.indices.contains(index), listeners[index].descriptor >= 0 else { return }
         try? poller?.watchReadable(listeners[index].descriptor, token: Token(listener: index).packed)
     }
 

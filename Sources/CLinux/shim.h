@@ -51,6 +51,10 @@ static inline int portico_local_address(int socket, struct sockaddr_storage *add
 static inline int portico_open_for_reading(const char *path) {
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
+/// A new file that others may read, in the place of one with that name.
+static inline int portico_create(const char *path) {
+    return open(path, O_WRONLY | O_CLOEXEC | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+}
 static inline int portico_open_for_writing(const char *path) { return open(path, O_WRONLY | O_CLOEXEC); }
 /// Whether a descriptor is of a regular file; below zero: it is not known.
 static inline int portico_is_regular_file(int file) {
@@ -133,5 +137,46 @@ static inline int portico_spawn(
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return code;
+}
+/// Starts a program that is to take this one's place, with `count` descriptors as its 3, 4, 5 and so on; they must be
+/// beyond those numbers here. What it reads and writes is ours. Returns 0 or an errno.
+static inline int portico_spawn_successor(
+    pid_t *child, const char *program, char *const *arguments, char *const *variables, const int *descriptors,
+    int count) {
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_t actions;
+    sigset_t none;
+    int code = posix_spawnattr_init(&attributes);
+    if (code != 0) return code;
+    code = posix_spawn_file_actions_init(&actions);
+    if (code != 0) {
+        posix_spawnattr_destroy(&attributes);
+        return code;
+    }
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    for (int index = 0; index < count && code == 0; index++)
+        code = posix_spawn_file_actions_adddup2(&actions, descriptors[index], 3 + index);
+    if (code == 0) code = posix_spawnp(child, program, &actions, &attributes, arguments, variables);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return code;
+}
+/// Two ends of a connection in the kernel that keeps messages apart; they do not wait and are closed on exec.
+static inline int portico_socket_pair(int *one, int *other) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+    *one = ends[0];
+    *other = ends[1];
+    return 0;
+}
+/// A further descriptor, numbered `least` or more, that is closed on exec; below zero where there is none.
+static inline int portico_duplicate(int descriptor, int least) { return fcntl(descriptor, F_DUPFD_CLOEXEC, least); }
+/// Makes a descriptor that came with the process like one that it has opened. Returns 0, or below zero.
+static inline int portico_adopt(int descriptor) {
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0) return -1;
+    return fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 #endif

@@ -14,7 +14,7 @@ struct Configuration {
     private let loader: Loader
     private var directory: ClusterDirectory
     private var requested: RequestedResolver
-    private var listeners = ListenerDirectory()
+    private var listeners: ListenerDirectory
     private var served: [ServedListener] = []
     private(set) var loaded = Loaded()
     /// Everything that was found wrong in the last load.
@@ -22,14 +22,17 @@ struct Configuration {
     private(set) var bindFailures: [String] = []
 
     /// - Parameters:
+    ///   - inherited: sockets that were open when the process began.
     ///   - source: the cluster whose objects count beside those of the files.
     ///   - hostsWake: called, on any thread, when `settleHosts` has something to do.
     ///   - wake: called, on any thread, when `settleOutliers` has something to do.
     init(
-        options: ControlOptions, metrics: Metrics, source: ClusterSource? = nil,
-        hostsWake: @escaping @Sendable () -> Void = {}, wake: @escaping @Sendable () -> Void = {}
+        options: ControlOptions, metrics: Metrics, inherited: InheritedSockets = InheritedSockets(),
+        source: ClusterSource? = nil, hostsWake: @escaping @Sendable () -> Void = {},
+        wake: @escaping @Sendable () -> Void = {}
     ) {
         requested = RequestedResolver(wake: hostsWake)
+        listeners = ListenerDirectory(inherited: inherited)
         self.options = options
         self.metrics = metrics
         loader = Loader(options: options, metrics: metrics, source: source)
@@ -67,6 +70,12 @@ struct Configuration {
     }
 
     private static let givenUp = "load-given-up"
+
+    /// Further descriptors of all listening sockets; the caller closes them.
+    var listeningSockets: [CInt] { listeners.duplicates }
+
+    /// Another process listens from now on; see `ListenerDirectory.handOver`.
+    mutating func handOver() { listeners.handOver() }
 
     /// What came of a load.
     struct Applied {
@@ -118,6 +127,14 @@ struct Configuration {
         if !outcome.settled.isEmpty { tell(.hostsSettled(outcome.settled)) }
         if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
     }
+
+    /// Tells the accounts of rollouts that are over.
+    mutating func settleRollouts(_ tell: (Rollouts.Account) -> Void) {
+        for account in directory.rollouts.settle(at: .now()) { tell(account) }
+    }
+
+    /// When `settleRollouts` has something to do; nil: never.
+    var rolloutsDue: MonotonicTime? { directory.rollouts.due }
 
     /// When `settleHosts` has something to do without being woken; nil: never.
     var hostsDue: MonotonicTime? { requested.nextLook }
@@ -195,7 +212,8 @@ struct Configuration {
                 concurrentStreams: listener.concurrentStreams,
                 relays: ListenerRelays(
                     clear: listener.clearRelay,
-                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []))
+                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []),
+                topology: listener.topology)
         }
         bindFailures = listeners.failures.map { "port \($0.listener.port): \($0.error)" }
     }

@@ -13,11 +13,10 @@ package struct ControlOptions: Sendable {
     package var listenMap: [UInt16: UInt16] = [:]
     /// Where routes bound to the gateway `mesh` are served; nil is nowhere.
     package var mesh: SocketAddress?
-    /// How long streams may go on after SIGTERM.
-    package var drain = Duration.seconds(45)
-    /// How long after SIGTERM new connections are still accepted, because load balancers need time to
-    /// notice; nil is half of `drain`, at most `usualAcceptTime`.
-    package var acceptWhileDraining: Duration?
+    /// How a process that is asked to end does so.
+    package var drain = DrainSchedule(deregistration: usualDeregistration)
+    /// How long a gateway that takes this one's place may take until it can serve.
+    package var upgradeLimit = Duration.seconds(60)
     /// How long a load may take; then it is given up.
     package var loadLimit = Duration.seconds(120)
     /// How definitions are compiled.
@@ -33,8 +32,8 @@ package struct ControlOptions: Sendable {
     /// The version of Portico, for metrics and the admin pages.
     package var version = "0"
 
-    /// The longest time for which a drain accepts connections when `acceptWhileDraining` is not given.
-    package static let usualAcceptTime = Duration.seconds(5)
+    /// How long a load balancer goes on sending connections, where nobody says how long.
+    package static let usualDeregistration = Duration.seconds(5)
 
     /// The defaults of `portico serve`.
     package init() {}

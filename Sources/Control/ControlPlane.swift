@@ -10,13 +10,14 @@ package import Telemetry
 /// The main thread: reads and compiles the configuration, publishes snapshots, starts the workers and
 /// ends them, listens to signals.
 ///
-///     starting → serving → draining → stopped
+///     starting → (succeeding →) serving → draining → stopped
 ///
 /// Starting: the first load is under way. SIGTERM ends it at once, and health is answered.
+/// Succeeding: all is loaded, and another gateway, which has started this one, serves still (`Upgrade.swift`).
 /// Draining: readiness is 503, and the workers end in the steps of `DrainState`.
 package final class ControlPlane {
-    private enum Phase: Equatable {
-        case starting, serving
+    enum Phase: Equatable {
+        case starting, succeeding, serving
         case draining(DrainState)
         case stopped
     }
@@ -25,44 +26,47 @@ package final class ControlPlane {
     package let options: ControlOptions
     /// What all threads count.
     package let metrics: Metrics
-    private let log: Logger
+    let log: Logger
     private let writer: LogWriter
     private let messages: MessageLog
     private let heap: HeapTrimmer
     private let budget: ProcessBudget
-    private let signals: Signals
-    private let poller: Poller
-    private let mailbox: Mailbox<Void>
+    let signals: Signals
+    let poller: Poller
+    let mailbox: Mailbox<Void>
     private let names: NameDirectory
     private let changes: Mailbox<Void>    // of files that the last load has read
     private let watch: FileWatch
-    private let feed: ClusterFeed?    // nil: files only
+    let feed: ClusterFeed?    // nil: files only
     private var problems: ProblemLog
-    private var configuration: Configuration
-    private var published: Published<Snapshot>?
-    private var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
-    private var phase = Phase.starting
+    var configuration: Configuration
+    var published: Published<Snapshot>?
+    var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
+    var phase = Phase.starting
     private let loads: Mailbox<Loaded>
-    private var loadBegan: MonotonicTime?    // nil: none is under way
+    var loadBegan: MonotonicTime?    // nil: none is under way
     private var loadLimit = LoadLimit()    // of the load that is under way
-    private var isLoadWanted = false    // of files too, asked for while one was under way
+    var isLoadWanted = false    // of files too, asked for while one was under way
     private var extent = LoadExtent.everything    // of the load that is under way
     private var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
     private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
-    private var obstacles: [String] = []    // why the first load came to nothing
+    var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private let ejections: Mailbox<Void>
     private let tables: Mailbox<BuiltTable>
-    private let tableBuilder: HashTableBuilder
+    let tableBuilder: HashTableBuilder
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
-    private var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
-    private var areNamesPublished = false    // each name of the first load has an answer, and clusters have it
+    var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
+    var areNamesPublished = false    // each name of the first load has an answer, and clusters have it
 
-    private enum Token {
+    let succession: Succession    // one gateway takes the other's place
+    var drainNotes = DrainNotes()
+
+    enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
-            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7
+            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
@@ -72,14 +76,17 @@ package final class ControlPlane {
     /// How long answers of DNS are gathered before they are published.
     private static let namesPause = Duration.milliseconds(50)
 
-    /// - Parameter cluster: the API server whose objects count beside those of the files, and its client; nil: none.
+    /// - Parameters:
+    ///   - succession: what this process has of another gateway, and what it needs to be followed by one.
+    ///   - cluster: the API server whose objects count beside those of the files, and its client; nil: none.
     /// - Throws: what the system refuses, as one sentence.
     package init(
-        options: ControlOptions, log: Logger, signals: Signals,
+        options: ControlOptions, log: Logger, signals: Signals, succession: Succession,
         cluster: (source: ClusterSource, client: any ClusterClient)? = nil
     ) throws(SystemError) {
         self.options = options
         self.log = log
+        self.succession = succession
         problems = ProblemLog(log)
         var feed: ClusterFeed?
         if let cluster { feed = try ClusterFeed(source: cluster.source, client: cluster.client) }
@@ -106,7 +113,8 @@ package final class ControlPlane {
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
         configuration = Configuration(
-            options: options, metrics: metrics, source: cluster?.source, hostsWake: { mailbox.post(()) },
+            options: options, metrics: metrics, inherited: succession.inherited, source: cluster?.source,
+            hostsWake: { mailbox.post(()) },
             wake: { ejections.post(()) })
         if let feed { try poller.watchReadable(feed.descriptor, token: Token.cluster) }
         try poller.watchReadable(signals.descriptor, token: Token.signals)
@@ -115,6 +123,7 @@ package final class ControlPlane {
         try poller.watchReadable(ejections.descriptor, token: Token.ejections)
         try poller.watchReadable(tables.descriptor, token: Token.tables)
         try poller.watchReadable(changes.descriptor, token: Token.changes)
+        if let link = succession.predecessor { try poller.watchReadable(link.descriptor, token: Token.succession) }
     }
 
     /// The first load has ended: opens the sockets and starts the workers, or notes why it cannot.
@@ -132,13 +141,18 @@ package final class ControlPlane {
         areNamesPublished = names.isSettled
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
         tableBuilder.want(configuration.hashedClusters)
-        let first = configuration.snapshot()
-        let published = Published(first)
-        self.published = published
+        published = Published(configuration.snapshot())
+        if succession.predecessor == nil { try startWorkers() } else { phase = .succeeding }
+    }
+
+    /// From now on clients are served.
+    func startWorkers() throws(SystemError) {
+        guard let published else { return }
         for number in 0..<options.workers { try startWorker(number, published) }
         phase = .serving
-        let ports = first.listeners.map { "\($0.sockets.name)" }.joined(separator: ", ")
+        let ports = published.current.listeners.map { "\($0.sockets.name)" }.joined(separator: ", ")
         log.info("serving on \(ports.isEmpty ? "no port: no Gateway selects this gateway's labels" : ports)")
+        try hasBegunToServe()
     }
 
     /// Sentences about what makes serving impossible; empty when all is well.
@@ -154,7 +168,7 @@ package final class ControlPlane {
         guard !configuration.plan.listeners.isEmpty || errors.isEmpty else {
             return errors.map(\.description) + ["nothing is left to serve; correct the errors above"]
         }
-        return []
+        return successionObstacles
     }
 
     private func startWorker(_ number: Int, _ published: Published<Snapshot>) throws(SystemError) {
@@ -201,17 +215,21 @@ package final class ControlPlane {
                 case Token.tables: tablesMade()
                 case Token.changes: filesChanged()
                 case Token.cluster: clusterChanged()
+                case Token.succession: try successionSpoke()
                 case let token: wake(token)
                 }
             }
             tick()
             publishNames()
             settleOutliers()
+            configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
             limitLoad()
             if feed?.isDue ?? false { beginLoad(.cluster) }
             retirement.look()
+            try continueSuccession()
             continueDrain()
         }
+        succession.pidFile?.remove()
         feed?.stop()
         writer.finish()
         messages.finish()
@@ -223,9 +241,9 @@ package final class ControlPlane {
 
     private var ownWaits: [Int32] {
         let load = loadLimit.isOver ? nil : loadBegan.map { $0 + options.loadLimit }
-        let times = [namesDue, load, outliersDue, configuration.hostsDue].compactMap(\.self)
+        let times = [namesDue, load, outliersDue, configuration.hostsDue, configuration.rolloutsDue].compactMap(\.self)
         let waits = times.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
-        return [isDraining ? 20 : -1, retirement.wait, feed?.wait ?? -1] + waits
+        return [isDraining ? 20 : -1, successionWait, retirement.wait, feed?.wait ?? -1] + waits
     }
 
     /// For others who want to be woken by the same loop.
@@ -235,21 +253,10 @@ package final class ControlPlane {
         while let signal = signals.next() {
             switch signal {
             case .hangUp: beginLoad()
+            case .upgrade: wantUpgrade()
             case .reopenLogs: log.info("SIGUSR1: logs go to standard output, there is no file to reopen")
             case .terminate: terminate()
             }
-        }
-    }
-
-    private func terminate() {
-        switch phase {
-        case .serving: beginDrain()
-        case .starting:
-            log.warning("stopped before the first load has ended")
-            phase = .stopped
-        case .draining, .stopped:
-            log.warning("second signal: stopping at once")
-            stop()
         }
     }
 
@@ -322,7 +329,7 @@ package final class ControlPlane {
     /// Somebody has renewed a certificate.
     private func filesChanged() {
         _ = changes.takeAll()
-        guard phase == .starting || phase == .serving else { return }
+        guard [.starting, .succeeding, .serving].contains(phase) else { return }
         log.info("a file of a certificate or its authorities has changed: reloading")
         beginLoad()
     }
@@ -336,9 +343,10 @@ package final class ControlPlane {
         waiting.append((load: isLoadWanted ? loadsBegun + 1 : loadsBegun, done))
     }
 
-    private func beginLoad(_ extent: LoadExtent = .everything) {
+    func beginLoad(_ extent: LoadExtent = .everything) {
         if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first
-        guard loadBegan == nil else {
+        if succession.isHandedOver { return }    // the other process has what is new
+        guard loadBegan == nil, !isUpgrading || extent == .cluster else {
             if extent == .everything { isLoadWanted = true }
             return
         }
@@ -375,10 +383,21 @@ package final class ControlPlane {
         }
         feed?.tell(configuration)
         tellLoadEnded(began)
-        if isLoadWanted, phase != .stopped {
-            isLoadWanted = false
-            beginLoad()
-        }
+        beginWantedLoad()
+        if succession.isUpgradeWanted { wantUpgrade() }
+    }
+
+    /// Another load was asked for while one was under way, or an upgrade.
+    func beginWantedLoad() {
+        guard isLoadWanted, phase != .stopped else { return }
+        isLoadWanted = false
+        beginLoad()
+    }
+
+    /// Another process has what a load would bring.
+    func endWaiting(_ text: String) {
+        for waiter in waiting { waiter.done(false, text) }
+        waiting = []
     }
 
     private func tellLoadEnded(_ began: MonotonicTime) {
@@ -413,46 +432,9 @@ package final class ControlPlane {
         spread(left: applied.left)
     }
 
-    private func tell(_ message: WorkerMessage) {
+    /// Tells all workers.
+    func tell(_ message: WorkerMessage) {
         for worker in workers { worker.mailbox.post(message) }
-    }
-
-    // MARK: the end
-
-    private func beginDrain() {
-        let accepting = options.acceptWhileDraining ?? min(options.drain / 2, ControlOptions.usualAcceptTime)
-        phase = .draining(DrainState(began: .now(), accepting: accepting, limit: options.drain))
-        log.info("draining: \(activeText); at most \(options.drain)")
-        tell(.announceShutdown)
-        feed?.drain()
-    }
-
-    private var isDraining: Bool { if case .draining = phase { true } else { false } }
-
-    private func continueDrain() {
-        guard case .draining(var drain) = phase else { return }
-        let actions = drain.look(now: .now(), isIdle: activeExchanges == 0 && downstreamConnections == 0)
-        phase = .draining(drain)
-        for action in actions {
-            switch action {
-            case .tell(let message): tell(message)
-            case .stop(let cuts):
-                if cuts { log.warning("drain time is over: cutting \(activeText)") }
-                stop()
-            }
-        }
-    }
-
-    private func stop() {
-        tell(.stop)
-        let deadline = MonotonicTime.now() + .seconds(2)
-        while workers.contains(where: { $0.status.isRunning.load(ordering: .acquiring) }),
-            MonotonicTime.now() < deadline
-        {
-            _ = DescriptorWait.untilReadable(mailbox.descriptor, milliseconds: 5)
-        }
-        phase = .stopped
-        log.info("stopped")
     }
 
     // MARK: what others may know
@@ -460,23 +442,21 @@ package final class ControlPlane {
     /// What each worker has to do now, by its number.
     package var workerStatuses: [WorkerStatus] { workers.map(\.status) }
 
-    private var activeExchanges: Int { workers.reduce(0) { $0 + $1.status.activeExchanges.load(ordering: .relaxed) } }
-    private var downstreamConnections: Int {
-        workers.reduce(0) { $0 + $1.status.downstreamConnections.load(ordering: .relaxed) }
-    }
-    private var activeText: String { "\(activeExchanges) requests on \(downstreamConnections) connections" }
-
     /// Whether new connections should be sent here, and if not, why.
     package var readiness: (isReady: Bool, reason: String) {
         if phase == .starting { return (false, feed?.waitingReason ?? "starting") }
+        if phase == .succeeding { return (false, "the gateway before this one serves still") }
         if phase != .serving { return (false, "draining") }
         let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
-        if !areNamesPublished, .now() < namesDeadline { return (false, "resolving names") }
-        if .now() < namesDeadline, !configuration.hashedClusters.allSatisfy(\.isHashReady) {
-            return (false, "making hash tables")
-        }
-        return (true, "ready")
+        return unprepared.map { (false, $0) } ?? (true, "ready")
+    }
+
+    /// What requests would still have to wait for; nil: nothing.
+    var unprepared: String? {
+        guard .now() < namesDeadline else { return nil }
+        if !areNamesPublished { return "resolving names" }
+        return configuration.hashedClusters.allSatisfy(\.isHashReady) ? nil : "making hash tables"
     }
 
     /// What is wrong with the definitions in effect.

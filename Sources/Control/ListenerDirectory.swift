@@ -8,12 +8,23 @@ struct ListenerDirectory {
     private var open: [String: ListenerSockets] = [:]
     private var leaving: [Leaving] = []
     private var numbers = 0
+    private let inherited: InheritedSockets
+    private var isHandedOver = false    // to another process: nothing is opened any more
     private(set) var failures: [(listener: ListenerPlan, error: String)] = []
 
     /// Sockets that are not wanted any more; the workers close them when they take the next snapshot.
     private struct Leaving {
         weak var sockets: ListenerSockets?
     }
+
+    /// - Parameter inherited: sockets that were open when the process began.
+    init(inherited: InheritedSockets = InheritedSockets()) { self.inherited = inherited }
+
+    /// Further descriptors of all sockets that are open; the caller closes them.
+    var duplicates: [CInt] { open.values.flatMap { $0.duplicates() } }
+
+    /// Another process has the sockets from now on: what a later plan wants besides is not opened here.
+    mutating func handOver() { isHandedOver = true }
 
     /// Opens what a plan wants and is not open yet; forgets the rest. An address that cannot be bound is
     /// noted and left out.
@@ -33,6 +44,7 @@ struct ListenerDirectory {
             }
             do throws(SystemError) {
                 let kept = open[name]
+                guard kept != nil || !isHandedOver else { continue }
                 let sockets = if let kept { kept } else { try make(address, beside: used, options.workers) }
                 used[name] = sockets
                 result.append((listener, sockets, index))
@@ -49,16 +61,32 @@ struct ListenerDirectory {
     private mutating func make(
         _ address: SocketAddress, beside used: [String: ListenerSockets], _ workers: Int
     ) throws(SystemError) -> ListenerSockets {
+        let adopted = inherited.take(address)
+        if !adopted.isEmpty { return try adopt(adopted, address, workers) }
         // Our own listener on another address of the same port, also one that is about to be given up,
         // is no stranger.
         let isOurs =
-            open.values.contains { $0.port == address.port }
+            inherited.hasPort(address.port) || open.values.contains { $0.port == address.port }
             || used.values.contains { $0.port == address.port }
             || leaving.contains { $0.sockets?.port == address.port && $0.sockets?.isClosed == false }
         let sockets = try ListenerSockets(
             address: address, number: numbers, workers: workers, sharing: isOurs ? .amongWorkers : .none)
         numbers += 1
         return sockets
+    }
+
+    /// A connection in the queue of a socket that no worker accepts from would be lost.
+    private mutating func adopt(
+        _ adopted: [CInt], _ address: SocketAddress, _ workers: Int
+    ) throws(SystemError) -> ListenerSockets {
+        guard adopted.count <= workers else {
+            for number in adopted { Socket.close(number) }
+            throw SystemError(
+                "serve the \(adopted.count) sockets handed over for \(address) by \(workers) workers (give as many: "
+                    + "--workers \(adopted.count))", code: 22)
+        }
+        defer { numbers += 1 }
+        return ListenerSockets(address: address, number: numbers, workers: workers, adopting: adopted)
     }
 
     private mutating func address(of listener: ListenerPlan, _ options: ControlOptions) -> SocketAddress? {

@@ -69,7 +69,8 @@ package enum ChildProcess {
         return child
     }
 
-    private static func ownEnvironment() -> [String] {
+    /// The variables of this process, `NAME=value`.
+    static func ownEnvironment() -> [String] {
         var found: [String] = []
         var entry = unsafe portico_environment()
         while let place = unsafe entry, let text = unsafe place.pointee {
@@ -80,7 +81,7 @@ package enum ChildProcess {
     }
 
     /// Calls `body` with the texts as C wants them: an array of pointers that ends with a null pointer.
-    private static func withTexts<Result>(
+    static func withTexts<Result>(
         _ texts: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result
     ) -> Result {
         var pointers = unsafe texts.map { unsafe strdup($0) }

@@ -3,15 +3,15 @@ internal import CLinux
 /// Reads Unix signals from a descriptor (signalfd). They are blocked for the whole process, so this object must be made
 /// before other threads start.
 @safe package final class Signals {
-    /// What a signal asks for: SIGHUP, SIGTERM or SIGINT, SIGUSR1.
-    package enum Signal: Sendable { case hangUp, terminate, reopenLogs }
+    /// What a signal asks for: SIGHUP, SIGTERM or SIGINT, SIGUSR1, SIGUSR2.
+    package enum Signal: Sendable { case hangUp, terminate, reopenLogs, upgrade }
     private let source: Descriptor
 
     /// Blocks the signals and opens the descriptor; also ignores SIGPIPE.
     package init() throws(SystemError) {
         var set = sigset_t()
         unsafe sigemptyset(&set)
-        for number in [SIGHUP, SIGTERM, SIGINT, SIGUSR1] { unsafe sigaddset(&set, number) }
+        for number in [SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2] { unsafe sigaddset(&set, number) }
         guard unsafe pthread_sigmask(SIG_BLOCK, &set, nil) == 0 else { throw SystemError("block signals") }
         // When the peer has closed, a write must fail with EPIPE. The signal would end the process.
         portico_ignore_sigpipe()
@@ -31,6 +31,7 @@ internal import CLinux
         switch Int32(info.ssi_signo) {
         case SIGHUP: return .hangUp
         case SIGUSR1: return .reopenLogs
+        case SIGUSR2: return .upgrade
         default: return .terminate
         }
     }

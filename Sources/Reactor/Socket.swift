@@ -100,6 +100,17 @@ package enum Socket {
         return (get(number, level, TCP_KEEPIDLE), get(number, level, TCP_KEEPINTVL), get(number, level, TCP_KEEPCNT))
     }
 
+    /// Whether a descriptor, of whatever kind, is a stream socket on which connections are accepted.
+    package static func isListening(_ number: CInt) -> Bool {
+        get(number, SOL_SOCKET, SO_TYPE) == Int(SOCK_STREAM.rawValue) && get(number, SOL_SOCKET, SO_ACCEPTCONN) == 1
+    }
+
+    /// A further descriptor of the socket, which the caller closes; nil when there is none left.
+    package static func duplicate(_ number: CInt) -> CInt? {
+        let copy = portico_duplicate(number, 0)
+        return copy >= 0 ? copy : nil
+    }
+
     private static func get(_ number: CInt, _ level: Int32, _ option: Int32) -> Int {
         var value: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
@@ -126,6 +137,13 @@ package enum Socket {
     package static func peek(_ number: CInt) -> UInt8? {
         var octet: UInt8 = 0
         return unsafe recv(number, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
+    }
+
+    /// Copies the octets that can be read, as many as `room` takes; they stay there.
+    package static func peek(_ number: CInt, into room: UnsafeMutableRawBufferPointer) -> IOResult {
+        let count = unsafe recv(number, room.baseAddress, room.count, Int32(MSG_PEEK))
+        if count > 0 { return .octets(count) }
+        return count == 0 ? .closed : failure()
     }
 
     /// Writes as many octets as the kernel takes at once.

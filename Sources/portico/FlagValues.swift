@@ -35,6 +35,14 @@ enum FlagValues {
         }
     }
 
+    /// A transform for a flag: a path that means the same in every folder.
+    static func path(_ text: String) throws -> String {
+        guard text.hasPrefix("/"), !text.hasSuffix("/") else {
+            throw ValidationError("write the whole path of a file, such as /run/portico/portico.pid")
+        }
+        return text
+    }
+
     /// A transform for a flag: an amount of memory within a range of octets, or an error that names the range.
     static func octets(_ range: ClosedRange<Int>) -> @Sendable (String) throws -> FlagOctets {
         { text in

@@ -13,7 +13,8 @@ struct Serve: ParsableCommand {
         abstract: "Serve the definitions.",
         discussion: """
             Every flag is also an environment variable, --listen-map is PORTICO_LISTEN_MAP. \
-            SIGHUP reloads, SIGTERM and SIGINT drain and exit 0, a second one exits at once.
+            SIGHUP reloads, SIGUSR2 upgrades to the binary that is installed now, \
+            SIGTERM and SIGINT drain and exit 0, a second one exits at once.
             """)
 
     @Option(help: "Files, folders (*.yaml, *.yml, *.json, recursively) or - for standard input (repeatable).")
@@ -35,15 +36,7 @@ struct Serve: ParsableCommand {
     @Option(help: "Address for routes bound to the gateway mesh, such as 127.0.0.1:15001; off when not given.")
     var mesh: String?
 
-    @Option(
-        help: FlagValues.help("How long streams may go on after SIGTERM.", FlagDuration(ControlOptions().drain)),
-        transform: FlagValues.duration())
-    var drain = FlagDuration(ControlOptions().drain)
-
-    @Option(
-        help: "How long after SIGTERM connections are still accepted; default: half of --drain, at most 5s.",
-        transform: FlagValues.duration())
-    var drainAccept: FlagDuration?
+    @OptionGroup var ending: EndingOptions
 
     @Option(
         help: FlagValues.help(
@@ -82,6 +75,8 @@ struct Serve: ParsableCommand {
         options.compile.refusedEndpoint = refused.refusal
         options.compile.refusedRequestedEndpoint = refused.refusalOfRequested
         let log = try logger()
+        let succession = try ending.succession(log)
+        if workers == nil, case .predecessor(let count, _) = succession.inherited.giver { options.workers = count }
         let plan = writing.statusWriter ? writing.plan(namespace: definitions.namespace) : nil
         let watched = try cluster.source(defaultNamespace: definitions.namespace, status: plan) { isWarning, text in
             log.log(level: isWarning ? .warning : .info, "\(text)")
@@ -91,12 +86,13 @@ struct Serve: ParsableCommand {
             CrashReport.install(version: Portico.version)
             HeapMemory.keepLargeArraysApart()
             let signals = try Signals()
-            let control = try ControlPlane(options: options, log: log, signals: signals, cluster: watched)
+            let control = try ControlPlane(
+                options: options, log: log, signals: signals, succession: succession, cluster: watched)
             let server = try AdminServer(
                 status: try address(status, "--status"), admin: try address(admin, "--admin"),
-                pages: AdminWiring.pages(of: control))
+                pages: AdminWiring.pages(of: control), inherited: succession.inherited)
             refused.protect([server.statusAddress, server.adminAddress].compactMap { $0 })
-            try server.watch(control.sharedPoller)
+            try succession.attend(by: server, of: control)
             let obstacles = try control.run(
                 wake: { if AdminServer.owns($0) { server.wake($0, now: .now()) } },
                 wait: { server.wait(now: .now()) }, tick: { server.expire(now: .now()) })
@@ -134,8 +130,8 @@ struct Serve: ParsableCommand {
         options.compile = try definitions.compileOptions()
         options.version = Portico.version
         options.accessLog = accessLog == .off ? .off : logFormat == .json ? .json : .text
-        options.drain = drain.value
-        options.acceptWhileDraining = drainAccept?.value
+        options.drain = ending.schedule
+        options.upgradeLimit = ending.upgradeLimit.value
         options.loadLimit = loadLimit.value
         options.listenMap = try portMap()
         options.mesh = try address(mesh, "--mesh")
@@ -168,5 +164,19 @@ struct Serve: ParsableCommand {
             let address = SocketAddress(host: bare, port: port)
         else { throw SystemError("understand \(flag) \(text) (write address:port, such as 127.0.0.1:15021)", code: 22) }
         return address
+    }
+}
+
+extension Succession {
+    /// Has the status and admin listeners follow a succession: while another gateway serves, that one answers them.
+    fileprivate func attend(by server: AdminServer, of control: ControlPlane) throws(SystemError) {
+        furtherSockets = { server.sockets }
+        hasEnded = { server.stopListening() }
+        let poller = control.sharedPoller
+        if case .predecessor = inherited.giver {
+            hasBegun = { () throws(SystemError) in try server.watch(poller) }
+        } else {
+            try server.watch(poller)
+        }
     }
 }

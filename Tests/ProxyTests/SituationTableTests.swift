@@ -16,7 +16,7 @@ import Testing
             .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
-            .idleSending, .idleReceiving, .overloaded, .directResponse(200),
+            .idleSending, .idleReceiving, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
         ]
@@ -63,16 +63,17 @@ import Testing
         case .handshakeFailed: 36
         case .protocolUnknown: 37
         case .hostUnresolved: 38
+        case .drainOver: 39
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...38))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...39))
     }
 
     @Test func `answers everybody who is still there`() {
         for situation in Self.all {
-            var isGone = situation == .clientClosed || situation == .clientReset
+            var isGone = [.clientClosed, .clientReset, .drainOver].contains(situation)
             if case .requestMalformed(let fault) = situation { isGone = !fault.mayBeAnswered }    // reset
             let status = situation.outcome.status
             let statuses =
@@ -102,7 +103,9 @@ import Testing
         for situation in Self.all {
             let outcome = situation.outcome
             if outcome.retry.safety != .pointless { #expect(outcome.blame != .client, "\(situation)") }
-            if outcome.status < 500, !isConfigured(situation) { #expect(outcome.blame == .client, "\(situation)") }
+            if outcome.status < 500, !isConfigured(situation), situation != .drainOver {
+                #expect(outcome.blame == .client, "\(situation)")
+            }
             if outcome.blame == .client {
                 #expect(outcome.status < 600 && outcome.retry.safety == .pointless, "\(situation)")
             }

@@ -47,6 +47,7 @@ import Testing
             ),
             (.clientClosed, 0, "DC", "downstream_remote_disconnect", "", 1),
             (.clientReset, 0, "DR", "http2.remote_reset", "", 1),
+            (.drainOver, 0, "-", "drain_time_over", "", 14),
         ]
     }()
 

@@ -1,9 +1,8 @@
 package import Octets
 
-/// One HTTP/1.1 connection, of either side, in the same words as `HTTP2Session`: a stream is one
-/// request with its response, and there is one at a time. Requests that a client sends ahead
-/// (pipelining) wait in `inbox` until the response before them is complete.
-/// It does no I/O: `receive` takes octets and notes events, `flush` makes octets.
+/// One HTTP/1.1 connection, of either side, in the same words as `HTTP2Session`: a stream is one request with its
+/// response, and there is one at a time. Requests that a client sends ahead (pipelining) wait in `inbox` until the
+/// response before them is complete. It does no I/O: `receive` takes octets and notes events, `flush` makes octets.
 /// Its owner's thread only.
 @safe package final class HTTP1Session {
     package let isServer: Bool
@@ -19,6 +18,7 @@ package import Octets
     package private(set) var isOld = false
     /// Close the connection when all is sent; no further request is read or taken.
     package private(set) var isClosing = false
+    private var isLast = false    // the exchange that runs, or the next one
 
     private let pools: MessagePools
     private let account: Int32    // what the request's header sections hold
@@ -259,10 +259,14 @@ package import Octets
         noteClosed(code: code)
     }
 
-    /// After the current response no further one is given.
+    /// The current response, or the next one, is the last and says so: a request that is on its way is answered.
     package func announceShutdown() {
-        if stream == nil { isClosing = true } else { stream?.isKeepAlive = false }
+        isLast = true
+        stream?.isKeepAlive = false
     }
+
+    /// It ends when it is idle.
+    package func refuseNewStreams() { if stream == nil { isClosing = true } else { announceShutdown() } }
 
     /// The rest of the request is not wanted: the connection ends with the response.
     package func resetAfterEnd(_ slot: Int) { isClosing = true }
@@ -406,7 +410,7 @@ package import Octets
             stream = Stream()
             stream?.isHeadMethod = block.first(.method) == "HEAD"
             stream?.acceptsTrailers = block.first(.te) != nil
-            stream?.isKeepAlive = head.isKeepAlive
+            stream?.isKeepAlive = head.isKeepAlive && !isLast
             upgrade = head.upgrade
             isOld = head.minorVersion == 0
             if head.framing == .untilClose {

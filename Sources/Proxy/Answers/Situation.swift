@@ -51,6 +51,7 @@ package enum Situation: Equatable, Sendable {
     case idleReceiving    // the client sends nothing of its request
     // The gateway as a whole
     case overloaded
+    case drainOver    // the process ends, and the time for that is over
 }
 
 /// The side that a situation is due to: whom to call about it.

@@ -45,6 +45,7 @@ extension Situation {
         case .idleSending: .idleSending
         case .idleReceiving: .idleReceiving
         case .overloaded: .overloaded
+        case .drainOver: .drainOver
         }
     }
 }
@@ -136,6 +137,10 @@ extension Outcome {
 
     fileprivate static var hostUnresolved: Outcome {
         Outcome(503, .unresolved, "dns_resolution_failure", "DNS resolution failure", blame: .configuration)
+    }
+
+    fileprivate static var drainOver: Outcome {
+        Outcome(0, .none, "drain_time_over", grpc: .unavailable, blame: .gateway, after: .close)
     }
 
     fileprivate static var overloaded: Outcome {

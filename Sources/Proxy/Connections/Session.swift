@@ -281,6 +281,15 @@ enum Session {
         }
     }
 
+    /// Second step: takes no further requests; the peer is notified where HTTP/2 is spoken.
+    func refuseNewStreams() {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session { $0.refuseNewStreams() }
+        case .http2(let session): session { $0.refuseNewStreams() }
+        }
+    }
+
     /// Whether a stream belongs to anybody. Cancelled streams that the peer's limit kept from being
     /// opened count as open in the session and never end.
     var hasOwners: Bool {

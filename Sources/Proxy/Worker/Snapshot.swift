@@ -27,6 +27,8 @@ package final class ListenerSockets: Sendable {
             self.users = Atomic(users)
         }
         var number: CInt { descriptor.withLock { $0?.number ?? -1 } }
+        /// Under the lock, so that nobody closes it meanwhile.
+        func duplicate() -> CInt? { descriptor.withLock { Socket.duplicate($0?.number ?? -1) } }
         /// One worker has closed its socket; the last one closes the descriptor that all share.
         func close() {
             guard users.subtract(1, ordering: .relaxed).newValue == 0 else { return }
@@ -52,6 +54,25 @@ package final class ListenerSockets: Sendable {
         var made: [Box] = []
         for _ in 0..<workers { made.append(Box(try Socket.listen(address), users: 1)) }
         descriptors = made
+    }
+
+    /// Takes over sockets that listen on the address already: one for each worker, or fewer that workers share.
+    /// - Parameter adopted: at least one and at most one for each worker; they belong to this object now.
+    package init(address: SocketAddress, number: Int, workers: Int, adopting adopted: [CInt]) {
+        name = address.description
+        self.number = number
+        port = address.port
+        let boxes = adopted.enumerated().map { index, number in
+            Box(Descriptor(owning: number), users: (workers - index + adopted.count - 1) / adopted.count)
+        }
+        descriptors = (0..<workers).map { boxes[$0 % boxes.count] }
+    }
+
+    /// Further descriptors of the sockets that are open, each once, in the order of the workers.
+    /// The caller closes them.
+    package func duplicates() -> [CInt] {
+        var seen: Set<ObjectIdentifier> = []
+        return descriptors.filter { seen.insert(ObjectIdentifier($0)).inserted }.compactMap { $0.duplicate() }
     }
 
     /// -1 when it was closed. That worker's thread only.
@@ -97,11 +118,14 @@ package struct ServedListener: Sendable {
     package let concurrentStreams: UInt32?
     /// What is relayed instead of served.
     package let relays: ListenerRelays
+    /// What stands in front; nil: clients themselves.
+    package let topology: GatewayTopology?
 
     /// Joins a listener's sockets with its tables; see the properties of the same names.
     package init(
         sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int],
-        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: ListenerRelays = ListenerRelays()
+        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: ListenerRelays = ListenerRelays(),
+        topology: GatewayTopology? = nil
     ) {
         self.sockets = sockets
         self.gatewayPort = gatewayPort
@@ -111,6 +135,7 @@ package struct ServedListener: Sendable {
         self.chainTerms = chainTerms
         self.concurrentStreams = concurrentStreams
         self.relays = relays
+        self.topology = topology
     }
 
     /// The table of a TLS connection that may be older than this configuration; nil when no chain has its server

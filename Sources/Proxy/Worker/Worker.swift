@@ -19,6 +19,8 @@ package enum WorkerMessage: Sendable, Equatable {
     /// First step of a graceful end: tell every client that is connected now. Clients that connect later are
     /// served as usual.
     case announceShutdown
+    /// The same for a share of the clients.
+    case announceTo(DrainShare)
     /// Second step: take no new streams from clients to which the end was announced; close them when idle.
     case refuseNewStreams
     /// Stop accepting.
@@ -97,6 +99,7 @@ package enum WorkerMessage: Sendable, Equatable {
         takeSnapshot()
         status.isRunning.store(true, ordering: .releasing)
         while !isStopping { turn() }
+        listeners.cut()
         connections.closeAll()
         services.log.endTurn()
         takeApart()
@@ -180,8 +183,11 @@ package enum WorkerMessage: Sendable, Equatable {
                 _ = evictions.makeRoom(upTo: idleToo ? .idle : .silent, of: listener)
             case .memoryWanted: memory.look()
             case .announceShutdown: listeners.announceShutdown()
+            case .announceTo(let share): listeners.announceShutdown(to: share)
             case .refuseNewStreams: listeners.refuseNewStreams()
-            case .closeListeners: listeners.close()
+            case .closeListeners:
+                listeners.close()
+                status.isAccepting.store(false, ordering: .releasing)
             case .stop: isStopping = true
             }
         }
@@ -228,6 +234,10 @@ package final class WorkerStatus: Sendable {
     package let downstreamConnections = Atomic<Int>(0)
     /// Requests in progress.
     package let activeExchanges = Atomic<Int>(0)
+    /// Whether connections are accepted; false at the end of a drain.
+    package let isAccepting = Atomic<Bool>(true)
+    /// What the end of the worker has cut: requests without their whole answer, and relayed connections.
+    package let cutRequests = Atomic<Int>(0), cutRelays = Atomic<Int>(0)
     /// The status of a worker that has not started.
     package init() {}
 }

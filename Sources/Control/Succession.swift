@@ -1,0 +1,49 @@
+package import Reactor
+
+/// What a process has of the gateway whose place it takes, and what it needs to be followed by another one. The control
+/// plane's thread only. Source: docs/operations.md, Upgrade.
+package final class Succession {
+    /// Sockets that were open when the process began.
+    package let inherited: InheritedSockets
+    let manager: ServiceManager
+    let pidFile: PIDFile?
+    let arguments: [String]
+    /// The gateway that has started this process, until it drains.
+    private(set) var predecessor: SuccessionLink?
+    /// Sockets of others than the control plane that a successor gets.
+    package var furtherSockets: () -> [CInt] = { [] }
+    /// Called when this process begins to serve.
+    package var hasBegun: () throws(SystemError) -> Void = {}
+    /// Called when another process serves.
+    package var hasEnded: () -> Void = {}
+
+    // As successor.
+    var isReadySaid = false
+    var isPredecessorGone = false
+    // As predecessor.
+    var successor: SuccessorProcess?
+    var deadline = MonotonicTime(nanoseconds: 0)    // until when the successor has to say its next word
+    var isUpgradeWanted = false    // when the load that is under way has ended
+    var isHandedOver = false
+    var former: [SuccessorProcess] = []    // they were ended, and are waited for
+
+    /// - Parameters:
+    ///   - inherited: sockets that were open when the process began.
+    ///   - environment: of the process.
+    ///   - arguments: of the process, its name included.
+    ///   - pidFile: names the process that serves; nil: no file does.
+    package init(
+        inherited: InheritedSockets, environment: [String: String], arguments: [String], pidFile: PIDFile?
+    ) throws(SystemError) {
+        self.inherited = inherited
+        self.arguments = arguments
+        self.pidFile = pidFile
+        manager = ServiceManager(environment: environment)
+        predecessor = try SuccessionLink(of: inherited)
+    }
+
+    /// The predecessor has nothing more to say.
+    func leavePredecessor() { predecessor = nil }
+}
+
+@available(*, unavailable) extension Succession: Sendable {}

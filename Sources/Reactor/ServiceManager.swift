@@ -1,0 +1,32 @@
+internal import CLinux
+
+/// Tells systemd what becomes of the service, where it asks for that (`Type=notify`). Without `NOTIFY_SOCKET` nothing
+/// is said. Source: https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html.
+package struct ServiceManager: Sendable {
+    private let address: SocketAddress?
+
+    /// - Parameter environment: of the process.
+    package init(environment: [String: String]) {
+        address = environment["NOTIFY_SOCKET"].flatMap { $0.hasPrefix("/") || $0.hasPrefix("@") ? $0 : nil }
+            .flatMap { SocketAddress(unixPath: $0) }
+    }
+
+    /// Says that the service serves.
+    package func isReady() { say("READY=1\nSTATUS=serving\n") }
+    /// Says that the service drains.
+    package func isStopping() { say("STOPPING=1\nSTATUS=draining\n") }
+    /// Says that another process is the service's main one from now on.
+    package func hasSuccessor(_ process: Int32) { say("MAINPID=\(process)\nSTATUS=serving, upgraded\n") }
+
+    /// Never waits: a manager that does not listen does not hear it.
+    private func say(_ text: String) {
+        guard let address else { return }
+        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        let number = socket(AF_UNIX, type, 0)
+        guard number >= 0 else { return }
+        defer { Socket.close(number) }
+        guard unsafe address.withKernelForm({ unsafe portico_connect(number, $0, $1) }) == 0 else { return }
+        var text = text
+        text.withUTF8 { _ = unsafe send(number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
+}
