@@ -114,7 +114,10 @@ let package = Package(
 if Context.environment["PORTICO_FUZZ"] != nil {
     package.targets += [
         .target(
-            name: "FuzzTargets", dependencies: ["Routing", "Manifests", "JSON", "TLS", "HTTP", "Octets", "Support"],
+            name: "FuzzTargets",
+            dependencies: [
+                "Proxy", "Routing", "Manifests", "JSON", "TLS", "HTTP", "Reactor", "Octets", "Support",
+            ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(
             name: "portico-fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),

@@ -23,6 +23,7 @@ package struct FuzzTarget: Sendable {
         FuzzTarget(name: "path", feed: TextFuzz.path),
         FuzzTarget(name: "grpc-timeout", feed: TextFuzz.timeout),
         FuzzTarget(name: "grpc-web", feed: GRPCWebFuzz.feed),
+        FuzzTarget(name: "proxy-protocol", feed: ProxyProtocolFuzz.feed),
         FuzzTarget(name: "client-hello", feed: TextFuzz.clientHello),
         FuzzTarget(name: "yaml", feed: ManifestFuzz.yaml),
         FuzzTarget(name: "json", feed: ManifestFuzz.json),
