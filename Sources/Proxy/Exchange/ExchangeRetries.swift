@@ -147,8 +147,8 @@ extension Exchange {
         guard let key = destination.hashKey.unretained else {
             return destination.cluster.next(random: random, excluding: avoidedEndpoints)
         }
-        if let request = request.unretained, let downstream = downstream?.connection {
-            let peer = downstream { $0.peerHost.octets }
+        if let request = request.unretained, downstream != nil {
+            let peer = ClientTrust.host(of: self)
             request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
         }
         return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
