@@ -1,5 +1,6 @@
 """Active health checks, which annotations of a Service switch on: `portico.dev/health-check` and its parts."""
 
+import os
 import threading
 
 import grpc
@@ -11,6 +12,7 @@ from peers.echo import Echo
 from peers.gateway import Gateway, run
 from peers.listening import FullQueue, Listener
 
+SANITIZED = "PORTICO_SANITIZER" in os.environ  # a sanitizer keeps what was freed
 QUICK = {"interval": "100ms", "timeout": "500ms"}
 UNHEALTHY = r'^portico_endpoints\{cluster="[^"]*",state="unhealthy"\}'
 CHECKS = r'^portico_health_checks_total\{{service="echo.default.svc.cluster.local:50051",result="{}"\}}'
@@ -368,7 +370,7 @@ def test_endless_answers_and_silent_servers_cost_no_memory_and_no_time():
                 before = gateway.memory_octets()
                 failed = gateway.metric(CHECKS.format("failed"))
                 waiting.until(lambda: gateway.metric(CHECKS.format("failed")) >= failed + 30, 30, "more checks")
-                assert gateway.memory_octets() - before < 8 << 20
+                assert SANITIZED or gateway.memory_octets() - before < 8 << 20
                 assert spread(gateway, [one]) == [12]
             finally:
                 over.set()
