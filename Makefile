@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick sanitize build bench guard format clean
+.PHONY: help demo test quick sanitize fuzz build bench guard format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,10 @@ quick: ## the Swift tests alone, which need no peers
 sanitize: ## Swift tests and the gateway's suites under AddressSanitizer and ThreadSanitizer; SUITES=... for others
 	@Tests/tools/install packages venv
 	@Tests/tools/sanitize $(SUITES)
+
+fuzz: ## libFuzzer on all readers of strangers' octets; SECONDS=60 each, TARGETS=... for some
+	@Tests/tools/install packages
+	@Tests/tools/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(TARGETS)
 
 build: ## release build: .build/release/portico
 	@Tests/tools/install packages

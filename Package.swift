@@ -109,3 +109,17 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// What libFuzzer runs. It is there for `Tests/tools/fuzz` alone, so that other builds need neither time nor libFuzzer.
+if Context.environment["PORTICO_FUZZ"] != nil {
+    package.targets += [
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Proxy", "Routing", "Manifests", "JSON", "TLS", "HTTP", "Reactor", "Octets", "Support",
+            ],
+            path: "Tests/Fuzz/Targets", swiftSettings: settings),
+        .executableTarget(
+            name: "portico-fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: settings),
+    ]
+}

@@ -5,6 +5,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -101,6 +102,51 @@ static inline int portico_chain_count(const STACK_OF(X509) *chain) { return chai
 static inline X509 *portico_chain_at(const STACK_OF(X509) *chain, int index) { return sk_X509_value(chain, index); }
 // RFC 2253 text, for a header field: in ASCII.
 static const unsigned long portico_ascii_name_flags = XN_FLAG_RFC2253;
+// OCSP stapling (RFC 6960, RFC 6066 section 8).
+static inline int64_t portico_ocsp_seconds(const ASN1_GENERALIZEDTIME *time) {
+    struct tm parts;
+    return time != NULL && ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+// What a response in DER says of a certificate. 1: its status and times, with 0 for an end that it does not name. 0: it
+// is no response. -1: the response says that there is none. -2: it concerns another certificate.
+static inline int portico_ocsp_look(
+    const unsigned char *octets, long length, X509 *certificate, int *status, int64_t *from, int64_t *until) {
+    const unsigned char *place = octets;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &place, length);
+    if (response == NULL || place != octets + length) {
+        OCSP_RESPONSE_free(response);
+        return 0;
+    }
+    int found = OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL ? 0 : -1;
+    OCSP_BASICRESP *answers = found == 0 ? OCSP_response_get1_basic(response) : NULL;
+    for (int index = 0; answers != NULL && found != 1 && index < OCSP_resp_count(answers); index++) {
+        OCSP_SINGLERESP *one = OCSP_resp_get0(answers, index);
+        ASN1_INTEGER *serial = NULL;
+        OCSP_id_get0_info(NULL, NULL, NULL, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(one));
+        found = -2;
+        if (serial == NULL || ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) != 0) continue;
+        ASN1_GENERALIZEDTIME *begin = NULL, *end = NULL;
+        *status = OCSP_single_get0_status(one, NULL, NULL, &begin, &end);
+        *from = portico_ocsp_seconds(begin);
+        *until = portico_ocsp_seconds(end);
+        found = 1;
+    }
+    OCSP_BASICRESP_free(answers);
+    OCSP_RESPONSE_free(response);
+    return found;
+}
+static inline int portico_staple_index(CRYPTO_EX_free *free) {
+    return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free);
+}
+static inline void portico_SSL_CTX_set_staple(SSL_CTX *context, int (*send)(SSL *, void *)) {
+    SSL_CTX_set_tlsext_status_cb(context, send);
+}
+// Hands a copy of the response over to the session.
+static inline int portico_SSL_staple(SSL *ssl, const void *octets, size_t length) {
+    void *copy = OPENSSL_memdup(octets, length);
+    if (copy == NULL) return 0;
+    return SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)length) == 1;
+}
 // Seconds since 1970.
 static inline int64_t portico_now(void) { return (int64_t)time(NULL); }
 // No entry of OpenSSL's table of alerts: the peer is told certificate_unknown (RFC 8446 section 6.2).

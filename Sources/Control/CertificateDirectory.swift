@@ -264,7 +264,7 @@ struct CertificateDirectory {
                         sentence: "\(certificate) and \(key) were not read", place: server.place,
                         object: server.gateway))
             }
-            return .success(Credential(chain: chain, key: key))
+            return .success(Credential(chain: chain, key: key, staple: files.staple(of: certificate)))
         } catch {
             return .failure(
                 CertificateFault(sentence: error.description, place: server.place, object: server.gateway))

@@ -49,12 +49,15 @@ struct CertificateFault: Error {
             if let chain = secret.data[certificate]?.value, let secretKey = secret.data[key]?.value,
                 !chain.isEmpty, !secretKey.isEmpty
             {
-                return .success(Credential(chain: chain, key: secretKey))
+                let staple = secret.data[Self.staple]?.value
+                return .success(Credential(chain: chain, key: secretKey, staple: staple))
             }
         }
         return .failure(lacking(secret))
     }
 
+    /// Where a Secret has an OCSP response, in DER, as with Istio.
+    private static let staple = "tls.ocsp-staple"
     private static let styles = [("cert", "key"), ("tls.crt", "tls.key")]
 
     /// What stands in the way, the nearest thing first: a value that cannot be read, an empty one, none at all.

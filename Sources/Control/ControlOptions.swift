@@ -27,6 +27,8 @@ package struct ControlOptions: Sendable {
     package var accessLog = AccessLogFormat.text
     /// The folder of Istio's agent with the identity of ISTIO_MUTUAL; nil is where it usually is.
     package var meshIdentity: String?
+    /// The file of the keys of session tickets that replicas share; nil: each process has keys of its own.
+    package var ticketKeys: String?
     /// The version of Portico, for metrics and the admin pages.
     package var version = "0"
 

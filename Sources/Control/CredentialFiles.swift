@@ -26,7 +26,9 @@ struct CredentialFiles: Sendable {
 
     private mutating func read(_ source: CertificateSource, _ mesh: MeshIdentity?) {
         switch source {
-        case .files(let certificate, let key): read([certificate, key])
+        case .files(let certificate, let key):
+            read([certificate, key])
+            readIfPresent(certificate + Self.stapleEnding)
         case .mesh: if let mesh { read([mesh.certificate, mesh.key]) }
         case .secret, .refused: break
         }
@@ -39,6 +41,19 @@ struct CredentialFiles: Sendable {
             if case .success(let contents) = result { octets += contents.count }
             files[path] = result
         }
+    }
+
+    /// A file that need not be there, and is watched all the same.
+    private mutating func readIfPresent(_ path: String) {
+        if FileStamp(path) != nil { read([path]) } else { stamps[path] = .some(nil) }
+    }
+
+    /// What is behind the path of a certificate in that of its OCSP response, as with HAProxy.
+    static let stapleEnding = ".ocsp"
+
+    /// The OCSP response of a certificate; nil: there is none. One that cannot be read is empty, which is no response.
+    func staple(of certificate: String) -> SecretOctets? {
+        files[certificate + Self.stapleEnding].map { (try? $0.get()) ?? SecretOctets(copying: []) }
     }
 
     private static func read(_ path: String, limitOctets: Int) -> Result<SecretOctets, FileContents.Fault> {

@@ -176,14 +176,17 @@ final class Loader: Sendable {
         // A server sends a Secret once, and the next load may need it for something else.
         for secret in next.files.store.inventory.secrets { secret.forget() }
         guard !limit.isOver else { return nil }
+        let tickets = SharedTicketKeys(options.ticketKeys)
         let isSame = isOld && objects.changes.keepsPlaces
         let loaded = Loaded(
             plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.metricsName) },
             inventory: objects.inventory, set: objects.problems, kept: objects.kept, changes: objects.changes.counts,
             endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil,
             planProblems: isNew ? plan.diagnostics : nil, contexts: contexts,
-            certificates: next.certificates.diagnostics + next.upstreams.diagnostics, upstreamTLS: upstreamTLS,
-            stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first },
+            certificates: next.certificates.diagnostics + next.upstreams.diagnostics + tickets.diagnostics,
+            upstreamTLS: upstreamTLS,
+            stamps: next.upstreams.stamps.merging(next.certificates.stamps) { first, _ in first }
+                .merging(tickets.stamps) { first, _ in first },
             basis: basis(of: objects, next.cluster))
         if source != nil { next.objects = loaded.objects }
         return loaded

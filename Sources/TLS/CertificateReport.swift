@@ -18,6 +18,8 @@ package struct CertificateReport: Sendable, Equatable {
         case notYetValid(notBefore: Int64)
         /// Clients look at alternative names only; the common name has no effect.
         case noAlternativeNames
+        /// What is wrong with the OCSP response that is there for it.
+        case staple(StapleFault)
     }
 
     /// RFC 2253 text, for example `CN=example.com,O=Acme`.
@@ -44,7 +46,8 @@ package struct CertificateReport: Sendable, Equatable {
         self.init(try PEM.certificates(chain)[0])
     }
 
-    init(_ certificate: CertificateHandle) {
+    /// - Parameter staple: what is wrong with the OCSP response that is there for the certificate.
+    init(_ certificate: CertificateHandle, staple: StapleFault? = nil) {
         let raw = unsafe certificate.raw
         subject = certificate.subject
         issuer = certificate.issuer
@@ -68,6 +71,7 @@ package struct CertificateReport: Sendable, Equatable {
             problems.append(.notYetValid(notBefore: notBefore))
         }
         if dnsNames.isEmpty && addresses.isEmpty { problems.append(.noAlternativeNames) }
+        if let staple { problems.append(.staple(staple)) }
         self.problems = problems
         Failures.clear()
     }
@@ -134,6 +138,7 @@ extension CertificateReport.Problem: CustomStringConvertible {
         case .noAlternativeNames:
             "the certificate has no subject alternative names; clients refuse it, "
                 + "issue one with DNS names"
+        case .staple(let fault): "its OCSP response \(fault)"
         }
     }
 }

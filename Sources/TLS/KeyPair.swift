@@ -9,18 +9,24 @@ package final class KeyPair: Sendable {
     let key: KeyHandle
     /// Properties of the server's own certificate.
     package let report: CertificateReport
+    /// The OCSP response that is sent with the certificate; nil: none.
+    let staple: Staple?
 
     /// Reads a chain and a key.
     /// - Parameters:
     ///   - chain: PEM, the server's own certificate first.
     ///   - key: PEM, not encrypted.
+    ///   - staple: an OCSP response for the certificate, in DER; nil: none. A bad one is not sent, as `report` says.
     /// - Throws: the first fault that makes one of them unusable, or the two together.
-    package init(chain: Octets, key: Octets) throws(TLSError) {
+    package init(chain: Octets, key: Octets, staple: Octets? = nil) throws(TLSError) {
         portico_openssl_wipe(1)
         defer { portico_openssl_wipe(0) }
         self.chain = try PEM.certificates(chain)
         self.key = try PEM.key(key)
-        report = CertificateReport(self.chain[0])
+        let own = self.chain[0]
+        let looked = staple.map { Staple.read($0, for: own) }
+        self.staple = looked?.staple
+        report = CertificateReport(self.chain[0], staple: looked?.fault)
         guard self.chain[0].belongs(to: self.key) else {
             let position = self.chain.firstIndex { $0.belongs(to: self.key) }
             throw .keyMismatch(subject: report.subject, position: position.map { $0 + 1 })

@@ -76,6 +76,7 @@ internal import COpenSSL
             reports.append(pair.report)
             fingerprint += pair.chain[0].fingerprint
         }
+        unsafe context.configure { unsafe Staple.install(pairs, on: $0) }
         verification?.apply(to: context, isServer: true)
         self.verification = verification
         self.reports = reports

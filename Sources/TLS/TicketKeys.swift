@@ -6,8 +6,8 @@ internal import Synchronization
 ///
 /// Who has a ticket's key can read recorded TLS 1.2 sessions that were resumed with it, so keys do
 /// not live as long as the process: each seals for four hours, opens for two more (a ticket's
-/// life), and is wiped. Left out: keys shared between gateways; a client that meets another pod makes a
-/// full handshake.
+/// life), and is wiped. Keys that replicas share come from a file (`TicketKeyFile`): whoever writes it
+/// decides how long they live, and a key that is gone from it opens nothing any more.
 struct TicketKeys {
     static let sealing = Duration.seconds(4 * 3600)
     static let opening = sealing + .seconds(ticketSeconds)
@@ -16,11 +16,14 @@ struct TicketKeys {
 
     /// The newest first; at most two.
     private(set) var keys: [TicketKey] = []
+    /// Those of the file: the first one seals, all of them open. Empty without a file.
+    private(set) var shared: [TicketKey] = []
 
     /// The key to seal with.
     /// - Returns: nil when OpenSSL has no random octets; then no ticket is sent.
     mutating func sealingKey(at now: ContinuousClock.Instant) -> TicketKey? {
         forgetOld(at: now)
+        if let first = shared.first { return first }
         if let newest = keys.first, newest.made.duration(to: now) < Self.sealing { return newest }
         guard let fresh = TicketKey(made: now) else { return nil }
         keys.insert(fresh, at: 0)
@@ -32,8 +35,14 @@ struct TicketKeys {
         named name: UnsafeRawBufferPointer, at now: ContinuousClock.Instant
     ) -> TicketKey? {
         forgetOld(at: now)
-        return keys.first { unsafe $0.name.elementsEqual(name) }
+        return (shared + keys).first { unsafe $0.name.elementsEqual(name) }
     }
+
+    /// Takes the keys of the file in the place of those that it had before; without any, keys of its own seal again.
+    mutating func share(_ keys: [TicketKey]) { shared = keys }
+
+    /// Whether tickets of this key need no newer one.
+    func isSealing(_ key: TicketKey) -> Bool { key === (shared.first ?? keys.first) }
 
     private mutating func forgetOld(at now: ContinuousClock.Instant) {
         keys.removeAll { $0.made.duration(to: now) >= Self.opening }
@@ -45,13 +54,23 @@ struct TicketKeys {
     /// Owned; not changed after `init`; wiped and freed in `deinit`.
     private nonisolated(unsafe) let octets: UnsafeMutableRawBufferPointer
     let made: ContinuousClock.Instant
+    static let octetCount = 80
 
     init?(made: ContinuousClock.Instant) {
-        let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: 80, alignment: 16)
+        let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.octetCount, alignment: 16)
         self.made = made
         unsafe self.octets = octets
         let isFilled = unsafe RAND_priv_bytes(octets.baseAddress, CInt(octets.count)) == 1
         guard isFilled else { return nil }
+    }
+
+    /// A key with octets of a file.
+    /// - Parameter fill: writes 80 octets; false makes no key.
+    init?(made: ContinuousClock.Instant, fill: (UnsafeMutableRawBufferPointer) -> Bool) {
+        let octets = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.octetCount, alignment: 16)
+        self.made = made
+        unsafe self.octets = octets
+        guard unsafe fill(octets) else { return nil }
     }
 
     deinit {
@@ -60,6 +79,8 @@ struct TicketKeys {
     }
 
     var name: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(rebasing: octets[..<16]) }
+    /// The octets behind the name.
+    var secrets: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(rebasing: octets[16...]) }
 
     /// Prepares OpenSSL to seal or open one ticket with this key.
     func prepare(
@@ -81,7 +102,10 @@ struct TicketKeys {
 // MARK: What OpenSSL asks
 
 extension TicketKeys {
-    private static let shared = Lock(TicketKeys())
+    private static let ring = Lock(TicketKeys())
+
+    /// Takes the keys of a file for all servers of the process.
+    static func share(_ keys: [TicketKey]) { ring.withLock { $0.share(keys) } }
 
     /// Answers as OpenSSL wants it: 1 go on; 2 the ticket is good, send a newer one; 0 no ticket is
     /// sent, or the one that came is ignored.
@@ -94,16 +118,16 @@ extension TicketKeys {
             let room = unsafe UnsafeMutableRawBufferPointer(start: name, count: 16)
             let now = ContinuousClock.now
             if isSealing == 1 {
-                guard let key = shared.withLock({ $0.sealingKey(at: now) }),
+                guard let key = ring.withLock({ $0.sealingKey(at: now) }),
                     unsafe RAND_bytes(iv, 16) == 1
                 else { return 0 }
                 unsafe room.copyMemory(from: key.name)
                 return unsafe key.prepare(cipher, mac, iv: iv, isSealing: true) ? 1 : 0
             }
             let wanted = UnsafeRawBufferPointer(room)
-            let found = shared.withLock { keys in
+            let found = ring.withLock { keys in
                 let key = unsafe keys.openingKey(named: wanted, at: now)
-                return (key: key, isNewest: key === keys.keys.first)
+                return (key: key, isNewest: key.map(keys.isSealing) ?? false)
             }
             guard let key = found.key, unsafe key.prepare(cipher, mac, iv: iv, isSealing: false)
             else { return 0 }

@@ -57,6 +57,9 @@ struct Serve: ParsableCommand {
     @Option(help: "on: core dumps hold the process's memory, with private keys and requests.")
     var coreDumpMemory = Definitions.Switch.off
 
+    @Option(help: "A file of keys for TLS session tickets, which replicas share; default: each process has its own.")
+    var tlsTicketKeys: String?
+
     @OptionGroup var definitions: Definitions
 
     @OptionGroup(title: "Kubernetes") var cluster: ClusterOptions
@@ -133,6 +136,7 @@ struct Serve: ParsableCommand {
         options.listenMap = try portMap()
         options.mesh = try address(mesh, "--mesh")
         options.meshIdentity = definitions.istioIdentity
+        options.ticketKeys = tlsTicketKeys
         options.compile.includesMeshServices = mesh != nil
         options.limits = limits.limits()
         return options

@@ -9,6 +9,7 @@ import Testing
         "docs/istio.md", "docs/behaviour.md", "docs/limits.md", "docs/fields.md", "docs/kubernetes.md",
         "docs/differences.md", "docs/metrics.md", "docs/admin.md", "docs/performance.md", "certs/README.md",
         "docs/tutorial.md", "docs/tutorial.zh.md", "docs/from-istio.md", "docs/from-ingress-nginx.md",
+        "docs/threat-model.md", "SECURITY.md",
     ]
 
     @Test func `git lists the sources`() {

@@ -1,0 +1,81 @@
+import JSON
+import Manifests
+import Octets
+import Routing
+
+/// Definitions, from texts to a compiled plan.
+enum ManifestFuzz {
+    /// A text of YAML: no trap, the same twice, and every problem has a place.
+    static let yaml: @Sendable ([UInt8]) -> Void = { octets in
+        let set = load(octets)
+        for diagnostic in set.diagnostics {
+            demand(diagnostic.place.line >= 1 && diagnostic.place.column >= 1, "no place: \(diagnostic.message)")
+        }
+        demand(set.brokenFiles.isEmpty || set.hasErrors, "a broken file without an error")
+        let again = load(octets)
+        demand(again.diagnostics.count == set.diagnostics.count, "another number of problems the second time")
+        demand(again.inventory.all.map(\.version) == set.inventory.all.map(\.version), "other objects the second time")
+        let plan = RoutingPlan.compile(set.inventory, options: CompileOptions())
+        demand(plan.routes.count < 100_000, "\(plan.routes.count) routes of \(octets.count) octets")
+    }
+
+    private static func load(_ octets: [UInt8]) -> ManifestSet {
+        ManifestReader.load(sources: [(name: "fuzz.yaml", octets: octets)])
+    }
+
+    private static let kinds: [(kind: String, group: String)] = [
+        ("VirtualService", "networking.istio.io/v1"), ("Gateway", "networking.istio.io/v1"),
+        ("DestinationRule", "networking.istio.io/v1"), ("ServiceEntry", "networking.istio.io/v1"),
+        ("Service", "v1"), ("EndpointSlice", "discovery.k8s.io/v1"), ("Pod", "v1"), ("Secret", "v1"),
+        ("WorkloadEntry", "networking.istio.io/v1"), ("Endpoints", "v1"),
+    ]
+
+    /// JSON of an API server: no trap, the quick readers agree with the thorough one, and the object is that which the
+    /// same text makes in a file, where libyaml reads it.
+    static let json: @Sendable ([UInt8]) -> Void = { octets in
+        var supply = Supply(octets)
+        let (kind, group) = kinds[supply.number(below: kinds.count)]
+        let text = supply.everything()
+        let isJSON =
+            (try? JSONReader.read(text) { (reader) throws(JSONError) in
+                while try reader.next() != .end {}
+                return true
+            }) != nil
+        checkSkims(text, isJSON)
+        let object = ClusterReader(defaultNamespace: "default").read(kind: kind, text)
+        demand(object.identity == nil || isJSON, "an object of a text that is not JSON")
+        guard isJSON, object.set.diagnostics.isEmpty, let brace = text.firstIndex(of: UInt8(ascii: "{")) else { return }
+        let head = Array(#"{"apiVersion":"\#(group)","kind":"\#(kind)","#.utf8)
+        let file = load(head + text[(brace + 1)...])
+        guard file.diagnostics.isEmpty else { return }
+        let (one, other) = (Likeness.of(object.set.inventory), Likeness.of(file.inventory))
+        demand(one == other, "JSON: \(one)\nYAML: \(other)")
+    }
+
+    private static func checkSkims(_ text: [UInt8], _ isJSON: Bool) {
+        let skims: [Bool] = [
+            (try? ListSkim(text)) != nil, (try? WatchSkim(text)) != nil, (try? MetadataSkim(text)) != nil,
+            (try? StatusSkim(text)) != nil,
+        ]
+        demand(isJSON || !skims.contains(true), "a quick reader takes what is not JSON: \(skims)")
+    }
+}
+
+/// What objects say, as text, without places and what follows from them.
+private enum Likeness {
+    private static let places: Set<String> = [
+        "place", "source", "storedLine", "storedColumn", "fieldPath", "version", "layout",
+    ]
+
+    static func of(_ value: Any) -> String {
+        let mirror = Mirror(reflecting: value)
+        guard !mirror.children.isEmpty else { return "\(value)" }
+        var parts: [String] = []
+        for (label, child) in mirror.children {
+            if let label, places.contains(label) { continue }
+            parts.append((label ?? "") + "=" + of(child))
+        }
+        let isUnordered = mirror.displayStyle == .set || mirror.displayStyle == .dictionary
+        return "(" + (isUnordered ? parts.sorted() : parts).joined(separator: ",") + ")"
+    }
+}
