@@ -44,7 +44,7 @@ final class Exchange {
     var path = Octets.empty    // in its normal form; lives in `request`
     var traits = RequestTraits()
     var web: WebCall?    // of a request of gRPC-Web
-    var injected = EarlierFlags()    // what the rule's `fault` has done
+    var injected = EarlierFlags()    // what the rule's `fault` has done, and the cluster's limit of retries
     var heldBack = Duration.zero    // by the rule's `fault`; the route's timeout does not count it
 
     // The route
@@ -388,7 +388,7 @@ final class Exchange {
                 ).write(to: section, pools: $0)
             }
         }
-        if state.tries > 1 { appendAttempt(to: section) }
+        appendAttempt(to: section)
         if web?.isTranslated == true { WebTranslation.edit(section, self) }
         return section
     }
