@@ -9,43 +9,55 @@ import Testing
 
     private func time(_ seconds: UInt64) -> MonotonicTime { MonotonicTime(nanoseconds: seconds * 1_000_000_000) }
 
+    private mutating func want(_ extent: LoadExtent = .everything, isHeld: Bool = false) -> Int? {
+        state.want(extent, isHeld: isHeld, at: time(1))?.number
+    }
+
+    private mutating func isOverdue(_ seconds: UInt64) -> Bool { state.isOverdue(at: time(seconds), limit: limit) }
+
     @Test mutating func `has one at a time, and makes one of everything that was asked for meanwhile`() {
-        let first = state.want(.everything, isHeld: false, at: time(1))
-        #expect(first?.number == 1)
-        #expect(state.want(.everything, isHeld: false, at: time(2)) == nil)
-        #expect(state.want(.everything, isHeld: false, at: time(2)) == nil)
-        #expect(state.end() == first)
-        #expect(state.takeWanted() && !state.takeWanted())
-        #expect(state.want(.everything, isHeld: false, at: time(3))?.number == 2)
+        let asked = [want(), want(), want()]
+        #expect(asked == [1, nil, nil])
+        let ended = state.end()
+        #expect(ended?.number == 1)
+        let isWanted = [state.takeWanted(), state.takeWanted()]
+        #expect(isWanted == [true, false])
+        let next = want()
+        #expect(next == 2)
     }
 
     @Test mutating func `does not keep in mind a load of the cluster, which asks again by itself`() {
-        _ = state.want(.cluster, isHeld: false, at: time(1))
-        #expect(state.want(.cluster, isHeld: false, at: time(2)) == nil)
+        let asked = [want(.cluster), want(.cluster)]
+        #expect(asked == [1, nil])
         _ = state.end()
-        #expect(!state.takeWanted())
+        let isWanted = state.takeWanted()
+        #expect(!isWanted)
     }
 
     @Test mutating func `waits for what holds it`() {
-        #expect(state.want(.everything, isHeld: true, at: time(1)) == nil && state.current == nil)
-        #expect(state.takeWanted())
-        #expect(state.want(.everything, isHeld: false, at: time(1)) != nil)
+        let held = want(isHeld: true)
+        #expect(held == nil && state.current == nil)
+        let isWanted = state.takeWanted()
+        let later = want()
+        #expect(isWanted && later == 1)
     }
 
     @Test mutating func `answers a question by the load that began after it`() {
-        _ = state.want(.everything, isHeld: false, at: time(1))
+        _ = want()
         #expect(state.answering == 1)
-        _ = state.want(.everything, isHeld: false, at: time(1))
+        _ = want()
         #expect(state.answering == 2)
     }
 
     @Test mutating func `gives a load up once when it takes too long`() {
-        #expect(state.deadline(limit: limit) == nil && !state.isOverdue(at: time(99), limit: limit))
-        _ = state.want(.cluster, isHeld: false, at: time(1))
+        let before = isOverdue(99)
+        #expect(!before && state.deadline(limit: limit) == nil)
+        _ = want(.cluster)
         #expect(state.deadline(limit: limit) == time(6))
-        #expect(!state.isOverdue(at: time(5), limit: limit))
-        #expect(state.isOverdue(at: time(6), limit: limit) && !state.isOverdue(at: time(7), limit: limit))
-        #expect(state.deadline(limit: limit) == nil && state.end()?.isGivenUp == true)
-        #expect(state.end() == nil)
+        let found = [isOverdue(5), isOverdue(6), isOverdue(7)]
+        #expect(found == [false, true, false])
+        #expect(state.deadline(limit: limit) == nil)
+        let ended = [state.end()?.isGivenUp, state.end()?.isGivenUp]
+        #expect(ended == [true, nil])
     }
 }
