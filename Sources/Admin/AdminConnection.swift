@@ -22,7 +22,11 @@ final class AdminConnection {
         case closed
     }
 
-    private static let limits = HTTP1Limits(headOctets: 8192)
+    private static func limits(_ scope: AdminScope) -> HTTP1Limits {
+        var limits = HTTP1Limits(headOctets: 8192)
+        limits.needsHostInOld = scope != .status
+        return limits
+    }
     /// The largest body of a request, in octets; a larger one is answered 413. No page uses it.
     private static let bodyOctets = 64 << 10
     /// Requests of one connection; the last answer says `connection: close`. It also limits the work of a turn.
@@ -40,7 +44,7 @@ final class AdminConnection {
     /// Octets of answers that the client has not received yet.
     var waitingOctets: Int { output.count }
 
-    private var parser = HTTP1Parser(role: .request(.http), limits: limits)
+    private var parser: HTTP1Parser
     private let headers = HeaderBlock()
     private let input = OctetBuffer(capacity: 1024)
     private let output = OctetBuffer(capacity: 1024)
@@ -59,6 +63,7 @@ final class AdminConnection {
     init(descriptor: CInt, scope: AdminScope) {
         self.descriptor = descriptor
         self.scope = scope
+        parser = HTTP1Parser(role: .request(.http), limits: Self.limits(scope))
     }
 
     /// Reads and writes as far as the socket allows; `phase` is then where that ended.

@@ -45,6 +45,8 @@ package final class ClusterState: Sendable {
         /// Those that are chosen from.
         var chosen: EndpointList
         var detector: OutlierDetector?
+        /// Of its endpoints' health checks; nil: there are none.
+        var health: HealthCounts?
         /// Which endpoints are new; nil: that does not matter.
         var warmup: WarmupLedger?
         /// What they weigh for that reason; nil: all are warm.
@@ -183,10 +185,17 @@ package final class ClusterState: Sendable {
 
     /// Watches the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
     /// stays when only the policy changes. The control plane's thread only.
-    /// - Parameter wake: called, on any thread, when `settle` has something to do.
-    package func watch(_ policy: OutlierPolicy?, wake: @escaping @Sendable () -> Void) {
-        let (all, detector, arrangement) = contents.withLock { ($0.all, $0.detector, $0.arrangement) }
-        guard let policy else {
+    /// - Parameters:
+    ///   - health: counts the health checks of the endpoints; nil: there are none. What fails them is not chosen.
+    ///   - wake: called, on any thread, when `settle` has something to do.
+    package func watch(
+        _ policy: OutlierPolicy?, health: HealthCounts? = nil, wake: @escaping @Sendable () -> Void
+    ) {
+        let (all, detector, arrangement) = contents.withLock { contents in
+            contents.health = health
+            return (contents.all, contents.detector, contents.arrangement)
+        }
+        guard let policy = policy ?? (health == nil ? nil : .healthChecksOnly) else {
             if detector != nil { store(EndpointList(all.endpoints, weights: all.weights, ranks: all.ranks), nil) }
             return
         }
@@ -197,6 +206,23 @@ package final class ClusterState: Sendable {
         next.keep(all)
         store(all.watched(by: next, after: all, isAnew: true), next)
     }
+
+    /// The health of some of its endpoints is another one: takes those that fail their checks out of the choice, and
+    /// the others in. The control plane's thread only.
+    /// - Returns: whether it has come to use all endpoints because too few are well (true), or does not any more
+    ///   (false); nil: neither.
+    package func healthChanged() -> Bool? {
+        let (all, detector, wake) = contents.withLock { ($0.all, $0.detector, $0.warmup == nil ? nil : $0.wake) }
+        let before = detector?.isPanicking ?? false
+        detector?.keep(all)
+        store(all, detector)
+        wake?()
+        let isPanicking = detector?.isPanicking ?? false
+        return isPanicking == before ? nil : isPanicking
+    }
+
+    /// How many health checks were passed and failed; nil: its endpoints are not checked.
+    package var healthCounts: HealthCounts? { contents.withLock { $0.health } }
 
     /// Ends ejections whose time is over, and takes those that are ejected out of the choice.
     /// The control plane's thread only.
@@ -235,7 +261,8 @@ package final class ClusterState: Sendable {
     private func warm(_ all: EndpointList, at now: UInt64) -> (isOutdated: Bool, due: UInt64?) {
         contents.withLock { contents in
             guard contents.warmup != nil else { return (false, nil) }
-            let due = contents.warmup?.advance(to: now)
+            let unwell = all.endpoints.lazy.filter { $0.health != .available }.map(ObjectIdentifier.init)
+            let due = contents.warmup?.advance(to: now, exceptFor: contents.health == nil ? [] : Set(unwell))
             return (contents.warmup?.weights(of: all) != contents.warmWeights, due)
         }
     }

@@ -31,6 +31,8 @@ package final class EndpointState: Sendable {
     private let numbers: EndpointNumbers
     private let line = OwnLine()
     private let gone = Atomic<Bool>(false)
+    private let healthState = Atomic<EndpointHealth.RawValue>(EndpointHealth.available.rawValue)
+    private let passed = Atomic<UInt64>(0)
 
     /// - Parameter countedBefore: what metrics have counted so far under a number.
     package init(
@@ -53,6 +55,18 @@ package final class EndpointState: Sendable {
 
     /// The last cluster that had it has let go of it. The control plane's thread.
     package func leave() { gone.store(true, ordering: .releasing) }
+
+    /// What its checks say. The control plane's thread writes it, before it has the clusters look at it.
+    package var health: EndpointHealth {
+        get { EndpointHealth(rawValue: healthState.load(ordering: .acquiring)) ?? .available }
+        set { healthState.store(newValue.rawValue, ordering: .releasing) }
+    }
+
+    /// When it last passed a check, in nanoseconds of the workers' clock; 0: never.
+    package var passedAt: UInt64 {
+        get { passed.load(ordering: .relaxed) }
+        set { passed.store(newValue, ordering: .relaxed) }
+    }
 
     var load: LineCell { line.cell }
 

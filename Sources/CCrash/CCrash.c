@@ -26,6 +26,8 @@ extern char *swift_demangle(const char *name, size_t length, char *output, size_
 enum { most_frames = 64, stack_octets = 65536, report_seconds = 5 };
 
 static char version[64];
+static char serving[2][512];       // what the process serves; one is written while the other is current
+static const char *volatile serving_now = serving[0];
 static const char *image;          // the program's file, mapped; null when it could not be read
 static size_t image_size;
 static uintptr_t load_offset;      // where the program is loaded, minus its own addresses
@@ -148,6 +150,11 @@ static void report(int number, siginfo_t *info, void *context) {
         say_hex((uintptr_t)info->si_addr);
     }
     say("\n");
+    if (*serving_now) {
+        say("portico: serving ");
+        say(serving_now);
+        say("\n");
+    }
     void *frames[most_frames];
     int count = backtrace(frames, most_frames);
     say_frames(frames, count, false);
@@ -196,6 +203,13 @@ void ccrash_install(const char *text) {
         if (sigaction(signals[index], NULL, &present) != 0 || present.sa_handler != SIG_DFL) continue;
         sigaction(signals[index], &action, NULL);
     }
+}
+
+void ccrash_note_serving(const char *text) {
+    char *next = serving_now == serving[0] ? serving[1] : serving[0];
+    strncpy(next, text, sizeof serving[0] - 1);
+    next[sizeof serving[0] - 1] = 0;
+    serving_now = next;
 }
 
 void ccrash_cover_thread(void) {

@@ -1,4 +1,5 @@
 internal import Balancing
+internal import Proxy
 internal import Reactor
 internal import Routing
 
@@ -35,6 +36,8 @@ struct ClusterDirectory {
     let refusedRequested: (EndpointAddress) -> String?
     private var watched: [ClusterState] = []    // whose outliers are detected, or whose new endpoints warm up
     private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
+    private var health: HealthDirectory
+    private var checked: [HealthDirectory.Key: [Int]] = [:]    // slots whose endpoints are checked
     private let wake: @Sendable () -> Void
     var rollouts = Rollouts()
 
@@ -54,6 +57,7 @@ struct ClusterDirectory {
         self.refusal = refusal
         self.refusedRequested = refusedRequested
         states = EndpointStates(countedBefore: countedBefore)
+        health = HealthDirectory(refusal: refusal)
     }
 
     // MARK: what others may know
@@ -72,9 +76,13 @@ struct ClusterDirectory {
     // MARK: changes
 
     /// Takes a plan and a table of endpoints. Clusters that stay keep what is known of them.
-    /// - Parameter next: nil if the table stays. Then clusters that stay have their endpoints already.
+    /// - Parameters:
+    ///   - next: nil if the table stays. Then clusters that stay have their endpoints already.
+    ///   - tls: of the plan's clusters, by their numbers.
     /// - Returns: the numbers of endpoints that have left, and the table before.
-    mutating func replace(plan: RoutingPlan, table next: EndpointTable?) -> (left: [Int], table: EndpointTable?) {
+    mutating func replace(
+        plan: RoutingPlan, table next: EndpointTable?, tls: [Int: ClusterTLS] = [:]
+    ) -> (left: [Int], table: EndpointTable?) {
         let before = next == nil ? nil : table
         if let next { table = next }
         let (old, oldPlaces) = (slots, places)
@@ -82,7 +90,9 @@ struct ClusterDirectory {
         places.removeAll(keepingCapacity: true)
         slots.reserveCapacity(plan.clusters.count)
         order = plan.clusters.map { slot(of: $0, old, oldPlaces) }
+        let unchecked = check(plan, tls)
         watch(plan)
+        for place in unchecked { _ = slots[place].state.healthChanged() }
         for (identity, place) in oldPlaces where places[identity] == nil { drop(old[place]) }
         index(refusals: next == nil ? refusals : [:], old: oldPlaces)
         let reader = EndpointReader(table)
@@ -94,7 +104,7 @@ struct ClusterDirectory {
                 refresh(place, reader)
             }
         }
-        return (states.settle(), before)
+        return (settleStates(), before)
     }
 
     /// Has outliers detected, endpoints found by hash, and some preferred by their place, where the plan says so, and
@@ -117,10 +127,11 @@ struct ClusterDirectory {
         }
         hashed = tables.keys.sorted().map { slots[$0].state }
         for place in slots.indices {
-            slots[place].state.watch(policies[place], wake: wake)
+            slots[place].state.watch(policies[place], health: health.counts(of: key(slots[place])), wake: wake)
             slots[place].state.warm(by: warmups[place], wake: wake)
         }
-        watched = Set(policies.keys).union(warmups.keys).sorted().map { slots[$0].state }
+        let ofHealth = checked.values.joined()
+        watched = Set(policies.keys).union(warmups.keys).union(ofHealth).sorted().map { slots[$0].state }
     }
 
     /// Ends ejections whose time is over, takes endpoints that are ejected out of the choice, and gives those that
@@ -147,7 +158,7 @@ struct ClusterDirectory {
         for service in concern.services { concerned.formUnion(byService[service] ?? []) }
         let reader = EndpointReader(table)
         for place in concerned.sorted() { refresh(place, reader) }
-        return states.settle()
+        return settleStates()
     }
 
     /// Takes the answers of DNS, all of them. - Returns: the numbers of endpoints that have left.
@@ -157,7 +168,70 @@ struct ClusterDirectory {
         resolved = next
         let reader = EndpointReader(table)
         for place in concerned.sorted() { refresh(place, reader) }
-        return states.settle()
+        return settleStates()
+    }
+
+    /// Counts what was released. - Returns: the numbers of endpoints that have left.
+    private mutating func settleStates() -> [Int] {
+        let left = states.settle()
+        health.leave(left)
+        return left
+    }
+
+    // MARK: health checks
+
+    private func key(_ slot: Slot) -> HealthDirectory.Key {
+        HealthDirectory.Key(host: slot.state.identity.host, port: slot.state.identity.port)
+    }
+
+    /// Has endpoints checked where the plan says so, and nowhere else.
+    /// - Returns: the slots whose endpoints are others to choose from, because some are checked no more.
+    private mutating func check(_ plan: RoutingPlan, _ tls: [Int: ClusterTLS]) -> [Int] {
+        var terms: [HealthDirectory.Key: HealthDirectory.Terms] = [:]
+        checked = [:]
+        for (number, (cluster, place)) in zip(plan.clusters, order).enumerated() {
+            guard let policy = cluster.policies?.healthCheck else { continue }
+            let key = key(slots[place])
+            if checked[key]?.contains(place) != true { checked[key, default: []].append(place) }
+            if cluster.tls != nil, tls[number]?.security == nil { continue }    // nothing is sent to it
+            guard terms[key] == nil else { continue }
+            terms[key] = HealthDirectory.Terms(
+                policy: policy, isHTTP2: cluster.isHTTP2, security: tls[number]?.security,
+                proxyVersion: cluster.policies?.proxyVersion)
+        }
+        guard health.isUsed || !terms.isEmpty else { return [] }
+        let changed = health.update(terms)
+        var outdated = changed.isEmpty ? [] : slots.indices.filter { changed.contains(key(slots[$0])) }
+        for (key, places) in checked {
+            for place in places where health.join(slots[place].state.endpoints, of: key) { outdated.append(place) }
+        }
+        return outdated
+    }
+
+    /// What the checker is to do, since the last call.
+    mutating func takeHealthOrders() -> [HealthOrder] { health.takeOrders() }
+
+    /// What the checks of an endpoint say; nil: it is not checked.
+    func health(of endpoint: EndpointState) -> HealthRecord? { health.record(of: endpoint) }
+
+    /// Takes what the checker has found.
+    /// - Returns: changes of health, with the Service's host and port; and the clusters that have come to use all of
+    ///   their endpoints (true), or do not any more (false).
+    mutating func take(
+        health news: [HealthNews]
+    ) -> (changes: [(service: String, news: HealthNews)], panics: [(cluster: ClusterState, isPanicking: Bool)]) {
+        var changes: [(service: String, news: HealthNews)] = []
+        var concerned: Set<Int> = []
+        for item in news {
+            guard let (key, isChanged) = health.take(item), isChanged else { continue }
+            changes.append(("\(key.host):\(key.port)", item))
+            concerned.formUnion(checked[key] ?? [])
+        }
+        var panics: [(cluster: ClusterState, isPanicking: Bool)] = []
+        for place in concerned.sorted() {
+            if let isPanicking = slots[place].state.healthChanged() { panics.append((slots[place].state, isPanicking)) }
+        }
+        return (changes, panics)
     }
 
     // MARK: slots
@@ -271,6 +345,7 @@ struct ClusterDirectory {
         for endpoint in before { states.release(key(slot, endpoint)) }
         if slot.names.isEmpty, !before.isEmpty { noteChange(of: slot.state, before, endpoints) }
         slots[place].endpoints = endpoints
+        if health.isUsed { health.join(taken, of: key(slot)) }
         let ranks = slot.locality == nil ? [] : endpoints.map(\.rank)
         slot.state.publish(EndpointList(taken, weights: endpoints.map(\.weight), ranks: ranks))
     }

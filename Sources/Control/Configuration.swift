@@ -98,7 +98,7 @@ struct Configuration {
         Self.retire(old.upstreamTLS, next.upstreamTLS)
         var endpoints = next.takeEndpoints()
         _ = endpoints?.apply(later)
-        let (left, table) = directory.replace(plan: next.plan, table: endpoints)
+        let (left, table) = directory.replace(plan: next.plan, table: endpoints, tls: next.upstreamTLS)
         diagnostics = next.diagnostics
         countProblems()
         return Applied(isNew: isNew, left: left, loaded: old, endpoints: table)
@@ -119,6 +119,19 @@ struct Configuration {
         let (events, due) = directory.settle(at: now.nanoseconds)
         return (events, due.map(MonotonicTime.init))
     }
+
+    /// What the checker of endpoints is to do, since the last call.
+    mutating func takeHealthOrders() -> [HealthOrder] { directory.takeHealthOrders() }
+
+    /// Takes what the checker has found; see `ClusterDirectory.take`.
+    mutating func take(
+        health news: [HealthNews]
+    ) -> (changes: [(service: String, news: HealthNews)], panics: [(cluster: ClusterState, isPanicking: Bool)]) {
+        directory.take(health: news)
+    }
+
+    /// What the checks of an endpoint say; nil: it is not checked.
+    func health(of endpoint: EndpointState) -> HealthRecord? { directory.health(of: endpoint) }
 
     /// Takes hosts that requests have named, and the answers for them.
     /// - Parameter tell: tells all workers what follows.

@@ -1,4 +1,4 @@
-internal import Balancing
+package import Balancing
 package import Logging
 package import Manifests
 package import Proxy
@@ -44,16 +44,14 @@ package final class ControlPlane {
     var workers: [(mailbox: Mailbox<WorkerMessage>, status: WorkerStatus)] = []
     var phase = Phase.starting
     private let loads: Mailbox<Loaded>
-    var loadBegan: MonotonicTime?    // nil: none is under way
+    private(set) var load = LoadState()
     private var loadLimit = LoadLimit()    // of the load that is under way
-    var isLoadWanted = false    // of files too, asked for while one was under way
-    private var extent = LoadExtent.everything    // of the load that is under way
-    private var loadsBegun = 0
     private var waiting: [(load: Int, done: (Bool, String) -> Void)] = []    // for the end of a load
     private var loggedAddresses: Set<String> = []    // refused addresses of DNS that were logged
     var obstacles: [String] = []    // why the first load came to nothing
     private var retirement = Retirement()
     private let ejections: Mailbox<Void>
+    private let health: HealthMonitor
     private let tables: Mailbox<BuiltTable>
     let tableBuilder: HashTableBuilder
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
@@ -66,7 +64,8 @@ package final class ControlPlane {
 
     enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
-            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8
+            tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8,
+            health: UInt64 = 9
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
@@ -112,6 +111,7 @@ package final class ControlPlane {
         watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
+        health = try HealthMonitor(log: log)
         configuration = Configuration(
             options: options, metrics: metrics, inherited: succession.inherited, source: cluster?.source,
             hostsWake: { mailbox.post(()) },
@@ -123,6 +123,7 @@ package final class ControlPlane {
         try poller.watchReadable(ejections.descriptor, token: Token.ejections)
         try poller.watchReadable(tables.descriptor, token: Token.tables)
         try poller.watchReadable(changes.descriptor, token: Token.changes)
+        try poller.watchReadable(health.descriptor, token: Token.health)
         if let link = succession.predecessor { try poller.watchReadable(link.descriptor, token: Token.succession) }
     }
 
@@ -214,12 +215,14 @@ package final class ControlPlane {
                 case Token.ejections: endpointsEjected()
                 case Token.tables: tablesMade()
                 case Token.changes: filesChanged()
+                case Token.health: endpointsChecked()
                 case Token.cluster: clusterChanged()
                 case Token.succession: try successionSpoke()
                 case let token: wake(token)
                 }
             }
             tick()
+            health.order(&configuration)
             publishNames()
             settleOutliers()
             configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
@@ -240,7 +243,7 @@ package final class ControlPlane {
     private func shortest(_ waits: [Int32]) -> Int32 { waits.filter { $0 >= 0 }.min() ?? -1 }
 
     private var ownWaits: [Int32] {
-        let load = loadLimit.isOver ? nil : loadBegan.map { $0 + options.loadLimit }
+        let load = load.deadline(limit: options.loadLimit)
         let times = [namesDue, load, outliersDue, configuration.hostsDue, configuration.rolloutsDue].compactMap(\.self)
         let waits = times.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
         return [isDraining ? 20 : -1, successionWait, retirement.wait, feed?.wait ?? -1] + waits
@@ -310,6 +313,11 @@ package final class ControlPlane {
         outliersDue = outliersDue.map { min($0, soon) } ?? soon
     }
 
+    private func endpointsChecked() {
+        health.take(&configuration)
+        tableBuilder.want(configuration.hashedClusters)
+    }
+
     private func settleOutliers() {
         guard let outliersDue, .now() >= outliersDue else { return }
         let (events, due) = configuration.settleOutliers(at: .now())
@@ -339,21 +347,14 @@ package final class ControlPlane {
     ///   of it was good, and a sentence.
     package func reload(done: @escaping (_ isSuccess: Bool, _ text: String) -> Void) {
         beginLoad()
-        // One that is under way may have read the files before they changed.
-        waiting.append((load: isLoadWanted ? loadsBegun + 1 : loadsBegun, done))
+        waiting.append((load: load.answering, done))
     }
 
     func beginLoad(_ extent: LoadExtent = .everything) {
         if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first
         if succession.isHandedOver { return }    // the other process has what is new
-        guard loadBegan == nil, !isUpgrading || extent == .cluster else {
-            if extent == .everything { isLoadWanted = true }
-            return
-        }
-        loadBegan = .now()
+        guard load.want(extent, isHeld: isUpgrading && extent != .cluster, at: .now()) != nil else { return }
         feed?.loadBegan()
-        self.extent = extent
-        loadsBegun += 1
         loadLimit = LoadLimit()
         // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
         configuration.load(
@@ -362,15 +363,14 @@ package final class ControlPlane {
 
     /// A load that takes too long is asked to end.
     private func limitLoad() {
-        guard let loadBegan, !loadLimit.isOver, .now() >= loadBegan + options.loadLimit else { return }
+        guard load.isOverdue(at: .now(), limit: options.loadLimit) else { return }
         loadLimit.end()
         log.warning("the load takes longer than \(options.loadLimit): it is given up")
     }
 
     /// Publishes what was loaded.
     private func loadEnded() throws(SystemError) {
-        guard let loaded = loads.takeAll().last, let began = loadBegan else { return }
-        loadBegan = nil
+        guard let loaded = loads.takeAll().last, let ended = load.end() else { return }
         let later = feed?.loadEnded() ?? EndpointChanges()
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded, later: later)
         if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
@@ -379,19 +379,17 @@ package final class ControlPlane {
             if !isIncomplete { try startServing() }
         } else {
             if let applied { publish(applied) }
-            problems.report(configuration, isRepeated: extent == .everything)
+            problems.report(configuration, isRepeated: ended.extent == .everything)
         }
         feed?.tell(configuration)
-        tellLoadEnded(began)
+        tellEnd(of: ended)
         beginWantedLoad()
         if succession.isUpgradeWanted { wantUpgrade() }
     }
 
     /// Another load was asked for while one was under way, or an upgrade.
     func beginWantedLoad() {
-        guard isLoadWanted, phase != .stopped else { return }
-        isLoadWanted = false
-        beginLoad()
+        if phase != .stopped, load.takeWanted() { beginLoad() }
     }
 
     /// Another process has what a load would bring.
@@ -400,23 +398,24 @@ package final class ControlPlane {
         waiting = []
     }
 
-    private func tellLoadEnded(_ began: MonotonicTime) {
+    private func tellEnd(of ended: LoadState.Load) {
+        noteServing()
         let errors = configuration.diagnostics.count { $0.severity == .error } + configuration.bindFailures.count
-        let milliseconds = MonotonicTime.now().nanoseconds(since: began) / 1_000_000
+        let milliseconds = MonotonicTime.now().nanoseconds(since: ended.began) / 1_000_000
         let kept = configuration.kept.count
         let text =
             errors == 0
             ? "reloaded in \(milliseconds) ms: \(configuration.loaded.changes)"
             : "reloaded in \(milliseconds) ms with \(errors) errors; \(kept) objects keep their last good version"
-        if extent == .cluster {
+        if ended.extent == .cluster {
             log.debug("\(text)")
-        } else if loadsBegun > 1 {
+        } else if ended.number > 1 {
             metrics.reloadEnded(errors == 0 ? .success : .failure)
             log.info("\(text)")
         }
-        let ended = waiting.filter { $0.load <= loadsBegun }
-        waiting.removeAll { $0.load <= loadsBegun }
-        for waiter in ended { waiter.done(errors == 0, text) }
+        let answered = waiting.filter { $0.load <= ended.number }
+        waiting.removeAll { $0.load <= ended.number }
+        for waiter in answered { waiter.done(errors == 0, text) }
     }
 
     /// A snapshot where more has changed than endpoints, which clusters have already.
@@ -459,16 +458,18 @@ package final class ControlPlane {
         return configuration.hashedClusters.allSatisfy(\.isHashReady) ? nil : "making hash tables"
     }
 
-    /// What is wrong with the definitions in effect.
-    package var diagnostics: [Diagnostic] { configuration.diagnostics }
     /// What workers serve now; nil until the first load has ended.
     package var snapshot: Snapshot? { published?.current }
+    /// What is wrong with the definitions in effect.
+    package var diagnostics: [Diagnostic] { configuration.diagnostics }
     /// The routing plan in effect.
     package var plan: RoutingPlan { configuration.plan }
     /// The endpoints as they are known now.
     package var endpoints: EndpointTable { configuration.endpoints }
     /// What is known of the API server; nil: there is none.
     package var cluster: ClusterStatus? { feed?.source.status }
+    /// What the health checks of an endpoint say; nil: it is not checked.
+    package func health(of endpoint: EndpointState) -> HealthRecord? { configuration.health(of: endpoint) }
     /// The objects that the last load has read, with their places.
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }

@@ -14,6 +14,27 @@ struct DrainNotes {
     var isAskedToEnd = false
 }
 
+extension ControlPlane {
+    /// What a crash report says of the configuration.
+    func noteServing() {
+        guard let snapshot = published?.current else { return }
+        let ports = snapshot.listeners.prefix(16).map { $0.sockets.name }.joined(separator: " ")
+        CrashReport.note(
+            serving: "\(snapshot.listeners.count) listeners (\(ports)), \(snapshot.clusters.count) clusters, "
+                + "\(objects.count) objects, load \(load.begun), by \(options.workers) workers; \(stateText)")
+    }
+
+    private var stateText: String {
+        switch phase {
+        case .starting: "starting"
+        case .succeeding: "taking another process's place"
+        case .serving: "serving"
+        case .draining: "draining"
+        case .stopped: "stopped"
+        }
+    }
+}
+
 // The end: a drain in steps, and the account of it.
 extension ControlPlane {
     /// SIGTERM, SIGINT.
@@ -43,6 +64,7 @@ extension ControlPlane {
         let closed = (schedule.accepting + schedule.telling).brief
         log.info("draining: \(activeText); readiness is off, clients are asked to go from \(schedule.accepting.brief)")
         log.info("draining: no connection is accepted after \(closed), the last streams end at \(schedule.limit.brief)")
+        noteServing()
         tell(DrainState.begin)
         feed?.drain()
     }

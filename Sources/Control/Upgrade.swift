@@ -4,9 +4,9 @@ internal import Proxy
 internal import Reactor
 
 // One gateway takes the other's place. SIGUSR2 starts the successor with the listening sockets of this process. It
-// loads its configuration, says that it is ready, is asked to go, accepts connections from the same queues, and says so;
-// then this process stops to accept and drains. Until that word nothing has changed for anybody, and whatever goes wrong
-// ends the successor. Source: docs/operations.md, Upgrade.
+// loads its configuration, says that it is ready, is asked to go, accepts connections from the same queues, and says
+// so; then this process stops to accept and drains. Until that word nothing has changed for anybody, and whatever goes
+// wrong ends the successor. Source: docs/operations.md, Upgrade.
 
 // What the predecessor does.
 extension ControlPlane {
@@ -20,7 +20,7 @@ extension ControlPlane {
         succession.isUpgradeWanted = false
         if let obstacle = upgradeObstacle {
             log.error("SIGUSR2: no upgrade: \(obstacle)")
-        } else if loadBegan != nil {
+        } else if load.current != nil {
             succession.isUpgradeWanted = true
             log.info("SIGUSR2: the upgrade waits for the load that is under way")
         } else {

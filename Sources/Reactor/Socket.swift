@@ -133,6 +133,13 @@ package enum Socket {
         return failure()
     }
 
+    /// Whether the peer has ended its side, or the connection is broken, even if there are octets to be read before.
+    package static func hasPeerEnded(_ number: CInt) -> Bool {
+        // poll and epoll have the same bits.
+        var request = pollfd(fd: number, events: Int16(truncatingIfNeeded: EPOLLRDHUP.rawValue), revents: 0)
+        return unsafe poll(&request, 1, 0) > 0
+    }
+
     /// The first octet that can be read, which stays there; nil if there is none.
     package static func peek(_ number: CInt) -> UInt8? {
         var octet: UInt8 = 0

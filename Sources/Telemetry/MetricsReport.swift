@@ -220,16 +220,22 @@ struct MetricsReport {
         for cluster in control.clusters {
             let labels = [("cluster", cluster.name), ("state", "ready")]
             let endpoints = cluster.endpoints
-            let ejected = cluster.detector.map { min($0.totals.ejected, endpoints.count) }
-            page.series("portico_endpoints", labels, UInt64(endpoints.count - (ejected ?? 0)))
-            if let ejected {
-                page.series("portico_endpoints", [("cluster", cluster.name), ("state", "ejected")], UInt64(ejected))
+            let unavailable = cluster.detector.map { min($0.unavailableCount, endpoints.count) } ?? 0
+            page.series("portico_endpoints", labels, UInt64(endpoints.count - unavailable))
+            if let detector = cluster.detector, detector.detects {
+                let ejected = UInt64(min(detector.totals.ejected, endpoints.count))
+                page.series("portico_endpoints", [("cluster", cluster.name), ("state", "ejected")], ejected)
+            }
+            if cluster.healthCounts != nil {
+                let unhealthy = UInt64(endpoints.count { $0.health != .available })
+                page.series("portico_endpoints", [("cluster", cluster.name), ("state", "unhealthy")], unhealthy)
             }
             all += endpoints.count
             pairs += endpoints.prefix(Self.endpointLimit - pairs.count).map { (cluster.name, $0) }
         }
         clusterUsage()
         outliers()
+        healthChecks()
         fates()
         page.family(
             "portico_endpoint_active_requests", .gauge, "Requests given to an endpoint that have not ended.")
@@ -248,7 +254,9 @@ struct MetricsReport {
 
     /// Of the clusters whose outliers are detected.
     private mutating func outliers() {
-        let watched = control.clusters.compactMap { cluster in cluster.detector.map { (cluster.name, $0.totals) } }
+        let watched = control.clusters.compactMap { cluster in
+            cluster.detector.flatMap { $0.detects ? (cluster.name, $0.totals) : nil }
+        }
         page.family("portico_outlier_ejections_total", .counter, "Endpoints that were ejected, by the reason.")
         for (name, totals) in watched {
             for cause in EjectionCause.allCases {
@@ -261,6 +269,17 @@ struct MetricsReport {
             "portico_outlier_ejections_prevented_total", .counter, "Endpoints that were not ejected for too many were.")
         for (name, totals) in watched {
             page.series("portico_outlier_ejections_prevented_total", [("cluster", name)], totals.prevented)
+        }
+    }
+
+    /// Of the Services whose endpoints are checked.
+    private mutating func healthChecks() {
+        page.family("portico_health_checks_total", .counter, "Health checks of endpoints that ended, by the result.")
+        var known: Set<String> = []
+        for counts in control.clusters.compactMap(\.healthCounts) where known.insert(counts.name).inserted {
+            for (result, count) in [("passed", counts.passed), ("failed", counts.failed)] {
+                page.series("portico_health_checks_total", [("service", counts.name), ("result", result)], count)
+            }
         }
     }
 

@@ -63,9 +63,11 @@ package struct EarlierFlags: OptionSet, Sendable {
     package static let faultInjected = EarlierFlags(rawValue: 2)
     /// URX: there were as many tries as the policy for retries allows.
     package static let retriesExhausted = EarlierFlags(rawValue: 4)
+    /// UO: another try was not made because of the cluster's `maxRetries` or `retryBudget`.
+    package static let retryOverflow = EarlierFlags(rawValue: 8)
 
     /// In the order in which they are written.
     static let all: [(flag: EarlierFlags, text: StaticString)] = [
-        (.delayInjected, "DI"), (.faultInjected, "FI"), (.retriesExhausted, "URX"),
+        (.delayInjected, "DI"), (.faultInjected, "FI"), (.retriesExhausted, "URX"), (.retryOverflow, "UO"),
     ]
 }

@@ -112,7 +112,7 @@ package final class WorkerMetrics: Sendable {
     package enum Limit: Int, Sendable, CaseIterable {
         case concurrentStreams, headerTimeout, progressTimeout
         case upstreamConnections, waitingRequests, idleUpstreamConnections
-        case downstreamConnections, memory, upstreamKeepAlive
+        case downstreamConnections, memory, upstreamKeepAlive, keepAlive
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
@@ -130,6 +130,7 @@ package final class WorkerMetrics: Sendable {
             case .downstreamConnections: "downstream_connections"
             case .memory: "memory"
             case .upstreamKeepAlive: "upstream_keepalive"
+            case .keepAlive: "keepalive"
             case .clusterConnections: "cluster_connections"
             case .clusterPending: "cluster_pending_requests"
             case .clusterRequests: "cluster_requests"

@@ -70,11 +70,22 @@ enum AdminWiring {
             for endpoint in endpoints {
                 let total = control.metrics.tries(to: endpoint)
                 text += "  \(endpoint.name) active=\(endpoint.active) total=\(total)"
-                text += ejected.contains(endpoint.name) ? " ejected\n" : "\n"
+                text += ejected.contains(endpoint.name) ? " ejected" : ""
+                text += healthText(endpoint, control).map { " health=\($0)\n" } ?? "\n"
             }
             if endpoints.isEmpty { text += "  no endpoint\n" }
         }
         return text
+    }
+
+    /// What the checks of an endpoint say: `unchecked`, `passing` or `failing` and why; nil: it is not checked.
+    private static func healthText(_ endpoint: EndpointState, _ control: ControlPlane) -> String? {
+        guard let record = control.health(of: endpoint) else { return nil }
+        return switch record.standing {
+        case .unknown: endpoint.health == .pending ? "unchecked, not used yet" : "unchecked"
+        case .healthy: "passing"
+        case .unhealthy: "failing, \(record.reason.printable)"
+        }
     }
 
     /// What is in use of a cluster with limits.
@@ -105,6 +116,7 @@ enum AdminWiring {
                             json.field("address", endpoint.name)
                             json.field("active", endpoint.active)
                             if let ejected { json.field("ejected", ejected.contains(endpoint.name)) }
+                            if let health = healthText(endpoint, control) { json.field("health", health) }
                             json.field("total", Int(clamping: control.metrics.tries(to: endpoint)))
                         }
                     }

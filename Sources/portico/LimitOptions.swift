@@ -76,6 +76,26 @@ struct LimitOptions: ParsableArguments {
 
     @Option(
         help: FlagValues.help(
+            "Time that a client's connection takes requests, a tenth more or less; 0s: without end.",
+            FlagDuration(usual.connectionAge ?? .zero)),
+        transform: FlagValues.duration())
+    var maxConnectionAge = FlagDuration(usual.connectionAge ?? .zero)
+
+    @Option(
+        help: FlagValues.help(
+            "Silence of a client that waits for answers by HTTP/2, until PING asks whether it is there.",
+            FlagDuration(usual.keepAlive)),
+        transform: FlagValues.duration(from: least))
+    var keepalive = FlagDuration(usual.keepAlive)
+
+    @Option(
+        help: FlagValues.help(
+            "Time for a client to say anything after that PING.", FlagDuration(usual.keepAliveTimeout)),
+        transform: FlagValues.duration(from: least))
+    var keepaliveTimeout = FlagDuration(usual.keepAliveTimeout)
+
+    @Option(
+        help: FlagValues.help(
             "Time that a relayed connection (TCP, TLS passed through) is kept without an octet from either side.",
             FlagDuration(usual.relayIdleTimeout)),
         transform: FlagValues.duration(from: least))
@@ -167,6 +187,9 @@ struct LimitOptions: ParsableArguments {
         limits.headerTimeout = headerTimeout.value
         limits.progressTimeout = progressTimeout.value
         limits.idleTimeout = idleTimeout.value
+        limits.connectionAge = maxConnectionAge.value == .zero ? nil : maxConnectionAge.value
+        limits.keepAlive = keepalive.value
+        limits.keepAliveTimeout = keepaliveTimeout.value
         limits.relayIdleTimeout = relayIdleTimeout.value
         limits.upstreamIdleTimeout = upstreamIdleTimeout.value
         limits.upstreamKeepAlive = upstreamKeepalive.value

@@ -17,12 +17,25 @@ struct TopologyOptions: ParsableArguments {
             """)
     var proxyProtocolFrom: [String] = []
 
+    @Option(
+        help: "How many proxies in front append to x-forwarded-for; default: a Gateway's annotation, or 0.",
+        transform: FlagValues.number(TopologyTerms.hops))
+    var trustedHops: Int?
+
+    @Option(
+        help: "A network of those proxies, such as 10.0.0.0/8 (repeatable); default: every peer is one of them.")
+    var trustedHopsFrom: [String] = []
+
     /// What the flags say, for the compiler; throws if a value of `--proxy-protocol` is none.
     func terms() throws -> TopologyTerms {
         var terms = TopologyTerms()
         let (networks, wrong) = TopologyTerms.networks(proxyProtocolFrom)
         if let wrong { throw Self.refusal(ofNetwork: wrong, "--proxy-protocol-from") }
         terms.proxyProtocolFrom = networks
+        terms.trustedHops = trustedHops
+        let (hops, wrongHop) = TopologyTerms.networks(trustedHopsFrom)
+        if let wrongHop { throw Self.refusal(ofNetwork: wrongHop, "--trusted-hops-from") }
+        terms.trustedHopsFrom = hops
         for text in proxyProtocol {
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard let mode = GatewayTopology.ProxyProtocolMode(rawValue: parts[parts.count - 1]) else {

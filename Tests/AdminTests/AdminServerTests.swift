@@ -18,6 +18,32 @@ import Testing
         #expect(!client.isClosed)
     }
 
+    @Test func `answers health checks of HTTP/1.0 without a host, on the status listener`() throws {
+        let house = try AdminHouse()
+        let check = try house.client(.status)
+        let answer = try house.ask(check, "GET /healthz/ready HTTP/1.0\r\n\r\n")
+        #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close\r\n"))
+        let admin = try house.client(.admin)
+        #expect(try house.ask(admin, "GET /routes HTTP/1.0\r\n\r\n").hasPrefix("HTTP/1.1 400 "))
+        let newer = try house.client(.status)
+        #expect(try house.ask(newer, "GET /healthz/ready HTTP/1.1\r\n\r\n").hasPrefix("HTTP/1.1 400 "))
+    }
+
+    @Test func `closes idle connections when another process listens, and answers the others`() throws {
+        let house = try AdminHouse()
+        let idle = try house.client(.status)
+        _ = try house.ask(idle, "GET /healthz/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        let busy = try house.client(.status)
+        busy.send("GET /healthz/live HTTP/1.1\r\n")
+        try house.turn(times: 5)
+        house.server.stopListening()
+        try house.turn(until: { idle.isClosed })
+        busy.send("Host: a\r\n\r\n")
+        try house.turn(until: { busy.isClosed })
+        #expect(busy.received.hasPrefix("HTTP/1.1 200 OK\r\n") && busy.received.contains("connection: close\r\n"))
+        #expect(house.server.sockets.isEmpty)
+    }
+
     @Test func `closes when the client asks for it`() throws {
         let house = try AdminHouse()
         let client = try house.client(.admin)

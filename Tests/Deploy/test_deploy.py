@@ -141,15 +141,19 @@ def test_a_pod_has_time_to_leave(objects, overlay):
         assert wait >= int(notes[prefix + "interval"]) * int(notes[prefix + "unhealthy-threshold"])
 
 
-def test_load_balancers_pass_tcp_through_and_write_no_proxy_line(objects, overlay):
+def test_load_balancers_pass_tcp_through_and_say_the_client_where_pods_expect_it(objects, overlay):
     service = only(objects, "Service")
     nodes = overlay in ("overlays/node-port", "overlays/kind")
     assert service["spec"]["type"] == ("NodePort" if nodes else "LoadBalancer")
     assert service["spec"]["externalTrafficPolicy"] == ("Cluster" if nodes else "Local")
     notes = service["metadata"].get("annotations", {})
     assert notes.get("service.beta.kubernetes.io/aws-load-balancer-backend-protocol", "tcp") == "tcp"
-    # Until Portico reads it, it breaks every connection.
-    assert "proxy" not in "".join([*notes, *notes.values()]).lower()
+    # One without the other breaks every connection.
+    says = notes.get("service.beta.kubernetes.io/aws-load-balancer-proxy-protocol")
+    expects = {each["name"]: each.get("value") for each in container(objects)["env"]}.get("PORTICO_PROXY_PROTOCOL")
+    assert (says, expects) == (("*", "require") if overlay.startswith("overlays/aws-") else (None, None))
+    # With the client's address in its packets as well, connections of a pod to its own load balancer are lost.
+    assert not says or "preserve_client_ip.enabled=true" not in "".join(notes.values())
 
 
 def test_the_pod_has_no_rights_it_does_not_need(objects):

@@ -70,6 +70,7 @@ def test_helm_finds_no_fault():
 @pytest.mark.parametrize("wrong", [
     {"servce": {}}, {"image": {"repositry": "x"}}, {"ports": []}, {"workers": "2"}, {"logFormat": "xml"},
     {"ports": [{"name": "http", "port": 80, "containerPort": 80}]}, {"service": {"type": "loadbalancer"}},
+    {"proxyProtocol": ["on"]}, {"trustedHops": 101},
     {"secretNames": ["a", "a"]}, {"preStopSeconds": "25s"}, {"serviceMonitor": {"interval": 15}},
 ])
 def test_values_that_mean_nothing_are_refused(wrong):
@@ -116,6 +117,11 @@ EFFECTS = [
     ({"ports": [{"name": "grpc", "port": 8000, "containerPort": 8000}]}, ["{'name': 'grpc', 'containerPort': 8000}"]),
     ({"watchNamespaces": ["shop"]}, ["'--watch-namespace', 'shop'"]),
     ({"adminPort": 15001}, ["'127.0.0.1:15001'"]),
+    ({"proxyProtocol": ["443=require", "80=off"], "proxyProtocolFrom": ["10.0.0.0/8", "fd00::/8"]}, [
+        "{'name': 'PORTICO_PROXY_PROTOCOL', 'value': '443=require,80=off'}",
+        "{'name': 'PORTICO_PROXY_PROTOCOL_FROM', 'value': '10.0.0.0/8,fd00::/8'}"]),
+    ({"trustedHops": 1, "trustedHopsFrom": ["10.0.0.0/8"]}, [
+        "{'name': 'PORTICO_TRUSTED_HOPS', 'value': '1'}", "'PORTICO_TRUSTED_HOPS_FROM', 'value': '10.0.0.0/8'"]),
     ({"statusWriter": {"enabled": True}}, ["'--status-writer'", "'resourceNames': ['portico-status']"]),
 ]
 

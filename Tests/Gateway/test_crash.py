@@ -27,6 +27,7 @@ def test_a_crash_names_the_functions(crashing, number):
     report = "\n".join(line for line in crashing.errors if line.startswith("portico: "))
     assert f"portico: crash: {number.name} " in report
     assert re.search(r"version [0-9.]+, process \d+, thread portico", report)
+    assert re.search(r"serving 1 listeners \(\S+:\d+\), 1 clusters, 4 objects, load 1, by 1 workers; serving", report)
     # The main thread, which took the signal, waits in its loop; mangled first, then readable.
     assert re.search(r"\d+ 0x[0-9a-f]{16} \$s7Control0A5PlaneC\S* \+ \d+", report), report
     assert re.search(r"\d+ ControlPlane\.\S+|\d+ Control\.ControlPlane\.\S+", report), report

@@ -14,7 +14,7 @@ EDITED = [
     "x-envoy-external-address", "x_forwarded_proto", "x-forwarded_for", "x_request_id",
 ]
 UNTOUCHED = ["authorization", "user-agent", "x-forwarded-host", "grpc-timeout", "a", "z-last", "cookie2"]
-SAID = {"x-forwarded-for", "x-forwarded-proto", "x-request-id"}
+SAID = {"x-forwarded-for", "x-forwarded-proto", "x-request-id", "x-envoy-external-address"}
 HOP_BY_HOP = [
     "", "te: trailers\r\n", "expect: 100-continue\r\n", "connection: x-gone\r\nx-gone: 1\r\n", "connection: a\r\n",
     "connection: keep-alive, te\r\nte: gzip, trailers\r\n",
@@ -35,6 +35,7 @@ def check(sent, arrived):
     addresses = [value for name, value in sent if name == "x-forwarded-for"]
     assert values["x-forwarded-for"] == [",".join([*addresses, "127.0.0.1"])], sent
     assert values["x-forwarded-proto"] == ["http"], sent
+    assert values["x-envoy-external-address"] == ["127.0.0.1"], sent
     assert len(values["x-request-id"]) == 1 and UUID.fullmatch(values["x-request-id"][0]), sent
     assert not [name for name in values if name in EDITED and name not in SAID], sent
     kept = [pair for pair in arrived if pair[0] in UNTOUCHED]

@@ -332,7 +332,9 @@ def test_routes_and_check_tell_of_it(web, tmp_path):
     assert "*:8000: connections may begin with a PROXY protocol header, of peers in 10.0.0.0/8" in run(
         "routes", file, *flags).stdout
     topology = json.loads(run("routes", file, *flags, "--output", "json").stdout)[0]["topology"]
-    assert topology == {"proxyProtocol": "optional", "proxyProtocolFrom": ["10.0.0.0/8"]}
+    assert topology == {
+        "proxyProtocol": "optional", "proxyProtocolFrom": ["10.0.0.0/8"], "trustedHops": 0, "trustedHopsFrom": None,
+        "forwardClientCertDetails": "SANITIZE_SET"}
     assert "PROXY" not in run("routes", file).stdout
     checked = run("check", file, "--proxy-protocol", "9999=require")
     assert "--proxy-protocol: warning: no Gateway has the port 9999" in checked.stdout, checked.stdout

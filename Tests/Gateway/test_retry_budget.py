@@ -44,10 +44,14 @@ def config(server, budget, **pool):
 
 @pytest.mark.parametrize("budget, tries", [({"percent": 0, "minRetryConcurrency": 0}, 1), ({}, 3)])
 def test_without_a_budget_nothing_is_sent_again(budget, tries):
-    with Failing() as failing, Gateway(config(failing.server, budget)) as gateway:
+    arguments = ["--log-format", "json"]
+    with Failing() as failing, Gateway(config(failing.server, budget), arguments=arguments) as gateway:
         failing.gate.set()
         assert http1.get(gateway.port).status == 503
         assert len(failing.tries) == tries
+        line = gateway.access_log_json("via_upstream")
+        assert line["response_flags"] == ("UO" if tries == 1 else "URX")
+        assert gateway.metric(r'limit_reached_total{limit="cluster_retries"}') == (1 if tries == 1 else 0)
 
 
 def test_the_least_number_may_be_sent_again_at_the_same_time_whatever_maxretries_says():

@@ -101,6 +101,6 @@ import Testing
         let left = pool.retire()
         #expect(left.count == 1 && pool.isRetired)
         pool.remove(made)
-        #expect(pool.idleCount == 0 && pool.count == 0 && pool.available() == nil)
+        #expect(pool.idleCount == 0 && pool.count == 0 && pool.available(at: MonotonicTime(nanoseconds: 0)) == nil)
     }
 }

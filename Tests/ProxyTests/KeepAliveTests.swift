@@ -18,7 +18,7 @@ internal import Testing
     @Test func `is asked after 30 s, and given up when nothing comes for 10 s`() {
         var state = connection()
         #expect(state.expiry(limits, isIdle: false, at: time(29)) == .notYet(time(30)))
-        #expect(state.expiry(limits, isIdle: false, at: time(30)) == .silentEndpoint)
+        #expect(state.expiry(limits, isIdle: false, at: time(30)) == .silentPeer)
         state.keepAlive?.ask(at: time(30))
         #expect(state.expiry(limits, isIdle: false, at: time(31)) == .notYet(time(40)))
         #expect(state.expiry(limits, isIdle: false, at: time(40)) == .unanswered)
@@ -30,7 +30,7 @@ internal import Testing
         state.octetsCame(at: time(31))
         #expect(state.deadline(limits, isIdle: false) == time(340))
         #expect(state.expiry(limits, isIdle: false, at: time(61)) == .notYet(time(91)))
-        #expect(state.expiry(limits, isIdle: false, at: time(340)) == .silentEndpoint)
+        #expect(state.expiry(limits, isIdle: false, at: time(340)) == .silentPeer)
     }
 
     @Test func `is let be while we do not read, while it takes nothing, and without streams`() {

@@ -27,6 +27,29 @@ import Testing
         for _ in 0..<6 { bench.pass(.milliseconds(100)) }
     }
 
+    // MARK: kept connections
+
+    /// The endpoint's end has come with the request, and its event is behind the request's.
+    @Test func `is not sent on a kept connection that has ended`() throws {
+        let bench = try Bench()
+        let server = try bench.server()
+        let client = try bench.client(sending: Self.post)
+        let upstream = try #require(try server.accept())
+        #expect(upstream.text().hasPrefix("POST"))
+        upstream.send(Self.ok)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok"))
+        bench.pass(.seconds(2))
+        client.send(Self.post)
+        upstream.close()
+        bench.settle()
+        let second = try #require(try server.accept(), "the request was sent where nobody reads it")
+        #expect(second.text().contains("x-envoy-attempt-count: 1\r\n"))
+        second.send(Self.ok)
+        bench.settle()
+        #expect(client.text().hasSuffix("ok") && bench.active == 0)
+    }
+
     // MARK: answers
 
     @Test(arguments: [

@@ -31,6 +31,14 @@ package final class OutlierDetector: Sendable {
         var totals = Totals()
         /// The level of each endpoint, where requests are divided by levels.
         var levels: [ObjectIdentifier: Int]?
+        /// The endpoints that their health checks take out of the choice.
+        var unwell: Set<ObjectIdentifier> = []
+
+        /// The endpoints that are not chosen.
+        var unavailable: Set<ObjectIdentifier> {
+            guard ledger.ejected > 0 else { return unwell }
+            return unwell.union(ledger.ejectedKeys.map { ObjectIdentifier($0.endpoint) })
+        }
     }
 
     /// What was counted since the cluster was made.
@@ -60,7 +68,10 @@ package final class OutlierDetector: Sendable {
     var policy: OutlierPolicy { state.withLock { $0.policy } }
 
     /// Whether so many are ejected that all are used.
-    var isPanicking: Bool { panics.load(ordering: .relaxed) }
+    package var isPanicking: Bool { panics.load(ordering: .relaxed) }
+
+    /// Whether requests can eject an endpoint, or health checks alone take one out of the choice.
+    package var detects: Bool { state.withLock { $0.policy.detects } }
 
     /// The counters as they are now.
     package var totals: Totals {
@@ -70,6 +81,9 @@ package final class OutlierDetector: Sendable {
             return totals
         }
     }
+
+    /// How many endpoints are ejected or fail their health checks.
+    package var unavailableCount: Int { state.withLock { $0.unavailable.count } }
 
     /// The addresses of the endpoints that are ejected now.
     package var ejectedNames: Set<String> { state.withLock { Set($0.ledger.ejectedKeys.map(\.endpoint.name)) } }
@@ -107,15 +121,17 @@ package final class OutlierDetector: Sendable {
 
     /// Whether too few are left. Where there are levels of preference, others may still be able to take all requests.
     private static func panics(_ state: State) -> Bool {
-        guard state.policy.panics(ejected: state.ledger.ejected, of: state.count) else { return false }
+        let unavailable = state.unwell.isEmpty ? [] : state.unavailable
+        let count = state.unwell.isEmpty ? state.ledger.ejected : unavailable.count
+        guard state.policy.panics(ejected: count, of: state.count) else { return false }
         guard let levels = state.levels else { return true }
         var census = Array(repeating: EndpointArrangement.Census(), count: (levels.values.max() ?? -1) + 1)
         for level in levels.values {
             census[level].total += 1
             census[level].healthy += 1
         }
-        for key in state.ledger.ejectedKeys {
-            if let level = levels[ObjectIdentifier(key.endpoint)] { census[level].healthy -= 1 }
+        for endpoint in state.unavailable {
+            if let level = levels[endpoint] { census[level].healthy -= 1 }
         }
         return !EndpointArrangement.isAvailable(census)
     }
@@ -131,10 +147,12 @@ package final class OutlierDetector: Sendable {
         }
     }
 
-    /// Takes the endpoints that the cluster has from now on; what is known of others is forgotten.
+    /// Takes the endpoints that the cluster has from now on, and what their health checks say; what is known of others
+    /// is forgotten.
     func keep(_ list: EndpointList) {
         state.withLock { state in
             state.count = list.count
+            state.unwell = Set(list.endpoints.lazy.filter { $0.health != .available }.map(ObjectIdentifier.init))
             if !state.ledger.isEmpty {
                 let known = Set(list.endpoints.map(ObjectIdentifier.init))
                 state.ledger.keep { known.contains(ObjectIdentifier($0.endpoint)) }
@@ -157,14 +175,13 @@ package final class OutlierDetector: Sendable {
         return Dictionary(zip(list.endpoints.map { ObjectIdentifier($0) }, list.ranks)) { first, _ in first }
     }
 
-    /// The endpoints that are not chosen: those that are ejected, or none in a panic.
+    /// The endpoints that are not chosen: those that are ejected or fail their health checks, or none in a panic.
     /// - Returns: nil when all are chosen.
     func ejected() -> (endpoints: Set<ObjectIdentifier>, isPanic: Bool)? {
         state.withLock { state in
             state.isStale = false
-            guard state.ledger.ejected > 0 else { return nil }
-            let isPanic = Self.panics(state)
-            return (Set(state.ledger.ejectedKeys.map { ObjectIdentifier($0.endpoint) }), isPanic)
+            let unavailable = state.unavailable
+            return unavailable.isEmpty ? nil : (unavailable, Self.panics(state))
         }
     }
 
@@ -173,7 +190,7 @@ package final class OutlierDetector: Sendable {
     func settle(at now: UInt64) -> (events: [OutlierEvent], isStale: Bool, due: UInt64?) {
         hasNews.store(false, ordering: .sequentiallyConsistent)
         return state.withLock { state in
-            for key in state.ledger.sweep(at: now, state.policy) {
+            for key in state.ledger.sweep(at: now, state.policy, passedAt: { $0.endpoint.passedAt }) {
                 state.isStale = true
                 note(.returned(endpoint: key.endpoint.name), &state)
             }

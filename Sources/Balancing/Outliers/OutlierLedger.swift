@@ -43,15 +43,19 @@ struct OutlierLedger<Key: Hashable> {
         return policy.ejectionTime(times: times)
     }
 
-    /// Ends the ejections whose time is over.
+    /// Ends the ejections whose time is over, and those of endpoints that have passed a health check since.
+    /// Source: envoyproxy/envoy source/common/upstream/outlier_detection_impl.cc
+    /// (successful_active_health_check_uneject_host).
+    /// - Parameter passedAt: when an endpoint last passed a check; 0: never.
     /// - Returns: their endpoints.
-    mutating func sweep(at now: UInt64, _ policy: OutlierPolicy) -> [Key] {
+    mutating func sweep(at now: UInt64, _ policy: OutlierPolicy, passedAt: (Key) -> UInt64 = { _ in 0 }) -> [Key] {
         guard let due = sweepDue, due <= now else { return [] }
         nextSweep = now &+ Self.nanoseconds(policy.interval)
         var returned: [Key] = []
         for (key, entry) in entries {
             if let since = entry.since {
-                guard since &+ Self.nanoseconds(policy.ejectionTime(times: entry.times)) <= now else { continue }
+                let isOver = since &+ Self.nanoseconds(policy.ejectionTime(times: entry.times)) <= now
+                guard isOver || passedAt(key) > since else { continue }
                 entries[key]?.since = nil
                 ejected -= 1
                 returned.append(key)

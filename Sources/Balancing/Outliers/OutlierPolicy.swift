@@ -26,6 +26,19 @@ package struct OutlierPolicy: Sendable, Hashable {
     /// The values that Istio documents for fields that are not set.
     package init() {}
 
+    /// Nothing that a request meets ejects an endpoint: health checks alone say which are used.
+    static var healthChecksOnly: OutlierPolicy {
+        var policy = OutlierPolicy()
+        (policy.consecutive5xx, policy.consecutiveGateway, policy.consecutiveLocalOrigin) = (0, 0, 0)
+        policy.minHealthPercent = HealthCheckPolicy.usualMinHealthPercent
+        return policy
+    }
+
+    /// Whether anything that a request meets can eject an endpoint.
+    var detects: Bool {
+        consecutive5xx > 0 || consecutiveGateway > 0 || (splitsLocalOrigin && consecutiveLocalOrigin > 0)
+    }
+
     /// No ejection is longer, unless the first one is.
     /// Source: envoyproxy/envoy api/envoy/config/cluster/v3/outlier_detection.proto (max_ejection_time).
     package static let longestEjection = Duration.seconds(300)
@@ -48,6 +61,7 @@ package struct OutlierPolicy: Sendable, Hashable {
     }
 
     /// Whether so few endpoints are left that all are used.
+    /// - Parameter ejected: endpoints that are ejected or fail their health checks.
     func panics(ejected: Int, of count: Int) -> Bool { (count - ejected) * 100 < minHealthPercent * count }
 }
 

@@ -102,12 +102,16 @@ struct WarmupLedger {
         return hasNew
     }
 
-    /// - Parameter now: nanoseconds of a clock that never goes back.
+    /// - Parameters:
+    ///   - now: nanoseconds of a clock that never goes back.
+    ///   - unwell: endpoints that fail their health checks, or have not passed one yet: they are new when they are
+    ///     used again. Source: envoyproxy/envoy docs/root/intro/arch_overview/upstream/load_balancing/slow_start.rst.
     /// - Returns: when to look again; nil when nobody is warming up.
-    mutating func advance(to now: UInt64) -> UInt64? {
+    mutating func advance(to now: UInt64, exceptFor unwell: Set<ObjectIdentifier> = []) -> UInt64? {
         self.now = now
         var isBusy = false
-        for (key, age) in ages {
+        for key in unwell where ages[key] != nil { ages[key] = .new }
+        for (key, age) in ages where !unwell.contains(key) {
             switch age {
             case .warm: continue
             case .new: ages[key] = .since(now)

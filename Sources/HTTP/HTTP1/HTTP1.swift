@@ -71,6 +71,9 @@ package struct HTTP1Limits: Equatable, Sendable {
     package var trailerOctets: Int
     /// Interim responses before the final one; beyond: `.tooManyInterimResponses`.
     package var interimResponses: Int
+    /// Whether a request of HTTP/1.0 must have `host`, as one of HTTP/1.1 must. Health checks of load balancers have
+    /// none.
+    package var needsHostInOld = true
     /// How many informational responses (1xx) one request may have.
     package static let usualInterimResponses = 16
 

@@ -22,7 +22,7 @@ enum HTTP1HeadReader {
             headers.append(stable: ":protocol", .protocol, "websocket")
             framing = .untilClose
         }
-        let host = try host(fields)
+        let host = isOld && !limits.needsHostInOld && fields.hosts == 0 ? Octets.empty : try host(fields)
         if takesHost { headers.replaceFirst(.authority, with: host) }
         return HTTP1Head(
             framing: framing, isKeepAlive: !fields.isCloseAsked && (!isOld || fields.isKeepAliveAsked),

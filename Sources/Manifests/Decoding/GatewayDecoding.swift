@@ -5,6 +5,7 @@ internal import Octets
 extension Gateway {
     init?(_ meta: ObjectMeta, _ envelope: inout Record) {
         self.meta = meta
+        topology = Topology(envelope)
         guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
         selector = spec.stringMap("selector")
         if let list = spec.require("servers") {

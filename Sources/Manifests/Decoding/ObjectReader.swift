@@ -274,11 +274,14 @@ extension ObjectReader {
             "managedFields", "clusterName")
         let labels = metadata.stringMap("labels")
         var annotations: [String: String] = [:]
+        var ownAnnotations: [String: Located<String>]?
         if kind == "Secret" {
             // `kubectl apply` writes the whole Secret into one of them.
             metadata.ignore("annotations")
         } else {
-            annotations = metadata.stringMap("annotations")
+            let field = metadata.field("annotations")
+            annotations = field?.stringMap() ?? [:]
+            ownAnnotations = field?.ownAnnotations(among: annotations)
         }
         let created = metadata.string("creationTimestamp")
         metadata.finish(unknown: .harmless)
@@ -308,6 +311,7 @@ extension ObjectReader {
         var meta = ObjectMeta(identity: identity, place: envelope.place)
         meta.labels = labels
         meta.annotations = annotations
+        meta.ownAnnotations = ownAnnotations
         meta.creationTimestamp = created
         meta.version = decoder.tree.version(of: envelope.value.node)
         meta.layout = decoder.tree.layout(of: envelope.value.node)

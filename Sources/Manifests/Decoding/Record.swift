@@ -165,6 +165,6 @@ struct Record {
     private func hint(_ unknown: String) -> String {
         let known = Set(asked.map { "\($0)" }).sorted()
         return NearestName.find(unknown, among: known).map { "did you mean `\($0)`?" }
-            ?? "known here: \(known.joined(separator: ", "))"
+            ?? (known.isEmpty ? "it has no fields" : "known here: \(known.joined(separator: ", "))")
     }
 }

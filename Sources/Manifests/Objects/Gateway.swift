@@ -8,6 +8,8 @@ package struct Gateway: Sendable {
     package var lacksServer = false
     /// Those servers with an error whose port and hosts could be read. No other server may serve their hosts.
     package var brokenServers: [Server] = []
+    /// What stands in front of its ports, if an annotation says so.
+    @Rare package var topology: Topology?
 
     /// One entry of `spec.servers`.
     package struct Server: Sendable {

@@ -94,6 +94,8 @@ package struct ObjectMeta: Sendable {
     package let identity: ObjectReference
     package var labels: [String: String] = [:]
     package var annotations: [String: String] = [:]
+    /// Those of `annotations` that are of Portico's own, with the places of their values; nil: there are none.
+    @Rare package var ownAnnotations: [String: Located<String>]? = nil
     /// The time as it is written (RFC 3339). Such texts sort by time if they end in `Z`.
     package var creationTimestamp: String?
     /// The place where the object begins.

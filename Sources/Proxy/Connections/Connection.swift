@@ -37,6 +37,7 @@ final class Connection {
     private(set) var snapshot: WorkerSnapshot?    // of the newest request
     private(set) var table: Int?    // the route table in that snapshot; nil when none is its
     private(set) var clientDemand = ClientDemandState.none    // of the port, in that snapshot
+    private(set) var trust = ClientTrust.none    // the same
     /// `x-forwarded-client-cert`; nil for a client that showed no certificate, or none that was verified.
     private(set) var certificate: OctetBuffer?
 
@@ -126,6 +127,7 @@ final class Connection {
     /// Uses that configuration from now on.
     func adopt(_ snapshot: WorkerSnapshot, _ served: ServedListener) {
         self.snapshot = snapshot
+        trust = served.topology.map { ClientTrust($0, of: peer) } ?? .none
         guard let tls = transport.tls else { return table = served.clearTable }
         table = served.table(serverName: tls.serverName)
         clientDemand = served.clientDemand(on: tls)

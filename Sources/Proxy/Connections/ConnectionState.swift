@@ -69,7 +69,7 @@ struct ConnectionState {
     /// Since when a header section has begun and is not complete; no octet refreshes it.
     private(set) var headersSince: MonotonicTime?
     private var headersNumber: UInt32 = 0    // of that section
-    /// nil where PING is unknown, and for clients' connections.
+    /// nil where PING is unknown.
     var keepAlive: KeepAlive?
     /// What an upstream's cluster says of its time.
     var terms = ConnectionTerms()
@@ -201,7 +201,22 @@ struct ConnectionState {
 
     /// When it takes no further requests; nil: that has no end, or has come. An open connection's phase begins anew
     /// only when it is overdue.
-    private var endOfService: MonotonicTime? { isServing ? terms.lifetime.map { since + $0 } : nil }
+    private var endOfService: MonotonicTime? {
+        isServing ? announcedAt.map { $0 + Self.announceTime } ?? terms.lifetime.map { since + $0 } : nil
+    }
+
+    /// When the end of a client's connection was announced because it has lasted long enough.
+    private var announcedAt: MonotonicTime?
+    /// How long requests are still taken after that. Source: docs/limits.md, Clients' connections.
+    private static let announceTime = Duration.seconds(5)
+
+    /// A client's connection has lasted long enough.
+    /// - Returns: whether its end is to be announced; false: no further requests are taken.
+    mutating func aged(at now: MonotonicTime) -> Bool {
+        guard announcedAt == nil else { return false }
+        announcedAt = now
+        return true
+    }
 
     /// When a relay ends, whatever it does; nil: never.
     private var endOfRelay: MonotonicTime? { terms.lifetime.map { since + $0 } }
@@ -217,13 +232,14 @@ struct ConnectionState {
         case silent
         case prefaceTimedOut
         case proxyHeaderTimedOut
-        /// An endpoint that owes answers said nothing for long: PING asks whether it is there.
-        case silentEndpoint
+        /// An endpoint that owes answers, or a client that waits for some, said nothing for long: PING asks whether it
+        /// is there.
+        case silentPeer
         /// It did not answer that either.
         case unanswered
         /// A header section was begun and not completed in time.
         case headersTimedOut
-        /// It has taken requests for as long as its cluster wants: it ends with those that it has.
+        /// It has taken requests for as long as its cluster wants, or as clients may: it ends with those that it has.
         case aged
         /// There was no request for too long: the end is announced to the peer.
         case idle
@@ -240,12 +256,12 @@ struct ConnectionState {
         keepAlive.map { min(deadline, now + $0.silence(limits)) } ?? deadline
     }
 
-    /// An endpoint has said nothing for long. It may have, while we read nothing or it takes nothing; that is the
+    /// A peer has said nothing for long. It may have, while we read nothing or it takes nothing; that is the
     /// matter of others.
     private func silence(_ limits: Limits, at now: MonotonicTime) -> Expiry {
         guard let keepAlive else { return .notYet(now + limits.upstreamKeepAlive) }
         guard reading == .ready, writing == .free else { return .notYet(now + keepAlive.silence(limits)) }
-        return keepAlive.isUnanswered(lastActive: max(lastActive, since)) ? .unanswered : .silentEndpoint
+        return keepAlive.isUnanswered(lastActive: max(lastActive, since)) ? .unanswered : .silentPeer
     }
 
     /// Asked when a timer fires.

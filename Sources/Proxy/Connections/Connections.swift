@@ -267,7 +267,7 @@ internal import TLS
         let isServer = connection.role == .downstream
         if isHTTP2 {
             let limits = isServer ? listeners.clientLimits(of: connection) : .upstream
-            if !isServer { connection.state.keepAlive = KeepAlive(connection.state.terms) }
+            connection.state.keepAlive = KeepAlive(connection.state.terms)
             connection.speak(HTTP2Session(isServer: isServer, limits: limits, pools: services.pools))
         } else {
             connection.speak(HTTP1Session(isServer: isServer, scheme: connection.scheme, pools: services.pools))
@@ -304,11 +304,11 @@ internal import TLS
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
         case .proxyHeaderTimedOut: listeners.proxyHeaders.timedOut(connection)
         case .headersTimedOut: headersTimedOut(connection)
-        case .silentEndpoint: askEndpoint(connection)
+        case .silentPeer: askPeer(connection)
         case .unanswered:
-            services.metrics.reached(.upstreamKeepAlive)
+            services.metrics.reached(connection.role == .downstream ? .keepAlive : .upstreamKeepAlive)
             peerClosed(connection)
-        case .aged: upstreams.aged(connection)
+        case .aged: connection.role == .downstream ? listeners.aged(connection) : upstreams.aged(connection)
         case .idle: endIdle(connection)
         case .relayIdle: relays.idleTimedOut(connection)
         case .relayAged: relays.aged(connection)
@@ -316,7 +316,7 @@ internal import TLS
         }
     }
 
-    private func askEndpoint(_ connection: Connection) {
+    private func askPeer(_ connection: Connection) {
         guard case .http2(let session) = connection.session else { return }
         session { $0.ping() }
         connection.state.keepAlive?.ask(at: services.loop.now)

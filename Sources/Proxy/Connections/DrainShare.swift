@@ -29,6 +29,17 @@ extension Listeners {
         }
     }
 
+    /// A client's connection has lasted as long as it may: it hears of the end, and a while later no further requests
+    /// are taken. Those that run are not touched.
+    func aged(_ connection: Connection) {
+        if connection.state.aged(at: services.loop.now) {
+            connections.announceShutdown(connection)
+        } else {
+            connections.refuseNewStreams(connection)
+        }
+        if !connection.isClosed { connections.schedule(connection) }
+    }
+
     /// The most turns of accepting at the end: with `acceptsPerTurn` it is more than a queue of the kernel holds.
     private static let lastAccepts = 256
 

@@ -486,6 +486,7 @@ final class Listeners {
     }
 
     private func startSession(_ connection: Connection, http2 isHTTP2: Bool) {
+        connection.state.terms = ConnectionTerms(client: services.limits, random: services.random.next())
         connections.startSession(connection, http2: isHTTP2)
         if isOver { connections.announceShutdown(connection) }
     }

@@ -40,7 +40,12 @@ enum EndpointReports {
     /// Why a cluster has no endpoint.
     static func absence(_ cluster: Cluster) -> String {
         let ejected = cluster.state.detector?.totals.ejected ?? 0
-        return "\(cluster.name) has no ready endpoint"
-            + (ejected > 0 ? ": \(ejected) are ejected by outlierDetection" : "")
+        let unwell = cluster.state.endpoints.count { $0.health != .available }
+        let reasons = [
+            ejected > 0 ? "\(ejected) are ejected by outlierDetection" : nil,
+            unwell > 0 ? "\(unwell) have not passed their health check" : nil,
+        ].compactMap(\.self)
+        return "\(cluster.name) has no ready endpoint" + (reasons.isEmpty ? "" : ": ")
+            + reasons.joined(separator: ", ")
     }
 }

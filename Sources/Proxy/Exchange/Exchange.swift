@@ -44,7 +44,7 @@ final class Exchange {
     var path = Octets.empty    // in its normal form; lives in `request`
     var traits = RequestTraits()
     var web: WebCall?    // of a request of gRPC-Web
-    var injected = EarlierFlags()    // what the rule's `fault` has done
+    var injected = EarlierFlags()    // what the rule's `fault` has done, and the cluster's limit of retries
     var heldBack = Duration.zero    // by the rule's `fault`; the route's timeout does not count it
 
     // The route
@@ -160,7 +160,7 @@ final class Exchange {
         // scheme of its own connection is not believed.
         let view = RequestView(
             path: path, authority: block.first(.authority) ?? block.first(.host) ?? .empty,
-            method: block.first(.method) ?? .empty, scheme: downstream.schemeText, block: block,
+            method: block.first(.method) ?? .empty, scheme: ClientTrust.scheme(of: self), block: block,
             joined: services.joinedHeaders)
         let own = snapshot { Unretained($0.shared.plan.tables[table]) }    // the connection has the snapshot
         var found = own { $0.match(view) }
@@ -375,7 +375,7 @@ final class Exchange {
         }
         if traits.isPathChanged { section.replaceFirst(.path, with: path) }
         guard let downstream = downstream?.connection else { return section }
-        let scheme = downstream { $0.schemeText }
+        let scheme = ClientTrust.scheme(of: self)
         if let said = request.first(.scheme), !(said == scheme) { section.replaceFirst(.scheme, with: scheme) }
         let left = traits.isGRPC ? deadline.map { $0.duration(since: services.loop.now) } : nil
         let peer = downstream { $0.peerHost.octets }
@@ -384,11 +384,11 @@ final class Exchange {
             services.toPools {
                 ForwardedFields(
                     peer: peer, scheme: scheme, requestID: text, isGRPC: traits.isGRPC, timeLeft: left,
-                    certificate: certificate
+                    certificate: certificate, client: ClientTrust.host(of: self), trust: downstream { $0.trust }
                 ).write(to: section, pools: $0)
             }
         }
-        if state.tries > 1 { appendAttempt(to: section) }
+        appendAttempt(to: section)
         if web?.isTranslated == true { WebTranslation.edit(section, self) }
         return section
     }

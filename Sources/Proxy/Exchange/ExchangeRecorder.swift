@@ -47,7 +47,7 @@ struct ExchangeRecorder {
         if let downstream = exchange.downstream {
             record.protocol = downstream.session.isHTTP2 ? .http2 : downstream.session.isHTTP10 ? .http10 : .http11
             addresses.append(downstream.connection { $0.peerHost.octets })
-            record.downstreamRemote = downstream.connection { $0.peerText }
+            record.downstreamRemote = ClientTrust.text(of: exchange)
             record.downstreamLocal = downstream.connection { $0.localText }
             record.proxyFacts = downstream.connection { $0.announcement?.facts }
             record.serverName = downstream.connection { $0.transport.tls?.serverName }

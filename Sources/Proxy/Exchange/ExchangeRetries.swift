@@ -38,7 +38,11 @@ extension Exchange {
     }
 
     /// Whether the cluster's limit allows another try, which then counts until its answer begins.
-    private func takesRetry() -> Bool { limits?({ holdings.takeRetry($0, services.metrics) }) ?? true }
+    private func takesRetry() -> Bool {
+        guard let limits, !limits({ holdings.takeRetry($0, services.metrics) }) else { return true }
+        injected.insert(.retryOverflow)
+        return false
+    }
 
     private func failure(_ situation: Situation?, isWanted: Bool, isReplayable: Bool) -> ExchangeState.Failure {
         ExchangeState.Failure(
@@ -70,7 +74,14 @@ extension Exchange {
 
     /// Says to the endpoint which try this is.
     /// Source: envoyproxy/envoy source/common/router/router.cc (include_request_attempt_count).
+    @inline(__always)
     func appendAttempt(to section: HeaderBlock) {
+        guard state.tries > 1 else { return section.append(stable: "x-envoy-attempt-count", "1") }
+        appendLaterAttempt(to: section)
+    }
+
+    @inline(never)
+    private func appendLaterAttempt(to section: HeaderBlock) {
         let digits = services.pools.takeBuffer()
         digits.append(decimal: state.tries)
         section.append("x-envoy-attempt-count", digits.octets)
@@ -136,8 +147,8 @@ extension Exchange {
         guard let key = destination.hashKey.unretained else {
             return destination.cluster.next(random: random, excluding: avoidedEndpoints)
         }
-        if let request = request.unretained, let downstream = downstream?.connection {
-            let peer = downstream { $0.peerHost.octets }
+        if let request = request.unretained, downstream != nil {
+            let peer = ClientTrust.host(of: self)
             request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
         }
         return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
@@ -242,6 +253,12 @@ extension Exchange {
     func connected(_ connection: Connection) {
         guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
         services.loop.cancel(&timers.waiting)
+        if let deadline, deadline <= services.loop.now {
+            // What nobody waits for any more is not sent; its timer is due in this turn.
+            upstreams.giveBack(connection)
+            use(.none, keeping: nil)
+            return deadlinePassed()
+        }
         use(.reserved(Unretained(connection)), keeping: connection)
         run()
     }

@@ -14,12 +14,20 @@ struct ForwardedFields {
     let timeLeft: Duration?
     /// The client's certificate, as `x-forwarded-client-cert` tells of it; nil if it showed none.
     var certificate: Octets?
+    /// The client's address, as proxies in front that are trusted say it; nil: the peer's.
+    var client: Octets?
+    /// What is believed of what the request says.
+    var trust = ClientTrust.none
 
     /// Edits a request's header section. All octets are copied into the block.
     func write(to block: HeaderBlock, pools: MessagePools) {
         let addresses = block.first(.forwardedFor) == nil ? nil : pools.takeBuffer()
         defer { if let addresses { pools.give(addresses) } }
         if let addresses { Self.appendAddresses(of: block, to: addresses) }
+        let kept =
+            trust.forwardsCertificates(isVerified: certificate != nil)
+            ? Self.joined(.forwardedClientCert, of: block, pools) : nil
+        defer { if let kept { pools.give(kept) } }
         block.remove(Self.onlyOurs)
         if timeLeft != nil { block.remove(KnownHeaders(.grpcTimeout)) }
         if isGRPC { block.remove(KnownHeaders(.expect)) }
@@ -27,7 +35,13 @@ struct ForwardedFields {
         block.append(.forwardedFor, addresses?.octets ?? peer)
         block.append(.forwardedProto, stable: scheme)
         block.append(.requestID, requestID)
-        if let certificate { block.append(.forwardedClientCert, certificate) }
+        block.setReserved(stable: "x-envoy-external-address", block.copy(client ?? peer))
+        if let kept {
+            if let certificate, trust.tellsCertificate { Self.add(certificate, to: kept) }
+            if !kept.isEmpty { block.append(.forwardedClientCert, kept.octets) }
+        } else if let certificate, trust.tellsCertificate {
+            block.append(.forwardedClientCert, certificate)
+        }
         if let timeLeft { GRPCTimeout(remaining: timeLeft).append(to: block) }
     }
 
@@ -35,6 +49,18 @@ struct ForwardedFields {
     @inline(__always)
     private static var onlyOurs: KnownHeaders {
         .hopByHop | .forwardedFor | .forwardedProto | .forwardedClientCert | .requestID | .reserved | .host
+    }
+
+    /// The values of all fields of a kind, in order, as one list.
+    private static func joined(_ kind: KnownHeader, of block: HeaderBlock, _ pools: MessagePools) -> OctetBuffer {
+        let values = pools.takeBuffer()
+        for field in block.fields where field.known == kind && !field.value.isEmpty { add(field.value, to: values) }
+        return values
+    }
+
+    private static func add(_ value: Octets, to list: OctetBuffer) {
+        if !list.isEmpty { list.append(UInt8(ascii: ",")) }
+        list.append(value)
     }
 
     /// The addresses that a request brings, in order, with a comma behind each field's.

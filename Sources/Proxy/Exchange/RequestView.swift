@@ -12,7 +12,8 @@ struct RequestView: RoutableRequest {
     unowned(unsafe) let joined: JoinedHeaders    // the worker's
 
     /// The block is as the client sent it. What a client says of the scheme of its connection counts nowhere, so a
-    /// condition on the field sees the connection's; the rules ask for path and authority by themselves.
+    /// condition on the field sees the connection's, or what a trusted proxy in front says; the rules ask for path and
+    /// authority by themselves.
     func firstHeader(_ name: Octets) -> Octets? {
         let value = unsafe block.first(named: name)
         return value != nil && name == ":scheme" ? scheme : value

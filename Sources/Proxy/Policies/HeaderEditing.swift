@@ -84,7 +84,7 @@ enum HeaderEditing {
         guard !scratch.isExceeded else { return .empty }
         if value.pieces.count == 1, edits.piece(value.pieces.first).kind == .remoteHost {
             // The most usual operator: its value is short, and nothing in it has to be cleaned.
-            return exchange.downstream?.connection { block.copy($0.peerHost.octets) } ?? .empty
+            return block.copy(ClientTrust.host(of: exchange))
         }
         scratch.beginValue()
         for index in value.pieces.first..<(value.pieces.first + value.pieces.count) {
@@ -115,6 +115,9 @@ enum HeaderEditing {
         case .cluster: buffer.append(text: exchange.destination.unretained?({ $0.cluster.name }) ?? "")
         case .upstreamAddress: buffer.append(text: exchange.endpoint.unretained?({ $0.name }) ?? "")
         case .hostName: buffer.append(text: HostName.text)
+        case .remoteAddress: buffer.append(text: ClientTrust.text(of: exchange) ?? "")
+        case .remoteHost: buffer.append(ClientTrust.host(of: exchange))
+        case .remotePort: buffer.append(text: HeaderText.port(of: ClientTrust.text(of: exchange)))
         default: exchange.downstream?.connection { write(piece.kind, of: $0, to: buffer) }
         }
     }
@@ -122,9 +125,6 @@ enum HeaderEditing {
     /// What the client's connection knows.
     private static func write(_ kind: HeaderEdits.Piece.Kind, of connection: Connection, to buffer: OctetBuffer) {
         switch kind {
-        case .remoteAddress: buffer.append(text: connection.peerText ?? "")
-        case .remoteHost: buffer.append(connection.peerHost.octets)
-        case .remotePort: buffer.append(text: HeaderText.port(of: connection.peerText))
         case .directAddress: buffer.append(text: connection.directText ?? "")
         case .directHost: buffer.append(text: HeaderText.host(of: connection.directText))
         case .directPort: buffer.append(text: HeaderText.port(of: connection.directText))
@@ -148,7 +148,7 @@ enum HeaderEditing {
         if message == .request { return block.first(named: name) }
         if name == ":path" { return exchange.path }
         if name == "x-request-id" { return exchange.identifier.withText { block.copy($0) } }
-        if name == ":scheme" { return exchange.downstream?.connection { $0.schemeText } }
+        if name == ":scheme" { return ClientTrust.scheme(of: exchange) }
         return exchange.request.unretained? { request in
             name == ":authority" ? request.first(.authority) ?? request.first(.host) : request.first(named: name)
         } ?? nil

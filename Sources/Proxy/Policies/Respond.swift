@@ -61,7 +61,7 @@ enum Respond {
         guard let downstream = exchange.downstream, let request = exchange.request.unretained else { return }
         let asked = downstream.connection { connection in
             Redirect.Request(
-                scheme: connection.schemeText,
+                scheme: ClientTrust.scheme(of: exchange),
                 authority: request { $0.first(.authority) ?? $0.first(.host) ?? .empty }, path: exchange.path,
                 // That in which the route was found: the connection may have let go of it, while a fault delayed it.
                 port: exchange.toSnapshot?({ $0.served(connection.listener).map { Int($0.gatewayPort) } }) ?? nil)

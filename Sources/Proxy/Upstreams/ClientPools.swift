@@ -32,7 +32,9 @@ extension Upstreams {
         let key = EndpointPool.ClientKey(client: client.map { ObjectIdentifier($0) }, host: host)
         let pool = parent.children[key] ?? makeChild(of: parent, key, client)
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        if pool.waitingCount == 0, let connection = pool.available() { return .connection(connection) }
+        if pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
+            return .connection(connection)
+        }
         guard pool.hasProspect || hasRoom(in: parent) else {
             reached(.upstreamConnections)
             return .overflow

@@ -124,26 +124,36 @@ final class EndpointPool {
 
     // MARK: connections
 
-    /// A connection that can take a request now; nil when there is none.
+    /// A connection that can take a request now; nil when there is none. One that was silent for a while is looked at
+    /// first: where the endpoint has ended it, the event that says so is on its way.
     @inline(__always)
-    func available() -> Unretained<Connection>? {
+    func available(at now: MonotonicTime) -> Unretained<Connection>? {
         if isHTTP2 {
-            if let newest, newest({ $0.takesRequests }) { return newest }
-            return sharedWithRoom()
+            if let newest, newest({ $0.takesRequests && !Self.isEnded($0, at: now) }) { return newest }
+            return sharedWithRoom(at: now)
         }
         while let connection = idle.popLast() {
             // The loop's table of slots has it until the end of the turn in which it is closed.
-            if connection.takesRequests { return Unretained(connection) }
+            if connection.takesRequests, !Self.isEnded(connection, at: now) { return Unretained(connection) }
         }
         return nil
     }
 
-    private func sharedWithRoom() -> Unretained<Connection>? {
-        for connection in shared where connection.takesRequests {
+    private func sharedWithRoom(at now: MonotonicTime) -> Unretained<Connection>? {
+        for connection in shared where connection.takesRequests && !Self.isEnded(connection, at: now) {
             newest = Unretained(connection)
             return newest
         }
         return nil
+    }
+
+    /// Servers end connections that are idle for seconds: one that was used a moment ago costs no system call.
+    private static let fresh = Duration.seconds(1)
+
+    @inline(__always)
+    private static func isEnded(_ connection: Connection, at now: MonotonicTime) -> Bool {
+        guard connection.state.lastActive + fresh <= now else { return false }
+        return Socket.hasPeerEnded(connection.transport.descriptor)
     }
 
     /// A connection is being made.

@@ -88,6 +88,16 @@ struct ConnectionTerms: BitwiseCopyable {
         pongMilliseconds = Self.milliseconds(policy.ping?.timeout)
     }
 
+    /// Of a client's connection.
+    /// - Parameter random: spreads the ends of connections that began together.
+    init(client limits: Limits, random: UInt64) {
+        // A tenth more or less, so that not all clients connect anew at once.
+        let part = Int64(random % 201) - 100
+        lifeMilliseconds = Self.milliseconds(limits.connectionAge.map { $0 + $0 / 1000 * part })
+        pingMilliseconds = Self.milliseconds(limits.keepAlive)
+        pongMilliseconds = Self.milliseconds(limits.keepAliveTimeout)
+    }
+
     private static func milliseconds(_ duration: Duration?) -> UInt32 {
         guard let (seconds, attoseconds) = duration?.components else { return .max }
         let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)

@@ -25,7 +25,9 @@ extension Upstreams {
             return .overflow
         }
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        if pool.waitingCount == 0, let connection = pool.available() { return .connection(connection) }
+        if pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
+            return .connection(connection)
+        }
         return wait(pool, for: exchange)
     }
 

@@ -45,7 +45,7 @@ final class Upstreams {
     ) -> Acquired {
         if let known = knownPool(of: endpoint, transport) {
             if let limits { known { pool in limits { if pool.limits !== $0 { pool.limits = $0 } } } }
-            if known({ $0.waitingCount == 0 }), let connection = known({ $0.available() }) {
+            if known({ $0.waitingCount == 0 }), let connection = known({ $0.available(at: services.loop.now) }) {
                 return .connection(connection)
             }
         }
@@ -272,7 +272,7 @@ final class Upstreams {
 
     /// Gives connections that have room to the exchanges that have waited longest, and makes further ones.
     func serve(_ pool: EndpointPool) {
-        while pool.waitingCount > 0, let connection = pool.available() {
+        while pool.waitingCount > 0, let connection = pool.available(at: services.loop.now) {
             guard let number = pool.dequeue() else { return connection { giveBack($0) } }
             connection { exchanges.connected(number, $0) }
         }

@@ -31,6 +31,13 @@ package struct Limits: Sendable {
     package var progressTimeout = Duration.seconds(300)
     /// How long a client's connection without requests is kept.
     package var idleTimeout = Duration.seconds(3600)
+    /// How long a client's connection takes requests, a tenth more or less; then it ends with those that it has. nil:
+    /// without end.
+    package var connectionAge: Duration? = Duration.seconds(1800)
+    /// How long a client that waits for answers by HTTP/2 may say nothing until PING asks whether it is there.
+    package var keepAlive = Duration.seconds(45)
+    /// How long the client may then take to say anything.
+    package var keepAliveTimeout = Duration.seconds(20)
     /// How long a connection that is relayed is kept while no octet comes, from either side. Source: Istio
     /// `DestinationRule.spec.trafficPolicy.connectionPool.tcp.idleTimeout`, its default.
     package var relayIdleTimeout = Duration.seconds(3600)

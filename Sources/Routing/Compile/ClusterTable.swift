@@ -13,6 +13,7 @@ final class ClusterTable {
     let problems: Problems
     private let leftOut: LeftOutObjects
     private let tls: UpstreamTLSCompiler
+    private let health: HealthAnnotations
     private var numbers: [Key: Int] = [:]
     /// Clusters to which only connections were sent so far, at ports that are not for requests.
     private var onlyRelayed: Set<Int> = []
@@ -51,6 +52,7 @@ final class ClusterTable {
         finder = SourceFinder(inventory)
         policies = PolicyDirectory(inventory, names: names)
         tls = UpstreamTLSCompiler(inventory, names: names, problems: problems, leftOut: leftOut)
+        health = HealthAnnotations(inventory, problems)
         self.names = names
         self.problems = problems
         numbers.reserveCapacity(directory.records.count)
@@ -176,7 +178,8 @@ final class ClusterTable {
             source = counted(found, asker)
             if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
         }
-        var policies = policy.policies(port: port.number, subset: subset, names.options)
+        var policies = policy.policies(
+            port: port.number, subset: subset, names.options, healthCheck: health.policy(of: record))
         if case .requested = source { policies = usable(policies, record, asker) }
         let name = subset?.name.value ?? ""
         return ClusterPlan(

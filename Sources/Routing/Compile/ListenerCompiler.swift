@@ -48,13 +48,16 @@ struct ListenerCompiler {
     /// Adds the listener of a port.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
+        let topology = topologies.topology(of: port)
+        // Behind proxies that say how the client came, a request may have been secure already.
+        let isForwarded = (topology?.trustedHops ?? 0) > 0
         // A server that redirects and has an error opens no port, and no clear text on a port that is open.
         let redirecting = port.clear.isEmpty ? [] : (port.clear + port.broken).filter(\.server.redirects)
         let redirected = Redirected(redirecting, bound, most: names.options.mostHosts - hosts)
         for place in redirected.places { served[place] = true }
-        for member in redirecting { redirect(member, redirected, &clear) }
-        let open = port.clear.filter { $0.server.closings.isEmpty && !$0.server.redirects }
-        for member in open { addHosts(of: member, redirected, .none, to: &clear) }
+        for member in redirecting { redirect(member, redirected, onlyClear: isForwarded, &clear) }
+        let open = port.clear.filter { $0.server.closings.isEmpty && (isForwarded || !$0.server.redirects) }
+        for member in open { addHosts(of: member, isForwarded ? .nothing : redirected, .none, to: &clear) }
         let clearTable = redirecting.isEmpty && open.isEmpty ? nil : append(clear)
         let encrypted = port.encrypted.filter(terminates)
         let closed = ClosedNames(
@@ -69,7 +72,7 @@ struct ListenerCompiler {
             ListenerPlan(
                 bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains,
                 concurrentStreams: annotations.concurrentStreams(of: port), clearRelay: clearRelay,
-                passthroughs: passthroughs, topology: topologies.topology(of: number)))
+                passthroughs: passthroughs, topology: topology))
     }
 
     /// Adds the listener of the reserved gateway `mesh`.
@@ -178,14 +181,18 @@ struct ListenerCompiler {
     }
 
     /// Redirects the names of a server that redirects, before all rules.
+    /// - Parameter onlyClear: requests that were secure in front are left to the rules.
     private mutating func redirect(
-        _ member: ServerMerger.Member, _ redirected: Redirected, _ table: inout TableAssembler
+        _ member: ServerMerger.Member, _ redirected: Redirected, onlyClear: Bool, _ table: inout TableAssembler
     ) {
         let route = rules.addRoute(
             "\(member.key)/httpsRedirect", clusters: [], unavailable: .redirectedToHTTPS,
             object: member.gateway.meta.identity, place: member.server.place)
+        let insecure = RuleMatch(conditions: [Condition(.scheme, .exact("http"))])
         let ruleList = rules.addRuleList(
-            RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
+            onlyClear
+                ? RuleList(rules: [Rule(matches: [insecure], route: route)])
+                : RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
         let wanted = redirected.names(of: member)
         for name in wanted { table.add(ruleList, host: name) }
         hosts += wanted.count

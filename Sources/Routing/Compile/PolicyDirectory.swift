@@ -172,11 +172,14 @@ extension PolicyDirectory.Policy {
     }
 
     /// What a cluster has beyond its balancing; nil for nothing.
-    func policies(port: Int, subset: Subset?, _ options: CompileOptions) -> ClusterPolicies? {
+    func policies(
+        port: Int, subset: Subset?, _ options: CompileOptions, healthCheck: HealthCheckPolicy?
+    ) -> ClusterPolicies? {
         ClusterPolicies(
             pool: pool(port: port, subset: subset), outliers: outliers(port: port, subset: subset),
             hashing: hashing(port: port, subset: subset), locality: locality(port: port, subset: subset, options),
-            warmup: warmup(port: port, subset: subset), proxyVersion: proxyVersion(port: port, subset: subset))
+            warmup: warmup(port: port, subset: subset), proxyVersion: proxyVersion(port: port, subset: subset),
+            healthCheck: healthCheck)
     }
 
     /// A transport setting that is not in effect yet, and the rule that has it; nil if there is none. Requests are then

@@ -15,15 +15,20 @@ package final class ClusterPolicies: Sendable, Hashable {
     package let warmup: WarmupPolicy?
     /// Which endpoints are preferred, by where they are; nil: none.
     package let locality: LocalityPolicy?
+    /// How endpoints are checked; nil: not at all.
+    package let healthCheck: HealthCheckPolicy?
 
     /// - Returns: nil when there is no policy.
     package init?(
         pool: PoolPolicy? = nil, outliers: OutlierPolicy? = nil, hashing: HashPolicy? = nil,
-        locality: LocalityPolicy? = nil, warmup: WarmupPolicy? = nil, proxyVersion: ProxyVersion? = nil
+        locality: LocalityPolicy? = nil, warmup: WarmupPolicy? = nil, proxyVersion: ProxyVersion? = nil,
+        healthCheck: HealthCheckPolicy? = nil
     ) {
         guard
             pool != nil || outliers != nil || hashing != nil || locality != nil || warmup != nil || proxyVersion != nil
+                || healthCheck != nil
         else { return nil }
+        self.healthCheck = healthCheck
         self.pool = pool
         self.outliers = outliers
         self.hashing = hashing
@@ -35,7 +40,7 @@ package final class ClusterPolicies: Sendable, Hashable {
     package static func == (left: ClusterPolicies, right: ClusterPolicies) -> Bool {
         left.pool == right.pool && left.outliers == right.outliers && left.hashing == right.hashing
             && left.locality == right.locality && left.warmup == right.warmup
-            && left.proxyVersion == right.proxyVersion
+            && left.proxyVersion == right.proxyVersion && left.healthCheck == right.healthCheck
     }
 
     package func hash(into hasher: inout Hasher) {
@@ -45,6 +50,7 @@ package final class ClusterPolicies: Sendable, Hashable {
         hasher.combine(locality)
         hasher.combine(warmup)
         hasher.combine(proxyVersion)
+        hasher.combine(healthCheck)
     }
 }
 

@@ -10,6 +10,7 @@ extension ClusterPolicies {
         let all = [
             ("connectionPool", pool?.lines), ("outlierDetection", outliers?.lines), ("consistentHash", hashing?.lines),
             ("localityLbSetting", locality?.lines), ("warmup", warmup?.lines),
+            ("healthCheck", healthCheck?.lines),
             ("proxyProtocol", proxyVersion.map { [(name: "version", value: "V\($0.rawValue)")] }),
         ]
         return all.compactMap { entry in entry.1.map { (name: entry.0, values: $0) } }

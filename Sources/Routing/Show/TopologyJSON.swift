@@ -8,5 +8,10 @@ extension GatewayTopology {
         writer.field("proxyProtocolFrom", of: proxyProtocolFrom) { ranges, writer in
             writer.array(ranges) { $1.string($0.description) }
         }
+        writer.field("trustedHops", trustedHops)
+        writer.field("trustedHopsFrom", of: trustedHopsFrom) { ranges, writer in
+            writer.array(ranges) { $1.string($0.description) }
+        }
+        writer.field("forwardClientCertDetails", clientCertificate.name)
     }
 }

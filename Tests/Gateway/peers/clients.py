@@ -5,6 +5,8 @@ import re
 import subprocess
 import threading
 
+import grpc
+
 from peers.backend import Caller
 
 
@@ -27,6 +29,7 @@ class Asking:
         return self
 
     def __exit__(self, *_):
+        """Also called twice: by a test that wants to know the end, and by its block."""
         self.over.set()
         self.thread.join(60)
         if self.thread.is_alive():
@@ -85,3 +88,31 @@ class Load(Asking):
             self.count += int(found[1])
         else:
             self.failures.append(done.stdout + done.stderr)
+
+
+class Streams(GrpcCalls):
+    """Bidirectional calls of twenty messages, each of which waits for its echo."""
+
+    def _ask(self):
+        ready = threading.Semaphore(1)
+
+        def messages():
+            for number in range(20):
+                ready.acquire()
+                yield b"%d" % number
+
+        answered = []
+        try:
+            for answer in self.caller.chat(messages(), timeout=self.timeout):
+                answered.append(answer)
+                ready.release()
+        except grpc.RpcError as error:
+            self.failures.append((error.code(), error.details(), len(answered)))
+            return
+        finally:
+            for _ in range(20):
+                ready.release()
+        if answered == [b"%d" % number for number in range(20)]:
+            self.count += 1
+        else:
+            self.failures.append(answered)

@@ -72,17 +72,22 @@ class Gateway:
             file = pathlib.Path(self.folder.name) / "hosts"
             file.write_text("".join(f"{address} {name}\n" for name, address in hosts))
             command = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', file, *command]
+        self.command = command + list(arguments)
         self.output, self.errors = [], []
+        self.start()
+        if ready:
+            self.wait_ready()
+
+    def start(self):
+        """Starts the process, also again after its end, with the same flags and ports."""
         self.process = subprocess.Popen(
-            command + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
         self.readers = [
             threading.Thread(target=self._collect, args=pair, daemon=True)
             for pair in ((self.process.stdout, self.output), (self.process.stderr, self.errors))
         ]
         for reader in self.readers:
             reader.start()
-        if ready:
-            self.wait_ready()
 
     @staticmethod
     def _collect(stream, lines):

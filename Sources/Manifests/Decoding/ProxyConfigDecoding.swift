@@ -1,0 +1,53 @@
+// Decodes the annotation `proxy.istio.io/config`. Source: Istio `ProxyConfig`.
+
+extension Gateway.Topology {
+    /// The numbers of proxies that may be trusted.
+    package static let trustedProxies = 0...100
+
+    /// Reads the annotation of a Gateway; nil if it has none, says nothing of the topology, or has an error.
+    init?(_ envelope: Record) {
+        let tree = envelope.value.decoder.tree
+        guard let metadata = tree.value(of: "metadata", in: envelope.value.node),
+            let annotations = tree.value(of: "annotations", in: metadata),
+            let node = tree.value(of: "proxy.istio.io/config", in: annotations),
+            let decoder = NestedDocument.decoder(of: Value(decoder: envelope.value.decoder, node: node))
+        else { return nil }
+        place = envelope.value.decoder.place(node)
+        var isThere = false
+        decoder.saying(": the annotation is not in effect") {
+            let root = Value(decoder: decoder, node: tree.root == Node.none ? Node.none : decoder.tree.root)
+            if !root.isNull, var config = root.record() { isThere = read(&config) }
+        }
+        guard isThere, decoder.errorCount == 0 else { return nil }
+    }
+
+    private mutating func read(_ config: inout Record) -> Bool {
+        let field = config.field("gatewayTopology")
+        for name in Self.ofOthers {
+            config.field(name)?.warning("no-effect", "`\(name)` has no effect on this gateway", hint: "remove it")
+        }
+        config.finish(unknown: .harmless)
+        guard let field, var record = field.record() else { return false }
+        trustedProxies = record.int("numTrustedProxies", Self.trustedProxies)
+        if let mode = record.field("forwardClientCertDetails"), mode.string() != "UNDEFINED" {
+            clientCertificate = mode.name(of: Gateway.ClientCertificateMode.self)
+        }
+        if let proxy = record.field("proxyProtocol"), let nothing = proxy.record() {
+            expectsProxyHeader = true
+            nothing.finish()
+        }
+        record.finish()
+        return true
+    }
+
+    /// The other fields of `ProxyConfig`, which are about the proxy's process.
+    private static let ofOthers: [StaticString] = [
+        "configPath", "binaryPath", "serviceCluster", "tracingServiceName", "drainDuration", "parentShutdownDuration",
+        "discoveryAddress", "statsdUdpAddress", "proxyAdminPort", "controlPlaneAuthPolicy", "customConfigFile",
+        "statNameLength", "concurrency", "proxyBootstrapTemplatePath", "interceptionMode", "tracing", "sds",
+        "envoyAccessLogService", "envoyMetricsService", "proxyMetadata", "runtimeValues", "statusPort", "extraStatTags",
+        "terminationDrainDuration", "meshId", "readinessProbe", "proxyStatsMatcher", "holdApplicationUntilProxyStarts",
+        "caCertificatesPem", "image", "privateKeyProvider", "proxyHeaders", "fileFlushInterval", "fileFlushMinSizeKb",
+        "statsEvictionInterval",
+    ]
+}

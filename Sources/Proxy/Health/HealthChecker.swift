@@ -1,0 +1,160 @@
+internal import Balancing
+internal import HTTP
+internal import Octets
+package import Reactor
+internal import Synchronization
+
+/// Checks endpoints on a thread of its own, for the whole process: an endpoint is checked once, however many workers
+/// and clusters have it. The thread begins with the first order; a process without checks has none. Any thread may ask.
+package final class HealthChecker: Sendable {
+    private let orders: Mailbox<[HealthOrder]>
+    private let tell: @Sendable ([HealthNews]) -> Void
+    private let isRunning = Atomic<Bool>(false)
+
+    /// Checks at the same time, of all endpoints. Each has a descriptor and, in HTTP, a session.
+    package static let mostAtOnce = 128
+
+    /// - Parameter tell: gets what is new, on the checker's thread.
+    package init(tell: @escaping @Sendable ([HealthNews]) -> Void) throws(SystemError) {
+        orders = try Mailbox<[HealthOrder]>()
+        self.tell = tell
+    }
+
+    /// Takes orders, which are carried out one after the other. Where the thread has no descriptor to begin with, it
+    /// begins with a later call, which may be without orders.
+    /// - Throws: that there can be no thread; the orders are kept for the next call.
+    package func take(_ orders: [HealthOrder]) throws(SystemError) {
+        self.orders.post(orders)
+        guard !isRunning.exchange(true, ordering: .relaxed) else { return }
+        do throws(SystemError) {
+            try Thread.start("health-checks", isLasting: true) { [self] in run() }
+        } catch {
+            isRunning.store(false, ordering: .relaxed)
+            throw error
+        }
+    }
+
+    /// Whether orders are carried out, or none were given.
+    package var isWorking: Bool { isRunning.load(ordering: .relaxed) }
+
+    private func run() {
+        do throws(SystemError) {
+            let poller = try Poller()
+            try poller.watchReadable(orders.descriptor, token: 0)
+            HealthLoop(orders, poller, tell).run()
+        } catch {
+            isRunning.store(false, ordering: .relaxed)
+        }
+    }
+}
+
+/// The checker's thread.
+private final class HealthLoop {
+    private let orders: Mailbox<[HealthOrder]>
+    private let tell: @Sendable ([HealthNews]) -> Void
+    private let poller: Poller
+    private let pools = MessagePools()
+    private let scratch = OctetBuffer(capacity: 16_384)
+    private var schedule: HealthSchedule<ObjectIdentifier>
+    private var known: [ObjectIdentifier: (endpoint: EndpointState, target: HealthTarget)] = [:]
+    private var probes: [UInt64: (key: ObjectIdentifier, probe: HealthProbe)] = [:]
+    private var tokens: [ObjectIdentifier: UInt64] = [:]    // of the probe that is under way
+    private var nextToken: UInt64 = 1
+    private var news: [HealthNews] = []
+
+    init(
+        _ orders: Mailbox<[HealthOrder]>, _ poller: Poller, _ tell: @escaping @Sendable ([HealthNews]) -> Void
+    ) {
+        self.orders = orders
+        self.tell = tell
+        self.poller = poller
+        var random = SystemRandomNumberGenerator()
+        schedule = HealthSchedule(most: HealthChecker.mostAtOnce, seed: random.next())
+    }
+
+    func run() {
+        while true { turn() }
+    }
+
+    private func turn() {
+        let count = poller.wait(milliseconds: wait)
+        pools.second = UInt32(truncatingIfNeeded: MonotonicTime.now().nanoseconds / 1_000_000_000)
+        // What has come counts before what has taken too long.
+        for index in 0..<count {
+            let event = poller[index]
+            if event.token == 0 { takeOrders() } else { goOn(event) }
+        }
+        perform(schedule.advance(to: MonotonicTime.now().nanoseconds))
+        guard !news.isEmpty else { return }
+        tell(news)
+        news = []
+    }
+
+    private var wait: Int32 {
+        guard let next = schedule.nextTime else { return -1 }
+        return Int32(clamping: (MonotonicTime(nanoseconds: next).nanoseconds(since: .now()) + 999_999) / 1_000_000)
+    }
+
+    private func takeOrders() {
+        let now = MonotonicTime.now().nanoseconds
+        for order in orders.takeAll().joined() {
+            switch order {
+            case .check(let endpoint, let target):
+                known[ObjectIdentifier(endpoint)] = (endpoint, target)
+                schedule.check(ObjectIdentifier(endpoint), target.policy, at: now)
+            case .forget(let endpoint):
+                drop(ObjectIdentifier(endpoint))
+                schedule.forget(ObjectIdentifier(endpoint))
+                known[ObjectIdentifier(endpoint)] = nil
+            }
+        }
+    }
+
+    private func goOn(_ event: Readiness) {
+        guard let (key, probe) = probes[event.token], let verdict = probe.goOn(event, scratch: scratch) else { return }
+        end(key, verdict)
+    }
+
+    private func end(_ key: ObjectIdentifier, _ verdict: HealthVerdict) {
+        drop(key)
+        let now = MonotonicTime.now().nanoseconds
+        if let (endpoint, target) = known[key] {
+            target.counts.note(verdict)
+            if verdict == .passed { endpoint.passedAt = now }
+        }
+        perform(schedule.ended(key, verdict, at: now))
+    }
+
+    private func perform(_ actions: [HealthSchedule<ObjectIdentifier>.Action]) {
+        for action in actions {
+            switch action {
+            case .begin(let key): begin(key)
+            case .giveUp(let key):
+                drop(key)
+                known[key]?.target.counts.note(.failed(""))
+            case .report(let key, let record):
+                if let known = known[key] { news.append(HealthNews(endpoint: known.endpoint, record: record)) }
+            }
+        }
+    }
+
+    private func begin(_ key: ObjectIdentifier) {
+        guard let (_, target) = known[key] else { return }
+        guard let address = target.socketAddress else { return end(key, .failed("the address is not valid")) }
+        do throws(SystemError) {
+            let probe = try HealthProbe(target, to: address, pools: pools)
+            try poller.watch(probe.descriptor, token: nextToken)
+            probes[nextToken] = (key, probe)
+            tokens[key] = nextToken
+            nextToken += 1
+        } catch {
+            end(key, error.isOwn ? .skipped : .failed(HealthProbe.words(error)))
+        }
+    }
+
+    /// Ends a check, whatever it was about to find.
+    private func drop(_ key: ObjectIdentifier) {
+        guard let token = tokens.removeValue(forKey: key) else { return }
+        probes[token] = nil
+    }
+}
