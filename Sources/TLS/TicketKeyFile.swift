@@ -1,8 +1,8 @@
 package import Octets
 
 /// The file of the keys that session tickets are sealed with, which replicas of a gateway share: a client that meets
-/// another replica resumes its session there. Each line has one key, 80 octets in Base64: a name of 16, then 32 for
-/// AES-256 and 32 for HMAC-SHA256. The first key seals, all of them open. Whoever rotates them puts a new key behind the
+/// another replica resumes its session there. Each line has one key, 80 octets in Base64: 16 of a name, 32 for AES-256,
+/// 32 for HMAC-SHA256. The first key seals, all of them open. Whoever rotates them puts a new key behind the
 /// first one on all replicas, then to the front, and takes the last one away when its tickets have expired.
 /// Source: envoyproxy/envoy api/envoy/extensions/transport_sockets/tls/v3/common.proto, TlsSessionTicketKeys.
 package enum TicketKeyFile {
