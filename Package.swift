@@ -71,8 +71,9 @@ let package = Package(
         .executableTarget(
             name: "portico",
             dependencies: [
-                "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "TLS",
-                "Reactor", argumentParser, logging,
+                "Admin", "Control", "Kubernetes", "Proxy", "Telemetry", "Routing", "Balancing", "Manifests", "HTTP",
+                "TLS",
+                "Reactor", "Octets", argumentParser, logging,
             ],
             swiftSettings: settings),
         .executableTarget(

@@ -29,6 +29,8 @@ package final class ClusterState: Sendable {
     package let name: String
     /// What the cluster is known by for as long as the process lives.
     package let identity: ClusterIdentity
+    /// What became of requests that its endpoints failed.
+    package let account = ClusterAccount()
     private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)

@@ -45,7 +45,7 @@ package final class EndpointState: Sendable {
 
     deinit { numbers.giveBack(number) }
 
-    /// Requests in flight, of all workers.
+    /// Requests in flight, of all workers, with those that wait for a connection.
     package var active: Int { line.cell.value }
 
     /// No cluster has it any more: connections to it end when their streams do.
@@ -88,10 +88,10 @@ package final class Endpoint {
     /// No cluster has it any more.
     package var isGone: Bool { state.isGone }
 
-    /// A request was given to it; one `ended` follows.
-    package func began() { load.add(1) }
+    /// A request was given to it; one `ended` follows. For `PickedEndpoint` alone, which sees to that.
+    @inline(__always) func began() { load.add(1) }
     /// A request to it has ended.
-    package func ended() { load.add(-1) }
+    @inline(__always) func ended() { load.add(-1) }
 }
 
 @available(*, unavailable) extension Endpoint: Sendable {}

@@ -1,4 +1,5 @@
 internal import Balancing
+internal import Reactor
 internal import Routing
 
 /// The clusters of the plan in effect with the endpoints that they have now. What is known of them is kept over
@@ -35,6 +36,7 @@ struct ClusterDirectory {
     private var watched: [ClusterState] = []    // whose outliers are detected, or whose new endpoints warm up
     private(set) var hashed: [ClusterState] = []    // whose endpoints are found by hash
     private let wake: @Sendable () -> Void
+    var rollouts = Rollouts()
 
     /// - Parameters:
     ///   - limit: endpoints of all clusters together.
@@ -267,8 +269,16 @@ struct ClusterDirectory {
         let slot = slots[place]
         let taken = endpoints.map { states.take(key(slot, $0)) }
         for endpoint in before { states.release(key(slot, endpoint)) }
+        if slot.names.isEmpty, !before.isEmpty { noteChange(of: slot.state, before, endpoints) }
         slots[place].endpoints = endpoints
         let ranks = slot.locality == nil ? [] : endpoints.map(\.rank)
         slot.state.publish(EndpointList(taken, weights: endpoints.map(\.weight), ranks: ranks))
+    }
+
+    /// Endpoints of a Service have come or gone. Addresses that DNS gives change for other reasons.
+    private mutating func noteChange(of cluster: ClusterState, _ old: [PlannedEndpoint], _ new: [PlannedEndpoint]) {
+        let (before, after) = (Set(old.map(\.address)), Set(new.map(\.address)))
+        rollouts.changed(
+            cluster, left: before.subtracting(after).count, came: after.subtracting(before).count, at: .now())
     }
 }

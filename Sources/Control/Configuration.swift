@@ -128,6 +128,14 @@ struct Configuration {
         if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
     }
 
+    /// Tells the accounts of rollouts that are over.
+    mutating func settleRollouts(_ tell: (Rollouts.Account) -> Void) {
+        for account in directory.rollouts.settle(at: .now()) { tell(account) }
+    }
+
+    /// When `settleRollouts` has something to do; nil: never.
+    var rolloutsDue: MonotonicTime? { directory.rollouts.due }
+
     /// When `settleHosts` has something to do without being woken; nil: never.
     var hostsDue: MonotonicTime? { requested.nextLook }
 
@@ -204,7 +212,8 @@ struct Configuration {
                 concurrentStreams: listener.concurrentStreams,
                 relays: ListenerRelays(
                     clear: listener.clearRelay,
-                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []))
+                    chains: listener.chains.contains { $0.relay != nil } ? listener.chains.map(\.relay) : []),
+                topology: listener.topology)
         }
         bindFailures = listeners.failures.map { "port \($0.listener.port): \($0.error)" }
     }

@@ -222,6 +222,7 @@ package final class ControlPlane {
             tick()
             publishNames()
             settleOutliers()
+            configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
             limitLoad()
             if feed?.isDue ?? false { beginLoad(.cluster) }
             retirement.look()
@@ -240,7 +241,7 @@ package final class ControlPlane {
 
     private var ownWaits: [Int32] {
         let load = loadLimit.isOver ? nil : loadBegan.map { $0 + options.loadLimit }
-        let times = [namesDue, load, outliersDue, configuration.hostsDue].compactMap(\.self)
+        let times = [namesDue, load, outliersDue, configuration.hostsDue, configuration.rolloutsDue].compactMap(\.self)
         let waits = times.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
         return [isDraining ? 20 : -1, successionWait, retirement.wait, feed?.wait ?? -1] + waits
     }

@@ -139,6 +139,13 @@ package enum Socket {
         return unsafe recv(number, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
     }
 
+    /// Copies the octets that can be read, as many as `room` takes; they stay there.
+    package static func peek(_ number: CInt, into room: UnsafeMutableRawBufferPointer) -> IOResult {
+        let count = unsafe recv(number, room.baseAddress, room.count, Int32(MSG_PEEK))
+        if count > 0 { return .octets(count) }
+        return count == 0 ? .closed : failure()
+    }
+
     /// Writes as many octets as the kernel takes at once.
     package static func write(_ number: CInt, _ octets: Octets) -> IOResult {
         let count = unsafe send(number, octets.base, octets.count, Int32(MSG_NOSIGNAL))

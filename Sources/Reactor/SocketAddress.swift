@@ -21,6 +21,26 @@ package struct SocketAddress: Sendable, Hashable {
         self = address
     }
 
+    /// Makes the address of an IP address's octets, in the network's order.
+    /// - Returns: nil if these are not the 4 of IPv4 or the 16 of IPv6.
+    package init?(ip: [UInt8], port: UInt16) {
+        switch ip.count {
+        case 4:
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = port.bigEndian
+            unsafe withUnsafeMutableBytes(of: &address.sin_addr) { unsafe $0.copyBytes(from: ip) }
+            self.init(octets: Self.bytes(of: address, count: MemoryLayout<sockaddr_in>.size), family: AF_INET)
+        case 16:
+            var address = sockaddr_in6()
+            address.sin6_family = sa_family_t(AF_INET6)
+            address.sin6_port = port.bigEndian
+            unsafe withUnsafeMutableBytes(of: &address.sin6_addr) { unsafe $0.copyBytes(from: ip) }
+            self.init(octets: Self.bytes(of: address, count: MemoryLayout<sockaddr_in6>.size), family: AF_INET6)
+        default: return nil
+        }
+    }
+
     /// Makes the address of a Unix socket.
     /// - Parameter path: at most 107 octets, none of them NUL; `@name` is the abstract name space.
     package init?(unixPath path: String) {

@@ -150,17 +150,27 @@ extension AccessLogger {
         number("bytes_received", Int(clamping: record.bytesReceived))
         number("bytes_sent", Int(clamping: record.bytesSent))
         member("connection_termination_details", Octets(record.connectionTermination))
+        if let facts = record.proxyFacts { member("downstream_direct_remote_address", facts.peer) }
         member("downstream_local_address", record.downstreamLocal)
         member("downstream_remote_address", record.downstreamRemote)
         number("duration", Int(clamping: record.durationNanoseconds / 1_000_000))
         member("method", record.method)
         member("path", record.path)
         member("protocol", Octets(record.protocol.name))
+        if let facts = record.proxyFacts { appendProxyFacts(facts) }
         member("request_id", record.requestID)
         member("requested_server_name", record.serverName)
         number("response_code", record.status)
         appendJSONTail(record)
         buffer.append("}\n")
+    }
+
+    private func appendProxyFacts(_ facts: ProxyFacts) {
+        let values: [(StaticString, String?)] = [
+            ("proxy_alpn", facts.alpn), ("proxy_authority", facts.authority), ("proxy_tls_cn", facts.tlsCommonName),
+            ("proxy_tls_version", facts.tlsVersion), ("proxy_unique_id", facts.uniqueID),
+        ]
+        for (name, value) in values where value != nil { member(name, value) }
     }
 
     private func appendJSONTail(_ record: borrowing AccessRecord) {
@@ -188,6 +198,7 @@ extension AccessLogger {
         }
         member("upstream_transport_failure_reason", record.upstreamFailure)
         member("user_agent", record.userAgent)
+        if let endpoint = record.proxyFacts?.vpcEndpoint { member("vpc_endpoint_id", endpoint) }
         member("x_forwarded_for", record.forwardedFor)
     }
 

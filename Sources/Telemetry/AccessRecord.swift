@@ -18,6 +18,39 @@ package enum RequestProtocol: Sendable {
     }
 }
 
+/// What a header of the PROXY protocol has said of a client's connection, for the access log. Texts are nil where it
+/// said nothing.
+package final class ProxyFacts: Sendable {
+    /// Address and port of the peer itself, which sent the header.
+    package let peer: String
+    /// The protocol that TLS has negotiated in front.
+    package let alpn: String?
+    /// The TLS server name that the client has asked for in front.
+    package let authority: String?
+    /// The balancer's own name of the connection, in hexadecimal digits.
+    package let uniqueID: String?
+    /// The version of TLS in front.
+    package let tlsVersion: String?
+    /// The common name of the client's certificate in front.
+    package let tlsCommonName: String?
+    /// The endpoint of the VPC of AWS through which the client came.
+    package let vpcEndpoint: String?
+
+    /// - Parameters: see the properties of the same names.
+    package init(
+        peer: String, alpn: String?, authority: String?, uniqueID: String?, tlsVersion: String?, tlsCommonName: String?,
+        vpcEndpoint: String?
+    ) {
+        self.peer = peer
+        self.alpn = alpn
+        self.authority = authority
+        self.uniqueID = uniqueID
+        self.tlsVersion = tlsVersion
+        self.tlsCommonName = tlsCommonName
+        self.vpcEndpoint = vpcEndpoint
+    }
+}
+
 /// What the access log says about one request. Its octets must live during `AccessLogger.log` only. Empty texts, nil
 /// and -1 mean that a value is absent.
 package struct AccessRecord: ~Copyable {
@@ -73,6 +106,9 @@ package struct AccessRecord: ~Copyable {
     package var routeName: String?
     /// The gRPC status that the client got. It is not part of Istio's default format.
     package var grpcStatus = -1
+    /// What a header of the PROXY protocol said; nil for connections without one. It is not part of Istio's default
+    /// format; JSON has it.
+    package var proxyFacts: ProxyFacts?
     /// How many tries were made to serve the request. It is not part of Istio's default format; JSON has it.
     package var tries = 0
 

@@ -22,6 +22,7 @@ struct MetricsReport {
     mutating func render(usage: ProcessUsage) -> String {
         requests()
         connections()
+        proxyHeaders()
         relays()
         failures()
         endpoints()
@@ -112,6 +113,16 @@ struct MetricsReport {
         page.family("portico_connections_total", .counter, "Connections ever opened.")
         for side in ConnectionSide.allCases {
             page.series("portico_connections_total", [("side", "\(side)")], sum(.downstreamOpened, side.rawValue))
+        }
+    }
+
+    private mutating func proxyHeaders() {
+        page.family(
+            "portico_proxy_headers_total", .counter, "Connections that began where the PROXY protocol is expected.")
+        for kind in ProxyHeaderKind.allCases {
+            page.series(
+                "portico_proxy_headers_total", [("kind", kind.label)],
+                control.workers.reduce(0) { $0 &+ $1.value(kind) })
         }
     }
 
@@ -219,7 +230,9 @@ struct MetricsReport {
         }
         clusterUsage()
         outliers()
-        page.family("portico_endpoint_active_requests", .gauge, "Requests in progress at an endpoint.")
+        fates()
+        page.family(
+            "portico_endpoint_active_requests", .gauge, "Requests given to an endpoint that have not ended.")
         for (cluster, endpoint) in pairs {
             let active = UInt64(max(endpoint.active, 0))
             page.series("portico_endpoint_active_requests", Self.labels(cluster, endpoint), active)
@@ -248,6 +261,19 @@ struct MetricsReport {
             "portico_outlier_ejections_prevented_total", .counter, "Endpoints that were not ejected for too many were.")
         for (name, totals) in watched {
             page.series("portico_outlier_ejections_prevented_total", [("cluster", name)], totals.prevented)
+        }
+    }
+
+    /// Of the clusters whose endpoints have failed a request.
+    private mutating func fates() {
+        let name = "portico_upstream_failures_total"
+        page.family(name, .counter, "What became of requests that an endpoint has failed.")
+        for cluster in control.clusters {
+            let counts = cluster.account.counts
+            guard !counts.isZero else { continue }
+            for fate in ClusterAccount.Fate.allCases {
+                page.series(name, [("cluster", cluster.name), ("fate", fate.label)], counts[fate])
+            }
         }
     }
 

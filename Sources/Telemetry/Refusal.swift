@@ -86,6 +86,8 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case headersTimedOut
     case brokenTLS
     case evicted
+    case proxyHeaderMissing, proxyHeaderMalformed, proxyHeaderTooLong, proxyHeaderChecksum, proxyHeaderUntrusted
+    case proxyHeaderTimedOut, proxyHeaderCut
 
     var name: String {
         switch self {
@@ -96,6 +98,13 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .headersTimedOut: "headers_timeout"
         case .brokenTLS: "tls_stream_broken"
         case .evicted: "too_many_connections"
+        case .proxyHeaderMissing: "proxy_header_missing"
+        case .proxyHeaderMalformed: "proxy_header_malformed"
+        case .proxyHeaderTooLong: "proxy_header_too_long"
+        case .proxyHeaderChecksum: "proxy_header_checksum"
+        case .proxyHeaderUntrusted: "proxy_header_untrusted"
+        case .proxyHeaderTimedOut: "proxy_header_timeout"
+        case .proxyHeaderCut: "proxy_header_cut"
         }
     }
 
@@ -108,6 +117,15 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .brokenTLS: "a record of TLS is damaged or out of turn, or the client said so of one of ours"
         case .evicted: "a connection without requests had to make room for a new one; raise --max-connections"
         case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
+        case .proxyHeaderMissing:
+            "a connection began without a header of the PROXY protocol, which its port requires"
+        case .proxyHeaderMalformed: "a connection's header of the PROXY protocol is malformed"
+        case .proxyHeaderTooLong: "a connection's header of the PROXY protocol is longer than 107 or 4112 octets"
+        case .proxyHeaderChecksum: "the checksum of a connection's header of the PROXY protocol is wrong"
+        case .proxyHeaderUntrusted:
+            "a peer outside --proxy-protocol-from sent a header of the PROXY protocol, or owed one"
+        case .proxyHeaderTimedOut: "a connection's header of the PROXY protocol was not complete in time"
+        case .proxyHeaderCut: "a connection ended within its header of the PROXY protocol"
         }
     }
 }

@@ -76,6 +76,28 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
     }
 }
 
+/// How a client's connection began where the PROXY protocol is expected.
+package enum ProxyHeaderKind: Int, Sendable, CaseIterable {
+    /// With the client's address.
+    case v1, v2
+    /// Without it: the proxy does not know it, or the connection is the proxy's own.
+    case v1Unknown, v2Unknown, v2Local
+    /// Without a header, which was optional.
+    case absent
+
+    /// The value of the label `kind`.
+    var label: String {
+        switch self {
+        case .v1: "v1"
+        case .v2: "v2"
+        case .v1Unknown: "v1_unknown"
+        case .v2Unknown: "v2_unknown"
+        case .v2Local: "v2_local"
+        case .absent: "absent"
+        }
+    }
+}
+
 /// The counters of one worker. Only the worker's thread writes them, without locks and without atomic additions.
 /// `Metrics` reads and adds them up on any thread.
 package final class WorkerMetrics: Sendable {
@@ -135,6 +157,7 @@ package final class WorkerMetrics: Sendable {
 
     private let page = MetricsPage(count: fixedCount)
     private let connectFailures = MetricsPage(count: ConnectFailure.allCases.count)
+    private let proxyHeaders = MetricsPage(count: ProxyHeaderKind.allCases.count)
     private let mirrors = MetricsPage(count: MirrorResult.allCases.count)
     private let limits = MetricsPage(count: Limit.allCases.count)
     private let gauges = MetricsPage(count: Gauge.allCases.count)
@@ -160,6 +183,9 @@ package final class WorkerMetrics: Sendable {
 
     /// How many copies for mirrors came to a result.
     func value(_ result: MirrorResult) -> UInt64 { mirrors[result.rawValue].value }
+
+    /// How many connections began in a way.
+    func value(_ kind: ProxyHeaderKind) -> UInt64 { proxyHeaders[kind.rawValue].value }
 
     /// How often a limit was reached.
     func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
@@ -223,6 +249,8 @@ extension WorkerMetrics {
     package func retried(_ reason: RetryReason) { add(.retries, reason.rawValue) }
     /// Counts a connection to an endpoint that could not be made.
     package func upstreamConnectFailed(_ reason: ConnectFailure) { connectFailures[reason.rawValue].add(1) }
+    /// Counts a client's connection that has begun where the PROXY protocol is expected.
+    package func began(_ kind: ProxyHeaderKind) { proxyHeaders[kind.rawValue].add(1) }
     /// Counts a copy for a mirror that is over.
     package func mirrored(_ result: MirrorResult) { mirrors[result.rawValue].add(1) }
     /// Counts that a limit was reached, which is an event of one request or connection.

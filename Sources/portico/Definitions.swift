@@ -36,6 +36,8 @@ struct Definitions: ParsableArguments {
             """)
     var istioIdentity: String?
 
+    @OptionGroup(title: "In front of the gateway") var topology: TopologyOptions
+
     enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
     /// Which addresses may be endpoints. It learns the listeners of this process when they are open.
@@ -49,6 +51,7 @@ struct Definitions: ParsableArguments {
         options.gatewayNamespace = namespace
         options.rootNamespace = rootNamespace
         options.locality = try place()
+        options.topology = try topology.terms()
         guard !label.isEmpty else { return options }
         options.labels = [:]
         for text in label {
@@ -70,23 +73,41 @@ struct Definitions: ParsableArguments {
         return Locality(locality)
     }
 
+    /// Definitions and what they come to.
+    typealias Loaded = ClusterReading.Compiled
+
     /// Reads and compiles definitions, of files and of a cluster.
-    func load(
-        _ paths: [String], _ cluster: ClusterOptions
-    ) throws -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
+    func load(_ paths: [String], _ cluster: ClusterOptions) throws -> Loaded {
         let set = ManifestReader.load(paths: paths, defaultNamespace: namespace)
-        let options = try compileOptions()
-        if let (source, client) = try cluster.source(defaultNamespace: namespace, say: Self.say) {
-            do throws(ClusterReadingFault) {
-                let found = try ClusterReading(set, source: source, client: client, options: options)
-                return (found.set, found.plan, found.endpoints)
-            } catch {
-                Self.say(true, "\(error)")
-                throw ExitStatus.couldNotRun
-            }
+        return try reading(set, cluster)?.joined() ?? compiled(set)
+    }
+
+    /// Reads and compiles two sets of definitions: the two paths; or a cluster, and the cluster with the objects of
+    /// the paths.
+    func loadBoth(_ paths: [String], _ cluster: ClusterOptions) throws -> (old: Loaded, new: Loaded) {
+        let sets = (cluster.isGiven ? [paths] : paths.map { [$0] }).map {
+            ManifestReader.load(paths: $0, defaultNamespace: namespace)
         }
+        if let reading = try reading(sets[0], cluster) { return (reading.alone(), reading.joined()) }
+        return (try compiled(sets[0]), try compiled(sets[1]))
+    }
+
+    private func compiled(_ set: ManifestSet) throws -> Loaded {
+        let options = try compileOptions()
         let endpoints = EndpointTable(set.inventory, refusal: options.refusedEndpoint)
         return (set, RoutingPlan.compile(set.inventory, endpoints: endpoints, options: options), endpoints)
+    }
+
+    /// Reads the cluster; nil if none is given.
+    private func reading(_ set: ManifestSet, _ cluster: ClusterOptions) throws -> ClusterReading? {
+        let options = try compileOptions()
+        guard let (source, client) = try cluster.source(defaultNamespace: namespace, say: Self.say) else { return nil }
+        do throws(ClusterReadingFault) {
+            return try ClusterReading(set, source: source, client: client, options: options)
+        } catch {
+            Self.say(true, "\(error)")
+            throw ExitStatus.couldNotRun
+        }
     }
 
     /// Warnings of the client, to standard error.
@@ -100,7 +121,7 @@ struct Definitions: ParsableArguments {
 /// The form of a subcommand's output.
 enum OutputForm: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-/// Exit codes of `check` and `routes`.
+/// Exit codes of the commands that read definitions.
 enum ExitStatus {
     static let problems = ExitCode(1)
     static let couldNotRun = ExitCode(2)

@@ -51,6 +51,12 @@ struct LimitOptions: ParsableArguments {
 
     @Option(
         help: FlagValues.help(
+            "Time for a connection's header of the PROXY protocol.", FlagDuration(usual.proxyHeaderTimeout)),
+        transform: FlagValues.duration(from: least))
+    var proxyHeaderTimeout = FlagDuration(usual.proxyHeaderTimeout)
+
+    @Option(
+        help: FlagValues.help(
             "Time for a header section, from its first octet to its last.", FlagDuration(usual.headerTimeout)),
         transform: FlagValues.duration(from: least))
     var headerTimeout = FlagDuration(usual.headerTimeout)
@@ -177,6 +183,7 @@ struct LimitOptions: ParsableArguments {
         limits.headerOctets = headerMemory?.count
         limits.memory = memory?.count
         limits.firstOctetsTimeout = firstOctetsTimeout.value
+        limits.proxyHeaderTimeout = proxyHeaderTimeout.value
         limits.headerTimeout = headerTimeout.value
         limits.progressTimeout = progressTimeout.value
         limits.idleTimeout = idleTimeout.value

@@ -213,13 +213,13 @@ import Testing
         let found = Mutex<[UInt64]>([])
         try Thread.start("chooser") {
             let cluster = Cluster(state)
+            var picked = PickedEndpoint()
             var times: [UInt64] = []
             times.reserveCapacity(rounds)
             for _ in 0..<rounds {
                 let began = MonotonicTime.now()
-                let endpoint = cluster.next(random: 1)
-                endpoint?.began()
-                endpoint?.ended()
+                if let endpoint = cluster.next(random: 1) { picked.pick(endpoint) }
+                picked.end()
                 times.append(MonotonicTime.now().nanoseconds(since: began))
             }
             found.withLock { $0 = times.sorted() }
@@ -253,13 +253,14 @@ import Testing
         for worker in 0..<workers {
             try Thread.start("chooser-\(worker)") {
                 let cluster = Cluster(state)
+                var picked = PickedEndpoint()
                 var random: UInt64 = 1    // Knuth's MMIX
                 let began = processor
                 for _ in 0..<rounds {
                     random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                     guard let endpoint = cluster.next(random: random >> 32) else { continue }
-                    endpoint.began()
-                    endpoint.ended()
+                    picked.pick(endpoint)
+                    picked.end()
                 }
                 spent.wrappingAdd(processor - began, ordering: .relaxed)
                 running.subtract(1, ordering: .releasing)

@@ -77,8 +77,8 @@ def charted(values=None, namespace="portico", name="portico"):
     return found
 
 
-def with_components(folder, tmp_path):
-    """The objects of a kustomization with both components, as a user's own kustomization would have them."""
+def with_components(folder, tmp_path, components=("network-policy", "service-monitor")):
+    """The objects of a kustomization with some components, as a user's own kustomization would have them."""
     own = tmp_path / "own"
     own.mkdir(exist_ok=True)
 
@@ -87,7 +87,7 @@ def with_components(folder, tmp_path):
 
     (own / "kustomization.yaml").write_text(yaml.safe_dump({
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [path(folder)],
-        "components": [path("components/network-policy"), path("components/service-monitor")]}))
+        "components": [path(f"components/{name}") for name in components]}))
     return kustomized(own, ["--load-restrictor", "LoadRestrictionsNone"])
 
 

@@ -77,6 +77,12 @@ def test_the_components_are_well_formed_and_name_the_ports(overlay, tmp_path):
     assert all(port["targetPort"] != "status" for port in clients["spec"]["ports"])
 
 
+def test_the_status_can_be_switched_on(overlay, tmp_path):
+    objects = rendering.with_components(overlay, tmp_path, ["status-writer"])
+    assert [problem for document in objects for problem in shapes.problems(document)] == []
+    assert "--status-writer" in container(objects)["args"]
+
+
 def test_labels_select_the_pods(objects, overlay):
     deployment = only(objects, "Deployment")
     pods = deployment["spec"]["template"]["metadata"]["labels"]

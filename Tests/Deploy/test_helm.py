@@ -47,6 +47,11 @@ def test_the_chart_is_what_the_base_with_its_components_is(tmp_path):
     assert plain(charted(EXTRA)) == plain(rendering.with_components(".", tmp_path))
 
 
+def test_the_chart_with_the_status_is_what_the_base_with_that_component_is(tmp_path):
+    whole = rendering.with_components(".", tmp_path, ["status-writer"])
+    assert plain(charted({"statusWriter": {"enabled": True}})) == plain(whole)
+
+
 @pytest.mark.parametrize("name", rendering.CLOUDS)
 def test_the_values_of_a_cloud_are_its_overlay(name):
     assert plain(charted(cloud(name))) == plain(rendering.kustomized(rendering.KUBERNETES / "overlays" / name))
@@ -111,6 +116,7 @@ EFFECTS = [
     ({"ports": [{"name": "grpc", "port": 8000, "containerPort": 8000}]}, ["{'name': 'grpc', 'containerPort': 8000}"]),
     ({"watchNamespaces": ["shop"]}, ["'--watch-namespace', 'shop'"]),
     ({"adminPort": 15001}, ["'127.0.0.1:15001'"]),
+    ({"statusWriter": {"enabled": True}}, ["'--status-writer'", "'resourceNames': ['portico-status']"]),
 ]
 
 
@@ -155,7 +161,8 @@ def test_every_object_is_well_formed(given):
 
 
 def test_two_releases_do_not_share_a_name_or_a_pod():
-    one, two = charted(EXTRA, name="edge"), charted(EXTRA, name="inner")
+    all_of_it = {**EXTRA, "statusWriter": {"enabled": True}}
+    one, two = charted(all_of_it, name="edge"), charted(all_of_it, name="inner")
     names = [{(each["kind"], each["metadata"]["name"]) for each in objects} for objects in (one, two)]
     assert not names[0] & names[1]
     labels = only(two, "Deployment")["spec"]["template"]["metadata"]["labels"]

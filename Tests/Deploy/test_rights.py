@@ -47,10 +47,21 @@ def test_the_chart_grants_what_is_printed(tmp_path):
     assert granted(chart) == printed(tmp_path, "--namespace", "chart")
 
 
+def test_the_writer_of_the_status_is_granted_what_is_printed(tmp_path):
+    flags = ["--status-writer", "--namespace"]
+    base = rendering.with_components(".", tmp_path, ["status-writer"])
+    assert granted(base) == printed(tmp_path, *flags, "portico")
+    chart = rendering.charted({"statusWriter": {"enabled": True}}, namespace="chart", name="edge")
+    name = rendering.values(rendering.container(chart)["args"], "--status-name")
+    assert granted(chart) == printed(tmp_path, *flags, "chart", "--status-name", *name)
+
+
 @pytest.mark.timeout(300)
 def test_the_charts_roles_in_watched_namespaces_are_what_is_printed(cluster, tmp_path):
     """With a cluster, which --watch-namespace needs; there is nothing in these two."""
-    chart = rendering.charted({"watchNamespaces": ["shop", "pay"]}, namespace="chart", name="edge")
-    assert granted(chart) == printed(
-        tmp_path, "--namespace", "chart", "--kubeconfig", cluster.kubeconfig, "--watch-namespace", "shop",
-        "--watch-namespace", "pay")
+    watched = {"watchNamespaces": ["shop", "pay"]}
+    flags = ["--namespace", "chart", "--kubeconfig", cluster.kubeconfig, "--watch-namespace", "shop"]
+    flags += ["--watch-namespace", "pay"]
+    assert granted(rendering.charted(watched, namespace="chart", name="edge")) == printed(tmp_path, *flags)
+    writing = rendering.charted({**watched, "statusWriter": {"enabled": True}}, namespace="chart", name="edge")
+    assert granted(writing) == printed(tmp_path, *flags, "--status-writer", "--status-name", "edge-portico")

@@ -7,6 +7,7 @@ import pytest
 from peers import http2, objects, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import Gateway
+from peers.listening import FullQueue
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,8 @@ def test_random_reaches_everyone(three):
 
 
 def test_least_request_counts_what_is_in_flight(three):
-    """Calls that stay open pile up evenly. One that waits for its connection is not in flight: all are made before."""
+    """Calls that stay open pile up evenly, also those that wait for the first connection."""
     with Gateway(policy(three, "LEAST_REQUEST")) as gateway, http2.connect(gateway.port) as client:
-        for backend in three:
-            backend.clear()
-        while not all(backend.calls for backend in three):
-            client.exchange(http2.grpc_headers(), http2.message())
         for backend in three:
             backend.clear()
         held = [client.open(http2.grpc_headers(x_sleep="10"), http2.message()) for _ in range(60)]
@@ -71,6 +68,23 @@ def test_least_request_counts_what_is_in_flight(three):
         assert max(loads) - min(loads) <= 12, loads
         for stream in held:
             client.send_reset(stream.number)
+
+
+def test_least_request_counts_what_waits_for_a_connection(three):
+    """An endpoint that accepts no connection gets no more than its share."""
+    calls = 40
+    with FullQueue() as full, Gateway(policy((full, three[0]), "LEAST_REQUEST")) as gateway:
+        three[0].clear()
+        with http2.connect(gateway.port) as client:
+            held = [client.open(http2.grpc_headers(x_sleep="10"), http2.message()) for _ in range(calls)]
+            active = rf'^portico_endpoint_active_requests.*endpoint="127.0.0.1:{{}}"'
+            waiting.until(lambda: gateway.metric(active.format("[0-9]*")) == calls, 5, "all calls")
+            stuck = gateway.metric(active.format(full.port))
+            assert stuck <= calls / 2 + 2, stuck
+            waiting.until(lambda: len(three[0].calls) == calls - stuck, 5, "the other calls")
+            for stream in held:
+                client.send_reset(stream.number)
+            waiting.until(lambda: gateway.metric(active.format("[0-9]*")) == 0, 5, "the end of all")
 
 
 def test_weights_are_kept(three):

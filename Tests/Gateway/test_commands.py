@@ -1,4 +1,4 @@
-"""`portico check`, `routes` and `explain`: what they print and how they exit."""
+"""`portico check`, `routes`, `explain` and `diff`: what they print and how they exit."""
 
 import json
 import re
@@ -206,3 +206,86 @@ def test_many_directives_are_refused_quickly(write):
     result = run("check", write(text), seconds=5)
     assert result.returncode == 1
     assert ":9:1: error:" in result.stdout
+
+
+CANARY = [SEEDS / "canary-mesh.yaml", SEEDS / "canary-edge.yaml"]
+
+
+def test_explain_names_the_rule_and_where_it_leads():
+    result = run("explain", "--grpc", "http://any:50051/helloworld.Greeter/SayHello", *CANARY)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r'rule default/k8s-combat-edge/0 \(.*:21:5\): no, not "header version is "200""', result.stdout)
+    assert "\n-> 90 of 100 " in result.stdout and "127.0.4.2:50051" in result.stdout
+    other = run("explain", "-H", "version: 200", "http://any:50051/anything", *CANARY, "--output", "json")
+    found = json.loads(other.stdout)
+    assert found["served"] is True and found["route"] == "default/k8s-combat-edge/0"
+    assert found["steps"][-1].strip() == "127.0.4.2:50051"
+
+
+def test_explain_of_what_is_not_served_exits_one():
+    result = run("explain", "http://any:1/", *CANARY)
+    assert result.returncode == 1 and "no listener for port 1: there are *:50051" in result.stdout
+    main = [SEEDS / "main-server.yaml", SEEDS / "main-server.endpoints.yaml"]
+    port = re.search(r"listener \*:(\d+) plain text", run("routes", *main).stdout)[1]
+    result = run("explain", f"http://any:{port}/unknown", *main)
+    assert result.returncode == 1 and "404: no" in result.stdout, result.stdout
+
+
+def test_explain_matches_the_path_that_the_gateway_would_match():
+    result = run("explain", "http://any:50051/x/%2e%2e/helloworld.Greeter/%53ayHello", *CANARY)
+    assert result.returncode == 0 and "yes, path is /helloworld.Greeter/SayHello" in result.stdout
+
+
+def test_explain_asks_the_server_of_the_tls_name(write):
+    server = {"credentialName": "c", "mode": "SIMPLE"}
+    path = write(objects.text([
+        objects.gateway(servers=[{
+            "port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": ["a.test"], "tls": server}]),
+        objects.virtual_service([objects.rule("echo")], hosts=("a.test",)), objects.service("echo")]))
+    assert "TLS a.test of Gateway" in run("explain", "https://a.test/", path).stdout
+    closed = run("explain", "https://192.0.2.1/", path)
+    assert closed.returncode == 1 and "no TLS server for the name ''" in closed.stdout
+    assert "TLS a.test" in run("explain", "--server-name", "a.test", "https://192.0.2.1/", path).stdout
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["explain", "any:50051"], "write a URL"), (["explain", "http:///x"], "write a URL"),
+    (["explain", "http://a:0/"], "write a URL"), (["explain", "http://a:65536/"], "write a URL"),
+    (["explain", "http://u@a/"], "write a URL"), (["explain", "http://a/%00"], "write a URL"),
+    (["explain", "http://a/", "-H", "x"], "'name: value'"), (["explain", "http://a/", "--server-name", "b"], "https"),
+    (["diff"], "OLD and NEW"), (["diff", "x", "y"], "OLD and NEW"),
+    (["diff", "--kubeconfig", "x"], "nothing to compare"),
+])
+def test_wrong_arguments_of_explain_and_diff_are_refused_with_what_to_write(arguments, word):
+    paths = [] if arguments[:2] == ["diff", "--kubeconfig"] else CANARY[:1]
+    result = run(*arguments, *paths)
+    if arguments == ["diff", "x", "y"]:
+        result = run(*arguments, CANARY[0])
+    assert result.returncode == 64 and word in result.stderr, result.stderr
+
+
+def test_diff_shows_what_differs_and_exits_one(write):
+    edge = CANARY[1].read_text()
+    old, new = write(edge, "old.yaml"), write(edge.replace("weight: 90", "weight: 70"), "new.yaml")
+    result = run("diff", old, new)
+    assert result.returncode == 1, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    assert any(re.match(r"-\s+-> 90 of 100 ", line) for line in lines)
+    assert any(re.match(r"\+\s+-> 70 of 80 ", line) for line in lines)
+    assert lines[-1] == "2 lines added, 2 removed; 0 new problems"
+    found = json.loads(run("diff", old, new, "--output", "json").stdout)
+    assert found["routes"][0]["within"][-1].startswith("rule default/k8s-combat-edge/1")
+
+
+def test_diff_of_the_same_is_empty_and_exits_zero():
+    result = run("diff", CANARY[1], CANARY[1])
+    assert result.returncode == 0 and result.stdout.startswith("no difference")
+
+
+def test_diff_names_new_problems_and_files_that_cannot_be_read(write):
+    old, new = write(GOOD, "old.yaml"), write(WRONG_FIELD, "new.yaml")
+    result = run("diff", old, new)
+    assert result.returncode == 1 and "new problems:" in result.stdout and "selektor" in result.stdout
+    assert "problems that are gone:" in run("diff", new, old).stdout
+    missing = run("diff", old, new.parent / "nowhere")
+    assert missing.returncode == 2 and "nowhere" in missing.stdout

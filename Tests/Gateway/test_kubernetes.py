@@ -1,6 +1,7 @@
 """`portico serve --kubeconfig`: objects are served, changes come into effect, and the API server may go away."""
 
 import json
+import re
 import ssl
 
 import pytest
@@ -192,14 +193,26 @@ def test_check_and_routes_read_a_cluster_once(server, two):
     assert found[0]["path"].startswith("spec.http[0].route[0]") and found[0]["line"] is None
 
 
+def test_explain_and_diff_read_a_cluster_once(server, two, tmp_path):
+    server.put(*cluster(two))
+    kubeconfig = ["--kubeconfig", server.kubeconfig()]
+    done = run("explain", "http://any:8000/", *kubeconfig)
+    assert done.returncode == 0 and f"{two[0].address}:{two[0].port}" in done.stdout, done.stdout + done.stderr
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(objects.text([weighted(25, 75)]))
+    done = run("diff", changed, *kubeconfig)
+    assert done.returncode == 1 and "+       -> 25 of 100 " in done.stdout, done.stdout + done.stderr
+    assert "listener" in done.stdout.splitlines()[0] and "-   " not in done.stdout.splitlines()[1]
+
+
 @pytest.mark.parametrize("arguments, word", [
     (["--context", "x"], "--context"), (["--watch-namespace", "x"], "--watch-namespace"),
     (["--kubernetes", "--kubeconfig", "x"], "one of the two"), ([], "nothing to"),
     (["--kubeconfig", "/nowhere"], "/nowhere"),
 ])
 def test_flags_that_mean_nothing_together_are_refused(arguments, word):
-    for command in ("serve", "check", "routes"):
-        done = run(command, *arguments)
+    for command in (["serve"], ["check"], ["routes"], ["explain", "http://a/"]):
+        done = run(*command, *arguments)
         assert done.returncode != 0 and word in done.stderr, (command, done.stderr)
 
 

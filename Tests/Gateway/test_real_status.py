@@ -48,7 +48,8 @@ def says(cluster, value, status, reason=None):
 
 def broken():
     value = objects.virtual_service([objects.rule("nobody")])
-    value["spec"]["http"].append({"route": 7})
+    # A fault that Istio's own definitions of the kinds let pass.
+    value["spec"]["http"].append({"match": [{"uri": {"regex": "("}}], "route": [{"destination": {"host": "nobody"}}]})
     return value
 
 

@@ -27,7 +27,9 @@ import Testing
         ("/{}", "/%7B%7D"), ("/^", "/%5E"), ("/<>", "/%3C%3E"), ("/...", "/..."), ("/.well-known/x", "/.well-known/x"),
         ("/..a/b", "/..a/b"), ("/a..", "/a.."), ("/a#frag", "/a"), ("/a?b#c", "/a?b"), ("/a#b?c", "/a"),
         ("/a?../%41|\\//", "/a?../%41|\\//"), ("/a/../b?c=../d", "/b?c=../d"), ("/?", "/?"), ("/..;/a", "/..;/a"),
-        ("/%2%65%2%65/a", "/%2%65%2%65/a"), ("/main.MainService/Call", "/main.MainService/Call"),
+        ("/%2%65%2%65/a", "/%2%65%2%65/a"), ("/a%/%2E%2e/b", "/b"), ("/a%/%2e/b", "/a%/b"), ("/a%2/%2e%2E", "/"),
+        ("/%%2e%2e/b", "/%../b"), ("/%2%2e/%66", "/%2./f"), ("/%%65", "/%%65"), ("/%g%65", "/%ge"),
+        ("/main.MainService/Call", "/main.MainService/Call"),
     ])
     func `is Istio's BASE`(path: String, expected: String) {
         #expect(normal(path) == expected)

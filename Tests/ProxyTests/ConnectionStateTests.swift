@@ -14,6 +14,7 @@ import Testing
         limits.helloTimeout = .seconds(2)
         limits.handshakeTimeout = .seconds(3)
         limits.firstOctetsTimeout = .seconds(4)
+        limits.proxyHeaderTimeout = .seconds(8)
         limits.headerTimeout = .seconds(5)
         limits.idleTimeout = .seconds(60)
         limits.relayIdleTimeout = .seconds(90)
@@ -33,6 +34,8 @@ import Testing
             (.downstream, .handshaking(hasHello: true), 3, .handshakeTimedOut),
             (.downstream, .sniffing(hasOctets: false), 4, .silent),
             (.downstream, .sniffing(hasOctets: true), 3, .prefaceTimedOut),
+            (.downstream, .proxyHeader(isUrgent: true), 8, .proxyHeaderTimedOut),
+            (.downstream, .proxyHeader(isUrgent: false), 4, .proxyHeaderTimedOut),
             (.downstream, .open(.serving), 60, .idle), (.upstream, .open(.serving), 20, .idle),
             (.downstream, .open(.announced), 60, .idle), (.upstream, .open(.draining), 20, .idle),
             (.downstream, .open(.overdue), 7, .overdue), (.upstream, .closing, 7, .overdue),

@@ -318,7 +318,7 @@ import Testing
             Self.server("db", 9000, "TCP"))
         let request = TextRequest(path: "/", authority: "a.com", method: "GET", scheme: "https", headers: [])
         func explain(_ port: UInt16, _ sni: String?) -> String {
-            world.plan.explain(request, at: Entrance(port: port, serverName: sni), endpoints: world.endpoints)
+            world.plan.explain(request, at: Entrance(port: port, serverName: sni), endpoints: world.endpoints).text
         }
         #expect(explain(443, "a.com").contains("rule app/vs/tls/0 (case.yaml:"))
         #expect(explain(443, "a.com").contains("-> a.app.svc.cluster.local:8080, TCP, LEAST_REQUEST"))

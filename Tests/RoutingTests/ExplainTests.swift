@@ -54,3 +54,39 @@ import Testing
                 "404: no rule of the host fits\nnearest: rule default/k8s-combat-service-vs/0"))
     }
 }
+
+@Suite struct `An explanation's verdict` {
+    private func verdict(_ objects: String, services: String = World.services, path: String = "/") -> Explanation {
+        let world = World(objects, services: services)
+        let request = TextRequest(path: path, authority: "a.com", method: "GET", scheme: "http", headers: [])
+        return world.plan.explain(request, at: Entrance(port: 80), endpoints: world.endpoints)
+    }
+
+    private let rule = "[{match: [{uri: {prefix: /x}}], timeout: 3s, route: [{destination: {host: a}}]}]"
+
+    @Test func `is served if the destination has an endpoint`() {
+        let found = verdict(World.virtualService(rule), path: "/x")
+        #expect(found.isServed)
+        #expect(found.route == "app/vs/0")
+        #expect(found.lines.contains("timeout 3s"))
+        #expect(found.json.hasPrefix(#"{"served": true, "route": "app/vs/0", "steps": ["listener *:80 plain text", "#))
+    }
+
+    @Test func `is not served without a rule, a known host, or an endpoint`() {
+        #expect(!verdict(World.virtualService(rule), path: "/y").isServed)
+        #expect(!verdict(World.virtualService("[{route: [{destination: {host: unknown}}]}]")).isServed)
+        let nobody = verdict(World.virtualService(rule), services: World.service("a", ""), path: "/x")
+        #expect(!nobody.isServed)
+        #expect(nobody.lines.last?.hasSuffix("nobody is ready: 503") == true)
+    }
+
+    @Test func `is served if the rule answers by itself`() {
+        #expect(verdict(World.virtualService("[{directResponse: {status: 204}}]")).isServed)
+    }
+
+    @Test func `leaves out destinations that get nothing`() {
+        let none = "{destination: {host: unknown}, weight: 0}"
+        let found = verdict(World.virtualService("[{route: [{destination: {host: a}, weight: 100}, \(none)]}]"))
+        #expect(found.isServed)
+    }
+}

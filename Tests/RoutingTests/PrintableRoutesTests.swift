@@ -24,7 +24,7 @@ import Testing
         #expect(isClean(tree))
         #expect(!tree.contains("\nlistener *:1"))
         let request = TextRequest(path: "/\u{1B}[2J", authority: "a.com", method: "GET", scheme: "http", headers: [])
-        #expect(isClean(world.plan.explain(request, at: Entrance(port: 80), endpoints: world.endpoints)))
+        #expect(isClean(world.plan.explain(request, at: Entrance(port: 80), endpoints: world.endpoints).text))
     }
 
     @Test func `are escaped in JSON, and are the same when it is read`() {

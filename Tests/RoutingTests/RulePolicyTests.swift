@@ -35,7 +35,8 @@ import Testing
         #expect(world.json.contains("\"policies\": [\"CORS for https://o.com\""))
         let request = TextRequest(path: "/b", authority: "a.com", method: "GET", scheme: "http", headers: [])
         #expect(
-            world.plan.explain(request, at: Entrance(port: 80), endpoints: world.endpoints).contains("path becomes"))
+            world.plan.explain(request, at: Entrance(port: 80), endpoints: world.endpoints).text.contains(
+                "path becomes"))
     }
 
     @Test func `that depends on the match has a route for each`() {

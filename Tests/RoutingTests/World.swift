@@ -155,6 +155,6 @@ struct Compiled {
     var json: String { plan.renderJSON(endpoints: endpoints) }
 
     func explain(_ request: TextRequest, at entrance: Entrance) -> String {
-        plan.explain(request, at: entrance, endpoints: endpoints)
+        plan.explain(request, at: entrance, endpoints: endpoints).text
     }
 }

@@ -1,4 +1,3 @@
-import Balancing
 import Glibc
 import HTTP
 import Telemetry
@@ -6,6 +5,8 @@ import Reactor
 import Synchronization
 import TLS
 import Testing
+
+@testable import Balancing
 
 @Suite struct `The metrics` {
     /// The values by series.

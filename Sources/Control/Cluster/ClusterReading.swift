@@ -3,14 +3,14 @@ package import Manifests
 internal import Reactor
 package import Routing
 
-/// Reads a cluster once, for `check` and `routes`.
+/// Reads a cluster once, for `check`, `routes`, `explain` and `diff`.
 package struct ClusterReading {
-    /// Everything that was read, with its problems.
-    package let set: ManifestSet
-    /// What it comes to.
-    package let plan: RoutingPlan
-    /// The endpoints of its services.
-    package let endpoints: EndpointTable
+    /// Everything that was read with its problems, what it comes to, and the endpoints of its services.
+    package typealias Compiled = (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable)
+
+    private var files = FileObjects()
+    private var cluster = ClusterObjects()
+    private let options: CompileOptions
 
     /// Reads files and a cluster, and the Secrets that they need.
     /// - Parameters:
@@ -21,6 +21,7 @@ package struct ClusterReading {
         _ files: ManifestSet, source: ClusterSource, client: any ClusterClient, options: CompileOptions,
         wait: Duration = .seconds(30)
     ) throws(ClusterReadingFault) {
+        self.options = options
         let bell: Mailbox<Void>
         do throws(SystemError) {
             let mailbox = try Mailbox<Void>()
@@ -35,23 +36,23 @@ package struct ClusterReading {
             throw ClusterReadingFault(
                 description: "the Kubernetes API server was waited for \(wait): \(source.status.waiting ?? "")")
         }
-        var (own, cluster) = (FileObjects(), ClusterObjects())
-        own.apply(files)
+        self.files.apply(files)
         cluster.take(source.take())
-        var found = Self.compile(own, cluster, options)
-        let secrets = SecretNames.all(of: found.plan)
+        let secrets = SecretNames.all(of: joined().plan).union(SecretNames.all(of: alone().plan))
         if !secrets.isEmpty {
             client.watchSecrets(secrets)
             _ = Self.wait(bell, wait) { source.knows(secrets) }
             cluster.take(source.take())
-            found = Self.compile(own, cluster, options)
         }
-        (set, plan, endpoints) = found
     }
 
-    private static func compile(
-        _ files: FileObjects, _ cluster: ClusterObjects, _ options: CompileOptions
-    ) -> (set: ManifestSet, plan: RoutingPlan, endpoints: EndpointTable) {
+    /// The cluster with the objects of the files in place of its own.
+    package func joined() -> Compiled { compile(files) }
+
+    /// The cluster without the files.
+    package func alone() -> Compiled { compile(FileObjects()) }
+
+    private func compile(_ files: FileObjects) -> Compiled {
         let objects = JoinedObjects(files, cluster)
         let table = EndpointTable(objects.inventory, refusal: options.refusedEndpoint)
         var set = objects.problems

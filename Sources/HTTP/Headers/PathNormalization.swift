@@ -66,7 +66,7 @@ package enum PathNormalization {
             guard octet > 0x20, octet < 0x7f else { return nil }
             if octet == percent, let escaped = escaped(path, index) {
                 guard escaped != 0 else { return nil }
-                if isUnreserved(escaped), !endsInBrokenEscape(output) {
+                if isUnreserved(escaped), !completesEscape(escaped, output) {
                     output.append(escaped)
                 } else {
                     output += [octet, path[index], path[index + 1]]
@@ -83,10 +83,12 @@ package enum PathNormalization {
         return output
     }
 
-    /// Decoding `%65` in `%2%65` would make a new escape, `%2e`, which the next server would decode.
-    private static func endsInBrokenEscape(_ output: [UInt8]) -> Bool {
-        if output.last == percent { return true }
-        return output.count > 1 && output[output.count - 2] == percent
+    /// Decoding `%65` in `%2%65` would make a new escape, `%2e`, which the next server would decode. Only digits can do
+    /// so: a dot is decoded behind anything, or `%/%2e%2e/` would lead the next server upwards.
+    private static func completesEscape(_ octet: UInt8, _ output: [UInt8]) -> Bool {
+        guard HTTP1Syntax.hexDigit(octet) != nil, let last = output.last else { return false }
+        if last == percent { return true }
+        return output.count > 1 && output[output.count - 2] == percent && HTTP1Syntax.hexDigit(last) != nil
     }
 
     /// An empty segment is a segment. Source: RFC 3986 §5.2.4.

@@ -26,7 +26,11 @@ final class Connection {
 
     // Downstream
     let listener: Int?    // ListenerSockets.number; nil for upstreams
-    let peer: SocketAddress?
+    /// The client's address: the peer's own, or what a header of the PROXY protocol said.
+    private(set) var peer: SocketAddress?
+    /// What that header said; nil where there is none.
+    private(set) var announcement: Announcement?
+    var headerBegun: OctetBuffer?    // the first octets of such a header, which is not complete
     var hello: HelloInProgress?    // a ClientHello that is read before it is known whose TLS it begins
     /// The client's address as `x-forwarded-for` wants it.
     let peerHost: OctetBuffer
@@ -87,8 +91,25 @@ final class Connection {
     }
 
     /// Addresses as the access log writes them, made when they are first wanted.
-    private(set) lazy var localText = Socket.localAddress(transport.descriptor)?.description
+    private(set) lazy var localText = localAddress?.description
     private(set) lazy var peerText = peer?.description
+
+    /// The address to which the client has connected, as far as that is known.
+    var localAddress: SocketAddress? { announcement?.destination ?? Socket.localAddress(transport.descriptor) }
+
+    /// Address and port of the TCP peer itself.
+    var directText: String? { announcement?.direct ?? peerText }
+
+    /// A header of the PROXY protocol says whose connection it is.
+    func note(_ announcement: Announcement) {
+        self.announcement = announcement
+        localText = localAddress?.description
+        guard let client = announcement.client else { return }
+        peer = client
+        peerText = client.description
+        peerHost.clear()
+        peerHost.append(text: client.host)
+    }
 
     /// The connection speaks HTTP/1.1 from now on.
     func speak(_ session: HTTP1Session) {

@@ -9,14 +9,17 @@ enum ConnectionRole { case downstream, upstream }
 ///     connecting → handshaking → sniffing → open → closing → lingering → closed
 ///                                        ↘ relaying → closed
 ///
-/// A client's connection begins with `sniffing` or `handshaking`, an endpoint's with `connecting`; `handshaking`
-/// follows if the endpoint is spoken to in TLS, and `open`.
+/// A client's connection begins with `sniffing` or `handshaking`, before which may be `proxyHeader`, an endpoint's with
+/// `connecting`; `handshaking` follows if the endpoint is spoken to in TLS, and `open`.
 struct ConnectionState {
     enum Phase: Equatable {
         /// Upstream: the TCP handshake is in progress.
         case connecting
         /// The TLS handshake is in progress; whether a whole ClientHello has come, or was sent.
         case handshaking(hasHello: Bool)
+        /// A header of the PROXY protocol is to come first; whether it is overdue soon, because it has begun or is
+        /// required. Only `ProxyHeaders` has connections in this phase.
+        case proxyHeader(isUrgent: Bool)
         /// The first octets will tell the protocol; whether some have come.
         case sniffing(hasOctets: Bool)
         case open(Standing)
@@ -96,6 +99,14 @@ struct ConnectionState {
         }
     }
 
+    /// Whether its first octets, which will tell what is spoken, are looked at.
+    var isBeginning: Bool {
+        switch phase {
+        case .proxyHeader, .sniffing: true
+        default: false
+        }
+    }
+
     /// Whether a session may be spoken with: also while its last octets are flushed.
     var isOpen: Bool {
         switch phase {
@@ -108,7 +119,7 @@ struct ConnectionState {
     var standing: Standing {
         switch phase {
         case .open(let standing): standing
-        case .connecting, .handshaking, .sniffing, .relaying: .serving
+        case .connecting, .proxyHeader, .handshaking, .sniffing, .relaying: .serving
         case .closing, .lingering, .closed: .overdue
         }
     }
@@ -165,7 +176,8 @@ struct ConnectionState {
         case .handshaking where role == .upstream: began + terms.connectTimeout(limits)
         case .handshaking(hasHello: false): since + limits.helloTimeout
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
-        case .sniffing(hasOctets: false): since + limits.firstOctetsTimeout
+        case .sniffing(hasOctets: false), .proxyHeader(isUrgent: false): since + limits.firstOctetsTimeout
+        case .proxyHeader(isUrgent: true): since + limits.proxyHeaderTimeout
         case .open(.overdue), .closing, .lingering: since + limits.lingerTimeout
         case .relaying: min(lastActive + terms.relayIdleTimeout(limits), endOfRelay ?? .never)
         case .open:
@@ -219,6 +231,7 @@ struct ConnectionState {
         case handshakeTimedOut
         case silent
         case prefaceTimedOut
+        case proxyHeaderTimedOut
         /// An endpoint that owes answers, or a client that waits for some, said nothing for long: PING asks whether it
         /// is there.
         case silentPeer
@@ -262,6 +275,7 @@ struct ConnectionState {
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut
+        case .proxyHeader: return .proxyHeaderTimedOut
         case .open where headersSince.map({ $0 + limits.headerTimeout <= now }) ?? false: return .headersTimedOut
         case .open where endOfService.map({ $0 <= now }) ?? false: return .aged
         case .open where !isIdle && keepAlive != nil: return silence(limits, at: now)

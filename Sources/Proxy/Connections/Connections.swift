@@ -18,8 +18,7 @@ internal import TLS
     var relays: Relays!
     private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
     private let output: ConnectionOutput
-    /// Octets that were freed, about, since that was last asked.
-    private var freedOctets = 0
+    private var freedOctets = 0    // about, since that was last asked
 
     /// Octets taken from one socket at a time, and how often in one turn: a window of 64 KiB with its frame headers.
     private static let inputOctets = 65_536 + 1024
@@ -74,7 +73,7 @@ internal import TLS
                     return noticeEnd(connection)
                 }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
-                if case .sniffing = connection.state.phase, !listeners.sniffTLS(connection) { return }
+                if connection.state.isBeginning, !listeners.sniffTLS(connection) { return }
             }
             let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
             let result = unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp)
@@ -303,6 +302,7 @@ internal import TLS
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
         case .silent: if !listeners.relaysSilent(connection) { refuse(.connection(.silent), connection) }
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
+        case .proxyHeaderTimedOut: listeners.proxyHeaders.timedOut(connection)
         case .headersTimedOut: headersTimedOut(connection)
         case .silentPeer: askPeer(connection)
         case .unanswered:

@@ -25,7 +25,8 @@ struct EvictionRank: Comparable {
         switch state.phase {
         case .connecting, .relaying, .closed: return nil
         case .lingering: kind = .ending
-        case .sniffing(hasOctets: false) where state.lastActive == state.since: kind = .silent
+        case .sniffing(hasOctets: false), .proxyHeader:
+            kind = state.lastActive == state.since ? .silent : .idle
         case .handshaking, .sniffing: kind = .idle
         case .open, .closing:
             guard openStreams == 0 else { return nil }

@@ -12,6 +12,8 @@ final class Listeners {
     let connections: Connections
     private let refusals: Refusals
     private let evictions: Evictions
+    /// Headers of the PROXY protocol.
+    let proxyHeaders: ProxyHeaders
     var relays: Relays!    // set once by the worker, which takes it away when it ends
     /// By `ListenerSockets.number`.
     private var listening: [Int: (sockets: ListenerSockets, slot: Int)] = [:]
@@ -34,6 +36,7 @@ final class Listeners {
         self.connections = connections
         self.refusals = refusals
         self.evictions = evictions
+        proxyHeaders = ProxyHeaders(services: services, connections: connections, refusals: refusals)
     }
 
     /// TLS handshakes in progress.
@@ -209,6 +212,7 @@ final class Listeners {
         if !asked.isEmpty { asked[sockets.number] = nil }
         services.metrics.connectionOpened(.downstream)
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
+        if proxyHeaders.expects(connection, served) { return }
         connections.schedule(connection)
         // The endpoint may be the one that speaks first.
         if served.tls == nil, let route = served.relays.clear { startRelay(connection, route) }
@@ -241,6 +245,7 @@ final class Listeners {
     /// needs more memory than all the rest of a connection.
     /// - Returns: false when there is nothing to read yet, or a handshake has begun.
     func sniffTLS(_ connection: Connection) -> Bool {
+        guard proxyHeaders.isRead(on: connection) else { return false }
         guard !connection.transport.isSecure, connection.sniffed == nil,
             let served = services.current?.served(connection.listener)
         else { return true }

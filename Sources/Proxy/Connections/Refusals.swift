@@ -34,6 +34,7 @@ final class Refusals {
         record.downstreamRemote = connection?.peerText
         record.downstreamLocal = connection?.localText
         record.serverName = connection?.serverName
+        record.proxyFacts = connection?.announcement?.facts
         services.log.log(record)
     }
 
@@ -67,6 +68,7 @@ final class Refusals {
         record.details = outcome.details
         record.downstreamRemote = connection.peer?.description
         record.serverName = connection.transport.tls?.serverName
+        record.proxyFacts = connection.announcement?.facts
         services.log.log(record)
     }
 

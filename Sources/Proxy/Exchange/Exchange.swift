@@ -55,7 +55,7 @@ final class Exchange {
     private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
     var copies: Copies?    // for the rule's mirrors
     var destination = Kept<DestinationHandle>()
-    var endpoint = Kept<Endpoint>()
+    var endpoint = PickedEndpoint()    // of the newest try
     var limits: Unretained<PoolLimits>?    // of `destination`; nil for clusters without
     var holdings = LimitHoldings()    // of these limits
     var affinity = Affinity()
@@ -299,7 +299,7 @@ final class Exchange {
             explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
-        self.endpoint.keep(endpoint)
+        self.endpoint.pick(endpoint)
         state.tryBegan()
         return .next
     }
@@ -339,7 +339,6 @@ final class Exchange {
         tally.upstreamTakenOctets = 0
         if traits.isGRPC || traits.isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
-            $0.began()
             let number = $0.number
             services.toMetrics { $0.tried(endpoint: number) }
         }
@@ -453,7 +452,7 @@ final class Exchange {
         if matchedBy != nil { matchedBy = nil }
         if let copies = copies.take() { Mirroring.leave(copies, self) }
         destination.keep(nil)
-        endpoint.keep(nil)
+        endpoint.clear()
         limits = nil
         affinity = Affinity()
         if upstreamLocal != nil { upstreamLocal = nil }

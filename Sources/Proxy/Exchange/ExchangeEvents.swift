@@ -290,6 +290,7 @@ extension Exchange {
 
     /// Gives up what the try has of its upstream: a place in the queue, or a stream.
     func dropUpstream(code: UInt32) {
+        endpoint.end()
         switch upstream {
         case .none: return
         case .resolving(let host):
@@ -319,7 +320,7 @@ extension Exchange {
         if services.isLogging { upstreamLocal = stream.connection { $0.localText } }
         use(.none, keeping: nil)
         limits? { holdings.giveBackRequest($0) }
-        endpoint.unretained? { $0.ended() }
+        endpoint.end()
     }
 
     // MARK: answers made here

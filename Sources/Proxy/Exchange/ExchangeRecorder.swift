@@ -22,8 +22,16 @@ struct ExchangeRecorder {
                 route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.tally.status,
                 grpcStatus: exchange.tally.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
         }
+        if let situation = exchange.state.situation { note(situation, of: exchange) }
         guard services.isLogging else { return }
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
+    }
+
+    /// An endpoint's failure that the client has noticed goes into its cluster's account.
+    @inline(never)
+    private func note(_ situation: Situation, of exchange: Exchange) {
+        guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream else { return }
+        exchange.noteFate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended)
     }
 
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {
@@ -41,6 +49,7 @@ struct ExchangeRecorder {
             addresses.append(downstream.connection { $0.peerHost.octets })
             record.downstreamRemote = downstream.connection { $0.peerText }
             record.downstreamLocal = downstream.connection { $0.localText }
+            record.proxyFacts = downstream.connection { $0.announcement?.facts }
             record.serverName = downstream.connection { $0.transport.tls?.serverName }
         }
         record.forwardedFor = addresses.octets

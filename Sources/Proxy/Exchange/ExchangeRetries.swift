@@ -20,6 +20,7 @@ extension Exchange {
     /// One try is over without an answer: another one if the policy wants it, else a local reply.
     /// - Parameter body: what was sent of the request's body; nil when nothing was, or when it is not there any more.
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
+        endpoint.end()
         if let body { keep(body) }
         if let watch { EndpointReports.failure(self, watch, situation) }
         let isWanted =
@@ -52,6 +53,7 @@ extension Exchange {
     private func another(_ end: ExchangeState.FailureEnd, _ reason: RetryReason) -> StepEnd? {
         guard end != .answer else { return nil }
         services.metrics.retried(reason)
+        noteFate(.replayed)
         guard end == .tryLater else { return .retry }
         timers.backOff = services.loop.arm(at: services.loop.now + backOff(), .backOff, number)
         return .wait(.backOff)
@@ -118,6 +120,12 @@ extension Exchange {
         services.markDirty(stream)
         follow(another(end, isOfGRPC ? .grpcStatus : .status) ?? .answer(.localReset))
         return true
+    }
+
+    /// Notes in its cluster's account what has become of the request.
+    @inline(never)
+    func noteFate(_ fate: ClusterAccount.Fate) {
+        destination.unretained?({ $0.cluster.state.account.count(fate, at: services.loop.now.nanoseconds) })
     }
 
     // MARK: where a try goes

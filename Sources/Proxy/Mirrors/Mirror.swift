@@ -17,7 +17,8 @@ final class Mirror {
 
     /// Its place among its worker's; the owner of its stream.
     let number: Int
-    let endpoint: Endpoint
+    /// Counted as long as the copy is under way.
+    private var picked = PickedEndpoint()
     /// Of its cluster; nil for most.
     let limits: PoolLimits?
     /// What it has in use of them.
@@ -47,13 +48,19 @@ final class Mirror {
         number: Int, endpoint: Endpoint, limits: PoolLimits?, section: HeaderBlock, isGRPC: Bool, isAlone: Bool
     ) {
         self.number = number
-        self.endpoint = endpoint
         self.limits = limits
         self.isGRPC = isGRPC
         self.section = section
         self.isAlone = isAlone
         isEnded = isAlone
+        picked.pick(endpoint)
     }
+
+    /// Whoever watches its endpoint.
+    var watch: OutlierWatch? { picked.unretained?({ $0.watch }) ?? nil }
+
+    /// The copy is over for its endpoint.
+    func leaveEndpoint() { picked.end() }
 
     /// Whether events of that stream are meant for this copy.
     func isUsing(_ connection: Connection, _ slot: Int) -> Bool {

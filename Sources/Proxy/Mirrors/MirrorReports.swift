@@ -10,7 +10,7 @@ enum MirrorReports {
     static func came(
         _ event: StreamEvent, _ mirror: Mirror, from connection: Connection, _ services: WorkerServices
     ) {
-        guard let watch = mirror.endpoint.watch, !mirror.isReported else { return }
+        guard let watch = mirror.watch, !mirror.isReported else { return }
         guard let block = connection.session.takeHeaders(event.slot) else { return }
         defer { services.letGo(block) }
         if event.kind == .headers {
@@ -25,13 +25,13 @@ enum MirrorReports {
 
     /// The answer has come to its end.
     static func ended(_ mirror: Mirror, _ services: WorkerServices) {
-        guard let watch = mirror.endpoint.watch, mirror.status >= 200 else { return }
+        guard let watch = mirror.watch, mirror.status >= 200 else { return }
         note(.answered(mirror.status), mirror, watch, services)
     }
 
     /// The copy has failed by its endpoint.
     static func failed(_ result: EndpointResult, _ mirror: Mirror, _ services: WorkerServices) {
-        if let watch = mirror.endpoint.watch { note(result, mirror, watch, services) }
+        if let watch = mirror.watch { note(result, mirror, watch, services) }
     }
 
     /// Each copy counts once.

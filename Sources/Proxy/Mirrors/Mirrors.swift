@@ -169,7 +169,6 @@ final class Mirrors {
             return end(mirror, .failed)
         }
         mirror.place = .stream(connection, slot)
-        mirror.endpoint.began()
         if mirror.limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         if let body = mirror.body.take() {
             connection.session.send(slot, body.octets)
@@ -252,6 +251,7 @@ final class Mirrors {
         all[mirror.number] = nil
         free.append(mirror.number)
         services.metrics.mirrored(result)
+        mirror.leaveEndpoint()
         if mirror.timer.isArmed { services.loop.cancel(&mirror.timer) }
         switch mirror.place {
         case .none: break
@@ -259,7 +259,6 @@ final class Mirrors {
         case .stream(let connection, let slot):
             connection.session.setOwner(slot, .nobody)
             connection.session.reset(slot, code: ErrorCode.cancel)
-            mirror.endpoint.ended()
             services.markDirty(connection)
         }
         mirror.place = .none

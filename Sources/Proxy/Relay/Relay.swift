@@ -30,7 +30,7 @@ final class Relay {
     var destination: DestinationHandle?
     /// The host that it waits for, which the client has named.
     var awaited: RequestedHost?
-    var endpoint: Endpoint?
+    var endpoint = PickedEndpoint()
     var upstreamLocal: String?
     /// Why the last connection to an endpoint failed.
     var failure = ""

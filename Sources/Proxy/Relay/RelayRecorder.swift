@@ -24,7 +24,7 @@ struct RelayRecorder {
         record.bytesSent = relay.state.sent
         record.durationNanoseconds = services.loop.now.nanoseconds(since: relay.started)
         record.tries = relay.state.tried.count
-        record.upstreamHost = relay.endpoint?.name
+        record.upstreamHost = relay.endpoint.kept?.name
         record.cluster = relay.destination?.cluster.name
         record.routeName = relay.route.route.name
         record.upstreamLocal = relay.upstreamLocal
@@ -32,6 +32,7 @@ struct RelayRecorder {
         if let client = relay.connection(.downstream) {
             record.downstreamLocal = client.localText
             record.downstreamRemote = client.peerText
+            record.proxyFacts = client.announcement?.facts
         }
         if !relay.failure.isEmpty {
             reason.clear(keeping: 1024)

@@ -77,9 +77,9 @@ internal import Telemetry
             return end(relay, .noEndpoint)
         }
         guard relay.state.tries(endpoint: endpoint.number) else { return end(relay, .connectFailed) }
-        relay.endpoint = endpoint
+        relay.endpoint.pick(endpoint)
         switch upstreams.connect(endpoint, of: destination, for: relay) {
-        case .begun: endpoint.began()
+        case .begun: break
         case .overflow: end(relay, .overflow)
         case .failed:
             note(.failed, of: endpoint)
@@ -108,10 +108,8 @@ internal import Telemetry
         guard !relay.isEnded else { return }
         relay.failure = reason
         relay.upstream = nil
-        if let endpoint = relay.endpoint {
-            endpoint.ended()
-            note(.failed, of: endpoint)
-        }
+        relay.endpoint.end()
+        if let endpoint = relay.endpoint.kept { note(.failed, of: endpoint) }
         pick(relay)
     }
 
@@ -121,7 +119,7 @@ internal import Telemetry
         relay.isConnected = true
         relay.failure = ""
         relay.upstreamLocal = upstream.localText
-        if let endpoint = relay.endpoint {
+        if let endpoint = relay.endpoint.kept {
             services.metrics.tried(endpoint: endpoint.number)
             note(.answered(200), of: endpoint)
         }
@@ -326,7 +324,7 @@ internal import Telemetry
         guard !relay.isEnded else { return }
         relay.isEnded = true
         recorder.record(relay, how)
-        if relay.upstream != nil { relay.endpoint?.ended() }
+        relay.endpoint.end()
         if let early = relay.early.take() { services.pools.give(early) }
         if let host = relay.awaited.take() { services.hostWaits.leave(relay, host) }
         for side in [RelayState.Side.downstream, .upstream] {

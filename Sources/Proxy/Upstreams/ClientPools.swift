@@ -52,7 +52,7 @@ extension Upstreams {
     {
         let version = parent.transport.proxyVersion ?? .v1
         let preamble = client.map { client in
-            ProxyHeader.octets(version, from: client.peer, to: Socket.localAddress(client.transport.descriptor))
+            ProxyHeader.octets(version, from: client.peer, to: client.localAddress)
         }
         let pool = EndpointPool(
             endpoint: parent.endpoint, transport: parent.transport, security: parent.security, host: key.host)
@@ -105,7 +105,7 @@ extension Upstreams {
         guard let version = pool.transport.proxyVersion else { return true }
         let client = connection.relay?.connection(.downstream)
         let preamble = client.map { client in
-            ProxyHeader.octets(version, from: client.peer, to: Socket.localAddress(client.transport.descriptor))
+            ProxyHeader.octets(version, from: client.peer, to: client.localAddress)
         }
         let octets = preamble ?? pool.preamble
         let result = unsafe octets.withUnsafeBytes {

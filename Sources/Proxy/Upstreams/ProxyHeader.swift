@@ -4,7 +4,7 @@ internal import Routing
 /// The header of the PROXY protocol: what an endpoint is to know of the client, in front of everything else.
 /// Source: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt (§2.1, §2.2).
 enum ProxyHeader {
-    private static let signature: [UInt8] = [
+    static let signature: [UInt8] = [
         0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a,
     ]
 

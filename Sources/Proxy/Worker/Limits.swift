@@ -19,6 +19,10 @@ package struct Limits: Sendable {
     /// How long a connection may say nothing at first. Load balancers open connections ahead; a classic
     /// one gives them up after 60 s.
     package var firstOctetsTimeout = Duration.seconds(75)
+    /// How long a connection's header of the PROXY protocol may take: where it is required, from the beginning of the
+    /// connection, else from its first octet. Source: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt
+    /// (§2), which asks for 3 s at least.
+    package var proxyHeaderTimeout = Duration.seconds(5)
     /// How long a header section may take from its first octet to its last; no octet refreshes it.
     package var headerTimeout = Duration.seconds(10)
     /// How long a body that has begun may make no progress: the client sends nothing of a request that is not

@@ -118,11 +118,14 @@ package struct ServedListener: Sendable {
     package let concurrentStreams: UInt32?
     /// What is relayed instead of served.
     package let relays: ListenerRelays
+    /// What stands in front; nil: clients themselves.
+    package let topology: GatewayTopology?
 
     /// Joins a listener's sockets with its tables; see the properties of the same names.
     package init(
         sockets: ListenerSockets, gatewayPort: UInt16, clearTable: Int?, tls: TLSSelector?, chainTables: [Int],
-        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: ListenerRelays = ListenerRelays()
+        chainTerms: [Int] = [], concurrentStreams: UInt32? = nil, relays: ListenerRelays = ListenerRelays(),
+        topology: GatewayTopology? = nil
     ) {
         self.sockets = sockets
         self.gatewayPort = gatewayPort
@@ -132,6 +135,7 @@ package struct ServedListener: Sendable {
         self.chainTerms = chainTerms
         self.concurrentStreams = concurrentStreams
         self.relays = relays
+        self.topology = topology
     }
 
     /// The table of a TLS connection that may be older than this configuration; nil when no chain has its server

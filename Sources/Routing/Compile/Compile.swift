@@ -36,6 +36,7 @@ extension RoutingPlan {
         compiler.addMesh(mesh.table(inventory))
 
         rules.reportNeverReached(compiler.tables)
+        compiler.topologies.reportUnused(compiler.listeners)
         compiler.relays.reportUnused(attachments, own: Set(own.map(\.meta.reference)))
         let checks = ReferenceChecks(
             inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)

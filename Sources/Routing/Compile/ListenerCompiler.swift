@@ -19,6 +19,7 @@ struct ListenerCompiler {
     /// The hosts that objects have on each Gateway.
     let bound: BoundHosts
     private let annotations: GatewayAnnotations
+    let topologies: TopologyCompiler
     private let credentials: Credentials
     /// A VirtualService whose Gateways or hosts could not be read.
     private let unread: LeftOut?
@@ -34,6 +35,7 @@ struct ListenerCompiler {
         self.rules = rules
         self.attachments = attachments
         annotations = GatewayAnnotations(inventory.gateways, problems)
+        topologies = TopologyCompiler(terms: names.options.topology, problems: problems)
         bound = BoundHosts(inventory, attachments: attachments, leftOut: leftOut, options: names.options)
         relays = RelayCompiler(
             inventory.virtualServices, names: names, problems: problems, rules: rules, clusters: clusters, bound: bound)
@@ -67,7 +69,7 @@ struct ListenerCompiler {
             ListenerPlan(
                 bind: port.bind, port: number, isMesh: false, clearTable: clearTable, chains: chains,
                 concurrentStreams: annotations.concurrentStreams(of: port), clearRelay: clearRelay,
-                passthroughs: passthroughs))
+                passthroughs: passthroughs, topology: topologies.topology(of: number)))
     }
 
     /// Adds the listener of the reserved gateway `mesh`.

@@ -75,6 +75,8 @@ package struct ListenerPlan: Sendable, Hashable {
     package var clearRelay: Int?
     /// Connections that keep their TLS and are relayed, by server name. No name is one of `chains`, or occurs twice.
     package var passthroughs: [Passthrough] = []
+    /// What stands in front of the port; nil: clients themselves.
+    package var topology: GatewayTopology?
 }
 
 /// Server names of connections that are relayed without being decrypted.
@@ -158,6 +160,8 @@ package struct CompileOptions: Sendable {
     package var refusedEndpoint: @Sendable (EndpointAddress) -> String? = { _ in nil }
     /// The same for addresses of names that requests choose, which whoever owns such a name decides.
     package var refusedRequestedEndpoint: @Sendable (EndpointAddress) -> String? = { _ in nil }
+    /// What stands in front of the ports.
+    package var topology = TopologyTerms()
     /// Ends a compilation early. Its plan must then not be used.
     package var limit = LoadLimit()
 

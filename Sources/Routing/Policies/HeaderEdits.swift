@@ -55,6 +55,7 @@ package import Octets
             /// `text` is the format.
             case startTime
             case remoteAddress, remoteHost, remotePort, localAddress, localHost, localPort
+            case directAddress, directHost, directPort
             case serverName, protocolName, hostName, routeName, cluster, upstreamAddress, responseCode
         }
         /// Where its octets come from.
@@ -184,9 +185,12 @@ private struct Builder {
 
     private static func kind(_ variable: HeaderFormat.Variable) -> HeaderEdits.Piece.Kind {
         switch variable {
-        case .remoteAddress, .directRemoteAddress: .remoteAddress
-        case .remoteHost, .directRemoteHost: .remoteHost
-        case .remotePort, .directRemotePort: .remotePort
+        case .remoteAddress: .remoteAddress
+        case .remoteHost: .remoteHost
+        case .remotePort: .remotePort
+        case .directRemoteAddress: .directAddress
+        case .directRemoteHost: .directHost
+        case .directRemotePort: .directPort
         case .localAddress: .localAddress
         case .localHost: .localHost
         case .localPort: .localPort

@@ -18,34 +18,58 @@ package struct Entrance: Sendable {
     }
 }
 
+/// Where a request is sent, and why.
+package struct Explanation: Sendable {
+    /// The listener, the host, each rule that was tested with its first condition that failed, and what the rule does
+    /// that holds; if none holds, the rule that came nearest. Printable.
+    package fileprivate(set) var lines: [String] = []
+    /// The name of the route whose rule holds; nil if there is none.
+    package fileprivate(set) var route: String?
+    /// Whether the request goes to a destination that has endpoints, or gets the answer that its rule gives.
+    package fileprivate(set) var isServed = false
+
+    /// The lines as text.
+    package var text: String { lines.map { $0 + "\n" }.joined() }
+
+    /// As a JSON object.
+    package var json: String {
+        var writer = JSONText()
+        writer.object {
+            $0.field("served", isServed)
+            $0.field("route", route)
+            $0.field("steps", of: lines) { $1.array($0) { $1.string($0) } }
+        }
+        return writer.text + "\n"
+    }
+}
+
 extension RoutingPlan {
-    /// Explains in lines of text where a request is sent: the listener, the host, each rule that was tested with its
-    /// first condition that failed, and the destination; if no rule fits, the rule that came nearest. Each condition is
-    /// tested by a table of its own, so the result is that of the matcher.
+    /// Explains where a request is sent. Each condition is tested by a table of its own, so the result is that of the
+    /// matcher.
     /// - Parameter endpoints: which endpoints the clusters have now.
-    package func explain(_ request: TextRequest, at entrance: Entrance, endpoints: EndpointTable) -> String {
-        explainedLines(request, at: entrance, EndpointReader(endpoints)).map { $0.printable + "\n" }.joined()
+    package func explain(_ request: TextRequest, at entrance: Entrance, endpoints: EndpointTable) -> Explanation {
+        var found = Explanation()
+        explain(request, at: entrance, EndpointReader(endpoints), &found)
+        found.lines = found.lines.map(\.printable)
+        return found
     }
 
-    private func explainedLines(
-        _ request: TextRequest, at entrance: Entrance, _ endpoints: EndpointReader
-    ) -> [String] {
-        var lines: [String] = []
-        guard let table = table(for: entrance, endpoints, &lines) else { return lines }
+    private func explain(
+        _ request: TextRequest, at entrance: Entrance, _ endpoints: EndpointReader, _ found: inout Explanation
+    ) {
+        guard let table = table(for: entrance, endpoints, &found) else { return }
         let host = RouteTable.host(of: request.authority).string.lowercased()
         guard let entry = table.entry(of: host) else {
             let names = table.hosts.map(\.name).sorted().prefix(8).joined(separator: ", ")
-            lines.append(
-                "host \(host): 404, none of the hosts fits" + (names.isEmpty ? "" : ": \(names)"))
-            return lines
+            found.lines.append("host \(host): 404, none of the hosts fits" + (names.isEmpty ? "" : ": \(names)"))
+            return
         }
-        lines.append("host \(host): \(entry.name == host ? "known" : "falls under \(entry.name)")")
-        explainRules(table.ruleSets[entry.ruleSet], request, endpoints, &lines)
-        return lines
+        found.lines.append("host \(host): \(entry.name == host ? "known" : "falls under \(entry.name)")")
+        explainRules(table.ruleSets[entry.ruleSet], request, endpoints, &found)
     }
 
     private func table(
-        for entrance: Entrance, _ endpoints: EndpointReader, _ lines: inout [String]
+        for entrance: Entrance, _ endpoints: EndpointReader, _ explained: inout Explanation
     ) -> RouteTable? {
         let found = listeners.filter {
             $0.isMesh == entrance.isMesh && (entrance.isMesh || $0.port == entrance.port)
@@ -56,37 +80,38 @@ extension RoutingPlan {
             })
         else {
             let ports = listeners.filter { !$0.isMesh }.map(\.address).joined(separator: ", ")
-            lines.append(
+            explained.lines.append(
                 "no listener for port \(entrance.port)"
                     + (ports.isEmpty ? "" : ": there are \(ports)"))
             return nil
         }
         if let relay = listener.relay(serverName: entrance.serverName?.lowercased()) {
             let how = entrance.serverName == nil ? "TCP" : "TLS \(entrance.serverName ?? "")"
-            lines.append("listener \(listener.address) \(how): connections are relayed, requests are not looked at")
-            lines.append("rule \(routes[relay].name) (\(routes[relay].place))")
-            lines += destinations(of: routes[relay], endpoints, protocol: "TCP", failure: "closed")
+            explained.lines.append(
+                "listener \(listener.address) \(how): connections are relayed, requests are not looked at")
+            explained.lines.append("rule \(routes[relay].name) (\(routes[relay].place))")
+            show(routes[relay], endpoints, protocol: "TCP", failure: "closed", &explained)
             return nil
         }
         guard let name = entrance.serverName else {
-            lines.append(listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
+            explained.lines.append(listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
             return listener.clearTable.map { tables[$0] }
         }
         guard let chain = listener.chain(for: name.lowercased()) else {
             let names = listener.chains.flatMap(\.serverNames).joined(separator: ", ")
-            lines.append(
+            explained.lines.append(
                 "listener \(listener.address): no TLS server for the name '\(name)': the connection is closed"
                     + (names.isEmpty ? "" : "; there are \(names)"))
             return nil
         }
-        lines.append(
+        explained.lines.append(
             "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", ")) of \(chain.gateway)"
         )
         return tables[chain.table]
     }
 
     private func explainRules(
-        _ rules: [Rule], _ request: TextRequest, _ endpoints: EndpointReader, _ lines: inout [String]
+        _ rules: [Rule], _ request: TextRequest, _ endpoints: EndpointReader, _ explained: inout Explanation
     ) {
         var nearest: (held: Int, text: String)?
         for (number, rule) in rules.enumerated() {
@@ -95,43 +120,51 @@ extension RoutingPlan {
                 MatchProbe($0, request)
             }
             if let match = tries.first(where: { $0.failed == nil }) {
-                lines.append("rule \(route.name) (\(route.place)): yes, \(match.match)")
-                lines += destinations(of: route, endpoints)
+                explained.lines.append("rule \(route.name) (\(route.place)): yes, \(match.match)")
+                if let timeout = route.timeout { explained.lines.append("timeout \(timeout.milliseconds)") }
+                show(route, endpoints, &explained)
                 return
             }
             for probe in tries {
                 let text =
                     "rule \(route.name) (\(route.place)): no, not \"\(probe.failed ?? "")\""
                 if probe.held > nearest?.held ?? 0 { nearest = (probe.held, text) }
-                if number < Self.rulesShown { lines.append(text) }
+                if number < Self.rulesShown { explained.lines.append(text) }
             }
         }
         if rules.count > Self.rulesShown {
-            lines.append("and \(rules.count - Self.rulesShown) rules more that do not fit")
+            explained.lines.append("and \(rules.count - Self.rulesShown) rules more that do not fit")
         }
-        lines.append("404: no rule of the host fits")
-        if let nearest { lines.append("nearest: \(nearest.text)") }
+        explained.lines.append("404: no rule of the host fits")
+        if let nearest { explained.lines.append("nearest: \(nearest.text)") }
     }
 
     /// The largest number of unfitting rules that are shown.
     private static let rulesShown = 50
 
-    private func destinations(
-        of route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String? = nil
-    ) -> [String] {
-        if let reason = route.unavailable { return ["-> \(failure ?? "\(reason.status)"): \(reason.sentence)"] }
-        let policies = (route.policy.extras?.policyLines ?? []).map { "   " + $0 }
-        if let answer = route.policy.extras?.answerText { return policies + ["-> \(answer)"] }
-        return policies
-            + zip(route.destinations, route.shares).flatMap { destination, share in
-                let cluster = clusters[destination.cluster]
-                let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-                let title = name.map(cluster.title(protocol:)) ?? cluster.title
-                let details =
-                    [cluster.tls?.terms.summary].compactMap(\.self)
-                    + cluster.endpointLines(endpoints, failure: failure ?? "503")
-                return ["-> \(part)\(title)"] + details.map { "   " + $0 }
+    private func show(
+        _ route: Route, _ endpoints: EndpointReader, protocol name: String? = nil, failure: String? = nil,
+        _ explained: inout Explanation
+    ) {
+        explained.route = route.name
+        explained.isServed = serves(route, endpoints)
+        RouteWalk(self, endpoints).destinations(of: route, at: 0, protocol: name, failure: failure) {
+            explained.lines.append(String(repeating: "   ", count: $0.depth) + $0.text)
+        }
+    }
+
+    /// Whether each destination that gets requests has endpoints, or names that may have some.
+    private func serves(_ route: Route, _ endpoints: EndpointReader) -> Bool {
+        guard route.unavailable == nil || route.unavailable == .redirectedToHTTPS else { return false }
+        return zip(route.destinations, route.shares).allSatisfy { destination, share in
+            let cluster = clusters[destination.cluster]
+            if case .unavailable = cluster.source { return share == 0 }
+            if case .requested = cluster.source { return true }
+            return switch endpoints.endpoints(of: cluster.source, by: cluster.policies?.locality) {
+            case .endpoints(let found): share == 0 || !found.isEmpty
+            case .names: true
             }
+        }
     }
 }
 

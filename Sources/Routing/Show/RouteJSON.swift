@@ -12,6 +12,11 @@ extension RoutingPlan {
                 $0.field("bind", listener.bind)
                 $0.field("port", Int(listener.port))
                 $0.field("mesh", listener.isMesh)
+                if let topology = listener.topology {
+                    $0.field("topology", of: topology) { topology, writer in
+                        writer.object { topology.write(to: &$0) }
+                    }
+                }
                 $0.field("servers", of: servers(of: listener)) { servers, writer in
                     writer.array(servers) { server, writer in
                         writer.object { write(server, endpoints, to: &$0) }

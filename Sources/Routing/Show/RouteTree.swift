@@ -5,96 +5,11 @@ extension RoutingPlan {
     /// The routes in effect as an indented tree: listener, host, rule, destination, endpoints.
     /// - Parameter endpoints: which endpoints the clusters have now.
     package func renderTree(endpoints: EndpointTable) -> String {
-        var tree = TreeText(endpoints: endpoints)
-        if listeners.isEmpty {
-            tree.line(
-                0, "no listeners: no Gateway is for this gateway, and no route is for the mesh")
+        var text = ""
+        RouteWalk(self, EndpointReader(endpoints)).walk { line in
+            text += String(repeating: "  ", count: line.depth) + line.text.printable + "\n"
         }
-        for listener in listeners {
-            if let relay = listener.clearRelay {
-                tree.line(0, "listener \(listener.address) TCP")
-                render(relay: routes[relay], to: &tree)
-            }
-            if let table = listener.clearTable {
-                tree.line(0, listener.isMesh ? "mesh" : "listener \(listener.address) plain text")
-                render(tables[table], to: &tree)
-            }
-            for chain in listener.chains {
-                let certificates = chain.certificates.map(\.description).joined(separator: ", ")
-                tree.line(
-                    0,
-                    "listener \(listener.address) TLS \(chain.serverNames.joined(separator: ", "))"
-                        + " with \(certificates.isEmpty ? "no certificate" : certificates)"
-                        + (chain.clients.map { "; \($0)" } ?? "") + (chain.relay == nil ? "" : ", then TCP"))
-                if let relay = chain.relay {
-                    render(relay: routes[relay], to: &tree)
-                } else {
-                    render(tables[chain.table], to: &tree)
-                }
-            }
-            for passthrough in listener.passthroughs {
-                let names = passthrough.serverNames.joined(separator: ", ")
-                tree.line(0, "listener \(listener.address) TLS \(names) passed through")
-                render(relay: routes[passthrough.route], to: &tree)
-            }
-        }
-        return tree.text
-    }
-
-    private func render(_ table: RouteTable, to tree: inout TreeText) {
-        if table.hosts.isEmpty { tree.line(1, "no routes: every request is answered 404") }
-        for group in table.hostGroups {
-            tree.line(1, "host \(group.names.joined(separator: ", "))")
-            for rule in table.ruleSets[group.ruleSet] { render(rule, to: &tree) }
-        }
-    }
-
-    private func render(relay route: Route, to tree: inout TreeText) {
-        tree.line(1, "rule \(route.name)")
-        if let reason = route.unavailable { tree.line(2, "-> closed: \(reason.sentence)") }
-        for (destination, share) in zip(route.destinations, route.shares) {
-            let cluster = clusters[destination.cluster]
-            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            tree.line(2, "-> \(part)\(cluster.title(protocol: "TCP"))")
-            for line in cluster.policies?.lines ?? [] { tree.line(3, line) }
-            if let tls = cluster.tls { tree.line(3, tls.terms.summary) }
-            for line in cluster.endpointLines(tree.endpoints, failure: "closed") { tree.line(3, line) }
-        }
-    }
-
-    private func render(_ rule: Rule, to tree: inout TreeText) {
-        let route = routes[rule.route]
-        let timeout = route.timeout.map { ", timeout \($0.milliseconds)" } ?? ""
-        tree.line(2, "rule \(route.name)\(timeout)")
-        for (index, match) in rule.matches.enumerated() {
-            tree.line(3, "\(index == 0 ? "if" : "or") \(match)")
-        }
-        if let reason = route.unavailable { tree.line(3, "-> \(reason.status): \(reason.sentence)") }
-        for line in route.policy.extras?.policyLines ?? [] { tree.line(3, line) }
-        if let answer = route.policy.extras?.answerText { tree.line(3, "-> \(answer)") }
-        for (destination, share) in zip(route.destinations, route.shares) {
-            let cluster = clusters[destination.cluster]
-            let part = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
-            tree.line(3, "-> \(part)\(cluster.title)")
-            for line in cluster.policies?.lines ?? [] { tree.line(4, line) }
-            if let tls = cluster.tls { tree.line(4, tls.terms.summary) }
-            for line in cluster.endpointLines(tree.endpoints) { tree.line(4, line) }
-        }
-        for mirror in route.policy.extras?.mirrors ?? [] {
-            tree.line(3, "copies of \(mirror.share.text) -> \(clusters[mirror.cluster].title)")
-        }
-    }
-}
-
-/// Appends indented lines.
-private struct TreeText {
-    let endpoints: EndpointReader
-    private(set) var text = ""
-
-    init(endpoints: EndpointTable) { self.endpoints = EndpointReader(endpoints) }
-
-    mutating func line(_ depth: Int, _ content: String) {
-        text += String(repeating: "  ", count: depth) + content.printable + "\n"
+        return text
     }
 }
 

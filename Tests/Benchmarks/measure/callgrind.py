@@ -1,7 +1,8 @@
 """Portico under valgrind's callgrind: what a stretch of its life took, counted and not timed.
 
 Instructions are those in user space, of all threads. An allocation is a call of malloc or one of its kin;
-what the C library allocates for its own use, inside such a call or elsewhere, is not counted.
+what the C library allocates for its own use, inside such a call or elsewhere, is not counted. A reference count is a
+call of the Swift runtime that adds or takes a reference.
 """
 
 import collections
@@ -15,17 +16,25 @@ from . import machine, peers
 ALLOCATORS = {
     "malloc", "calloc", "realloc", "reallocarray", "aligned_alloc", "memalign", "posix_memalign",
     "swift_slowAlloc", "swift_allocObject", "_swift_allocObject_"}
+COUNTS_REFERENCES = re.compile(r"_?swift_(bridgeObject|unknownObject|nonatomic_)?[Rr]e(tain|lease)(_n)?_?$")
 
 
 @dataclasses.dataclass
 class Profile:
     instructions: int
     allocators: collections.Counter  # function: how often it called for memory
+    counters: collections.Counter  # function: how often it added or took a reference
 
     def __sub__(self, other):
-        calls = self.allocators.copy()
-        calls.subtract(other.allocators)
-        return Profile(self.instructions - other.instructions, calls)
+        return Profile(
+            self.instructions - other.instructions, _less(self.allocators, other.allocators),
+            _less(self.counters, other.counters))
+
+
+def _less(calls, others):
+    left = calls.copy()
+    left.subtract(others)
+    return left
 
 
 def _allocates(function):
@@ -34,7 +43,7 @@ def _allocates(function):
 
 def read(text):
     """A file of callgrind's; the format is in valgrind's manual, chapter "Callgrind Format Specification"."""
-    names, calls = {}, collections.Counter()
+    names, calls, counters = {}, collections.Counter(), collections.Counter()
     here = there = ("", "")  # (object, function): the one whose lines these are, and the one it calls
     for line in text.splitlines():
         found = re.match(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?$", line)
@@ -47,13 +56,16 @@ def read(text):
             here, there = (here, pair) if called else (pair, (pair[0], ""))
         elif line.startswith("calls="):
             in_libc = "/libc.so" in here[0] and "/libc.so" in there[0]
+            count = int(line[len("calls="):].split()[0])
             if _allocates(there[1]) and not _allocates(here[1]) and not in_libc:
-                calls[here[1]] += int(line[len("calls="):].split()[0])
+                calls[here[1]] += count
+            if COUNTS_REFERENCES.match(there[1]) and not COUNTS_REFERENCES.match(here[1]):
+                counters[here[1]] += count
             there = (here[0], "")
     total = re.search(r"^summary: (\d+)", text, re.MULTILINE)
     if not total:
         raise RuntimeError("callgrind's file has no summary")
-    return Profile(int(total[1]), calls)
+    return Profile(int(total[1]), calls, counters)
 
 
 def annotatable(text):

@@ -17,8 +17,9 @@ FILE = pathlib.Path(__file__).resolve().parents[1] / "limits.toml"
 LONG = 4  # a long count has so many times the requests of a short one
 KEPT = sites.ROOT / ".build/guard"
 BIG_OCTETS = 1_000_000  # so that a request with a big body is a MB
-ROOM = {"instructions": 1.12, "allocations": 1.25}
-SLACK = {"request": 0.05, "MB": 4}  # allocations: as the octets come in pieces, a buffer more or less
+ROOM = {"instructions": 1.12, "allocations": 1.25, "references": 1.12}
+# As the octets come in pieces, a buffer more or less, and a turn of the loop.
+SLACK = {"allocations": {"request": 0.05, "MB": 4}, "references": {"request": 0.5, "MB": 40}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,9 @@ class Figures:
 
     instructions: float
     allocations: float
+    references: float
     allocators: list  # (function, allocations), the greatest first
+    counters: list = dataclasses.field(default_factory=list)  # (function, reference counts), the greatest first
 
 
 def measure(name, scale=1):
@@ -76,9 +79,12 @@ def measure(name, scale=1):
         KEPT.mkdir(parents=True, exist_ok=True)
         kept(name).write_text(callgrind.annotatable(gateway.newest.read_text()))
     more = profiles[2] - profiles[1]
-    each = [(function, calls / once.requests) for function, calls in more.allocators.most_common()]
+    allocators, counters = (
+        [(function, calls / once.requests) for function, calls in who.most_common()]
+        for who in (more.allocators, more.counters))
     # What a pool still had to learn in the shorter load can make it less than none.
-    return Figures(more.instructions / once.requests, max(0, sum(calls for _, calls in each)), each)
+    allocations, references = (max(0, sum(calls for _, calls in who)) for who in (allocators, counters))
+    return Figures(more.instructions / once.requests, allocations, references, allocators, counters)
 
 
 def measure_fairly(name, known):
@@ -108,7 +114,7 @@ def read(text):
     """The limits; those of a case that has none yet are zero."""
     nothing = {"measured": 0, "limit": 0}
     known = tomllib.loads(text)
-    return known | {name: known.get(name, {"instructions": nothing, "allocations": nothing}) for name in CASES}
+    return known | {name: {key: nothing for key in ROOM} | known.get(name, {}) for name in CASES}
 
 
 def foreign(known):
@@ -122,16 +128,18 @@ def foreign(known):
 def exceeded(name, figures, limits):
     """A sentence for each figure above its limit."""
     case, found = CASES[name], []
-    for key in ("instructions", "allocations"):
+    for key in ROOM:
         value, line = getattr(figures, key), limits[name][key]
         if value > line["limit"]:
             found.append(
                 f"{name} ({case.title}): {key} per {case.unit} rose from {shown(line['measured'])}, when the limit was "
                 f"set, to {shown(value)}; the limit is {shown(line['limit'])}.")
-    if found and figures.allocations > limits[name]["allocations"]["limit"]:
-        most = [(function, calls) for function, calls in figures.allocators[:4] if calls > 0]
-        who = ", ".join(f"{readable(function)} ({calls:.2f})" for function, calls in most)
-        found.append(f"Who allocates: {who}.")
+    for key, who, does in (
+            ("allocations", figures.allocators, "allocates"), ("references", figures.counters, "counts references")):
+        if found and getattr(figures, key) > limits[name][key]["limit"]:
+            most = [(function, calls) for function, calls in who[:4] if calls > 0]
+            named = ", ".join(f"{readable(function)} ({calls:.2f})" for function, calls in most)
+            found.append(f"Who {does}: {named}.")
     if found:
         found += [
             f"To look: callgrind_annotate {kept(name).relative_to(sites.ROOT)} | swift demangle --simplified | less",
@@ -156,8 +164,8 @@ def readable(function):
 def limit(name, key, value):
     """With room for what differs from run to run: 1 % of instructions, 5 % of those of a big body."""
     value *= ROOM[key]
-    if key == "allocations":
-        return round(value + SLACK[CASES[name].unit], 2)
+    if key in SLACK:
+        return round(value + SLACK[key][CASES[name].unit], 2)
     step = 10 ** max(0, math.floor(math.log10(value)) - 2)  # three digits are enough
     return math.ceil(value / step - 0.001) * step
 
@@ -166,12 +174,12 @@ def updated(text, figures):
     """The file with new figures for the cases in `figures`; everything else of it stays, comments too."""
     for name in figures:
         if f"[{name}]" not in text:
-            text += f"\n[{name}]\ninstructions = \nallocations = \n"
+            text += f"\n[{name}]\n" + "".join(f"{key} = \n" for key in ROOM)
     lines, name = [], None
     for line in text.split("\n"):
         section = re.match(r"\[(.+)\]", line)
         name = section[1] if section else name
-        key = re.match(r"(instructions|allocations) = ", line)
+        key = re.match(rf"({'|'.join(ROOM)}) = ", line)
         if key and name in figures:
             value, digits = getattr(figures[name], key[1]), 0 if key[1] == "instructions" else 2
             line = (f"{key[1]} = {{ measured = {value:_.{digits}f}, "

@@ -153,6 +153,8 @@ class Gateway:
                 return
             code = self.process.poll()
             if code is None:
+                if kind is None:
+                    self._assert_nothing_in_flight()
                 self.signal(signal.SIGTERM)
                 try:
                     code = self.wait_exit()
@@ -163,6 +165,20 @@ class Gateway:
                 assert code == 0, f"portico's exit code is {code}; {self.said}"
         finally:
             self.folder.cleanup()
+
+    def _assert_nothing_in_flight(self):
+        """When no client waits for anything, no endpoint counts a request. Copies for mirrors may take longer."""
+        def is_settled():
+            text = self.metrics()
+            if re.search(r"^portico_(requests|relays)_active [^0]", text, re.MULTILINE):
+                return True
+            return not re.search(r"^portico_endpoint_active_requests.* [^0]\S*$", text, re.MULTILINE)
+
+        try:
+            if not self.file.exists() or "mirror" not in self.file.read_text():
+                waiting.until(is_settled, 5, "endpoints without requests in flight")
+        except (OSError, http.client.HTTPException):
+            return  # it is ending, or its status port is what is tested
 
     # Facts about it
 

@@ -1,4 +1,4 @@
-"""The one loop that accepts connections, for every peer that is an endpoint."""
+"""The one loop that accepts connections, for every peer that is an endpoint; and an endpoint that accepts none."""
 
 import socket
 import threading
@@ -51,6 +51,51 @@ class Listener:
         self.listener.close()
         for connection in self.sockets:
             connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class FullQueue:
+    """Listens, and its queue of connections is full: the kernel answers no further SYN, as a black hole does."""
+
+    def __init__(self, address="127.0.0.1", port=0):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen(0)
+        self.address, self.port = self.listener.getsockname()
+        self.fillers = []
+        while self._fill():
+            assert len(self.fillers) < 64, "the queue takes connections without an end"
+
+    def _fill(self):
+        """Whether one more connection was accepted by the kernel."""
+        filler = socket.socket()
+        filler.settimeout(0.3)
+        self.fillers.append(filler)
+        try:
+            filler.connect((self.address, self.port))
+        except TimeoutError:
+            return False
+        return True
+
+    def drain(self):
+        """Takes what waits in the queue, so that connections are accepted from now on."""
+        self.listener.setblocking(False)
+        try:
+            while True:
+                self.listener.accept()[0].close()
+        except BlockingIOError:
+            pass
+
+    def stop(self):
+        for filler in self.fillers:
+            filler.close()
+        self.listener.close()
 
     def __enter__(self):
         return self

@@ -34,6 +34,16 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   verbs: [list, watch]
 {{- end }}
 
+{{/* What --status-writer needs of each of these namespaces besides. */}}
+{{- define "portico.statusRules" -}}
+- apiGroups: [networking.istio.io]
+  resources: [gateways/status, virtualservices/status, destinationrules/status, serviceentries/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}
+
 {{- define "portico.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "portico.name" . }}

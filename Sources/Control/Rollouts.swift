@@ -1,0 +1,82 @@
+internal import Balancing
+internal import Reactor
+
+/// The account of each rollout: when endpoints of a Service have left, and none has come or gone for a while since, it
+/// says what that did to the requests. It knows no clock. The control plane's thread only.
+struct Rollouts {
+    /// What is said of one rollout.
+    struct Account: Equatable {
+        /// The Service's host name.
+        let host: String
+        let left: Int
+        let came: Int
+        let seconds: UInt64
+        let counts: ClusterAccount.Counts
+
+        /// Whether clients have noticed it.
+        var isNoticed: Bool { counts[.lost] > 0 || counts[.ended] > 0 }
+
+        /// As a line for the log.
+        var text: String {
+            let hint =
+                counts[.lost] > 0 ? "; give the pods a preStop pause, or the rule `retries` that cover the errors" : ""
+            return "endpoints of \(host) have changed for \(seconds) s, \(left) left and \(came) came: "
+                + "\(counts[.lost]) requests lost, \(counts[.replayed]) sent again, "
+                + "\(counts[.ended]) answers broken off\(hint)"
+        }
+    }
+
+    private struct Share {
+        let before: ClusterAccount.Counts
+        var left = 0
+        var came = 0
+    }
+
+    private struct Rollout {
+        let began: MonotonicTime
+        var latest: MonotonicTime
+        var shares: [ObjectIdentifier: (cluster: ClusterState, share: Share)] = [:]
+    }
+
+    private var rollouts: [String: Rollout] = [:]
+
+    /// How long after the last change a rollout counts as over: longer than a pod usually takes to be ready.
+    static let quiet = Duration.seconds(15)
+    /// The largest number of rollouts that are followed at once; further ones have no account.
+    static let most = 1_000
+
+    /// Notes that a cluster has other endpoints now.
+    mutating func changed(_ cluster: ClusterState, left: Int, came: Int, at now: MonotonicTime) {
+        let host = cluster.identity.host
+        guard rollouts[host] != nil || (left > 0 && rollouts.count < Self.most) else { return }
+        var rollout = rollouts[host] ?? Rollout(began: now, latest: now)
+        rollout.latest = now
+        let key = ObjectIdentifier(cluster)
+        var share = rollout.shares[key]?.share ?? Share(before: cluster.account.counts(before: now.nanoseconds))
+        share.left += left
+        share.came += came
+        rollout.shares[key] = (cluster, share)
+        rollouts[host] = rollout
+    }
+
+    /// When `settle` has something to do; nil: never.
+    var due: MonotonicTime? { rollouts.values.map { $0.latest + Self.quiet }.min() }
+
+    /// The accounts of the rollouts that are over.
+    mutating func settle(at now: MonotonicTime) -> [Account] {
+        guard !rollouts.isEmpty else { return [] }
+        let over = rollouts.filter { $0.value.latest + Self.quiet <= now }
+        for host in over.keys { rollouts[host] = nil }
+        return over.sorted { $0.key < $1.key }.map { Self.account($0.key, $0.value) }
+    }
+
+    private static func account(_ host: String, _ rollout: Rollout) -> Account {
+        var counts = ClusterAccount.Counts()
+        for (cluster, share) in rollout.shares.values { counts.add(cluster.account.counts.since(share.before)) }
+        // A Service's ports and subsets have the same pods.
+        return Account(
+            host: host, left: rollout.shares.values.map(\.share.left).max() ?? 0,
+            came: rollout.shares.values.map(\.share.came).max() ?? 0,
+            seconds: rollout.latest.nanoseconds(since: rollout.began) / 1_000_000_000, counts: counts)
+    }
+}

@@ -1,0 +1,75 @@
+"""The account of a rollout: what it says after the endpoints of a service have changed."""
+
+import contextlib
+
+import pytest
+
+from peers import http1, objects, waiting
+from peers.gateway import Gateway
+
+POLICIES = {"attempts": 3, "retryOn": "connect-failure,reset"}
+QUIET = 40  # seconds: the gateway waits 15 after the last change
+
+
+def config(*servers, retries=None):
+    rule = objects.rule("pods.test", **({"retries": retries} if retries else {}))
+    entry = {
+        "apiVersion": objects.NETWORKING, "kind": "ServiceEntry", "metadata": {"name": "out"},
+        "spec": {
+            "hosts": ["pods.test"], "resolution": "STATIC",
+            "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+            "endpoints": [{"address": each.address, "ports": {"http": each.port}} for each in servers]},
+    }
+    return [objects.gateway(), objects.virtual_service([rule]), entry]
+
+
+def answer(connection, _request):
+    connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+
+def vanish(connection, _request):
+    connection.close()
+
+
+def break_off(connection, _request):
+    connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+    connection.close()
+
+
+def account(gateway):
+    waiting.until(lambda: "have changed for" in gateway.said, QUIET, "the account of the rollout")
+    return next(line for line in gateway.said.splitlines() if "have changed for" in line)
+
+
+@pytest.mark.parametrize("leaving, retries", [
+    (vanish, POLICIES), (vanish, {"attempts": 0}), (break_off, {"attempts": 0}),
+])
+def test_the_account_says_what_clients_noticed(leaving, retries):
+    with contextlib.ExitStack() as stack:
+        old, new = (stack.enter_context(http1.Upstream(reply)) for reply in (leaving, answer))
+        gateway = stack.enter_context(Gateway(config(old, new, retries=retries)))
+        lost = ended = 0
+        while not len(old.requests) > 1:  # which of the two is chosen is a matter of chance
+            got = http1.get(gateway.port)
+            lost += got.status == 503
+            ended += got.body == b"half"
+        assert (lost > 0) == (leaving is vanish and retries["attempts"] == 0)
+        assert (ended > 0) == (leaving is break_off)
+        replayed = int(gateway.metric("portico_retries_total"))
+        assert gateway.metric("portico_upstream_failures_total.*replayed") == replayed
+        gateway.write(config(new, retries=retries))
+        gateway.reload()
+        line = account(gateway)
+        words = f"{lost} requests lost, {replayed} sent again, {ended} answers broken off"
+        assert "1 left and 0 came" in line and words in line, line
+        assert ("warning" in line) == (lost + ended > 0) and ("preStop" in line) == (lost > 0)
+
+
+def test_no_account_of_endpoints_that_only_come():
+    with http1.Upstream(answer) as old, http1.Upstream(answer) as new, Gateway(config(old)) as gateway:
+        gateway.write(config(old, new))
+        gateway.reload()
+        gateway.write(config(new))
+        gateway.reload()
+        assert "1 left and 0 came: 0 requests lost" in account(gateway)
+        assert gateway.said.count("have changed for") == 1
