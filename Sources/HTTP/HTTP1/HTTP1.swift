@@ -1,7 +1,7 @@
 package import Octets
 
 /// Where a message's body ends. Source: RFC 9112 §6.3.
-package enum HTTP1Framing: Equatable, Sendable {
+package enum HTTP1Framing: BitwiseCopyable, Equatable, Sendable {
     case none
     case length(UInt64)
     case chunked

@@ -27,7 +27,8 @@ package import Octets
     private var parsed = 0    // octets of `inbox` that this turn's events point into
     private var output: OctetBuffer?    // from the pools; none while there is nothing to send
     private var outputBody = 0    // octets of body in `output`
-    private var stream: Stream?
+    private var stream: HTTP1Stream?
+    private var kept: OctetBuffer?    // the body of its request, for a replay
     /// Header sections of this turn, in the order of their events. Interim and final ones may come together, and the
     /// stream may be over before the owner goes through its events.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
@@ -44,8 +45,6 @@ package import Octets
     package private(set) var isOverShare = false
     private var needsMore = false    // what is in `inbox` is the beginning of something
     private var completedHeads: UInt32 = 0
-
-    private typealias Stream = HTTP1Stream
 
     /// - Parameter isServer: whether the peer is the client.
     package init(isServer: Bool, scheme: HTTP1Parser.Scheme, pools: MessagePools) {
@@ -160,7 +159,7 @@ package import Octets
         guard takesRequests else { return nil }
         let method = block.first(.method) ?? .empty
         let upgrades = block.first(.protocol) == "websocket"
-        var stream = Stream(tunnel: upgrades ? .asked : .none, owner: owner)
+        var stream = HTTP1Stream(tunnel: upgrades ? .asked : .none, owner: owner)
         stream.framing = upgrades ? .untilClose : isEnd ? .none : HTTP1Framing(announcedBy: block) ?? .chunked
         do throws(HTTP1WriteError) {
             try HTTP1Serializer.writeRequest(
@@ -172,7 +171,7 @@ package import Octets
         stream.isHeadMethod = method == "HEAD"
         stream.hasSentHeaders = true
         stream.isEndSent = isEnd
-        if keepsBody, !isEnd, !upgrades { stream.kept = pools.takeBuffer() }
+        if keepsBody, !isEnd, !upgrades { kept = pools.takeBuffer() }
         parser.expectResponse(toMethod: method, upgrading: upgrades)
         number += 1
         self.stream = stream
@@ -305,8 +304,8 @@ package import Octets
 
     /// No retry will want the octets of the body that were sent.
     package func stopKeeping(_ slot: Int) {
-        guard slot == number, let kept = stream?.kept else { return }
-        stream?.kept = nil
+        guard slot == number, let kept else { return }
+        self.kept = nil
         pools.give(kept)
     }
 
@@ -317,12 +316,12 @@ package import Octets
             return lastBody.octets
         }
         guard slot == number else { return nil }
-        defer { stream?.kept = nil }
-        return stream?.kept
+        defer { kept = nil }
+        return kept
     }
 
     /// Whether `detachBody` has the body.
-    package func hasBody(_ slot: Int) -> Bool { lastBody?.number == slot || (slot == number && stream?.kept != nil) }
+    package func hasBody(_ slot: Int) -> Bool { lastBody?.number == slot || (slot == number && kept != nil) }
 
     /// Answers a request that breaks a rule, and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
@@ -407,7 +406,7 @@ package import Octets
         if isServer {
             number += 1
             unconsumed = 0
-            stream = Stream()
+            stream = HTTP1Stream()
             stream?.isHeadMethod = block.first(.method) == "HEAD"
             stream?.acceptsTrailers = block.first(.te) != nil
             stream?.isKeepAlive = head.isKeepAlive && !isLast
@@ -450,9 +449,10 @@ package import Octets
     }
 
     private func closeStream() {
-        if let kept = stream?.kept {
+        if let kept {
             dropLastBody()
             lastBody = (number, kept)
+            self.kept = nil
         }
         stream = nil
         unconsumed = 0
@@ -476,11 +476,11 @@ package import Octets
     }
 
     private func keep(_ octets: Octets) {
-        guard let kept = stream?.kept else { return }
+        guard let kept else { return }
         guard kept.count + octets.count > HTTP2Session.replayLimit else {
             return kept.append(octets)
         }
-        stream?.kept = nil
+        self.kept = nil
         pools.give(kept)
     }
 

@@ -1,7 +1,8 @@
 internal import Octets
 
-/// The one stream of an HTTP/1.1 connection: a request with its response.
-struct HTTP1Stream {
+/// The one stream of an HTTP/1.1 connection: a request with its response. Plain data on purpose: it is copied for each
+/// step of a request, and a reference in it would be counted each time.
+struct HTTP1Stream: BitwiseCopyable {
     /// Whether the stream leaves HTTP for another protocol. Source: RFC 9110 §7.8.
     enum Tunnel {
         case none
@@ -18,7 +19,6 @@ struct HTTP1Stream {
 
     var tunnel = Tunnel.none
     var owner = StreamOwner.nobody
-    var kept: OctetBuffer?    // a request's body, for a replay
     var isHeadMethod = false    // the request's method is HEAD
     var acceptsTrailers = false    // the client said `te: trailers`
     var isKeepAlive = true    // the peer's wish
