@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick sanitize fuzz build bench guard format clean
+.PHONY: help demo test quick sanitize fuzz soak build bench guard format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,10 @@ sanitize: ## Swift tests and the gateway's suites under AddressSanitizer and Thr
 fuzz: ## libFuzzer on all readers of strangers' octets; SECONDS=60 each, TARGETS=... for some
 	@Tests/tools/install packages
 	@Tests/tools/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(TARGETS)
+
+soak: build ## half an hour of mixed traffic, reloads and replaced backends: nothing gets mixed up; SECONDS=... for another time
+	@Tests/tools/install packages venv
+	PORTICO_SOAK_SECONDS=$(or $(SECONDS),1800) .build/venv/bin/python -m pytest -c Tests/pytest.ini -s Tests/Gateway/test_soak.py
 
 build: ## release build: .build/release/portico
 	@Tests/tools/install packages

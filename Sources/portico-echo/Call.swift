@@ -49,6 +49,9 @@ struct Call: ParsableCommand {
     @Option(help: "The status every call must have: of gRPC (default 0) or of HTTP (default 200).")
     var expectStatus: Int?
 
+    @Flag(help: "Each call says a name of its own, and its reply must have it: one of another call's is an error.")
+    var checkReplies = false
+
     func validate() throws {
         guard Target(url) != nil else {
             throw ValidationError("\(url): write grpc://HOST:PORT, grpcs://, http:// or https://")
@@ -87,7 +90,8 @@ struct Call: ParsableCommand {
             target: target, path: method ?? path, authority: authority ?? target.authority,
             headers: header.compactMap { ExtraHeader($0) }, name: name, calls: calls,
             concurrency: min(concurrency, calls), connections: connections,
-            timeout: timeout.flatMap { Self.duration($0) }, expectedStatus: expectStatus ?? (target.isGRPC ? 0 : 200))
+            timeout: timeout.flatMap { Self.duration($0) }, expectedStatus: expectStatus ?? (target.isGRPC ? 0 : 200),
+            checksReplies: checkReplies)
     }
 
     private func context(_ order: Order) throws -> TLSClientContext? {
@@ -121,4 +125,11 @@ struct Order {
     let connections: Int
     let timeout: Duration?
     let expectedStatus: Int
+    /// Whether each call has a name of its own, which its reply must have.
+    let checksReplies: Bool
+
+    /// What the call of that number says: `name`, or a name that no other call of any run has.
+    func name(of number: Int) -> String { checksReplies ? "\(name)-\(Self.run)-\(number)" : name }
+
+    private static let run = String(UInt64.random(in: .min ... .max), radix: 36)
 }

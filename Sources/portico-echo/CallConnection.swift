@@ -15,6 +15,8 @@ final class CallConnection {
         var slot: Int
         var timer: TimerWheel.Handle
         var outcome: CallOutcome
+        var name = ""    // that its reply must have; empty: any will do
+        var message: [UInt8] = []    // what has come of that reply
         var isExpired = false
     }
 
@@ -213,8 +215,8 @@ extension CallConnection {
     private func startCalls() {
         guard isEstablished, !isClosed else { return }
         var ongoing = calls.count(where: { $0 != nil })
-        while ongoing < caller.share(of: index), mayStart, caller.begin() {
-            start()
+        while ongoing < caller.share(of: index), mayStart, let number = caller.begin() {
+            start(caller.order.name(of: number))
             ongoing += 1
         }
     }
@@ -227,10 +229,10 @@ extension CallConnection {
         }
     }
 
-    private func start() {
+    private func start(_ name: String) {
         let tag = free.popLast() ?? calls.count
         if tag == calls.count { calls.append(nil) }
-        let headers = requestHeaders()
+        let headers = requestHeaders(name)
         defer { caller.pools.letGo(headers) }
         let isGRPC = caller.order.target.isGRPC
         let slot: Int? =
@@ -246,17 +248,17 @@ extension CallConnection {
             return caller.end(CallOutcome(status: caller.unansweredStatus, message: "not sent"), since: .now())
         }
         if isGRPC, case .http2(let session) = session {
-            sendRequest(session, slot)
+            sendRequest(session, slot, name)
         }
         calls[tag] = OngoingCall(
             begin: .now(), slot: slot, timer: caller.arm(connection: index, call: tag),
-            outcome: CallOutcome(status: caller.unansweredStatus))
+            outcome: CallOutcome(status: caller.unansweredStatus), name: caller.order.checksReplies ? name : "")
     }
 
-    private func sendRequest(_ session: HTTP2Session, _ slot: Int) {
+    private func sendRequest(_ session: HTTP2Session, _ slot: Int, _ name: String) {
         let message = caller.pools.takeBuffer()
         let framed = caller.pools.takeBuffer()
-        Protobuf.appendText(caller.order.name, to: message)
+        Protobuf.appendText(name, to: message)
         framed.append(0 as UInt8)
         for shift in stride(from: 24, through: 0, by: -8) {
             framed.append(UInt8(truncatingIfNeeded: message.count >> shift))
@@ -268,7 +270,7 @@ extension CallConnection {
         caller.pools.give(framed)
     }
 
-    private func requestHeaders() -> HeaderBlock {
+    private func requestHeaders(_ name: String) -> HeaderBlock {
         let order = caller.order
         let block = caller.pools.takeBlock()
         block.append(":method", text: order.target.isGRPC ? "POST" : "GET")
@@ -281,6 +283,10 @@ extension CallConnection {
             if let timeout = order.timeout { GRPCTimeout(remaining: timeout).append(to: block) }
         }
         block.append("user-agent", text: "portico-echo")
+        if order.checksReplies, !order.target.isGRPC {
+            block.append("x-name", text: name)
+            block.append("echo-headers", text: "1")
+        }
         for header in order.headers {
             let name = caller.pools.takeBuffer()
             let value = caller.pools.takeBuffer()
@@ -332,6 +338,9 @@ extension CallConnection {
             }
         } else if let status = block.first(.status) {
             call.outcome.status = Plan.number(status, most: 999) ?? Report.unanswered
+            if !call.name.isEmpty, let name = block.first(named: "echo-x-name") {
+                call.outcome.reply = name.string == call.name ? .own : .foreign
+            }
         }
         calls[tag] = call
     }
@@ -353,13 +362,33 @@ extension CallConnection {
         return String(decoding: octets, as: UTF8.self)
     }
 
-    /// Notes the name that a server without `x-echo-host` gives in a HelloReply.
+    /// Notes the name that a server without `x-echo-host` gives in a HelloReply, and whose reply it is.
     private func note(_ data: Octets, of tag: Int) {
+        if caller.order.checksReplies { compare(data, tag) }
         guard caller.order.target.isGRPC, data.count > 5, calls.indices.contains(tag), let call = calls[tag],
             call.outcome.host.isEmpty, let text = Protobuf.text(in: data.dropFirst(5))?.string,
             text.hasPrefix("hostname:")
         else { return }
         calls[tag]?.outcome.host = String(text.dropFirst(9).prefix { $0 != "," })
+    }
+
+    /// The reply to `HelloRequest{name}` has `in:NAME,`; it may come in pieces.
+    private func compare(_ data: Octets, _ tag: Int) {
+        guard caller.order.target.isGRPC, calls.indices.contains(tag), var call = calls[tag] else { return }
+        call.message += data.array
+        if let name = Self.name(in: call.message) { call.outcome.reply = name == call.name ? .own : .foreign }
+        calls[tag] = call
+    }
+
+    /// The name in a reply; nil: it is not complete.
+    private static func name(in message: [UInt8]) -> String? {
+        unsafe message.withUnsafeBytes {
+            let whole = unsafe Octets($0)
+            guard whole.count > 5, let text = Protobuf.text(in: whole.dropFirst(5))?.string,
+                let start = text.firstRange(of: ", in:")?.upperBound
+            else { return nil }
+            return String(text[start...].prefix { $0 != "," })
+        }
     }
 
     private func closed(_ tag: Int, _ code: UInt32) {

@@ -61,18 +61,18 @@ final class Caller {
     }
 
     /// Begins one more call.
-    /// - Returns: false if all calls were made.
-    func begin() -> Bool {
-        guard started < order.calls else { return false }
+    /// - Returns: its number, from 1; nil if all calls were made.
+    func begin() -> Int? {
+        guard started < order.calls else { return nil }
         started += 1
-        return true
+        return started
     }
 
     /// Ends a call and records its result.
     func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
         ended += 1
         report.add(
-            host: outcome.host, status: outcome.status, message: outcome.message,
+            host: outcome.host, status: outcome.status, message: outcome.message, reply: outcome.reply,
             nanoseconds: MonotonicTime.now().nanoseconds(since: begin))
     }
 
@@ -110,7 +110,7 @@ final class Caller {
 
     /// Counts a connection that could not be made as a failed call, so that the run ends.
     func fail(_ reason: String) {
-        guard begin() else { return }
+        guard begin() != nil else { return }
         end(CallOutcome(status: unansweredStatus, message: reason), since: .now())
     }
 
@@ -119,7 +119,11 @@ final class Caller {
 }
 
 struct CallOutcome {
+    /// Whose reply came, where that is checked.
+    enum Reply { case none, own, foreign }
+
     var host = ""
     var status: Int
     var message = ""
+    var reply = Reply.none
 }

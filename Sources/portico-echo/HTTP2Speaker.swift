@@ -10,6 +10,7 @@ final class HTTP2Speaker {
     private let session: HTTP2Session
     private unowned let connection: Connection
     private var exchanges: [Exchange?] = []    // by the session's slot
+    private var sent: [Int] = []    // slots whose octets have gone out: their answers have room to grow
 
     init(connection: Connection) {
         var limits = HTTP2Limits()
@@ -26,22 +27,31 @@ final class HTTP2Speaker {
         var isAlive = true
         while isAlive, !rest.isEmpty {
             isAlive = session.receive(&rest)
-            actOnEvents()
-            session.endTurn()
+            endTurn()
         }
         return isAlive
     }
 
     /// Appends what there is to send.
     func produce(into out: OctetBuffer, limit: Int) {
-        while out.count < limit, session.wantsFlush {
+        while out.count < limit {
+            let slots = sent
+            sent.removeAll(keepingCapacity: true)
+            for slot in slots { pump(slot) }
+            guard session.wantsFlush else { break }
             let before = out.count
             session.flush(into: out, limit: limit)
-            actOnEvents()
-            for index in session.taken.indices { pump(session.taken[index].owner.exchange ?? -1) }
-            session.endTurn()
-            if out.count == before { break }
+            endTurn()
+            if out.count == before, sent.isEmpty { break }
         }
+    }
+
+    /// Acts on what has happened, and keeps in mind what has gone out: octets that the window allows leave as soon as
+    /// they are there, also while octets are received.
+    private func endTurn() {
+        actOnEvents()
+        for index in session.taken.indices { sent.append(session.taken[index].owner.exchange ?? -1) }
+        session.endTurn()
     }
 
     /// Continues an exchange whose sleep is over.

@@ -3,6 +3,7 @@ struct Report {
     private var hosts: [String: Int] = [:]
     private var statuses: [Int: Int] = [:]
     private var messages: [String: Int] = [:]
+    private var replies: [CallOutcome.Reply: Int] = [:]
     private var microseconds: [UInt32] = []
     private(set) var elapsed: Duration = .zero
     /// How many distinct messages are kept. Further ones are counted by their status only.
@@ -12,7 +13,10 @@ struct Report {
     static let unanswered = -1
 
     /// Adds the result of one call.
-    mutating func add(host: String, status: Int, message: String, nanoseconds: UInt64) {
+    mutating func add(
+        host: String, status: Int, message: String, reply: CallOutcome.Reply, nanoseconds: UInt64
+    ) {
+        replies[reply, default: 0] += 1
         if !host.isEmpty { hosts[host, default: 0] += 1 }
         statuses[status, default: 0] += 1
         if !message.isEmpty, messages[message] != nil || messages.count < Self.messageLimit {
@@ -28,7 +32,10 @@ struct Report {
     }
 
     /// Whether all calls had the expected status.
-    func isAsExpected(_ order: Order) -> Bool { statuses[order.expectedStatus] == order.calls }
+    func isAsExpected(_ order: Order) -> Bool {
+        let areOwn = !order.checksReplies || order.expectedStatus != 0 || replies[.own] == order.calls
+        return statuses[order.expectedStatus] == order.calls && replies[.foreign] == nil && areOwn
+    }
 
     /// The report as text.
     func text(of order: Order) -> String {
@@ -40,6 +47,10 @@ struct Report {
         for (host, count) in hosts.sorted(by: { $0.key < $1.key }) { lines.append(row(host, count)) }
         for (status, count) in statuses.sorted(by: { $0.key < $1.key }) {
             lines.append(row(Self.name(status, order), count))
+        }
+        if order.checksReplies {
+            lines.append(row("replies of its own", replies[.own] ?? 0))
+            lines.append(row("replies of another call", replies[.foreign] ?? 0))
         }
         for (message, count) in messages.sorted(by: { $0.key < $1.key }) { lines.append("  \(count) × \(message)") }
         return lines.joined(separator: "\n")

@@ -112,3 +112,12 @@ def test_a_port_in_use_is_said_in_one_sentence(echo):
     done = subprocess.run([str(BINARY), "serve", "--listen", echo.address], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert f"cannot listen on {echo.address}: Address already in use" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--data", "hello"]])
+def test_a_long_answer_by_http2_comes_whole(echo, arguments):
+    """It is sent in parts: the next one is made when one has gone out, however it went out."""
+    done = subprocess.run(
+        ["curl", "--silent", "--http2-prior-knowledge", "--max-time", "30", "-H", "echo-size: 1000000", *arguments,
+         f"http://127.0.0.1:{echo.port}/x"], capture_output=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.endswith(b"0" * 900_000) and len(done.stdout) > 1_000_000
