@@ -54,6 +54,8 @@ def route(match, to, timeout="0s"):
 
 
 def manager(virtual_hosts):
+    # As Istio makes all of them.
+    virtual_hosts = [{"include_request_attempt_count": True, **each} for each in virtual_hosts]
     return {
         "@type": HCM, "stat_prefix": "edge", "codec_type": "AUTO", "use_remote_address": True,
         "normalize_path": True, "path_with_escaped_slashes_action": "KEEP_UNCHANGED", "server_name": "istio-envoy",
