@@ -1,6 +1,6 @@
 """Mixed traffic for a while: unary calls, streams, requests that are given up, clients that read slowly, reloads, and
-backends that are replaced. Each request says a name of its own, and no answer may have another one's. `make soak` runs it for
-half an hour, `make test` for some seconds (PORTICO_SOAK_SECONDS)."""
+backends that are replaced. Each request says a name of its own, and no answer may have another one's. `make soak` runs
+it for half an hour, `make test` for some seconds (PORTICO_SOAK_SECONDS)."""
 
 import contextlib
 import itertools
@@ -129,7 +129,8 @@ class Memory(threading.Thread):
 def config(backends, pair, reload):
     rules = [objects.rule("echo", name=f"r{reload % 7}")]
     return [
-        objects.gateway(), objects.gateway("secure", 443, "HTTPS", [HOST], {"mode": "SIMPLE", "credentialName": "cert"}),
+        objects.gateway(),
+        objects.gateway("secure", 443, "HTTPS", [HOST], {"mode": "SIMPLE", "credentialName": "cert"}),
         objects.virtual_service(rules, gateways=["edge", "secure"], hosts=[HOST]),
         *objects.served_by("echo", *backends), objects.tls_secret("cert", pair),
     ]
