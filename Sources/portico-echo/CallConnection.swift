@@ -374,7 +374,9 @@ extension CallConnection {
 
     /// The reply to `HelloRequest{name}` has `in:NAME,`; it may come in pieces.
     private func compare(_ data: Octets, _ tag: Int) {
-        guard caller.order.target.isGRPC, calls.indices.contains(tag), var call = calls[tag] else { return }
+        guard caller.order.target.isGRPC, calls.indices.contains(tag), var call = calls[tag],
+            call.outcome.reply == .none
+        else { return }
         call.message += data.array
         if let name = Self.name(in: call.message) { call.outcome.reply = name == call.name ? .own : .foreign }
         calls[tag] = call

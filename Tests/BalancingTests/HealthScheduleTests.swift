@@ -179,3 +179,30 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
         #expect(heap.takeFirst() == nil)
     }
 }
+
+@Suite struct `A line of checks that wait` {
+    private typealias Line = HealthSchedule<Int>.Line
+
+    @Test func `gives in the order of coming, and keeps few that were taken though it is never empty`() {
+        var line = Line()
+        var (next, taken) = (0, 0)
+        for _ in 0..<100 {
+            line.join(HealthSchedule.Turn(time: 0, key: next, round: 0))
+            next += 1
+        }
+        var (isOrdered, largest) = (true, 0)
+        for _ in 0..<10_000 {
+            line.join(HealthSchedule.Turn(time: 0, key: next, round: 0))
+            next += 1
+            isOrdered = isOrdered && line.take()?.key == taken
+            taken += 1
+            largest = max(largest, line.turns.count)
+        }
+        #expect(isOrdered && largest <= 202 && !line.isEmpty)
+        while let turn = line.take() {
+            #expect(turn.key == taken)
+            taken += 1
+        }
+        #expect(taken == next && line.isEmpty)
+    }
+}

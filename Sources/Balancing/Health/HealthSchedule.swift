@@ -20,7 +20,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
         var round: UInt64
     }
 
-    private struct Turn {
+    struct Turn {
         let time: UInt64
         let key: Key
         let round: UInt64
@@ -139,8 +139,8 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     // MARK: lines
 
     /// Keys in the order of their coming.
-    private struct Line {
-        private var turns: [Turn] = []
+    struct Line {
+        private(set) var turns: [Turn] = []    // those before `head` were taken
         private var head = 0
 
         var isEmpty: Bool { head == turns.count }
@@ -153,7 +153,11 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
             guard head < turns.count else { return nil }
             defer {
                 head += 1
-                if head == turns.count { (turns, head) = ([], 0) }
+                // A line that is never empty must not keep all that were ever in it.
+                if head * 2 >= turns.count {
+                    turns.removeFirst(head)
+                    head = 0
+                }
             }
             return turns[head]
         }
