@@ -100,7 +100,7 @@ extension JSONReader {
     /// Appends a text that was read to octets, which grow by at most the length of its `range`.
     package func append(_ text: JSONString, to array: inout [UInt8]) {
         guard text.hasEscapes else { return unsafe array.append(contentsOf: octets(text).buffer) }
-        unsafe JSONText.unescape(octets(text)) { unsafe array.append(contentsOf: $0) }
+        unsafe JSONOctets.unescape(octets(text)) { unsafe array.append(contentsOf: $0) }
     }
 
     /// Appends octets as they are written.

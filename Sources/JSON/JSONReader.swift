@@ -214,7 +214,7 @@ package struct JSONReader {
         var hasEscapes = false
         position = start
         while true {
-            position = JSONText.endOfPlain(octets, from: position)
+            position = JSONOctets.endOfPlain(octets, from: position)
             guard let octet = peek else { throw error(.endsEarly) }
             switch octet {
             case UInt8(ascii: "\""):
@@ -222,10 +222,10 @@ package struct JSONReader {
                 return JSONString(range: start..<(position - 1), hasEscapes: hasEscapes)
             case UInt8(ascii: "\\"):
                 hasEscapes = true
-                guard let length = JSONText.escapeLength(octets, at: position) else { throw error(.badEscape) }
+                guard let length = JSONOctets.escapeLength(octets, at: position) else { throw error(.badEscape) }
                 position += length
             case 0x80...:
-                guard let length = JSONText.sequenceLength(octets, at: position) else { throw error(.badUTF8) }
+                guard let length = JSONOctets.sequenceLength(octets, at: position) else { throw error(.badUTF8) }
                 position += length
             default: throw error(.control)
             }

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// Writes JSON into a text, without indentation. Source: RFC 8259.
 package struct JSONText {
     /// What was written.
@@ -59,25 +61,7 @@ package struct JSONText {
     }
 
     /// Writes a text as a value.
-    package mutating func string(_ value: String) {
-        text += "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case _ where scalar.actsOnTerminals:
-                for unit in String(scalar).utf16 {
-                    let digits = String(unit, radix: 16)
-                    text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-                }
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        text += "\""
-    }
+    package mutating func string(_ value: String) { JSONQuotes.append(value, to: &text) }
 
     private mutating func key(_ name: String) {
         separate()

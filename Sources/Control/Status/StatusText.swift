@@ -1,3 +1,4 @@
+internal import JSON
 internal import Manifests
 internal import Octets
 
@@ -66,11 +67,7 @@ enum StatusText {
     /// The server takes 1024 octets; of UTF-8 a scalar has at most four.
     private static let mostEventScalars = 250
 
-    private static func quoted(_ text: String) -> String {
-        var json = JSONText()
-        json.string(text)
-        return json.text
-    }
+    private static func quoted(_ text: String) -> String { JSONQuotes.quoted(text) }
 
     /// For example 2026-11-27T00:20:03Z.
     static func time(_ seconds: Int) -> String {

@@ -73,9 +73,9 @@ package struct ExecPlugin: Sendable, Equatable {
     func information(_ access: ClusterAccess) -> String {
         var cluster = ""
         if tellsCluster {
-            var fields = ["\"server\":\(Self.quoted("https://\(access.authority)\(access.pathPrefix)"))"]
+            var fields = ["\"server\":\(JSONQuotes.quoted("https://\(access.authority)\(access.pathPrefix)"))"]
             if access.serverName != access.host {
-                fields.append("\"tls-server-name\":\(Self.quoted(access.serverName))")
+                fields.append("\"tls-server-name\":\(JSONQuotes.quoted(access.serverName))")
             }
             switch access.trust {
             case .anything: fields.append("\"insecure-skip-tls-verify\":true")
@@ -88,7 +88,7 @@ package struct ExecPlugin: Sendable, Equatable {
             }
             cluster = ",\"cluster\":{\(fields.joined(separator: ","))}"
         }
-        return "{\"apiVersion\":\(Self.quoted(apiVersion)),\"kind\":\"ExecCredential\","
+        return "{\"apiVersion\":\(JSONQuotes.quoted(apiVersion)),\"kind\":\"ExecCredential\","
             + "\"spec\":{\"interactive\":false\(cluster)}}"
     }
 
@@ -120,20 +120,6 @@ package struct ExecPlugin: Sendable, Equatable {
             made.expiresAt = second
         }
         return made
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"", "\\": quoted += "\\\(scalar)"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 
     private static func base64(_ octets: [UInt8]) -> String {

@@ -2,7 +2,7 @@ internal import Octets
 
 /// The octets of a JSON text between its quotes.
 /// Source: RFC 8259 §7, RFC 3629 §4.
-enum JSONText {
+enum JSONOctets {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highs: UInt64 = 0x8080_8080_8080_8080
 
