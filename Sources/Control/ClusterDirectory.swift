@@ -19,6 +19,8 @@ struct ClusterDirectory {
     private var slots: [Slot] = []
     private var places: [ClusterIdentity: Int] = [:]
     private var order: [Int] = []    // by the plan's cluster number
+    private var plans: [ClusterPlan] = []    // in effect, with their TLS
+    private var security: [Int: ClusterTLS] = [:]
     // Who has to be asked after a change.
     private var byService: [ServiceName: [Int]] = [:]
     private var selecting: Set<Int> = []    // whose endpoints are pods themselves
@@ -83,6 +85,8 @@ struct ClusterDirectory {
     mutating func replace(
         plan: RoutingPlan, table next: EndpointTable?, tls: [Int: ClusterTLS] = [:]
     ) -> (left: [Int], table: EndpointTable?) {
+        if next == nil, plan.clusters == plans, ClusterTLS.isSame(tls, security) { return (settleStates(), nil) }
+        (plans, security) = (plan.clusters, tls)
         let before = next == nil ? nil : table
         if let next { table = next }
         let (old, oldPlaces) = (slots, places)

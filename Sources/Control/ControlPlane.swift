@@ -354,11 +354,11 @@ package final class ControlPlane {
         if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first
         if succession.isHandedOver { return }    // the other process has what is new
         guard load.want(extent, isHeld: isUpgrading && extent != .cluster, at: .now()) != nil else { return }
-        feed?.loadBegan()
+        let isOfStorm = feed?.loadBegan() ?? true
         loadLimit = LoadLimit()
         // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
-        configuration.load(
-            extent, into: loads, niceness: phase == .starting ? 0 : Loader.niceness, limit: loadLimit)
+        let isUrgent = phase == .starting || extent == .cluster && !isOfStorm
+        configuration.load(extent, into: loads, niceness: isUrgent ? 0 : Loader.niceness, limit: loadLimit)
     }
 
     /// A load that takes too long is asked to end.
@@ -371,7 +371,7 @@ package final class ControlPlane {
     /// Publishes what was loaded.
     private func loadEnded() throws(SystemError) {
         guard let loaded = loads.takeAll().last, let ended = load.end() else { return }
-        let later = feed?.loadEnded() ?? EndpointChanges()
+        let later = feed?.loadEnded(work: loaded.work.withLock { $0 }) ?? EndpointChanges()
         let applied = loaded.isGivenUp ? nil : configuration.apply(loaded, later: later)
         if loaded.isGivenUp { configuration.noteGivenUp() } else { watch.want(loaded.stamps) }
         let isIncomplete = feed?.want(configuration.plan) ?? false

@@ -30,6 +30,8 @@ final class Loaded: Sendable {
     /// What the status of objects is written by; nil: it is not written.
     let basis: StatusBasis?
     private let table: Lock<EndpointTable?>
+    /// Processor time that the load has taken; zero if it was not measured.
+    let work: Lock<Duration> = Lock(.zero)
     /// It was ended before it was complete: nothing else of it counts.
     let isGivenUp: Bool
 
@@ -71,10 +73,7 @@ final class Loaded: Sendable {
     /// Whether both serve alike but for their endpoints.
     func hasSameRoutes(as other: Loaded) -> Bool {
         plan === other.plan && contexts.count == other.contexts.count
-            && upstreamTLS.count == other.upstreamTLS.count
-            && upstreamTLS.allSatisfy { number, tls in
-                other.upstreamTLS[number].map { ClusterTLS.isSame(tls, $0) } ?? false
-            }
+            && ClusterTLS.isSame(upstreamTLS, other.upstreamTLS)
             && zip(contexts, other.contexts).allSatisfy { left, right in
                 left.count == right.count && zip(left, right).allSatisfy { $0 === $1 }
             }
@@ -111,6 +110,7 @@ final class Loader: Sendable {
         var certificates: CertificateDirectory
         var upstreams: UpstreamTLSDirectory
         var plans = PlanMemory()
+        var compilation = CompileMemory()
         var hasReadOnce = false
         /// With a cluster: the endpoints at the last load, which the next one changes.
         var table: EndpointTable?
@@ -164,12 +164,15 @@ final class Loader: Sendable {
         let objects = JoinedObjects(next.files, next.cluster)
         let (endpoints, isOld) = table(of: objects, &next, extent)
         var isNew = false    // its problems are those of these endpoints
+        var compilation = next.compilation
         let plan = next.plans.plan(
             of: objects.inventory, objects.changes, isWhole: objects.isWhole, labels: options.compile.labels
         ) {
             isNew = true
-            return RoutingPlan.compile(objects.inventory, endpoints: endpoints, options: compileOptions(limit))
+            return RoutingPlan.compile(
+                objects.inventory, endpoints: endpoints, options: compileOptions(limit), memory: &compilation)
         }
+        next.compilation = compilation
         let secrets = objects.inventory.secrets
         let contexts = next.certificates.contexts(of: plan, secrets: secrets, limit: limit)
         let upstreamTLS = next.upstreams.all(of: plan, secrets: secrets, limit: limit)
@@ -211,10 +214,11 @@ final class Loader: Sendable {
             var changes = next.cluster.endpoints
             let hidden = next.files.endpointObjects
             if !hidden.isEmpty { changes.leaveOut(hidden) }
-            _ = next.table?.apply(changes)
+            if let concern = next.table?.apply(changes) { next.compilation.note(concern) }
             if let table = next.table { return (table, true) }
         }
         let table = EndpointTable(objects.inventory, refusal: options.compile.refusedEndpoint)
+        next.compilation.note(nil)
         // Another one, because whoever changes a table must be its only holder.
         next.table =
             source == nil ? nil : EndpointTable(objects.inventory, refusal: options.compile.refusedEndpoint)
@@ -263,7 +267,10 @@ extension Loader {
 
     /// A function of its own: what it leaves behind is freed when it returns, after the delivery.
     private func deliver(_ extent: LoadExtent, _ mailbox: Mailbox<Loaded>, _ limit: LoadLimit) {
+        let before = ProcessUsage.ofThread()
         let (loaded, remains) = load(extent, limit: limit)
+        let work = ProcessUsage.ofThread() - before
+        loaded.work.withLock { $0 = work }
         mailbox.post(loaded)
         withExtendedLifetime(remains) {}
     }

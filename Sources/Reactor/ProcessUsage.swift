@@ -29,6 +29,13 @@ package struct ProcessUsage: Sendable {
         return usage
     }
 
+    /// Processor time of the thread that asks, since it began.
+    package static func ofThread() -> Duration {
+        var time = timespec()
+        guard unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0 else { return .zero }
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+
     /// Resident memory alone, which is cheap to ask for.
     static func residentOctets() -> UInt64 { memory().resident }
 

@@ -56,7 +56,7 @@ import Testing
         #expect(feed.isDue)
         feed.loadBegan()
         #expect(!feed.isDue)
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         #expect(!feed.want(RoutingPlan()))
         #expect(!client.wanted.contains { !$0.isEmpty })
     }
@@ -66,7 +66,7 @@ import Testing
         source.receive(ClusterWorld.lists(Self.service))
         feed.loadBegan()
         _ = source.take()
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         let plan = Self.plan()
         #expect(feed.want(plan))
         let name = SecretName(namespace: "edge", name: "tls")
@@ -76,7 +76,7 @@ import Testing
         source.receive([.secret(name, .absent)])
         #expect(feed.isDue)
         feed.loadBegan()
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         #expect(!feed.want(plan))
         #expect(client.wanted.count == 1)
     }
@@ -86,7 +86,7 @@ import Testing
         source.receive(ClusterWorld.lists(Self.service))
         feed.loadBegan()
         _ = source.take()
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         _ = feed.want(RoutingPlan())
         _ = feed.takeChanges()
         #expect(!feed.isDue && feed.wait == -1)
@@ -99,8 +99,20 @@ import Testing
         source.receive(ClusterWorld.changed(Self.service.replacing("80", with: "82")))
         _ = feed.takeChanges()
         #expect(!feed.isDue)
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         while !feed.isDue {}
+    }
+
+    @Test func `a change that comes alone has the usual priority, and a storm has not`() throws {
+        let feed = try feed()
+        source.receive(ClusterWorld.lists(Self.service))
+        #expect(!feed.loadBegan(), "the first load is waited for")
+        _ = source.take()
+        _ = feed.loadEnded(work: .seconds(100))
+        #expect(feed.loadBegan(), "a load that follows at once is one of a storm")
+        _ = feed.loadEnded(work: .milliseconds(1))
+        while feed.isStormy {}
+        #expect(!feed.loadBegan())
     }
 
     @Test func `endpoints that change during a load are handed back when it ends`() throws {
@@ -114,7 +126,7 @@ import Testing
         feed.loadBegan()
         source.receive([.removed(.endpointSlices, namespace: "shop", name: "a-1")])
         #expect(feed.takeChanges()?.slices.count == 1)
-        let later = feed.loadEnded()
+        let later = feed.loadEnded(work: .zero)
         let removed = try #require(later.slices[ServiceName(namespace: "shop", name: "a-1")])
         #expect(removed == nil)
     }

@@ -20,19 +20,21 @@ final class ClusterFeed {
     private let mailbox: Mailbox<Void>
     /// When the next load is due; nil: nothing has changed.
     private(set) var due: MonotonicTime?
+    private var firstChange: MonotonicTime?    // since the last load began
     private var restUntil = MonotonicTime(nanoseconds: 0)
-    private var began: MonotonicTime?
+    private var stormUntil = MonotonicTime(nanoseconds: 0)
+    private var isLoading = false
     /// Changes that came while a load was under way, which has an older version of them.
     private var replay: EndpointChanges?
     private var secrets: Set<SecretName> = []
     private var secretsDeadline: MonotonicTime?
     private var isFirst = true    // the first load, with its Secrets, has not ended
 
-    /// How long a change waits for others.
-    private static let pause = Duration.milliseconds(20)
+    /// How long a change waits for another one, and how long all of them wait at most.
+    private static let pause = Duration.milliseconds(5), longestPause = Duration.milliseconds(20)
     /// How long the first load waits for Secrets.
     private static let longestSecretsWait = Duration.seconds(5)
-    /// The longest time between two loads: the loader yields to everybody, and may take long on a busy machine.
+    /// The longest time between two loads.
     private static let longestRest = Duration.seconds(1)
 
     init(source: ClusterSource, client: any ClusterClient) throws(SystemError) {
@@ -69,13 +71,20 @@ final class ClusterFeed {
         _ = mailbox.takeAll()
         let changes = source.takeEndpoints()
         if let changes { replay?.merge(changes) }
-        if due == nil, source.needsLoad { due = max(.now() + Self.pause, restUntil) }
+        if source.needsLoad { makeDue() }
         return changes
+    }
+
+    private func makeDue() {
+        let now = MonotonicTime.now()
+        let first = firstChange ?? now
+        firstChange = first
+        due = max(min(now + Self.pause, first + Self.longestPause), restUntil)
     }
 
     /// Whether a load is due now. The first one waits until all kinds are known.
     var isDue: Bool {
-        guard began == nil else { return false }
+        guard !isLoading else { return false }
         if isFirst { return isFirstDue }
         return due.map { .now() >= $0 } ?? false
     }
@@ -87,26 +96,35 @@ final class ClusterFeed {
 
     /// Until the next load, in milliseconds; -1: none is due.
     var wait: Int32 {
-        guard began == nil, let time = isFirst ? secretsDeadline : due else { return -1 }
+        guard !isLoading, let time = isFirst ? secretsDeadline : due else { return -1 }
         return Int32(clamping: time.nanoseconds(since: .now()) / 1_000_000 + 1)
     }
 
     // MARK: loads
 
+    /// Whether a load that began now would belong to a storm.
+    var isStormy: Bool { .now() < stormUntil }
+
     /// A load begins, with all changes until now.
-    func loadBegan() {
+    /// - Returns: whether it belongs to a storm of changes, so that it has to yield to the workers. A change that comes
+    ///   alone is served as soon as can be: loads that do not yield take a tenth of a core at most.
+    @discardableResult func loadBegan() -> Bool {
         due = nil
-        began = .now()
+        firstChange = nil
+        isLoading = true
         replay = EndpointChanges()
+        return isStormy
     }
 
-    /// A load has ended, which took the time for as long as the next one waits: loads take half of a core at most.
+    /// A load has ended. The next one waits for as long as this one has worked: loads take half of a core at most.
+    /// - Parameter work: processor time of the load.
     /// - Returns: changes of endpoints that came meanwhile.
-    func loadEnded() -> EndpointChanges {
+    func loadEnded(work: Duration) -> EndpointChanges {
         let now = MonotonicTime.now()
-        restUntil = now + min(now.duration(since: began ?? now), Self.longestRest)
-        began = nil
-        if source.needsLoad { due = max(now + Self.pause, restUntil) }
+        restUntil = now + min(work, Self.longestRest)
+        stormUntil = now + work * 9
+        isLoading = false
+        if source.needsLoad { makeDue() }
         defer { replay = nil }
         return replay ?? EndpointChanges()
     }

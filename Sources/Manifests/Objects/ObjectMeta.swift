@@ -43,6 +43,11 @@ package struct Located<Value: Sendable>: Sendable {
     /// The path of the field in its object, such as `spec.http[0].route[1].weight`.
     package var path: String { fieldPath.text }
 
+    /// Whether both are written at the same place of the same field, whatever the values.
+    package func isWritten<Other>(like other: Located<Other>) -> Bool {
+        place == other.place && (fieldPath === other.fieldPath || path == other.path)
+    }
+
     init(_ value: Value, place: SourcePlace, path: FieldPath) {
         self.value = value
         self.place = place

@@ -84,6 +84,12 @@ package enum ClusterTLS: Sendable {
         default: false
         }
     }
+
+    /// The same for the TLS of all clusters, by their numbers.
+    package static func isSame(_ left: [Int: ClusterTLS], _ right: [Int: ClusterTLS]) -> Bool {
+        left.count == right.count
+            && left.allSatisfy { number, tls in right[number].map { isSame(tls, $0) } ?? false }
+    }
 }
 
 extension Octets {

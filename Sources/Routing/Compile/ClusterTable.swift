@@ -4,23 +4,31 @@ internal import Manifests
 /// Destinations -> clusters, each made once, with what is wrong about them.
 final class ClusterTable {
     private(set) var clusters: [ClusterPlan] = []
-    let directory: ServiceDirectory
-    private var checks: [EndpointCheck] = []
-    private let finder: SourceFinder
-    private let reader: EndpointReader
-    private let policies: PolicyDirectory
-    private let names: Names
+    var directory: ServiceDirectory { frame.directory }
+    var checks: [EndpointCheck] = []
+    let frame: ServiceFrame
+    private var finder: SourceFinder { frame.finder }
+    let reader: EndpointReader
+    let names: Names
     let problems: Problems
     private let leftOut: LeftOutObjects
     private let tls: UpstreamTLSCompiler
-    private let health: HealthAnnotations
-    private var numbers: [Key: Int] = [:]
+    private(set) var numbers: [Key: Int] = [:]
     /// Clusters to which only connections were sent so far, at ports that are not for requests.
-    private var onlyRelayed: Set<Int> = []
-    private(set) lazy var hostNames = directory.records.keys.sorted()
-    private var endpoints = 0
+    private(set) var onlyRelayed: Set<Int> = []
+    var hostNames: [String] { frame.hostNames }
+    var endpoints = 0
+    /// The clusters of the compilation before, if they were made of the same.
+    let memory: ClusterMemory?
+    /// By number of the compilation before: the number now; -1: it is not there yet.
+    private(set) var successors: [Int]
+    /// By number: the number of the same cluster in the compilation before; -1: it was made anew.
+    var origins: [Int] = []
+    /// By number: whether there was nothing to report about it, so that it may be made again.
+    var isPlain: [Bool] = []
 
-    private struct Key: Hashable {
+    /// What a cluster is made for.
+    struct Key: Hashable, Sendable {
         let host: String
         let port: Int
         let subset: String
@@ -44,29 +52,24 @@ final class ClusterTable {
     }
 
     init(
-        _ inventory: Inventory, table: EndpointTable, names: Names, problems: Problems, leftOut: LeftOutObjects
+        _ inventory: Inventory, table: EndpointTable, names: Names, problems: Problems, leftOut: LeftOutObjects,
+        memory: CompileMemory = CompileMemory()
     ) {
         reader = EndpointReader(table)
         self.leftOut = leftOut
-        directory = ServiceDirectory(inventory, names: names)
-        finder = SourceFinder(inventory)
-        policies = PolicyDirectory(inventory, names: names)
+        frame = ServiceFrame.of(inventory, memory.frame, names: names, problems: problems)
+        self.memory = frame === memory.frame ? memory.clusters : nil
+        successors = Array(repeating: -1, count: self.memory?.clusters.count ?? 0)
         tls = UpstreamTLSCompiler(inventory, names: names, problems: problems, leftOut: leftOut)
-        health = HealthAnnotations(inventory, problems)
         self.names = names
         self.problems = problems
-        numbers.reserveCapacity(directory.records.count)
-        clusters.reserveCapacity(directory.records.count)
+        let expected = self.memory?.clusters.count ?? frame.directory.records.count
+        numbers.reserveCapacity(expected)
+        clusters.reserveCapacity(expected)
     }
 
     /// What is asked of endpoints, now and when they change.
-    func questions(_ inventory: Inventory) -> EndpointQuestions {
-        var services = Set(inventory.services.lazy.map { ServiceName($0.meta).detached })
-        for object in inventory.leftOut where object.identity.kind == "Service" {
-            services.insert(ServiceName(namespace: object.identity.namespace, name: object.identity.name).detached)
-        }
-        return EndpointQuestions(checks: checks, services: services)
-    }
+    var questions: EndpointQuestions { EndpointQuestions(checks: checks, services: frame.services) }
 
     /// The service a destination names, if there is one.
     func record(_ destination: Destination, namespace: String) -> ServiceRecord? {
@@ -75,7 +78,7 @@ final class ClusterTable {
 
     /// The DestinationRules that apply to a service.
     func policy(of record: ServiceRecord) -> PolicyDirectory.Policy {
-        policies.policy(host: record.host, namespace: record.namespace)
+        frame.policies.policy(host: record.host, namespace: record.namespace)
     }
 
     /// The cluster of a destination; one that answers 503 when it cannot be resolved.
@@ -125,6 +128,7 @@ final class ClusterTable {
             }
             return known
         }
+        if !asker.isRelay, let old = memory?.numbers[key], let same = again(old, asker: { asker }) { return same }
         let policy = policy(of: record)
         let found = policy.subset(subset)
         guard found != nil || subset.isEmpty else {
@@ -132,7 +136,9 @@ final class ClusterTable {
             return unavailable(
                 record.host, port.number, subset, .unknownSubset(host: record.host, subset: subset))
         }
+        let before = problems.attempts
         let number = make(key, plan(asker, record, port, policy, subset.isEmpty ? nil : found))
+        isPlain[number] = !asker.isRelay && problems.attempts == before && clusters[number].source.isCounted
         if asker.isRelay, port.notSpoken != nil { onlyRelayed.insert(number) }
         return number
     }
@@ -150,10 +156,15 @@ final class ClusterTable {
                 policy: .leastRequest, source: .unavailable(fault)))
     }
 
-    private func make(_ key: Key, _ plan: ClusterPlan) -> Int {
+    /// Adds a cluster.
+    func make(_ key: Key, _ plan: ClusterPlan) -> Int {
+        let number = clusters.count
         clusters.append(plan)
-        numbers[key] = clusters.count - 1
-        return clusters.count - 1
+        origins.append(-1)
+        isPlain.append(false)
+        numbers[key] = number
+        if let old = memory?.numbers[key] { successors[old] = number }
+        return number
     }
 
     /// Istio's name of a cluster.
@@ -179,7 +190,7 @@ final class ClusterTable {
             if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
         }
         var policies = policy.policies(
-            port: port.number, subset: subset, names.options, healthCheck: health.policy(of: record))
+            port: port.number, subset: subset, names.options, healthCheck: frame.health.policy(of: record))
         if case .requested = source { policies = usable(policies, record, asker) }
         let name = subset?.name.value ?? ""
         return ClusterPlan(
@@ -442,6 +453,16 @@ extension ClusterTable {
             .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
             hint: "a ServiceEntry needs resolution STATIC, DNS or DYNAMIC_DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
+    }
+}
+
+extension EndpointSource {
+    /// Whether its endpoints count for the limit of a load.
+    fileprivate var isCounted: Bool {
+        switch self {
+        case .dns, .service, .workloads: true
+        case .requested, .unavailable: false
+        }
     }
 }
 

@@ -7,29 +7,78 @@ extension RoutingPlan {
     package static func compile(
         _ inventory: Inventory, endpoints: EndpointTable? = nil, options: CompileOptions
     ) -> RoutingPlan {
+        var memory = CompileMemory()
         let table = endpoints ?? EndpointTable(inventory, refusal: options.refusedEndpoint)
+        return compile(inventory, endpoints: table, options: options, memory: &memory)
+    }
+
+    /// The same plan, made faster of what an earlier compilation has left.
+    /// - Parameter memory: of a compilation with the same options, perhaps with another `limit`; it is replaced by what
+    ///   this one leaves.
+    package static func compile(
+        _ inventory: Inventory, endpoints table: EndpointTable, options: CompileOptions, memory: inout CompileMemory
+    ) -> RoutingPlan {
         let names = Names(options: options)
         let problems = Problems()
         let leftOut = LeftOutObjects(inventory.leftOut, names: names)
         let written = inventory
         var inventory = inventory
-        inventory.virtualServices = Delegation.expanded(
+        let (services, roots) = Delegation.expanded(
             written.virtualServices, names: names, problems: problems, leftOut: leftOut)
+        inventory.virtualServices = services
         let clusters = ClusterTable(
-            inventory, table: table, names: names, problems: problems, leftOut: leftOut)
+            inventory, table: table, names: names, problems: problems, leftOut: leftOut, memory: memory)
+        var versions: [ObjectVersion?] = ObjectVersion.all(written.virtualServices)
+        for root in roots { versions[root] = nil }
         let rules = RuleCompiler(
-            inventory.virtualServices, clusters: clusters, names: names, problems: problems,
-            closedBy: inventory.accessPolicies.closing(names, problems))
-        let attachments = GatewayAttachments(inventory.virtualServices, names: names)
+            services, clusters: clusters, names: names, problems: problems,
+            closedBy: inventory.accessPolicies.closing(names, problems), versions: versions, memory: memory.rules)
+        let compiler = listeners(inventory, written, Parts(names, problems, leftOut, clusters, rules))
+        let plans = clusters.settled
+        let (found, kept) = EndpointChecks(
+            clusters: plans, table: table, known: memory.known(clusters)
+        ).ask(clusters.questions)
+        memory = CompileMemory()
+        memory.frame = clusters.frame
+        memory.clusters = clusters.kept
+        memory.rules = rules.kept
+        memory.endpoints = kept
+        return RoutingPlan(
+            listeners: compiler.listeners, tables: compiler.tables, clusters: plans, routes: rules.routes,
+            diagnostics: problems.sorted, questions: clusters.questions, found: found)
+    }
 
-        let own = inventory.gateways.filter { Names.matches($0.selector, options.labels) }
+    /// What all steps of a compilation share.
+    private struct Parts {
+        let names: Names
+        let problems: Problems
+        let leftOut: LeftOutObjects
+        let clusters: ClusterTable
+        let rules: RuleCompiler
+
+        init(
+            _ names: Names, _ problems: Problems, _ leftOut: LeftOutObjects, _ clusters: ClusterTable,
+            _ rules: RuleCompiler
+        ) {
+            (self.names, self.problems, self.leftOut) = (names, problems, leftOut)
+            (self.clusters, self.rules) = (clusters, rules)
+        }
+    }
+
+    /// Compiles the listeners with their tables, and reports what has no effect.
+    /// - Parameter written: the objects without the rules of their delegates.
+    private static func listeners(_ inventory: Inventory, _ written: Inventory, _ parts: Parts) -> ListenerCompiler {
+        let (names, problems, leftOut) = (parts.names, parts.problems, parts.leftOut)
+        let (clusters, rules) = (parts.clusters, parts.rules)
+        let attachments = GatewayAttachments(inventory.virtualServices, names: names)
+        let own = inventory.gateways.filter { Names.matches($0.selector, names.options.labels) }
             .sorted { Names.precedes($0.meta, $1.meta) }
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
             inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut,
             clusters: clusters)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
-        for port in ports where !options.limit.isOver { compiler.add(port) }
+        for port in ports where !names.options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
             services: inventory.virtualServices, names: names, rules: rules, clusters: clusters,
             attachments: attachments)
@@ -47,8 +96,14 @@ extension RoutingPlan {
             written, names: names, problems: problems, clusters: clusters, rules: rules, own: own
         ).run()
         PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
-        return RoutingPlan(
-            listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,
-            routes: rules.routes, diagnostics: problems.sorted, questions: clusters.questions(inventory), table: table)
+        return compiler
+    }
+}
+
+extension CompileMemory {
+    /// What need not be asked of endpoints; nil: everything has to be.
+    fileprivate func known(_ clusters: ClusterTable) -> KnownEndpoints? {
+        guard let endpoints, let concern, clusters.memory != nil else { return nil }
+        return KnownEndpoints(memory: endpoints, origins: clusters.origins, concern: concern)
     }
 }

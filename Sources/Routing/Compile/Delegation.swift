@@ -15,17 +15,18 @@ struct Delegation {
     /// How many more pairs of matches may be merged. One delegate may be named by many rules.
     private var room: Int
 
-    /// The VirtualServices with the rules of their delegates; the same ones if none names a delegate.
+    /// The VirtualServices with the rules of their delegates, the same ones if none names a delegate; and the places of
+    /// those that name one.
     static func expanded(
         _ services: [VirtualService], names: Names, problems: Problems, leftOut: LeftOutObjects
-    ) -> [VirtualService] {
+    ) -> (services: [VirtualService], roots: [Int]) {
         // By index, because copying a VirtualService counts a dozen references.
         let roots = services.indices.filter { index in services[index].http.contains { $0.delegate != nil } }
-        guard !roots.isEmpty else { return services }
+        guard !roots.isEmpty else { return (services, []) }
         var delegation = Delegation(services, names: names, problems: problems, leftOut: leftOut)
         var expanded = services
         for root in roots where !names.options.limit.isOver { expanded[root].http = delegation.rules(of: root) }
-        return expanded
+        return (expanded, roots)
     }
 
     private init(_ services: [VirtualService], names: Names, problems: Problems, leftOut: LeftOutObjects) {
@@ -65,7 +66,7 @@ struct Delegation {
     /// What a rule delegates to. What it cannot use is reported.
     private func target(of delegate: Delegate, _ rule: HTTPRoute, _ root: Int) -> Target {
         let own = services[root].meta.namespace
-        let namespace = delegate.namespace.flatMap { $0.isEmpty ? nil : $0 } ?? own
+        let namespace = delegate.target(from: own).namespace
         let name = "\(namespace)/\(delegate.name)"
         guard let index = places[name] else {
             if let object = leftOut.object("VirtualService", namespace, delegate.name) {
@@ -105,7 +106,7 @@ struct Delegation {
         places.lazy.filter { services[$0.value].hosts.isEmpty }.map(\.key).sorted()
     }
 
-    private static func isExported(_ exportTo: [String], from namespace: String, to other: String) -> Bool {
+    static func isExported(_ exportTo: [String], from namespace: String, to other: String) -> Bool {
         exportTo.isEmpty
             || exportTo.contains { $0 == "*" || $0 == other || ($0 == "." && namespace == other) }
     }

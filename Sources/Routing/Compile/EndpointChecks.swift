@@ -46,24 +46,48 @@ struct EndpointChecks {
     let table: EndpointTable
     private let reader: EndpointReader
     private let problems = Problems()
+    private let known: KnownEndpoints?
 
-    init(clusters: [ClusterPlan], table: EndpointTable) {
+    /// - Parameter known: what need not be asked.
+    init(clusters: [ClusterPlan], table: EndpointTable, known: KnownEndpoints? = nil) {
         self.clusters = clusters
         self.table = table
+        self.known = known
         reader = EndpointReader(table)
     }
 
-    func run(_ questions: EndpointQuestions) -> [Diagnostic] {
-        for check in questions.checks { run(check) }
+    func run(_ questions: EndpointQuestions) -> [Diagnostic] { ask(questions).diagnostics }
+
+    /// Asks all questions. - Returns: what was found, and what the next plan need not ask.
+    func ask(_ questions: EndpointQuestions) -> (diagnostics: [Diagnostic], kept: EndpointMemory) {
+        var isClean = Array(repeating: false, count: clusters.count)
+        for check in questions.checks {
+            isClean[check.cluster] = isKnown(check)
+            guard !isClean[check.cluster] else { continue }
+            let before = problems.attempts
+            run(check)
+            isClean[check.cluster] = problems.attempts == before
+        }
+        let strays = known?.strays ?? strays(questions)
+        for stray in strays { problems.add(stray) }
+        return (problems.sorted, EndpointMemory(isClean: isClean, strays: strays))
+    }
+
+    private func isKnown(_ check: EndpointCheck) -> Bool {
+        known?.isClean(check.cluster, clusters[check.cluster].source, table) ?? false
+    }
+
+    private func strays(_ questions: EndpointQuestions) -> [Diagnostic] {
+        var strays: [Diagnostic] = []
         for (service, object, place) in table.objects where !questions.services.contains(service) {
             let field = object.kind == "EndpointSlice" ? "metadata.labels" : "metadata.name"
-            problems.add(
+            strays.append(
                 Diagnostic(
                     .note, "no-service",
                     "there is no Service \(service.namespace)/\(service.name): these endpoints are of no use",
                     at: place, object: object, path: field))
         }
-        return problems.sorted
+        return strays
     }
 
     private func run(_ check: EndpointCheck) {

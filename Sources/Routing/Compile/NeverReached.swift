@@ -4,12 +4,18 @@ internal import Manifests
 /// listener that they are for.
 struct NeverReached {
     /// A rule of a VirtualService, or one match of it.
-    struct Part: Hashable {
+    struct Part: Hashable, Comparable {
         let service: Int
         let rule: Int
         var match: Int?
+
+        static func < (left: Part, right: Part) -> Bool {
+            (left.service, left.rule, left.match ?? -1) < (right.service, right.rule, right.match ?? -1)
+        }
     }
 
+    /// How often a part was noted.
+    private(set) var attempts = 0
     private(set) var parts: [Part: (report: Diagnostic, contexts: Set<Int32>)] = [:]
     /// Rules that another object's rules hide for one host, with the number of tables in which that is so.
     private var hidden: [Hidden: (report: Diagnostic, tables: Int)] = [:]
@@ -23,6 +29,7 @@ struct NeverReached {
 
     /// Notes that a part is never reached in a context.
     mutating func note(_ part: Part, context: Int32, _ report: @autoclosure () -> Diagnostic) {
+        attempts += 1
         parts[part, default: (report(), [])].contexts.insert(context)
     }
 
@@ -105,6 +112,7 @@ struct NeverReached {
                 }
             }
         }
-        return hidden.compactMap { present[$0.key] == $0.value.tables ? $0.value.report : nil }
+        return hidden.filter { present[$0.key] == $0.value.tables }.sorted { $0.key.host < $1.key.host }.map(
+            \.value.report)
     }
 }

@@ -21,6 +21,8 @@ final class Problems {
     private var diagnostics: [Diagnostic] = []
     private var reported: Set<Report> = []
     private var counts: [Subject: Int] = [:]
+    /// How often something was to be reported, also where it was said already.
+    private(set) var attempts = 0
     private static let mostOfOneCode = 100
     /// Limits the search for nearest names, which examines every name: how many more may be examined in this load.
     private var looksLeft = 200_000
@@ -41,6 +43,7 @@ final class Problems {
 
     /// Adds a diagnostic, unless its place has the same message already, or 100 messages of its code.
     func add(_ diagnostic: Diagnostic) {
+        attempts += 1
         let subject = Subject(place: diagnostic.place, code: diagnostic.code)
         guard counts[subject, default: 0] < Self.mostOfOneCode else { return }
         let key = Report(place: diagnostic.place, code: diagnostic.code, message: diagnostic.message)

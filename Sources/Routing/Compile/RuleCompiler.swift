@@ -22,22 +22,26 @@ final class RuleCompiler {
     private(set) var routes: [Route] = []
     private(set) var ruleLists: [RuleList] = []
     let services: [VirtualService]
-    private let clusters: ClusterTable
-    private let names: Names
-    private let problems: Problems
+    let clusters: ClusterTable
+    let names: Names
+    let problems: Problems
+    /// What the compilation before has left, and what this one leaves.
+    let memory: RuleMemory?
+    let versions: [ObjectVersion?]
+    var notes: RuleNotes
     private var contextNumbers: [RuleContext: Int32] = [:]
-    private var contexts: [RuleContext] = []
+    var contexts: [RuleContext] = []
     var neverReached = NeverReached()
     /// Why no rule of any VirtualService is served; nil if rules are served.
     let closedBy: Unavailable?
     /// The newest rule list of each VirtualService, and for each rule list its context and the next older rule list.
     /// They are plain arrays because a dictionary took 100 octets for each VirtualService.
-    private var newestRuleLists: [Int32]
-    private var ruleListContexts: [(context: Int32, older: Int32)] = []
+    var newestRuleLists: [Int32]
+    var ruleListContexts: [(context: Int32, older: Int32)] = []
     /// Rule lists of VirtualServices that have too many of them for a search one by one.
     private var ruleListNumbers: [RuleListKey: Int32] = [:]
     private var ruleListServices: [Int32] = []    // by rule list; below zero if it has no VirtualService
-    private var matches = 0
+    var matches = 0
     /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
     /// the same rule. A rule has as many routes as it has different destinations in its contexts.
     private var newestRoutes: [Int32]
@@ -49,7 +53,7 @@ final class RuleCompiler {
     /// By match: the full names of its gateways, if it names many.
     private var gatewaySets: [NeverReached.Part: Set<String>] = [:]
     /// Limits the search for contexts in which parts hold: how many more pairs may be examined in this load.
-    private var looksLeft = 5_000_000
+    var looksLeft = 5_000_000
 
     private struct RuleListKey: Hashable {
         let service: Int
@@ -64,9 +68,12 @@ final class RuleCompiler {
 
     init(
         _ services: [VirtualService], clusters: ClusterTable, names: Names, problems: Problems,
-        closedBy: Unavailable?
+        closedBy: Unavailable?, versions: [ObjectVersion?] = [], memory: RuleMemory? = nil
     ) {
         self.services = services
+        self.versions = versions
+        self.memory = versions.isEmpty || closedBy != nil || clusters.memory == nil ? nil : memory
+        notes = RuleNotes(services: services.count)
         self.closedBy = closedBy
         self.clusters = clusters
         self.names = names
@@ -102,10 +109,22 @@ final class RuleCompiler {
         if steps == Self.few {
             ruleListNumbers[RuleListKey(service: service, context: ruleListContexts[Int(last)].context)] = last
         }
-        let number = append(
-            compile(service, context), context: wanted, older: newestRuleLists[service], service: service)
+        let (list, cost) = made(service, context)
+        let number = append(list, context: wanted, older: newestRuleLists[service], service: service)
         newestRuleLists[service] = Int32(clamping: number)
+        notes.end(service, context, cost: cost, ruleList: number)
         return number
+    }
+
+    /// A new rule list, and how many matches it counts for; nil if there was something to report.
+    private func made(_ service: Int, _ context: RuleContext) -> (list: RuleList, cost: Int?) {
+        let (reported, noted, counted) = (problems.attempts, neverReached.attempts, matches)
+        notes.begin()
+        if let list = again(service, context) { return (list, matches - counted) }
+        notes.begin()
+        let list = compile(service, context)
+        let isQuiet = problems.attempts == reported && neverReached.attempts == noted
+        return (list, isQuiet ? matches - counted : nil)
     }
 
     private func number(of context: RuleContext) -> Int32 {
@@ -200,7 +219,7 @@ final class RuleCompiler {
     }
 
     /// Whether the conditions of a match that do not depend on the request hold in a context.
-    private func applies(_ match: HTTPMatch, _ part: NeverReached.Part, _ context: RuleContext) -> Bool {
+    func applies(_ match: HTTPMatch, _ part: NeverReached.Part, _ context: RuleContext) -> Bool {
         if case .gateway(let gateway, let port) = context {
             if let wanted = match.port?.value, wanted != port { return false }
             if !match.gateways.isEmpty { return isNamed(gateway, by: match, part) }
@@ -295,11 +314,32 @@ extension RuleCompiler {
             )
         }
         let copies = chosen.isEmpty ? [] : rule.copies
+        if !copies.isEmpty { notes.spoil() }
         let mirrors = copies.map { copy in
             let asker = ClusterTable.Asker(object: owner, destination: copy.destination, isMirror: true)
             return MirrorPolicy(cluster: clusters.number(of: asker, listenerPort: listenerPort), share: copy.share)
         }
         let asked = chosen.map(\.cluster) + mirrors.map(\.cluster)
+        if let known = known(service, index, matched, asked, isClosed: reason != nil) {
+            notes.note(index, known, isClosed: reason != nil)
+            return known
+        }
+        let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
+        let policy = RoutePolicy(rule, matched: matched, isServed: reason == nil, mirrors: mirrors)
+        let isEmpty = chosen.isEmpty && policy.extras?.hasAnswer != true
+        let number = add(
+            Route(
+                number: routes.count, name: name, clusters: chosen, policy: policy,
+                unavailable: reason ?? (isEmpty ? .brokenRule : nil),
+                object: owner.detached, place: rule.place),
+            service, index)
+        notes.note(index, number, isClosed: reason != nil)
+        return number
+    }
+
+    /// The route that a rule has for a match and clusters; nil if it has none yet.
+    /// - Parameter isClosed: whether the rule is not served.
+    func known(_ service: Int, _ index: Int, _ matched: MatchedPart, _ asked: [Int], isClosed: Bool) -> Int? {
         let place = Int(ruleStarts[service]) + index
         if !routeNumbers.isEmpty,
             let known = routeNumbers[RouteKey(rule: place, matched: matched, clusters: asked)]
@@ -311,10 +351,8 @@ extension RuleCompiler {
         while known >= 0, steps < Self.few {
             let made = routes[Int(known)]
             // A rule that is not served answers 503 whatever the match: it has one route.
-            let isSame = reason != nil || made.policy.extras?.matched ?? .any == matched
-            if isSame, made.clusters.elementsEqual(asked) {
-                return Int(known)
-            }
+            let isSame = isClosed || made.policy.extras?.matched ?? .any == matched
+            if isSame, made.clusters.elementsEqual(asked) { return Int(known) }
             (steps, last) = (steps + 1, known)
             known = olderRoutes[Int(known)]
         }
@@ -324,17 +362,24 @@ extension RuleCompiler {
                 rule: place, matched: old.policy.extras?.matched ?? .any, clusters: Array(old.clusters))
             routeNumbers[key] = last
         }
-        let name = "\(source.meta.namespace)/\(source.meta.name)/\(rule.name ?? String(index))"
-        let policy = RoutePolicy(rule, matched: matched, isServed: reason == nil, mirrors: mirrors)
-        let isEmpty = chosen.isEmpty && policy.extras?.hasAnswer != true
-        let number = append(
-            Route(
-                number: routes.count, name: name, clusters: chosen, policy: policy,
-                unavailable: reason ?? (isEmpty ? .brokenRule : nil),
-                object: owner.detached, place: rule.place),
-            older: newestRoutes[place])
+        return nil
+    }
+
+    /// Adds a route of a rule.
+    func add(_ route: Route, _ service: Int, _ index: Int) -> Int {
+        let place = Int(ruleStarts[service]) + index
+        let number = append(route, older: newestRoutes[place])
         newestRoutes[place] = Int32(clamping: number)
         return number
+    }
+
+    /// Who asks for one of the clusters of a rule of which none is a copy; nil if the rule has no such share.
+    func asker(_ service: Int, _ index: Int, share: Int) -> ClusterTable.Asker? {
+        // Not the rule, because copying it counts a dozen references.
+        let all = services[service].http[index].destinations
+        let served = all.count == 1 ? all : all.filter { $0.weight?.value ?? 0 > 0 }
+        guard served.indices.contains(share) else { return nil }
+        return ClusterTable.Asker(object: services[service].meta.identity, destination: served[share].destination)
     }
 
     /// Why a rule serves no request; nil if it serves.
@@ -421,75 +466,5 @@ extension RuleCompiler {
         let route = addRoute(
             "\(object.namespace)/\(object.name)/error", clusters: [], unavailable: reason, object: object, place: place)
         return RuleList(catchAlls: [Rule(matches: Self.always, route: route)])
-    }
-}
-
-// MARK: - What is never reached
-
-extension RuleCompiler {
-    /// Reports what is reached on no listener that it is for. To be called when all tables are made.
-    func reportNeverReached(_ tables: [RouteTable]) {
-        for (part, found) in neverReached.parts {
-            guard let all = contexts(of: part) else { continue }
-            if !all.isEmpty, all.isSubset(of: found.contexts) { problems.add(found.report) }
-        }
-        for report in neverReached.hiddenEverywhere(tables, routes) { problems.add(report) }
-    }
-
-    /// Matches of compiled rules that hold in none of their contexts, whatever the request, by VirtualService.
-    func neverHolding() -> [(
-        service: Int, matches: [(match: HTTPMatch, owner: ObjectReference)], contexts: [RuleContext]
-    )] {
-        services.indices.compactMap { service in
-            guard newestRuleLists[service] >= 0 else { return nil }
-            var found: [(match: HTTPMatch, owner: ObjectReference)] = []
-            for (rule, route) in services[service].http.enumerated() {
-                for (number, match) in route.matches.enumerated() where match.isSettledEarly {
-                    let part = NeverReached.Part(service: service, rule: rule, match: number)
-                    guard contexts(of: part)?.isEmpty == true else { continue }
-                    found.append((match, services[service].ownerOfMatches(of: route)))
-                }
-            }
-            return found.isEmpty ? nil : (service, found, allContexts(of: service))
-        }
-    }
-
-    private func allContexts(of service: Int) -> [RuleContext] {
-        var all: [RuleContext] = []
-        var ruleList = newestRuleLists[service]
-        while ruleList >= 0 {
-            all.append(contexts[Int(ruleListContexts[Int(ruleList)].context)])
-            ruleList = ruleListContexts[Int(ruleList)].older
-        }
-        return all
-    }
-
-    /// The contexts that a rule or match is for; nil if they are not known, because too many were examined already.
-    private func contexts(of part: NeverReached.Part) -> Set<Int32>? {
-        let matches = services[part.service].http[part.rule].matches
-        let wanted = part.match.map { $0..<$0 + 1 } ?? matches.indices
-        var contexts: Set<Int32> = []
-        var ruleList = newestRuleLists[part.service]
-        while ruleList >= 0 {
-            let (context, older) = ruleListContexts[Int(ruleList)]
-            looksLeft -= wanted.count
-            guard looksLeft > 0 else { return nil }
-            let isFor =
-                wanted.isEmpty
-                || wanted.contains {
-                    let match = NeverReached.Part(service: part.service, rule: part.rule, match: $0)
-                    return applies(matches[$0], match, self.contexts[Int(context)])
-                }
-            if isFor { contexts.insert(context) }
-            ruleList = older
-        }
-        return contexts
-    }
-}
-
-extension HTTPMatch {
-    /// Whether it has conditions that do not depend on the request.
-    fileprivate var isSettledEarly: Bool {
-        port != nil || !gateways.isEmpty || !sourceLabels.isEmpty || !(sourceNamespace ?? "").isEmpty
     }
 }

@@ -44,6 +44,19 @@ package final class Route: Sendable {
         self.place = place
     }
 
+    /// The same route in another plan.
+    /// - Parameter clusters: of the destinations in that plan, in their order.
+    init(_ other: Route, number: Int, clusters: [Int]) {
+        self.number = number
+        name = other.name
+        destinations = zip(other.destinations, clusters).map { WeightedDestination(cluster: $1, upTo: $0.upTo) }
+        totalWeight = other.totalWeight
+        policy = other.policy
+        reason = other.reason
+        object = other.object
+        place = other.place
+    }
+
     /// The clusters of its destinations, then those of its mirrors.
     var clusters: some Sequence<Int> {
         destinations.map(\.cluster) + (policy.extras?.mirrors.map(\.cluster) ?? [])

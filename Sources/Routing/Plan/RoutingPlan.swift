@@ -34,10 +34,10 @@ package final class RoutingPlan: Sendable {
 
     /// - Parameters:
     ///   - diagnostics: those that do not depend on endpoints, by place.
-    ///   - table: the endpoints to begin with.
+    ///   - found: what was found of the endpoints to begin with, by place.
     init(
         listeners: [ListenerPlan], tables: [RouteTable], clusters: [ClusterPlan], routes: [Route],
-        diagnostics: [Diagnostic], questions: EndpointQuestions, table: EndpointTable
+        diagnostics: [Diagnostic], questions: EndpointQuestions, found: [Diagnostic]
     ) {
         self.listeners = listeners
         self.tables = tables
@@ -45,7 +45,6 @@ package final class RoutingPlan: Sendable {
         self.routes = routes
         ownDiagnostics = diagnostics
         self.questions = questions
-        let found = EndpointChecks(clusters: clusters, table: table).run(questions)
         self.diagnostics = diagnostics.merged(with: found)
     }
 
