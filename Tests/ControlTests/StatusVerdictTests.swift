@@ -90,6 +90,66 @@ import Testing
         #expect(found["partly"]?.own.messages.map(\.level) == ["ERROR"])
     }
 
+    private func delegate(_ name: String, host: String = "a", more: String = "") -> String {
+        """
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: \(name), namespace: default, generation: 3}
+        spec: {\(more)http: [{match: [{uri: {prefix: /\(name)/}}], route: [{destination: {host: \(host)}}]}]}
+
+        """
+    }
+
+    private func parent(_ name: String, of delegate: String, gateways: String = "edge", space: String = "default")
+        -> String
+    {
+        """
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: \(name), namespace: \(space), generation: 2}
+        spec:
+          gateways: [\(gateways)]
+          hosts: ["\(name).test"]
+          http: [{delegate: {name: \(delegate), namespace: default}}]
+
+        """
+    }
+
+    @Test func `says through whom a delegate is served`() throws {
+        let found = try verdicts(
+            gateway() + gateway("other", label: "another") + delegate("used") + delegate("partly", host: "nobody")
+                + delegate("lonely") + delegate("foreign") + delegate("kept", more: "exportTo: [default], ")
+                + delegate("own", more: "exportTo: [default], ")
+                + parent("one", of: "used") + parent("two", of: "used") + parent("three", of: "partly")
+                + parent("four", of: "foreign", gateways: "other")
+                + parent("five", of: "kept", gateways: "default/edge", space: "app")
+                + parent("six", of: "own", gateways: "default/edge", space: "app") + parent("seven", of: "own")
+                + service)
+        func own(_ name: String) throws -> OwnStatus { try #require(found[name]?.own) }
+        #expect(try own("used").reason.hasPrefix("InEffect"))
+        #expect(try own("used").status == "True")
+        #expect(try own("used").message.contains("Its rules are served through default/one, default/two."))
+        #expect(try own("partly").reason == "PartlyInEffect")
+        #expect(try own("partly").message.contains("through default/three.\nspec.http[0].route[0]"))
+        #expect(try own("lonely").reason == "NotNamed")
+        #expect(try own("lonely").status == "False")
+        #expect(try own("kept").reason == "NotExported")
+        #expect(try own("kept").message.contains("It is not exported to the namespace of app/five."))
+        let both = try own("own").message
+        #expect(both.contains("through default/seven.\nIt is not exported to the namespace of app/six."))
+        let wanted = found.values.filter { $0.isWanted && $0.own.generation == 3 }.map(\.object.name).sorted()
+        #expect(wanted == ["kept", "lonely", "own", "partly", "used"])
+    }
+
+    @Test func `says of a delegate with an error that it is not in effect`() throws {
+        let found = try verdicts(
+            gateway() + delegate("bad", more: "exportTo: 7, ") + parent("one", of: "bad") + service)
+        #expect(found["bad"]?.own.reason == "NotInEffect" && found["bad"]?.isWanted == true)
+        #expect(found["one"]?.own.status == "False")
+    }
+
     @Test func `says of many problems some and how many there are`() throws {
         let rules = (0..<60).map { "- {match: [{uri: {exact: /\($0)}}], route: [{destination: {host: n\($0)}}]}" }
         let found = try verdicts(gateway() + routes("many", host: "nobody", rest: rules.joined(separator: "\n  ")))

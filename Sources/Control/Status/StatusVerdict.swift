@@ -1,4 +1,5 @@
 internal import Manifests
+internal import Routing
 
 /// What a load has to know so that the status of its objects can be written.
 struct StatusBasis: Sendable {
@@ -6,6 +7,8 @@ struct StatusBasis: Sendable {
     var generations: [ObjectReference: Int] = [:]
     /// Gateways that select this gateway, and VirtualServices on them.
     var concerned: Set<ObjectReference> = []
+    /// By delegate: the VirtualServices that use its rules.
+    var delegates: [ObjectReference: DelegateParents] = [:]
     /// Objects whose newest version has an error.
     var rejected: Set<ObjectReference> = []
 }
@@ -42,7 +45,7 @@ struct StatusVerdict: Sendable, Equatable {
                 ? .inAFile : kept.contains(identity) ? .older : basis.rejected.contains(identity) ? .none : .newest
             let isRouting = identity.kind == "Gateway" || identity.kind == "VirtualService"
             return StatusVerdict(
-                object: identity, own: status(fate, found, generation),
+                object: identity, own: status(fate, found, generation, basis.delegates[identity]),
                 isWanted: isRouting ? basis.concerned.contains(identity) : !found.isEmpty || fate != .newest)
         }
     }
@@ -50,7 +53,9 @@ struct StatusVerdict: Sendable, Equatable {
     /// Which version of an object is in effect.
     private enum Fate { case newest, older, none, inAFile }
 
-    private static func status(_ fate: Fate, _ found: [Diagnostic], _ generation: Int) -> OwnStatus {
+    private static func status(
+        _ fate: Fate, _ found: [Diagnostic], _ generation: Int, _ parents: DelegateParents?
+    ) -> OwnStatus {
         let hasErrors = found.contains { $0.severity == .error }
         let (isTrue, reason, lead): (Bool, String, String) =
             switch fate {
@@ -58,6 +63,10 @@ struct StatusVerdict: Sendable, Equatable {
                 (false, "DefinedInAFile", "A file of the gateway defines this object, too: the file's counts.")
             case .older: (false, "OlderVersionInEffect", "This version has errors: the last good one stays in effect.")
             case .none: (false, "NotInEffect", "This object has errors and is not in effect.")
+            case .newest where parents?.serving.isEmpty == true:
+                parents?.refused.isEmpty == true
+                    ? (false, "NotNamed", "No rule that this gateway serves names this delegate.")
+                    : (false, "NotExported", "The VirtualServices that name this delegate may not use it.")
             case .newest where hasErrors: (false, "PartlyInEffect", "A part of this object has errors and no effect.")
             case .newest where !found.isEmpty: (true, "InEffectWithWarnings", "It is in effect, perhaps not as meant.")
             case .newest: (true, "InEffect", "It is in effect.")
@@ -65,7 +74,8 @@ struct StatusVerdict: Sendable, Equatable {
         let ordered = found.sorted {
             ($0.severity, $0.path ?? "", $0.message) < ($1.severity, $1.path ?? "", $1.message)
         }
-        var sentences = [lead] + ordered.prefix(mostQuoted).map(sentence)
+        let through = parents.map(Self.through) ?? []
+        var sentences = [lead] + through + ordered.prefix(mostQuoted).map(sentence)
         if found.count > mostQuoted { sentences.append("There are \(found.count - mostQuoted) more.") }
         let text = sentences.joined(separator: "\n").unicodeScalars.prefix(mostScalars)
         var messages: Set<StatusMessage> = []
@@ -75,6 +85,17 @@ struct StatusVerdict: Sendable, Equatable {
         return OwnStatus(
             status: isTrue ? "True" : "False", reason: reason, message: String(text), generation: generation,
             messages: messages.sorted())
+    }
+
+    /// Which VirtualServices use the rules of a delegate, and which may not.
+    private static func through(_ parents: DelegateParents) -> [String] {
+        func list(_ all: [ObjectReference]) -> String {
+            let more = all.count > mostQuoted ? ", and \(all.count - mostQuoted) more" : ""
+            return all.prefix(mostQuoted).map { "\($0.namespace)/\($0.name)" }.joined(separator: ", ") + more
+        }
+        let serving = parents.serving.isEmpty ? [] : ["Its rules are served through \(list(parents.serving))."]
+        return parents.refused.isEmpty
+            ? serving : serving + ["It is not exported to the namespace of \(list(parents.refused))."]
     }
 
     /// A report without its place, which is the object itself.
@@ -116,9 +137,16 @@ extension StatusBasis {
                 return gateway != "mesh" && (own.contains(name) || !all.contains(name))
             }
         }
-        for service in inventory.virtualServices
-        where isConcerned(service.gateways.map(\.value), service.meta.namespace) {
-            concerned.insert(service.meta.identity)
+        let services = inventory.virtualServices
+        let served = services.indices.map {
+            isConcerned(services[$0].gateways.map(\.value), services[$0].meta.namespace)
+        }
+        for place in services.indices where served[place] { concerned.insert(services[place].meta.identity) }
+        delegates = DelegateParents.all(of: services) { served[$0] }
+        // One that nobody names does not say which gateway it is for, either.
+        for (delegate, parents) in delegates
+        where !parents.serving.isEmpty || !parents.refused.isEmpty || !parents.isNamed {
+            concerned.insert(delegate)
         }
         for object in inventory.leftOut
         where object.identity.kind == "VirtualService" && isConcerned(object.gateways, object.identity.namespace) {
