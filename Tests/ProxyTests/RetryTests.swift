@@ -50,56 +50,6 @@ import Testing
         #expect(client.text().hasSuffix("ok") && bench.active == 0)
     }
 
-    // MARK: the last words of an endpoint
-
-    /// The kernel refuses what is written to a connection whose other end is closed; what came before is there.
-    @Test func `goes elsewhere when the GOAWAY that excludes it was not read yet`() throws {
-        let bench = try Bench(isHTTP2: true)
-        let server = try bench.server()
-        let client = HTTP2Peer(try bench.client(), isServer: false)
-        let begin = { try #require(client.request(["content-type": "application/grpc"])) }
-        let first = try begin()
-        bench.settle()
-        let socket = try #require(try server.accept())
-        let upstream = HTTP2Peer(socket, isServer: true)
-        for _ in 0..<3 {
-            upstream.exchange()
-            bench.settle()
-        }
-        let second = try begin()
-        bench.clock.meanwhile = {
-            upstream.goAway()
-            upstream.answer(upstream.streams[0], [":status": "200", "grpc-status": "0"])
-            socket.close()
-        }
-        bench.settle()
-        client.exchange()
-        #expect(client.seen(first).joined().contains("grpc-status: 0"), "\(client.seen(first))")
-        #expect(client.seen(second).isEmpty, "\(client.seen(second))")
-        pause(bench)
-        let other = HTTP2Peer(try #require(try server.accept()), isServer: true)
-        other.exchange()
-        #expect(other.streams.count == 1 && count(bench, .refusedStream) == 1)
-    }
-
-    /// Source: RFC 9112 §9.5 (a server may answer before it has the whole request, and close).
-    @Test func `has the answer of an endpoint that wants no more of its body`() throws {
-        let bench = try Bench()
-        let server = try bench.server()
-        let client = try bench.client(sending: "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhello")
-        let upstream = try #require(try server.accept())
-        #expect(upstream.text().hasSuffix("hello"))
-        client.send("w")
-        bench.clock.meanwhile = {
-            upstream.send("HTTP/1.1 413 X\r\ncontent-length: 3\r\n\r\nbad")
-            upstream.close()
-        }
-        bench.settle()
-        let answer = client.text()
-        #expect(answer.hasPrefix("HTTP/1.1 413 ") && answer.hasSuffix("bad"), "\(answer)")
-        #expect(bench.active == 0)
-    }
-
     // MARK: answers
 
     @Test(arguments: [

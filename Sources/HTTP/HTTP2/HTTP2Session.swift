@@ -92,6 +92,7 @@ package struct HTTP2Limits: Sendable {
     // Writing
     var out: OctetBuffer?    // frames to be handed over; from the pools
     var flushedOctets: UInt64 = 0    // handed over so far
+    var lostFrom = UInt64.max    // octets from there on were handed over and never left
     var isStarted = false    // the owner has asked for octets
     var ready = ReadyQueue()    // streams with a body that may be sent
     var lastData = LastFrame()

@@ -246,12 +246,9 @@ internal import TLS
         case .sent: return true
         case .blocked: return false
         case .lost(let reason):
-            guard connection.state.declined(at: services.loop.now) else {
-                peerClosed(connection, reason)
-                return false
-            }
             connection.note(reason)
-            lists.listForReading(connection)
+            let isRead = connection.state.declined(at: services.loop.now)
+            isRead ? lists.listForReading(connection) : peerClosed(connection, reason)
             return false
         }
     }

@@ -228,12 +228,21 @@ enum Session {
         }
     }
 
-    /// Whether the stream's header section has left for the peer.
-    func hasSentHeaders(_ slot: Int) -> Bool {
+    /// Whether the peer may have seen the stream's header section; when not, the request is provably unprocessed.
+    func mayHaveArrived(_ slot: Int) -> Bool {
         switch self {
         case .undecided: false
-        case .http1(let session): session { $0.hasSentHeaders(slot) }
-        case .http2(let session): session { $0.hasSentHeaders(slot) }
+        case .http1(let session): session { $0.mayHaveArrived(slot) }
+        case .http2(let session): session { $0.mayHaveArrived(slot) }
+        }
+    }
+
+    /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
+    func neverLeft(_ count: Int) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session { $0.neverLeft(count) }
+        case .http2(let session): session { $0.neverLeft(count) }
         }
     }
 
