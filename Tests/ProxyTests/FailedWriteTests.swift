@@ -77,6 +77,25 @@ import Testing
         #expect(resent(bench) == 1)
     }
 
+    /// The kernel has accepted the connection, and taken the call, for a process that ends. Source: RFC 9113 §3.4.
+    @Test(arguments: [true, false])
+    func `or a connection that ends has a call sent again unless the server has begun to speak`(speaks: Bool) throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let client = HTTP2Peer(try bench.client(), isServer: false)
+        let stream = try #require(client.request(["content-type": "application/grpc"]))
+        bench.settle()
+        let socket = try #require(try server.accept())
+        if speaks { HTTP2Peer(socket, isServer: true).exchange() }
+        socket.close()
+        bench.settle()
+        pause(bench)
+        client.exchange()
+        #expect(resent(bench) == (speaks ? 0 : 1))
+        #expect(client.seen(stream).joined().contains("grpc-status: 14") == speaks, "\(client.seen(stream))")
+        #expect(try (server.accept() == nil) == speaks)
+    }
+
     @Test func `has a call sent again of which the kernel took nothing, beside one that it took`() throws {
         let (bench, server, client, first, socket, _) = try call()
         let second = try #require(client.request(["content-type": "application/grpc"]))

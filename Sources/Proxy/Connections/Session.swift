@@ -11,6 +11,9 @@ enum Session {
 
     var isHTTP2: Bool { if case .http2 = self { true } else { false } }
 
+    /// Whether a peer of HTTP/2 has not even begun: its first frame, SETTINGS, has not come. Source: RFC 9113 §3.4.
+    var hasSilentPeer: Bool { if case .http2(let session) = self { session { $0.hasSilentPeer } } else { false } }
+
     /// Whether the newest request is one of HTTP/1.0.
     var isHTTP10: Bool { if case .http1(let session) = self { session { $0.isOld } } else { false } }
 
