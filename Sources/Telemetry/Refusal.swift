@@ -88,6 +88,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case evicted
     case proxyHeaderMissing, proxyHeaderMalformed, proxyHeaderTooLong, proxyHeaderChecksum, proxyHeaderUntrusted
     case proxyHeaderTimedOut, proxyHeaderCut
+    case proxyHeaderUnexpected
 
     var name: String {
         switch self {
@@ -105,6 +106,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .proxyHeaderUntrusted: "proxy_header_untrusted"
         case .proxyHeaderTimedOut: "proxy_header_timeout"
         case .proxyHeaderCut: "proxy_header_cut"
+        case .proxyHeaderUnexpected: "proxy_header_unexpected"
         }
     }
 
@@ -126,6 +128,8 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
             "a peer outside --proxy-protocol-from sent a header of the PROXY protocol, or owed one"
         case .proxyHeaderTimedOut: "a connection's header of the PROXY protocol was not complete in time"
         case .proxyHeaderCut: "a connection ended within its header of the PROXY protocol"
+        case .proxyHeaderUnexpected:
+            "a connection to a port of TLS began with a header of the PROXY protocol, which nobody expects there"
         }
     }
 }

@@ -169,6 +169,8 @@ package final class WorkerMetrics: Sendable {
         width: DurationBuckets.count + 1, limit: durationSeriesLimit, overflow: UInt64(Metrics.otherRoute))
 
     let relays = RelayMetrics()
+    /// What listeners tell of the load balancer in front of them.
+    package let front = FrontLedger()
 
     /// Tries that were sent to an endpoint, by its number.
     private let tries = MetricsTable()

@@ -12,6 +12,7 @@ package enum Situation: Equatable, Sendable {
     case requestMalformed(HTTP2Fault)
     case pathRefused
     case upgradeRefused
+    case grpcDowngraded    // a gRPC call in HTTP/1.1 whose answer has no place for its status
     case grpcWebMalformed    // the body of a gRPC-Web call is not Base64
     case headerTimedOut    // the head did not arrive in time
     case clientClosed

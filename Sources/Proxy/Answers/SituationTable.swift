@@ -11,6 +11,7 @@ extension Situation {
         case .requestMalformed(let fault): .requestMalformed(fault)
         case .pathRefused: .pathRefused
         case .upgradeRefused: .upgradeRefused
+        case .grpcDowngraded: .grpcDowngraded
         case .grpcWebMalformed: .grpcWebMalformed
         case .headerTimedOut: .headerTimedOut
         case .clientClosed: .clientClosed
@@ -76,6 +77,15 @@ extension Outcome {
         Outcome(
             403, .none, "upgrade_failed", "The upgrade that the request asks for is not served here.",
             blame: .client, after: .close)
+    }
+
+    fileprivate static var grpcDowngraded: Outcome {
+        // Only gRPC gets it, and sees the status 200.
+        Outcome(
+            426, .clientProtocolError, "grpc_over_http1{no_place_for_grpc-status}",
+            "The gRPC call came over HTTP/1.1, where its status has no place: the load balancer in front speaks "
+                + "HTTP/1.1 to the gateway; use a TCP listener, or gRPC as the protocol of its targets.",
+            grpc: .internal, blame: .client)
     }
 
     fileprivate static var grpcWebMalformed: Outcome {

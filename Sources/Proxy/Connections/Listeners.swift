@@ -254,6 +254,7 @@ final class Listeners {
         if first != Self.handshakeRecord {
             guard !relaysSilent(connection) else { return false }
             guard served.clearTable == nil else { return true }
+            guard !proxyHeaders.refuseUnexpected(on: connection) else { return false }
             if PlainHTTPAnswer.isLikely(first) {
                 answerPlainHTTP(connection)
                 return false
@@ -478,6 +479,7 @@ final class Listeners {
             connection.sniffed = buffer
             connections.enter(.sniffing(hasOctets: true), connection)
         case .http2, .http1:
+            if connection.transport.isSecure { FrontEnd.note(.withoutALPN, connection, services) }
             startSession(connection, http2: Preface.look(at: known) == .http2)
             if !connection.isClosed { connections.feed(known, to: connection) }
             if let buffer = connection.sniffed { services.pools.give(buffer) }
