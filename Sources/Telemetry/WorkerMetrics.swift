@@ -117,6 +117,7 @@ package final class WorkerMetrics: Sendable {
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
         case requestedHosts, hostWaits
+        case hopelessDeadlines
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -142,6 +143,7 @@ package final class WorkerMetrics: Sendable {
             case .relayIdle: "relay_idle_timeout"
             case .requestedHosts: "requested_hosts"
             case .hostWaits: "host_waits"
+            case .hopelessDeadlines: "hopeless_deadlines"
             }
         }
     }

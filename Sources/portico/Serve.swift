@@ -54,6 +54,10 @@ struct Serve: ParsableCommand {
     @Option(help: "on or off.")
     var accessLog = Definitions.Switch.on
 
+    @Option(
+        help: "on: gRPC calls that an endpoint in overload cannot answer before their deadline are refused at once.")
+    var deadlineShedding = Definitions.Switch.on
+
     @Option(help: "on: core dumps hold the process's memory, with private keys and requests.")
     var coreDumpMemory = Definitions.Switch.off
 
@@ -139,6 +143,7 @@ struct Serve: ParsableCommand {
         options.ticketKeys = tlsTicketKeys
         options.compile.includesMeshServices = mesh != nil
         options.limits = limits.limits()
+        options.limits.shedsByDeadline = deadlineShedding == .on
         return options
     }
 

@@ -15,7 +15,7 @@ import Testing
             .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
             .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-            .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .overflow, .localReset,
+            .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
             .routeTimedOut,
             .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .drainOver, .directResponse(200),
@@ -67,11 +67,12 @@ import Testing
         case .hostUnresolved: 38
         case .drainOver: 39
         case .grpcDowngraded: 40
+        case .deadlineHopeless: 41
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...40))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...41))
     }
 
     @Test func `answers everybody who is still there`() {

@@ -47,6 +47,7 @@ package enum Situation: Equatable, Sendable {
     // Timers
     case routeTimedOut
     case tryTimedOut    // the rule's perTryTimeout
+    case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request

@@ -42,6 +42,7 @@ extension Situation {
         case .overflow: .overflow
         case .localReset: .localReset
         case .routeTimedOut, .deadlineExceeded: .timedOut
+        case .deadlineHopeless: .deadlineHopeless
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
         case .idleReceiving: .idleReceiving
@@ -269,6 +270,12 @@ extension Outcome {
         // ran out is a deadline, whoever set it.
         Outcome(
             504, .timeout, "response_timeout", "upstream request timeout", grpc: .deadlineExceeded, blame: .upstream)
+    }
+
+    fileprivate static var deadlineHopeless: Outcome {
+        Outcome(
+            504, .timeout, "deadline_shorter_than_answers", "the call's deadline is too near",
+            grpc: .deadlineExceeded, blame: .gateway)
     }
 
     fileprivate static var tryTimedOut: Outcome {
