@@ -117,7 +117,8 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .silent: "a connection said nothing for too long"
         case .headersTimedOut: "a header section began and was not complete in time"
         case .brokenTLS: "a record of TLS is damaged or out of turn, or the client said so of one of ours"
-        case .evicted: "a connection without requests had to make room for a new one; raise --max-connections"
+        case .evicted:
+            "a connection without requests had to make room for a new one; raise --max-connections, or --memory"
         case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
         case .proxyHeaderMissing:
             "a connection began without a header of the PROXY protocol, which its port requires"

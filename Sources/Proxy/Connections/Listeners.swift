@@ -120,6 +120,8 @@ final class Listeners {
     /// Accepts a bounded number of connections of a listener; the rest waits for the next turn.
     func accept(from sockets: ListenerSockets, slot: Int) {
         let listener = sockets.descriptor(worker: services.worker)
+        // What is left of the memory is for those who have requests.
+        if services.memoryLevel == .exhausted { _ = evictions.makeRoom(upTo: .idle, of: nil) }
         for index in 0..<Self.acceptsPerTurn {
             if let full = fullLimit(of: sockets) {
                 // Only the first time it is certain that somebody waits; the event comes again if so.
