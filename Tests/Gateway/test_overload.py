@@ -1,4 +1,4 @@
-"""Several attacks at once under a small ceiling of memory: who is served, who is refused, and what is left afterwards."""
+"""Several attacks at once under a small ceiling of memory: who is served, who is refused, what is left afterwards."""
 
 import contextlib
 import socket
