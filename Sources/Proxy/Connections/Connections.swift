@@ -215,11 +215,6 @@ internal import TLS
         }
     }
 
-    /// Opens a stream's window again by octets that nobody wants.
-    func consume(_ connection: Connection, _ slot: Int, _ count: Int) {
-        services.consume(Stream(connection, slot), count)
-    }
-
     // MARK: writing
 
     /// Sends what the session has to say, as much as the kernel takes.
@@ -430,6 +425,7 @@ internal import TLS
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
+        FrontEnd.ended(connection, end, services)
         loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }

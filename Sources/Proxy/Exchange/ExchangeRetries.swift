@@ -215,6 +215,7 @@ extension Exchange {
             return .next
         case .wait(let pool, let place):
             use(.queued(Unretained(pool), place), keeping: pool)
+            if DeadlineShedding.isHopeless(self, in: pool) { return .answer(.deadlineHopeless) }
             timers.waiting = services.loop.arm(at: services.loop.now + services.limits.waitingTimeout, .waiting, number)
             return .wait(.connection)
         case .failed:
@@ -258,6 +259,11 @@ extension Exchange {
             upstreams.giveBack(connection)
             use(.none, keeping: nil)
             return deadlinePassed()
+        }
+        if let pool = connection.pool, DeadlineShedding.isHopeless(self, in: pool) {
+            upstreams.giveBack(connection)
+            use(.none, keeping: nil)
+            return answer(.deadlineHopeless)
         }
         use(.reserved(Unretained(connection)), keeping: connection)
         run()
