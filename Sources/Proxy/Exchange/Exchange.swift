@@ -295,7 +295,7 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ next(of: $0, random) }) else {
+        guard let endpoint = destination({ Connecting.endpoint(of: $0, for: self, random: random) }) else {
             explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
@@ -314,7 +314,9 @@ final class Exchange {
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         if traits.isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
-        if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
+        if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) {
+            return Connecting.overflow(self, .requests)
+        }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
         if extras != nil, !Rewriting.edit(section, self) {
@@ -404,6 +406,9 @@ final class Exchange {
     }
 
     // MARK: what others ask
+
+    /// The watch of outliers on the endpoint of this try; nil where nobody watches it.
+    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
 
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }

@@ -31,7 +31,7 @@ struct ExchangeRecorder {
     @inline(never)
     private func note(_ situation: Situation, of exchange: Exchange) {
         guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream else { return }
-        exchange.noteFate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended)
+        EndpointReports.fate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended, of: exchange)
     }
 
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {

@@ -43,7 +43,7 @@ final class Exchanges {
     /// A connection is there that an exchange has waited for, or a copy for a mirror.
     func connected(_ waiting: Int, _ connection: Connection) {
         guard waiting >= 0 else { return mirrors.connected(waiting, connection) }
-        with(waiting) { $0.connected(connection) }
+        with(waiting) { Connecting.connected($0, connection) }
     }
 
     /// Whoever waits gets no connection.

@@ -166,7 +166,8 @@ package enum WorkerMessage: Sendable, Equatable {
         case .backOff: exchanges.with(index) { if loop.hasFired($0.timers.backOff) { $0.backOffPassed() } }
         case .waiting: exchanges.with(index) { if loop.hasFired($0.timers.waiting) { $0.waitedTooLong() } }
         case .mirror: exchanges.mirrors.timedOut(index)
-        case .faultDelay: exchanges.with(index) { if loop.hasFired($0.timers.faultDelay) { $0.delayPassed() } }
+        case .faultDelay:
+            exchanges.with(index) { if loop.hasFired($0.timers.faultDelay) { FaultInjection.delayPassed($0) } }
         case .tryTimeout: exchanges.with(index) { if loop.hasFired($0.timers.tryTimeout) { $0.tryTimedOut() } }
         case .summary: refusals.summarize()
         case .sweep: exchanges.sweep()
