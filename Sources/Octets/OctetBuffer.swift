@@ -49,8 +49,7 @@ package final class OctetBuffer {
 
     /// Appends a text in UTF-8.
     package func append(text: String) {
-        var text = text
-        text.withUTF8 { unsafe append(Octets(UnsafeRawBufferPointer($0))) }
+        text.withOctets { append($0) }
     }
 
     /// Appends the decimal digits of `number`, with `-` before them if it is negative.

@@ -14,7 +14,7 @@ internal import COpenSSL
     static let holdersLimit = 32
 
     let input: UnsafeMutableRawBufferPointer    // owned, as the next; freed in `deinit`
-    let output: UnsafeMutableRawBufferPointer
+    let output: UnsafeMutableRawBufferPointer    // owned
     /// Octets of `output` that wait to be sent; 0 between two calls of a session.
     var filled = 0
     /// Where each record of this batch ends, in `output` and in the writer's octets.

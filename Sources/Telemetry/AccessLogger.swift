@@ -137,8 +137,8 @@ extension AccessLogger {
     }
 
     private func text(_ value: String?, _ escaping: AccessLogEscaping) {
-        guard var value, !value.isEmpty else { return buffer.append("-") }
-        value.withUTF8 { unsafe escaping.append(Octets(UnsafeRawBufferPointer($0)), to: buffer) }
+        guard let value, !value.isEmpty else { return buffer.append("-") }
+        value.withOctets { escaping.append($0, to: buffer) }
     }
 }
 
@@ -220,8 +220,8 @@ extension AccessLogger {
 
     private func member(_ name: StaticString, _ value: String?) {
         key(name)
-        guard var value else { return buffer.append("null") }
-        value.withUTF8 { unsafe string(Octets(UnsafeRawBufferPointer($0))) }
+        guard let value else { return buffer.append("null") }
+        value.withOctets { string($0) }
     }
 
     private func string(_ value: Octets?) {

@@ -118,9 +118,8 @@ final class Connection {
             guard wantsInput else { return }
             let scratch = server.scratch
             scratch.clear()
-            switch unsafe channel.read(into: scratch.room(16_384)) {
-            case .octets(let count):
-                scratch.commit(count)
+            switch channel.read(into: scratch, most: 16_384) {
+            case .octets:
                 received(scratch.octets)
             case .wouldBlock: return
             case .closed: return inputEnded()

@@ -49,8 +49,7 @@ final class Exchange {
         block.append("grpc-status", text: String(status))
         guard !message.isEmpty else { return }
         let escaped = OctetBuffer(capacity: 64)
-        var message = message
-        message.withUTF8 { unsafe GRPC.writeMessage(Octets(UnsafeRawBufferPointer($0)), to: escaped) }
+        message.withOctets { GRPC.writeMessage($0, to: escaped) }
         block.append("grpc-message", escaped.octets)
     }
 
@@ -84,7 +83,6 @@ final class Exchange {
 extension HeaderBlock {
     /// Appends a field with a text.
     func append(_ name: StaticString, text: String) {
-        var text = text
-        text.withUTF8 { unsafe append(name, Octets(UnsafeRawBufferPointer($0))) }
+        text.withOctets { append(name, $0) }
     }
 }

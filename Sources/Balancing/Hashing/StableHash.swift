@@ -12,8 +12,7 @@ package enum StableHash {
 
     /// The hash of a text.
     package static func hash(_ text: String) -> UInt64 {
-        var text = text
-        return text.withUTF8 { unsafe hash(Octets(UnsafeRawBufferPointer($0))) }
+        text.withOctets { hash($0) }
     }
 
     /// The hash of octets.

@@ -92,7 +92,7 @@ final class ReceivedAnswer {
 
     /// Takes octets as they come.
     func append(_ octets: Octets) {
-        if isSecret { body.append(wiping: octets) } else { unsafe body.append(contentsOf: octets.buffer) }
+        if isSecret { body.append(wiping: octets) } else { body.append(octets) }
     }
 
     /// Takes the body, of which no copy is left here.

@@ -137,7 +137,7 @@ final class Connection {
     func noteCertificate() {
         guard let text = transport.tls?.forwardedCertificate else { return }
         let buffer = OctetBuffer(capacity: text.count)
-        unsafe text.withUnsafeBytes { unsafe buffer.append(Octets($0)) }
+        text.withOctets { buffer.append($0) }
         certificate = buffer
     }
 

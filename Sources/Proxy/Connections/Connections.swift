@@ -6,7 +6,7 @@ internal import TLS
 
 /// What happens on one worker's connections between accept or connect and close: they are read, what their sessions
 /// note is handed to exchanges, they are flushed, and they end. Its worker's thread only.
-@safe final class Connections {
+final class Connections {
     private let services: WorkerServices
     let lists: ConnectionLists
     let refusals: Refusals
@@ -16,7 +16,7 @@ internal import TLS
     private var toExchanges: Unretained<Exchanges>?    // the same, followed on every event
     var listeners: Listeners!
     var relays: Relays!
-    private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
+    private let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
     private let output: ConnectionOutput
     private var freedOctets = 0    // about, since that was last asked
 
@@ -34,10 +34,7 @@ internal import TLS
         self.upstreams = upstreams
         lists = services.lists
         output = ConnectionOutput(pools: services.pools)
-        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
     }
-
-    deinit { unsafe input.deallocate() }
 
     // MARK: reading
 
@@ -75,16 +72,17 @@ internal import TLS
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if connection.state.isBeginning, !listeners.sniffTLS(connection) { return }
             }
-            let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
-            let result = unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp)
+            let room = connection.state.isSlow ? Self.slowOctets : Self.inputOctets
+            input.clear()
+            let result = connection.transport.read(into: input, most: room, hasHungUp: connection.state.hasHungUp)
             switch result {
             case .octets(let count):
                 guard !isLingering else { continue }
                 services.octetsRead &+= count
-                unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                received(input.octets, on: connection)
                 if connection.session.isOverShare { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
-                let isDrained = connection.transport.isDrained(afterReading: count, of: room.count)
+                let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
                 if services.pools.work &- before >= WorkBudget.shareOfTurn { break reading }
             case .wouldBlock: return
@@ -337,13 +335,8 @@ internal import TLS
         case .undecided: break
         case .http1(let session):
             let outcome = Situation.headerTimedOut.outcome
-            var body = outcome.body
-            body.withUTF8 { text in
-                let date = services.dateText
-                session {
-                    unsafe $0.answer(status: outcome.status, body: Octets(UnsafeRawBufferPointer(text)), date: date)
-                }
-            }
+            let date = services.dateText
+            outcome.body.withOctets { text in session { $0.answer(status: outcome.status, body: text, date: date) } }
         case .http2(let session): session { $0.refuseNewStreams() }
         }
         loseStreams(of: connection, connection.role == .downstream ? .headerTimedOut : .upstreamProtocolError)

@@ -386,13 +386,9 @@ final class Listeners {
     private func readHello(_ connection: Connection) {
         guard let hello = connection.hello else { return }
         while true {
-            let room = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: hello.octets.room(Self.helloPart)[..<Self.helloPart])
-            guard case .octets(let count) = unsafe Socket.read(connection.transport.descriptor, into: room) else {
-                return endHello(connection)
-            }
             let before = hello.octets.count
-            hello.octets.commit(count)
+            let result = Socket.read(connection.transport.descriptor, into: hello.octets, most: Self.helloPart)
+            guard case .octets(let count) = result else { return endHello(connection) }
             services.octetsRead &+= count
             switch hello.reader.read(hello.octets.octets.dropFirst(before)) {
             case .incomplete: continue

@@ -10,12 +10,12 @@ internal import Telemetry
 /// buffer serves all relays of a worker, and where much comes at a time in clear text, pipes of the kernel do; see
 /// Splicing.swift. What the one side does not take is kept with its connection, at most one buffer or pipe, and the
 /// other side is not read meanwhile. Its worker's thread only.
-@safe final class Relays {
+final class Relays {
     let services: WorkerServices
     private let upstreams: Upstreams
     private let connections: Connections
     private let recorder: RelayRecorder
-    let input: UnsafeMutableRawBufferPointer    // owned
+    let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
     let pipes: PipePool
     private var count = 0    // of relays
 
@@ -29,10 +29,7 @@ internal import Telemetry
         self.connections = connections
         recorder = RelayRecorder(services: services)
         pipes = PipePool(limit: services.budget.pipesPerWorker)
-        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 64)
     }
-
-    deinit { unsafe input.deallocate() }
 
     // MARK: the beginning
 
@@ -181,13 +178,14 @@ internal import Telemetry
                 }
             }
             let hasHungUp = source.state.hasHungUp
-            switch unsafe source.transport.read(into: input, hasHungUp: hasHungUp) {
+            input.clear()
+            switch source.transport.read(into: input, most: Self.inputOctets, hasHungUp: hasHungUp) {
             case .octets(let octets):
                 count(octets, from: side, relay)
                 if octets == Self.inputOctets, !source.transport.isSecure, !sink.transport.isSecure {
                     relay.splice(from: side, true)
                 }
-                unsafe pass(Octets(base: UnsafeRawPointer(input.baseAddress), count: octets), to: sink, relay)
+                pass(input.octets, to: sink, relay)
                 let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
                 if isDrained, !hasHungUp { return }
             case .wouldBlock: return

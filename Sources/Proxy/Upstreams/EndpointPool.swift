@@ -118,8 +118,7 @@ final class EndpointPool {
 
     /// Whether its connections are for requests to this host.
     func isFor(host wanted: Octets) -> Bool {
-        var host = host
-        return host.withUTF8 { unsafe Octets(UnsafeRawBufferPointer($0)).equalsIgnoringCase(wanted) }
+        host.withOctets { $0.equalsIgnoringCase(wanted) }
     }
 
     // MARK: connections

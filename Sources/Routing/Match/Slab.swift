@@ -4,7 +4,7 @@ package import Octets
 /// written. Every read checks its bounds. The memory belongs to the `RouteTable` that made the slab and frees it in its
 /// `deinit`.
 @safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {    // never written after init
-    package let base: UnsafeMutablePointer<Element>
+    package let base: UnsafeMutablePointer<Element>    // owned; freed by `free`
     /// How many values it has.
     package let count: Int
 

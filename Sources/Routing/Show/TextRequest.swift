@@ -47,8 +47,6 @@ package import Octets
     /// Calls `body` with all values of a header, joined.
     package func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let values = headers.filter { $0.name == name }.map(\.value.array)
-        return unsafe Array(values.joined(separator: HeaderJoint.of(name).array)).withUnsafeBytes {
-            body(unsafe Octets($0))
-        }
+        return Array(values.joined(separator: HeaderJoint.of(name).array)).withOctets(body)
     }
 }
