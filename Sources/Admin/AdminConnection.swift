@@ -9,7 +9,7 @@ internal import Reactor
 ///                                     ↓
 ///                                  lingering → closed
 ///
-/// For the control plane's thread only.
+/// Thread: the main thread. Freed by: `AdminServer`, when it is closed.
 final class AdminConnection {
     enum Phase: Equatable {
         case idle    // between requests

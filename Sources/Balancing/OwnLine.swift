@@ -26,6 +26,8 @@ internal import Synchronization
 }
 
 /// The number of an `OwnLine`, for those who know that its owner lives: following it touches no other memory.
+///
+/// `Sendable` because the pointer never changes and what it points to is atomic.
 @safe struct LineCell: BitwiseCopyable, @unchecked Sendable {
     fileprivate let counter: UnsafeMutablePointer<Atomic<Int>>    // the `OwnLine`'s
 

@@ -1,7 +1,9 @@
 internal import Glibc
 
 /// A buffer of octets that are on their way in or out. They are appended at the end and taken from the front, and the
-/// memory is used again. Not `Sendable`: for its owner's thread only.
+/// memory is used again.
+///
+/// Thread: its owner's. Freed by: its last reference; a pool may keep it for the next use.
 @safe @usableFromInline
 package final class OctetBuffer {
     @usableFromInline var base: UnsafeMutableRawPointer    // owned; `capacity` octets, freed in `deinit`

@@ -80,7 +80,9 @@ extension SecretOctets: Equatable {
 }
 
 /// Memory that is overwritten when it is freed.
-@safe private final class WipedMemory: @unchecked Sendable {    // written by its maker only, before it is shared
+///
+/// `Sendable` because only its maker writes it, before it is shared.
+@safe private final class WipedMemory: @unchecked Sendable {
     /// Owned.
     let room: UnsafeMutableRawBufferPointer
 

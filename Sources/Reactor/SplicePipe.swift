@@ -3,7 +3,9 @@ internal import CLinux
 
 /// A pipe through which the kernel passes octets from one socket to another without copying them to this process. It
 /// counts what is in it. It is closed when nobody has it any more, with whatever it still has.
-/// Source: https://man7.org/linux/man-pages/man2/splice.2.html. For its owner's thread only.
+/// Source: https://man7.org/linux/man-pages/man2/splice.2.html.
+///
+/// Thread: its owner's. Freed by: its `Relay` or `PipePool`, whichever has it.
 package final class SplicePipe {
     private let reading: Descriptor
     private let writing: Descriptor

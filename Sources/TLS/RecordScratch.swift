@@ -2,6 +2,8 @@ internal import COpenSSL
 
 /// What the TLS sessions of one thread share: buffers for the records of one call, and the list of sessions that
 /// keep OpenSSL's own buffers.
+///
+/// Thread: its owner's. Freed by: the end of the thread.
 @safe final class RecordScratch {
     /// The largest content of a record. Source: RFC 8446 §5.1.
     static let contentLimit = 1 << 14

@@ -6,8 +6,9 @@ package enum AccessLogFormat: String, Sendable, CaseIterable {
     case off, text, json
 }
 
-/// The access log of one worker. It formats each request into a buffer, which it hands to the writer once per turn. For
-/// the worker's thread only.
+/// The access log of one worker. It formats each request into a buffer, which it hands to the writer once per turn.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 package final class AccessLogger {
     private let format: AccessLogFormat
     private let writer: LogWriter

@@ -3,6 +3,8 @@ internal import Octets
 internal import Reactor
 
 /// One connection of the caller: HTTP/2, or HTTP/1.1 with one call at a time.
+///
+/// Thread: the caller's. Freed by: `Caller`, when it is closed.
 final class CallConnection {
     private enum Session {
         case none

@@ -3,6 +3,8 @@ internal import Reactor
 internal import TLS
 
 /// A connected socket, in clear text or with TLS. It owns the descriptor.
+///
+/// Thread: its owner's. Freed by: its connection.
 final class Channel {
     enum Handshake {
         case done, waiting

@@ -3,6 +3,8 @@ internal import Octets
 internal import Reactor
 
 /// The connection of one client: its socket, its protocol, and the octets to send.
+///
+/// Thread: the server's. Freed by: `Server`, when it is closed.
 final class Connection {
     private enum Speaker {
         case undecided(OctetBuffer)

@@ -2,7 +2,9 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 
-/// One request and its answer. For the server's thread only; its speaker owns it.
+/// One request and its answer.
+///
+/// Thread: the server's. Freed by: its speaker.
 final class Exchange {
     /// It waits for its `echo-sleep`, it answers, or its answer is complete.
     enum Phase { case sleeping, answering, done }

@@ -43,11 +43,11 @@ package struct HTTP2Limits: Sendable {
     }
 }
 
-/// One HTTP/2 connection, of either side: frames, streams, windows, header sections.
-/// It does no I/O: `receive` takes octets and notes events, what is to be sent is framed at once where the
-/// windows allow it, and `flush` hands it over.
+/// One HTTP/2 connection, of either side: frames, streams, windows, header sections. It does no I/O: `receive` takes
+/// octets and notes events, what is to be sent is framed at once where the windows allow it, and `flush` hands it over.
 /// A stream's slot stays until `endTurn`, so that events noted before its end can still be acted on.
-/// Its owner's thread only.
+///
+/// Thread: its owner's. Freed by: its connection.
 @safe package final class HTTP2Session {
     package let isServer: Bool
     /// What the peer is held to.

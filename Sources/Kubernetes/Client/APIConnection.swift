@@ -19,7 +19,9 @@ protocol APIConnectionOwner: AnyObject {
     func closed(_ connection: APIConnection, reason: String)
 }
 
-/// One connection to the API server: a socket, TLS, HTTP/2. Its owner's thread only.
+/// One connection to the API server: a socket, TLS, HTTP/2.
+///
+/// Thread: its owner's. Freed by: `APIClient`, when it is closed.
 final class APIConnection {
     private enum Phase { case connecting, shakingHands, open, closed }
 

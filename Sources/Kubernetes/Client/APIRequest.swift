@@ -77,6 +77,8 @@ struct Call {
 }
 
 /// What has come of an answer: it has one owner for as long as it grows, so that a secret can be overwritten.
+///
+/// Thread: its owner's. Freed by: the request that it answers.
 final class ReceivedAnswer {
     private let isSecret: Bool
     private(set) var body: [UInt8] = []

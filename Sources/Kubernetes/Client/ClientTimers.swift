@@ -1,6 +1,8 @@
 internal import Reactor
 
-/// The client's clock and its timers. Its owner's thread only.
+/// The client's clock and its timers.
+///
+/// Thread: its owner's. Freed by: the loop that made it.
 final class ClientTimers {
     /// What a timer is for.
     enum Purpose: Equatable {

@@ -2,7 +2,8 @@ internal import HTTP
 internal import Octets
 
 /// Which connections have something to do before the worker sleeps: to be flushed, to be read further, to be freed.
-/// Its worker's thread only.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 final class ConnectionLists {
     /// Connections live until the end of the turn, behind the flushes.
     private var dirty: ContiguousArray<Unretained<Connection>> = []

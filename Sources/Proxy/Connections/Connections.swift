@@ -5,7 +5,9 @@ internal import Telemetry
 internal import TLS
 
 /// What happens on one worker's connections between accept or connect and close: they are read, what their sessions
-/// note is handed to exchanges, they are flushed, and they end. Its worker's thread only.
+/// note is handed to exchanges, they are flushed, and they end.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Connections {
     private let services: WorkerServices
     let lists: ConnectionLists

@@ -5,8 +5,10 @@ internal import Telemetry
 internal import TLS
 internal import Synchronization
 
-/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS,
-/// and the octets that tell the protocol. Also the steps of a graceful end. Its worker's thread only.
+/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS, and
+/// the octets that tell the protocol. Also the steps of a graceful end.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Listeners {
     let services: WorkerServices
     let connections: Connections

@@ -11,7 +11,7 @@ internal import Telemetry
 /// decides, and this class does what was decided. It lives as long as the client's stream; several upstream
 /// streams may follow each other when one fails provably unprocessed.
 ///
-/// Pooled by `Exchanges` and used again; its worker's thread only.
+/// Thread: its worker's. Freed by: `Exchanges`, when the worker ends; until then it is used again.
 final class Exchange {
     /// What the newest try has of its upstream. Plain data: copying it counts no references.
     enum Upstream: BitwiseCopyable {

@@ -5,7 +5,9 @@ internal import Synchronization
 internal import Telemetry
 
 /// One worker's exchanges: a pool of them, and the way from a session's event to the exchange whose stream it is.
-/// Exchanges are never freed while the worker runs, only used again. Its worker's thread only.
+/// Exchanges are never freed while the worker runs, only used again.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Exchanges {
     private let services: WorkerServices
     private let upstreams: Upstreams

@@ -6,7 +6,8 @@ internal import Routing
 internal import TLS
 
 /// One check of one endpoint, on a connection of its own: it finds what a new connection of a request would find.
-/// The checker's thread only.
+///
+/// Thread: the checker's. Freed by: `HealthLoop`, when the check has ended.
 final class HealthProbe {
     private enum Phase { case connecting, shakingHands, asking }
 

@@ -4,7 +4,9 @@ internal import Routing
 internal import Telemetry
 
 /// What happens on one worker's connections until their headers of the PROXY protocol are read: they come before TLS
-/// and before anything that tells the protocol. What follows a header stays in the kernel. Its worker's thread only.
+/// and before anything that tells the protocol. What follows a header stays in the kernel.
+///
+/// Thread: its worker's. Freed by: `Listeners`.
 final class ProxyHeaders {
     private let services: WorkerServices
     private let connections: Connections

@@ -9,7 +9,9 @@ internal import Telemetry
 /// Passes octets on between clients and endpoints: TCP, TLS that is not ended here, and what is behind TLS that is. One
 /// buffer serves all relays of a worker, and where much comes at a time in clear text, pipes of the kernel do; see
 /// Splicing.swift. What the one side does not take is kept with its connection, at most one buffer or pipe, and the
-/// other side is not read meanwhile. Its worker's thread only.
+/// other side is not read meanwhile.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Relays {
     let services: WorkerServices
     private let upstreams: Upstreams

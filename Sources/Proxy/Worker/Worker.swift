@@ -29,9 +29,10 @@ package enum WorkerMessage: Sendable, Equatable {
     case stop
 }
 
-/// One event loop and the parts that hang on it, wired together: listeners, connections, upstreams, exchanges. Made
-/// on its own thread and touched by that thread only; the doors to others are the mailbox, the published snapshot and
-/// the metrics.
+/// One event loop and the parts that hang on it, wired together: listeners, connections, upstreams, exchanges. Made on
+/// its own thread. The doors to others are the mailbox, the published snapshot and the metrics.
+///
+/// Thread: its own. Freed by: the end of that thread.
 @safe package final class Worker {
     package let number: Int
     private let mailbox: Mailbox<WorkerMessage>

@@ -4,7 +4,9 @@ internal import Reactor
 internal import Telemetry
 
 /// What all parts of one worker use: its loop, memory, clock texts, counters, logs, limits and the newest
-/// configuration. Its worker's thread only.
+/// configuration.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class WorkerServices {
     let loop: Loop
     let limits: Limits

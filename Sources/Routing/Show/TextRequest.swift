@@ -1,7 +1,9 @@
 package import Octets
 
 /// A request made of texts, for `explain`. Its octets live as long as it does.
-@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {    // never written after init
+///
+/// `Sendable` because its memory is never written after `init`.
+@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {
     /// `:path` with its query.
     package let path: Octets
     /// `:authority`.
