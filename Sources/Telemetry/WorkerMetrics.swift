@@ -116,7 +116,7 @@ package final class WorkerMetrics: Sendable {
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
-        case requestedHosts, hostWaits
+        case requestedHosts, hostWaits, matchWork, replayBody
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -142,6 +142,8 @@ package final class WorkerMetrics: Sendable {
             case .relayIdle: "relay_idle_timeout"
             case .requestedHosts: "requested_hosts"
             case .hostWaits: "host_waits"
+            case .matchWork: "match_work"
+            case .replayBody: "replay_body"
             }
         }
     }

@@ -182,6 +182,7 @@ final class Exchange {
         case .noRoute:
             explanation = "no route matches authority \"\(view.authority.string)\" and path \"\(path.string)\""
         case .tooCostly:
+            services.metrics.reached(.matchWork)
             explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
         }
         return .answer(.noRoute)

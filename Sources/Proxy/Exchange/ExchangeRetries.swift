@@ -26,6 +26,7 @@ extension Exchange {
         let isWanted =
             route.unretained?({ !$0.retries.conditions.isDisjoint(with: situation.outcome.retry.conditions) }) ?? false
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
+        if isWanted, !isWhole, mayTryAgain { services.metrics.reached(.replayBody) }
         let failure = failure(situation, isWanted: isWanted, isReplayable: isWhole)
         var end = state.tryFailed(failure)
         if end != .answer, !takesRetry() { end = .answer }
