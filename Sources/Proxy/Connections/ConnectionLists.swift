@@ -41,7 +41,7 @@ final class ConnectionLists {
     /// pause is over.
     func listForReading(_ connection: Connection) {
         guard connection.state.reading != .held else { return }
-        connection.state.reading = .listed
+        connection.state.readNextTurn()
         // It may be in the list still: it was listed, and then its reading was paused by an event in between.
         guard !connection.isUnread else { return }
         connection.isUnread = true
@@ -94,7 +94,7 @@ final class ConnectionLists {
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
-            connection.state.reading = .ready
+            connection.state.awaitReadiness()
             let isMuch = hasManyStreams(connection)    // and this reading may end them
             read(connection)
             if isMuch || connection.isHeavy { break }

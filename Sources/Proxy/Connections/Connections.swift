@@ -44,10 +44,7 @@ final class Connections {
     func ready(_ connection: Connection, _ event: Readiness) {
         guard !connection.isClosed else { return }
         if event.isHungUp { connection.state.peerHungUp() }
-        if event.isWritable, connection.state.writing == .blocked {
-            connection.state.writing = .free
-            lists.markDirty(connection)
-        }
+        if event.isWritable, connection.state.becameWritable() { lists.markDirty(connection) }
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
         case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
@@ -68,7 +65,7 @@ final class Connections {
             if !isLingering {
                 if connection.state.reading == .held { return noticeEnd(connection) }
                 if connection.session.isReadPaused {    // until the other side has taken more
-                    connection.state.reading = .paused
+                    connection.state.pauseReading()
                     return noticeEnd(connection)
                 }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
@@ -149,19 +146,19 @@ final class Connections {
     /// A client that cancels very many requests is read in small pieces, with pauses.
     private func slowDown(_ connection: Connection) {
         guard connection.role == .downstream, case .http2(let session) = connection.session else { return }
-        connection.state.isSlow = session { $0.isSlow }
+        connection.state.slowDown(session { $0.isSlow })
         guard connection.state.isSlow, !connection.isClosed else { return }
         let pause = session { $0.takePause() }
         guard pause > 0 else { return }
         services.loop.cancel(&connection.pause)
         connection.pause = services.loop.arm(at: services.loop.now + .milliseconds(pause), .pause, connection.slot)
-        connection.state.reading = .held
+        connection.state.holdReading()
     }
 
     /// The pause in reading is over.
     func endPause(_ connection: Connection) {
         connection.pause = .none
-        connection.state.reading = .paused
+        connection.state.pauseReading()
         lists.resumeReading(connection)
     }
 
@@ -411,7 +408,7 @@ final class Connections {
         connection.transport.finish()
         enter(.lingering, connection)
         services.loop.cancel(&connection.pause)
-        connection.state.reading = .ready
+        connection.state.awaitReadiness()
         lists.listForReading(connection)
     }
 

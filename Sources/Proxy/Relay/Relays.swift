@@ -48,7 +48,7 @@ final class Relays {
         relay.early = early
         client.relay = relay
         client.state.octetsCame(at: services.loop.now)
-        client.state.reading = .paused
+        client.state.pauseReading()
         connections.enter(.relaying, client)
         services.metrics.relayStarted()
         count += 1
@@ -130,7 +130,7 @@ final class Relays {
             write(upstream, relay)
         }
         guard !relay.isEnded, let client = relay.connection(.downstream) else { return }
-        client.state.reading = .ready
+        client.state.awaitReadiness()
         read(client)
         if mayHaveOctets { read(upstream) }
     }
@@ -169,7 +169,7 @@ final class Relays {
         for _ in 0..<Self.readsPerTurn {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
-                source.state.reading = .paused
+                source.state.pauseReading()
                 return
             }
             if relay.isSpliced(from: side) {
@@ -227,7 +227,7 @@ final class Relays {
         case .wouldBlock: rest = octets
         case .closed, .failed: return declined(sink, relay)
         }
-        sink.state.writing = .blocked
+        sink.state.writingBlocked()
         let pending = services.pools.takeBuffer(for: rest.count)
         pending.append(rest)
         sink.pendingOutput = pending
@@ -250,7 +250,7 @@ final class Relays {
         case .closed, .failed: return declined(sink, relay)
         }
         guard pending.isEmpty else {
-            sink.state.writing = .blocked
+            sink.state.writingBlocked()
             return
         }
         dropPending(of: sink)
@@ -261,7 +261,7 @@ final class Relays {
     private func drained(_ side: RelayState.Side, _ relay: Relay) {
         act(relay.state.drained(towards: side), relay)
         guard !relay.isEnded, let source = relay.connection(side.other), source.state.reading == .paused else { return }
-        source.state.reading = .ready
+        source.state.awaitReadiness()
         read(source)
     }
 

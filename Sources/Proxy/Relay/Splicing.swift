@@ -53,7 +53,7 @@ extension Relays {
             switch pipe.drain(to: sink.transport.descriptor) {
             case .octets: touch(relay)
             case .wouldBlock:
-                sink.state.writing = .blocked
+                sink.state.writingBlocked()
                 return relay.hold(pipe, towards: sink.role == .downstream ? .downstream : .upstream)
             case .failed(let code) where SplicePipe.isRefusal(code):
                 refuse(relay)
