@@ -177,7 +177,7 @@ package final class ControlPlane {
     private func startWorker(_ number: Int, _ published: Published<Snapshot>) throws(SystemError) {
         let mailbox = try Mailbox<WorkerMessage>()
         let status = WorkerStatus()
-        let counters = metrics.worker()
+        let counters = metrics.addWorker()
         let (options, budget, writer, messages, heap, log) = (options, budget, writer, messages, heap, log)
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {

@@ -86,7 +86,7 @@ final class Bench {
         published = Published(Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls, hosts))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
-        metrics = Metrics(version: "1").worker()
+        metrics = Metrics(version: "1").addWorker()
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,

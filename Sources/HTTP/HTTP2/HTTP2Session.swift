@@ -74,7 +74,7 @@ package struct HTTP2Limits: Sendable {
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
     /// WebSockets that wait until it is known whether the peer takes them, beside those that wait for their turn.
-    var untold: [Int] = []
+    var awaitingSettings: [Int] = []
 
     // For the owner
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
@@ -228,7 +228,7 @@ package struct HTTP2Limits: Sendable {
         events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, detail: .code(code)), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else {
-            untold.removeAll { $0 == slot }
+            awaitingSettings.removeAll { $0 == slot }
             return waiting.removeAll { $0 == slot }
         }
         index.remove(slots[slot].id)

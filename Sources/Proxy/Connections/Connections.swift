@@ -14,8 +14,8 @@ final class Connections {
     let refusals: Refusals
     private let upstreams: Upstreams
     // They refer to each other: set once by the worker, which takes them away when it ends.
-    var exchanges: Exchanges! { didSet { toExchanges = exchanges.map { Unretained($0) } } }
-    private var toExchanges: Unretained<Exchanges>?    // the same, followed on every event
+    var exchanges: Exchanges! { didSet { unretainedExchanges = exchanges.map { Unretained($0) } } }
+    private var unretainedExchanges: Unretained<Exchanges>?    // the same, followed on every event
     var listeners: Listeners!
     var relays: Relays!
     private let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
@@ -175,7 +175,7 @@ final class Connections {
 
     private func actOnEvents(of connection: Connection, _ session: Unretained<HTTP2Session>) {
         act(on: connection) { index in session { index < $0.events.count ? $0.events[index] : nil } }
-        toExchanges? { $0.passWindows(of: connection) }
+        unretainedExchanges? { $0.passWindows(of: connection) }
         session { $0.endTurn() }
         if connection.state.reading == .paused { lists.resumeReading(connection) }
     }
@@ -183,7 +183,7 @@ final class Connections {
     private func actOnEvents(of connection: Connection, _ session: Unretained<HTTP1Session>) {
         repeat {
             act(on: connection) { index in session { index < $0.events.count ? $0.events[index] : nil } }
-            toExchanges? { $0.passWindows(of: connection) }
+            unretainedExchanges? { $0.passWindows(of: connection) }
             session { $0.endTurn() }
             guard !connection.isClosed, session({ $0.hasWaitingInput }) else { break }
             guard !session({ $0.isOverShare }) else {
@@ -200,7 +200,7 @@ final class Connections {
     private func act(on connection: Connection, _ event: (Int) -> StreamEvent?) {
         var index = 0
         let isDownstream = connection.role == .downstream
-        toExchanges? { exchanges in
+        unretainedExchanges? { exchanges in
             while !connection.isClosed, let next = event(index) {
                 index += 1
                 if isDownstream {

@@ -221,7 +221,7 @@ final class Exchange {
 
     /// The step `choose`.
     func choose() -> StepEnd {
-        guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
+        guard let route = route.unretained, let snapshot = currentSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
         let random = services.random.next()
         share = route { $0.route.share(random: random) }
@@ -242,7 +242,7 @@ final class Exchange {
     }
 
     /// The configuration that the client's connection uses now.
-    var toSnapshot: Unretained<WorkerSnapshot>? {
+    var currentSnapshot: Unretained<WorkerSnapshot>? {
         matchedBy.unretained ?? downstream?.connection { $0.snapshot.unretained }
     }
 
@@ -343,7 +343,7 @@ final class Exchange {
         if traits.isGRPC || traits.isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             let number = $0.number
-            services.toMetrics { $0.tried(endpoint: number) }
+            services.unretainedMetrics { $0.tried(endpoint: number) }
         }
         if traits.isWebSocket { Tunneling.sent(self) } else if !isAlone { sendHeldBody(connection, slot) }
         if traits.wantsContinue { continueIfSent() }
@@ -371,7 +371,7 @@ final class Exchange {
 
     /// This try's header section: the client's, with what an edge adds and takes out.
     private func makeSection(from request: HeaderBlock) -> HeaderBlock {
-        let section = services.toPools { $0.takeBlock() }
+        let section = services.unretainedPools { $0.takeBlock() }
         section.derive(from: request)
         if request.first(.authority) == nil, let host = request.first(.host) {
             section.prepend(stable: ":authority", host)
@@ -384,7 +384,7 @@ final class Exchange {
         let peer = downstream { $0.peerHost.octets }
         let certificate = downstream { $0.certificate?.octets }
         identifier.withText { text in
-            services.toPools {
+            services.unretainedPools {
                 ForwardedFields(
                     peer: peer, scheme: scheme, requestID: text, isGRPC: traits.isGRPC, timeLeft: left,
                     certificate: certificate, client: ClientTrust.host(of: self), trust: downstream { $0.trust }

@@ -17,7 +17,7 @@ struct ExchangeRecorder {
     /// Counts the exchange, and writes its line of the access log.
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
-        services.toMetrics {
+        services.unretainedMetrics {
             $0.requestEnded(
                 route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.tally.status,
                 grpcStatus: exchange.tally.grpcStatus ?? -1, durationNanoseconds: nanoseconds)

@@ -72,7 +72,7 @@ final class Exchanges {
     private func enter(
         _ exchange: Exchange, _ event: StreamEvent, _ block: HeaderBlock, on connection: Connection
     ) {
-        services.toMetrics { $0.requestStarted() }
+        services.unretainedMetrics { $0.requestStarted() }
         services.status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         exchange.serve(connection, event.slot)
         exchange.request.keep(block)
