@@ -30,7 +30,8 @@ package final class OctetBuffer {
     @inlinable @inline(__always)
     package var octets: Octets { unsafe Octets(base: UnsafeRawPointer(base) + start, count: end - start) }
 
-    /// Appends a copy of the octets.
+    /// Appends a copy, so the octets need not stay. They may be the buffer's own only while it has room for them:
+    /// growing frees the memory that they are in.
     package func append(_ octets: Octets) {
         guard octets.count > 0, let source = unsafe octets.base else { return }
         reserve(octets.count)

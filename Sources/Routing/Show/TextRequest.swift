@@ -4,13 +4,13 @@ package import Octets
 ///
 /// `Sendable` because its memory is never written after `init`.
 @safe package final class TextRequest: RoutableRequest, @unchecked Sendable {
-    /// `:path` with its query.
+    /// With its query, in the normal form by which rules match.
     package let path: Octets
-    /// `:authority`.
+    /// Host and port as the client writes them; the route table takes the port off.
     package let authority: Octets
-    /// `:method`.
+    /// As the client writes it: methods are compared with case.
     package let method: Octets
-    /// `:scheme`.
+    /// Of the client's connection: `http` or `https`.
     package let scheme: Octets
     private let headers: [(name: Octets, value: Octets)]
     private let memory: [UnsafeMutableRawBufferPointer]    // owned; freed in `deinit`
