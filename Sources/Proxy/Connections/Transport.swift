@@ -10,6 +10,9 @@ struct Transport {
 
     var isSecure: Bool { tls != nil }
 
+    /// Octets of memory that the connection and its session of OpenSSL's have, about.
+    var keptOctets: Int { isSecure ? 46_080 : 4096 }
+
     /// Reads what waits, and appends it to `buffer`.
     /// - Parameters:
     ///   - most: octets that are read.
