@@ -1,4 +1,4 @@
-"""The cases by which Istio's rules are told apart (Tests/Fixtures/cases.md), as they are written there, with traffic."""
+"""The cases that tell Istio's rules apart (Tests/Fixtures/cases.md), as they are written there, with traffic."""
 
 import collections
 import contextlib

@@ -108,10 +108,10 @@ def replying(name):
 
 
 def asks(answer, path="/", host="a.com", method="GET", port=80, sni=None, **fields):
-    """A question, and what is answered: a service's name for 200 from it, a status for an answer of the gateway's own,
-    `CLOSED`, or a dictionary of any of `by`, `status`, `body`, `location`, `path` and `host` (what the service saw), `saw` (the
-    values of fields that the service saw) and `fields` (values of the response's fields). Underscores in names of
-    `fields` stand for hyphens, and a list for several lines.
+    """A question, and what is answered: a service's name for 200 from it, a status for an answer of the gateway's
+    own, `CLOSED`, or a dictionary of any of `by`, `status`, `body`, `location`, `path` and `host` (what the service
+    saw), `saw` (the values of fields that the service saw) and `fields` (values of the response's fields). Underscores
+    in names of `fields` stand for hyphens, and a list for several lines.
 
     - sni: the server name of TLS; `NONE` for TLS without one, None for clear text.
     """
