@@ -19,9 +19,12 @@ final class Bench {
         var now = MonotonicTime(nanoseconds: 1_000_000_000)
         /// How often it was looked at: once in a turn that does not sleep.
         private(set) var reads = 0
+        /// Happens once, after the next events have been fetched and before they are acted on.
+        var meanwhile: (() -> Void)?
 
         func read() -> MonotonicTime {
             reads += 1
+            meanwhile.take()?()
             return now
         }
     }

@@ -98,8 +98,8 @@ package import Octets
     /// Appends what there is to send.
     package func flush(into out: OctetBuffer, limit: Int) {
         guard let output, out.count < limit else { return }
+        stream?.flushed(output.count)
         if out.isEmpty { out.exchange(with: output) } else { out.append(output.octets) }
-        stream?.isFlushed = true
         if outputBody > 0, let owner = stream?.owner {
             taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
         }
@@ -282,8 +282,10 @@ package import Octets
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
     /// Says who gets the stream's events from now on. A slot whose stream is over is left alone.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
-    /// Whether the head was handed over by `flush`, so that the peer may have seen it.
-    package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
+    /// Whether the peer may have seen something of the request.
+    package func mayHaveArrived(_ slot: Int) -> Bool { slot == number && stream?.mayHaveArrived ?? true }
+    /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
+    package func neverLeft(_ count: Int) { stream?.neverLeft(count) }
     /// Calls `body` with slot and owner of the open stream, if there is one.
     package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
         if let stream { body(number, stream.owner) }
@@ -477,9 +479,7 @@ package import Octets
 
     private func keep(_ octets: Octets) {
         guard let kept else { return }
-        guard kept.count + octets.count > HTTP2Session.replayLimit else {
-            return kept.append(octets)
-        }
+        guard kept.count + octets.count > HTTP2Session.replayLimit else { return kept.append(octets) }
         self.kept = nil
         pools.give(kept)
     }

@@ -181,6 +181,12 @@ extension HTTP2Session {
         slots[slot].areHeadersFramed && slots[slot].headersEnd <= flushedOctets
     }
 
+    /// Whether the peer may have seen our header section. Without its last octet nobody acts on it.
+    package func mayHaveArrived(_ slot: Int) -> Bool { hasSentHeaders(slot) && slots[slot].headersEnd <= lostFrom }
+
+    /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
+    package func neverLeft(_ count: Int) { lostFrom = min(lostFrom, flushedOctets - min(UInt64(count), flushedOctets)) }
+
     /// Whether the stream waits for its turn: nothing of it was framed, and so nothing will be sent when it
     /// is reset.
     package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }

@@ -67,6 +67,8 @@ package struct HTTP2Limits: Sendable {
     var nextStream: Int32 = 1    // of ours
     /// Streams that we have begun so far.
     package var begunStreams: Int { Int(nextStream &- 1) / 2 }
+    /// Whether the peer has said nothing: not its SETTINGS, and nothing in their place.
+    package var hasSilentPeer: Bool { !isPeerKnown && !isTerminating }
     /// RST_STREAM that we have sent so far.
     package internal(set) var resetsFramed = 0
     var lastPeerStream: Int32 = 0    // that was served
@@ -92,6 +94,7 @@ package struct HTTP2Limits: Sendable {
     // Writing
     var out: OctetBuffer?    // frames to be handed over; from the pools
     var flushedOctets: UInt64 = 0    // handed over so far
+    var lostFrom = UInt64.max    // octets from there on were handed over and never left
     var isStarted = false    // the owner has asked for octets
     var ready = ReadyQueue()    // streams with a body that may be sent
     var lastData = LastFrame()

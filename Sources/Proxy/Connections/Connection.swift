@@ -69,6 +69,11 @@ final class Connection {
         transport.tls?.refusedIdentity.map { .handshakeFailed($0) } ?? .upstreamClosed
     }
 
+    /// Notes why the kernel neither takes nor gives octets any more.
+    func note(_ end: IOResult) {
+        if case .failed(let code) = end { lostBecause = SystemError("read", code: code).reason.lowercased() }
+    }
+
     /// A client's connection.
     init(slot: Int, descriptor: CInt, listener: Int, peer: SocketAddress?, now: MonotonicTime) {
         self.slot = slot

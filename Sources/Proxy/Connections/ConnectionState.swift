@@ -56,7 +56,11 @@ struct ConnectionState {
         case held
     }
 
-    enum Writing { case free, blocked }
+    enum Writing {
+        case free, blocked
+        /// The peer takes nothing more, for ever.
+        case over
+    }
 
     let role: ConnectionRole
     private(set) var phase: Phase
@@ -131,6 +135,18 @@ struct ConnectionState {
 
     /// The peer has closed its side; what it sent before is read still.
     mutating func peerHungUp() { hasHungUp = true }
+
+    /// The peer takes nothing more, so that no new request may be sent. What an endpoint has sent before waits in the
+    /// kernel: its GOAWAY says which requests may be sent again, and its answers are whole ones.
+    /// Source: RFC 9113 §6.8; RFC 9112 §9.5.
+    /// - Returns: whether the connection is still to be read to its end.
+    mutating func declined(at now: MonotonicTime) -> Bool {
+        guard role == .upstream, case .open = phase else { return false }
+        writing = .over
+        hasHungUp = true
+        _ = stand(.draining, at: now)
+        return true
+    }
 
     /// The peer has sent something, so that the time without activity begins anew.
     mutating func octetsCame(at now: MonotonicTime) { lastActive = now }

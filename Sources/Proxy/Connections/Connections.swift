@@ -246,7 +246,9 @@ internal import TLS
         case .sent: return true
         case .blocked: return false
         case .lost(let reason):
-            peerClosed(connection, reason)
+            connection.note(reason)
+            let isRead = connection.state.declined(at: services.loop.now)
+            isRead ? lists.listForReading(connection) : peerClosed(connection, reason)
             return false
         }
     }
@@ -423,7 +425,7 @@ internal import TLS
     /// The peer has closed, or the connection is broken.
     func peerClosed(_ connection: Connection, _ end: IOResult = .closed) {
         guard !connection.isClosed else { return }
-        if case .failed(let code) = end { connection.lostBecause = SystemError("read", code: code).reason.lowercased() }
+        connection.note(end)
         if case .http1(let session) = connection.session, connection.role == .upstream { session { $0.inputEnded() } }
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
@@ -474,7 +476,7 @@ internal import TLS
     /// Frees what was closed in this turn.
     func releaseClosed() {
         lists.releaseClosed { connection in
-            freedOctets += connection.transport.isSecure ? Self.secureOctets : Self.clearOctets
+            freedOctets += connection.transport.keptOctets
             services.loop.forget(connection.transport.descriptor)
             connection.transport.tls = nil
             Socket.close(connection.transport.descriptor)
@@ -482,9 +484,6 @@ internal import TLS
             services.loop.vacate(connection.slot)
         }
     }
-
-    /// What a connection has, in clear text and with a session of OpenSSL's.
-    private static let clearOctets = 4096, secureOctets = 46_080
 
     /// Octets that connections have freed since the last call, about.
     func takeFreedOctets() -> Int {

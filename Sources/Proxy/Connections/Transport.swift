@@ -10,6 +10,9 @@ struct Transport {
 
     var isSecure: Bool { tls != nil }
 
+    /// Octets of memory that the connection and its session of OpenSSL's have, about.
+    var keptOctets: Int { isSecure ? 46_080 : 4096 }
+
     /// Reads what waits.
     /// - Parameter hasHungUp: the peer has ended its side. Its end may wait behind a part of a TLS record, and is no
     ///   event of its own any more.

@@ -238,7 +238,7 @@ final class Exchanges {
     /// An upstream's stream was closed before its answer was complete.
     @inline(never)
     private static func streamFailed(_ exchange: Exchange, _ event: StreamEvent, on connection: Connection) {
-        let isUnsent = !connection.session.hasSentHeaders(event.slot)
+        let isUnsent = !connection.session.mayHaveArrived(event.slot)
         let said = connection.failure
         exchange.upstreamFailed(
             situation(code: event.errorCode, isUnsent: isUnsent), code: event.errorCode,
@@ -266,11 +266,12 @@ final class Exchanges {
         }
     }
 
-    /// What was not sent may be sent again. So may a safe request on an HTTP/1.1 connection that had
+    /// What was not sent may be sent again, and what was sent to a server that had not begun to speak: a kernel accepts
+    /// connections, and takes what is sent, for a process that ends before it has accepted them. So may a safe request on an HTTP/1.1 connection that had
     /// served before: the upstream closed it for idleness while the request was on its way.
     /// Source: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
     private static func mayReplay(_ exchange: Exchange, _ slot: Int, lostWith connection: Connection) -> Bool {
-        if !connection.session.hasSentHeaders(slot) { return true }
+        if !connection.session.mayHaveArrived(slot) || connection.session.hasSilentPeer { return true }
         return exchange.traits.isSafe && connection.hasServed && !connection.session.isHTTP2
     }
 
