@@ -245,7 +245,7 @@ final class Exchange {
     private func refuse(_ reason: Unavailable) -> StepEnd {
         if reason == .redirectedToHTTPS { return .answer(.redirectedToHTTPS) }
         explanation = reason.sentence
-        return .answer(.unknownCluster)
+        return .answer(reason.isWithoutEndpoint ? .noHealthyEndpoint : .unknownCluster)
     }
 
     /// The configuration that the client's connection uses now.
