@@ -5,6 +5,7 @@ docs/behaviour.md tells users to write.
 """
 
 import collections
+import contextlib
 import os
 import signal
 import threading
@@ -27,7 +28,8 @@ CHECKS = {"portico.dev/health-check": "tcp", "portico.dev/health-check-interval"
 
 
 class Load:
-    """Clients that send one request after the other until the block ends; `results` counts what they got."""
+    """Clients that send one request after the other until the block ends; `results` counts what they got, and what
+    ended a client."""
 
     def __init__(self, send, clients=4):
         self.send, self.clients = send, clients
@@ -43,13 +45,18 @@ class Load:
         return self
 
     def _run(self, number):
-        with self.send(number) as once:
-            while not self.over.is_set():
-                began = time.monotonic()
-                result = once()
-                with self.lock:
-                    self.results[result] += 1
-                    self.longest = max(self.longest, time.monotonic() - began)
+        try:
+            with self.send(number) as once:
+                while not self.over.is_set():
+                    began = time.monotonic()
+                    self._count(once(), time.monotonic() - began)
+        except Exception as error:  # A client that ends is a request that failed.
+            self._count(repr(error), 0)
+
+    def _count(self, result, seconds):
+        with self.lock:
+            self.results[result] += 1
+            self.longest = max(self.longest, seconds)
 
     def more(self, count=100, seconds=60):
         """Until so many more requests have ended."""
@@ -76,7 +83,11 @@ class calls:
         self.caller, self.named = Caller(gateway.target), named
 
     def __enter__(self):
-        return lambda: self.caller.status(**self.named)[0].name
+        def call():
+            code, details = self.caller.status(**self.named)
+            return code.name if code.name == "OK" else f"{code.name}: {details}"
+
+        return call
 
     def __exit__(self, *_):
         self.caller.channel.close()
@@ -217,16 +228,16 @@ def test_an_endpoint_that_is_a_black_hole():
 
 def test_a_queue_of_connections_that_is_full_for_a_while():
     """An overloaded server accepts nothing for a while, and then what has waited."""
-    with http1.Upstream() as one, FullQueue() as full:
+    with http1.Upstream() as one, FullQueue() as full, contextlib.ExitStack() as later:
         with Gateway(http_config(one, full, policy=QUICK_CONNECT)) as gateway:
             with Load(lambda _: gets(gateway)) as load:
                 load.more(100)
                 port = full.port
                 full.stop()
-                with http1.Upstream(port=port) as two:
-                    waiting.until(lambda: two.requests, 20, "requests after its recovery")
-                    load.more(50)
-                load.assert_all(200, gateway, "full queue of connections")
+                two = later.enter_context(http1.Upstream(port=port))
+                waiting.until(lambda: two.requests, 20, "requests after its recovery")
+                load.more(50)
+            load.assert_all(200, gateway, "full queue of connections")
 
 
 def test_an_only_endpoint_that_restarts():

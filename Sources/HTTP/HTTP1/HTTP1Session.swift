@@ -3,7 +3,8 @@ package import Octets
 /// One HTTP/1.1 connection, of either side, in the same words as `HTTP2Session`: a stream is one request with its
 /// response, and there is one at a time. Requests that a client sends ahead (pipelining) wait in `inbox` until the
 /// response before them is complete. It does no I/O: `receive` takes octets and notes events, `flush` makes octets.
-/// Its owner's thread only.
+///
+/// Thread: its owner's. Freed by: its connection.
 @safe package final class HTTP1Session {
     package let isServer: Bool
     /// What has happened since the events were cleared, in order.
@@ -98,8 +99,8 @@ package import Octets
     /// Appends what there is to send.
     package func flush(into out: OctetBuffer, limit: Int) {
         guard let output, out.count < limit else { return }
+        stream?.flushed(output.count)
         if out.isEmpty { out.exchange(with: output) } else { out.append(output.octets) }
-        stream?.isFlushed = true
         if outputBody > 0, let owner = stream?.owner {
             taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
         }
@@ -282,8 +283,10 @@ package import Octets
     package func owner(_ slot: Int) -> StreamOwner { slot == number ? stream?.owner ?? .nobody : .nobody }
     /// Says who gets the stream's events from now on. A slot whose stream is over is left alone.
     package func setOwner(_ slot: Int, _ owner: StreamOwner) { if slot == number { stream?.owner = owner } }
-    /// Whether the head was handed over by `flush`, so that the peer may have seen it.
-    package func hasSentHeaders(_ slot: Int) -> Bool { slot == number && stream?.isFlushed ?? true }
+    /// Whether the peer may have seen something of the request.
+    package func mayHaveArrived(_ slot: Int) -> Bool { slot == number && stream?.mayHaveArrived ?? true }
+    /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
+    package func neverLeft(_ count: Int) { stream?.neverLeft(count) }
     /// Calls `body` with slot and owner of the open stream, if there is one.
     package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {
         if let stream { body(number, stream.owner) }
@@ -406,16 +409,9 @@ package import Octets
         if isServer {
             number += 1
             unconsumed = 0
-            stream = HTTP1Stream()
-            stream?.isHeadMethod = block.first(.method) == "HEAD"
-            stream?.acceptsTrailers = block.first(.te) != nil
-            stream?.isKeepAlive = head.isKeepAlive && !isLast
+            stream = HTTP1Stream(of: head, block, isLast: isLast)
             upgrade = head.upgrade
             isOld = head.minorVersion == 0
-            if head.framing == .untilClose {
-                stream?.tunnel = .asked
-                stream?.isKeepAlive = false
-            }
         } else if !head.isInterim {
             stream?.isKeepAlive = head.isKeepAlive
             if head.status == 101 { stream?.tunnel = .open }
@@ -477,9 +473,7 @@ package import Octets
 
     private func keep(_ octets: Octets) {
         guard let kept else { return }
-        guard kept.count + octets.count > HTTP2Session.replayLimit else {
-            return kept.append(octets)
-        }
+        guard kept.count + octets.count > HTTP2Session.replayLimit else { return kept.append(octets) }
         self.kept = nil
         pools.give(kept)
     }

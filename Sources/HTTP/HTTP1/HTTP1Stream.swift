@@ -24,7 +24,35 @@ struct HTTP1Stream: BitwiseCopyable {
     var isKeepAlive = true    // the peer's wish
     var isEndReceived = false
     var hasSentHeaders = false
-    var isFlushed = false    // the head left through `flush`
+    var isFlushed = false    // the head was handed over by `flush`
+    var hasNeverLeft = false    // and was not taken by the kernel, nor was anything behind it
+    var firstFlush = 0    // octets of the flush that handed the head over
     var isEndSent = false
     var framing = HTTP1Framing.none    // of what we send
+
+    /// Whether the peer may have seen something of it.
+    var mayHaveArrived: Bool { isFlushed && !hasNeverLeft }
+
+    /// That many octets were handed over by `flush`.
+    mutating func flushed(_ count: Int) {
+        firstFlush = isFlushed ? 0 : count
+        isFlushed = true
+    }
+
+    /// The last octets that were handed over were not taken by the kernel.
+    mutating func neverLeft(_ count: Int) { hasNeverLeft = isFlushed && count > 0 && count == firstFlush }
+}
+
+extension HTTP1Stream {
+    /// A client's stream, which begins with the head of its request.
+    /// - Parameter isLast: the connection ends with this request, whatever the client wishes.
+    init(of head: HTTP1Head, _ block: HeaderBlock, isLast: Bool) {
+        self.init()
+        isHeadMethod = block.first(.method) == "HEAD"
+        acceptsTrailers = block.first(.te) != nil
+        isKeepAlive = head.isKeepAlive && !isLast
+        guard head.framing == .untilClose else { return }
+        tunnel = .asked
+        isKeepAlive = false
+    }
 }

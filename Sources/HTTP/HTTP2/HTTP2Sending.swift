@@ -23,13 +23,13 @@ extension HTTP2Session {
             closeStream(slot, code: ErrorCode.refusedStream)
             return slot
         }
-        let isUntold = !isPeerKnown && block.first(.protocol) != nil
-        if isStarted, waiting.isEmpty, hasTurn, !isUntold {
+        let awaitsSettings = !isPeerKnown && block.first(.protocol) != nil
+        if isStarted, waiting.isEmpty, hasTurn, !awaitsSettings {
             start(slot, block)
         } else {
             block.hold()
             slots[slot].headers = block
-            if isUntold { untold.append(slot) } else { waiting.append(slot) }
+            if awaitsSettings { awaitingSettings.append(slot) } else { waiting.append(slot) }
         }
         return slot
     }
@@ -181,12 +181,18 @@ extension HTTP2Session {
         slots[slot].areHeadersFramed && slots[slot].headersEnd <= flushedOctets
     }
 
+    /// Whether the peer may have seen our header section. Without its last octet nobody acts on it.
+    package func mayHaveArrived(_ slot: Int) -> Bool { hasSentHeaders(slot) && slots[slot].headersEnd <= lostFrom }
+
+    /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
+    package func neverLeft(_ count: Int) { lostFrom = min(lostFrom, flushedOctets - min(UInt64(count), flushedOctets)) }
+
     /// Whether the stream waits for its turn: nothing of it was framed, and so nothing will be sent when it
     /// is reset.
     package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }
 
     /// Whether the stream is a WebSocket's and waits until the peer has said by its SETTINGS whether it takes those.
-    package func isUntold(_ slot: Int) -> Bool { untold.contains(slot) }
+    package func awaitsSettings(_ slot: Int) -> Bool { awaitingSettings.contains(slot) }
 
     /// Calls `body` with slot and owner of each open stream.
     package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {

@@ -43,11 +43,11 @@ package struct HTTP2Limits: Sendable {
     }
 }
 
-/// One HTTP/2 connection, of either side: frames, streams, windows, header sections.
-/// It does no I/O: `receive` takes octets and notes events, what is to be sent is framed at once where the
-/// windows allow it, and `flush` hands it over.
+/// One HTTP/2 connection, of either side: frames, streams, windows, header sections. It does no I/O: `receive` takes
+/// octets and notes events, what is to be sent is framed at once where the windows allow it, and `flush` hands it over.
 /// A stream's slot stays until `endTurn`, so that events noted before its end can still be acted on.
-/// Its owner's thread only.
+///
+/// Thread: its owner's. Freed by: its connection.
 @safe package final class HTTP2Session {
     package let isServer: Bool
     /// What the peer is held to.
@@ -67,6 +67,8 @@ package struct HTTP2Limits: Sendable {
     var nextStream: Int32 = 1    // of ours
     /// Streams that we have begun so far.
     package var begunStreams: Int { Int(nextStream &- 1) / 2 }
+    /// Whether the peer has said nothing: not its SETTINGS, and nothing in their place.
+    package var hasSilentPeer: Bool { !isPeerKnown && !isTerminating }
     /// RST_STREAM that we have sent so far.
     package internal(set) var resetsFramed = 0
     var lastPeerStream: Int32 = 0    // that was served
@@ -74,7 +76,7 @@ package struct HTTP2Limits: Sendable {
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
     /// WebSockets that wait until it is known whether the peer takes them, beside those that wait for their turn.
-    var untold: [Int] = []
+    var awaitingSettings: [Int] = []
 
     // For the owner
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
@@ -92,6 +94,7 @@ package struct HTTP2Limits: Sendable {
     // Writing
     var out: OctetBuffer?    // frames to be handed over; from the pools
     var flushedOctets: UInt64 = 0    // handed over so far
+    var lostFrom = UInt64.max    // octets from there on were handed over and never left
     var isStarted = false    // the owner has asked for octets
     var ready = ReadyQueue()    // streams with a body that may be sent
     var lastData = LastFrame()
@@ -228,7 +231,7 @@ package struct HTTP2Limits: Sendable {
         events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, detail: .code(code)), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else {
-            untold.removeAll { $0 == slot }
+            awaitingSettings.removeAll { $0 == slot }
             return waiting.removeAll { $0 == slot }
         }
         index.remove(slots[slot].id)

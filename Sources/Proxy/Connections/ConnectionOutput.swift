@@ -27,15 +27,21 @@ struct ConnectionOutput {
         switch connection.transport.write(pending.octets) {
         case .octets(let count): pending.take(count)
         case .wouldBlock: break
-        case let reason: return .lost(reason)
+        case let reason: return lost(pending.count, of: connection, reason)
         }
         guard pending.isEmpty else {
-            connection.state.writing = .blocked
+            connection.state.writingBlocked()
             return .blocked
         }
         connection.pendingOutput = nil
         pools.give(pending)
         return .sent
+    }
+
+    /// The kernel took nothing of octets that the session had handed over. Of TLS records, some may have gone before.
+    private func lost(_ count: Int, of connection: Connection, _ reason: IOResult) -> End {
+        if !connection.transport.isSecure { connection.session.neverLeft(count) }
+        return .lost(reason)
     }
 
     /// Sends what the session has to say.
@@ -48,10 +54,10 @@ struct ConnectionOutput {
         switch connection.transport.write(buffer.octets) {
         case .octets(let sent): buffer.take(sent)
         case .wouldBlock: break
-        case let reason: return (count, .lost(reason))
+        case let reason: return (count, lost(count, of: connection, reason))
         }
         if buffer.isEmpty { return (count, .sent) }
-        connection.state.writing = .blocked
+        connection.state.writingBlocked()
         let pending = pools.takeBuffer()
         pending.exchange(with: buffer)
         connection.pendingOutput = pending

@@ -11,6 +11,9 @@ enum Session {
 
     var isHTTP2: Bool { if case .http2 = self { true } else { false } }
 
+    /// Whether a peer of HTTP/2 has not even begun: its first frame, SETTINGS, has not come. Source: RFC 9113 §3.4.
+    var hasSilentPeer: Bool { if case .http2(let session) = self { session { $0.hasSilentPeer } } else { false } }
+
     /// Whether the newest request is one of HTTP/1.0.
     var isHTTP10: Bool { if case .http1(let session) = self { session { $0.isOld } } else { false } }
 
@@ -228,12 +231,21 @@ enum Session {
         }
     }
 
-    /// Whether the stream's header section has left for the peer.
-    func hasSentHeaders(_ slot: Int) -> Bool {
+    /// Whether the peer may have seen the stream's header section; when not, the request is provably unprocessed.
+    func mayHaveArrived(_ slot: Int) -> Bool {
         switch self {
         case .undecided: false
-        case .http1(let session): session { $0.hasSentHeaders(slot) }
-        case .http2(let session): session { $0.hasSentHeaders(slot) }
+        case .http1(let session): session { $0.mayHaveArrived(slot) }
+        case .http2(let session): session { $0.mayHaveArrived(slot) }
+        }
+    }
+
+    /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
+    func neverLeft(_ count: Int) {
+        switch self {
+        case .undecided: break
+        case .http1(let session): session { $0.neverLeft(count) }
+        case .http2(let session): session { $0.neverLeft(count) }
         }
     }
 

@@ -18,6 +18,9 @@ extension RoutingPlan {
     package static func compile(
         _ inventory: Inventory, endpoints table: EndpointTable, options: CompileOptions, memory: inout CompileMemory
     ) -> RoutingPlan {
+        var options = options
+        let needsNodes = inventory.needsNodes(options)
+        options.locality = options.locality ?? options.node.flatMap(inventory.locality(ofNode:))
         let names = Names(options: options)
         let problems = Problems()
         let leftOut = LeftOutObjects(inventory.leftOut, names: names)
@@ -45,7 +48,8 @@ extension RoutingPlan {
         memory.endpoints = kept
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: plans, routes: rules.routes,
-            diagnostics: problems.sorted, questions: clusters.questions, found: found)
+            diagnostics: problems.sorted, questions: clusters.questions, found: found,
+            needsNodes: needsNodes)
     }
 
     /// What all steps of a compilation share.

@@ -73,7 +73,8 @@ private struct LeftOutVersion: Equatable {
 }
 
 /// What is known of all hosts that destinations can name. It is made of Services, ServiceEntries, WorkloadEntries,
-/// DestinationRules, the names of Secrets, and the objects that were left out.
+/// DestinationRules, the names of Secrets, the objects that were left out, and the place of this
+/// gateway.
 final class ServiceFrame {
     let directory: ServiceDirectory
     let finder: SourceFinder
@@ -90,8 +91,11 @@ final class ServiceFrame {
         let versions: [[ObjectVersion]]
         let secrets: [ServiceName]
         let leftOut: [LeftOutVersion]
+        /// Where this gateway is, which its Node may say.
+        let locality: Locality?
 
-        init(_ inventory: Inventory) {
+        init(_ inventory: Inventory, _ options: CompileOptions) {
+            locality = options.locality
             versions = [
                 ObjectVersion.all(inventory.services), ObjectVersion.all(inventory.serviceEntries),
                 ObjectVersion.all(inventory.workloadEntries), ObjectVersion.all(inventory.destinationRules),
@@ -103,7 +107,7 @@ final class ServiceFrame {
 
     /// The frame of an inventory: `old`, if that is made of the same.
     static func of(_ inventory: Inventory, _ old: ServiceFrame?, names: Names, problems: Problems) -> ServiceFrame {
-        let basis = Basis(inventory)
+        let basis = Basis(inventory, names.options)
         if let old, old.isReusable, old.basis == basis { return old }
         return ServiceFrame(inventory, basis, names: names, problems: problems)
     }
