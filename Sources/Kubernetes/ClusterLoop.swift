@@ -12,6 +12,7 @@ final class ClusterLoop {
     private let client: APIClient
     private var reports: ClusterReports
     private var isStopped = false
+    private var added: Set<ResourceKind> = []    // kinds that were not in the plan
 
     private var watchers: [Int: Watcher] = [:]
     private var nextWatcher = 0
@@ -105,6 +106,7 @@ final class ClusterLoop {
         for message in mailbox.takeAll() {
             switch message {
             case .secrets(let names): watchSecrets(names)
+            case .watch(let kind): watchToo(kind)
             case .request(let request, let reply): replies[client.start(request)] = reply
             case .prepared(let result): client.prepared(result)
             case .stop: isStopped = true
@@ -165,6 +167,11 @@ final class ClusterLoop {
 
     private func watch(_ kind: ResourceKind, _ namespace: String?) {
         add(.list(ListWatch(kind, namespace: namespace, timing: plan.timing, seed: Self.seed())))
+    }
+
+    private func watchToo(_ kind: ResourceKind) {
+        guard !plan.kinds.contains(kind), added.insert(kind).inserted else { return }
+        for namespace in namespaces(of: kind) { watch(kind, namespace) }
     }
 
     @discardableResult private func add(_ machine: Watcher.Machine) -> Int {

@@ -22,6 +22,9 @@ extension ResourceKind {
     /// Only labels are needed of Pods, and a Pod's whole object is large.
     package static let pods = ResourceKind(
         group: "", versions: ["v1"], plural: "pods", kind: "Pod", isMetadataOnly: true)
+    /// Only the labels are needed of Nodes, which change all the time. They are watched once somebody asks for them.
+    package static let nodes = ResourceKind(
+        group: "", versions: ["v1"], plural: "nodes", kind: "Node", isMetadataOnly: true, isClusterWide: true)
     /// Read one by one, by `ClusterWatch.watchSecrets`, and never listed.
     package static let secrets = core("secrets", "Secret")
 

@@ -154,6 +154,9 @@ package final class Metrics: Sendable {
         control.withLock { $0.workers }.reduce(0) { $0 &+ $1.tries(endpoint: number) }
     }
 
+    /// What the listeners of all workers tell of the load balancer in front of them.
+    package var frontFindings: [FrontLedger.Entry] { FrontLedger.joined(control.withLock { $0.workers }.map(\.front)) }
+
     /// All metrics in Prometheus' text format, version 0.0.4.
     /// - Parameter cluster: the API server that is watched; nil: none.
     package func render(cluster: Cluster? = nil) -> String {

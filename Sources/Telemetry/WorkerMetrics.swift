@@ -117,6 +117,7 @@ package final class WorkerMetrics: Sendable {
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
         case requestedHosts, hostWaits, matchWork, replayBody
+        case hopelessDeadlines
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -142,6 +143,7 @@ package final class WorkerMetrics: Sendable {
             case .relayIdle: "relay_idle_timeout"
             case .requestedHosts: "requested_hosts"
             case .hostWaits: "host_waits"
+            case .hopelessDeadlines: "hopeless_deadlines"
             case .matchWork: "match_work"
             case .replayBody: "replay_body"
             }
@@ -171,6 +173,8 @@ package final class WorkerMetrics: Sendable {
         width: DurationBuckets.count + 1, limit: durationSeriesLimit, overflow: UInt64(Metrics.otherRoute))
 
     let relays = RelayMetrics()
+    /// What listeners tell of the load balancer in front of them.
+    package let front = FrontLedger()
 
     /// Tries that were sent to an endpoint, by its number.
     private let tries = MetricsTable()

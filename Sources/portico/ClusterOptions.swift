@@ -91,6 +91,7 @@ private final class WatchedCluster: ClusterClient {
     }
 
     func watchSecrets(_ names: Set<SecretName>) { watch?.watchSecrets(names) }
+    func watchNodes() { watch?.watch(.nodes) }
     /// Ends the client's thread.
     func stop() { watch?.stop() }
 }

@@ -70,6 +70,8 @@ struct ConnectionState {
     private let began: MonotonicTime
     /// When octets last came.
     private(set) var lastActive: MonotonicTime
+    /// When they came, or the connection began, before that.
+    private(set) var activeBefore: MonotonicTime
     /// Since when a header section has begun and is not complete; no octet refreshes it.
     private(set) var headersSince: MonotonicTime?
     private var headersNumber: UInt32 = 0    // of that section
@@ -90,6 +92,7 @@ struct ConnectionState {
         since = now
         began = now
         lastActive = now
+        activeBefore = now
     }
 
     var isClosed: Bool { phase == .closed }
@@ -149,7 +152,13 @@ struct ConnectionState {
     }
 
     /// The peer has sent something, so that the time without activity begins anew.
-    mutating func octetsCame(at now: MonotonicTime) { lastActive = now }
+    mutating func octetsCame(at now: MonotonicTime) {
+        activeBefore = lastActive
+        lastActive = now
+    }
+
+    /// The time since the first phase began.
+    func age(at now: MonotonicTime) -> Duration { now.duration(since: began) }
 
     /// A header section has begun and is not complete, or that is over.
     /// - Parameter section: its number; nil when there is none. Another number is another section.

@@ -212,11 +212,6 @@ final class Connections {
         }
     }
 
-    /// Opens a stream's window again by octets that nobody wants.
-    func consume(_ connection: Connection, _ slot: Int, _ count: Int) {
-        services.consume(Stream(connection, slot), count)
-    }
-
     // MARK: writing
 
     /// Sends what the session has to say, as much as the kernel takes.
@@ -422,6 +417,7 @@ final class Connections {
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
+        FrontEnd.ended(connection, end, services)
         loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }

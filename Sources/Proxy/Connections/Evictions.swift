@@ -50,6 +50,16 @@ final class Evictions {
             connections.refuseNewStreams(connection)
             connections.flush(connection)
         }
-        connections.close(connection)
+        connections.giveUp(connection, .overloaded)
+    }
+}
+
+extension Connections {
+    /// Gives a connection up from outside of its events. Streams may have come to their end in this turn already.
+    func giveUp(_ connection: Connection, _ situation: Situation) {
+        actOnEvents(of: connection)
+        guard !connection.isClosed else { return }
+        loseStreams(of: connection, situation)
+        close(connection)
     }
 }

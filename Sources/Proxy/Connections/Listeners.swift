@@ -122,6 +122,8 @@ final class Listeners {
     /// Accepts a bounded number of connections of a listener; the rest waits for the next turn.
     func accept(from sockets: ListenerSockets, slot: Int) {
         let listener = sockets.descriptor(worker: services.worker)
+        // What is left of the memory is for those who have requests.
+        if services.memoryLevel == .exhausted { _ = evictions.makeRoom(upTo: .idle, of: nil) }
         for index in 0..<Self.acceptsPerTurn {
             if let full = fullLimit(of: sockets) {
                 // Only the first time it is certain that somebody waits; the event comes again if so.
@@ -256,6 +258,7 @@ final class Listeners {
         if first != Self.handshakeRecord {
             guard !relaysSilent(connection) else { return false }
             guard served.clearTable == nil else { return true }
+            guard !proxyHeaders.refuseUnexpected(on: connection) else { return false }
             if PlainHTTPAnswer.isLikely(first) {
                 answerPlainHTTP(connection)
                 return false
@@ -476,6 +479,7 @@ final class Listeners {
             connection.sniffed = buffer
             connections.enter(.sniffing(hasOctets: true), connection)
         case .http2, .http1:
+            if connection.transport.isSecure { FrontEnd.note(.withoutALPN, connection, services) }
             startSession(connection, http2: Preface.look(at: known) == .http2)
             if !connection.isClosed { connections.feed(known, to: connection) }
             if let buffer = connection.sniffed { services.pools.give(buffer) }

@@ -25,6 +25,7 @@ final class Refusals {
     func note(_ refusal: Refusal, on connection: Connection?, status: Int = 0, because reason: String = "") {
         let side = connection?.role == .upstream ? ConnectionSide.upstream : .downstream
         services.metrics.refused(refusal, side)
+        if let connection { FrontEnd.refused(refusal, connection, services) }
         guard sampler.admits(refusal, at: services.loop.wallNow.seconds) else { return summarizeSoon() }
         guard services.log.isOn, side == .downstream else { return say(refusal, connection, reason) }
         var record = AccessRecord(start: services.loop.wallNow)

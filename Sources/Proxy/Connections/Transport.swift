@@ -26,6 +26,7 @@ struct Transport {
             case .wantsRead where hasHungUp: continue
             case .wantsWrite where hasHungUp: return .closed
             case .wantsRead, .wantsWrite: return .wouldBlock
+            case .failed(.connectionLost(let errno)): return .failed(errno)
             case .closed, .failed: return .closed
             }
         }

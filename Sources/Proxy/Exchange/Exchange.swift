@@ -178,8 +178,10 @@ final class Exchange {
             extras = found.extras
             return extras == nil ? .goOn(at: .choose) : .next
         case .noHost:
+            FrontEnd.unrouted(block, path, downstream, services)
             explanation = "no host of this listener matches authority \"\(view.authority.string)\""
         case .noRoute:
+            FrontEnd.unrouted(block, path, downstream, services)
             explanation = "no route matches authority \"\(view.authority.string)\" and path \"\(path.string)\""
         case .tooCostly:
             services.metrics.reached(.matchWork)
@@ -230,6 +232,11 @@ final class Exchange {
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
+        if traits.isGRPC, let downstream, !downstream.session.isHTTP2,
+            case let end = downstream.connection({ GRPCDowngrade.admit(self, from: $0) }), end != .next
+        {
+            return end
+        }
         if extras != nil, !traits.isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return web.map { WebTranslation.begin($0, self) } ?? .next
@@ -238,7 +245,7 @@ final class Exchange {
     private func refuse(_ reason: Unavailable) -> StepEnd {
         if reason == .redirectedToHTTPS { return .answer(.redirectedToHTTPS) }
         explanation = reason.sentence
-        return .answer(.unknownCluster)
+        return .answer(reason.isWithoutEndpoint ? .noHealthyEndpoint : .unknownCluster)
     }
 
     /// The configuration that the client's connection uses now.

@@ -145,7 +145,7 @@ final class Exchanges {
         }
         guard event.slot >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
-            if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
+            if event.kind == .data { services.consume(Stream(connection, event.slot), event.data.count) }
             return
         }
         exchange { pass(event, to: $0, of: connection) }
@@ -189,7 +189,7 @@ final class Exchanges {
         default: break
         }
         guard let exchange = exchange(of: event, upstream: connection) else {
-            if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
+            if event.kind == .data { services.consume(Stream(connection, event.slot), event.data.count) }
             return
         }
         exchange { pass(event, to: $0, from: connection) }
@@ -301,6 +301,7 @@ final class Exchanges {
     /// Octets that are no HTTP/1.1: answers if nothing was answered yet, and closes.
     private func refuse(_ event: StreamEvent, _ error: HTTP1Error, on connection: Connection) {
         services.metrics.refused(.http1(error), .downstream)
+        FrontEnd.refused(.http1(error), connection, services)
         if let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
             exchange.dropUpstream(code: ErrorCode.cancel)
             if exchange.state.answer == .none {

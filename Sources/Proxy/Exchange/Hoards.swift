@@ -62,8 +62,7 @@ final class Hoards {
             guard given < wanted else { break }
             services.metrics.reached(.memory)
             if let relay = connection.relay { connections.relays.end(relay, .overloaded) }
-            connections.loseStreams(of: connection, connection.role == .downstream ? .overloaded : .localReset)
-            connections.close(connection)
+            connections.giveUp(connection, connection.role == .downstream ? .overloaded : .localReset)
             given += octets
         }
         return given

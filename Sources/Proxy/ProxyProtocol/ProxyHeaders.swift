@@ -40,6 +40,20 @@ final class ProxyHeaders {
         return read(connection, topology)
     }
 
+    /// A port of TLS got something else: closes the connection if that is a header which nobody expects.
+    /// - Returns: whether it was one.
+    func refuseUnexpected(on connection: Connection) -> Bool {
+        guard connection.announcement == nil,
+            case .octets(let count) = unsafe Socket.peek(connection.transport.descriptor, into: room)
+        else { return false }
+        switch ProxyHeader.read(unsafe Octets(base: UnsafeRawPointer(room.baseAddress), count: count)) {
+        case .absent, .undecided: return false
+        case .begun, .whole, .failed:
+            refuse(.proxyHeaderUnexpected, connection)
+            return true
+        }
+    }
+
     private func read(_ connection: Connection, _ topology: GatewayTopology) -> Bool {
         while true {
             seen.clear()
@@ -50,6 +64,7 @@ final class ProxyHeaders {
             case .closed, .failed:
                 // Who connects and says nothing checks whether the port is open.
                 if connection.headerBegun != nil { return refuse(.proxyHeaderCut, connection) }
+                FrontEnd.endedUnused(connection, services)
                 connections.close(connection)
                 return false
             }

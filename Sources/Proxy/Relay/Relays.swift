@@ -64,7 +64,9 @@ final class Relays {
         let destination = snapshot.destination(number)
         relay.destination = destination
         // Never in clear text where TLS is wanted.
-        if let reason = destination.unavailable { return end(relay, .unavailable(reason.sentence)) }
+        if let reason = destination.unavailable {
+            return end(relay, reason.isWithoutEndpoint ? .noEndpoint : .unavailable(reason.sentence))
+        }
         if let requested = destination.requested { return resolve(relay, destination, requested) }
         pick(relay)
     }

@@ -55,6 +55,8 @@ final class EndpointPool {
     private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
+    /// How long it takes to begin its answers to gRPC calls.
+    var answers = AnswerTimes()
     /// Of its cluster, as the newest configuration has them; nil for most.
     var limits: PoolLimits? {
         didSet { if limits?.streams != oldValue?.streams { learnedStreamLimit = limits?.streams ?? .max } }
