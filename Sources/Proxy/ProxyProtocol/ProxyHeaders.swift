@@ -43,10 +43,11 @@ final class ProxyHeaders {
     /// A port of TLS got something else: closes the connection if that is a header which nobody expects.
     /// - Returns: whether it was one.
     func refuseUnexpected(on connection: Connection) -> Bool {
+        seen.clear()
         guard connection.announcement == nil,
-            case .octets(let count) = unsafe Socket.peek(connection.transport.descriptor, into: room)
+            case .octets = Socket.peek(connection.transport.descriptor, into: seen, most: ProxyHeader.mostOctets)
         else { return false }
-        switch ProxyHeader.read(unsafe Octets(base: UnsafeRawPointer(room.baseAddress), count: count)) {
+        switch ProxyHeader.read(seen.octets) {
         case .absent, .undecided: return false
         case .begun, .whole, .failed:
             refuse(.proxyHeaderUnexpected, connection)
