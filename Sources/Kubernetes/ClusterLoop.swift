@@ -1,6 +1,8 @@
 internal import Reactor
 
 /// The client's thread: waits in epoll, reads, lets watches act, writes, and hands on what was learned.
+///
+/// Thread: the Kubernetes client's. Freed by: the end of that thread.
 final class ClusterLoop {
     private let plan: ClusterWatch.Plan
     private let mailbox: Mailbox<ClusterMail>
@@ -10,6 +12,7 @@ final class ClusterLoop {
     private let client: APIClient
     private var reports: ClusterReports
     private var isStopped = false
+    private var added: Set<ResourceKind> = []    // kinds that were not in the plan
 
     private var watchers: [Int: Watcher] = [:]
     private var nextWatcher = 0
@@ -103,6 +106,7 @@ final class ClusterLoop {
         for message in mailbox.takeAll() {
             switch message {
             case .secrets(let names): watchSecrets(names)
+            case .watch(let kind): watchToo(kind)
             case .request(let request, let reply): replies[client.start(request)] = reply
             case .prepared(let result): client.prepared(result)
             case .stop: isStopped = true
@@ -163,6 +167,11 @@ final class ClusterLoop {
 
     private func watch(_ kind: ResourceKind, _ namespace: String?) {
         add(.list(ListWatch(kind, namespace: namespace, timing: plan.timing, seed: Self.seed())))
+    }
+
+    private func watchToo(_ kind: ResourceKind) {
+        guard !plan.kinds.contains(kind), added.insert(kind).inserted else { return }
+        for namespace in namespaces(of: kind) { watch(kind, namespace) }
     }
 
     @discardableResult private func add(_ machine: Watcher.Machine) -> Int {
@@ -259,6 +268,8 @@ final class ClusterLoop {
 }
 
 /// A watch with what it has in hand: a request, or a wait.
+///
+/// Thread: the Kubernetes client's. Freed by: `ClusterLoop`.
 final class Watcher {
     enum Machine {
         case list(ListWatch)

@@ -77,6 +77,9 @@ package final class ClusterWatch: Sendable {
     /// `ResourceKind.secrets`, and `ResourceEvent.secret` says how current each is. Any thread may call it.
     package func watchSecrets(_ names: Set<SecretName>) { mailbox.post(.secrets(names)) }
 
+    /// Has one more kind listed and watched from now on. Any thread may call it, again too.
+    package func watch(_ kind: ResourceKind) { mailbox.post(.watch(kind)) }
+
     /// Makes a request on the same connection, such as a patch of a status. Any thread may call it.
     /// - Parameters:
     ///   - path: with the query, escaped.
@@ -113,6 +116,7 @@ package struct ClusterMessage: Sendable, Equatable {
 /// What other threads tell the client's.
 enum ClusterMail: Sendable {
     case secrets(Set<SecretName>)
+    case watch(ResourceKind)
     case request(APIRequest, @Sendable (ClusterWatch.Reply) -> Void)
     case prepared(Result<PreparedAccess, AccessFault>)
     case stop

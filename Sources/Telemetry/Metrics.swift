@@ -116,7 +116,7 @@ package final class Metrics: Sendable {
     }
 
     /// Makes the counters for one more worker.
-    package func worker() -> WorkerMetrics {
+    package func addWorker() -> WorkerMetrics {
         let worker = WorkerMetrics()
         control.withLock { $0.workers.append(worker) }
         return worker

@@ -68,6 +68,8 @@ struct ClusterOptions: ParsableArguments {
 }
 
 /// The client as the control plane uses it.
+///
+/// Thread: the main thread. Freed by: `ControlPlane`.
 private final class WatchedCluster: ClusterClient {
     private let plan: ClusterWatch.Plan
     private let source: ClusterSource
@@ -89,6 +91,7 @@ private final class WatchedCluster: ClusterClient {
     }
 
     func watchSecrets(_ names: Set<SecretName>) { watch?.watchSecrets(names) }
+    func watchNodes() { watch?.watch(.nodes) }
     /// Ends the client's thread.
     func stop() { watch?.stop() }
 }

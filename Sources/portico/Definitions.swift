@@ -23,6 +23,10 @@ struct Definitions: ParsableArguments {
     var locality: String?
 
     @Option(
+        help: "The Node that this gateway runs on: its labels say where that is, if --locality does not.")
+    var node: String?
+
+    @Option(
         help: """
             on: also send to endpoints that are link-local addresses or Unix sockets, and to loopback addresses of \
             names that requests choose (DYNAMIC_DNS).
@@ -51,6 +55,7 @@ struct Definitions: ParsableArguments {
         options.gatewayNamespace = namespace
         options.rootNamespace = rootNamespace
         options.locality = try place()
+        options.node = node
         options.topology = try topology.terms()
         guard !label.isEmpty else { return options }
         options.labels = [:]

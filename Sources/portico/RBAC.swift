@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Control
 internal import Kubernetes
 internal import Manifests
+internal import Routing
 
 struct RBAC: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,8 +31,9 @@ struct RBAC: ParsableCommand {
             print(set.diagnostics.text, terminator: "")
             throw ExitStatus.couldNotRun
         }
+        let kinds = ClusterSource.kinds.filter { $0 != .endpoints } + (plan.needsNodes ? [.nodes] : [])
         let rules = NeededRights.all(
-            kinds: ClusterSource.kinds.filter { $0 != .endpoints }, namespaces: cluster.watchNamespace,
+            kinds: kinds, namespaces: cluster.watchNamespace,
             secrets: SecretNames.all(of: plan),
             lease: writing.statusWriter ? writing.plan(namespace: definitions.namespace).lease : nil)
         let comments = cluster.isGiven ? try review(rules) : ""

@@ -16,6 +16,8 @@ import Testing
         var wanted: [Set<SecretName>] = []
         func start() {}
         func watchSecrets(_ names: Set<SecretName>) { wanted.append(names) }
+        private(set) var asksForNodes = 0
+        func watchNodes() { asksForNodes += 1 }
         func stop() {}
     }
 
@@ -79,6 +81,31 @@ import Testing
         _ = feed.loadEnded()
         #expect(!feed.want(plan))
         #expect(client.wanted.count == 1)
+    }
+
+    @Test func `Nodes are watched once a rule needs them, and the first load waits for them`() throws {
+        let feed = try feed()
+        source.receive(ClusterWorld.lists(Self.service))
+        feed.loadBegan()
+        _ = source.take()
+        _ = feed.loadEnded()
+        let near = """
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: a, namespace: shop}
+            spec: {host: a, subsets: [{name: near, labels: {topology.kubernetes.io/region: west}}]}
+            """
+        let other = ClusterSource(defaultNamespace: "edge")
+        other.receive(ClusterWorld.changed(near))
+        let plan = RoutingPlan.compile(other.take().objects, options: CompileOptions())
+        #expect(plan.needsNodes && feed.want(plan) && client.asksForNodes == 1)
+        #expect(!feed.isDue)
+        source.receive([.state(.nodes, namespace: nil, .current)])
+        #expect(feed.isDue)
+        feed.loadBegan()
+        _ = feed.loadEnded()
+        #expect(!feed.want(plan) && client.asksForNodes == 1)
+        #expect(source.status.kinds.contains { $0.name == "Node" })
     }
 
     @Test func `a change is due soon, and one that came during a load after it`() throws {

@@ -306,7 +306,7 @@ import Testing
     @Test func `have a list for each kind`() {
         let kinds =
             ["Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Service"]
-            + ["EndpointSlice", "Endpoints", "Pod", "Secret", "AuthorizationPolicy", "RequestAuthentication"]
+            + ["EndpointSlice", "Endpoints", "Pod", "Node", "Secret", "AuthorizationPolicy", "RequestAuthentication"]
         for kind in kinds {
             let identity = ObjectReference(kind: kind, namespace: "n", name: "x")
             #expect(Inventory.lists.count { $0.holds(identity) } == 1, "\(kind)")

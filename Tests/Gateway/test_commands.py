@@ -90,17 +90,6 @@ def test_forms_of_yaml_that_are_fine(write, text):
     assert "error:" not in result.stdout, result.stdout
 
 
-def test_fields_not_in_effect_yet_are_warnings(write):
-    routes = objects.virtual_service([objects.rule("echo")])
-    policy = objects.destination_rule("echo", trafficPolicy={"loadBalancer": {"zoneAwareLbSetting": {"enabled": True}}})
-    path = write(GOOD + "---\n" + objects.text([routes, policy, objects.service("echo")]))
-    result = run("check", path)
-    assert result.returncode == 0
-    words = r"warning: .*spec\.trafficPolicy\.loadBalancer\.zoneAwareLbSetting.* not in effect"
-    assert re.search(words, result.stdout + result.stderr)
-    assert run("check", "--strict", path).returncode == 1
-
-
 def test_partial_service_names_are_reported_with_the_full_name(write):
     routes = objects.virtual_service([objects.rule("reviews.prod")])
     reviews = objects.service("reviews", namespace="prod")

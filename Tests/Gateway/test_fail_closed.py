@@ -41,17 +41,6 @@ def test_a_closed_rule_is_answered_503_and_check_fails(web, tmp_path, fields):
         assert len(web.requests) == before
 
 
-def test_a_skipped_field_is_a_warning_and_served(web, tmp_path):
-    balancing = {"zoneAwareLbSetting": {"enabled": True}}
-    policy = objects.destination_rule("closed", trafficPolicy={"loadBalancer": balancing})
-    given = config(web, objects.rule("closed", match=HIDDEN), more=[policy])
-    result = check(tmp_path, given)
-    assert result.returncode == 0
-    assert "is not in effect yet: skipped" in result.stdout
-    with Gateway(given) as gateway:
-        assert http1.get(gateway.port, "/hidden").status == 200
-
-
 def test_a_destination_that_wants_tls_is_never_spoken_to_in_clear_text(web, tmp_path):
     policy = objects.destination_rule("closed", trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}})
     given = config(web, objects.rule("closed", match=HIDDEN), more=[policy])

@@ -79,7 +79,7 @@ def test_a_limit_that_is_out_of_range_is_refused_with_what_to_write(flag, value)
 
 @pytest.mark.parametrize("flag", sorted(declared().keys() - {"--config", "--status", "--admin", "--mesh"}))
 def test_a_flag_that_takes_few_values_is_an_environment_variable_too(flag):
-    if flag in {"--cluster-domain", "--namespace", "--root-namespace", "--istio-identity", "--locality",
+    if flag in {"--cluster-domain", "--namespace", "--root-namespace", "--istio-identity", "--locality", "--node",
                 "--status-name", "--tls-ticket-keys"}:
         pytest.skip("takes any text")
     variable = "PORTICO" + flag[1:].replace("-", "_").upper()

@@ -130,3 +130,42 @@ def test_routes_show_the_priorities(places, tmp_path):
     shown = run("routes", "--locality", "west/w1/a", file).stdout
     assert "localityLbSetting: nearest to west/w1/a" in shown
     assert f"{places[3].server.address}:{places[3].server.port} priority 3" in shown
+
+
+def node(name, region, zone):
+    labels = {"topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": zone}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+
+
+def on_nodes(places, *rules, subset=None):
+    """A Service whose endpoints are on the nodes n0 to n3."""
+    made = objects.served_by("out", *(each.server for each in places), port=80, protocol_name="http")
+    for number, each in enumerate(made[1:]):
+        each["endpoints"][0]["nodeName"] = f"n{number}"
+    return [
+        objects.gateway(), objects.virtual_service([objects.rule(objects.to("out", subset=subset))]), *made, *rules,
+        node("n0", "west", "w1"), node("n1", "west", "w1"), node("n2", "west", "w2"), node("n3", "east", "e1")]
+
+
+def test_subsets_select_by_the_region_of_the_node(places):
+    rule = objects.destination_rule("out", subsets=[
+        {"name": "east", "labels": {"topology.kubernetes.io/region": "east"}},
+        {"name": "w1", "labels": {"topology.kubernetes.io/zone": "w1"}}])
+    with Gateway(on_nodes(places, rule, subset="east")) as gateway:
+        assert names(gateway, 8) == {"east/e1": 8}
+        gateway.write(on_nodes(places, rule, subset="w1"))
+        gateway.reload()
+        assert set(names(gateway, 8)) == {"west/w1/a", "west/w1/b"}
+
+
+def test_a_gateway_on_a_node_stays_in_its_region(places):
+    setting = {"zoneAwareLbSetting": {"enabled": True, "minClusterSize": 1}, "simple": "ROUND_ROBIN"}
+    rule = objects.destination_rule(
+        "out", trafficPolicy={"loadBalancer": setting, "outlierDetection": OUTLIERS})
+    with Gateway(on_nodes(places, rule), arguments=["--node", "n2"]) as gateway:
+        assert names(gateway, 9) == {"west/w1/a": 3, "west/w1/b": 3, "west/w2": 3}
+        for place in places[:3]:
+            place.status = 503
+        waiting.until(lambda: names(gateway, 1)["east/e1"] == 1, 10, "the other region")
+    with Gateway(on_nodes(places, rule), arguments=["--node", "n3"]) as gateway:
+        assert names(gateway, 4) == {"east/e1": 4}

@@ -38,6 +38,12 @@ import Testing
         ),
         (object("WorkloadEntry", "address: 10.0.0.1, serviceAccount: s"), "spec.serviceAccount"),
         (object("WorkloadEntry", "address: 10.0.0.1, network: net"), "spec.network"),
+        (
+            object(
+                "DestinationRule",
+                "host: a, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true, minClusterSize: 3}}}"),
+            "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting.minClusterSize"
+        ),
     ])
     func `is a note, which fails no check`(text: String, path: String) {
         let reports = load(text).diagnostics

@@ -46,20 +46,6 @@ import Testing
 
     @Test(arguments: [
         (
-            policy("loadBalancer: {zoneAwareLbSetting: {enabled: true}}"),
-            "spec.trafficPolicy.loadBalancer.zoneAwareLbSetting"
-        )
-    ])
-    func `is skipped with a warning where that harms nobody`(text: String, field: String) {
-        let set = load(text)
-        #expect(set.diagnostics.map(\.severity) == [.warning])
-        let message = "`\(field)` is not in effect yet: skipped"
-        #expect(set.diagnostics.map(\.message) == [message])
-        #expect(closings(set) == [])
-    }
-
-    @Test(arguments: [
-        (
             served("match: [{headers: {'@request.auth.claims.sub': {exact: x}}}]"),
             "match[0].headers[\"@request.auth.claims.sub\"]"
         ),

@@ -57,7 +57,7 @@ import Testing
     private static func rows(_ kind: String) -> [Row] {
         let text = TestFiles.text(documents + "configuration.md")
         let sections = text.split(separator: "\n### ")
-        let isKubernetes = ["Service", "EndpointSlice", "Endpoints", "Pod", "Secret"].contains(kind)
+        let isKubernetes = ["Service", "EndpointSlice", "Endpoints", "Pod", "Node", "Secret"].contains(kind)
         return sections.flatMap { section -> [Row] in
             let title = section.prefix { $0 != "\n" }
             let isOwn = title.contains(kind) || (isKubernetes && title.hasPrefix("Kubernetes"))

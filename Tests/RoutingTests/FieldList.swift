@@ -23,7 +23,7 @@ struct FieldList {
     static let folder = TestFiles.tests + "/Fixtures/fields"
     static let kinds = [
         "Gateway", "VirtualService", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Service", "EndpointSlice",
-        "Endpoints", "Pod", "Secret",
+        "Endpoints", "Pod", "Node", "Secret",
     ]
     static let all = kinds.flatMap { FieldList($0).fields }
 

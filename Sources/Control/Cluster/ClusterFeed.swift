@@ -8,11 +8,15 @@ package protocol ClusterClient: AnyObject {
     func start() throws(SystemError)
     /// Has these Secrets read and watched, and no others.
     func watchSecrets(_ names: Set<SecretName>)
+    /// Has the Nodes listed and watched from now on. It may be called again.
+    func watchNodes()
     /// Ends all connections.
     func stop()
 }
 
-/// When the control plane loads because of a cluster, and what its first load waits for. The main thread only.
+/// When the control plane loads because of a cluster, and what its first load waits for.
+///
+/// Thread: the main thread. Freed by: `ControlPlane`.
 final class ClusterFeed {
     /// Where changes come from.
     let source: ClusterSource
@@ -25,6 +29,7 @@ final class ClusterFeed {
     /// Changes that came while a load was under way, which has an older version of them.
     private var replay: EndpointChanges?
     private var secrets: Set<SecretName> = []
+    private var wantsNodes = false
     private var secretsDeadline: MonotonicTime?
     private var isFirst = true    // the first load, with its Secrets, has not ended
 
@@ -81,9 +86,11 @@ final class ClusterFeed {
     }
 
     private var isFirstDue: Bool {
-        if let secretsDeadline { return source.knows(secrets) || .now() >= secretsDeadline }
+        if let secretsDeadline { return knowsWanted || .now() >= secretsDeadline }
         return source.status.waiting == nil
     }
+
+    private var knowsWanted: Bool { source.knows(secrets) && (!wantsNodes || source.knowsNodes) }
 
     /// Until the next load, in milliseconds; -1: none is due.
     var wait: Int32 {
@@ -111,15 +118,20 @@ final class ClusterFeed {
         return replay ?? EndpointChanges()
     }
 
-    /// Has the Secrets of a plan watched.
+    /// Has the Secrets of a plan watched, and the Nodes if it needs them.
     /// - Returns: whether the first load has to be repeated, because they are not known yet.
     func want(_ plan: RoutingPlan) -> Bool {
         let names = SecretNames.all(of: plan)
-        let isNew = names != secrets
+        var isNew = names != secrets
         secrets = names
         if isNew {
             source.keepSecrets(names)
             client.watchSecrets(names)
+        }
+        if plan.needsNodes, !wantsNodes {
+            wantsNodes = true
+            isNew = true
+            client.watchNodes()
         }
         guard isFirst else { return false }
         // Secrets that have come may have others in their place, once more.

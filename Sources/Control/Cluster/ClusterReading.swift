@@ -38,10 +38,13 @@ package struct ClusterReading {
         }
         self.files.apply(files)
         cluster.take(source.take())
-        let secrets = SecretNames.all(of: joined().plan).union(SecretNames.all(of: alone().plan))
-        if !secrets.isEmpty {
-            client.watchSecrets(secrets)
-            _ = Self.wait(bell, wait) { source.knows(secrets) }
+        let plans = [joined().plan, alone().plan]
+        let secrets = plans.reduce(into: Set()) { $0.formUnion(SecretNames.all(of: $1)) }
+        let needsNodes = plans.contains(where: \.needsNodes)
+        if !secrets.isEmpty { client.watchSecrets(secrets) }
+        if needsNodes { client.watchNodes() }
+        if needsNodes || !secrets.isEmpty {
+            _ = Self.wait(bell, wait) { source.knows(secrets) && (!needsNodes || source.knowsNodes) }
             cluster.take(source.take())
         }
     }

@@ -89,6 +89,13 @@ package final class ClusterSource: ResourceSink, Sendable {
         inbox.withLock { inbox in names.allSatisfy { inbox.secrets[$0].map(Self.isKnown) ?? false } }
     }
 
+    /// Whether the Nodes were listed, or cannot be.
+    var knowsNodes: Bool {
+        inbox.withLock { inbox in
+            (inbox.kinds[ResourceKind.nodes.kind]?.states.values).map { $0.contains(where: Self.isKnown) } ?? false
+        }
+    }
+
     /// Forgets all other Secrets, which nobody names any more.
     func keepSecrets(_ names: Set<SecretName>) { inbox.withLock { $0.keepSecrets(names) } }
 

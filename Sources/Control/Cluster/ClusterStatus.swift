@@ -31,7 +31,7 @@ package struct ClusterStatus: Sendable {
         self.writing = writing
         events = inbox.events
         let scopes = namespaces.isEmpty ? [""] : namespaces
-        kinds = ClusterSource.kinds.map(\.kind).sorted().flatMap { name in
+        let always = ClusterSource.kinds.map(\.kind).sorted().flatMap { name in
             let record = inbox.kinds[name]
             return scopes.map { scope in
                 Kind(
@@ -39,6 +39,14 @@ package struct ClusterStatus: Sendable {
                     objects: record?.known.count ?? 0)
             }
         }
+        kinds = always + Self.nodes(inbox)
+    }
+
+    /// Nodes, once they are watched.
+    private static func nodes(_ inbox: ClusterInbox) -> [Kind] {
+        let name = ResourceKind.nodes.kind
+        guard let record = inbox.kinds[name] else { return [] }
+        return [Kind(name: name, namespace: nil, state: record.states[""], objects: record.known.count)]
     }
 
     /// Why no load can begin: kinds of which nothing is known. nil: all are known, or cannot be.

@@ -39,7 +39,7 @@ package enum NeededRights {
         let scopes: [String?] = namespaces.isEmpty ? [nil] : namespaces.sorted()
         var rules: [AccessRule] = []
         for scope in scopes {
-            for kind in kinds {
+            for kind in kinds where !kind.isClusterWide {
                 rules.append(AccessRule(["list", "watch"], kind.plural, group: kind.group, namespace: scope))
             }
             if lease != nil {
@@ -49,6 +49,9 @@ package enum NeededRights {
                 }
                 rules.append(AccessRule(["create"], "events", namespace: scope))
             }
+        }
+        for kind in kinds where kind.isClusterWide {
+            rules.append(AccessRule(["list", "watch"], kind.plural, group: kind.group))
         }
         for (namespace, names) in Dictionary(grouping: secrets, by: \.namespace).sorted(by: { $0.key < $1.key }) {
             rules.append(

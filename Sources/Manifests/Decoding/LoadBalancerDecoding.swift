@@ -47,10 +47,12 @@ extension LoadBalancer {
 
     private mutating func readLocality(_ record: inout Record) {
         let written = record.field("localityLbSetting")
-        locality = written.flatMap(LocalitySetting.init)
+        locality = written.flatMap { LocalitySetting($0) }
         guard let zone = record.field("zoneAwareLbSetting") else { return }
-        LocalitySetting.checkZoneAware(zone)
-        if written != nil {
+        let setting = LocalitySetting(zoneAware: zone)
+        if written == nil {
+            locality = setting
+        } else {
             zone.error("conflicting-fields", "`localityLbSetting` and `zoneAwareLbSetting` exclude each other")
         }
     }

@@ -34,8 +34,8 @@ extension LocalitySetting {
             let key = label.prefix { $0 != "=" }
             guard Locality.Topology.all.contains(String(key)) else { continue }
             value.error(
-                "conflicting-fields", "`failover` and a priority for the label \(key) exclude each other",
-                hint: "both say where requests go from a region")
+                "conflicting-fields", "regions that count and a priority for the label \(key) exclude each other",
+                hint: "leave out the label: `failover` and `zoneAwareLbSetting` say where requests go from a region")
         }
     }
 
@@ -53,13 +53,22 @@ extension LocalitySetting {
     }
 
     /// Reads `zoneAwareLbSetting`.
-    static func checkZoneAware(_ value: Value) {
-        guard var record = value.record() else { return }
-        _ = record.bool("enabled")
-        for entry in record.elements("failover") { _ = Failover(entry) }
-        _ = record.strings("failoverPriority")
+    init?(zoneAware value: Value) {
+        guard var record = value.record() else { return nil }
+        place = value.place
+        path = record.path
+        isZoneAware = true
+        isEnabled = record.bool("enabled") ?? false
+        failover = record.elements("failover").compactMap(Failover.init)
+        let labels = record.field("failoverPriority")
+        failoverPriority = record.strings("failoverPriority")
         _ = record.count("minClusterSize")
         record.finish()
+        guard let labels else { return }
+        if failoverPriority.count > Self.mostEntries {
+            labels.error("out-of-range", "more than \(Self.mostEntries) labels")
+        }
+        Self.check(failoverPriority, labels)
     }
 }
 

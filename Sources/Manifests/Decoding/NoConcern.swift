@@ -15,6 +15,10 @@ extension NotInEffect {
         .leavesAlone("WorkloadEntry", "spec.network", network),
         .leavesAlone("ServiceEntry", "spec.endpoints[].serviceAccount", identity),
         .leavesAlone("WorkloadEntry", "spec.serviceAccount", identity),
+        .leavesAlone(
+            "DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting.minClusterSize",
+            "zones get shares by how the gateway's own replicas are spread over them, which no gateway knows: "
+                + "all zones of the region share the requests, as in Istio without ISTIO_META_ENABLE_SELF_DISCOVERY"),
     ]
 
     private static let network = "every endpoint is reached by its own address"

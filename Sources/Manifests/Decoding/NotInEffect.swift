@@ -107,7 +107,6 @@ package enum NotInEffect {
     ]
 
     private static let policy: [Field] = [
-        .skips("DestinationRule", "POLICY.loadBalancer.zoneAwareLbSetting", by: enabled),
         // Without it, octets would be sent that the upstream does not understand.
         .closes("DestinationRule", "POLICY.tunnel"),
     ]

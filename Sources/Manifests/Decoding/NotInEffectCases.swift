@@ -32,9 +32,4 @@ extension NotInEffect {
         return value.isNull || value.scalar == .bool(false) || value.raw.isEmpty
     }
 
-    // MARK: Policies
-
-    static func enabled(_ value: Value) -> Fate? {
-        value.child("enabled")?.scalar == .bool(false) ? nil : .skipped
-    }
 }

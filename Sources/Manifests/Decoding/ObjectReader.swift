@@ -111,7 +111,7 @@ extension ObjectReader {
         ("networking.istio.io", istioVersions, "ServiceEntry"),
         ("networking.istio.io", istioVersions, "WorkloadEntry"),
         ("", ["v1"], "Service"), ("", ["v1"], "Endpoints"), ("", ["v1"], "Pod"),
-        ("", ["v1"], "Secret"), ("discovery.k8s.io", ["v1"], "EndpointSlice"),
+        ("", ["v1"], "Node"), ("", ["v1"], "Secret"), ("discovery.k8s.io", ["v1"], "EndpointSlice"),
     ]
 
     private func decode(_ kind: String, _ apiVersion: String, _ value: Value) {
@@ -175,6 +175,7 @@ extension ObjectReader {
         case "Endpoints": keep(Endpoints(meta, &record), meta, \.endpoints)
         case "EndpointSlice": keep(EndpointSlice(meta, &record), meta, \.endpointSlices)
         case "Pod": keep(Pod(meta, &record), meta, \.pods)
+        case "Node": keep(ClusterNode(meta, &record), meta, \.nodes)
         case "Secret": keep(Secret(meta, &record), meta, \.secrets)
         default: break
         }

@@ -19,6 +19,7 @@ extension Pod {
     }
 
     private mutating func readSpec(_ spec: inout Record) {
+        nodeName = spec.string("nodeName")
         for field in ["containers", "initContainers"] as [StaticString] {
             for container in spec.elements(field) {
                 guard var container = container.record() else { continue }

@@ -9,6 +9,7 @@ package struct Inventory: Sendable {
     package var endpointSlices: [EndpointSlice] = []
     package var endpoints: [Endpoints] = []
     package var pods: [Pod] = []
+    package var nodes: [ClusterNode] = []
     package var secrets: [Secret] = []
     package var accessPolicies: [AccessPolicy] = []
     /// Objects that are in none of these lists because of an error.

@@ -122,6 +122,8 @@ package struct Endpoints: Sendable {
 package struct Pod: Sendable {
     package internal(set) var meta: ObjectMeta
     package var phase: String?
+    /// The Node that it runs on; nil before it has one.
+    package var nodeName: String?
     /// Empty before the Pod has an address. The first one is its main address.
     package var addresses: [String] = []
     /// Whether the condition `Ready` is `True`.

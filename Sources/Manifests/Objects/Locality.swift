@@ -130,6 +130,8 @@ package struct LocalitySetting: Sendable {
     package let path: String
     /// nil if it is not written; it counts as true then.
     package var isEnabled: Bool?
+    /// Whether it is a `zoneAwareLbSetting`: regions count, and zones do not.
+    package var isZoneAware = false
     package var distribute: [Distribution] = []
     package var failover: [Failover] = []
     /// `key` or `key=value`, in the order of their weight.

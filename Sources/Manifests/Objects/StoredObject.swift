@@ -63,6 +63,6 @@ extension Inventory {
     package static let lists: [any ObjectList] = [
         List(\.gateways), List(\.virtualServices), List(\.destinationRules), List(\.serviceEntries),
         List(\.workloadEntries), List(\.services), List(\.endpointSlices), List(\.endpoints), List(\.pods),
-        List(\.secrets), List(\.accessPolicies),
+        List(\.nodes), List(\.secrets), List(\.accessPolicies),
     ]
 }

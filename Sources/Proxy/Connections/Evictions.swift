@@ -2,8 +2,9 @@ internal import HTTP
 internal import Reactor
 internal import Telemetry
 
-/// Closes clients' connections that have no requests, when all places are taken and a new client waits. Its worker's
-/// thread only.
+/// Closes clients' connections that have no requests, when all places are taken and a new client waits.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Evictions {
     private let services: WorkerServices
     private let connections: Connections

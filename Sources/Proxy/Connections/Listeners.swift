@@ -5,8 +5,10 @@ internal import Telemetry
 internal import TLS
 internal import Synchronization
 
-/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS,
-/// and the octets that tell the protocol. Also the steps of a graceful end. Its worker's thread only.
+/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS, and
+/// the octets that tell the protocol. Also the steps of a graceful end.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Listeners {
     let services: WorkerServices
     let connections: Connections
@@ -389,13 +391,9 @@ final class Listeners {
     private func readHello(_ connection: Connection) {
         guard let hello = connection.hello else { return }
         while true {
-            let room = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: hello.octets.room(Self.helloPart)[..<Self.helloPart])
-            guard case .octets(let count) = unsafe Socket.read(connection.transport.descriptor, into: room) else {
-                return endHello(connection)
-            }
             let before = hello.octets.count
-            hello.octets.commit(count)
+            let result = Socket.read(connection.transport.descriptor, into: hello.octets, most: Self.helloPart)
+            guard case .octets(let count) = result else { return endHello(connection) }
             services.octetsRead &+= count
             switch hello.reader.read(hello.octets.octets.dropFirst(before)) {
             case .incomplete: continue

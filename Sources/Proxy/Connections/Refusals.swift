@@ -6,9 +6,10 @@ internal import TLS
 internal import Balancing
 
 /// No refusal without a line: whatever a worker turns down is counted by its reason and leaves a line, in the access
-/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`).
-/// Requests that were refused are no matter of this class: they have an exchange, and its line.
-/// Its worker's thread only.
+/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`). Requests
+/// that were refused are no matter of this class: they have an exchange, and its line.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Refusals {
     private let services: WorkerServices
     private var sampler = RefusalSampler()

@@ -17,7 +17,7 @@ struct ExchangeRecorder {
     /// Counts the exchange, and writes its line of the access log.
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
-        services.toMetrics {
+        services.unretainedMetrics {
             $0.requestEnded(
                 route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.tally.status,
                 grpcStatus: exchange.tally.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
@@ -31,7 +31,7 @@ struct ExchangeRecorder {
     @inline(never)
     private func note(_ situation: Situation, of exchange: Exchange) {
         guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream else { return }
-        exchange.noteFate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended)
+        EndpointReports.fate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended, of: exchange)
     }
 
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {

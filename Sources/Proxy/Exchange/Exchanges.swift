@@ -5,7 +5,9 @@ internal import Synchronization
 internal import Telemetry
 
 /// One worker's exchanges: a pool of them, and the way from a session's event to the exchange whose stream it is.
-/// Exchanges are never freed while the worker runs, only used again. Its worker's thread only.
+/// Exchanges are never freed while the worker runs, only used again.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Exchanges {
     private let services: WorkerServices
     private let upstreams: Upstreams
@@ -43,7 +45,7 @@ final class Exchanges {
     /// A connection is there that an exchange has waited for, or a copy for a mirror.
     func connected(_ waiting: Int, _ connection: Connection) {
         guard waiting >= 0 else { return mirrors.connected(waiting, connection) }
-        with(waiting) { $0.connected(connection) }
+        with(waiting) { Connecting.connected($0, connection) }
     }
 
     /// Whoever waits gets no connection.
@@ -70,7 +72,7 @@ final class Exchanges {
     private func enter(
         _ exchange: Exchange, _ event: StreamEvent, _ block: HeaderBlock, on connection: Connection
     ) {
-        services.toMetrics { $0.requestStarted() }
+        services.unretainedMetrics { $0.requestStarted() }
         services.status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         exchange.serve(connection, event.slot)
         exchange.request.keep(block)

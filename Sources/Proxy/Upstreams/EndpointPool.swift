@@ -25,7 +25,8 @@ struct UpstreamTransport: Equatable {
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.
-/// Its worker's thread only.
+///
+/// Thread: its worker's. Freed by: `Upstreams`, when its endpoint is gone and nothing runs on it.
 final class EndpointPool {
     let endpoint: Endpoint
     let transport: UpstreamTransport
@@ -120,8 +121,7 @@ final class EndpointPool {
 
     /// Whether its connections are for requests to this host.
     func isFor(host wanted: Octets) -> Bool {
-        var host = host
-        return host.withUTF8 { unsafe Octets(UnsafeRawBufferPointer($0)).equalsIgnoringCase(wanted) }
+        host.withOctets { $0.equalsIgnoringCase(wanted) }
     }
 
     // MARK: connections

@@ -7,6 +7,9 @@ extension RoutingPlan {
     package static func compile(
         _ inventory: Inventory, endpoints: EndpointTable? = nil, options: CompileOptions
     ) -> RoutingPlan {
+        var options = options
+        let needsNodes = inventory.needsNodes(options)
+        options.locality = options.locality ?? options.node.flatMap(inventory.locality(ofNode:))
         let table = endpoints ?? EndpointTable(inventory, refusal: options.refusedEndpoint)
         let names = Names(options: options)
         let problems = Problems()
@@ -49,6 +52,7 @@ extension RoutingPlan {
         PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: clusters.clusters,
-            routes: rules.routes, diagnostics: problems.sorted, questions: clusters.questions(inventory), table: table)
+            routes: rules.routes, diagnostics: problems.sorted, questions: clusters.questions(inventory), table: table,
+            needsNodes: needsNodes)
     }
 }

@@ -28,19 +28,20 @@ struct LocalityChecks {
             let words = "no entry of `distribute` is for \(own), where this gateway is: all places share the requests"
             return add(.note, words, setting, rule)
         }
-        guard hasOutliers else {
+        guard hasOutliers || setting.isZoneAware else {
             let words = "without `outlierDetection` no endpoint is found unhealthy: all places share the requests"
             return add(.warning, words, setting, rule, hint: "write `outlierDetection: {}` for Envoy's defaults")
         }
         if setting.failoverPriority.isEmpty, options.locality == nil {
-            reportUnknownPlace(setting.failover.isEmpty ? "failover by place" : "failover", setting, rule)
+            let what = setting.isZoneAware ? "`zoneAwareLbSetting`" : "failover by place"
+            reportUnknownPlace(setting.failover.isEmpty ? what : "failover", setting, rule)
         }
     }
 
     private func reportUnknownPlace(_ what: String, _ setting: LocalitySetting, _ rule: DestinationRule) {
         add(
             .warning, "\(what) has no effect: nothing says where this gateway is", setting, rule,
-            hint: "give --locality region/zone/subzone")
+            hint: "give --locality region/zone/subzone, or --node NAME")
     }
 
     private func add(

@@ -15,6 +15,7 @@ extension PolicyDirectory.Policy {
                     })
             }
         }
+        if let setting, setting.isZoneAware { return Self.zoneAware(setting, options) }
         // Without outliers nobody would ever be found unhealthy.
         guard block(\.outlierDetection, port: port, subset: subset) != nil else { return nil }
         let hasRegions = setting?.failover.isEmpty == false
@@ -26,6 +27,20 @@ extension PolicyDirectory.Policy {
                 own: own, preferences: preferences,
                 next: setting?.failover.first { $0.from == own.region }?.to.detached,
                 countsPlaces: preferences.isEmpty || hasRegions))
+    }
+
+    /// Regions count always, and labels before them. Zones would get shares by how the gateway's own replicas are
+    /// spread over them, which it does not know of itself.
+    /// Source: istio/api networking/v1alpha3/destination_rule.proto (ZoneAwareLoadBalancerSetting).
+    private static func zoneAware(_ setting: LocalitySetting, _ options: CompileOptions) -> LocalityPolicy? {
+        let preferences = setting.failoverPriority.map { preference($0, options) }
+        guard !preferences.isEmpty || options.locality != nil else { return nil }
+        let own = options.locality ?? Locality()
+        return .failover(
+            LocalityPolicy.Failover(
+                own: own, preferences: preferences,
+                next: setting.failover.first { $0.from == own.region }?.to.detached,
+                countsPlaces: options.locality != nil || !setting.failover.isEmpty, countsOnlyRegions: true))
     }
 
     /// A label is compared with this gateway's own, unless a value is written.
@@ -47,6 +62,27 @@ extension TrafficPolicy {
     }
 }
 
+extension Inventory {
+    /// Whether the places of Nodes decide anything: rules may count places, or select by them.
+    func needsNodes(_ options: CompileOptions) -> Bool {
+        let knowsOwn = options.locality != nil || options.node != nil
+        return destinationRules.contains { rule in
+            let policies = [rule.trafficPolicy] + rule.subsets.map(\.trafficPolicy)
+            return rule.subsets.contains { Locality.Topology.all.contains(where: $0.labels.keys.contains) }
+                || policies.compactMap(\.self).contains { $0.needsPlaces(knowsOwn) }
+        }
+    }
+}
+
+extension TrafficPolicy {
+    /// - Parameter knowsOwn: whether it is known where this gateway is, without which nothing is near.
+    fileprivate func needsPlaces(_ knowsOwn: Bool) -> Bool {
+        if let setting = loadBalancer?.locality, setting.isEnabled != false { return true }
+        if knowsOwn, outlierDetection != nil { return true }
+        return portLevel.contains { $0.policy.needsPlaces(knowsOwn) }
+    }
+}
+
 extension LocalityPolicy {
     /// What it says, for people.
     var lines: [(name: String, value: String)] {
@@ -61,7 +97,8 @@ extension LocalityPolicy {
                 lines.append((name: "failoverPriority", value: labels.joined(separator: " ")))
             }
             if failover.countsPlaces {
-                lines.append((name: "nearest to", value: "\(failover.own)"))
+                let name = failover.countsOnlyRegions ? "in the region of" : "nearest to"
+                lines.append((name: name, value: "\(failover.own)"))
                 if let next = failover.next { lines.append((name: "then", value: next)) }
             }
             return lines

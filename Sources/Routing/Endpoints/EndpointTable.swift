@@ -14,11 +14,13 @@ package struct EndpointTable: Sendable {
     private var legacy: [ServiceName: SliceRecord] = [:]
     private var users: [PodKey: [ServiceName]] = [:]    // the Services of the endpoints that name a pod so
     private var pods: PodIndex
+    private let nodes: NodePlaces
     private let refusal: @Sendable (EndpointAddress) -> String?
 
     /// Makes an empty table.
     package init() {
         pods = PodIndex(keys: [])
+        nodes = NodePlaces()
         refusal = { _ in nil }
     }
 
@@ -26,6 +28,7 @@ package struct EndpointTable: Sendable {
     package init(_ inventory: Inventory, refusal: @escaping @Sendable (EndpointAddress) -> String? = { _ in nil }) {
         self.refusal = refusal
         pods = PodIndex(keys: Self.labelKeys(inventory))
+        nodes = NodePlaces(inventory.nodes)
         slices.reserveCapacity(inventory.endpointSlices.count)
         services.reserveCapacity(inventory.endpointSlices.count)
         for pod in inventory.pods { pods.set(ServiceName(pod.meta), pod) }
@@ -37,8 +40,10 @@ package struct EndpointTable: Sendable {
         }
     }
 
-    /// Whether the labels that anybody asks for are those that this table keeps.
-    package func keepsLabels(of inventory: Inventory) -> Bool { pods.keys == Self.labelKeys(inventory) }
+    /// Whether the labels that anybody asks for are those that this table keeps, and the Nodes are where it has them.
+    package func keepsLabels(of inventory: Inventory) -> Bool {
+        pods.keys == Self.labelKeys(inventory) && nodes == NodePlaces(inventory.nodes)
+    }
 
     /// The labels that anybody asks for: of most pods' labels nothing is kept.
     private static func labelKeys(_ inventory: Inventory) -> Set<String> {
@@ -154,10 +159,12 @@ package struct EndpointTable: Sendable {
         var found = DistinctEndpoints()
         for pod in selected where pod.isUsable || lookup.publishesNotReady {
             guard let address = pod.addresses.first, let number = pod.number(of: lookup.target) else { continue }
-            found.add(address, number, pod.labels, withLabels ? Locality(labels: pod.labels) : nil)
+            found.add(address, number, pod.labels, withLabels ? place(of: pod) : nil)
         }
         return found.endpoints
     }
+
+    private func place(of pod: PodRecord) -> Locality? { Locality(labels: pod.labels) ?? nodes[pod.node] }
 
     /// All endpoints of a ServiceEntry's port, whatever their labels.
     private func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
@@ -168,7 +175,7 @@ package struct EndpointTable: Sendable {
         guard let selector = lookup.selector else { return found.endpoints }
         for pod in pods.selected(by: selector, namespace: lookup.namespace) where pod.isUsable {
             guard let address = pod.addresses.first else { continue }
-            found.add(address, lookup.port, pod.labels, Locality(labels: pod.labels))
+            found.add(address, lookup.port, pod.labels, place(of: pod))
         }
         return found.endpoints
     }
@@ -184,7 +191,7 @@ package struct EndpointTable: Sendable {
                 if record.isIPv6 != lookup.prefersIPv6, let pod = endpoint.pod, preferred.contains(pod) { continue }
                 for address in endpoint.addresses {
                     let labels = withLabels ? pods.labels(target: endpoint.pod, address: address) : nil
-                    found.add(address, number, labels, withLabels ? endpoint.locality(labels) : nil)
+                    found.add(address, number, labels, withLabels ? endpoint.locality(labels, nodes: nodes) : nil)
                 }
             }
         }

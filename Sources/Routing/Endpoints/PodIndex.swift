@@ -77,6 +77,8 @@ struct PodRecord: Sendable, Equatable {
     /// It runs, is ready, and is not about to end.
     let isUsable: Bool
     let isTerminating: Bool
+    /// The name of its Node; empty if it is not known.
+    let node: String
     /// Named TCP ports.
     private let ports: [String: Int]
     /// Its place among all pods.
@@ -89,6 +91,7 @@ struct PodRecord: Sendable, Equatable {
         addresses = pod.addresses.map(\.detached)
         let isUp = pod.phase == nil || pod.phase == "Running"
         isTerminating = pod.isTerminating
+        node = (pod.nodeName ?? "").detached
         isUsable = isUp && pod.isReady && !pod.isTerminating
         let named = pod.ports.lazy.filter { $0.transport == .tcp }.map { ($0.name.detached, $0.number) }
         ports = Dictionary(named) { first, _ in first }

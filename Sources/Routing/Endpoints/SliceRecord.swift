@@ -43,18 +43,23 @@ struct SliceRecord: Sendable {
         let addresses: [String]
         /// The pod behind it, if the object says so.
         let pod: ServiceName?
-        /// Its zone; empty if the object does not say it. The region is on the Node, which is not read.
+        /// Its zone; empty if the object does not say it. The region is on the Node.
         let zone: String
+        /// The name of its Node; empty if the object does not say it.
+        let node: String
 
-        /// Where it is, with what the labels of its pod tell.
-        func locality(_ labels: [String: String]?) -> Locality? {
-            var place = labels.flatMap { Locality(labels: $0) } ?? Locality()
+        /// Where it is, with what the labels of its pod and its Node tell.
+        func locality(_ labels: [String: String]?, nodes: NodePlaces) -> Locality? {
+            var place = labels.flatMap { Locality(labels: $0) } ?? nodes[node] ?? Locality()
             if place.zone.isEmpty { place.zone = zone }
             return place.isUnknown ? nil : place
         }
 
-        init(_ addresses: [String], target: ObjectReference?, namespace: String, zone: String = "") {
+        init(
+            _ addresses: [String], target: ObjectReference?, namespace: String, zone: String = "", node: String = ""
+        ) {
             self.zone = zone.detached
+            self.node = node.detached
             self.addresses = addresses.map(\.detached)
             pod = target.flatMap { target in
                 guard target.kind == "Pod" else { return nil }
@@ -86,7 +91,8 @@ struct SliceRecord: Sendable {
         isIPv6 = slice.addressType == .ipv6
         place = slice.meta.place
         let ready = slice.endpoints.filter(\.isReady).map {
-            Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace, zone: $0.zone ?? "")
+            Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace, zone: $0.zone ?? "",
+                node: $0.nodeName ?? "")
         }
         groups = isOfNames ? [] : [Group(ports: Port.tcp(slice.ports), endpoints: ready)]
     }

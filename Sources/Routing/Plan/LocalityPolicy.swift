@@ -27,6 +27,8 @@ package enum LocalityPolicy: Sendable, Hashable {
         package let next: String?
         /// Whether places count: they do where no label does, and where regions are written.
         package let countsPlaces: Bool
+        /// Whether only the regions of places count.
+        package var countsOnlyRegions = false
     }
 
     /// A label, and the value that is preferred.
@@ -85,7 +87,7 @@ extension LocalityPolicy.Failover {
         // Zones have names of their own, so that one that is this gateway's is in its region.
         if place.region.isEmpty, !place.zone.isEmpty, place.zone == own.zone { place.region = own.region }
         guard place.region == own.region else { return next == nil || next == place.region ? 3 : 4 }
-        guard place.zone == own.zone else { return 2 }
+        guard !countsOnlyRegions, place.zone == own.zone else { return 2 }
         return place.subzone == own.subzone ? 0 : 1
     }
 }

@@ -110,6 +110,11 @@ package enum Unavailable: Sendable, Hashable {
     /// The status of the answer.
     package var status: Int { self == .redirectedToHTTPS ? 301 : 503 }
 
+    /// Whether what it is about is known and has no endpoint: an answer like that of a service without any.
+    package var isWithoutEndpoint: Bool {
+        if case .noAddresses = self { true } else { false }
+    }
+
     /// One sentence that explains it, without a full stop.
     package var sentence: String {
         switch self {

@@ -18,6 +18,9 @@ package final class RoutingPlan: Sendable {
     private let ownDiagnostics: [Diagnostic]
     private let questions: EndpointQuestions
 
+    /// Whether the places of Nodes decide where requests go.
+    package let needsNodes: Bool
+
     /// Makes a plan of its parts.
     package init(
         listeners: [ListenerPlan] = [], tables: [RouteTable] = [], clusters: [ClusterPlan] = [],
@@ -30,6 +33,7 @@ package final class RoutingPlan: Sendable {
         self.diagnostics = diagnostics
         ownDiagnostics = diagnostics
         questions = EndpointQuestions()
+        needsNodes = false
     }
 
     /// - Parameters:
@@ -37,8 +41,9 @@ package final class RoutingPlan: Sendable {
     ///   - table: the endpoints to begin with.
     init(
         listeners: [ListenerPlan], tables: [RouteTable], clusters: [ClusterPlan], routes: [Route],
-        diagnostics: [Diagnostic], questions: EndpointQuestions, table: EndpointTable
+        diagnostics: [Diagnostic], questions: EndpointQuestions, table: EndpointTable, needsNodes: Bool
     ) {
+        self.needsNodes = needsNodes
         self.listeners = listeners
         self.tables = tables
         self.clusters = clusters
@@ -137,8 +142,10 @@ package struct CipherChoice: Sendable, Hashable {
 package struct CompileOptions: Sendable {
     /// The labels that `Gateway.spec.selector` is compared with.
     package var labels = ["istio": "ingressgateway", "app": "istio-ingressgateway"]
-    /// Where this gateway is; nil if nothing says so.
+    /// Where this gateway is; nil if nothing says so but `node`.
     package var locality: Locality?
+    /// The Node that this gateway runs on, which says where it is if `locality` does not.
+    package var node: String?
     /// The domain that completes short host names.
     package var clusterDomain = "cluster.local"
     /// The namespace that this gateway works in. Secrets and DestinationRules are looked up there, and `exportTo` is

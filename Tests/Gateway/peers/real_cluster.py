@@ -110,7 +110,7 @@ class RealCluster:
         version = value["apiVersion"]
         root = "/api/v1" if version == "v1" else f"/apis/{version}"
         namespace = value["metadata"].get("namespace", "default")
-        is_wide = value["kind"] in ("Namespace", "ClusterRole", "ClusterRoleBinding")
+        is_wide = value["kind"] in ("Namespace", "ClusterRole", "ClusterRoleBinding", "Node")
         place = "" if is_wide else f"/namespaces/{namespace}"
         return f"{root}{place}/{plural(value['kind'])}" + (f"/{name}" if name else "")
 
