@@ -4,7 +4,7 @@
 RELEASE := -c release --static-swift-stdlib
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick sanitize fuzz soak build bench guard format clean
+.PHONY: help demo test quick steady sanitize fuzz soak build bench guard format clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +18,11 @@ test: ## install what is missing, build, run every test; the last line is the su
 
 quick: ## the Swift tests alone, which need no peers
 	Tests/tools/swift test
+
+steady: build ## the Swift tests and some suites RUNS=20 times: names the flakes; SUITES=... for others
+	@Tests/tools/install packages venv
+	Tests/tools/swift build --build-tests
+	@Tests/tools/steady --runs $(or $(RUNS),20) $(SUITES)
 
 sanitize: ## Swift tests and the gateway's suites under AddressSanitizer and ThreadSanitizer; SUITES=... for others
 	@Tests/tools/install packages venv

@@ -9,7 +9,7 @@ internal import Reactor
 ///                                     ↓
 ///                                  lingering → closed
 ///
-/// For the control plane's thread only.
+/// Thread: the main thread. Freed by: `AdminServer`, when it is closed.
 final class AdminConnection {
     enum Phase: Equatable {
         case idle    // between requests
@@ -123,10 +123,8 @@ final class AdminConnection {
     /// Reads what the socket has.
     /// - Returns: false if there is nothing to read at the moment.
     private func read() -> Bool {
-        let result = unsafe Socket.read(descriptor, into: input.room(4096))
-        switch result {
-        case .octets(let count):
-            input.commit(count)
+        switch Socket.read(descriptor, into: input, most: 4096) {
+        case .octets:
             if phase == .idle { phase = .reading }
             return true
         case .wouldBlock: return false
@@ -137,7 +135,8 @@ final class AdminConnection {
     }
 
     private func drain() -> Bool {
-        let result = unsafe Socket.read(descriptor, into: input.room(4096))
+        input.clear()
+        let result = Socket.read(descriptor, into: input, most: 4096)
         guard case .octets(let count) = result else {
             if result != .wouldBlock { phase = .closed }
             return result != .wouldBlock

@@ -14,6 +14,8 @@ package import Reactor
 /// Everything has a limit: connections, sizes of requests, answers in memory, and the time of each phase. When all
 /// slots are in use, the connection that has been in its phase for the longest time is closed, so that a client that
 /// opens connections and sends nothing cannot keep out the load balancer's health checks.
+///
+/// Thread: the main thread. Freed by: the control plane, at the end of the process.
 package final class AdminServer {
     private struct Listener {
         var descriptor: CInt    // owned; closed in `deinit`; -1: nothing is accepted any more

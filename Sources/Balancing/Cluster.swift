@@ -1,8 +1,9 @@
 internal import Octets
 
-/// A worker's own handle of a cluster: the choice among its endpoints. References to it are counted by one
-/// worker alone, and it keeps nothing alive but its cluster: a request may hold it as long as it likes.
-/// One worker's thread.
+/// A worker's own handle of a cluster: the choice among its endpoints. References to it are counted by one worker
+/// alone, and it keeps nothing alive but its cluster: a request may hold it as long as it likes.
+///
+/// Thread: its worker's. Freed by: its last reference, of a snapshot's handles or of an exchange.
 package final class Cluster {
     /// What all workers share of the cluster.
     package let state: ClusterState

@@ -40,9 +40,9 @@ package final class ClusterState: Sendable {
     private let lacksTable = Atomic<Bool>(false)
 
     private struct Contents {
-        /// All endpoints.
+        /// Every endpoint that is known, also those that are ejected or unhealthy.
         var all: EndpointList
-        /// Those that are chosen from.
+        /// What workers choose from: `all` without those that must get no requests now.
         var chosen: EndpointList
         var detector: OutlierDetector?
         /// Of its endpoints' health checks; nil: there are none.

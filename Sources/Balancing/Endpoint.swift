@@ -74,8 +74,10 @@ package final class EndpointState: Sendable {
     var loadAddress: UInt { line.address }
 }
 
-/// A worker's own handle of an endpoint: references to it are counted by one worker alone, so that no two
-/// workers write a count together for it. One worker's thread.
+/// A worker's own handle of an endpoint: references to it are counted by one worker alone, so that no two workers write
+/// a count together for it.
+///
+/// Thread: its worker's. Freed by: its last reference, of a cluster's list or of an exchange.
 package final class Endpoint {
     /// What all workers share of the endpoint.
     package let state: EndpointState

@@ -26,8 +26,10 @@ internal import Synchronization
 }
 
 /// The number of an `OwnLine`, for those who know that its owner lives: following it touches no other memory.
+///
+/// `Sendable` because the pointer never changes and what it points to is atomic.
 @safe struct LineCell: BitwiseCopyable, @unchecked Sendable {
-    fileprivate let counter: UnsafeMutablePointer<Atomic<Int>>
+    fileprivate let counter: UnsafeMutablePointer<Atomic<Int>>    // the `OwnLine`'s
 
     @inline(__always) var value: Int { unsafe counter.pointee.load(ordering: .relaxed) }
 

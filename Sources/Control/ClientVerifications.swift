@@ -107,7 +107,7 @@ struct ClientVerifications {
     }
 
     private mutating func remember(_ text: [UInt8]) -> [UInt8] {
-        let digest = unsafe text.withUnsafeBytes { unsafe Digest.sha256(Octets($0)) }
+        let digest = text.withOctets { Digest.sha256($0) }
         texts[digest] = text
         return digest
     }

@@ -15,6 +15,8 @@ package import Telemetry
 /// Starting: the first load is under way. SIGTERM ends it at once, and health is answered.
 /// Succeeding: all is loaded, and another gateway, which has started this one, serves still (`Upgrade.swift`).
 /// Draining: readiness is 503, and the workers end in the steps of `DrainState`.
+///
+/// Thread: the main thread. Freed by: the command, at the end of the process.
 package final class ControlPlane {
     enum Phase: Equatable {
         case starting, succeeding, serving
@@ -175,7 +177,7 @@ package final class ControlPlane {
     private func startWorker(_ number: Int, _ published: Published<Snapshot>) throws(SystemError) {
         let mailbox = try Mailbox<WorkerMessage>()
         let status = WorkerStatus()
-        let counters = metrics.worker()
+        let counters = metrics.addWorker()
         let (options, budget, writer, messages, heap, log) = (options, budget, writer, messages, heap, log)
         try Thread.start("worker-\(number)", isLasting: true) {
             do throws(SystemError) {

@@ -6,35 +6,35 @@ internal import Reactor
 package struct DrainSchedule: Sendable, Equatable {
     /// How long connections are accepted before clients of HTTP/2 are asked to go: who hears it earlier connects here
     /// again.
-    package let accepting: Duration
+    package let acceptTime: Duration
     /// How long it takes until all of them are notified, so that not all connect elsewhere at once.
-    package let telling: Duration
+    package let noticeTime: Duration
     /// When the last streams are cut.
     package let limit: Duration
 
     /// What streams have beyond the time of the load balancer, where nothing else is asked for.
     package static let usualRest = Duration.seconds(40)
     /// The longest time in which clients are notified.
-    static let longestTelling = Duration.seconds(10)
+    static let longestNotice = Duration.seconds(10)
 
     /// - Parameters:
     ///   - deregistration: how long the load balancer goes on sending connections.
     ///   - limit: when streams are cut; nil: `usualRest` after the deregistration.
-    ///   - accepting: nil: as long as the deregistration takes, but at most half of a limit that is given.
-    package init(deregistration: Duration, limit: Duration? = nil, accepting: Duration? = nil) {
+    ///   - acceptTime: nil: as long as the deregistration takes, but at most half of a limit that is given.
+    package init(deregistration: Duration, limit: Duration? = nil, acceptTime: Duration? = nil) {
         self.limit = limit ?? deregistration + Self.usualRest
         let usual = limit.map { min(deregistration, $0 / 2) } ?? deregistration
-        self.accepting = min(accepting ?? usual, self.limit)
-        telling = min(Self.longestTelling, (self.limit - self.accepting) / 3)
+        self.acceptTime = min(acceptTime ?? usual, self.limit)
+        noticeTime = min(Self.longestNotice, (self.limit - self.acceptTime) / 3)
     }
 
     /// The same where another process accepts the connections already: clients may be notified at once.
     package var afterHandOver: DrainSchedule { DrainSchedule(deregistration: .zero, limit: limit) }
 
     /// How many waves there are: one for each second.
-    var waves: Int { max(1, Int(telling.components.seconds)) }
+    var waves: Int { max(1, Int(noticeTime.components.seconds)) }
     /// From one wave to the next, and from a client's first GOAWAY to its final one.
-    var step: Duration { telling / waves }
+    var step: Duration { noticeTime / waves }
 }
 
 /// The course of a drain: what the workers are asked to do, one after the other, and when it is over. It knows no
@@ -105,7 +105,7 @@ struct DrainState: Equatable {
 
     /// - Parameter isIdle: there is nobody to be notified.
     private func following(isIdle: Bool) -> (stage: Stage, after: Duration, messages: [WorkerMessage])? {
-        let (waves, step, accepting) = (schedule.waves, schedule.step, schedule.accepting)
+        let (waves, step, accepting) = (schedule.waves, schedule.step, schedule.acceptTime)
         switch stage {
         case .accepting where isIdle, .telling where isIdle: return (.closed, accepting, Self.closing)
         case .accepting: return (.telling(wave: 0), accepting, [.announceTo(.wave(0, of: waves))])

@@ -61,8 +61,8 @@ extension ControlPlane {
     func beginDrain(_ schedule: DrainSchedule) {
         phase = .draining(DrainState(began: .now(), schedule: schedule))
         drainNotes.next = .now() + DrainNotes.pause
-        let closed = (schedule.accepting + schedule.telling).brief
-        log.info("draining: \(activeText); readiness is off, clients are asked to go from \(schedule.accepting.brief)")
+        let closed = (schedule.acceptTime + schedule.noticeTime).brief
+        log.info("draining: \(activeText); readiness is off, clients are asked to go from \(schedule.acceptTime.brief)")
         log.info("draining: no connection is accepted after \(closed), the last streams end at \(schedule.limit.brief)")
         noteServing()
         tell(DrainState.begin)

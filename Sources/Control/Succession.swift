@@ -1,7 +1,9 @@
 package import Reactor
 
-/// What a process has of the gateway whose place it takes, and what it needs to be followed by another one. The control
-/// plane's thread only. Source: docs/operations.md, Upgrade.
+/// What a process has of the gateway whose place it takes, and what it needs to be followed by another one. Source:
+/// docs/operations.md, Upgrade.
+///
+/// Thread: the main thread. Freed by: `ControlPlane`.
 package final class Succession {
     /// Sockets that were open when the process began.
     package let inherited: InheritedSockets

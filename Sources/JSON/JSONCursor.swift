@@ -99,13 +99,13 @@ extension JSONReader {
 
     /// Appends a text that was read to octets, which grow by at most the length of its `range`.
     package func append(_ text: JSONString, to array: inout [UInt8]) {
-        guard text.hasEscapes else { return unsafe array.append(contentsOf: octets(text).buffer) }
-        unsafe JSONText.unescape(octets(text)) { unsafe array.append(contentsOf: $0) }
+        guard text.hasEscapes else { return array.append(octets(text)) }
+        JSONText.unescape(octets(text)) { array.append($0) }
     }
 
     /// Appends octets as they are written.
     package func append(_ range: Range<Int>, to array: inout [UInt8]) {
-        unsafe array.append(contentsOf: octets.slice(range.lowerBound, range.upperBound).buffer)
+        array.append(octets.slice(range.lowerBound, range.upperBound))
     }
 
     /// Whether a text that was read is `name`.

@@ -100,17 +100,17 @@ enum JSONText {
     }
 
     /// Gives what a text means to `write`, in runs; texts that are not valid end early.
-    static func unescape(_ octets: Octets, _ write: (UnsafeRawBufferPointer) -> Void) {
+    static func unescape(_ octets: Octets, _ write: (Octets) -> Void) {
         var index = 0
         while index < octets.count {
             let rest = octets.dropFirst(index)
             let plain = rest.firstIndex(of: 0x5C) ?? rest.count
-            if plain > 0 { unsafe write(rest.prefix(plain).buffer) }
+            if plain > 0 { write(rest.prefix(plain)) }
             index += plain
             guard index < octets.count else { return }
             guard let length = escapeLength(octets, at: index) else { return }
             unsafe withUnsafeTemporaryAllocation(byteCount: 4, alignment: 1) { room in
-                unsafe write(UnsafeRawBufferPointer(rebasing: room[..<fill(room, octets, index)]))
+                unsafe write(Octets(UnsafeRawBufferPointer(rebasing: room[..<fill(room, octets, index)])))
             }
             index += length
         }

@@ -1,6 +1,8 @@
 internal import Reactor
 
 /// The client's thread: waits in epoll, reads, lets watches act, writes, and hands on what was learned.
+///
+/// Thread: the Kubernetes client's. Freed by: the end of that thread.
 final class ClusterLoop {
     private let plan: ClusterWatch.Plan
     private let mailbox: Mailbox<ClusterMail>
@@ -266,6 +268,8 @@ final class ClusterLoop {
 }
 
 /// A watch with what it has in hand: a request, or a wait.
+///
+/// Thread: the Kubernetes client's. Freed by: `ClusterLoop`.
 final class Watcher {
     enum Machine {
         case list(ListWatch)

@@ -2,19 +2,19 @@
 /// Source: https://kubernetes.io/docs/reference/kubernetes-api/;
 /// istio/api kubernetes/customresourcedefinitions.gen.yaml.
 extension ResourceKind {
-    /// Istio's Gateways.
+    /// The ports that are opened, with the hosts and TLS of their servers.
     package static let gateways = istio("gateways", "Gateway")
-    /// VirtualServices.
+    /// The rules by which requests and connections get their routes.
     package static let virtualServices = istio("virtualservices", "VirtualService")
-    /// DestinationRules.
+    /// Subsets of a host, and how endpoints are chosen and spoken to.
     package static let destinationRules = istio("destinationrules", "DestinationRule")
-    /// ServiceEntries.
+    /// Hosts outside of the cluster, or beside its Services.
     package static let serviceEntries = istio("serviceentries", "ServiceEntry")
-    /// WorkloadEntries.
+    /// Endpoints that are no Pods, for the ServiceEntries that select them.
     package static let workloadEntries = istio("workloadentries", "WorkloadEntry")
-    /// Services.
+    /// The hosts of destinations inside the cluster, and their ports.
     package static let services = core("services", "Service")
-    /// EndpointSlices.
+    /// The endpoints of Services: they change most often of all kinds.
     package static let endpointSlices = ResourceKind(
         group: "discovery.k8s.io", versions: ["v1"], plural: "endpointslices", kind: "EndpointSlice")
     /// What stands in for EndpointSlices on a server that does not offer them.

@@ -15,7 +15,9 @@ package struct ClusterObject: Sendable {
 /// problem's place is `kubernetes:namespace/kind/name`, and a field that is not known is a note, because a newer server
 /// has fields that Portico cannot know.
 ///
-/// It keeps what objects share. For one thread at a time.
+/// It keeps what objects share.
+///
+/// Thread: one at a time. Freed by: its owner.
 package final class ClusterReader {
     private let defaultNamespace: String
     private var state: DecodingState

@@ -15,14 +15,14 @@ package struct Diagnostic: Sendable {
         package static func < (left: Severity, right: Severity) -> Bool { left.rank < right.rank }
     }
 
-    /// Another place that belongs to the problem.
+    /// Another place without which the problem is not understood, such as the object that already has the name.
     package struct Related: Sendable {
-        /// The place.
+        /// Where the reader should look too.
         package let place: SourcePlace
         /// What is there, as a few words.
         package let message: String
 
-        /// Makes a related place.
+        /// Names the place and says what is there.
         package init(place: SourcePlace, message: String) {
             self.place = place
             self.message = message

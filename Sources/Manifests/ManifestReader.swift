@@ -48,7 +48,9 @@ package enum ManifestReader {
     }
 }
 
-/// One load, file by file. For one thread only.
+/// One load, file by file.
+///
+/// Thread: the load's. Freed by: the end of the load.
 private final class Loading {
     private let state: DecodingState
     private let limit: LoadLimit

@@ -3,8 +3,9 @@
 
     /// A mutex in its place that ThreadSanitizer knows. `Mutex` waits in the runtime's library, which is not
     /// instrumented: each time that two threads met in it, what it guards would be called a race.
+    ///
+    /// `Sendable` because `value` is touched with `mutex` locked only.
     @safe package final class Lock<Value: ~Copyable>: @unchecked Sendable {
-        // `value` is touched with `mutex` locked only, which makes the class safe to share.
         private let mutex: UnsafeMutablePointer<pthread_mutex_t>    // owned; freed in `deinit`
         private nonisolated(unsafe) var value: Value
 

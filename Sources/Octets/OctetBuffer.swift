@@ -1,7 +1,9 @@
 internal import Glibc
 
 /// A buffer of octets that are on their way in or out. They are appended at the end and taken from the front, and the
-/// memory is used again. Not `Sendable`: for its owner's thread only.
+/// memory is used again.
+///
+/// Thread: its owner's. Freed by: its last reference; a pool may keep it for the next use.
 @safe @usableFromInline
 package final class OctetBuffer {
     @usableFromInline var base: UnsafeMutableRawPointer    // owned; `capacity` octets, freed in `deinit`
@@ -28,7 +30,8 @@ package final class OctetBuffer {
     @inlinable @inline(__always)
     package var octets: Octets { unsafe Octets(base: UnsafeRawPointer(base) + start, count: end - start) }
 
-    /// Appends a copy of the octets.
+    /// Appends a copy, so the octets need not stay. They may be the buffer's own only while it has room for them:
+    /// growing frees the memory that they are in.
     package func append(_ octets: Octets) {
         guard octets.count > 0, let source = unsafe octets.base else { return }
         reserve(octets.count)
@@ -49,8 +52,7 @@ package final class OctetBuffer {
 
     /// Appends a text in UTF-8.
     package func append(text: String) {
-        var text = text
-        text.withUTF8 { unsafe append(Octets(UnsafeRawBufferPointer($0))) }
+        text.withOctets { append($0) }
     }
 
     /// Appends the decimal digits of `number`, with `-` before them if it is negative.

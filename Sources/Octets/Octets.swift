@@ -3,8 +3,10 @@ internal import Glibc
 /// A run of octets that another object owns: a header's value, a path, a chunk of a body. It is a pointer and a length
 /// and retains nothing. Never keep it longer than its owner allows: the octets of a header live as long as their
 /// `HeaderBlock`, a chunk of a body only during the read.
+///
+/// `Sendable` because nobody writes the memory while the run is valid.
 @safe @frozen @usableFromInline
-package struct Octets: @unchecked Sendable, BitwiseCopyable {    // immutable memory while it is valid
+package struct Octets: @unchecked Sendable, BitwiseCopyable {
     /// The first octet; nil for an empty run without memory.
     @usableFromInline package let base: UnsafeRawPointer?
     /// The length in octets.

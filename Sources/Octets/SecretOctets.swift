@@ -41,6 +41,9 @@ package final class SecretOctets: Sendable {
         }
     }
 
+    /// Copies a run of octets. The caller has to wipe the original.
+    package convenience init(copying octets: Octets) { unsafe self.init(copying: octets.buffer) }
+
     /// Copies octets, and overwrites the original, which must be the only owner of its memory.
     package convenience init(wiping octets: inout [UInt8]) {
         self.init(copying: octets)
@@ -77,7 +80,9 @@ extension SecretOctets: Equatable {
 }
 
 /// Memory that is overwritten when it is freed.
-@safe private final class WipedMemory: @unchecked Sendable {    // written by its maker only, before it is shared
+///
+/// `Sendable` because only its maker writes it, before it is shared.
+@safe private final class WipedMemory: @unchecked Sendable {
     /// Owned.
     let room: UnsafeMutableRawBufferPointer
 

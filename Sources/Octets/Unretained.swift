@@ -21,7 +21,8 @@
     }
 }
 
-extension Unretained: @unchecked Sendable where Object: Sendable {}    // as the object that it refers to
+/// `Sendable` because the object that it refers to is, and the reference never changes.
+extension Unretained: @unchecked Sendable where Object: Sendable {}
 
 extension Optional where Wrapped: AnyObject {
     /// The same object, referred to without counting.

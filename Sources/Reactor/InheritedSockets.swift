@@ -1,8 +1,10 @@
 internal import CLinux
 
 /// Listening sockets that were open when the process began: from the gateway whose place it takes, or from systemd.
-/// They are asked for by their address. The main thread only.
-/// Source: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html; docs/operations.md, Upgrade.
+/// They are asked for by their address. Source:
+/// https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html; docs/operations.md, Upgrade.
+///
+/// Thread: the main thread. Freed by: `Succession`.
 package final class InheritedSockets {
     /// From whom the sockets are.
     package enum Giver: Sendable, Equatable {

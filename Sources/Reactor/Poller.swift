@@ -13,8 +13,9 @@ package struct Readiness {
 }
 
 /// Waits in epoll. Connections are watched edge-triggered and in both directions from the start, so that their lives
-/// need no further system call: after `wouldBlock`, the next event says that it is worth trying again. For its owner's
-/// thread only.
+/// need no further system call: after `wouldBlock`, the next event says that it is worth trying again.
+///
+/// Thread: its owner's. Freed by: the loop that made it.
 @safe package final class Poller {
     private let descriptor: Descriptor
     private let events: UnsafeMutablePointer<epoll_event>    // owned; `batch` of them

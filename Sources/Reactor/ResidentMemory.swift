@@ -1,7 +1,8 @@
 internal import CLinux
 
-/// Asks the kernel how much memory of the process is in RAM, about a microsecond each time. For its owner's thread
-/// only.
+/// Asks the kernel how much memory of the process is in RAM, about a microsecond each time.
+///
+/// Thread: its owner's. Freed by: `MemoryWatch`.
 package final class ResidentMemory {
     private let file: Descriptor
     private let pageOctets: Int

@@ -2,6 +2,8 @@ internal import CLinux
 
 /// Reads Unix signals from a descriptor (signalfd). They are blocked for the whole process, so this object must be made
 /// before other threads start.
+///
+/// Thread: the main thread. Freed by: the loop that reads it.
 @safe package final class Signals {
     /// What a signal asks for: SIGHUP, SIGTERM or SIGINT, SIGUSR1, SIGUSR2.
     package enum Signal: Sendable { case hangUp, terminate, reopenLogs, upgrade }

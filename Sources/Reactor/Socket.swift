@@ -125,12 +125,16 @@ package enum Socket {
         return result != 0 ? portico_errno() : code == 0 ? nil : code
     }
 
-    /// Reads as many octets as there are and as `room` takes.
-    package static func read(_ number: CInt, into room: UnsafeMutableRawBufferPointer) -> IOResult {
-        let count = unsafe recv(number, room.baseAddress, room.count, 0)
-        if count > 0 { return .octets(count) }
-        if count == 0 { return .closed }
-        return failure()
+    /// Reads the octets that there are, at most `most`, and appends them to `buffer`.
+    package static func read(_ number: CInt, into buffer: OctetBuffer, most: Int) -> IOResult {
+        receive(number, into: buffer, most: most, flags: 0)
+    }
+
+    private static func receive(_ number: CInt, into buffer: OctetBuffer, most: Int, flags: CInt) -> IOResult {
+        let count = unsafe recv(number, buffer.room(most).baseAddress, most, flags)
+        guard count > 0 else { return count == 0 ? .closed : failure() }
+        buffer.commit(count)
+        return .octets(count)
     }
 
     /// Whether the peer has ended its side, or the connection is broken, even if there are octets to be read before.
@@ -146,11 +150,9 @@ package enum Socket {
         return unsafe recv(number, &octet, 1, Int32(MSG_PEEK)) == 1 ? octet : nil
     }
 
-    /// Copies the octets that can be read, as many as `room` takes; they stay there.
-    package static func peek(_ number: CInt, into room: UnsafeMutableRawBufferPointer) -> IOResult {
-        let count = unsafe recv(number, room.baseAddress, room.count, Int32(MSG_PEEK))
-        if count > 0 { return .octets(count) }
-        return count == 0 ? .closed : failure()
+    /// Appends to `buffer` a copy of the octets that can be read, at most `most`; they stay there.
+    package static func peek(_ number: CInt, into buffer: OctetBuffer, most: Int) -> IOResult {
+        receive(number, into: buffer, most: most, flags: Int32(MSG_PEEK))
     }
 
     /// Writes as many octets as the kernel takes at once.

@@ -1,8 +1,11 @@
+package import Octets
 internal import CLinux
 
 /// A pipe through which the kernel passes octets from one socket to another without copying them to this process. It
 /// counts what is in it. It is closed when nobody has it any more, with whatever it still has.
-/// Source: https://man7.org/linux/man-pages/man2/splice.2.html. For its owner's thread only.
+/// Source: https://man7.org/linux/man-pages/man2/splice.2.html.
+///
+/// Thread: its owner's. Freed by: its `Relay` or `PipePool`, whichever has it.
 package final class SplicePipe {
     private let reading: Descriptor
     private let writing: Descriptor
@@ -43,10 +46,11 @@ package final class SplicePipe {
         return .octets(moved)
     }
 
-    /// Takes octets out for a socket that the kernel does not splice to.
-    package func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
-        let taken = unsafe CLinux.read(reading.number, room.baseAddress, room.count)
+    /// Takes octets out, at most `most`, for a socket that the kernel does not splice to; appends them to `buffer`.
+    package func read(into buffer: OctetBuffer, most: Int) -> IOResult {
+        let taken = unsafe CLinux.read(reading.number, buffer.room(most).baseAddress, most)
         guard taken > 0 else { return taken == 0 ? .closed : Self.failure() }
+        buffer.commit(taken)
         count -= taken
         return .octets(taken)
     }

@@ -12,7 +12,9 @@ package enum SuccessionWord: UInt8, Sendable {
     case serving = 115
 }
 
-/// One end of the connection between a gateway and its successor. The main thread only.
+/// One end of the connection between a gateway and its successor.
+///
+/// Thread: the main thread. Freed by: `Succession`, or its `SuccessorProcess`.
 package final class SuccessionLink {
     /// What has come of the other side.
     package enum Heard: Equatable {
@@ -58,7 +60,9 @@ package final class SuccessionLink {
 
 @available(*, unavailable) extension SuccessionLink: Sendable {}
 
-/// The process that is to take this one's place. The main thread only.
+/// The process that is to take this one's place.
+///
+/// Thread: the main thread. Freed by: `Succession`, when the process has ended.
 package final class SuccessorProcess {
     /// The number of the process.
     package let identifier: Int32

@@ -53,6 +53,9 @@ package enum Thread {
         return UInt64(limit.rlim_cur)
     }
 
+    /// What a new thread is given.
+    ///
+    /// Thread: handed from the maker to the new thread. Freed by: the new thread, when `body` has returned.
     private final class Box {
         let name: String
         let isLasting: Bool

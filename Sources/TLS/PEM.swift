@@ -167,6 +167,8 @@ enum PEM {
 }
 
 /// A BIO that holds a copy of some octets.
+///
+/// Thread: its owner's. Freed by: the function that reads the octets.
 @safe final class MemorySource {
     let raw: OpaquePointer    // owned; freed in `deinit`
 

@@ -1,12 +1,14 @@
 internal import COpenSSL
 internal import Octets
 
-/// A BIO of our own between OpenSSL and a socket. It gathers the records that one call writes and sends them
-/// together, and it receives many records at once, from which OpenSSL then reads headers and bodies. OpenSSL's own
-/// socket BIO makes two system calls for each record. To be used on its worker's thread only.
+/// A BIO of our own between OpenSSL and a socket. It gathers the records that one call writes and sends them together,
+/// and it receives many records at once, from which OpenSSL then reads headers and bodies. OpenSSL's own socket BIO
+/// makes two system calls for each record.
 ///
 /// Between `begin` and `finish` the octets lie in the thread's `RecordScratch`. Whatever is left after `finish` is
 /// kept here: the rest of a record that the socket did not take, and records for which the reader had no room.
+///
+/// Thread: its worker's. Freed by: its `TLSSession`.
 @safe final class RecordBIO {
     private let descriptor: CInt
     let scratch: RecordScratch

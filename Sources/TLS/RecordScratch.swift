@@ -2,6 +2,8 @@ internal import COpenSSL
 
 /// What the TLS sessions of one thread share: buffers for the records of one call, and the list of sessions that
 /// keep OpenSSL's own buffers.
+///
+/// Thread: its owner's. Freed by: the end of the thread.
 @safe final class RecordScratch {
     /// The largest content of a record. Source: RFC 8446 §5.1.
     static let contentLimit = 1 << 14
@@ -14,7 +16,7 @@ internal import COpenSSL
     static let holdersLimit = 32
 
     let input: UnsafeMutableRawBufferPointer    // owned, as the next; freed in `deinit`
-    let output: UnsafeMutableRawBufferPointer
+    let output: UnsafeMutableRawBufferPointer    // owned
     /// Octets of `output` that wait to be sent; 0 between two calls of a session.
     var filled = 0
     /// Where each record of this batch ends, in `output` and in the writer's octets.

@@ -50,6 +50,8 @@ internal import COpenSSL
 }
 
 /// A session that a client may resume.
+///
+/// Thread: its worker's. Freed by: the `EndpointPool` that keeps it.
 @safe package final class TLSTicket {
     let raw: OpaquePointer    // owned; freed in `deinit`
     init(owning raw: OpaquePointer) { unsafe self.raw = raw }

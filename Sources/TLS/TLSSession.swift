@@ -19,11 +19,13 @@ package enum TLSResult: Equatable, Sendable {
     case failed(TLSError)
 }
 
-/// TLS on one connected, non-blocking socket. Its worker's thread only.
+/// TLS on one connected, non-blocking socket.
 ///
 /// OpenSSL reads and writes through a `RecordBIO`, which needs fewer system calls than records.
 /// The caller owns the descriptor and keeps it open until the session is gone. What it has read from it already, it
 /// gives to the session.
+///
+/// Thread: its worker's. Freed by: its connection, at the end of the turn in which that was closed.
 @safe package final class TLSSession {
     private let raw: OpaquePointer    // owned; freed in `deinit`
     let bio: RecordBIO

@@ -14,7 +14,7 @@ struct AccessLogClock {
             seconds = current
             text = Self.dateAndTime(current)
         }
-        unsafe text.withUnsafeBytes { unsafe line.append(Octets($0)) }
+        text.withOctets { line.append($0) }
         let milliseconds = min(max(time.nanoseconds / 1_000_000, 0), 999)
         if milliseconds < 100 { line.append("0") }
         if milliseconds < 10 { line.append("0") }

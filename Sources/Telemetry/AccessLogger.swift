@@ -6,8 +6,9 @@ package enum AccessLogFormat: String, Sendable, CaseIterable {
     case off, text, json
 }
 
-/// The access log of one worker. It formats each request into a buffer, which it hands to the writer once per turn. For
-/// the worker's thread only.
+/// The access log of one worker. It formats each request into a buffer, which it hands to the writer once per turn.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 package final class AccessLogger {
     private let format: AccessLogFormat
     private let writer: LogWriter
@@ -137,8 +138,8 @@ extension AccessLogger {
     }
 
     private func text(_ value: String?, _ escaping: AccessLogEscaping) {
-        guard var value, !value.isEmpty else { return buffer.append("-") }
-        value.withUTF8 { unsafe escaping.append(Octets(UnsafeRawBufferPointer($0)), to: buffer) }
+        guard let value, !value.isEmpty else { return buffer.append("-") }
+        value.withOctets { escaping.append($0, to: buffer) }
     }
 }
 
@@ -220,8 +221,8 @@ extension AccessLogger {
 
     private func member(_ name: StaticString, _ value: String?) {
         key(name)
-        guard var value else { return buffer.append("null") }
-        value.withUTF8 { unsafe string(Octets(UnsafeRawBufferPointer($0))) }
+        guard let value else { return buffer.append("null") }
+        value.withOctets { string($0) }
     }
 
     private func string(_ value: Octets?) {

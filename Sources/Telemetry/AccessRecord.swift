@@ -74,7 +74,7 @@ package struct AccessRecord: ~Copyable {
     package var connectionTermination: StaticString = ""
     /// The transport's reason for the upstream's failure, as Envoy's UPSTREAM_TRANSPORT_FAILURE_REASON.
     package var upstreamFailure: Octets = .empty
-    /// Octets of the request's body, without framing.
+    /// Octets of the request's body as the client sent it, without the framing of HTTP.
     package var bytesReceived: UInt64 = 0
     /// Octets of the response's body, without framing.
     package var bytesSent: UInt64 = 0

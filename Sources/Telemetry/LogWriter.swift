@@ -103,7 +103,7 @@ package final class LogWriter: Sendable {
     }
 
     private func write(_ chunk: Chunk) {
-        let isWritten = unsafe chunk.octets.withUnsafeBytes { unsafe write(Octets($0)) }
+        let isWritten = chunk.octets.withOctets { write($0) }
         if !isWritten { drop(chunk.lines) }
     }
 

@@ -25,8 +25,7 @@ package final class MessageLog: Sendable {
         let line = OctetBuffer(capacity: 256)
         line.append(stamp.octets.prefix(Self.secondsLength))
         line.append("+0000 warning portico: [Proxy] ")
-        var text = text
-        text.withUTF8 { unsafe AccessLogEscaping.quoted.append(Octets(UnsafeRawBufferPointer($0)), to: line) }
+        text.withOctets { AccessLogEscaping.quoted.append($0, to: line) }
         line.append("\n")
         writer.submit(line.octets, lines: 1)
     }

@@ -116,7 +116,7 @@ package final class Metrics: Sendable {
     }
 
     /// Makes the counters for one more worker.
-    package func worker() -> WorkerMetrics {
+    package func addWorker() -> WorkerMetrics {
         let worker = WorkerMetrics()
         control.withLock { $0.workers.append(worker) }
         return worker
@@ -153,6 +153,9 @@ package final class Metrics: Sendable {
     package func tries(number: Int) -> UInt64 {
         control.withLock { $0.workers }.reduce(0) { $0 &+ $1.tries(endpoint: number) }
     }
+
+    /// What the listeners of all workers tell of the load balancer in front of them.
+    package var frontFindings: [FrontLedger.Entry] { FrontLedger.joined(control.withLock { $0.workers }.map(\.front)) }
 
     /// All metrics in Prometheus' text format, version 0.0.4.
     /// - Parameter cluster: the API server that is watched; nil: none.

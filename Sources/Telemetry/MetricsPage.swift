@@ -26,7 +26,7 @@ internal import Synchronization
 
 /// One counter in a page. It does not keep the page alive: its holder does so by other means.
 @safe struct MetricsCounter {
-    fileprivate let cell: UnsafeMutablePointer<Atomic<UInt64>>
+    fileprivate let cell: UnsafeMutablePointer<Atomic<UInt64>>    // the page's
 
     /// Adds `amount`. For the page's writer only, because it is a load and a store, which costs less than an atomic
     /// addition.

@@ -23,6 +23,7 @@ struct MetricsReport {
         requests()
         connections()
         proxyHeaders()
+        frontFindings()
         relays()
         failures()
         endpoints()
@@ -123,6 +124,15 @@ struct MetricsReport {
             page.series(
                 "portico_proxy_headers_total", [("kind", kind.label)],
                 control.workers.reduce(0) { $0 &+ $1.value(kind) })
+        }
+    }
+
+    private mutating func frontFindings() {
+        page.family(
+            "portico_front_findings_total", .counter, "What listeners tell of the load balancer in front of them.")
+        for entry in FrontLedger.joined(control.workers.map(\.front)) {
+            let labels = [("listener", entry.listener), ("finding", entry.finding.name)]
+            page.series("portico_front_findings_total", labels, entry.count)
         }
     }
 

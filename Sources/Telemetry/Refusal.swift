@@ -88,6 +88,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
     case evicted
     case proxyHeaderMissing, proxyHeaderMalformed, proxyHeaderTooLong, proxyHeaderChecksum, proxyHeaderUntrusted
     case proxyHeaderTimedOut, proxyHeaderCut
+    case proxyHeaderUnexpected
 
     var name: String {
         switch self {
@@ -105,6 +106,7 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .proxyHeaderUntrusted: "proxy_header_untrusted"
         case .proxyHeaderTimedOut: "proxy_header_timeout"
         case .proxyHeaderCut: "proxy_header_cut"
+        case .proxyHeaderUnexpected: "proxy_header_unexpected"
         }
     }
 
@@ -115,7 +117,8 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
         case .silent: "a connection said nothing for too long"
         case .headersTimedOut: "a header section began and was not complete in time"
         case .brokenTLS: "a record of TLS is damaged or out of turn, or the client said so of one of ours"
-        case .evicted: "a connection without requests had to make room for a new one; raise --max-connections"
+        case .evicted:
+            "a connection without requests had to make room for a new one; raise --max-connections, or --memory"
         case .prefaceTimedOut: "a connection's first octets were too few to tell its protocol, and no more came"
         case .proxyHeaderMissing:
             "a connection began without a header of the PROXY protocol, which its port requires"
@@ -126,6 +129,8 @@ package enum ConnectionRefusal: Int, Sendable, CaseIterable {
             "a peer outside --proxy-protocol-from sent a header of the PROXY protocol, or owed one"
         case .proxyHeaderTimedOut: "a connection's header of the PROXY protocol was not complete in time"
         case .proxyHeaderCut: "a connection ended within its header of the PROXY protocol"
+        case .proxyHeaderUnexpected:
+            "a connection to a port of TLS began with a header of the PROXY protocol, which nobody expects there"
         }
     }
 }

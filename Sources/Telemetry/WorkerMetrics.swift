@@ -116,7 +116,8 @@ package final class WorkerMetrics: Sendable {
         // Of a cluster, by its DestinationRule
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
-        case requestedHosts, hostWaits
+        case requestedHosts, hostWaits, matchWork, replayBody
+        case hopelessDeadlines
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -142,6 +143,9 @@ package final class WorkerMetrics: Sendable {
             case .relayIdle: "relay_idle_timeout"
             case .requestedHosts: "requested_hosts"
             case .hostWaits: "host_waits"
+            case .hopelessDeadlines: "hopeless_deadlines"
+            case .matchWork: "match_work"
+            case .replayBody: "replay_body"
             }
         }
     }
@@ -150,9 +154,9 @@ package final class WorkerMetrics: Sendable {
     enum Gauge: Int, CaseIterable { case handshakes, headerOctets }
 
     private static let fixedCount = Fixed.retries.rawValue + RetryReason.allCases.count
-    /// The largest number of series for requests; further combinations share one.
+    /// Combinations of route, status and gRPC status. Further ones share a series (docs/limits.md).
     private static let requestSeriesLimit = 20_000
-    /// The largest number of histograms; further routes share one.
+    /// Histograms, each of which has a counter for every bucket. Further routes share one (docs/limits.md).
     private static let durationSeriesLimit = 1_000
 
     private let page = MetricsPage(count: fixedCount)
@@ -169,28 +173,31 @@ package final class WorkerMetrics: Sendable {
         width: DurationBuckets.count + 1, limit: durationSeriesLimit, overflow: UInt64(Metrics.otherRoute))
 
     let relays = RelayMetrics()
+    /// What listeners tell of the load balancer in front of them.
+    package let front = FrontLedger()
 
     /// Tries that were sent to an endpoint, by its number.
     private let tries = MetricsTable()
 
     init() {}
 
-    /// The value of a counter.
+    /// What the worker has counted since it began; any thread may ask.
+    /// - Parameter offset: for counters that have a place for each of several kinds.
     func value(_ counter: Fixed, _ offset: Int = 0) -> UInt64 { page[counter.rawValue + offset].value }
 
-    /// How many connections to endpoints failed for a reason.
+    /// Failed connections to endpoints, each counted under the one reason that ended it.
     func value(_ reason: ConnectFailure) -> UInt64 { connectFailures[reason.rawValue].value }
 
-    /// How many copies for mirrors came to a result.
+    /// Copies for mirrors, each counted once, when its fate is known.
     func value(_ result: MirrorResult) -> UInt64 { mirrors[result.rawValue].value }
 
     /// How many connections began in a way.
     func value(_ kind: ProxyHeaderKind) -> UInt64 { proxyHeaders[kind.rawValue].value }
 
-    /// How often a limit was reached.
+    /// How often the limit has taken something from somebody, since the worker began.
     func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
 
-    /// The value of a gauge.
+    /// What the worker has last set; any thread may ask.
     func value(_ gauge: Gauge) -> UInt64 { gauges[gauge.rawValue].value }
 
     /// How often something was refused on one side.

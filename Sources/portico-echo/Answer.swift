@@ -162,7 +162,7 @@ struct Answer {
 
     private mutating func pad(_ left: Int, _ copies: Int, _ out: OctetBuffer, _ room: Int) {
         let count = min(left, room, Self.zeros.count)
-        if count > 0 { unsafe Self.zeros.withUnsafeBytes { unsafe out.append(Octets($0).prefix(count)) } }
+        if count > 0 { Self.zeros.withOctets { out.append($0.prefix(count)) } }
         if left > count {
             state = .padding(left: left - count, copies: copies)
         } else if plan.kind == .plain {

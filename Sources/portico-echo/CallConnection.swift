@@ -3,6 +3,8 @@ internal import Octets
 internal import Reactor
 
 /// One connection of the caller: HTTP/2, or HTTP/1.1 with one call at a time.
+///
+/// Thread: the caller's. Freed by: `Caller`, when it is closed.
 final class CallConnection {
     private enum Session {
         case none
@@ -119,9 +121,8 @@ final class CallConnection {
         while !isClosed {
             let scratch = caller.scratch
             scratch.clear()
-            switch unsafe channel.read(into: scratch.room(65_536)) {
-            case .octets(let count):
-                scratch.commit(count)
+            switch channel.read(into: scratch, most: 65_536) {
+            case .octets:
                 guard receive(scratch.octets) else { return lose("the peer broke the protocol") }
             case .wouldBlock: return
             case .closed: return inputEnded()
@@ -384,8 +385,7 @@ extension CallConnection {
 
     /// The name in a reply; nil: it is not complete.
     private static func name(in message: [UInt8]) -> String? {
-        unsafe message.withUnsafeBytes {
-            let whole = unsafe Octets($0)
+        message.withOctets { whole in
             guard whole.count > 5, let text = Protobuf.text(in: whole.dropFirst(5))?.string,
                 let start = text.firstRange(of: ", in:")?.upperBound
             else { return nil }

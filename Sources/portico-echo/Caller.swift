@@ -4,6 +4,8 @@ internal import Reactor
 internal import TLS
 
 /// Makes the calls of an `Order`: one thread, one epoll, a fixed number of connections.
+///
+/// Thread: the caller's. Freed by: the end of that thread.
 final class Caller {
     /// How long a call may take without `--timeout`.
     private static let callTimeLimit = Duration.seconds(60)

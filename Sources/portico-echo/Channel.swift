@@ -3,6 +3,8 @@ internal import Reactor
 internal import TLS
 
 /// A connected socket, in clear text or with TLS. It owns the descriptor.
+///
+/// Thread: its owner's. Freed by: its connection.
 final class Channel {
     enum Handshake {
         case done, waiting
@@ -55,16 +57,16 @@ final class Channel {
     /// Whether ALPN selected HTTP/2; false in clear text.
     var isHTTP2: Bool { tls?.negotiatedHTTP2 == true }
 
-    /// Reads plaintext.
-    func read(into room: UnsafeMutableRawBufferPointer) -> IOResult {
-        guard let tls else { return unsafe Socket.read(descriptor, into: room) }
-        return Self.result(unsafe tls.read(into: room))
+    /// Reads plaintext, at most `most` octets, and appends it to `buffer`.
+    func read(into buffer: OctetBuffer, most: Int) -> IOResult {
+        guard let tls else { return Socket.read(descriptor, into: buffer, most: most) }
+        return Self.result(tls.read(into: buffer, most: most))
     }
 
     /// Writes plaintext; what the socket does not take must be written again.
     func write(_ octets: Octets) -> IOResult {
         guard let tls else { return Socket.write(descriptor, octets) }
-        return Self.result(unsafe tls.write(octets.buffer))
+        return Self.result(tls.write(octets))
     }
 
     /// Ends this side of the stream: close_notify with TLS, then FIN.

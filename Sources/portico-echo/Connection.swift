@@ -3,6 +3,8 @@ internal import Octets
 internal import Reactor
 
 /// The connection of one client: its socket, its protocol, and the octets to send.
+///
+/// Thread: the server's. Freed by: `Server`, when it is closed.
 final class Connection {
     private enum Speaker {
         case undecided(OctetBuffer)
@@ -118,9 +120,8 @@ final class Connection {
             guard wantsInput else { return }
             let scratch = server.scratch
             scratch.clear()
-            switch unsafe channel.read(into: scratch.room(16_384)) {
-            case .octets(let count):
-                scratch.commit(count)
+            switch channel.read(into: scratch, most: 16_384) {
+            case .octets:
                 received(scratch.octets)
             case .wouldBlock: return
             case .closed: return inputEnded()

@@ -2,7 +2,9 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 
-/// One request and its answer. For the server's thread only; its speaker owns it.
+/// One request and its answer.
+///
+/// Thread: the server's. Freed by: its speaker.
 final class Exchange {
     /// It waits for its `echo-sleep`, it answers, or its answer is complete.
     enum Phase { case sleeping, answering, done }
@@ -49,8 +51,7 @@ final class Exchange {
         block.append("grpc-status", text: String(status))
         guard !message.isEmpty else { return }
         let escaped = OctetBuffer(capacity: 64)
-        var message = message
-        message.withUTF8 { unsafe GRPC.writeMessage(Octets(UnsafeRawBufferPointer($0)), to: escaped) }
+        message.withOctets { GRPC.writeMessage($0, to: escaped) }
         block.append("grpc-message", escaped.octets)
     }
 
@@ -84,7 +85,6 @@ final class Exchange {
 extension HeaderBlock {
     /// Appends a field with a text.
     func append(_ name: StaticString, text: String) {
-        var text = text
-        text.withUTF8 { unsafe append(name, Octets(UnsafeRawBufferPointer($0))) }
+        text.withOctets { append(name, $0) }
     }
 }

@@ -3,6 +3,8 @@ internal import Octets
 
 /// The server's side of one HTTP/1.1 connection. It answers requests in order, one after the other. It reads nothing
 /// while an answer is being sent, so that memory is bounded.
+///
+/// Thread: the server's. Freed by: its `Connection`.
 final class HTTP1Speaker {
     private static let inputLimit = 131_072    // more than a header section may have
     private static let bodyLimit = 65_536

@@ -3,6 +3,8 @@ internal import Octets
 
 /// The server's side of one HTTP/2 connection. The window of a stream is opened again only as its answer is sent, so a
 /// client that does not read cannot make memory grow.
+///
+/// Thread: the server's. Freed by: its `Connection`.
 final class HTTP2Speaker {
     /// Octets of one answer that may wait to be sent.
     private static let waitingLimit = 65_536

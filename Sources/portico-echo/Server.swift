@@ -20,6 +20,8 @@ struct Alarm {
 }
 
 /// The echo server: one thread, one epoll, all connections.
+///
+/// Thread: the main thread of `portico-echo`. Freed by: the end of the process.
 final class Server {
     struct Listener {
         let descriptor: CInt

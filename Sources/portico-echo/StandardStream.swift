@@ -8,8 +8,7 @@ enum StandardStream: CInt {
 
     /// Writes a text and a line end. A broken stream is not reported, because there is no place to report it.
     func line(_ text: String) {
-        var text = text + "\n"
-        text.withUTF8 { unsafe write(Octets(UnsafeRawBufferPointer($0))) }
+        (text + "\n").withOctets { write($0) }
     }
 
     private func write(_ octets: Octets) {

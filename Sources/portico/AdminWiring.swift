@@ -36,6 +36,9 @@ enum AdminWiring {
                 "/kubernetes", .admin, "what is known of the API server",
                 .formatted { ClusterPage(control.cluster).render($0) }),
             AdminPage(
+                "/doctor", .admin, "mistakes of the load balancer in front, as listeners see them, and what to change",
+                .formatted { DoctorPage(control.metrics.frontFindings).render($0) }),
+            AdminPage(
                 "/workers", .admin, "connections of clients and requests in progress, of each worker",
                 .formatted { workers(control, as: $0) }),
             AdminPage("/reload", .admin, "reads the configuration again", .action { control.reload(done: $0) }),

@@ -68,6 +68,8 @@ struct ClusterOptions: ParsableArguments {
 }
 
 /// The client as the control plane uses it.
+///
+/// Thread: the main thread. Freed by: `ControlPlane`.
 private final class WatchedCluster: ClusterClient {
     private let plan: ClusterWatch.Plan
     private let source: ClusterSource

@@ -37,7 +37,7 @@ struct EndingOptions: ParsableArguments {
     /// The schedule of a drain.
     var schedule: DrainSchedule {
         DrainSchedule(
-            deregistration: deregistration.value, limit: drain?.value, accepting: drainAccept?.value)
+            deregistration: deregistration.value, limit: drain?.value, acceptTime: drainAccept?.value)
     }
 
     /// Takes over what another gateway, or systemd, has handed to this process.

@@ -8,7 +8,7 @@ internal import Glibc
 /// declarations.
 enum EnvironmentOptions {
     /// The commands that read variables.
-    private static let readers: [any ParsableCommand.Type] = [Serve.self, Check.self, Routes.self]
+    private static let readers: [any ParsableCommand.Type] = [Serve.self, Check.self, Routes.self, Doctor.self]
 
     /// The arguments with an option for each variable that is set and not empty, unless the arguments have it.
     static func merged(into arguments: [String]) throws -> [String] {

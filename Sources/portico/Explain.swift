@@ -126,9 +126,8 @@ struct RequestTarget {
     private static func normal(_ written: Substring) -> String? {
         let text = written.hasPrefix("/") ? String(written) : "/" + written
         let block = HeaderBlock()
-        return unsafe Array(text.utf8).withUnsafeBytes {
-            let octets = unsafe Octets($0)
-            return switch PathNormalization.normalize(octets, in: block) {
+        return text.withOctets { octets in
+            switch PathNormalization.normalize(octets, in: block) {
             case .normal: octets.string
             case .changed(let changed): changed.string
             case .refused: nil

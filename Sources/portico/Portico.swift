@@ -8,7 +8,9 @@ internal import TLS
     static let configuration = CommandConfiguration(
         commandName: "portico",
         abstract: "An edge gateway that reads Istio's objects and needs no control plane.",
-        subcommands: [Serve.self, Check.self, Routes.self, Explain.self, Diff.self, RBAC.self, Version.self])
+        subcommands: [
+            Serve.self, Check.self, Routes.self, Explain.self, Diff.self, Doctor.self, RBAC.self, Version.self,
+        ])
 
     static func main() {
         TLSMemory.wipeKeys()

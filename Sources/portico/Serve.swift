@@ -54,6 +54,10 @@ struct Serve: ParsableCommand {
     @Option(help: "on or off.")
     var accessLog = Definitions.Switch.on
 
+    @Option(
+        help: "on: gRPC calls that an endpoint in overload cannot answer before their deadline are refused at once.")
+    var deadlineShedding = Definitions.Switch.on
+
     @Option(help: "on: core dumps hold the process's memory, with private keys and requests.")
     var coreDumpMemory = Definitions.Switch.off
 
@@ -89,7 +93,7 @@ struct Serve: ParsableCommand {
             let control = try ControlPlane(
                 options: options, log: log, signals: signals, succession: succession, cluster: watched)
             let server = try AdminServer(
-                status: try address(status, "--status"), admin: try address(admin, "--admin"),
+                status: try FlagValues.address(status, "--status"), admin: try FlagValues.address(admin, "--admin"),
                 pages: AdminWiring.pages(of: control), inherited: succession.inherited)
             refused.protect([server.statusAddress, server.adminAddress].compactMap { $0 })
             try succession.attend(by: server, of: control)
@@ -134,11 +138,12 @@ struct Serve: ParsableCommand {
         options.upgradeLimit = ending.upgradeLimit.value
         options.loadLimit = loadLimit.value
         options.listenMap = try portMap()
-        options.mesh = try address(mesh, "--mesh")
+        options.mesh = try FlagValues.address(mesh, "--mesh")
         options.meshIdentity = definitions.istioIdentity
         options.ticketKeys = tlsTicketKeys
         options.compile.includesMeshServices = mesh != nil
         options.limits = limits.limits()
+        options.limits.shedsByDeadline = deadlineShedding == .on
         return options
     }
 
@@ -152,18 +157,6 @@ struct Serve: ParsableCommand {
             map[from] = target
         }
         return map
-    }
-
-    /// `host:port`, `[v6]:port`; the host may be left out.
-    private func address(_ text: String?, _ flag: String) throws(SystemError) -> SocketAddress? {
-        guard let text else { return nil }
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        let host = parts.dropLast().joined(separator: ":")
-        let bare = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
-        guard parts.count > 1, let port = UInt16(parts[parts.count - 1]),
-            let address = SocketAddress(host: bare, port: port)
-        else { throw SystemError("understand \(flag) \(text) (write address:port, such as 127.0.0.1:15021)", code: 22) }
-        return address
     }
 }
 

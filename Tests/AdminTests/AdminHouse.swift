@@ -105,9 +105,8 @@ final class AdminClient {
     func receive() {
         push()
         while isReading, !isClosed {
-            let result = unsafe Socket.read(descriptor, into: buffer.room(65_536))
-            switch result {
-            case .octets(let count): buffer.commit(count)
+            switch Socket.read(descriptor, into: buffer, most: 65_536) {
+            case .octets: break
             case .wouldBlock: return
             case .closed, .failed: isClosed = true
             }

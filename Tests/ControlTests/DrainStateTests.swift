@@ -72,12 +72,12 @@ import Testing
 
     @Test func `has times that may be given one by one`() {
         let usual = DrainSchedule(deregistration: .seconds(5))
-        #expect(usual.accepting == .seconds(5) && usual.limit == .seconds(45) && usual.telling == .seconds(10))
+        #expect(usual.acceptTime == .seconds(5) && usual.limit == .seconds(45) && usual.noticeTime == .seconds(10))
         let short = DrainSchedule(deregistration: .seconds(5), limit: .seconds(6))
-        #expect(short.accepting == .seconds(3) && short.telling == .seconds(1) && short.waves == 1)
-        let own = DrainSchedule(deregistration: .seconds(5), limit: .seconds(6), accepting: .seconds(60))
-        #expect(own.accepting == .seconds(6) && own.telling == .zero && own.step == .zero)
+        #expect(short.acceptTime == .seconds(3) && short.noticeTime == .seconds(1) && short.waves == 1)
+        let own = DrainSchedule(deregistration: .seconds(5), limit: .seconds(6), acceptTime: .seconds(60))
+        #expect(own.acceptTime == .seconds(6) && own.noticeTime == .zero && own.step == .zero)
         let handedOver = usual.afterHandOver
-        #expect(handedOver.accepting == .zero && handedOver.limit == .seconds(45))
+        #expect(handedOver.acceptTime == .zero && handedOver.limit == .seconds(45))
     }
 }

@@ -181,13 +181,14 @@ def test_grpc_over_http1_is_answered(gateway):
     assert ("x-trailer", "v1") in response.trailers
 
 
-def test_a_lost_grpc_status_is_named_in_the_log():
+def test_a_grpc_call_whose_status_would_be_lost_is_refused():
+    """More of it in test_doctor.py."""
     body = http2.message()
     text = f"POST /test.Echo/Lost HTTP/1.1\r\nHost: a\r\ncontent-type: application/grpc\r\ncontent-length: {len(body)}"
     with http2.ScriptedUpstream(http2.answering) as upstream, Gateway(objects.echo(upstream)) as gateway:
         response = http1.send(gateway.port, f"{text}\r\n\r\n".encode() + body)
-        assert (response.status, response.body, response.trailers) == (200, body, [])
-        assert "grpc-status_lost:http/1.1_without_te:_trailers" in gateway.access_log("/test.Echo/Lost")
+        assert (response.status, response.body, response.value("grpc-status")) == (200, b"", "13")
+        assert "grpc_over_http1{no_place_for_grpc-status}" in gateway.access_log("/test.Echo/Lost")
 
 
 @pytest.mark.parametrize("fields", [

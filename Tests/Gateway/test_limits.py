@@ -260,3 +260,12 @@ def test_metrics_of_very_many_endpoints_are_left_out_and_counted(backend):
         assert gateway.metric("^portico_metrics_series_omitted") >= 1000
         with http2.connect(gateway.port) as client:
             assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+
+
+def test_a_match_that_costs_too_much_is_answered_and_counted(web):
+    rules = objects.echo(web, protocol="HTTP", protocol_name="http", match=[{"uri": {"regex": ".{1,64}"}}])
+    with Gateway(rules) as gateway:
+        with http1.connect(gateway.port) as client:
+            client.send("GET /" + "a" * 2000 + " HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert client.response().status == 404
+        assert gateway.metric(REACHED.format("match_work")) == 1

@@ -89,7 +89,7 @@ final class Bench {
         published = Published(Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls, hosts))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
-        metrics = Metrics(version: "1").worker()
+        metrics = Metrics(version: "1").addWorker()
         let clock = clock
         worker = try Worker(
             number: 0, options: limits,
@@ -259,17 +259,15 @@ final class Peer {
 
     /// What has come.
     func octets() -> [UInt8] {
-        var all: [UInt8] = []
-        var room = [UInt8](repeating: 0, count: 65_536)
+        let all = OctetBuffer(capacity: 65_536)
         while !isEnded, !isClosed {
-            let result = unsafe room.withUnsafeMutableBytes { unsafe Socket.read(descriptor, into: $0) }
-            switch result {
-            case .octets(let count): all += room[..<count]
-            case .wouldBlock: return all
+            switch Socket.read(descriptor, into: all, most: 65_536) {
+            case .octets: break
+            case .wouldBlock: return all.octets.array
             case .closed, .failed: isEnded = true
             }
         }
-        return all
+        return all.octets.array
     }
 
     func text() -> String { String(decoding: octets(), as: UTF8.self) }

@@ -131,7 +131,7 @@ import Testing
         let connection = connection()
         for _ in 0..<1000 {
             lists.listForReading(connection)
-            connection.state.reading = .paused
+            connection.state.pauseReading()
             lists.resumeReading(connection)
         }
         var reads = 0
@@ -143,9 +143,12 @@ import Testing
         let lists = ConnectionLists()
         let connection = connection()
         var reads = 0
-        for reading in [ConnectionState.Reading.paused, .held, .ready] {
+        let changes: [(inout ConnectionState) -> Void] = [
+            { $0.pauseReading() }, { $0.holdReading() }, { $0.awaitReadiness() },
+        ]
+        for change in changes {
             lists.listForReading(connection)
-            connection.state.reading = reading
+            change(&connection.state)
             lists.readLeftOver { _ in reads += 1 }
             #expect(reads == 0 && !lists.hasUnread)
         }

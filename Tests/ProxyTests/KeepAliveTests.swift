@@ -35,12 +35,12 @@ internal import Testing
 
     @Test func `is let be while we do not read, while it takes nothing, and without streams`() {
         var state = connection()
-        state.reading = .paused
+        state.pauseReading()
         #expect(state.expiry(limits, isIdle: false, at: time(30)) == .notYet(time(60)))
-        state.reading = .ready
-        state.writing = .blocked
+        state.awaitReadiness()
+        state.writingBlocked()
         #expect(state.expiry(limits, isIdle: false, at: time(30)) == .notYet(time(60)))
-        state.writing = .free
+        _ = state.becameWritable()
         #expect(state.expiry(limits, isIdle: true, at: time(30)) == .notYet(time(60)))
         #expect(state.expiry(limits, isIdle: true, at: time(60)) == .idle)
     }

@@ -16,13 +16,13 @@ internal import Testing
     }
 
     @Test func `keeps descriptors in reserve, whatever the operator asks for`() {
-        #expect(budget().connectionsLimit == 648)
-        #expect(budget(descriptors: 1_048_576).connectionsLimit == 786_312)
-        #expect(budget(descriptors: 256).connectionsLimit == 72)
+        #expect(budget().connectionsLimit == 552)
+        #expect(budget(descriptors: 1_048_576).connectionsLimit == 786_216)
+        #expect(budget(descriptors: 256).connectionsLimit == 12)
         #expect(budget(descriptors: 10).connectionsLimit == 12)
         #expect(budget(descriptors: .max).connectionsLimit == 12_582_912)
         #expect(budget(connections: 5).connectionsLimit == 5)
-        #expect(budget(connections: 2000).connectionsLimit == 864)
+        #expect(budget(connections: 2000).connectionsLimit == 736)
     }
 
     @Test func `gives header sections a quarter of the ceiling, 64 MiB for a worker at most`() {

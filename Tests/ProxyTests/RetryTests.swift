@@ -50,6 +50,25 @@ import Testing
         #expect(client.text().hasSuffix("ok") && bench.active == 0)
     }
 
+    /// Another try would need the body from its beginning.
+    @Test(arguments: [(60_000, 0), (70_000, 1)])
+    func `is not sent again when its body was too long to be kept, which is counted`(octets: Int, count: Int) throws {
+        let bench = try Bench(rule: "retries: {attempts: 1, retryOn: \"reset,refused-stream\"}")
+        let server = try bench.server()
+        let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: \(octets + 5)\r\n\r\n"
+        let client = try bench.client(sending: head + String(repeating: "x", count: octets))
+        let upstream = try #require(try server.accept())
+        for _ in 0..<4 {
+            _ = upstream.text()
+            bench.settle()
+        }
+        upstream.close()
+        bench.settle()
+        pause(bench)
+        #expect(bench.metrics.value(.replayBody) == UInt64(count))
+        #expect(client.text().isEmpty == (count == 0))
+    }
+
     // MARK: answers
 
     @Test(arguments: [

@@ -15,7 +15,9 @@ import Testing
             .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
             .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
-            .upstreamProtocolError, .grpcWebMalformed, .overflow, .localReset, .routeTimedOut, .deadlineExceeded,
+            .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
+            .routeTimedOut,
+            .deadlineExceeded,
             .idleSending, .idleReceiving, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
@@ -64,11 +66,13 @@ import Testing
         case .protocolUnknown: 37
         case .hostUnresolved: 38
         case .drainOver: 39
+        case .grpcDowngraded: 40
+        case .deadlineHopeless: 41
         }
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...39))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...41))
     }
 
     @Test func `answers everybody who is still there`() {

@@ -32,10 +32,8 @@ private final class Line {
     }
 
     static func readNow(_ number: CInt) -> (IOResult, [UInt8]) {
-        var room = [UInt8](repeating: 0, count: 64)
-        let result = unsafe room.withUnsafeMutableBytes { unsafe Socket.read(number, into: $0) }
-        guard case .octets(let count) = result else { return (result, []) }
-        return (result, Array(room[..<count]))
+        let buffer = OctetBuffer(capacity: 64)
+        return (Socket.read(number, into: buffer, most: 64), buffer.octets.array)
     }
 }
 

@@ -20,7 +20,7 @@ import Testing
 
     @Test func `count requests by route, status and gRPC status`() {
         let metrics = Metrics(version: "1.2.3")
-        let worker = metrics.worker()
+        let worker = metrics.addWorker()
         let route = metrics.routeID(named: "default/main/0")
         #expect(route == metrics.routeID(named: "default/main/0"))
         for _ in 0..<3 { worker.requestStarted() }
@@ -42,7 +42,7 @@ import Testing
 
     @Test func `put an unusual status into one series`() {
         let metrics = Metrics(version: "")
-        let worker = metrics.worker()
+        let worker = metrics.addWorker()
         for status in [-1, 1, 99, 600, .max, .min] {
             worker.requestEnded(route: -3, status: status, grpcStatus: status, durationNanoseconds: 0)
         }
@@ -54,7 +54,7 @@ import Testing
 
     @Test func `have one series of each name, whatever name a rule chooses`() {
         let metrics = Metrics(version: "")
-        let worker = metrics.worker()
+        let worker = metrics.addWorker()
         for name in ["-", "other"] {
             worker.requestEnded(
                 route: metrics.routeID(named: name), status: 200, grpcStatus: -1, durationNanoseconds: 1)
@@ -68,7 +68,7 @@ import Testing
     /// `total` series of each worker, more than fit into its table.
     @Test func `share one series beyond the limits`() {
         let metrics = Metrics(version: "", routeLimit: 5000)
-        let worker = metrics.worker()
+        let worker = metrics.addWorker()
         for number in 0..<6000 {
             let route = metrics.routeID(named: "r\(number)")
             #expect((route == Metrics.otherRoute) == (number >= 5000))
@@ -87,7 +87,7 @@ import Testing
         let rounds = 100
         let ended = try Mailbox<Void>()
         for _ in 0..<2 {
-            let worker = metrics.worker()
+            let worker = metrics.addWorker()
             try Thread.start("counts") {
                 for round in 0..<rounds {
                     for route in routes {
@@ -121,7 +121,7 @@ import Testing
 
     @Test func `tell connections, failures and what the control plane knows`() {
         let metrics = Metrics(version: "1")
-        let worker = metrics.worker()
+        let worker = metrics.addWorker()
         for _ in 0..<3 { worker.connectionOpened(.downstream) }
         worker.connectionClosed(.downstream)
         worker.upstreamConnectFailed(.refused)
@@ -178,7 +178,7 @@ import Testing
     /// One line per series, one head per family, no series twice.
     @Test func `are Prometheus text`() {
         let metrics = Metrics(version: "1")
-        let worker = metrics.worker()
+        let worker = metrics.addWorker()
         worker.requestEnded(route: 0, status: 200, grpcStatus: -1, durationNanoseconds: 5)
         var heads: Set<Substring> = []
         var series: Set<Substring> = []
@@ -199,7 +199,7 @@ import Testing
     private let metrics = Metrics(version: "test")
 
     @Test func `are counted by each worker and summed, by numbers however far apart`() {
-        let workers = [metrics.worker(), metrics.worker()]
+        let workers = [metrics.addWorker(), metrics.addWorker()]
         for number in [0, 511, 512, 70_000] {
             #expect(metrics.tries(number: number) == 0)
             workers[0].tried(endpoint: number)
@@ -211,7 +211,7 @@ import Testing
     }
 
     @Test func `begin at nothing for an endpoint whose number another one had`() {
-        let (worker, numbers) = (metrics.worker(), EndpointNumbers())
+        let (worker, numbers) = (metrics.addWorker(), EndpointNumbers())
         var endpoint = EndpointState(address: .unix(path: "/a"), numbers: numbers) { metrics.tries(number: $0) }
         worker.tried(endpoint: endpoint.number)
         #expect(endpoint.number == 0 && metrics.tries(to: endpoint) == 1)

@@ -15,7 +15,9 @@ struct RetiredWord {
         RetiredWord(
             word: "codec", why: "the same as a session", instead: "session",
             exceptIn: ["HTTP"]),    // Envoy's response code detail `http1.codec_error`
-        RetiredWord(word: "findings", why: "the same as a problem", instead: "problem"),
+        RetiredWord(
+            word: "findings", why: "the same as a problem", instead: "problem",
+            exceptIn: ["Telemetry", "Proxy", "portico"]),    // those of `portico doctor`, which are of no definition
         RetiredWord(
             word: "binding", why: "VirtualServices on Gateways, listeners with tables, and sockets",
             instead: "attachment, listener, or to bind",

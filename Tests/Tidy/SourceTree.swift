@@ -31,6 +31,11 @@ struct SourceTree {
         }
     }
 
+    /// What git says in the project's folder; empty where there is no git, or it fails.
+    static func git(_ arguments: String) -> String {
+        String(decoding: output(of: "cd '\(root)' && git \(arguments) 2>/dev/null"), as: UTF8.self)
+    }
+
     var swift: [File] { files.filter(\.isSwift) }
     var sources: [File] { swift.filter { $0.path.hasPrefix("Sources/") } }
 

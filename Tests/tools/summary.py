@@ -23,15 +23,30 @@ def count(file):
     return passed, failed, skipped
 
 
+def durations(file):
+    """Seconds and name of each test of a JUnit file."""
+    for case in ElementTree.parse(file).getroot().iter("testcase"):
+        yield float(case.get("time") or 0), f"{case.get('classname')}: {case.get('name')}"
+
+
+def print_slowest(times, most=15):
+    print(f"the slowest {most} tests:")
+    for seconds, name in sorted(times, reverse=True)[:most]:
+        print(f"{seconds:8.1f} s  {name}")
+
+
 def main():
     folder, broken = pathlib.Path(sys.argv[1]), sys.argv[2:]
     passed = failed = skipped = 0
+    times = []
     for file in sorted(folder.glob("*.xml")):
         try:
             more = count(file)
         except ElementTree.ParseError:
             continue  # cut short by a crash, which `broken` names
         passed, failed, skipped = passed + more[0], failed + more[1], skipped + more[2]
+        times += durations(file)
+    print_slowest(times)
     for step in broken:
         print(f"broken step: {step}")
     failed = max(failed, len(broken))

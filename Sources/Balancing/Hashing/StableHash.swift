@@ -10,13 +10,12 @@ package enum StableHash {
     private static let prime4: UInt64 = 0x85eb_ca77_c2b2_ae63
     private static let prime5: UInt64 = 0x27d4_eb2f_1656_67c5
 
-    /// The hash of a text.
+    /// The hash of a text's UTF-8, which is that of the same octets.
     package static func hash(_ text: String) -> UInt64 {
-        var text = text
-        return text.withUTF8 { unsafe hash(Octets(UnsafeRawBufferPointer($0))) }
+        text.withOctets { hash($0) }
     }
 
-    /// The hash of octets.
+    /// A number that may be any of 64 bits, also for no octets.
     package static func hash(_ octets: Octets) -> UInt64 {
         var index = 0
         var state = prime5

@@ -235,7 +235,9 @@ final class OutlierMonitor: Sendable {
     }
 }
 
-/// A worker's own handle of what is watched of an endpoint. One worker's thread.
+/// A worker's own handle of what is watched of an endpoint.
+///
+/// Thread: its worker's. Freed by: its `Endpoint`.
 package final class OutlierWatch {
     let monitor: OutlierMonitor
     private let cell: LineCell    // of `monitor`

@@ -14,7 +14,9 @@ package protocol ClusterClient: AnyObject {
     func stop()
 }
 
-/// When the control plane loads because of a cluster, and what its first load waits for. The main thread only.
+/// When the control plane loads because of a cluster, and what its first load waits for.
+///
+/// Thread: the main thread. Freed by: `ControlPlane`.
 final class ClusterFeed {
     /// Where changes come from.
     let source: ClusterSource

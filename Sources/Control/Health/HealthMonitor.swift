@@ -4,7 +4,8 @@ internal import Proxy
 internal import Reactor
 
 /// Between the checker's thread and the control plane: orders go there, what is new comes back.
-/// The control plane's thread only.
+///
+/// Thread: the main thread. Freed by: `ControlPlane`.
 final class HealthMonitor {
     private let news: Mailbox<[HealthNews]>
     private let checker: HealthChecker

@@ -4,6 +4,8 @@ internal import Octets
 internal import Reactor
 
 /// Asks an API server which rights the account has that asks.
+///
+/// Thread: the main thread of `portico rbac`. Freed by: that command, when it has its answer.
 package final class RightsReview {
     private let client: ClusterWatch
 

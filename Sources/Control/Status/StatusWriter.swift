@@ -128,6 +128,8 @@ private final class StatusBoard: Sendable {
 }
 
 /// The thread of a `StatusWriter`.
+///
+/// Thread: the status writer's. Freed by: the end of that thread.
 private final class StatusLoop {
     private let plan: StatusWriter.Plan
     private let mailbox: Mailbox<StatusWriter.Mail>

@@ -105,7 +105,7 @@ internal import Octets
 /// Writes HPACK's integers and strings. It does not check bounds: the caller has reserved `HPACKEncoder.bound`
 /// octets.
 @safe struct HPACKWriter {
-    private let base: UnsafeMutableRawPointer
+    private let base: UnsafeMutableRawPointer    // the output's, for the time of one header section
     private(set) var count = 0
 
     init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }

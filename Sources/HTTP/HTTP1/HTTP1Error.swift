@@ -23,6 +23,8 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     case unexpectedUpgrade    // a 101 without a request for it
     case tooManyInterimResponses
     case headerMemory    // the sections that are held leave no room
+    case tlsOnClearText    // a connection begins with a record of TLS
+    case proxyHeaderUnexpected    // a connection begins with a header of the PROXY protocol
 
     /// The answer to a request; an upstream's error is always 502.
     package var status: Int {
@@ -59,6 +61,9 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .invalidChunk: "The chunked body is malformed."
         case .chunkExtensionTooLarge: "A chunk's extension is too large."
         case .headerMemory: "The header sections of open requests leave no room for another."
+        case .tlsOnClearText: "The client speaks TLS, and this port is in clear text: call http://, or a port of TLS."
+        case .proxyHeaderUnexpected:
+            "The connection begins with a header of the PROXY protocol, and this port expects none (--proxy-protocol)."
         case .unexpectedOctets, .unexpectedUpgrade, .tooManyInterimResponses: "The message was not expected."
         }
     }
@@ -88,6 +93,8 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .unexpectedUpgrade: "http1.unexpected_upgrade"
         case .tooManyInterimResponses: "http1.too_many_interim_responses"
         case .headerMemory: "http1.header_memory"
+        case .tlsOnClearText: "http1.tls_on_clear_text"
+        case .proxyHeaderUnexpected: "http1.proxy_header_unexpected"
         }
     }
 }

@@ -20,6 +20,7 @@ extension HTTP1Error {
         case .headersTooLarge, .tooManyHeaders, .headerMemory: "RFC 6585 §5"
         case .oldVersion, .unknownVersion: "RFC 9110 §15.6.6"
         case .secureTargetOnClearText: "RFC 9110 §4.2.2"
+        case .tlsOnClearText, .proxyHeaderUnexpected: "RFC 9112 §2.2"
         case .invalidChunk, .chunkExtensionTooLarge: "RFC 9112 §7.1"
         case .unexpectedOctets: "RFC 9112 §9.2"
         case .unexpectedUpgrade: "RFC 9110 §15.2.2"

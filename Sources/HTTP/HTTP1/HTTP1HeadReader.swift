@@ -16,7 +16,7 @@ enum HTTP1HeadReader {
         let fields = try HTTP1Fields(lines, limits: limits, isRequest: true, into: headers)
         var framing = try fields.framing() ?? .none
         let isOld = line.minorVersion == 0
-        if isOld { try checkOld(framing, headers) }
+        if isOld { try checkHTTP10(framing, headers) }
         if !isOld, fields.upgrade == .webSocket, line.method == "GET", framing == .none || framing == .length(0) {
             // As RFC 8441 §4 says it on HTTP/2.
             headers.append(stable: ":protocol", .protocol, "websocket")
@@ -32,7 +32,7 @@ enum HTTP1HeadReader {
 
     /// HTTP/1.0 knows no chunks: with `transfer-encoding`, servers differ in where the request ends. What asks for a
     /// part of HTTP/1.1 is disregarded. Source: RFC 9112 §6.1, RFC 9110 §7.8, §10.1.1.
-    private static func checkOld(_ framing: HTTP1Framing, _ headers: HeaderBlock) throws(HTTP1Error) {
+    private static func checkHTTP10(_ framing: HTTP1Framing, _ headers: HeaderBlock) throws(HTTP1Error) {
         if framing == .chunked { throw .transferEncodingNotAllowed }
         headers.remove(KnownHeaders(.expect))
     }

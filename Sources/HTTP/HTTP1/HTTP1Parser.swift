@@ -37,6 +37,7 @@ package struct HTTP1Parser {
     private var scan = Scan()
     private var chunks: HTTP1Chunks
     private var expected = Expected()
+    private var hasRead = false    // a whole head
 
     /// A parser for one connection.
     package init(role: Role, limits: HTTP1Limits) {
@@ -138,7 +139,9 @@ package struct HTTP1Parser {
     private mutating func takeHead(
         _ input: Octets, _ headers: HeaderBlock
     ) throws(HTTP1Error) -> (consumed: Int, event: HTTP1Event) {
+        if !hasRead, let fault = HTTP1Beginning.fault(input, role) { throw fault }
         guard let end = try scan.headEnd(input, role: role, limits: limits) else { return (0, .needsMore) }
+        hasRead = true
         let text = input.slice(scan.start, end)
         scan = Scan()
         headers.clear()

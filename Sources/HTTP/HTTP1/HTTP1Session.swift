@@ -3,7 +3,8 @@ package import Octets
 /// One HTTP/1.1 connection, of either side, in the same words as `HTTP2Session`: a stream is one request with its
 /// response, and there is one at a time. Requests that a client sends ahead (pipelining) wait in `inbox` until the
 /// response before them is complete. It does no I/O: `receive` takes octets and notes events, `flush` makes octets.
-/// Its owner's thread only.
+///
+/// Thread: its owner's. Freed by: its connection.
 @safe package final class HTTP1Session {
     package let isServer: Bool
     /// What has happened since the events were cleared, in order.
@@ -408,16 +409,9 @@ package import Octets
         if isServer {
             number += 1
             unconsumed = 0
-            stream = HTTP1Stream()
-            stream?.isHeadMethod = block.first(.method) == "HEAD"
-            stream?.acceptsTrailers = block.first(.te) != nil
-            stream?.isKeepAlive = head.isKeepAlive && !isLast
+            stream = HTTP1Stream(of: head, block, isLast: isLast)
             upgrade = head.upgrade
             isOld = head.minorVersion == 0
-            if head.framing == .untilClose {
-                stream?.tunnel = .asked
-                stream?.isKeepAlive = false
-            }
         } else if !head.isInterim {
             stream?.isKeepAlive = head.isKeepAlive
             if head.status == 101 { stream?.tunnel = .open }

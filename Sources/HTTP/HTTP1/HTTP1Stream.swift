@@ -42,3 +42,17 @@ struct HTTP1Stream: BitwiseCopyable {
     /// The last octets that were handed over were not taken by the kernel.
     mutating func neverLeft(_ count: Int) { hasNeverLeft = isFlushed && count > 0 && count == firstFlush }
 }
+
+extension HTTP1Stream {
+    /// A client's stream, which begins with the head of its request.
+    /// - Parameter isLast: the connection ends with this request, whatever the client wishes.
+    init(of head: HTTP1Head, _ block: HeaderBlock, isLast: Bool) {
+        self.init()
+        isHeadMethod = block.first(.method) == "HEAD"
+        acceptsTrailers = block.first(.te) != nil
+        isKeepAlive = head.isKeepAlive && !isLast
+        guard head.framing == .untilClose else { return }
+        tunnel = .asked
+        isKeepAlive = false
+    }
+}

@@ -28,9 +28,9 @@ extension HTTP2Session {
         countAnswer()
         if !isPeerKnown || peer.concurrentStreams != before.concurrentStreams {
             isPeerKnown = true
-            if !untold.isEmpty {
-                waiting.insert(contentsOf: untold, at: 0)
-                untold = []
+            if !awaitingSettings.isEmpty {
+                waiting.insert(contentsOf: awaitingSettings, at: 0)
+                awaitingSettings = []
             }
             events.append(StreamEvent(.settings), from: pools)
         }

@@ -23,13 +23,13 @@ extension HTTP2Session {
             closeStream(slot, code: ErrorCode.refusedStream)
             return slot
         }
-        let isUntold = !isPeerKnown && block.first(.protocol) != nil
-        if isStarted, waiting.isEmpty, hasTurn, !isUntold {
+        let awaitsSettings = !isPeerKnown && block.first(.protocol) != nil
+        if isStarted, waiting.isEmpty, hasTurn, !awaitsSettings {
             start(slot, block)
         } else {
             block.hold()
             slots[slot].headers = block
-            if isUntold { untold.append(slot) } else { waiting.append(slot) }
+            if awaitsSettings { awaitingSettings.append(slot) } else { waiting.append(slot) }
         }
         return slot
     }
@@ -192,7 +192,7 @@ extension HTTP2Session {
     package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }
 
     /// Whether the stream is a WebSocket's and waits until the peer has said by its SETTINGS whether it takes those.
-    package func isUntold(_ slot: Int) -> Bool { untold.contains(slot) }
+    package func awaitsSettings(_ slot: Int) -> Bool { awaitingSettings.contains(slot) }
 
     /// Calls `body` with slot and owner of each open stream.
     package func forEachOpen(_ body: (Int, StreamOwner) -> Void) {

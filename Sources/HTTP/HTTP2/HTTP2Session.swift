@@ -43,11 +43,11 @@ package struct HTTP2Limits: Sendable {
     }
 }
 
-/// One HTTP/2 connection, of either side: frames, streams, windows, header sections.
-/// It does no I/O: `receive` takes octets and notes events, what is to be sent is framed at once where the
-/// windows allow it, and `flush` hands it over.
+/// One HTTP/2 connection, of either side: frames, streams, windows, header sections. It does no I/O: `receive` takes
+/// octets and notes events, what is to be sent is framed at once where the windows allow it, and `flush` hands it over.
 /// A stream's slot stays until `endTurn`, so that events noted before its end can still be acted on.
-/// Its owner's thread only.
+///
+/// Thread: its owner's. Freed by: its connection.
 @safe package final class HTTP2Session {
     package let isServer: Bool
     /// What the peer is held to.
@@ -76,7 +76,7 @@ package struct HTTP2Limits: Sendable {
     /// Requests that wait for their turn, in order.
     var waiting: [Int] = []
     /// WebSockets that wait until it is known whether the peer takes them, beside those that wait for their turn.
-    var untold: [Int] = []
+    var awaitingSettings: [Int] = []
 
     // For the owner
     /// Noted by all calls; the owner goes through them and calls `endTurn`.
@@ -231,7 +231,7 @@ package struct HTTP2Limits: Sendable {
         events.append(StreamEvent(.closed, slot: slot, owner: slots[slot].owner, detail: .code(code)), from: pools)
         closedSlots.append(slot, from: pools)
         guard slots[slot].id != 0 else {
-            untold.removeAll { $0 == slot }
+            awaitingSettings.removeAll { $0 == slot }
             return waiting.removeAll { $0 == slot }
         }
         index.remove(slots[slot].id)

@@ -1,8 +1,10 @@
 internal import CNghttp2
 
-/// The allocator of one worker's HPACK decoders: pieces of some sizes are kept for the next use instead
-/// of going back to the system. A request costs HPACK half a dozen small allocations, each of which would
-/// be two calls and some cache misses. Its owner's thread only.
+/// The allocator of one worker's HPACK decoders: pieces of some sizes are kept for the next use instead of going back
+/// to the system. A request costs HPACK half a dozen small allocations, each of which would be two calls and some cache
+/// misses.
+///
+/// Thread: its owner's. Freed by: `MessagePools` and the last decoder that uses it.
 @safe final class SessionMemory {
     /// In front of each piece: its size class and size, four octets each. Eight keep the alignment that
     /// structures of pointers need.

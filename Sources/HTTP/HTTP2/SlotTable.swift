@@ -1,5 +1,7 @@
-/// A growing table whose elements are changed in place: no uniqueness and no exclusivity checks, which
-/// arrays in classes pay for at each access. Its owner's thread only.
+/// A growing table whose elements are changed in place: no uniqueness and no exclusivity checks, which arrays in
+/// classes pay for at each access.
+///
+/// Thread: its owner's. Freed by: the object that made it.
 @safe final class SlotTable<Element> {
     private var base: UnsafeMutablePointer<Element>    // owned; the first `count` are initialized
     private var capacity = 1    // most connections of people have few streams, and idle ones must be small

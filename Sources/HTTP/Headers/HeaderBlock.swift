@@ -48,12 +48,14 @@ package enum HeaderEdit {
     case replace(Octets)
 }
 
-/// One header section (request, response or trailers), of HTTP/1.1 or HTTP/2 alike: HTTP/1.1's start
-/// line is stored as the pseudo-header fields of HTTP/2, so the rest of the gateway sees one form.
-/// Its octets stay valid until `clear` or `deinit`. Its owner's thread only.
+/// One header section (request, response or trailers), of HTTP/1.1 or HTTP/2 alike: HTTP/1.1's start line is stored as
+/// the pseudo-header fields of HTTP/2, so the rest of the gateway sees one form. Its octets stay valid until `clear` or
+/// `deinit`.
 ///
 /// The fields stand in memory of our own instead of an array: the profile showed a tenth of a request's
 /// time in the array's uniqueness and exclusivity checks.
+///
+/// Thread: its owner's. Freed by: `MessagePools`, which keeps it when the last `hold` is let go.
 @safe @usableFromInline
 package final class HeaderBlock {
     @usableFromInline var store: UnsafeMutablePointer<HeaderField>    // owned; `capacity` fields, plain data

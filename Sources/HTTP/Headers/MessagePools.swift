@@ -1,7 +1,8 @@
 package import Octets
 
 /// Header blocks and buffers that one worker's sessions use over and over.
-/// One per worker; its thread only.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 @safe package final class MessagePools {
     let memory = SessionMemory()
     var accounts = HeaderAccounts()

@@ -21,14 +21,14 @@ package struct ExecPlugin: Sendable, Equatable {
     /// Seconds that it may take.
     package var timeoutSeconds = 60
 
-    /// A variable of the command's environment.
+    /// A variable that the kubeconfig adds to the environment of the gateway, which the command inherits.
     package struct Variable: Sendable, Equatable {
-        /// The variable's name.
+        /// Without `=`; it takes the place of a variable of the gateway that has the same name.
         package let name: String
-        /// Its value.
+        /// Taken as it stands: nothing in it is expanded.
         package let value: String
 
-        /// Names a variable and its value.
+        /// As an entry of the kubeconfig's `env` has them.
         package init(name: String, value: String) {
             self.name = name
             self.value = value

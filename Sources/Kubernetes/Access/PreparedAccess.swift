@@ -114,8 +114,8 @@ extension ClusterAccess {
     /// Joins a certificate with its key; it throws if they do not belong together.
     static func pair(_ chain: [UInt8], _ key: SecretOctets) throws(AccessFault) -> KeyPair {
         let made = key.withOctets { key in
-            unsafe chain.withUnsafeBytes { chain in
-                Result { () throws(TLSError) in unsafe try KeyPair(chain: Octets(chain), key: key) }
+            chain.withOctets { chain in
+                Result { () throws(TLSError) in try KeyPair(chain: chain, key: key) }
             }
         }
         guard let made else { throw AccessFault("the client's key was forgotten") }

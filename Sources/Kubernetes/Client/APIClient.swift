@@ -4,9 +4,11 @@ internal import Reactor
 internal import TLS
 
 /// Makes requests to the API server: keeps a connection, and makes another one when it is lost, when the server asks
-/// for it, or when all its streams are in use. Requests wait while there is none. Its owner's thread only.
+/// for it, or when all its streams are in use. Requests wait while there is none.
 ///
 /// It acts on nothing while a connection reads: what has come of requests is noted, and `takeEvents` gives it.
+///
+/// Thread: its owner's. Freed by: the loop that made it.
 final class APIClient {
     /// What is being done to have one more connection.
     private enum Stage {

@@ -19,7 +19,9 @@ protocol APIConnectionOwner: AnyObject {
     func closed(_ connection: APIConnection, reason: String)
 }
 
-/// One connection to the API server: a socket, TLS, HTTP/2. Its owner's thread only.
+/// One connection to the API server: a socket, TLS, HTTP/2.
+///
+/// Thread: its owner's. Freed by: `APIClient`, when it is closed.
 final class APIConnection {
     private enum Phase { case connecting, shakingHands, open, closed }
 
@@ -97,7 +99,7 @@ final class APIConnection {
             return nil
         }
         if hasBody {
-            unsafe request.body.withUnsafeBytes { unsafe session.send(slot, Octets($0)) }
+            request.body.withOctets { session.send(slot, $0) }
             session.finish(slot)
         }
         return slot
@@ -119,11 +121,7 @@ final class APIConnection {
     private static func append(
         _ name: StaticString, _ value: String, to block: HeaderBlock, isSensitive: Bool = false
     ) {
-        var value = value
-        value.withUTF8 { octets in
-            let copy = unsafe block.copy(Octets(UnsafeRawBufferPointer(octets)))
-            block.append(stable: Octets(name), copy, isSensitive: isSensitive)
-        }
+        value.withOctets { block.append(stable: Octets(name), block.copy($0), isSensitive: isSensitive) }
     }
 
     /// Has what was read last overwritten where TLS keeps it.
@@ -149,9 +147,8 @@ final class APIConnection {
         guard establish(at: now) else { return false }
         pools.second = second
         scratch.clear()
-        switch unsafe tls.read(into: scratch.room(Self.readOctets)) {
-        case .octets(let count):
-            scratch.commit(count)
+        switch tls.read(into: scratch, most: Self.readOctets) {
+        case .octets:
             heardAt = now
             pingedAt = nil
             defer { scratch.wipe() }    // it may have had a Secret
@@ -248,7 +245,7 @@ final class APIConnection {
                 noteEvents()
                 if outbox.isEmpty { return closeIfFinished() }
             }
-            switch unsafe tls.write(outbox.octets.buffer) {
+            switch tls.write(outbox.octets) {
             case .octets(let count): outbox.take(count)
             case .wantsRead, .wantsWrite: isWriteBlocked = true
             case .closed: lose("the server closed the connection")

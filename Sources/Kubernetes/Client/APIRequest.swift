@@ -77,6 +77,8 @@ struct Call {
 }
 
 /// What has come of an answer: it has one owner for as long as it grows, so that a secret can be overwritten.
+///
+/// Thread: its owner's. Freed by: the request that it answers.
 final class ReceivedAnswer {
     private let isSecret: Bool
     private(set) var body: [UInt8] = []
@@ -92,7 +94,7 @@ final class ReceivedAnswer {
 
     /// Takes octets as they come.
     func append(_ octets: Octets) {
-        if isSecret { body.append(wiping: octets) } else { unsafe body.append(contentsOf: octets.buffer) }
+        if isSecret { body.append(wiping: octets) } else { body.append(octets) }
     }
 
     /// Takes the body, of which no copy is left here.

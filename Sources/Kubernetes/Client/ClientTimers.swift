@@ -1,6 +1,8 @@
 internal import Reactor
 
-/// The client's clock and its timers. Its owner's thread only.
+/// The client's clock and its timers.
+///
+/// Thread: its owner's. Freed by: the loop that made it.
 final class ClientTimers {
     /// What a timer is for.
     enum Purpose: Equatable {
@@ -40,7 +42,7 @@ final class ClientTimers {
     /// Milliseconds until something may be due; -1: nothing is.
     var wait: Int32 { wheel.wait(now: .now()) }
 
-    /// Arms a timer.
+    /// Has `turn` return the purpose once after that many milliseconds; below zero counts as zero.
     func arm(after milliseconds: Int, _ purpose: Purpose) -> TimerWheel.Handle {
         wheel.arm(at: .now() + .milliseconds(max(milliseconds, 0)), token: Self.token(purpose))
     }

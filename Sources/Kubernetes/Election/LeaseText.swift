@@ -11,7 +11,9 @@ struct LeaseText {
     private(set) var seconds = 0
     private(set) var transitions = 0
 
-    /// Reads a Lease.
+    /// Takes from an answer of the API server what the election needs; the rest is passed over. A field that is missing
+    /// or null stays empty or 0, as the API leaves them out.
+    /// - Throws: where the text is no JSON, or a field has another type.
     static func read(_ octets: [UInt8]) throws(JSONError) -> LeaseText {
         try JSONReader.read(octets) { (reader) throws(JSONError) in
             var lease = LeaseText()

@@ -237,6 +237,6 @@ private struct SecretLine {
         }
         guard type != "BOOKMARK", let metadata = try? MetadataSkim(octets: own) else { return }
         name = metadata.name
-        object = unsafe SecretOctets(copying: own.buffer)
+        object = SecretOctets(copying: own)
     }
 }

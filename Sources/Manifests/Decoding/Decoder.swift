@@ -1,4 +1,6 @@
-/// What a load knows while it decodes, over all its files. For one thread only.
+/// What a load knows while it decodes, over all its files.
+///
+/// Thread: the load's. Freed by: the last `Decoder` of the load.
 final class DecodingState {
     let defaultNamespace: String
     var output = ManifestSet()
@@ -37,10 +39,12 @@ final class DecodingState {
 }
 
 /// Reads the objects of one document. It has what every value needs while it is decoded: the tree, the place for
-/// problems, and the object that they belong to. For one thread only.
+/// problems, and the object that they belong to.
 ///
 /// An error inside `contained` concerns only that part, which its reader then leaves out or marks. Because of any other
 /// error, the object is left out.
+///
+/// Thread: the load's. Freed by: the reader of its document.
 final class Decoder {
     let file: SourceName
     // A `let`, so that reading it neither retains its arrays nor checks for exclusive access, which took a quarter of

@@ -121,7 +121,7 @@ struct JSONTreeBuilder {
 
     private mutating func add(word: StaticString, _ reader: JSONReader) throws(JSONError) {
         let start = tree.text.count
-        unsafe tree.text.append(contentsOf: Octets(word).buffer)
+        tree.text.append(Octets(word))
         try add(.plain, from: start, reader)
     }
 

@@ -37,7 +37,9 @@ struct YAMLEvent {
     var column: Int32
 }
 
-/// Runs libyaml over one file in memory. For one thread only.
+/// Runs libyaml over one file in memory.
+///
+/// Thread: the load's. Freed by: `TreeBuilder`.
 @safe final class YAMLParser {
     // Owned: made in `init`, freed in `deinit`. It is allocated because libyaml keeps pointers into it, so it must not
     // move.

@@ -81,9 +81,8 @@ package struct LocalReply {
     }
 
     private func withBody(_ use: (Octets) -> Void) {
-        if let bytes { return unsafe bytes.withUnsafeBytes { unsafe use(Octets($0)) } }
-        var body = body
-        body.withUTF8 { text in unsafe use(Octets(UnsafeRawBufferPointer(text))) }
+        if let bytes { return bytes.withOctets(use) }
+        body.withOctets(use)
     }
 
     /// Fills the block with the head, `:status` first. `date`, `server` and HTTP/1.1's framing and
@@ -93,7 +92,7 @@ package struct LocalReply {
         headers.clear()
         Self.append(":status", decimal: status, to: headers)
         if let location {
-            unsafe location.withUnsafeBytes { unsafe headers.append(copying: "location", Octets($0)) }
+            location.withOctets { headers.append(copying: "location", $0) }
         }
         if outcome.flag == .overflow { headers.append(stable: "x-envoy-overloaded", "true") }
         edit(headers)

@@ -12,6 +12,7 @@ package enum Situation: Equatable, Sendable {
     case requestMalformed(HTTP2Fault)
     case pathRefused
     case upgradeRefused
+    case grpcDowngraded    // a gRPC call in HTTP/1.1 whose answer has no place for its status
     case grpcWebMalformed    // the body of a gRPC-Web call is not Base64
     case headerTimedOut    // the head did not arrive in time
     case clientClosed
@@ -46,6 +47,7 @@ package enum Situation: Equatable, Sendable {
     // Timers
     case routeTimedOut
     case tryTimedOut    // the rule's perTryTimeout
+    case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request

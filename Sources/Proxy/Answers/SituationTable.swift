@@ -11,6 +11,7 @@ extension Situation {
         case .requestMalformed(let fault): .requestMalformed(fault)
         case .pathRefused: .pathRefused
         case .upgradeRefused: .upgradeRefused
+        case .grpcDowngraded: .grpcDowngraded
         case .grpcWebMalformed: .grpcWebMalformed
         case .headerTimedOut: .headerTimedOut
         case .clientClosed: .clientClosed
@@ -41,6 +42,7 @@ extension Situation {
         case .overflow: .overflow
         case .localReset: .localReset
         case .routeTimedOut, .deadlineExceeded: .timedOut
+        case .deadlineHopeless: .deadlineHopeless
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
         case .idleReceiving: .idleReceiving
@@ -76,6 +78,15 @@ extension Outcome {
         Outcome(
             403, .none, "upgrade_failed", "The upgrade that the request asks for is not served here.",
             blame: .client, after: .close)
+    }
+
+    fileprivate static var grpcDowngraded: Outcome {
+        // Only gRPC gets it, and sees the status 200.
+        Outcome(
+            426, .clientProtocolError, "grpc_over_http1{no_place_for_grpc-status}",
+            "The gRPC call came over HTTP/1.1, where its status has no place: the load balancer in front speaks "
+                + "HTTP/1.1 to the gateway; use a TCP listener, or gRPC as the protocol of its targets.",
+            grpc: .internal, blame: .client)
     }
 
     fileprivate static var grpcWebMalformed: Outcome {
@@ -259,6 +270,12 @@ extension Outcome {
         // ran out is a deadline, whoever set it.
         Outcome(
             504, .timeout, "response_timeout", "upstream request timeout", grpc: .deadlineExceeded, blame: .upstream)
+    }
+
+    fileprivate static var deadlineHopeless: Outcome {
+        Outcome(
+            504, .timeout, "deadline_shorter_than_answers", "the call's deadline is too near",
+            grpc: .deadlineExceeded, blame: .gateway)
     }
 
     fileprivate static var tryTimedOut: Outcome {

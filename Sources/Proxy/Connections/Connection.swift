@@ -3,9 +3,10 @@ internal import Octets
 internal import Reactor
 internal import TLS
 
-/// One TCP connection, to a client (downstream) or to an endpoint (upstream): its state, the transport under it and
-/// the session that speaks HTTP on it. It lives and dies on one worker; its thread only.
-/// It owns no buffer while nothing is pending.
+/// One TCP connection, to a client (downstream) or to an endpoint (upstream): its state, the transport under it and the
+/// session that speaks HTTP on it. It lives and dies on one worker. It owns no buffer while nothing is pending.
+///
+/// Thread: its worker's. Freed by: `Loop`, at the end of the turn in which it was closed.
 final class Connection {
     let slot: Int    // in the worker's loop
     var state: ConnectionState
@@ -142,7 +143,7 @@ final class Connection {
     func noteCertificate() {
         guard let text = transport.tls?.forwardedCertificate else { return }
         let buffer = OctetBuffer(capacity: text.count)
-        unsafe text.withUnsafeBytes { unsafe buffer.append(Octets($0)) }
+        text.withOctets { buffer.append($0) }
         certificate = buffer
     }
 

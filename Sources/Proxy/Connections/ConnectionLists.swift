@@ -2,7 +2,8 @@ internal import HTTP
 internal import Octets
 
 /// Which connections have something to do before the worker sleeps: to be flushed, to be read further, to be freed.
-/// Its worker's thread only.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 final class ConnectionLists {
     /// Connections live until the end of the turn, behind the flushes.
     private var dirty: ContiguousArray<Unretained<Connection>> = []
@@ -40,7 +41,7 @@ final class ConnectionLists {
     /// pause is over.
     func listForReading(_ connection: Connection) {
         guard connection.state.reading != .held else { return }
-        connection.state.reading = .listed
+        connection.state.readNextTurn()
         // It may be in the list still: it was listed, and then its reading was paused by an event in between.
         guard !connection.isUnread else { return }
         connection.isUnread = true
@@ -93,7 +94,7 @@ final class ConnectionLists {
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
-            connection.state.reading = .ready
+            connection.state.awaitReadiness()
             let isMuch = hasManyStreams(connection)    // and this reading may end them
             read(connection)
             if isMuch || connection.isHeavy { break }

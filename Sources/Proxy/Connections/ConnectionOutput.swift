@@ -30,7 +30,7 @@ struct ConnectionOutput {
         case let reason: return lost(pending.count, of: connection, reason)
         }
         guard pending.isEmpty else {
-            connection.state.writing = .blocked
+            connection.state.writingBlocked()
             return .blocked
         }
         connection.pendingOutput = nil
@@ -57,7 +57,7 @@ struct ConnectionOutput {
         case let reason: return (count, lost(count, of: connection, reason))
         }
         if buffer.isEmpty { return (count, .sent) }
-        connection.state.writing = .blocked
+        connection.state.writingBlocked()
         let pending = pools.takeBuffer()
         pending.exchange(with: buffer)
         connection.pendingOutput = pending

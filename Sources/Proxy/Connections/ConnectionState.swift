@@ -70,6 +70,8 @@ struct ConnectionState {
     private let began: MonotonicTime
     /// When octets last came.
     private(set) var lastActive: MonotonicTime
+    /// When they came, or the connection began, before that.
+    private(set) var activeBefore: MonotonicTime
     /// Since when a header section has begun and is not complete; no octet refreshes it.
     private(set) var headersSince: MonotonicTime?
     private var headersNumber: UInt32 = 0    // of that section
@@ -77,12 +79,12 @@ struct ConnectionState {
     var keepAlive: KeepAlive?
     /// What an upstream's cluster says of its time.
     var terms = ConnectionTerms()
-    var reading = Reading.ready
-    var writing = Writing.free
+    private(set) var reading = Reading.ready
+    private(set) var writing = Writing.free
     /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
     private(set) var hasHungUp = false
     /// Whether little is to be read at a time: the client cancels very many requests.
-    var isSlow = false
+    private(set) var isSlow = false
 
     init(role: ConnectionRole, phase: Phase, now: MonotonicTime) {
         self.role = role
@@ -90,6 +92,7 @@ struct ConnectionState {
         since = now
         began = now
         lastActive = now
+        activeBefore = now
     }
 
     var isClosed: Bool { phase == .closed }
@@ -149,7 +152,13 @@ struct ConnectionState {
     }
 
     /// The peer has sent something, so that the time without activity begins anew.
-    mutating func octetsCame(at now: MonotonicTime) { lastActive = now }
+    mutating func octetsCame(at now: MonotonicTime) {
+        activeBefore = lastActive
+        lastActive = now
+    }
+
+    /// The time since the first phase began.
+    func age(at now: MonotonicTime) -> Duration { now.duration(since: began) }
 
     /// A header section has begun and is not complete, or that is over.
     /// - Parameter section: its number; nil when there is none. Another number is another section.
@@ -302,5 +311,27 @@ struct ConnectionState {
         case .open: return .idle
         case .closed: return .nothing
         }
+    }
+}
+
+extension ConnectionState {
+    /// Reading has emptied the socket, or may begin anew: the next event of epoll is read.
+    mutating func awaitReadiness() { reading = .ready }
+    /// More is to be read than one turn wanted to take: the next turn reads on.
+    mutating func readNextTurn() { reading = .listed }
+    /// Nothing is read until the other side has taken more.
+    mutating func pauseReading() { reading = .paused }
+    /// Nothing is read until the timer of the connection's pause fires.
+    mutating func holdReading() { reading = .held }
+    /// The session says whether the client cancels so much that little is to be read at a time.
+    mutating func slowDown(_ isSlow: Bool) { self.isSlow = isSlow }
+
+    /// The kernel has not taken all: nothing is written before it says that it takes more.
+    mutating func writingBlocked() { writing = .blocked }
+    /// The kernel takes octets.
+    /// - Returns: whether it had refused some before.
+    mutating func becameWritable() -> Bool {
+        defer { writing = .free }
+        return writing == .blocked
     }
 }

@@ -5,18 +5,20 @@ internal import Telemetry
 internal import TLS
 
 /// What happens on one worker's connections between accept or connect and close: they are read, what their sessions
-/// note is handed to exchanges, they are flushed, and they end. Its worker's thread only.
-@safe final class Connections {
+/// note is handed to exchanges, they are flushed, and they end.
+///
+/// Thread: its worker's. Freed by: `Worker`.
+final class Connections {
     private let services: WorkerServices
     let lists: ConnectionLists
     let refusals: Refusals
     private let upstreams: Upstreams
     // They refer to each other: set once by the worker, which takes them away when it ends.
-    var exchanges: Exchanges! { didSet { toExchanges = exchanges.map { Unretained($0) } } }
-    private var toExchanges: Unretained<Exchanges>?    // the same, followed on every event
+    var exchanges: Exchanges! { didSet { unretainedExchanges = exchanges.map { Unretained($0) } } }
+    private var unretainedExchanges: Unretained<Exchanges>?    // the same, followed on every event
     var listeners: Listeners!
     var relays: Relays!
-    private let input: UnsafeMutableRawBufferPointer    // owned; all connections read into it
+    private let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
     private let output: ConnectionOutput
     private var freedOctets = 0    // about, since that was last asked
 
@@ -34,10 +36,7 @@ internal import TLS
         self.upstreams = upstreams
         lists = services.lists
         output = ConnectionOutput(pools: services.pools)
-        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 16)
     }
-
-    deinit { unsafe input.deallocate() }
 
     // MARK: reading
 
@@ -45,10 +44,7 @@ internal import TLS
     func ready(_ connection: Connection, _ event: Readiness) {
         guard !connection.isClosed else { return }
         if event.isHungUp { connection.state.peerHungUp() }
-        if event.isWritable, connection.state.writing == .blocked {
-            connection.state.writing = .free
-            lists.markDirty(connection)
-        }
+        if event.isWritable, connection.state.becameWritable() { lists.markDirty(connection) }
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
         case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
@@ -69,22 +65,23 @@ internal import TLS
             if !isLingering {
                 if connection.state.reading == .held { return noticeEnd(connection) }
                 if connection.session.isReadPaused {    // until the other side has taken more
-                    connection.state.reading = .paused
+                    connection.state.pauseReading()
                     return noticeEnd(connection)
                 }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if connection.state.isBeginning, !listeners.sniffTLS(connection) { return }
             }
-            let room = unsafe connection.state.isSlow ? .init(rebasing: input[..<Self.slowOctets]) : input
-            let result = unsafe connection.transport.read(into: room, hasHungUp: connection.state.hasHungUp)
+            let room = connection.state.isSlow ? Self.slowOctets : Self.inputOctets
+            input.clear()
+            let result = connection.transport.read(into: input, most: room, hasHungUp: connection.state.hasHungUp)
             switch result {
             case .octets(let count):
                 guard !isLingering else { continue }
                 services.octetsRead &+= count
-                unsafe received(Octets(base: UnsafeRawPointer(input.baseAddress), count: count), on: connection)
+                received(input.octets, on: connection)
                 if connection.session.isOverShare { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
-                let isDrained = connection.transport.isDrained(afterReading: count, of: room.count)
+                let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
                 if services.pools.work &- before >= WorkBudget.shareOfTurn { break reading }
             case .wouldBlock: return
@@ -149,19 +146,19 @@ internal import TLS
     /// A client that cancels very many requests is read in small pieces, with pauses.
     private func slowDown(_ connection: Connection) {
         guard connection.role == .downstream, case .http2(let session) = connection.session else { return }
-        connection.state.isSlow = session { $0.isSlow }
+        connection.state.slowDown(session { $0.isSlow })
         guard connection.state.isSlow, !connection.isClosed else { return }
         let pause = session { $0.takePause() }
         guard pause > 0 else { return }
         services.loop.cancel(&connection.pause)
         connection.pause = services.loop.arm(at: services.loop.now + .milliseconds(pause), .pause, connection.slot)
-        connection.state.reading = .held
+        connection.state.holdReading()
     }
 
     /// The pause in reading is over.
     func endPause(_ connection: Connection) {
         connection.pause = .none
-        connection.state.reading = .paused
+        connection.state.pauseReading()
         lists.resumeReading(connection)
     }
 
@@ -178,7 +175,7 @@ internal import TLS
 
     private func actOnEvents(of connection: Connection, _ session: Unretained<HTTP2Session>) {
         act(on: connection) { index in session { index < $0.events.count ? $0.events[index] : nil } }
-        toExchanges? { $0.passWindows(of: connection) }
+        unretainedExchanges? { $0.passWindows(of: connection) }
         session { $0.endTurn() }
         if connection.state.reading == .paused { lists.resumeReading(connection) }
     }
@@ -186,7 +183,7 @@ internal import TLS
     private func actOnEvents(of connection: Connection, _ session: Unretained<HTTP1Session>) {
         repeat {
             act(on: connection) { index in session { index < $0.events.count ? $0.events[index] : nil } }
-            toExchanges? { $0.passWindows(of: connection) }
+            unretainedExchanges? { $0.passWindows(of: connection) }
             session { $0.endTurn() }
             guard !connection.isClosed, session({ $0.hasWaitingInput }) else { break }
             guard !session({ $0.isOverShare }) else {
@@ -203,7 +200,7 @@ internal import TLS
     private func act(on connection: Connection, _ event: (Int) -> StreamEvent?) {
         var index = 0
         let isDownstream = connection.role == .downstream
-        toExchanges? { exchanges in
+        unretainedExchanges? { exchanges in
             while !connection.isClosed, let next = event(index) {
                 index += 1
                 if isDownstream {
@@ -213,11 +210,6 @@ internal import TLS
                 }
             }
         }
-    }
-
-    /// Opens a stream's window again by octets that nobody wants.
-    func consume(_ connection: Connection, _ slot: Int, _ count: Int) {
-        services.consume(Stream(connection, slot), count)
     }
 
     // MARK: writing
@@ -339,13 +331,8 @@ internal import TLS
         case .undecided: break
         case .http1(let session):
             let outcome = Situation.headerTimedOut.outcome
-            var body = outcome.body
-            body.withUTF8 { text in
-                let date = services.dateText
-                session {
-                    unsafe $0.answer(status: outcome.status, body: Octets(UnsafeRawBufferPointer(text)), date: date)
-                }
-            }
+            let date = services.dateText
+            outcome.body.withOctets { text in session { $0.answer(status: outcome.status, body: text, date: date) } }
         case .http2(let session): session { $0.refuseNewStreams() }
         }
         loseStreams(of: connection, connection.role == .downstream ? .headerTimedOut : .upstreamProtocolError)
@@ -418,7 +405,7 @@ internal import TLS
         connection.transport.finish()
         enter(.lingering, connection)
         services.loop.cancel(&connection.pause)
-        connection.state.reading = .ready
+        connection.state.awaitReadiness()
         lists.listForReading(connection)
     }
 
@@ -430,6 +417,7 @@ internal import TLS
         // A flush that failed has noted the ends of streams that `loseStreams` does not see any more.
         actOnEvents(of: connection)
         guard !connection.isClosed else { return }
+        FrontEnd.ended(connection, end, services)
         loseStreams(of: connection, connection.role == .downstream ? .clientClosed : connection.endOfUpstream)
         close(connection)
     }

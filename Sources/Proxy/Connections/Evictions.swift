@@ -2,8 +2,9 @@ internal import HTTP
 internal import Reactor
 internal import Telemetry
 
-/// Closes clients' connections that have no requests, when all places are taken and a new client waits. Its worker's
-/// thread only.
+/// Closes clients' connections that have no requests, when all places are taken and a new client waits.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Evictions {
     private let services: WorkerServices
     private let connections: Connections
@@ -49,6 +50,16 @@ final class Evictions {
             connections.refuseNewStreams(connection)
             connections.flush(connection)
         }
-        connections.close(connection)
+        connections.giveUp(connection, .overloaded)
+    }
+}
+
+extension Connections {
+    /// Gives a connection up from outside of its events. Streams may have come to their end in this turn already.
+    func giveUp(_ connection: Connection, _ situation: Situation) {
+        actOnEvents(of: connection)
+        guard !connection.isClosed else { return }
+        loseStreams(of: connection, situation)
+        close(connection)
     }
 }

@@ -5,8 +5,10 @@ internal import Telemetry
 internal import TLS
 internal import Synchronization
 
-/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS,
-/// and the octets that tell the protocol. Also the steps of a graceful end. Its worker's thread only.
+/// One worker's listeners, and what happens on a client's connection before a session speaks on it: accept, TLS, and
+/// the octets that tell the protocol. Also the steps of a graceful end.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Listeners {
     let services: WorkerServices
     let connections: Connections
@@ -120,6 +122,8 @@ final class Listeners {
     /// Accepts a bounded number of connections of a listener; the rest waits for the next turn.
     func accept(from sockets: ListenerSockets, slot: Int) {
         let listener = sockets.descriptor(worker: services.worker)
+        // What is left of the memory is for those who have requests.
+        if services.memoryLevel == .exhausted { _ = evictions.makeRoom(upTo: .idle, of: nil) }
         for index in 0..<Self.acceptsPerTurn {
             if let full = fullLimit(of: sockets) {
                 // Only the first time it is certain that somebody waits; the event comes again if so.
@@ -254,6 +258,7 @@ final class Listeners {
         if first != Self.handshakeRecord {
             guard !relaysSilent(connection) else { return false }
             guard served.clearTable == nil else { return true }
+            guard !proxyHeaders.refuseUnexpected(on: connection) else { return false }
             if PlainHTTPAnswer.isLikely(first) {
                 answerPlainHTTP(connection)
                 return false
@@ -386,13 +391,9 @@ final class Listeners {
     private func readHello(_ connection: Connection) {
         guard let hello = connection.hello else { return }
         while true {
-            let room = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: hello.octets.room(Self.helloPart)[..<Self.helloPart])
-            guard case .octets(let count) = unsafe Socket.read(connection.transport.descriptor, into: room) else {
-                return endHello(connection)
-            }
             let before = hello.octets.count
-            hello.octets.commit(count)
+            let result = Socket.read(connection.transport.descriptor, into: hello.octets, most: Self.helloPart)
+            guard case .octets(let count) = result else { return endHello(connection) }
             services.octetsRead &+= count
             switch hello.reader.read(hello.octets.octets.dropFirst(before)) {
             case .incomplete: continue
@@ -478,6 +479,7 @@ final class Listeners {
             connection.sniffed = buffer
             connections.enter(.sniffing(hasOctets: true), connection)
         case .http2, .http1:
+            if connection.transport.isSecure { FrontEnd.note(.withoutALPN, connection, services) }
             startSession(connection, http2: Preface.look(at: known) == .http2)
             if !connection.isClosed { connections.feed(known, to: connection) }
             if let buffer = connection.sniffed { services.pools.give(buffer) }

@@ -6,9 +6,10 @@ internal import TLS
 internal import Balancing
 
 /// No refusal without a line: whatever a worker turns down is counted by its reason and leaves a line, in the access
-/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`).
-/// Requests that were refused are no matter of this class: they have an exchange, and its line.
-/// Its worker's thread only.
+/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`). Requests
+/// that were refused are no matter of this class: they have an exchange, and its line.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Refusals {
     private let services: WorkerServices
     private var sampler = RefusalSampler()
@@ -24,6 +25,7 @@ final class Refusals {
     func note(_ refusal: Refusal, on connection: Connection?, status: Int = 0, because reason: String = "") {
         let side = connection?.role == .upstream ? ConnectionSide.upstream : .downstream
         services.metrics.refused(refusal, side)
+        if let connection { FrontEnd.refused(refusal, connection, services) }
         guard sampler.admits(refusal, at: services.loop.wallNow.seconds) else { return summarizeSoon() }
         guard services.log.isOn, side == .downstream else { return say(refusal, connection, reason) }
         var record = AccessRecord(start: services.loop.wallNow)

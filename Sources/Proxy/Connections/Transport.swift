@@ -13,17 +13,20 @@ struct Transport {
     /// Octets of memory that the connection and its session of OpenSSL's have, about.
     var keptOctets: Int { isSecure ? 46_080 : 4096 }
 
-    /// Reads what waits.
-    /// - Parameter hasHungUp: the peer has ended its side. Its end may wait behind a part of a TLS record, and is no
-    ///   event of its own any more.
-    func read(into room: UnsafeMutableRawBufferPointer, hasHungUp: Bool) -> IOResult {
-        guard let tls = tls.unretained else { return unsafe Socket.read(descriptor, into: room) }
+    /// Reads what waits, and appends it to `buffer`.
+    /// - Parameters:
+    ///   - most: octets that are read.
+    ///   - hasHungUp: the peer has ended its side. Its end may wait behind a part of a TLS record, and is no event of its
+    ///     own any more.
+    func read(into buffer: OctetBuffer, most: Int, hasHungUp: Bool) -> IOResult {
+        guard let tls = tls.unretained else { return Socket.read(descriptor, into: buffer, most: most) }
         for _ in 0..<Self.readsToTheEnd {
-            switch tls({ unsafe $0.read(into: room) }) {
+            switch tls({ $0.read(into: buffer, most: most) }) {
             case .octets(let count): return .octets(count)
             case .wantsRead where hasHungUp: continue
             case .wantsWrite where hasHungUp: return .closed
             case .wantsRead, .wantsWrite: return .wouldBlock
+            case .failed(.connectionLost(let errno)): return .failed(errno)
             case .closed, .failed: return .closed
             }
         }
@@ -39,7 +42,7 @@ struct Transport {
     /// Writes as much as the kernel takes.
     func write(_ octets: Octets) -> IOResult {
         guard let tls = tls.unretained else { return Socket.write(descriptor, octets) }
-        switch tls({ unsafe $0.write(octets.buffer) }) {
+        switch tls({ $0.write(octets) }) {
         case .octets(let count): return .octets(count)
         case .wantsRead, .wantsWrite: return .wouldBlock
         case .closed, .failed: return .closed

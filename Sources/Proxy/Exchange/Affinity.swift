@@ -3,6 +3,8 @@ internal import HTTP
 internal import Octets
 
 /// What distinguishes the requests of a destination. A worker's own: its texts are copies.
+///
+/// Thread: its worker's. Freed by: its `DestinationHandle`.
 final class HashKey {
     private let key: HashPolicy.Key
     private let name = OctetBuffer(capacity: 64)

@@ -1,8 +1,9 @@
 internal import HTTP
 
-/// The steps of a request, in the order in which they run. Each is one function of `Exchange`; `Exchange.run` goes
-/// from one to the next. A step that needs something from elsewhere waits, and the course goes on from there when it
-/// has come; meanwhile the client's body is held back (`ExchangeState.bodyCourse`).
+/// The steps of a request, in the order in which they run. `Exchange.perform` says which function each step is: one of
+/// `Exchange`, one of the policy that it runs (`Proxy/Policies`), or one of `Resolving` and `Connecting`.
+/// `Exchange.run` goes from one to the next. A step that needs something from elsewhere waits, and the course goes on
+/// from there when it has come; meanwhile the client's body is held back (`ExchangeState.bodyCourse`).
 enum Step: UInt8, CaseIterable, Sendable {
     /// Turns away what no route is asked for: CONNECT, `*`, upgrades, an authority or a path that is not valid.
     case admit
@@ -96,7 +97,7 @@ extension Exchange {
         case .startClock: startClock()
         case .resolve: resolve()
         case .pick: pick()
-        case .connect: connect()
+        case .connect: Connecting.connect(self)
         case .send: send()
         case .await: .wait(.headers)
         case .relay: .wait(.end)

@@ -37,6 +37,13 @@ enum EndpointReports {
         watch.note(result, at: exchange.services.loop.now.nanoseconds)
     }
 
+    /// Notes in its cluster's account what has become of the request.
+    @inline(never)
+    static func fate(_ fate: ClusterAccount.Fate, of exchange: Exchange) {
+        let now = exchange.services.loop.now.nanoseconds
+        exchange.destination.unretained?({ $0.cluster.state.account.count(fate, at: now) })
+    }
+
     /// Why a cluster has no endpoint.
     static func absence(_ cluster: Cluster) -> String {
         let ejected = cluster.state.detector?.totals.ejected ?? 0

@@ -11,7 +11,7 @@ internal import Telemetry
 /// decides, and this class does what was decided. It lives as long as the client's stream; several upstream
 /// streams may follow each other when one fails provably unprocessed.
 ///
-/// Pooled by `Exchanges` and used again; its worker's thread only.
+/// Thread: its worker's. Freed by: `Exchanges`, when the worker ends; until then it is used again.
 final class Exchange {
     /// What the newest try has of its upstream. Plain data: copying it counts no references.
     enum Upstream: BitwiseCopyable {
@@ -178,10 +178,13 @@ final class Exchange {
             extras = found.extras
             return extras == nil ? .goOn(at: .choose) : .next
         case .noHost:
+            FrontEnd.unrouted(block, path, downstream, services)
             explanation = "no host of this listener matches authority \"\(view.authority.string)\""
         case .noRoute:
+            FrontEnd.unrouted(block, path, downstream, services)
             explanation = "no route matches authority \"\(view.authority.string)\" and path \"\(path.string)\""
         case .tooCostly:
+            services.metrics.reached(.matchWork)
             explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
         }
         return .answer(.noRoute)
@@ -220,7 +223,7 @@ final class Exchange {
 
     /// The step `choose`.
     func choose() -> StepEnd {
-        guard let route = route.unretained, let snapshot = toSnapshot else { return .answer(.unknownCluster) }
+        guard let route = route.unretained, let snapshot = currentSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
         let random = services.random.next()
         share = route { $0.route.share(random: random) }
@@ -229,6 +232,11 @@ final class Exchange {
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
         limits = destination.unretained?({ $0.limits.unretained }) ?? nil
+        if traits.isGRPC, let downstream, !downstream.session.isHTTP2,
+            case let end = downstream.connection({ GRPCDowngrade.admit(self, from: $0) }), end != .next
+        {
+            return end
+        }
         if extras != nil, !traits.isWebSocket { snapshot { Mirroring.draw(self, from: $0) } }
         if matchedBy != nil { matchedBy = nil }
         return web.map { WebTranslation.begin($0, self) } ?? .next
@@ -241,7 +249,7 @@ final class Exchange {
     }
 
     /// The configuration that the client's connection uses now.
-    var toSnapshot: Unretained<WorkerSnapshot>? {
+    var currentSnapshot: Unretained<WorkerSnapshot>? {
         matchedBy.unretained ?? downstream?.connection { $0.snapshot.unretained }
     }
 
@@ -295,7 +303,7 @@ final class Exchange {
     func pick() -> StepEnd {
         guard let destination = destination.unretained else { return .answer(.unknownCluster) }
         let random = services.random.next()
-        guard let endpoint = destination({ next(of: $0, random) }) else {
+        guard let endpoint = destination({ Connecting.endpoint(of: $0, for: self, random: random) }) else {
             explanation = destination { EndpointReports.absence($0.cluster) }
             return .answer(.noHealthyEndpoint)
         }
@@ -314,7 +322,9 @@ final class Exchange {
 
     private func send(_ request: HeaderBlock, on connection: Connection) -> StepEnd {
         if traits.isGRPC, !connection.session.isHTTP2 { return refuseHTTP1(connection) }
-        if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) { return overflow(.requests) }
+        if let limits, !limits({ holdings.takeRequest($0, services.metrics) }) {
+            return Connecting.overflow(self, .requests)
+        }
         let isAlone = state.request == .headersOnly
         let section = makeSection(from: request)
         if extras != nil, !Rewriting.edit(section, self) {
@@ -340,7 +350,7 @@ final class Exchange {
         if traits.isGRPC || traits.isWebSocket || state.isRequestEnded { tryTimeoutBegins() }
         endpoint.unretained? {
             let number = $0.number
-            services.toMetrics { $0.tried(endpoint: number) }
+            services.unretainedMetrics { $0.tried(endpoint: number) }
         }
         if traits.isWebSocket { Tunneling.sent(self) } else if !isAlone { sendHeldBody(connection, slot) }
         if traits.wantsContinue { continueIfSent() }
@@ -368,7 +378,7 @@ final class Exchange {
 
     /// This try's header section: the client's, with what an edge adds and takes out.
     private func makeSection(from request: HeaderBlock) -> HeaderBlock {
-        let section = services.toPools { $0.takeBlock() }
+        let section = services.unretainedPools { $0.takeBlock() }
         section.derive(from: request)
         if request.first(.authority) == nil, let host = request.first(.host) {
             section.prepend(stable: ":authority", host)
@@ -381,7 +391,7 @@ final class Exchange {
         let peer = downstream { $0.peerHost.octets }
         let certificate = downstream { $0.certificate?.octets }
         identifier.withText { text in
-            services.toPools {
+            services.unretainedPools {
                 ForwardedFields(
                     peer: peer, scheme: scheme, requestID: text, isGRPC: traits.isGRPC, timeLeft: left,
                     certificate: certificate, client: ClientTrust.host(of: self), trust: downstream { $0.trust }
@@ -404,6 +414,9 @@ final class Exchange {
     }
 
     // MARK: what others ask
+
+    /// The watch of outliers on the endpoint of this try; nil where nobody watches it.
+    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
 
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }

@@ -108,8 +108,12 @@ extension Exchange {
         if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
         tally.status = isOpened ? Tunneling.edit(opening: block, self) : code
         limits? { holdings.giveBackRetry($0) }
-        tally.upstreamNanoseconds = services.loop.now.nanoseconds(since: tryStarted)
-        if case .stream(let stream) = upstream { stream.session.stopKeeping(stream.slot) }
+        let time = services.loop.now.nanoseconds(since: tryStarted)
+        tally.upstreamNanoseconds = time
+        if case .stream(let stream) = upstream {
+            stream.session.stopKeeping(stream.slot)
+            if traits.isGRPC { DeadlineShedding.note(time, on: stream, at: services.loop.now) }
+        }
         if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
             key.setCookie(cookie, in: block)
         }

@@ -17,7 +17,7 @@ struct ExchangeRecorder {
     /// Counts the exchange, and writes its line of the access log.
     func record(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
-        services.toMetrics {
+        services.unretainedMetrics {
             $0.requestEnded(
                 route: exchange.route.unretained?({ $0.metrics }) ?? Metrics.noRoute, status: exchange.tally.status,
                 grpcStatus: exchange.tally.grpcStatus ?? -1, durationNanoseconds: nanoseconds)
@@ -31,7 +31,7 @@ struct ExchangeRecorder {
     @inline(never)
     private func note(_ situation: Situation, of exchange: Exchange) {
         guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream else { return }
-        exchange.noteFate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended)
+        EndpointReports.fate(exchange.tally.upstreamNanoseconds == nil ? .lost : .ended, of: exchange)
     }
 
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {
@@ -74,7 +74,7 @@ struct ExchangeRecorder {
         if exchange.state.areTriesExhausted { record.earlierFlags.insert(.retriesExhausted) }
         guard let situation = exchange.state.situation else {
             guard exchange.state.answer != .none else { return }
-            record.details = losesStatus(exchange) ? Self.lostStatus : "via_upstream"
+            record.details = "via_upstream"
             return
         }
         if !exchange.failure.isEmpty {
@@ -86,14 +86,4 @@ struct ExchangeRecorder {
         record.flags = outcome.flag.text
         record.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
     }
-
-    /// A gRPC call that came in HTTP/1.1, usually from a balancer in front that speaks no HTTP/2, and whose client did
-    /// not ask for trailers: its status has no place in the answer.
-    private func losesStatus(_ exchange: Exchange) -> Bool {
-        let hasBody = exchange.traits.isGRPC && exchange.web == nil && exchange.tally.sentOctets > 0
-        guard hasBody, let session = exchange.downstream?.session, !session.isHTTP2 else { return false }
-        return session.isHTTP10 || (exchange.request.unretained?({ $0.first(.te) }) ?? nil) == nil
-    }
-
-    private static let lostStatus = "via_upstream{grpc-status_lost:http/1.1_without_te:_trailers}"
 }

@@ -26,6 +26,7 @@ extension Exchange {
         let isWanted =
             route.unretained?({ !$0.retries.conditions.isDisjoint(with: situation.outcome.retry.conditions) }) ?? false
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil
+        if isWanted, !isWhole, mayTryAgain { services.metrics.reached(.replayBody) }
         let failure = failure(situation, isWanted: isWanted, isReplayable: isWhole)
         var end = state.tryFailed(failure)
         if end != .answer, !takesRetry() { end = .answer }
@@ -57,7 +58,7 @@ extension Exchange {
     private func another(_ end: ExchangeState.FailureEnd, _ reason: RetryReason) -> StepEnd? {
         guard end != .answer else { return nil }
         services.metrics.retried(reason)
-        noteFate(.replayed)
+        EndpointReports.fate(.replayed, of: self)
         guard end == .tryLater else { return .retry }
         timers.backOff = services.loop.arm(at: services.loop.now + backOff(), .backOff, number)
         return .wait(.backOff)
@@ -133,56 +134,6 @@ extension Exchange {
         return true
     }
 
-    /// Notes in its cluster's account what has become of the request.
-    @inline(never)
-    func noteFate(_ fate: ClusterAccount.Fate) {
-        destination.unretained?({ $0.cluster.state.account.count(fate, at: services.loop.now.nanoseconds) })
-    }
-
-    // MARK: where a try goes
-
-    /// The endpoint of the next try: by its hash where the cluster has one.
-    func next(of destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
-        if state.tries >= Self.triesOfALevel, let found = elsewhere(destination, random) { return found }
-        guard let key = destination.hashKey.unretained else {
-            return destination.cluster.next(random: random, excluding: avoidedEndpoints)
-        }
-        if let request = request.unretained, downstream != nil {
-            let peer = ClientTrust.host(of: self)
-            request { block in key { affinity.find($0, in: block, path: path, peer: peer, random: random) } }
-        }
-        return affinity.hash.map { destination.cluster.next(hash: $0, excluding: avoidedEndpoints) }
-            ?? destination.cluster.next(random: random, excluding: avoidedEndpoints)
-    }
-
-    /// After so many tries, and as many again, the levels of those that have failed are left, if the rule wants that.
-    /// Source: istio/istio pilot/pkg/networking/core/route/retry/retry.go (buildPreviousPrioritiesConfig).
-    private static let triesOfALevel = 2
-
-    @inline(never)
-    private func elsewhere(_ destination: DestinationHandle, _ random: UInt64) -> Endpoint? {
-        guard route.unretained?({ $0.retries.leavesLevels }) ?? false else { return nil }
-        let count = state.tries / Self.triesOfALevel * Self.triesOfALevel
-        return destination.cluster.next(random: random, leaving: Array(state.triedEndpoints.prefix(count)))
-    }
-
-    /// A limit of the cluster is reached.
-    func overflow(_ resource: ClusterUsage.Resource) -> StepEnd {
-        let cluster = destination.unretained?({ $0.cluster.name }) ?? ""
-        explanation = cluster + " " + (limits?({ $0.words(resource) }) ?? "")
-        return .answer(.overflow)
-    }
-
-    /// Whether this try is sent as HTTP/2.
-    var speaksHTTP2: Bool {
-        if traits.isGRPC { return true }
-        if let limits, limits({ $0.policy.usesClientProtocol }), let downstream { return downstream.session.isHTTP2 }
-        return isHTTP2Port
-    }
-
-    /// Whoever watches the endpoint of this try.
-    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
-
     // MARK: the time of a try
 
     /// The time of a try runs from the moment when it and the end of the request were sent, and of a gRPC call, which
@@ -199,77 +150,5 @@ extension Exchange {
         stream.session.reset(stream.slot, code: ErrorCode.cancel)
         stream.connection { upstreams.noteReset(on: $0) }
         services.markDirty(stream)
-    }
-
-    // MARK: connections, and pauses
-
-    /// The step `connect`.
-    func connect() -> StepEnd {
-        guard let endpoint = endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        let isHTTP2 = speaksHTTP2
-        let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } })
-        let isPlain = destination.unretained?({ $0.isPlain }) ?? true
-        switch endpoint({ isPlain ? upstreams.acquire($0, transport, limits, for: number) : acquireSpecially($0) }) {
-        case .connection(let connection):
-            connection { use(.reserved(connection), keeping: $0) }
-            return .next
-        case .wait(let pool, let place):
-            use(.queued(Unretained(pool), place), keeping: pool)
-            timers.waiting = services.loop.arm(at: services.loop.now + services.limits.waitingTimeout, .waiting, number)
-            return .wait(.connection)
-        case .failed:
-            failure = upstreams.lastFailure
-            return tryFailed(.connectFailed, keeping: nil)
-        case .overflow:
-            explanation =
-                "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
-                + "\(services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
-            return .answer(.overflow)
-        case .clusterOverflow:
-            return overflow(.pending)
-        }
-    }
-
-    @inline(never)
-    private func acquireSpecially(_ endpoint: Endpoint) -> Upstreams.Acquired {
-        guard let destination = destination.unretained, let downstream else { return .failed }
-        let (security, version) = destination { ($0.security, $0.proxyVersion) }
-        // The endpoint is asked for the host that the request has there.
-        let authority =
-            Rewriting.authority(self)
-            ?? request.unretained?({ $0.first(.authority) ?? $0.first(.host) ?? .empty }) ?? .empty
-        let host = RouteTable.host(of: authority)
-        if let version {
-            return downstream.connection { client in
-                upstreams.acquire(
-                    endpoint, version, security, isHTTP2: speaksHTTP2, host: host, limits, of: client, for: number)
-            }
-        }
-        guard let security else { return .failed }
-        return upstreams.acquire(endpoint, security, isHTTP2: speaksHTTP2, host: host, limits, for: number)
-    }
-
-    /// A connection is there that the course has waited for.
-    func connected(_ connection: Connection) {
-        guard state.hasCome(.connection) else { return upstreams.giveBack(connection) }
-        services.loop.cancel(&timers.waiting)
-        if let deadline, deadline <= services.loop.now {
-            // What nobody waits for any more is not sent; its timer is due in this turn.
-            upstreams.giveBack(connection)
-            use(.none, keeping: nil)
-            return deadlinePassed()
-        }
-        use(.reserved(Unretained(connection)), keeping: connection)
-        run()
-    }
-
-    /// The rule's delay is over.
-    func delayPassed() {
-        guard state.isWaiting(for: .delay), let fault = extras?({ $0.fault }) ?? nil else { return }
-        lastProgress = services.loop.now
-        heldBack = services.loop.now.duration(since: started)
-        let end = FaultInjection.abort(self, fault)
-        guard end == .next else { return follow(end) }
-        if state.hasCome(.delay) { run() }
     }
 }

@@ -5,7 +5,9 @@ internal import Synchronization
 internal import Telemetry
 
 /// One worker's exchanges: a pool of them, and the way from a session's event to the exchange whose stream it is.
-/// Exchanges are never freed while the worker runs, only used again. Its worker's thread only.
+/// Exchanges are never freed while the worker runs, only used again.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Exchanges {
     private let services: WorkerServices
     private let upstreams: Upstreams
@@ -43,7 +45,7 @@ final class Exchanges {
     /// A connection is there that an exchange has waited for, or a copy for a mirror.
     func connected(_ waiting: Int, _ connection: Connection) {
         guard waiting >= 0 else { return mirrors.connected(waiting, connection) }
-        with(waiting) { $0.connected(connection) }
+        with(waiting) { Connecting.connected($0, connection) }
     }
 
     /// Whoever waits gets no connection.
@@ -70,7 +72,7 @@ final class Exchanges {
     private func enter(
         _ exchange: Exchange, _ event: StreamEvent, _ block: HeaderBlock, on connection: Connection
     ) {
-        services.toMetrics { $0.requestStarted() }
+        services.unretainedMetrics { $0.requestStarted() }
         services.status.activeExchanges.wrappingAdd(1, ordering: .relaxed)
         exchange.serve(connection, event.slot)
         exchange.request.keep(block)
@@ -143,7 +145,7 @@ final class Exchanges {
         }
         guard event.slot >= 0 else { return }    // of the connection: SETTINGS, GOAWAY
         guard let exchange = exchange(of: event, downstream: connection) else {
-            if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
+            if event.kind == .data { services.consume(Stream(connection, event.slot), event.data.count) }
             return
         }
         exchange { pass(event, to: $0, of: connection) }
@@ -187,7 +189,7 @@ final class Exchanges {
         default: break
         }
         guard let exchange = exchange(of: event, upstream: connection) else {
-            if event.kind == .data { connections.consume(connection, event.slot, event.data.count) }
+            if event.kind == .data { services.consume(Stream(connection, event.slot), event.data.count) }
             return
         }
         exchange { pass(event, to: $0, from: connection) }
@@ -299,6 +301,7 @@ final class Exchanges {
     /// Octets that are no HTTP/1.1: answers if nothing was answered yet, and closes.
     private func refuse(_ event: StreamEvent, _ error: HTTP1Error, on connection: Connection) {
         services.metrics.refused(.http1(error), .downstream)
+        FrontEnd.refused(.http1(error), connection, services)
         if let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
             exchange.dropUpstream(code: ErrorCode.cancel)
             if exchange.state.answer == .none {

@@ -4,7 +4,9 @@ internal import Reactor
 internal import Telemetry
 
 /// What waits in memory for a side that does not take it, and the way to give it up: exchanges with their bodies, and
-/// connections with what the kernel did not take. Its worker's thread only.
+/// connections with what the kernel did not take.
+///
+/// Thread: its worker's. Freed by: `MemoryWatch`.
 final class Hoards {
     private let services: WorkerServices
     private let connections: Connections
@@ -60,8 +62,7 @@ final class Hoards {
             guard given < wanted else { break }
             services.metrics.reached(.memory)
             if let relay = connection.relay { connections.relays.end(relay, .overloaded) }
-            connections.loseStreams(of: connection, connection.role == .downstream ? .overloaded : .localReset)
-            connections.close(connection)
+            connections.giveUp(connection, connection.role == .downstream ? .overloaded : .localReset)
             given += octets
         }
         return given

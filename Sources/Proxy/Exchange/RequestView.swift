@@ -43,6 +43,8 @@ struct RequestView: RoutableRequest {
 
 /// The values of fields that stand several times in a request, joined once, however many rules look at
 /// them. Worker's; emptied before each match.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 final class JoinedHeaders {
     private var entries: [(name: Octets, values: OctetBuffer)] = []
     private var used = 0

@@ -42,23 +42,23 @@ enum Tunneling {
     /// The handshake was given to the upstream's session. It waits there until an endpoint of HTTP/2 has announced
     /// whether it takes WebSockets, but not for ever.
     static func sent(_ exchange: Exchange) {
-        guard isUntold(exchange) else { return }
+        guard awaitsSettings(exchange) else { return }
         let services = exchange.services
         let time = services.loop.now + services.limits.waitingTimeout
         exchange.timers.waiting = services.loop.arm(at: time, .waiting, exchange.number)
     }
 
-    private static func isUntold(_ exchange: Exchange) -> Bool {
+    private static func awaitsSettings(_ exchange: Exchange) -> Bool {
         guard exchange.traits.isWebSocket, case .stream(let stream) = exchange.upstream,
             case .http2(let session) = stream.session
         else { return false }
-        return session { $0.isUntold(stream.slot) }
+        return session { $0.awaitsSettings(stream.slot) }
     }
 
     /// The endpoint has not said in time whether it takes WebSockets: it breaks HTTP/2 (RFC 9113 §3.4), and gets no new
     /// requests on this connection.
     static func waitedTooLong(_ exchange: Exchange) {
-        guard isUntold(exchange), case .stream(let stream) = exchange.upstream else { return }
+        guard awaitsSettings(exchange), case .stream(let stream) = exchange.upstream else { return }
         exchange.services.metrics.reached(.waitingTimeout)
         let limit = exchange.services.limits.waitingTimeout
         stream.connection { exchange.upstreams.connections.drain($0) }

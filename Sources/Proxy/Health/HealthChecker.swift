@@ -48,7 +48,9 @@ package final class HealthChecker: Sendable {
     }
 }
 
-/// The checker's thread.
+/// What the checker's thread does: waits in epoll, begins the checks that are due, and reports what they found.
+///
+/// Thread: the checker's. Freed by: the end of that thread.
 private final class HealthLoop {
     private let orders: Mailbox<[HealthOrder]>
     private let tell: @Sendable ([HealthNews]) -> Void

@@ -6,7 +6,8 @@ internal import Routing
 internal import TLS
 
 /// One check of one endpoint, on a connection of its own: it finds what a new connection of a request would find.
-/// The checker's thread only.
+///
+/// Thread: the checker's. Freed by: `HealthLoop`, when the check has ended.
 final class HealthProbe {
     private enum Phase { case connecting, shakingHands, asking }
 
@@ -64,7 +65,7 @@ final class HealthProbe {
         }
         if let version = target.proxyVersion {
             let preamble = ProxyHeader.unknown(version)
-            let result = unsafe preamble.withUnsafeBytes { unsafe transport.write(Octets($0)) }
+            let result = preamble.withOctets { transport.write($0) }
             guard result == .octets(preamble.count) else { return .failed("the PROXY header was not taken") }
         }
         guard let security = target.security else { return ask(http2: target.isHTTP2) }
@@ -121,7 +122,7 @@ final class HealthProbe {
         }
         if isCall {
             let message = HealthAnswer.request(service: target.policy.service)
-            unsafe message.withUnsafeBytes { unsafe session.send(slot, Octets($0)) }
+            message.withOctets { session.send(slot, $0) }
             session.finish(slot)
         }
         return nil
@@ -140,11 +141,7 @@ final class HealthProbe {
     }
 
     private func append(_ name: StaticString, _ value: String, to block: HeaderBlock) {
-        var value = value
-        value.withUTF8 { octets in
-            let copy = unsafe block.copy(Octets(UnsafeRawBufferPointer(octets)))
-            block.append(stable: Octets(name), copy)
-        }
+        value.withOctets { block.append(stable: Octets(name), block.copy($0)) }
     }
 
     // MARK: the answer
@@ -168,9 +165,8 @@ final class HealthProbe {
     private func read(_ scratch: OctetBuffer) -> HealthVerdict? {
         while true {
             scratch.clear()
-            switch unsafe transport.read(into: scratch.room(Self.readOctets), hasHungUp: hasHungUp) {
+            switch transport.read(into: scratch, most: Self.readOctets, hasHungUp: hasHungUp) {
             case .octets(let count):
-                scratch.commit(count)
                 octetsRead += count
                 if let verdict = receive(scratch.octets) { return verdict }
                 guard octetsRead < Self.mostOctets else { return .failed("the answer is too long") }
@@ -242,9 +238,6 @@ final class HealthProbe {
 extension HealthTarget {
     /// The authority without its port.
     fileprivate var authorityHost: String {
-        var text = authority
-        return text.withUTF8 { octets in
-            RouteTable.host(of: unsafe Octets(UnsafeRawBufferPointer(octets))).certificateHost.string
-        }
+        authority.withOctets { RouteTable.host(of: $0).certificateHost.string }
     }
 }

@@ -4,7 +4,9 @@ internal import Octets
 internal import Reactor
 
 /// One copy of a client's request, on its way to a mirror. Nobody waits for its answer, and whatever becomes of it, the
-/// client notices nothing. Its worker's thread only.
+/// client notices nothing.
+///
+/// Thread: its worker's. Freed by: `Mirrors`.
 final class Mirror {
     /// What it has of an upstream.
     enum Place {
@@ -70,6 +72,8 @@ final class Mirror {
 }
 
 /// The copies of one client's request. A request of a rule without mirrors has none.
+///
+/// Thread: its worker's. Freed by: its `Exchange`, when the request is over.
 final class Copies {
     /// Where copies go, until they are made.
     var destinations: [DestinationHandle]

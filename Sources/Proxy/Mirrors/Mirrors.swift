@@ -6,7 +6,9 @@ internal import Routing
 internal import Telemetry
 
 /// One worker's copies of requests that go to mirrors, with the limits on them: what cannot be sent at once, or is not
-/// taken in time, is given up and counted. Its worker's thread only.
+/// taken in time, is given up and counted.
+///
+/// Thread: its worker's. Freed by: `Exchanges`.
 final class Mirrors {
     private let services: WorkerServices
     private let upstreams: Upstreams

@@ -20,8 +20,19 @@ enum FaultInjection {
         return .wait(.delay)
     }
 
+    /// The rule's delay is over.
+    static func delayPassed(_ exchange: Exchange) {
+        guard exchange.state.isWaiting(for: .delay), let fault = exchange.extras?({ $0.fault }) ?? nil else { return }
+        let now = exchange.services.loop.now
+        exchange.lastProgress = now
+        exchange.heldBack = now.duration(since: exchange.started)
+        let end = abort(exchange, fault)
+        guard end == .next else { return exchange.follow(end) }
+        if exchange.state.hasCome(.delay) { exchange.run() }
+    }
+
     /// Answers the request if it is drawn for that.
-    static func abort(_ exchange: Exchange, _ fault: FaultPolicy) -> StepEnd {
+    private static func abort(_ exchange: Exchange, _ fault: FaultPolicy) -> StepEnd {
         guard let abort = fault.abort, abort.share.includes(random: exchange.services.random.next()) else {
             return .next
         }

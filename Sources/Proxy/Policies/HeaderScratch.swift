@@ -1,7 +1,8 @@
 internal import Octets
 
-/// Where a worker makes the values of header operations. Its thread only; nothing in it outlives the operations on one
-/// message.
+/// Where a worker makes the values of header operations. Nothing in it outlives the operations on one message.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 final class HeaderScratch {
     /// The value that is being made.
     let buffer = OctetBuffer(capacity: 256)

@@ -12,7 +12,7 @@ enum HeaderText {
         let kept = value.slice(start, end)
         guard !isClean(kept) else { return block.copy(kept) }
         let clean = kept.array.map { isAllowed($0) ? $0 : UInt8(ascii: "?") }
-        return unsafe clean.withUnsafeBytes { unsafe block.copy(Octets($0)) }
+        return clean.withOctets { block.copy($0) }
     }
 
     private static func isClean(_ value: Octets) -> Bool {

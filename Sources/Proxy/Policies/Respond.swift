@@ -64,7 +64,7 @@ enum Respond {
                 scheme: ClientTrust.scheme(of: exchange),
                 authority: request { $0.first(.authority) ?? $0.first(.host) ?? .empty }, path: exchange.path,
                 // That in which the route was found: the connection may have let go of it, while a fault delayed it.
-                port: exchange.toSnapshot?({ $0.served(connection.listener).map { Int($0.gatewayPort) } }) ?? nil)
+                port: exchange.currentSnapshot?({ $0.served(connection.listener).map { Int($0.gatewayPort) } }) ?? nil)
         }
         let buffer = exchange.services.headerScratch.buffer
         exchange.services.headerScratch.beginValue()

@@ -4,6 +4,8 @@ internal import Octets
 internal import Routing
 
 /// A request of gRPC-Web. A request of another kind has none.
+///
+/// Thread: its worker's. Freed by: its `Exchange`, when the request is over.
 final class WebCall {
     var coding: GRPCWeb
     /// Whether the destination's port speaks gRPC, to which the call is translated.

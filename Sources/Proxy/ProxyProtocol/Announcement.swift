@@ -3,6 +3,8 @@ internal import Reactor
 internal import Telemetry
 
 /// What a header of the PROXY protocol has said of a client's connection. It is kept as long as the connection.
+///
+/// Thread: its worker's. Freed by: its `Connection`.
 final class Announcement {
     /// nil: the peer's own address is the client's.
     let client: SocketAddress?

@@ -59,7 +59,7 @@ extension ProxyHeader {
     static func read(_ octets: Octets) -> Reading {
         let word: Octets = "PROXY "
         if octets.hasPrefix(word) { return line(octets) }
-        guard let signed = unsafe signature.withUnsafeBytes({ unsafe compare(octets, Octets($0)) }) else {
+        guard let signed = signature.withOctets({ compare(octets, $0) }) else {
             return word.hasPrefix(octets) ? .undecided : .absent
         }
         return signed ? binary(octets) : .undecided

@@ -4,21 +4,20 @@ internal import Routing
 internal import Telemetry
 
 /// What happens on one worker's connections until their headers of the PROXY protocol are read: they come before TLS
-/// and before anything that tells the protocol. What follows a header stays in the kernel. Its worker's thread only.
-@safe final class ProxyHeaders {
+/// and before anything that tells the protocol. What follows a header stays in the kernel.
+///
+/// Thread: its worker's. Freed by: `Listeners`.
+final class ProxyHeaders {
     private let services: WorkerServices
     private let connections: Connections
     private let refusals: Refusals
-    private let room: UnsafeMutableRawBufferPointer    // owned; all connections are looked at in it
+    private let seen = OctetBuffer(capacity: ProxyHeader.mostOctets)    // all connections are looked at in it
 
     init(services: WorkerServices, connections: Connections, refusals: Refusals) {
         self.services = services
         self.connections = connections
         self.refusals = refusals
-        unsafe room = .allocate(byteCount: ProxyHeader.mostOctets, alignment: 16)
     }
-
-    deinit { unsafe room.deallocate() }
 
     /// Begins to wait for the header of a connection that was just accepted.
     /// - Returns: false where none is expected.
@@ -41,16 +40,31 @@ internal import Telemetry
         return read(connection, topology)
     }
 
+    /// A port of TLS got something else: closes the connection if that is a header which nobody expects.
+    /// - Returns: whether it was one.
+    func refuseUnexpected(on connection: Connection) -> Bool {
+        guard connection.announcement == nil,
+            case .octets(let count) = unsafe Socket.peek(connection.transport.descriptor, into: room)
+        else { return false }
+        switch ProxyHeader.read(unsafe Octets(base: UnsafeRawPointer(room.baseAddress), count: count)) {
+        case .absent, .undecided: return false
+        case .begun, .whole, .failed:
+            refuse(.proxyHeaderUnexpected, connection)
+            return true
+        }
+    }
+
     private func read(_ connection: Connection, _ topology: GatewayTopology) -> Bool {
         while true {
-            switch unsafe Socket.peek(connection.transport.descriptor, into: room) {
-            case .octets(let count):
-                let seen = unsafe Octets(base: UnsafeRawPointer(room.baseAddress), count: count)
-                if let isRead = look(at: seen, connection, topology) { return isRead }
+            seen.clear()
+            switch Socket.peek(connection.transport.descriptor, into: seen, most: ProxyHeader.mostOctets) {
+            case .octets:
+                if let isRead = look(at: seen.octets, connection, topology) { return isRead }
             case .wouldBlock: return false
             case .closed, .failed:
                 // Who connects and says nothing checks whether the port is open.
                 if connection.headerBegun != nil { return refuse(.proxyHeaderCut, connection) }
+                FrontEnd.endedUnused(connection, services)
                 connections.close(connection)
                 return false
             }
@@ -88,8 +102,8 @@ internal import Telemetry
 
     /// Takes octets out of the kernel that were seen there.
     private func take(_ count: Int, _ connection: Connection) -> Bool {
-        let part = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<count])
-        guard case .octets(count) = unsafe Socket.read(connection.transport.descriptor, into: part) else {
+        seen.clear()
+        guard case .octets(count) = Socket.read(connection.transport.descriptor, into: seen, most: count) else {
             return refuse(.proxyHeaderCut, connection)
         }
         services.octetsRead &+= count

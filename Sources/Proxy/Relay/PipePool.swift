@@ -1,8 +1,9 @@
 internal import Reactor
 
 /// One worker's pipes for relays: those that are empty and wait for the next use. A pipe belongs to one relay while it
-/// has octets of it, and comes back only when it is proven to be empty; any other one is closed. Its worker's thread
-/// only.
+/// has octets of it, and comes back only when it is proven to be empty; any other one is closed.
+///
+/// Thread: its worker's. Freed by: `Relays`.
 final class PipePool {
     /// Octets that pass through a pipe at a time.
     static let room = 262_144

@@ -5,7 +5,9 @@ internal import Reactor
 internal import TLS
 
 /// A client's connection and one to an endpoint, whose octets are passed on as they come. Both connections hold it, and
-/// it follows them without counting: a connection that is closed leaves its relay first. Its worker's thread only.
+/// it follows them without counting: a connection that is closed leaves its relay first.
+///
+/// Thread: its worker's. Freed by: the last of its two connections.
 final class Relay {
     let route: RouteHandle
     let started: MonotonicTime
@@ -104,6 +106,8 @@ enum RelayEnd: Equatable {
 }
 
 /// A ClientHello that is read before it is known who ends the TLS that it begins.
+///
+/// Thread: its worker's. Freed by: its `Connection`, when the hello is read.
 final class HelloInProgress {
     var reader = ClientHelloReader()
     /// All that was read, for whoever gets the connection.

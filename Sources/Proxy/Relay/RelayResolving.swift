@@ -3,13 +3,10 @@ internal import Octets
 extension Relays {
     /// Goes on with the destination of the server name that the client has asked for, or waits for its look-up.
     func resolve(_ relay: Relay, _ parent: DestinationHandle, _ requested: RequestedDestinations) {
-        guard var name = relay.serverName else {
+        guard let name = relay.serverName else {
             return end(relay, .unavailable("the client has named no host, and its endpoint would be that"))
         }
-        let found = name.withUTF8 { octets in
-            requested.find(unsafe Octets(UnsafeRawBufferPointer(octets)), of: parent, services)
-        }
-        switch found {
+        switch name.withOctets({ requested.find($0, of: parent, services) }) {
         case .destination(let destination):
             relay.destination = destination
             pick(relay)

@@ -9,13 +9,15 @@ internal import Telemetry
 /// Passes octets on between clients and endpoints: TCP, TLS that is not ended here, and what is behind TLS that is. One
 /// buffer serves all relays of a worker, and where much comes at a time in clear text, pipes of the kernel do; see
 /// Splicing.swift. What the one side does not take is kept with its connection, at most one buffer or pipe, and the
-/// other side is not read meanwhile. Its worker's thread only.
-@safe final class Relays {
+/// other side is not read meanwhile.
+///
+/// Thread: its worker's. Freed by: `Worker`.
+final class Relays {
     let services: WorkerServices
     private let upstreams: Upstreams
     private let connections: Connections
     private let recorder: RelayRecorder
-    let input: UnsafeMutableRawBufferPointer    // owned
+    let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
     let pipes: PipePool
     private var count = 0    // of relays
 
@@ -29,10 +31,7 @@ internal import Telemetry
         self.connections = connections
         recorder = RelayRecorder(services: services)
         pipes = PipePool(limit: services.budget.pipesPerWorker)
-        unsafe input = .allocate(byteCount: Self.inputOctets, alignment: 64)
     }
-
-    deinit { unsafe input.deallocate() }
 
     // MARK: the beginning
 
@@ -49,7 +48,7 @@ internal import Telemetry
         relay.early = early
         client.relay = relay
         client.state.octetsCame(at: services.loop.now)
-        client.state.reading = .paused
+        client.state.pauseReading()
         connections.enter(.relaying, client)
         services.metrics.relayStarted()
         count += 1
@@ -133,7 +132,7 @@ internal import Telemetry
             write(upstream, relay)
         }
         guard !relay.isEnded, let client = relay.connection(.downstream) else { return }
-        client.state.reading = .ready
+        client.state.awaitReadiness()
         read(client)
         if mayHaveOctets { read(upstream) }
     }
@@ -172,7 +171,7 @@ internal import Telemetry
         for _ in 0..<Self.readsPerTurn {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
-                source.state.reading = .paused
+                source.state.pauseReading()
                 return
             }
             if relay.isSpliced(from: side) {
@@ -183,13 +182,14 @@ internal import Telemetry
                 }
             }
             let hasHungUp = source.state.hasHungUp
-            switch unsafe source.transport.read(into: input, hasHungUp: hasHungUp) {
+            input.clear()
+            switch source.transport.read(into: input, most: Self.inputOctets, hasHungUp: hasHungUp) {
             case .octets(let octets):
                 count(octets, from: side, relay)
                 if octets == Self.inputOctets, !source.transport.isSecure, !sink.transport.isSecure {
                     relay.splice(from: side, true)
                 }
-                unsafe pass(Octets(base: UnsafeRawPointer(input.baseAddress), count: octets), to: sink, relay)
+                pass(input.octets, to: sink, relay)
                 let isDrained = source.transport.isDrained(afterReading: octets, of: Self.inputOctets)
                 if isDrained, !hasHungUp { return }
             case .wouldBlock: return
@@ -229,7 +229,7 @@ internal import Telemetry
         case .wouldBlock: rest = octets
         case .closed, .failed: return declined(sink, relay)
         }
-        sink.state.writing = .blocked
+        sink.state.writingBlocked()
         let pending = services.pools.takeBuffer(for: rest.count)
         pending.append(rest)
         sink.pendingOutput = pending
@@ -252,7 +252,7 @@ internal import Telemetry
         case .closed, .failed: return declined(sink, relay)
         }
         guard pending.isEmpty else {
-            sink.state.writing = .blocked
+            sink.state.writingBlocked()
             return
         }
         dropPending(of: sink)
@@ -263,7 +263,7 @@ internal import Telemetry
     private func drained(_ side: RelayState.Side, _ relay: Relay) {
         act(relay.state.drained(towards: side), relay)
         guard !relay.isEnded, let source = relay.connection(side.other), source.state.reading == .paused else { return }
-        source.state.reading = .ready
+        source.state.awaitReadiness()
         read(source)
     }
 

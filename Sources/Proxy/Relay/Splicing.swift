@@ -53,7 +53,7 @@ extension Relays {
             switch pipe.drain(to: sink.transport.descriptor) {
             case .octets: touch(relay)
             case .wouldBlock:
-                sink.state.writing = .blocked
+                sink.state.writingBlocked()
                 return relay.hold(pipe, towards: sink.role == .downstream ? .downstream : .upstream)
             case .failed(let code) where SplicePipe.isRefusal(code):
                 refuse(relay)
@@ -75,12 +75,16 @@ extension Relays {
     /// Takes octets out of a pipe for a sink to which the kernel does not splice.
     private func copy(_ pipe: SplicePipe, to sink: Connection, _ relay: Relay) {
         while pipe.count > 0 {
-            guard case .octets(let count) = unsafe pipe.read(into: input) else {
+            input.clear()
+            guard case .octets = pipe.read(into: input, most: Self.inputOctets) else {
                 pipes.drop(pipe)
                 return declined(sink, relay)    // octets are lost: nobody may take the rest for all
             }
-            let octets = unsafe Octets(base: UnsafeRawPointer(input.baseAddress), count: count)
-            if let pending = sink.pendingOutput { pending.append(octets) } else { pass(octets, to: sink, relay) }
+            if let pending = sink.pendingOutput {
+                pending.append(input.octets)
+            } else {
+                pass(input.octets, to: sink, relay)
+            }
             guard !relay.isEnded, relay.state.brokenSide == nil else { return pipes.drop(pipe) }
         }
         pipes.give(pipe)

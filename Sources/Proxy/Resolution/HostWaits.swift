@@ -1,4 +1,6 @@
-/// What waits on one worker until a host that it has named is resolved. Its worker's thread only.
+/// What waits on one worker until a host that it has named is resolved.
+///
+/// Thread: its worker's. Freed by: `WorkerServices`.
 final class HostWaits {
     /// Requests and connections that may wait at a time on one worker. Envoy has as many in all
     /// (DnsCacheCircuitBreakers.max_pending_requests).

@@ -5,7 +5,9 @@ internal import Routing
 internal import Telemetry
 
 /// The destinations of one cluster whose endpoints are the addresses of the host that a request names, by that host:
-/// what one worker has of them. Its thread only.
+/// what one worker has of them.
+///
+/// Thread: its worker's. Freed by: its `DestinationHandle`.
 final class RequestedDestinations {
     let names: RequestedNames
     private let hosts: RequestedHosts

@@ -110,10 +110,6 @@ extension Upstreams {
             ProxyHeader.octets(version, from: client.peer, to: client.localAddress)
         }
         let octets = preamble ?? pool.preamble
-        let result = unsafe octets.withUnsafeBytes {
-            unsafe Socket.write(connection.transport.descriptor, Octets($0))
-        }
-        if case .octets(octets.count) = result { return true }
-        return false
+        return octets.withOctets { Socket.write(connection.transport.descriptor, $0) } == .octets(octets.count)
     }
 }

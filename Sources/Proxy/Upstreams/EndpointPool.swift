@@ -25,7 +25,8 @@ struct UpstreamTransport: Equatable {
 }
 
 /// One worker's connections to one endpoint by one transport, and the exchanges that wait for one.
-/// Its worker's thread only.
+///
+/// Thread: its worker's. Freed by: `Upstreams`, when its endpoint is gone and nothing runs on it.
 final class EndpointPool {
     let endpoint: Endpoint
     let transport: UpstreamTransport
@@ -54,6 +55,8 @@ final class EndpointPool {
     private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
+    /// How long it takes to begin its answers to gRPC calls.
+    var answers = AnswerTimes()
     /// Of its cluster, as the newest configuration has them; nil for most.
     var limits: PoolLimits? {
         didSet { if limits?.streams != oldValue?.streams { learnedStreamLimit = limits?.streams ?? .max } }
@@ -118,8 +121,7 @@ final class EndpointPool {
 
     /// Whether its connections are for requests to this host.
     func isFor(host wanted: Octets) -> Bool {
-        var host = host
-        return host.withUTF8 { unsafe Octets(UnsafeRawBufferPointer($0)).equalsIgnoringCase(wanted) }
+        host.withOctets { $0.equalsIgnoringCase(wanted) }
     }
 
     // MARK: connections

@@ -5,6 +5,8 @@ internal import Routing
 
 /// A cluster's policy of connections and requests, with what all workers have in use of it. One plan's; a worker's
 /// own handle.
+///
+/// Thread: its worker's. Freed by: its `DestinationHandle`, or the last pool or copy that uses it.
 final class PoolLimits {
     let policy: PoolPolicy
     let usage: ClusterUsage

@@ -6,7 +6,8 @@ internal import Routing
 internal import Telemetry
 
 /// One worker's connections to endpoints: kept ones, new ones, and the queues of exchanges that wait for one.
-/// Its worker's thread only.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Upstreams {
     let services: WorkerServices
     private var failures = ConnectFailures()

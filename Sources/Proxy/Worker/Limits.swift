@@ -65,6 +65,8 @@ package struct Limits: Sendable {
     package var upstreamResets = 100
     /// Idle HTTP/1.1 connections of one worker to one endpoint; one more is closed.
     package var idleUpstreamConnections = 128
+    /// Whether gRPC calls that an endpoint in overload cannot answer before their deadline are refused at once.
+    package var shedsByDeadline = true
 
     /// Octets of resident memory that the process should stay below; nil is three quarters of what its container may
     /// have (`ProcessBudget`).

@@ -35,7 +35,9 @@ enum TimerKind: UInt64 {
 }
 
 /// The clock, epoll's table of slots and the timers of one worker. A slot is known to epoll by its number and its
-/// generation, never by a pointer: an event of an earlier generation is dropped. Its worker's thread only.
+/// generation, never by a pointer: an event of an earlier generation is dropped.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class Loop {
     /// The time of the newest events; all that happens in a turn happens at this time.
     private(set) var now: MonotonicTime

@@ -3,8 +3,10 @@ internal import Reactor
 internal import Telemetry
 
 /// Keeps the process below its ceiling of memory: looks at the resident size, and near the ceiling has exchanges give
-/// up what waits for a side that does not take it. Nothing is counted on the way of a request: what waits is only
-/// added up when memory is short. Its worker's thread only.
+/// up what waits for a side that does not take it. Nothing is counted on the way of a request: what waits is only added
+/// up when memory is short.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class MemoryWatch {
     private let services: WorkerServices
     private let hoards: Hoards

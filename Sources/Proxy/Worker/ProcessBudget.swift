@@ -41,9 +41,9 @@ package final class ProcessBudget: Sendable {
 
     private static let mostHeaderOctets = 64 << 20
 
-    /// Descriptors that are never a client's: listeners, epoll, eventfds, files of a load, look-ups of names, and the
-    /// 64 connections of the status and of the admin listener.
-    static let reservedDescriptors: UInt64 = 160
+    /// Descriptors that are never a client's: listeners, epoll, eventfds, files of a load, look-ups of names, the 64
+    /// connections of the status and of the admin listener, and those of health checks.
+    static let reservedDescriptors: UInt64 = 160 + UInt64(HealthChecker.mostAtOnce)
 
     /// What is left for clients and endpoints together, at least 16.
     private static func connectionsAtMost(descriptors: UInt64) -> Int {

@@ -201,9 +201,7 @@ extension ServedListener {
     func bars(authority: Octets, on session: TLSSession) -> Bool {
         guard let tls else { return false }
         let host = RouteTable.host(of: authority)
-        if var name = session.serverName, name.withUTF8({ unsafe Octets(UnsafeRawBufferPointer($0)) == host }) {
-            return false
-        }
+        if let name = session.serverName, name.withOctets({ $0 == host }) { return false }
         return tls.bars(host: host.string.lowercased(), from: session)
     }
 }

@@ -29,9 +29,10 @@ package enum WorkerMessage: Sendable, Equatable {
     case stop
 }
 
-/// One event loop and the parts that hang on it, wired together: listeners, connections, upstreams, exchanges. Made
-/// on its own thread and touched by that thread only; the doors to others are the mailbox, the published snapshot and
-/// the metrics.
+/// One event loop and the parts that hang on it, wired together: listeners, connections, upstreams, exchanges. Made on
+/// its own thread. The doors to others are the mailbox, the published snapshot and the metrics.
+///
+/// Thread: its own. Freed by: the end of that thread.
 @safe package final class Worker {
     package let number: Int
     private let mailbox: Mailbox<WorkerMessage>
@@ -166,7 +167,8 @@ package enum WorkerMessage: Sendable, Equatable {
         case .backOff: exchanges.with(index) { if loop.hasFired($0.timers.backOff) { $0.backOffPassed() } }
         case .waiting: exchanges.with(index) { if loop.hasFired($0.timers.waiting) { $0.waitedTooLong() } }
         case .mirror: exchanges.mirrors.timedOut(index)
-        case .faultDelay: exchanges.with(index) { if loop.hasFired($0.timers.faultDelay) { $0.delayPassed() } }
+        case .faultDelay:
+            exchanges.with(index) { if loop.hasFired($0.timers.faultDelay) { FaultInjection.delayPassed($0) } }
         case .tryTimeout: exchanges.with(index) { if loop.hasFired($0.timers.tryTimeout) { $0.tryTimedOut() } }
         case .summary: refusals.summarize()
         case .sweep: exchanges.sweep()

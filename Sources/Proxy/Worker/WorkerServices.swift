@@ -4,7 +4,9 @@ internal import Reactor
 internal import Telemetry
 
 /// What all parts of one worker use: its loop, memory, clock texts, counters, logs, limits and the newest
-/// configuration. Its worker's thread only.
+/// configuration.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class WorkerServices {
     let loop: Loop
     let limits: Limits
@@ -23,8 +25,8 @@ final class WorkerServices {
     /// What waits for the host that it has named to be resolved.
     let hostWaits = HostWaits()
     // The same objects, followed without counting on the path of a request: they live as long as this one.
-    let toPools: Unretained<MessagePools>
-    let toMetrics: Unretained<WorkerMetrics>
+    let unretainedPools: Unretained<MessagePools>
+    let unretainedMetrics: Unretained<WorkerMetrics>
     /// Whether requests have lines in the access log.
     let isLogging: Bool
     var random = Randomness()
@@ -48,8 +50,8 @@ final class WorkerServices {
         self.log = log
         self.messages = messages
         self.status = status
-        toPools = Unretained(pools)
-        toMetrics = Unretained(metrics)
+        unretainedPools = Unretained(pools)
+        unretainedMetrics = Unretained(metrics)
         isLogging = log.isOn
         pools.headerLimit = budget.headerOctets
     }
@@ -67,7 +69,7 @@ final class WorkerServices {
     func hasValidAuthority(_ block: HeaderBlock) -> Bool { authority.isValid(block) }
 
     /// Ends one hold on a header block.
-    @inline(__always) func letGo(_ block: HeaderBlock) { toPools { $0.letGo(block) } }
+    @inline(__always) func letGo(_ block: HeaderBlock) { unretainedPools { $0.letGo(block) } }
 
     /// The connection has something to send, so the turn flushes it.
     @inline(__always) func markDirty(_ connection: Connection) { lists.markDirty(connection) }

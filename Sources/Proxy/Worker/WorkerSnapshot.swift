@@ -7,6 +7,8 @@ internal import Routing
 ///
 /// Whoever serves a request needs its route and its destination. Their handles keep nothing else of the snapshot
 /// alive, so a request may hold them as long as it lasts, however often the configuration changes meanwhile.
+///
+/// Thread: its worker's. Freed by: the last connection that uses it, or the next snapshot.
 final class WorkerSnapshot {
     let shared: Snapshot
     /// Listeners by `ListenerSockets.number`.
@@ -47,6 +49,8 @@ final class WorkerSnapshot {
 }
 
 /// A worker's own handle of a route.
+///
+/// Thread: its worker's. Freed by: its snapshot, or the last exchange that keeps it.
 final class RouteHandle {
     let route: Route
     /// The policies that few rules have; the route keeps them.
@@ -68,6 +72,8 @@ final class RouteHandle {
 }
 
 /// A worker's own handle of a destination: its cluster, and how one plan wants requests sent there.
+///
+/// Thread: its worker's. Freed by: its snapshot, or the last exchange that keeps it.
 final class DestinationHandle {
     let cluster: Cluster
     /// Whether requests are sent as HTTP/2; gRPC always is.
@@ -134,7 +140,9 @@ final class DestinationHandle {
     }
 }
 
-/// One worker's handles of clusters, kept over snapshots as the clusters are. Its thread only.
+/// One worker's handles of clusters, kept over snapshots as the clusters are.
+///
+/// Thread: its worker's. Freed by: `Worker`.
 final class ClusterHandles {
     private var handles: [ObjectIdentifier: Cluster] = [:]
 

@@ -2,6 +2,8 @@ internal import Manifests
 
 /// For each Gateway: its hosts joined with those of the VirtualServices on it, and with those of VirtualServices that
 /// have an error. A join is made when it is first needed.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class BoundHosts {
     private let inventory: Inventory
     private let attachments: GatewayAttachments

@@ -2,6 +2,8 @@ internal import Balancing
 internal import Manifests
 
 /// Destinations -> clusters, each made once, with what is wrong about them.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class ClusterTable {
     private(set) var clusters: [ClusterPlan] = []
     let directory: ServiceDirectory

@@ -3,6 +3,8 @@ internal import Manifests
 /// The hosts of one Gateway's servers, joined with those of the objects on it: for each host of a server, the hosts of
 /// objects that fit. They are joined once for all servers of the Gateway, so that no object is examined again for each
 /// server. Both sides are compared in lower case. Source: docs/istio.md, Host intersection.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: `BoundHosts`.
 final class GatewayHosts {
     /// A host of a server, and the namespace whose objects may serve it; nil is any.
     struct Entry: Hashable {

@@ -57,6 +57,8 @@ struct HealthAnnotations {
 }
 
 /// Reads the annotations of one Service.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the function that reads the annotations.
 private final class HealthReading {
     private let service: Service
     private let written: [String: Located<String>]

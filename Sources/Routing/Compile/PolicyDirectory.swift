@@ -24,6 +24,8 @@ struct PolicyDirectory {
         private let index: Index?
 
         /// An index for many rules, so that a subset is found without searching them.
+        ///
+        /// Thread: the compiler's, which is the loader's or a command's. Freed by: `PolicyDirectory`.
         private final class Index {
             private(set) var subsets: [String: (rule: Int, subset: Int)] = [:]
             let rules: Set<ObjectReference>

@@ -17,6 +17,8 @@ extension [Diagnostic] {
 
 /// Collects the diagnostics of a compilation. A place gets each message once, however often it is compiled, and at most
 /// 100 messages of one code: each port of a Gateway may find something else wrong with each destination.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class Problems {
     private var diagnostics: [Diagnostic] = []
     private var reported: Set<Report> = []

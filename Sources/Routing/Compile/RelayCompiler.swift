@@ -3,6 +3,8 @@ internal import Manifests
 
 /// Compiles the `tls` and `tcp` rules of VirtualServices, for the servers that carry connections instead of requests.
 /// Source: docs/istio.md, TLS routes; docs/istio.md, TCP routes.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class RelayCompiler {
     private let services: [VirtualService]
     private let names: Names

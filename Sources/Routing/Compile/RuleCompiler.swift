@@ -18,6 +18,8 @@ struct RuleList {
 }
 
 /// Compiles the rules of VirtualServices. Source: docs/istio.md, Order of rules; docs/istio.md, Catch-all rules.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class RuleCompiler {
     private(set) var routes: [Route] = []
     private(set) var ruleLists: [RuleList] = []

@@ -14,7 +14,9 @@ enum FoundSource {
 /// Source: docs/istio.md, Endpoints; docs/istio.md, ServiceEntry endpoints.
 ///
 /// It remembers what it found of a ServiceEntry, so that many subsets of one entry do not each go through all of its
-/// endpoints. For one thread.
+/// endpoints.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: `ClusterTable`.
 final class SourceFinder {
     let inventory: Inventory
     private var workloads = WorkloadIndex()

@@ -1,6 +1,8 @@
 internal import Manifests
 
 /// An index of the `workloadSelector`s of all ServiceEntries, so that no workload is compared with all of them.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class WorkloadSelectors {
     /// A label as the selectors of a namespace ask for it.
     private struct Label: Hashable {

@@ -1,5 +1,7 @@
 /// Things with labels, such as the endpoints of one port of a service, found by them: each question costs what has
 /// one of its labels, not all of the things, and the same question is answered once.
+///
+/// Thread: its owner's. Freed by: `EndpointReader` or `SourceFinder`.
 final class ByLabel<Element> {
     private struct Label: Hashable {
         let key: String

@@ -1,8 +1,10 @@
 internal import Balancing
 
-/// Answers questions about the endpoints of one table, as long as it does not change, and remembers what it found of
-/// a service's port: the subsets of a service cost their own endpoints, not each all of them.
-/// For one thread, and for one pass over a plan's clusters; nothing of it is kept longer.
+/// Answers questions about the endpoints of one table, as long as it does not change, and remembers what it found of a
+/// service's port: the subsets of a service cost their own endpoints, not each all of them. It is made for one pass
+/// over a plan's clusters; nothing of it is kept longer.
+///
+/// Thread: its owner's. Freed by: the pass over a plan's clusters that made it.
 package final class EndpointReader {
     private let table: EndpointTable
     private var indexed: [SourceKey: ByLabel<LabeledEndpoint>] = [:]    // of sources that subsets were asked of

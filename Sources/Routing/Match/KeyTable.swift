@@ -97,11 +97,7 @@ struct KeyTableBuilder {
 
     /// Calls `body` with the octets of a text, which are valid during the call.
     func withOctets<Result>(_ run: Run, _ body: (Octets) -> Result) -> Result {
-        unsafe text.withUnsafeBytes { all in
-            let part = unsafe UnsafeRawBufferPointer(
-                rebasing: all[Int(run.first)..<Int(run.first + run.count)])
-            return body(unsafe Octets(part))
-        }
+        text.withOctets { body($0.slice(Int(run.first), Int(run.first + run.count))) }
     }
 
     private func hash(_ key: Run, scope: Int32) -> UInt64 {

@@ -3,8 +3,10 @@ package import Octets
 /// A fixed array of plain values. Reading it retains nothing, so workers that share a table share no cache line that is
 /// written. Every read checks its bounds. The memory belongs to the `RouteTable` that made the slab and frees it in its
 /// `deinit`.
-@safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {    // never written after init
-    package let base: UnsafeMutablePointer<Element>
+///
+/// `Sendable` because the memory is never written after `init`.
+@safe package struct Slab<Element: BitwiseCopyable>: @unchecked Sendable {
+    package let base: UnsafeMutablePointer<Element>    // owned; freed by `free`
     /// How many values it has.
     package let count: Int
 

@@ -69,9 +69,9 @@ package enum EndpointSource: Sendable, Hashable {
 
 /// What the endpoints of a Service's port are found by.
 package struct ServiceLookup: Sendable, Hashable {
-    /// The Service.
+    /// By which EndpointSlices and Endpoints are found: they name their Service, not its ports.
     package let service: ServiceName
-    /// The Service's port.
+    /// As destinations give it; pods may serve it on another one, which is `target`.
     package let port: Int
     /// The name of the Service's port; empty if it has none.
     package let portName: String
@@ -125,9 +125,9 @@ package struct LabeledEndpoint: Sendable, Hashable {
     }
 }
 
-/// An endpoint and its weight.
+/// An endpoint that a plan has itself, because an object of the configuration lists it.
 package struct PlannedEndpoint: Sendable, Hashable {
-    /// Its address.
+    /// Where requests are sent, without a look-up.
     package let address: EndpointAddress
     /// At least 1.
     package let weight: Int

@@ -9,21 +9,41 @@ extension RouteExtras {
         return "\(response.status), answered by the gateway, \(body)"
     }
 
-    /// The policies of the rule besides its answer, a line each.
-    var policyLines: [String] {
-        [
-            fault.map { "fault: \($0.summary)" }, retries.map { "retries: \($0.summary)" },
-            matched.statPrefix.map { "counted in metrics as \($0)" },
-        ].compactMap(\.self) + editLines
+    /// What the rule says besides its answer and its destinations, in the order in which it is shown. The tree of routes
+    /// and its JSON are written from this list alone: one entry shows a new field in both.
+    var policies: [ShownPolicy] {
+        var shown = [
+            fault.map { ShownPolicy(field: "fault", $0.summary) },
+            retries.map { ShownPolicy(field: "retries", $0.summary) },
+            matched.statPrefix.map { ShownPolicy(field: "statPrefix", $0, line: "counted in metrics as \($0)") },
+        ].compactMap(\.self)
+        if let cors { shown.append(ShownPolicy(cors { $0.description })) }
+        if let rewrite { shown.append(ShownPolicy("rewrite: " + rewrite { $0.description })) }
+        if let headers { shown += headers { $0.lines }.map { ShownPolicy($0) } }
+        return shown
+    }
+}
+
+/// One policy of a rule as people and programs get to see it.
+struct ShownPolicy {
+    /// The field of JSON that has the value; nil: it is one of the texts of `policies`.
+    let field: String?
+    let value: String
+    /// In the tree of routes.
+    let line: String
+
+    /// A policy with a field of its own, whose line is its name with the value unless another one is given.
+    init(field: String, _ value: String, line: String? = nil) {
+        self.field = field
+        self.value = value
+        self.line = line ?? "\(field): \(value)"
     }
 
-    /// Those that change what is sent.
-    var editLines: [String] {
-        var lines: [String] = []
-        if let cors { lines.append(cors { $0.description }) }
-        if let rewrite { lines.append("rewrite: " + rewrite { $0.description }) }
-        if let headers { lines += headers { $0.lines } }
-        return lines
+    /// A policy among the others: the text is its line, too.
+    init(_ text: String) {
+        field = nil
+        value = text
+        line = text
     }
 }
 

@@ -110,18 +110,16 @@ extension RoutingPlan {
         writer.field("route", route.name)
         writer.field("matches", of: rule.matches) { $1.array($0) { $1.string($0.description) } }
         writer.field("timeout", route.timeout?.milliseconds)
-        if let lines = route.policy.extras?.editLines, !lines.isEmpty {
-            writer.field("policies", of: lines) { $1.array($0) { $1.string($0) } }
-        }
+        let policies = route.policy.extras?.policies ?? []
+        let others = policies.filter { $0.field == nil }
+        if !others.isEmpty { writer.field("policies", of: others) { $1.array($0) { $1.string($0.value) } } }
         if route.unavailable == .redirectedToHTTPS {
             writer.field("redirect", "https")
         } else {
             writer.field("unavailable", route.unavailable?.sentence)
         }
         if let answer = route.policy.extras?.answerText { writer.field("answer", answer) }
-        if let fault = route.policy.extras?.fault { writer.field("fault", fault.summary) }
-        if let retries = route.policy.extras?.retries { writer.field("retries", retries.summary) }
-        if let statPrefix = route.policy.extras?.matched.statPrefix { writer.field("statPrefix", statPrefix) }
+        for policy in policies { if let field = policy.field { writer.field(field, policy.value) } }
         write(destinationsOf: route, endpoints, protocol: nil, to: &writer)
     }
 

@@ -109,7 +109,7 @@ struct RouteWalk {
         if let reason = route.unavailable {
             visit(RouteLine(depth: depth, text: "-> \(failure ?? "\(reason.status)"): \(reason.sentence)"))
         }
-        for line in route.policy.extras?.policyLines ?? [] { visit(RouteLine(depth: depth, text: line)) }
+        for policy in route.policy.extras?.policies ?? [] { visit(RouteLine(depth: depth, text: policy.line)) }
         if let answer = route.policy.extras?.answerText { visit(RouteLine(depth: depth, text: "-> \(answer)")) }
         for (destination, share) in zip(route.destinations, route.shares) {
             let cluster = plan.clusters[destination.cluster]

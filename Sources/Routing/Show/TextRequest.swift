@@ -1,14 +1,16 @@
 package import Octets
 
 /// A request made of texts, for `explain`. Its octets live as long as it does.
-@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {    // never written after init
-    /// `:path` with its query.
+///
+/// `Sendable` because its memory is never written after `init`.
+@safe package final class TextRequest: RoutableRequest, @unchecked Sendable {
+    /// With its query, in the normal form by which rules match.
     package let path: Octets
-    /// `:authority`.
+    /// Host and port as the client writes them; the route table takes the port off.
     package let authority: Octets
-    /// `:method`.
+    /// As the client writes it: methods are compared with case.
     package let method: Octets
-    /// `:scheme`.
+    /// Of the client's connection: `http` or `https`.
     package let scheme: Octets
     private let headers: [(name: Octets, value: Octets)]
     private let memory: [UnsafeMutableRawBufferPointer]    // owned; freed in `deinit`
@@ -47,8 +49,6 @@ package import Octets
     /// Calls `body` with all values of a header, joined.
     package func joinedHeader(_ name: Octets, _ body: (Octets) -> Bool) -> Bool {
         let values = headers.filter { $0.name == name }.map(\.value.array)
-        return unsafe Array(values.joined(separator: HeaderJoint.of(name).array)).withUnsafeBytes {
-            body(unsafe Octets($0))
-        }
+        return Array(values.joined(separator: HeaderJoint.of(name).array)).withOctets(body)
     }
 }

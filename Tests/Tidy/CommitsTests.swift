@@ -1,0 +1,50 @@
+import Testing
+
+/// Each commit is one idea, whose message says why and how it was checked. Looked at are the commits since a fixed one,
+/// because those before it had no such test. Without git, or in a clone that does not reach back to that one, what is
+/// there is looked at.
+@Suite struct Commits {
+    /// The last commit that is not looked at.
+    private static let first = "d51e11ae"
+
+    @Test func `have a subject of at most 72 columns and a body`() {
+        for message in Self.messages() {
+            #expect(message.fault == nil, "\(message.hash): \(message.subject)")
+        }
+    }
+
+    @Test(arguments: [
+        ("Subject\n\nBecause. Checked: tests.", nil), ("Subject", "no body"), ("Subject\n\n  \n", "no body"),
+        ("Subject\nbody", "no empty line behind the subject"), ("One; two\n\nBody", "a semicolon joins two ideas"),
+        (String(repeating: "a", count: 72) + "\n\nBody", nil),
+        (String(repeating: "a", count: 73) + "\n\nBody", "too long"),
+    ])
+    func `are judged by their message`(text: String, fault: String?) {
+        #expect(Message(hash: "", text: text).fault == fault)
+    }
+
+    struct Message {
+        let hash: String
+        let text: String
+        var subject: Substring { text.prefix { $0 != "\n" } }
+
+        /// What is wrong with it; nil: nothing.
+        var fault: String? {
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            if subject.count > 72 { return "too long" }
+            if subject.contains(";") { return "a semicolon joins two ideas" }
+            if lines.count > 1, !lines[1].allSatisfy(\.isWhitespace) { return "no empty line behind the subject" }
+            return lines.dropFirst().contains { !$0.allSatisfy(\.isWhitespace) } ? nil : "no body"
+        }
+    }
+
+    /// The messages of all commits since the first, merges aside; none where git does not know that one.
+    private static func messages() -> [Message] {
+        let log = SourceTree.git("log --no-merges --format='%h%n%B%x00' \(first)..HEAD")
+        return log.split(separator: "\0").compactMap { record in
+            let lines = record.drop { $0 == "\n" }
+            guard let end = lines.firstIndex(of: "\n") else { return nil }
+            return Message(hash: String(lines[..<end]), text: String(lines[end...].dropFirst()))
+        }
+    }
+}
