@@ -114,14 +114,3 @@ package enum ServerFault: Int, Sendable, CaseIterable {
         }
     }
 }
-
-extension TLSSession {
-    /// What a failed handshake with a server is counted and answered as.
-    package func serverFault(of error: TLSError) -> ServerFault {
-        switch error {
-        case .connectionLost: .closed
-        case .peerRefused(let fault): ServerFault(fault.check)
-        default: noted ?? .other
-        }
-    }
-}

@@ -27,11 +27,11 @@ package enum TLSResult: Equatable, Sendable {
 ///
 /// Thread: its worker's. Freed by: its connection, at the end of the turn in which that was closed.
 @safe package final class TLSSession {
-    private let raw: OpaquePointer    // owned; freed in `deinit`
+    let raw: OpaquePointer    // owned; freed in `deinit`
     let bio: RecordBIO
     var buffers: Int?    // the place in the list of sessions that keep OpenSSL's buffers
     private let selector: TLSSelector?    // nil on the client's side
-    private var chain: TLSSelector.Chain?    // set by the ClientHello
+    private(set) var chain: TLSSelector.Chain?    // set by the ClientHello
     private(set) var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does
     /// Why the peer's certificate was refused, once it has come.
     package private(set) var peerFault: PeerFault?
@@ -44,7 +44,7 @@ package enum TLSResult: Equatable, Sendable {
     private var hasNoChain = false    // no chain fits the server name
     private var failure: TLSError?    // after this nothing else is returned
     private var isPeerDone = false    // it sent close_notify, or just closed
-    private var isEstablished = false
+    private(set) var isEstablished = false
     private var isShutdownSent = false
     /// Steps of OpenSSL's state machine that the peer may still cause behind the handshake.
     private var messagesLeft = TLSSession.mostMessages
@@ -194,6 +194,17 @@ package enum TLSResult: Equatable, Sendable {
     /// Whether the last read has emptied the socket: the next readiness is a new event, and another
     /// read before it would find nothing. When in doubt false.
     package var isDrained: Bool { bio.hasDrained && !hasPendingOctets && failure == nil && !isPeerDone }
+
+    /// Reads as `read(into:)` of a room does, at most `most` octets, and appends them to `buffer`.
+    package func read(into buffer: OctetBuffer, most: Int) -> TLSResult {
+        let room = unsafe buffer.room(most)
+        let result = unsafe read(into: UnsafeMutableRawBufferPointer(rebasing: room[..<most]))
+        if case .octets(let count) = result { buffer.commit(count) }
+        return result
+    }
+
+    /// Writes as `write` of a buffer does.
+    package func write(_ octets: Octets) -> TLSResult { unsafe write(octets.buffer) }
 
     /// Writes as much as the socket takes. The octets not taken must come first in the next call,
     /// unchanged and at least as many: a part of them may be encrypted already.
@@ -417,82 +428,6 @@ extension TLSSession {
             peerFault = unsafe expectation.fault(in: context)
         }
         return peerFault == nil
-    }
-}
-
-// MARK: What was agreed
-
-extension TLSSession {
-    /// True: `h2`; false: `http/1.1`; nil: no protocol was chosen, look at the first octets. Istio's proxies have names
-    /// of their own for both.
-    package var negotiatedHTTP2: Bool? {
-        switch negotiatedProtocol {
-        case "h2", "istio-h2": true
-        case nil, "istio": nil
-        default: false
-        }
-    }
-
-    /// What ALPN came to; nil: nothing.
-    package var negotiatedProtocol: String? {
-        var start: UnsafePointer<UInt8>?
-        var length: UInt32 = 0
-        unsafe SSL_get0_alpn_selected(raw, &start, &length)
-        guard let start = unsafe start, length > 0 else { return nil }
-        return unsafe String(decoding: UnsafeBufferPointer(start: start, count: Int(length)), as: UTF8.self)
-    }
-
-    /// The number of the chosen chain; -1 before the ClientHello, and on the client's side.
-    package var chainNumber: Int { chain?.number ?? -1 }
-
-    /// For logs, for example `TLSv1.3`.
-    package var protocolVersion: String {
-        unsafe SSL_get_version(raw).map { unsafe String(cString: $0) } ?? ""
-    }
-
-    /// For logs, OpenSSL's name, for example `TLS_AES_128_GCM_SHA256`.
-    package var cipherSuite: String {
-        guard let cipher = unsafe SSL_get_current_cipher(raw),
-            let name = unsafe SSL_CIPHER_get_name(cipher)
-        else { return "" }
-        return unsafe String(cString: name)
-    }
-
-    /// Whether the handshake resumed an earlier session.
-    package var isResumed: Bool { unsafe SSL_session_reused(raw) == 1 }
-
-    /// What a client needs to resume this session. TLS 1.3 sends it after the handshake, so ask
-    /// after the first read.
-    package func ticket() -> TLSTicket? {
-        guard let session = unsafe SSL_get1_session(raw) else { return nil }
-        guard unsafe SSL_SESSION_is_resumable(session) == 1 else {
-            unsafe SSL_SESSION_free(session)
-            return nil
-        }
-        return unsafe TLSTicket(owning: session)
-    }
-
-    /// Whether the peer's certificate was verified, so that requests may name the sender.
-    package var isPeerVerified: Bool { isEstablished && verification.map { !$0.requirement.isSkipped } ?? false }
-
-    /// Calls `body` with the certificate that the peer showed.
-    /// - Returns: what `body` returns; nil if there is none.
-    func withPeerCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
-        guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
-        return body(unsafe CertificateHandle(owning: found))
-    }
-
-    /// The certificate that this side shows.
-    func withOwnCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
-        guard let found = unsafe SSL_get_certificate(raw) else { return nil }
-        unsafe X509_up_ref(found)
-        return body(unsafe CertificateHandle(owning: found))
-    }
-
-    /// The certificate that the peer showed.
-    package var peerCertificate: CertificateReport? {
-        guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
-        return unsafe CertificateReport(CertificateHandle(owning: found))
     }
 }
 

@@ -155,6 +155,8 @@ extension AccessLogger {
         member("downstream_local_address", record.downstreamLocal)
         member("downstream_remote_address", record.downstreamRemote)
         number("duration", Int(clamping: record.durationNanoseconds / 1_000_000))
+        if record.faultOf.utf8CodeUnitCount > 0 { member("fault_of", Octets(record.faultOf)) }
+        if record.level.utf8CodeUnitCount > 0 { member("level", Octets(record.level)) }
         member("method", record.method)
         member("path", record.path)
         member("protocol", Octets(record.protocol.name))

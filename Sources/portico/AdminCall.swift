@@ -61,22 +61,18 @@ struct AdminCall {
     }
 
     private func send(_ request: String, _ socket: CInt) throws(SystemError) {
-        var request = request
-        let result = request.withUTF8 { unsafe Socket.write(socket, Octets(UnsafeRawBufferPointer($0))) }
+        let result = request.withOctets { Socket.write(socket, $0) }
         if case .failed(let code) = result { throw SystemError("ask", on: "\(address)", code: code) }
     }
 
     /// Reads what there is.
     /// - Returns: false at the end.
     private func read(into answer: inout [UInt8], _ socket: CInt) throws(SystemError) -> Bool {
+        let part = OctetBuffer(capacity: 65_536)
         while answer.count < Self.mostOctets {
-            var result = IOResult.closed
-            let part = unsafe [UInt8](unsafeUninitializedCapacity: 65_536) { room, count in
-                result = unsafe Socket.read(socket, into: UnsafeMutableRawBufferPointer(room))
-                if case .octets(let octets) = result { count = octets }
-            }
-            switch result {
-            case .octets: answer += part
+            part.clear()
+            switch Socket.read(socket, into: part, most: 65_536) {
+            case .octets: answer.append(part.octets)
             case .wouldBlock: return true
             case .closed: return false
             case .failed(let code): throw SystemError("ask", on: "\(address)", code: code)

@@ -49,7 +49,7 @@ def test_nodes_are_watched_once_a_rule_needs_them_and_followed(cluster, two):
         cluster.put(east, objects.virtual_service([objects.rule(objects.to("echo", subset="east"))]))
         waiting.until(lambda: by(gateway) == {"two"}, 20, "the endpoint in the east")
         assert reads_nodes(gateway)
-        cluster.put(node("far", "west"), node("near", "east"))
+        cluster.put(node("near", "east"), node("far", "west"))
         waiting.until(lambda: by(gateway) == {"one"}, 20, "the nodes that have moved")
     done = run("routes", "--kubeconfig", cluster.kubeconfig, seconds=60)
     assert f"{two[0].address}:{two[0].port}" in done.stdout and f"{two[1].address}:{two[1].port}" not in done.stdout

@@ -97,7 +97,7 @@ import Testing
         Refusal("GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400, "http1.codec_error"),
         Refusal("GET\r\nHost: a\r\n\r\n", 400, "http1.codec_error"),
         Refusal("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "http1.codec_error"),
-        Refusal("\u{16}\u{03}\u{01}\u{02}", 400, "http1.codec_error"),
+        Refusal("\u{16}\u{03}\u{01}\u{02}", 400, "http1.tls_on_clear_text"),
         Refusal("GET / HTTP/0.9\r\nHost: a\r\n\r\n", 426, "low_version"),
         Refusal("GET / HTTP/1.0\r\n\r\n", 400, "missing_host_header"),
         Refusal("GET / HTTP/0.9\r\n\r\n", 426, "low_version"),

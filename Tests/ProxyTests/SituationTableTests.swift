@@ -1,4 +1,5 @@
 import HTTP
+import Reactor
 import TLS
 import Telemetry
 import Testing
@@ -69,6 +70,23 @@ import Testing
         case .grpcDowngraded: 40
         case .deadlineHopeless: 41
         }
+    }
+
+    @Test func `says of each whose fault it is, and by that how grave it is`() {
+        #expect(Blame.allCases.map { $0.name.description } == Blame.allCases.map(\.rawValue))
+        let levels = Blame.allCases.map { $0.level.description }
+        #expect(levels == ["info", "warning", "error", "error"])
+        for situation in Self.all {
+            var record = AccessRecord(start: WallTime(seconds: 0, nanoseconds: 0))
+            let outcome = situation.outcome
+            outcome.blame(in: &record)
+            let isFailure = outcome.status == 0 || outcome.status >= 400
+            #expect(record.faultOf.description == (isFailure ? outcome.blame.rawValue : ""), "\(situation)")
+            #expect(record.level.description == (isFailure ? outcome.blame.level.description : ""), "\(situation)")
+        }
+        #expect(Situation.requestRefused(.headersTooLarge).outcome.blame == .client)
+        #expect(Situation.unknownCluster.outcome.blame == .configuration)
+        #expect(Situation.upstreamProtocolError.outcome.blame == .upstream)
     }
 
     @Test func `has every situation`() {

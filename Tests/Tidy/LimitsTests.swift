@@ -9,7 +9,7 @@ import Testing
         line.dropFirst(2).split(separator: " | ", omittingEmptySubsequences: false)
     }
 
-    /// The constants of the sources that are named as limits, as `Module/File.name`. Names of the test program's are its
+    /// The constants of the sources that are named as limits, as `Module/File.name`; those of the test program are its
     /// own matter.
     private func constants() -> Set<String> {
         let declaration = /^ +(?:(?:package|private|fileprivate) )*(?:static (?:let|var)|var) (\w+)/

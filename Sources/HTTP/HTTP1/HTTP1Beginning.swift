@@ -1,6 +1,6 @@
 internal import Octets
 
-/// Whether a client's connection begins with what belongs on another port: that is told apart from other octets that
+/// Whether a client's connection begins with what belongs on another port: it is distinguished from other octets that
 /// are no HTTP, because mostly a load balancer's settings are the reason.
 enum HTTP1Beginning {
     /// The fault, if the first octets of a connection already show one.

@@ -53,8 +53,9 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .lengthAndTransferEncoding: "The message has both content-length and transfer-encoding."
         case .unknownTransferEncoding: "The only transfer-encoding supported here is chunked."
         case .transferEncodingNotAllowed: "A message of this kind must not have transfer-encoding."
-        case .headersTooLarge: "The header section is too large."
-        case .tooManyHeaders: "The header section has too many fields."
+        case .headersTooLarge:
+            "The header section is too large: 60 KiB are allowed, 16 KiB of trailers, and no flag changes that."
+        case .tooManyHeaders: "The header section has too many fields: 100 are allowed, and no flag changes that."
         case .oldVersion: "HTTP/0.9 is not spoken here: use HTTP/2 or HTTP/1.1."
         case .unknownVersion: "This version of HTTP is not spoken here: use HTTP/2 or HTTP/1.1."
         case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."

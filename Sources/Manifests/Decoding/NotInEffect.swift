@@ -108,6 +108,6 @@ package enum NotInEffect {
 
     private static let policy: [Field] = [
         // Without it, octets would be sent that the upstream does not understand.
-        .closes("DestinationRule", "POLICY.tunnel"),
+        .closes("DestinationRule", "POLICY.tunnel")
     ]
 }

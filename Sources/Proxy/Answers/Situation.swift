@@ -57,7 +57,36 @@ package enum Situation: Equatable, Sendable {
 }
 
 /// The side that a situation is due to: whom to call about it.
-package enum Blame: Sendable { case client, upstream, configuration, gateway }
+package enum Blame: String, Sendable, CaseIterable {
+    case client, upstream, configuration, gateway
+
+    /// Its name in the access log.
+    package var name: StaticString {
+        switch self {
+        case .client: "client"
+        case .upstream: "upstream"
+        case .configuration: "configuration"
+        case .gateway: "gateway"
+        }
+    }
+
+    /// How grave it is for those who run the gateway: what strangers do wrong is no warning.
+    package var level: StaticString {
+        switch self {
+        case .client: "info"
+        case .upstream: "warning"
+        case .configuration, .gateway: "error"
+        }
+    }
+}
+
+extension Outcome {
+    /// Says in a line of the access log whose fault it is; an answer that a rule has asked for is nobody's.
+    func blame(in record: inout AccessRecord) {
+        guard status == 0 || status >= 400 else { return }
+        (record.faultOf, record.level) = (blame.name, blame.level)
+    }
+}
 
 /// What is known about the request when its upstream failed.
 package enum RetrySafety: Sendable {

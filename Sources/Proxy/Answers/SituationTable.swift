@@ -66,7 +66,9 @@ extension Outcome {
         // Malformed ones are reset, as RFC 9113 §8.1.1 wants it.
         Outcome(
             fault.mayBeAnswered ? 431 : 0, .clientProtocolError, fault.name,
-            fault.mayBeAnswered ? "The header section is too large." : "", says: fault.sentence,
+            fault.mayBeAnswered
+                ? "The header section is too large: 60 KiB and 100 fields are allowed, and no flag changes that."
+                : "", says: fault.sentence,
             grpc: fault.mayBeAnswered ? .resourceExhausted : .internal, blame: .client)
     }
 

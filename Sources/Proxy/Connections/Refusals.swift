@@ -31,6 +31,8 @@ final class Refusals {
         var record = AccessRecord(start: services.loop.wallNow)
         record.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
         record.status = status
+        let blame = Self.blame(for: refusal)
+        (record.faultOf, record.level) = (blame.name, blame.level)
         record.flags = refusal.flag.text
         record.details = refusal.details(reason)
         record.downstreamRemote = connection?.peerText
@@ -38,6 +40,15 @@ final class Refusals {
         record.serverName = connection?.serverName
         record.proxyFacts = connection?.announcement?.facts
         services.log.log(record)
+    }
+
+    /// Clients owe what a connection lacks, but not our descriptors, places and listeners.
+    private static func blame(for refusal: Refusal) -> Blame {
+        switch refusal {
+        case .connection(.acceptFailed), .connection(.listenerClosed), .connection(.evicted), .handshake(.tooMany):
+            .gateway
+        default: .client
+        }
     }
 
     private static func protocolName(of connection: Connection) -> RequestProtocol {
@@ -66,6 +77,7 @@ final class Refusals {
         let outcome = situation.outcome
         var record = AccessRecord(start: services.loop.wallNow)
         record.status = outcome.status
+        outcome.blame(in: &record)
         record.flags = outcome.flag.text
         record.details = outcome.details
         record.downstreamRemote = connection.peer?.description

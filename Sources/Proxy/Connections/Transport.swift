@@ -16,8 +16,8 @@ struct Transport {
     /// Reads what waits, and appends it to `buffer`.
     /// - Parameters:
     ///   - most: octets that are read.
-    ///   - hasHungUp: the peer has ended its side. Its end may wait behind a part of a TLS record, and is no event of its
-    ///     own any more.
+    ///   - hasHungUp: the peer has ended its side. Its end may wait behind a part of a TLS record, and is no event of
+    ///     its own any more.
     func read(into buffer: OctetBuffer, most: Int, hasHungUp: Bool) -> IOResult {
         guard let tls = tls.unretained else { return Socket.read(descriptor, into: buffer, most: most) }
         for _ in 0..<Self.readsToTheEnd {

@@ -50,6 +50,7 @@ enum Connecting {
             return .next
         case .wait(let pool, let place):
             exchange.use(.queued(Unretained(pool), place), keeping: pool)
+            if DeadlineShedding.isHopeless(exchange, in: pool) { return .answer(.deadlineHopeless) }
             let services = exchange.services
             let time = services.loop.now + services.limits.waitingTimeout
             exchange.timers.waiting = services.loop.arm(at: time, .waiting, exchange.number)
@@ -123,6 +124,11 @@ enum Connecting {
             upstreams.giveBack(connection)
             exchange.use(.none, keeping: nil)
             return exchange.deadlinePassed()
+        }
+        if let pool = connection.pool, DeadlineShedding.isHopeless(exchange, in: pool) {
+            exchange.upstreams.giveBack(connection)
+            exchange.use(.none, keeping: nil)
+            return exchange.answer(.deadlineHopeless)
         }
         exchange.use(.reserved(Unretained(connection)), keeping: connection)
         exchange.run()

@@ -83,6 +83,7 @@ struct ExchangeRecorder {
             record.upstreamFailure = reason.octets
         }
         let outcome = situation.outcome
+        outcome.blame(in: &record)
         record.flags = outcome.flag.text
         record.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
     }

@@ -269,8 +269,9 @@ final class Exchanges {
     }
 
     /// What was not sent may be sent again, and what was sent to a server that had not begun to speak: a kernel accepts
-    /// connections, and takes what is sent, for a process that ends before it has accepted them. So may a safe request on an HTTP/1.1 connection that had
-    /// served before: the upstream closed it for idleness while the request was on its way.
+    /// connections, and takes what is sent, for a process that ends before it has accepted them. So may a safe request
+    /// on an HTTP/1.1 connection that had served before: the upstream closed it for idleness while the request was on
+    /// its way.
     /// Source: RFC 9112 §9.3.1, RFC 9110 §9.2.2.
     private static func mayReplay(_ exchange: Exchange, _ slot: Int, lostWith connection: Connection) -> Bool {
         if !connection.session.mayHaveArrived(slot) || connection.session.hasSilentPeer { return true }

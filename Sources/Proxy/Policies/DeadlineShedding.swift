@@ -19,8 +19,8 @@ enum DeadlineShedding {
         }
         exchange.services.metrics.reached(.hopelessDeadlines)
         exchange.explanation =
-            "all connections to endpoint \(pool.endpoint.name) are in use, \(left(deadline, now)) are left of the call's "
-            + "time, and half of the endpoint's answers take longer than \(median / 1_000_000) ms"
+            "all connections to endpoint \(pool.endpoint.name) are in use, \(left(deadline, now)) are left of the "
+            + "call's time, and half of the endpoint's answers take longer than \(median / 1_000_000) ms"
         return true
     }
 

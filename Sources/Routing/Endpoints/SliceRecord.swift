@@ -91,7 +91,8 @@ struct SliceRecord: Sendable {
         isIPv6 = slice.addressType == .ipv6
         place = slice.meta.place
         let ready = slice.endpoints.filter(\.isReady).map {
-            Ready($0.addresses, target: $0.target, namespace: slice.meta.namespace, zone: $0.zone ?? "",
+            Ready(
+                $0.addresses, target: $0.target, namespace: slice.meta.namespace, zone: $0.zone ?? "",
                 node: $0.nodeName ?? "")
         }
         groups = isOfNames ? [] : [Group(ports: Port.tcp(slice.ports), endpoints: ready)]

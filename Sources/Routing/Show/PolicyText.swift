@@ -9,8 +9,8 @@ extension RouteExtras {
         return "\(response.status), answered by the gateway, \(body)"
     }
 
-    /// What the rule says besides its answer and its destinations, in the order in which it is shown. The tree of routes
-    /// and its JSON are written from this list alone: one entry shows a new field in both.
+    /// What the rule says besides its answer and its destinations, in the order in which it is shown. The tree of
+    /// routes and its JSON are written from this list alone: one entry shows a new field in both.
     var policies: [ShownPolicy] {
         var shown = [
             fault.map { ShownPolicy(field: "fault", $0.summary) },
@@ -24,7 +24,7 @@ extension RouteExtras {
     }
 }
 
-/// One policy of a rule as people and programs get to see it.
+/// One policy of a rule as the tree and its JSON show it.
 struct ShownPolicy {
     /// The field of JSON that has the value; nil: it is one of the texts of `policies`.
     let field: String?

@@ -26,7 +26,7 @@ package final class FrontLedger: Sendable {
         let finding: FrontFinding
     }
 
-    /// Listeners that are told apart; those beyond share one name.
+    /// Listeners that have entries of their own; those beyond share one name.
     static let mostListeners = 256
     /// Octets of an entry's detail.
     static let mostDetail = 80

@@ -59,7 +59,11 @@ class GrpcCalls(Asking):
 
 
 class Curls(Asking):
-    """Twenty requests in a run of curl, which keeps its connection as long as the gateway does."""
+    """Twenty requests in a run of curl, which keeps its connection as long as the gateway does.
+
+    In HTTP/1.1: curl 7.88 with `--http2-prior-knowledge` fails on each connection that it uses again, see
+    test_curl_goaway.py, which has HTTP/2.
+    """
 
     def __init__(self, url, *arguments):
         super().__init__()
