@@ -16,7 +16,7 @@ struct SourceReferences {
         "Gateway", "ServerTLSSettings", "VirtualService", "HTTPRoute", "HTTPMatchRequest", "StringMatch", "Headers",
         "CorsPolicy", "Destination", "DestinationRule", "TrafficPolicy", "LoadBalancerSettings", "ServiceEntry",
         "WorkloadEntry", "AuthorizationPolicy", "RequestAuthentication", "Service", "EndpointSlice", "Endpoints",
-        "Pod", "Secret", "ListMeta", "ObjectMeta", "Status", "WatchEvent", "ProxyConfig",
+        "Pod", "Node", "Secret", "ListMeta", "ObjectMeta", "Status", "WatchEvent", "ProxyConfig",
     ]
     /// How the reference to a public document begins.
     private static let publicDocuments = [
