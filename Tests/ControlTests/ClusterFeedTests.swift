@@ -88,7 +88,7 @@ import Testing
         source.receive(ClusterWorld.lists(Self.service))
         feed.loadBegan()
         _ = source.take()
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         let near = """
             apiVersion: networking.istio.io/v1
             kind: DestinationRule
@@ -103,7 +103,7 @@ import Testing
         source.receive([.state(.nodes, namespace: nil, .current)])
         #expect(feed.isDue)
         feed.loadBegan()
-        _ = feed.loadEnded()
+        _ = feed.loadEnded(work: .zero)
         #expect(!feed.want(plan) && client.asksForNodes == 1)
         #expect(source.status.kinds.contains { $0.name == "Node" })
     }
