@@ -16,7 +16,7 @@ import Testing
         "Balancing/OwnLine.swift": "a number alone on its cache lines",
         "Balancing/Hashing/StableHash.swift": "loads words of octets that it has measured",
         "JSON/JSONReader.swift": "a view of the text for the time of a reading",
-        "JSON/JSONText.swift": "loads words of octets that it has measured",
+        "JSON/JSONOctets.swift": "loads words of octets that it has measured",
         "Manifests/Decoding/Base64.swift": "writes a secret where it stays",
         "Manifests/Decoding/Grammar.swift": "inet_pton",
         "Manifests/FileFinder.swift": "folders and files of the C library",

@@ -89,6 +89,7 @@ struct StatusVerdict: Sendable, Equatable {
 
     /// Which VirtualServices use the rules of a delegate, and which may not.
     private static func through(_ parents: DelegateParents) -> [String] {
+        /// Names them, the first few.
         func list(_ all: [ObjectReference]) -> String {
             let more = all.count > mostQuoted ? ", and \(all.count - mostQuoted) more" : ""
             return all.prefix(mostQuoted).map { "\($0.namespace)/\($0.name)" }.joined(separator: ", ") + more

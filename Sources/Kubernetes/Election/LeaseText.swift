@@ -52,12 +52,13 @@ struct LeaseText {
         _ name: LeaseName, resourceVersion: String, holder: String, seconds: Int, acquired: String, renewed: String,
         transitions: Int
     ) -> String {
-        let version = resourceVersion.isEmpty ? "" : #","resourceVersion":\#(JSONQuotes.quoted(resourceVersion))"#
+        let quoted = JSONQuotes.quoted
+        let version = resourceVersion.isEmpty ? "" : #","resourceVersion":\#(quoted(resourceVersion))"#
         return
-            #"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":\#(JSONQuotes.quoted(name.name)),"#
-            + #""namespace":\#(JSONQuotes.quoted(name.namespace))\#(version)},"spec":{"holderIdentity":\#(JSONQuotes.quoted(holder)),"#
-            + #""leaseDurationSeconds":\#(seconds),"acquireTime":\#(JSONQuotes.quoted(acquired)),"#
-            + #""renewTime":\#(JSONQuotes.quoted(renewed)),"leaseTransitions":\#(transitions)}}"#
+            #"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":\#(quoted(name.name)),"#
+            + #""namespace":\#(quoted(name.namespace))\#(version)},"spec":{"holderIdentity":\#(quoted(holder)),"#
+            + #""leaseDurationSeconds":\#(seconds),"acquireTime":\#(quoted(acquired)),"#
+            + #""renewTime":\#(quoted(renewed)),"leaseTransitions":\#(transitions)}}"#
     }
 
     /// For example 2026-11-27T00:20:03.250000Z.

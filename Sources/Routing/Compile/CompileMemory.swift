@@ -73,8 +73,9 @@ private struct LeftOutVersion: Equatable {
 }
 
 /// What is known of all hosts that destinations can name. It is made of Services, ServiceEntries, WorkloadEntries,
-/// DestinationRules, the names of Secrets, the objects that were left out, and the place of this
-/// gateway.
+/// DestinationRules, the names of Secrets, the objects that were left out, and the place of this gateway.
+///
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the next memory.
 final class ServiceFrame {
     let directory: ServiceDirectory
     let finder: SourceFinder

@@ -106,6 +106,8 @@ struct Delegation {
         places.lazy.filter { services[$0.value].hosts.isEmpty }.map(\.key).sorted()
     }
 
+    /// Whether an object of a namespace may be used from another one.
+    /// Source: istio.md, Delegates.
     static func isExported(_ exportTo: [String], from namespace: String, to other: String) -> Bool {
         exportTo.isEmpty
             || exportTo.contains { $0 == "*" || $0 == other || ($0 == "." && namespace == other) }
