@@ -107,7 +107,7 @@ struct Delegation {
     }
 
     /// Whether an object of a namespace may be used from another one.
-    /// Source: istio.md, Delegates.
+    /// Source: docs/istio.md, Delegates.
     static func isExported(_ exportTo: [String], from namespace: String, to other: String) -> Bool {
         exportTo.isEmpty
             || exportTo.contains { $0 == "*" || $0 == other || ($0 == "." && namespace == other) }
