@@ -14,6 +14,9 @@ struct ClusterDirectory {
         var locality: LocalityPolicy?
         var endpoints: [PlannedEndpoint] = []    // that were published
         var names: [PlannedName] = []    // that DNS has to resolve
+
+        /// Whether the same table has the same list for it.
+        func hasSameList(as other: Slot) -> Bool { source == other.source && locality == other.locality }
     }
 
     private var slots: [Slot] = []
@@ -101,7 +104,7 @@ struct ClusterDirectory {
         index(refusals: next == nil ? refusals : [:], old: oldPlaces)
         let reader = EndpointReader(table)
         for place in slots.indices {
-            if next == nil, let known = oldPlaces[slots[place].state.identity], old[known].source == slots[place].source
+            if next == nil, let known = oldPlaces[slots[place].state.identity], old[known].hasSameList(as: slots[place])
             {
                 if table.selectsPods(slots[place].source) { selecting.insert(place) }
             } else {

@@ -120,6 +120,56 @@ import Testing
         #expect(zip(b.endpoints, others).allSatisfy { $0 === $1 })
     }
 
+    /// Two endpoints of a ServiceEntry, and a rule that may prefer those of a zone.
+    private static func zones(_ loadBalancer: String) -> String {
+        """
+        apiVersion: networking.istio.io/v1
+        kind: Gateway
+        metadata: {name: gw}
+        spec:
+          selector: {istio: ingressgateway}
+          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: vs}
+        spec: {hosts: ['*'], gateways: [gw], http: [{route: [{destination: {host: far.test}}]}]}
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: ServiceEntry
+        metadata: {name: far}
+        spec:
+          hosts: [far.test]
+          ports: [{number: 80, name: http, protocol: HTTP}]
+          resolution: STATIC
+          endpoints: [{address: 10.0.0.1, locality: r/near}, {address: 10.0.0.2, locality: r/far}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: DestinationRule
+        metadata: {name: far}
+        spec: {host: far.test, trafficPolicy: {loadBalancer: {\(loadBalancer)}}}
+
+        """
+    }
+
+    @Test func `is not needed for a setting of localities to come into effect, and to go`() throws {
+        let share = "simple: ROUND_ROBIN, localityLbSetting: {distribute: [{from: r/near/*, to: {'r/near/*': 100}}]}"
+        var options = CompileOptions()
+        options.locality = Locality(region: "r", zone: "near")
+        var directory = ClusterDirectory(limit: 1000)
+        var table: EndpointTable?
+        for (setting, count) in [("simple: ROUND_ROBIN", 2), (share, 1), ("simple: ROUND_ROBIN", 2)] {
+            let inventory = Self.read(Self.zones(setting)).inventory
+            let isFirst = table == nil
+            let known = table ?? EndpointTable(inventory)
+            table = known
+            let plan = RoutingPlan.compile(inventory, endpoints: known, options: options)
+            _ = directory.replace(plan: plan, table: isFirst ? known : nil)
+            let state = try #require(directory.clusters.first)
+            #expect(state.endpoints.count == count, "\(setting): \(state.endpoints.map(\.name))")
+        }
+    }
+
     @Test mutating func `may be a slice more, or one less, or one that goes to another service`() {
         _ = directory.update(Self.changes(Self.slice("a-2", of: "a", "10.0.0.7")))
         #expect(names("a") == ["10.0.0.1:8080", "10.0.0.2:8080", "10.0.0.7:8080"])
