@@ -164,7 +164,8 @@ final class Loader: Sendable {
         let objects = JoinedObjects(next.files, next.cluster)
         let (endpoints, isOld) = table(of: objects, &next, extent)
         var isNew = false    // its problems are those of these endpoints
-        var compilation = next.compilation
+        // What a whole load reads of a file depends on all of them: on limits that hold for a load.
+        var compilation = extent == .everything ? CompileMemory() : next.compilation
         let plan = next.plans.plan(
             of: objects.inventory, objects.changes, isWhole: objects.isWhole, labels: options.compile.labels
         ) {

@@ -115,6 +115,38 @@ import Testing
         #expect(configuration.diagnostics.contains { $0.place.file == file })
     }
 
+    /// The expressions of a load have a limit, so that what a file says may depend on the files before it.
+    @Test func `a file that is as it was is served again when the files before it leave room`() {
+        let expressions = (0..<500).map { "{uri: {regex: '/\($0)'}}" }.joined(separator: ", ")
+        let full = (0..<20).map { Self.full($0, expressions.replacing("/", with: "/\($0)/")) }.joined()
+        folder.write("a.yaml", Self.gateway + Self.service("a") + Self.slice("a", "10.0.0.1") + full)
+        folder.write("b.yaml", Self.full(20, "{uri: {regex: '/b'}}"))
+        source.receive(ClusterWorld.lists(""))
+        var configuration = configuration(files: true)
+        configuration.load()
+        let broken = { configuration.plan.routes.count { $0.unavailable != nil } }
+        #expect(broken() == 1)
+        folder.write(
+            "a.yaml",
+            Self.gateway + Self.service("a") + Self.slice("a", "10.0.0.1") + full.replacing("/7/7'", with: "/7/8'"))
+        configuration.load()
+        #expect(broken() == 0)
+    }
+
+    private static func full(_ number: Int, _ matches: String) -> String {
+        """
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: full-\(number), namespace: shop}
+        spec:
+          hosts: [full-\(number).example.com]
+          gateways: [edge/gw]
+          http: [{match: [\(matches)], route: [{destination: {host: a}}]}]
+
+        """
+    }
+
     @Test func `the file's counts if both have an object, and the cluster's when the file is gone`() {
         folder.write("a.yaml", Self.gateway + Self.service("a", prefix: "/file") + Self.slice("a", "10.0.0.1"))
         source.receive(

@@ -177,7 +177,10 @@ final class RuleCompiler {
         for (index, rule) in source.http.enumerated() where !names.options.limit.isOver {
             let part = NeverReached.Part(service: service, rule: index)
             if let end = ruleList.catchAlls.first {
-                guard hasRoom else { break }
+                guard hasRoom else {
+                    notes.spoil()
+                    break
+                }
                 matches += Self.size(rule)
                 neverReached.note(part, context: number(of: context), unreached(rule, source, behind: end.route))
                 continue

@@ -30,11 +30,14 @@ struct RuleMemory {
     let ruleLists: [RuleList]
     let routes: [Route]
 
+    /// Contexts of a VirtualService that are looked at: those of one on very many Gateways are not worth the search.
+    private static let few = 16
+
     /// What a VirtualService was compiled to in a context; nil if it was another version of it, or was not compiled.
     func record(_ service: Int, _ version: ObjectVersion?, _ context: RuleContext) -> Record? {
         guard versions.indices.contains(service), let version, versions[service] == version else { return nil }
         var number = newest[service]
-        while number >= 0 {
+        for _ in 0..<Self.few where number >= 0 {
             if records[Int(number)].context == context { return records[Int(number)] }
             number = records[Int(number)].older
         }
