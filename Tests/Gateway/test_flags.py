@@ -62,7 +62,8 @@ def test_each_test_that_the_page_of_limits_names_is_there():
 
 
 def test_each_limit_has_a_test_or_says_why_it_has_none():
-    rows = [line for line in LIMITS.read_text().splitlines() if re.match(r"\| (?!Limit )", line)]
+    limits = LIMITS.read_text().partition("\n## Constants\n")[0]  # whose list names rows that are above it
+    rows = [line for line in limits.splitlines() if re.match(r"\| (?!Limit )", line)]
     assert len(rows) > 80
     for row in rows:
         last = row.rstrip("|").rpartition("|")[2] if row.endswith(" |") and not row.endswith("| |") else ""
