@@ -1,6 +1,7 @@
 package import Balancing
 package import Logging
 package import Manifests
+internal import Octets
 package import Proxy
 package import Reactor
 package import Routing

@@ -97,6 +97,14 @@ import Testing
         }
     }
 
+    /// Without it, `Lock` is the standard library's and the file compiles, but not under ThreadSanitizer.
+    @Test func `what uses a Lock imports Octets`() {
+        for file in tree.sources where !file.path.hasPrefix("Sources/Octets/") {
+            guard file.lines.contains(where: { $0.contains(".withLock") }) else { continue }
+            #expect(file.lines.contains { $0.hasSuffix("import Octets") }, "\(file.path): import Octets")
+        }
+    }
+
     /// ThreadSanitizer does not see `Mutex`: `Lock` is what it can follow.
     @Test func `threads share by Lock, which a sanitizer sees`() {
         for file in tree.sources where file.module != "Octets" && file.module != "portico-echo" {
