@@ -50,6 +50,8 @@ def test_waiting_requests_beyond_the_policy_are_refused():
             clients = [http1.connect(gateway.port) for _ in range(3)]
             for number, client in enumerate(clients):
                 client.send(GET)
+                # A request whose connection is still being made waits, too.
+                waiting.until(lambda: holding.server.requests, 10, "the first to be sent")
                 waiting.until(lambda: gateway.metric("portico_requests_active") >= min(number + 1, 2), 10, "it to come")
             refused = clients[2].response()
             assert refused.status == 503 and refused.value("x-envoy-overloaded") == "true"
