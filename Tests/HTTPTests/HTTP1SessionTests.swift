@@ -1,6 +1,7 @@
-import HTTP
 import Octets
 import Testing
+
+@testable import HTTP
 
 @Suite struct `An HTTP/1.1 session towards an upstream` {
     private let pools = MessagePools()
@@ -37,5 +38,14 @@ import Testing
         #expect(session.takeHeaders(slot) == nil)
         #expect(request(session) == slot + 1)
         #expect(session.takeHeaders(slot + 1) == nil)
+    }
+
+    /// The kernel may refuse the rest of a request as well; what it refused first never left for all that.
+    @Test(arguments: [([10], true), ([3], false), ([10, 4], true), ([4, 10], true)])
+    func `a request of which the kernel took nothing has not arrived`(refused: [Int], hasNeverLeft: Bool) {
+        var stream = HTTP1Stream()
+        stream.flushed(10)
+        for count in refused { stream.neverLeft(count) }
+        #expect(stream.mayHaveArrived == !hasNeverLeft)
     }
 }

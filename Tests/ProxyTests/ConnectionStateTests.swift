@@ -27,6 +27,18 @@ import Testing
         ConnectionState(role: role, phase: phase, now: start)
     }
 
+    @Test func `an endpoint that declined octets takes none later, and a client is not read for its last words`() {
+        var endpoint = state(.upstream, .open(.serving))
+        let isRead = endpoint.declined(at: start)
+        let isFree = endpoint.becameWritable()
+        endpoint.writingBlocked()
+        #expect(isRead && !isFree)
+        #expect(endpoint.writing == .over && endpoint.hasHungUp && !endpoint.isServing)
+        var client = state(.downstream, .open(.serving))
+        let isClientRead = client.declined(at: start)
+        #expect(!isClientRead && client.writing == .free)
+    }
+
     @Test(
         arguments: [
             (.upstream, .connecting, 1, .connectTimedOut),

@@ -20,16 +20,21 @@ import Testing
         for _ in 0..<6 { bench.pass(.milliseconds(100)) }
     }
 
-    /// A gRPC call that has reached its endpoint, and waits there for its answer.
-    private func call() throws -> (
-        bench: Bench, server: Server, client: HTTP2Peer, stream: Int, socket: Peer, HTTP2Peer
-    ) {
+    /// A gRPC call that was sent to its endpoint.
+    private func begin() throws -> (bench: Bench, server: Server, client: HTTP2Peer, stream: Int, socket: Peer) {
         let bench = try Bench(isHTTP2: true)
         let server = try bench.server()
         let client = HTTP2Peer(try bench.client(), isServer: false)
         let stream = try #require(client.request(["content-type": "application/grpc"]))
         bench.settle()
-        let socket = try #require(try server.accept())
+        return (bench, server, client, stream, try #require(try server.accept()))
+    }
+
+    /// A gRPC call that has reached its endpoint, and waits there for its answer.
+    private func call() throws -> (
+        bench: Bench, server: Server, client: HTTP2Peer, stream: Int, socket: Peer, upstream: HTTP2Peer
+    ) {
+        let (bench, server, client, stream, socket) = try begin()
         let upstream = HTTP2Peer(socket, isServer: true)
         for _ in 0..<3 {
             upstream.exchange()
@@ -80,12 +85,7 @@ import Testing
     /// The kernel has accepted the connection, and taken the call, for a process that ends. Source: RFC 9113 §3.4.
     @Test(arguments: [true, false])
     func `or a connection that ends has a call sent again unless the server has begun to speak`(speaks: Bool) throws {
-        let bench = try Bench(isHTTP2: true)
-        let server = try bench.server()
-        let client = HTTP2Peer(try bench.client(), isServer: false)
-        let stream = try #require(client.request(["content-type": "application/grpc"]))
-        bench.settle()
-        let socket = try #require(try server.accept())
+        let (bench, server, client, stream, socket) = try begin()
         if speaks { HTTP2Peer(socket, isServer: true).exchange() }
         socket.close()
         bench.settle()

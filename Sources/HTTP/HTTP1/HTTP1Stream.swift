@@ -40,7 +40,7 @@ struct HTTP1Stream: BitwiseCopyable {
     }
 
     /// The last octets that were handed over were not taken by the kernel.
-    mutating func neverLeft(_ count: Int) { hasNeverLeft = isFlushed && count > 0 && count == firstFlush }
+    mutating func neverLeft(_ count: Int) { if isFlushed, count > 0, count == firstFlush { hasNeverLeft = true } }
 }
 
 extension HTTP1Stream {

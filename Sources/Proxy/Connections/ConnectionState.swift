@@ -327,11 +327,12 @@ extension ConnectionState {
     mutating func slowDown(_ isSlow: Bool) { self.isSlow = isSlow }
 
     /// The kernel has not taken all: nothing is written before it says that it takes more.
-    mutating func writingBlocked() { writing = .blocked }
+    mutating func writingBlocked() { if writing == .free { writing = .blocked } }
     /// The kernel takes octets.
     /// - Returns: whether it had refused some before.
     mutating func becameWritable() -> Bool {
-        defer { writing = .free }
-        return writing == .blocked
+        guard writing == .blocked else { return false }
+        writing = .free
+        return true
     }
 }

@@ -84,7 +84,10 @@ final class Connections {
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
                 if services.pools.work &- before >= WorkBudget.shareOfTurn { break reading }
-            case .wouldBlock: return
+            case .wouldBlock:
+                // All that the endpoint has said is read.
+                if connection.state.writing == .over { peerClosed(connection) }
+                return
             case .closed, .failed:
                 if let breach = connection.transport.tls?.breach {
                     refusals.note(.connection(.brokenTLS), on: connection, because: breach.words)
