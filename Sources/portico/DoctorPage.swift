@@ -18,15 +18,16 @@ struct DoctorPage {
 
     /// Whether a text is such a page, of either form.
     static func isPage(_ text: String) -> Bool {
-        text.hasPrefix(healthy) || text.hasPrefix("[") || text.prefix { !$0.isNewline }.contains(harm)
+        text.hasPrefix(healthy) || text.hasPrefix("[") || text.hasPrefix(harm)
     }
 
-    private static let harm = "findings harm requests"
+    private static let harm = "findings that harm requests: "
 
     private var text: String {
         let harmful = entries.count { $0.finding.isHarmful }
         let summary =
-            harmful == 0 ? Self.healthy : "\(harmful) \(Self.harm), \(entries.count - harmful) may be harmless"
+            harmful == 0
+            ? Self.healthy : "\(Self.harm)\(harmful); findings that may be harmless: \(entries.count - harmful)"
         return entries.reduce("\(summary)\n") { $0 + "\n" + Self.text($1) }
     }
 
@@ -34,7 +35,7 @@ struct DoctorPage {
         let finding = entry.finding
         var lines = ["\(finding.isHarmful ? "harmful" : "note") \(finding.name): \(finding.sentence)"]
         lines.append("  listener  \(entry.listener)")
-        lines.append("  seen      \(entry.count) times, from \(time(entry.first)) to \(time(entry.last))")
+        lines.append("  count     \(entry.count), from \(time(entry.first)) to \(time(entry.last))")
         let detail = entry.detail.isEmpty ? "" : " (\(entry.detail))"
         lines.append("  example   \(entry.peer)\(detail)")
         if let silence = silence(entry) { lines.append("  silence   \(silence)") }

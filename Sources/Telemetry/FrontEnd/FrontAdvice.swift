@@ -8,7 +8,7 @@ extension FrontFinding {
         case .clearTextOnTLS: "HTTP in clear text came to a port of TLS"
         case .proxyHeaderUnexpected: "headers of the PROXY protocol came to a port that expects none"
         case .proxyHeaderMissing: "connections came without the header of the PROXY protocol that the port requires"
-        case .proxyHeaderUntrusted: "headers of the PROXY protocol came from, or lacked at, peers that are not trusted"
+        case .proxyHeaderUntrusted: "peers that are not trusted have sent a header of the PROXY protocol, or owed one"
         case .withoutALPN: "clients of TLS offered no protocols (ALPN)"
         case .idleReset: "idle connections were ended by RST"
         case .idleClosed: "the peer closed idle connections before --idle-timeout was over"
@@ -37,8 +37,8 @@ extension FrontFinding {
             "They get HTTP/1.1 unless they speak HTTP/2 without asking, and most clients of gRPC give up. A balancer "
                 + "that makes its own TLS connections to targets does this; so do some old clients and health checks."
         case .idleReset:
-            "Who sends a request at this moment loses it. A balancer that forgets idle connections without saying so "
-                + "answers with RST."
+            "A client that sends a request at this moment loses it. A balancer that forgets idle connections without "
+                + "saying so answers with RST."
         case .idleClosed:
             "Harmless, if the time is that of clients. If it is a balancer's idle timeout, calls that are silent for "
                 + "as long are cut too."
@@ -121,10 +121,10 @@ extension FrontFinding {
     ]
 
     private static let healthCheck = [
-        (classic, "a check HTTP of the status port (--status), path /healthz/ready"),
+        (classic, "an HTTP check of the status port (--status), path /healthz/ready"),
         (nlb, "aws-load-balancer-healthcheck-protocol: http, -port: the status port, -path: /healthz/ready"),
         (alb, "the target group's health check: the status port, path /healthz/ready"),
-        (clb, "a health check HTTP of the status port, path /healthz/ready"),
+        (clb, "an HTTP health check of the status port, path /healthz/ready"),
         ("all", "with externalTrafficPolicy: Local the node answers the checks, by the pods' readiness"),
     ]
 }
