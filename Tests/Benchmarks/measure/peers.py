@@ -62,6 +62,7 @@ class Peer:
             "requests": not job.relay, "relay": bool(job.relay), "relay_tcp": job.relay == "tcp",
             "relay_tls": job.relay == "tls", "attacked": job.attacked and site.attacked,
             "log": job.log, "log_file": self.log, "tls": job.tls, "http1": job.http1,
+            "upstream_tls": job.upstream_tls, "clear2": not job.http1 and not job.upstream_tls,
             "plain1": job.http1 and not job.tls, "plain2": not job.http1 and not job.tls,
             "kind": "http" if job.http1 else "grpc", "protocol": "HTTP" if job.http1 else "GRPC",
             "catch2": not job.http1 and not job.hosts, "table": job.routes or job.hosts, "policies": job.policies,

@@ -191,13 +191,21 @@ def relays(size):
                    only=("haproxy", "portico"))
 
 
+def both_sides(size):
+    """p: TLS towards the client and towards the backend."""
+    many = size.of(200_000)
+    yield Case("p", "as b, with TLS 1.3 towards the backend, too, whose certificate is verified", "µs/request",
+               Job(tls=True, upstream_tls=True), _under_load(_unary(32, 16, many, tls=True)),
+               only=("envoy", "haproxy", "nginx", "nghttpx", "portico"))
+
+
 def all_cases(size):
-    groups = (requests, messages, chats, tables, idleness, handshakes, reloads, assaults, relays)
+    groups = (requests, messages, chats, tables, idleness, handshakes, reloads, assaults, relays, both_sides)
     cases = [case for group in groups for case in group(size)]
     for case in cases:
         case.name = case.name or case.letter
     return sorted(cases, key=lambda case: case.letter)
 
 
-LETTERS = "abcdefghijklmno"
-QUICK_LETTERS = "abcdefhjkmno"
+LETTERS = "abcdefghijklmnop"
+QUICK_LETTERS = "abcdefhjkmnop"

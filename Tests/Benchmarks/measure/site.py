@@ -19,7 +19,8 @@ METHOD = "/main.MainService/Get"
 class Job:
     """What a peer has to do: the same for all of them."""
 
-    tls: bool = False  # TLS 1.3 from the client; never towards the backend
+    tls: bool = False  # TLS 1.3 from the client
+    upstream_tls: bool = False  # TLS 1.3 towards the backend, whose certificate is verified; never with `http1`
     http1: bool = False  # HTTP/1.1 in and out instead of HTTP/2
     log: bool = False  # a line of access log per request, into a file
     echo: bool = False  # backend portico-echo instead of nghttpd; always with `http1`
@@ -43,6 +44,10 @@ class Site:
         self._start("nghttpd", self.backend, [
             "nghttpd", "--no-tls", "-m", 1024, "-w", 20, "-W", 24, "--trailer", "grpc-status: 0", "-d",
             self.folder / "www", self.backend])
+        self.secured = machine.free_port()
+        self._start("secured", self.secured, [
+            "nghttpd", "-m", 1024, "-w", 20, "-W", 24, "--trailer", "grpc-status: 0", "-d", self.folder / "www",
+            self.secured, self.key, self.certificate])
         self.attacked = machine.free_port()
         self._start("attacked", self.attacked, [
             "nghttpd", "--no-tls", "-m", 1024, "-w", 20, "-W", 24, "-d", self.folder / "www", self.attacked],
@@ -89,6 +94,8 @@ class Site:
     def backend_of(self, job):
         if job.relay:
             return self.sink
+        if job.upstream_tls:
+            return self.secured
         return self.echo if job.http1 or job.echo else self.backend
 
     def __enter__(self):
