@@ -9,11 +9,24 @@ internal import Telemetry
 struct CertificateDirectory {
     private struct Entry {
         let digests: [Credential.Digests]
+        let terms: Terms
+        let port: UInt16
+        var context: TLSContext
+    }
+
+    /// All that a context is made of but for what clients have to show, which may change while the rest stays.
+    private struct Terms {
         let pairs: [KeyPair]
         let chain: TLSChain
-        let port: UInt16
         let suites: [String]
-        let context: TLSContext
+        let groups: [String]
+
+        func context(_ verification: PeerVerification?) throws(TLSError) -> TLSContext {
+            try TLSContext(
+                pairs: pairs, minVersion: chain.minVersion.map(CertificateDirectory.version) ?? .tls12,
+                maxVersion: chain.maxVersion.map(CertificateDirectory.version) ?? .tls13, cipherSuites: suites,
+                verification: verification, groups: groups)
+        }
     }
 
     private var clients: ClientVerifications
@@ -63,7 +76,9 @@ struct CertificateDirectory {
         entries = entries.filter { used.contains($0.key) }
         used = []
         pairs = [:]
-        for entry in entries.values { for (digest, pair) in zip(entry.digests, entry.pairs) { pairs[digest] = pair } }
+        for entry in entries.values {
+            for (digest, pair) in zip(entry.digests, entry.terms.pairs) { pairs[digest] = pair }
+        }
     }
 
     private mutating func findMesh(_ plan: RoutingPlan) {
@@ -95,7 +110,7 @@ struct CertificateDirectory {
         }
         guard let groups = groups(of: chain) else { return lastGood(key, chain, port, verification, .noGroup(chain)) }
         let digests = credentials.compactMap(\.digests)
-        if let entry = entries[key], entry.digests == digests, entry.chain.hasSameTerms(as: chain),
+        if let entry = entries[key], entry.digests == digests, entry.terms.chain.hasSameTerms(as: chain),
             entry.context.verification === verification
         {
             warn(entry.context, chain)
@@ -111,12 +126,9 @@ struct CertificateDirectory {
             }
         }
         do throws(TLSError) {
-            let context = try TLSContext(
-                pairs: pairs, minVersion: chain.minVersion.map(Self.version) ?? .tls12,
-                maxVersion: chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: suites,
-                verification: verification, groups: groups)
-            entries[key] = Entry(
-                digests: digests, pairs: pairs, chain: chain, port: port, suites: suites, context: context)
+            let terms = Terms(pairs: pairs, chain: chain, suites: suites, groups: groups)
+            let context = try terms.context(verification)
+            entries[key] = Entry(digests: digests, terms: terms, port: port, context: context)
             warn(context, chain)
             return context
         } catch {
@@ -173,21 +185,16 @@ struct CertificateDirectory {
 
     /// The last good certificates, with what is asked of clients now.
     private func context(of entry: Entry, _ verification: PeerVerification?) -> TLSContext? {
-        if entry.context.verification === verification { return entry.context }
-        return try? TLSContext(
-            pairs: entry.pairs, minVersion: entry.chain.minVersion.map(Self.version) ?? .tls12,
-            maxVersion: entry.chain.maxVersion.map(Self.version) ?? .tls13, cipherSuites: entry.suites,
-            verification: verification)
+        entry.context.verification === verification ? entry.context : try? entry.terms.context(verification)
     }
 
     private mutating func lastGood(
         _ key: String, _ chain: TLSChain, _ port: UInt16, _ verification: PeerVerification?, _ fault: CertificateFault
     ) -> TLSContext? {
         var kept: TLSContext?
-        if let entry = entries[key] ?? relative(of: chain, port), let context = context(of: entry, verification) {
-            entries[key] = Entry(
-                digests: entry.digests, pairs: entry.pairs, chain: entry.chain, port: entry.port, suites: entry.suites,
-                context: context)
+        if var entry = entries[key] ?? relative(of: chain, port), let context = context(of: entry, verification) {
+            entry.context = context
+            entries[key] = entry
             kept = context
         }
         let hosts = chain.serverNames.joined(separator: ", ")
@@ -213,7 +220,8 @@ struct CertificateDirectory {
     private func relative(of chain: TLSChain, _ port: UInt16) -> Entry? {
         let names = Set(chain.serverNames)
         return entries.values.first {
-            $0.port == port && $0.chain.gateway == chain.gateway && !names.isDisjoint(with: $0.chain.serverNames)
+            $0.port == port && $0.terms.chain.gateway == chain.gateway
+                && !names.isDisjoint(with: $0.terms.chain.serverNames)
         }
     }
 

@@ -28,7 +28,7 @@ internal import COpenSSL
     /// What clients have to show; nil: they are not asked.
     package let verification: PeerVerification?
     /// OpenSSL's names of the key exchanges, in order of preference; nil: those of all servers.
-    let groups: String?
+    package let groups: String?
 
     /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: ECDHE and AEAD only.
     /// - Parameter verification: what clients have to show; nil: they are not asked.

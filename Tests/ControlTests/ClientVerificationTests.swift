@@ -11,11 +11,11 @@ import Testing
     private let folder = TemporaryFolder()
     private static let gateway = ObjectReference(kind: "Gateway", namespace: "edge", name: "gw")
 
-    private static func chain(_ clients: ClientDemand?) -> TLSChain {
+    private static func chain(_ clients: ClientDemand?, groups: [String] = []) -> TLSChain {
         TLSChain(
             serverNames: ["one.test"], certificates: [.secret(namespace: "edge", name: "s")], minVersion: nil,
             maxVersion: nil, cipherSuites: [], table: 0, gateway: gateway,
-            place: SourcePlace(file: "gw.yaml", line: 7, column: 3), clients: clients)
+            place: SourcePlace(file: "gw.yaml", line: 7, column: 3), clients: clients, groups: groups)
     }
 
     private static let own = ClientDemand(isOptional: false, authorities: .secret(namespace: "edge", name: "s"))
@@ -30,8 +30,10 @@ import Testing
         return CertificateDirectory.byName(set.inventory.secrets)
     }
 
-    private mutating func load(_ secrets: [String: Secret], _ clients: ClientDemand?) -> TLSContext? {
-        let chain = Self.chain(clients)
+    private mutating func load(
+        _ secrets: [String: Secret], _ clients: ClientDemand?, groups: [String] = []
+    ) -> TLSContext? {
+        let chain = Self.chain(clients, groups: groups)
         let plan = RoutingPlan(
             listeners: [ListenerPlan(bind: "", port: 443, isMesh: false, clearTable: nil, chains: [chain])],
             tables: [], clusters: [], routes: [], diagnostics: [])
@@ -53,6 +55,15 @@ import Testing
         var named = Self.own
         named.names = ["x"]
         #expect(load(one, named)?.verification !== first.verification)
+    }
+
+    @Test mutating func `changes beside a last good certificate, whose other terms stay`() throws {
+        let good = try Self.secret(["ca.crt": Certificates.text("one.pem")])
+        let first = try #require(load(good, Self.own, groups: ["P-384"]))
+        let bad = try Self.secret(["ca.crt": Certificates.text("two.pem")], certificate: "two")
+        let second = try #require(load(bad, Self.own, groups: ["P-384"]))
+        #expect(messages.count == 1 && second.verification !== first.verification)
+        #expect(first.groups == "P-384" && second.groups == "P-384")
     }
 
     @Test mutating func `is taken from cacert before ca.crt`() throws {
