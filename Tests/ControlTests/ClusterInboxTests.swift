@@ -100,6 +100,7 @@ import Testing
         _ = source.takeEndpoints()
         source.receive(ClusterWorld.changed(Self.slice("a-1", "nonsense")))
         #expect(source.takeEndpoints() == nil)
+        #expect(source.needsLoad, "somebody has to be told of it")
         #expect(source.take().rejected.map(\.name) == ["a-1"])
     }
 

@@ -104,8 +104,9 @@ struct ClusterInbox {
         // The store decides which version of a faulty object counts.
         let isWhole = object.set.rejected.isEmpty && (object.set.impaired.isEmpty || old == nil)
         switch kind {
-        case "EndpointSlice": if isWhole { noteSlice(identity, name, object.set.inventory.endpointSlices.first) }
-        case "Pod": if isWhole { notePod(identity, name, object.set.inventory.pods.first) }
+        case "EndpointSlice" where isWhole: noteSlice(identity, name, object.set.inventory.endpointSlices.first)
+        case "Pod" where isWhole: notePod(identity, name, object.set.inventory.pods.first)
+        // Of a faulty one the load reports the fault.
         default: needsLoad = true
         }
         return name
