@@ -147,6 +147,23 @@ private struct Replicas {
         #expect(replicas.leaders == ["b"], "one that has resigned does nothing any more")
     }
 
+    @Test func `gives back a Lease that it is about to take`() throws {
+        var election = LeaseElection(Replicas.name, identity: "a")
+        let moment = Moment(wall: 1_000_000, steady: 0)
+        _ = election.handle(.begin, at: moment)
+        let free = LeaseText.lease(
+            Replicas.name, resourceVersion: "7", holder: "", seconds: 1, acquired: "", renewed: "", transitions: 3)
+        let taken = election.handle(.answer(status: 200, body: Array(free.utf8)), at: moment)
+        guard case .request("PUT", _, _) = taken.first else { throw Unexpected(actions: taken) }
+        let last = election.handle(.resign, at: moment)
+        guard case .request("PUT", _, let body) = last.first else { throw Unexpected(actions: last) }
+        let lease = try LeaseText.read(Array(body.utf8))
+        #expect(lease.holder == "" && lease.resourceVersion == "7" && last.count == 1)
+        #expect(election.handle(.answer(status: 200, body: []), at: moment) == [])
+    }
+
+    private struct Unexpected: Error { let actions: [LeaseElection.Action] }
+
     @Test func `counts transitions, and keeps the time of the acquisition`() throws {
         var replicas = Replicas()
         replicas.add("a")

@@ -157,7 +157,9 @@ package struct LeaseElection {
     }
 
     private mutating func resign() {
-        let mayHold = renewedAt != nil
+        // A request that takes the Lease may be in hand. If the server has not done it yet, it gets this one first and
+        // refuses that one, whose resourceVersion is old; a Lease that is not there yet cannot be given back.
+        let mayHold = renewedAt != nil || phase == .updating
         phase = .resigned
         renewedAt = nil
         guard mayHold else { return }
