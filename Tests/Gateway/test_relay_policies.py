@@ -92,6 +92,39 @@ def test_tls_that_is_passed_on_is_encrypted_once_more_with_a_warning(authority, 
             assert exactly(client, len(hello)) == hello
 
 
+def test_a_handshake_during_which_the_port_begins_to_ask_for_a_certificate_is_refused_once():
+    pair = certificates.authority().issue("a.test")
+
+    def made(**tls):
+        secret = objects.secret("cert", pair, certificates.authority().certificate)
+        server = objects.gateway(protocol="TLS", port=443, hosts=["a.test"], tls={"credentialName": "cert", **tls})
+        rule = virtual_service(hosts=["a.test"], tcp=[{"route": [{"destination": {"host": "db"}}]}])
+        return [secret, server, rule, *served_by("db", echo)]
+
+    with Echo() as echo, Gateway(made(mode="SIMPLE"), ports=(443,)) as gateway:
+        with connect(gateway.port) as waits, connect(gateway.port) as client:
+            incoming, outgoing = certificates.ssl.MemoryBIO(), certificates.ssl.MemoryBIO()
+            tls = certificates.client_context().wrap_bio(incoming, outgoing, server_hostname="a.test")
+            with pytest.raises(certificates.ssl.SSLWantReadError):
+                tls.do_handshake()
+            hello = outgoing.read()
+            waits.sendall(hello[:9])  # a handshake that is not over
+            client.sendall(hello)
+            incoming.write(client.recv(65536))
+            gateway.write(made(mode="MUTUAL"))
+            gateway.reload()
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except certificates.ssl.SSLWantReadError:
+                    incoming.write(client.recv(65536))
+            client.sendall(outgoing.read())
+            refused = r'^portico_tls_handshake_failures_total\{reason="no_client_certificate"\}'
+            waiting.until(lambda: gateway.metric(refused) == 1, 10, "the refusal")
+            assert gateway.metric(r"^portico_tls_handshakes_active") == 1
+
+
 # The choice
 
 

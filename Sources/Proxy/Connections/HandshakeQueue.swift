@@ -17,7 +17,10 @@ struct HandshakeQueue {
     }
 
     /// One of them is done, has failed or was given up.
-    mutating func ended() { count = max(count - 1, 0) }
+    mutating func ended() {
+        assert(count > 0, "a handshake ends once")
+        count -= 1
+    }
 
     /// The oldest that was not taken before; perhaps it is over.
     mutating func popOldest() -> UInt64? {

@@ -224,7 +224,7 @@ final class Listeners {
 
     /// A client's connection is about to be closed.
     func closed(_ connection: Connection) {
-        if case .handshaking = connection.state.phase { handshakes.ended() }
+        endHandshake(connection)
         services.status.downstreamConnections.wrappingSubtract(1, ordering: .relaxed)
     }
 
@@ -309,7 +309,15 @@ final class Listeners {
     private func beginHandshake(_ connection: Connection) {
         connections.enter(.handshaking(hasHello: false), connection)
         handshakes.begin(services.loop.token(of: connection.slot), keeping: { handshaking($0) != nil })
+        connection.countsAsHandshake = true
         if handshakes.count > services.limits.handshakesAtOnce { endOldestHandshake() }
+    }
+
+    /// A handshake is over, or its connection is; the second time nothing happens.
+    private func endHandshake(_ connection: Connection) {
+        guard connection.countsAsHandshake else { return }
+        connection.countsAsHandshake = false
+        handshakes.ended()
     }
 
     private func handshaking(_ token: UInt64) -> Connection? {
@@ -347,13 +355,15 @@ final class Listeners {
     }
 
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
-        handshakes.ended()
+        endHandshake(connection)
         connection.noteCertificate()
         if let served = services.current?.served(connection.listener),
             let route = served.relay(serverName: connection.serverName)
         {
             // The server may ask for a certificate only since the handshake began; requests are asked one by one.
             if let tls = connection.transport.tls, served.clientDemand(on: tls) == .unfulfilled {
+                refusals.note(
+                    .handshake(.noClientCertificate), on: connection, because: "the port asks for one only now")
                 return connections.close(connection)
             }
             return startRelay(connection, route)
@@ -450,7 +460,7 @@ final class Listeners {
 
     private func pass(_ connection: Connection, _ hello: HelloInProgress, _ route: Int) {
         guard let snapshot = services.current else { return connections.close(connection) }
-        handshakes.ended()
+        endHandshake(connection)
         connection.hello = nil    // the relay has its octets
         relays.start(connection, route: route, in: snapshot, serverName: hello.serverName, after: hello.octets)
     }
