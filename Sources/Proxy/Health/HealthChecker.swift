@@ -102,8 +102,10 @@ private final class HealthLoop {
         for order in orders.takeAll().joined() {
             switch order {
             case .check(let endpoint, let target):
-                known[ObjectIdentifier(endpoint)] = (endpoint, target)
-                schedule.check(ObjectIdentifier(endpoint), target.policy, at: now)
+                let key = ObjectIdentifier(endpoint)
+                let hasOther = known.updateValue((endpoint, target), forKey: key).map { $0.target != target } ?? false
+                schedule.check(key, target.policy, at: now)
+                if hasOther, tokens[key] != nil { end(key, .skipped) }    // it checks what nobody asks for any more
             case .forget(let endpoint):
                 drop(ObjectIdentifier(endpoint))
                 schedule.forget(ObjectIdentifier(endpoint))
