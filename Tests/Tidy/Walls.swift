@@ -37,6 +37,11 @@ struct Walls {
         return Dictionary(uniqueKeysWithValues: found.map { (String($0.1), String($0.2)) })
     }
 
+    /// Whether a target holds a C library: its name is a C before another capital.
+    static func isC(_ name: String) -> Bool {
+        name.hasPrefix("C") && name.dropFirst().first?.isUppercase == true
+    }
+
     func module(_ name: String) -> Module? { modules.first { $0.name == name } }
 
     /// What a line of code imports.
