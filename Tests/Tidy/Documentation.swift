@@ -37,24 +37,22 @@ struct Documentation {
 
     /// - Parameter files: all files of one module.
     static func gaps(in files: [SourceTree.File]) -> [Gap] {
-        let code = files.map { SwiftText($0.text).lines }
-        let called = code.map { Set($0.flatMap(calledNames)) }
+        let called = files.map { calledNames($0.code) }
         return files.indices.flatMap { index in
             let others = files.indices.filter { $0 != index }
-            return gaps(in: files[index], code[index]) { name in others.contains { called[$0].contains(name) } }
+            return gaps(in: files[index]) { name in others.contains { called[$0].contains(name) } }
         }
     }
 
-    private static func gaps(
-        in file: SourceTree.File, _ code: [Substring], isCalled: (String) -> Bool
-    ) -> [Gap] {
+    private static func gaps(in file: SourceTree.File, isCalled: (String) -> Bool) -> [Gap] {
         let lines = file.lines
+        let code = file.code.lines
         return code.indices.compactMap { number in
             guard let found = declaration(in: code[number]), !prescribed.contains(found.name) else { return nil }
             let isProperty = found.kind == "var" || found.kind == "let"
             if isProperty, file.path.contains("/Objects/") { return nil }
             let isUsed = found.isOpen || (found.kind == "func" && isCalled(found.name))
-            let hasRemark = isProperty && lines[number].contains("    // ")
+            let hasRemark = isProperty && lines[number].has("    // ")
             guard isUsed, !hasRemark, !isDocumented(number, lines) else { return nil }
             return Gap(path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }))
         }
@@ -88,18 +86,10 @@ struct Documentation {
         return nil
     }
 
-    /// Names before a bracket or a type argument: what a line calls.
-    private static func calledNames(_ line: Substring) -> [String] {
-        var names: [String] = []
-        var name = ""
-        for character in line {
-            if character.isLetter || character.isNumber || character == "_" {
-                name.append(character)
-                continue
-            }
-            if character == "(" || character == "<", !name.isEmpty { names.append(name) }
-            name = ""
-        }
-        return names
+    /// Names before a bracket or a type argument: what a file calls.
+    private static func calledNames(_ code: SwiftText) -> Set<String> {
+        let words = code.words
+        let calls = words.indices.dropLast().filter { words[$0 + 1].text == "(" || words[$0 + 1].text == "<" }
+        return Set(calls.map { String(words[$0].text) })
     }
 }

@@ -9,23 +9,37 @@ struct FunctionSizes {
     }
 
     private(set) var functions: [Function] = []
-    private let words: [(text: Substring, line: Int)]
+    private let words: [(kind: Kind, line: Int)]
 
-    private static let declarations: Set<Substring> = ["func", "init", "deinit", "subscript"]
-    private static let statements: Set<Substring> = [
-        "if", "else", "guard", "for", "while", "repeat", "switch", "do", "catch",
-    ]
-    /// A declaration in a protocol has no body: one of these, or `}`, comes before a brace.
-    private static let others: Set<Substring> = [
-        "func", "var", "let", "init", "deinit", "subscript", "case", "struct", "class", "enum", "extension",
-        "protocol", "static", "mutating", "associatedtype", "typealias", "package", "private", "internal",
-    ]
+    /// What a word is to the count.
+    private enum Kind {
+        case opening, closing, brace, braceEnd, dot, name
+        /// Begins a function.
+        case function
+        /// Begins something else. A declaration in a protocol has no body: a declaration, or `}`, comes before a brace.
+        case declaration
+        case statement
+    }
+
+    private static let kinds: [Substring: Kind] = {
+        var kinds: [Substring: Kind] = [
+            "(": .opening, "[": .opening, ")": .closing, "]": .closing, "{": .brace, "}": .braceEnd, ".": .dot,
+        ]
+        for word: Substring in ["func", "init", "deinit", "subscript"] { kinds[word] = .function }
+        for word: Substring in [
+            "var", "let", "case", "struct", "class", "enum", "extension", "protocol", "static", "mutating",
+            "associatedtype", "typealias", "package", "private", "internal",
+        ] { kinds[word] = .declaration }
+        for word: Substring in ["if", "else", "guard", "for", "while", "repeat", "switch", "do", "catch"] {
+            kinds[word] = .statement
+        }
+        return kinds
+    }()
 
     init(_ text: SwiftText) {
-        words = Self.words(of: text)
-        for (place, word) in words.enumerated() where Self.declarations.contains(word.text) {
-            let previous = place > 0 ? words[place - 1].text : ""
-            if previous == "." { continue }    // a call: `self.init(…)`
+        words = text.words.map { (Self.kinds[$0.text] ?? .name, $0.line) }
+        for place in words.indices where words[place].kind == .function {
+            if place > 0, words[place - 1].kind == .dot { continue }    // a call: `self.init(…)`
             if let function = body(after: place) { functions.append(function) }
         }
     }
@@ -33,12 +47,13 @@ struct FunctionSizes {
     private func body(after declaration: Int) -> Function? {
         var depth = 0
         for place in (declaration + 1)..<max(words.count, declaration + 1) {
-            switch words[place].text {
-            case "(", "[": depth += 1
-            case ")", "]": depth -= 1
-            case "{" where depth == 0: return measured(from: place, declaration: declaration)
-            case "}" where depth == 0: return nil
-            case let word where depth == 0 && place > declaration + 1 && Self.others.contains(word): return nil
+            switch words[place].kind {
+            case .opening: depth += 1
+            case .closing: depth -= 1
+            case .brace where depth == 0: return measured(from: place, declaration: declaration)
+            case .braceEnd where depth == 0: return nil
+            case .function where depth == 0 && place > declaration + 1: return nil
+            case .declaration where depth == 0 && place > declaration + 1: return nil
             default: break
             }
         }
@@ -51,18 +66,17 @@ struct FunctionSizes {
         var statement: Int?    // how many parentheses are open around a statement whose brace is to come
         var nesting = 0
         for place in brace..<words.count {
-            switch words[place].text {
-            case "(", "[": parentheses += 1
-            case ")", "]": parentheses -= 1
-            case "{":
+            switch words[place].kind {
+            case .opening: parentheses += 1
+            case .closing: parentheses -= 1
+            case .brace:
                 open.append(statement == parentheses)
                 if statement == parentheses { statement = nil }
                 nesting = max(nesting, open.count { $0 })
-            case "}":
+            case .braceEnd:
                 open.removeLast()
                 if open.isEmpty { return measured(brace, place, declaration, nesting) }
-            case let word where Self.statements.contains(word) && words[place - 1].text != ".":
-                statement = parentheses
+            case .statement where words[place - 1].kind != .dot: statement = parentheses
             default: break
             }
         }
@@ -72,20 +86,5 @@ struct FunctionSizes {
     private func measured(_ brace: Int, _ end: Int, _ declaration: Int, _ nesting: Int) -> Function {
         let count = words[end].line - words[brace].line + 1
         return Function(line: words[declaration].line, lineCount: count, nesting: nesting)
-    }
-
-    /// Names and single signs, with their line numbers.
-    private static func words(of text: SwiftText) -> [(text: Substring, line: Int)] {
-        var words: [(text: Substring, line: Int)] = []
-        for (number, line) in text.lines.enumerated() {
-            var rest = line
-            while let first = rest.first {
-                let isWord = first.isLetter || first == "_" || first.isNumber
-                let word = isWord ? rest.prefix { $0.isLetter || $0 == "_" || $0.isNumber } : rest.prefix(1)
-                if !first.isWhitespace { words.append((word, number + 1)) }
-                rest = rest.dropFirst(word.count)
-            }
-        }
-        return words
     }
 }

@@ -17,7 +17,7 @@ import Testing
         var found: Set<String> = []
         for file in tree.sources where file.module != "portico-echo" {
             let name = file.path.split(separator: "/").last?.dropLast(".swift".count) ?? ""
-            for line in SwiftText(file.text).lines {
+            for line in file.code.lines where line.has(oneOf: beginnings) {
                 guard let match = line.prefixMatch(of: declaration) else { continue }
                 let isStatic = line.contains("static ") || line.hasPrefix("    package var")
                 guard isStatic, beginnings.contains(where: { Self.begins(match.1, with: $0) }) else { continue }

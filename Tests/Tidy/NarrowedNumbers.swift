@@ -5,7 +5,7 @@ enum NarrowedNumbers {
 
     /// - Parameter line: code without texts and comments. An argument in the next line is not seen.
     static func areIn(_ line: Substring) -> Bool {
-        for type in types {
+        for type in types where line.has(type) {
             var rest = line
             while let found = rest.firstRange(of: type) {
                 let before = rest[..<found.lowerBound].last

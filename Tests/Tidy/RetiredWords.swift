@@ -29,7 +29,16 @@ struct RetiredWord {
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 
-    /// Where it occurs, as a word of an identifier or of a comment, in the singular or plural.
+    /// The numbers of the lines in which it occurs, from 1.
+    func lines(of file: SourceTree.File) -> [Int] {
+        let beginning = String(word.prefix { $0 != " " })
+        let capitalized = beginning.prefix(1).uppercased() + beginning.dropFirst()
+        let spellings = [beginning, capitalized, beginning.uppercased()]
+        guard file.text.has(oneOf: spellings) else { return [] }
+        return file.lines.indices.filter { file.lines[$0].has(oneOf: spellings) && isIn(file.lines[$0]) }.map { $0 + 1 }
+    }
+
+    /// Whether it occurs, as a word of an identifier or of a comment, in the singular or plural.
     func isIn(_ line: Substring) -> Bool {
         let wanted = word.split(separator: " ").map(String.init)
         let words = Self.words(of: line)

@@ -76,7 +76,7 @@ struct SourceReferences {
 
     /// What stands behind `Source:` in a comment of this line.
     private static func reference(in line: Substring) -> String? {
-        guard let comment = line.firstRange(of: "//"),
+        guard line.has("Source: "), let comment = line.firstRange(of: "//"),
             let mark = line[comment.upperBound...].firstRange(of: "Source: ")
         else { return nil }
         return String(line[mark.upperBound...])

@@ -1,20 +1,35 @@
 import Glibc
 
-/// The files git tracks, and what they say. Read once per run.
+/// The files git tracks, and what they say. Each is read once per run, and so is what several rules derive of it.
 struct SourceTree {
     struct File {
         let path: String
         let text: String
-        var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
-        var isSwift: Bool { path.hasSuffix(".swift") }
+        let lines: [Substring]
+        /// The code of a Swift file, without texts and comments; empty for another one.
+        let code: SwiftText
+        /// The functions of a Swift file.
+        let functions: [FunctionSizes.Function]
+        let isSwift: Bool
         /// The module of `Sources/<module>/…` or `Tests/<module>/…`.
-        var module: String {
+        let module: String
+
+        init(path: String, text: String) {
+            self.path = path
+            self.text = text
             let parts = path.split(separator: "/")
-            return parts.count > 2 ? String(parts[1]) : ""
+            module = parts.count > 2 ? String(parts[1]) : ""
+            lines = text.linesOfText
+            isSwift = path.hasSuffix(".swift")
+            code = SwiftText(isSwift ? text : "")
+            functions = FunctionSizes(code).functions
         }
     }
 
     let files: [File]
+    let swift: [File]
+    /// The Swift files of the programs, without the tests.
+    let sources: [File]
 
     static let shared = SourceTree(root: root)
 
@@ -29,15 +44,14 @@ struct SourceTree {
         files = paths.compactMap { path in
             Self.contents(of: root + "/" + path).map { File(path: path, text: String(decoding: $0, as: UTF8.self)) }
         }
+        swift = files.filter(\.isSwift)
+        sources = swift.filter { $0.path.hasPrefix("Sources/") }
     }
 
     /// What git says in the project's folder; empty where there is no git, or it fails.
     static func git(_ arguments: String) -> String {
         String(decoding: output(of: "cd '\(root)' && git \(arguments) 2>/dev/null"), as: UTF8.self)
     }
-
-    var swift: [File] { files.filter(\.isSwift) }
-    var sources: [File] { swift.filter { $0.path.hasPrefix("Sources/") } }
 
     private static func output(of command: String) -> [UInt8] {
         guard let stream = unsafe popen(command, "r") else { return [] }

@@ -24,24 +24,24 @@ import Testing
 
     @Test func `no function is longer than 60 lines`() {
         for file in tree.swift {
-            for function in FunctionSizes(SwiftText(file.text)).functions {
-                #expect(function.lineCount <= 60, "\(file.path):\(function.line): \(function.lineCount) lines")
+            for function in file.functions where function.lineCount > 60 {
+                Issue.record("\(file.path):\(function.line): \(function.lineCount) lines")
             }
         }
     }
 
     @Test func `no statement of the program has more than three others around it`() {
         for file in tree.sources {
-            for function in FunctionSizes(SwiftText(file.text)).functions {
-                #expect(function.nesting <= 3, "\(file.path):\(function.line): nests \(function.nesting) deep")
+            for function in file.functions where function.nesting > 3 {
+                Issue.record("\(file.path):\(function.line): nests \(function.nesting) deep")
             }
         }
     }
 
     @Test func `no line of code is longer than 120 columns`() {
         for file in tree.files where Self.isCode(file.path) {
-            for (number, line) in file.lines.enumerated() {
-                #expect(line.count <= 120, "\(file.path):\(number + 1): \(line.count) columns")
+            for (number, line) in file.lines.enumerated() where line.utf8.count > 120 && line.count > 120 {
+                Issue.record("\(file.path):\(number + 1): \(line.count) columns")
             }
         }
     }
@@ -50,7 +50,7 @@ import Testing
         let words = ["TO" + "DO", "FIX" + "ME"]
         for file in tree.files where Self.isCode(file.path) {
             for (number, line) in file.lines.enumerated() {
-                for word in words where line.contains(word) {
+                for word in words where line.has(word) {
                     Issue.record("\(file.path):\(number + 1): \(word)")
                 }
             }
@@ -60,8 +60,8 @@ import Testing
     @Test func `no source can trap by a shortcut`() {
         let words = ["try!", "as!", "fatalError(", "preconditionFailure(", "unsafeBitCast("]
         for file in tree.sources {
-            for (number, line) in SwiftText(file.text).lines.enumerated() {
-                for word in words where line.contains(word) {
+            for (number, line) in file.code.lines.enumerated() {
+                for word in words where line.has(word) {
                     Issue.record("\(file.path):\(number + 1): \(word)")
                 }
             }
@@ -72,7 +72,7 @@ import Testing
     /// `truncatingIfNeeded:` says what is to become of it.
     @Test func `what peers send is narrowed knowingly`() {
         for file in tree.sources where file.module == "HTTP" {
-            for (number, line) in SwiftText(file.text).lines.enumerated() where NarrowedNumbers.areIn(line) {
+            for (number, line) in file.code.lines.enumerated() where NarrowedNumbers.areIn(line) {
                 Issue.record("\(file.path):\(number + 1): a conversion that can trap: \(line)")
             }
         }
@@ -82,8 +82,8 @@ import Testing
     @Test func `only the HTTP module goes through header fields by their place`() {
         let words = [".field(at:", ".fields[", "in 0..<block.count"]
         for file in tree.sources where file.module != "HTTP" {
-            for (number, line) in SwiftText(file.text).lines.enumerated() {
-                for word in words where line.contains(word) {
+            for (number, line) in file.code.lines.enumerated() {
+                for word in words where line.has(word) {
                     Issue.record("\(file.path):\(number + 1): \(word)")
                 }
             }
@@ -92,7 +92,7 @@ import Testing
 
     @Test func `nothing needs a folder beside the project`() {
         let outside = "../" + "shared"
-        for file in tree.files where file.text.contains(outside) {
+        for file in tree.files where file.text.has(outside) {
             Issue.record("\(file.path) names \(outside)")
         }
     }
@@ -100,7 +100,7 @@ import Testing
     /// Without it, `Lock` is the standard library's and the file compiles, but not under ThreadSanitizer.
     @Test func `what uses a Lock imports Octets`() {
         for file in tree.sources where !file.path.hasPrefix("Sources/Octets/") {
-            guard file.lines.contains(where: { $0.contains(".withLock") }) else { continue }
+            guard file.lines.contains(where: { $0.has(".withLock") }) else { continue }
             #expect(file.lines.contains { $0.hasSuffix("import Octets") }, "\(file.path): import Octets")
         }
     }
@@ -108,7 +108,7 @@ import Testing
     /// ThreadSanitizer does not see `Mutex`: `Lock` is what it can follow.
     @Test func `threads share by Lock, which a sanitizer sees`() {
         for file in tree.sources where file.module != "Octets" && file.module != "portico-echo" {
-            for (number, line) in SwiftText(file.text).lines.enumerated() where line.contains("Mutex") {
+            for (number, line) in file.code.lines.enumerated() where line.has("Mutex") {
                 Issue.record("\(file.path):\(number + 1): write Lock")
             }
         }
@@ -123,7 +123,7 @@ import Testing
         ]
         for file in tree.files where file.path.hasPrefix("Tests/") && file.path.hasSuffix(".py") {
             for (number, line) in file.lines.enumerated() {
-                for (word, allowed) in places where line.contains(word) && !allowed.contains(file.path) {
+                for (word, allowed) in places where line.has(word) && !allowed.contains(file.path) {
                     Issue.record("\(file.path):\(number + 1): \(word) belongs in \(allowed[0])")
                 }
             }
@@ -133,7 +133,7 @@ import Testing
     @Test func `no private key is committed`() {
         for file in tree.files {
             for (number, line) in file.lines.enumerated()
-            where line.contains("-----BEGIN ") && line.contains("PRIVATE" + " KEY-----") {
+            where line.has("-----BEGIN ") && line.has("PRIVATE" + " KEY-----") {
                 Issue.record("\(file.path):\(number + 1): a private key")
             }
         }
@@ -154,7 +154,7 @@ import Testing
     @Test func `no document of another project is cited by its name alone`() {
         let names = ["istio-" + "api", "gateway-" + "behaviour"]
         for file in tree.files {
-            for name in names where file.text.contains(name) { Issue.record("\(file.path) names \(name)") }
+            for name in names where file.text.has(name) { Issue.record("\(file.path) names \(name)") }
         }
     }
 
@@ -167,10 +167,9 @@ import Testing
 
     @Test func `retired words stay retired`() {
         for file in tree.sources where Documentation.finishedModules.contains(file.module) {
-            for (number, line) in file.lines.enumerated() {
-                for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) && retired.isIn(line) {
-                    Issue.record(
-                        "\(file.path):\(number + 1): \(retired.word): \(retired.why); write \(retired.instead)")
+            for retired in RetiredWord.all where !retired.exceptIn.contains(file.module) {
+                for number in retired.lines(of: file) {
+                    Issue.record("\(file.path):\(number): \(retired.word): \(retired.why); write \(retired.instead)")
                 }
             }
         }
@@ -191,8 +190,6 @@ import Testing
     private static func isCode(_ path: String) -> Bool {
         [".swift", ".py", ".h", ".cpp"].contains { path.hasSuffix($0) }
     }
-
-    /// `package import Routing` → `Routing`; `import struct HTTP.Message` → `HTTP`.
 }
 
 /// The checks themselves, on text made for them.

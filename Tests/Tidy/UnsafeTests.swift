@@ -38,13 +38,13 @@ import Testing
         "portico/EnvironmentOptions.swift": "getenv",
     ]
 
-    private static func isHere(_ line: Substring) -> Bool { line.contains(/\bunsafe\b/) }
+    private static func isHere(_ line: Substring) -> Bool { line.has("unsafe") && line.contains(/\bunsafe\b/) }
 
     @Test func `stands only where there is a reason`() {
         var used: Set<String> = []
         for file in SourceTree.shared.sources {
             let path = String(file.path.dropFirst("Sources/".count))
-            for (number, line) in SwiftText(file.text).lines.enumerated() where Self.isHere(line) {
+            for (number, line) in file.code.lines.enumerated() where Self.isHere(line) {
                 used.insert(Self.modules[file.module] == nil ? path : file.module)
                 if Self.modules[file.module] != nil || Self.files[path] != nil { continue }
                 Issue.record("\(file.path):\(number + 1): \(line); is there a safe way, such as `withOctets`?")
@@ -57,7 +57,7 @@ import Testing
     @Test func `each pointer that is kept says whose it is`() {
         for file in SourceTree.shared.sources {
             let lines = file.lines
-            for (number, line) in SwiftText(file.text).lines.enumerated() where Self.keepsPointer(line) {
+            for (number, line) in file.code.lines.enumerated() where Self.keepsPointer(line) {
                 let remark = lines[number].contains("// ")
                 let isDocumented = number > 0 && lines[number - 1].drop { $0 == " " }.hasPrefix("//")
                 #expect(remark || isDocumented, "\(file.path):\(number + 1): whose is it? \(line)")
@@ -67,7 +67,9 @@ import Testing
 
     /// Whether the line declares a stored property that is a pointer.
     private static func keepsPointer(_ line: Substring) -> Bool {
-        guard let colon = line.firstIndex(of: ":"), line.hasPrefix("    "), !line.contains("{") else { return false }
+        guard line.has("Unsafe") || line.has("OpaquePointer"), let colon = line.firstIndex(of: ":"),
+            line.hasPrefix("    "), !line.has("{")
+        else { return false }
         let name = line[..<colon], type = line[colon...].dropFirst(2)
         let isProperty = name.contains(/^ {4}[a-z][\w()@ ]*\b\w+$/) && name.contains(/\b(let|var) \w+$/)
         return isProperty && ["Unsafe", "[Unsafe", "OpaquePointer"].contains { type.hasPrefix($0) }

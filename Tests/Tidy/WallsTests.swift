@@ -14,7 +14,7 @@ import Testing
         for file in tree.sources where !Walls.isC(file.module) {
             let allowed = Set(walls.module(file.module)?.dependencies ?? [])
                 .union(Walls.system[file.module] ?? []).union(Walls.everywhere)
-            for (number, line) in SwiftText(file.text).lines.enumerated() {
+            for (number, line) in file.code.lines.enumerated() where line.has("import ") {
                 guard let name = Walls.importedModule(line) else { continue }
                 imported[file.module, default: []].insert(name)
                 let place = "\(file.path):\(number + 1)"
