@@ -306,8 +306,18 @@ package final class HeaderBlock {
 
     /// The same for a name that only the gateway says. Name and value live as long as the block.
     package func setReserved(stable name: Octets, _ value: Octets) {
-        guard present.contains(.reserved) else { return append(stable: name, .reserved, value) }
+        guard hasReserved(name) else { return append(stable: name, .reserved, value) }
         set(copying: name, value)
+    }
+
+    /// Only fields of that kind are compared: a try's section has two or three of them, at its end.
+    private func hasReserved(_ name: Octets) -> Bool {
+        guard present.contains(.reserved) else { return false }
+        let first = place(of: .reserved) ?? 0
+        for index in first..<max(count, first) where unsafe store[index].known == .reserved {
+            if unsafe store[index].name == name { return true }
+        }
+        return false
     }
 
     private func removeBehindFirst(_ known: KnownHeader) {

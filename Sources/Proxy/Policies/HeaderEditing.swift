@@ -16,7 +16,9 @@ enum HeaderEditing {
     static func apply(
         _ edits: Unretained<HeaderEdits>, to block: HeaderBlock, of message: Message, _ exchange: Exchange
     ) -> Bool {
-        edits { apply($0, to: block, message, exchange, exchange.services.headerScratch) }
+        exchange.services.headerScratch { scratch in
+            edits { apply($0, to: block, message, exchange, scratch) }
+        }
     }
 
     private static func apply(

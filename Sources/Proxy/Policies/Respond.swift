@@ -66,9 +66,10 @@ enum Respond {
                 // That in which the route was found: the connection may have let go of it, while a fault delayed it.
                 port: exchange.currentSnapshot?({ $0.served(connection.listener).map { Int($0.gatewayPort) } }) ?? nil)
         }
-        let buffer = exchange.services.headerScratch.buffer
-        exchange.services.headerScratch.beginValue()
-        guard extras({ $0.redirect?.write(for: asked, to: buffer) }) ?? false else { return }
-        block.append(stable: "location", HeaderText.made(buffer.octets, in: block))
+        exchange.services.headerScratch { scratch in
+            scratch.beginValue()
+            guard extras({ $0.redirect?.write(for: asked, to: scratch.buffer) }) ?? false else { return }
+            block.append(stable: "location", HeaderText.made(scratch.buffer.octets, in: block))
+        }
     }
 }

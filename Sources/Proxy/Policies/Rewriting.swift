@@ -8,9 +8,15 @@ enum Rewriting {
     /// Makes the path that the upstream gets. It is the same for each try.
     static func makePath(_ exchange: Exchange) -> StepEnd {
         guard let rewrite = rewrite(of: exchange), let request = exchange.request.unretained else { return .next }
-        let buffer = exchange.services.headerScratch.buffer
-        exchange.services.headerScratch.beginValue()
-        switch rewrite({ $0.path?.write(exchange.path, to: buffer) }) {
+        return exchange.services.headerScratch { makePath(exchange, rewrite, request, in: $0) }
+    }
+
+    private static func makePath(
+        _ exchange: Exchange, _ rewrite: Unretained<Rewrite>, _ request: Unretained<HeaderBlock>,
+        in scratch: HeaderScratch
+    ) -> StepEnd {
+        scratch.beginValue()
+        switch rewrite({ $0.path?.write(exchange.path, to: scratch.buffer) }) {
         case nil: return .next
         case .unchanged:
             exchange.rewrittenPath = exchange.path
@@ -18,10 +24,10 @@ enum Rewriting {
         case .tooCostly:
             exchange.explanation = "the rule's rewrite would take too long on this path, or make it too long"
         case .writtenInForm:
-            exchange.rewrittenPath = request { $0.copy(buffer.octets) }
+            exchange.rewrittenPath = request { $0.copy(scratch.buffer.octets) }
             return .next
         case .written:
-            if let path = request({ normal(buffer.octets, in: $0) }) {
+            if let path = request({ normal(scratch.buffer.octets, in: $0) }) {
                 exchange.rewrittenPath = path
                 return .next
             }

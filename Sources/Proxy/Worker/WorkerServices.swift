@@ -21,12 +21,13 @@ final class WorkerServices {
     let worker: Int
     private let authority = RequestAuthority()
     let joinedHeaders = JoinedHeaders()
-    let headerScratch = HeaderScratch()
+    private let ownHeaderScratch = HeaderScratch()
     /// What waits for the host that it has named to be resolved.
     let hostWaits = HostWaits()
     // The same objects, followed without counting on the path of a request: they live as long as this one.
     let unretainedPools: Unretained<MessagePools>
     let unretainedMetrics: Unretained<WorkerMetrics>
+    let headerScratch: Unretained<HeaderScratch>
     /// Whether requests have lines in the access log.
     let isLogging: Bool
     var random = Randomness()
@@ -52,6 +53,7 @@ final class WorkerServices {
         self.status = status
         unretainedPools = Unretained(pools)
         unretainedMetrics = Unretained(metrics)
+        headerScratch = Unretained(ownHeaderScratch)
         isLogging = log.isOn
         pools.headerLimit = budget.headerOctets
     }
