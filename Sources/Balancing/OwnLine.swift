@@ -25,7 +25,8 @@ internal import Synchronization
     var address: UInt { unsafe UInt(bitPattern: memory) }
 }
 
-/// The number of an `OwnLine`, for those who know that its owner lives: following it touches no other memory.
+/// The number of an `OwnLine`, for what knows that its owner lives: following it touches no other memory. It belongs to
+/// an endpoint's or a cluster's state, which the snapshots that hold it keep alive, and is freed with that.
 ///
 /// `Sendable` because the pointer never changes and what it points to is atomic.
 @safe struct LineCell: BitwiseCopyable, @unchecked Sendable {

@@ -4,7 +4,9 @@ internal import Glibc
 /// and retains nothing. Never keep it longer than its owner allows: the octets of a header live as long as their
 /// `HeaderBlock`, a chunk of a body only during the read.
 ///
-/// `Sendable` because nobody writes the memory while the run is valid.
+/// `Sendable` because whoever hands a run to another thread writes its memory no more. On the thread of its owner the
+/// memory may be written through the owner: the names of an HTTP/1.1 head are made lower-case in place before anybody
+/// else sees them.
 @safe @frozen @usableFromInline
 package struct Octets: @unchecked Sendable, BitwiseCopyable {
     /// The first octet; nil for an empty run without memory.

@@ -32,6 +32,7 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
         case EADDRNOTAVAIL: "this machine has no such address; correct the address or add it to an interface"
         case EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE; or bind another port with --listen-map"
         case EMFILE, ENFILE: "raise the limit of open files (`ulimit -n`, or LimitNOFILE in systemd)"
+        case ECONNREFUSED: "no program listens there; check the address and port, and whether the program runs"
         default: ""
         }
     }

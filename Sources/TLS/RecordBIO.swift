@@ -8,7 +8,7 @@ internal import Octets
 /// Between `begin` and `finish` the octets lie in the thread's `RecordScratch`. Whatever is left after `finish` is
 /// kept here: the rest of a record that the socket did not take, and records for which the reader had no room.
 ///
-/// Thread: its worker's. Freed by: its `TLSSession`.
+/// Thread: its session's. Freed by: its `TLSSession`.
 @safe final class RecordBIO {
     private let descriptor: CInt
     let scratch: RecordScratch

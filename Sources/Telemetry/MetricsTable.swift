@@ -5,7 +5,8 @@ internal import Synchronization
 /// use. The worker finds them without a lock; the reader sees the pages through a lock that the worker takes
 /// only when it adds one.
 ///
-/// `Sendable` because the writer's field is touched by `counter(of:)` alone, which only one thread calls.
+/// `Sendable` because the writer's field is touched by `counter(of:)` alone, which only the worker calls whose
+/// `WorkerMetrics` owns it: readers have `MetricsReport`, which calls `value(of:)`.
 final class MetricsTable: @unchecked Sendable {
     private static let pageSize = 512
 

@@ -184,7 +184,8 @@ extension Outcome {
     fileprivate static var operationsTooLarge: Outcome {
         Outcome(
             431, .none, "header_operations_too_large", "The header section is too large.",
-            says: "the rule's header operations make too many octets", grpc: .resourceExhausted, blame: .client)
+            says: "the rule's header operations make too many octets", grpc: .resourceExhausted,
+            blame: .configuration)
     }
 }
 
@@ -279,7 +280,7 @@ extension Outcome {
     fileprivate static var deadlineHopeless: Outcome {
         Outcome(
             504, .timeout, "deadline_shorter_than_answers", "the call's deadline is too near",
-            grpc: .deadlineExceeded, blame: .gateway)
+            grpc: .deadlineExceeded, blame: .upstream)
     }
 
     fileprivate static var tryTimedOut: Outcome {
