@@ -26,6 +26,29 @@ import Testing
         #expect(reading.ends == 1)
     }
 
+    @Test(arguments: 1...40)
+    func `has names of any length in small letters`(length: Int) {
+        let alphabet = Array("AbCdEfGhIjKlMnOpQrStUvWxYz-0189_.!")
+        let name = String((0..<length).map { alphabet[($0 * 7 + length) % alphabet.count] })
+        let reading = HTTP1Reading.requests("GET / HTTP/1.1\r\nHost: a\r\n\(name): v\r\n\r\n")
+        #expect(reading.lines.last == "\(name.lowercased()): v")
+    }
+
+    @Test(arguments: [1, 7, 8, 9, 15, 16, 17, 31])
+    func `is refused when an octet of a name is none of a token's`(length: Int) {
+        for place in 0..<length {
+            for odd: UInt8 in [
+                0x00, 0x09, 0x20, 0x22, 0x28, 0x2c, 0x2f, 0x3b, 0x40, 0x5b, 0x5d, 0x7b, 0x7f, 0xc1, 0xe1,
+            ] {
+                var octets = Array("GET / HTTP/1.1\r\nHost: a\r\n".utf8)
+                let start = octets.count
+                octets += Array(repeating: UInt8(ascii: "a"), count: length) + Array(": v\r\n\r\n".utf8)
+                octets[start + place] = odd
+                #expect(HTTP1Reading.requests(octets).failed, "\(odd) at \(place) of \(length)")
+            }
+        }
+    }
+
     /// `raw` is the text as it is; the answer is status and details.
     struct Refusal: Sendable, CustomTestStringConvertible {
         let raw: String

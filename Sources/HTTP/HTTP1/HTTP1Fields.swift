@@ -148,15 +148,28 @@ struct HTTP1Fields {
 
     /// The length of the line's name, whose capitals are made small in place.
     private static func lowerCaseName(_ line: Octets) throws(HTTP1Error) -> Int {
-        guard let base = unsafe line.base else { throw .syntax }
+        guard let end = line.firstIndex(of: UInt8(ascii: ":")), end > 0, let base = unsafe line.base
+        else { throw .syntax }
         // The line is a part of the block's own copy of the head, which is mutable memory.
-        let name = unsafe UnsafeMutableRawPointer(mutating: base)
-        for index in 0..<line.count {
-            let octet = line[index]
-            if octet == UInt8(ascii: ":"), index > 0 { return index }
-            guard HTTP1Syntax.isToken(octet) else { throw .syntax }
-            unsafe name.storeBytes(of: octet.lowercased, toByteOffset: index, as: UInt8.self)
+        let octets = unsafe UnsafeMutableRawPointer(mutating: base)
+        let name = line.prefix(end)
+        if end >= 8, lowerCaseWords(name, octets) { return end }
+        for index in 0..<end {
+            guard HTTP1Syntax.isToken(name[index]) else { throw .syntax }
+            unsafe octets.storeBytes(of: name[index].lowercased, toByteOffset: index, as: UInt8.self)
         }
-        throw .syntax
+        return end
+    }
+
+    /// The same for a name of eight octets or more, eight of them together; the last eight may overlap those before.
+    /// - Returns: whether it is such a name as most are; otherwise it has to be looked at octet by octet.
+    private static func lowerCaseWords(_ name: Octets, _ octets: UnsafeMutableRawPointer) -> Bool {
+        var index = 0
+        while index < name.count {
+            let place = min(index, name.count - 8)
+            unsafe octets.storeBytes(of: Octets.lowered(name.word(at: place)), toByteOffset: place, as: UInt64.self)
+            index += 8
+        }
+        return name.isPlainName
     }
 }

@@ -37,7 +37,7 @@ enum HTTP1Syntax {
     }
 
     /// A name. Source: RFC 9110 §5.6.2.
-    static func isToken(_ octets: Octets) -> Bool { !octets.isEmpty && all(octets, isToken) }
+    static func isToken(_ octets: Octets) -> Bool { octets.isPlainName || (!octets.isEmpty && all(octets, isToken)) }
     /// Whether all octets may stand in a value. Source: RFC 9110 §5.5.
     static func isFieldValue(_ octets: Octets) -> Bool { octets.isPlainText || all(octets, isFieldValue) }
     /// Visible ASCII only: what may stand in a request target.

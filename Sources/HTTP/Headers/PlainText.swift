@@ -11,6 +11,18 @@ extension Octets {
         }
     }
 
+    /// Eight octets or more, all of them small letters, digits or `-`: most names of fields are.
+    var isPlainName: Bool {
+        allWords { word, _ in
+            let others = Word.within(word, 0x30, 0x39) | Word.within(word, 0x2d, 0x2d)
+            return word | ~(Word.within(word, 0x61, 0x7a) | others)
+        }
+    }
+
+    /// Eight octets with small letters in the place of capitals. Octets above 0x7f are not kept.
+    @inline(__always)
+    static func lowered(_ word: UInt64) -> UInt64 { word | Word.within(word, 0x41, 0x5a) >> 2 }
+
     /// Eight octets or more, all of them letters, digits or one of `/ - . _`, and no dot behind a slash: such a path is
     /// in its normal form.
     var isPlainPath: Bool {
