@@ -21,7 +21,7 @@ package struct ClusterIdentity: Hashable, Sendable {
     }
 }
 
-/// What is known of a cluster in the whole process: its endpoints and whose turn it is. It survives every
+/// What is known of a cluster in the whole process: its endpoints and which of them is next. It survives every
 /// publish of a configuration as long as its identity does. Workers choose through a `Cluster` of their own.
 /// Any thread.
 package final class ClusterState: Sendable {
@@ -30,12 +30,12 @@ package final class ClusterState: Sendable {
     /// What the cluster is known by for as long as the process lives.
     package let identity: ClusterIdentity
     /// What became of requests that its endpoints failed.
-    package let account = ClusterAccount()
+    package let tally = ClusterTally()
     private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)
     private let gone = Atomic<Bool>(false)
-    private let turn: OwnLine
+    private let rotationLine: OwnLine
     private let used = Lock<ClusterUsage?>(nil)
     private let lacksTable = Atomic<Bool>(false)
 
@@ -66,7 +66,7 @@ package final class ClusterState: Sendable {
         self.name = name
         self.identity = identity
         contents = Lock(Contents(all: list, chosen: list))
-        turn = OwnLine(start)
+        rotationLine = OwnLine(start)
     }
 
     /// How the cluster chooses among its endpoints.
@@ -180,15 +180,15 @@ package final class ClusterState: Sendable {
 
     // MARK: outliers
 
-    /// Who watches its endpoints; nil if nobody does.
+    /// The outlier detection of its endpoints; nil if there is none.
     package var detector: OutlierDetector? { contents.withLock { $0.detector } }
 
-    /// Watches the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
+    /// Notes the results of the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
     /// stays when only the policy changes. The control plane's thread only.
     /// - Parameters:
     ///   - health: counts the health checks of the endpoints; nil: there are none. What fails them is not chosen.
     ///   - wake: called, on any thread, when `settle` has something to do.
-    package func watch(
+    package func detectOutliers(
         _ policy: OutlierPolicy?, health: HealthCounts? = nil, wake: @escaping @Sendable () -> Void
     ) {
         let (all, detector, arrangement) = contents.withLock { contents in
@@ -226,7 +226,7 @@ package final class ClusterState: Sendable {
 
     /// Ends ejections whose time is over, and takes those that are ejected out of the choice.
     /// The control plane's thread only.
-    /// - Parameter now: nanoseconds of the clock of `OutlierWatch.note`.
+    /// - Parameter now: nanoseconds of the clock of `OutlierObserver.note`.
     /// - Returns: what has happened since the last call, and when the next one is due; nil: when it is woken.
     package func settle(at now: UInt64) -> (events: [OutlierEvent], due: UInt64?) {
         let (all, detector) = contents.withLock { ($0.all, $0.detector) }
@@ -279,8 +279,8 @@ package final class ClusterState: Sendable {
     /// What is in use of it; nil if nobody counts that.
     package var countedUsage: ClusterUsage? { used.withLock { $0 } }
 
-    var rotation: LineCell { turn.cell }
+    var rotation: LineCell { rotationLine.cell }
 
-    /// Where its turn lies in memory, for tests.
-    var turnAddress: UInt { turn.address }
+    /// Where its rotation lies in memory, for tests.
+    var rotationAddress: UInt { rotationLine.address }
 }

@@ -19,6 +19,7 @@ struct Configuration {
     private(set) var loaded = Loaded()
     /// Everything that was found wrong in the last load.
     private(set) var diagnostics: [Diagnostic] = []
+    /// A sentence for each port that could not be opened.
     private(set) var bindFailures: [String] = []
 
     /// - Parameters:
@@ -141,9 +142,9 @@ struct Configuration {
         if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
     }
 
-    /// Tells the accounts of rollouts that are over.
-    mutating func settleRollouts(_ tell: (Rollouts.Account) -> Void) {
-        for account in directory.rollouts.settle(at: .now()) { tell(account) }
+    /// Gives the reports of rollouts that are over.
+    mutating func settleRollouts(_ tell: (Rollouts.Report) -> Void) {
+        for report in directory.rollouts.settle(at: .now()) { tell(report) }
     }
 
     /// When `settleRollouts` has something to do; nil: never.

@@ -26,6 +26,12 @@ struct RetiredWord {
             word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
             exceptIn: ["Patterns", "Manifests", "Reactor", "Kubernetes", "portico-echo"]),
         RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
+        RetiredWord(
+            word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),
+        RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
+        RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
+        RetiredWord(word: "eviction rank", why: "a rank is of endpoints", instead: "eviction order"),
+        RetiredWord(word: "cluster account", why: "an account is of memory", instead: "cluster tally"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

@@ -50,6 +50,7 @@ final class Connection {
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
     var requestsLeft = Int.max    // until it ends; counted where its cluster wants that
+    /// Streams to an endpoint that we reset before their answer, which endpoints bound.
     var earlyResets = EarlyResets()
     var isWornOut = false    // another connection takes its place as soon as it is open
     var lostBecause = ""    // the kernel's reason, when a system call has failed
@@ -100,6 +101,7 @@ final class Connection {
 
     /// Addresses as the access log writes them, made when they are first wanted.
     private(set) lazy var localText = localAddress?.description
+    /// The peer's address, likewise.
     private(set) lazy var peerText = peer?.description
 
     /// The address to which the client has connected, as far as that is known.
@@ -176,10 +178,11 @@ final class Connection {
     var isClosed: Bool { state.isClosed }
     var isOpen: Bool { state.isOpen }
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }
+    /// The same as text, for `:scheme` and `x-forwarded-proto`.
     var schemeText: Octets { transport.isSecure ? "https" : "http" }
 
-    /// Whether its readings lately took much of a turn: one half of the share, or several less.
-    var isHeavy: Bool { workload >= WorkBudget.shareOfTurn / 4 }
+    /// Whether its readings lately took much of a turn: one half of the quota, or several less.
+    var isHeavy: Bool { workload >= WorkBudget.quotaOfTurn / 4 }
 
     /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
     ///   between light ones do not pass as light.

@@ -48,7 +48,7 @@ final class Connections {
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
         case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
-        case .handshaking: listeners.continueHandshake(connection)
+        case .handshaking: listeners.handshakes.continueHandshake(connection)
         case .relaying: relays.ready(connection, event)
         default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
         }
@@ -69,7 +69,7 @@ final class Connections {
                     return noticeEnd(connection)
                 }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
-                if connection.state.isBeginning, !listeners.sniffTLS(connection) { return }
+                if connection.state.isBeginning, !listeners.handshakes.sniffTLS(connection) { return }
             }
             let room = connection.state.isSlow ? Self.slowOctets : Self.inputOctets
             input.clear()
@@ -79,11 +79,11 @@ final class Connections {
                 guard !isLingering else { continue }
                 services.octetsRead &+= count
                 received(input.octets, on: connection)
-                if connection.session.isOverShare { return }    // it is listed for the next turn
+                if connection.session.isOverQuota { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
-                if services.pools.work &- before >= WorkBudget.shareOfTurn { break reading }
+                if services.pools.work &- before >= WorkBudget.quotaOfTurn { break reading }
             case .wouldBlock:
                 // All that the endpoint has said is read.
                 if connection.state.writing == .over { peerClosed(connection) }
@@ -98,7 +98,7 @@ final class Connections {
         lists.listForReading(connection)
     }
 
-    /// Goes on with what was beyond the connection's share of an earlier turn.
+    /// Goes on with what was beyond the connection's quota of an earlier turn.
     /// - Returns: false when there is still more of it, or the connection has ended.
     private func readWaiting(_ connection: Connection) -> Bool {
         feed(.empty, to: connection)
@@ -119,8 +119,8 @@ final class Connections {
         repeat {
             if !connection.session.receive(&rest) { breached(connection) }
             actOnEvents(of: connection)
-        } while !rest.isEmpty && !connection.isClosed && !connection.session.isOverShare
-        if connection.session.isOverShare { endShare(connection, rest) }
+        } while !rest.isEmpty && !connection.isClosed && !connection.session.isOverQuota
+        if connection.session.isOverQuota { quotaUsed(connection, rest) }
         slowDown(connection)
         noteHeaders(connection)
         if connection.state.phase == .closing || connection.session.wantsFlush || connection.session.isFinished {
@@ -128,8 +128,8 @@ final class Connections {
         }
     }
 
-    /// The connection has had its share of the turn: others are served before the rest is read.
-    private func endShare(_ connection: Connection, _ rest: Octets) {
+    /// The connection has used its quota of the turn up: others are served before the rest is read.
+    private func quotaUsed(_ connection: Connection, _ rest: Octets) {
         guard !connection.isClosed else { return }
         connection.session.postpone(rest)
         lists.listForReading(connection)
@@ -189,7 +189,7 @@ final class Connections {
             unretainedExchanges? { $0.passWindows(of: connection) }
             session { $0.endTurn() }
             guard !connection.isClosed, session({ $0.hasWaitingInput }) else { break }
-            guard !session({ $0.isOverShare }) else {
+            guard !session({ $0.isOverQuota }) else {
                 lists.listForReading(connection)
                 break
             }
@@ -286,68 +286,6 @@ final class Connections {
         guard let deadline = connection.state.deadline(services.limits, isIdle: isIdle) else { return }
         let time = connection.state.wake(deadline, services.limits, at: services.loop.now)
         connection.timer = services.loop.arm(at: time, .connection, connection.slot)
-    }
-
-    /// The connection's timer has fired.
-    func timedOut(_ connection: Connection) {
-        connection.timer = .none
-        let isIdle = connection.session.openStreams == 0
-        switch connection.state.expiry(services.limits, isIdle: isIdle, at: services.loop.now) {
-        case .nothing: break
-        case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
-        case .connectTimedOut: upstreams.connectTimedOut(connection)
-        case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
-        case .silent: if !listeners.relaysSilent(connection) { refuse(.connection(.silent), connection) }
-        case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
-        case .proxyHeaderTimedOut: listeners.proxyHeaders.timedOut(connection)
-        case .headersTimedOut: headersTimedOut(connection)
-        case .silentPeer: askPeer(connection)
-        case .unanswered:
-            services.metrics.reached(connection.role == .downstream ? .keepAlive : .upstreamKeepAlive)
-            peerClosed(connection)
-        case .aged: connection.role == .downstream ? listeners.aged(connection) : upstreams.aged(connection)
-        case .idle: endIdle(connection)
-        case .relayIdle: relays.idleTimedOut(connection)
-        case .relayAged: relays.aged(connection)
-        case .overdue: peerClosed(connection)
-        }
-    }
-
-    private func askPeer(_ connection: Connection) {
-        guard case .http2(let session) = connection.session else { return }
-        session { $0.ping() }
-        connection.state.keepAlive?.ask(at: services.loop.now)
-        lists.markDirty(connection)
-        schedule(connection)
-    }
-
-    private func refuse(_ refusal: Refusal, _ connection: Connection) {
-        refusals.note(refusal, on: connection)
-        close(connection)
-    }
-
-    /// A header section did not come to its end in time.
-    private func headersTimedOut(_ connection: Connection) {
-        services.metrics.reached(.headerTimeout)
-        refusals.note(.connection(.headersTimedOut), on: connection)
-        switch connection.session {
-        case .undecided: break
-        case .http1(let session):
-            let outcome = Situation.headerTimedOut.outcome
-            let date = services.dateText
-            outcome.body.withOctets { text in session { $0.answer(status: outcome.status, body: text, date: date) } }
-        case .http2(let session): session { $0.refuseNewStreams() }
-        }
-        loseStreams(of: connection, connection.role == .downstream ? .headerTimedOut : .upstreamProtocolError)
-        fail(connection)
-    }
-
-    /// There was no request for too long: announces the end to the peer, and closes soon.
-    private func endIdle(_ connection: Connection) {
-        announceShutdown(connection)
-        refuseNewStreams(connection)
-        guard !connection.isClosed, connection.state.stand(.overdue, at: services.loop.now) else { return }
-        schedule(connection)
     }
 
     // MARK: a graceful end

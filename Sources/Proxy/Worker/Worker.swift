@@ -50,6 +50,7 @@ package enum WorkerMessage: Sendable, Equatable {
     let relays: Relays
     private let refusals: Refusals
     private let evictions: Evictions
+    private let timeouts: ConnectionTimeouts
     private let memory: MemoryWatch
 
     private let clusters = ClusterHandles()
@@ -77,6 +78,8 @@ package enum WorkerMessage: Sendable, Equatable {
         refusals = Refusals(services: services)
         upstreams = Upstreams(services: services)
         connections = Connections(services: services, refusals: refusals, upstreams: upstreams)
+        timeouts = ConnectionTimeouts(
+            services: services, connections: connections, refusals: refusals, upstreams: upstreams)
         evictions = Evictions(services: services, connections: connections, refusals: refusals)
         listeners = Listeners(
             services: services, connections: connections, refusals: refusals, evictions: evictions)
@@ -91,7 +94,6 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.exchanges = exchanges
         connections.listeners = listeners
         connections.relays = relays
-        listeners.relays = relays
         try loop.watchReadable(mailbox.descriptor, slot: loop.register(.mailbox))
     }
 
@@ -118,7 +120,6 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.exchanges = nil
         connections.listeners = nil
         connections.relays = nil
-        listeners.relays = nil
     }
 
     /// One turn, always in this order.
@@ -138,7 +139,7 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.releaseClosed()
         memory.turnEnds()
         giveBackMemory()
-        services.metrics.hold(handshakes: listeners.handshakesCount, headerOctets: services.pools.headerOctets)
+        services.metrics.hold(handshakes: listeners.handshakes.count, headerOctets: services.pools.headerOctets)
         services.log.endTurn()
     }
 
@@ -160,7 +161,7 @@ package enum WorkerMessage: Sendable, Equatable {
             if kind == .pause {
                 if loop.hasFired(connection.pause) { connections.endPause(connection) }
             } else if loop.hasFired(connection.timer) {
-                connections.timedOut(connection)
+                timeouts.fired(connection)
             }
         case .listener: listeners.resumeAccepting(slot: index)
         case .deadline: exchanges.with(index) { if loop.hasFired($0.timers.deadline) { $0.deadlinePassed() } }
