@@ -309,7 +309,9 @@ final class Listeners {
     private func beginHandshake(_ connection: Connection) {
         connections.enter(.handshaking(hasHello: false), connection)
         handshakes.begin(services.loop.token(of: connection.slot), keeping: { handshaking($0) != nil })
-        if handshakes.count > services.limits.handshakesAtOnce { endOldestHandshake() }
+        let most = min(
+            services.limits.handshakesAtOnce, services.memoryLevel == .exhausted ? HandshakeQueue.mostWhenShort : .max)
+        for _ in 0..<2 where handshakes.count > most { endOldestHandshake() }
     }
 
     private func handshaking(_ token: UInt64) -> Connection? {
