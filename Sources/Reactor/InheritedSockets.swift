@@ -36,11 +36,16 @@ package final class InheritedSockets {
     /// Takes over what the environment tells of, and removes it from there, so that programs which this one runs do not
     /// take it for theirs. Call it before other threads start.
     /// - Throws: when the environment tells of something else than what there is.
-    package init(environment: [String: String], process: Int32 = getpid()) throws(SystemError) {
+    package convenience init(environment: [String: String], process: Int32 = getpid()) throws(SystemError) {
         let (giver, first, count) = try Self.read(environment, process: process)
-        self.giver = giver
         for name in [Self.variable, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsafe unsetenv(name) }
-        for number in first..<first + CInt(count) {
+        try self.init(giver, numbers: first..<first + CInt(count))
+    }
+
+    /// Takes over descriptors, each of which has to be a listening socket.
+    init(_ giver: Giver, numbers: some Sequence<CInt>) throws(SystemError) {
+        self.giver = giver
+        for number in numbers {
             guard portico_adopt(number) == 0 else { throw Self.fault(number, portico_errno()) }
             guard Socket.isListening(number), let address = Socket.localAddress(number) else {
                 throw Self.fault(number, ENOTSOCK)

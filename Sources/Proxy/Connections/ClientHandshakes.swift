@@ -95,7 +95,9 @@ final class ClientHandshakes {
         connections.enter(.handshaking(hasHello: false), connection)
         queue.begin(services.loop.token(of: connection.slot), keeping: { handshaking($0) != nil })
         connection.countsAsHandshake = true
-        if queue.count > services.limits.handshakesAtOnce { endOldestHandshake() }
+        let most = min(
+            services.limits.handshakesAtOnce, services.memoryLevel == .exhausted ? HandshakeQueue.mostWhenShort : .max)
+        for _ in 0..<2 where queue.count > most { endOldestHandshake() }
     }
 
     /// A handshake is over, or its connection is; the second time nothing happens.

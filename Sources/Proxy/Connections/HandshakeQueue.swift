@@ -8,6 +8,9 @@ struct HandshakeQueue {
     private(set) var count = 0
 
     private static let leastRoom = 1024
+    /// Handshakes of a worker at a time while memory is used up: what is behind them would be refused. Each has about
+    /// 45 kB and a millisecond's work.
+    static let mostWhenShort = 16
 
     /// - Parameter keeping: whether a token is a handshake's in progress.
     mutating func begin(_ token: UInt64, keeping isInProgress: (UInt64) -> Bool) {
