@@ -156,7 +156,7 @@ struct HTTP1Fields {
         // The line is a part of the block's own copy of the head, which is mutable memory.
         let octets = unsafe UnsafeMutableRawPointer(mutating: base)
         let name = line.prefix(end)
-        if end >= 8, lowerCaseWords(name, octets) { return end }
+        if end >= 8, unsafe lowerCaseWords(name, octets) { return end }
         for index in 0..<end {
             guard HTTP1Syntax.isToken(name[index]) else { throw .syntax }
             unsafe octets.storeBytes(of: name[index].lowercased, toByteOffset: index, as: UInt8.self)
