@@ -135,6 +135,33 @@ static inline int portico_ocsp_look(
     OCSP_RESPONSE_free(response);
     return found;
 }
+// Whether a response in DER is signed by the certificate's issuer, or by a responder that the issuer has entitled.
+// RFC 6960 section 4.2.2.2.
+static inline int portico_ocsp_is_signed(const unsigned char *octets, long length, X509 *issuer) {
+    const unsigned char *place = octets;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &place, length);
+    OCSP_BASICRESP *answers = response == NULL ? NULL : OCSP_response_get1_basic(response);
+    X509_STORE *store = X509_STORE_new();
+    STACK_OF(X509) *issuers = sk_X509_new_null();
+    int is_signed = 0;
+    if (answers != NULL && store != NULL && issuers != NULL && X509_STORE_add_cert(store, issuer) == 1
+        && sk_X509_push(issuers, issuer) > 0 && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1)
+        is_signed = OCSP_basic_verify(answers, issuers, store, 0) == 1;
+    sk_X509_free(issuers);
+    X509_STORE_free(store);
+    OCSP_BASICRESP_free(answers);
+    OCSP_RESPONSE_free(response);
+    return is_signed;
+}
+// Whether a certificate demands a response: RFC 7633, with the number of the TLS extension status_request.
+static inline int portico_demands_staple(X509 *certificate) {
+    TLS_FEATURE *features = X509_get_ext_d2i(certificate, NID_tlsfeature, NULL, NULL);
+    int demands = 0;
+    for (int index = 0; index < sk_ASN1_INTEGER_num(features); index++)
+        if (ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, index)) == TLSEXT_TYPE_status_request) demands = 1;
+    TLS_FEATURE_free(features);
+    return demands;
+}
 static inline int portico_staple_index(CRYPTO_EX_free *free) {
     return SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, free);
 }

@@ -20,6 +20,8 @@ package struct CertificateReport: Sendable, Equatable {
         case noAlternativeNames
         /// What is wrong with the OCSP response that is there for it.
         case staple(StapleFault)
+        /// It demands an OCSP response, and none is sent. Source: RFC 7633 §4.2.3.
+        case missesStaple
     }
 
     /// RFC 2253 text, for example `CN=example.com,O=Acme`.
@@ -43,11 +45,13 @@ package struct CertificateReport: Sendable, Equatable {
 
     /// Reads the first certificate of a PEM chain.
     package init(chain: [UInt8]) throws(TLSError) {
-        self.init(try PEM.certificates(chain)[0])
+        self.init(try PEM.certificates(chain)[0], isStapled: true)
     }
 
-    /// - Parameter staple: what is wrong with the OCSP response that is there for the certificate.
-    init(_ certificate: CertificateHandle, staple: StapleFault? = nil) {
+    /// - Parameters:
+    ///   - staple: what is wrong with the OCSP response that is there for the certificate.
+    ///   - isStapled: whether one is sent, or nobody knows.
+    init(_ certificate: CertificateHandle, staple: StapleFault? = nil, isStapled: Bool = true) {
         let raw = unsafe certificate.raw
         subject = certificate.subject
         issuer = certificate.issuer
@@ -72,6 +76,7 @@ package struct CertificateReport: Sendable, Equatable {
         }
         if dnsNames.isEmpty && addresses.isEmpty { problems.append(.noAlternativeNames) }
         if let staple { problems.append(.staple(staple)) }
+        if !isStapled, unsafe portico_demands_staple(raw) == 1 { problems.append(.missesStaple) }
         self.problems = problems
         Failures.clear()
     }
@@ -139,6 +144,9 @@ extension CertificateReport.Problem: CustomStringConvertible {
             "the certificate has no subject alternative names; clients refuse it, "
                 + "issue one with DNS names"
         case .staple(let fault): "its OCSP response \(fault)"
+        case .missesStaple:
+            "the certificate demands an OCSP response (must-staple), and none is sent; clients refuse it, put a "
+                + "response into the key tls.ocsp-staple of its Secret, or into its file with .ocsp at the end"
         }
     }
 }

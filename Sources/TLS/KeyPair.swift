@@ -23,10 +23,10 @@ package final class KeyPair: Sendable {
         defer { portico_openssl_wipe(0) }
         self.chain = try PEM.certificates(chain)
         self.key = try PEM.key(key)
-        let own = self.chain[0]
-        let looked = staple.map { Staple.read($0, for: own) }
+        let whole = self.chain
+        let looked = staple.map { Staple.read($0, for: whole) }
         self.staple = looked?.staple
-        report = CertificateReport(self.chain[0], staple: looked?.fault)
+        report = CertificateReport(whole[0], staple: looked?.fault, isStapled: looked?.staple != nil)
         guard self.chain[0].belongs(to: self.key) else {
             let position = self.chain.firstIndex { $0.belongs(to: self.key) }
             throw .keyMismatch(subject: report.subject, position: position.map { $0 + 1 })

@@ -9,6 +9,8 @@ package enum StapleFault: Sendable, Equatable, CustomStringConvertible {
     case unsuccessful
     /// It has no answer for this certificate.
     case otherCertificate
+    /// The certificate's issuer has not signed it, nor entitled who has.
+    case notSigned
     /// It does not hold yet, or not any more.
     case outdated
     /// It holds, and is sent: the certificate is revoked, and clients refuse it.
@@ -19,6 +21,7 @@ package enum StapleFault: Sendable, Equatable, CustomStringConvertible {
         case .unreadable: "cannot be read and is not sent; it has to be an OCSP response in DER"
         case .unsuccessful: "has no answer of the authority, and is not sent; fetch it again"
         case .otherCertificate: "is not for this certificate, and is not sent"
+        case .notSigned: "is not signed by the certificate's issuer or for it, and is not sent; fetch it again"
         case .outdated: "has expired, or does not hold yet, and is not sent; fetch it again"
         case .revoked: "says that the certificate is revoked; renew the certificate"
         }
@@ -26,7 +29,7 @@ package enum StapleFault: Sendable, Equatable, CustomStringConvertible {
 }
 
 /// An OCSP response that a server sends with its certificate, so that clients need not ask the authority.
-/// Its signature is the clients' concern. Source: RFC 6066 §8, RFC 6960 §4.2.
+/// Its signature is checked where the chain has the issuer's certificate. Source: RFC 6066 §8, RFC 6960 §4.2.
 final class Staple: Sendable {
     private let octets: [UInt8]
     private let notAfter: Int64    // seconds since 1970
@@ -36,9 +39,10 @@ final class Staple: Sendable {
         self.notAfter = notAfter
     }
 
-    /// Looks at a response.
+    /// Looks at a response for the first certificate of a chain.
     /// - Returns: the response if it may be sent, and what is wrong with it.
-    static func read(_ octets: Octets, for certificate: CertificateHandle) -> (staple: Staple?, fault: StapleFault?) {
+    static func read(_ octets: Octets, for chain: [CertificateHandle]) -> (staple: Staple?, fault: StapleFault?) {
+        let certificate = chain[0]
         defer { Failures.clear() }
         var (status, from, until): (CInt, Int64, Int64) = (0, 0, 0)
         let start = unsafe octets.base?.assumingMemoryBound(to: UInt8.self)
@@ -48,6 +52,8 @@ final class Staple: Sendable {
         case -2: return (nil, .otherCertificate)
         default: return (nil, .unreadable)
         }
+        let issuer = chain.dropFirst().first { unsafe X509_check_issued($0.raw, certificate.raw) == X509_V_OK }
+        if let issuer, unsafe portico_ocsp_is_signed(start, octets.count, issuer.raw) != 1 { return (nil, .notSigned) }
         // Without an end, newer information is always available, and nobody can tell how long it holds.
         guard from <= portico_now(), portico_now() < until else { return (nil, .outdated) }
         let isRevoked = status == V_OCSP_CERTSTATUS_REVOKED

@@ -132,7 +132,10 @@ def test_a_pod_has_time_to_leave(objects, overlay):
     spec = only(objects, "Deployment")["spec"]["template"]["spec"]
     wait = int(pod["lifecycle"]["preStop"]["exec"]["command"][1])
     (drain,) = values(pod["args"], "--drain")
+    (deregistration,) = values(pod["args"], "--deregistration")
     assert spec["terminationGracePeriodSeconds"] >= wait + seconds(drain) + 10
+    # What docs/operations.md says of the default: 40 s for calls to end, after everybody was told.
+    assert seconds(drain) >= seconds(deregistration) + 40
     notes = only(objects, "Service")["metadata"].get("annotations", {})
     prefix = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-"
     checked = prefix + "interval" in notes

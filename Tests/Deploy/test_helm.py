@@ -93,8 +93,8 @@ EFFECTS = [
     ({"statusPort": 15022}, [
         "'0.0.0.0:15022'", "{'name': 'status', 'containerPort': 15022}", "'prometheus.io/port': '15022'"]),
     ({"prometheusAnnotations": False, "podAnnotations": {"x": "y"}}, ["'annotations': {'x': 'y'}"]),
-    ({"preStopSeconds": 60, "drainSeconds": 300}, [
-        "['sleep', '60']", "'--drain', '300s'", "'terminationGracePeriodSeconds': 375"]),
+    ({"preStopSeconds": 60, "deregistrationSeconds": 20, "drainSeconds": 300}, [
+        "['sleep', '60']", "'--deregistration', '20s'", "'--drain', '300s'", "'terminationGracePeriodSeconds': 375"]),
     ({"extraArgs": ["--max-connections", "9"], "extraEnv": [{"name": "PORTICO_MEMORY", "value": "1Gi"}]}, [
         "'--max-connections', '9'", "{'name': 'PORTICO_MEMORY', 'value': '1Gi'}"]),
     ({"service": {"annotations": {"a": "b"}, "loadBalancerClass": "c", "loadBalancerSourceRanges": ["192.0.2.0/24"]}}, [

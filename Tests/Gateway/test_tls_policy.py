@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 
 from peers import certificates, objects, waiting
@@ -161,15 +162,18 @@ def test_no_file_of_keys_is_an_error_and_it_is_taken_when_it_comes(backend, pair
 # OCSP
 
 
-def answer(pair, status=ocsp.OCSPCertStatus.GOOD, begin=-DAY, end=DAY):
-    """An OCSP response of the test authority."""
+def answer(pair, status=ocsp.OCSPCertStatus.GOOD, begin=-DAY, end=DAY, signer=None):
+    """An OCSP response of the test authority, or of a responder with the certificate and key of `signer`."""
     issuer = x509.load_pem_x509_certificate(pair.issuer.certificate)
     revoked = status == ocsp.OCSPCertStatus.REVOKED
     builder = ocsp.OCSPResponseBuilder().add_response(
         cert=x509.load_pem_x509_certificate(pair.certificate), issuer=issuer, algorithm=hashes.SHA1(),
         cert_status=status, this_update=NOW + begin, next_update=NOW + end,
         revocation_time=NOW if revoked else None, revocation_reason=None)
-    signed = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, issuer).sign(pair.issuer.key, hashes.SHA256())
+    made, key = signer or (issuer, pair.issuer.key)
+    if signer:
+        builder = builder.certificates([made])
+    signed = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, made).sign(key, hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.DER)
 
 
@@ -225,6 +229,56 @@ def test_a_response_that_is_of_no_use_is_not_sent_and_the_certificate_is_served(
     with Gateway(with_staple(backend, pair, make(pair)), ports=[443]) as gateway:
         assert stapled(gateway) is None
         assert any(sentence in line for line in gateway.errors), gateway.errors
+
+
+def chained(pair):
+    """The same certificate with its issuer's behind it, by which the signature of a response can be checked."""
+    return certificates.Pair(pair.certificate + pair.issuer.certificate, pair.key, pair.issuer)
+
+
+def delegated(pair, *, is_entitled=True, issuer=None):
+    """A response that is signed by a responder with a certificate of its own."""
+    issuer = issuer or pair.issuer
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "responder")])
+    usage = [x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING] if is_entitled else [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]
+    made = issuer._builder(name, key.public_key(), datetime.timedelta(days=1)).add_extension(
+        x509.ExtendedKeyUsage(usage), critical=False).sign(issuer.key, hashes.SHA256())
+    return answer(pair, signer=(made, key))
+
+
+def broken(octets):
+    """The signature is at the end of a response without certificates."""
+    return octets[:-1] + bytes([octets[-1] ^ 1])
+
+
+SIGNATURES = {
+    "the issuer": (lambda pair: answer(pair), "good"),
+    "an entitled responder": (lambda pair: delegated(pair), "good"),
+    "a responder that is not entitled": (lambda pair: delegated(pair, is_entitled=False), None),
+    "a responder of another authority": (lambda pair: delegated(pair, issuer=certificates.Authority("other")), None),
+    "a signature that is broken": (lambda pair: broken(answer(pair)), None),
+}
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_response_is_sent_if_the_issuer_has_signed_it_or_entitled_who_has(backend, pair, name):
+    make, status = SIGNATURES[name]
+    with Gateway(with_staple(backend, chained(pair), make(pair)), ports=[443]) as gateway:
+        assert stapled(gateway) == status
+        assert any("not signed by the certificate's issuer" in line for line in gateway.errors) == (status is None)
+
+
+@pytest.mark.parametrize("kind", ["none", "expired", "good"])
+def test_a_certificate_that_demands_a_response_is_warned_of_without_one(backend, kind):
+    demanding = certificates.authority().issue("one.test", must_staple=True)
+    made = config(backend, demanding)
+    if kind != "none":
+        octets = answer(demanding) if kind == "good" else answer(demanding, begin=-3 * DAY, end=-DAY)
+        made = with_staple(backend, demanding, octets)
+    with Gateway(made, ports=[443]) as gateway:
+        assert any("demands an OCSP response" in line for line in gateway.errors) == (kind != "good")
+        assert stapled(gateway) == ("good" if kind == "good" else None)
 
 
 def test_a_revoked_certificate_is_told_by_its_response(backend, pair):

@@ -50,7 +50,7 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def issue(self, *names, algorithm="ecdsa", uris=(), end=datetime.timedelta(days=30), subject=None,
-              alternatives=None):
+              alternatives=None, must_staple=False):
         """`alternatives` is the value of the extension in DER, in the place of names and URIs."""
         if algorithm == "rsa":
             key = rsa.generate_private_key(65537, 2048)
@@ -63,6 +63,8 @@ class Authority:
                 *(x509.DNSName(name) for name in names), *(x509.UniformResourceIdentifier(uri) for uri in uris)])
         else:
             extension = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, alternatives)
+        if must_staple:
+            builder = builder.add_extension(x509.TLSFeature([x509.TLSFeatureType.status_request]), critical=False)
         certificate = builder.add_extension(extension, critical=False).sign(self.key, hashes.SHA256())
         return Pair(
             certificate.public_bytes(serialization.Encoding.PEM),
