@@ -9,10 +9,10 @@ import subprocess
 import pytest
 import rendering
 import yaml
-from cluster import variables
 from peers import certificates, objects, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import BINARY
+from pods import variables
 from rendering import only
 from test_tls import handshake
 
@@ -43,8 +43,8 @@ def test_every_overlay_is_accepted(cluster, where, tmp_path):
     found = rendering.for_old_server(rendering.with_components(where, tmp_path))
     said = cluster.apply(found)
     assert said.count("serverside-applied") == len(found)
-    service = cluster.request("GET", "/api/v1/namespaces/portico/services/portico")
-    cluster.request("DELETE", "/api/v1/namespaces/portico/services/portico")  # another overlay changes its type
+    service = cluster.answer("GET", "/api/v1/namespaces/portico/services/portico")
+    cluster.answer("DELETE", "/api/v1/namespaces/portico/services/portico")  # another overlay changes its type
     wanted = only(found, "Service", "portico")["spec"]
     assert service["spec"]["type"] == wanted["type"]
     assert service["spec"]["externalTrafficPolicy"] == wanted["externalTrafficPolicy"]
