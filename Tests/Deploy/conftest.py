@@ -1,10 +1,14 @@
 """The API server that the suites of this folder share."""
 
 import os
+import pathlib
 import subprocess
 
-import cluster as clusters
 import pytest
+from peers import real_cluster
+from pods import Pod
+
+KINDS = (*real_cluster.KINDS, pathlib.Path(__file__).with_name("kinds.yaml"))
 
 
 @pytest.fixture(scope="session")
@@ -21,25 +25,23 @@ def say(request):
 
 def start(folder, say):
     """An API server; skips, and says so aloud, where there is none."""
-    if reason := clusters.missing():
+    if reason := real_cluster.missing():
         say(f"SKIPPED: the tests of deploy/ against a real kube-apiserver: {reason}")
         pytest.skip(reason)
-    return clusters.Cluster(folder)
+    return real_cluster.RealCluster(folder / "run", kinds=KINDS, audits=True)
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory, say):
-    made = start(tmp_path_factory.mktemp("cluster"), say)
-    yield made
-    made.stop()
+    with start(tmp_path_factory.mktemp("cluster"), say) as made:
+        yield made
 
 
 @pytest.fixture
 def empty_cluster(tmp_path_factory, say):
     """For a test that wants to begin without anything in it."""
-    made = start(tmp_path_factory.mktemp("cluster"), say)
-    yield made
-    made.stop()
+    with start(tmp_path_factory.mktemp("cluster"), say) as made:
+        yield made
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def pods(tmp_path):
     def make(cluster, objects, **how):
         folder = tmp_path / f"pod-{len(made)}"
         folder.mkdir()
-        made.append(clusters.Pod(cluster, objects, folder, **how))
+        made.append(Pod(cluster, objects, folder, **how))
         return made[-1]
 
     yield make

@@ -1,6 +1,6 @@
 """What an API server alone is not: something that starts the pods of Deployments, and says where they are.
 
-A Deployment whose container has the argument `serve` becomes the process of a `cluster.Pod`; each other one becomes
+A Deployment whose container has the argument `serve` becomes the process of a `pods.Pod`; each other one becomes
 gRPC servers on addresses of their own, which answer as grpcbin's hello.HelloService does. Deployments get a status and
 Services EndpointSlices, so that a real kubectl can wait for them.
 """
@@ -8,8 +8,8 @@ Services EndpointSlices, so that a real kubectl can wait for them.
 import threading
 import time
 
-from cluster import Pod
 from peers.backend import Backend, hello, hello_text
+from pods import Pod
 
 APPS = "/apis/apps/v1"
 SLICES = "/apis/discovery.k8s.io/v1"
@@ -51,7 +51,7 @@ class Player:
                 return
 
     def _items(self, path):
-        return self.cluster.request("GET", path)["items"]
+        return self.cluster.answer("GET", path)["items"]
 
     def _look(self):
         for deployment in self._items(f"{APPS}/deployments"):
@@ -81,7 +81,7 @@ class Player:
             name, address = f"{key[1]}-{number}", next(self.addresses)
             backend = Hello(address, port, name=name)
             pods.append({"name": name, "labels": labels, "address": address, "backend": backend, "ports": ports})
-            self.cluster.request("POST", f"/api/v1/namespaces/{key[0]}/pods", {
+            self.cluster.answer("POST", f"/api/v1/namespaces/{key[0]}/pods", {
                 "metadata": {"name": name, "labels": labels},
                 "spec": {"containers": [{"name": "it", "image": spec["containers"][0]["image"]}]}})
 
@@ -91,7 +91,7 @@ class Player:
             "observedGeneration": deployment["metadata"]["generation"], "replicas": count, "updatedReplicas": count,
             "readyReplicas": count, "availableReplicas": count}
         if not status.items() <= deployment.get("status", {}).items():
-            self.cluster.request(
+            self.cluster.answer(
                 "PATCH", f"{APPS}/namespaces/{key[0]}/deployments/{key[1]}/status", {"status": status},
                 "application/merge-patch+json")
 

@@ -9,10 +9,10 @@ import subprocess
 import pytest
 import rendering
 import yaml
-from cluster import variables
 from peers import certificates, objects, waiting
 from peers.backend import Backend, Caller
 from peers.gateway import BINARY
+from pods import NODE, variables
 from rendering import only
 from test_tls import handshake
 
@@ -43,8 +43,8 @@ def test_every_overlay_is_accepted(cluster, where, tmp_path):
     found = rendering.for_old_server(rendering.with_components(where, tmp_path))
     said = cluster.apply(found)
     assert said.count("serverside-applied") == len(found)
-    service = cluster.request("GET", "/api/v1/namespaces/portico/services/portico")
-    cluster.request("DELETE", "/api/v1/namespaces/portico/services/portico")  # another overlay changes its type
+    service = cluster.answer("GET", "/api/v1/namespaces/portico/services/portico")
+    cluster.answer("DELETE", "/api/v1/namespaces/portico/services/portico")  # another overlay changes its type
     wanted = only(found, "Service", "portico")["spec"]
     assert service["spec"]["type"] == wanted["type"]
     assert service["spec"]["externalTrafficPolicy"] == wanted["externalTrafficPolicy"]
@@ -153,6 +153,33 @@ def test_roles_in_the_namespaces_that_are_watched_are_enough(cluster, installed,
     # The Secret of the Gateway in `shop` is not among the names of this release.
     assert {each[:2] for each in audited if each[4] in (401, 403)} <= {("get", "secrets")}
     cluster.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(found))
+
+
+def test_with_its_component_a_pod_reads_nodes_and_prefers_what_is_near(cluster, installed, shop, pods, tmp_path):
+    found = rendering.for_old_server(rendering.with_components(".", tmp_path, ["nodes"]))
+    cluster.apply(found)
+    here, there = ({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {
+        "topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": f"{region}-1"}}}
+        for name, region in ((NODE, "west"), ("node-b", "east")))
+    host = "hello.default.svc.cluster.local"
+    with Backend(name="far") as far:
+        slices = [objects.endpoint_slice("hello", shop.address, shop.port),
+                  objects.endpoint_slice("hello", far.address, far.port, 1)]
+        for each, node in zip(slices, (NODE, "node-b")):
+            each["endpoints"][0]["nodeName"] = node
+        made = yaml.safe_dump_all([here, there, slices[1], objects.destination_rule(
+            host, trafficPolicy={"loadBalancer": {"zoneAwareLbSetting": {"enabled": True}}})])
+        cluster.kubectl("apply", "-f", "-", stdin=made + "---\n" + yaml.safe_dump(slices[0]))
+        try:
+            pod = pods(cluster, found)
+            pod.wait_ready()
+            with Caller("127.0.0.1:8080") as caller:
+                assert all(caller.status("/test.S/M")[0].value[0] == 0 for _ in range(20))
+            assert len(shop.calls) == 20 and not far.calls
+            assert "Node: 2 objects" in pod.status("/kubernetes", port=15000)[1]
+            assert ("watch", "nodes") in {each[:2] for each in cluster.audited(ACCOUNT)}
+        finally:
+            cluster.kubectl("delete", "-f", "-", stdin=made)
 
 
 def test_the_process_has_no_privileges_and_cannot_write(cluster, installed, shop, pods):

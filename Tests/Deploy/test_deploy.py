@@ -83,6 +83,13 @@ def test_the_status_can_be_switched_on(overlay, tmp_path):
     assert "--status-writer" in container(objects)["args"]
 
 
+def test_a_pod_can_be_told_its_node(overlay, tmp_path):
+    objects = rendering.with_components(overlay, tmp_path, ["nodes", "status-writer"])
+    assert [problem for document in objects for problem in shapes.problems(document)] == []
+    node = {"name": "PORTICO_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    assert node in container(objects)["env"]
+
+
 def test_labels_select_the_pods(objects, overlay):
     deployment = only(objects, "Deployment")
     pods = deployment["spec"]["template"]["metadata"]["labels"]

@@ -52,6 +52,11 @@ def test_the_chart_with_the_status_is_what_the_base_with_that_component_is(tmp_p
     assert plain(charted({"statusWriter": {"enabled": True}})) == plain(whole)
 
 
+def test_the_chart_with_nodes_is_what_the_base_with_that_component_is(tmp_path):
+    whole = rendering.with_components(".", tmp_path, ["nodes"])
+    assert plain(charted({"nodes": {"enabled": True}})) == plain(whole)
+
+
 @pytest.mark.parametrize("name", rendering.CLOUDS)
 def test_the_values_of_a_cloud_are_its_overlay(name):
     assert plain(charted(cloud(name))) == plain(rendering.kustomized(rendering.KUBERNETES / "overlays" / name))
@@ -123,6 +128,7 @@ EFFECTS = [
     ({"trustedHops": 1, "trustedHopsFrom": ["10.0.0.0/8"]}, [
         "{'name': 'PORTICO_TRUSTED_HOPS', 'value': '1'}", "'PORTICO_TRUSTED_HOPS_FROM', 'value': '10.0.0.0/8'"]),
     ({"statusWriter": {"enabled": True}}, ["'--status-writer'", "'resourceNames': ['portico-status']"]),
+    ({"nodes": {"enabled": True}}, ["'spec.nodeName'", "'resources': ['nodes']"]),
 ]
 
 
@@ -167,7 +173,7 @@ def test_every_object_is_well_formed(given):
 
 
 def test_two_releases_do_not_share_a_name_or_a_pod():
-    all_of_it = {**EXTRA, "statusWriter": {"enabled": True}}
+    all_of_it = {**EXTRA, "statusWriter": {"enabled": True}, "nodes": {"enabled": True}}
     one, two = charted(all_of_it, name="edge"), charted(all_of_it, name="inner")
     names = [{(each["kind"], each["metadata"]["name"]) for each in objects} for objects in (one, two)]
     assert not names[0] & names[1]

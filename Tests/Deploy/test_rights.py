@@ -27,11 +27,11 @@ def granted(documents):
     return found
 
 
-def printed(tmp_path, *arguments):
+def printed(tmp_path, *arguments, rules=()):
     """For a Gateway that names the Secret of the Role."""
     file = tmp_path / "gateway.yaml"
-    file.write_text(yaml.safe_dump(objects.gateway(
-        port=443, protocol="HTTPS", tls={"mode": "SIMPLE", "credentialName": "portico-tls"})))
+    file.write_text(yaml.safe_dump_all([objects.gateway(
+        port=443, protocol="HTTPS", tls={"mode": "SIMPLE", "credentialName": "portico-tls"}), *rules]))
     done = run("rbac", file, "--service-account", "portico", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return granted([each for each in yaml.safe_load_all(done.stdout) if each])
@@ -54,6 +54,20 @@ def test_the_writer_of_the_status_is_granted_what_is_printed(tmp_path):
     chart = rendering.charted({"statusWriter": {"enabled": True}}, namespace="chart", name="edge")
     name = rendering.values(rendering.container(chart)["args"], "--status-name")
     assert granted(chart) == printed(tmp_path, *flags, "chart", "--status-name", *name)
+
+
+@pytest.mark.parametrize("policy", [
+    {"loadBalancer": {"zoneAwareLbSetting": {"enabled": True}}},
+    {"loadBalancer": {"localityLbSetting": {"failover": [{"from": "west", "to": "east"}]}}, "outlierDetection": {}},
+    {"outlierDetection": {"consecutive5xxErrors": 5}},  # endpoints that are near come first
+], ids=["zones", "failover", "outliers"])
+def test_rules_by_place_are_granted_nodes(tmp_path, policy):
+    rule = objects.destination_rule("one", trafficPolicy=policy)
+    base = rendering.with_components(".", tmp_path, ["nodes"])
+    wanted = printed(tmp_path, "--namespace", "portico", "--node", "a", rules=[rule])
+    assert granted(base) == wanted and (None, "", "nodes", None, "watch") in wanted
+    chart = rendering.charted({"nodes": {"enabled": True}}, namespace="chart", name="edge")
+    assert granted(chart) == printed(tmp_path, "--namespace", "chart", "--node", "a", rules=[rule])
 
 
 @pytest.mark.timeout(300)

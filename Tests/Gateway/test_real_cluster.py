@@ -249,7 +249,7 @@ def test_while_the_server_is_killed_and_restarted_everything_is_served(cluster, 
 
 
 def test_a_first_start_without_the_server_waits_and_kinds_that_come_later_are_found(tmp_path, two):
-    with real_cluster.RealCluster(tmp_path / "run", kinds=["endpointslices"]) as cluster:
+    with real_cluster.RealCluster(tmp_path / "run", kinds=real_cluster.KINDS[:1]) as cluster:
         cluster.control("kill-api")
         with cluster.gateway(ready=False) as gateway, Caller(gateway.target) as caller:
             def says(code, word):
@@ -263,7 +263,7 @@ def test_a_first_start_without_the_server_waits_and_kinds_that_come_later_are_fo
             assert gateway.status("/healthz/live")[0] == 200
             cluster.control("start-api")
             waiting.until(lambda: "Gateway: 0 objects, not offered" in gateway.admin("/kubernetes")[1], 60, "the lists")
-            cluster.define("istio")
+            cluster.define(*real_cluster.KINDS[1:])
             cluster.put(*served(two))
             gateway.wait_ready(90)
             waiting.until(lambda: caller.status("/test.S/M")[0].value[0] == 0, 60, "the new kinds' objects")

@@ -97,6 +97,34 @@ def test_the_status_says_what_check_knows_and_only_when_it_changes(cluster, back
         assert gateway.metric(r'^portico_status_writes_total\{result="failure"\}') == 0
 
 
+def delegating(name, space="default"):
+    """A VirtualService whose only rule names the delegate `rules`."""
+    value = objects.virtual_service([{"delegate": {"name": "rules", "namespace": "default"}}], name, hosts=[
+        f"{name}.test"], gateways=["default/edge"], namespace=space)
+    return value
+
+
+def test_a_delegate_says_through_whom_it_is_served(cluster, backend):
+    rules = objects.virtual_service([objects.rule("one")], "rules", hosts=(), gateways=())
+    own = rules | {"spec": rules["spec"] | {"exportTo": ["."]}}
+    first, foreign = delegating("first"), delegating("foreign", "test")
+    cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "test"}})
+    cluster.put(*served(backend), rules, first, foreign)
+    with cluster.gateway(arguments=WRITES) as gateway:
+        found = waiting.until(lambda: says(cluster, rules, "True", "InEffect"), 30, "the delegate's condition")
+        assert "Its rules are served through default/first, test/foreign." in found["message"], found
+        cluster.put(own)  # no more for the namespace `test`
+        waiting.until(
+            lambda: "It is not exported to the namespace of test/foreign." in condition(cluster, rules)["message"], 30,
+            "the namespace that may not use it")
+        assert "Its rules are served through default/first.\n" in condition(cluster, rules)["message"]
+        cluster.delete(first)
+        waiting.until(lambda: says(cluster, rules, "False", "NotExported"), 30, "the end of the only one that may")
+        cluster.delete(foreign)
+        waiting.until(lambda: says(cluster, rules, "False", "NotNamed"), 30, "the end of the last one")
+        assert gateway.metric(r'^portico_status_writes_total\{result="failure"\}') == 0
+
+
 def test_what_others_write_stays_and_a_fight_is_given_up(cluster, backend):
     gateway_object = served(backend)[0]
     cluster.put(*served(backend))

@@ -1,5 +1,6 @@
-"""A real kube-apiserver with its etcd, in a folder of the test's own. `Tests/tools/kubernetes/build` makes the
-programs; where they are missing, tests are skipped, and the summary says so."""
+"""A real kube-apiserver with its etcd, in a folder of the test's own, for the suites of Gateway and of Deploy.
+`Tests/tools/kubernetes/build` makes the programs; where they are missing, tests are skipped, and the summary says so.
+"""
 
 import base64
 import contextlib
@@ -18,27 +19,37 @@ from peers.kubernetes import plural
 
 TOOLS = ROOT / "Tests/tools/kubernetes"
 PROGRAMS = pathlib.Path(subprocess.run([TOOLS / "folder"], capture_output=True, text=True).stdout.strip())
+KINDS = (TOOLS / "endpointslices.yaml", TOOLS / "istio.yaml")
 NOTHING = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nothing"}}
+
+
+def missing():
+    """Why there is no API server here, or None."""
+    if (PROGRAMS / "stamp").exists():
+        return None
+    return f"there is NO real kube-apiserver in {PROGRAMS}: Tests/tools/kubernetes/build makes it"
 
 
 def needed():
     """Skips the tests of a module where there is no kube-apiserver."""
-    if not (PROGRAMS / "stamp").exists():
-        pytest.skip(f"there is NO real kube-apiserver in {PROGRAMS}: Tests/tools/kubernetes/build makes it",
-                    allow_module_level=True)
+    if reason := missing():
+        pytest.skip(reason, allow_module_level=True)
 
 
 class RealCluster:
-    """Leaving the `with` block ends the server. `put`, `delete` and `get` go to it directly, `kubectl` as people do."""
+    """Leaving the `with` block ends the server. `put`, `delete` and `get` go to it directly, `kubectl` and `apply` as
+    people do. With `audits` it writes who asked for what, and with which answer, into a log."""
 
-    def __init__(self, folder, *flags, kinds=("endpointslices", "istio")):
+    def __init__(self, folder, *flags, kinds=KINDS, audits=False):
         self.folder = pathlib.Path(folder)
-        self.control("start", *flags)
+        self.folder.mkdir(exist_ok=True)
+        self.control("start", *flags, *(self._auditing() if audits else ()))
         self.port = int((self.folder / "port").read_text())
-        self.context = ssl.create_default_context(cafile=str(self.folder / "pki/ca.crt"))
+        self.address = f"https://127.0.0.1:{self.port}"
+        self.authority = self.folder / "pki/ca.crt"
+        self.context = ssl.create_default_context(cafile=str(self.authority))
         self.context.load_cert_chain(self.folder / "pki/admin.crt", self.folder / "pki/admin.key")
-        for each in kinds:
-            self.define(each)
+        self.define(*kinds)
 
     def __enter__(self):
         return self
@@ -56,19 +67,51 @@ class RealCluster:
         assert done.returncode == 0, f"{action} {arguments}: {log.read_text()[-2000:]}"
         return log.read_text()
 
-    def kubectl(self, *arguments):
-        return self.control("kubectl", *arguments)
+    def kubectl(self, *arguments, stdin=None, code=0):
+        """What kubectl prints. `code` is what it must end with; None: anything."""
+        done = subprocess.run(
+            [TOOLS / "cluster", "kubectl", self.folder, *map(str, arguments)], input=stdin, capture_output=True,
+            text=True, timeout=120)
+        assert code is None or done.returncode == code, f"{arguments}: {(done.stdout + done.stderr)[-2000:]}"
+        return done.stdout if code == 0 else done.stdout + done.stderr
 
-    def define(self, name):
+    def apply(self, values, *options):
+        return self.kubectl(
+            "apply", "--server-side", "--force-conflicts", *options, "-f", "-", stdin=yaml.safe_dump_all(values))
+
+    def define(self, *files):
         """Applies definitions of kinds, and waits until the server has them."""
-        file = TOOLS / f"{name}.yaml"
-        self.kubectl("apply", "--validate=false", "-f", file)
-        self.kubectl("wait", "--for", "condition=Established", "--timeout", "60s", "-f", file)
-        definition = next(each for each in yaml.safe_load_all(file.read_text()) if each)
-        group = definition["spec"]["group"]
-        version = definition["spec"]["versions"][0]["name"]
-        path = f"/apis/{group}/{version}/{definition['spec']['names']['plural']}"
-        waiting.until(lambda: self.request("GET", path)[0] == 200, 20, path)
+        if not files:
+            return
+        named = [word for file in files for word in ("-f", file)]
+        self.kubectl("apply", "--validate=false", *named)
+        self.kubectl("wait", "--for", "condition=Established", "--timeout", "60s", *named)
+        for file in files:
+            spec = next(each for each in yaml.safe_load_all(file.read_text()) if each)["spec"]
+            path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+            waiting.until(lambda path=path: self.request("GET", path)[0] == 200, 20, path)
+
+    # Who asked for what
+
+    def _auditing(self):
+        policy, self.audit = self.folder / "audit-policy.yaml", self.folder / "audit.log"
+        policy.write_text(yaml.safe_dump({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+            "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"}]}))
+        return f"--audit-policy-file={policy}", f"--audit-log-path={self.audit}", "--audit-log-mode=blocking"
+
+    def audited(self, user):
+        """What this user asked for: (verb, resource, namespace or None, name or None, status). The status is None of
+        what has not been answered: a watch is not before its first event."""
+        found = set()
+        for line in self.audit.read_text().splitlines():
+            event = json.loads(line)
+            if event["user"]["username"] != user:
+                continue
+            asked = event.get("objectRef") or {}
+            found.add((event["verb"], asked.get("resource", event["requestURI"]), asked.get("namespace"),
+                       asked.get("name"), event.get("responseStatus", {}).get("code")))
+        return found
 
     @property
     def kubeconfig(self):
@@ -78,22 +121,31 @@ class RealCluster:
     def account(self, name, namespace="default"):
         """The path of a kubeconfig of a service account, which is made, without any right."""
         self.put({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-        code, answer = self.request(
-            "POST", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", body)
-        assert code == 201, answer
-        authority = base64.b64encode((self.folder / "pki/ca.crt").read_bytes()).decode()
+        token = self.token(name, namespace)
+        authority = base64.b64encode(self.authority.read_bytes()).decode()
         text = yaml.safe_dump({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {
-                "server": f"https://127.0.0.1:{self.port}", "certificate-authority-data": authority}}],
-            "users": [{"name": name, "user": {"token": answer["status"]["token"]}}],
+                "server": self.address, "certificate-authority-data": authority}}],
+            "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": name, "namespace": namespace}}]})
         file = self.folder / f"{name}.kubeconfig"
         file.write_text(text)
         return str(file)
 
+    def token(self, name, namespace="default"):
+        """A token of a service account that is there."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        return self.answer("POST", path, body)["status"]["token"]
+
     # Objects
+
+    def answer(self, method, path, body=None, content_type="application/json"):
+        """The JSON of the server's answer to the administrator; an error's is an assertion."""
+        code, answer = self.request(method, path, body, content_type)
+        assert 200 <= code < 300, f"{method} {path}: {code} {str(answer)[:500]}"
+        return answer
 
     def request(self, method, path, body=None, content_type="application/json"):
         """(status, JSON) of the server's answer to the administrator."""
