@@ -159,7 +159,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
                     head = 0
                 }
             }
-            return turns[head]
+            return checks[head]
         }
     }
 
