@@ -30,7 +30,7 @@ import Testing
     func `has names of any length in small letters`(length: Int) {
         let alphabet = Array("AbCdEfGhIjKlMnOpQrStUvWxYz-0189_.!")
         let name = String((0..<length).map { alphabet[($0 * 7 + length) % alphabet.count] })
-        let reading = HTTP1Reading.requests("GET / HTTP/1.1\r\nHost: a\r\n\(name): v\r\n\r\n")
+        let reading = HTTP1Reading.requests("GET / HTTP/1.1\r\nHost: a\r\n\(name): v\r\n\r\n".utf8)
         #expect(reading.lines.last == "\(name.lowercased()): v")
     }
 

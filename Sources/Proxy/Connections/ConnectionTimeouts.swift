@@ -1,6 +1,7 @@
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import TLS
 internal import Telemetry
 
 /// What becomes of a connection when the deadline of its phase has passed. `ConnectionState` says which one that is.
