@@ -296,6 +296,7 @@ final class Connections {
         case .nothing: break
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
         case .connectTimedOut: upstreams.connectTimedOut(connection)
+        case .attemptDelayed: Racing.tryOther(connection, by: upstreams)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
         case .silent: if !listeners.relaysSilent(connection) { refuse(.connection(.silent), connection) }
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
