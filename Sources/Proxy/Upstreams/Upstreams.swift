@@ -201,9 +201,10 @@ final class Upstreams {
     /// - Parameter address: the one of the endpoint's that it is about; nil where there is one.
     func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool, at address: String? = nil) {
         services.metrics.upstreamConnectFailed(failure)
-        lastFailure = (address.map { "\($0): " } ?? "") + words.prefix(1).lowercased() + words.dropFirst()
+        let reason = words.prefix(1).lowercased() + words.dropFirst()
+        lastFailure = (address.map { "\($0): " } ?? "") + reason
         let wall = services.loop.wallNow
-        if let line = failures.line(endpoint: pool.endpoint.name, lastFailure, at: wall.seconds) {
+        if let line = failures.line(endpoint: address ?? pool.endpoint.name, reason, at: wall.seconds) {
             services.messages.warn(line, at: wall)
         }
     }
