@@ -23,6 +23,8 @@ extension EndpointAddress: CustomStringConvertible {
 package final class EndpointState: Sendable {
     /// Where the endpoint is reached.
     package let address: EndpointAddress
+    /// Where it is reached by either family; nil: by `address` alone.
+    package let dual: DualStack?
     package let name: String    // the address as text, for logs and metrics
     /// Small: an index into tables of the workers. Another endpoint may get it when nobody has this one any more.
     package let number: Int
@@ -34,11 +36,15 @@ package final class EndpointState: Sendable {
     private let healthState = Atomic<EndpointHealth.RawValue>(EndpointHealth.available.rawValue)
     private let passed = Atomic<UInt64>(0)
 
-    /// - Parameter countedBefore: what metrics have counted so far under a number.
+    /// - Parameters:
+    ///   - dual: `address` and one of the other family.
+    ///   - countedBefore: what metrics have counted so far under a number.
     package init(
-        address: EndpointAddress, numbers: EndpointNumbers, countedBefore: (_ number: Int) -> UInt64 = { _ in 0 }
+        address: EndpointAddress, dual: DualStack? = nil, numbers: EndpointNumbers,
+        countedBefore: (_ number: Int) -> UInt64 = { _ in 0 }
     ) {
         self.address = address
+        self.dual = dual
         self.name = address.description
         self.numbers = numbers
         number = numbers.take()

@@ -14,6 +14,7 @@ struct ClusterDirectory {
         var locality: LocalityPolicy?
         var endpoints: [PlannedEndpoint] = []    // that were published
         var names: [PlannedName] = []    // that DNS has to resolve
+        var families: FamilyMemory?    // of their addresses, once they are of both
 
         /// Whether the same table has the same list for it.
         func hasSameList(as other: Slot) -> Bool { source == other.source && locality == other.locality }
@@ -291,7 +292,8 @@ struct ClusterDirectory {
 
     private func key(_ slot: Slot, _ endpoint: PlannedEndpoint) -> EndpointStates.Key {
         let identity = slot.state.identity
-        return EndpointStates.Key(host: identity.host, port: identity.port, address: endpoint.address)
+        return EndpointStates.Key(
+            host: identity.host, port: identity.port, address: endpoint.address, other: endpoint.other)
     }
 
     // MARK: endpoints
@@ -324,14 +326,18 @@ struct ClusterDirectory {
         var endpoints: [PlannedEndpoint] = []
         var known: Set<EndpointAddress> = []
         for name in names {
+            var taken: [EndpointAddress] = []
             for text in resolved[name.host] ?? [] {
                 let address = EndpointAddress.ip(text, port: name.port)
                 guard known.insert(address).inserted else { continue }
                 if let reason = refusal(address) {
                     refuse("nothing is sent to \(address), an address of \(name.host), \(reason)", place)
                 } else {
-                    endpoints.append(PlannedEndpoint(address: address, weight: name.weight, rank: name.rank))
+                    taken.append(address)
                 }
+            }
+            endpoints += EndpointAddress.paired(taken).map {
+                PlannedEndpoint(address: $0.address, other: $0.other, weight: name.weight, rank: name.rank)
             }
         }
         return endpoints
@@ -348,8 +354,11 @@ struct ClusterDirectory {
             refuse("\(slots[place].state.name) has no endpoints: all clusters together have \(limit), the most", place)
         }
         count += endpoints.count - before.count
+        if slots[place].families == nil, endpoints.contains(where: { $0.other != nil }) {
+            slots[place].families = FamilyMemory()
+        }
         let slot = slots[place]
-        let taken = endpoints.map { states.take(key(slot, $0)) }
+        let taken = endpoints.map { states.take(key(slot, $0), slot.families) }
         for endpoint in before { states.release(key(slot, endpoint)) }
         if slot.names.isEmpty, !before.isEmpty { noteChange(of: slot.state, before, endpoints) }
         slots[place].endpoints = endpoints

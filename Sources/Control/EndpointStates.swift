@@ -9,6 +9,8 @@ struct EndpointStates {
         let host: String
         let port: Int
         let address: EndpointAddress
+        /// One of the other family by which it is reached as well.
+        var other: EndpointAddress?
     }
 
     private struct Entry {
@@ -25,12 +27,15 @@ struct EndpointStates {
     init(countedBefore: @escaping (Int) -> UInt64) { self.countedBefore = countedBefore }
 
     /// The state of an endpoint, made when it is new. Each call is paid back by one of `release`.
-    mutating func take(_ key: Key) -> EndpointState {
+    /// - Parameter families: what is known of the families of its name's addresses.
+    mutating func take(_ key: Key, _ families: FamilyMemory? = nil) -> EndpointState {
         if let entry = known[key] {
             known[key]?.users += 1
             return entry.state
         }
-        let state = EndpointState(address: key.address, numbers: numbers, countedBefore: countedBefore)
+        let dual = key.other.map { DualStack(key.address, $0, memory: families ?? FamilyMemory()) }
+        let state = EndpointState(
+            address: key.address, dual: dual, numbers: numbers, countedBefore: countedBefore)
         known[key] = Entry(state: state, users: 1)
         return state
     }

@@ -21,7 +21,9 @@ struct RequestedResolver {
         var progress: Progress
         /// The answer that was published.
         var answer: [String] = []
-        var endpoints: [EndpointAddress] = []
+        var endpoints: [PlannedEndpoint] = []
+        /// Of its addresses.
+        let families = FamilyMemory()
     }
 
     private enum Progress: Equatable {
@@ -128,7 +130,7 @@ struct RequestedResolver {
     ) {
         entry.answer = answer
         let (endpoints, refusal) = clusters.publish(
-            Array(answer.prefix(Self.mostAddresses)), of: entry.host, before: entry.endpoints)
+            answer, of: entry.host, before: entry.endpoints, entry.families)
         entry.endpoints = endpoints
         if endpoints.isEmpty {
             entry.progress = .failed(at: now)
@@ -195,37 +197,42 @@ struct RequestedResolver {
 }
 
 extension ClusterDirectory {
-    /// Publishes the addresses of a host that requests have named.
+    /// Publishes the addresses of a host that requests have named, at most `RequestedResolver.mostAddresses` of each
+    /// family.
     /// - Returns: those that requests are sent to, and why others are not.
     mutating func publish(
-        _ addresses: [String], of host: RequestedHost, before: [EndpointAddress]
-    ) -> (endpoints: [EndpointAddress], refusal: String?) {
-        var endpoints: [EndpointAddress] = []
+        _ addresses: [String], of host: RequestedHost, before: [PlannedEndpoint], _ families: FamilyMemory
+    ) -> (endpoints: [PlannedEndpoint], refusal: String?) {
+        var usable: [EndpointAddress] = []
         var refusal: String?
         for text in addresses {
             let address = EndpointAddress.ip(text, port: host.key.port)
             if let reason = refusedRequested(address) {
                 refusal = "nothing is sent to \(address), an address of \(host.key.name), \(reason)"
-            } else if !endpoints.contains(address) {
-                endpoints.append(address)
+            } else if !usable.contains(address) {
+                usable.append(address)
             }
         }
-        let taken = endpoints.map { states.take(Self.key(host, $0)) }
-        for address in before { states.release(Self.key(host, address)) }
+        let endpoints = EndpointAddress.paired(usable).prefix(RequestedResolver.mostAddresses).map {
+            PlannedEndpoint(address: $0.address, other: $0.other, weight: 1)
+        }
+        let taken = endpoints.map { states.take(Self.key(host, $0), families) }
+        for endpoint in before { states.release(Self.key(host, endpoint)) }
         host.cluster.publish(EndpointList(taken))
         return (endpoints, refusal)
     }
 
     /// Nobody asks for a host any more.
-    mutating func drop(_ endpoints: [EndpointAddress], of host: RequestedHost) {
+    mutating func drop(_ endpoints: [PlannedEndpoint], of host: RequestedHost) {
         host.cluster.leave()
-        for address in endpoints { states.release(Self.key(host, address)) }
+        for endpoint in endpoints { states.release(Self.key(host, endpoint)) }
     }
 
     /// - Returns: numbers of endpoints that nobody has any more.
     mutating func settleRequested() -> [Int] { states.settle() }
 
-    private static func key(_ host: RequestedHost, _ address: EndpointAddress) -> EndpointStates.Key {
-        EndpointStates.Key(host: host.key.name, port: host.key.cluster.port, address: address)
+    private static func key(_ host: RequestedHost, _ endpoint: PlannedEndpoint) -> EndpointStates.Key {
+        EndpointStates.Key(
+            host: host.key.name, port: host.key.cluster.port, address: endpoint.address, other: endpoint.other)
     }
 }

@@ -101,6 +101,25 @@ import Testing
         #expect(names() == ["10.0.0.2:80"])
     }
 
+    @Test mutating func `have the addresses of both families in pairs, which remember the family that works`() throws {
+        let source = EndpointSource.dns([PlannedName(host: "one", port: 80, weight: 2)])
+        load(Self.cluster("a", source), Self.cluster("b", Self.fixed("10.0.0.9")))
+        _ = directory.update(resolved: ["one": ["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"]])
+        let first = endpoints()
+        #expect(names() == ["[fd00::1]:80", "[fd00::2]:80"])
+        #expect(first.map { $0.dual?.ipv4 } == [.ip("10.0.0.1", port: 80), .ip("10.0.0.2", port: 80)])
+        #expect(endpoints(1)[0].dual == nil)
+        try #require(first[0].dual).memory.lost(isIPv6: true, at: 1)
+        #expect(try #require(first[1].dual).memory.prefersIPv4(at: 2))
+        load(Self.cluster("a", source))    // the memory outlives a plan, and an answer with other addresses
+        #expect(endpoints()[0] === first[0])
+        let left = directory.update(resolved: ["one": ["10.0.0.1", "fd00::3"]])
+        #expect(names() == ["[fd00::3]:80"] && left.count == 2)
+        #expect(try #require(endpoints()[0].dual).memory.prefersIPv4(at: 2))
+        _ = directory.update(resolved: ["one": ["10.0.0.1"]])
+        #expect(names() == ["10.0.0.1:80"] && endpoints()[0].dual == nil)
+    }
+
     @Test mutating func `have no endpoints beyond what all together may have, and no one else suffers`() {
         directory = ClusterDirectory(limit: 3)
         load(

@@ -80,6 +80,15 @@ import Testing
         #expect(addresses(host) == ["10.0.0.2:8080"])
     }
 
+    @Test func `publishes addresses of both families in pairs, sixteen at most`() throws {
+        var (resolver, clusters) = (resolver(), ClusterDirectory(limit: 10))
+        answers.set("a.test", (1...20).map { "10.0.0.\($0)" } + ["fd00::1"])
+        let host = try #require(ask("a.test", resolver))
+        #expect(settled(&resolver, &clusters) == [host])
+        #expect(host.cluster.endpoints.count == RequestedResolver.mostAddresses)
+        #expect(host.cluster.endpoints.allSatisfy { $0.dual?.ipv6 == .ip("fd00::1", port: 8080) })
+    }
+
     @Test func `keeps the last addresses while look-ups fail`() throws {
         var (resolver, clusters) = (resolver(), ClusterDirectory(limit: 10))
         answers.set("a.test", ["10.0.0.1"])

@@ -67,11 +67,12 @@ final class Bench {
     ///   - rule: what that route's rule says besides `route`, in YAML: `directResponse: {status: 404}`.
     ///   - pool: the cluster's limits.
     ///   - hosts: makes the cluster one of the hosts under `*.test` that requests name.
+    ///   - families: makes the one endpoint of two addresses, those of servers 0 (as IPv6) and 1 (as IPv4).
     ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
         rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: ListenerRelays = ListenerRelays(),
-        selector: TLSSelector? = nil, hosts: RequestedHosts? = nil
+        selector: TLSSelector? = nil, hosts: RequestedHosts? = nil, families: FamilyMemory? = nil
     ) throws {
         self.hosts = hosts
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
@@ -100,6 +101,11 @@ final class Bench {
         worker.takeSnapshot()
         endpoints = (0..<servers).map {
             EndpointState(address: .unix(path: "\(name)-\($0)"), numbers: numbers)
+        }
+        if let families {
+            let dual = DualStack(
+                ipv6: .unix(path: "\(name)-0"), ipv4: .unix(path: "\(name)-1"), memory: families)
+            endpoints = [EndpointState(address: dual.ipv6, dual: dual, numbers: numbers)]
         }
         cluster.publish(EndpointList(endpoints))
     }

@@ -82,8 +82,8 @@ struct HealthDirectory {
         let hasOthers = endpoints.contains { entry(of: $0) != nil && $0.health == .available }
         for endpoint in endpoints {
             let target = HealthTarget(
-                terms.policy, of: endpoint.address, host: key.host, isHTTP2: terms.isHTTP2, security: terms.security,
-                proxyVersion: terms.proxyVersion, counts: counts)
+                terms.policy, of: endpoint.address, dual: endpoint.dual, host: key.host, isHTTP2: terms.isHTTP2,
+                security: terms.security, proxyVersion: terms.proxyVersion, counts: counts)
             let known = entry(of: endpoint)
             if known?.target == target { continue }
             // The endpoint was found good, and a port of its own for checks may not be.

@@ -53,6 +53,8 @@ final class Connection {
     /// Streams to an endpoint that we reset before their answer, which endpoints bound.
     var earlyResets = EarlyResets()
     var isWornOut = false    // another connection takes its place as soon as it is open
+    var race: ConnectRace?    // of which it is an attempt, until it is ready
+    var reached: String?    // its address, where its endpoint has two
     var lostBecause = ""    // the kernel's reason, when a system call has failed
 
     /// Why the connection cannot be used any more, in words; empty when it was simply closed.

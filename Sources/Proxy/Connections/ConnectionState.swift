@@ -79,6 +79,8 @@ struct ConnectionState {
     private var headersNumber: UInt32 = 0    // of that section
     /// nil where PING is unknown.
     var keepAlive: KeepAlive?
+    /// When the endpoint's other address is tried beside; nil: it is not, or is already. An upstream's connection only.
+    var nextAttempt: MonotonicTime?
     /// What an upstream's cluster says of its time.
     var terms = ConnectionTerms()
     private(set) var reading = Reading.ready
@@ -199,9 +201,9 @@ struct ConnectionState {
     /// - Parameter isIdle: no stream is open.
     func deadline(_ limits: Limits, isIdle: Bool) -> MonotonicTime? {
         switch phase {
-        case .connecting: since + terms.connectTimeout(limits)
+        case .connecting: min(since + terms.connectTimeout(limits), nextAttempt ?? .never)
         // The TLS handshake with an endpoint is a part of connecting.
-        case .handshaking where role == .upstream: began + terms.connectTimeout(limits)
+        case .handshaking where role == .upstream: min(began + terms.connectTimeout(limits), nextAttempt ?? .never)
         case .handshaking(hasHello: false): since + limits.helloTimeout
         case .handshaking(hasHello: true), .sniffing(hasOctets: true): since + limits.handshakeTimeout
         case .sniffing(hasOctets: false), .proxyHeader(isUrgent: false): since + limits.firstOctetsTimeout
@@ -256,6 +258,8 @@ struct ConnectionState {
         /// Nothing waits for it any more.
         case nothing
         case connectTimedOut
+        /// The connection is not ready yet: the endpoint's other address is tried beside.
+        case attemptDelayed
         case handshakeTimedOut
         case silent
         case prefaceTimedOut
@@ -298,8 +302,9 @@ struct ConnectionState {
         guard let deadline = deadline(limits, isIdle: isIdle) else { return .nothing }
         guard deadline <= now else { return .notYet(wake(deadline, limits, at: now)) }
         switch phase {
+        case .connecting where nextAttempt != nil: return .attemptDelayed
         case .connecting: return .connectTimedOut
-        case .handshaking where role == .upstream: return .connectTimedOut
+        case .handshaking where role == .upstream: return nextAttempt == nil ? .connectTimedOut : .attemptDelayed
         case .handshaking: return .handshakeTimedOut
         case .sniffing(hasOctets: false): return .silent
         case .sniffing(hasOctets: true): return .prefaceTimedOut

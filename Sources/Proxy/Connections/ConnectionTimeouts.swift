@@ -28,6 +28,7 @@ final class ConnectionTimeouts {
         case .nothing: break
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
         case .connectTimedOut: upstreams.connectTimedOut(connection)
+        case .attemptDelayed: Racing.tryOther(connection, by: upstreams)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
         case .silent:
             guard !connections.listeners.handshakes.relaysSilent(connection) else { break }

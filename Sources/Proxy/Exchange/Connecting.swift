@@ -56,7 +56,7 @@ enum Connecting {
             exchange.timers.waiting = services.loop.arm(at: time, .waiting, exchange.number)
             return .wait(.connection)
         case .failed:
-            exchange.failure = exchange.upstreams.lastFailure
+            (exchange.failure, exchange.upstreamReached) = (exchange.upstreams.lastFailure, nil)
             return exchange.tryFailed(.connectFailed, keeping: nil)
         case .overflow:
             exchange.explanation =

@@ -62,6 +62,7 @@ final class Exchange {
     /// What keeps the client with one endpoint: the hash of the request, and a cookie that is to be set.
     var affinity = Affinity()
     var upstreamLocal: String?    // for the access log only
+    var upstreamReached: String?    // the same; nil: it is the endpoint's only address
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
 
@@ -472,6 +473,7 @@ final class Exchange {
         limits = nil
         affinity = Affinity()
         if upstreamLocal != nil { upstreamLocal = nil }
+        if upstreamReached != nil { upstreamReached = nil }
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }
         deadline = nil

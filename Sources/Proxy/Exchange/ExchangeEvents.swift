@@ -223,7 +223,7 @@ extension Exchange {
         guard state.isWaiting(for: .connection) else { return }
         services.loop.cancel(&timers.waiting)
         use(.none, keeping: nil)
-        failure = reason
+        (failure, upstreamReached) = (reason, nil)
         follow(tryFailed(situation, keeping: nil))
     }
 
@@ -321,7 +321,7 @@ extension Exchange {
         guard case .stream(let stream) = upstream else { return }
         stream.session.setOwner(stream.slot, .nobody)
         timers.cancelTry(in: services.loop)
-        if services.isLogging { upstreamLocal = stream.connection { $0.localText } }
+        if services.isLogging { (upstreamLocal, upstreamReached) = stream.connection { ($0.localText, $0.reached) } }
         use(.none, keeping: nil)
         limits? { holdings.giveBackRequest($0) }
         endpoint.end()

@@ -61,7 +61,7 @@ struct ExchangeRecorder {
         record.durationNanoseconds = nanoseconds
         record.upstreamServiceNanoseconds = exchange.tally.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
         record.tries = exchange.state.tries
-        record.upstreamHost = exchange.endpoint.unretained?({ $0.name })
+        record.upstreamHost = exchange.upstreamReached ?? exchange.endpoint.unretained?({ $0.name })
         record.cluster = exchange.destination.unretained?({ $0.cluster.name })
         record.routeName = exchange.route.unretained?({ $0.route.name })
         record.upstreamLocal = exchange.upstreamLocal

@@ -120,6 +120,7 @@ private final class HealthLoop {
     }
 
     private func end(_ key: ObjectIdentifier, _ verdict: HealthVerdict) {
+        if verdict != .passed { noteFamily(key) }
         drop(key)
         let now = MonotonicTime.now().nanoseconds
         if let (endpoint, target) = known[key] {
@@ -134,6 +135,7 @@ private final class HealthLoop {
             switch action {
             case .begin(let key): begin(key)
             case .giveUp(let key):
+                noteFamily(key)
                 drop(key)
                 known[key]?.target.counts.note(.failed(""))
             case .report(let key, let record):
@@ -144,16 +146,25 @@ private final class HealthLoop {
 
     private func begin(_ key: ObjectIdentifier) {
         guard let (_, target) = known[key] else { return }
-        guard let address = target.socketAddress else { return end(key, .failed("the address is not valid")) }
+        let now = MonotonicTime.now().nanoseconds
+        let address = target.next(at: now)
+        guard let place = SocketAddress(address) else { return end(key, .failed("the address is not valid")) }
         do throws(SystemError) {
-            let probe = try HealthProbe(target, to: address, pools: pools)
+            let probe = try HealthProbe(target, to: address, place, pools: pools)
             try poller.watch(probe.descriptor, token: nextToken)
             probes[nextToken] = (key, probe)
             tokens[key] = nextToken
             nextToken += 1
         } catch {
+            if !error.isOwn { target.noConnection(to: address, at: now) }
             end(key, error.isOwn ? .skipped : .failed(HealthProbe.words(error)))
         }
+    }
+
+    /// A check that has failed found no connection by the family that it tried, perhaps.
+    private func noteFamily(_ key: ObjectIdentifier) {
+        guard let token = tokens[key], let probe = probes[token]?.probe, !probe.isConnected else { return }
+        known[key]?.target.noConnection(to: probe.address, at: MonotonicTime.now().nanoseconds)
     }
 
     /// Ends a check, whatever it was about to find.

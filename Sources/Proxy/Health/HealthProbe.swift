@@ -12,6 +12,8 @@ final class HealthProbe {
     private enum Phase { case connecting, shakingHands, asking }
 
     private let target: HealthTarget
+    /// Where it goes.
+    let address: EndpointAddress
     private let pools: MessagePools
     private var transport: Transport
     private var phase = Phase.connecting
@@ -28,11 +30,15 @@ final class HealthProbe {
     private static let readOctets = 16_384
 
     /// Begins to connect.
-    init(_ target: HealthTarget, to address: SocketAddress, pools: MessagePools) throws(SystemError) {
+    /// - Parameter socketAddress: `address` for the kernel.
+    init(
+        _ target: HealthTarget, to address: EndpointAddress, _ socketAddress: SocketAddress, pools: MessagePools
+    ) throws(SystemError) {
         self.target = target
+        self.address = address
         self.pools = pools
         answer = HealthAnswer(target.policy)
-        transport = Transport(descriptor: try Socket.connect(address))
+        transport = Transport(descriptor: try Socket.connect(socketAddress))
     }
 
     deinit {
@@ -42,6 +48,8 @@ final class HealthProbe {
     }
 
     var descriptor: CInt { transport.descriptor }
+    /// Whether the endpoint was asked, by a connection whose handshakes are done.
+    var isConnected: Bool { phase == .asking }
 
     /// Goes on, after epoll has reported the socket.
     /// - Parameter scratch: is used during the call only.

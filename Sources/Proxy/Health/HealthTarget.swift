@@ -8,6 +8,8 @@ package struct HealthTarget: Sendable, Equatable {
     package let policy: HealthCheckPolicy
     /// Where the check goes: the endpoint, or the port of its own that the policy names.
     package let address: EndpointAddress
+    /// The same by both families; nil: there is one address.
+    package let dual: DualStack?
     /// What a check names as its authority, and a certificate is compared with.
     package let authority: String
     /// Whether HTTP/2 is spoken without being chosen by ALPN.
@@ -22,24 +24,29 @@ package struct HealthTarget: Sendable, Equatable {
     /// Makes a target.
     /// - Parameters:
     ///   - endpoint: where requests go.
+    ///   - dual: the same by both families.
     ///   - host: of the Service.
     ///   - isHTTP2: whether the Service's port speaks HTTP/2.
     ///   - security: of the cluster.
     ///   - proxyVersion: of the cluster.
     package init(
-        _ policy: HealthCheckPolicy, of endpoint: EndpointAddress, host: String, isHTTP2: Bool,
-        security: UpstreamSecurity?, proxyVersion: ProxyVersion?, counts: HealthCounts
+        _ policy: HealthCheckPolicy, of endpoint: EndpointAddress, dual: DualStack? = nil, host: String,
+        isHTTP2: Bool, security: UpstreamSecurity?, proxyVersion: ProxyVersion?, counts: HealthCounts
     ) {
         self.policy = policy
         self.counts = counts
         authority = policy.authority ?? host
         if let port = policy.port, case .ip(let host, _) = endpoint {
             address = .ip(host, port: port)
+            self.dual = dual.map {
+                DualStack(ipv6: $0.ipv6.with(port: port), ipv4: $0.ipv4.with(port: port), memory: $0.memory)
+            }
             self.isHTTP2 = policy.method == .grpc
             self.security = nil
             self.proxyVersion = nil
         } else {
             address = endpoint
+            self.dual = dual
             self.isHTTP2 = isHTTP2 || policy.method == .grpc
             self.security = security
             self.proxyVersion = proxyVersion
@@ -47,17 +54,25 @@ package struct HealthTarget: Sendable, Equatable {
     }
 
     package static func == (left: HealthTarget, right: HealthTarget) -> Bool {
-        left.policy == right.policy && left.address == right.address && left.authority == right.authority
+        left.policy == right.policy && left.address == right.address && left.dual?.ipv6 == right.dual?.ipv6
+            && left.dual?.ipv4 == right.dual?.ipv4 && left.authority == right.authority
             && left.isHTTP2 == right.isHTTP2 && left.security === right.security
             && left.proxyVersion == right.proxyVersion && left.counts === right.counts
     }
 
-    /// For the kernel; nil if the address is none.
-    var socketAddress: SocketAddress? {
-        switch address {
-        case .ip(let host, let port): SocketAddress(host: host, port: port)
-        case .unix(let path): SocketAddress(unixPath: path)
-        }
+    /// Where a check goes that begins now: by the family that requests try first.
+    func next(at now: UInt64) -> EndpointAddress { dual?.order(at: now).first ?? address }
+
+    /// A check has come to no connection: the next one, and requests, try the other family first.
+    func noConnection(to address: EndpointAddress, at now: UInt64) {
+        dual?.memory.lost(isIPv6: address.isIPv6, at: now)
+    }
+}
+
+extension EndpointAddress {
+    /// The same address with another port; a Unix socket has none.
+    fileprivate func with(port: UInt16) -> EndpointAddress {
+        if case .ip(let host, _) = self { .ip(host, port: port) } else { self }
     }
 }
 

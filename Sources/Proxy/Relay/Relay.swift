@@ -34,6 +34,7 @@ final class Relay {
     var awaited: RequestedHost?
     var endpoint = PickedEndpoint()
     var upstreamLocal: String?
+    var upstreamReached: String?    // where the endpoint has two addresses
     /// Why the last connection to an endpoint failed.
     var failure = ""
 

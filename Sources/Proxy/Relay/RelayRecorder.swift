@@ -24,7 +24,7 @@ struct RelayRecorder {
         record.bytesSent = relay.state.sent
         record.durationNanoseconds = services.loop.now.nanoseconds(since: relay.started)
         record.tries = relay.state.tried.count
-        record.upstreamHost = relay.endpoint.kept?.name
+        record.upstreamHost = relay.upstreamReached ?? relay.endpoint.kept?.name
         record.cluster = relay.destination?.cluster.name
         record.routeName = relay.route.route.name
         record.upstreamLocal = relay.upstreamLocal

@@ -119,7 +119,7 @@ final class Relays {
     func connected(_ relay: Relay, _ upstream: Connection, mayHaveOctets: Bool) {
         relay.isConnected = true
         relay.failure = ""
-        relay.upstreamLocal = upstream.localText
+        (relay.upstreamLocal, relay.upstreamReached) = (upstream.localText, upstream.reached)
         if let endpoint = relay.endpoint.kept {
             services.metrics.tried(endpoint: endpoint.number)
             note(.answered(200), of: endpoint)

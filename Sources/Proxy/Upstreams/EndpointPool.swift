@@ -31,6 +31,8 @@ final class EndpointPool {
     let endpoint: Endpoint
     let transport: UpstreamTransport
     let address: SocketAddress?
+    /// The same by both families; see Racing.swift. nil: there is one address.
+    let dual: (ipv6: SocketAddress, ipv4: SocketAddress, memory: FamilyMemory)?
     /// nil is clear text.
     let security: UpstreamSecurity?
     /// Of the requests that share the connections, where TLS depends on it; else empty.
@@ -53,6 +55,8 @@ final class EndpointPool {
     private(set) var count = 0
     /// Of these: whose TCP or TLS handshake is in progress.
     private(set) var connecting = 0
+    /// Of these: second attempts to make one connection, beside the first.
+    var doubled = 0
     private var waiting = WaitingLine()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
@@ -108,11 +112,12 @@ final class EndpointPool {
         self.security = security
         self.host = host
         isHTTP2 = transport.isHTTP2
-        address =
-            switch endpoint.address {
-            case .ip(let host, let port): SocketAddress(host: host, port: port)
-            case .unix(let path): SocketAddress(unixPath: path)
-            }
+        address = SocketAddress(endpoint.address)
+        if let both = endpoint.state.dual, let ipv6 = SocketAddress(both.ipv6), let ipv4 = SocketAddress(both.ipv4) {
+            dual = (ipv6, ipv4, both.memory)
+        } else {
+            dual = nil
+        }
     }
 
     /// Whether it is of use to one cluster, or to certain TLS settings, alone.
@@ -212,9 +217,12 @@ final class EndpointPool {
 
     /// Whether the connections that are being made will not do for all that wait.
     var needsConnection: Bool {
-        guard isHTTP2 else { return connecting < waitingCount }
-        return connecting * min(learnedStreamLimit, Self.usualStreams) < waitingCount
+        guard isHTTP2 else { return expected < waitingCount }
+        return expected * min(learnedStreamLimit, Self.usualStreams) < waitingCount
     }
+
+    /// Connections that may come of those that are being made.
+    private var expected: Int { connecting - doubled }
 
     /// Streams that an endpoint is supposed to allow until it has said its limit.
     private static let usualStreams = 100
@@ -222,8 +230,8 @@ final class EndpointPool {
     /// How many of those that wait had counted on a connection that could not be made. One of HTTP/2 was for all,
     /// unless another is on its way; one of HTTP/1.1 for one, unless as many are on their way as wait.
     var unservedByFailure: Int {
-        if isHTTP2 { return connecting > 0 ? 0 : waitingCount }
-        return connecting < waitingCount ? 1 : 0
+        if isHTTP2 { return expected > 0 ? 0 : waitingCount }
+        return expected < waitingCount ? 1 : 0
     }
 
     /// Whether a connection that is there, or on its way, can still come to serve those that wait. One that ends with
@@ -246,5 +254,15 @@ final class EndpointPool {
     /// The exchange waits no more.
     func leave(_ place: WaitingLine.Place, _ exchange: Int) {
         if waiting.leave(place, exchange) { limits?.giveBack(.pending) }
+    }
+}
+
+extension SocketAddress {
+    /// Where an endpoint listens, for the kernel; nil if it is no address.
+    init?(_ endpoint: EndpointAddress) {
+        switch endpoint {
+        case .ip(let host, let port): self.init(host: host, port: port)
+        case .unix(let path): self.init(unixPath: path)
+        }
     }
 }

@@ -114,7 +114,9 @@ extension Upstreams {
     }
 
     private func handshakeFailed(_ connection: Connection, _ fault: ServerFault, _ words: String) {
-        if let pool = connection.pool { note(.handshake, "the TLS handshake failed: \(words)", pool) }
+        if let pool = connection.pool {
+            note(.handshake, "the TLS handshake failed: \(words)", pool, at: connection.reached)
+        }
         connectFailed(connection, .handshakeFailed(fault))
     }
 

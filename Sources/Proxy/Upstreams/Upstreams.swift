@@ -12,7 +12,7 @@ final class Upstreams {
     let services: WorkerServices
     private var failures = ConnectFailures()
     /// Why the last connection could not be made, for `Acquired.failed`.
-    private(set) var lastFailure = ""
+    var lastFailure = ""
     private var unserved: [EndpointPool] = []    // exchanges wait there, and a connection is gone
     /// By `Endpoint.number`; further transports behind `other`.
     var pools: ContiguousArray<EndpointPool?> = []
@@ -156,6 +156,7 @@ final class Upstreams {
             note(.other, "the address is not valid", pool)
             return false
         }
+        if pool.dual != nil { return Racing.begin(pool, for: relay, by: self) }
         do throws(SystemError) {
             try connect(pool, to: address, for: relay)
             return true
@@ -165,13 +166,16 @@ final class Upstreams {
         }
     }
 
-    private func connect(
-        _ pool: EndpointPool, to address: SocketAddress, for relay: Relay?
+    /// Begins a connection to an address of the pool's endpoint.
+    /// - Parameter race: whose attempt it is; nil: it is the only one.
+    func connect(
+        _ pool: EndpointPool, to address: SocketAddress, for relay: Relay?, in race: ConnectRace? = nil
     ) throws(SystemError) {
         let descriptor = try Socket.connect(address)
         var made: Connection?
         let slot = services.loop.register { slot in
-            let connection = Connection(slot: slot, descriptor: descriptor, pool: pool, now: services.loop.now)
+            let began = race?.began ?? services.loop.now
+            let connection = Connection(slot: slot, descriptor: descriptor, pool: pool, now: began)
             made = connection
             return .connection(connection)
         }
@@ -189,16 +193,19 @@ final class Upstreams {
         }
         pool.connectionBegan()
         pool.limits?.prepare(connection)
+        if let race { Racing.enter(race, connection, limits: services.limits) }
         services.metrics.connectionOpened(.upstream)
         connections.schedule(connection)
     }
 
     /// Counts a connection that could not be made, and says why: to those that wait, and on standard error.
-    func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool) {
+    /// - Parameter address: the one of the endpoint's that it is about; nil where there is one.
+    func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool, at address: String? = nil) {
         services.metrics.upstreamConnectFailed(failure)
-        lastFailure = words.prefix(1).lowercased() + words.dropFirst()
+        let reason = words.prefix(1).lowercased() + words.dropFirst()
+        lastFailure = (address.map { "\($0): " } ?? "") + reason
         let wall = services.loop.wallNow
-        if let line = failures.line(endpoint: pool.endpoint.name, lastFailure, at: wall.seconds) {
+        if let line = failures.line(endpoint: address ?? pool.endpoint.name, reason, at: wall.seconds) {
             services.messages.warn(line, at: wall)
         }
     }
@@ -208,11 +215,11 @@ final class Upstreams {
         guard event.isWritable || event.isHungUp, let pool = connection.pool else { return }
         if let code = Socket.connectError(connection.transport.descriptor) {
             let error = SystemError("connect to", code: code)
-            note(ConnectFailure(error), error.reason, pool)
+            note(ConnectFailure(error), error.reason, pool, at: connection.reached)
             return connectFailed(connection, .connectFailed)
         }
         guard sendsPreamble(connection, pool) else {
-            note(.other, "the endpoint does not take the header of the PROXY protocol", pool)
+            note(.other, "the endpoint does not take the header of the PROXY protocol", pool, at: connection.reached)
             return connectFailed(connection, .connectFailed)
         }
         if let security = pool.security { return beginHandshake(connection, pool, security) }
@@ -224,12 +231,14 @@ final class Upstreams {
     /// All handshakes of a relay's connection are done.
     func beginRelay(_ connection: Connection, _ pool: EndpointPool, mayHaveOctets: Bool) {
         guard let relay = connection.relay else { return }
+        Racing.won(connection, pool, by: self)
         pool.connectionOpened(connection, isHTTP2: false)
         relays.connected(relay, connection, mayHaveOctets: mayHaveOctets)
     }
 
     /// All handshakes of a connection are done.
     func open(_ connection: Connection, _ pool: EndpointPool, http2 isHTTP2: Bool) {
+        Racing.won(connection, pool, by: self)
         connections.startSession(connection, http2: isHTTP2)
         pool.connectionOpened(connection, isHTTP2: isHTTP2)
         if isHTTP2 { for old in pool.wornOut() { connections.drain(old) } }
@@ -244,7 +253,8 @@ final class Upstreams {
     func connectTimedOut(_ connection: Connection) {
         if let pool = connection.pool {
             let what = connection.transport.isSecure ? "no TLS connection" : "no connection"
-            note(.timedOut, "\(what) within \(connection.state.terms.connectTimeout(services.limits))", pool)
+            let time = connection.state.terms.connectTimeout(services.limits)
+            note(.timedOut, "\(what) within \(time)", pool, at: connection.reached)
         }
         connectFailed(connection, .connectTimedOut)
     }
@@ -258,6 +268,7 @@ final class Upstreams {
 
     /// No connection came of it. The exchanges whose turn it was hear of it; others may have a further connection.
     func connectFailed(_ connection: Connection, _ situation: Situation) {
+        if Racing.goesOn(without: connection, by: self) { return }
         let reason = lastFailure
         if let relay = connection.relay.take() {
             connections.close(connection)
@@ -334,6 +345,7 @@ final class Upstreams {
     /// The connection is closed and no connection of its pool.
     func closed(_ connection: Connection) {
         guard let pool = connection.pool else { return }
+        if connection.race != nil { Racing.leave(connection, pool, by: self) }
         if connection.hasServed { keepTicket(of: connection) }
         pool.remove(connection)
         connection.pool = nil

@@ -129,14 +129,17 @@ package struct LabeledEndpoint: Sendable, Hashable {
 package struct PlannedEndpoint: Sendable, Hashable {
     /// Where requests are sent, without a look-up.
     package let address: EndpointAddress
+    /// One of the other family, by which it is reached as well; nil: there is none.
+    package let other: EndpointAddress?
     /// At least 1.
     package let weight: Int
     /// What its cluster's `LocalityPolicy` says of it; 0 without one.
     package let rank: Int
 
     /// Makes an endpoint with a weight of at least 1.
-    package init(address: EndpointAddress, weight: Int, rank: Int = 0) {
+    package init(address: EndpointAddress, other: EndpointAddress? = nil, weight: Int, rank: Int = 0) {
         self.address = address
+        self.other = other
         self.weight = weight
         self.rank = rank
     }

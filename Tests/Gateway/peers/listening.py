@@ -4,6 +4,10 @@ import socket
 import threading
 
 
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 class Listener:
     """Accepts connections and runs `serve(connection, number)` on each, in a thread of its own.
 
@@ -12,10 +16,10 @@ class Listener:
     """
 
     def __init__(self, serve, address="127.0.0.1", port=0, receive_octets=None):
-        self.listener = socket.create_server((address, port), backlog=512)
+        self.listener = socket.create_server((address, port), family=family_of(address), backlog=512)
         if receive_octets:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_octets)
-        self.address, self.port = self.listener.getsockname()
+        self.address, self.port = self.listener.getsockname()[:2]
         self.serve, self.sockets = serve, []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -63,18 +67,19 @@ class FullQueue:
     """Listens, and its queue of connections is full: the kernel answers no further SYN, as a black hole does."""
 
     def __init__(self, address="127.0.0.1", port=0):
-        self.listener = socket.socket()
+        self.family = family_of(address)
+        self.listener = socket.socket(self.family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((address, port))
         self.listener.listen(0)
-        self.address, self.port = self.listener.getsockname()
+        self.address, self.port = self.listener.getsockname()[:2]
         self.fillers = []
         while self._fill():
             assert len(self.fillers) < 64, "the queue takes connections without an end"
 
     def _fill(self):
         """Whether one more connection was accepted by the kernel."""
-        filler = socket.socket()
+        filler = socket.socket(self.family)
         filler.settimeout(0.3)
         self.fillers.append(filler)
         try:

@@ -1,0 +1,71 @@
+internal import Synchronization
+
+/// Which family of addresses the connections to a host try first that has both: IPv6, until a connection by IPv4 was
+/// ready while IPv6 had its chance; then IPv4 for a while. Any thread.
+/// Source: RFC 8305 §4 (IPv6 first, and what a client knows of the past); RFC 6555 §4.2 (for ten minutes).
+package final class FamilyMemory: Sendable {
+    private let lostAt = Atomic<UInt64>(0)    // when IPv6 last lost; 0: it leads
+
+    /// For how many nanoseconds IPv4 goes first after IPv6 has lost.
+    package static let span: UInt64 = 600_000_000_000
+
+    /// IPv6 leads at first.
+    package init() {}
+
+    /// Whether IPv4 goes first.
+    /// - Parameter now: nanoseconds of the workers' clock.
+    package func prefersIPv4(at now: UInt64) -> Bool {
+        let lost = lostAt.load(ordering: .relaxed)
+        return lost != 0 && now < lost &+ Self.span
+    }
+
+    /// One family came to nothing, or was slower than the other one.
+    /// - Parameter now: as above.
+    package func lost(isIPv6: Bool, at now: UInt64) { lostAt.store(isIPv6 ? max(now, 1) : 0, ordering: .relaxed) }
+}
+
+/// The addresses of an endpoint that is reached by both families.
+package struct DualStack: Sendable {
+    /// The one that connections try first.
+    package let ipv6: EndpointAddress
+    /// The one that they try beside it.
+    package let ipv4: EndpointAddress
+    /// What all endpoints of the name know together.
+    package let memory: FamilyMemory
+
+    /// Makes a pair; see the properties of the same names.
+    package init(ipv6: EndpointAddress, ipv4: EndpointAddress, memory: FamilyMemory) {
+        self.ipv6 = ipv6
+        self.ipv4 = ipv4
+        self.memory = memory
+    }
+
+    /// Makes the pair of two addresses in any order.
+    package init(_ one: EndpointAddress, _ other: EndpointAddress, memory: FamilyMemory) {
+        self = one.isIPv6 ? Self(ipv6: one, ipv4: other, memory: memory) : Self(ipv6: other, ipv4: one, memory: memory)
+    }
+
+    /// The address that is tried first now, and the other one.
+    /// - Parameter now: nanoseconds of the workers' clock.
+    package func order(at now: UInt64) -> (first: EndpointAddress, second: EndpointAddress) {
+        memory.prefersIPv4(at: now) ? (ipv4, ipv6) : (ipv6, ipv4)
+    }
+}
+
+extension EndpointAddress {
+    /// Whether it is an IPv6 address.
+    package var isIPv6: Bool {
+        if case .ip(let host, _) = self { host.contains(":") } else { false }
+    }
+
+    /// The addresses of one name as endpoints: where both families are there, each has one of the other family beside
+    /// it. The family with more addresses has one endpoint for each; the other one's are used in turn.
+    /// - Parameter addresses: of the name, each once.
+    package static func paired(
+        _ addresses: [EndpointAddress]
+    ) -> [(address: EndpointAddress, other: EndpointAddress?)] {
+        let (ipv6, ipv4) = (addresses.filter(\.isIPv6), addresses.filter { !$0.isIPv6 })
+        let (many, few) = ipv6.count >= ipv4.count ? (ipv6, ipv4) : (ipv4, ipv6)
+        return many.indices.map { (many[$0], few.isEmpty ? nil : few[$0 % few.count]) }
+    }
+}
