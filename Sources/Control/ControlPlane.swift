@@ -331,7 +331,10 @@ package final class ControlPlane {
 
     /// Tables of consistent hashing are made beside this thread.
     private func tablesMade() {
-        for built in tables.takeAll() where !built.cluster.isGone { built.cluster.install(built.table) }
+        for built in tables.takeAll() where !built.cluster.isGone {
+            if built.isReduced { metrics.reached(.hashTablePlaces) }
+            built.cluster.install(built.table)
+        }
         tableBuilder.want(configuration.hashedClusters)
     }
 

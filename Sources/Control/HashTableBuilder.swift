@@ -7,6 +7,8 @@ internal import Synchronization
 struct BuiltTable: Sendable {
     let cluster: ClusterState
     let table: HashTable
+    /// Whether it is the smallest one, because the tables of all clusters have too many places.
+    let isReduced: Bool
 }
 
 /// Makes the tables of consistent hashing on a thread of its own, which lasts while there is something to make: a large
@@ -21,13 +23,19 @@ final class HashTableBuilder: Sendable {
 
     private let state = Lock(State())
     private let done: Mailbox<BuiltTable>
+    private let mostPlaces: Int
 
     /// Places of all tables together: 200 MB for rings, 67 MB for Maglev's. A cluster for which nothing is left has the
     /// smallest ring.
     static let mostPlaces = 1 << 24
 
-    /// - Parameter done: gets the tables.
-    init(done: Mailbox<BuiltTable>) { self.done = done }
+    /// - Parameters:
+    ///   - done: gets the tables.
+    ///   - mostPlaces: of all tables together; tests set fewer.
+    init(done: Mailbox<BuiltTable>, mostPlaces: Int = HashTableBuilder.mostPlaces) {
+        self.done = done
+        self.mostPlaces = mostPlaces
+    }
 
     /// Makes tables for those of the clusters that want one.
     func want(_ clusters: [ClusterState]) {
@@ -52,8 +60,9 @@ final class HashTableBuilder: Sendable {
     private func run() {
         while let cluster = takeNext() {
             guard !cluster.isGone, let job = cluster.takeTableJob() else { continue }
-            let table = HashTable(fitting(job, cluster), for: job)
-            done.post(BuiltTable(cluster: cluster, table: table))
+            let (fitting, isReduced) = fitting(job, cluster)
+            let table = HashTable(fitting, for: job)
+            done.post(BuiltTable(cluster: cluster, table: table, isReduced: isReduced))
         }
     }
 
@@ -65,14 +74,15 @@ final class HashTableBuilder: Sendable {
         }
     }
 
-    /// The job within the places that are left.
-    private func fitting(_ job: HashTable.Job, _ cluster: ClusterState) -> HashTable.Job {
+    /// The job within the places that are left, and whether it had to be made smaller for that.
+    private func fitting(_ job: HashTable.Job, _ cluster: ClusterState) -> (job: HashTable.Job, isReduced: Bool) {
         state.withLock { state in
             state.sizes = state.sizes.filter { !$0.value.cluster.isGone && $0.value.cluster !== cluster }
             let others = state.sizes.values.reduce(0) { $0 + $1.size }
-            let fitting = others + job.size <= Self.mostPlaces ? job : job.smallest
+            let fits = others + job.size <= mostPlaces
+            let fitting = fits ? job : job.smallest
             state.sizes[ObjectIdentifier(cluster)] = (cluster, fitting.size)
-            return fitting
+            return (fitting, !fits)
         }
     }
 }

@@ -7,49 +7,68 @@ internal import Octets
 
 extension TLSSession {
     /// The value of `x-forwarded-client-cert`; nil if the client showed no certificate, or none that was verified.
-    package var forwardedCertificate: [UInt8]? {
+    package var forwardedCertificate: ForwardedCertificate? {
         guard isPeerVerified else { return nil }
         return withPeerCertificate { certificate in
-            var parts = withOwnCertificate { ForwardedCertificate.uris(of: $0).map { "By=\($0)" } } ?? []
-            parts += ForwardedCertificate.parts(of: certificate)
-            return Array(parts.joined(separator: ";").utf8)
+            var forwarded = ForwardedCertificate()
+            _ = withOwnCertificate { forwarded.addReceiver($0) }
+            forwarded.addClient(certificate)
+            return forwarded
         }
     }
 }
 
-enum ForwardedCertificate {
+/// The elements of a `x-forwarded-client-cert`.
+package struct ForwardedCertificate {
+    private var parts: [String] = []
+    /// Whether something was left out for its length.
+    package private(set) var isShortened = false
+
+    /// The field's value.
+    package var value: [UInt8] { Array(parts.joined(separator: ";").utf8) }
+
     /// Octets of the whole certificate, in PEM and escaped. A longer one is left out: servers take 8 KiB of a field,
     /// rarely more than 64 KiB.
     static let mostCertificateOctets = 16 << 10
     /// Octets of the names together, for the same reason.
     static let mostNameOctets = 8 << 10
 
-    static func parts(of certificate: CertificateHandle) -> [String] {
-        var parts = ["Hash=\(PeerPins.hexadecimal(certificate.fingerprint))"]
-        if let pem = pem(of: certificate) { parts.append("Cert=\"\(escaped(pem))\"") }
-        parts.append("Subject=\"\(subject(of: certificate))\"")
-        let uris = uris(of: certificate)
+    fileprivate init() {}
+
+    /// Says which server of ours the client's certificate was shown to.
+    fileprivate mutating func addReceiver(_ certificate: CertificateHandle) {
+        parts += names(of: certificate, .uri).map { "By=\($0)" }
+    }
+
+    fileprivate mutating func addClient(_ certificate: CertificateHandle) {
+        parts.append("Hash=\(PeerPins.hexadecimal(certificate.fingerprint))")
+        let pem = Self.pem(of: certificate)
+        if let pem { parts.append("Cert=\"\(Self.escaped(pem))\"") }
+        let subject = Self.subject(of: certificate)
+        parts.append("Subject=\"\(subject ?? "")\"")
+        if pem == nil || subject == nil { isShortened = true }
+        let uris = names(of: certificate, .uri)
         parts += uris.isEmpty ? ["URI="] : uris.map { "URI=\($0)" }
-        return parts + names(of: certificate, .dns).map { "DNS=\($0)" }
+        parts += names(of: certificate, .dns).map { "DNS=\($0)" }
     }
 
-    static func uris(of certificate: CertificateHandle) -> [String] { names(of: certificate, .uri) }
-
-    private static func names(of certificate: CertificateHandle, _ kind: PeerNames.Kind) -> [String] {
+    private mutating func names(of certificate: CertificateHandle, _ kind: PeerNames.Kind) -> [String] {
+        let all = unsafe PeerNames(certificate.raw).entries.filter { $0.kind == kind }.map { Self.name($0.text) }
         var octets = 0
-        return unsafe PeerNames(certificate.raw).entries.filter { $0.kind == kind }.map { name($0.text) }
-            .prefix { name in
-                octets += name.utf8.count
-                return octets <= mostNameOctets
-            }
+        let kept = all.prefix { name in
+            octets += name.utf8.count
+            return octets <= Self.mostNameOctets
+        }
+        if kept.count < all.count { isShortened = true }
+        return Array(kept)
     }
 
-    /// In ASCII, with `"` and `\` escaped; empty if it is too long to be passed on.
-    private static func subject(of certificate: CertificateHandle) -> String {
+    /// In ASCII, with `"` and `\` escaped; nil if it is too long to be passed on.
+    private static func subject(of certificate: CertificateHandle) -> String? {
         guard let name = unsafe X509_get_subject_name(certificate.raw) else { return "" }
         return unsafe text(limit: mostNameOctets) {
             unsafe X509_NAME_print_ex($0, name, 0, portico_ascii_name_flags) >= 0
-        } ?? ""
+        }
     }
 
     private static func pem(of certificate: CertificateHandle) -> String? {

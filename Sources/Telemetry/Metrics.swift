@@ -75,6 +75,8 @@ package final class Metrics: Sendable {
         var problems: [Count] = []
         var objects: [Count] = []
         var clusters: [ClusterState] = []
+        /// Limits that were reached outside of the workers, by their place.
+        var limits = [UInt64](repeating: 0, count: WorkerMetrics.Limit.allCases.count)
     }
 
     /// The ID for requests that no route matched.
@@ -130,6 +132,9 @@ package final class Metrics: Sendable {
             if result == .success { control.lastReload = now }
         }
     }
+
+    /// Counts that the control plane has reached a limit. It takes a lock.
+    package func reached(_ limit: WorkerMetrics.Limit) { control.withLock { $0.limits[limit.rawValue] += 1 } }
 
     /// Reports the configuration in effect: its problems by severity and its objects by state.
     package func setConfiguration(problems: [Count], objects: [Count]) {

@@ -188,7 +188,7 @@ struct MetricsReport {
         for limit in WorkerMetrics.Limit.allCases {
             page.series(
                 "portico_limit_reached_total", [("limit", limit.label)],
-                control.workers.reduce(0) { $0 &+ $1.value(limit) })
+                control.workers.reduce(control.limits[limit.rawValue]) { $0 &+ $1.value(limit) })
         }
         refusals()
         page.single(

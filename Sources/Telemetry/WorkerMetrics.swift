@@ -117,7 +117,9 @@ package final class WorkerMetrics: Sendable {
         case clusterConnections, clusterPending, clusterRequests, clusterRetries
         case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
         case requestedHosts, hostWaits, matchWork, replayBody
-        case hopelessDeadlines
+        case hopelessDeadlines, clientCertificate
+        // Of the control plane
+        case hashTablePlaces
 
         /// The label of `portico_limit_reached_total`.
         package var label: String {
@@ -144,6 +146,8 @@ package final class WorkerMetrics: Sendable {
             case .requestedHosts: "requested_hosts"
             case .hostWaits: "host_waits"
             case .hopelessDeadlines: "hopeless_deadlines"
+            case .clientCertificate: "client_certificate"
+            case .hashTablePlaces: "hash_table_places"
             case .matchWork: "match_work"
             case .replayBody: "replay_body"
             }

@@ -178,8 +178,8 @@ final class HTTP1Speaker {
         block.append(":status", text: String(error.status))
         block.append("content-type", text: "text/plain")
         try? HTTP1Serializer.writeResponse(
-            block, framing: .length(UInt64(error.body.utf8CodeUnitCount)), connection: .close, to: connection.outbox)
-        connection.outbox.append(Octets(error.body))
+            block, framing: .length(UInt64(error.body.utf8.count)), connection: .close, to: connection.outbox)
+        connection.outbox.append(text: error.body)
         connection.server.pools.letGo(block)
         connection.end()
     }

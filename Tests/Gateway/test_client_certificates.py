@@ -444,6 +444,20 @@ def test_odd_names_of_a_certificate_do_no_harm(named, keys, web, kind):
     assert get(named, keys, GOOD, "b.test").status == 200
 
 
+def test_names_beyond_the_limit_are_left_out_and_counted(named, keys, web):
+    def count():
+        return named.metric(r'^portico_limit_reached_total\{limit="client_certificate"\}')
+
+    before = count()
+    assert get(named, keys, GOOD).status == 200
+    assert count() == before
+    many = alternatives(*[der(0x82, f"{number:04d}.{'x' * 60}.test".encode()) for number in range(200)])
+    assert get(named, keys, CLIENTS.issue("x.test", alternatives=many)).status == 200
+    names = web.last.value("x-forwarded-client-cert").split(";DNS=")[1:]
+    assert names and len(names) < 200 and sum(map(len, names)) <= 8 << 10
+    assert count() == before + 1
+
+
 @pytest.mark.parametrize("subject", ['x"; By="y', "a\\", "a\r\nb: c", "\u65e5\u672c", "x" * 64, ",;=+<>#"])
 def test_odd_subjects_of_a_certificate_do_no_harm(named, keys, web, subject):
     assert get(named, keys, CLIENTS.issue("x.test", subject=subject)).status == 200

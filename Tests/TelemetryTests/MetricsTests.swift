@@ -40,6 +40,15 @@ import Testing
         #expect(values[#"portico_build_info{version="1.2.3"}"#] == "1")
     }
 
+    @Test func `add the control plane's limits to those of the workers`() {
+        let metrics = Metrics(version: "")
+        metrics.addWorker().reached(.hashTablePlaces)
+        metrics.reached(.hashTablePlaces)
+        let values = values(metrics)
+        #expect(values[#"portico_limit_reached_total{limit="hash_table_places"}"#] == "2")
+        #expect(values[#"portico_limit_reached_total{limit="client_certificate"}"#] == "0")
+    }
+
     @Test func `put an unusual status into one series`() {
         let metrics = Metrics(version: "")
         let worker = metrics.addWorker()

@@ -49,7 +49,8 @@ struct StatusDesk {
     /// Objects to be looked at, in order.
     private var queue: [ObjectReference] = []
     private var queued: Set<ObjectReference> = []
-    private var events: [(object: ObservedObject, own: OwnStatus)] = []
+    /// What an Event is still to say. It is written before the next status, which could add another one.
+    private var event: (object: ObservedObject, own: OwnStatus)?
     private var isLeading = false
     private var isWriting = false
     /// The earliest time of the next write.
@@ -63,8 +64,6 @@ struct StatusDesk {
     private static let refusedPause: Int64 = 30_000
     private static let failedPause: Int64 = 2_000
     private static let longestPause = 300    // seconds
-    /// Events that wait; later ones are dropped.
-    private static let mostEvents = 1_000
 
     /// - Parameter rate: writes in a second, 1 or more.
     init(owner: StatusOwner, instance: String, rate: Int) {
@@ -87,7 +86,7 @@ struct StatusDesk {
         isLeading = leads
         (written, contested) = ([:], [])
         guard leads else {
-            (queue, queued, events) = ([], [], [])
+            (queue, queued, event) = ([], [], nil)
             return
         }
         for identity in observed.keys.sorted(by: { $0.description < $1.description }) { enqueue(identity) }
@@ -144,7 +143,7 @@ struct StatusDesk {
     mutating func next(at now: Int64, seconds: Int) -> Next {
         guard isLeading, hasVerdicts, !isWriting else { return .idle }
         guard now >= nextAt else {
-            return queue.isEmpty && events.isEmpty ? .idle : .wait(Int(clamping: nextAt - now))
+            return queue.isEmpty && event == nil ? .idle : .wait(Int(clamping: nextAt - now))
         }
         guard let write = takeEvent(seconds) ?? takeStatus(seconds) else { return .idle }
         isWriting = true
@@ -153,8 +152,8 @@ struct StatusDesk {
     }
 
     private mutating func takeEvent(_ seconds: Int) -> Write? {
-        guard !events.isEmpty else { return nil }
-        let (object, own) = events.removeFirst()
+        guard let (object, own) = event else { return nil }
+        event = nil
         return Write(
             purpose: .event(object, own), method: "POST",
             path: "/api/v1/namespaces/\(object.identity.namespace)/events", contentType: "application/json",
@@ -223,10 +222,8 @@ struct StatusDesk {
         let identity = object.identity
         let known = written[identity]
         written[identity] = (own, known?.changedBack ?? 0, object.generation)
-        if let own, object.own.map({ $0.status != own.status || $0.reason != own.reason }) ?? (own.status != "True"),
-            events.count < Self.mostEvents
-        {
-            events.append((object, own))
+        if let own, object.own.map({ $0.status != own.status || $0.reason != own.reason }) ?? (own.status != "True") {
+            event = (object, own)
         }
         guard observed[identity]?.resourceVersion == object.resourceVersion,
             let next = ObservedObject(kind: identity.kind, body, owner: owner), next.identity == identity
@@ -251,7 +248,7 @@ struct StatusDesk {
     private mutating func again(_ write: Write) {
         switch write.purpose {
         case .status(let object, _): enqueue(object.identity)
-        case .event(let object, let own): if events.count < Self.mostEvents { events.append((object, own)) }
+        case .event(let object, let own): event = (object, own)
         }
     }
 

@@ -40,7 +40,7 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
     }
 
     /// The body of that answer: one sentence that says why. Only what the request itself shows is in it.
-    package var body: StaticString {
+    package var body: String {
         switch self {
         case .syntax: "The message is not valid HTTP."
         case .invalidCharacters: "A header field's value has a character that is not allowed."
@@ -54,8 +54,11 @@ package enum HTTP1Error: Int, Error, Sendable, CaseIterable {
         case .unknownTransferEncoding: "The only transfer-encoding supported here is chunked."
         case .transferEncodingNotAllowed: "A message of this kind must not have transfer-encoding."
         case .headersTooLarge:
-            "The header section is too large: 60 KiB are allowed, 16 KiB of trailers, and no flag changes that."
-        case .tooManyHeaders: "The header section has too many fields: 100 are allowed, and no flag changes that."
+            "The header section is too large: \(HTTP1Limits.request.headOctets >> 10) KiB are allowed, "
+                + "\(HTTP1Limits.request.trailerOctets >> 10) KiB of trailers, and no flag changes that."
+        case .tooManyHeaders:
+            "The header section has too many fields: \(HTTP1Limits.request.fields) are allowed, "
+                + "and no flag changes that."
         case .oldVersion: "HTTP/0.9 is not spoken here: use HTTP/2 or HTTP/1.1."
         case .unknownVersion: "This version of HTTP is not spoken here: use HTTP/2 or HTTP/1.1."
         case .secureTargetOnClearText: "The target is an https URL, but the connection is not encrypted."

@@ -330,7 +330,7 @@ package import Octets
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
     package func answerViolation(date: Octets) {
         guard let violation else { return }
-        answer(status: violation.status, body: Octets(violation.body), date: date)
+        violation.body.withOctets { answer(status: violation.status, body: $0, date: date) }
     }
 
     /// Answers a request whose header section is not complete, and closes.

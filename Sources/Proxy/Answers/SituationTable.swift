@@ -59,15 +59,17 @@ extension Outcome {
         // RFC 9112 §9.6: nobody knows where the next request would begin.
         Outcome(
             error.status, error == .missingHost ? .none : .clientProtocolError,
-            error.details.description, error.body.description, blame: .client, after: .close)
+            error.details.description, error.body, blame: .client, after: .close)
     }
 
     fileprivate static func requestMalformed(_ fault: HTTP2Fault) -> Outcome {
         // Malformed ones are reset, as RFC 9113 §8.1.1 wants it.
-        Outcome(
+        let limits = HTTP2Limits()
+        return Outcome(
             fault.mayBeAnswered ? 431 : 0, .clientProtocolError, fault.name,
             fault.mayBeAnswered
-                ? "The header section is too large: 60 KiB and 100 fields are allowed, and no flag changes that."
+                ? "The header section is too large: \(limits.headerOctets >> 10) KiB and \(limits.headerFields) fields "
+                    + "are allowed, and no flag changes that."
                 : "", says: fault.sentence,
             grpc: fault.mayBeAnswered ? .resourceExhausted : .internal, blame: .client)
     }

@@ -140,11 +140,14 @@ final class Connection {
     }
 
     /// The handshake is complete: what upstreams get to know of the client's certificate.
-    func noteCertificate() {
-        guard let text = transport.tls?.forwardedCertificate else { return }
+    /// - Returns: whether a part of it is left out for its length.
+    func noteCertificate() -> Bool {
+        guard let forwarded = transport.tls?.forwardedCertificate else { return false }
+        let text = forwarded.value
         let buffer = OctetBuffer(capacity: text.count)
         text.withOctets { buffer.append($0) }
         certificate = buffer
+        return forwarded.isShortened
     }
 
     /// All is sent: our side ends.

@@ -348,7 +348,7 @@ final class Listeners {
 
     private func handshakeDone(_ connection: Connection, isHTTP2: Bool?) {
         handshakes.ended()
-        connection.noteCertificate()
+        if connection.noteCertificate() { services.metrics.reached(.clientCertificate) }
         if let served = services.current?.served(connection.listener),
             let route = served.relay(serverName: connection.serverName)
         {
