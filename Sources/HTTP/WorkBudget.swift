@@ -1,7 +1,7 @@
 /// Bounds the work that one peer can cause on a connection. What costs us is the number of frames, header
 /// sections and chunks, not the number of their octets, so that is what is counted, in two ways:
 ///
-/// - The *share* of a turn bounds all input. When it is used up, reading stops until the next turn and other
+/// - The *quota* of a turn bounds all input. When it is used up, reading stops until the next turn and other
 ///   connections are served in between.
 /// - The *allowance* bounds input that is of no use to anybody: empty DATA, PRIORITY, PING, SETTINGS, frames of
 ///   streams that are over, malformed header sections. Useful work earns it back, time fills it slowly, and the
@@ -12,7 +12,7 @@
 /// bounds PRIORITY and WINDOW_UPDATE by the streams that were opened and the DATA frames that were sent.
 package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests.
-    package static let shareOfTurn: Int32 = 4000
+    package static let quotaOfTurn: Int32 = 4000
 
     private(set) var usedInTurn: Int32 = 0
     private(set) var allowance: Int32
@@ -35,16 +35,16 @@ package struct WorkBudget {
 
     /// Whether the connection may go on in this turn.
     @inline(__always)
-    var hasShare: Bool { usedInTurn < Self.shareOfTurn }
+    var hasQuota: Bool { usedInTurn < Self.quotaOfTurn }
 
-    /// The turn is over: the next one has a share of its own.
+    /// The turn is over: the next one has a quota of its own.
     /// - Returns: what was used of this one's.
     mutating func endTurn() -> Int32 {
         defer { usedInTurn = 0 }
         return usedInTurn
     }
 
-    /// Counts work that somebody wanted: it takes of the share only.
+    /// Counts work that somebody wanted: it takes of the quota only.
     @inline(__always)
     mutating func use(_ units: Int32) { usedInTurn &+= units }
 
@@ -60,7 +60,7 @@ package struct WorkBudget {
             }
             second = now
         }
-        usedInTurn &+= min(units, Self.shareOfTurn)
+        usedInTurn &+= min(units, Self.quotaOfTurn)
         guard allowance >= units else { return false }
         allowance -= units
         return true

@@ -51,9 +51,9 @@ import Testing
         let left = unsafe octets.withUnsafeBytes { octets in
             var rest = unsafe Octets(octets)
             let isGood = server.session.receive(&rest)
-            // Its own quarter of what was left, and one more; then its share of the turn was used up.
+            // Its own quarter of what was left, and one more; then its quota of the turn was used up.
             #expect(isGood && server.session.openStreams == 3 && server.pools.headerOctets > 100_000)
-            #expect(server.session.isOverShare)
+            #expect(server.session.isOverQuota)
             return rest.count
         }
         server.endTurn()    // lets go of what it was told

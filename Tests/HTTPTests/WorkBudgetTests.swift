@@ -6,14 +6,14 @@ import Testing
 @Suite struct `A budget of work` {
     @Test func `bounds what a connection takes of one turn`() {
         var budget = WorkBudget(isServer: true)
-        budget.use(WorkBudget.shareOfTurn - 1)
-        #expect(budget.hasShare)
+        budget.use(WorkBudget.quotaOfTurn - 1)
+        #expect(budget.hasQuota)
         budget.use(1)
-        #expect(!budget.hasShare)
+        #expect(!budget.hasQuota)
         let used = budget.endTurn()
-        #expect(used == WorkBudget.shareOfTurn && budget.hasShare)
-        let isBorne = budget.waste(WorkBudget.shareOfTurn, at: 0)
-        #expect(isBorne && !budget.hasShare, "useless work takes of the share too")
+        #expect(used == WorkBudget.quotaOfTurn && budget.hasQuota)
+        let isBorne = budget.waste(WorkBudget.quotaOfTurn, at: 0)
+        #expect(isBorne && !budget.hasQuota, "useless work takes of the quota too")
     }
 
     @Test(arguments: [(true, 20_000, 1000), (false, 100_000, 5000)])
@@ -46,7 +46,7 @@ import Testing
         #expect(WorkCost.streams(1_000_000) == 250_000)
         var budget = WorkBudget(isServer: false)
         for _ in 0..<10_000 { _ = budget.waste(.max, at: .max) }
-        #expect(budget.allowance == 100_000 && !budget.hasShare)
+        #expect(budget.allowance == 100_000 && !budget.hasQuota)
     }
 }
 

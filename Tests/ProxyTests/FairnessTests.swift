@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// - Parameter chunks: of each client in each turn: more than its share, or less.
+    /// - Parameter chunks: of each client in each turn: more than its quota, or less.
     @Test(arguments: [5000, 300])
     func `serves a client with little to do at once, and takes bounded work from the others`(chunks: Int) throws {
         let bench = try Bench()
@@ -69,7 +69,7 @@ import Testing
             for flooder in flooders { flooder.drain() }
             if round < 2 { most = 0 }    // that they have much to do is known when they have been read once
         }
-        #expect(most <= 4 * WorkBudget.shareOfTurn, "\(most)")
+        #expect(most <= 4 * WorkBudget.quotaOfTurn, "\(most)")
         for _ in 0..<10_000 where flooders.contains(where: { !$0.isDone }) { bench.worker.turn(isHurried: true) }
         let rest = flooders.map { $0.sent - $0.arrived }
         #expect(rest.allSatisfy { $0 == 0 }, "something of a body is lost: \(rest)")

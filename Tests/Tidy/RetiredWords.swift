@@ -26,6 +26,9 @@ struct RetiredWord {
             word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
             exceptIn: ["Patterns", "Manifests", "Reactor", "Kubernetes", "portico-echo"]),
         RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
+        RetiredWord(
+            word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),
+        RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

@@ -41,9 +41,9 @@ package import Octets
     private static let outputOctets = 65_536
     private var unconsumed = 0    // octets of body that the other side has not taken
     private var budget: WorkBudget
-    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
+    /// Whether the last `receive` left octets because the connection's quota of this turn was used up. It stays
     /// so until the next `receive`, also after `endTurn`; what was left waits in here (`hasWaitingInput`).
-    package private(set) var isOverShare = false
+    package private(set) var isOverQuota = false
     private var needsMore = false    // what is in `inbox` is the beginning of something
     private var completedHeads: UInt32 = 0
 
@@ -135,19 +135,19 @@ package import Octets
     }
 
     /// Octets that came wait in here and may be read now, by `receive(.empty)`: a client's next request, or what
-    /// was beyond the share of an earlier turn. With `isOverShare` the owner had better serve other connections
+    /// was beyond the quota of an earlier turn. With `isOverQuota` the owner had better serve other connections
     /// first, and read nothing from the socket until then.
     package var hasWaitingInput: Bool {
         guard violation == nil, !isWaiting, !needsMore else { return false }
-        if stream?.tunnel == .open, isServer { return isOverShare || parsed < inbox.count }
-        return isOverShare || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
+        if stream?.tunnel == .open, isServer { return isOverQuota || parsed < inbox.count }
+        return isOverQuota || (isServer && stream == nil && !isClosing && !inbox.isEmpty)
     }
 
     /// A number for the header section that has begun and is not complete; nil when there is none. As long as the
     /// number stays, it is the same section: an owner that limits the time for it starts the clock when the number
     /// changes, whatever octets come meanwhile.
     package var unfinishedHeaders: UInt32? {
-        let isWanted = parser.isAtHead && violation == nil && !isWaiting && !isOverShare
+        let isWanted = parser.isAtHead && violation == nil && !isWaiting && !isOverQuota
         return isWanted && parsed < inbox.count ? completedHeads : nil
     }
 
@@ -347,11 +347,11 @@ package import Octets
         var block = pools.takeBlock()
         defer { pools.letGo(block) }
         do throws(HTTP1Error) {
-            isOverShare = false
+            isOverQuota = false
             needsMore = false
             while !isWaiting {
-                guard budget.hasShare else {
-                    isOverShare = true    // perhaps only the end of a message is left to note
+                guard budget.hasQuota else {
+                    isOverQuota = true    // perhaps only the end of a message is left to note
                     return used
                 }
                 let (consumed, event) = try parser.next(input.dropFirst(used), headers: block)

@@ -10,8 +10,8 @@ struct HTTP2Input {
     /// Input that was left for a later turn, and how much of it this turn's events point into; from the pools.
     var postponed: OctetBuffer?
     var postponedRead = 0
-    /// The last `receive` stopped because the turn's share of work was used up.
-    var isOverShare = false
+    /// The last `receive` stopped because the turn's quota of work was used up.
+    var isOverQuota = false
     /// The number of frames and header sections that were complete. It tells two incomplete ones apart.
     var completed: UInt32 = 0
     // A DATA frame in hand
@@ -30,7 +30,7 @@ extension HTTP2Session {
 
     /// Feeds the peer's octets, behind those that `postpone` kept. The events' data point into `rest`, or into
     /// what was kept.
-    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`. With `isOverShare` the owner
+    /// - Parameter rest: what was not read yet is left: it is for after `endTurn`. With `isOverQuota` the owner
     ///   had better `postpone` it and serve other connections first.
     /// - Returns: false when the connection has come to its end with these octets; what `flush` gives is
     ///   still worth sending.
@@ -41,9 +41,9 @@ extension HTTP2Session {
         }
         if input.postponed != nil { return receiveBehindPostponed(&rest) }
         if input.isPrefaceExpected { takePreface(&rest) }
-        while rest.count > 0, !isTerminating, !isTurnFull, budget.hasShare { step(&rest) }
+        while rest.count > 0, !isTerminating, !isTurnFull, budget.hasQuota { step(&rest) }
         if isTerminating { rest = .empty }
-        input.isOverShare = rest.count > 0 && !budget.hasShare
+        input.isOverQuota = rest.count > 0 && !budget.hasQuota
         return !isTerminating
     }
 

@@ -15,9 +15,9 @@ extension HTTP2Session {
         return isGood
     }
 
-    /// Whether the last `receive` left octets because the connection's share of this turn was used up. It stays
+    /// Whether the last `receive` left octets because the connection's quota of this turn was used up. It stays
     /// so until the next `receive`, also after `endTurn`.
-    package var isOverShare: Bool { input.isOverShare }
+    package var isOverQuota: Bool { input.isOverQuota }
 
     /// Keeps what `receive` left, in the session, for a later turn of the owner: `receive` with no further octets
     /// goes on with it. The owner should read nothing from the socket while `hasWaitingInput`, so that no more

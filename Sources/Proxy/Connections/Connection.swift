@@ -177,8 +177,8 @@ final class Connection {
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }
     var schemeText: Octets { transport.isSecure ? "https" : "http" }
 
-    /// Whether its readings lately took much of a turn: one half of the share, or several less.
-    var isHeavy: Bool { workload >= WorkBudget.shareOfTurn / 4 }
+    /// Whether its readings lately took much of a turn: one half of the quota, or several less.
+    var isHeavy: Bool { workload >= WorkBudget.quotaOfTurn / 4 }
 
     /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
     ///   between light ones do not pass as light.

@@ -53,7 +53,7 @@ final class ConnectionLists {
     /// - Parameter work: of this turn so far, in units of `WorkBudget`.
     func hasToWait(_ connection: Connection, work: Int32) -> Bool {
         if connection.isUnread, connection.state.reading == .listed { return true }
-        guard work >= WorkBudget.shareOfTurn, connection.state.reading == .ready, isHeavy(connection) else {
+        guard work >= WorkBudget.quotaOfTurn, connection.state.reading == .ready, isHeavy(connection) else {
             return false
         }
         listForReading(connection)
@@ -73,7 +73,7 @@ final class ConnectionLists {
     /// other side, counted, and logged.
     static let endOfStream: Int32 = 60
     /// Streams whose end is as much work as a connection may cause in a turn.
-    private static let manyStreams = Int(WorkBudget.shareOfTurn / endOfStream)
+    private static let manyStreams = Int(WorkBudget.quotaOfTurn / endOfStream)
 
     /// Reading that was paused may go on: what waits in the kernel is no new event.
     func resumeReading(_ connection: Connection) {

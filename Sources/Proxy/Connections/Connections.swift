@@ -79,11 +79,11 @@ final class Connections {
                 guard !isLingering else { continue }
                 services.octetsRead &+= count
                 received(input.octets, on: connection)
-                if connection.session.isOverShare { return }    // it is listed for the next turn
+                if connection.session.isOverQuota { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
-                if services.pools.work &- before >= WorkBudget.shareOfTurn { break reading }
+                if services.pools.work &- before >= WorkBudget.quotaOfTurn { break reading }
             case .wouldBlock:
                 // All that the endpoint has said is read.
                 if connection.state.writing == .over { peerClosed(connection) }
@@ -98,7 +98,7 @@ final class Connections {
         lists.listForReading(connection)
     }
 
-    /// Goes on with what was beyond the connection's share of an earlier turn.
+    /// Goes on with what was beyond the connection's quota of an earlier turn.
     /// - Returns: false when there is still more of it, or the connection has ended.
     private func readWaiting(_ connection: Connection) -> Bool {
         feed(.empty, to: connection)
@@ -119,8 +119,8 @@ final class Connections {
         repeat {
             if !connection.session.receive(&rest) { breached(connection) }
             actOnEvents(of: connection)
-        } while !rest.isEmpty && !connection.isClosed && !connection.session.isOverShare
-        if connection.session.isOverShare { endShare(connection, rest) }
+        } while !rest.isEmpty && !connection.isClosed && !connection.session.isOverQuota
+        if connection.session.isOverQuota { quotaUsed(connection, rest) }
         slowDown(connection)
         noteHeaders(connection)
         if connection.state.phase == .closing || connection.session.wantsFlush || connection.session.isFinished {
@@ -128,8 +128,8 @@ final class Connections {
         }
     }
 
-    /// The connection has had its share of the turn: others are served before the rest is read.
-    private func endShare(_ connection: Connection, _ rest: Octets) {
+    /// The connection has used its quota of the turn up: others are served before the rest is read.
+    private func quotaUsed(_ connection: Connection, _ rest: Octets) {
         guard !connection.isClosed else { return }
         connection.session.postpone(rest)
         lists.listForReading(connection)
@@ -189,7 +189,7 @@ final class Connections {
             unretainedExchanges? { $0.passWindows(of: connection) }
             session { $0.endTurn() }
             guard !connection.isClosed, session({ $0.hasWaitingInput }) else { break }
-            guard !session({ $0.isOverShare }) else {
+            guard !session({ $0.isOverQuota }) else {
                 lists.listForReading(connection)
                 break
             }

@@ -97,12 +97,12 @@ enum Session {
         }
     }
 
-    /// Whether the connection's share of work in this turn is used up.
-    var isOverShare: Bool {
+    /// Whether the connection's quota of work in this turn is used up.
+    var isOverQuota: Bool {
         switch self {
         case .undecided: false
-        case .http1(let session): session { $0.isOverShare }
-        case .http2(let session): session { $0.isOverShare }
+        case .http1(let session): session { $0.isOverQuota }
+        case .http2(let session): session { $0.isOverQuota }
         }
     }
 

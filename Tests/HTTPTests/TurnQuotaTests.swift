@@ -7,7 +7,7 @@ private let (data, headers, priority, continuation): (UInt8, UInt8, UInt8, UInt8
 private let (end, endHeaders): (UInt8, UInt8) = (1, 4)
 private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
 
-@Suite struct `The share of a turn, on HTTP/2,` {
+@Suite struct `The quota of a turn, on HTTP/2,` {
     /// One read of a socket, full of the smallest frames.
     private static let read = (0..<7000).flatMap { _ in frame(priority, 0, 1, [0, 0, 0, 0, 3]) }
 
@@ -17,9 +17,9 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
         unsafe Self.read.withUnsafeBytes { octets in
             var rest = unsafe Octets(octets)
             #expect(server.session.receive(&rest))
-            #expect(server.session.isOverShare && rest.count == (7000 - 2000) * 14)
+            #expect(server.session.isOverQuota && rest.count == (7000 - 2000) * 14)
             server.session.endTurn()
-            #expect(server.session.isOverShare && !server.session.hasWaitingInput)
+            #expect(server.session.isOverQuota && !server.session.hasWaitingInput)
             server.session.postpone(rest)
         }
         #expect(server.session.hasWaitingInput)
@@ -30,7 +30,7 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
             server.endTurn()
             turns += 1
         }
-        #expect(turns == 4 && !server.session.isOverShare)
+        #expect(turns == 4 && !server.session.isOverQuota)
         #expect(before - server.session.budget.allowance == 7000)
         server.checkPools()
     }
@@ -82,7 +82,7 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
     }
 }
 
-@Suite struct `The share of a turn, on HTTP/1.1,` {
+@Suite struct `The quota of a turn, on HTTP/1.1,` {
     private let pools = MessagePools()
 
     @Test func `ends reading among chunks of an octet, and none is lost`() throws {
@@ -107,17 +107,17 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
             let isOver = session.events.contains { $0.kind == .closed }
             session.endTurn()
             guard session.hasWaitingInput else {
-                #expect(isOver && !session.isOverShare)
+                #expect(isOver && !session.isOverQuota)
                 break
             }
-            #expect(session.isOverShare)
+            #expect(session.isOverQuota)
             _ = session.receive(.empty)
             turns += 1
         }
         #expect(body == 5000 && turns == 11 && session.takesRequests)
     }
 
-    /// The share may end exactly at the end of a body: nothing is left but to say so.
+    /// The quota may end exactly at the end of a body: nothing is left but to say so.
     @Test func `never swallows the end of a message`() throws {
         for length in 480...510 {
             let session = HTTP1Session(isServer: true, scheme: .http, pools: pools)
