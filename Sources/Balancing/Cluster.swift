@@ -106,7 +106,7 @@ package final class Cluster {
 
     /// An endpoint that was ejected a moment ago is still in the list.
     @inline(__always) private func unlessEjected(_ endpoint: Endpoint) -> Endpoint? {
-        if let watch = endpoint.watch, watch.isEjected { nil } else { endpoint }
+        if let observer = endpoint.observer, observer.isEjected { nil } else { endpoint }
     }
 
     /// The first one from a place on that may be chosen: that has not failed yet, or else that is not ejected.
@@ -154,7 +154,7 @@ package final class Cluster {
     /// Whether a handle is that of the endpoint in this place, watched as the list says.
     private func isHandle(_ handle: Endpoint, of place: Int) -> Bool {
         guard list.endpoints[place] === handle.state else { return false }
-        return handle.watch?.monitor === (list.monitors.isEmpty ? nil : list.monitors[place])
+        return handle.observer?.monitor === (list.monitors.isEmpty ? nil : list.monitors[place])
     }
 
     @inline(__always) private func handle(_ place: Int) -> Endpoint {
@@ -165,10 +165,10 @@ package final class Cluster {
     }
 
     private func makeHandle(_ place: Int, of list: EndpointList) -> Endpoint {
-        let watch = list.detector.flatMap { detector in
-            list.monitors.isEmpty ? nil : OutlierWatch(list.monitors[place], detector)
+        let observer = list.detector.flatMap { detector in
+            list.monitors.isEmpty ? nil : OutlierObserver(list.monitors[place], detector)
         }
-        return Endpoint(list.endpoints[place], watch: watch)
+        return Endpoint(list.endpoints[place], observer: observer)
     }
 }
 

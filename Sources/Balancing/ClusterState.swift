@@ -180,15 +180,15 @@ package final class ClusterState: Sendable {
 
     // MARK: outliers
 
-    /// Who watches its endpoints; nil if nobody does.
+    /// The outlier detection of its endpoints; nil if there is none.
     package var detector: OutlierDetector? { contents.withLock { $0.detector } }
 
-    /// Watches the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
-    /// stays when only the policy changes. The control plane's thread only.
+    /// Notes the results of the endpoints by that policy from now on; nil ends it, and every ejection. What is known of
+    /// an endpoint stays when only the policy changes. The control plane's thread only.
     /// - Parameters:
     ///   - health: counts the health checks of the endpoints; nil: there are none. What fails them is not chosen.
     ///   - wake: called, on any thread, when `settle` has something to do.
-    package func watch(
+    package func detectOutliers(
         _ policy: OutlierPolicy?, health: HealthCounts? = nil, wake: @escaping @Sendable () -> Void
     ) {
         let (all, detector, arrangement) = contents.withLock { contents in
@@ -226,7 +226,7 @@ package final class ClusterState: Sendable {
 
     /// Ends ejections whose time is over, and takes those that are ejected out of the choice.
     /// The control plane's thread only.
-    /// - Parameter now: nanoseconds of the clock of `OutlierWatch.note`.
+    /// - Parameter now: nanoseconds of the clock of `OutlierObserver.note`.
     /// - Returns: what has happened since the last call, and when the next one is due; nil: when it is woken.
     package func settle(at now: UInt64) -> (events: [OutlierEvent], due: UInt64?) {
         let (all, detector) = contents.withLock { ($0.all, $0.detector) }

@@ -85,14 +85,14 @@ package final class Endpoint {
     /// The number of `state`.
     package let number: Int
     /// What is watched of it in its cluster; nil where nothing is.
-    package let watch: OutlierWatch?
+    package let observer: OutlierObserver?
 
     /// Makes a worker's handle of an endpoint that no cluster watches.
-    package convenience init(_ state: EndpointState) { self.init(state, watch: nil) }
+    package convenience init(_ state: EndpointState) { self.init(state, observer: nil) }
 
-    init(_ state: EndpointState, watch: OutlierWatch?) {
+    init(_ state: EndpointState, observer: OutlierObserver?) {
         self.state = state
-        self.watch = watch
+        self.observer = observer
         load = state.load
         number = state.number
     }

@@ -134,7 +134,8 @@ struct ClusterDirectory {
         }
         hashed = tables.keys.sorted().map { slots[$0].state }
         for place in slots.indices {
-            slots[place].state.watch(policies[place], health: health.counts(of: key(slots[place])), wake: wake)
+            slots[place].state.detectOutliers(
+                policies[place], health: health.counts(of: key(slots[place])), wake: wake)
             slots[place].state.warm(by: warmups[place], wake: wake)
         }
         let ofHealth = checked.values.joined()

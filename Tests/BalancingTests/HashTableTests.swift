@@ -112,11 +112,11 @@ import Testing
         let some = hashed(kind, 10)
         var policy = OutlierPolicy()
         policy.consecutive5xx = 1
-        some.state.watch(policy, wake: {})
+        some.state.detectOutliers(policy, wake: {})
         build(some)
         let before = homes(some)
         let key = try #require(zip(Self.keys, before).first { $0.1 == 4 }).0
-        some.cluster.next(hash: key)?.watch?.note(.failed, at: 0)
+        some.cluster.next(hash: key)?.observer?.note(.failed, at: 0)
         _ = some.state.settle(at: 0)
         build(some)
         let after = homes(some)

@@ -6,7 +6,7 @@ import Testing
     private let some = SomeCluster(.roundRobin, 4)
     private let counts = HealthCounts(name: "c:80")
 
-    private func watch(_ policy: OutlierPolicy? = nil) { some.state.watch(policy, health: counts) {} }
+    private func detectOutliers(_ policy: OutlierPolicy? = nil) { some.state.detectOutliers(policy, health: counts) {} }
 
     private func fail(_ places: Int...) -> Bool? {
         for place in places { some.states[place].health = .failing }
@@ -17,14 +17,14 @@ import Testing
     private var chosen: Set<Int> { Set(some.order(16)) }
 
     @Test func `chooses none that fails`() {
-        watch()
+        detectOutliers()
         #expect(fail(1) == nil && chosen == [0, 2, 3])
         some.states[1].health = .available
         #expect(some.state.healthChanged() == nil && chosen == [0, 1, 2, 3])
     }
 
     @Test func `chooses none that has joined and was not checked`() {
-        watch()
+        detectOutliers()
         let joined = SomeCluster.endpoint(9, EndpointNumbers())
         joined.health = .pending
         some.publish(some.states + [joined])
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func `uses all when fewer than half are well, and says so`() {
-        watch()
+        detectOutliers()
         #expect(fail(0, 1) == nil && chosen == [2, 3])
         #expect(fail(2) == true && chosen == [0, 1, 2, 3])
         some.states[0].health = .available
@@ -45,16 +45,16 @@ import Testing
     }
 
     @Test func `uses none when outlierDetection says that nothing is better than the unwell`() {
-        watch(OutlierPolicy())    // its minHealthPercent is 0
+        detectOutliers(OutlierPolicy())    // its minHealthPercent is 0
         #expect(fail(0, 1, 2, 3) == nil && some.cluster.next(random: 0) == nil)
     }
 
     @Test func `counts the ejected and the unwell together, each once`() {
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.maxEjectionPercent, policy.minHealthPercent) = (1, 100, 60)
-        watch(policy)
+        detectOutliers(policy)
         let endpoint = some.cluster.next(random: 0)
-        endpoint?.watch?.note(.answered(503), at: 0)
+        endpoint?.observer?.note(.answered(503), at: 0)
         _ = some.state.settle(at: 1)
         let ejected = endpoint?.number ?? -1
         #expect(!chosen.contains(ejected) && chosen.count == 3)
@@ -67,9 +67,9 @@ import Testing
     @Test func `ends an ejection when the endpoint has passed a check since`() {
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.baseEjectionTime) = (1, .seconds(300))
-        watch(policy)
+        detectOutliers(policy)
         let endpoint = some.cluster.next(random: 0)
-        endpoint?.watch?.note(.answered(503), at: 1_000)
+        endpoint?.observer?.note(.answered(503), at: 1_000)
         _ = some.state.settle(at: 1_000)
         #expect(chosen.count == 3)
         let number = endpoint?.number ?? 0
@@ -82,16 +82,16 @@ import Testing
     }
 
     @Test func `ends with the checks`() {
-        watch()
+        detectOutliers()
         _ = fail(1)
         some.states[1].health = .available
-        some.state.watch(nil) {}
+        some.state.detectOutliers(nil) {}
         #expect(chosen.count == 4 && some.state.detector == nil && some.state.healthCounts == nil)
-        #expect(some.cluster.next(random: 0)?.watch == nil, "requests pay nothing for it")
+        #expect(some.cluster.next(random: 0)?.observer == nil, "requests pay nothing for it")
     }
 
     @Test func `warms up what has become well`() {
-        some.state.watch(nil, health: counts) {}
+        some.state.detectOutliers(nil, health: counts) {}
         some.state.warm(by: WarmupPolicy(window: .seconds(100), minimum: 0.1, aggression: 1)) {}
         _ = some.state.settle(at: 0)
         _ = some.state.settle(at: 200_000_000_000)

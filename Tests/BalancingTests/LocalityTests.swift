@@ -38,13 +38,13 @@ import Testing
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.maxEjectionPercent) = (1, 100)
         adjust(&policy)
-        cluster.state.watch(policy) {}
+        cluster.state.detectOutliers(policy) {}
         for place in places {
             while let next = cluster.cluster.next(
                 random: 0, excluding: cluster.states.map(\.number).filter { $0 != place }),
-                next.number == place, next.watch?.monitor.isEjected == false
+                next.number == place, next.observer?.monitor.isEjected == false
             {
-                next.watch?.note(.answered(500), at: 1)
+                next.observer?.note(.answered(500), at: 1)
             }
             _ = cluster.state.settle(at: 2)
         }

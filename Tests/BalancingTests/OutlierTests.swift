@@ -148,7 +148,7 @@ import Testing
 
     private func watched(_ policy: OutlierPolicy, _ count: Int, _ kind: BalancingPolicy = .roundRobin) -> SomeCluster {
         let some = SomeCluster(kind, count)
-        some.state.watch(policy, wake: {})
+        some.state.detectOutliers(policy, wake: {})
         return some
     }
 
@@ -157,7 +157,7 @@ import Testing
         var failed = 0
         while failed < times, let endpoint = some.cluster.next(random: UInt64.random(in: 0 ... .max)) {
             guard endpoint.number == number else { continue }
-            endpoint.watch?.note(.answered(500), at: now)
+            endpoint.observer?.note(.answered(500), at: now)
             failed += 1
         }
     }
@@ -195,13 +195,13 @@ import Testing
         fail(some, 1)
         var other = policy
         other.consecutive5xx = 1
-        some.state.watch(other, wake: {})
+        some.state.detectOutliers(other, wake: {})
         #expect(some.picks(300)[1] == 0)
         fail(some, 2, times: 1)
         #expect(some.picks(300)[2] == 0, "the new limit is not in effect")
-        some.state.watch(nil, wake: {})
+        some.state.detectOutliers(nil, wake: {})
         #expect(some.picks(400) == [100, 100, 100, 100] && some.state.detector == nil)
-        #expect(some.cluster.next(random: 0)?.watch == nil)
+        #expect(some.cluster.next(random: 0)?.observer == nil)
     }
 
     @Test func `uses all endpoints when fewer are left than minHealthPercent`() {
@@ -240,7 +240,7 @@ import Testing
         for worker in workers {
             var endpoint = worker.next(random: 0)
             while endpoint?.number != 1 { endpoint = worker.next(random: 0) }
-            endpoint?.watch?.note(.failed, at: 0)
+            endpoint?.observer?.note(.failed, at: 0)
         }
         #expect(some.picks(300)[1] == 0 && some.state.detector?.totals.ejections[.consecutive5xx] == 1)
     }
@@ -265,15 +265,15 @@ import Testing
             case 2:
                 var other = policy
                 other.minHealthPercent = Int.random(in: 0...100, using: &random)
-                some.state.watch(Bool.random(using: &random) ? other : nil, wake: {})
+                some.state.detectOutliers(Bool.random(using: &random) ? other : nil, wake: {})
             default:
                 let status = Bool.random(using: &random) ? 503 : 200
-                for _ in 0..<3 { some.cluster.next(random: random.next())?.watch?.note(.answered(status), at: now) }
+                for _ in 0..<3 { some.cluster.next(random: random.next())?.observer?.note(.answered(status), at: now) }
             }
             guard let totals = some.state.detector?.totals else { continue }
             #expect(totals.ejected <= max(some.state.endpoints.count, 1))
         }
-        some.state.watch(policy, wake: {})
+        some.state.detectOutliers(policy, wake: {})
         some.publish(some.states)
         for _ in 0..<60 {
             now += 30_000_000_000

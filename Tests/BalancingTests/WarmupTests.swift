@@ -84,7 +84,7 @@ import Testing
         let some = SomeCluster(.roundRobin, 4)
         some.state.arrange(by: .shares([50, 50]))
         some.state.publish(EndpointList(some.states.dropLast(), ranks: [0, 0, 1]))
-        some.state.watch(OutlierPolicy()) {}
+        some.state.detectOutliers(OutlierPolicy()) {}
         some.state.warm(by: policy()) {}
         _ = some.state.settle(at: 0)
         _ = some.state.settle(at: 50 * Self.second)

@@ -275,7 +275,7 @@ import Testing
         let servers = [try bench.server(0), try bench.server(1)]
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.maxEjectionPercent) = (1, 100)
-        bench.cluster.watch(policy, wake: {})
+        bench.cluster.detectOutliers(policy, wake: {})
         let pair = Pair(bench: bench, servers: servers, client: try bench.client(sending: Self.get))
         let (upstream, mirror, _, _) = try pair.connections()
         mirror.send("HTTP/1.1 \(answer)\r\ncontent-length: 0\r\n\r\n")
@@ -289,7 +289,7 @@ import Testing
         let servers = [try bench.server(0), try bench.server(1)]
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.maxEjectionPercent) = (1, 100)
-        bench.cluster.watch(policy, wake: {})
+        bench.cluster.detectOutliers(policy, wake: {})
         let pair = Pair(bench: bench, servers: servers, client: try bench.client(sending: Self.get))
         let (_, mirror, _, _) = try pair.connections()
         mirror.close()

@@ -17,7 +17,7 @@ import Testing
         let bench = try Bench(servers: servers, isHTTP2: isHTTP2, timeout: timeout)
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.maxEjectionPercent) = (errors, 100)
-        bench.cluster.watch(policy, wake: {})
+        bench.cluster.detectOutliers(policy, wake: {})
         return bench
     }
 
@@ -87,7 +87,7 @@ import Testing
         let bench = try Bench(pool: pool)
         var policy = OutlierPolicy()
         (policy.consecutive5xx, policy.maxEjectionPercent) = (1, 100)
-        bench.cluster.watch(policy, wake: {})
+        bench.cluster.detectOutliers(policy, wake: {})
         _ = try bench.server()
         let clients = try (0..<4).map { _ in try bench.client(sending: Self.get) }
         #expect(clients.count { $0.text().hasPrefix("HTTP/1.1 503") } == 2 && ejected(bench) == 0)

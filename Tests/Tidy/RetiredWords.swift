@@ -29,6 +29,7 @@ struct RetiredWord {
         RetiredWord(
             word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),
         RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
+        RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

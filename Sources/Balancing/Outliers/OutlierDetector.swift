@@ -235,10 +235,10 @@ final class OutlierMonitor: Sendable {
     }
 }
 
-/// A worker's own handle of what is watched of an endpoint.
+/// A worker's own handle of an endpoint's monitor: it notes what became of the endpoint's requests.
 ///
 /// Thread: its worker's. Freed by: its `Endpoint`.
-package final class OutlierWatch {
+package final class OutlierObserver {
     let monitor: OutlierMonitor
     private let cell: LineCell    // of `monitor`
     private let thresholds: OutlierThresholds
@@ -269,4 +269,4 @@ package final class OutlierWatch {
     }
 }
 
-@available(*, unavailable) extension OutlierWatch: Sendable {}
+@available(*, unavailable) extension OutlierObserver: Sendable {}

@@ -3,38 +3,38 @@ internal import HTTP
 internal import Octets
 internal import Reactor
 
-/// What a request tells of its endpoint to those who watch it. Where nobody does, nothing here runs.
+/// What a request tells of its endpoint to those who observer it. Where nobody does, nothing here runs.
 enum EndpointReports {
     /// The upstream's final header section has come. A gRPC status counts more than HTTP's, and comes at the end of
     /// most calls; Envoy counts such a call as 200.
     /// Source: envoyproxy/envoy source/common/router/router.cc (onUpstreamHeaders).
-    static func headers(_ exchange: Exchange, _ watch: OutlierWatch, _ code: Int, isEnd: Bool) {
+    static func headers(_ exchange: Exchange, _ observer: OutlierObserver, _ code: Int, isEnd: Bool) {
         if exchange.traits.isGRPC, exchange.tally.grpcStatus == nil, code == 200, !isEnd { return }
-        note(.answered(exchange.tally.grpcStatus.map(GRPC.httpStatus) ?? code), exchange, watch)
+        note(.answered(exchange.tally.grpcStatus.map(GRPC.httpStatus) ?? code), exchange, observer)
     }
 
     /// The upstream's answer has come to its end.
     /// - Parameter hadStatus: the gRPC status was in the header section.
-    static func end(_ exchange: Exchange, _ watch: OutlierWatch, hadStatus: Bool) {
+    static func end(_ exchange: Exchange, _ observer: OutlierObserver, hadStatus: Bool) {
         guard exchange.traits.isGRPC, !hadStatus, exchange.tally.status == 200 else { return }
-        note(.answered(exchange.tally.grpcStatus.map(GRPC.httpStatus) ?? 200), exchange, watch)
+        note(.answered(exchange.tally.grpcStatus.map(GRPC.httpStatus) ?? 200), exchange, observer)
     }
 
     /// The try has failed, or the answer was broken off.
-    static func failure(_ exchange: Exchange, _ watch: OutlierWatch, _ situation: Situation) {
-        if situation == .tryTimedOut { return note(.timedOut, exchange, watch) }
+    static func failure(_ exchange: Exchange, _ observer: OutlierObserver, _ situation: Situation) {
+        if situation == .tryTimedOut { return note(.timedOut, exchange, observer) }
         guard situation.outcome.blame == .upstream else { return }
-        note(.failed, exchange, watch)
+        note(.failed, exchange, observer)
     }
 
     /// The request's time is over.
-    static func timeout(_ exchange: Exchange, _ watch: OutlierWatch) {
+    static func timeout(_ exchange: Exchange, _ observer: OutlierObserver) {
         guard case .stream = exchange.upstream, exchange.state.answer == .none else { return }
-        note(.timedOut, exchange, watch)
+        note(.timedOut, exchange, observer)
     }
 
-    private static func note(_ result: EndpointResult, _ exchange: Exchange, _ watch: OutlierWatch) {
-        watch.note(result, at: exchange.services.loop.now.nanoseconds)
+    private static func note(_ result: EndpointResult, _ exchange: Exchange, _ observer: OutlierObserver) {
+        observer.note(result, at: exchange.services.loop.now.nanoseconds)
     }
 
     /// Notes in its cluster's account what has become of the request.

@@ -415,8 +415,8 @@ final class Exchange {
 
     // MARK: what others ask
 
-    /// The watch of outliers on the endpoint of this try; nil where nobody watches it.
-    @inline(__always) var watch: OutlierWatch? { endpoint.unretained?({ $0.watch }) ?? nil }
+    /// Notes the results of the endpoint of this try; nil where there is no outlier detection.
+    @inline(__always) var observer: OutlierObserver? { endpoint.unretained?({ $0.observer }) ?? nil }
 
     /// Whether the destination's port speaks HTTP/2.
     var isHTTP2Port: Bool { destination.unretained?({ $0.isHTTP2 }) ?? false }

@@ -103,7 +103,7 @@ extension Exchange {
         guard code >= 200 || isOpened else { return passInterim(block, to: downstream) }
         if isOpened { timers.cancelAll(in: services.loop) }    // a WebSocket lasts as long as its peers want
         noteGRPCStatus(block)
-        if let watch { EndpointReports.headers(self, watch, code, isEnd: isEnd) }
+        if let observer { EndpointReports.headers(self, observer, code, isEnd: isEnd) }
         if needsJudgement, retriesAnswer(block, code) { return }
         if extras != nil, !Respond.editAnswer(block, self) { return answer(.operationsTooLarge) }
         tally.status = isOpened ? Tunneling.edit(opening: block, self) : code
@@ -168,7 +168,7 @@ extension Exchange {
         guard let downstream, state.answer == .begun else { return }
         let hadStatus = tally.grpcStatus != nil
         if traits.isGRPC { trailers.unretained? { noteGRPCStatus($0) } }
-        if let watch { EndpointReports.end(self, watch, hadStatus: hadStatus) }
+        if let observer { EndpointReports.end(self, observer, hadStatus: hadStatus) }
         finishAnswer(on: downstream, trailers: trailers)
         services.markDirty(downstream)
         answerEnded()
@@ -246,7 +246,7 @@ extension Exchange {
         case .nothing: break
         case .tryFails: return follow(tryFailed(situation, keeping: body))
         case .breakOff:
-            if let watch { EndpointReports.failure(self, watch, situation) }
+            if let observer { EndpointReports.failure(self, observer, situation) }
             timers.cancelAll(in: services.loop)
             breakOff(code: code)
         }
@@ -376,7 +376,7 @@ extension Exchange {
     /// The deadline has passed.
     func deadlinePassed() {
         guard state.answer != .over else { return }
-        if let watch { EndpointReports.timeout(self, watch) }
+        if let observer { EndpointReports.timeout(self, observer) }
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
         let situation: Situation = traits.isGRPC ? .deadlineExceeded : .routeTimedOut

@@ -22,7 +22,7 @@ extension Exchange {
     func tryFailed(_ situation: Situation, keeping body: OctetBuffer?) -> StepEnd {
         endpoint.end()
         if let body { keep(body) }
-        if let watch { EndpointReports.failure(self, watch, situation) }
+        if let observer { EndpointReports.failure(self, observer, situation) }
         let isWanted =
             route.unretained?({ !$0.retries.conditions.isDisjoint(with: situation.outcome.retry.conditions) }) ?? false
         let isWhole = state.request == .headersOnly || state.receivedOctets == 0 || heldBody != nil

@@ -28,7 +28,7 @@ final class Mirror {
     let isGRPC: Bool
     /// Of the mirror's answer; 0 before it has come.
     var status = 0
-    /// Whether those who watch its endpoint know what became of it.
+    /// Whether those who observer its endpoint know what became of it.
     var isReported = false
     var place = Place.none
     /// Held until it is sent.
@@ -59,7 +59,7 @@ final class Mirror {
     }
 
     /// Whoever watches its endpoint.
-    var watch: OutlierWatch? { picked.unretained?({ $0.watch }) ?? nil }
+    var observer: OutlierObserver? { picked.unretained?({ $0.observer }) ?? nil }
 
     /// The copy is over for its endpoint.
     func leaveEndpoint() { picked.end() }

@@ -2,7 +2,7 @@ internal import Balancing
 internal import HTTP
 internal import Reactor
 
-/// What a copy tells of its endpoint to those who watch it: the same that a request does, because Envoy sends copies
+/// What a copy tells of its endpoint to those who observer it: the same that a request does, because Envoy sends copies
 /// by a router of their own. Source: envoyproxy/envoy source/common/router/shadow_writer_impl.cc,
 /// source/common/http/async_client_impl.cc.
 enum MirrorReports {
@@ -10,7 +10,7 @@ enum MirrorReports {
     static func came(
         _ event: StreamEvent, _ mirror: Mirror, from connection: Connection, _ services: WorkerServices
     ) {
-        guard let watch = mirror.watch, !mirror.isReported else { return }
+        guard let observer = mirror.observer, !mirror.isReported else { return }
         guard let block = connection.session.takeHeaders(event.slot) else { return }
         defer { services.letGo(block) }
         if event.kind == .headers {
@@ -20,26 +20,26 @@ enum MirrorReports {
         let status = mirror.isGRPC ? block.grpcStatusCode : nil
         // A gRPC status counts more than HTTP's, and comes at the end of most calls.
         if status == nil, mirror.isGRPC, mirror.status == 200, event.kind == .headers, !event.isLast { return }
-        note(.answered(status.map(GRPC.httpStatus) ?? mirror.status), mirror, watch, services)
+        note(.answered(status.map(GRPC.httpStatus) ?? mirror.status), mirror, observer, services)
     }
 
     /// The answer has come to its end.
     static func ended(_ mirror: Mirror, _ services: WorkerServices) {
-        guard let watch = mirror.watch, mirror.status >= 200 else { return }
-        note(.answered(mirror.status), mirror, watch, services)
+        guard let observer = mirror.observer, mirror.status >= 200 else { return }
+        note(.answered(mirror.status), mirror, observer, services)
     }
 
     /// The copy has failed by its endpoint.
     static func failed(_ result: EndpointResult, _ mirror: Mirror, _ services: WorkerServices) {
-        if let watch = mirror.watch { note(result, mirror, watch, services) }
+        if let observer = mirror.observer { note(result, mirror, observer, services) }
     }
 
     /// Each copy counts once.
     private static func note(
-        _ result: EndpointResult, _ mirror: Mirror, _ watch: OutlierWatch, _ services: WorkerServices
+        _ result: EndpointResult, _ mirror: Mirror, _ observer: OutlierObserver, _ services: WorkerServices
     ) {
         guard !mirror.isReported else { return }
         mirror.isReported = true
-        watch.note(result, at: services.loop.now.nanoseconds)
+        observer.note(result, at: services.loop.now.nanoseconds)
     }
 }

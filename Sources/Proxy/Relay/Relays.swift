@@ -101,7 +101,7 @@ final class Relays {
     /// Reports to whoever watches the endpoint what became of a connection to it.
     /// Source: envoyproxy/envoy source/common/tcp_proxy/tcp_proxy.cc (onUpstreamConnection).
     private func note(_ result: EndpointResult, of endpoint: Endpoint) {
-        endpoint.watch?.note(result, at: services.loop.now.nanoseconds)
+        endpoint.observer?.note(result, at: services.loop.now.nanoseconds)
     }
 
     /// The endpoint did not accept: another one is tried, since nothing was sent yet. The connection is closed.
