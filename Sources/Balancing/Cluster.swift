@@ -47,12 +47,12 @@ package final class Cluster {
         return unlessEjected(chosen) ?? next(after: first, excluding: [])
     }
 
-    /// Chooses an endpoint of another level than those of endpoints that have failed a request: any one of the nearest.
+    /// Chooses an endpoint of another rank than those of endpoints that have failed a request: any one of the nearest.
     /// Source: envoyproxy/envoy source/extensions/retry/priority/previous_priorities/previous_priorities.cc.
     /// - Parameters:
     ///   - random: a fresh random number.
-    ///   - failed: numbers of endpoints whose levels are left.
-    /// - Returns: nil where endpoints have no levels, or none is left.
+    ///   - failed: numbers of endpoints whose ranks are left.
+    /// - Returns: nil where endpoints have no ranks, or none is left.
     @inline(never)
     package func next(random: UInt64, leaving failed: [Int]) -> Endpoint? {
         update()

@@ -16,7 +16,7 @@ package final class EndpointList: Sendable {
     let hashing: Hashing?
     /// The parts that get a share of the requests each; nil: all are alike.
     let groups: EndpointGroups?
-    /// The endpoints of levels that get no requests now; nil where endpoints have no levels.
+    /// The endpoints of ranks that get no requests now; nil where endpoints have no ranks.
     let spare: EndpointList?
     /// The requests in flight of each, so that choosing touches nothing else of an endpoint.
     let loads: [LineCell]

@@ -98,7 +98,9 @@ struct NameSchedule {
         let due = idle.filter { now >= $0.value.due }
         // Equal ones stay in the dictionary's order, which is another in each process: no name is
         // always the last.
-        queue = due.map { (name: $0.key, rank: rank($0.key, $0.value)) }.sorted { $0.rank > $1.rank }.map(\.name)
+        queue = due.map { (name: $0.key, precedence: precedence($0.key, $0.value)) }.sorted {
+            $0.precedence > $1.precedence
+        }.map(\.name)
         let next = idle.values.lazy.map(\.due).filter { $0 > now }.min()
         nextLook = next.map { max($0, now + pause) }
     }
@@ -145,13 +147,13 @@ struct NameSchedule {
 
     private mutating func lookAgain(at time: MonotonicTime) { nextLook = nextLook.map { min($0, time) } ?? time }
 
-    private struct Rank: Comparable {
+    private struct Precedence: Comparable {
         let isSlow: Bool
         let isTried: Bool
         let generation: Int
         let due: MonotonicTime
 
-        static func < (left: Rank, right: Rank) -> Bool {
+        static func < (left: Precedence, right: Precedence) -> Bool {
             if left.isSlow != right.isSlow { return right.isSlow }
             if left.isTried != right.isTried { return right.isTried }
             if left.generation != right.generation, !left.isTried { return left.generation > right.generation }
@@ -159,8 +161,8 @@ struct NameSchedule {
         }
     }
 
-    private func rank(_ name: String, _ entry: Name) -> Rank {
-        Rank(
+    private func precedence(_ name: String, _ entry: Name) -> Precedence {
+        Precedence(
             isSlow: slowDomains.contains(Self.domain(of: name)), isTried: entry.isTried,
             generation: entry.generation, due: entry.due)
     }

@@ -145,7 +145,7 @@ struct RequestedResolver {
         var forgotten = entries.values.filter { isOver($0, at: now) }
         for entry in forgotten { entries[entry.host.key] = nil }
         if entries.count > Self.crowd {
-            let order = entries.values.filter { mayLeave($0, at: now) }.sorted { rank($0) < rank($1) }
+            let order = entries.values.filter { mayLeave($0, at: now) }.sorted { precedence($0) < precedence($1) }
             for entry in order.prefix(entries.count - Self.afterCrowd) {
                 entries[entry.host.key] = nil
                 forgotten.append(entry)
@@ -169,7 +169,7 @@ struct RequestedResolver {
     }
 
     /// Failures go first, then what was not in use for the longest time.
-    private func rank(_ entry: Entry) -> (isOfUse: Int, UInt64) {
+    private func precedence(_ entry: Entry) -> (isOfUse: Int, UInt64) {
         (entry.progress == .ready ? 1 : 0, entry.host.usedAt.load(ordering: .relaxed))
     }
 

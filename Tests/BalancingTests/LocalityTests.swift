@@ -3,11 +3,11 @@ import Testing
 @testable import Balancing
 
 /// Source: envoyproxy/envoy docs/root/intro/arch_overview/upstream/load_balancing/priority.rst, whose table of two
-/// levels this is.
-@Suite struct `The levels of a cluster` {
-    private func loads(_ levels: [(healthy: Int, total: Int)]) -> [Int] {
-        EndpointArrangement.levels.parts(
-            levels.map { EndpointArrangement.Census(total: $0.total, healthy: $0.healthy) })
+/// ranks this is.
+@Suite struct `The ranks of a cluster` {
+    private func loads(_ ranks: [(healthy: Int, total: Int)]) -> [Int] {
+        EndpointArrangement.ranked.parts(
+            ranks.map { EndpointArrangement.Census(total: $0.total, healthy: $0.healthy) })
     }
 
     @Test(arguments: [(100, 100, 0), (72, 100, 0), (71, 99, 1), (50, 70, 30), (25, 35, 65), (0, 0, 100)])
@@ -52,14 +52,14 @@ import Testing
 
     @Test(arguments: BalancingPolicy.allCases)
     func `of the first level get everything while they are healthy`(policy: BalancingPolicy) {
-        let picks = cluster(policy, ranks: [3, 0, 0, 7], .levels).picks(100)
+        let picks = cluster(policy, ranks: [3, 0, 0, 7], .ranked).picks(100)
         #expect(picks[0] == 0 && picks[3] == 0 && picks[1] + picks[2] == 100)
-        #expect(cluster(policy, ranks: [4, 2], .levels).picks(10) == [0, 10])
+        #expect(cluster(policy, ranks: [4, 2], .ranked).picks(10) == [0, 10])
     }
 
     @Test(arguments: BalancingPolicy.allCases)
     func `of the next level get what the first cannot take`(policy: BalancingPolicy) {
-        let some = cluster(policy, ranks: [0, 0, 3], .levels)
+        let some = cluster(policy, ranks: [0, 0, 3], .ranked)
         eject([0], of: some)
         #expect(some.picks(100) == [0, 70, 30])
     }
@@ -85,8 +85,8 @@ import Testing
         #expect(picks == [0, 700, 1000])
     }
 
-    @Test func `of other levels than those that have failed are chosen, the nearest first`() {
-        let some = cluster(.roundRobin, ranks: [0, 0, 2, 3, 3], .levels)
+    @Test func `of other ranks than those that have failed are chosen, the nearest first`() {
+        let some = cluster(.roundRobin, ranks: [0, 0, 2, 3, 3], .ranked)
         func next(_ failed: [Int]) -> [Int?] {
             let numbers = some.states.map(\.number)
             let found = (0..<8).map {
@@ -102,18 +102,18 @@ import Testing
         #expect(plain.cluster.next(random: 0, leaving: []) == nil)
     }
 
-    @Test func `are used in a panic only when all levels together are not enough`() {
-        let some = cluster(.roundRobin, ranks: [0, 0, 0, 1], .levels)
+    @Test func `are used in a panic only when all ranks together are not enough`() {
+        let some = cluster(.roundRobin, ranks: [0, 0, 0, 1], .ranked)
         eject([0, 1, 2], of: some) { $0.minHealthPercent = 60 }
         #expect(some.state.detector?.isPanicking == false && some.picks(10) == [0, 0, 0, 10])
-        let two = cluster(.roundRobin, ranks: [0, 0, 1, 1], .levels)
+        let two = cluster(.roundRobin, ranks: [0, 0, 1, 1], .ranked)
         eject([0, 1, 3], of: two) { $0.minHealthPercent = 60 }
         #expect(two.state.detector?.isPanicking == true, "level 1 takes 70 of 100 alone")
         #expect(two.picks(10) == [0, 0, 5, 5])
     }
 
     @Test func `are found by hash in the first level alone`() {
-        let some = cluster(.random, ranks: [0, 0, 1], .levels)
+        let some = cluster(.random, ranks: [0, 0, 1], .ranked)
         some.state.hash(by: .ring(minimum: 64))
         if let job = some.state.takeTableJob() { some.state.install(HashTable(job)) }
         let found = Set((0..<200).compactMap { some.cluster.next(hash: StableHash.hash("\($0)"))?.number })
@@ -125,8 +125,8 @@ import Testing
         #expect((850..<950).contains(most))
     }
 
-    @Test func `have handles that stay when the levels change`() {
-        let some = cluster(.roundRobin, ranks: [0, 1], .levels)
+    @Test func `have handles that stay when the ranks change`() {
+        let some = cluster(.roundRobin, ranks: [0, 1], .ranked)
         let first = some.cluster.next(random: 0)
         some.state.publish(EndpointList(some.states, ranks: [1, 0]))
         #expect(some.picks(4) == [0, 4])

@@ -105,7 +105,7 @@ import Testing
     func `leaves the nearest endpoints with its third try where the rule wants that`(isWanted: Bool) throws {
         let bench = try Bench(
             servers: 4, rule: "retries: {attempts: 4, retryOn: 5xx\(isWanted ? ", retryRemoteLocalities: true" : "")}")
-        bench.cluster.arrange(by: .levels)
+        bench.cluster.arrange(by: .ranked)
         bench.cluster.publish(EndpointList(bench.endpoints, ranks: [0, 0, 1, 2]))
         let servers = try (0..<4).map { try bench.server($0) }
         _ = try bench.client(sending: Self.get)

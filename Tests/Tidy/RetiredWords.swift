@@ -30,6 +30,7 @@ struct RetiredWord {
             word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),
         RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
         RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
+        RetiredWord(word: "eviction rank", why: "a rank is of endpoints", instead: "eviction order"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

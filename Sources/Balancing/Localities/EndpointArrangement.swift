@@ -2,12 +2,12 @@
 /// made, never for a request.
 /// Source: docs/istio.md, Locality.
 package enum EndpointArrangement: Sendable, Hashable {
-    /// Ranks are levels of preference, 0 is the first. A level gets what those before it cannot take.
-    case levels
+    /// Rank 0 is preferred. A rank gets what those before it cannot take, as with a priority of Envoy.
+    case ranked
     /// The endpoints of rank n get the n-th share of the requests. The shares are 1 to 100.
     case shares([Int])
 
-    /// A level, or a share, is complete as long as this much of it is healthy: 1 / 1.4.
+    /// A rank is complete as long as this much of it is healthy: 1 / 1.4.
     /// Source: envoyproxy/envoy api/envoy/config/endpoint/v3/endpoint.proto (overprovisioning_factor).
     private static let overprovisioning = 140
 
@@ -24,12 +24,12 @@ package enum EndpointArrangement: Sendable, Hashable {
         }
     }
 
-    /// Whether the levels together are healthy enough to take all requests: there is no panic then.
+    /// Whether the ranks together are healthy enough to take all requests: there is no panic then.
     /// Source: envoyproxy/envoy source/common/upstream/load_balancer_impl.cc (calculateNormalizedTotalAvailability).
-    static func isAvailable(_ levels: [Census]) -> Bool {
+    static func isAvailable(_ ranks: [Census]) -> Bool {
         var sum = 0
-        for level in levels {
-            sum += level.percent
+        for rank in ranks {
+            sum += rank.percent
             if sum >= 100 { return true }
         }
         return false
@@ -38,7 +38,7 @@ package enum EndpointArrangement: Sendable, Hashable {
     /// What each rank gets of the requests, as parts of their sum; 0 for a rank that gets nothing.
     func parts(_ ranks: [Census]) -> [Int] {
         switch self {
-        case .levels: Self.loads(of: ranks)
+        case .ranked: Self.loads(of: ranks)
         case .shares(let shares): Self.parts(of: shares, ranks)
         }
     }
@@ -54,18 +54,18 @@ package enum EndpointArrangement: Sendable, Hashable {
     }
 
     /// Source: envoyproxy/envoy source/common/upstream/load_balancer_impl.cc (recalculatePerPriorityState).
-    private static func loads(of levels: [Census]) -> [Int] {
-        let percents = levels.map(\.percent)
+    private static func loads(of ranks: [Census]) -> [Int] {
+        let percents = ranks.map(\.percent)
         let sum = min(percents.reduce(0) { min($0 + $1, 100) }, 100)
-        // Nobody is healthy, and there is a panic: each level has as much as it has endpoints.
-        guard sum > 0 else { return levels.map(\.total) }
+        // Nobody is healthy, and there is a panic: each rank has as much as it has endpoints.
+        guard sum > 0 else { return ranks.map(\.total) }
         var left = 100
         var loads = percents.map { percent in
             let load = min(left, percent * 100 / sum)
             left -= load
             return load
         }
-        // What division has left over is the first level's that takes anything.
+        // What division has left over is the first rank's that takes anything.
         if let first = loads.firstIndex(where: { $0 > 0 }) { loads[first] += left }
         return loads
     }

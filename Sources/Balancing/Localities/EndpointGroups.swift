@@ -58,7 +58,7 @@ extension EndpointList {
         var members: [[Int]] = Array(repeating: [], count: parts.count)
         for (place, rank) in ranks.enumerated() where parts[rank] > 0 { members[rank].append(place) }
         let used = members.indices.filter { !members[$0].isEmpty }
-        let spare = arrangement == .levels ? picking(ranks.indices.filter { parts[ranks[$0]] == 0 }) : nil
+        let spare = arrangement == .ranked ? picking(ranks.indices.filter { parts[ranks[$0]] == 0 }) : nil
         guard used.count > 1 else {
             return used.first.map { picking(members[$0], spare: spare) } ?? picking([], spare: spare)
         }

@@ -29,8 +29,8 @@ package final class OutlierDetector: Sendable {
         var events: [OutlierEvent] = []
         var omitted = 0
         var totals = Totals()
-        /// The level of each endpoint, where requests are divided by levels.
-        var levels: [ObjectIdentifier: Int]?
+        /// The rank of each endpoint, where requests are divided by ranks.
+        var ranks: [ObjectIdentifier: Int]?
         /// The endpoints that their health checks take out of the choice.
         var unwell: Set<ObjectIdentifier> = []
 
@@ -119,19 +119,19 @@ package final class OutlierDetector: Sendable {
         panics.store(Self.panics(state), ordering: .relaxed)
     }
 
-    /// Whether too few are left. Where there are levels of preference, others may still be able to take all requests.
+    /// Whether too few are left. Where endpoints have ranks, others may still be able to take all requests.
     private static func panics(_ state: State) -> Bool {
         let unavailable = state.unwell.isEmpty ? [] : state.unavailable
         let count = state.unwell.isEmpty ? state.ledger.ejected : unavailable.count
         guard state.policy.panics(ejected: count, of: state.count) else { return false }
-        guard let levels = state.levels else { return true }
-        var census = Array(repeating: EndpointArrangement.Census(), count: (levels.values.max() ?? -1) + 1)
-        for level in levels.values {
-            census[level].total += 1
-            census[level].healthy += 1
+        guard let ranks = state.ranks else { return true }
+        var census = Array(repeating: EndpointArrangement.Census(), count: (ranks.values.max() ?? -1) + 1)
+        for rank in ranks.values {
+            census[rank].total += 1
+            census[rank].healthy += 1
         }
         for endpoint in state.unavailable {
-            if let level = levels[endpoint] { census[level].healthy -= 1 }
+            if let rank = ranks[endpoint] { census[rank].healthy -= 1 }
         }
         return !EndpointArrangement.isAvailable(census)
     }
@@ -157,7 +157,7 @@ package final class OutlierDetector: Sendable {
                 let known = Set(list.endpoints.map(ObjectIdentifier.init))
                 state.ledger.keep { known.contains(ObjectIdentifier($0.endpoint)) }
             }
-            if state.levels != nil { state.levels = Self.levels(of: list) }
+            if state.ranks != nil { state.ranks = Self.ranks(of: list) }
             noteBalance(state)
         }
     }
@@ -165,12 +165,12 @@ package final class OutlierDetector: Sendable {
     /// Requests are divided like this from now on.
     func arrange(by arrangement: EndpointArrangement?, _ list: EndpointList) {
         state.withLock { state in
-            state.levels = arrangement == .levels ? Self.levels(of: list) : nil
+            state.ranks = arrangement == .ranked ? Self.ranks(of: list) : nil
             noteBalance(state)
         }
     }
 
-    private static func levels(of list: EndpointList) -> [ObjectIdentifier: Int] {
+    private static func ranks(of list: EndpointList) -> [ObjectIdentifier: Int] {
         guard list.ranks.count == list.count else { return [:] }
         return Dictionary(zip(list.endpoints.map { ObjectIdentifier($0) }, list.ranks)) { first, _ in first }
     }

@@ -17,23 +17,23 @@ final class Evictions {
         self.refusals = refusals
     }
 
-    /// Closes the connections that `EvictionRank` puts first: a few, once in a turn. Their places are free at the end
+    /// Closes the connections that `EvictionOrder` puts first: a few, once in a turn. Their places are free at the end
     /// of the turn.
     /// - Parameters:
     ///   - kind: the most that may be given up.
     ///   - listener: whose connections, by its number; nil: any.
     /// - Returns: false when there was none to close.
-    func makeRoom(upTo kind: EvictionRank.Kind, of listener: Int?) -> Bool {
+    func makeRoom(upTo kind: EvictionOrder.Kind, of listener: Int?) -> Bool {
         guard madeAt != services.loop.now else { return true }
-        var idle: [(rank: EvictionRank, connection: Connection)] = []
+        var idle: [(order: EvictionOrder, connection: Connection)] = []
         services.loop.forEachConnection { connection in
             guard listener == nil || connection.listener == listener,
-                let rank = EvictionRank(connection.state, openStreams: connection.session.openStreams),
-                rank.kind <= kind
+                let order = EvictionOrder(connection.state, openStreams: connection.session.openStreams),
+                order.kind <= kind
             else { return }
-            idle.append((rank, connection))
+            idle.append((order, connection))
         }
-        idle.sort { $0.rank < $1.rank }
+        idle.sort { $0.order < $1.order }
         let limit = listener == nil ? nil : services.limits.listenerConnections
         let count = services.budget.connectionsPerSearch(of: limit)
         for (_, connection) in idle.prefix(count) { evict(connection) }

@@ -11,7 +11,7 @@ enum Connecting {
 
     /// The endpoint of the next try, by its hash where the cluster has one; nil if the cluster has none to choose.
     static func endpoint(of destination: DestinationHandle, for exchange: Exchange, random: UInt64) -> Endpoint? {
-        if exchange.state.tries >= triesOfALevel, let found = elsewhere(destination, exchange, random) { return found }
+        if exchange.state.tries >= triesOfARank, let found = elsewhere(destination, exchange, random) { return found }
         guard let key = destination.hashKey.unretained else {
             return destination.cluster.next(random: random, excluding: exchange.avoidedEndpoints)
         }
@@ -26,16 +26,16 @@ enum Connecting {
         } ?? destination.cluster.next(random: random, excluding: exchange.avoidedEndpoints)
     }
 
-    /// After so many tries, and as many again, the levels of those that have failed are left, if the rule wants that.
+    /// After so many tries, and as many again, the ranks of those that have failed are left, if the rule wants that.
     /// Source: istio/istio pilot/pkg/networking/core/route/retry/retry.go (buildPreviousPrioritiesConfig).
-    private static let triesOfALevel = 2
+    private static let triesOfARank = 2
 
     @inline(never)
     private static func elsewhere(
         _ destination: DestinationHandle, _ exchange: Exchange, _ random: UInt64
     ) -> Endpoint? {
-        guard exchange.route.unretained?({ $0.retries.leavesLevels }) ?? false else { return nil }
-        let count = exchange.state.tries / triesOfALevel * triesOfALevel
+        guard exchange.route.unretained?({ $0.retries.leavesRanks }) ?? false else { return nil }
+        let count = exchange.state.tries / triesOfARank * triesOfARank
         return destination.cluster.next(random: random, leaving: Array(exchange.state.triedEndpoints.prefix(count)))
     }
 

@@ -39,8 +39,8 @@ package enum LocalityPolicy: Sendable, Hashable {
         package let value: String
     }
 
-    /// How many levels places make: the same subzone, zone, region, the next region, others.
-    private static let placeLevels = 5
+    /// How many ranks places make: the same subzone, zone, region, the next region, others.
+    private static let placeRanks = 5
 
     /// The rank of an endpoint for `arrangement`; nil: it gets no requests.
     package func rank(of locality: Locality?, labels: [String: String]) -> Int? {
@@ -51,7 +51,7 @@ package enum LocalityPolicy: Sendable, Hashable {
         case .failover(let failover):
             let byLabels = failover.rank(labels: labels)
             guard failover.countsPlaces else { return byLabels }
-            return byLabels * Self.placeLevels + failover.rank(of: locality ?? Locality())
+            return byLabels * Self.placeRanks + failover.rank(of: locality ?? Locality())
         }
     }
 
@@ -69,7 +69,7 @@ package enum LocalityPolicy: Sendable, Hashable {
     package var arrangement: EndpointArrangement {
         switch self {
         case .distribute(let shares): .shares(shares.map(\.percent))
-        case .failover: .levels
+        case .failover: .ranked
         }
     }
 }

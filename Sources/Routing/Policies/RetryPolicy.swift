@@ -59,7 +59,7 @@ package struct RetryPolicy: Sendable, Equatable {
     /// Whether endpoints that failed this request are avoided while there are others.
     package var avoidsTried = true
     /// Whether tries from the third one on leave the priorities of endpoints that have failed the request.
-    package var leavesLevels = false
+    package var leavesRanks = false
     /// The base of the pause before another try; nil if the rule does not say it.
     package var backOff: Duration?
 
@@ -82,7 +82,7 @@ package struct RetryPolicy: Sendable, Equatable {
         perTryTimeout = source.perTryTimeout
         backOff = source.backoff
         avoidsTried = source.retryIgnorePreviousHosts ?? true
-        leavesLevels = source.retryRemoteLocalities
+        leavesRanks = source.retryRemoteLocalities
         guard !source.retryOn.isEmpty else { return }
         conditions = []
         for name in source.retryOn {
@@ -123,7 +123,7 @@ package struct RetryPolicy: Sendable, Equatable {
         if let perTryTimeout { parts.append("\(perTryTimeout.milliseconds) per try") }
         if let backOff { parts.append("back-off from \(backOff.milliseconds)") }
         if !avoidsTried { parts.append("on the same endpoint too") }
-        if leavesLevels { parts.append("at other priorities from the third try on") }
+        if leavesRanks { parts.append("at other priorities from the third try on") }
         return parts.joined(separator: ", ")
     }
 }

@@ -1,8 +1,8 @@
 internal import Reactor
 
 /// Which of a worker's clients loses its connection first when all places are taken. Only connections without
-/// requests have a rank.
-struct EvictionRank: Comparable {
+/// requests have a place in it.
+struct EvictionOrder: Comparable {
     /// From what is given up first to what is given up last.
     enum Kind: Int, Comparable {
         /// All is said, and only the client's end is missing.
@@ -35,7 +35,7 @@ struct EvictionRank: Comparable {
         lastActive = state.lastActive
     }
 
-    static func < (left: EvictionRank, right: EvictionRank) -> Bool {
+    static func < (left: EvictionOrder, right: EvictionOrder) -> Bool {
         (left.kind, left.lastActive) < (right.kind, right.lastActive)
     }
 }

@@ -19,19 +19,19 @@ internal import Testing
             client(.sniffing(hasOctets: false), active: 5, since: 5), client(.open(.serving), active: 1),
             client(.handshaking(hasHello: false), active: 2), client(.open(.draining), active: 3),
         ]
-        let ranks = try order.map { try #require(EvictionRank($0, openStreams: 0)) }
+        let ranks = try order.map { try #require(EvictionOrder($0, openStreams: 0)) }
         #expect(ranks == ranks.reversed().sorted())
         #expect(Set(ranks.map(\.lastActive)).count == ranks.count)
     }
 
     @Test func `spares requests, endpoints and what is closed`() {
-        #expect(EvictionRank(client(.open(.serving), active: 1), openStreams: 1) == nil)
-        #expect(EvictionRank(client(.closing, active: 1), openStreams: 1) == nil)
-        #expect(EvictionRank(client(.relaying, active: 1), openStreams: 0) == nil)
-        #expect(EvictionRank(client(.closed, active: 1), openStreams: 0) == nil)
+        #expect(EvictionOrder(client(.open(.serving), active: 1), openStreams: 1) == nil)
+        #expect(EvictionOrder(client(.closing, active: 1), openStreams: 1) == nil)
+        #expect(EvictionOrder(client(.relaying, active: 1), openStreams: 0) == nil)
+        #expect(EvictionOrder(client(.closed, active: 1), openStreams: 0) == nil)
         var endpoint = ConnectionState(role: .upstream, phase: .connecting, now: time(0))
-        #expect(EvictionRank(endpoint, openStreams: 0) == nil)
+        #expect(EvictionOrder(endpoint, openStreams: 0) == nil)
         endpoint.enter(.open(.serving), at: time(1))
-        #expect(EvictionRank(endpoint, openStreams: 0) == nil)
+        #expect(EvictionOrder(endpoint, openStreams: 0) == nil)
     }
 }
