@@ -30,7 +30,7 @@ package final class ClusterState: Sendable {
     /// What the cluster is known by for as long as the process lives.
     package let identity: ClusterIdentity
     /// What became of requests that its endpoints failed.
-    package let account = ClusterAccount()
+    package let tally = ClusterTally()
     private let contents: Lock<Contents>
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)

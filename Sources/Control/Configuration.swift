@@ -141,9 +141,9 @@ struct Configuration {
         if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
     }
 
-    /// Tells the accounts of rollouts that are over.
-    mutating func settleRollouts(_ tell: (Rollouts.Account) -> Void) {
-        for account in directory.rollouts.settle(at: .now()) { tell(account) }
+    /// Gives the reports of rollouts that are over.
+    mutating func settleRollouts(_ tell: (Rollouts.Report) -> Void) {
+        for report in directory.rollouts.settle(at: .now()) { tell(report) }
     }
 
     /// When `settleRollouts` has something to do; nil: never.

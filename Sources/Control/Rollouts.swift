@@ -1,17 +1,17 @@
 internal import Balancing
 internal import Reactor
 
-/// The account of each rollout: when endpoints of a Service have left, and none has come or gone for a while since, it
+/// A report of each rollout: when endpoints of a Service have left, and none has come or gone for a while since, it
 /// says what that did to the requests. It knows no clock. The control plane's thread only.
 struct Rollouts {
     /// What is said of one rollout.
-    struct Account: Equatable {
+    struct Report: Equatable {
         /// The Service's host name.
         let host: String
         let left: Int
         let came: Int
         let seconds: UInt64
-        let counts: ClusterAccount.Counts
+        let counts: ClusterTally.Counts
 
         /// Whether clients have noticed it.
         var isNoticed: Bool { counts[.lost] > 0 || counts[.ended] > 0 }
@@ -27,7 +27,7 @@ struct Rollouts {
     }
 
     private struct Share {
-        let before: ClusterAccount.Counts
+        let before: ClusterTally.Counts
         var left = 0
         var came = 0
     }
@@ -42,7 +42,7 @@ struct Rollouts {
 
     /// How long after the last change a rollout counts as over: longer than a pod usually takes to be ready.
     static let quiet = Duration.seconds(15)
-    /// The largest number of rollouts that are followed at once; further ones have no account.
+    /// The largest number of rollouts that are followed at once; further ones have no report.
     static let most = 1_000
 
     /// Notes that a cluster has other endpoints now.
@@ -52,7 +52,7 @@ struct Rollouts {
         var rollout = rollouts[host] ?? Rollout(began: now, latest: now)
         rollout.latest = now
         let key = ObjectIdentifier(cluster)
-        var share = rollout.shares[key]?.share ?? Share(before: cluster.account.counts(before: now.nanoseconds))
+        var share = rollout.shares[key]?.share ?? Share(before: cluster.tally.counts(before: now.nanoseconds))
         share.left += left
         share.came += came
         rollout.shares[key] = (cluster, share)
@@ -62,19 +62,19 @@ struct Rollouts {
     /// When `settle` has something to do; nil: never.
     var due: MonotonicTime? { rollouts.values.map { $0.latest + Self.quiet }.min() }
 
-    /// The accounts of the rollouts that are over.
-    mutating func settle(at now: MonotonicTime) -> [Account] {
+    /// The reports of the rollouts that are over.
+    mutating func settle(at now: MonotonicTime) -> [Report] {
         guard !rollouts.isEmpty else { return [] }
         let over = rollouts.filter { $0.value.latest + Self.quiet <= now }
         for host in over.keys { rollouts[host] = nil }
-        return over.sorted { $0.key < $1.key }.map { Self.account($0.key, $0.value) }
+        return over.sorted { $0.key < $1.key }.map { Self.report($0.key, $0.value) }
     }
 
-    private static func account(_ host: String, _ rollout: Rollout) -> Account {
-        var counts = ClusterAccount.Counts()
-        for (cluster, share) in rollout.shares.values { counts.add(cluster.account.counts.since(share.before)) }
+    private static func report(_ host: String, _ rollout: Rollout) -> Report {
+        var counts = ClusterTally.Counts()
+        for (cluster, share) in rollout.shares.values { counts.add(cluster.tally.counts.since(share.before)) }
         // A Service's ports and subsets have the same pods.
-        return Account(
+        return Report(
             host: host, left: rollout.shares.values.map(\.share.left).max() ?? 0,
             came: rollout.shares.values.map(\.share.came).max() ?? 0,
             seconds: rollout.latest.nanoseconds(since: rollout.began) / 1_000_000_000, counts: counts)

@@ -298,9 +298,9 @@ struct MetricsReport {
         let name = "portico_upstream_failures_total"
         page.family(name, .counter, "What became of requests that an endpoint has failed.")
         for cluster in control.clusters {
-            let counts = cluster.account.counts
+            let counts = cluster.tally.counts
             guard !counts.isZero else { continue }
-            for fate in ClusterAccount.Fate.allCases {
+            for fate in ClusterTally.Fate.allCases {
                 page.series(name, [("cluster", cluster.name), ("fate", fate.label)], counts[fate])
             }
         }

@@ -15,14 +15,14 @@ import Testing
     @Test func `comes when nothing has changed for a while, with what happened shortly before it too`() {
         var rollouts = Rollouts()
         let hello = cluster("hello")
-        hello.account.count(.lost, at: time(100).nanoseconds)    // long ago
-        hello.account.count(.replayed, at: time(195).nanoseconds)
+        hello.tally.count(.lost, at: time(100).nanoseconds)    // long ago
+        hello.tally.count(.replayed, at: time(195).nanoseconds)
         rollouts.changed(hello, left: 1, came: 0, at: time(200))
-        hello.account.count(.replayed, at: time(201).nanoseconds)
+        hello.tally.count(.replayed, at: time(201).nanoseconds)
         rollouts.changed(hello, left: 0, came: 1, at: time(210))
         #expect(rollouts.due == time(225))
         #expect(rollouts.settle(at: time(224)).isEmpty)
-        hello.account.count(.ended, at: time(224).nanoseconds)
+        hello.tally.count(.ended, at: time(224).nanoseconds)
         let account = rollouts.settle(at: time(225)).first
         #expect(
             account?.text == "endpoints of hello have changed for 10 s, 1 left and 1 came: 0 requests lost, "
@@ -36,7 +36,7 @@ import Testing
         let clusters = ["", "v1"].map { cluster("hello", subset: $0) }
         for each in clusters {
             rollouts.changed(each, left: 3, came: 3, at: time(10))
-            each.account.count(.lost, at: time(11).nanoseconds)
+            each.tally.count(.lost, at: time(11).nanoseconds)
         }
         let accounts = rollouts.settle(at: time(100))
         #expect(accounts.count == 1)

@@ -31,6 +31,7 @@ struct RetiredWord {
         RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
         RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
         RetiredWord(word: "eviction rank", why: "a rank is of endpoints", instead: "eviction order"),
+        RetiredWord(word: "cluster account", why: "an account is of memory", instead: "cluster tally"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

@@ -37,11 +37,11 @@ enum EndpointReports {
         observer.note(result, at: exchange.services.loop.now.nanoseconds)
     }
 
-    /// Notes in its cluster's account what has become of the request.
+    /// Notes in its cluster's tally what has become of the request.
     @inline(never)
-    static func fate(_ fate: ClusterAccount.Fate, of exchange: Exchange) {
+    static func fate(_ fate: ClusterTally.Fate, of exchange: Exchange) {
         let now = exchange.services.loop.now.nanoseconds
-        exchange.destination.unretained?({ $0.cluster.state.account.count(fate, at: now) })
+        exchange.destination.unretained?({ $0.cluster.state.tally.count(fate, at: now) })
     }
 
     /// Why a cluster has no endpoint.

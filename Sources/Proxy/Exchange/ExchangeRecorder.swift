@@ -27,7 +27,7 @@ struct ExchangeRecorder {
         exchange.identifier.withText { write(exchange, nanoseconds, requestID: $0) }
     }
 
-    /// An endpoint's failure that the client has noticed goes into its cluster's account.
+    /// An endpoint's failure that the client has noticed goes into its cluster's tally.
     @inline(never)
     private func note(_ situation: Situation, of exchange: Exchange) {
         guard situation == .noHealthyEndpoint || situation.outcome.blame == .upstream else { return }

@@ -4,14 +4,14 @@ import Testing
 
 @Suite struct `A cluster's account` {
     private let second: UInt64 = 1_000_000_000
-    private let account = ClusterAccount()
+    private let account = ClusterTally()
 
     @Test func `counts each fate`() {
         account.count(.lost, at: 50 * second)
         account.count(.replayed, at: 50 * second)
         account.count(.replayed, at: 51 * second)
-        #expect(ClusterAccount.Fate.allCases.map { account.counts[$0] } == [1, 2, 0])
-        #expect(ClusterAccount().counts.isZero)
+        #expect(ClusterTally.Fate.allCases.map { account.counts[$0] } == [1, 2, 0])
+        #expect(ClusterTally().counts.isZero)
     }
 
     @Test func `knows what happened in the last ten seconds, and not much more`() {

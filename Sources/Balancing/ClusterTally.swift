@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// What became of a cluster's requests when its endpoints failed them. Requests that succeed at once do not touch it.
 /// Any thread.
-package final class ClusterAccount: Sendable {
+package final class ClusterTally: Sendable {
     /// What may become of a request.
     package enum Fate: Int, Sendable, CaseIterable {
         /// The client got an error of the gateway's, because no endpoint has answered.
@@ -35,7 +35,7 @@ package final class ClusterAccount: Sendable {
         /// Adds the numbers of another one.
         package mutating func add(_ other: Counts) { numbers.merge(other.numbers, uniquingKeysWith: +) }
 
-        /// What has come since `earlier`, of the same account.
+        /// What has come since `earlier`, of the same tally.
         package func since(_ earlier: Counts) -> Counts {
             var difference = self
             for (fate, number) in earlier.numbers { difference.numbers[fate, default: 0] -= min(self[fate], number) }
