@@ -12,7 +12,7 @@ package enum BalancingPolicy: String, Sendable, Hashable, CaseIterable {
     /// The place in `list` of the endpoint for one request.
     /// - Parameters:
     ///   - list: two endpoints or more.
-    ///   - rotation: the cluster's turn, which all workers share.
+    ///   - rotation: the cluster's, which all workers share.
     ///   - random: a fresh random number.
     @inline(__always) func choose(among list: EndpointList, rotation: LineCell, random: UInt64) -> Int {
         switch self {

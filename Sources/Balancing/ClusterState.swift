@@ -21,7 +21,7 @@ package struct ClusterIdentity: Hashable, Sendable {
     }
 }
 
-/// What is known of a cluster in the whole process: its endpoints and whose turn it is. It survives every
+/// What is known of a cluster in the whole process: its endpoints and which of them is next. It survives every
 /// publish of a configuration as long as its identity does. Workers choose through a `Cluster` of their own.
 /// Any thread.
 package final class ClusterState: Sendable {
@@ -35,7 +35,7 @@ package final class ClusterState: Sendable {
     /// Moves with every new list. Read by all workers for each request, and written with a new list alone.
     private let version = Atomic<UInt64>(1)
     private let gone = Atomic<Bool>(false)
-    private let turn: OwnLine
+    private let rotationLine: OwnLine
     private let used = Lock<ClusterUsage?>(nil)
     private let lacksTable = Atomic<Bool>(false)
 
@@ -66,7 +66,7 @@ package final class ClusterState: Sendable {
         self.name = name
         self.identity = identity
         contents = Lock(Contents(all: list, chosen: list))
-        turn = OwnLine(start)
+        rotationLine = OwnLine(start)
     }
 
     /// How the cluster chooses among its endpoints.
@@ -279,8 +279,8 @@ package final class ClusterState: Sendable {
     /// What is in use of it; nil if nobody counts that.
     package var countedUsage: ClusterUsage? { used.withLock { $0 } }
 
-    var rotation: LineCell { turn.cell }
+    var rotation: LineCell { rotationLine.cell }
 
-    /// Where its turn lies in memory, for tests.
-    var turnAddress: UInt { turn.address }
+    /// Where its rotation lies in memory, for tests.
+    var rotationAddress: UInt { rotationLine.address }
 }

@@ -67,10 +67,10 @@ package final class EndpointList: Sendable {
     @inline(__always) var count: Int { loads.count }
 
     /// How many places the rotation has; 0 only without endpoints.
-    @inline(__always) var turns: Int { places.isEmpty ? loads.count : places.count }
+    @inline(__always) var rotationLength: Int { places.isEmpty ? loads.count : places.count }
 
-    /// The endpoint whose place it is.
-    @inline(__always) func endpoint(turn: Int) -> Int { places.isEmpty ? turn : places[turn] }
+    /// The endpoint at a place of the rotation.
+    @inline(__always) func endpoint(at place: Int) -> Int { places.isEmpty ? place : places[place] }
 
     /// With so many places each, an endpoint that warms up has a small share of them, however many there are.
     private static let warmingPlaces = 16

@@ -180,29 +180,29 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
     }
 }
 
-@Suite struct `A line of checks that wait` {
-    private typealias Line = HealthSchedule<Int>.Line
+@Suite struct `A queue of checks that wait` {
+    private typealias Queue = HealthSchedule<Int>.Queue
 
     @Test func `gives in the order of coming, and keeps few that were taken though it is never empty`() {
-        var line = Line()
+        var queue = Queue()
         var (next, taken) = (0, 0)
         for _ in 0..<100 {
-            line.join(HealthSchedule.Turn(time: 0, key: next, round: 0))
+            queue.join(HealthSchedule.DueCheck(time: 0, key: next, round: 0))
             next += 1
         }
         var (isOrdered, largest) = (true, 0)
         for _ in 0..<10_000 {
-            line.join(HealthSchedule.Turn(time: 0, key: next, round: 0))
+            queue.join(HealthSchedule.DueCheck(time: 0, key: next, round: 0))
             next += 1
-            isOrdered = isOrdered && line.take()?.key == taken
+            isOrdered = isOrdered && queue.take()?.key == taken
             taken += 1
-            largest = max(largest, line.turns.count)
+            largest = max(largest, queue.checks.count)
         }
-        #expect(isOrdered && largest <= 202 && !line.isEmpty)
-        while let turn = line.take() {
-            #expect(turn.key == taken)
+        #expect(isOrdered && largest <= 202 && !queue.isEmpty)
+        while let check = queue.take() {
+            #expect(check.key == taken)
             taken += 1
         }
-        #expect(taken == next && line.isEmpty)
+        #expect(taken == next && queue.isEmpty)
     }
 }

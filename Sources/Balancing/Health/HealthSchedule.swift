@@ -16,11 +16,11 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
         var record = HealthRecord()
         /// Checks that have ended.
         var checks = 0
-        /// Its place in `due` or in a line is good as long as this is the same.
+        /// Its place in `due` or in a queue is good as long as this is the same.
         var round: UInt64
     }
 
-    struct Turn {
+    struct DueCheck {
         let time: UInt64
         let key: Key
         let round: UInt64
@@ -28,10 +28,10 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
 
     private var entries: [Key: Entry] = [:]
     private var running: [Key: UInt64] = [:]    // until when
-    private var due = MinimumHeap<Turn> { ($0.time, $0.round) < ($1.time, $1.round) }
+    private var due = MinimumHeap<DueCheck> { ($0.time, $0.round) < ($1.time, $1.round) }
     // Whose time has come while too many checks are under way: those of which nothing is known, and the others.
-    private var newcomers = Line()
-    private var others = Line()
+    private var newcomers = Queue()
+    private var others = Queue()
     private var isNewcomersTurn = true
     private var rounds: UInt64 = 0
     private var random: UInt64
@@ -133,42 +133,42 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     private mutating func schedule(_ key: Key, at time: UInt64) {
         rounds &+= 1
         entries[key]?.round = rounds
-        due.insert(Turn(time: time, key: key, round: rounds))
+        due.insert(DueCheck(time: time, key: key, round: rounds))
     }
 
-    // MARK: lines
+    // MARK: queues
 
     /// Keys in the order of their coming.
-    struct Line {
-        private(set) var turns: [Turn] = []    // those before `head` were taken
+    struct Queue {
+        private(set) var checks: [DueCheck] = []    // those before `head` were taken
         private var head = 0
 
-        var isEmpty: Bool { head == turns.count }
+        var isEmpty: Bool { head == checks.count }
 
-        /// Puts a turn at the end.
-        mutating func join(_ turn: Turn) { turns.append(turn) }
+        /// Puts a check at the end.
+        mutating func join(_ check: DueCheck) { checks.append(check) }
 
         /// Takes the one that has waited longest.
-        mutating func take() -> Turn? {
-            guard head < turns.count else { return nil }
+        mutating func take() -> DueCheck? {
+            guard head < checks.count else { return nil }
             defer {
                 head += 1
-                // A line that is never empty must not keep all that were ever in it.
-                if head * 2 >= turns.count {
-                    turns.removeFirst(head)
+                // A queue that is never empty must not keep all that were ever in it.
+                if head * 2 >= checks.count {
+                    checks.removeFirst(head)
                     head = 0
                 }
             }
-            return turns[head]
+            return checks[head]
         }
     }
 
-    /// From both lines by turns, so that neither many new endpoints nor many old ones make the others wait.
+    /// From both queues by turns, so that neither many new endpoints nor many old ones make the others wait.
     private mutating func takeWaiting() -> Key? {
         while !newcomers.isEmpty || !others.isEmpty {
             isNewcomersTurn.toggle()
-            guard let turn = isNewcomersTurn ? newcomers.take() : others.take() else { continue }
-            if let entry = entries[turn.key], entry.round == turn.round { return turn.key }
+            guard let check = isNewcomersTurn ? newcomers.take() : others.take() else { continue }
+            if let entry = entries[check.key], entry.round == check.round { return check.key }
         }
         return nil
     }

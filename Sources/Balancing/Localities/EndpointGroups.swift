@@ -1,4 +1,4 @@
-/// Parts of a list that get a share of the requests each. Immutable but for the turns, which all workers share; any
+/// Parts of a list that get a share of the requests each. Immutable but for the rotations, which all workers share; any
 /// thread.
 final class EndpointGroups: Sendable {
     /// A part of a list, as a list of its own.
@@ -14,12 +14,12 @@ final class EndpointGroups: Sendable {
             line = OwnLine(first)
         }
 
-        /// Whose turn it is in the group.
+        /// Which endpoint of the group is next.
         var rotation: LineCell { line.cell }
     }
 
     private let groups: [Group]
-    private let turns: [Int]    // the group of each turn
+    private let order: [Int]    // the group at each place of the rotation
     /// Of each endpoint of the whole list, for a choice that knows no groups.
     let weights: [Int]
 
@@ -33,17 +33,17 @@ final class EndpointGroups: Sendable {
             first += list.count
         }
         self.groups = groups
-        let turns = EndpointList.interleave(weights: parts, count: lists.count)
-        self.turns = turns.isEmpty ? Array(lists.indices) : turns
+        let order = EndpointList.interleave(weights: parts, count: lists.count)
+        self.order = order.isEmpty ? Array(lists.indices) : order
         weights = zip(lists, parts).flatMap { list, part in list.weights(ofPart: part) }
     }
 
     /// The place in the whole list of the endpoint for one request.
     /// - Parameters:
-    ///   - rotation: the cluster's turn.
+    ///   - rotation: the cluster's.
     ///   - random: a fresh random number.
     func choose(_ policy: BalancingPolicy, rotation: LineCell, random: UInt64) -> Int {
-        let group = groups[turns[Int(rotation.advance() % UInt64(turns.count))]]
+        let group = groups[order[Int(rotation.advance() % UInt64(order.count))]]
         guard group.list.count > 1 else { return group.first }
         return group.first + policy.choose(among: group.list, rotation: group.rotation, random: random)
     }

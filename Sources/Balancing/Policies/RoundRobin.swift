@@ -2,6 +2,6 @@
 enum RoundRobin {
     /// - Returns: the place of the chosen endpoint in the list, which is not empty.
     @inline(__always) static func choose(among list: EndpointList, rotation: LineCell) -> Int {
-        list.endpoint(turn: Int(rotation.advance() % UInt64(list.turns)))
+        list.endpoint(at: Int(rotation.advance() % UInt64(list.rotationLength)))
     }
 }
