@@ -68,10 +68,10 @@ package final class EndpointState: Sendable {
         set { passed.store(newValue, ordering: .relaxed) }
     }
 
-    var load: LineCell { line.cell }
+    var inFlight: LineCell { line.cell }
 
     /// Where its requests in flight lie in memory, for tests.
-    var loadAddress: UInt { line.address }
+    var inFlightAddress: UInt { line.address }
 }
 
 /// A worker's own handle of an endpoint: references to it are counted by one worker alone, so that no two workers write
@@ -81,7 +81,7 @@ package final class EndpointState: Sendable {
 package final class Endpoint {
     /// What all workers share of the endpoint.
     package let state: EndpointState
-    private let load: LineCell    // of `state`, which lives as long
+    private let inFlight: LineCell    // of `state`, which lives as long
     /// The number of `state`.
     package let number: Int
     /// What is watched of it in its cluster; nil where nothing is.
@@ -93,7 +93,7 @@ package final class Endpoint {
     init(_ state: EndpointState, observer: OutlierObserver?) {
         self.state = state
         self.observer = observer
-        load = state.load
+        inFlight = state.inFlight
         number = state.number
     }
 
@@ -105,9 +105,9 @@ package final class Endpoint {
     package var isGone: Bool { state.isGone }
 
     /// A request was given to it; one `ended` follows. For `PickedEndpoint` alone, which sees to that.
-    @inline(__always) func began() { load.add(1) }
+    @inline(__always) func began() { inFlight.add(1) }
     /// A request to it has ended.
-    @inline(__always) func ended() { load.add(-1) }
+    @inline(__always) func ended() { inFlight.add(-1) }
 }
 
 @available(*, unavailable) extension Endpoint: Sendable {}

@@ -19,7 +19,7 @@ package final class EndpointList: Sendable {
     /// The endpoints of ranks that get no requests now; nil where endpoints have no ranks.
     let spare: EndpointList?
     /// The requests in flight of each, so that choosing touches nothing else of an endpoint.
-    let loads: [LineCell]
+    let inFlight: [LineCell]
     /// The endpoints repeated by their weight, interleaved; empty when all weigh the same.
     private let places: [Int]
 
@@ -45,7 +45,7 @@ package final class EndpointList: Sendable {
         self.monitors = monitors
         self.detector = detector
         self.hashing = hashing
-        loads = endpoints.map(\.load)
+        inFlight = endpoints.map(\.inFlight)
         places = Self.interleave(
             weights: weights, count: endpoints.count, placesEach: isWarming ? Self.warmingPlaces : 1)
     }
@@ -64,10 +64,10 @@ package final class EndpointList: Sendable {
             endpoints, weights: weights, ranks: ranks, monitors: monitors, detector: detector, isWarming: true)
     }
 
-    @inline(__always) var count: Int { loads.count }
+    @inline(__always) var count: Int { inFlight.count }
 
     /// How many places the rotation has; 0 only without endpoints.
-    @inline(__always) var rotationLength: Int { places.isEmpty ? loads.count : places.count }
+    @inline(__always) var rotationLength: Int { places.isEmpty ? inFlight.count : places.count }
 
     /// The endpoint at a place of the rotation.
     @inline(__always) func endpoint(at place: Int) -> Int { places.isEmpty ? place : places[place] }

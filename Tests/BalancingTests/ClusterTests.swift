@@ -99,7 +99,7 @@ struct SomeCluster {
     @Test func `has lines of its own`() {
         #expect(OwnLine.octets == 128)
         let clusters = (0..<50).map { _ in SomeCluster(.leastRequest, 8) }
-        let addresses = clusters.flatMap { [$0.state.rotationAddress] + $0.states.map(\.loadAddress) }
+        let addresses = clusters.flatMap { [$0.state.rotationAddress] + $0.states.map(\.inFlightAddress) }
         #expect(addresses.allSatisfy { $0 % 128 == 0 })
         #expect(Set(addresses).count == 50 * 9)
     }

@@ -16,13 +16,13 @@ enum LeastRequest {
         let next = list.endpoint(at: start)
         if list.isWarming { return choose(next, start, amongWarming: list) }
         var best = next
-        let own = list.loads[best].value
+        let own = list.inFlight[best].value
         var fewest = own
         var position = start
         for _ in 1..<max(min(compared, length), 1) where fewest > 0 {
             position = position + 1 == length ? 0 : position + 1
             let candidate = list.endpoint(at: position)
-            let active = list.loads[candidate].value
+            let active = list.inFlight[candidate].value
             if active < fewest { (best, fewest) = (candidate, active) }
         }
         return own <= fewest + tolerance + fewest / 4 ? next : best
@@ -33,17 +33,18 @@ enum LeastRequest {
     private static func choose(_ next: Int, _ start: Int, amongWarming list: EndpointList) -> Int {
         let length = list.rotationLength
         func busyness(_ place: Int) -> Double {
-            Double(list.loads[place].value + 1) / Double(place < list.weights.count ? max(list.weights[place], 1) : 1)
+            Double(list.inFlight[place].value + 1)
+                / Double(place < list.weights.count ? max(list.weights[place], 1) : 1)
         }
-        var (best, least, fewest) = (next, busyness(next), list.loads[next].value)
+        var (best, least, fewest) = (next, busyness(next), list.inFlight[next].value)
         var position = start
         for _ in 1..<max(min(compared, length), 1) {
             position = position + 1 == length ? 0 : position + 1
             let candidate = list.endpoint(at: position)
-            fewest = min(fewest, list.loads[candidate].value)
+            fewest = min(fewest, list.inFlight[candidate].value)
             let busy = busyness(candidate)
             if busy < least { (best, least) = (candidate, busy) }
         }
-        return list.loads[next].value <= fewest + tolerance + fewest / 4 ? next : best
+        return list.inFlight[next].value <= fewest + tolerance + fewest / 4 ? next : best
     }
 }
