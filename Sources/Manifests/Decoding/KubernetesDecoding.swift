@@ -64,12 +64,13 @@ extension Service.Port {
         }
     }
 
-    private static func transport(_ record: inout Record) -> Transport? {
+    private static func transport(_ record: inout Record) -> TransportProtocol? {
         guard let field = record.field("protocol"), let text = field.string() else { return nil }
-        if let known = Transport(rawValue: text) { return known }
-        guard Transport(rawValue: text.uppercased()) == nil, let spoken = PortProtocol(rawValue: text.uppercased())
+        if let known = TransportProtocol(rawValue: text) { return known }
+        guard TransportProtocol(rawValue: text.uppercased()) == nil,
+            let spoken = PortProtocol(rawValue: text.uppercased())
         else {
-            field.unknownName(text, among: Transport.allCases.map(\.rawValue))
+            field.unknownName(text, among: TransportProtocol.allCases.map(\.rawValue))
             return nil
         }
         let name = spoken.rawValue.lowercased()
@@ -159,7 +160,7 @@ extension EndpointSlice.Port {
         place = value.place
         name = record.string("name") ?? ""
         number = record.port("port")
-        transport = record.name("protocol", of: Transport.self) ?? .tcp
+        transport = record.name("protocol", of: TransportProtocol.self) ?? .tcp
         appProtocol = record.string("appProtocol")
         record.finish(unknown: .harmless)
     }

@@ -60,7 +60,7 @@ extension Pod.Port {
     fileprivate init?(_ value: Value) {
         guard var record = value.record() else { return nil }
         name = record.string("name") ?? ""
-        transport = record.name("protocol", of: Transport.self) ?? .tcp
+        transport = record.name("protocol", of: TransportProtocol.self) ?? .tcp
         guard let number = record.require("containerPort")?.int(1...65535) else { return nil }
         self.number = number
     }

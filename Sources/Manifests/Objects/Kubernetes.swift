@@ -35,7 +35,7 @@ package struct Service: Sendable {
         /// Empty if the only port has no name.
         package var name: String
         package var number: Int
-        package var transport: Transport = .tcp
+        package var transport: TransportProtocol = .tcp
         package var appProtocol: String?
         /// The same as `port` if it is not written.
         package var targetPort: TargetPort
@@ -49,7 +49,7 @@ package enum TargetPort: Sendable, Hashable {
 }
 
 /// The values of `protocol` of a port.
-package enum Transport: String, Sendable, CaseIterable {
+package enum TransportProtocol: String, Sendable, CaseIterable {
     case tcp = "TCP"
     case udp = "UDP"
     case sctp = "SCTP"
@@ -79,7 +79,7 @@ package struct EndpointSlice: Sendable {
         package var name: String
         /// nil means all ports.
         package var number: Int?
-        package var transport: Transport = .tcp
+        package var transport: TransportProtocol = .tcp
         package var appProtocol: String?
     }
 
@@ -136,7 +136,7 @@ package struct Pod: Sendable {
     package struct Port: Sendable {
         package var name: String
         package var number: Int
-        package var transport: Transport = .tcp
+        package var transport: TransportProtocol = .tcp
     }
 }
 
