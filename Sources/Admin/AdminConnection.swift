@@ -36,10 +36,13 @@ final class AdminConnection {
 
     let descriptor: CInt    // owned; closed by the server
     let scope: AdminScope
+    /// What the connection is waiting for.
     private(set) var phase = Phase.idle { didSet { phaseChanges &+= 1 } }
     /// Grows with each change of the phase, so that the server also notices a round that ends in the same phase.
     private(set) var phaseChanges = 0
+    /// The deadline of the phase.
     var timer = TimerWheel.Handle.none
+    /// When the phase began, which says who has waited longest when connections are too many.
     var phaseStart = MonotonicTime(nanoseconds: 0)
     /// Octets of answers that the client has not received yet.
     var waitingOctets: Int { output.count }

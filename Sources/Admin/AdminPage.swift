@@ -50,6 +50,7 @@ package struct AdminPage {
     func isOffered(in scope: AdminScope) -> Bool { scope == .admin || self.scope == .status }
 
     var isAction: Bool { if case .action = answer { true } else { false } }
+    /// Whether a caller may choose between text and JSON.
     var hasFormats: Bool { if case .formatted = answer { true } else { false } }
     /// As in the header field `allow`.
     var methods: StaticString { isAction ? "POST" : "GET, HEAD" }

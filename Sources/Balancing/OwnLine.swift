@@ -31,6 +31,7 @@ internal import Synchronization
 @safe struct LineCell: BitwiseCopyable, @unchecked Sendable {
     fileprivate let counter: UnsafeMutablePointer<Atomic<Int>>    // the `OwnLine`'s
 
+    /// The number now; another worker may change it at once.
     @inline(__always) var value: Int { unsafe counter.pointee.load(ordering: .relaxed) }
 
     /// Adds to the number; it wraps around.

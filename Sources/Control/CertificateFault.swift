@@ -5,6 +5,7 @@ internal import TLS
 
 /// Why a server has no certificate, and where that can be mended.
 struct CertificateFault: Error {
+    /// The code of the diagnostic, which documents and tools go by.
     var code = "invalid-credential"
     let sentence: String
     let place: SourcePlace

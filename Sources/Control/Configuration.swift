@@ -19,6 +19,7 @@ struct Configuration {
     private(set) var loaded = Loaded()
     /// Everything that was found wrong in the last load.
     private(set) var diagnostics: [Diagnostic] = []
+    /// A sentence for each port that could not be opened.
     private(set) var bindFailures: [String] = []
 
     /// - Parameters:

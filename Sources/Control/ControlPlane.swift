@@ -65,6 +65,7 @@ package final class ControlPlane {
     let succession: Succession    // one gateway takes the other's place
     var drainNotes = DrainNotes()
 
+    /// What the poller calls the descriptors that the main thread waits for.
     enum Token {
         static let signals: UInt64 = 1, mailbox: UInt64 = 2, loads: UInt64 = 3, ejections: UInt64 = 4,
             tables: UInt64 = 5, changes: UInt64 = 6, cluster: UInt64 = 7, succession: UInt64 = 8,

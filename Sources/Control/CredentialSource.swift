@@ -31,6 +31,7 @@ struct CredentialFault: Error {
 /// The texts that TLS to clusters is made of: files that one round reads once, and Secrets.
 /// Source: docs/istio.md, Credentials.
 struct CredentialSource {
+    /// How a DestinationRule wants TLS to endpoints.
     typealias Terms = UpstreamTLSPlan.Terms
 
     private let secrets: [String: Secret]

@@ -4,6 +4,7 @@ internal import Routing
 /// The one object of each endpoint, as long as a cluster has it: (service, port, address) → `EndpointState`.
 /// The control plane's thread only.
 struct EndpointStates {
+    /// What makes two endpoints the same one: their counts go on over reloads.
     struct Key: Hashable {
         let host: String
         let port: Int

@@ -8,6 +8,7 @@ struct LoadState {
     struct Load: Equatable {
         /// Counted from 1.
         let number: Int
+        /// What it reads anew.
         let extent: LoadExtent
         let began: MonotonicTime
         /// Whether it took too long and was asked to end.

@@ -7,8 +7,11 @@ package import Reactor
 package final class Succession {
     /// Sockets that were open when the process began.
     package let inherited: InheritedSockets
+    /// systemd, which hears that the process is ready and which one is the main process.
     let manager: ServiceManager
+    /// The file of `--pid-file`, which the successor overwrites; nil: none.
     let pidFile: PIDFile?
+    /// With which a successor is started.
     let arguments: [String]
     /// The gateway that has started this process, until it drains.
     private(set) var predecessor: SuccessionLink?
@@ -20,7 +23,9 @@ package final class Succession {
     package var hasEnded: () -> Void = {}
 
     // As successor.
+    /// Whether this process has said to its predecessor that it is ready.
     var isReadySaid = false
+    /// Whether the predecessor has ended, so that its sockets and ports are all ours.
     var isPredecessorGone = false
     // As predecessor.
     var successor: SuccessorProcess?

@@ -68,6 +68,7 @@ package struct SocketAddress: Sendable, Hashable {
     package var isUnix: Bool { family == AF_UNIX }
     /// Whether it is an IPv6 address, mapped IPv4 addresses included.
     package var isIPv6: Bool { family == AF_INET6 }
+    /// The first argument of `socket`: `AF_INET`, `AF_INET6` or `AF_UNIX`.
     var domain: Int32 { family }
 
     /// The path for `init?(unixPath:)`; nil for other families and for sockets without a name.

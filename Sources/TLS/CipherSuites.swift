@@ -5,6 +5,7 @@ internal import Octets
 struct CipherSuites {
     /// OpenSSL's list for versions up to 1.2, and the one for 1.3.
     let list: String
+    /// OpenSSL has a list of its own for TLS 1.3, whose suites no Gateway can choose.
     let list13: String
 
     /// ECDHE with an AEAD: the whole of what TLS 1.2 needs with clients of the last ten years.

@@ -4,6 +4,7 @@ internal import COpenSSL
 /// Source: envoyproxy/envoy source/common/tls/cert_validator/default_validator.cc and utility.cc (dnsNameMatch), which
 /// Istio configures with exact names of any kind.
 struct PeerNames {
+    /// The kinds of `subjectAltName` that are compared (RFC 5280 §4.2.1.6).
     enum Kind { case dns, uri, email, address }
 
     /// In the order of the certificate. Octets that are no UTF-8 are replaced; such a name fits nothing.

@@ -9,6 +9,7 @@ internal import COpenSSL
 /// the session-id context (certificates and names of the chain) keeps a ticket from being used on
 /// another chain.
 package final class TLSSelector: Sendable {
+    /// The context of one certificate, with the owner's number and what keeps its tickets from other chains.
     struct Chain: Sendable {
         let context: TLSContext
         let number: Int

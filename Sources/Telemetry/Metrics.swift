@@ -69,11 +69,15 @@ package final class Metrics: Sendable {
         var routeNames = ["-", "other"]    // by route ID
         // A rule may choose these two names for its requests, which would be two series of one name otherwise.
         var routeIDs = ["-": Metrics.noRoute, "other": Metrics.otherRoute]
+        /// Those of all workers, in the order of their making; none ever goes.
         var workers: [WorkerMetrics] = []
+        /// How many reloads have ended, by their result.
         var reloads = [UInt64](repeating: 0, count: ReloadResult.allCases.count)
         var lastReload = 0    // wall seconds of the last success
+        /// Of the configuration in effect, by severity.
         var problems: [Count] = []
         var objects: [Count] = []
+        /// Those of the configuration in effect.
         var clusters: [ClusterState] = []
         /// Limits that were reached outside of the workers, by their place.
         var limits = [UInt64](repeating: 0, count: WorkerMetrics.Limit.allCases.count)
@@ -87,8 +91,11 @@ package final class Metrics: Sendable {
     /// How many route names have an ID of their own by default.
     package static let defaultRouteLimit = 10_000
 
+    /// Of this binary, for `portico_build_info`.
     let version: String
+    /// The access log's; nil: there is no log.
     let logWriter: LogWriter?
+    /// When the process began, for `process_start_time_seconds`.
     let startTime = WallTime.now()
     private let routeLimit: Int
     private let control = Lock(Control())

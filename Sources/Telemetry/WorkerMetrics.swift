@@ -289,6 +289,7 @@ struct RequestKey {
     static let otherGRPCStatus: UInt32 = 0xff
     private static let noGRPCStatus: UInt32 = 0xfe
 
+    /// The ID of the name, from `Metrics.routeID`.
     let route: UInt32
     let status: UInt32
     private let grpc: UInt32
@@ -311,7 +312,9 @@ struct RequestKey {
     }
 
     var packed: UInt64 { UInt64(route) << 32 | UInt64(status) << 8 | UInt64(grpc) }
+    /// The value of the label `code`.
     var statusLabel: String { status == Self.otherStatus ? "other" : String(status) }
+    /// The value of the label `grpc_status`; empty where the answer had none.
     var grpcLabel: String {
         grpc == Self.noGRPCStatus ? "" : grpc == Self.otherGRPCStatus ? "other" : String(grpc)
     }

@@ -124,6 +124,7 @@ struct Order {
     let concurrency: Int
     let connections: Int
     let timeout: Duration?
+    /// The status that counts as success: 200, or what `--expect` says.
     let expectedStatus: Int
     /// Whether each call has a name of its own, which its reply must have.
     let checksReplies: Bool

@@ -13,6 +13,7 @@ final class Caller {
     let order: Order
     let pools = MessagePools()
     let scratch = OctetBuffer(capacity: 65_536)
+    /// What was counted so far.
     private(set) var report = Report()
     private let context: TLSClientContext?
     private let addresses: [SocketAddress]
@@ -120,6 +121,7 @@ final class Caller {
     var unansweredStatus: Int { order.target.isGRPC ? Int(GRPC.Status.unavailable.rawValue) : Report.unanswered }
 }
 
+/// What one call came to.
 struct CallOutcome {
     /// Whose reply came, where that is checked.
     enum Reply { case none, own, foreign }

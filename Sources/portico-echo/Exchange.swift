@@ -14,8 +14,11 @@ final class Exchange {
     let headers: HeaderBlock    // held until the answer begins
     let path: String
     let inbox: OctetBuffer    // the part of the request's body that was not read yet; bounded by flow control
+    /// What is answered: the plan of the request makes it.
     var answer: Answer
+    /// How far the answer is.
     var phase = Phase.sleeping
+    /// Whether the whole request has come.
     var isRequestEnded = false
     var alarm = Alarm.none
     unowned let connection: Connection

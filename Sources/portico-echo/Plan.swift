@@ -6,6 +6,7 @@ internal import Octets
 struct Plan {
     enum Kind { case greeter, grpc, plain }
 
+    /// The service that the request asks for.
     let kind: Kind
     private(set) var sleep: Duration?    // echo-sleep: wait before answering
     private(set) var status: Int?    // echo-status: gRPC status, or HTTP status of a plain request

@@ -4,6 +4,7 @@ internal import Octets
 /// The URL of the calls: `grpc://host:port/pkg.Service/Method`, or grpcs, http or https.
 struct Target {
     let isGRPC: Bool
+    /// Whether calls go over TLS.
     let isSecure: Bool
     let host: String
     let port: UInt16

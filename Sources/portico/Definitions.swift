@@ -42,6 +42,7 @@ struct Definitions: ParsableArguments {
 
     @OptionGroup(title: "In front of the gateway") var topology: TopologyOptions
 
+    /// The values of a flag that is on or off.
     enum Switch: String, ExpressibleByArgument, CaseIterable { case on, off }
 
     /// Which addresses may be endpoints. It learns the listeners of this process when they are open.
@@ -129,5 +130,6 @@ enum OutputForm: String, ExpressibleByArgument, CaseIterable { case text, json }
 /// Exit codes of the commands that read definitions.
 enum ExitStatus {
     static let problems = ExitCode(1)
+    /// The definitions could not be read at all, or an argument is wrong.
     static let couldNotRun = ExitCode(2)
 }

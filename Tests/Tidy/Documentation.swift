@@ -1,8 +1,9 @@
 /// Finds declarations of a module that other files use and that have no comment.
 ///
-/// Such a declaration is `package` or `public`, or an internal function that another file of the module calls, as far
-/// as its name tells. Left out are members that a protocol prescribes, and the properties of `Manifests/Objects`, which
-/// have the name and meaning of a field of the object that the comment of their type names.
+/// Such a declaration is `package` or `public`, or an internal one that another file of the module uses, as far as its
+/// name shows. Left out are members that a protocol prescribes, the properties of `Manifests/Objects`, which have the
+/// name and meaning of a field of the object that the comment of their type names, and commands and their options,
+/// which say what they are for in a text for users.
 struct Documentation {
     struct Gap: Equatable {
         let path: String
@@ -37,23 +38,21 @@ struct Documentation {
 
     /// - Parameter files: all files of one module.
     static func gaps(in files: [SourceTree.File]) -> [Gap] {
-        let called = files.map { calledNames($0.code) }
-        return files.indices.flatMap { index in
-            let others = files.indices.filter { $0 != index }
-            return gaps(in: files[index]) { name in others.contains { called[$0].contains(name) } }
-        }
+        let uses = ModuleUses(files)
+        return files.indices.flatMap { index in gaps(in: files[index]) { uses.isUsed($0, outside: index) } }
     }
 
-    private static func gaps(in file: SourceTree.File, isCalled: (String) -> Bool) -> [Gap] {
+    private static func gaps(in file: SourceTree.File, isUsedElsewhere: (Declaration) -> Bool) -> [Gap] {
         let lines = file.lines
         let code = file.code.lines
+        let members = file.code.memberLines
         return code.indices.compactMap { number in
             guard let found = declaration(in: code[number]), !prescribed.contains(found.name) else { return nil }
             let isProperty = found.kind == "var" || found.kind == "let"
             if isProperty, file.path.contains("/Objects/") { return nil }
-            let isUsed = found.isOpen || (found.kind == "func" && isCalled(found.name))
+            let isUsed = found.isOpen || (members.contains(number) && isUsedElsewhere(found))
             let hasRemark = isProperty && lines[number].has("    // ")
-            guard isUsed, !hasRemark, !isDocumented(number, lines) else { return nil }
+            guard isUsed, !hasRemark, !isDocumented(number, lines), !isForUsers(number, file) else { return nil }
             return Gap(path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }))
         }
     }
@@ -63,6 +62,13 @@ struct Documentation {
         var above = number - 1
         while above >= 0, lines[above].drop(while: { $0 == " " }).hasPrefix("@") { above -= 1 }
         return above >= 0 && lines[above].drop { $0 == " " }.hasPrefix("///")
+    }
+
+    /// Whether a text for users says what it is for: a command's `abstract`, an option's `help`.
+    private static func isForUsers(_ number: Int, _ file: SourceTree.File) -> Bool {
+        guard file.module.hasPrefix("portico") else { return false }
+        if file.lines[number].has(": ParsableCommand") { return true }
+        return file.lines[..<number].reversed().prefix { !$0.isEmpty }.contains { $0.has("help: ") }
     }
 
     /// The declaration on a line of code; nil if there is none that another file could use.
@@ -84,12 +90,5 @@ struct Documentation {
             return Declaration(kind: kind, name: String(name), isOpen: isOpen)
         }
         return nil
-    }
-
-    /// Names before a bracket or a type argument: what a file calls.
-    private static func calledNames(_ code: SwiftText) -> Set<String> {
-        let words = code.words
-        let calls = words.indices.dropLast().filter { words[$0 + 1].text == "(" || words[$0 + 1].text == "<" }
-        return Set(calls.map { String(words[$0].text) })
     }
 }

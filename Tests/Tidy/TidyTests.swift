@@ -258,6 +258,30 @@ import Testing
         #expect(Documentation.gaps(in: [one, two]).map(\.line) == [4, 5])
     }
 
+    @Test func `find what other files use by its name`() {
+        let one = SourceTree.File(
+            path: "Sources/M/One.swift",
+            text: """
+                struct S {
+                    let used = 1
+                    let unused = 1
+                    let common = 1    // Another type has one, too.
+                    private(set) var shown = 1
+                    func run() { let local = 1 }
+                }
+                private struct P { let hidden = 1 }
+                """)
+        let two = SourceTree.File(
+            path: "Sources/M/Two.swift",
+            text: """
+                /// Used.
+                struct T { let common = 1 }
+                let z = S()
+                func f() { z.used + z.shown + z.local + z.hidden + T().common }
+                """)
+        #expect(Documentation.gaps(in: [one, two]).map(\.line) == [1, 2, 5])
+    }
+
     @Test(arguments: [
         ("let mostAttempts = 1", "attempt", true), ("// one attempt", "attempt", true), ("tempted()", "attempt", false),
         ("closedPrograms", "closed program", true), ("closed", "closed program", false), ("CODECS", "codec", true),

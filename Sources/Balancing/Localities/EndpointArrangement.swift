@@ -13,6 +13,7 @@ package enum EndpointArrangement: Sendable, Hashable {
 
     /// How many endpoints one rank has.
     struct Census: Hashable {
+        /// Whether well or not.
         var total = 0
         var healthy = 0
 

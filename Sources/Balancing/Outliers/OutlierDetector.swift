@@ -239,6 +239,7 @@ final class OutlierMonitor: Sendable {
 ///
 /// Thread: its worker's. Freed by: its `Endpoint`.
 package final class OutlierObserver {
+    /// What all workers have counted of the endpoint in this cluster.
     let monitor: OutlierMonitor
     private let cell: LineCell    // of `monitor`
     private let thresholds: OutlierThresholds

@@ -38,6 +38,7 @@ struct ClusterInbox {
     /// The changes of each kind, in the order in which they came first.
     private var changes: [String: (order: [ObjectReference], newest: [ObjectReference: Change])] = [:]
     private var endpoints = EndpointChanges()
+    /// Whether there is something that the main thread brings into effect without a load.
     private(set) var hasEndpoints = false
     /// Whether there is something that only a load brings into effect.
     private(set) var needsLoad = false

@@ -18,6 +18,7 @@ struct HealthDirectory {
         let isHTTP2: Bool
         /// Of the first cluster of this port.
         let security: UpstreamSecurity?
+        /// The header of the PROXY protocol that checks begin with; nil: none.
         let proxyVersion: ProxyVersion?
     }
 

@@ -27,8 +27,10 @@ struct OwnStatus: Sendable, Equatable {
 /// The status of an object as it is in the cluster, with what another write of it has to know.
 struct ObservedObject: Sendable, Equatable {
     let identity: ObjectReference
+    /// The group and version of the API, which the path of its status has.
     var apiVersion = ""
     var uid = ""
+    /// The version that was seen: a write names it, so that it fails when somebody else was faster.
     var resourceVersion = ""
     var generation = 0
     /// What it says of this gateway; nil: nothing.
@@ -37,6 +39,7 @@ struct ObservedObject: Sendable, Equatable {
     var ownTransition = ""
     /// Other writers' conditions and messages, as they are written.
     var otherConditions: [String] = []
+    /// Other writers' `validationMessages`, as they are written.
     var otherMessages: [String] = []
     /// `status.observedGeneration`, which all writers share.
     var observedGeneration: Int?

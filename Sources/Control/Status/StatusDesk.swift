@@ -16,6 +16,7 @@ struct StatusDesk {
         let purpose: Purpose
         let method: String
         let path: String
+        /// Says that the body is a merge patch or a whole object.
         let contentType: String
         let body: String
     }

@@ -22,6 +22,7 @@ internal import Octets
         unsafe decoder = nil
     }
 
+    /// What one step of decoding came to.
     enum Decoded {
         /// The octets are used up.
         case done

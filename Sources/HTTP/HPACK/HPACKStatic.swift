@@ -2,8 +2,11 @@ internal import Octets
 
 /// HPACK's static table, as far as an encoder needs it. Source: RFC 7541 appendix A.
 enum HPACKStatic {
+    /// The index of `authorization`, which no table may learn the value of (RFC 7541 §7.1.3).
     static var authorization: Int { 23 }
+    /// The index of `cookie`, whose short values are not learned either.
     static var cookie: Int { 32 }
+    /// The index of `proxy-authorization`, which is treated as `authorization` is.
     static var proxyAuthorization: Int { 49 }
 
     /// - Returns: the index of the whole field.

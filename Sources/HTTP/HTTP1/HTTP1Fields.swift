@@ -5,8 +5,11 @@ internal import Octets
 /// Source: RFC 9112 §5, RFC 9110 §7.6.1.
 struct HTTP1Fields {
     private(set) var host: Octets?
+    /// How many `host` fields there are: exactly one is right (RFC 9112 §3.2).
     private(set) var hosts = 0
+    /// `connection: close` is there.
     private(set) var isCloseAsked = false
+    /// `connection: keep-alive` is there, which only matters in HTTP/1.0.
     private(set) var isKeepAliveAsked = false
     private(set) var expectsContinue = false
     private(set) var upgrade = HTTP1Upgrade.none

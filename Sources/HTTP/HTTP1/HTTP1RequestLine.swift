@@ -8,6 +8,7 @@ struct HTTP1RequestLine {
     /// 1 for HTTP/1.1, 0 for HTTP/1.0.
     let minorVersion: UInt8
 
+    /// The forms of a request target (RFC 9112 §3.2).
     enum Form {
         case origin(path: Octets)
         /// Its authority wins over `host`. The path may be empty or begin with `?`.

@@ -17,6 +17,7 @@ struct HTTP1Stream: BitwiseCopyable {
         var holdsInput: Bool { self == .asked || self == .refused }
     }
 
+    /// Whether the connection carries octets of another protocol, or is about to.
     var tunnel = Tunnel.none
     var owner = StreamOwner.nobody
     var isHeadMethod = false    // the request's method is HEAD
@@ -27,6 +28,7 @@ struct HTTP1Stream: BitwiseCopyable {
     var isFlushed = false    // the head was handed over by `flush`
     var hasNeverLeft = false    // and was not taken by the kernel, nor was anything behind it
     var firstFlush = 0    // octets of the flush that handed the head over
+    /// Whether the end of our message was framed.
     var isEndSent = false
     var framing = HTTP1Framing.none    // of what we send
 

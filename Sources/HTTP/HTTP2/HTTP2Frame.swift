@@ -48,11 +48,15 @@ enum FrameType: UInt8 {
     case data, headers, priority, resetStream, settings, pushPromise, ping, goAway, windowUpdate, continuation
 }
 
+/// Flags of a frame; what one means depends on the type of the frame. Source: RFC 9113 §6.
 enum FrameFlag {
     static let endStream: UInt8 = 0x1
+    /// Of SETTINGS and PING: it is the answer to one of ours.
     static let ack: UInt8 = 0x1
+    /// Of HEADERS and CONTINUATION: the section is complete.
     static let endHeaders: UInt8 = 0x4
     static let padded: UInt8 = 0x8
+    /// Of HEADERS: five octets of priority come first.
     static let priority: UInt8 = 0x20
 }
 
@@ -69,11 +73,15 @@ package enum ErrorCode {
     package static let none: UInt32 = 0    // NO_ERROR
     package static let protocolError: UInt32 = 1    // PROTOCOL_ERROR
     package static let internalError: UInt32 = 2    // INTERNAL_ERROR
+    /// FLOW_CONTROL_ERROR
     static let flowControl: UInt32 = 3
+    /// STREAM_CLOSED
     static let streamClosed: UInt32 = 5
+    /// FRAME_SIZE_ERROR
     static let frameSize: UInt32 = 6
     package static let refusedStream: UInt32 = 7    // REFUSED_STREAM: nothing was processed
     package static let cancel: UInt32 = 8    // CANCEL
+    /// COMPRESSION_ERROR: the HPACK state of both sides differs from now on
     static let compression: UInt32 = 9
     package static let enhanceYourCalm: UInt32 = 11    // ENHANCE_YOUR_CALM
     package static let http11Required: UInt32 = 13    // HTTP_1_1_REQUIRED

@@ -2,6 +2,7 @@ package import Octets
 
 /// Where in the peer's octets a connection is.
 struct HTTP2Input {
+    /// Whether the peer is a client whose preface is not complete yet (RFC 9113 §3.4).
     var isPrefaceExpected = false
     var prefaceOctets = 0    // of the preface seen
     var isSettingsSeen = false    // the first frame must be SETTINGS
@@ -9,6 +10,7 @@ struct HTTP2Input {
     var carry: OctetBuffer?
     /// Input that was left for a later turn, and how much of it this turn's events point into; from the pools.
     var postponed: OctetBuffer?
+    /// Octets of `postponed` that were read, and stay until the events of this turn are over.
     var postponedRead = 0
     /// The last `receive` stopped because the turn's quota of work was used up.
     var isOverQuota = false

@@ -89,6 +89,7 @@ package struct HTTP2Limits: Sendable {
 
     // Reading
     var input = HTTP2Input()
+    /// The header section that is coming: at most one, because nothing may stand between its frames.
     var receiving = HeaderReception()
 
     // Writing
@@ -260,6 +261,7 @@ package struct HTTP2Limits: Sendable {
 
 /// The peer's settings, with the values that hold until it sends SETTINGS. Source: RFC 9113 §6.5.2.
 struct PeerSettings {
+    /// Octets of body that a new stream of ours may send (SETTINGS_INITIAL_WINDOW_SIZE).
     var initialWindow: Int32 = 65_535
     /// The standard names no value for the time before SETTINGS, but hardly any server allows fewer.
     var concurrentStreams = 100

@@ -25,6 +25,7 @@
         }
     }
 
+    /// All places, those of free elements included.
     var indices: Range<Int> { 0..<count }
 
     /// Puts a new element in the place of one that refers to nothing any more: nothing is let go of.

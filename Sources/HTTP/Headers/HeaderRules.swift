@@ -4,6 +4,7 @@ internal import Octets
 /// What a header section of HTTP/2 must look like, checked field by field.
 /// Source: RFC 9113 §8.2 and §8.3, RFC 9110 §5 and §8.6. Names and values by nghttp2's tables.
 struct HeaderRules {
+    /// What kind of section it is: each may have other pseudo-header fields.
     enum Kind { case request, response, trailers }
 
     let kind: Kind

@@ -34,6 +34,7 @@ package import Octets
 
     /// Memory for what sessions note in a turn. Each piece has `turnMemoryOctets`.
     private var turnMemory = unsafe PlainStack<UnsafeMutableRawPointer>()
+    /// How large each piece of `turnMemory` is, in octets.
     static var turnMemoryOctets: Int { 16_384 }
     /// Seconds of the owner's clock, which sets them once a turn.
     package var second: UInt32 = 0

@@ -4,6 +4,7 @@ internal import TLS
 
 /// What a connection needs, read from files, programs and the resolver.
 struct PreparedAccess: Sendable {
+    /// The server's addresses, in the resolver's order: each is tried.
     let addresses: [SocketAddress]
     let context: TLSClientContext
     let credential: PreparedCredential

@@ -110,6 +110,7 @@ final class APIClient {
         armSilence(number, after: silence)
     }
 
+    /// Whether `takeEvents` has something to give.
     var hasEvents: Bool { !events.isEmpty || outage != nil }
 
     /// What has come of requests since the last call, in order.

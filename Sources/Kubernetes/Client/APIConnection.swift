@@ -27,6 +27,7 @@ final class APIConnection {
 
     let number: Int
     let address: SocketAddress
+    /// The socket, which this object closes when it is freed.
     let descriptor: CInt
     private let tls: TLSSession
     private let session: HTTP2Session
@@ -40,6 +41,7 @@ final class APIConnection {
     private(set) var isDraining = false
     /// Whether the handshake was ever done, and whether any request was ever answered.
     private(set) var wasOpened = false
+    /// Whether any request was ever answered: a connection that never did counts as a failure to connect.
     private(set) var hasAnswered = false
     /// Whether it has carried a request whose answer is confidential.
     private(set) var hasSecrets = false
@@ -76,7 +78,9 @@ final class APIConnection {
 
     deinit { Socket.close(descriptor) }
 
+    /// Whether requests can be sent on it: TLS and HTTP/2 are ready.
     var isOpen: Bool { phase == .open }
+    /// Whether it has ended: nothing comes of it any more.
     var isClosed: Bool { phase == .closed }
 
     /// Whether a further stream can begin at once.

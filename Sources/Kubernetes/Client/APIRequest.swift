@@ -10,16 +10,19 @@ struct APIRequest: Sendable {
         case lines
     }
 
+    /// In capitals: GET, POST, PUT or PATCH.
     var method = "GET"
     /// With the query, escaped.
     var path: String
     var accept = AcceptedForm.json
+    /// How the answer is handed over: whole, or line by line as it comes.
     var form = Form.whole(limit: APIRequest.mostOctets)
     /// Milliseconds without an octet of the answer, or for a whole answer until its end, after which it has failed.
     var silence: Int
     /// Whether `silence` begins before there is a connection.
     var isTimedFromStart = false
     var body: [UInt8] = []
+    /// Of the body; empty if there is none.
     var contentType = ""
     /// Whether no copy of the answer may be left behind. It then comes as `secretAnswer` or in `secretLine`s.
     var isSecret = false
@@ -60,6 +63,7 @@ struct Call {
         received = ReceivedAnswer(isSecret: request.isSecret)
     }
 
+    /// Whether lines are handed over as they come; the body of a refusal is taken whole.
     var isStreaming: Bool { request.form == .lines && status == 200 }
     /// How many octets the answer may have.
     var limit: Int { if case .whole(let limit) = request.form { limit } else { Self.refusalOctets } }

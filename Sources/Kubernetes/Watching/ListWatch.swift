@@ -7,6 +7,7 @@ struct ListWatch {
     /// What is to be done when a wait is over.
     enum Step: Equatable { case find, list, watch, verify }
 
+    /// How far it is; an input that does not fit the phase is late, and ignored.
     enum Phase: Equatable {
         case idle
         case waiting(Step)
@@ -69,6 +70,7 @@ struct ListWatch {
 
     /// Objects of a page, and octets after which a page of a streamed list is delivered.
     static let mostPage = 500
+    /// The octets of that page: 8 MiB.
     static let mostPageOctets = 8 << 20
 
     init(_ kind: ResourceKind, namespace: String?, timing: WatchTiming, seed: UInt64) {

@@ -6,6 +6,7 @@ internal import Octets
 ///
 /// The least right that it needs is a Role with `get` and `watch` on `secrets` with the name in `resourceNames`.
 struct SecretWatch {
+    /// How far it is; an answer that does not fit the phase is late, and ignored.
     enum Phase: Equatable { case idle, waiting, getting, watching }
 
     let name: SecretName

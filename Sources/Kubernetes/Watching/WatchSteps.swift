@@ -113,6 +113,7 @@ enum ResourcePath {
 /// The forms in which objects are asked for.
 /// Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources.
 enum AcceptedForm {
+    /// Whole objects, one document.
     static let json = "application/json"
 
     /// The `accept` field of a list.

@@ -59,6 +59,7 @@ package struct Moment: Sendable {
 struct BackOff {
     private let first: Int
     private let most: Int
+    /// How often in a row it has failed; the pause doubles with each.
     private(set) var failures = 0
 
     init(first: Int, most: Int) {

@@ -3,6 +3,7 @@
 /// Thread: the load's. Freed by: the last `Decoder` of the load.
 final class DecodingState {
     let defaultNamespace: String
+    /// What all files have given so far.
     var output = ManifestSet()
     /// Kinds that are not read and were noted already.
     var notedKinds: Set<String> = []
@@ -66,6 +67,7 @@ final class Decoder {
     private(set) var top = Node.none
     /// Errors because of which the object is left out.
     private var errors = 0
+    /// How many errors the object has so far: a part that adds some is not used.
     var errorCount: Int { errors }
     /// The place of the first of them.
     private(set) var firstError: SourcePlace?

@@ -27,6 +27,7 @@ package enum NotInEffect {
         package let fate: Fate
         /// When it has this fate, as text for the documents; empty if always.
         package let condition: String
+        /// The values that ask for something; with others the field says what is so anyway.
         let values: Values
         let hint: String?
         /// Whether an empty value asks for something, too.

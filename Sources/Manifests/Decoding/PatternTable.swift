@@ -3,6 +3,7 @@ internal import Patterns
 /// The regular expressions of one load. Equal texts are compiled once, so an alias, or a rule that was copied for every
 /// host, costs nothing more. Their number is limited, because each takes time to compile and memory while it is used.
 struct PatternTable {
+    /// Whether a text can be used as a pattern.
     enum Answer {
         case usable(Pattern)
         case malformed(reason: String)
@@ -12,6 +13,7 @@ struct PatternTable {
 
     /// The largest number of different texts in one object, and in one load. Those that cannot be used count, too.
     static let mostOfObject = 500
+    /// The same for one load.
     static let mostOfLoad = 10_000
 
     private var known: [String: Answer] = [:]

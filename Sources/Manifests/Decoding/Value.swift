@@ -21,6 +21,7 @@ struct Value {
         }
     }
 
+    /// Whether it says nothing: YAML and JSON have `null`, and YAML an empty value.
     var isNull: Bool { scalar == .null }
     /// The text as it is written, whatever it means. Reports must quote `shown` instead.
     var raw: String { decoder.tree.string(node) }
@@ -142,7 +143,9 @@ struct Value {
         return Record(self)
     }
 
+    /// Whether it is a scalar without a character, quoted or not.
     var isEmptyText: Bool { decoder.tree[node].isScalar && decoder.tree[node].count == 0 }
+    /// Whether it is a list without an element.
     var isEmptyList: Bool { decoder.tree[node].kind == .sequence && decoder.tree[node].count == 0 }
 
     /// Reads a part whose errors concern only that part.

@@ -4,6 +4,7 @@ typealias NodeIndex = Int32
 /// One node of a YAML document. It takes 40 octets and has no references. Children are a chain of siblings; in a
 /// mapping, keys and values alternate.
 struct Node {
+    /// Quotes make a difference: only a plain scalar may be a number, a Boolean or null.
     enum Kind: UInt8 { case plain, quoted, sequence, mapping }
 
     /// The index that means "no node".
@@ -29,6 +30,7 @@ struct Node {
 /// A problem of a document that does not end the reading: it concerns the object that has it. It has facts only,
 /// because a file may have millions of problems; the sentence is made when one is reported.
 struct TreeProblem {
+    /// What is wrong, with what its sentence needs.
     enum Fault {
         case unknownTag(String)
         case duplicateKey(first: NodeIndex)

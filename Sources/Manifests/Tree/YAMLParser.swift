@@ -16,6 +16,7 @@ struct SyntaxError: Error {
 
 /// Where a text begins in its file.
 struct TextStart {
+    /// How many lines of the file are before it.
     var linesBefore = 0
     /// How many columns of the first line are before it.
     var columnsBefore = 0
@@ -25,6 +26,7 @@ struct TextStart {
 
 /// One event of libyaml.
 struct YAMLEvent {
+    /// What the event begins, ends or is. Tags and styles beyond plain and quoted make no difference.
     enum Kind {
         case scalar(isPlain: Bool)
         case sequenceStart, sequenceEnd, mappingStart, mappingEnd, alias

@@ -49,6 +49,7 @@ final class Connection {
     var pool: EndpointPool?
     var hasServed = false    // answered a request before
     var requestsLeft = Int.max    // until it ends; counted where its cluster wants that
+    /// Streams to an endpoint that we reset before their answer, which endpoints bound.
     var earlyResets = EarlyResets()
     var isWornOut = false    // another connection takes its place as soon as it is open
     var lostBecause = ""    // the kernel's reason, when a system call has failed
@@ -99,6 +100,7 @@ final class Connection {
 
     /// Addresses as the access log writes them, made when they are first wanted.
     private(set) lazy var localText = localAddress?.description
+    /// The peer's address, likewise.
     private(set) lazy var peerText = peer?.description
 
     /// The address to which the client has connected, as far as that is known.
@@ -175,6 +177,7 @@ final class Connection {
     var isClosed: Bool { state.isClosed }
     var isOpen: Bool { state.isOpen }
     var scheme: HTTP1Parser.Scheme { transport.isSecure ? .https : .http }
+    /// The same as text, for `:scheme` and `x-forwarded-proto`.
     var schemeText: Octets { transport.isSecure ? "https" : "http" }
 
     /// Whether its readings lately took much of a turn: one half of the quota, or several less.

@@ -11,6 +11,7 @@ struct ConnectionOutput {
     /// Octets given to one socket at a time.
     static let octets = 131_072
 
+    /// Why a round of writing has ended.
     enum End {
         case sent
         /// The kernel takes nothing more until the socket is writable again.

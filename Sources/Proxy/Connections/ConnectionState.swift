@@ -12,6 +12,7 @@ enum ConnectionRole { case downstream, upstream }
 /// A client's connection begins with `sniffing` or `handshaking`, before which may be `proxyHeader`, an endpoint's with
 /// `connecting`; `handshaking` follows if the endpoint is spoken to in TLS, and `open`.
 struct ConnectionState {
+    /// Where in its life the connection is; each phase has its deadline in `ConnectionDeadline`.
     enum Phase: Equatable {
         /// Upstream: the TCP handshake is in progress.
         case connecting
@@ -45,6 +46,7 @@ struct ConnectionState {
         static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
     }
 
+    /// Whether and when octets of the peer are read.
     enum Reading: Equatable {
         /// The next event of epoll is read.
         case ready
@@ -80,6 +82,7 @@ struct ConnectionState {
     /// What an upstream's cluster says of its time.
     var terms = ConnectionTerms()
     private(set) var reading = Reading.ready
+    /// Whether the kernel takes octets.
     private(set) var writing = Writing.free
     /// The peer has ended its side, or the connection is broken: it is read to the end, short reads notwithstanding.
     private(set) var hasHungUp = false

@@ -46,6 +46,7 @@ enum Session {
         }
     }
 
+    /// Whether it has something to say that was not handed to the transport.
     var wantsFlush: Bool {
         switch self {
         case .undecided: false
@@ -54,6 +55,7 @@ enum Session {
         }
     }
 
+    /// Whether both sides have said all: the connection is to be closed when its output is sent.
     var isFinished: Bool {
         switch self {
         case .undecided: false
@@ -71,6 +73,7 @@ enum Session {
         }
     }
 
+    /// Streams that are not over on both sides; a connection without any may be closed.
     var openStreams: Int {
         switch self {
         case .undecided: 0
@@ -79,6 +82,7 @@ enum Session {
         }
     }
 
+    /// Whether nothing more is to be read until output was sent: the peer takes too little.
     var isReadPaused: Bool {
         switch self {
         case .undecided: false

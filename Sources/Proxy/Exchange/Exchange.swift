@@ -42,6 +42,7 @@ final class Exchange {
     var heldBody: OctetBuffer?    // octets of the body that no try has got yet
     var identifier = RequestIdentifier()
     var path = Octets.empty    // in its normal form; lives in `request`
+    /// What the header section of the request says, read once.
     var traits = RequestTraits()
     var web: WebCall?    // of a request of gRPC-Web
     var injected = EarlierFlags()    // what the rule's `fault` has done, and the cluster's limit of retries
@@ -58,11 +59,13 @@ final class Exchange {
     var endpoint = PickedEndpoint()    // of the newest try
     var limits: Unretained<PoolLimits>?    // of `destination`; nil for clusters without
     var holdings = LimitHoldings()    // of these limits
+    /// What keeps the client with one endpoint: the hash of the request, and a cookie that is to be set.
     var affinity = Affinity()
     var upstreamLocal: String?    // for the access log only
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
 
+    /// What was counted of it, for the access log and for limits.
     var tally = ExchangeTally()
 
     // Time

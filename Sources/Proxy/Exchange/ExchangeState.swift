@@ -146,6 +146,7 @@ struct ExchangeState {
         return true
     }
 
+    /// Whether the client has sent its request to the end, or has given it up.
     var isRequestEnded: Bool { request != .receiving }
 
     /// The stream to the client is gone.
@@ -190,6 +191,7 @@ struct ExchangeState {
         let isDeadlineOver: Bool
     }
 
+    /// What becomes of an exchange whose try has failed.
     enum FailureEnd: Equatable {
         /// Another endpoint, or the same one, is tried at once.
         case tryAgain

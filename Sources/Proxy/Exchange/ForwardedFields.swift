@@ -8,6 +8,7 @@ struct ForwardedFields {
     /// The client's address, behind the addresses that the request brought.
     let peer: Octets
     let scheme: Octets    // a text that lives as long as the process
+    /// The value of `x-request-id`; it lives as long as the request.
     let requestID: Octets
     let isGRPC: Bool
     /// What is left until the deadline of a gRPC call that has one. It takes the place of `grpc-timeout`.

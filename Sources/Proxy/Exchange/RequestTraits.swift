@@ -6,6 +6,7 @@ struct RequestTraits: BitwiseCopyable {
     /// The client's path has another form than the normal one.
     var isPathChanged = false
     var isGRPC = false
+    /// The method is HEAD: no answer has a body.
     var isHeadMethod = false
     /// The client sends its body when it hears that it may.
     var wantsContinue = false
@@ -23,6 +24,7 @@ struct ExchangeTally: BitwiseCopyable {
     var upstreamTakenOctets = 0
     /// Octets of the body given back to the client's window.
     var creditedOctets = 0
+    /// Answers of 1xx that the endpoint has sent; too many end the try.
     var interimResponses = 0
     /// 0: none was sent.
     var status = 0

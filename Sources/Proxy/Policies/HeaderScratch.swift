@@ -41,5 +41,6 @@ final class HeaderScratch {
         return values[given - 1]
     }
 
+    /// Whether the values that were read are too long together: the request is answered instead.
     var isExceeded: Bool { takenOctets > Self.mostTakenOctets }
 }

@@ -7,6 +7,7 @@ internal import Routing
 ///
 /// Thread: its worker's. Freed by: its `Exchange`, when the request is over.
 final class WebCall {
+    /// Binary or Base64, as the client has asked.
     var coding: GRPCWeb
     /// Whether the destination's port speaks gRPC, to which the call is translated.
     var isTranslated = false

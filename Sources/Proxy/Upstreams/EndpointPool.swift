@@ -43,6 +43,7 @@ final class EndpointPool {
     var other: EndpointPool?
     /// The idle ones; the newest is reused first. HTTP/1.1 only.
     private var idle: [Connection] = []
+    /// How many connections of HTTP/1.1 are idle, which a limit bounds.
     var idleCount: Int { idle.count }
     /// All that are open, in the order of their making; the first with room takes the next stream. HTTP/2 only.
     private var shared: [Connection] = []
@@ -206,6 +207,7 @@ final class EndpointPool {
 
     // MARK: the queue
 
+    /// How many requests wait for a connection, which a limit bounds.
     var waitingCount: Int { waiting.count }
 
     /// Whether the connections that are being made will not do for all that wait.

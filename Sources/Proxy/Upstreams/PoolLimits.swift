@@ -9,6 +9,7 @@ internal import Routing
 /// Thread: its worker's. Freed by: its `DestinationHandle`, or the last pool or copy that uses it.
 final class PoolLimits {
     let policy: PoolPolicy
+    /// What all workers use of the cluster; the limits are of the process.
     let usage: ClusterUsage
     /// What its connections have of it.
     let terms: ConnectionTerms

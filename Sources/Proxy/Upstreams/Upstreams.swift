@@ -24,6 +24,7 @@ final class Upstreams {
 
     init(services: WorkerServices) { self.services = services }
 
+    /// What a request for a connection came to.
     enum Acquired {
         /// It takes a stream now; a reserved one of HTTP/1.1 is given back by `giveBack`.
         case connection(Unretained<Connection>)

@@ -18,6 +18,7 @@ struct BusyPolling {
     private static let most = 16
     private static let loss = 4    // asking in vain undoes so many hits
 
+    /// Whether to poll before sleeping: recent sleeps would have been shorter than that.
     var isWorthwhile: Bool { luck >= Self.enough }
 
     /// Asking was answered.

@@ -41,6 +41,7 @@ enum TimerKind: UInt64 {
 final class Loop {
     /// The time of the newest events; all that happens in a turn happens at this time.
     private(set) var now: MonotonicTime
+    /// The time of day at `now`, for the access log and the field `date`.
     private(set) var wallNow = WallTime.now()
 
     private let clock: () -> MonotonicTime

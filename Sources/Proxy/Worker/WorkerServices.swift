@@ -13,19 +13,25 @@ final class WorkerServices {
     let pools = MessagePools()
     let lists = ConnectionLists()
     let metrics: WorkerMetrics
+    /// Writes a line for each request that has ended.
     let log: AccessLogger
     let messages: MessageLog
     let status: WorkerStatus
+    /// What all workers share out among themselves.
     let budget: ProcessBudget
     /// The worker's number.
     let worker: Int
     private let authority = RequestAuthority()
+    /// Values that several fields of one name make together, kept for the time of a match.
     let joinedHeaders = JoinedHeaders()
+    /// Room for the values of header operations, used by one request at a time.
     let headerScratch = HeaderScratch()
     /// What waits for the host that it has named to be resolved.
     let hostWaits = HostWaits()
     // The same objects, followed without counting on the path of a request: they live as long as this one.
+    /// `pools`, likewise.
     let unretainedPools: Unretained<MessagePools>
+    /// `metrics`, likewise.
     let unretainedMetrics: Unretained<WorkerMetrics>
     /// Whether requests have lines in the access log.
     let isLogging: Bool

@@ -93,6 +93,7 @@ final class DestinationHandle {
     let hashKey: HashKey?
     /// The destinations of the hosts that requests name, of which one takes this one's place; nil for most.
     let requested: RequestedDestinations?
+    /// Whether it is the destination of a host that a request has named.
     let isRequested: Bool
 
     /// - Parameters:

@@ -80,6 +80,7 @@ final class ServiceFrame {
     let directory: ServiceDirectory
     let finder: SourceFinder
     let policies: PolicyDirectory
+    /// The health checks that Services ask for.
     let health: HealthAnnotations
     /// Services that are defined, or were left out for an error.
     let services: Set<ServiceName>

@@ -19,6 +19,7 @@ struct EndpointCheck: Sendable {
     /// An object that was left out and might have said where endpoints are.
     let leftOut: LeftOutHint?
 
+    /// A subset whose labels no endpoint may have: that is reported when the endpoints are known.
     struct SubsetCheck: Sendable {
         let written: Located<String>
         /// In the DestinationRule.
@@ -27,6 +28,7 @@ struct EndpointCheck: Sendable {
         let labels: [String: String]
     }
 
+    /// What a report adds where an object with an error might have had the endpoints.
     struct LeftOutHint: Sendable {
         let hint: String
         let related: [Diagnostic.Related]

@@ -19,6 +19,7 @@ struct ListenerCompiler {
     /// The hosts that objects have on each Gateway.
     let bound: BoundHosts
     private let annotations: GatewayAnnotations
+    /// Who is in front of each port, by annotations and flags.
     let topologies: TopologyCompiler
     private let credentials: Credentials
     /// A VirtualService whose Gateways or hosts could not be read.

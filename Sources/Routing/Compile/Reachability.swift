@@ -5,6 +5,7 @@ internal import Manifests
 /// A path is hashed once, octet by octet. Where a prefix of that length was noted, the hash up to there says which one
 /// it is. The factor differs in each process, so that no one can write paths with equal hashes.
 struct Reachability {
+    /// What comes before a rule and takes all of its requests.
     struct Cause {
         let description: String
         let place: SourcePlace

@@ -239,6 +239,7 @@ struct TakenNames {
     private var owners: [String: Owner] = [:]
     /// How many more names there may be in this load.
     private(set) var room: Int
+    /// Whether names were left out because there were too many; that is reported once.
     private(set) var isOver = false
 
     init(room: Int) { self.room = room }

@@ -33,6 +33,7 @@ final class RuleCompiler {
     var notes: RuleNotes
     private var contextNumbers: [RuleContext: Int32] = [:]
     var contexts: [RuleContext] = []
+    /// Rules and matches that others hide, which are reported when all are known.
     var neverReached = NeverReached()
     /// Why no rule of any VirtualService is served; nil if rules are served.
     let closedBy: Unavailable?

@@ -5,6 +5,7 @@ struct ServerMerger {
     /// One server that is served.
     struct Member {
         let gateway: Gateway
+        /// The server as the Gateway has it.
         let server: Gateway.Server
         var key: String { gateway.meta.reference }
     }
@@ -25,6 +26,7 @@ struct ServerMerger {
     private var numbers: [Key: Int] = [:]
     private let problems: Problems
 
+    /// What servers must have in common to be one listener.
     struct Key: Hashable {
         let bind: String
         let number: Int

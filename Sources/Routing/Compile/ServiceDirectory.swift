@@ -5,6 +5,7 @@ struct ServicePort: Sendable {
     let number: Int
     let name: String
     let isHTTP2: Bool
+    /// Why requests to it cannot be sent; nil: they can.
     var notSpoken: NotSpoken?
     let place: SourcePlace
 }

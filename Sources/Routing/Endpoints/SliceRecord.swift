@@ -14,6 +14,7 @@ struct SliceRecord: Sendable {
     let groups: [Group]
     /// Its addresses are DNS names, which is of no use.
     let isOfNames: Bool
+    /// Whether its `addressType` is IPv6: a dual-stack pod is in a slice of each type.
     let isIPv6: Bool
     let place: SourcePlace
 
@@ -30,6 +31,7 @@ struct SliceRecord: Sendable {
         }
     }
 
+    /// A port of the slice; endpoints serve all of them.
     struct Port: Sendable {
         let name: String
         let number: Int?

@@ -10,6 +10,7 @@ package final class HeaderPolicy: Sendable {
     /// Those of each destination of a rule with several, in the order of `Route.destinations`; empty if none has any.
     let destinations: [Destination]
 
+    /// What is done for one destination, after the route's own edits.
     struct Destination: Sendable {
         let request: HeaderEdits?
         let response: HeaderEdits?
