@@ -282,7 +282,7 @@ import Testing
         endpoint.send("back")
         bench.settle()
         #expect(endpoint.text() == "and more" && client.text() == "back")
-        #expect(bench.worker.listeners.handshakesCount == 0)
+        #expect(bench.worker.listeners.handshakes.count == 0)
     }
 
     @Test func `is closed when its name is unknown, closed or missing`() throws {
@@ -295,7 +295,7 @@ import Testing
             #expect(client.octets() == [] && client.isEnded)
         }
         #expect(refusals(bench, .unknownServerName) == 3 && refusals(bench, .noServerName) == 1)
-        #expect(try server.accept() == nil && bench.worker.listeners.handshakesCount == 0)
+        #expect(try server.accept() == nil && bench.worker.listeners.handshakes.count == 0)
     }
 
     @Test func `goes where clear text goes when its name is unknown and the port carries TCP`() throws {
@@ -331,7 +331,7 @@ import Testing
         }
         #expect(large.isEnded)
         #expect(refusals(bench, .plainHTTP) == 1 && refusals(bench, .notTLS) + refusals(bench, .other) == 4)
-        #expect(bench.worker.listeners.handshakesCount == 0)
+        #expect(bench.worker.listeners.handshakes.count == 0)
     }
 
     @Test func `has little time for its ClientHello, and few others at once`() throws {
@@ -358,6 +358,6 @@ import Testing
         bench.settle()
         gone.close()
         bench.settle()
-        #expect(refusals(bench, .closed) == 1 && bench.worker.listeners.handshakesCount == 0)
+        #expect(refusals(bench, .closed) == 1 && bench.worker.listeners.handshakes.count == 0)
     }
 }

@@ -48,7 +48,7 @@ final class Connections {
         switch connection.state.phase {
         case .connecting: upstreams.connected(connection, event)
         case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
-        case .handshaking: listeners.continueHandshake(connection)
+        case .handshaking: listeners.handshakes.continueHandshake(connection)
         case .relaying: relays.ready(connection, event)
         default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
         }
@@ -69,7 +69,7 @@ final class Connections {
                     return noticeEnd(connection)
                 }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
-                if connection.state.isBeginning, !listeners.sniffTLS(connection) { return }
+                if connection.state.isBeginning, !listeners.handshakes.sniffTLS(connection) { return }
             }
             let room = connection.state.isSlow ? Self.slowOctets : Self.inputOctets
             input.clear()
@@ -297,7 +297,7 @@ final class Connections {
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
         case .connectTimedOut: upstreams.connectTimedOut(connection)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
-        case .silent: if !listeners.relaysSilent(connection) { refuse(.connection(.silent), connection) }
+        case .silent: if !listeners.handshakes.relaysSilent(connection) { refuse(.connection(.silent), connection) }
         case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
         case .proxyHeaderTimedOut: listeners.proxyHeaders.timedOut(connection)
         case .headersTimedOut: headersTimedOut(connection)

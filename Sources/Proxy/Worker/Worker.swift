@@ -91,7 +91,6 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.exchanges = exchanges
         connections.listeners = listeners
         connections.relays = relays
-        listeners.relays = relays
         try loop.watchReadable(mailbox.descriptor, slot: loop.register(.mailbox))
     }
 
@@ -118,7 +117,6 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.exchanges = nil
         connections.listeners = nil
         connections.relays = nil
-        listeners.relays = nil
     }
 
     /// One turn, always in this order.
@@ -138,7 +136,7 @@ package enum WorkerMessage: Sendable, Equatable {
         connections.releaseClosed()
         memory.turnEnds()
         giveBackMemory()
-        services.metrics.hold(handshakes: listeners.handshakesCount, headerOctets: services.pools.headerOctets)
+        services.metrics.hold(handshakes: listeners.handshakes.count, headerOctets: services.pools.headerOctets)
         services.log.endTurn()
     }
 
