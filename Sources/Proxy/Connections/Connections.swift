@@ -288,68 +288,6 @@ final class Connections {
         connection.timer = services.loop.arm(at: time, .connection, connection.slot)
     }
 
-    /// The connection's timer has fired.
-    func timedOut(_ connection: Connection) {
-        connection.timer = .none
-        let isIdle = connection.session.openStreams == 0
-        switch connection.state.expiry(services.limits, isIdle: isIdle, at: services.loop.now) {
-        case .nothing: break
-        case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
-        case .connectTimedOut: upstreams.connectTimedOut(connection)
-        case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
-        case .silent: if !listeners.handshakes.relaysSilent(connection) { refuse(.connection(.silent), connection) }
-        case .prefaceTimedOut: refuse(.connection(.prefaceTimedOut), connection)
-        case .proxyHeaderTimedOut: listeners.proxyHeaders.timedOut(connection)
-        case .headersTimedOut: headersTimedOut(connection)
-        case .silentPeer: askPeer(connection)
-        case .unanswered:
-            services.metrics.reached(connection.role == .downstream ? .keepAlive : .upstreamKeepAlive)
-            peerClosed(connection)
-        case .aged: connection.role == .downstream ? listeners.aged(connection) : upstreams.aged(connection)
-        case .idle: endIdle(connection)
-        case .relayIdle: relays.idleTimedOut(connection)
-        case .relayAged: relays.aged(connection)
-        case .overdue: peerClosed(connection)
-        }
-    }
-
-    private func askPeer(_ connection: Connection) {
-        guard case .http2(let session) = connection.session else { return }
-        session { $0.ping() }
-        connection.state.keepAlive?.ask(at: services.loop.now)
-        lists.markDirty(connection)
-        schedule(connection)
-    }
-
-    private func refuse(_ refusal: Refusal, _ connection: Connection) {
-        refusals.note(refusal, on: connection)
-        close(connection)
-    }
-
-    /// A header section did not come to its end in time.
-    private func headersTimedOut(_ connection: Connection) {
-        services.metrics.reached(.headerTimeout)
-        refusals.note(.connection(.headersTimedOut), on: connection)
-        switch connection.session {
-        case .undecided: break
-        case .http1(let session):
-            let outcome = Situation.headerTimedOut.outcome
-            let date = services.dateText
-            outcome.body.withOctets { text in session { $0.answer(status: outcome.status, body: text, date: date) } }
-        case .http2(let session): session { $0.refuseNewStreams() }
-        }
-        loseStreams(of: connection, connection.role == .downstream ? .headerTimedOut : .upstreamProtocolError)
-        fail(connection)
-    }
-
-    /// There was no request for too long: announces the end to the peer, and closes soon.
-    private func endIdle(_ connection: Connection) {
-        announceShutdown(connection)
-        refuseNewStreams(connection)
-        guard !connection.isClosed, connection.state.stand(.overdue, at: services.loop.now) else { return }
-        schedule(connection)
-    }
-
     // MARK: a graceful end
 
     /// Tells the peer that the connection will end; requests are still taken.

@@ -50,6 +50,7 @@ package enum WorkerMessage: Sendable, Equatable {
     let relays: Relays
     private let refusals: Refusals
     private let evictions: Evictions
+    private let timeouts: ConnectionTimeouts
     private let memory: MemoryWatch
 
     private let clusters = ClusterHandles()
@@ -77,6 +78,8 @@ package enum WorkerMessage: Sendable, Equatable {
         refusals = Refusals(services: services)
         upstreams = Upstreams(services: services)
         connections = Connections(services: services, refusals: refusals, upstreams: upstreams)
+        timeouts = ConnectionTimeouts(
+            services: services, connections: connections, refusals: refusals, upstreams: upstreams)
         evictions = Evictions(services: services, connections: connections, refusals: refusals)
         listeners = Listeners(
             services: services, connections: connections, refusals: refusals, evictions: evictions)
@@ -158,7 +161,7 @@ package enum WorkerMessage: Sendable, Equatable {
             if kind == .pause {
                 if loop.hasFired(connection.pause) { connections.endPause(connection) }
             } else if loop.hasFired(connection.timer) {
-                connections.timedOut(connection)
+                timeouts.fired(connection)
             }
         case .listener: listeners.resumeAccepting(slot: index)
         case .deadline: exchanges.with(index) { if loop.hasFired($0.timers.deadline) { $0.deadlinePassed() } }
