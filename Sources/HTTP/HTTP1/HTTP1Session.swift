@@ -29,13 +29,11 @@ package import Octets
     private var output: OctetBuffer?    // from the pools; none while there is nothing to send
     private var outputBody = 0    // octets of body in `output`
     private var stream: HTTP1Stream?
-    private var kept: OctetBuffer?    // the body of its request, for a replay
+    private var kept = KeptBody()    // of its request
     /// Header sections of this turn, in the order of their events. Interim and final ones may come together, and the
     /// stream may be over before the owner goes through its events.
     private var sections: ContiguousArray<(number: Int, block: HeaderBlock?)> = []
     private var number = 0    // of the newest stream
-    /// The kept body of the request whose stream has just ended, until `endTurn`: its owner may not know yet.
-    private var lastBody: (number: Int, octets: OctetBuffer)?
     private let windowOctets: Int
     /// While so many octets wait for a client that does not read its responses, its next request is not read.
     private static let outputOctets = 65_536
@@ -61,7 +59,7 @@ package import Octets
 
     deinit {
         closeStream()
-        dropLastBody()
+        kept.turnEnded(pools)
         dropSections()
         pools.accounts.close(account)
     }
@@ -128,7 +126,7 @@ package import Octets
         taken.removeAll(keepingCapacity: true)
         pools.work &+= budget.endTurn()
         if !sections.isEmpty { dropSections() }
-        if lastBody != nil { dropLastBody() }
+        kept.turnEnded(pools)
         inbox.take(min(parsed, inbox.count))
         parsed = 0
         if inbox.isEmpty { inbox.clear(keeping: 4096) }
@@ -172,7 +170,7 @@ package import Octets
         stream.isHeadMethod = method == "HEAD"
         stream.hasSentHeaders = true
         stream.isEndSent = isEnd
-        if keepsBody, !isEnd, !upgrades { kept = pools.takeBuffer() }
+        if keepsBody, !isEnd, !upgrades { kept.begin(pools) }
         parser.expectResponse(toMethod: method, upgrading: upgrades)
         number += 1
         self.stream = stream
@@ -226,7 +224,7 @@ package import Octets
         guard slot == number, let stream, stream.hasSentHeaders, !stream.isEndSent, octets.count > 0,
             stream.tunnel != .asked
         else { return }
-        keep(octets)
+        kept.append(octets, pools)
         guard stream.framing != .none else { return note(taken: octets.count) }
         let output = takeOutput()
         outputBody += octets.count
@@ -307,24 +305,14 @@ package import Octets
 
     /// No retry will want the octets of the body that were sent.
     package func stopKeeping(_ slot: Int) {
-        guard slot == number, let kept else { return }
-        self.kept = nil
-        pools.give(kept)
+        if slot == number { kept.stop(pools) }
     }
 
     /// Takes the kept body away for a replay elsewhere; nil when it was not kept, or is too long.
-    package func detachBody(_ slot: Int) -> OctetBuffer? {
-        if let lastBody, lastBody.number == slot {
-            self.lastBody = nil
-            return lastBody.octets
-        }
-        guard slot == number else { return nil }
-        defer { kept = nil }
-        return kept
-    }
+    package func detachBody(_ slot: Int) -> OctetBuffer? { kept.take(of: slot, newest: number) }
 
     /// Whether `detachBody` has the body.
-    package func hasBody(_ slot: Int) -> Bool { lastBody?.number == slot || (slot == number && kept != nil) }
+    package func hasBody(_ slot: Int) -> Bool { kept.has(of: slot, newest: number) }
 
     /// Answers a request that breaks a rule, and closes.
     /// - Parameter date: for the field `date`, as RFC 9110 §5.6.7 writes it.
@@ -445,19 +433,9 @@ package import Octets
     }
 
     private func closeStream() {
-        if let kept {
-            dropLastBody()
-            lastBody = (number, kept)
-            self.kept = nil
-        }
+        kept.streamEnded(number, pools)
         stream = nil
         unconsumed = 0
-    }
-
-    private func dropLastBody() {
-        guard let lastBody else { return }
-        self.lastBody = nil
-        pools.give(lastBody.octets)
     }
 
     private func dropSections() {
@@ -469,13 +447,6 @@ package import Octets
 
     private func note(taken count: Int) {
         if let owner = stream?.owner { taken.append(TakenOctets(slot: number, owner: owner, count: count)) }
-    }
-
-    private func keep(_ octets: Octets) {
-        guard let kept else { return }
-        guard kept.count + octets.count > HTTP2Session.replayLimit else { return kept.append(octets) }
-        self.kept = nil
-        pools.give(kept)
     }
 
     private func dropOutput() {
