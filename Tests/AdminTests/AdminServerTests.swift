@@ -182,7 +182,8 @@ import Testing
 
     @Test(arguments: [("", 75), ("GET / HT", 10), ("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 30)])
     func `ends what takes too long`(request: String, seconds: Int) throws {
-        let house = try AdminHouse(metrics: String(repeating: "m", count: 32 << 20))
+        // More than the kernel takes of an answer that nobody reads.
+        let house = try AdminHouse(metrics: String(repeating: "m", count: 8 << 20))
         let client = try house.client(.status)
         client.isReading = false
         client.send(request)

@@ -85,7 +85,7 @@ import Testing
 
         func listen() {
             for line in peers.server.lines() {
-                let words = line.split(separator: " ", omittingEmptySubsequences: false)
+                let words = Self.words(line)
                 guard words.count > 1, let slot = Int(words[1]) else { continue }
                 if words[0] == "headers" {
                     serving[slot] = words.first { $0.hasPrefix(":path=") }.map { String($0.dropFirst(6)) }
@@ -94,12 +94,18 @@ import Testing
                 }
             }
             for line in peers.client.lines() {
-                let words = line.split(separator: " ", omittingEmptySubsequences: false)
+                let words = Self.words(line)
                 guard words.count > 1, let slot = Int(words[1]), let path = open[slot] else { continue }
                 if words[0] == "data" { calls[path]?.heard += words[2] }
                 if words[0] == "end" { ended.insert(path) }
                 if words[0] == "closed" { open[slot] = nil }
             }
+        }
+
+        /// Data are one word, and are not searched for more: they are long.
+        private static func words(_ line: String) -> [Substring] {
+            let most = line.hasPrefix("data ") ? 2 : .max
+            return line.split(separator: " ", maxSplits: most, omittingEmptySubsequences: false)
         }
 
         func end() {
