@@ -183,8 +183,8 @@ package final class ClusterState: Sendable {
     /// The outlier detection of its endpoints; nil if there is none.
     package var detector: OutlierDetector? { contents.withLock { $0.detector } }
 
-    /// Notes the results of the endpoints by that policy from now on; nil ends it, and every ejection. What is known of an endpoint
-    /// stays when only the policy changes. The control plane's thread only.
+    /// Notes the results of the endpoints by that policy from now on; nil ends it, and every ejection. What is known of
+    /// an endpoint stays when only the policy changes. The control plane's thread only.
     /// - Parameters:
     ///   - health: counts the health checks of the endpoints; nil: there are none. What fails them is not chosen.
     ///   - wake: called, on any thread, when `settle` has something to do.

@@ -4,7 +4,7 @@ struct ModuleUses {
     private let called: [Set<Substring>]
     private let reached: [Set<Substring>]
     private let named: [Set<Substring>]
-    /// How often a name is declared in the module. If several declarations have one name, it does not tell which is used.
+    /// How often a name is declared in the module: if several declarations have it, nobody can see which one is used.
     private let declared: [Substring: Int]
 
     /// - Parameter files: all files of the module.

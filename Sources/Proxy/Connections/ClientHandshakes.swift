@@ -4,8 +4,8 @@ internal import Reactor
 internal import Telemetry
 internal import TLS
 
-/// What happens on a client's connection between accept and the octets that tell the protocol: TLS, the ClientHello that
-/// says who ends it, and the beginning of what is relayed.
+/// What happens on a client's connection between accept and the octets that show the protocol: TLS, the ClientHello
+/// that says who ends it, and the beginning of what is relayed.
 ///
 /// Thread: its worker's. Freed by: `Listeners`.
 final class ClientHandshakes {

@@ -4,8 +4,8 @@ internal import Reactor
 internal import Telemetry
 internal import Synchronization
 
-/// One worker's listeners: they accept clients' connections, and begin the session when the first octets have told the
-/// protocol. Also the steps of a graceful end.
+/// One worker's listeners: they accept clients' connections, and begin the session when the first octets have shown
+/// the protocol. Also the steps of a graceful end.
 ///
 /// Thread: its worker's. Freed by: `Worker`.
 final class Listeners {
