@@ -73,12 +73,18 @@ enum AdminWiring {
             for endpoint in endpoints {
                 let total = control.metrics.tries(to: endpoint)
                 text += "  \(endpoint.name) active=\(endpoint.active) total=\(total)"
+                text += otherAddress(of: endpoint).map { " or \($0)" } ?? ""
                 text += ejected.contains(endpoint.name) ? " ejected" : ""
                 text += healthText(endpoint, control).map { " health=\($0)\n" } ?? "\n"
             }
             if endpoints.isEmpty { text += "  no endpoint\n" }
         }
         return text
+    }
+
+    /// The endpoint's address of the other family; nil: it has none.
+    private static func otherAddress(of endpoint: EndpointState) -> EndpointAddress? {
+        endpoint.dual.map { $0.ipv4 == endpoint.address ? $0.ipv6 : $0.ipv4 }
     }
 
     /// What the checks of an endpoint say: `unchecked`, `passing` or `failing` and why; nil: it is not checked.
@@ -117,6 +123,7 @@ enum AdminWiring {
                     json.array(endpoints) { endpoint, json in
                         json.object { json in
                             json.field("address", endpoint.name)
+                            if let other = otherAddress(of: endpoint) { json.field("otherAddress", "\(other)") }
                             json.field("active", endpoint.active)
                             if let ejected { json.field("ejected", ejected.contains(endpoint.name)) }
                             if let health = healthText(endpoint, control) { json.field("health", health) }

@@ -66,6 +66,9 @@ def test_ipv6_is_tried_first(resolution):
         with gateway(six.port, resolution=resolution) as running:
             assert {get(running, "/first").value("x-upstream") for _ in range(10)} == {"six"}
             assert f"[::1]:{six.port}" in running.access_log("/first")
+            if resolution != "DYNAMIC_DNS":    # hosts that requests name are not in the list
+                shown = running.admin("/endpoints")[1]
+                assert f"  [::1]:{six.port} active=0" in shown and f" or 127.0.0.1:{six.port}" in shown
         assert not four.requests
 
 
