@@ -268,9 +268,9 @@ struct ClusterDirectory {
         var changes: [(service: String, news: HealthNews)] = []
         var concerned: Set<Int> = []
         for item in news {
-            guard let (key, isChanged) = health.take(item), isChanged else { continue }
-            changes.append(("\(key.host):\(key.port)", item))
-            concerned.formUnion(checked[key] ?? [])
+            guard let (key, isChanged, concernsChoice) = health.take(item) else { continue }
+            if isChanged { changes.append(("\(key.host):\(key.port)", item)) }
+            if concernsChoice { concerned.formUnion(checked[key] ?? []) }
         }
         var panics: [(cluster: ClusterState, isPanicking: Bool)] = []
         for place in concerned.sorted() {
