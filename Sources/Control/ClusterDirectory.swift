@@ -89,7 +89,10 @@ struct ClusterDirectory {
     mutating func replace(
         plan: RoutingPlan, table next: EndpointTable?, tls: [Int: ClusterTLS] = [:]
     ) -> (left: [Int], table: EndpointTable?) {
-        if next == nil, plan.clusters == plans, ClusterTLS.isSame(tls, security) { return (settleStates(), nil) }
+        let hasSameTLS = ClusterTLS.isSame(tls, security)
+        if next == nil, hasSameTLS, plan.clusters == plans || exchange(plan.clusters) {
+            return (settleStates(), nil)
+        }
         (plans, security) = (plan.clusters, tls)
         let before = next == nil ? nil : table
         if let next { table = next }
@@ -113,6 +116,41 @@ struct ClusterDirectory {
             }
         }
         return (settleStates(), before)
+    }
+
+    /// Takes a plan in which a few clusters have taken the places of others, as when a rule leads to another Service.
+    /// The rest stay as they are, and are not looked at.
+    /// - Returns: whether that is all; if not, nothing has changed.
+    private mutating func exchange(_ next: [ClusterPlan]) -> Bool {
+        guard next.count == plans.count else { return false }
+        let changed = next.indices.filter { next[$0] != plans[$0] }
+        let (left, came) = (changed.map { plans[$0] }, changed.map { next[$0] })
+        // Each had its slot alone, and needs one; nothing but its endpoints is arranged for it.
+        let isPlain = (left + came).allSatisfy { $0.policies == nil && $0.tls == nil }
+        guard changed.count <= Self.mostExchanged, isPlain, Set(left.map(\.identity)).count == left.count,
+            Set(came.map(\.identity)).count == came.count, came.allSatisfy({ places[$0.identity] == nil }),
+            order.count == slots.count
+        else { return false }
+        let reader = EndpointReader(table)
+        for (number, plan) in zip(changed, came) { exchange(order[number], for: plan, reader) }
+        plans = next
+        return true
+    }
+
+    private static let mostExchanged = 64
+
+    private mutating func exchange(_ place: Int, for plan: ClusterPlan, _ reader: EndpointReader) {
+        let old = slots[place]
+        drop(old)
+        places[old.state.identity] = nil
+        wantNames([], place)
+        if case .service(let lookup) = old.source { byService[lookup.service]?.removeAll { $0 == place } }
+        starts &+= 1
+        slots[place] = Slot(
+            state: ClusterState(name: plan.name, identity: plan.identity, start: starts), source: plan.source)
+        places[plan.identity] = place
+        if case .service(let lookup) = plan.source { byService[lookup.service, default: []].append(place) }
+        refresh(place, reader)
     }
 
     /// Has outliers detected, endpoints found by hash, and some preferred by their place, where the plan says so, and
@@ -232,9 +270,9 @@ struct ClusterDirectory {
         var changes: [(service: String, news: HealthNews)] = []
         var concerned: Set<Int> = []
         for item in news {
-            guard let (key, isChanged) = health.take(item), isChanged else { continue }
-            changes.append(("\(key.host):\(key.port)", item))
-            concerned.formUnion(checked[key] ?? [])
+            guard let (key, isChanged, concernsChoice) = health.take(item) else { continue }
+            if isChanged { changes.append(("\(key.host):\(key.port)", item)) }
+            if concernsChoice { concerned.formUnion(checked[key] ?? []) }
         }
         var panics: [(cluster: ClusterState, isPanicking: Bool)] = []
         for place in concerned.sorted() {

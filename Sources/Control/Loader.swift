@@ -110,6 +110,8 @@ final class Loader: Sendable {
         var certificates: CertificateDirectory
         var upstreams: UpstreamTLSDirectory
         var plans = PlanMemory()
+        /// The routes of the last plan, and the numbers under which metrics know them.
+        var routes: (all: [Route], numbers: [Int]) = ([], [])
         var compilation = CompileMemory()
         var hasReadOnce = false
         /// With a cluster: the endpoints at the last load, which the next one changes.
@@ -182,8 +184,9 @@ final class Loader: Sendable {
         guard !limit.isOver else { return nil }
         let tickets = SharedTicketKeys(options.ticketKeys)
         let isSame = isOld && objects.changes.keepsPlaces
+        next.routes = (plan.routes, numbers(of: plan.routes, before: next.routes))
         let loaded = Loaded(
-            plan: plan, routeMetrics: plan.routes.map { metrics.routeID(named: $0.metricsName) },
+            plan: plan, routeMetrics: next.routes.numbers,
             inventory: objects.inventory, set: objects.problems, kept: objects.kept, changes: objects.changes.counts,
             endpoints: endpoints, givesEndpoints: !isOld, objects: isSame ? next.objects : nil,
             planProblems: isNew ? plan.diagnostics : nil, contexts: contexts,
@@ -194,6 +197,14 @@ final class Loader: Sendable {
             basis: basis(of: objects, next.cluster))
         if source != nil { next.objects = loaded.objects }
         return loaded
+    }
+
+    /// The numbers under which metrics know the routes. Most of them are those of the plan before.
+    private func numbers(of routes: [Route], before: (all: [Route], numbers: [Int])) -> [Int] {
+        routes.indices.map { place in
+            let isSame = before.all.indices.contains(place) && before.all[place] === routes[place]
+            return isSame ? before.numbers[place] : metrics.routeID(named: routes[place].metricsName)
+        }
     }
 
     private func basis(of objects: JoinedObjects, _ cluster: ClusterObjects) -> StatusBasis? {
@@ -210,8 +221,15 @@ final class Loader: Sendable {
     private func table(
         of objects: JoinedObjects, _ next: inout Memory, _ extent: LoadExtent
     ) -> (table: EndpointTable, isOld: Bool) {
-        let hasOthers = next.cluster.changes.hasKind("Endpoints")
-        if extent == .cluster, !hasOthers, next.table?.keepsLabels(of: objects.inventory) ?? false {
+        let changed = next.cluster.changes
+        let hasOthers = changed.hasKind("Endpoints")
+        // To ask which labels count takes as long as there are Services.
+        let mayKeep = !hasOthers && next.table != nil
+        let keeps =
+            mayKeep
+            && (!changed.hasKind(of: EndpointTable.kindsWithLabels)
+                || next.table?.keepsLabels(of: objects.inventory) ?? false)
+        if extent == .cluster, keeps {
             var changes = next.cluster.endpoints
             let hidden = next.files.endpointObjects
             if !hidden.isEmpty { changes.leaveOut(hidden) }

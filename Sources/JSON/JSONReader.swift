@@ -232,3 +232,60 @@ package struct JSONReader {
         }
     }
 }
+
+// MARK: - Values that somebody else checks
+
+extension JSONReader {
+    /// Finds the end of a value, without checking more than that its brackets are balanced outside of texts. It may be
+    /// nested as deep as it likes, and its texts may have any octets: whoever reads it checks it, so that one faulty
+    /// object does not make a list of objects unreadable.
+    /// - Returns: its octets.
+    @discardableResult package mutating func pass() throws(JSONError) -> Range<Int> {
+        skipSpace()
+        guard wanted == .value || wanted == .valueOrEnd else { throw error(.unexpected) }
+        let start = position
+        var brackets = 0
+        repeat { try passPart(&brackets) } while brackets > 0
+        valueEnded()
+        return start..<position
+    }
+
+    /// Passes a bracket, a text, or what is between them.
+    private mutating func passPart(_ brackets: inout Int) throws(JSONError) {
+        guard let octet = peek else { throw error(.endsEarly) }
+        switch octet {
+        case UInt8(ascii: "\""): return try passText()
+        case UInt8(ascii: "{"), UInt8(ascii: "["): brackets += 1
+        case UInt8(ascii: "}"), UInt8(ascii: "]"):
+            guard brackets > 0 else { throw error(.unexpected) }
+            brackets -= 1
+        case UInt8(ascii: ","), UInt8(ascii: ":"): guard brackets > 0 else { throw error(.unexpected) }
+        case 0x20, 0x0A, 0x0D, 0x09: break
+        default: return passWord()
+        }
+        position += 1
+    }
+
+    private mutating func passText() throws(JSONError) {
+        position += 1
+        while true {
+            position = JSONOctets.endOfPlain(octets, from: position)
+            guard let octet = peek else { throw error(.endsEarly) }
+            if octet == UInt8(ascii: "\"") { break }
+            position += octet == UInt8(ascii: "\\") ? 2 : 1
+        }
+        position += 1
+    }
+
+    /// Passes a number, a word, or something that is neither of them.
+    private mutating func passWord() {
+        while let octet = peek {
+            switch octet {
+            case UInt8(ascii: "\""), UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "}"), UInt8(ascii: "]"),
+                UInt8(ascii: ","), UInt8(ascii: ":"), 0x20, 0x0A, 0x0D, 0x09:
+                return
+            default: position += 1
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 package import Octets
 
-// What a client of the Kubernetes API needs of an answer before the objects in it are decoded. All of the text is
-// checked, and nothing is copied but these few texts.
+// What a client of the Kubernetes API needs of an answer before the objects in it are decoded. Nothing is copied but
+// these few texts, and the objects are not checked: a fault of one object must not keep the others away.
 // Source: Kubernetes `ListMeta`, `WatchEvent`, `Status`, `ObjectMeta`.
 
 /// An answer to a list: where its objects are, and where the list goes on.
@@ -27,7 +27,7 @@ package struct ListSkim: Sendable, Equatable {
                 } else if reader.equals(name, "items") {
                     guard !hasItems else { throw JSONError(.repeated, at: name.range.lowerBound) }
                     hasItems = true
-                    try reader.elements { (reader) throws(JSONError) in skim.items.append(try reader.skip()) }
+                    try reader.elements { (reader) throws(JSONError) in skim.items.append(try reader.pass()) }
                 }
             }
             try reader.finish()
@@ -81,7 +81,7 @@ package struct WatchSkim: Sendable, Equatable {
                 type = try reader.text() ?? ""
             } else if reader.equals(name, "object") {
                 guard object.isEmpty else { throw JSONError(.repeated, at: name.range.lowerBound) }
-                object = try reader.skip()
+                object = try reader.pass()
             }
         }
         try reader.finish()
@@ -90,7 +90,7 @@ package struct WatchSkim: Sendable, Equatable {
     }
 }
 
-/// The identity and version of one object.
+/// The identity and version of one object. What else it says is not checked.
 package struct MetadataSkim: Sendable, Equatable {
     /// `metadata.namespace`; empty if there is none.
     package var namespace = ""
@@ -116,7 +116,7 @@ package struct MetadataSkim: Sendable, Equatable {
     private init(_ reader: inout JSONReader) throws(JSONError) {
         var skim = MetadataSkim()
         try reader.fields { (name, reader) throws(JSONError) in
-            if reader.equals(name, "metadata") { try skim.readMetadata(&reader) }
+            if reader.equals(name, "metadata") { try skim.readMetadata(&reader) } else { try reader.pass() }
         }
         try reader.finish()
         self = skim
@@ -135,6 +135,8 @@ package struct MetadataSkim: Sendable, Equatable {
                 found.resourceVersion = try reader.text() ?? ""
             } else if reader.equals(name, "annotations") {
                 found.endsInitialEvents = try Self.endsInitialEvents(&reader)
+            } else {
+                try reader.pass()
             }
         }
         self = found
@@ -143,7 +145,11 @@ package struct MetadataSkim: Sendable, Equatable {
     private static func endsInitialEvents(_ reader: inout JSONReader) throws(JSONError) -> Bool {
         var ends = false
         try reader.fields { (name, reader) throws(JSONError) in
-            if reader.equals(name, "k8s.io/initial-events-end") { ends = try reader.text() == "true" }
+            guard reader.equals(name, "k8s.io/initial-events-end") else {
+                try reader.pass()
+                return
+            }
+            ends = try reader.text() == "true"
         }
         return ends
     }

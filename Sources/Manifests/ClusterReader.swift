@@ -39,16 +39,14 @@ package final class ClusterReader {
     ///   - octets: the JSON of the object alone.
     package func read(kind: String, _ octets: [UInt8]) -> ClusterObject {
         begin()
-        return read(kind) { () throws(JSONError) in try JSONTreeBuilder.tree(of: octets, kind: kind) }
+        return octets.withOctets { read(kind, $0) }
     }
 
     /// Reads a Secret, of whose text no copy is left afterwards.
     /// - Parameter octets: the JSON of the object alone.
     package func read(secret octets: SecretOctets) -> ClusterObject {
         begin()
-        let found = octets.withOctets { octets in
-            read("Secret") { () throws(JSONError) in try JSONTreeBuilder.tree(of: octets, kind: "Secret") }
-        }
+        let found = octets.withOctets { read("Secret", $0) }
         return found ?? unreadable("Secret", "a Secret was forgotten before it was read: it is not used")
     }
 
@@ -59,14 +57,36 @@ package final class ClusterReader {
         state.beginFile(nil)
     }
 
-    private func read(_ kind: String, _ makeTree: () throws(JSONError) -> Tree) -> ClusterObject {
+    private func read(_ kind: String, _ octets: Octets) -> ClusterObject {
         do throws(JSONError) {
-            var tree = try makeTree()
+            var tree = try JSONTreeBuilder.tree(of: octets, kind: kind)
             defer { tree.text.wipe() }
             return read(kind, tree)
         } catch {
+            return faulty(kind, octets, error)
+        }
+    }
+
+    /// An object that is no JSON that is read. If at least its name can be found, the object is refused by that name,
+    /// so that its last good version stays in effect.
+    private func faulty(_ kind: String, _ octets: Octets, _ error: JSONError) -> ClusterObject {
+        guard let metadata = try? MetadataSkim(octets: octets), !metadata.name.isEmpty else {
             return unreadable(kind, "an object of kind \(kind) is \(error): it is not used")
         }
+        let namespace = metadata.namespace.isEmpty ? defaultNamespace : metadata.namespace
+        let identity = ObjectReference(kind: kind, namespace: namespace, name: metadata.name)
+        let place = SourcePlace(file: "kubernetes:\(namespace)/\(kind)/\(metadata.name)", line: 0, column: 0)
+        var set = ManifestSet()
+        set.rejected.insert(identity)
+        set.inventory.leftOut.append(LeftOut(identity: identity, place: place))
+        set.diagnostics.append(
+            Diagnostic(
+                .error, "not-json", "the object is \(error): this version of it is not used", at: place,
+                object: identity))
+        var hasher = Hasher()
+        hasher.combine(octets)
+        return ClusterObject(
+            identity: identity, set: set, version: UInt64(bitPattern: Int64(hasher.finalize())))
     }
 
     /// It is a function of its own, so that nothing holds the tree when it returns.

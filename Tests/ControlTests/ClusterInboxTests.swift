@@ -160,4 +160,36 @@ import Testing
         for _ in 0..<30 { source.receive([.changed(.services, [0xFF])]) }
         #expect(source.take().states.count == 20)
     }
+
+    @Test func `an object that is not JSON is refused by its name, and its last good version stays`() {
+        source.receive(ClusterWorld.changed(Self.service("a")))
+        _ = source.take()
+        let deep = String(repeating: "[", count: 200) + String(repeating: "]", count: 200)
+        let faulty = #"{"metadata":{"name":"a","namespace":"shop","x":\#(deep)}}"#
+        source.receive([.changed(.services, Array(faulty.utf8))])
+        let taken = source.take()
+        let identity = ObjectReference(kind: "Service", namespace: "shop", name: "a")
+        #expect(taken.rejected == [identity] && taken.gone.isEmpty && taken.states.isEmpty)
+        #expect(taken.problems[identity]?.map(\.code) == ["not-json"])
+        #expect(taken.problems[identity]?.first?.place.file == "kubernetes:shop/Service/a")
+        source.receive([.changed(.services, Array(faulty.utf8))])
+        #expect(source.take().touched.isEmpty)    // the same fault is no change
+    }
+
+    @Test func `of a kind no more objects are known than the limit`() {
+        var inbox = ClusterInbox(mostOfKind: 2)
+        let reader = ClusterReader(defaultNamespace: "default")
+        func put(_ name: String) {
+            for event in ClusterWorld.changed(Self.service(name)) {
+                guard case .changed(let kind, let octets) = event else { continue }
+                inbox.apply(.changed(kind, reader.read(kind: kind.kind, octets)))
+            }
+        }
+        for name in ["a", "b", "c", "b"] { put(name) }
+        let taken = inbox.take()
+        #expect(names(taken) == ["a", "b"] && taken.states.map(\.code) == ["too-many-objects"])
+        inbox.apply(.removed(.services, ServiceName(namespace: "shop", name: "a")))
+        put("c")
+        #expect(names(inbox.take()) == ["c"])
+    }
 }

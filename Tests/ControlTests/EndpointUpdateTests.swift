@@ -205,4 +205,64 @@ import Testing
         #expect(directory.update(Self.changes(Self.slice("a-1", of: "a", "10.0.0.1", "10.0.0.2"))) == [])
         #expect(zip(before, try #require(state("a")).endpoints).allSatisfy { $0 === $1 })
     }
+
+    /// A rule leads to other Services, one after the other, and endpoints change in between.
+    @Test func `finds the clusters that have taken the places of others, as after a whole replacement`() throws {
+        func world(_ services: [String]) -> Inventory {
+            let rules = services.enumerated().map {
+                "{match: [{uri: {prefix: /\($0)/}}], route: [{destination: {host: \($1)}}]}"
+            }
+            return Self.read(Self.linked(rules)).inventory
+        }
+        let first = world(["a", "b", "c"])
+        var table = EndpointTable(first)
+        var (one, other) = (ClusterDirectory(limit: 1000), ClusterDirectory(limit: 1000))
+        _ = one.replace(plan: RoutingPlan.compile(first, endpoints: table, options: CompileOptions()), table: table)
+        let kept = one.clusters[0]
+        for (round, services) in [["a", "d", "c"], ["a", "d", "b"], ["a", "c", "b"], ["a", "b"], ["a", "b", "e"]]
+            .enumerated()
+        {
+            let plan = RoutingPlan.compile(world(services), endpoints: table, options: CompileOptions())
+            let gone = one.replace(plan: plan, table: nil).left
+            other = ClusterDirectory(limit: 1000)
+            _ = other.replace(plan: plan, table: table)
+            #expect(one.clusters[0] === kept && !kept.isGone)
+            #expect(round == 3 || gone.count == (round == 4 ? 0 : 1), "\(round): \(gone)")
+            let changes = Self.changes(Self.slice("\(services[1])-1", of: services[1], "10.1.\(round).1"))
+            _ = (one.update(changes), other.update(changes), table.apply(changes))
+            let (got, wanted) = (one.clusters, other.clusters)
+            #expect(got.map(\.name) == wanted.map(\.name), "\(services)")
+            #expect(got.map { $0.endpoints.map(\.name) } == wanted.map { $0.endpoints.map(\.name) }, "\(services)")
+            #expect(one.names == other.names)
+        }
+    }
+
+    private static func linked(_ rules: [String]) -> String {
+        let services = ["a", "b", "c", "d", "e"].enumerated().map { number, name in
+            """
+            apiVersion: v1
+            kind: Service
+            metadata: {name: \(name)}
+            spec: {ports: [{port: 80, name: http}]}
+            ---
+            \(name == "e" ? "{}" : slice("\(name)-1", of: name, "10.0.0.\(number + 1)"))
+            ---
+
+            """
+        }
+        return services.joined() + """
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: gw}
+            spec:
+              selector: {istio: ingressgateway}
+              servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: vs}
+            spec: {hosts: ['*'], gateways: [gw], http: [\(rules.joined(separator: ", "))]}
+
+            """
+    }
 }

@@ -71,4 +71,21 @@ import Testing
             #expect(throws: JSONError.self) { try MetadataSkim(Array(text.utf8)) }
         }
     }
+
+    @Test func `objects of a list and of a watch are passed without a check`() throws {
+        let deep = String(repeating: #"{"a":["#, count: 3000) + String(repeating: "]}", count: 3000)
+        for object in [deep, #"{"metadata":{"name":"n"},"x":1e999999999,"y":truth,"z":"\ud800"}"#, #"{"a" : [ ] , }"#] {
+            let list = Array(#"{"items":[ \#(object) , {"b":1}]}"#.utf8)
+            #expect(try ListSkim(list).items.map { text(list, $0) } == [object, #"{"b":1}"#])
+            let line = Array(#"{"object":\#(object), "type":"ADDED"}"#.utf8)
+            #expect(try text(line, WatchSkim(line).object) == object)
+        }
+        let binary = Array(#"{"spec":""#.utf8) + [0xFF, 0x00] + Array(#"","metadata":{"name":"n","labels":7}}"#.utf8)
+        #expect(try MetadataSkim(binary).name == "n")
+        for broken in [
+            #"{"items":[{]}"#, #"{"items":[}]}"#, #"{"items":[,{}]}"#, #"{"items":[{} {}]}"#, #"{"items":["\"#,
+        ] {
+            #expect(throws: JSONError.self, "\(broken)") { try ListSkim(Array(broken.utf8)) }
+        }
+    }
 }

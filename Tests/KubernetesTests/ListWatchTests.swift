@@ -244,6 +244,57 @@ private let expired = #"{"type":"ERROR","object":{"kind":"Status","metadata":{},
         #expect(play.wait != nil)    // a single object is too large
     }
 
+    @Test func `gives up a list that never ends`() {
+        let page = { (token: String, items: String) in
+            #"{"metadata":{"resourceVersion":"7","continue":"\#(token)"},"items":[\#(items)]}"#
+        }
+        var same = Play()    // the same place again
+        same.answer(200, page("t", "{}"))
+        same.answer(200, page("t", "{}"))
+        #expect(same.wait != nil && same.pages.isEmpty)
+        var empty = Play()
+        for number in 1...ListWatch.mostEmptyPages {
+            #expect(empty.wait == nil)
+            empty.answer(200, page("\(number)", ""))
+        }
+        #expect(empty.wait != nil)
+        empty.send(.timer)
+        empty.answer(200, page("1", ""))
+        #expect(empty.wait == nil)    // it is counted anew
+        let many = Array(repeating: "{}", count: ListWatch.mostObjects).joined(separator: ",")
+        var large = Play()
+        large.answer(200, page("1", many))
+        #expect(large.wait == nil)
+        large.answer(200, page("2", "{}"))
+        #expect(large.wait != nil)
+    }
+
+    @Test func `goes on where one object of a list or a watch is faulty`() {
+        let deep = String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
+        let faulty = [deep, "\"\u{1}\"", "1e99999999", "nonsense", #"{"a":1,"a":"\ud800"}"#]
+        for value in faulty {
+            let object = #"{"spec":\#(value),"metadata":{"name":"n","resourceVersion":"11"}}"#
+            var play = Play()
+            play.answer(200, #"{"metadata":{"resourceVersion":"10"},"items":[{"a":1},\#(object),{"b":2}]}"#)
+            #expect(play.pages.map(\.objects) == [[#"{"a":1}"#, object, #"{"b":2}"#]])
+            play.send(.opened)
+            play.line(#"{"type":"MODIFIED","object":\#(object)}"#)
+            #expect(play.events == [.changed(.services, Array(object.utf8))])
+        }
+    }
+
+    @Test func `takes a bookmark that goes back as it comes`() {
+        var play = Play()
+        play.becomeCurrent(version: "90")
+        for version in ["40", "95", "40", "x", "18446744073709551616"] {
+            play.line(#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"\#(version)"}}}"#)
+            #expect(play.actions == [] && play.watch.resourceVersion == version)
+        }
+        play.now += 60_000
+        play.send(.ended)
+        #expect(play.path?.contains("resourceVersion=18446744073709551616&") == true)
+    }
+
     @Test func `does not trust what it cannot read`() {
         for garbage in ["", "null", "{", #"{"items":[]}"#, #"{"metadata":{"resourceVersion":"1"}}"#, "[]"] {
             var play = Play()

@@ -16,7 +16,8 @@ struct ChangingWorld {
     private static let names =
         (0..<3).map { "gateway-\($0)" } + (0..<14).map { "rules-\($0)" } + (0..<4).map { "policy-\($0)" }
         + (0..<5).map { "service-\($0)" } + (0..<5).map { "slice-\($0)" } + (0..<3).map { "entry-\($0)" }
-        + (0..<2).map { "workload-\($0)" } + (0..<3).map { "pod-\($0)" } + ["access-0"]
+        + (0..<2).map { "workload-\($0)" } + (0..<3).map { "pod-\($0)" } + (0..<3).map { "secret-\($0)" }
+        + (0..<2).map { "node-\($0)" } + ["access-0"]
 
     /// Changes, adds or removes one object; most often the rules of one. - Returns: its name.
     mutating func change() -> String {
@@ -67,6 +68,8 @@ struct ChangingWorld {
         case "entry": entry(number)
         case "workload": workload(number)
         case "pod": pod(number)
+        case "secret": secret(number)
+        case "node": node(number)
         default: access()
         }
     }
@@ -172,6 +175,8 @@ struct ChangingWorld {
         let block = one([
             "loadBalancer: {simple: ROUND_ROBIN}", "tls: {mode: SIMPLE}", "outlierDetection: {}",
             "connectionPool: {http: {http2MaxRequests: \(1 + pick(3))}}", "tls: {mode: SIMPLE, credentialName: up}",
+            "loadBalancer: {zoneAwareLbSetting: {enabled: true}}",
+            "loadBalancer: {localityLbSetting: {failover: [{from: west, to: east}]}}, outlierDetection: {}",
         ])
         let host = one(["s0", "s1", "s2.app.svc.cluster.local", "'*.svc.cluster.local'", "x0.test", "none"])
         let exported = chance(1, of: 5) ? ", exportTo: ['.']" : ""
@@ -198,7 +203,7 @@ struct ChangingWorld {
         let addresses = ["10.0.\(number).1", "10.0.\(number).2", "169.254.169.254"]
         let ready = (0..<pick(3)).map {
             "{addresses: [\(chance(1, of: 10) ? addresses[2] : addresses[$0])], conditions: {ready: true}, "
-                + "targetRef: {kind: Pod, name: p\($0), namespace: app}}"
+                + "targetRef: {kind: Pod, name: p\($0), namespace: app}, nodeName: n\(pick(2))}"
         }
         let service = chance(1, of: 6) ? "s9" : "s\(number)"
         return object(
@@ -229,6 +234,20 @@ struct ChangingWorld {
             "v1", "Pod",
             "name: p\(number), namespace: app, labels: {app: \(one(["s0", "s1", "w"])), version: v\(pick(3))}",
             "status: {phase: Running, podIP: 10.3.0.\(number), conditions: [{type: Ready, status: \"True\"}]}")
+    }
+
+    private mutating func secret(_ number: Int) -> String {
+        object(
+            "v1", "Secret", "name: \(["tls", "up", "up-cacert"][number]), namespace: gwns",
+            "data: {tls.crt: YQ==, tls.key: YQ==, ca.crt: \(one(["YQ==", "Yg=="]))}")
+    }
+
+    private mutating func node(_ number: Int) -> String {
+        let region = one(["west", "east"])
+        return object(
+            "v1", "Node",
+            "name: n\(number), labels: {topology.kubernetes.io/region: \(region), "
+                + "topology.kubernetes.io/zone: \(region)-\(pick(2))}", "")
     }
 
     private mutating func access() -> String {

@@ -10,6 +10,7 @@ import Testing
         var options = CompileOptions()
         options.gatewayNamespace = "gwns"
         options.includesMeshServices = seed % 4 == 0
+        options.node = seed % 2 == 0 ? "n0" : nil
         options.refusedEndpoint = { "\($0)".hasPrefix("169.254") ? "a link-local address" : nil }
         // Limits that what is compiled reaches now and then.
         if seed % 3 == 1 { options.mostMatches = 60 }
@@ -27,6 +28,18 @@ import Testing
         }
         text += plan.tables.map { "\($0.hosts) \($0.ruleSets.map { $0.map { "\($0.route) \($0.matches.count)" } })" }
         return text + plan.diagnostics.map { "\($0) \($0.related)" }
+    }
+
+    /// The routes of some requests by each table.
+    private static func answers(_ plan: RoutingPlan) -> [String] {
+        plan.tables.map { table in
+            let answers = requests.map { request in "\(table.match(request))" }
+            return answers.joined(separator: " ")
+        }
+    }
+
+    private static let requests = ["a.com", "c.a.com", "x.e.com", "s1.app.svc.cluster.local:80", "other"].flatMap {
+        host in ["/", "/e7", "/p3/x", "/P3/x", "/r1"].map { TestRequest($0, host: host, headers: [("x-h", "1")]) }
     }
 
     @Test func `it is the plan of a whole compilation`() {
@@ -55,7 +68,9 @@ import Testing
             let whole = RoutingPlan.compile(inventory, endpoints: table, options: options)
             let fast = RoutingPlan.compile(inventory, endpoints: table, options: options, memory: &memory)
             let (wanted, got) = (Self.text(whole, table), Self.text(fast, table))
-            let isSame = wanted == got && whole.clusters == fast.clusters && whole.listeners == fast.listeners
+            let isSame =
+                wanted == got && whole.clusters == fast.clusters && whole.listeners == fast.listeners
+                && whole.needsNodes == fast.needsNodes && Self.answers(whole) == Self.answers(fast)
             let difference = zip(wanted, got).first { $0 != $1 }
             #expect(isSame, "seed \(seed), round \(round), \(names): \(difference as Any)")
             guard isSame else { return kept }
@@ -82,6 +97,23 @@ import Testing
             }
         }
         return changes
+    }
+
+    @Test func `a Service with a wrong annotation does not have everything compiled again`() {
+        var world = Self.many
+        world["s3.yaml"] = World.service("s3", "10.0.0.3").replacing(
+            "metadata: {", with: "metadata: {annotations: {portico.dev/health-check: nothing}, ")
+        let (set, options) = (Self.load(world), CompileOptions())
+        var memory = CompileMemory()
+        let table = EndpointTable(set)
+        let first = RoutingPlan.compile(set, endpoints: table, options: options, memory: &memory)
+        world["v7.yaml"] = Self.rules(7, to: 7).replacing("http: [{", with: "http: [{timeout: 1s, ")
+        let second = RoutingPlan.compile(Self.load(world), endpoints: table, options: options, memory: &memory)
+        #expect(
+            first.diagnostics.count == 1
+                && second.diagnostics.map(\.description) == first.diagnostics.map(\.description))
+        let old = Set(first.routes.map { ObjectIdentifier($0) })
+        #expect(second.routes.count { !old.contains(ObjectIdentifier($0)) } == 1)
     }
 
     @Test func `a change of one object compiles no other again`() {

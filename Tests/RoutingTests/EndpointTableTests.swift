@@ -93,6 +93,20 @@ import Testing
         #expect(table.apply(Self.changes(Self.pod("p1", "10.9.9.9", "v2"))).services == [])
     }
 
+    @Test func `knows a pod by its address where the one that an endpoint names is not known`() {
+        let slices = Self.slice("s", "{addresses: [10.0.0.1], targetRef: {kind: Pod, name: gone}}")
+        var table = EndpointTable(Self.read(Self.rule + slices))
+        #expect(table.apply(Self.changes(Self.pod("other", "10.0.0.1", "v1"))).services == [Self.a])
+        #expect(names(table, ["version": "v1"]) == ["10.0.0.1:8080"])
+        #expect(table.apply(Self.changes(Self.pod("other", "10.0.0.1", "v2"))).services == [Self.a])
+        #expect(names(table, ["version": "v1"]) == [])
+        // The one that is named counts from its coming on.
+        _ = table.apply(Self.changes(Self.pod("gone", "10.9.9.9", "v1")))
+        #expect(names(table, ["version": "v1"]) == ["10.0.0.1:8080"])
+        _ = table.apply(Self.changes(Self.slice("s", "{addresses: [10.0.0.2]}")))
+        #expect(table.apply(Self.changes(Self.pod("other", "10.0.0.1", "v3"))).services == [])
+    }
+
     /// Kubernetes tells each heartbeat of a pod, and labels that nobody asks for.
     @Test func `is not concerned by a pod in which nothing has changed that matters`() {
         var table = EndpointTable(Self.read(Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}")))

@@ -27,7 +27,7 @@ import Testing
         "Proxy/Exchange/RequestView.swift": "refers to a section without counting, for the time of a match",
         "Routing/Match/Evaluate.swift": "finds a pattern by its address, without counting",
         "Routing/Match/RouteTable.swift": "the addresses of its patterns, which it keeps",
-        "Routing/Match/RouteTableBuilder.swift": "sorts texts without a copy",
+        "Routing/Match/KeyTable.swift": "sorts texts without a copy",
         "Routing/Match/Slab.swift": "an array of plain values without counting",
         "Routing/Match/WordHash.swift": "loads words of octets that it has measured",
         "Routing/Show/TextRequest.swift": "octets that live as long as the request",

@@ -46,8 +46,15 @@ struct ClusterInbox {
     /// Objects without a name, and octets that are not JSON: the last few.
     private var unreadable: [Diagnostic] = []
     private static let mostUnreadable = 20
+    /// Objects of one kind that are known at a time. A list of the client has no more.
+    static let mostOfKind = 300_000
+    private let mostOfKind: Int
+    /// Kinds of which there was one more.
+    private var overfull: Set<String> = []
     /// EndpointSlices and Pods that files define, so that those of the server do not count.
     var hidden: Set<ObjectReference> = []
+
+    init(mostOfKind: Int = Self.mostOfKind) { self.mostOfKind = mostOfKind }
 
     // MARK: taking in
 
@@ -99,6 +106,7 @@ struct ClusterInbox {
             return nil
         }
         let name = ServiceName(namespace: identity.namespace, name: identity.name)
+        guard hasRoom(kind, name) else { return nil }
         let old = kinds[kind, default: Kind()].known.updateValue(object.version, forKey: name)
         guard old != object.version else { return name }
         note(identity, .object(object.set))
@@ -111,6 +119,13 @@ struct ClusterInbox {
         default: needsLoad = true
         }
         return name
+    }
+
+    /// Whether there may be one more object of a kind, if it is one more.
+    private mutating func hasRoom(_ kind: String, _ name: ServiceName) -> Bool {
+        guard let known = kinds[kind]?.known, known.count >= mostOfKind, known[name] == nil else { return true }
+        if overfull.insert(kind).inserted { needsLoad = true }
+        return false
     }
 
     private mutating func remove(_ kind: String, _ name: ServiceName) {
@@ -181,9 +196,17 @@ struct ClusterInbox {
         return endpoints
     }
 
+    private func tooMany(of kind: String) -> Diagnostic {
+        Diagnostic(
+            .error, "too-many-objects",
+            "the server has more than \(mostOfKind) objects of kind \(kind): further ones are not used",
+            hint: "watch fewer namespaces with --watch-namespace",
+            at: SourcePlace(file: "kubernetes:\(kind)", line: 0, column: 0))
+    }
+
     /// Takes all changes, for a load.
     mutating func take() -> ClusterDelivery {
-        var taken = ClusterDelivery(states: unreadable + stateDiagnostics)
+        var taken = ClusterDelivery(states: unreadable + overfull.sorted().map(tooMany) + stateDiagnostics)
         taken.generations = generations
         for kind in changes.keys.sorted() {
             guard let (order, newest) = changes[kind] else { continue }

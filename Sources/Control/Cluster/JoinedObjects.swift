@@ -129,8 +129,11 @@ extension ObjectChanges {
     var keepsPlaces: Bool { added.isEmpty && moved.isEmpty && removed.isEmpty }
 
     /// Whether an object of a kind is among them.
-    func hasKind(_ kind: String) -> Bool {
-        [added, changed, moved, removed].joined().contains { $0.kind == kind }
+    func hasKind(_ kind: String) -> Bool { hasKind(of: [kind]) }
+
+    /// Whether an object of one of these kinds is among them.
+    func hasKind(of kinds: Set<String>) -> Bool {
+        [added, changed, moved, removed].joined().contains { kinds.contains($0.kind) }
     }
 }
 

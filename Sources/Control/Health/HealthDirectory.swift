@@ -122,15 +122,18 @@ struct HealthDirectory {
     }
 
     /// Takes what the checker has found.
-    /// - Returns: the port whose endpoints are others to choose from, and whether its health is another one; nil if
-    ///   the endpoint is checked no more.
-    mutating func take(_ news: HealthNews) -> (key: Key, isChanged: Bool)? {
+    /// - Returns: the port of the endpoint, whether its health is another one, and whether that makes the endpoints
+    ///   others to choose from: an endpoint that was used before its first check is used after it, too. nil if the
+    ///   endpoint is checked no more.
+    mutating func take(_ news: HealthNews) -> (key: Key, isChanged: Bool, concernsChoice: Bool)? {
         guard let entry = entry(of: news.endpoint) else { return nil }
         entries[news.endpoint.number]?.record = news.record
         let next: EndpointHealth = news.record.standing == .unhealthy ? .failing : .available
         let isChanged = news.record.standing != entry.record.standing
-        guard news.record.standing != .unknown, news.endpoint.health != next else { return (entry.key, isChanged) }
+        guard news.record.standing != .unknown, news.endpoint.health != next else {
+            return (entry.key, isChanged, false)
+        }
         news.endpoint.health = next
-        return (entry.key, isChanged)
+        return (entry.key, isChanged, true)
     }
 }

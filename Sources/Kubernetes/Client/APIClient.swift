@@ -342,10 +342,27 @@ extension APIClient: APIConnectionOwner {
         guard let text = headers.first(.status)?.string, let status = Int(text), status >= 200, let call = calls[number]
         else { return }    // interim responses say nothing
         connectBackOff.reset()
+        if status == 200, let form = Self.unreadableForm(headers) {
+            finish(number, .failed(.streamEnded("the server answers in \(form), and JSON was asked for")))
+            if let connection = call.connection { connections[connection]?.cancel(call.slot, call: number) }
+            return
+        }
         calls[number]?.status = status
         calls[number]?.retryAfter = headers.first(named: "retry-after").flatMap { Int($0.string) }
         if status == 200, call.request.form == .lines { calls[number]?.aliveAt = now }
         if status == 200, call.request.form == .lines { events.append((number, .opened)) }
+    }
+
+    /// What an answer is written in, if that is not JSON as it stands: a newer server has other forms, such as CBOR.
+    /// nil also for an answer that does not say it.
+    private static func unreadableForm(_ headers: HeaderBlock) -> String? {
+        if let coding = headers.first(named: "content-encoding")?.string.lowercased(), coding != "identity" {
+            return AnswerWords.printable(coding, most: 60)
+        }
+        guard let type = headers.first(named: "content-type")?.string.lowercased(),
+            !type.hasPrefix("application/json")
+        else { return nil }
+        return AnswerWords.printable(type, most: 60)
     }
 
     /// Octets of an answer have come.

@@ -44,6 +44,9 @@ struct ListWatch {
     /// Whether a list was ever complete.
     var hasListed = false
     var isFirstPage = true
+    /// Objects of the list so far, and its last pages without any.
+    var objectsListed = 0
+    var emptyPages = 0
     /// Objects of a streamed list that were not delivered yet.
     var streamed: [[UInt8]] = []
     var streamedOctets = 0
@@ -72,6 +75,10 @@ struct ListWatch {
     static let mostPage = 500
     /// The octets of that page: 8 MiB.
     static let mostPageOctets = 8 << 20
+    /// Objects of a list, and pages in a row without any, after which the list counts as one that never ends. The
+    /// largest clusters have half as many Pods.
+    static let mostObjects = 300_000
+    static let mostEmptyPages = 16
 
     init(_ kind: ResourceKind, namespace: String?, timing: WatchTiming, seed: UInt64) {
         self.kind = kind
@@ -228,6 +235,7 @@ struct ListWatch {
     /// Begins a complete list.
     mutating func list() {
         isFirstPage = true
+        (objectsListed, emptyPages) = (0, 0)
         streamed = []
         streamedOctets = 0
         streamsLists ? stream() : listPage("")

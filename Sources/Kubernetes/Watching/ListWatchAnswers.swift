@@ -64,7 +64,7 @@ extension ListWatch {
 
     private mutating func receivedPage(_ answer: APIAnswer, _ continuation: String) {
         switch answer.status {
-        case 200: received(page: answer.body)
+        case 200: received(page: answer.body, after: continuation)
         case 404: pathIsUnknown()
         case 410:
             // The rest could be listed with the token that comes with this, but from another version: changes in
@@ -75,11 +75,21 @@ extension ListWatch {
         }
     }
 
-    private mutating func received(page body: [UInt8]) {
+    /// Whether the next page of a list may be asked for: lists of servers that are not ill have an end.
+    private func goesOn(_ list: ListSkim, _ continuation: String) -> Bool {
+        list.continuation != continuation && emptyPages < Self.mostEmptyPages && objectsListed <= Self.mostObjects
+    }
+
+    private mutating func received(page body: [UInt8], after continuation: String) {
         guard let list = try? ListSkim(body), !list.resourceVersion.isEmpty else {
             return retry(.list, "the server's list of \(kind.name) cannot be read")
         }
         let isLast = list.continuation.isEmpty
+        objectsListed += list.items.count
+        emptyPages = list.items.isEmpty ? emptyPages + 1 : 0
+        guard isLast || goesOn(list, continuation) else {
+            return retry(.list, "the server's list of \(kind.name) does not end")
+        }
         deliver(list.items.map { Array(body[$0]) }, isFirst: isFirstPage, isLast: isLast)
         isFirstPage = false
         guard isLast else { return listPage(list.continuation) }
@@ -204,6 +214,11 @@ extension ListWatch {
     // MARK: streamed lists
 
     private mutating func add(streamed object: [UInt8]) {
+        objectsListed += 1
+        guard objectsListed <= Self.mostObjects else {
+            actions.append(.abandon)
+            return retry(.list, "the server's list of \(kind.name) does not end")
+        }
         streamed.append(object)
         streamedOctets += object.count
         if streamed.count >= Self.mostPage || streamedOctets >= Self.mostPageOctets { deliverStreamed(isLast: false) }

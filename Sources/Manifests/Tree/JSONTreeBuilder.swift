@@ -41,20 +41,9 @@ struct JSONTreeBuilder {
     /// Reads an object.
     /// - Parameter kind: what the object is, which it does not say itself as an item of a list.
     /// - Throws: if it is not JSON, or nested deeper than a document of YAML may be.
-    static func tree(of octets: [UInt8], kind: String) throws(JSONError) -> Tree {
-        try JSONReader.read(octets) { (reader) throws(JSONError) in try tree(of: &reader, octets.count, kind) }
-    }
-
-    /// The same of octets that somebody else owns.
     static func tree(of octets: Octets, kind: String) throws(JSONError) -> Tree {
         var reader = JSONReader(octets)
-        return try tree(of: &reader, octets.count, kind)
-    }
-
-    private static func tree(
-        of reader: inout JSONReader, _ capacity: Int, _ kind: String
-    ) throws(JSONError) -> Tree {
-        var builder = JSONTreeBuilder(kind: kind, capacity: capacity)
+        var builder = JSONTreeBuilder(kind: kind, capacity: octets.count)
         do throws(JSONError) {
             try builder.fill(&reader)
             builder.tree.sortProblems()

@@ -5,7 +5,7 @@ internal import Manifests
 ///
 /// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
 final class BoundHosts {
-    private let inventory: Inventory
+    private let services: [AttachedService]
     private let attachments: GatewayAttachments
     private let leftOut: LeftOutObjects
     private let options: CompileOptions
@@ -22,8 +22,10 @@ final class BoundHosts {
     /// The VirtualService at which the limit was reached; those after it were not examined.
     private(set) var end: Int?
 
-    init(_ inventory: Inventory, attachments: GatewayAttachments, leftOut: LeftOutObjects, options: CompileOptions) {
-        self.inventory = inventory
+    init(
+        _ services: [AttachedService], attachments: GatewayAttachments, leftOut: LeftOutObjects, options: CompileOptions
+    ) {
+        self.services = services
         self.attachments = attachments
         self.leftOut = leftOut
         self.options = options
@@ -39,10 +41,10 @@ final class BoundHosts {
         let hosts = GatewayHosts(gateway)
         made[key] = hosts
         for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
-            guard !inventory.virtualServices[service].http.isEmpty else { continue }
+            guard services[service].hasRequests else { continue }
             hosts.add(
-                service, attachments.hosts.slice(service), namespace: inventory.virtualServices[service].meta.namespace,
-                set: set(service), most: room)
+                service, attachments.hosts.slice(service), namespace: services[service].namespace, set: set(service),
+                most: room)
             if hosts.count > room { end = service }
         }
         room = max(0, room - hosts.count)
@@ -58,11 +60,10 @@ final class BoundHosts {
         let hosts = GatewayHosts(gateway)
         madeForRelays[key] = hosts
         for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
-            let (tls, tcp) = (inventory.virtualServices[service].tls, inventory.virtualServices[service].tcp)
-            guard !tls.isEmpty || !tcp.isEmpty else { continue }
+            guard services[service].hasConnections else { continue }
             hosts.add(
-                service, attachments.hosts.slice(service), namespace: inventory.virtualServices[service].meta.namespace,
-                set: set(service), most: room)
+                service, attachments.hosts.slice(service), namespace: services[service].namespace, set: set(service),
+                most: room)
             if hosts.count > room { end = service }
         }
         room = max(0, room - hosts.count)

@@ -3,11 +3,28 @@ internal import Manifests
 /// The clusters of one compilation, for the next one with the same `ServiceFrame`.
 struct ClusterMemory {
     let clusters: [ClusterPlan]
+    /// By cluster.
+    let keys: [ClusterTable.Key]
     let numbers: [ClusterTable.Key: Int]
     /// By cluster: whether it can be made again without asking anything. There was nothing to report about it.
     let isPlain: [Bool]
     /// By cluster: what was asked of its endpoints.
     let checks: [EndpointCheck?]
+    /// By cluster: the share of a rule that has asked for it first, if that is known.
+    let askers: [RuleShare?]
+}
+
+/// A destination of a rule by its places: of the VirtualService, of the rule in it, of the share in that.
+struct RuleShare: Hashable, Sendable {
+    private let service: Int32
+    private let rule: Int32
+    private let share: Int32
+
+    init(_ service: Int, _ rule: Int, _ share: Int) {
+        self.service = Int32(clamping: service)
+        self.rule = Int32(clamping: rule)
+        self.share = Int32(clamping: share)
+    }
 }
 
 extension ClusterTable {
@@ -15,7 +32,19 @@ extension ClusterTable {
     var kept: ClusterMemory {
         var checks: [EndpointCheck?] = Array(repeating: nil, count: clusters.count)
         for check in self.checks { checks[check.cluster] = check }
-        return ClusterMemory(clusters: clusters, numbers: numbers, isPlain: isPlain, checks: checks)
+        return ClusterMemory(
+            clusters: clusters, keys: keys, numbers: allNumbers, isPlain: isPlain, checks: checks, askers: askers)
+    }
+
+    /// The numbers of all clusters. Those of the compilation before are in its table, most of them as they were.
+    private var allNumbers: [Key: Int] {
+        guard let memory else { return numbers }
+        var all = memory.numbers
+        for old in memory.clusters.indices where successors[old] != old {
+            all[memory.keys[old]] = successors[old] < 0 ? nil : successors[old]
+        }
+        for (key, number) in numbers { all[key] = number }
+        return all
     }
 
     /// The clusters: in the array of the compilation before if they are the same, so that others see that at once.
@@ -28,43 +57,50 @@ extension ClusterTable {
     }
 
     /// The number of a cluster that the compilation before had under the number `old`; it is made if it is not there.
-    /// - Parameter asker: of its first destination.
+    /// - Parameters:
+    ///   - share: the destination that asks, if it is of an object that is the same as before.
+    ///   - asker: of its first destination.
     /// - Returns: nil if it has to be asked for in the usual way, because there may be something to report.
-    func again(_ old: Int, asker: () -> Asker?) -> Int? {
+    func again(_ old: Int, share: RuleShare? = nil, asker: () -> Asker?) -> Int? {
         guard let memory else { return nil }
         if successors[old] >= 0 { return onlyRelayed.contains(successors[old]) ? nil : successors[old] }
         guard memory.isPlain[old] else { return nil }
-        let plan = memory.clusters[old]
-        let count = reader.count(of: plan.source)
-        guard endpoints + count <= names.options.mostEndpoints, let asker = asker() else { return nil }
-        if let check = memory.checks[old] {
-            guard let same = check.moved(to: clusters.count, asker) else { return nil }
-            checks.append(same)
-        }
+        let count = reader.count(of: memory.clusters[old].source)
+        guard endpoints + count <= names.options.mostEndpoints, askAgain(old, share, memory, asker) else { return nil }
         endpoints += count
-        let number = make(memory.key(of: plan), plan)
-        origins[number] = old
+        let number = append(memory.keys[old], memory.clusters[old], origin: old)
         isPlain[number] = true
+        askers[number] = share
         return number
     }
-}
 
-extension ClusterMemory {
-    /// The key of a plain cluster.
-    fileprivate func key(of plan: ClusterPlan) -> ClusterTable.Key {
-        ClusterTable.Key(host: plan.host, port: plan.port, subset: plan.subset, fault: nil)
+    /// Asks what was asked of the cluster's endpoints.
+    /// - Returns: false if somebody else asks now, or at another place.
+    private func askAgain(
+        _ old: Int, _ share: RuleShare?, _ memory: ClusterMemory, _ asker: () -> Asker?
+    ) -> Bool {
+        if let share, share == memory.askers[old] {
+            if let check = memory.checks[old] { checks.append(check.moved(to: clusters.count)) }
+            return true
+        }
+        guard let asker = asker() else { return false }
+        guard let check = memory.checks[old] else { return true }
+        guard check.isAsked(by: asker) else { return false }
+        checks.append(check.moved(to: clusters.count))
+        return true
     }
 }
 
 extension EndpointCheck {
-    /// The check of the same cluster under another number; nil if it is not written by this asker at the same place.
-    fileprivate func moved(to cluster: Int, _ asker: ClusterTable.Asker) -> EndpointCheck? {
+    /// The same check of the same cluster under its number now.
+    fileprivate func moved(to number: Int) -> EndpointCheck {
+        number == cluster ? self : EndpointCheck(self, cluster: number)
+    }
+
+    /// Whether it is written by this asker at the same place.
+    fileprivate func isAsked(by asker: ClusterTable.Asker) -> Bool {
         let written = asker.destination
-        guard object == asker.object, host.isWritten(like: written.host), isSame(subset?.written, written.subset)
-        else { return nil }
-        return EndpointCheck(
-            cluster: cluster, object: object, host: host, subset: subset, portName: portName, isAlias: isAlias,
-            ownName: ownName, leftOut: leftOut)
+        return object == asker.object && host.isWritten(like: written.host) && isSame(subset?.written, written.subset)
     }
 
     private func isSame(_ kept: Located<String>?, _ written: Located<String>?) -> Bool {

@@ -9,13 +9,16 @@ final class ClusterTable {
     var directory: ServiceDirectory { frame.directory }
     var checks: [EndpointCheck] = []
     let frame: ServiceFrame
-    private var finder: SourceFinder { frame.finder }
+    var finder: SourceFinder { frame.finder }
     let reader: EndpointReader
     let names: Names
     let problems: Problems
-    private let leftOut: LeftOutObjects
+    let leftOut: LeftOutObjects
     private let tls: UpstreamTLSCompiler
+    /// Of the clusters that the compilation before did not have.
     private(set) var numbers: [Key: Int] = [:]
+    /// By number.
+    private(set) var keys: [Key] = []
     /// Clusters to which only connections were sent so far, at ports that are not for requests.
     private(set) var onlyRelayed: Set<Int> = []
     var hostNames: [String] { frame.hostNames }
@@ -28,6 +31,8 @@ final class ClusterTable {
     var origins: [Int] = []
     /// By number: whether there was nothing to report about it, so that it may be made again.
     var isPlain: [Bool] = []
+    /// By number: the share of a rule that has asked for it first, if that is known.
+    var askers: [RuleShare?] = []
 
     /// What a cluster is made for.
     struct Key: Hashable, Sendable {
@@ -66,8 +71,9 @@ final class ClusterTable {
         self.names = names
         self.problems = problems
         let expected = self.memory?.clusters.count ?? frame.directory.records.count
-        numbers.reserveCapacity(expected)
+        if self.memory == nil { numbers.reserveCapacity(expected) }
         clusters.reserveCapacity(expected)
+        keys.reserveCapacity(expected)
     }
 
     /// What is asked of endpoints, now and when they change.
@@ -84,8 +90,10 @@ final class ClusterTable {
     }
 
     /// The cluster of a destination; one that answers 503 when it cannot be resolved.
-    /// - Parameter listenerPort: what an omitted port falls back to; nil on the mesh without a port.
-    func number(of asker: Asker, listenerPort: Int?) -> Int {
+    /// - Parameters:
+    ///   - listenerPort: what an omitted port falls back to; nil on the mesh without a port.
+    ///   - share: the destination in its rule, if it is one of a rule.
+    func number(of asker: Asker, listenerPort: Int?, share: RuleShare? = nil) -> Int {
         let destination = asker.destination
         let host = names.expanded(destination.host.value, namespace: asker.object.namespace)
         let subset = destination.subset?.value ?? ""
@@ -104,7 +112,9 @@ final class ClusterTable {
                 ? .unknownPort(host: host, port: wanted ?? 0) : .portNeeded(host: host)
             return unavailable(host, wanted ?? 0, subset, fault)
         }
+        let known = clusters.count
         let number = number(asker, record, port, subset)
+        if number == known { askers[number] = share }
         if asker.isMirror { checkMirror(asker, number) }
         return number
     }
@@ -112,7 +122,7 @@ final class ClusterTable {
     /// A whole service, for the mesh's own routes.
     func number(of record: ServiceRecord, port: ServicePort) -> Int {
         let key = Key(host: record.host, port: port.number, subset: "", fault: nil)
-        if let known = numbers[key] { return known }
+        if let known = number(of: key) { return known }
         return make(
             key,
             plan(
@@ -123,7 +133,7 @@ final class ClusterTable {
         _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String
     ) -> Int {
         let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
-        if let known = numbers[key] {
+        if let known = self.number(of: key) {
             if !asker.isRelay, onlyRelayed.remove(known) != nil {
                 let found = policy(of: record).subset(subset)
                 warnNotSpoken(asker, record, port, found)
@@ -149,7 +159,7 @@ final class ClusterTable {
         -> Int
     {
         let key = Key(host: host, port: port, subset: subset, fault: fault)
-        if let known = numbers[key] { return known }
+        if let known = number(of: key) { return known }
         return make(
             key,
             ClusterPlan(
@@ -158,14 +168,30 @@ final class ClusterTable {
                 policy: .leastRequest, source: .unavailable(fault)))
     }
 
+    /// The number of a cluster that is there already.
+    private func number(of key: Key) -> Int? {
+        guard let old = memory?.numbers[key] else { return numbers[key] }
+        return successors[old] < 0 ? nil : successors[old]
+    }
+
+    /// Adds a cluster that is made anew.
+    private func make(_ key: Key, _ plan: ClusterPlan) -> Int {
+        let old = memory?.numbers[key]
+        let number = append(key, plan, origin: -1)
+        if let old { successors[old] = number } else { numbers[key] = number }
+        return number
+    }
+
     /// Adds a cluster.
-    func make(_ key: Key, _ plan: ClusterPlan) -> Int {
+    /// - Parameter origin: its number in the compilation before, whose cluster it is; -1: it was made anew.
+    func append(_ key: Key, _ plan: ClusterPlan, origin: Int) -> Int {
         let number = clusters.count
         clusters.append(plan)
-        origins.append(-1)
+        keys.append(key)
+        origins.append(origin)
         isPlain.append(false)
-        numbers[key] = number
-        if let old = memory?.numbers[key] { successors[old] = number }
+        askers.append(nil)
+        if origin >= 0 { successors[origin] = number }
         return number
     }
 
@@ -234,7 +260,7 @@ final class ClusterTable {
     }
 
     /// Where `PolicyDirectory` looks for rules.
-    private func leftOutPolicy(of record: ServiceRecord) -> LeftOut? {
+    func leftOutPolicy(of record: ServiceRecord) -> LeftOut? {
         leftOut.policy(
             of: record.host,
             in: [record.namespace, names.options.gatewayNamespace, names.options.rootNamespace])
@@ -302,159 +328,6 @@ final class ClusterTable {
                 asker)
         }
         return .unavailable(.tooManyEndpoints)
-    }
-}
-
-// MARK: - What is wrong
-
-extension ClusterTable {
-    private func add(
-        _ severity: Diagnostic.Severity, _ code: String, _ message: String, hint: String?,
-        at place: SourcePlace, path: String, _ asker: Asker, related: [Diagnostic.Related] = []
-    ) {
-        problems.add(
-            Diagnostic(
-                severity, code, message, hint: hint, at: place, object: asker.object, path: path,
-                related: related))
-    }
-
-    private func reportUnknownHost(_ asker: Asker, _ host: String) {
-        let written = asker.destination.host
-        if let hidden = directory.hidden[host] { return reportHidden(asker, hidden) }
-        if let owner = leftOut.owner(of: host) {
-            return add(
-                .error, "unknown-host",
-                "destination host '\(written.value)' is of \(owner.identity), which \(LeftOut.sentence): "
-                    + asker.fate, hint: nil, at: written.place, path: written.path, asker,
-                related: owner.related)
-        }
-        let parts = host.split(separator: ".").map(String.init)
-        var hint: String?
-        if parts.count > 1, directory.records[names.full(parts[0], parts[1])] != nil {
-            hint =
-                "write the full name \(names.full(parts[0], parts[1])): a name with a dot is never completed"
-        } else if let space = directory.namespaces[parts.first ?? ""],
-            !written.value.contains(".")
-        {
-            hint =
-                "a Service of this name is in namespace \(space): write \(names.full(written.value, space))"
-        } else if let near = problems.nearest(to: host, among: hostNames) {
-            hint = "did you mean \(near)?"
-        }
-        add(
-            .error, "unknown-host",
-            "destination host '\(written.value)' names no Service or ServiceEntry: "
-                + asker.fate, hint: hint, at: written.place,
-            path: written.path, asker)
-    }
-
-    private func reportHidden(_ asker: Asker, _ hidden: HiddenService) {
-        let written = asker.destination.host
-        let own = names.options.gatewayNamespace
-        let object = hidden.meta.identity
-        add(
-            .error, "not-exported",
-            "\(object) is not exported to namespace \(own), this gateway's (\(hidden.field)): "
-                + asker.fate,
-            hint: "add \(own) to what it is exported to, or run with --namespace \(object.namespace)",
-            at: written.place, path: written.path, asker,
-            related: [Diagnostic.Related(place: hidden.meta.place, message: "the \(object.kind)")])
-    }
-
-    /// Nothing that is written at the destination could help: the port is missing in the service.
-    private func reportNoPorts(_ asker: Asker, _ record: ServiceRecord) {
-        let (meta, message, hint) =
-            switch record.origin {
-            case .service(let index):
-                (finder.inventory.services[index].meta, "no TCP port", "add the port to spec.ports")
-            case .entries(let indexes):
-                (
-                    finder.inventory.serviceEntries[indexes.first ?? 0].meta, "no `ports`",
-                    "add spec.ports, such as [{number: 443, name: tls, protocol: TLS}]"
-                )
-            }
-        problems.add(
-            Diagnostic(
-                .error, "no-ports",
-                "this \(meta.identity.kind) has \(message): requests to \(record.host) are answered 503",
-                hint: hint, at: meta.place, object: meta.identity, path: "spec.ports",
-                related: [
-                    Diagnostic.Related(
-                        place: asker.destination.host.place, message: "\(asker.object) sends requests there")
-                ]))
-    }
-
-    private func reportPort(_ asker: Asker, _ record: ServiceRecord, _ wanted: Int?) {
-        guard !record.ports.isEmpty else { return reportNoPorts(asker, record) }
-        let ports = record.ports.prefix(16).map { String($0.number) }.joined(separator: ", ")
-        let more = record.ports.count - 16
-        let has = "its ports are \(ports)" + (more > 0 ? " and \(more) more" : "")
-        if let written = asker.destination.port {
-            add(
-                .error, "unknown-port",
-                "\(record.host) has no port \(written.value): \(asker.fate)",
-                hint: has, at: written.place, path: written.path, asker)
-            return
-        }
-        let written = asker.destination.host
-        let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
-        add(
-            .error, "port-needed",
-            "\(record.host) has \(record.ports.count) ports\(reason): \(asker.fate)",
-            hint: "say which one in port.number; \(has)", at: written.place, path: written.path, asker)
-    }
-
-    private func reportSubset(
-        _ asker: Asker, _ record: ServiceRecord, _ subset: String, _ policy: PolicyDirectory.Policy
-    ) {
-        guard let written = asker.destination.subset else { return }
-        if let rule = leftOutPolicy(of: record) {
-            return add(
-                .error, "unknown-subset",
-                "\(record.host) has no subset '\(subset)', for \(rule.hint): \(asker.fate)",
-                hint: nil, at: written.place, path: written.path, asker, related: rule.related)
-        }
-        let known = policy.someSubsets
-        let hint: String
-        if policy.rules.isEmpty {
-            hint = "no DestinationRule applies to \(record.host); subsets are defined there"
-        } else {
-            let list = known.sorted().prefix(8).joined(separator: ", ")
-            hint =
-                known.isEmpty ? "its DestinationRule defines no subsets" : "its subsets are \(list)"
-        }
-        let related = policy.rules.prefix(8).map {
-            Diagnostic.Related(place: $0.meta.place, message: "the DestinationRule that applies")
-        }
-        add(
-            .error, "unknown-subset",
-            "\(record.host) has no subset '\(subset)': \(asker.fate)",
-            hint: hint, at: written.place, path: written.path, asker, related: related)
-    }
-
-    private func reportNotSpoken(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ what: NotSpoken
-    ) {
-        let (place, path) =
-            asker.destination.port.map { ($0.place, $0.path) }
-            ?? (asker.destination.host.place, asker.destination.host.path)
-        switch what {
-        case .tls(let saying):
-            add(
-                .warning, "clear-text-to-tls",
-                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and no DestinationRule asks for TLS: "
-                    + "its requests are sent in clear text",
-                hint: "write tls.mode: SIMPLE in a DestinationRule, or DISABLE if clear text is meant", at: place,
-                path: path, asker)
-        }
-    }
-
-    private func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
-        let written = asker.destination.host
-        add(
-            .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
-            hint: "a ServiceEntry needs resolution STATIC, DNS or DYNAMIC_DNS to be reached from a gateway",
-            at: written.place, path: written.path, asker)
     }
 }
 

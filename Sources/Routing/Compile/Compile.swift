@@ -18,6 +18,16 @@ extension RoutingPlan {
     package static func compile(
         _ inventory: Inventory, endpoints table: EndpointTable, options: CompileOptions, memory: inout CompileMemory
     ) -> RoutingPlan {
+        if let plan = compiled(inventory, table, options, &memory) { return plan }
+        // Near a limit the order counts in which objects are looked at.
+        memory.attached = nil
+        return compiled(inventory, table, options, &memory) ?? RoutingPlan()
+    }
+
+    /// - Returns: nil if a limit was reached with what an earlier compilation has left of hosts; `memory` is as before.
+    private static func compiled(
+        _ inventory: Inventory, _ table: EndpointTable, _ options: CompileOptions, _ memory: inout CompileMemory
+    ) -> RoutingPlan? {
         var options = options
         let needsNodes = inventory.needsNodes(options)
         options.locality = options.locality ?? options.node.flatMap(inventory.locality(ofNode:))
@@ -36,7 +46,9 @@ extension RoutingPlan {
         let rules = RuleCompiler(
             services, clusters: clusters, names: names, problems: problems,
             closedBy: inventory.accessPolicies.closing(names, problems), versions: versions, memory: memory.rules)
-        let compiler = listeners(inventory, written, Parts(names, problems, leftOut, clusters, rules))
+        let parts = Parts(names, problems, leftOut, clusters, rules)
+        let (compiler, attached) = listeners(inventory, written, parts, memory.attached)
+        guard let attached else { return nil }
         let plans = clusters.settled
         let (found, kept) = EndpointChecks(
             clusters: plans, table: table, known: memory.known(clusters)
@@ -45,6 +57,7 @@ extension RoutingPlan {
         memory.frame = clusters.frame
         memory.clusters = clusters.kept
         memory.rules = rules.kept
+        memory.attached = attached.bound.end == nil ? attached : nil
         memory.endpoints = kept
         return RoutingPlan(
             listeners: compiler.listeners, tables: compiler.tables, clusters: plans, routes: rules.routes,
@@ -71,16 +84,26 @@ extension RoutingPlan {
 
     /// Compiles the listeners with their tables, and reports what has no effect.
     /// - Parameter written: the objects without the rules of their delegates.
-    private static func listeners(_ inventory: Inventory, _ written: Inventory, _ parts: Parts) -> ListenerCompiler {
+    /// - Returns: nil for what is kept if a limit was reached with what was known.
+    private static func listeners(
+        _ inventory: Inventory, _ written: Inventory, _ parts: Parts, _ known: AttachmentMemory?
+    ) -> (compiler: ListenerCompiler, attached: AttachmentMemory?) {
         let (names, problems, leftOut) = (parts.names, parts.problems, parts.leftOut)
         let (clusters, rules) = (parts.clusters, parts.rules)
-        let attachments = GatewayAttachments(inventory.virtualServices, names: names)
         let own = inventory.gateways.filter { Names.matches($0.selector, names.options.labels) }
             .sorted { Names.precedes($0.meta, $1.meta) }
+        let basis = AttachmentBasis(inventory, own: own, versions: rules.versions)
+        let known = known.flatMap { $0.basis == basis ? $0 : nil }
+        let attachments = known?.attachments ?? GatewayAttachments(inventory.virtualServices, names: names)
+        let bound =
+            known?.bound
+            ?? BoundHosts(basis.services, attachments: attachments, leftOut: leftOut, options: names.options)
+        let quiet = QuietServices(
+            rules.versions, known: known.map { $0.frame === clusters.frame ? $0.quiet : [] } ?? [], problems: problems)
         let merger = ServerMerger(own, problems: problems)
         var compiler = ListenerCompiler(
-            inventory, names: names, problems: problems, rules: rules, attachments: attachments, leftOut: leftOut,
-            clusters: clusters)
+            inventory, names: names, problems: problems, rules: rules, attachments: attachments, bound: bound,
+            leftOut: leftOut, clusters: clusters)
         let ports = merger.ports.sorted { ($0.number, $0.bind) < ($1.number, $1.bind) }
         for port in ports where !names.options.limit.isOver { compiler.add(port) }
         let mesh = MeshCompiler(
@@ -92,15 +115,21 @@ extension RoutingPlan {
         compiler.topologies.reportUnused(compiler.listeners)
         compiler.relays.reportUnused(attachments, own: Set(own.map(\.meta.reference)))
         let checks = ReferenceChecks(
-            inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory)
+            inventory: inventory, names: names, problems: problems, leftOut: leftOut, services: clusters.directory,
+            quiet: quiet)
         checks.run(
             attachments: attachments, own: own, served: compiler.served, bound: compiler.bound,
             written: written.virtualServices)
         EffectChecks(
-            written, names: names, problems: problems, clusters: clusters, rules: rules, own: own
+            written, names: names, problems: problems, clusters: clusters, rules: rules, own: own, quiet: quiet
         ).run()
         PolicyChecks(inventory, names: names, problems: problems, clusters: clusters, leftOut: leftOut).run()
-        return compiler
+        if known != nil, bound.end != nil { return (compiler, nil) }
+        return (
+            compiler,
+            AttachmentMemory(
+                basis: basis, attachments: attachments, bound: bound, quiet: quiet.kept, frame: clusters.frame)
+        )
     }
 }
 

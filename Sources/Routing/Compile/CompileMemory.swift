@@ -3,13 +3,15 @@ internal import Manifests
 /// What one compilation leaves for the next one, so that a change of a few objects does not cost what all objects cost.
 /// Nothing of it changes what a plan is: each part names what it was made of, and is used only where that is the same.
 ///
-/// It keeps what VirtualServices were compiled to (`RuleMemory`), the clusters that they lead to (`ClusterMemory`) and
-/// what was found of Services (`ServiceFrame`). Only what had nothing to report is kept, because reports have limits
-/// that depend on everything that was reported before.
+/// It keeps what VirtualServices were compiled to (`RuleMemory`), the clusters that they lead to (`ClusterMemory`), on
+/// which Gateways they are (`AttachmentMemory`), and what was found of Services (`ServiceFrame`). Of rules and clusters
+/// only what had nothing to report is kept, because reports have limits that depend on everything that was reported
+/// before.
 package struct CompileMemory {
     var frame: ServiceFrame?
     var clusters: ClusterMemory?
     var rules: RuleMemory?
+    var attached: AttachmentMemory?
     var endpoints: EndpointMemory?
     /// Whose endpoints may be others than when it was made; nil: everybody's.
     private(set) var concern: EndpointConcern? = EndpointConcern()
@@ -48,7 +50,7 @@ struct ObjectVersion: Sendable, Hashable {
 }
 
 /// What tells one version of an object that was left out from another: all that is known of it.
-private struct LeftOutVersion: Equatable {
+struct LeftOutVersion: Equatable {
     private struct Field: Equatable {
         let place: SourcePlace
         let texts: [String]
@@ -86,8 +88,8 @@ final class ServiceFrame {
     let services: Set<ServiceName>
     private(set) lazy var hostNames = directory.records.keys.sorted()
     private let basis: Basis
-    /// Whether the next compilation may use it: there was nothing to report.
-    let isReusable: Bool
+    /// What was found wrong while it was made, for each compilation that uses it.
+    private let reports: [Diagnostic]
 
     private struct Basis: Equatable {
         let versions: [[ObjectVersion]]
@@ -110,11 +112,12 @@ final class ServiceFrame {
     /// The frame of an inventory: `old`, if that is made of the same.
     static func of(_ inventory: Inventory, _ old: ServiceFrame?, names: Names, problems: Problems) -> ServiceFrame {
         let basis = Basis(inventory, names.options)
-        if let old, old.isReusable, old.basis == basis { return old }
-        return ServiceFrame(inventory, basis, names: names, problems: problems)
+        let frame = old.flatMap { $0.basis == basis ? $0 : nil } ?? ServiceFrame(inventory, basis, names: names)
+        for report in frame.reports { problems.add(report) }
+        return frame
     }
 
-    private init(_ inventory: Inventory, _ basis: Basis, names: Names, problems: Problems) {
+    private init(_ inventory: Inventory, _ basis: Basis, names: Names) {
         self.basis = basis
         var own = Inventory()    // what the finder asks for, so that nothing else is kept in memory
         own.services = inventory.services
@@ -123,9 +126,9 @@ final class ServiceFrame {
         directory = ServiceDirectory(own, names: names)
         finder = SourceFinder(own)
         policies = PolicyDirectory(inventory, names: names)
-        let before = problems.attempts
+        let problems = Problems()
         health = HealthAnnotations(inventory, problems)
-        isReusable = problems.attempts == before
+        reports = problems.sorted
         var services = Set(inventory.services.lazy.map { ServiceName($0.meta).detached })
         for object in inventory.leftOut where object.identity.kind == "Service" {
             services.insert(ServiceName(namespace: object.identity.namespace, name: object.identity.name).detached)

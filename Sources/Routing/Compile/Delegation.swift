@@ -21,7 +21,9 @@ struct Delegation {
         _ services: [VirtualService], names: Names, problems: Problems, leftOut: LeftOutObjects
     ) -> (services: [VirtualService], roots: [Int]) {
         // By index, because copying a VirtualService counts a dozen references.
-        let roots = services.indices.filter { index in services[index].http.contains { $0.delegate != nil } }
+        let roots = services.indices.filter { index in
+            services[index].http.indices.contains { services[index].http[$0].delegate != nil }
+        }
         guard !roots.isEmpty else { return (services, []) }
         var delegation = Delegation(services, names: names, problems: problems, leftOut: leftOut)
         var expanded = services

@@ -11,11 +11,13 @@ struct EffectChecks {
     /// The Gateways that select this gateway, and all Gateways, as `namespace/name`.
     let own: Set<String>
     let known: Set<String>
+    let quiet: QuietServices
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, clusters: ClusterTable, rules: RuleCompiler,
-        own: [Gateway]
+        own: [Gateway], quiet: QuietServices
     ) {
+        self.quiet = quiet
         self.inventory = inventory
         self.names = names
         self.problems = problems
@@ -26,14 +28,10 @@ struct EffectChecks {
     }
 
     func run() {
-        let delegates = delegates()
-        // By index, because copying a VirtualService counts a dozen references.
-        for index in inventory.virtualServices.indices {
-            if inventory.virtualServices[index].hosts.isEmpty {
-                checkDelegate(inventory.virtualServices[index], delegates)
-            } else if isForOthers(inventory.virtualServices[index].gateways, index) {
-                reportUnattached(inventory.virtualServices[index])
-            }
+        checkDelegates()
+        quiet.ask(names.options.limit) { index in
+            let service = inventory.virtualServices[index]
+            if !service.hosts.isEmpty, isForOthers(service.gateways, index) { reportUnattached(service) }
         }
         for (service, matches, contexts) in rules.neverHolding() {
             let here = Here(inventory.virtualServices[service], contexts, names)
@@ -67,13 +65,18 @@ struct EffectChecks {
         return names
     }
 
-    /// Reports a delegate that no rule names.
-    private func checkDelegate(_ service: VirtualService, _ delegates: Set<String>) {
-        guard !delegates.contains("\(service.meta.namespace)/\(service.meta.name)") else { return }
-        add(
-            .warning, "no-hosts",
-            "without hosts this VirtualService is for a rule with `delegate`, and none names it: it is not served",
-            hint: "add hosts", at: service.meta.place, service.meta.identity, path: "spec")
+    /// Reports delegates that no rule names.
+    private func checkDelegates() {
+        // By index, because copying a VirtualService counts a dozen references.
+        let hostless = inventory.virtualServices.indices.filter { inventory.virtualServices[$0].hosts.isEmpty }
+        let named = hostless.isEmpty ? [] : delegates()
+        for service in hostless.lazy.map({ inventory.virtualServices[$0] })
+        where !named.contains("\(service.meta.namespace)/\(service.meta.name)") {
+            add(
+                .warning, "no-hosts",
+                "without hosts this VirtualService is for a rule with `delegate`, and none names it: it is not served",
+                hint: "add hosts", at: service.meta.place, service.meta.identity, path: "spec")
+        }
     }
 
     /// Whether all Gateways of a VirtualService exist and are for another gateway. If no Gateway at all is for this

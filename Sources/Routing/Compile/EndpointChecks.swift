@@ -2,8 +2,10 @@ internal import Balancing
 internal import Manifests
 
 /// What is said of a destination's endpoints. It is kept with the plan, since it is asked again whenever endpoints
-/// change and nothing else does.
-struct EndpointCheck: Sendable {
+/// change and nothing else does. By reference, because plans that follow each other have most of them in common.
+///
+/// Thread: any. Freed by: the last plan that has it.
+final class EndpointCheck: Sendable {
     /// Index into the plan's clusters.
     let cluster: Int
     /// Whose destination it is: the first one that names the cluster.
@@ -18,6 +20,32 @@ struct EndpointCheck: Sendable {
     let ownName: PlannedName?
     /// An object that was left out and might have said where endpoints are.
     let leftOut: LeftOutHint?
+
+    init(
+        cluster: Int, object: ObjectReference, host: Located<String>, subset: SubsetCheck?, portName: String,
+        isAlias: Bool, ownName: PlannedName?, leftOut: LeftOutHint?
+    ) {
+        self.cluster = cluster
+        self.object = object
+        self.host = host
+        self.subset = subset
+        self.portName = portName
+        self.isAlias = isAlias
+        self.ownName = ownName
+        self.leftOut = leftOut
+    }
+
+    /// The same check of a cluster that has another number now.
+    init(_ other: EndpointCheck, cluster: Int) {
+        self.cluster = cluster
+        object = other.object
+        host = other.host
+        subset = other.subset
+        portName = other.portName
+        isAlias = other.isAlias
+        ownName = other.ownName
+        leftOut = other.leftOut
+    }
 
     /// A subset whose labels no endpoint may have: that is reported when the endpoints are known.
     struct SubsetCheck: Sendable {

@@ -46,6 +46,7 @@ final class GatewayHosts {
     private var fits: [[Fit]]    // by entry
     private var bound: [Bound] = []
     private(set) var count = 0    // of all fits
+    private var known: [String: [Found]] = [:]    // by the path of the server
 
     init(_ gateway: Gateway) {
         self.gateway = gateway
@@ -154,8 +155,15 @@ extension GatewayHosts {
 // MARK: - What was found
 
 extension GatewayHosts {
-    /// The objects that have names on a server, in the order in which they were added.
+    /// The objects that have names on a server, in the order in which they were added. To be called when all are added.
     func found(on server: Gateway.Server) -> [Found] {
+        if let found = known[server.path] { return found }
+        let found = find(server)
+        known[server.path] = found
+        return found
+    }
+
+    private func find(_ server: Gateway.Server) -> [Found] {
         let wanted = Self.entries(of: server, gateway)
         var found: [Found] = []
         var last: Int32 = -1

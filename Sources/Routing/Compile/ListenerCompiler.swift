@@ -27,7 +27,7 @@ struct ListenerCompiler {
 
     init(
         _ inventory: Inventory, names: Names, problems: Problems, rules: RuleCompiler,
-        attachments: GatewayAttachments, leftOut: LeftOutObjects, clusters: ClusterTable
+        attachments: GatewayAttachments, bound: BoundHosts, leftOut: LeftOutObjects, clusters: ClusterTable
     ) {
         self.leftOut = leftOut
         self.inventory = inventory
@@ -37,7 +37,7 @@ struct ListenerCompiler {
         self.attachments = attachments
         annotations = GatewayAnnotations(inventory.gateways, problems)
         topologies = TopologyCompiler(terms: names.options.topology, problems: problems)
-        bound = BoundHosts(inventory, attachments: attachments, leftOut: leftOut, options: names.options)
+        self.bound = bound
         relays = RelayCompiler(
             inventory.virtualServices, names: names, problems: problems, rules: rules, clusters: clusters, bound: bound)
         looksLeft = names.options.mostHosts

@@ -7,13 +7,16 @@ struct ReferenceChecks {
     let problems: Problems
     private let leftOut: LeftOutObjects
     private let services: ServiceDirectory
+    private let quiet: QuietServices
     /// All Gateways as `namespace/name`, and the same in order, for hints.
     private let known: Set<String>
     private let sorted: [String]
 
     init(
-        inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects, services: ServiceDirectory
+        inventory: Inventory, names: Names, problems: Problems, leftOut: LeftOutObjects, services: ServiceDirectory,
+        quiet: QuietServices
     ) {
+        self.quiet = quiet
         self.inventory = inventory
         self.names = names
         self.problems = problems
@@ -42,24 +45,25 @@ struct ReferenceChecks {
         }
         // A server with an error may cover a host. That error is reported.
         let lacking = Set(own.filter(\.lacksServer).map { "\($0.meta.namespace)/\($0.meta.name)" })
-        for (index, service) in inventory.virtualServices.enumerated() where !names.options.limit.isOver {
+        quiet.ask(names.options.limit) { index in
+            let service = inventory.virtualServices[index]
             // The exportTo of a delegate is for the namespaces of those that name it.
             if !service.hosts.isEmpty { checkVisibility(service) }
             checkGateways(service, byName)
             let hosts = attachments.hosts.range(index)
-            guard !service.http.isEmpty || !service.tls.isEmpty || !service.tcp.isEmpty else { continue }
+            guard !service.http.isEmpty || !service.tls.isEmpty || !service.tcp.isEmpty else { return }
             let isForMesh = service.gateways.contains { $0.value == "mesh" }
             for place in hosts where served[place] && !isForMesh {
                 checkShortHost(service.hosts[place - hosts.lowerBound], attachments.hosts[place], service)
             }
-            guard served[hosts].contains(false) else { continue }
+            guard served[hosts].contains(false) else { return }
             let gateways = GatewayAttachments.gateways(of: service, names).filter { mine[$0] != nil }.sorted()
-            guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { continue }
+            guard !gateways.isEmpty, lacking.isDisjoint(with: gateways) else { return }
             let all = gateways.compactMap { mine[$0] }.map {
                 service.http.isEmpty ? bound.relays(of: $0) : bound.hosts(of: $0)
             }
             // A server that is dropped or not in effect has a report of its own, so its hosts count as covered.
-            guard bound.end == nil else { continue }
+            guard bound.end == nil else { return }
             let known = all.lazy.flatMap(\.examples).prefix(64)
             let list = Set(known).sorted().prefix(5).joined(separator: ", ")
             for place in hosts where !bound.isCovered[place] {
@@ -76,8 +80,7 @@ struct ReferenceChecks {
                 for field in server.closings { problems.add(gateway.report(field, of: server)) }
             }
         }
-        for index in services.indices {
-            guard services[index].http.contains(where: { !$0.closings.isEmpty }) else { continue }
+        quiet.ask(names.options.limit) { index in
             let service = services[index]
             for rule in service.http {
                 for field in rule.closings { problems.add(service.report(field, .warning)) }

@@ -33,6 +33,7 @@ final class RuleCompiler {
     var notes: RuleNotes
     private var contextNumbers: [RuleContext: Int32] = [:]
     var contexts: [RuleContext] = []
+    private var lastContext: Int32?
     /// Rules and matches that others hide, which are reported when all are known.
     var neverReached = NeverReached()
     /// Why no rule of any VirtualService is served; nil if rules are served.
@@ -131,10 +132,14 @@ final class RuleCompiler {
     }
 
     private func number(of context: RuleContext) -> Int32 {
-        if let known = contextNumbers[context] { return known }
-        let number = Int32(clamping: contexts.count)
-        contextNumbers[context] = number
-        contexts.append(context)
+        // All VirtualServices of a server are asked for in a row.
+        if let last = lastContext, contexts[Int(last)] == context { return last }
+        let number = contextNumbers[context] ?? Int32(clamping: contexts.count)
+        if Int(number) == contexts.count {
+            contextNumbers[context] = number
+            contexts.append(context)
+        }
+        lastContext = number
         return number
     }
 
@@ -312,12 +317,11 @@ extension RuleCompiler {
         let reason = unavailability(of: rule, source)
         let shares = reason == nil ? rule.destinations.shares : []
         let owner = source.owner(of: rule)
-        let chosen = shares.map { share in
+        let chosen = shares.enumerated().map { place, share in
             let asker = ClusterTable.Asker(object: owner, destination: share.destination)
-            return (
-                cluster: clusters.number(of: asker, listenerPort: listenerPort),
-                weight: share.weight
-            )
+            let known = clusters.number(
+                of: asker, listenerPort: listenerPort, share: RuleShare(service, index, place))
+            return (cluster: known, weight: share.weight)
         }
         let copies = chosen.isEmpty ? [] : rule.copies
         if !copies.isEmpty { notes.spoil() }

@@ -118,7 +118,9 @@ extension RuleCompiler {
         var asked: [Int] = []
         asked.reserveCapacity(old.destinations.count)
         for (place, destination) in old.destinations.enumerated() {
-            let number = clusters.again(destination.cluster) { asker(service, rule, share: place) }
+            let number = clusters.again(destination.cluster, share: RuleShare(service, rule, place)) {
+                asker(service, rule, share: place)
+            }
             guard let number else { return nil }
             asked.append(number)
         }

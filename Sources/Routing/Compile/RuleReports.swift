@@ -21,8 +21,11 @@ extension RuleCompiler {
         services.indices.compactMap { service in
             guard newestRuleLists[service] >= 0 else { return nil }
             var found: [(match: HTTPMatch, owner: ObjectReference)] = []
-            for (rule, route) in services[service].http.enumerated() {
-                for (number, match) in route.matches.enumerated() where match.isSettledEarly {
+            // By index, because copying a rule or a match counts a dozen references.
+            for rule in services[service].http.indices {
+                for number in services[service].http[rule].matches.indices
+                where services[service].http[rule].matches[number].isSettledEarly {
+                    let (route, match) = (services[service].http[rule], services[service].http[rule].matches[number])
                     let part = NeverReached.Part(service: service, rule: rule, match: number)
                     guard contexts(of: part)?.isEmpty == true else { continue }
                     found.append((match, services[service].ownerOfMatches(of: route)))

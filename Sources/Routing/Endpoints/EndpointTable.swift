@@ -45,6 +45,9 @@ package struct EndpointTable: Sendable {
         pods.keys == Self.labelKeys(inventory) && nodes == NodePlaces(inventory.nodes)
     }
 
+    /// The kinds of objects that say which labels are asked for, and where the Nodes are.
+    package static let kindsWithLabels: Set<String> = ["DestinationRule", "Service", "ServiceEntry", "Node"]
+
     /// The labels that anybody asks for: of most pods' labels nothing is kept.
     private static func labelKeys(_ inventory: Inventory) -> Set<String> {
         var keys: Set<String> = []

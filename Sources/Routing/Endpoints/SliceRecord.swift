@@ -79,10 +79,11 @@ struct SliceRecord: Sendable {
     /// Of all ready endpoints.
     var addressCount: Int { groups.reduce(0) { $0 + $1.endpoints.reduce(0) { $0 + $1.addresses.count } } }
 
-    /// By what pods' labels are looked up for its endpoints.
+    /// By what pods' labels are looked up for its endpoints: if the pod that an endpoint names is not known, one with
+    /// its address counts.
     var podKeys: some Sequence<PodKey> {
         groups.lazy.flatMap(\.endpoints).flatMap { endpoint in
-            endpoint.pod.map { [.pod($0)] } ?? endpoint.addresses.map { .address($0) }
+            (endpoint.pod.map { [.pod($0)] } ?? []) + endpoint.addresses.map { .address($0) }
         }
     }
 

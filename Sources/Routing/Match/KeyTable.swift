@@ -57,6 +57,7 @@ struct KeyTableBuilder {
         var count = 16
         while count < capacity * 2 { count *= 2 }
         slots = Array(repeating: Self.vacant, count: count)
+        known.reserveCapacity(capacity)
     }
 
     /// Adds a text, even if the same text is there already. For texts that are rarely equal.
@@ -98,6 +99,11 @@ struct KeyTableBuilder {
     /// Calls `body` with the octets of a text, which are valid during the call.
     func withOctets<Result>(_ run: Run, _ body: (Octets) -> Result) -> Result {
         text.withOctets { body($0.slice(Int(run.first), Int(run.first + run.count))) }
+    }
+
+    /// Whether a text comes before another one in the order of their octets.
+    func precedes(_ left: Run, _ right: Run) -> Bool {
+        withOctets(left) { one in withOctets(right) { unsafe one.buffer.lexicographicallyPrecedes($0.buffer) } }
     }
 
     private func hash(_ key: Run, scope: Int32) -> UInt64 {

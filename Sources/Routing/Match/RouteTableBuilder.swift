@@ -48,7 +48,7 @@ struct RouteTableBuilder {
         set.others = list(groups.others)
         for index in [CompiledSet.Index.exact, .exactFolded] where !groups[index].isEmpty {
             set.indexes |= 1 << index.rawValue
-            for (key, members) in groups[index] {
+            for (key, members) in grouped(groups[index]) {
                 prefixes.append(CompiledPrefix(candidates: list(members), shorter: -1))
                 keys.set(
                     key, scope: Scope.of(number, index), to: Int32(clamping: prefixes.count - 1))
@@ -56,10 +56,28 @@ struct RouteTableBuilder {
         }
         for index in [CompiledSet.Index.prefix, .prefixFolded] where !groups[index].isEmpty {
             set.indexes |= 1 << index.rawValue
-            let run = addPrefixes(groups[index], scope: Scope.of(number, index))
+            let run = addPrefixes(grouped(groups[index]), scope: Scope.of(number, index))
             if index == .prefix { set.lengths = run } else { set.foldedLengths = run }
         }
         sets.append(set)
+    }
+
+    /// The items by their keys: keys in the order of their octets, the entries of one in their own. No hash table is
+    /// made, because most virtual hosts have a few paths.
+    private func grouped(_ items: [Item]) -> [(key: Run, members: [CompiledEntry])] {
+        guard items.count > 1 else { return items.map { ($0.key, [$0.entry]) } }
+        let sorted = items.sorted { left, right in
+            left.key == right.key ? left.entry.order < right.entry.order : keys.precedes(left.key, right.key)
+        }
+        var groups: [(key: Run, members: [CompiledEntry])] = []
+        for item in sorted {
+            if let last = groups.last, last.key == item.key {
+                groups[groups.count - 1].members.append(item.entry)
+            } else {
+                groups.append((item.key, [item.entry]))
+            }
+        }
+        return groups
     }
 
     private mutating func add(_ match: RuleMatch, _ route: Int, to groups: inout Groups) {
@@ -67,10 +85,10 @@ struct RouteTableBuilder {
         switch match.path {
         case .exact(let text, let ignoring):
             let key = keys.intern(ignoring ? Self.lowercased(text) : text)
-            groups[ignoring ? .exactFolded : .exact][key, default: []].append(item)
+            groups[ignoring ? .exactFolded : .exact].append(Item(key: key, entry: item))
         case .prefix(let text, let ignoring) where text != "/" && !text.isEmpty:
             let key = keys.intern(ignoring ? Self.lowercased(text) : text)
-            groups[ignoring ? .prefixFolded : .prefix][key, default: []].append(item)
+            groups[ignoring ? .prefixFolded : .prefix].append(Item(key: key, entry: item))
         // `/` and the empty prefix are tested in their place, because no index is faster.
         case .prefix, .regex, nil:
             groups.others.append(item)
@@ -92,16 +110,38 @@ struct RouteTableBuilder {
         return Run(first, candidates.count - first)
     }
 
+    /// An entry that is found by a key. Equal keys of this table are at one place.
+    private struct Item {
+        let key: Run
+        let entry: CompiledEntry
+    }
+
     /// Entries, grouped by how they are found.
     private struct Groups {
         var others: [CompiledEntry] = []
-        private var keyed = Array(repeating: [Run: [CompiledEntry]](), count: 4)
+        private var exact: [Item] = []
+        private var exactFolded: [Item] = []
+        private var prefix: [Item] = []
+        private var prefixFolded: [Item] = []
 
         /// The group of an index.
-        subscript(index: CompiledSet.Index) -> [Run: [CompiledEntry]] {
-            get { keyed[Int(index.rawValue)] }
-            set { keyed[Int(index.rawValue)] = newValue }
-            _modify { yield &keyed[Int(index.rawValue)] }
+        subscript(index: CompiledSet.Index) -> [Item] {
+            get {
+                switch index {
+                case .exact: exact
+                case .exactFolded: exactFolded
+                case .prefix: prefix
+                case .prefixFolded: prefixFolded
+                }
+            }
+            _modify {
+                switch index {
+                case .exact: yield &exact
+                case .exactFolded: yield &exactFolded
+                case .prefix: yield &prefix
+                case .prefixFolded: yield &prefixFolded
+                }
+            }
         }
     }
 }
@@ -110,14 +150,24 @@ struct RouteTableBuilder {
 
 extension RouteTableBuilder {
     /// Adds prefixes, and for each of them the shorter keys that lead the binary search to it.
-    private mutating func addPrefixes(_ members: [Run: [CompiledEntry]], scope: Int32) -> Run {
-        let distinct = Set(members.keys.map(\.count)).sorted()
+    /// - Parameter groups: in the order of their keys.
+    private mutating func addPrefixes(_ groups: [(key: Run, members: [CompiledEntry])], scope: Int32) -> Run {
+        guard groups.count > 1 else { return addPrefix(groups[0], scope: scope) }
+        let distinct = Set(groups.map(\.key.count)).sorted()
         let run = Run(lengths.count, distinct.count)
         lengths.append(contentsOf: distinct)
         var steps: [Run] = []
-        for key in members.keys { appendSteps(of: key, distinct, to: &steps) }
-        link(ordered(Array(members.keys), steps), members, scope: scope)
+        for group in groups { appendSteps(of: group.key, distinct, to: &steps) }
+        link(ordered(groups, steps), groups, scope: scope)
         return run
+    }
+
+    /// The only prefix of a virtual host has no shorter ones.
+    private mutating func addPrefix(_ group: (key: Run, members: [CompiledEntry]), scope: Int32) -> Run {
+        lengths.append(group.key.count)
+        prefixes.append(CompiledPrefix(candidates: list(group.members), shorter: -1))
+        keys.set(group.key, scope: scope, to: Int32(clamping: prefixes.count - 1))
+        return Run(lengths.count - 1, 1)
     }
 
     /// The shorter keys that a binary search for `key` must find.
@@ -137,36 +187,34 @@ extension RouteTableBuilder {
     }
 
     /// All keys in the order of their octets: a prefix comes before longer texts, and a real key before an equal step.
-    private func ordered(_ real: [Run], _ steps: [Run]) -> [(key: Run, isReal: Bool)] {
-        let all = real.map { ($0, true) } + steps.map { ($0, false) }
-        return all.sorted { left, right in
-            keys.withOctets(left.0) { one in
-                keys.withOctets(right.0) { other in
-                    unsafe one.buffer.lexicographicallyPrecedes(other.buffer)
-                        || (one == other && left.1 && !right.1)
-                }
-            }
+    /// - Returns: with the number of its group; below zero for a step.
+    private func ordered(
+        _ groups: [(key: Run, members: [CompiledEntry])], _ steps: [Run]
+    ) -> [(key: Run, group: Int)] {
+        let real = groups.indices.map { (key: groups[$0].key, group: $0) }
+        guard !steps.isEmpty else { return real }
+        return (real + steps.map { (key: $0, group: -1) }).sorted { left, right in
+            keys.precedes(left.key, right.key)
+                || (!keys.precedes(right.key, left.key) && left.group >= 0 && right.group < 0)
         }
     }
 
     /// Links every key to its longest real prefix, which is the top of a stack of its prefixes.
     private mutating func link(
-        _ ordered: [(key: Run, isReal: Bool)], _ members: [Run: [CompiledEntry]], scope: Int32
+        _ ordered: [(key: Run, group: Int)], _ groups: [(key: Run, members: [CompiledEntry])], scope: Int32
     ) {
         var stack: [(key: Run, number: Int32)] = []
-        for (key, isReal) in ordered {
+        for (key, group) in ordered {
             while let top = stack.last, !contains(top.key, key) { stack.removeLast() }
             let shorter = stack.last?.number ?? -1
-            if !isReal {
+            if group < 0 {
                 if keys.value(key, scope: scope) != nil { continue }
                 prefixes.append(CompiledPrefix(candidates: .none, shorter: shorter))
                 keys.set(key, scope: scope, to: Int32(clamping: prefixes.count - 1))
                 continue
             }
             let number = Int32(clamping: prefixes.count)
-            prefixes.append(CompiledPrefix(candidates: .none, shorter: shorter))
-            let run = list(members[key] ?? [])
-            prefixes[Int(number)].candidates = run
+            prefixes.append(CompiledPrefix(candidates: list(groups[group].members), shorter: shorter))
             keys.set(key, scope: scope, to: number)
             stack.append((key, number))
         }

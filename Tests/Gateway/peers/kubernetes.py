@@ -1,10 +1,14 @@
 """A fake API server of Kubernetes: HTTP/2 in TLS, lists in pages, watches, discovery, refusals. It can go away and come
-back on the same port with what it had."""
+back on the same port with what it had. It answers as an old server does, or as a current one (1.36); and it can send
+objects that no server should have."""
 
 import base64
+import dataclasses
+import gzip
 import json
 import pathlib
 import threading
+import time
 import urllib.parse
 
 import h2.config
@@ -18,10 +22,40 @@ from peers.listening import Listener
 ISTIO = ["gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries"]
 PLURALS = {"ServiceEntry": "serviceentries", "WorkloadEntry": "workloadentries", "Endpoints": "endpoints"}
 GROUPS = {"networking.istio.io": {"v1": ISTIO}, "discovery.k8s.io": {"v1": ["endpointslices"]}}
+# What a current server says with each answer: API Priority and Fairness, and that nobody may keep it.
+HEADERS = [
+    ("audit-id", "8a6f2b1c-0000-4000-8000-000000000000"), ("cache-control", "no-cache, private"),
+    ("x-kubernetes-pf-flowschema-uid", "0f4d6f0a-0000-4000-8000-000000000000"),
+    ("x-kubernetes-pf-prioritylevel-uid", "7b0cbb9e-0000-4000-8000-000000000000")]
+OLD_ENDPOINTS = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+# What the server notes of who has written which field: hundreds of octets in each object.
+MANAGED = [{"manager": "kubectl", "operation": "Update", "apiVersion": "v1", "time": "2026-11-27T12:00:00Z",
+            "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:annotations": {".": {}}}, "f:spec": {"k:{}": {}}}}]
 
 
 def plural(kind):
     return PLURALS.get(kind, kind.lower() + "s")
+
+
+class Raw(dict):
+    """An object that is sent as these octets, whatever they are, but for `@VERSION@`, which becomes its version. As a
+    dict it has the metadata that the server needs."""
+
+    def __init__(self, kind, name, octets, namespace="default"):
+        super().__init__(kind=kind, metadata={"name": name, "namespace": namespace})
+        self.octets = octets
+
+
+@dataclasses.dataclass
+class Fault:
+    """An answer in the place of the right one, to requests whose target has `part`."""
+
+    part: str
+    status: int = 429
+    body: bytes = b'{"kind":"Status","code":429,"reason":"TooManyRequests","message":"too many requests"}'
+    headers: tuple = (("retry-after", "1"),)
+    times: int = 1
+    answered: list = dataclasses.field(default_factory=list)  # when
 
 
 class Connection:
@@ -38,23 +72,36 @@ class Connection:
             self._flush()
         while octets := self.socket.recv(65536):
             with self.lock:
-                for event in self.h2.receive_data(octets):
-                    self._act(event)
+                events = self.h2.receive_data(octets)
+                for event in events:
+                    if isinstance(event, h2.events.StreamReset):
+                        self.waiting.pop(event.stream_id, None)
+                self._flush()
+            # Without the lock: whoever changes an object has the server's, and wants this one.
+            for event in events:
+                self._act(event)
+            with self.lock:
                 self._flush()
 
     def _act(self, event):
         if isinstance(event, h2.events.RequestReceived):
             headers = dict(event.headers)
             self.server.answer(self, event.stream_id, headers[":path"], headers)
-        elif isinstance(event, (h2.events.StreamReset, h2.events.StreamEnded)):
-            if isinstance(event, h2.events.StreamReset):
-                self.waiting.pop(event.stream_id, None)
-                self.server.forget(self, event.stream_id)
+        elif isinstance(event, h2.events.StreamReset):
+            self.server.forget(self, event.stream_id)
 
-    def begin(self, stream, status):
+    def begin(self, stream, status, headers=()):
+        named = {"content-type": "application/json"} | dict(self.server.headers) | dict(headers)
         with self.lock:
-            self.h2.send_headers(stream, [(":status", str(status)), ("content-type", "application/json")])
+            self.h2.send_headers(stream, [(":status", str(status)), *named.items()])
             self.waiting[stream] = bytearray()
+
+    def leave(self):
+        """Ends the connection as a server does that closes idle ones: with GOAWAY, then the socket."""
+        with self.lock:
+            self.h2.close_connection()
+            self._flush()
+            self.socket.close()
 
     def write(self, stream, octets, ends=False):
         with self.lock:
@@ -81,12 +128,17 @@ class Connection:
 
 class ApiServer:
     """`put` and `delete` change objects as kubectl does. `refused` has plurals, or names of Secrets, that are answered
-    403; `requests` has the paths that came."""
+    403; `faults` are answered in turn; `requests` has the paths that came, `asked` their header fields.
 
-    def __init__(self, folder, *objects):
+    A `current` server streams lists, notes who manages which fields, and says more in its header fields."""
+
+    def __init__(self, folder, *objects, current=False):
         self.folder, self.lock, self.version = pathlib.Path(folder), threading.RLock(), 1
         self.objects, self.history, self.watches = {}, {}, {}
-        self.refused, self.requests = set(), []
+        self.refused, self.requests, self.asked, self.faults = set(), [], [], []
+        self.current, self.headers, self.connections = current, HEADERS if current else [], []
+        self.oldest = 0  # versions that are forgotten: a watch from before is answered with 410
+        self.endless = set()  # whose lists have a next page always
         pair = certificates.authority().issue("localhost")
         self.context = secure.server_context(self.folder, pair, alpn=["h2"])
         self.listener, self.port = None, 0
@@ -112,7 +164,8 @@ class ApiServer:
     def _serve(self, plain, _):
         encrypted = self.context.wrap_socket(plain, server_side=True)
         self.listener.sockets.append(encrypted)
-        Connection(self, encrypted).run()
+        self.connections.append(Connection(self, encrypted))
+        self.connections[-1].run()
 
     def kubeconfig(self):
         """The path of a file that names this server."""
@@ -133,10 +186,15 @@ class ApiServer:
             with self.lock:
                 self.version += 1
                 metadata = {"namespace": "default", **each["metadata"], "resourceVersion": str(self.version)}
+                if self.current:
+                    metadata.setdefault("managedFields", MANAGED)
                 resource, key = plural(each["kind"]), (metadata["namespace"], metadata["name"])
                 known = self.objects.setdefault(resource, {})
                 kind = "MODIFIED" if key in known else "ADDED"
                 known[key] = {**each, "metadata": metadata}
+                if isinstance(each, Raw):
+                    octets = each.octets.replace(b"@VERSION@", str(self.version).encode())
+                    known[key] = Raw(each["kind"], key[1], octets, key[0])
                 self._tell(resource, kind, key, known[key])
 
     def delete(self, kind, name, namespace="default"):
@@ -155,9 +213,38 @@ class ApiServer:
                 except OSError:
                     self.watches.pop((connection, stream), None)
 
+    def bookmark(self, version=None, **metadata):
+        """Tells all watches a version, as a server does when nothing has happened for a minute."""
+        with self.lock:
+            metadata = {"resourceVersion": str(version or self.version), "creationTimestamp": None, **metadata}
+            value = {"metadata": metadata, "endpoints": None, "ports": None, "spec": {}}
+            for connection, stream in list(self.watches):
+                connection.write(stream, self._line("BOOKMARK", value, False))
+
+    def send(self, resource, octets):
+        """Sends octets to the watches of a resource, whatever they are."""
+        with self.lock:
+            for (connection, stream), (watched, _, _) in list(self.watches.items()):
+                if watched == resource:
+                    connection.write(stream, octets)
+
+    def leave(self):
+        """Ends all connections in order."""
+        with self.lock:
+            self.watches.clear()
+        for each in self.connections:
+            try:
+                each.leave()
+            except OSError:
+                pass  # this one is over
+
     @staticmethod
     def _line(kind, value, partial):
-        return json.dumps({"type": kind, "object": ApiServer._form(value, partial)}).encode() + b"\n"
+        return b'{"type":"%s","object":%s}\n' % (kind.encode(), ApiServer._octets(value, partial))
+
+    @staticmethod
+    def _octets(value, partial):
+        return value.octets if isinstance(value, Raw) else json.dumps(ApiServer._form(value, partial)).encode()
 
     @staticmethod
     def _form(value, partial):
@@ -175,6 +262,13 @@ class ApiServer:
         path, _, text = target.partition("?")
         query = dict(urllib.parse.parse_qsl(text))
         self.requests.append(target)
+        self.asked.append(headers)
+        for fault in self.faults:
+            if fault.times > 0 and fault.part in target:
+                fault.times -= 1
+                fault.answered.append(time.monotonic())
+                connection.begin(stream, fault.status, fault.headers)
+                return connection.write(stream, fault.body, ends=True)
         parts = path.strip("/").split("/")
         if parts[0] == "apis":
             versions = GROUPS.get(parts[1])
@@ -207,31 +301,58 @@ class ApiServer:
             def wanted(key):
                 return namespace in (None, key[0]) and name in (None, key[1])
 
-            if "sendInitialEvents" in query:
+            if "sendInitialEvents" in query and not self.current:
                 return self._status(connection, stream, 422, "resourceVersionMatch is forbidden for watch")
             if "watch" not in query:
-                return self._list(connection, stream, known, wanted, query, partial)
-            connection.begin(stream, 200)
+                return self._list(connection, stream, parts[0], wanted, query, partial)
+            connection.begin(stream, 200, self._warning(parts[0]))
             since = int(query.get("resourceVersion", 0))
+            if "sendInitialEvents" in query:
+                for key in sorted(key for key in known if wanted(key)):
+                    connection.write(stream, self._line("ADDED", known[key], partial))
+                end = {"metadata": {"resourceVersion": str(self.version), "annotations": {
+                    "k8s.io/initial-events-end": "true"}}, "endpoints": None, "ports": None}
+                connection.write(stream, self._line("BOOKMARK", end, False))
+                since = self.version
+            elif 0 < since < self.oldest:
+                status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+                return connection.write(stream, self._line("ERROR", status, False), ends=True)
             for version, kind, key, value in self.history.get(parts[0], []):
                 if version > since and wanted(key):
                     connection.write(stream, self._line(kind, value, partial))
             self.watches[connection, stream] = (parts[0], wanted, partial)
 
-    def _list(self, connection, stream, known, wanted, query, partial):
+    def _list(self, connection, stream, resource, wanted, query, partial):
+        if int(query.get("resourceVersion", 0)) > self.version:
+            return self._status(connection, stream, 504, "Timeout: Too large resource version")
+        known = self.objects.get(resource, {})
         keys = sorted(key for key in known if wanted(key))
         first = int(query.get("continue", 0))
         last = first + int(query.get("limit", len(keys) or 1))
         metadata = {"resourceVersion": str(self.version)}
         if last < len(keys):
-            metadata["continue"] = str(last)
+            metadata |= {"continue": str(last), "remainingItemCount": len(keys) - last}
+        if resource in self.endless:
+            metadata["continue"] = "0"
         items = []
         for key in keys[first:last]:
+            if isinstance(known[key], Raw):
+                items.append(known[key].octets)
+                continue
             item = dict(self._form(known[key], partial))
             item.pop("kind", None)
             item.pop("apiVersion", None)
-            items.append(item)
-        self._whole(connection, stream, 200, {"kind": "List", "metadata": metadata, "items": items})
+            items.append(json.dumps(item).encode())
+        octets = b'{"kind":"List","metadata":%s,"items":[%s]}' % (json.dumps(metadata).encode(), b",".join(items))
+        headers = self._warning(resource)
+        # A list of more than 128 KiB is compressed for whoever takes that.
+        if self.current and len(octets) > 131_072 and "gzip" in self.asked[-1].get("accept-encoding", ""):
+            octets, headers = gzip.compress(octets), [*headers, ("content-encoding", "gzip")]
+        connection.begin(stream, 200, headers)
+        connection.write(stream, octets, ends=True)
+
+    def _warning(self, resource):
+        return [("warning", OLD_ENDPOINTS)] if self.current and resource == "endpoints" else []
 
     def _status(self, connection, stream, code, message):
         self._whole(connection, stream, code, {"kind": "Status", "code": code, "message": message})
