@@ -7,7 +7,8 @@ internal import Synchronization
 /// the run of the key `overflow`.
 ///
 /// It is `Sendable` because only `first(of:)` touches the writer's fields, and only the worker whose `WorkerMetrics`
-/// owns it calls that: readers have `MetricsReport`, which calls `read`. The other fields are immutable or behind the lock.
+/// owns it calls that: readers have `MetricsReport`, which calls `read`. The other fields are immutable or behind the
+/// lock.
 final class MetricsSeries: @unchecked Sendable {
     /// What the reader sees; keys are in the order of their counters.
     private struct Shared: Sendable {

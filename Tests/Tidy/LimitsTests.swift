@@ -14,13 +14,17 @@ import Testing
     private func constants() -> Set<String> {
         let declaration = /^ +(?:(?:package|private|fileprivate) )*(?:static (?:let|var)|var) (\w+)/
         let beginnings = ["most", "longest", "maximum", "largest"]
+        let endings = ["Limit", "PerTurn"]
         var found: Set<String> = []
         for file in tree.sources where file.module != "portico-echo" {
             let name = file.path.split(separator: "/").last?.dropLast(".swift".count) ?? ""
-            for line in file.code.lines where line.has(oneOf: beginnings) {
+            for line in file.code.lines where line.has(oneOf: beginnings + endings) {
                 guard let match = line.prefixMatch(of: declaration) else { continue }
                 let isStatic = line.contains("static ") || line.hasPrefix("    package var")
-                guard isStatic, beginnings.contains(where: { Self.begins(match.1, with: $0) }) else { continue }
+                let isNamed =
+                    beginnings.contains { Self.begins(match.1, with: $0) }
+                    || line.contains("static ") && endings.contains { match.1.hasSuffix($0) }
+                guard isStatic, isNamed else { continue }
                 found.insert("\(file.module)/\(name).\(match.1)")
             }
         }

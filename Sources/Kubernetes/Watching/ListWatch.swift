@@ -75,9 +75,9 @@ struct ListWatch {
     static let mostPage = 500
     /// The octets of that page: 8 MiB.
     static let mostPageOctets = 8 << 20
-    /// Objects of a list, and pages in a row without any, after which the list counts as one that never ends. The
-    /// largest clusters have half as many Pods.
+    /// Objects of a list after which it counts as one that never ends. The largest clusters have half as many Pods.
     static let mostObjects = 300_000
+    /// Pages in a row without an object, after which the list counts as one that never ends.
     static let mostEmptyPages = 16
 
     init(_ kind: ResourceKind, namespace: String?, timing: WatchTiming, seed: UInt64) {

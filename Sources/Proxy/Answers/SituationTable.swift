@@ -184,8 +184,7 @@ extension Outcome {
     fileprivate static var operationsTooLarge: Outcome {
         Outcome(
             431, .none, "header_operations_too_large", "The header section is too large.",
-            says: "the rule's header operations make too many octets", grpc: .resourceExhausted,
-            blame: .configuration)
+            says: "the rule's header operations make too many octets", grpc: .resourceExhausted, blame: .client)
     }
 }
 

@@ -36,7 +36,9 @@ struct AttachedService: Equatable {
     private let version: ObjectVersion?
     private let age: ObjectMeta.Age
     private let texts: (hosts: [Located<String>], gateways: [Located<String>], exportTo: [Located<String>])
+    /// Whether it has rules for requests (`http`).
     let hasRequests: Bool
+    /// Whether it has rules for connections (`tls`, `tcp`).
     let hasConnections: Bool
 
     var namespace: String { age.namespace }
