@@ -59,13 +59,32 @@ extension EndpointAddress {
     }
 
     /// The addresses of one name as endpoints: where both families are there, each has one of the other family beside
-    /// it. The family with more addresses has one endpoint for each; the other one's are used in turn.
-    /// - Parameter addresses: of the name, each once.
+    /// it. The family with more addresses has one endpoint for each; the other one's are used equally often, and an
+    /// address keeps the one that it had, so that an answer with one address more makes one endpoint more.
+    /// - Parameters:
+    ///   - addresses: of the name, each once.
+    ///   - before: the other address of each that had one in the answer before.
     package static func paired(
-        _ addresses: [EndpointAddress]
+        _ addresses: [EndpointAddress], before: [EndpointAddress: EndpointAddress] = [:]
     ) -> [(address: EndpointAddress, other: EndpointAddress?)] {
         let (ipv6, ipv4) = (addresses.filter(\.isIPv6), addresses.filter { !$0.isIPv6 })
         let (many, few) = ipv6.count >= ipv4.count ? (ipv6, ipv4) : (ipv4, ipv6)
-        return many.indices.map { (many[$0], few.isEmpty ? nil : few[$0 % few.count]) }
+        guard !few.isEmpty else { return many.map { ($0, nil) } }
+        let most = (many.count + few.count - 1) / few.count
+        var uses = Dictionary(few.map { ($0, 0) }) { first, _ in first }
+        let kept = many.map { address -> EndpointAddress? in
+            guard let other = before[address], let count = uses[other], count < most else { return nil }
+            uses[other] = count + 1
+            return other
+        }
+        // Each is passed once: what is used often enough stays so.
+        var place = 0
+        return many.indices.map { index in
+            if let other = kept[index] { return (many[index], other) }
+            while let count = uses[few[place % few.count]], count > place / few.count { place += 1 }
+            let other = few[place % few.count]
+            uses[other, default: 0] += 1
+            return (many[index], other)
+        }
     }
 }

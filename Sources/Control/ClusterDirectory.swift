@@ -144,7 +144,10 @@ struct ClusterDirectory {
         drop(old)
         places[old.state.identity] = nil
         wantNames([], place)
-        if case .service(let lookup) = old.source { byService[lookup.service]?.removeAll { $0 == place } }
+        if case .service(let lookup) = old.source {
+            byService[lookup.service]?.removeAll { $0 == place }
+            if byService[lookup.service]?.isEmpty == true { byService[lookup.service] = nil }
+        }
         starts &+= 1
         slots[place] = Slot(
             state: ClusterState(name: plan.name, identity: plan.identity, start: starts), source: plan.source)
@@ -363,6 +366,7 @@ struct ClusterDirectory {
     private mutating func addresses(of names: [PlannedName], _ place: Int) -> [PlannedEndpoint] {
         var endpoints: [PlannedEndpoint] = []
         var known: Set<EndpointAddress> = []
+        let before = PlannedEndpoint.others(slots[place].endpoints)
         for name in names {
             var taken: [EndpointAddress] = []
             for text in resolved[name.host] ?? [] {
@@ -374,7 +378,7 @@ struct ClusterDirectory {
                     taken.append(address)
                 }
             }
-            endpoints += EndpointAddress.paired(taken).map {
+            endpoints += EndpointAddress.paired(taken, before: before).map {
                 PlannedEndpoint(address: $0.address, other: $0.other, weight: name.weight, rank: name.rank)
             }
         }

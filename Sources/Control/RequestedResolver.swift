@@ -203,17 +203,22 @@ extension ClusterDirectory {
     mutating func publish(
         _ addresses: [String], of host: RequestedHost, before: [PlannedEndpoint], _ families: FamilyMemory
     ) -> (endpoints: [PlannedEndpoint], refusal: String?) {
-        var usable: [EndpointAddress] = []
+        var usable: Set<EndpointAddress> = []
+        var ordered: [EndpointAddress] = []
+        var counts = (ipv6: 0, ipv4: 0)
         var refusal: String?
         for text in addresses {
             let address = EndpointAddress.ip(text, port: host.key.port)
+            // An answer may have thousands, and whoever owns the name decides on it.
+            guard (address.isIPv6 ? counts.ipv6 : counts.ipv4) < RequestedResolver.mostAddresses else { continue }
             if let reason = refusedRequested(address) {
                 refusal = "nothing is sent to \(address), an address of \(host.key.name), \(reason)"
-            } else if !usable.contains(address) {
-                usable.append(address)
+            } else if usable.insert(address).inserted {
+                ordered.append(address)
+                if address.isIPv6 { counts.ipv6 += 1 } else { counts.ipv4 += 1 }
             }
         }
-        let endpoints = EndpointAddress.paired(usable).prefix(RequestedResolver.mostAddresses).map {
+        let endpoints = EndpointAddress.paired(ordered, before: PlannedEndpoint.others(before)).map {
             PlannedEndpoint(address: $0.address, other: $0.other, weight: 1)
         }
         let taken = endpoints.map { states.take(Self.key(host, $0), families) }

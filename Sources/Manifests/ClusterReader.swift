@@ -19,7 +19,8 @@ package struct ClusterObject: Sendable {
 ///
 /// Thread: one at a time. Freed by: its owner.
 package final class ClusterReader {
-    private let defaultNamespace: String
+    /// The namespace of objects without one.
+    package let defaultNamespace: String
     private var state: DecodingState
     private var labels: Set<[String: String]> = []
 
@@ -77,16 +78,21 @@ package final class ClusterReader {
         let identity = ObjectReference(kind: kind, namespace: namespace, name: metadata.name)
         let place = SourcePlace(file: "kubernetes:\(namespace)/\(kind)/\(metadata.name)", line: 0, column: 0)
         var set = ManifestSet()
-        set.rejected.insert(identity)
-        set.inventory.leftOut.append(LeftOut(identity: identity, place: place))
+        var hasher = Hasher()
+        hasher.combine(octets)
+        let version = UInt64(bitPattern: Int64(hasher.finalize()))
+        if AccessPolicy.kinds.contains(kind) {
+            set.impaired.insert(identity)
+            set.inventory.accessPolicies.append(AccessPolicy(unreadable: identity, at: place, version: version))
+        } else {
+            set.rejected.insert(identity)
+            set.inventory.leftOut.append(LeftOut(identity: identity, place: place))
+        }
         set.diagnostics.append(
             Diagnostic(
                 .error, "not-json", "the object is \(error): this version of it is not used", at: place,
                 object: identity))
-        var hasher = Hasher()
-        hasher.combine(octets)
-        return ClusterObject(
-            identity: identity, set: set, version: UInt64(bitPattern: Int64(hasher.finalize())))
+        return ClusterObject(identity: identity, set: set, version: version)
     }
 
     /// It is a function of its own, so that nothing holds the tree when it returns.

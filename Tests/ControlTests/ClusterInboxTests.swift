@@ -102,6 +102,30 @@ import Testing
         #expect(source.takeEndpoints() == nil)
         #expect(source.needsLoad, "somebody has to be told of it")
         #expect(source.take().rejected.map(\.name) == ["a-1"])
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.2")))
+        #expect(source.needsLoad, "what was said of the fault has to go")
+        _ = (source.takeEndpoints(), source.take())
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.3")))
+        #expect(!source.needsLoad && source.takeEndpoints() != nil)
+    }
+
+    @Test func `a faulty EndpointSlice behind one that no load has taken leaves that one in effect`() throws {
+        source.receive(ClusterWorld.lists(Self.slice("a-1", "10.0.0.1")))
+        _ = (source.takeEndpoints(), source.take())
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.2")))
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "nonsense")))
+        let delivery = source.take()
+        #expect(delivery.rejected.map(\.name) == ["a-1"])
+        #expect(delivery.objects.endpointSlices.flatMap(\.endpoints).flatMap(\.addresses) == ["10.0.0.2"])
+    }
+
+    @Test func `an EndpointSlice that was faulty and goes takes its fault along`() {
+        source.receive(ClusterWorld.lists(Self.slice("a-1", "10.0.0.1")))
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "nonsense")))
+        _ = (source.takeEndpoints(), source.take())
+        #expect(!source.needsLoad)
+        source.receive([.removed(.endpointSlices, namespace: "shop", name: "a-1")])
+        #expect(source.needsLoad)
     }
 
     @Test func `EndpointSlices of files hide those of the cluster`() {

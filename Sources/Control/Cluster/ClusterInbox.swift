@@ -46,6 +46,8 @@ struct ClusterInbox {
     /// Objects without a name, and octets that are not JSON: the last few.
     private var unreadable: [Diagnostic] = []
     private static let mostUnreadable = 20
+    /// Objects whose newest version has a fault, which a load has reported or is about to.
+    private var faulty: Set<ObjectReference> = []
     /// Objects of one kind that are known at a time. A list of the client has no more.
     static let mostOfKind = 300_000
     private let mostOfKind: Int
@@ -85,6 +87,8 @@ struct ClusterInbox {
 
     /// Notes which generation an object that was taken in has. A load reports it, also if nothing else has changed.
     mutating func note(generation: Int, of identity: ObjectReference) {
+        let name = ServiceName(namespace: identity.namespace, name: identity.name)
+        guard kinds[identity.kind]?.known[name] != nil else { return }
         if generations.updateValue(generation, forKey: identity) != generation { needsLoad = true }
     }
 
@@ -109,9 +113,15 @@ struct ClusterInbox {
         guard hasRoom(kind, name) else { return nil }
         let old = kinds[kind, default: Kind()].known.updateValue(object.version, forKey: name)
         guard old != object.version else { return name }
-        note(identity, .object(object.set))
+        note(identity, .object(withUndelivered(object.set, identity)))
         // The store decides which version of a faulty object counts.
         let isWhole = object.set.rejected.isEmpty && (object.set.impaired.isEmpty || old == nil)
+        // What was said of a fault has to go when the fault does.
+        if object.set.rejected.isEmpty, object.set.impaired.isEmpty {
+            if faulty.remove(identity) != nil { needsLoad = true }
+        } else {
+            faulty.insert(identity)
+        }
         switch kind {
         case "EndpointSlice" where isWhole: noteSlice(identity, name, object.set.inventory.endpointSlices.first)
         case "Pod" where isWhole: notePod(identity, name, object.set.inventory.pods.first)
@@ -119,6 +129,17 @@ struct ClusterInbox {
         default: needsLoad = true
         }
         return name
+    }
+
+    /// A faulty version behind a good one that no load has taken yet: both are delivered, so that the good one is the
+    /// one that stays in effect. EndpointSlices and Pods may wait for hours, because their changes need no load.
+    private func withUndelivered(_ set: ManifestSet, _ identity: ObjectReference) -> ManifestSet {
+        guard set.rejected.contains(identity), case .object(let before) = changes[identity.kind]?.newest[identity],
+            before.rejected.isEmpty, before.impaired.isEmpty
+        else { return set }
+        var both = set
+        both.inventory = before.inventory
+        return both
     }
 
     /// Whether there may be one more object of a kind, if it is one more.
@@ -134,6 +155,7 @@ struct ClusterInbox {
         guard kinds[kind]?.known.removeValue(forKey: name) != nil else { return }
         let identity = ObjectReference(kind: kind, namespace: name.namespace, name: name.name)
         generations[identity] = nil
+        if faulty.remove(identity) != nil { needsLoad = true }
         note(identity, .gone)
         switch kind {
         case "EndpointSlice": noteSlice(identity, name, nil)

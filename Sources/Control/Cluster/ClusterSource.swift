@@ -68,7 +68,9 @@ package final class ClusterSource: ResourceSink, Sendable {
         case .changed(let kind, let octets): .changed(kind, reader.read(kind: kind.kind, octets))
         case .secretRead(_, let octets): .changed(.secrets, reader.read(secret: octets))
         case .removed(let kind, let namespace, let name):
-            .removed(kind, ServiceName(namespace: namespace, name: name))
+            // Kinds without a namespace, such as Node, are known by the default one; see `ClusterReader`.
+            .removed(
+                kind, ServiceName(namespace: namespace.isEmpty ? reader.defaultNamespace : namespace, name: name))
         case .state(let kind, let namespace, let state): .state(kind, namespace: namespace, state)
         case .secret(let name, let state): .secret(name, state)
         }

@@ -196,6 +196,8 @@ extension ListWatch {
     /// A line is no event: what it was to say is lost, so the list is made anew.
     private mutating func unreadable() {
         actions.append(.abandon)
+        // A stream would begin with the same line again; in a page one item that cannot be read is only reported.
+        if phase == .streaming { streamsLists = false }
         retry(.list, "a line of the watch of \(kind.name) cannot be read")
     }
 
@@ -271,7 +273,8 @@ extension ListWatch {
             again(.list, failure)
         case .streaming:
             // A server that knows nothing of streamed lists sends objects, and never says that they are all.
-            if failure == .timedOut {
+            // One of more octets than a line may have has room in a page.
+            if failure == .timedOut || failure == .tooLarge {
                 streamsLists = false
                 return list()
             }
@@ -292,7 +295,8 @@ extension ListWatch {
     private mutating func watchBroke(_ failure: CallFailure) {
         let isShort = now.steady - openedAt < Int64(timing.shortWatch)
         if !isShort, failure != .tooLarge { recovered() }
-        again(failure == .tooLarge ? .watch : .verify, failure)
+        // The same line comes again from the same version: after that the list, whose pages have more room.
+        again(failure == .tooLarge ? (backOff.failures > 0 ? .list : .watch) : .verify, failure)
     }
 
     /// The next connection is waited for anyway, so that only a second loss in a row needs a wait here.

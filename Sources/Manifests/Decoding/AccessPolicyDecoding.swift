@@ -23,6 +23,15 @@ extension AccessPolicy {
         layout = tree.layout(of: value.node)
     }
 
+    /// A policy that cannot be read counts as one that selects everything and restricts something.
+    init(unreadable identity: ObjectReference, at place: SourcePlace, version: UInt64) {
+        self.identity = identity
+        self.place = place
+        selector = [:]
+        self.version = version
+        layout = version
+    }
+
     private static func letsPass(_ kind: String, _ spec: NodeIndex, _ tree: Tree) -> Bool {
         guard kind == "AuthorizationPolicy" else { return isEmpty(tree.value(of: "jwtRules", in: spec), tree) }
         let rules = tree.value(of: "rules", in: spec)

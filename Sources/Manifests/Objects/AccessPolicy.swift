@@ -4,7 +4,7 @@
 package struct AccessPolicy: Sendable {
     package let identity: ObjectReference
     package let place: SourcePlace
-    /// `spec.selector.matchLabels`; never empty.
+    /// `spec.selector.matchLabels`; empty only if the policy cannot be read, so that it may select any workload.
     package let selector: [String: String]
     package let version: UInt64
     package let layout: UInt64

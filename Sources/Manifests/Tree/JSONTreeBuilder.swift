@@ -67,7 +67,7 @@ struct JSONTreeBuilder {
             case .arrayEnd: _ = open.popLast()
             case .key(let name):
                 if isLeftOut(name, reader) {
-                    try reader.skip()
+                    try reader.pass()    // whatever it has, the object can be read without it
                 } else {
                     reader.append(name, to: &tree.text)
                     try add(.quoted, from: start, reader)

@@ -382,6 +382,8 @@ final class Connections {
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
         if connection.relay != nil { relays.closing(connection) }
+        // With its relay the other attempt of its race ends, which closes this one, too.
+        guard !connection.isClosed else { return }
         connection.transport.tls?.shutdown()
         if connection.role == .downstream {
             listeners.closed(connection)

@@ -312,6 +312,9 @@ final class Exchange {
             return .answer(.noHealthyEndpoint)
         }
         self.endpoint.pick(endpoint)
+        // Of the try before, whose connection is not this one's.
+        if upstreamLocal != nil { upstreamLocal = nil }
+        if upstreamReached != nil { upstreamReached = nil }
         state.tryBegan()
         return .next
     }

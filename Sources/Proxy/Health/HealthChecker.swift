@@ -58,11 +58,21 @@ private final class HealthLoop {
     private let pools = MessagePools()
     private let scratch = OctetBuffer(capacity: 16_384)
     private var schedule: HealthSchedule<ObjectIdentifier>
-    private var known: [ObjectIdentifier: (endpoint: EndpointState, target: HealthTarget)] = [:]
+    private var known: [ObjectIdentifier: Checked] = [:]
     private var probes: [UInt64: (key: ObjectIdentifier, probe: HealthProbe)] = [:]
     private var tokens: [ObjectIdentifier: UInt64] = [:]    // of the probe that is under way
     private var nextToken: UInt64 = 1
     private var news: [HealthNews] = []
+
+    /// What is checked, and what its last check has found of the ways to it.
+    private struct Checked {
+        let endpoint: EndpointState
+        let target: HealthTarget
+        /// The address to which there was no connection, of an endpoint that has two; nil: there was one.
+        var lost: EndpointAddress?
+        /// Whether the check that is under way has tried the first of two addresses in vain.
+        var isSecondTry = false
+    }
 
     init(
         _ orders: Mailbox<[HealthOrder]>, _ poller: Poller, _ tell: @escaping @Sendable ([HealthNews]) -> Void
@@ -103,7 +113,8 @@ private final class HealthLoop {
             switch order {
             case .check(let endpoint, let target):
                 let key = ObjectIdentifier(endpoint)
-                let hasOther = known.updateValue((endpoint, target), forKey: key).map { $0.target != target } ?? false
+                let before = known.updateValue(Checked(endpoint: endpoint, target: target), forKey: key)
+                let hasOther = before.map { $0.target != target } ?? false
                 schedule.check(key, target.policy, at: now)
                 if hasOther, tokens[key] != nil { end(key, .skipped) }    // it checks what nobody asks for any more
             case .forget(let endpoint):
@@ -120,14 +131,35 @@ private final class HealthLoop {
     }
 
     private func end(_ key: ObjectIdentifier, _ verdict: HealthVerdict) {
-        if verdict != .passed { noteFamily(key) }
+        let (probe, now) = (tokens[key].flatMap { probes[$0]?.probe }, MonotonicTime.now().nanoseconds)
         drop(key)
-        let now = MonotonicTime.now().nanoseconds
-        if let (endpoint, target) = known[key] {
-            target.counts.note(verdict)
-            if verdict == .passed { endpoint.passedAt = now }
+        switch verdict {
+        case .passed: passed(key, by: probe?.address, at: now)
+        case .refused, .skipped: break
+        case .failed: if let probe, !probe.isConnected, tryOther(key, than: probe.address) { return }
         }
+        known[key]?.target.counts.note(verdict)
         perform(schedule.ended(key, verdict, at: now))
+    }
+
+    private func passed(_ key: ObjectIdentifier, by address: EndpointAddress?, at now: UInt64) {
+        guard let checked = known[key] else { return }
+        checked.endpoint.passedAt = now
+        guard let lost = checked.lost, let address else { return }
+        checked.target.passed(by: address, after: lost, at: now)
+        known[key]?.lost = nil
+    }
+
+    /// There was no connection to an address: the same check goes to the other one, once. One endpoint that is down
+    /// says nothing of the family, which all endpoints of the name share, so only its own next check knows of it.
+    /// - Returns: whether the check goes on.
+    private func tryOther(_ key: ObjectIdentifier, than address: EndpointAddress) -> Bool {
+        guard let checked = known[key], let other = checked.target.other(than: address) else { return false }
+        known[key]?.lost = address
+        guard !checked.isSecondTry else { return false }
+        known[key]?.isSecondTry = true
+        start(key, checked.target, at: other)
+        return true
     }
 
     private func perform(_ actions: [HealthSchedule<ObjectIdentifier>.Action]) {
@@ -135,7 +167,9 @@ private final class HealthLoop {
             switch action {
             case .begin(let key): begin(key)
             case .giveUp(let key):
-                noteFamily(key)
+                if let probe = tokens[key].flatMap({ probes[$0]?.probe }), !probe.isConnected {
+                    known[key]?.lost = probe.address
+                }
                 drop(key)
                 known[key]?.target.counts.note(.failed(""))
             case .report(let key, let record):
@@ -145,9 +179,13 @@ private final class HealthLoop {
     }
 
     private func begin(_ key: ObjectIdentifier) {
-        guard let (_, target) = known[key] else { return }
+        guard let checked = known[key] else { return }
+        known[key]?.isSecondTry = false
         let now = MonotonicTime.now().nanoseconds
-        let address = target.next(at: now)
+        start(key, checked.target, at: checked.target.next(after: checked.lost, at: now))
+    }
+
+    private func start(_ key: ObjectIdentifier, _ target: HealthTarget, at address: EndpointAddress) {
         guard let place = SocketAddress(address) else { return end(key, .failed("the address is not valid")) }
         do throws(SystemError) {
             let probe = try HealthProbe(target, to: address, place, pools: pools)
@@ -156,15 +194,9 @@ private final class HealthLoop {
             tokens[key] = nextToken
             nextToken += 1
         } catch {
-            if !error.isOwn { target.noConnection(to: address, at: now) }
+            if !error.isOwn, tryOther(key, than: address) { return }
             end(key, error.isOwn ? .skipped : .failed(HealthProbe.words(error)))
         }
-    }
-
-    /// A check that has failed found no connection by the family that it tried, perhaps.
-    private func noteFamily(_ key: ObjectIdentifier) {
-        guard let token = tokens[key], let probe = probes[token]?.probe, !probe.isConnected else { return }
-        known[key]?.target.noConnection(to: probe.address, at: MonotonicTime.now().nanoseconds)
     }
 
     /// Ends a check, whatever it was about to find.

@@ -60,12 +60,20 @@ package struct HealthTarget: Sendable, Equatable {
             && left.proxyVersion == right.proxyVersion && left.counts === right.counts
     }
 
-    /// Where a check goes that begins now: by the family that requests try first.
-    func next(at now: UInt64) -> EndpointAddress { dual?.order(at: now).first ?? address }
+    /// Where a check goes that begins now: by the family that requests try first, or by the other one.
+    /// - Parameter lost: the address to which the last check found no connection; nil: it found one.
+    func next(after lost: EndpointAddress?, at now: UInt64) -> EndpointAddress {
+        lost.flatMap(other) ?? dual?.order(at: now).first ?? address
+    }
 
-    /// A check has come to no connection: the next one, and requests, try the other family first.
-    func noConnection(to address: EndpointAddress, at now: UInt64) {
-        dual?.memory.lost(isIPv6: address.isIPv6, at: now)
+    /// The address of the other family; nil if there is none.
+    func other(than address: EndpointAddress) -> EndpointAddress? {
+        dual.map { $0.ipv6 == address ? $0.ipv4 : $0.ipv6 }
+    }
+
+    /// A check has passed by one family, to whose other one the check before had found no connection.
+    func passed(by address: EndpointAddress, after lost: EndpointAddress, at now: UInt64) {
+        if address != lost { dual?.memory.lost(isIPv6: lost.isIPv6, at: now) }
     }
 }
 

@@ -74,7 +74,9 @@ extension [AccessPolicy] {
             problems.add(
                 Diagnostic(
                     .error, "not-in-effect",
-                    "\(policy.identity) is not in effect yet, and it selects this gateway: "
+                    (policy.selector.isEmpty
+                        ? "\(policy.identity) cannot be read, and may select this gateway: "
+                        : "\(policy.identity) is not in effect yet, and it selects this gateway: ")
                         + "all requests are answered 503",
                     hint: "without it they would be served: remove it if that is meant", at: policy.place,
                     object: policy.identity, path: "spec.selector"))

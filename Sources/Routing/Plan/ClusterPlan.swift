@@ -143,6 +143,13 @@ package struct PlannedEndpoint: Sendable, Hashable {
         self.weight = weight
         self.rank = rank
     }
+
+    /// The other address of each endpoint that has one.
+    package static func others(_ endpoints: [PlannedEndpoint]) -> [EndpointAddress: EndpointAddress] {
+        var others: [EndpointAddress: EndpointAddress] = [:]
+        for endpoint in endpoints where endpoint.other != nil { others[endpoint.address] = endpoint.other }
+        return others
+    }
 }
 
 /// A name to resolve.
