@@ -70,10 +70,15 @@ extension EndpointAddress {
         let (ipv6, ipv4) = (addresses.filter(\.isIPv6), addresses.filter { !$0.isIPv6 })
         let (many, few) = ipv6.count >= ipv4.count ? (ipv6, ipv4) : (ipv4, ipv6)
         guard !few.isEmpty else { return many.map { ($0, nil) } }
-        let most = (many.count + few.count - 1) / few.count
+        // Each is used so often, and as many as are left over once more.
+        let division = many.count.quotientAndRemainder(dividingBy: few.count)
+        let often = division.quotient
+        var more = division.remainder
         var uses = Dictionary(few.map { ($0, 0) }) { first, _ in first }
         let kept = many.map { address -> EndpointAddress? in
-            guard let other = before[address], let count = uses[other], count < most else { return nil }
+            guard let other = before[address], let count = uses[other], count < often || (count == often && more > 0)
+            else { return nil }
+            if count == often { more -= 1 }
             uses[other] = count + 1
             return other
         }
