@@ -128,6 +128,14 @@ import Testing
         #expect(source.needsLoad)
     }
 
+    @Test func `a Node that is removed is known no more`() {
+        let node = Array(#"{"metadata":{"name":"n"}}"#.utf8)
+        source.receive([.changed(.nodes, node)])
+        #expect(source.take().touched.map(\.name) == ["n"])
+        source.receive([.removed(.nodes, namespace: "", name: "n")])
+        #expect(source.take().gone.map(\.name) == ["n"])
+    }
+
     @Test func `EndpointSlices of files hide those of the cluster`() {
         source.hide([ObjectReference(kind: "EndpointSlice", namespace: "shop", name: "a-1")])
         source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.1")))

@@ -9,6 +9,24 @@ import Testing
         ClusterReader(defaultNamespace: "default").read(kind: kind, Array(json.utf8))
     }
 
+    private static let deep = String(repeating: "[", count: 500) + String(repeating: "]", count: 500)
+
+    @Test func `can be read whatever its status and its managed fields have`() {
+        let spec = #""spec":{"hosts":["a.test"],"http":[{"route":[{"destination":{"host":"a"}}]}]}"#
+        let more = #""metadata":{"name":"x","managedFields":\#(Self.deep)},"status":\#(Self.deep)"#
+        let set = Self.read("VirtualService", "{\(spec),\(more)}").set
+        #expect(set.rejected.isEmpty && set.inventory.virtualServices.count == 1)
+    }
+
+    /// What it restricts is not known, and whether it selects this gateway.
+    @Test(arguments: AccessPolicy.kinds)
+    func `closes if it is a policy that cannot be read`(kind: String) throws {
+        let set = Self.read(kind, #"{"metadata":{"name":"x"},"spec":\#(Self.deep)}"#).set
+        let policy = try #require(set.inventory.accessPolicies.first)
+        #expect(policy.selector.isEmpty && policy.identity.name == "x")
+        #expect(set.impaired == [policy.identity] && set.diagnostics.map(\.code) == ["not-json"])
+    }
+
     private static let metadata = """
         "metadata":{"name":"x","namespace":"shop","uid":"1","resourceVersion":"7","generation":2,
         "creationTimestamp":"2026-01-02T03:04:05Z","labels":{"app":"a"},
