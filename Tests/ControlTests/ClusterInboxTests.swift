@@ -114,6 +114,7 @@ import Testing
         _ = (source.takeEndpoints(), source.take())
         source.receive(ClusterWorld.changed(Self.slice("a-1", "10.0.0.2")))
         source.receive(ClusterWorld.changed(Self.slice("a-1", "nonsense")))
+        source.receive(ClusterWorld.changed(Self.slice("a-1", "more nonsense")))
         let delivery = source.take()
         #expect(delivery.rejected.map(\.name) == ["a-1"])
         #expect(delivery.objects.endpointSlices.flatMap(\.endpoints).flatMap(\.addresses) == ["10.0.0.2"])

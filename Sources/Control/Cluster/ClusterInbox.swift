@@ -135,7 +135,9 @@ struct ClusterInbox {
     /// one that stays in effect. EndpointSlices and Pods may wait for hours, because their changes need no load.
     private func withUndelivered(_ set: ManifestSet, _ identity: ObjectReference) -> ManifestSet {
         guard set.rejected.contains(identity), case .object(let before) = changes[identity.kind]?.newest[identity],
-            before.rejected.isEmpty, before.impaired.isEmpty
+            before.impaired.isEmpty,
+            // With a rejected one it is the good one before that.
+            before.rejected.isEmpty || !before.inventory.endpointSlices.isEmpty || !before.inventory.pods.isEmpty
         else { return set }
         var both = set
         both.inventory = before.inventory
