@@ -31,7 +31,7 @@ final class APIClient {
 
     // Requests
     private var calls: [CallNumber: Call] = [:]
-    private var callTimers: [CallNumber: TimerWheel.Handle] = [:]
+    private var callTimers: [CallNumber: TimerWheel.TimerID] = [:]
     private var nextCall = 1
     /// Those that wait for a connection, in order.
     private var queue: [CallNumber] = []
@@ -42,9 +42,9 @@ final class APIClient {
     // Connections
     private var stage = Stage.idle
     private(set) var connections: [Int: APIConnection] = [:]
-    private var connectionTimers: [Int: TimerWheel.Handle] = [:]
+    private var connectionTimers: [Int: TimerWheel.TimerID] = [:]
     private var nextConnection = 1
-    private var reconnectTimer = TimerWheel.Handle.none
+    private var reconnectTimer = TimerWheel.TimerID.none
     private var connectBackOff: BackOff
     private var credential: PreparedCredential?
     /// When the credentials were last made or looked at.
