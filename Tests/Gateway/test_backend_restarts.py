@@ -219,6 +219,33 @@ def test_a_request_meets_one_lost_connection_at_most():
         assert gateway.metric(r"^portico_retries_total") == 1
 
 
+def test_a_kept_connection_does_where_no_new_one_may_be_made():
+    """The second try's endpoint has as many connections as it may have: the one that it keeps is used at once."""
+    together = threading.Barrier(2)
+
+    def reply(ends):
+        def answer(connection, request):
+            if request.first.startswith("GET /together "):
+                together.wait(30)
+            elif ends:
+                connection.socket.close()
+                raise EOFError
+            connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        return answer
+
+    with http1.Upstream(reply(True)) as one, http1.Upstream(reply(False)) as two:
+        limits = ["--max-upstream-connections", "1"]
+        with Gateway(http_config(one, two), arguments=limits) as gateway, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(2)]
+            for client in clients:
+                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+            assert [client.response().status for client in clients] == [200, 200]
+            while len(one.requests) < 2:
+                clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+                assert clients[0].response().status == 200
+            assert gateway.metric(r"^portico_retries_total") == 1 and two.connections == 1
+
+
 def test_a_process_that_is_paused():
     """SIGSTOP: the kernel accepts and the process says nothing. The time of a try finds it, and its ejection keeps
     further calls from it."""

@@ -103,6 +103,8 @@ final class Upstreams {
         }
         let place = pool.enqueue(applicant)
         guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
+            // None is being made for who wants a new one: a kept one has to do.
+            if applicant.wantsNew, pool.connecting == 0 { unserved.append(pool) }
             return .wait(pool, place)
         }
         pool.leave(place, applicant.exchange)
