@@ -8,6 +8,7 @@ import collections
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -176,8 +177,8 @@ def test_connections_that_end_or_are_reset_between_http1_requests(sends_rst):
     def reply(connection, request):
         body = b"x" * 10
         connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n" + body)
-        counts[id(connection)] += 1
-        if counts[id(connection)] >= 5:
+        counts[connection] += 1
+        if counts[connection] >= 5:
             if sends_rst:
                 connection.socket.setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SO_LINGER: RST
             connection.socket.close()
@@ -188,6 +189,61 @@ def test_connections_that_end_or_are_reset_between_http1_requests(sends_rst):
         with Gateway(http_config(one, two)) as gateway, Load(lambda _: gets(gateway)) as load:
             load.more(400)
             load.assert_all(200, gateway, f"kept connections {'reset' if sends_rst else 'closed'}")
+
+
+def test_a_request_meets_one_lost_connection_at_most():
+    """All kept connections of all endpoints end under the next request on them: the first try has one of them, the
+    second has a connection of its own, however many are kept."""
+    kept = 6
+    together = threading.Barrier(kept)
+
+    def reply(connection, request):
+        if connection in served:
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")    # RST
+            connection.socket.close()
+            raise EOFError
+        served.add(connection)
+        if request.first.startswith("GET /together "):
+            together.wait(30)
+        connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    served = set()
+    with http1.Upstream(reply) as one, http1.Upstream(reply) as two, Gateway(http_config(one, two)) as gateway:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(kept)]
+            for client in clients:
+                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+            assert [client.response().status for client in clients] == [200] * kept
+            clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+            assert clients[0].response().status == 200
+        assert gateway.metric(r"^portico_retries_total") == 1
+
+
+def test_a_kept_connection_does_where_no_new_one_may_be_made():
+    """The second try's endpoint has as many connections as it may have: the one that it keeps is used at once."""
+    together = threading.Barrier(2)
+
+    def reply(ends):
+        def answer(connection, request):
+            if request.first.startswith("GET /together "):
+                together.wait(30)
+            elif ends:
+                connection.socket.close()
+                raise EOFError
+            connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        return answer
+
+    with http1.Upstream(reply(True)) as one, http1.Upstream(reply(False)) as two:
+        limits = ["--max-upstream-connections", "1"]
+        with Gateway(http_config(one, two), arguments=limits) as gateway, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(2)]
+            for client in clients:
+                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+            assert [client.response().status for client in clients] == [200, 200]
+            while len(one.requests) < 2:
+                clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+                assert clients[0].response().status == 200
+            assert gateway.metric(r"^portico_retries_total") == 1 and two.connections == 1
 
 
 def test_a_process_that_is_paused():

@@ -16,6 +16,7 @@ CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
 GRPC_WEB = "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"
 TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+PROXY_FILTER = "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 TLS_INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 PROTOCOLS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -180,3 +181,18 @@ class Relays(Envoy):
     def _chain(to):
         proxy = {"@type": TCP_PROXY, "stat_prefix": to, "cluster": to}
         return {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
+
+
+class Behind(Envoy):
+    """Listeners that take the header of the PROXY protocol: `required` and `optional` are their ports."""
+
+    def __init__(self, virtual_hosts, clusters):
+        self.required, self.optional, self.admin_port = (waiting.free_port() for _ in range(3))
+        self.folder = tempfile.TemporaryDirectory(prefix="portico-envoy-")
+        self._start([
+            {"name": name, "address": self._address(port), "filter_chains": [chain(virtual_hosts)],
+             "listener_filters": [{
+                 "name": "envoy.filters.listener.proxy_protocol",
+                 "typed_config": {"@type": PROXY_FILTER, "allow_requests_without_proxy_protocol": is_optional}}]}
+            for name, port, is_optional in [("required", self.required, False), ("optional", self.optional, True)]
+        ], clusters)

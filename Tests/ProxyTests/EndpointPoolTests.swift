@@ -1,4 +1,6 @@
 import Balancing
+import HTTP
+import Octets
 import Reactor
 import Testing
 
@@ -18,7 +20,7 @@ import Testing
 
     @Test func `serves in order, and those that leave are not served`() {
         let pool = pool()
-        let places = (0..<1000).map { pool.enqueue($0) }
+        let places = (0..<1000).map { pool.enqueue(Applicant(exchange: $0)) }
         for number in stride(from: 1, to: 1000, by: 2) { pool.leave(places[number], number) }
         pool.leave(places[1], 1)    // again
         pool.leave(places[0], 5000)    // another's place
@@ -38,7 +40,7 @@ import Testing
         for number in 0..<20_000 {
             switch Int.random(in: 0..<5, using: &random) {
             case 0, 1, 2:
-                places[number] = pool.enqueue(number)
+                places[number] = pool.enqueue(Applicant(exchange: number))
                 plain.append(number)
             case 3:
                 let next = plain.isEmpty ? nil : plain.removeFirst()
@@ -53,11 +55,46 @@ import Testing
         }
     }
 
+    @Test func `serves those that want a new connection apart, each list in order`() {
+        let pool = pool()
+        let places = (0..<6).map { pool.enqueue(Applicant(exchange: $0, wantsNew: $0 % 2 == 1)) }
+        pool.leave(places[3], 3)
+        pool.leave(places[2], 2)
+        #expect(pool.waitingCount == 4)
+        #expect((0..<4).map { _ in pool.dequeue() } == [1, 5, 0, 4])
+        #expect(pool.dequeue() == nil)
+    }
+
+    @Test func `gives a kept connection to who wants a new one only where none is being made`() throws {
+        let pool = pool()
+        let (kept, made) = (connection(of: pool), connection(of: pool))
+        for connection in [kept, made] {
+            connection.speak(HTTP1Session(isServer: false, scheme: .http, pools: MessagePools()))
+            connection.state.enter(.open(.serving), at: MonotonicTime(nanoseconds: 1))
+        }
+        kept.hasServed = true
+        let now = MonotonicTime(nanoseconds: 1)
+        for _ in 0..<2 { pool.connectionBegan() }
+        pool.connectionOpened(kept)
+        pool.becameIdle(kept)
+        _ = pool.enqueue(Applicant(exchange: 7, wantsNew: true))
+        #expect(pool.nextTurn(at: now)?.exchange == nil && pool.idleCount == 1)
+        pool.connectionOpened(made)
+        pool.becameIdle(made)
+        _ = pool.enqueue(Applicant(exchange: 8))
+        let first = try #require(pool.nextTurn(at: now))
+        #expect(first.exchange == 7 && first.connection { $0 === made })
+        #expect(pool.nextTurn(at: now)?.exchange == 8)
+        pool.becameIdle(kept)
+        _ = pool.enqueue(Applicant(exchange: 9, wantsNew: true))
+        #expect(pool.nextTurn(at: now)?.exchange == 9)
+    }
+
     @Test func `wants a connection for each that waits, and of HTTP/2 for as many as one takes`() {
         let (plain, multiplexed) = (pool(), pool(http2: true))
         for number in 0..<250 {
-            _ = plain.enqueue(number)
-            _ = multiplexed.enqueue(number)
+            _ = plain.enqueue(Applicant(exchange: number))
+            _ = multiplexed.enqueue(Applicant(exchange: number))
         }
         for _ in 0..<2 {
             #expect(plain.needsConnection && multiplexed.needsConnection)
@@ -73,8 +110,8 @@ import Testing
     @Test func `tells how many a failed connection leaves without one`() {
         let (plain, multiplexed) = (pool(), pool(http2: true))
         for number in 0..<3 {
-            _ = plain.enqueue(number)
-            _ = multiplexed.enqueue(number)
+            _ = plain.enqueue(Applicant(exchange: number))
+            _ = multiplexed.enqueue(Applicant(exchange: number))
         }
         let connections = (0..<4).map { _ in connection(of: plain) }
         for _ in connections { plain.connectionBegan() }

@@ -76,7 +76,7 @@ enum Connecting {
         let limits = exchange.limits
         let transport = UpstreamTransport(
             isHTTP2: speaksHTTP2(exchange), cluster: limits.map { $0 { $0.cluster } })
-        return exchange.upstreams.acquire(endpoint, transport, limits, for: exchange.number)
+        return exchange.upstreams.acquire(endpoint, transport, limits, for: exchange.applicant)
     }
 
     /// A connection with TLS of ours, or one that begins with the PROXY protocol's header.
@@ -96,12 +96,12 @@ enum Connecting {
             return downstream.connection { client in
                 exchange.upstreams.acquire(
                     endpoint, version, security, isHTTP2: isHTTP2, host: host, exchange.limits, of: client,
-                    for: exchange.number)
+                    for: exchange.applicant)
             }
         }
         guard let security else { return .failed }
         return exchange.upstreams.acquire(
-            endpoint, security, isHTTP2: isHTTP2, host: host, exchange.limits, for: exchange.number)
+            endpoint, security, isHTTP2: isHTTP2, host: host, exchange.limits, for: exchange.applicant)
     }
 
     /// Whether this try is sent as HTTP/2.

@@ -63,6 +63,8 @@ final class Exchange {
     var affinity = Affinity()
     var upstreamLocal: String?    // for the access log only
     var upstreamReached: String?    // the same; nil: it is the endpoint's only address
+    /// A kept connection of HTTP/1.1 has ended under a try. Others may be about to: further tries take a new one.
+    var hasLostKept = false
     var failure = ""    // why the newest try that failed did, in words
     var explanation = ""    // what `grpc-message` says of a local answer
 
@@ -83,6 +85,9 @@ final class Exchange {
         self.upstreams = upstreams
         self.number = number
     }
+
+    /// As it asks for a connection.
+    var applicant: Applicant { Applicant(exchange: number, wantsNew: hasLostKept) }
 
     // MARK: streams
 
@@ -479,6 +484,7 @@ final class Exchange {
         if upstreamReached != nil { upstreamReached = nil }
         if !explanation.isEmpty { explanation = "" }
         if !failure.isEmpty { failure = "" }
+        hasLostKept = false
         deadline = nil
     }
 }

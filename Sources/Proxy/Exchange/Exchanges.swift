@@ -262,6 +262,7 @@ final class Exchanges {
             if exchange.isServing(downstream: connection, slot) {
                 exchange.downstreamClosed(situation)
             } else if exchange.isUsing(upstream: connection, slot) {
+                if connection.hasServed, !connection.session.isHTTP2 { exchange.hasLostKept = true }
                 let isReplayable = situation == .upstreamClosed && Self.mayReplay(exchange, slot, lostWith: connection)
                 exchange.upstreamFailed(isReplayable ? .closedUnsent : situation, because: connection.failure)
             }

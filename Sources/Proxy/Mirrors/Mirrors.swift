@@ -68,17 +68,17 @@ final class Mirrors {
     private func acquire(
         _ endpoint: Endpoint, _ destination: DestinationHandle, isHTTP2: Bool, _ host: Octets, for mirror: Mirror
     ) -> Upstreams.Acquired {
-        let number = Self.waitingNumber(mirror.number)
+        let applicant = Applicant(exchange: Self.waitingNumber(mirror.number))
         let limits = destination.limits.unretained
         if let version = destination.proxyVersion {
             return upstreams.acquire(
-                endpoint, version, destination.security, isHTTP2: isHTTP2, host: host, limits, of: nil, for: number)
+                endpoint, version, destination.security, isHTTP2: isHTTP2, host: host, limits, of: nil, for: applicant)
         }
         guard let security = destination.security else {
             let transport = UpstreamTransport(isHTTP2: isHTTP2, cluster: destination.limits?.cluster)
-            return upstreams.acquire(endpoint, transport, limits, for: number)
+            return upstreams.acquire(endpoint, transport, limits, for: applicant)
         }
-        return upstreams.acquire(endpoint, security, isHTTP2: isHTTP2, host: host, limits, for: number)
+        return upstreams.acquire(endpoint, security, isHTTP2: isHTTP2, host: host, limits, for: applicant)
     }
 
     private func refused(_ result: MirrorResult) -> Mirror? {

@@ -22,7 +22,7 @@ extension Upstreams {
     @inline(never)
     func acquire(
         _ endpoint: Endpoint, _ version: ProxyVersion, _ security: UpstreamSecurity?, isHTTP2: Bool, host: Octets,
-        _ limits: Unretained<PoolLimits>?, of client: Connection?, for exchange: Int
+        _ limits: Unretained<PoolLimits>?, of client: Connection?, for applicant: Applicant
     ) -> Acquired {
         let transport = UpstreamTransport(
             isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } }, security: security?.number ?? 0,
@@ -32,14 +32,14 @@ extension Upstreams {
         let key = EndpointPool.ClientKey(client: client.map { ObjectIdentifier($0) }, host: host)
         let pool = parent.children[key] ?? makeChild(of: parent, key, client)
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        if pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
+        if !applicant.wantsNew, pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
             return .connection(connection)
         }
         guard pool.hasProspect || hasRoom(in: parent) else {
             reached(.upstreamConnections)
             return .overflow
         }
-        return wait(pool, for: exchange)
+        return wait(pool, for: applicant)
     }
 
     private func parentPool(

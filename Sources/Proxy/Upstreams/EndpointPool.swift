@@ -147,6 +147,12 @@ final class EndpointPool {
         return nil
     }
 
+    /// A connection of HTTP/1.1 that has had no request.
+    private func unused() -> Unretained<Connection>? {
+        guard let index = idle.lastIndex(where: { !$0.hasServed && $0.takesRequests }) else { return nil }
+        return Unretained(idle.remove(at: index))
+    }
+
     private func sharedWithRoom(at now: MonotonicTime) -> Unretained<Connection>? {
         for connection in shared where connection.takesRequests && !Self.isEnded(connection, at: now) {
             newest = Unretained(connection)
@@ -242,13 +248,29 @@ final class EndpointPool {
     }
 
     /// Puts an exchange at the end of those that wait for a connection.
-    func enqueue(_ exchange: Int) -> WaitingLine.Place { waiting.join(exchange) }
+    func enqueue(_ applicant: Applicant) -> WaitingLine.Place { waiting.join(applicant) }
 
-    /// The exchange that has waited longest.
-    func dequeue() -> Int? {
-        guard let exchange = waiting.serve() else { return nil }
+    /// The exchange that has waited longest; those that want a new connection are asked first.
+    func dequeue() -> Int? { dequeue(choosy: true) ?? dequeue(choosy: false) }
+
+    private func dequeue(choosy: Bool) -> Int? {
+        guard let exchange = waiting.serve(choosy: choosy) else { return nil }
         limits?.giveBack(.pending)
         return exchange
+    }
+
+    /// The exchange whose turn it is and its connection; nil when none waits, or no connection has room. Who wants a
+    /// new connection gets a kept one only where none is being made.
+    func nextTurn(at now: MonotonicTime) -> (exchange: Int, connection: Unretained<Connection>)? {
+        guard waitingCount > 0 else { return nil }
+        if waiting.choosyCount > 0, !isHTTP2 {
+            if let connection = unused(), let exchange = dequeue(choosy: true) { return (exchange, connection) }
+            if waiting.choosyCount == waitingCount, connecting > 0 { return nil }
+        }
+        guard let connection = available(at: now), let exchange = dequeue(choosy: false) ?? dequeue() else {
+            return nil
+        }
+        return (exchange, connection)
     }
 
     /// The exchange waits no more.

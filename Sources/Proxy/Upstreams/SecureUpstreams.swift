@@ -14,7 +14,7 @@ extension Upstreams {
     @inline(never)
     func acquire(
         _ endpoint: Endpoint, _ security: UpstreamSecurity, isHTTP2: Bool, host: Octets,
-        _ limits: Unretained<PoolLimits>?, for exchange: Int
+        _ limits: Unretained<PoolLimits>?, for applicant: Applicant
     ) -> Acquired {
         let transport = UpstreamTransport(
             isHTTP2: isHTTP2, cluster: limits.map { $0 { $0.cluster } }, security: security.number)
@@ -25,10 +25,10 @@ extension Upstreams {
             return .overflow
         }
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        if pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
+        if !applicant.wantsNew, pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
             return .connection(connection)
         }
-        return wait(pool, for: exchange)
+        return wait(pool, for: applicant)
     }
 
     /// The endpoint's pools for all transports.

@@ -43,17 +43,19 @@ final class Upstreams {
     @inline(__always)
     func acquire(
         _ endpoint: Endpoint, _ transport: UpstreamTransport, _ limits: Unretained<PoolLimits>? = nil,
-        for exchange: Int
+        for applicant: Applicant
     ) -> Acquired {
         if let known = knownPool(of: endpoint, transport) {
             if let limits { known { pool in limits { if pool.limits !== $0 { pool.limits = $0 } } } }
-            if known({ $0.waitingCount == 0 }), let connection = known({ $0.available(at: services.loop.now) }) {
+            if !applicant.wantsNew, known({ $0.waitingCount == 0 }),
+                let connection = known({ $0.available(at: services.loop.now) })
+            {
                 return .connection(connection)
             }
         }
         let pool = pool(of: endpoint, transport)
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        return wait(pool, for: exchange)
+        return wait(pool, for: applicant)
     }
 
     /// What came of asking for a connection for a relay.
@@ -89,7 +91,7 @@ final class Upstreams {
     }
 
     /// Takes a place in the queue, and makes a connection where those that are being made will not do.
-    func wait(_ pool: EndpointPool, for exchange: Int) -> Acquired {
+    func wait(_ pool: EndpointPool, for applicant: Applicant) -> Acquired {
         if pool.crowd >= services.limits.upstreamConnections { reached(.upstreamConnections) }
         guard pool.waitingCount < services.limits.waitingRequests else {
             reached(.waitingRequests)
@@ -99,11 +101,13 @@ final class Upstreams {
             reached(.clusterPending)
             return .clusterOverflow
         }
-        let place = pool.enqueue(exchange)
+        let place = pool.enqueue(applicant)
         guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
+            // None is being made for who wants a new one: a kept one has to do.
+            if applicant.wantsNew, pool.connecting == 0 { unserved.append(pool) }
             return .wait(pool, place)
         }
-        pool.leave(place, exchange)
+        pool.leave(place, applicant.exchange)
         return .failed
     }
 
@@ -285,9 +289,8 @@ final class Upstreams {
 
     /// Gives connections that have room to the exchanges that have waited longest, and makes further ones.
     func serve(_ pool: EndpointPool) {
-        while pool.waitingCount > 0, let connection = pool.available(at: services.loop.now) {
-            guard let number = pool.dequeue() else { return connection { giveBack($0) } }
-            connection { exchanges.connected(number, $0) }
+        while let turn = pool.nextTurn(at: services.loop.now) {
+            turn.connection { exchanges.connected(turn.exchange, $0) }
         }
         while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }

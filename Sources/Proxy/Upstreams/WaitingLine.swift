@@ -1,5 +1,15 @@
-/// Exchanges that wait for a connection, the oldest first. To join, to be served and to leave take the same time
-/// however many wait. It takes as much memory as the most that have waited together.
+/// Who asks for a connection.
+struct Applicant {
+    /// Its number; below zero for copies for mirrors.
+    let exchange: Int
+    /// Whether it wants a connection that nobody has used: one that was kept has just ended under its request.
+    /// HTTP/1.1 only.
+    var wantsNew = false
+}
+
+/// Exchanges that wait for a connection: those that want a new one, and the others; the oldest of each first. To join,
+/// to be served and to leave take the same time however many wait. It takes as much memory as the most that have waited
+/// together.
 struct WaitingLine {
     /// A place in the line, which its exchange gives back when it leaves. Another exchange may have it afterwards.
     struct Place: Equatable {
@@ -8,24 +18,40 @@ struct WaitingLine {
 
     private struct Node {
         var exchange: Int
+        var wantsNew: Bool
         var previous: Int32    // -1: the first
         var next: Int32    // -1: the last; of a free node, the next free one
     }
 
+    /// The ends of one of the two lists.
+    private struct Ends {
+        var count = 0
+        var first: Int32 = -1
+        var last: Int32 = -1
+    }
+
     private static let nobody = Int.min    // of a free node; copies for mirrors wait under numbers below zero
 
-    private(set) var count = 0
     private var nodes: ContiguousArray<Node> = []
-    private var first: Int32 = -1
-    private var last: Int32 = -1
+    private var usual = Ends()
+    private var choosy = Ends()    // those that want a new one
     private var free: Int32 = -1
 
-    /// Puts the exchange at the end of the line.
-    mutating func join(_ exchange: Int) -> Place {
-        let index = place(for: Node(exchange: exchange, previous: last, next: -1))
-        if last >= 0 { nodes[Int(last)].next = index } else { first = index }
-        last = index
-        count += 1
+    /// How many wait, whatever they want.
+    var count: Int { usual.count + choosy.count }
+    /// How many of them want a new connection.
+    var choosyCount: Int { choosy.count }
+
+    /// Puts the exchange at the end of its list.
+    mutating func join(_ applicant: Applicant) -> Place {
+        var ends = applicant.wantsNew ? choosy : usual
+        let index = place(
+            for: Node(
+                exchange: applicant.exchange, wantsNew: applicant.wantsNew, previous: ends.last, next: -1))
+        if ends.last >= 0 { nodes[Int(ends.last)].next = index } else { ends.first = index }
+        ends.last = index
+        ends.count += 1
+        if applicant.wantsNew { choosy = ends } else { usual = ends }
         return Place(index: index)
     }
 
@@ -40,8 +66,10 @@ struct WaitingLine {
         return index
     }
 
-    /// Takes the exchange that has waited longest; nil when none waits.
-    mutating func serve() -> Int? {
+    /// Takes the exchange that has waited longest, of those that want a new connection or of the others; nil when none
+    /// of these waits.
+    mutating func serve(choosy isChoosy: Bool) -> Int? {
+        let first = isChoosy ? choosy.first : usual.first
         guard first >= 0 else { return nil }
         let exchange = nodes[Int(first)].exchange
         unlink(first)
@@ -60,11 +88,13 @@ struct WaitingLine {
 
     private mutating func unlink(_ index: Int32) {
         let node = nodes[Int(index)]
-        if node.previous >= 0 { nodes[Int(node.previous)].next = node.next } else { first = node.next }
-        if node.next >= 0 { nodes[Int(node.next)].previous = node.previous } else { last = node.previous }
-        nodes[Int(index)] = Node(exchange: Self.nobody, previous: -1, next: free)
+        var ends = node.wantsNew ? choosy : usual
+        if node.previous >= 0 { nodes[Int(node.previous)].next = node.next } else { ends.first = node.next }
+        if node.next >= 0 { nodes[Int(node.next)].previous = node.previous } else { ends.last = node.previous }
+        ends.count -= 1
+        if node.wantsNew { choosy = ends } else { usual = ends }
+        nodes[Int(index)] = Node(exchange: Self.nobody, wantsNew: false, previous: -1, next: free)
         free = index
-        count -= 1
         if count == 0, nodes.count > Self.keptNodes { self = WaitingLine() }
     }
 
