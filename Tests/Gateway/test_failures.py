@@ -33,7 +33,7 @@ def test_connection_refused_is_14_or_503():
         assert gateway.metric('portico_upstream_connect_failures_total{reason="refused"}') >= 2
         line = gateway.access_log("UF")
         assert '"connection_refused"' in line
-        words = f"endpoint {address}: connection refused"
+        words = f"endpoint {address}: connection refused; check that the pod listens on this port"
         waiting.until(lambda: any(words in line for line in list(gateway.errors)), 10, "a line about it")
 
 

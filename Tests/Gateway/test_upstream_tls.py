@@ -61,7 +61,9 @@ def test_the_host_of_the_request_is_sent_and_compared(tmp_path, ca):
         assert "UF upstream_reset_before_response_started{remote_connection_failure|wrong_name} " in line
         assert "it_has_shop.test,_*.wild.test,_and_not_other.test" in line.replace(" ", "_")
         words = "the TLS handshake failed: the peer's certificate has none of the names"
-        waiting.until(lambda: any(words in each for each in list(gateway.errors)), 10, "a line about it")
+        advice = "give subjectAltNames a name that the certificate has"
+        waiting.until(
+            lambda: any(words in each and advice in each for each in list(gateway.errors)), 10, "a line about it")
         assert gateway.metric('portico_upstream_connect_failures_total{reason="tls_handshake"}') == 3
 
 

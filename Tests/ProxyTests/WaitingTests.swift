@@ -450,7 +450,7 @@ import Testing
     @Test func `are one a second, and say how many had none`() {
         var failures = ConnectFailures()
         let lines = [(1, "a"), (1, "b"), (1, "b"), (2, "c"), (3, "d")].map {
-            failures.line(endpoint: $0.1, "connection refused", at: $0.0)
+            failures.line(endpoint: $0.1, "connection refused", advice: "", at: $0.0)
         }
         #expect(
             lines == [

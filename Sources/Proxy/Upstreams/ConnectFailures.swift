@@ -8,7 +8,7 @@ struct ConnectFailures {
     ///   - advice: what to do about it; may be empty.
     ///   - now: the present in whole seconds.
     /// - Returns: the line; nil when this second has had one.
-    mutating func line(endpoint: String, _ reason: String, advice: String = "", at now: Int) -> String? {
+    mutating func line(endpoint: String, _ reason: String, advice: String, at now: Int) -> String? {
         guard now != second else {
             unlogged += 1
             return nil

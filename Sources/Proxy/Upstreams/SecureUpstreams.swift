@@ -115,7 +115,8 @@ extension Upstreams {
 
     private func handshakeFailed(_ connection: Connection, _ fault: ServerFault, _ words: String) {
         if let pool = connection.pool {
-            note(.handshake, "the TLS handshake failed: \(words)", pool, at: connection.reached)
+            let text = "the TLS handshake failed: \(words)"
+            note(.handshake, text, pool, at: connection.reached, advice: fault.advice)
         }
         connectFailed(connection, .handshakeFailed(fault))
     }

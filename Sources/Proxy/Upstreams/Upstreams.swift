@@ -203,15 +203,20 @@ final class Upstreams {
     }
 
     /// Counts a connection that could not be made, and says why: to those that wait, and on standard error.
-    /// - Parameter address: the one of the endpoint's that it is about; nil where there is one.
-    func note(_ failure: ConnectFailure, _ words: String, _ pool: EndpointPool, at address: String? = nil) {
+    /// - Parameters:
+    ///   - address: the one of the endpoint's that it is about; nil where there is one.
+    ///   - advice: what to do about it; nil: what the failure itself advises.
+    func note(
+        _ failure: ConnectFailure, _ words: String, _ pool: EndpointPool, at address: String? = nil,
+        advice: String? = nil
+    ) {
         services.metrics.upstreamConnectFailed(failure)
         let reason = words.prefix(1).lowercased() + words.dropFirst()
         lastFailure = (address.map { "\($0): " } ?? "") + reason
         let wall = services.loop.wallNow
-        if let line = failures.line(endpoint: address ?? pool.endpoint.name, reason, at: wall.seconds) {
-            services.messages.warn(line, at: wall)
-        }
+        let line = failures.line(
+            endpoint: address ?? pool.endpoint.name, reason, advice: advice ?? failure.advice, at: wall.seconds)
+        if let line { services.messages.warn(line, at: wall) }
     }
 
     /// The TCP handshake of a connection has ended, one way or the other. In TLS, another one follows.
