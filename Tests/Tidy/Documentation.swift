@@ -1,7 +1,7 @@
 /// Finds declarations of a module that other files use and that have no comment.
 ///
 /// Such a declaration is `package` or `public`, or an internal one that another file of the module uses, as far as its
-/// name shows. Left out are members that a protocol prescribes, initializers that only set properties of the same names,
+/// name shows. Left out are members that a protocol prescribes, initializers that only set properties of those names,
 /// the properties of `Manifests/Objects`, which have the name and meaning of a field of the object that the comment of
 /// their type names, and commands and their options, which say what they are for in a text for users.
 struct Documentation {

@@ -258,6 +258,24 @@ import Testing
         #expect(Documentation.gaps(in: [one, two]).map(\.line) == [4, 5])
     }
 
+    @Test func `leave initializers out that only set properties of the same names`() {
+        let one = SourceTree.File(
+            path: "Sources/M/One.swift",
+            text: """
+                /// A type.
+                package struct S {
+                    private let x: Int    // octets
+                    private var y: Int
+                    package init() {}
+                    package init(
+                        _ x: Int, of y: Int
+                    ) {}
+                    package init(x: Int, z: Int) {}
+                }
+                """)
+        #expect(Documentation.gaps(in: [one]).map(\.line) == [9])
+    }
+
     @Test func `find what other files use by its name`() {
         let one = SourceTree.File(
             path: "Sources/M/One.swift",
