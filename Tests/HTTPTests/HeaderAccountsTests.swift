@@ -94,6 +94,14 @@ import Testing
         #expect(!isBorne)
     }
 
+    @Test func `pause their connection for half a second at a time, at most`() {
+        var allowance = ResetAllowance()
+        let debt = ResetAllowance.burst + 2 * ResetAllowance.perSecond
+        for _ in 0..<debt { _ = allowance.reset(at: 1) }
+        let pauses = (0..<6).map { _ in allowance.takePause() }
+        #expect(pauses == [500, 500, 500, 500, 0, 0] && allowance.isSlow)
+    }
+
     @Test func `are made good by those that are completed`() {
         var allowance = ResetAllowance()
         for number in 0..<3 * ResetAllowance.most {

@@ -103,6 +103,19 @@ private struct Replicas {
         }
     }
 
+    @Test func `takes a Lease over after an hour without a renewal, however long its holder wanted it`() {
+        var replicas = Replicas()
+        replicas.version = 1
+        replicas.lease = LeaseText.lease(
+            Replicas.name, resourceVersion: "1", holder: "other", seconds: 1_000_000,
+            acquired: "2026-11-27T00:00:00.000000Z", renewed: "2026-11-27T00:00:00.000000Z", transitions: 0)
+        replicas.add("a")
+        replicas.pass(3_599_000)
+        #expect(replicas.leaders.isEmpty && replicas.told["a"] == "follows other")
+        replicas.pass(60_000)
+        #expect(replicas.leaders == ["a"])
+    }
+
     @Test func `has never two leaders, whoever is cut off`() {
         var replicas = Replicas()
         for name in ["a", "b", "c"] { replicas.add(name) }

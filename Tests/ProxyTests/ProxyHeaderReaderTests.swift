@@ -144,6 +144,19 @@ import Testing
         }
     }
 
+    @Test func `gives 255 octets of each value to the access log, at most`() throws {
+        let long: [UInt8] = [2, 1, 44] + [UInt8](repeating: 97, count: 300)
+        let whole = Self.binary(0x21, 0x11, Self.four + long)
+        try unsafe whole.withUnsafeBytes { bytes in
+            guard case .whole(let received, _) = unsafe ProxyHeader.read(Octets(bytes)) else {
+                throw Missing()
+            }
+            #expect(received.extras?.authority?.count == 300)
+            let facts = Announcement(received, from: nil).facts
+            #expect(facts.authority == String(repeating: "a", count: 255) && facts.peer == "unknown")
+        }
+    }
+
     private struct Missing: Error {}
 
     // MARK: octets that come in pieces, and those of others

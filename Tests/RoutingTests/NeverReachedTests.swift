@@ -37,6 +37,15 @@ import Testing
         #expect(world.codes.filter { $0 != "listener-without-routes" } == ["unreachable"])
     }
 
+    @Test(arguments: [(2048, true), (2049, false)])
+    func `is looked for up to a length of its path`(octets: Int, isFound: Bool) {
+        let path = "/x/" + String(repeating: "a", count: octets - 3)
+        let world = World(
+            World.virtualService(
+                "[{match: [{uri: {prefix: /x}}], \(toA)}, {match: [{uri: {exact: \(path)}}], \(toA)}]"))
+        #expect(world.codes.contains("unreachable") == isFound)
+    }
+
     @Test func `behind another object is told when no port reaches it`() {
         let gateways =
             World.gateway("gw", "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}")
