@@ -36,7 +36,7 @@ import Testing
         var random = SystemRandomNumberGenerator()
         let pool = pool()
         var plain: [Int] = []
-        var places: [Int: WaitingLine.Place] = [:]
+        var places: [Int: WaitingQueue.Place] = [:]
         for number in 0..<20_000 {
             switch Int.random(in: 0..<5, using: &random) {
             case 0, 1, 2:

@@ -12,7 +12,7 @@ final class Mirror {
     enum Place {
         case none
         /// A place in the queue for a connection.
-        case queued(EndpointPool, WaitingLine.Place)
+        case queued(EndpointPool, WaitingQueue.Place)
         /// A stream; the connection is kept alive by this.
         case stream(Connection, Int)
     }

@@ -57,7 +57,7 @@ final class EndpointPool {
     private(set) var connecting = 0
     /// Of these: second attempts to make one connection, beside the first.
     var doubled = 0
-    private var waiting = WaitingLine()
+    private var waiting = WaitingQueue()
     /// What the endpoint last said of its limit on streams, for connections that have not heard it yet.
     var learnedStreamLimit = Int.max
     /// How long it takes to begin its answers to gRPC calls.
@@ -248,7 +248,7 @@ final class EndpointPool {
     }
 
     /// Puts an exchange at the end of those that wait for a connection.
-    func enqueue(_ applicant: Applicant) -> WaitingLine.Place { waiting.join(applicant) }
+    func enqueue(_ applicant: Applicant) -> WaitingQueue.Place { waiting.join(applicant) }
 
     /// The exchange that has waited longest; those that want a new connection are asked first.
     func dequeue() -> Int? { dequeue(choosy: true) ?? dequeue(choosy: false) }
@@ -274,7 +274,7 @@ final class EndpointPool {
     }
 
     /// The exchange waits no more.
-    func leave(_ place: WaitingLine.Place, _ exchange: Int) {
+    func leave(_ place: WaitingQueue.Place, _ exchange: Int) {
         if waiting.leave(place, exchange) { limits?.giveBack(.pending) }
     }
 }

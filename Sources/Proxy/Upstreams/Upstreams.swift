@@ -29,7 +29,7 @@ final class Upstreams {
         /// It takes a stream now; a reserved one of HTTP/1.1 is given back by `giveBack`.
         case connection(Unretained<Connection>)
         /// The exchange has a place in that pool's queue: `Exchange.connected` or `connectionFailed` follows.
-        case wait(EndpointPool, WaitingLine.Place)
+        case wait(EndpointPool, WaitingQueue.Place)
         /// No connection can be made; `lastFailure` says why.
         case failed
         /// The queue is full.
@@ -315,7 +315,7 @@ final class Upstreams {
     }
 
     /// An exchange waits no more.
-    func leave(_ pool: EndpointPool, _ place: WaitingLine.Place, _ exchange: Int) { pool.leave(place, exchange) }
+    func leave(_ pool: EndpointPool, _ place: WaitingQueue.Place, _ exchange: Int) { pool.leave(place, exchange) }
 
     /// A connection has room again, or was reserved and is not needed: the next request may use it.
     func giveBack(_ connection: Connection) {

@@ -10,8 +10,8 @@ struct Applicant {
 /// Exchanges that wait for a connection: those that want a new one, and the others; the oldest of each first. To join,
 /// to be served and to leave take the same time however many wait. It takes as much memory as the most that have waited
 /// together.
-struct WaitingLine {
-    /// A place in the line, which its exchange gives back when it leaves. Another exchange may have it afterwards.
+struct WaitingQueue {
+    /// A place in the queue, which its exchange gives back when it leaves. Another exchange may have it afterwards.
     struct Place: Equatable {
         fileprivate let index: Int32
     }
@@ -58,7 +58,7 @@ struct WaitingLine {
     private mutating func place(for node: Node) -> Int32 {
         guard free >= 0 else {
             nodes.append(node)
-            return Int32(truncatingIfNeeded: nodes.count - 1)    // the line's limit is a million
+            return Int32(truncatingIfNeeded: nodes.count - 1)    // the queue's limit is a million
         }
         let index = free
         free = nodes[Int(index)].next
@@ -76,7 +76,7 @@ struct WaitingLine {
         return exchange
     }
 
-    /// Takes an exchange out of the line.
+    /// Takes an exchange out of the queue.
     /// - Returns: false when it is not at that place any more, and nothing happens.
     @discardableResult mutating func leave(_ place: Place, _ exchange: Int) -> Bool {
         guard nodes.indices.contains(Int(place.index)), nodes[Int(place.index)].exchange == exchange else {
@@ -95,9 +95,9 @@ struct WaitingLine {
         if node.wantsNew { choosy = ends } else { usual = ends }
         nodes[Int(index)] = Node(exchange: Self.nobody, wantsNew: false, previous: -1, next: free)
         free = index
-        if count == 0, nodes.count > Self.keptNodes { self = WaitingLine() }
+        if count == 0, nodes.count > Self.keptNodes { self = WaitingQueue() }
     }
 
-    /// A line that has become empty keeps the memory of so many.
+    /// A queue that has become empty keeps the memory of so many.
     private static let keptNodes = 64
 }
