@@ -35,7 +35,7 @@ class Player:
 
     def __exit__(self, *_):
         self.ended.set()
-        self.thread.join(30)
+        self.thread.join(120)
         for gateway in self.gateways.values():
             gateway.stop()
         for pods in self.pods.values():

@@ -253,12 +253,12 @@ def test_connections_to_a_removed_endpoint_end_with_their_requests():
     release = threading.Event()
 
     def reply(connection, request):
-        release.wait(10)
+        release.wait(60)
         connection.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
     def script(peer, _number):
         stream = peer.next_request(10)
-        release.wait(10)
+        release.wait(60)
         http2.answer(peer, stream)
 
     with http1.Upstream(reply) as one, http2.ScriptedUpstream(script) as two, http1.Upstream() as new:

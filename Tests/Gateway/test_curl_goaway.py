@@ -6,13 +6,10 @@ in front of any server, also nghttpx and without a GOAWAY. By ALPN it can.
 
 import subprocess
 
-import pytest
-
 from peers import certificates, objects
 from peers.gateway import Gateway
 
 
-@pytest.mark.timeout(120)
 def test_curl_fails_no_request_when_its_connection_has_lasted_long_enough(web):
     pair = certificates.authority().issue("shop.test")
     config = [*objects.echo(web, protocol="HTTP", protocol_name="http"), objects.tls_secret("cert", pair)]

@@ -132,7 +132,7 @@ def test_expiry_after_the_first_message_ends_the_call():
             with pytest.raises(grpc.RpcError):
                 list(caller.stream(metadata=[("x-stall", "10")]))
             assert time.monotonic() - start < 1.0
-        assert backend.last.cancelled.wait(1)
+        assert backend.last.cancelled.wait(60)
 
 
 def test_a_stream_within_its_deadline_is_left_alone(backend, gateway):

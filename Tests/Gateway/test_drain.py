@@ -26,7 +26,7 @@ def test_a_running_stream_completes(backend, number):
 
         def messages():
             for index in range(3):
-                assert asked.acquire(timeout=10)
+                assert asked.acquire(timeout=60)
                 yield b"%d" % index
 
         replies = caller.chat(messages())
@@ -133,7 +133,7 @@ def test_no_call_of_a_busy_client_fails_while_connections_are_accepted(backend):
             failures, count = [], 0
             end = time.monotonic() + 2
             while time.monotonic() < end:
-                code, details = caller.status(timeout=5)
+                code, details = caller.status(timeout=60)
                 count += 1
                 if count == 20:
                     gateway.signal(signal.SIGTERM)

@@ -113,7 +113,7 @@ def test_goaway_lets_the_running_stream_finish_and_new_ones_go_elsewhere():
         stream = peer.next_request(10)
         if number == 1:
             peer.send_goaway(stream.number)
-            assert proceed.wait(10)
+            assert proceed.wait(60)
             http2.answer(peer, stream)
         else:
             http2.answer(peer, stream)
@@ -172,7 +172,7 @@ def test_a_second_connection_is_opened_at_the_peers_stream_limit():
     proceed = threading.Event()
 
     def answer_later(peer, stream):
-        assert proceed.wait(10)
+        assert proceed.wait(60)
         http2.answer(peer, stream)
 
     def script(peer, _number):

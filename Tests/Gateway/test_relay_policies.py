@@ -46,7 +46,7 @@ def test_octets_are_encrypted_towards_endpoints(authority, tls):
                     client.sendall(b"hello")
                     assert exactly(client, 5) == b"hello"
             with connect(gateway.port) as client:
-                client.settimeout(10)
+                client.settimeout(60)
                 client.sendall(big)
                 assert exactly(client, len(big)) == big
 

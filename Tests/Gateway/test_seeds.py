@@ -127,7 +127,7 @@ def test_canary_times_out_after_five_seconds_and_resets_the_backend(canary):
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert 4.9 <= took <= 5.1
     call = next(call for backend in backends for call in backend.calls)
-    assert call.cancelled.wait(1)
+    assert call.cancelled.wait(60)
     assert call.cancelled_at - start <= 5.3
 
 

@@ -18,10 +18,10 @@ BINARY = pathlib.Path(os.environ.get("PORTICO_BINARY", ROOT / ".build/release/po
 
 
 def run(*arguments, stdin=None, seconds=20, environment=None):
-    """A command of the binary that ends by itself: check, routes, explain, version."""
+    """A command of the binary that ends by itself, within `seconds` of an idle machine: check, routes, explain."""
     return subprocess.run(
-        [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=seconds,
-        env={**os.environ, **(environment or {})},
+        [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, text=True,
+        timeout=seconds * waiting.PATIENCE, env={**os.environ, **(environment or {})},
     )
 
 
@@ -136,12 +136,12 @@ class Gateway:
     def kill(self):
         self.killed = True
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(10 * waiting.PATIENCE)
 
     def wait_exit(self, seconds=15):
-        code = self.process.wait(seconds)
+        code = self.process.wait(seconds * waiting.PATIENCE)
         for reader in self.readers:
-            reader.join(5)
+            reader.join(5 * waiting.PATIENCE)
         return code
 
     def __enter__(self):
@@ -184,7 +184,8 @@ class Gateway:
 
     def status(self, path, port=None, method="GET", seconds=5):
         """(code, body) from the status port, or from another one."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.status_port, timeout=seconds)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", port or self.status_port, timeout=seconds * waiting.PATIENCE)
         try:
             connection.request(method, path)
             response = connection.getresponse()
