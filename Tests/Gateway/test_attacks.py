@@ -373,12 +373,14 @@ def test_a_removed_listener_gives_its_port_back_while_old_streams_run(backend):
 
 
 def test_after_the_accept_time_of_a_drain_connections_are_refused_also_after_a_reload(backend):
-    with Gateway(objects.echo(backend), drain="4s") as gateway, http2.connect(gateway.port) as client:
+    arguments = ["--drain-accept", "1s"]
+    with Gateway(objects.echo(backend), drain="5m", arguments=arguments) as gateway, \
+            http2.connect(gateway.port) as client:
         stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
         client.send_data(stream.number, http2.message())
         client.wait(lambda: stream.data, 5)
         gateway.signal(signal.SIGTERM)
-        waiting.until(lambda: refuses(gateway.port), 3.5, "the end of accepting")
+        waiting.until(lambda: refuses(gateway.port), 10, "the end of accepting")
         gateway.reload()
         client.send_ping()      # answered in a turn behind the one that took the new snapshot
         client.wait(lambda: client.pings)
@@ -465,7 +467,7 @@ def test_who_only_cancels_is_slowed_down_and_then_cut(backend):
             sender.start()
             while not client.goaways:
                 assert neighbour.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
-                assert time.monotonic() - start < 30, "40,000 cancelled calls were taken"
+                assert time.monotonic() - start < 100, "40,000 cancelled calls were taken"
         # 1,000 at once and then 5,000 in a second: it is not over sooner.
         assert time.monotonic() - start > 3
         assert client.goaways[-1][1] == 11
