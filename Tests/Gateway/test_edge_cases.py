@@ -40,7 +40,7 @@ def test_tries_that_time_out_are_told_in_the_log():
     retries = {"attempts": 1, "perTryTimeout": "200ms", "retryOn": "reset,gateway-error"}
     with http1.Upstream(silent) as upstream, Gateway(http_config(upstream, retries=retries)) as gateway:
         assert http1.get(gateway.port, "/tries").status == 504
-        assert len(upstream.requests) == 2
+        waiting.until(lambda: len(upstream.requests) == 2, 10, "both tries to be read")
         assert " 504 URX,UT " in gateway.access_log("/tries")
 
 

@@ -250,12 +250,12 @@ def test_a_kept_http1_connection_that_the_upstream_closed_is_not_used_again():
 @pytest.mark.parametrize("method, body, status, tries", [("GET", "", 200, 3), ("POST", "x", 503, 2)])
 def test_a_safe_request_lost_on_a_kept_connection_is_sent_again(method, body, status, tries):
     """The upstream closes for idleness when the next request is on its way; only a safe one may be repeated."""
-    served, requests = {}, []
+    requests = []
 
     def reply(connection, request):
         requests.append(request)
-        served[id(connection)] = served.get(id(connection), 0) + 1
-        if served[id(connection)] == 2:
+        connection.served = getattr(connection, "served", 0) + 1
+        if connection.served == 2:
             raise EOFError
         connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 
