@@ -157,7 +157,7 @@ def test_exactly_the_streams_beyond_the_limit_are_refused(backend):
 # case 105
 def test_requests_are_served_while_the_gateway_says_that_it_is_not_ready(backend, web):
     config = [*http_config(web)]
-    with Gateway(config, drain="20s", arguments=["--drain-accept", "10s"]) as gateway:
+    with Gateway(config, drain="5m", arguments=["--drain-accept", "1m"]) as gateway:
         with http1.connect(gateway.port) as old:
             old.send(GET.format("/before", ""))
             assert old.response().value("connection") != "close"

@@ -120,7 +120,7 @@ def test_several_attacks_at_once_stay_below_the_ceiling():
     """Health is answered all the time, a client that behaves is served, and memory and connections come back."""
     from peers.listening import Listener
     with Echo() as echo, sink() as holder, Listener(swallowing_nothing) as stuck:
-        # Of an upload whose client is gone the gateway may hear nothing: its FIN stands behind octets that nobody reads.
+        # An upload whose client is gone may look open: the FIN stands behind octets that the gateway does not read.
         arguments = ["--memory", f"{CEILING // MEBI}Mi", "--progress-timeout", "30s"]
         with Gateway(config(echo, holder, stuck), workers=WORKERS, arguments=arguments) as gateway:
             before, files = gateway.memory_octets(), gateway.open_files()

@@ -266,7 +266,8 @@ def test_a_reload_leaves_relays_alone_and_moves_new_ones():
 
 def test_a_drain_lets_relays_end_and_cuts_what_never_does():
     with Echo(b"x") as echo:
-        with Gateway(tcp(echo), drain="20s") as gateway, connect(gateway.port) as client:
+        soon = ["--deregistration", "500ms"]
+        with Gateway(tcp(echo), drain="5m", arguments=soon) as gateway, connect(gateway.port) as client:
             assert exactly(client, 1) == b"x"
             gateway.signal(signal.SIGTERM)
             waiting.until(lambda: gateway.status("/healthz/ready")[0] == 503, 5, "the drain")

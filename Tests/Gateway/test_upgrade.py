@@ -20,7 +20,7 @@ from peers.clients import Curls, GrpcCalls, Load
 from peers.gateway import Gateway
 
 SANITIZED = "PORTICO_SANITIZER" in os.environ
-LIMIT = ["--upgrade-limit", "60s"]
+LIMIT = ["--upgrade-limit", "5m", "--deregistration", "500ms"]
 
 
 class Upgradable(Gateway):
@@ -122,7 +122,7 @@ def test_three_upgrades_under_load_fail_no_request():
             *objects.served_by("web", web, port=80, protocol_name="http"),
             *objects.served_by("calls", backend, port=80, protocol_name="grpc"),
         ]
-        with Upgradable(config, drain="30s", workers=2) as gateway:
+        with Upgradable(config, drain="2m", workers=2) as gateway:
             loads = [GrpcCalls(gateway.target), GrpcCalls(gateway.target), Curls(f"http://{gateway.target}/web"),
                      Load("-c", "4", "--h1", f"http://{gateway.target}/web", streams=1)]
             with contextlib.ExitStack() as stack:
@@ -165,7 +165,7 @@ def test_a_running_stream_completes_in_the_old_process(served):
 
 
 def test_who_connects_in_the_middle_of_an_upgrade_is_served(backend):
-    with Upgradable(objects.echo(backend), drain="20s", workers=2) as gateway:
+    with Upgradable(objects.echo(backend), drain="2m", workers=2) as gateway:
         since = gateway.ask()
         gateway.says(r"process \d+ is started", since=since)
         clients = [http2.connect(gateway.port) for _ in range(50)]
@@ -263,7 +263,7 @@ def test_a_second_signal_and_a_reload_wait_for_the_first_upgrade(served):
 
 
 def test_no_upgrade_while_draining(backend):
-    with Upgradable(objects.echo(backend), drain="20s") as gateway, http2.connect(gateway.port) as client:
+    with Upgradable(objects.echo(backend), drain="2m") as gateway, http2.connect(gateway.port) as client:
         stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
         client.send_data(stream.number, http2.message())
         client.wait(lambda: stream.data, 5)

@@ -323,7 +323,8 @@ def test_a_reader_that_is_slow_holds_up_the_sender():
 
 
 def test_a_drain_lets_it_go_on():
-    with http1.Upstream(accept) as upstream, Gateway(config(upstream), drain="20s") as gateway:
+    soon = ["--deregistration", "500ms"]
+    with http1.Upstream(accept) as upstream, Gateway(config(upstream), drain="5m", arguments=soon) as gateway:
         client, _ = opened(gateway)
         with client:
             gateway.signal(15)
