@@ -27,6 +27,8 @@ class Upgradable(Gateway):
     """A gateway from a copy of the binary, which a test may replace. `process` stays the one that was started; others
     are found by the lines that it says."""
 
+    reading_seconds = 1  # its successors have the same pipes
+
     def __init__(self, config, *arguments, **options):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="portico-upgrade-"))
         self.binary = self.home / "portico"

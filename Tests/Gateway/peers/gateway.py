@@ -45,6 +45,8 @@ class Gateway:
     needs `MOUNTS`. Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
     """
 
+    reading_seconds = 30  # for the last of what the process has said, once it has ended
+
     def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain=None, ready=True,
                  open_files=None, hosts=None):
         self.folder = tempfile.TemporaryDirectory(prefix="portico-test-")
@@ -143,7 +145,7 @@ class Gateway:
     def wait_exit(self, seconds=15):
         code = self.process.wait(seconds * waiting.PATIENCE)
         for reader in self.readers:
-            reader.join(5 * waiting.PATIENCE)
+            reader.join(self.reading_seconds)
         return code
 
     def __enter__(self):
