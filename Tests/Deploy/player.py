@@ -117,7 +117,7 @@ class Player:
 
     def gateway(self):
         """The one gateway that runs."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self.gateways and time.monotonic() < deadline:
             self.ended.wait(0.1)
         (gateway,) = self.gateways.values()

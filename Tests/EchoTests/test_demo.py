@@ -51,7 +51,7 @@ def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
         stdin=inside, stdout=inside, stderr=inside,
         preexec_fn=lambda: (os.login_tty(inside), signal.signal(signal.SIGINT, signal.SIG_DFL)))
     os.close(inside)
-    text, asked, deadline = b"", False, time.monotonic() + 120
+    text, asked, deadline = b"", False, time.monotonic() + 400
     try:
         while True:
             # A demo that hangs says how far it came, and does not take the whole run along.

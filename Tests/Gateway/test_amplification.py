@@ -86,7 +86,7 @@ def test_a_deadline_ends_a_call_whose_client_opens_no_window(ends):
 
     with http2.ScriptedUpstream(script) as upstream, Gateway(objects.echo(upstream)) as gateway:
         with http2.connect(gateway.port, hold_windows=True, settings={4: 0}) as client:
-            streams = [client.open(http2.grpc_headers(grpc_timeout="500m"), None if ends else b"", end=ends)
+            streams = [client.open(http2.grpc_headers(grpc_timeout="2S"), None if ends else b"", end=ends)
                        for _ in range(20)]
             client.wait(lambda: all(stream.reset == 8 for stream in streams))
             waiting.until(lambda: gateway.metric("portico_requests_active") == 0)

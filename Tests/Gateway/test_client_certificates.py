@@ -148,7 +148,7 @@ def test_grpc_clients(mutual):
 
 
 def test_curl_clients(mutual, keys):
-    command = ["curl", "-sS", "--max-time", "20", "--cacert", keys.folder / "server-ca.pem", "-o", "/dev/null",
+    command = ["curl", "-sS", "--max-time", "100", "--cacert", keys.folder / "server-ca.pem", "-o", "/dev/null",
                "-w", "%{http_code}", "--connect-to", f"a.test:443:127.0.0.1:{mutual.port}", "https://a.test/web"]
     certificate, key = keys(GOOD)
     done = subprocess.run([*command, "--cert", certificate, "--key", key], capture_output=True, text=True, timeout=120)
