@@ -15,9 +15,9 @@ from concurrent import futures
 
 import grpc
 
-from peers.waiting import PATIENCE
+from peers.waiting import SLOWNESS
 
-SECONDS = 20 * PATIENCE  # the deadline of calls that have none of their own
+SECONDS = 20 * SLOWNESS  # the deadline of calls that have none of their own
 
 
 @dataclasses.dataclass

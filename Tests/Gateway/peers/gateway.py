@@ -21,7 +21,7 @@ def run(*arguments, stdin=None, seconds=20, environment=None):
     """A command of the binary that ends by itself, within `seconds` of an idle machine: check, routes, explain."""
     return subprocess.run(
         [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, text=True,
-        timeout=seconds * waiting.PATIENCE, env={**os.environ, **(environment or {})},
+        timeout=seconds * waiting.SLOWNESS, env={**os.environ, **(environment or {})},
     )
 
 
@@ -140,10 +140,10 @@ class Gateway:
     def kill(self):
         self.killed = True
         self.process.kill()
-        self.process.wait(10 * waiting.PATIENCE)
+        self.process.wait(10 * waiting.SLOWNESS)
 
     def wait_exit(self, seconds=15):
-        code = self.process.wait(seconds * waiting.PATIENCE)
+        code = self.process.wait(seconds * waiting.SLOWNESS)
         for reader in self.readers:
             reader.join(self.reading_seconds)
         return code
@@ -189,7 +189,7 @@ class Gateway:
     def status(self, path, port=None, method="GET", seconds=5):
         """(code, body) from the status port, or from another one."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", port or self.status_port, timeout=seconds * waiting.PATIENCE)
+            "127.0.0.1", port or self.status_port, timeout=seconds * waiting.SLOWNESS)
         try:
             connection.request(method, path)
             response = connection.getresponse()

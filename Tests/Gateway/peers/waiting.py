@@ -8,14 +8,14 @@ import struct
 import termios
 import time
 
-# A bound says how long an idle machine may take; one that is busy, or runs a sanitizer, may take so many times as long.
+# A bound says how long an idle machine may take. One that is busy, or runs a sanitizer, may take so many times as long.
 # A wait that comes true costs nothing by it.
-PATIENCE = float(os.environ.get("PORTICO_PATIENCE", "6"))
+SLOWNESS = float(os.environ.get("PORTICO_SLOWNESS", "6"))
 
 
 def until(condition, seconds=10.0, what="the condition"):
     """Polls until `condition()` is true and returns its value; fails after `seconds` of an idle machine."""
-    seconds *= PATIENCE
+    seconds *= SLOWNESS
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
