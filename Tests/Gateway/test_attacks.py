@@ -330,7 +330,7 @@ def test_hostile_clients_and_upstreams_leave_nothing(backend, reloads):
             for thread in threads:
                 thread.join()
             settled(gateway)
-            assert gateway.metric(r"^portico_requests_total") > 500
+            assert gateway.metric(r"^portico_requests_total") > 50
             waiting.until(lambda: gateway.metric(r"^portico_connections\{.*downstream") == 0, 5, "the end of clients")
             assert gateway.open_files() < files + 100 and peak.octets < 80 * MEBI
             with http2.connect(gateway.port) as client:
