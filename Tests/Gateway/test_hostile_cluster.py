@@ -13,7 +13,6 @@ from peers.kubernetes import Raw
 from test_kubernetes import cluster, reaches, server, two, watching, weighted  # noqa: F401
 
 SANITIZED = "PORTICO_SANITIZER" in os.environ  # a sanitizer keeps what was freed
-pytestmark = pytest.mark.timeout(180)
 WRONG = [7, -1, 1.5, 10 ** 40, "x", "", "\u0000\u202e", [], ["x"], {}, {"x": 1}, True, [[[]]], [None], "x" * 10_240]
 
 
