@@ -41,7 +41,7 @@ final class AdminConnection {
     /// Grows with each change of the phase, so that the server also notices a round that ends in the same phase.
     private(set) var phaseChanges = 0
     /// The deadline of the phase.
-    var timer = TimerWheel.Handle.none
+    var timer = TimerWheel.TimerID.none
     /// When the phase began, which says who has waited longest when connections are too many.
     var phaseStart = MonotonicTime(nanoseconds: 0)
     /// Octets of answers that the client has not received yet.

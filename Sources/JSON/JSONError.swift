@@ -22,7 +22,6 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     /// How many octets of the text are before the fault.
     package let offset: Int
 
-    /// Makes an error.
     package init(_ fault: Fault, at offset: Int) {
         self.fault = fault
         self.offset = offset

@@ -281,7 +281,7 @@ final class Watcher {
     let number: Int
     private var machine: Machine
     var call: CallNumber?
-    var timer = TimerWheel.Handle.none
+    var timer = TimerWheel.TimerID.none
 
     init(_ number: Int, _ machine: Machine) {
         self.number = number

@@ -46,7 +46,6 @@ package struct Diagnostic: Sendable {
     /// Other places that belong to it.
     package var related: [Related]
 
-    /// Makes a diagnostic.
     package init(
         _ severity: Severity, _ code: String, _ message: String, hint: String? = nil,
         at place: SourcePlace, object: ObjectReference? = nil, path: String? = nil,

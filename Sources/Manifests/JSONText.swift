@@ -6,7 +6,6 @@ package struct JSONText {
     package private(set) var text = ""
     private var needsComma = false
 
-    /// Begins an empty text.
     package init() {}
 
     /// Writes an array; `write` writes each element.

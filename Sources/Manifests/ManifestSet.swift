@@ -17,7 +17,6 @@ package struct ManifestSet: Sendable {
     /// Whether a path was missing or could not be read.
     package var couldNotRead = false
 
-    /// Makes an empty set.
     package init() {}
 
     /// Whether nothing was left out.

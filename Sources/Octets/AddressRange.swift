@@ -12,7 +12,7 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
     /// - Returns: nil for anything else.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let address = Self.octets(String(parts[0])) else { return nil }
+        guard parts.count <= 2, let address = Self.octets(ofAddress: String(parts[0])) else { return nil }
         var length = address.count * 8
         if parts.count == 2 {
             let digits = parts[1].utf8
@@ -35,8 +35,8 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
         return rest == 0 || (address[whole] ^ octets[whole]) >> UInt8(8 - rest) == 0
     }
 
-    /// The octets of an address in text; nil if it is none.
-    private static func octets(_ text: String) -> [UInt8]? {
+    /// The octets of an address in text, 4 of IPv4 or 16 of IPv6; nil if it is none.
+    package static func octets(ofAddress text: String) -> [UInt8]? {
         // C would ignore what follows a NUL.
         guard text.utf8.count <= 45, !text.utf8.contains(0) else { return nil }
         var four = in_addr()

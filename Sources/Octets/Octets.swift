@@ -200,7 +200,7 @@ extension Octets: Equatable, Hashable {
 }
 
 extension Octets: ExpressibleByStringLiteral {
-    /// Makes a run of a literal.
+    /// The octets of a literal, which live as long as the process.
     @inlinable @inline(__always) package init(stringLiteral value: StaticString) { self.init(value) }
 }
 

@@ -2,13 +2,13 @@
 /// further away than one round stays in its bucket and is passed over until its round comes. It has no clock: the time
 /// is a parameter. Its precision is a millisecond, and a timer never fires early.
 package struct TimerWheel {
-    /// A timer that was armed, for `cancel`. Cancelling a timer that has fired has no effect, so that the work of one
-    /// timer may cancel another that fired in the same turn.
-    package struct Handle: Equatable {
+    /// Names a timer that was armed, for `cancel`. Cancelling a timer that has fired has no effect, so that the work of
+    /// one timer may cancel another that fired in the same turn.
+    package struct TimerID: Equatable {
         @usableFromInline let node: Int32
         fileprivate let generation: UInt32
         /// No timer.
-        package static let none = Handle(node: -1, generation: 0)
+        package static let none = TimerID(node: -1, generation: 0)
         /// Whether a timer was armed with it; the timer may have fired since.
         @inlinable @inline(__always) package var isArmed: Bool { node >= 0 }
     }
@@ -30,14 +30,14 @@ package struct TimerWheel {
     /// How many timers are armed.
     package private(set) var count = 0
 
-    /// Makes a wheel without timers.
+    /// - Parameter now: where the wheel stands; timers for earlier times fire at its next turn.
     package init(now: MonotonicTime) {
         position = now.nanoseconds / 1_000_000
         quiet = position
     }
 
     /// Arms a timer. `expire` returns its token at `deadline`, or at most 2 ms later.
-    package mutating func arm(at deadline: MonotonicTime, token: UInt64) -> Handle {
+    package mutating func arm(at deadline: MonotonicTime, token: UInt64) -> TimerID {
         let tick = max(deadline.nanoseconds / 1_000_000 + 1, position + 1)
         let index: Int32
         if let reused = free.popLast() {
@@ -54,19 +54,19 @@ package struct TimerWheel {
         heads[bucket] = index
         count += 1
         quiet = min(quiet, position + (tick - position - 1) % UInt64(Self.buckets))
-        return Handle(node: index, generation: generation)
+        return TimerID(node: index, generation: generation)
     }
 
-    /// Disarms a timer and sets the handle to `none`. Has no effect on a timer that has fired.
-    package mutating func cancel(_ handle: inout Handle) {
-        if handle.isArmed, nodes[Int(handle.node)].generation == handle.generation { unlink(handle.node) }
-        handle = .none
+    /// Disarms a timer and sets its name to `none`. Has no effect on a timer that has fired.
+    package mutating func cancel(_ timer: inout TimerID) {
+        if timer.isArmed, nodes[Int(timer.node)].generation == timer.generation { unlink(timer.node) }
+        timer = .none
     }
 
-    /// Whether the timer of this handle has fired. An owner asks before it acts on a token, because other timers of the
+    /// Whether the timer has fired. An owner asks before it acts on a token, because other timers of the
     /// same turn may have given the token's slot to another owner.
-    package func hasFired(_ handle: Handle) -> Bool {
-        handle.isArmed && nodes[Int(handle.node)].generation != handle.generation
+    package func hasFired(_ timer: TimerID) -> Bool {
+        timer.isArmed && nodes[Int(timer.node)].generation != timer.generation
     }
 
     /// Milliseconds from `now` until a timer may be due; -1 if none is armed.

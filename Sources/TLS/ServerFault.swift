@@ -69,6 +69,25 @@ package enum ServerFault: Int, Sendable, CaseIterable {
         }
     }
 
+    /// What to do about it, to follow the sentence: the fields are those of a DestinationRule's `tls`. Empty where the
+    /// endpoint's own log has to say.
+    package var advice: String {
+        switch self {
+        case .unknownAuthority: "give caCertificates (or credentialName) the authority that has issued it"
+        case .notValidNow: "renew the endpoint's certificate, or set the clock"
+        case .revoked: "replace the endpoint's certificate, or renew the revocation list (caCrl)"
+        case .wrongName: "give subjectAltNames a name that the certificate has, or correct the certificate"
+        case .noCommonProtocol: "have the endpoint offer h2 or http/1.1 by ALPN, as the port's appProtocol says"
+        case .certificateRequired: "give the DestinationRule mode MUTUAL with a client certificate"
+        case .certificateRefused: "have the endpoint trust the authority of the client certificate, or give another one"
+        case .protocolVersion: "have the endpoint allow TLS 1.2 or 1.3"
+        case .noSharedCipher: "have the endpoint allow a cipher suite and a group of TLS 1.3, or ECDHE ones of TLS 1.2"
+        case .notTLS: "let the DestinationRule's tls.mode be DISABLE, or choose a port that speaks TLS"
+        case .unknownServerName: "give sni a name that the endpoint serves"
+        case .alert, .closed, .other: "look for the reason in the endpoint's log"
+        }
+    }
+
     /// What an alert of the server means. Source: RFC 8446 §6.2.
     init(alert: CInt) {
         switch alert {

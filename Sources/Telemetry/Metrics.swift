@@ -15,7 +15,6 @@ package final class Metrics: Sendable {
         package let label: String
         /// How many things have it.
         package let value: Int
-        /// Makes a count.
         package init(_ label: String, _ value: Int) {
             self.label = label
             self.value = value
@@ -35,7 +34,6 @@ package final class Metrics: Sendable {
         /// What was written into the status of its objects; nil: nothing is.
         package var status: StatusWrites?
 
-        /// Makes a report.
         package init(unreachableSince: Int?, objects: [Count], events: UInt64, lastChange: Int?) {
             self.unreachableSince = unreachableSince
             self.objects = objects

@@ -49,7 +49,7 @@ final class RelayMetrics: Sendable {
         }
     }
 
-    /// Calls `body` for each route.
+    /// The octets that were relayed for each route: up to its endpoints, and down to clients.
     func readOctets(_ body: (_ route: Int, _ up: UInt64, _ down: UInt64) -> Void) {
         octets.read { key, values in body(Int(key), values[0], values[1]) }
     }

@@ -54,7 +54,6 @@ package struct EarlierFlags: OptionSet, Sendable {
     /// One bit for each flag.
     package let rawValue: UInt8
 
-    /// Makes a set from its bits.
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// DI: the request was delayed by the rule's `fault.delay`.

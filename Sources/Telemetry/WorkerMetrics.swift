@@ -74,6 +74,17 @@ package enum ConnectFailure: Int, Sendable, CaseIterable {
         case .other: "other"
         }
     }
+
+    /// What to do about it, for the line on standard error; empty where the reason's own words have to do.
+    package var advice: String {
+        switch self {
+        case .refused: "check that the pod listens on this port, which is the Service's targetPort"
+        case .timedOut: "check that network policies and firewalls let the gateway reach this port"
+        case .unreachable: "check the routes to this address, and whether its node is up"
+        case .reset: "look for the reason in the endpoint's log, or in a proxy in front of it"
+        case .handshake, .other: ""
+        }
+    }
 }
 
 /// How a client's connection began where the PROXY protocol is expected.

@@ -15,7 +15,7 @@ final class CallConnection {
     private struct OngoingCall {
         var begin: MonotonicTime
         var slot: Int
-        var timer: TimerWheel.Handle
+        var timer: TimerWheel.TimerID
         var outcome: CallOutcome
         var name = ""    // that its reply must have; empty: any will do
         var message: [UInt8] = []    // what has come of that reply

@@ -80,13 +80,13 @@ final class Caller {
     }
 
     /// Arms the timer of a call.
-    func arm(connection: Int, call: Int) -> TimerWheel.Handle {
+    func arm(connection: Int, call: Int) -> TimerWheel.TimerID {
         let deadline = MonotonicTime.now() + (order.timeout ?? Self.callTimeLimit)
         return timers.arm(at: deadline, token: UInt64(call) << 32 | UInt64(connection))
     }
 
     /// Disarms the timer of a call.
-    func disarm(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
+    func disarm(_ timer: inout TimerWheel.TimerID) { timers.cancel(&timer) }
 
     /// Drops the connection of that index, which was closed. The next call opens another in its place.
     func close(_ index: Int) {

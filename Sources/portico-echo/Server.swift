@@ -14,7 +14,7 @@ enum Reminder {
 
 /// An armed timer, and the token of its reminder.
 struct Alarm {
-    fileprivate var timer: TimerWheel.Handle
+    fileprivate var timer: TimerWheel.TimerID
     fileprivate var token: UInt64
     static let none = Alarm(timer: .none, token: 0)
 }

@@ -1,7 +1,8 @@
 internal import ArgumentParser
 internal import Control
-internal import Glibc
 internal import Manifests
+internal import Octets
+internal import Reactor
 internal import Routing
 
 /// The flags that decide what the definitions mean. All subcommands that read definitions have them.
@@ -119,8 +120,7 @@ struct Definitions: ParsableArguments {
     /// Warnings of the client, to standard error.
     static func say(_ isWarning: Bool, _ text: String) {
         guard isWarning else { return }
-        let line = Array("\(text.printable)\n".utf8)
-        _ = unsafe line.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        _ = "\(text.printable)\n".withOctets { Output.write(Output.standardError, $0) }
     }
 }
 

@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import Glibc
 internal import Manifests
+internal import Octets
 internal import Reactor
 
 struct Doctor: ParsableCommand {
@@ -36,8 +36,7 @@ struct Doctor: ParsableCommand {
             return page.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }
                 .joined(separator: "\n")
         } catch {
-            let line = Array("portico: \(error.text.printable)\n".utf8)
-            _ = unsafe line.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+            _ = "portico: \(error.text.printable)\n".withOctets { Output.write(Output.standardError, $0) }
             throw ExitStatus.couldNotRun
         }
     }

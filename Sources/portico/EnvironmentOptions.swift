@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import FoundationEssentials
-internal import Glibc
+internal import Reactor
 
 /// Every option of `serve` is also an environment variable: `--listen-map` is `PORTICO_LISTEN_MAP`. A flag on the
 /// command line wins. A repeatable one takes several values, separated by commas. A flag without a value is given by
@@ -32,9 +32,8 @@ enum EnvironmentOptions {
     }
 
     private static func value(of option: DeclaredOption) -> String? {
-        guard let text = unsafe getenv(option.variable) else { return nil }
-        let value = unsafe String(cString: text)
-        return value.isEmpty ? nil : value
+        guard let value = EnvironmentVariable.value(of: option.variable), !value.isEmpty else { return nil }
+        return value
     }
 }
 

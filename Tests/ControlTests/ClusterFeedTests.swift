@@ -130,18 +130,6 @@ import Testing
         while !feed.isDue {}
     }
 
-    @Test func `a change that comes alone has the usual priority, and a storm has not`() throws {
-        let feed = try feed()
-        source.receive(ClusterWorld.lists(Self.service))
-        #expect(!feed.loadBegan(), "the first load is waited for")
-        _ = source.take()
-        _ = feed.loadEnded(work: .seconds(100))
-        #expect(feed.loadBegan(), "a load that follows at once is one of a storm")
-        _ = feed.loadEnded(work: .milliseconds(1))
-        while feed.isStormy {}
-        #expect(!feed.loadBegan())
-    }
-
     @Test func `endpoints that change during a load are handed back when it ends`() throws {
         let feed = try feed()
         let slice = """

@@ -1,5 +1,6 @@
 import HTTP
 import Reactor
+import Support
 import TLS
 import Telemetry
 import Testing
@@ -119,6 +120,26 @@ import Testing
             #expect(!outcome.details.isEmpty && !outcome.details.contains(" "), "\(situation)")
             #expect(outcome.status == 0 || !outcome.body.isEmpty || !outcome.sentence.isEmpty, "\(situation)")
         }
+    }
+
+    /// The page has a row for every flag, which a test in Tests/Gateway checks, and one for the details that have none.
+    @Test func `has for each situation a row that says what to do about it`() throws {
+        let page = TestFiles.text(TestFiles.tests + "/../docs/operations.md")
+        let rows = page.split(separator: "\n").filter { $0.hasPrefix("| `") }
+        for situation in Self.all {
+            let outcome = situation.outcome
+            let key = outcome.flag == .none ? outcome.details : outcome.flag.rawValue
+            let row = rows.first { $0.hasPrefix("| `\(key)` | ") }
+            let cells = try #require(row, "\(situation): no row `\(key)`").split(separator: "|")
+            #expect(cells.count == 3 && cells[2].count > 8, "\(situation)")
+        }
+    }
+
+    @Test func `says how to mend what an endpoint's TLS lacks, and why no connection was made`() {
+        for fault in ServerFault.allCases { #expect(!fault.advice.isEmpty, "\(fault)") }
+        #expect(Set(ServerFault.allCases.map(\.advice)).count == ServerFault.allCases.count - 2)
+        let silent = ConnectFailure.allCases.filter(\.advice.isEmpty)
+        #expect(silent == [.handshake, .other], "the fault of TLS has an advice of its own, the others have none")
     }
 
     @Test func `never blames an upstream that was not asked, nor retries for a client's fault`() {

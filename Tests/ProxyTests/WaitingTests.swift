@@ -458,6 +458,10 @@ import Testing
                 "endpoint c: connection refused; 2 more connections failed since the last line of this kind",
                 "endpoint d: connection refused",
             ])
+        let line = failures.line(endpoint: "e", "connection refused", advice: ConnectFailure.refused.advice, at: 4)
+        #expect(
+            line == "endpoint e: connection refused; check that the pod listens on this port, which is the Service's "
+                + "targetPort")
     }
 
     @Test(

@@ -5,7 +5,7 @@ import Testing
 @Suite struct `A timer wheel beside a plain list` {
     private struct Pair {
         var wheel: TimerWheel
-        var handles: [UInt64: TimerWheel.Handle] = [:]
+        var handles: [UInt64: TimerWheel.TimerID] = [:]
         var deadlines: [UInt64: UInt64] = [:]    // by token, in milliseconds, as armed
         var now: UInt64    // milliseconds
         var tokens: UInt64 = 0

@@ -1,9 +1,9 @@
 /// Finds declarations of a module that other files use and that have no comment.
 ///
 /// Such a declaration is `package` or `public`, or an internal one that another file of the module uses, as far as its
-/// name shows. Left out are members that a protocol prescribes, the properties of `Manifests/Objects`, which have the
-/// name and meaning of a field of the object that the comment of their type names, and commands and their options,
-/// which say what they are for in a text for users.
+/// name shows. Left out are members that a protocol prescribes, initializers that only set properties of the same names,
+/// the properties of `Manifests/Objects`, which have the name and meaning of a field of the object that the comment of
+/// their type names, and commands and their options, which say what they are for in a text for users.
 struct Documentation {
     struct Gap: Equatable {
         let path: String
@@ -52,7 +52,9 @@ struct Documentation {
             if isProperty, file.path.contains("/Objects/") { return nil }
             let isUsed = found.isOpen || (members.contains(number) && isUsedElsewhere(found))
             let hasRemark = isProperty && lines[number].has("    // ")
-            guard isUsed, !hasRemark, !isDocumented(number, lines), !isForUsers(number, file) else { return nil }
+            guard isUsed, !hasRemark, !isDocumented(number, lines), !isForUsers(number, file),
+                !isPlainInitializer(found, at: number, code)
+            else { return nil }
             return Gap(path: file.path, line: number + 1, text: String(lines[number].drop { $0 == " " }))
         }
     }
@@ -62,6 +64,15 @@ struct Documentation {
         var above = number - 1
         while above >= 0, lines[above].drop(while: { $0 == " " }).hasPrefix("@") { above -= 1 }
         return above >= 0 && lines[above].drop { $0 == " " }.hasPrefix("///")
+    }
+
+    /// Whether it is an initializer whose parameters have the names of properties: a comment could only repeat them.
+    private static func isPlainInitializer(_ found: Declaration, at number: Int, _ code: [Substring]) -> Bool {
+        guard found.kind == "init" else { return false }
+        let end = code[number...].firstIndex { $0.has("{") } ?? number
+        let signature = code[number...end].joined(separator: " ").prefix { $0 != "{" }
+        let names = signature.matches(of: /[(,]\s*(?:\w+ )?(\w+):/).map(\.1)
+        return names.allSatisfy { name in code.contains { $0.contains("let \(name)") || $0.contains("var \(name)") } }
     }
 
     /// Whether a text for users says what it is for: a command's `abstract`, an option's `help`.

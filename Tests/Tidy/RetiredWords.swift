@@ -32,6 +32,7 @@ struct RetiredWord {
         RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
         RetiredWord(word: "eviction rank", why: "a rank is of endpoints", instead: "eviction order"),
         RetiredWord(word: "cluster account", why: "an account is of memory", instead: "cluster tally"),
+        RetiredWord(word: "wheel handle", why: "a handle is a worker's own object", instead: "timer ID"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),
     ]
 

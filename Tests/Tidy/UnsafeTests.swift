@@ -18,7 +18,6 @@ import Testing
         "JSON/JSONReader.swift": "a view of the text for the time of a reading",
         "JSON/JSONOctets.swift": "loads words of octets that it has measured",
         "Manifests/Decoding/Base64.swift": "writes a secret where it stays",
-        "Manifests/Decoding/Grammar.swift": "inet_pton",
         "Manifests/FileFinder.swift": "folders and files of the C library",
         "Manifests/SecretText.swift": "a search in C",
         "Manifests/Tree/Node.swift": "compares with literals, and hashes, without a copy",
@@ -33,9 +32,6 @@ import Testing
         "Routing/Show/TextRequest.swift": "octets that live as long as the request",
         "Telemetry/AccessLogEscaping.swift": "looks at each octet of a line",
         "Telemetry/MetricsPage.swift": "counters that never move",
-        "portico/Definitions.swift": "a line on standard error",
-        "portico/Doctor.swift": "a line on standard error",
-        "portico/EnvironmentOptions.swift": "getenv",
     ]
 
     private static func isHere(_ line: Substring) -> Bool { line.has("unsafe") && line.contains(/\bunsafe\b/) }

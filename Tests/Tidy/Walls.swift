@@ -13,10 +13,21 @@ struct Walls {
     static let system: [String: Set<String>] = [
         "Octets": ["Glibc"],
         "Manifests": ["Glibc"],
-        "portico": ["Glibc", "FoundationEssentials"],
+        "portico": ["FoundationEssentials"],
         "portico-echo": ["FoundationEssentials"],
     ]
     static let everywhere: Set<String> = ["Swift", "Synchronization"]
+
+    /// The files that call the C library, each of which wraps what it calls. Reactor has the rest of the system, by
+    /// `CLinux`.
+    static let callersOfC: [String: String] = [
+        "Octets/AddressRange.swift": "addresses in text",
+        "Octets/Lock.swift": "a mutex that ThreadSanitizer can follow",
+        "Octets/OctetBuffer.swift": "memory is copied and wiped",
+        "Octets/Octets.swift": "memory is compared and searched",
+        "Octets/SecretOctets.swift": "memory is wiped",
+        "Manifests/FileFinder.swift": "folders and files",
+    ]
 
     init(package: String) {
         let declaration = /(?:\bpart\(|\.(?:system|executable)?(?:Library|Target|target)\()\s*(?:name: )?"([\w-]+)"/

@@ -47,6 +47,14 @@ import Testing
         }
     }
 
+    @Test func `the C library is called in the files that wrap it alone`() {
+        let callers = tree.sources.filter { file in
+            file.code.lines.contains { Walls.importedModule($0) == "Glibc" }
+        }
+        let paths = callers.map { String($0.path.dropFirst("Sources/".count)) }
+        #expect(Set(paths) == Set(Walls.callersOfC.keys))
+    }
+
     @Test func `are read from the text of a package`() {
         let text = """
             let logging = Target.Dependency.product(name: "Logging", package: "swift-log")

@@ -9,7 +9,6 @@ package struct WarmupPolicy: Sendable, Hashable {
     /// 1: the weight grows evenly; more: it grows quickly at first. Above zero.
     package let aggression: Double
 
-    /// Makes a policy.
     package init(window: Duration, minimum: Double, aggression: Double) {
         self.window = window
         self.minimum = minimum

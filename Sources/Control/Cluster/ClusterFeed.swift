@@ -14,7 +14,7 @@ package protocol ClusterClient: AnyObject {
     func stop()
 }
 
-/// When the control plane loads because of a cluster, and what its first load waits for.
+/// Has the control plane load because of a cluster, when `LoadPace` says so, and knows what its first load waits for.
 ///
 /// Thread: the main thread. Freed by: `ControlPlane`.
 final class ClusterFeed {
@@ -22,25 +22,11 @@ final class ClusterFeed {
     let source: ClusterSource
     private let client: any ClusterClient
     private let mailbox: Mailbox<Void>
-    /// When the next load is due; nil: nothing has changed.
-    private(set) var due: MonotonicTime?
-    private var firstChange: MonotonicTime?    // since the last load began
-    private var restUntil = MonotonicTime(nanoseconds: 0)
-    private var stormUntil = MonotonicTime(nanoseconds: 0)
-    private var isLoading = false
-    /// Changes that came while a load was under way, which has an older version of them.
+    private var pace = LoadPace()
+    /// Changes that came while a load was under way, which has an older version of them; nil: none is under way.
     private var replay: EndpointChanges?
     private var secrets: Set<SecretName> = []
     private var wantsNodes = false
-    private var secretsDeadline: MonotonicTime?
-    private var isFirst = true    // the first load, with its Secrets, has not ended
-
-    /// How long a change waits for another one, and how long all of them wait at most.
-    private static let pause = Duration.milliseconds(5), longestPause = Duration.milliseconds(20)
-    /// How long the first load waits for Secrets.
-    private static let longestSecretsWait = Duration.seconds(5)
-    /// The longest time between two loads.
-    private static let longestRest = Duration.seconds(1)
 
     init(source: ClusterSource, client: any ClusterClient) throws(SystemError) {
         self.source = source
@@ -76,62 +62,41 @@ final class ClusterFeed {
         _ = mailbox.takeAll()
         let changes = source.takeEndpoints()
         if let changes { replay?.merge(changes) }
-        if source.needsLoad { makeDue() }
+        if source.needsLoad { pace.changed(at: .now()) }
         return changes
     }
 
-    private func makeDue() {
-        let now = MonotonicTime.now()
-        let first = firstChange ?? now
-        firstChange = first
-        due = max(min(now + Self.pause, first + Self.longestPause), restUntil)
-    }
-
     /// Whether a load is due now. The first one waits until all kinds are known.
-    var isDue: Bool {
-        guard !isLoading else { return false }
-        if isFirst { return isFirstDue }
-        return due.map { .now() >= $0 } ?? false
-    }
+    var isDue: Bool { pace.isDue(at: .now(), isKnown: knowsEnough) }
 
-    private var isFirstDue: Bool {
-        if let secretsDeadline { return knowsWanted || .now() >= secretsDeadline }
-        return source.status.waiting == nil
+    /// Whether that is known which the first load waits for.
+    private var knowsEnough: Bool {
+        switch pace.firstLoad {
+        case .kinds: source.status.waiting == nil
+        case .secrets: source.knows(secrets) && (!wantsNodes || source.knowsNodes)
+        case .over: true
+        }
     }
-
-    private var knowsWanted: Bool { source.knows(secrets) && (!wantsNodes || source.knowsNodes) }
 
     /// Until the next load, in milliseconds; -1: none is due.
-    var wait: Int32 {
-        guard !isLoading, let time = isFirst ? secretsDeadline : due else { return -1 }
-        return Int32(clamping: time.nanoseconds(since: .now()) / 1_000_000 + 1)
-    }
+    var wait: Int32 { pace.wait(at: .now()) }
 
     // MARK: loads
 
-    /// Whether a load that began now would belong to a storm.
-    var isStormy: Bool { .now() < stormUntil }
-
     /// A load begins, with all changes until now.
-    /// - Returns: whether it belongs to a storm of changes, so that it has to yield to the workers. A change that comes
-    ///   alone is served as soon as can be: loads that do not yield take a tenth of a core at most.
+    /// - Returns: whether it belongs to a storm of changes, so that it has to yield to the workers.
     @discardableResult func loadBegan() -> Bool {
-        due = nil
-        firstChange = nil
-        isLoading = true
         replay = EndpointChanges()
-        return isStormy
+        return pace.loadBegan(at: .now())
     }
 
-    /// A load has ended. The next one waits for as long as this one has worked: loads take half of a core at most.
+    /// A load has ended.
     /// - Parameter work: processor time of the load.
     /// - Returns: changes of endpoints that came meanwhile.
     func loadEnded(work: Duration) -> EndpointChanges {
         let now = MonotonicTime.now()
-        restUntil = now + min(work, Self.longestRest)
-        stormUntil = now + work * 9
-        isLoading = false
-        if source.needsLoad { makeDue() }
+        pace.loadEnded(work: work, at: now)
+        if source.needsLoad { pace.changed(at: now) }
         defer { replay = nil }
         return replay ?? EndpointChanges()
     }
@@ -151,19 +116,14 @@ final class ClusterFeed {
             isNew = true
             client.watchNodes()
         }
-        guard isFirst else { return false }
-        // Secrets that have come may have others in their place, once more.
-        let deadline = secretsDeadline ?? .now() + Self.longestSecretsWait
-        isFirst = isNew && .now() < deadline
-        secretsDeadline = isFirst ? deadline : nil
-        return isFirst
+        return pace.planned(isIncomplete: isNew, at: .now())
     }
 
     // MARK: for people
 
     /// Why nothing is served yet.
     var waitingReason: String {
-        if secretsDeadline != nil { return "reading Secrets of the Kubernetes API server" }
+        if case .secrets = pace.firstLoad { return "reading Secrets of the Kubernetes API server" }
         return "waiting for the Kubernetes API server: \(source.status.waiting ?? "all objects are here")"
     }
 }

@@ -12,14 +12,14 @@ struct HTTP1Chunks {
         case end
     }
 
-    private enum Step {
+    private enum State {
         case size, blank, chunkExtension, sizeEnd
         case data, dataCR, dataLF
         case lineStart, name, value, lineEnd, lastEnd
     }
 
     private let limits: HTTP1Limits
-    private var step = Step.size
+    private var state = State.size
     private var size: UInt64 = 0    // of this chunk; then what is left of it
     private var digits = 0
     private var extensionOctets = 0    // of all chunks
@@ -34,13 +34,13 @@ struct HTTP1Chunks {
     mutating func next(_ input: Octets) throws(HTTP1Error) -> (consumed: Int, found: Found) {
         var index = 0
         while index < input.count {
-            if step == .data {
+            if state == .data {
                 let length = Int(clamping: min(size, UInt64(input.count - index)))
                 size -= UInt64(length)
-                if size == 0 { step = .dataCR }
+                if size == 0 { state = .dataCR }
                 return (index + length, .data(input.slice(index, index + length)))
             }
-            let isLast = step == .lastEnd
+            let isLast = state == .lastEnd
             try take(input[index])
             index += 1
             if isLast { return (index, .end) }
@@ -49,20 +49,20 @@ struct HTTP1Chunks {
     }
 
     private mutating func take(_ octet: UInt8) throws(HTTP1Error) {
-        switch step {
+        switch state {
         case .size: try takeSize(octet)
         case .blank, .chunkExtension: try takeExtension(octet)
         case .sizeEnd:
             try expect(octet, 0x0a)
             digits = 0
-            step = size == 0 ? .lineStart : .data
+            state = size == 0 ? .lineStart : .data
         case .data: break    // `next` passes data on
         case .dataCR:
             try expect(octet, 0x0d)
-            step = .dataLF
+            state = .dataLF
         case .dataLF:
             try expect(octet, 0x0a)
-            step = .size
+            state = .size
         case .lineStart, .name, .value, .lineEnd, .lastEnd: try takeTrailer(octet)
         }
     }
@@ -75,19 +75,19 @@ struct HTTP1Chunks {
             return
         }
         guard digits > 0 else { throw .invalidChunk }
-        step = .blank
+        state = .blank
         try takeExtension(octet)
     }
 
     private mutating func takeExtension(_ octet: UInt8) throws(HTTP1Error) {
         if octet == 0x0d {
-            step = .sizeEnd
+            state = .sizeEnd
             return
         }
         extensionOctets += 1
         guard extensionOctets <= limits.extensionOctets else { throw .chunkExtensionTooLarge }
-        if step == .blank {
-            if octet == UInt8(ascii: ";") { step = .chunkExtension }
+        if state == .blank {
+            if octet == UInt8(ascii: ";") { state = .chunkExtension }
             guard octet == UInt8(ascii: ";") || HTTP1Syntax.isBlank(octet) else { throw .invalidChunk }
             return
         }
@@ -97,20 +97,20 @@ struct HTTP1Chunks {
     private mutating func takeTrailer(_ octet: UInt8) throws(HTTP1Error) {
         trailerOctets += 1
         guard trailerOctets <= limits.trailerOctets else { throw .headersTooLarge }
-        switch step {
-        case .lineStart where octet == 0x0d: step = .lastEnd
+        switch state {
+        case .lineStart where octet == 0x0d: state = .lastEnd
         case .lineStart:
             trailers += 1
             guard trailers <= limits.fields else { throw .tooManyHeaders }
             guard HTTP1Syntax.isToken(octet) else { throw .syntax }
-            step = .name
-        case .name where octet == UInt8(ascii: ":"): step = .value
+            state = .name
+        case .name where octet == UInt8(ascii: ":"): state = .value
         case .name: guard HTTP1Syntax.isToken(octet) else { throw .syntax }
-        case .value where octet == 0x0d: step = .lineEnd
+        case .value where octet == 0x0d: state = .lineEnd
         case .value: guard HTTP1Syntax.isFieldValue(octet) else { throw .invalidCharacters }
         case .lineEnd:
             guard octet == 0x0a else { throw .syntax }
-            step = .lineStart
+            state = .lineStart
         default: guard octet == 0x0a else { throw .syntax }
         }
     }

@@ -82,7 +82,6 @@ package final class HeaderBlock {
     @usableFromInline var pageCapacity = 0
     private static let pageOctets = 1024
 
-    /// An empty block.
     package init() {
         unsafe store = .allocate(capacity: capacity)
         unsafe places = .allocate(capacity: Self.kinds)

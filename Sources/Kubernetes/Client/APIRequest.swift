@@ -63,8 +63,10 @@ struct Call {
         received = ReceivedAnswer(isSecret: request.isSecret)
     }
 
+    /// Whether it lasts for as long as the server has lines for it.
+    var isLasting: Bool { request.form == .lines }
     /// Whether lines are handed over as they come; the body of a refusal is taken whole.
-    var isStreaming: Bool { request.form == .lines && status == 200 }
+    var isStreaming: Bool { isLasting && status == 200 }
     /// How many octets the answer may have.
     var limit: Int { if case .whole(let limit) = request.form { limit } else { Self.refusalOctets } }
     /// Of an answer in the place of a watch.

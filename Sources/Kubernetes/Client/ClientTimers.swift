@@ -43,15 +43,15 @@ final class ClientTimers {
     var wait: Int32 { wheel.wait(now: .now()) }
 
     /// Has `turn` return the purpose once after that many milliseconds; below zero counts as zero.
-    func arm(after milliseconds: Int, _ purpose: Purpose) -> TimerWheel.Handle {
+    func arm(after milliseconds: Int, _ purpose: Purpose) -> TimerWheel.TimerID {
         wheel.arm(at: .now() + .milliseconds(max(milliseconds, 0)), token: Self.token(purpose))
     }
 
     /// Whether the timer has fired, and was not armed again since.
-    func hasFired(_ handle: TimerWheel.Handle) -> Bool { wheel.hasFired(handle) }
+    func hasFired(_ timer: TimerWheel.TimerID) -> Bool { wheel.hasFired(timer) }
 
     /// Cancels a timer; nothing happens if it is not set.
-    func cancel(_ handle: inout TimerWheel.Handle) { wheel.cancel(&handle) }
+    func cancel(_ timer: inout TimerWheel.TimerID) { wheel.cancel(&timer) }
 
     private static func token(_ purpose: Purpose) -> UInt64 {
         switch purpose {

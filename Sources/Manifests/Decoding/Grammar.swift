@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Octets
 
 /// Which texts are valid as names, hosts and addresses. Source: docs/istio.md, Values.
 enum Grammar {
@@ -99,8 +99,7 @@ enum Grammar {
     /// Whether a text is an IPv6 address, without brackets and without a zone.
     static func isIPv6(_ text: some StringProtocol) -> Bool {
         guard text.utf8.count <= 45, text.utf8.contains(UInt8(ascii: ":")) else { return false }
-        var address = in6_addr()
-        return unsafe inet_pton(AF_INET6, String(text), &address) == 1
+        return AddressRange.octets(ofAddress: String(text))?.count == 16
     }
 
     /// Whether a text is an address, with or without the length of its network.

@@ -7,7 +7,7 @@ extension NotInEffect {
         walk(object, index.steps[start], part: object)
     }
 
-    private static func walk(_ value: Value, _ step: Step, part: Value) {
+    private static func walk(_ value: Value, _ step: PathStep, part: Value) {
         let part = step.isPart ? value : part
         if !step.fields.isEmpty {
             for field in step.fields { note(value, field, part) }
@@ -73,7 +73,7 @@ extension Value {
 
 extension NotInEffect {
     /// One step of a path, and the steps that may follow it.
-    private struct Step {
+    private struct PathStep {
         var fields: [Field] = []
         var isPart = false
         var element: Int?
@@ -93,7 +93,7 @@ extension NotInEffect {
     }
 
     private struct Index {
-        var steps: [Step] = []
+        var steps: [PathStep] = []
         var roots: [String: Int] = [:]
 
         /// Adds a path of the list; returns the number of its last step.
@@ -108,7 +108,7 @@ extension NotInEffect {
         }
 
         private mutating func add() -> Int {
-            steps.append(Step())
+            steps.append(PathStep())
             return steps.count - 1
         }
 

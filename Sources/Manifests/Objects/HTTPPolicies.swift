@@ -40,7 +40,6 @@ package struct RuleOrigin: Sendable {
     /// How many of its closing fields the rule has itself; those after them are the naming rule's.
     package let ownClosings: Int
 
-    /// Makes an origin.
     package init(delegate: ObjectReference, root: SourcePlace, hasRootMatches: Bool, ownClosings: Int) {
         self.ownClosings = ownClosings
         self.delegate = delegate

@@ -15,7 +15,6 @@ package struct Inventory: Sendable {
     /// Objects that are in none of these lists because of an error.
     package var leftOut: [LeftOut] = []
 
-    /// Makes an empty inventory.
     package init() {}
 
     private func metas(_ list: some ObjectList) -> [ObjectMeta] {

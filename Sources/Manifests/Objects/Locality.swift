@@ -11,7 +11,6 @@ package struct Locality: Sendable, Hashable {
     /// A place of which nothing is known.
     package init() {}
 
-    /// Makes a place of its parts.
     package init(region: String, zone: String, subzone: String = "") {
         self.region = region
         self.zone = zone
@@ -91,7 +90,6 @@ package struct LocalityPattern: Sendable, Hashable {
     package let text: String
     private let parts: Locality
 
-    /// Makes a pattern.
     package init(_ text: String) {
         self.text = text
         parts = Locality(text)

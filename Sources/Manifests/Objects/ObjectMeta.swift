@@ -12,7 +12,6 @@ package struct SourcePlace: Sendable, Hashable {
     /// Whether it is in a file, so that its line and column mean something.
     package var isInFile: Bool { storedLine > 0 }
 
-    /// Makes a place.
     package init(file: String, line: Int, column: Int) {
         self.init(SourceName(file), line: Int32(clamping: line), column: Int32(clamping: column))
     }
@@ -61,7 +60,6 @@ package struct ObjectReference: Sendable, Hashable, CustomStringConvertible {
     package let namespace: String
     package let name: String
 
-    /// Makes an identity.
     package init(kind: String, namespace: String, name: String) {
         self.kind = kind
         self.namespace = namespace

@@ -21,8 +21,8 @@ final class Connection {
     var pendingOutput: OctetBuffer?    // what the kernel did not take
     var endsSide = false    // our side ends when all is sent; the peer's is still read
     var sniffed: OctetBuffer?    // first octets, too few to tell the protocol
-    var timer = TimerWheel.Handle.none    // the deadline of the phase
-    var pause = TimerWheel.Handle.none    // nothing is read until then
+    var timer = TimerWheel.TimerID.none    // the deadline of the phase
+    var pause = TimerWheel.TimerID.none    // nothing is read until then
     var relay: Relay?    // what passes its octets on; nil for requests
 
     // Downstream

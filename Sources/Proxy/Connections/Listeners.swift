@@ -27,10 +27,7 @@ final class Listeners {
     private static let acceptPause = Duration.milliseconds(100)
     /// A listener without a place for its next client rests this long: another worker may close a connection.
     private static let placePause = Duration.milliseconds(20)
-    /// How often the other workers are asked for silent connections before one that was useful is closed.
-    private static let mostAsked = 10
-    private var asked: [Int: Int] = [:]    // since a client was last accepted, by listener
-    private var nextFullHint = 0    // wall seconds; see `noPlace`
+    private var search = PlaceSearch()
 
     init(services: WorkerServices, connections: Connections, refusals: Refusals, evictions: Evictions) {
         self.services = services
@@ -151,16 +148,12 @@ final class Listeners {
         guard !isOver else { return }
         services.metrics.reached(limit)
         let listener = limit == .listenerConnections ? sockets.number : nil
-        // Other workers may have clients that never spoke: those go before an idle one of this worker.
-        let times = asked[sockets.number] ?? 0
-        let mayCloseIdle = times >= Self.mostAsked || !services.budget.hasOtherWorkers
-        guard !evictions.makeRoom(upTo: mayCloseIdle ? .idle : .silent, of: listener) else { return }
-        asked[sockets.number] = times + 1
+        let sacrifice = search.sacrifice(of: sockets.number, hasOtherWorkers: services.budget.hasOtherWorkers)
+        guard !evictions.makeRoom(upTo: sacrifice, of: listener) else { return }
         services.budget.tellOthers(
-            than: services.worker, .connectionsWanted(idleToo: mayCloseIdle, listener: listener))
+            than: services.worker, .connectionsWanted(idleToo: sacrifice == .idle, listener: listener))
         rest(sockets.descriptor(worker: services.worker), slot, for: Self.placePause)
-        guard mayCloseIdle, services.loop.wallNow.seconds >= nextFullHint else { return }
-        nextFullHint = services.loop.wallNow.seconds + 60
+        guard search.foundNone(sacrifice, of: sockets.number, at: services.loop.wallNow.seconds) else { return }
         services.messages.warn(
             fullHint(limit, sockets) + ", and this worker has no idle one to close: new ones wait",
             at: services.loop.wallNow)
@@ -211,7 +204,7 @@ final class Listeners {
         }
         services.budget.takeConnection()
         sockets.connections.wrappingAdd(1, ordering: .relaxed)
-        if !asked.isEmpty { asked[sockets.number] = nil }
+        search.accepted(on: sockets.number)
         services.metrics.connectionOpened(.downstream)
         services.status.downstreamConnections.wrappingAdd(1, ordering: .relaxed)
         if proxyHeaders.expects(connection, served) { return }

@@ -44,7 +44,7 @@ final class Mirror {
     /// Whether the mirror's final header section has come.
     var isAnswered = false
     /// Of the time that it may take behind the end of the request.
-    var timer = TimerWheel.Handle.none
+    var timer = TimerWheel.TimerID.none
 
     init(
         number: Int, endpoint: Endpoint, limits: PoolLimits?, section: HeaderBlock, isGRPC: Bool, isAlone: Bool

@@ -4,9 +4,11 @@ struct ConnectFailures {
     private var second = Int.min
     private var unlogged = 0
 
-    /// - Parameter now: the present in whole seconds.
+    /// - Parameters:
+    ///   - advice: what to do about it; may be empty.
+    ///   - now: the present in whole seconds.
     /// - Returns: the line; nil when this second has had one.
-    mutating func line(endpoint: String, _ reason: String, at now: Int) -> String? {
+    mutating func line(endpoint: String, _ reason: String, advice: String = "", at now: Int) -> String? {
         guard now != second else {
             unlogged += 1
             return nil
@@ -14,6 +16,7 @@ struct ConnectFailures {
         second = now
         defer { unlogged = 0 }
         let rest = unlogged == 0 ? "" : "; \(unlogged) more connections failed since the last line of this kind"
-        return "endpoint \(endpoint): \(reason)\(rest)"
+        let remedy = advice.isEmpty ? "" : "; \(advice)"
+        return "endpoint \(endpoint): \(reason)\(remedy)\(rest)"
     }
 }

@@ -166,15 +166,15 @@ final class Loop {
     // MARK: timers
 
     /// Sets a timer; `index` says whose it is, among those of its kind.
-    func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int = 0) -> TimerWheel.Handle {
+    func arm(at time: MonotonicTime, _ kind: TimerKind, _ index: Int = 0) -> TimerWheel.TimerID {
         timers.arm(at: time, token: kind.rawValue << 32 | UInt64(index))
     }
 
     /// Cancels a timer; nothing happens if it is not set.
-    func cancel(_ timer: inout TimerWheel.Handle) { timers.cancel(&timer) }
+    func cancel(_ timer: inout TimerWheel.TimerID) { timers.cancel(&timer) }
 
     /// Whether a timer's time has come and it was not armed anew since.
-    func hasFired(_ timer: TimerWheel.Handle) -> Bool { timers.hasFired(timer) }
+    func hasFired(_ timer: TimerWheel.TimerID) -> Bool { timers.hasFired(timer) }
 
     /// Calls `fire` with each timer that is due. The owner asks `hasFired` before it acts: what another timer of the
     /// turn did may have disarmed it, or have given its place to somebody else.
@@ -190,11 +190,11 @@ final class Loop {
 
 /// The timers of one exchange.
 struct ExchangeTimers {
-    var deadline = TimerWheel.Handle.none
-    var backOff = TimerWheel.Handle.none
-    var waiting = TimerWheel.Handle.none
-    var tryTimeout = TimerWheel.Handle.none
-    var faultDelay = TimerWheel.Handle.none
+    var deadline = TimerWheel.TimerID.none
+    var backOff = TimerWheel.TimerID.none
+    var waiting = TimerWheel.TimerID.none
+    var tryTimeout = TimerWheel.TimerID.none
+    var faultDelay = TimerWheel.TimerID.none
 
     /// The try is over.
     @inline(__always)

@@ -16,7 +16,6 @@ package struct CompileMemory {
     /// Whose endpoints may be others than when it was made; nil: everybody's.
     private(set) var concern: EndpointConcern? = EndpointConcern()
 
-    /// Makes an empty memory.
     package init() {}
 
     /// Notes whose endpoints have changed in the table of the next compilation.

@@ -17,7 +17,6 @@ package struct EndpointTable: Sendable {
     private let nodes: NodePlaces
     private let refusal: @Sendable (EndpointAddress) -> String?
 
-    /// Makes an empty table.
     package init() {
         pods = PodIndex(keys: [])
         nodes = NodePlaces()
@@ -238,7 +237,6 @@ package struct ServiceName: Hashable, Sendable {
     /// The name of the object in its namespace.
     package let name: String
 
-    /// Makes a name.
     package init(namespace: String, name: String) {
         self.namespace = namespace
         self.name = name
@@ -261,7 +259,6 @@ package struct EndpointChanges: Sendable {
     package var slices: [ServiceName: EndpointSlice?] = [:]
     /// Changed Pods.
     package var pods: [ServiceName: Pod?] = [:]
-    /// Makes a value without changes.
     package init() {}
 
     /// Adds changes that came later.

@@ -39,7 +39,6 @@ package struct Condition: Sendable {
     /// How it is tested.
     package let test: TextTest
 
-    /// Makes a condition.
     package init(_ subject: Subject, _ test: TextTest) {
         self.subject = subject
         self.test = test
@@ -82,7 +81,6 @@ package struct Rule: Sendable {
     /// `Route.number`.
     package let route: Int
 
-    /// Makes a rule.
     package init(matches: [RuleMatch], route: Int) {
         self.matches = matches
         self.route = route

@@ -40,7 +40,6 @@ package struct Run: BitwiseCopyable, Sendable, Hashable {
     /// Its length.
     package let count: Int32
 
-    /// Makes a range.
     @inlinable package init(first: Int32, count: Int32) {
         self.first = first
         self.count = count

@@ -21,7 +21,6 @@ package final class RoutingPlan: Sendable {
     /// Whether the places of Nodes decide where requests go.
     package let needsNodes: Bool
 
-    /// Makes a plan of its parts.
     package init(
         listeners: [ListenerPlan] = [], tables: [RouteTable] = [], clusters: [ClusterPlan] = [],
         routes: [Route] = [], diagnostics: [Diagnostic] = []

@@ -7,7 +7,6 @@ package struct RetryPolicy: Sendable, Equatable {
         /// One bit for each condition.
         package let rawValue: UInt16
 
-        /// Makes a set from its bits.
         package init(rawValue: UInt16) { self.rawValue = rawValue }
 
         /// Any 5xx, or no answer.
