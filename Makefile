@@ -12,7 +12,7 @@ help: ## print this list
 demo: build ## build, start backends and Portico on the seeds' files, show what it does
 	@Tests/tools/demo
 
-test: ## install what is missing, build, run every test; the last line is the sum; JOBS=2 for two files at a time
+test: ## install what is missing, build, run every test; the last line is the sum; JOBS=1 for one file at a time
 	@Tests/tools/install packages venv
 	@RELEASE='$(RELEASE)' Tests/tools/test
 

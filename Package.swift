@@ -116,7 +116,8 @@ if Context.environment["PORTICO_FUZZ"] != nil {
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Proxy", "Routing", "Manifests", "JSON", "TLS", "HTTP", "Reactor", "Octets", "Support",
+                "Control", "Kubernetes", "Proxy", "Routing", "Manifests", "JSON", "TLS", "HTTP", "Reactor", "Octets",
+                "Support",
             ],
             path: "Tests/Fuzz/Targets", swiftSettings: settings),
         .executableTarget(

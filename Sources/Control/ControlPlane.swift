@@ -229,6 +229,7 @@ package final class ControlPlane {
             health.order(&configuration)
             publishNames()
             settleOutliers()
+            health.settle()
             configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
             limitLoad()
             if feed?.isDue ?? false { beginLoad(.cluster) }
@@ -248,7 +249,9 @@ package final class ControlPlane {
 
     private var ownWaits: [Int32] {
         let load = load.deadline(limit: options.loadLimit)
-        let times = [namesDue, load, outliersDue, configuration.hostsDue, configuration.rolloutsDue].compactMap(\.self)
+        let times = [
+            namesDue, load, outliersDue, health.due, configuration.hostsDue, configuration.rolloutsDue,
+        ].compactMap(\.self)
         let waits = times.map { Int32(clamping: $0.nanoseconds(since: .now()) / 1_000_000 + 1) }
         return [isDraining ? 20 : -1, successionWait, retirement.wait, feed?.wait ?? -1] + waits
     }

@@ -239,8 +239,7 @@ final class Loader: Sendable {
         let table = EndpointTable(objects.inventory, refusal: options.compile.refusedEndpoint)
         next.compilation.note(nil)
         // Another one, because whoever changes a table must be its only holder.
-        next.table =
-            source == nil ? nil : EndpointTable(objects.inventory, refusal: options.compile.refusedEndpoint)
+        next.table = source == nil ? nil : table.separate()
         return (table, false)
     }
 

@@ -24,6 +24,8 @@ final class ClusterLoop {
     private var ready: Set<Int> = []
     /// What was learned in this turn.
     private var learned: [ResourceEvent] = []
+    /// Kinds that are listed again in the next turn.
+    private var overdue: [ResourceKind] = []
 
     /// Reads of a connection in a turn, so that what was learned is handed on now and then.
     private static let readsInTurn = 16
@@ -70,19 +72,30 @@ final class ClusterLoop {
     }
 
     private func turn() {
-        let count = poller.wait(milliseconds: ready.isEmpty ? timers.wait : 0)
+        let count = poller.wait(milliseconds: ready.isEmpty && overdue.isEmpty ? timers.wait : 0)
         let due = timers.turn()
         for index in 0..<count {
             let token = poller[index].token
             if token == 0 { takeMail() } else { ready.insert(Int(truncatingIfNeeded: token)) }
         }
         for purpose in due { fired(purpose) }
+        listOverdue()
         for number in ready.sorted() { read(number) }
         settle()
         guard !learned.isEmpty, !isStopped else { return }
         var events: [ResourceEvent] = []
         swap(&events, &learned)
         sink.receive(events)
+        overdue = sink.kindsToList()
+    }
+
+    private func listOverdue() {
+        for kind in overdue {
+            for watcher in watchers.values.sorted(by: { $0.number < $1.number }) where watcher.isWatching(kind) {
+                handle(.listAgain, watcher)
+            }
+        }
+        overdue = []
     }
 
     private func read(_ number: Int) {
@@ -127,7 +140,10 @@ final class ClusterLoop {
     }
 
     private func received(_ event: CallEvent, of call: CallNumber) {
-        if let reply = replies.removeValue(forKey: call) { return reply(Self.reply(event)) }
+        if let reply = replies.removeValue(forKey: call) {
+            if case .answer(let answer) = event, answer.status == 401 { client.renewCredentials() }
+            return reply(Self.reply(event))
+        }
         // A watch that has given the request up wants nothing more of it.
         guard let number = watcherOfCall[call], let watcher = watchers[number] else { return }
         switch event {
@@ -302,6 +318,10 @@ final class Watcher {
             return watch.handle(input, at: now)
         case .idle: return []
         }
+    }
+
+    func isWatching(_ kind: ResourceKind) -> Bool {
+        if case .list(let watch) = machine { watch.kind == kind } else { false }
     }
 
     func isWatching(_ kind: ResourceKind, _ namespace: String?) -> Bool {

@@ -124,4 +124,12 @@ package protocol ResourceSink: Sendable {
     /// Called on the client's thread, with all that came in one turn. It should return soon: the client reads nothing
     /// more of the server in the meantime.
     func receive(_ events: [ResourceEvent])
+    /// Asked after each `receive`: kinds that are to be listed again, because there is room now for objects that the
+    /// sink did not take. It may name a kind again until its list comes.
+    func kindsToList() -> [ResourceKind]
+}
+
+extension ResourceSink {
+    /// A sink that takes everything needs no list again.
+    package func kindsToList() -> [ResourceKind] { [] }
 }

@@ -2,9 +2,10 @@ package import Octets
 package import Reactor
 internal import Synchronization
 
-/// Writes lines to a descriptor on a thread of its own, so that no worker waits for a slow reader of the log. The queue
-/// has a limit, beyond which lines are dropped and counted. Any thread may submit lines; the lock is held for a few
-/// instructions and never during a system call.
+/// Writes lines to a descriptor on a thread of its own, so that no worker waits for a slow reader of the log. A line
+/// that comes after a silence is written at once. Those that follow are gathered for a moment and written together: not
+/// each costs a system call. The queue has a limit, beyond which lines are dropped and counted. Any thread may submit
+/// lines; the lock is held for a few instructions and never during a system call.
 package final class LogWriter: Sendable {
     private struct Chunk: Sendable {
         let octets: [UInt8]
@@ -15,17 +16,33 @@ package final class LogWriter: Sendable {
         var chunks: [Chunk] = []
         var octets = 0    // those in `chunks`, and those that the thread has taken and not written yet
         var isFinishing = false
+        var needsBell = true    // the thread sleeps until it is rung for
 
         /// Adds a chunk if the queue has room for it.
         mutating func add(_ chunk: Chunk, limitOctets: Int) -> Verdict {
             guard !isFinishing, chunk.octets.count <= limitOctets - octets else { return .refused }
+            // A queue that is half full does not wait for the end of the pause.
+            let fills = octets <= limitOctets / 2 && octets + chunk.octets.count > limitOctets / 2
             octets += chunk.octets.count
             chunks.append(chunk)
-            return chunks.count == 1 ? .addedFirst : .added
+            guard needsBell || fills else { return .added }
+            needsBell = false
+            return .wakes
+        }
+
+        /// The pause is over: the thread sleeps if nothing came meanwhile.
+        mutating func sleeps() -> Bool {
+            needsBell = chunks.isEmpty && !isFinishing
+            return needsBell
         }
     }
 
-    private enum Verdict { case added, addedFirst, refused }
+    private enum Verdict { case added, wakes, refused }
+
+    /// After each writing, for so many milliseconds lines are gathered for the next one.
+    private static let pauseMilliseconds: Int32 = 10
+    /// Lines of so many octets are written without more.
+    private static let writeOctets = 64 << 10
 
     /// The queue's default limit in octets: 8 MiB are about 20,000 lines.
     package static let defaultLimitOctets = 8 << 20
@@ -62,7 +79,7 @@ package final class LogWriter: Sendable {
         let verdict = queue.withLock { queue in queue.add(chunk, limitOctets: limitOctets) }
         switch verdict {
         case .added: break
-        case .addedFirst: bell.post(())
+        case .wakes: bell.post(())
         case .refused: drop(lines)
         }
     }
@@ -87,24 +104,40 @@ package final class LogWriter: Sendable {
 
     /// The thread's loop.
     private func run() {
+        let joined = OctetBuffer(capacity: Self.writeOctets)
         while true {
             _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: -1)
-            _ = bell.takeAll()
-            let (chunks, isFinishing) = queue.withLock { queue in
-                defer { queue.chunks = [] }
-                return (queue.chunks, queue.isFinishing)
-            }
-            for chunk in chunks {
-                write(chunk)
-                queue.withLock { $0.octets -= chunk.octets.count }
-            }
-            if isFinishing { return finished.post(()) }
+            repeat {
+                _ = bell.takeAll()
+                guard writeQueue(by: joined) else { return finished.post(()) }
+                _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: Self.pauseMilliseconds)
+            } while !queue.withLock { $0.sleeps() }
         }
     }
 
-    private func write(_ chunk: Chunk) {
-        let isWritten = chunk.octets.withOctets { write($0) }
-        if !isWritten { drop(chunk.lines) }
+    /// Writes all that is in the queue.
+    /// - Returns: false when no more lines come.
+    private func writeQueue(by joined: OctetBuffer) -> Bool {
+        let (chunks, isFinishing) = queue.withLock { queue in
+            defer { queue.chunks = [] }
+            return (queue.chunks, queue.isFinishing)
+        }
+        var lines = 0
+        for chunk in chunks {
+            chunk.octets.withOctets { joined.append($0) }
+            lines += chunk.lines
+            if joined.count >= Self.writeOctets { write(joined, lines: &lines) }
+        }
+        if !joined.isEmpty { write(joined, lines: &lines) }
+        return !isFinishing
+    }
+
+    private func write(_ joined: OctetBuffer, lines: inout Int) {
+        if !write(joined.octets) { drop(lines) }
+        let count = joined.count
+        queue.withLock { $0.octets -= count }
+        joined.clear(keeping: 2 * Self.writeOctets)
+        lines = 0
     }
 
     private func write(_ octets: Octets) -> Bool {

@@ -52,13 +52,22 @@ package final class Metrics: Sendable {
         package let failed: UInt64
         /// Objects that are left alone because another writer changes them back.
         package let contested: Int
+        /// Events that were never written because another replica had become the writer.
+        package let eventsLostWithLease: UInt64
+        /// Events that were never written because the server refused them.
+        package let eventsRefused: UInt64
 
         /// - Parameters: see the properties of the same names.
-        package init(leads: Bool, written: UInt64, failed: UInt64, contested: Int) {
+        package init(
+            leads: Bool, written: UInt64, failed: UInt64, contested: Int, eventsLostWithLease: UInt64,
+            eventsRefused: UInt64
+        ) {
             self.leads = leads
             self.written = written
             self.failed = failed
             self.contested = contested
+            self.eventsLostWithLease = eventsLostWithLease
+            self.eventsRefused = eventsRefused
         }
     }
 

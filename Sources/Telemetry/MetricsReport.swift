@@ -103,6 +103,10 @@ struct MetricsReport {
         page.single(
             "portico_status_contested", .gauge, "Objects that are left alone because another writer changes them back.",
             UInt64(clamping: status.contested))
+        let lost = "portico_status_events_lost_total"
+        page.family(lost, .counter, "Kubernetes Events that were never written, by the reason.")
+        page.series(lost, [("reason", "lease")], status.eventsLostWithLease)
+        page.series(lost, [("reason", "refused")], status.eventsRefused)
     }
 
     private mutating func connections() {

@@ -22,7 +22,6 @@ def test_a_call_that_began_before_is_left_out_for_callgrind_annotate():
         "fn=(1)\n0 5\ncfn=(2)\ncfn=(3)\ncalls=1 0\n0 7\n")
 
 
-@pytest.mark.timeout(180)  # a few seconds on an idle machine
 @pytest.mark.parametrize("name", limits.CASES)
 def test_a_request_takes_no_more_than_its_limit(name):
     if limits.foreign(KNOWN):
@@ -31,7 +30,6 @@ def test_a_request_takes_no_more_than_its_limit(name):
     assert not fault, "\n" + fault
 
 
-@pytest.mark.timeout(180)
 def test_policies_cost_little_more():
     """15 % at most are wanted; 1 % is left for chance."""
     if limits.foreign(KNOWN):

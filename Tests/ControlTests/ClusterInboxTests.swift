@@ -221,8 +221,67 @@ import Testing
         for name in ["a", "b", "c", "b"] { put(name) }
         let taken = inbox.take()
         #expect(names(taken) == ["a", "b"] && taken.states.map(\.code) == ["too-many-objects"])
+        #expect(inbox.kindsToList.isEmpty)
         inbox.apply(.removed(.services, ServiceName(namespace: "shop", name: "a")))
+        #expect(inbox.kindsToList == [.services], "there is room for it now")
         put("c")
-        #expect(names(inbox.take()) == ["c"])
+        let later = inbox.take()
+        #expect(names(later) == ["c"] && later.states.isEmpty && inbox.kindsToList.isEmpty)
+    }
+
+    @Test func `refused objects are worth a list when all of them have room, and some stays free`() {
+        let reader = ClusterReader(defaultNamespace: "default")
+        var inbox = ClusterInbox(mostOfKind: 100)
+        func read(_ numbers: Range<Int>) -> [ClusterObject] {
+            numbers.map {
+                reader.read(kind: "Service", Array(#"{"metadata":{"name":"s\#($0)","namespace":"shop"}}"#.utf8))
+            }
+        }
+        func remove(_ number: Int) {
+            inbox.apply(.removed(.services, ServiceName(namespace: "shop", name: "s\(number)")))
+        }
+        inbox.apply(.page(.services, namespace: nil, read(0..<100), isFirst: true, isLast: true))
+        for object in read(100..<104) { inbox.apply(.changed(.services, object)) }
+        #expect(inbox.take().states.map(\.code) == ["too-many-objects"])
+        remove(103)    // refused, and gone
+        for number in 0..<3 { remove(number) }
+        #expect(inbox.kindsToList.isEmpty, "there would be no room for the next one")
+        remove(3)
+        #expect(inbox.kindsToList == [.services])
+        inbox.apply(.page(.services, namespace: nil, read(4..<50), isFirst: true, isLast: false))
+        #expect(inbox.kindsToList.isEmpty, "it is being listed")
+        inbox.apply(.page(.services, namespace: nil, read(50..<103), isFirst: false, isLast: true))
+        let taken = inbox.take()
+        #expect(taken.states.isEmpty && taken.gone.count == 4 && inbox.kinds["Service"]?.known.count == 99)
+    }
+
+    @Test func `more refused objects than are remembered are not asked for before a list comes anyway`() {
+        let names = (0..<7).map { ServiceName(namespace: "shop", name: "s\($0)") }
+        var refused = RefusedObjects(.services, most: 3)
+        let isFirst = names.map { refused.insert($0) }
+        #expect(isFirst == [true, false, false, false, false, false, false])
+        for name in names { refused.remove(name) }
+        #expect(!refused.isEmpty && !refused.haveRoom(beside: 0))
+        refused.listBegan("shop")
+        #expect(!refused.isEmpty)
+        refused.listBegan("")
+        #expect(refused.isEmpty)
+    }
+
+    @Test func `an object that the server cannot name any more stays, with all that the list lacks`() {
+        source.receive(ClusterWorld.lists(Self.service("a") + Self.service("b")))
+        _ = source.take()
+        let nameless = Array(#"{"metadata":{"name":{}}}"#.utf8)
+        let first = ClusterWorld.objects(Self.service("a")).map(\.octets)
+        source.receive([.page(.services, namespace: nil, first + [nameless], isFirst: true, isLast: true)])
+        let taken = source.take()
+        #expect(taken.gone.isEmpty && taken.states.map(\.code) == ["not-json"])
+        // Another namespace's list has all names.
+        source.receive([.page(.services, namespace: "other", [], isFirst: true, isLast: true)])
+        #expect(source.take().states.map(\.code) == ["not-json"])
+        source.receive([.page(.services, namespace: nil, first, isFirst: true, isLast: true)])
+        #expect(source.needsLoad)
+        let later = source.take()
+        #expect(later.gone.map(\.name) == ["b"] && later.states.isEmpty)
     }
 }

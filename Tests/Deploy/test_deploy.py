@@ -266,5 +266,5 @@ def test_systemd_understands_the_unit(tmp_path):
     text = (ROOT / "deploy" / "systemd" / "portico.service").read_text()
     copy = tmp_path / "portico.service"
     copy.write_text(text.replace("/usr/local/bin/portico", "/bin/true"))
-    done = subprocess.run([analyze, "verify", str(copy)], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([analyze, "verify", str(copy)], capture_output=True, text=True, timeout=120)
     assert "portico.service" not in done.stderr, done.stderr

@@ -74,7 +74,7 @@ def inside(image, stripped, *command):
     """What a command says in the root file system, with the binary in its place."""
     script = 'mount --bind "$binary" "$root' + ENTRY + '" && exec chroot --userspec=65532:65532 "$root" "$@"'
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script, "sh", *command], capture_output=True, text=True, timeout=50,
+        ["unshare", "--mount", "sh", "-c", script, "sh", *command], capture_output=True, text=True, timeout=120,
         env={"root": str(image / "root"), "binary": str(stripped), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -70,7 +70,6 @@ def test_rules_by_place_are_granted_nodes(tmp_path, policy):
     assert granted(chart) == printed(tmp_path, "--namespace", "chart", "--node", "a", rules=[rule])
 
 
-@pytest.mark.timeout(300)
 def test_the_charts_roles_in_watched_namespaces_are_what_is_printed(cluster, tmp_path):
     """With a cluster, which --watch-namespace needs; there is nothing in these two."""
     watched = {"watchNamespaces": ["shop", "pay"]}

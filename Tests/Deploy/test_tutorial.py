@@ -63,7 +63,7 @@ class Shell:
     def stop(self):
         """Ends it, with what it has started."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def run(self, block, seconds=130):
         """Runs a block up to its first command that fails; its exit status and output."""

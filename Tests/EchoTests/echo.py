@@ -29,7 +29,7 @@ class Echo:
     def __exit__(self, kind, *_):
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(10)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -43,5 +43,5 @@ class Echo:
 def call(url, *arguments):
     """`portico-echo call`: exit code and text."""
     done = subprocess.run(
-        [str(BINARY), "call", url, *map(str, arguments)], capture_output=True, text=True, timeout=30)
+        [str(BINARY), "call", url, *map(str, arguments)], capture_output=True, text=True, timeout=120)
     return done.returncode, done.stdout + done.stderr

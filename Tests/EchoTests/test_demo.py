@@ -40,7 +40,6 @@ NAMESPACE = namespace()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.skipif(not NAMESPACE, reason="no network namespace can be made here")
 @pytest.mark.skipif(not pathlib.Path(PORTICO).exists(), reason=f"{PORTICO} is not built")
 def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
@@ -52,7 +51,7 @@ def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
         stdin=inside, stdout=inside, stderr=inside,
         preexec_fn=lambda: (os.login_tty(inside), signal.signal(signal.SIGINT, signal.SIG_DFL)))
     os.close(inside)
-    text, asked, deadline = b"", False, time.monotonic() + 120
+    text, asked, deadline = b"", False, time.monotonic() + 400
     try:
         while True:
             # A demo that hangs says how far it came, and does not take the whole run along.
@@ -67,7 +66,7 @@ def test_the_demo_meets_its_expectations_and_ends_with_ctrl_c():
                 os.write(terminal, b"\x03")
             if not asked and demo.poll() is not None:
                 break
-        assert demo.wait(30) == 0, text.decode(errors="replace")
+        assert demo.wait(60) == 0, text.decode(errors="replace")
     finally:
         demo.kill()
         os.close(terminal)

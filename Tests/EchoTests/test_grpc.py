@@ -31,7 +31,7 @@ def channel(echo):
         yield channel
 
 
-def unary(channel, octets=b"ping", method="/main.MainService/Do", timeout=10, **steer):
+def unary(channel, octets=b"ping", method="/main.MainService/Do", timeout=60, **steer):
     metadata = [("echo-" + name, str(value)) for name, value in steer.items()]
     return channel.unary_unary(method).with_call(octets, metadata=metadata, timeout=timeout)
 
@@ -73,11 +73,11 @@ def test_sends_a_message_back(channel, length):
 
 def test_sends_a_compressed_message_back(channel):
     call = channel.unary_unary("/a/B")
-    assert call(b"x" * 10_000, compression=grpc.Compression.Gzip, timeout=10) == b"x" * 10_000
+    assert call(b"x" * 10_000, compression=grpc.Compression.Gzip, timeout=60) == b"x" * 10_000
 
 
 def test_client_stream_is_answered_with_as_many_messages(channel):
-    calls = channel.stream_stream("/a/B")(iter([b"a", b"", b"c" * 100_000]), timeout=10)
+    calls = channel.stream_stream("/a/B")(iter([b"a", b"", b"c" * 100_000]), timeout=60)
     assert list(calls) == [b"a", b"", b"c" * 100_000]
 
 
@@ -89,19 +89,19 @@ def test_each_message_comes_back_before_the_next_is_sent(channel):
             yield str(number).encode()
             waiting.until(lambda number=number: len(received) > number)
 
-    for reply in channel.stream_stream("/a/B")(requests(), timeout=10):
+    for reply in channel.stream_stream("/a/B")(requests(), timeout=60):
         received.append(reply)
     assert received == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_streams_copies_of_the_first_message(channel):
-    replies = channel.unary_stream("/a/B")(b"again", metadata=[("echo-stream", "1000")], timeout=10)
+    replies = channel.unary_stream("/a/B")(b"again", metadata=[("echo-stream", "1000")], timeout=60)
     assert list(replies) == [b"again"] * 1000
 
 
 def test_copies_end_with_the_wanted_status(channel):
     metadata = [("echo-stream", "2"), ("echo-status", "10"), ("echo-message", "enough")]
-    replies = channel.unary_stream("/a/B")(b"x", metadata=metadata, timeout=10)
+    replies = channel.unary_stream("/a/B")(b"x", metadata=metadata, timeout=60)
     assert [next(replies), next(replies)] == [b"x", b"x"]
     with pytest.raises(grpc.RpcError):
         next(replies)
@@ -124,7 +124,7 @@ def test_a_failure_does_not_wait_for_the_requests_end(channel):
         while True:
             yield bytes(1000)
 
-    replies = channel.stream_stream("/a/B")(endless(), metadata=[("echo-status", "8")], timeout=10)
+    replies = channel.stream_stream("/a/B")(endless(), metadata=[("echo-status", "8")], timeout=60)
     with pytest.raises(grpc.RpcError):
         next(replies)
     assert replies.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -133,12 +133,12 @@ def test_a_failure_does_not_wait_for_the_requests_end(channel):
 def test_waits_as_long_as_wanted(channel):
     begin = time.monotonic()
     unary(channel, sleep="300ms")
-    assert 0.3 <= time.monotonic() - begin < 2
+    assert 0.3 <= time.monotonic() - begin < 30
 
 
 def test_returns_the_request_headers(channel):
     metadata = [("echo-headers", "1"), ("color", "blue"), ("raw-bin", b"\x00\xff")]
-    _, call = channel.unary_unary("/a/B").with_call(b"", metadata=metadata, timeout=10)
+    _, call = channel.unary_unary("/a/B").with_call(b"", metadata=metadata, timeout=60)
     returned = dict(call.initial_metadata())
     assert returned["echo-color"] == "blue"
     assert returned["echo-raw-bin"] == b"\x00\xff"
@@ -166,7 +166,7 @@ def test_a_cancelled_call_is_logged():
     with Echo("--verbose") as echo, grpc.insecure_channel(echo.address) as channel:
         call = channel.unary_unary("/a/B").future(b"", metadata=[("echo-sleep", "60s")])
         with pytest.raises(grpc.FutureTimeoutError):
-            call.result(timeout=0.2)
+            call.result(timeout=1)
         call.cancel()
         assert echo.process.stdout.readline() == "stream reset by peer: code 8 (/a/B)\n"
 
@@ -187,12 +187,12 @@ def test_a_reader_that_waits_does_not_make_memory_grow():
 
 def test_sigterm_lets_a_call_finish():
     with Echo() as echo, grpc.insecure_channel(echo.address) as channel:
-        call = channel.unary_unary("/a/B").future(b"late", metadata=[("echo-sleep", "500ms")])
+        call = channel.unary_unary("/a/B").future(b"late", metadata=[("echo-sleep", "3s")])
         with pytest.raises(grpc.FutureTimeoutError):
-            call.result(timeout=0.2)
+            call.result(timeout=1)
         echo.process.terminate()
-        assert call.result(timeout=5) == b"late"
-        assert echo.process.wait(5) == 0
+        assert call.result(timeout=60) == b"late"
+        assert echo.process.wait(60) == 0
 
 
 def test_each_listener_answers_as_itself():
@@ -206,5 +206,5 @@ def test_each_listener_answers_as_itself():
 def test_a_call_with_too_large_metadata_ends(channel):
     metadata = [(f"x-{number}", "v") for number in range(120)]
     with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/a/B").with_call(b"", metadata=metadata, timeout=10)
+        channel.unary_unary("/a/B").with_call(b"", metadata=metadata, timeout=60)
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED

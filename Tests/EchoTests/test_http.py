@@ -17,7 +17,7 @@ def echo():
 
 @pytest.fixture
 def connection(echo):
-    connection = http.client.HTTPConnection("127.0.0.1", echo.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", echo.port, timeout=60)
     yield connection
     connection.close()
 
@@ -30,7 +30,7 @@ def get(connection, method="GET", path="/hello/you", body=None, headers=None, **
 
 def exchange(echo, octets):
     """What comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", echo.port), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", echo.port), timeout=60) as peer:
         peer.sendall(octets)
         received = b""
         while piece := peer.recv(65_536):
@@ -103,13 +103,13 @@ def test_a_client_that_does_not_read_does_not_make_memory_grow():
 def test_plain_http2(echo):
     done = subprocess.run(
         ["curl", "-sS", "-i", "--http2-prior-knowledge", f"http://{echo.address}/x", "--data", "abc"],
-        capture_output=True, text=True, timeout=20)
+        capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("HTTP/2 200") and "x-echo-host: web-1" in done.stdout
     assert done.stdout.endswith("\n\nabc")
 
 
 def test_a_port_in_use_is_said_in_one_sentence(echo):
-    done = subprocess.run([str(BINARY), "serve", "--listen", echo.address], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([str(BINARY), "serve", "--listen", echo.address], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert f"cannot listen on {echo.address}: Address already in use" in done.stderr
 
@@ -119,5 +119,5 @@ def test_a_long_answer_by_http2_comes_whole(echo, arguments):
     """It is sent in parts: the next one is made when one has gone out, however it went out."""
     done = subprocess.run(
         ["curl", "--silent", "--http2-prior-knowledge", "--max-time", "30", "-H", "echo-size: 1000000", *arguments,
-         f"http://127.0.0.1:{echo.port}/x"], capture_output=True, timeout=60)
+         f"http://127.0.0.1:{echo.port}/x"], capture_output=True, timeout=120)
     assert done.returncode == 0 and done.stdout.endswith(b"0" * 900_000) and len(done.stdout) > 1_000_000

@@ -97,7 +97,7 @@ def test_a_backend_that_stops_reading_stops_the_client():
 
                 pushing = threading.Thread(target=push, daemon=True)
                 pushing.start()
-                pushing.join(20)
+                pushing.join(120)
                 assert not pushing.is_alive(), "the client could send without end"
                 assert sent[0] < 8 * MEBI
     assert peak.octets < LIMIT

@@ -33,7 +33,7 @@ def test_bidirectional_stream_message_by_message(caller):
 
     def messages():
         for number in range(20):
-            assert asked.acquire(timeout=5)
+            assert asked.acquire(timeout=60)
             yield b"%d" % number
 
     replies = caller.chat(messages())
@@ -179,8 +179,8 @@ def test_a_cancelled_call_is_cancelled_at_the_backend_at_once(caller, backend):
     waiting.until(lambda: len(backend.calls) > count)
     start = time.monotonic()
     replies.cancel()
-    assert backend.last.cancelled.wait(2)
-    assert backend.last.cancelled_at - start < 0.5
+    assert backend.last.cancelled.wait(60)
+    assert backend.last.cancelled_at - start < 5
 
 
 def test_a_client_that_vanishes_cancels_all_its_calls(gateway, backend):
@@ -191,7 +191,7 @@ def test_a_client_that_vanishes_cancels_all_its_calls(gateway, backend):
     waiting.until(lambda: len(backend.calls) == count + 5)
     client.abort()
     for call in backend.calls[-5:]:
-        assert call.cancelled.wait(2)
+        assert call.cancelled.wait(60)
 
 
 @pytest.mark.parametrize("code", [NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, CANCEL, 11])

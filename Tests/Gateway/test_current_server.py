@@ -128,10 +128,42 @@ def test_only_json_is_asked_for_as_it_stands(server, two):
             assert set(forms) == {"application/json"}, asked
 
 
+def test_pages_are_of_one_version_and_what_changes_meanwhile_comes_by_the_watch(server, two):
+    """A current server serves all pages of a list from one snapshot of its cache, also long after the first."""
+    def route(number):
+        return objects.virtual_service([objects.rule("one")], name=f"v{number:03}", hosts=[f"h{number}.test"])
+
+    def meanwhile():
+        server.put(weighted(0, 100), objects.virtual_service([objects.rule("two")], name="a", hosts=["new.test"]))
+        server.delete("VirtualService", "v599")
+
+    server.streams = False
+    server.put(*cluster(two), *map(route, range(600)))
+    server.after_page = meanwhile
+    with watching(server) as gateway, Caller(gateway.target) as caller:
+        pages = [each for each in listed(server, "virtualservices") if "limit=500" in each]
+        assert len(pages) == 2 and "continue=" in pages[1], pages
+        waiting.until(lambda: reaches(caller, two[1]), 20, "the change of an object of the first page")
+        waiting.until(lambda: gateway.metric('^portico_kubernetes_objects{kind="VirtualService"}') == 601, 20, "all")
+        text = gateway.admin("/routes")[1]
+        assert "new.test" in text and "h598.test" in text and "h599.test" not in text
+
+
+def test_discovery_is_asked_for_by_group_and_not_as_a_whole(server, two):
+    """Aggregated discovery is for who asks for it: https://kubernetes.io/docs/concepts/overview/kubernetes-api/."""
+    server.put(*cluster(two))
+    with watching(server):
+        paths = [each.partition("?")[0].rstrip("/") for each in server.requests]
+        assert "/apis/networking.istio.io" in paths and "/apis/networking.istio.io/v1" in paths
+        assert not {"/api", "/apis"} & set(paths)
+        assert not any("APIGroupDiscovery" in asked["accept"] for asked in server.asked)
+
+
 @pytest.mark.parametrize("headers, body, word", [
     ([("content-type", "application/cbor")], b"\xd9\xd9\xf7\xa1", "the server answers in application/cbor"),
     ([("content-type", "application/vnd.kubernetes.protobuf")], b"k8s\0", "application/vnd.kubernetes.protobuf"),
-    ([("content-encoding", "gzip")], gzip.compress(b"{}"), "the server answers in gzip, and JSON was asked for"),
+    ([("content-encoding", "gzip")], gzip.compress(b"{}", mtime=0),
+     "the server answers in gzip, and JSON was asked for"),
 ])
 def test_other_forms_are_refused_by_their_name(server, two, headers, body, word):
     server.put(*cluster(two))

@@ -125,7 +125,7 @@ def test_a_balancer_that_downgrades_grpc_is_named_to_the_caller(gateway, tmp_pat
 
 def test_tls_on_a_clear_text_port_is_named(clear):
     context = ssl.create_default_context()
-    with socket.create_connection(("127.0.0.1", clear.port), 10) as plain, pytest.raises(ssl.SSLError):
+    with socket.create_connection(("127.0.0.1", clear.port), 60) as plain, pytest.raises(ssl.SSLError):
         context.wrap_socket(plain, server_hostname="shop.test")
     assert "http1.tls_on_clear_text" in clear.access_log("http1.tls_on_clear_text")
     answer = http1.send(clear.port, b"\x16\x03\x01\x02\x00\x01")
@@ -206,14 +206,14 @@ def test_an_idle_connection_that_is_reset_is_noted(clear):
 
 def test_checks_by_a_connection_alone_are_noted(clear):
     for _ in range(3):
-        socket.create_connection(("127.0.0.1", clear.port), 10).close()
+        socket.create_connection(("127.0.0.1", clear.port), 60).close()
     waiting.until(lambda: found(clear, "bare_check")["count"] == 3, 10, "three checks")
 
 
 def test_checks_by_a_connection_alone_where_a_header_is_required_are_noted(web):
     config = objects.echo(web, protocol="HTTP", protocol_name="http")
     with Gateway(config, arguments=["--proxy-protocol", "require"]) as gateway:
-        socket.create_connection(("127.0.0.1", gateway.port), 10).close()
+        socket.create_connection(("127.0.0.1", gateway.port), 60).close()
         found(gateway, "bare_check")
 
 
@@ -235,7 +235,7 @@ def test_what_strangers_send_neither_harms_nor_grows_the_page(clear):
     """Many connections of every kind come to a page of a few entries, and the gateway serves as before."""
     kinds = [b"\x16" * 64, v1() * 3, v2(), b"\r\n\r\n\0", b"PROXY TCP4 ", b"P", b"\r\n", b"\x16"]
     for number in range(2000):
-        with socket.create_connection(("127.0.0.1", clear.port), 10) as client:
+        with socket.create_connection(("127.0.0.1", clear.port), 60) as client:
             client.sendall(kinds[number % len(kinds)])
             reset(client) if number % 3 == 0 else None
     assert http1.get(clear.port).status == 200

@@ -11,22 +11,24 @@ from peers.backend import Caller
 from peers.gateway import Gateway
 
 LARGEST = 2**31 - 1
+LONG = "5m"  # never what ends a process here
+SOON = ["--deregistration", "500ms"]  # after that clients hear of it
 
 
 def test_an_idle_gateway_ends_soon_and_says_zero(backend):
-    with Gateway(objects.echo(backend), drain="20s") as gateway:
+    with Gateway(objects.echo(backend), drain=LONG, arguments=SOON) as gateway:
         gateway.signal(signal.SIGTERM)
         assert gateway.wait_exit(15) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_running_stream_completes(backend, number):
-    with Gateway(objects.echo(backend), drain="20s") as gateway, Caller(gateway.target) as caller:
+    with Gateway(objects.echo(backend), drain=LONG, arguments=SOON) as gateway, Caller(gateway.target) as caller:
         asked = threading.Semaphore(1)
 
         def messages():
             for index in range(3):
-                assert asked.acquire(timeout=10)
+                assert asked.acquire(timeout=60)
                 yield b"%d" % index
 
         replies = caller.chat(messages())
@@ -41,7 +43,7 @@ def test_a_running_stream_completes(backend, number):
 
 
 def test_http2_connections_get_the_two_step_goaway(backend):
-    with Gateway(objects.echo(backend), drain="20s") as gateway:
+    with Gateway(objects.echo(backend), drain=LONG, arguments=SOON) as gateway:
         with http2.connect(gateway.port) as idle, http2.connect(gateway.port) as busy:
             stream = busy.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
             busy.send_data(stream.number, http2.message())
@@ -62,7 +64,7 @@ def test_http2_connections_get_the_two_step_goaway(backend):
 
 
 def test_readiness_turns_while_requests_are_served(backend):
-    with Gateway(objects.echo(backend), drain="20s") as gateway, http2.connect(gateway.port) as client:
+    with Gateway(objects.echo(backend), drain=LONG) as gateway, http2.connect(gateway.port) as client:
         stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
         client.send_data(stream.number, http2.message())
         client.wait(lambda: stream.data, 5)
@@ -76,7 +78,7 @@ def test_readiness_turns_while_requests_are_served(backend):
 
 def test_http1_answers_say_close_while_draining(web):
     config = objects.echo(web, protocol="HTTP", protocol_name="http")
-    with Gateway(config, drain="5s") as gateway, \
+    with Gateway(config, drain=LONG, arguments=SOON) as gateway, \
             http2.connect(gateway.port) as busy, http1.connect(gateway.port) as one:
         one.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         assert one.response().status == 200
@@ -104,7 +106,7 @@ def test_the_drain_time_ends_what_never_ends(backend):
 
 
 def test_a_second_signal_ends_at_once(backend):
-    with Gateway(objects.echo(backend), drain="60s") as gateway, http2.connect(gateway.port) as client:
+    with Gateway(objects.echo(backend), drain=LONG) as gateway, http2.connect(gateway.port) as client:
         stream = client.open(http2.grpc_headers("/test.Echo/Chat"), end=False)
         client.send_data(stream.number, http2.message())
         client.wait(lambda: stream.data, 5)
@@ -116,28 +118,24 @@ def test_a_second_signal_ends_at_once(backend):
 
 
 def test_connections_are_accepted_for_the_settable_time(backend):
-    arguments = ["--drain-accept", "3s"]
-    with Gateway(objects.echo(backend), drain="6s", arguments=arguments) as gateway:
+    with Gateway(objects.echo(backend), drain=LONG, arguments=["--drain-accept", "2s"]) as gateway:
+        begun = time.monotonic()
         gateway.signal(signal.SIGTERM)
-        end = time.monotonic() + 2.5
-        while time.monotonic() < end:
-            with http2.connect(gateway.port) as client:
-                assert client.exchange(http2.grpc_headers(), http2.message(), 3).grpc_status == 0
+        while time.monotonic() < begun + 1.7:
+            try:
+                with http2.connect(gateway.port) as client:
+                    assert client.exchange(http2.grpc_headers(), http2.message()).grpc_status == 0
+            except (AssertionError, OSError):
+                assert time.monotonic() > begun + 1.9, "only one that the machine held up may come too late"
 
 
 def test_no_call_of_a_busy_client_fails_while_connections_are_accepted(backend):
     """grpcio obeys GOAWAY: it connects anew and sends again what was not processed."""
-    arguments = ["--drain-accept", "4s"]
-    with Gateway(objects.echo(backend), drain="6s", arguments=arguments) as gateway:
+    with Gateway(objects.echo(backend), drain=LONG, arguments=["--drain-accept", "20s"]) as gateway:
         with Caller(gateway.target, options=[("grpc.enable_retries", 1)]) as caller:
-            failures, count = [], 0
-            end = time.monotonic() + 2
-            while time.monotonic() < end:
-                code, details = caller.status(timeout=5)
-                count += 1
-                if count == 20:
-                    gateway.signal(signal.SIGTERM)
-                if code.value[0]:
-                    failures.append((count, code, details))
-        assert count > 100
-        assert failures == []
+            answers = [caller.status(timeout=60) for _ in range(20)]
+            gateway.signal(signal.SIGTERM)
+            end = time.monotonic() + 5
+            while len(answers) < 500 and time.monotonic() < end:
+                answers.append(caller.status(timeout=60))
+        assert [details for code, details in answers if code.value[0]] == [] and len(answers) > 20

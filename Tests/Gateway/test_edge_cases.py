@@ -40,7 +40,7 @@ def test_tries_that_time_out_are_told_in_the_log():
     retries = {"attempts": 1, "perTryTimeout": "200ms", "retryOn": "reset,gateway-error"}
     with http1.Upstream(silent) as upstream, Gateway(http_config(upstream, retries=retries)) as gateway:
         assert http1.get(gateway.port, "/tries").status == 504
-        assert len(upstream.requests) == 2
+        waiting.until(lambda: len(upstream.requests) == 2, 10, "both tries to be read")
         assert " 504 URX,UT " in gateway.access_log("/tries")
 
 
@@ -157,7 +157,7 @@ def test_exactly_the_streams_beyond_the_limit_are_refused(backend):
 # case 105
 def test_requests_are_served_while_the_gateway_says_that_it_is_not_ready(backend, web):
     config = [*http_config(web)]
-    with Gateway(config, drain="20s", arguments=["--drain-accept", "10s"]) as gateway:
+    with Gateway(config, drain="5m", arguments=["--drain-accept", "1m"]) as gateway:
         with http1.connect(gateway.port) as old:
             old.send(GET.format("/before", ""))
             assert old.response().value("connection") != "close"

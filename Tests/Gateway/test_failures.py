@@ -89,7 +89,7 @@ def test_always_refused_is_answered():
     with http2.ScriptedUpstream(script) as upstream, Gateway(objects.echo(upstream)) as gateway:
         took, stream = elapsed(lambda: call(gateway))
         assert stream.grpc_status == 14
-        assert took < 3
+        assert took < 3 * waiting.SLOWNESS
         assert 1 < len(upstream.requests) <= 10
 
 
@@ -113,7 +113,7 @@ def test_goaway_lets_the_running_stream_finish_and_new_ones_go_elsewhere():
         stream = peer.next_request(10)
         if number == 1:
             peer.send_goaway(stream.number)
-            assert proceed.wait(10)
+            assert proceed.wait(60)
             http2.answer(peer, stream)
         else:
             http2.answer(peer, stream)
@@ -172,7 +172,7 @@ def test_a_second_connection_is_opened_at_the_peers_stream_limit():
     proceed = threading.Event()
 
     def answer_later(peer, stream):
-        assert proceed.wait(10)
+        assert proceed.wait(60)
         http2.answer(peer, stream)
 
     def script(peer, _number):
@@ -250,12 +250,12 @@ def test_a_kept_http1_connection_that_the_upstream_closed_is_not_used_again():
 @pytest.mark.parametrize("method, body, status, tries", [("GET", "", 200, 3), ("POST", "x", 503, 2)])
 def test_a_safe_request_lost_on_a_kept_connection_is_sent_again(method, body, status, tries):
     """The upstream closes for idleness when the next request is on its way; only a safe one may be repeated."""
-    served, requests = {}, []
+    requests = []
 
     def reply(connection, request):
         requests.append(request)
-        served[id(connection)] = served.get(id(connection), 0) + 1
-        if served[id(connection)] == 2:
+        connection.served = getattr(connection, "served", 0) + 1
+        if connection.served == 2:
             raise EOFError
         connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
 

@@ -170,7 +170,7 @@ def test_curl(gateway, tmp_path):
     (tmp_path / "body").write_bytes(grpc_web.frame(b"from curl"))
     done = subprocess.run(
         ["curl", "-s", "-D", "-", "--data-binary", f"@{tmp_path / 'body'}", "-H", f"content-type: {BINARY}",
-         f"http://127.0.0.1:{gateway.port}/test.Echo/Unary"], capture_output=True, timeout=20, check=True)
+         f"http://127.0.0.1:{gateway.port}/test.Echo/Unary"], capture_output=True, timeout=120, check=True)
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert grpc_web.parts(body)[0] == [b"from curl"]

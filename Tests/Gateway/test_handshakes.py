@@ -38,7 +38,7 @@ def insecure_context(**named):
 
 def attempt(gateway, server_name, context):
     """A handshake that is meant to fail; returns the client's own port."""
-    plain = socket.create_connection(("127.0.0.1", gateway.port), 5)
+    plain = socket.create_connection(("127.0.0.1", gateway.port), 60)
     port = plain.getsockname()[1]
     try:
         with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -93,7 +93,7 @@ def test_plain_http_on_a_port_of_tls_is_told_so(secure, octets):
 
 def test_octets_that_are_neither_tls_nor_http_leave_a_line(secure):
     before = failures(secure, "not_tls")
-    with socket.create_connection(("127.0.0.1", secure.port), 5) as client:
+    with socket.create_connection(("127.0.0.1", secure.port), 60) as client:
         port = client.getsockname()[1]
         client.sendall(b"\x05\x01\x00 and more")
         while client.recv(100):
@@ -110,7 +110,7 @@ def test_the_beginning_of_a_hello_and_the_end_in_one_event_close_at_once(secure,
     """Nobody waits for a timer: the line says closed, not timed out."""
     before = failures(secure, "closed")
     secure.signal(19)       # both must be there when the gateway looks
-    with socket.create_connection(("127.0.0.1", secure.port), 5) as client:
+    with socket.create_connection(("127.0.0.1", secure.port), 60) as client:
         port = client.getsockname()[1]
         client.sendall(octets)
         client.shutdown(socket.SHUT_WR)
@@ -124,7 +124,7 @@ def test_the_beginning_of_a_hello_and_the_end_in_one_event_close_at_once(secure,
 def test_a_part_of_a_record_and_the_end_in_one_event_close_at_once(secure):
     """The same when the handshake is long over."""
     context = certificates.client_context()
-    plain = socket.create_connection(("127.0.0.1", secure.port), 5)
+    plain = socket.create_connection(("127.0.0.1", secure.port), 60)
     client = context.wrap_socket(plain, server_hostname="shop.test", suppress_ragged_eofs=True)
     open_connections = r'^portico_connections\{side="downstream"\}'
     waiting.until(lambda: secure.metric(open_connections) == 1, 5, "an open connection")
@@ -141,11 +141,11 @@ def test_a_part_of_a_record_and_the_end_in_one_event_close_at_once(secure):
 def test_a_broken_record_leaves_a_line(secure):
     pattern = r'^portico_connections_refused_total\{reason="tls_stream_broken"\}'
     before = secure.metric(pattern)
-    plain = socket.create_connection(("127.0.0.1", secure.port), 5)
+    plain = socket.create_connection(("127.0.0.1", secure.port), 60)
     port = plain.getsockname()[1]
     client = certificates.client_context().wrap_socket(plain, server_hostname="shop.test")
     with socket.socket(fileno=client.detach()) as raw:
-        raw.settimeout(5)
+        raw.settimeout(60)
         raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
         assert "tls_stream_broken{" in secure.access_log(f"127.0.0.1:{port} ")
     assert secure.metric(pattern) == before + 1
@@ -157,7 +157,7 @@ def test_connections_that_cannot_be_accepted_leave_a_line_with_the_reason(gatewa
     # Only numbers below the limit may be given out, and all of them are in use.
     resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (1, limits[1]))
     try:
-        with socket.create_connection(("127.0.0.1", gateway.port), 5):
+        with socket.create_connection(("127.0.0.1", gateway.port), 60):
             assert "accept_failed{" in gateway.access_log(' "- - -" 0 - accept_failed')
     finally:
         resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, limits)
@@ -166,7 +166,7 @@ def test_connections_that_cannot_be_accepted_leave_a_line_with_the_reason(gatewa
 
 def test_a_preface_that_is_not_completed_leaves_a_line(backend):
     with Gateway(objects.echo(backend), arguments=["--handshake-timeout", "200ms"]) as gateway:
-        with socket.create_connection(("127.0.0.1", gateway.port), 10) as client:
+        with socket.create_connection(("127.0.0.1", gateway.port), 60) as client:
             client.sendall(b"PRI * HT")
             port = client.getsockname()[1]
             assert client.recv(10) == b""
@@ -177,7 +177,7 @@ def test_a_silent_connection_is_no_handshake(secure):
     """Load balancers connect and leave to see whether the port is open."""
     before = secure.metric("^portico_tls_handshake_failures_total")
     for _ in range(5):
-        socket.create_connection(("127.0.0.1", secure.port), 5).close()
+        socket.create_connection(("127.0.0.1", secure.port), 60).close()
     waiting.until(lambda: secure.metric(r'^portico_connections\{side="downstream"\}') == 0, 5)
     assert secure.metric("^portico_tls_handshake_failures_total") == before
 
@@ -187,7 +187,7 @@ def test_thousands_of_beginnings_leave_neither_descriptors_nor_lines_without_end
     with Peak(secure) as peak:
         start = secure.memory_octets()
         for _ in range(2000):
-            with socket.create_connection(("127.0.0.1", secure.port), 5) as client:
+            with socket.create_connection(("127.0.0.1", secure.port), 60) as client:
                 client.sendall(HELLO[:6])
         waiting.until(lambda: failures(secure, "closed") == before + 2000, 10, "the end of them all")
     waiting.until(lambda: secure.open_files() <= files + 3, 5, "closed descriptors")
@@ -204,12 +204,12 @@ def test_too_many_handshakes_end_the_oldest(secure, many_files):
     clients = []
     try:
         for _ in range(1100):
-            clients.append(socket.create_connection(("127.0.0.1", secure.port), 5))
+            clients.append(socket.create_connection(("127.0.0.1", secure.port), 60))
             clients[-1].sendall(HELLO)
         if time.monotonic() - begun > 3:
             pytest.skip("too slow a machine: the first are as good as timed out")
         waiting.until(lambda: failures(secure, "too_many") == before + 100, 4, "the end of the first hundred")
-        clients[0].settimeout(5)
+        clients[0].settimeout(60)
         assert clients[0].recv(10) == b""
         context = certificates.client_context()
         with context.wrap_socket(

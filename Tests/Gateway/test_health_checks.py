@@ -13,7 +13,7 @@ from peers.gateway import Gateway, run
 from peers.listening import FullQueue, Listener
 
 SANITIZED = "PORTICO_SANITIZER" in os.environ  # a sanitizer keeps what was freed
-QUICK = {"interval": "100ms", "timeout": "500ms"}
+QUICK = {"interval": "100ms", "timeout": "3s"}  # long enough for a peer on a busy machine
 UNHEALTHY = r'^portico_endpoints\{cluster="[^"]*",state="unhealthy"\}'
 CHECKS = r'^portico_health_checks_total\{{service="echo.default.svc.cluster.local:50051",result="{}"\}}'
 
@@ -141,12 +141,12 @@ def test_timeouts_count_to_the_threshold_and_recovery_does_too():
             answer(connection, request)
 
         sick.server.reply = reply
-        annotations = {"timeout": "100ms", "unhealthy_threshold": "3", "healthy_threshold": "3"}
+        annotations = {"timeout": "1s", "unhealthy_threshold": "3", "healthy_threshold": "3"}
         with Gateway(health(well, second, sick, **annotations)) as gateway:
             waiting.until(lambda: sick.checks, 10, "a check")
             silent.set()
             until_unhealthy(gateway, 1)
-            waiting.until(lambda: "no answer within 100 ms, 3 times in a row" in gateway.said, 10, "its line")
+            waiting.until(lambda: "no answer within 1 s, 3 times in a row" in gateway.said, 10, "its line")
             assert spread(gateway, (well, second, sick))[2] == 0
             passed = len(sick.checks)
             silent.clear()
@@ -196,7 +196,7 @@ def test_an_only_new_endpoint_is_used_at_once():
 
         def reply(connection, request):
             if request.target == one.path:
-                hold.wait(20)
+                hold.wait(60)
             answer(connection, request)
 
         one.server.reply = reply
@@ -275,7 +275,7 @@ def test_grpc_health(service):
                 assert counts() == [6, 6, 0]
             name, metadata, remaining = one.asked[0]
             assert name == service and metadata["user-agent"] == "Portico/HC"
-            assert 0 < remaining <= 0.5
+            assert 0 < remaining <= 3
 
 
 def test_a_server_without_grpc_health_is_named():
@@ -319,7 +319,7 @@ def test_a_changed_check_does_not_wait_for_the_old_one():
             waiting.until(lambda: silent.sockets, 10, "the first check, which is never answered")
             gateway.write(config(one.server, path="/health", timeout="1m"))
             gateway.reload()
-            waiting.until(lambda: one.checks, 10, "a check at the other port, while the first one could take a minute")
+            waiting.until(lambda: one.checks, 5, "a check at the other port, while the first one could take a minute")
 
 
 def test_a_check_never_reaches_this_gateways_own_admin_port():
@@ -415,4 +415,4 @@ def test_routes_show_the_checks(tmp_path):
     with Patient() as one:
         file.write_text(objects.text(health(one)))
     shown = run("routes", file).stdout
-    assert "healthCheck: method http, path /health, statuses 200, interval 100ms, timeout 500ms" in shown
+    assert "healthCheck: method http, path /health, statuses 200, interval 100ms, timeout 3s" in shown

@@ -185,7 +185,7 @@ def chosen():
 
     with http2.ScriptedUpstream(script) as bad, http1.Upstream() as good:
         bad.octets, bad.protocol = b"", "grpc"
-        with Gateway(serving(bad, good, timeout="3s", retries={"attempts": 0})) as gateway:
+        with Gateway(serving(bad, good, timeout="30s", retries={"attempts": 0})) as gateway:
             yield gateway, bad
 
 

@@ -9,11 +9,10 @@ import pytest
 
 from peers import objects, waiting
 from peers.backend import Caller
-from peers.kubernetes import Raw
+from peers.kubernetes import POLICIES, Raw
 from test_kubernetes import cluster, reaches, server, two, watching, weighted  # noqa: F401
 
 SANITIZED = "PORTICO_SANITIZER" in os.environ  # a sanitizer keeps what was freed
-pytestmark = pytest.mark.timeout(180)
 WRONG = [7, -1, 1.5, 10 ** 40, "x", "", "\u0000\u202e", [], ["x"], {}, {"x": 1}, True, [[[]]], [None], "x" * 10_240]
 
 
@@ -171,6 +170,37 @@ def test_an_object_that_becomes_unreadable_keeps_its_last_good_version(server, t
         assert not findings(gateway)
 
 
+def policy(selector, action="DENY"):
+    return {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "deny"},
+            "spec": {"action": action, "selector": {"matchLabels": selector}, "rules": [{"to": []}]}}
+
+
+def test_an_access_policy_that_cannot_be_read_closes_the_gateway_until_it_can(server, two):
+    server.groups["security.istio.io"] = {"v1": [*POLICIES.values()]}
+    server.put(*cluster(two))
+    unreadable = raw("deny", b'"spec":{"rules":' + DEEP + b"}", "AuthorizationPolicy")
+    with watching(server) as gateway, Caller(gateway.target) as caller:
+        def answers(code):
+            return caller.status("/test.S/M")[0].value[0] == code
+
+        assert reaches(caller, two[0])
+        server.put(unreadable)
+        waiting.until(lambda: answers(14), 20, "the gateway to close")
+        assert any("cannot be read, and may select this gateway: all requests are answered 503" in line
+                   for line in findings(gateway)), findings(gateway)
+        server.put(policy({"app": "another"}))
+        waiting.until(lambda: answers(0), 20, "a policy for others")
+        server.put(unreadable)  # the version with a selector stays in effect
+        waiting.until(lambda: any("last good version stays" in line for line in gateway.errors), 20, "the report")
+        assert answers(0)
+        server.delete("AuthorizationPolicy", "deny")
+        waiting.until(lambda: not findings(gateway), 20, "the policy's end")
+        server.put(unreadable)
+        waiting.until(lambda: answers(14), 20, "the gateway to close again")
+        server.delete("AuthorizationPolicy", "deny")
+        waiting.until(lambda: answers(0), 20, "the policy's end")
+
+
 @pytest.mark.parametrize("items", [
     b"null", b"7", b'"x"', b"[]", b"{}", b'{"metadata":null}', b'{"metadata":{"name":{}}}'])
 def test_items_without_a_name_are_reported_and_the_rest_of_the_list_counts(server, two, items):
@@ -180,6 +210,21 @@ def test_items_without_a_name_are_reported_and_the_rest_of_the_list_counts(serve
         lines = findings(gateway)
         assert any(line.startswith("kubernetes:VirtualService: error") for line in lines), lines
         assert any(line.startswith("kubernetes:Service: error") for line in lines), lines
+
+
+def test_a_list_with_an_item_without_a_name_takes_nothing_away(server, two):
+    server.put(*cluster(two))
+    with watching(server) as gateway, Caller(gateway.target) as caller:
+        assert reaches(caller, two[0])
+        server.put(Raw("VirtualService", "routes", b'{"metadata":{"name":{}}}'))  # it is what the object was
+        server.stop()
+        server.oldest = server.version  # so that all is listed again
+        server.start()
+        waiting.until(lambda: any(line.startswith("kubernetes:VirtualService: error") for line in findings(gateway)),
+                      30, "the report")
+        assert reaches(caller, two[0])
+        server.put(weighted(0, 100))
+        waiting.until(lambda: reaches(caller, two[1]), 30, "the better version")
 
 
 def test_the_same_event_for_ever_is_one_change(server, two):

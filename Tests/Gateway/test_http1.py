@@ -90,9 +90,9 @@ def test_expect_100_continue_gets_its_answer():
 
 
 def test_curl_expecting_continue_is_served(web_gateway):
-    command = ["curl", "-sS", "-m", "10", "-H", "Expect: 100-continue", "--expect100-timeout", "1", "-d", "a" * 2000,
+    command = ["curl", "-sS", "-m", "60", "-H", "Expect: 100-continue", "--expect100-timeout", "1", "-d", "a" * 2000,
                f"http://{web_gateway.target}/curl"]
-    output = subprocess.run(command, capture_output=True, timeout=20).stdout
+    output = subprocess.run(command, capture_output=True, timeout=120).stdout
     assert output.endswith(b"a" * 2000)
 
 
@@ -155,9 +155,9 @@ def test_http2_request_with_length_keeps_it(web_gateway, web):
 
 def test_curl_in_both_protocols(web_gateway):
     for flag in ("--http1.1", "--http2-prior-knowledge"):
-        command = ["curl", "-sS", "-m", "10", flag, "-w", "%{http_version} %{http_code}",
+        command = ["curl", "-sS", "-m", "60", flag, "-w", "%{http_version} %{http_code}",
                    f"http://{web_gateway.target}/curl"]
-        output = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
         assert output.endswith("1.1 200" if flag == "--http1.1" else "2 200")
 
 

@@ -76,5 +76,5 @@ def test_calls(gateway, kind):
 
 def test_curl(web_gateway):
     address = f"http://127.0.0.1:{web_gateway.port}/curl"
-    done = subprocess.run(["curl", "-s", "-0", "-i", address], capture_output=True, timeout=20, check=True)
+    done = subprocess.run(["curl", "-s", "-0", "-i", address], capture_output=True, timeout=120, check=True)
     assert done.stdout.startswith(b"HTTP/1.0 200 OK\r\n") and b"GET /curl HTTP/1.1" in done.stdout

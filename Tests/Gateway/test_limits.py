@@ -154,7 +154,7 @@ def test_a_request_that_waits_for_a_connection_ends_with_its_client():
 
 
 def test_a_request_that_waits_keeps_to_its_deadline_and_a_reload():
-    rules = [objects.rule("echo", timeout="1s")]
+    rules = [objects.rule("echo", timeout="4s")]
     with Holding() as holding:
         objects_ = [objects.gateway(), objects.virtual_service(rules),
                     *objects.served_by("echo", holding.server, protocol_name="http")]

@@ -44,7 +44,7 @@ def context(folder, pair):
 def shown(port, folder):
     """The serial number of the server's certificate; None when there is no handshake."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as plain:
             with context(folder, FRIEND).wrap_socket(plain, server_hostname="a.test") as secured:
                 return x509.load_der_x509_certificate(secured.getpeercert(True)).serial_number
     except OSError:

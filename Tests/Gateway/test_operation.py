@@ -23,7 +23,7 @@ def serve(*arguments, environment=None, limit=None, stdin=None):
     admin = f"127.0.0.1:{waiting.free_port()}"
     return subprocess.run(
         [str(BINARY), "serve", "--status", status, "--admin", admin, *map(str, arguments)], capture_output=True,
-        text=True, timeout=20, env={**os.environ, **(environment or {})}, preexec_fn=before, input=stdin)
+        text=True, timeout=120, env={**os.environ, **(environment or {})}, preexec_fn=before, input=stdin)
 
 
 def sentence(result, *words):
@@ -54,7 +54,7 @@ def test_a_status_port_in_use(file):
         arguments = ["--config", str(file), "--listen-map", f"8000={waiting.free_port()}"]
         result = subprocess.run(
             [str(BINARY), "serve", *arguments, "--status", f"127.0.0.1:{port}"], capture_output=True, text=True,
-            timeout=20)
+            timeout=120)
         sentence(result, str(port), "in use")
 
 
@@ -84,7 +84,7 @@ def says(words, *arguments):
             waiting.until(lambda: all(word in "".join(lines) for word in words), 5, f"{words} in {lines}")
         finally:
             process.kill()
-            reader.join(5)
+            reader.join(120)
 
 
 def test_yaml_that_is_none(tmp_path):

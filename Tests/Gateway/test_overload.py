@@ -41,7 +41,7 @@ class Health:
         while not self.over.wait(0.02):
             start = time.monotonic()
             self.codes.append(self.gateway.status("/healthz/ready", seconds=90)[0])
-            self.codes.append(self.gateway.admin("/workers")[0])
+            self.codes.append(self.gateway.status("/workers", self.gateway.admin_port, seconds=90)[0])
             self.slowest = max(self.slowest, time.monotonic() - start)
 
     def __exit__(self, *_):
@@ -112,16 +112,16 @@ def attack(gateway, stack, kinds):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
             assert not thread.is_alive()
 
 
-@pytest.mark.timeout(300)
 def test_several_attacks_at_once_stay_below_the_ceiling():
     """Health is answered all the time, a client that behaves is served, and memory and connections come back."""
     from peers.listening import Listener
     with Echo() as echo, sink() as holder, Listener(swallowing_nothing) as stuck:
-        arguments = ["--memory", f"{CEILING // MEBI}Mi"]
+        # An upload whose client is gone may look open: the FIN stands behind octets that the gateway does not read.
+        arguments = ["--memory", f"{CEILING // MEBI}Mi", "--progress-timeout", "30s"]
         with Gateway(config(echo, holder, stuck), workers=WORKERS, arguments=arguments) as gateway:
             before, files = gateway.memory_octets(), gateway.open_files()
             with Peak(gateway) as peak, Health(gateway) as health, Patient(gateway) as good:

@@ -52,7 +52,7 @@ class Behind(Listener):
             while True:
                 request = connection.request()
                 if self.gate:
-                    self.gate.wait(10)
+                    self.gate.wait(60)
                 connection.send(f"HTTP/1.1 200 X\r\nx-client: {address}\r\nx-path: {request.target}\r\n"
                                 "content-length: 0\r\n\r\n")
         except (EOFError, OSError):

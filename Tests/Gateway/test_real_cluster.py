@@ -14,7 +14,6 @@ from test_real_status import cluster, server  # noqa: F401
 from test_tls import handshake
 
 real_cluster.needed()
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ class Load:
     def __exit__(self, kind, *_):
         self.over.set()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(120)
         if kind is None:
             assert not self.failures, (len(self.failures), self.count, self.failures[:3])
 

@@ -8,7 +8,6 @@ from peers.gateway import run
 from test_real_status import cluster, server  # noqa: F401
 
 real_cluster.needed()
-pytestmark = pytest.mark.timeout(240)
 REGION, ZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone"
 
 

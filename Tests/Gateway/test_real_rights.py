@@ -15,7 +15,6 @@ from test_real_status import WRITES, backend, broken, cluster, says, served, ser
 from test_tls import handshake
 
 real_cluster.needed()
-pytestmark = pytest.mark.timeout(240)
 
 
 def rights(cluster, *arguments, kubeconfig=None):
@@ -72,7 +71,7 @@ def test_the_printed_rights_list_no_secret(cluster, least):
 
     def code(path):
         with contextlib.closing(
-                http.client.HTTPSConnection("127.0.0.1", cluster.port, context=context, timeout=20)) as connection:
+                http.client.HTTPSConnection("127.0.0.1", cluster.port, context=context, timeout=60)) as connection:
             connection.request("GET", path, headers={"authorization": f"Bearer {token}"})
             return connection.getresponse().status
 

@@ -8,7 +8,6 @@ from peers import objects, real_cluster, waiting
 from peers.backend import Backend
 
 real_cluster.needed()
-pytestmark = pytest.mark.timeout(240)
 WRITES = ["--status-writer", "--status-rate", "100"]
 CONDITION = "default.portico/InEffect"
 

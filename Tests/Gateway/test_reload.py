@@ -59,7 +59,7 @@ def test_a_stream_that_runs_is_not_touched(two):
 
         def messages():
             for number in range(4):
-                assert asked.acquire(timeout=10)
+                assert asked.acquire(timeout=60)
                 yield b"%d" % number
 
         replies = caller.chat(messages(), "/one.S/Chat")
@@ -265,7 +265,7 @@ def test_a_reload_that_takes_long_holds_up_neither_health_nor_sigterm(two, tmp_p
                 assert gateway.status("/healthz/ready") == (200, "ready\n")
                 assert gateway.admin("/routes")[0] == 200
             fifo.write_text("")
-            client.settimeout(10)
+            client.settimeout(60)
             assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
             client.sendall(b"POST /reload HTTP/1.1\r\nHost: localhost\r\n\r\n")
             is_alive(gateway)

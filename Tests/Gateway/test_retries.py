@@ -106,6 +106,7 @@ def test_a_try_has_a_time_of_its_own(on, tries, flags):
         with Gateway(given, arguments=["--log-format", "json"]) as gateway:
             took, response = elapsed(lambda: http1.get(gateway.port))
             assert (response.status, response.body) == (504, b"upstream request timeout")
+            waiting.until(lambda: len(upstream.requests) >= tries, 10, "the tries to be read")
             assert len(upstream.requests) == tries
             assert took >= 0.3 * tries
             line = gateway.access_log_json("upstream_per_try_timeout")
@@ -114,11 +115,11 @@ def test_a_try_has_a_time_of_its_own(on, tries, flags):
 
 def test_the_deadline_is_for_all_tries():
     with http1.Upstream(silent) as upstream:
-        given = web(upstream, timeout="500ms", retries=retries(100, "5xx", perTryTimeout="200ms"))
+        given = web(upstream, timeout="2s", retries=retries(100, "5xx", perTryTimeout="200ms"))
         with Gateway(given) as gateway:
             took, response = elapsed(lambda: http1.get(gateway.port))
-            assert response.status == 504 and took < 5
-            assert 1 < len(upstream.requests) <= 4
+            assert response.status == 504 and took < 15, "a hundred tries take twenty seconds"
+            assert 1 < len(upstream.requests) <= 11
 
 
 @pytest.mark.parametrize(("code", "tries"), [(14, 3), (1, 3), (13, 1), (4, 1), (8, 1)])

@@ -14,7 +14,6 @@ ROUNDS = 2
 
 
 @pytest.mark.skipif(haproxy.PROGRAM is None, reason="haproxy is not installed")
-@pytest.mark.timeout(300)
 def test_a_rolling_restart_behind_a_tcp_balancer_fails_no_request():
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context

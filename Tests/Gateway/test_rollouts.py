@@ -2,8 +2,6 @@
 
 import contextlib
 
-import pytest
-
 from peers import http1, objects, waiting
 from peers.gateway import Gateway
 
@@ -41,28 +39,37 @@ def account(gateway):
     return next(line for line in gateway.said.splitlines() if "have changed for" in line)
 
 
-@pytest.mark.parametrize("leaving, retries", [
-    (vanish, POLICIES), (vanish, {"attempts": 0}), (break_off, {"attempts": 0}),
-])
-def test_the_account_says_what_clients_noticed(leaving, retries):
-    with contextlib.ExitStack() as stack:
+class Rollout:
+    """One of two endpoints leaves, once it has had a request that ended as `leaving` does."""
+
+    def __init__(self, stack, leaving, retries):
+        self.leaving, self.retries, self.lost, self.ended = leaving, retries, 0, 0
         old, new = (stack.enter_context(http1.Upstream(reply)) for reply in (leaving, answer))
-        gateway = stack.enter_context(Gateway(config(old, new, retries=retries)))
-        lost = ended = 0
+        self.gateway = stack.enter_context(Gateway(config(old, new, retries=retries)))
         while not len(old.requests) > 1:  # which of the two is chosen is a matter of chance
-            got = http1.get(gateway.port)
-            lost += got.status == 503
-            ended += got.body == b"half"
-        assert (lost > 0) == (leaving is vanish and retries["attempts"] == 0)
-        assert (ended > 0) == (leaving is break_off)
-        replayed = int(gateway.metric("portico_retries_total"))
-        assert gateway.metric("portico_upstream_failures_total.*replayed") == replayed
-        gateway.write(config(new, retries=retries))
-        gateway.reload()
-        line = account(gateway)
-        words = f"{lost} requests lost, {replayed} sent again, {ended} answers broken off"
+            got = http1.get(self.gateway.port)
+            self.lost += got.status == 503
+            self.ended += got.body == b"half"
+        self.replayed = int(self.gateway.metric("portico_retries_total"))
+        assert self.gateway.metric("portico_upstream_failures_total.*replayed") == self.replayed
+        self.gateway.write(config(new, retries=retries))
+        self.gateway.reload()
+
+    def check(self):
+        assert (self.lost > 0) == (self.leaving is vanish and self.retries["attempts"] == 0)
+        assert (self.ended > 0) == (self.leaving is break_off)
+        line = account(self.gateway)
+        words = f"{self.lost} requests lost, {self.replayed} sent again, {self.ended} answers broken off"
         assert "1 left and 0 came" in line and words in line, line
-        assert ("warning" in line) == (lost + ended > 0) and ("preStop" in line) == (lost > 0)
+        assert ("warning" in line) == (self.lost + self.ended > 0) and ("preStop" in line) == (self.lost > 0)
+
+
+def test_the_account_says_what_clients_noticed():
+    """At the same time, because each account takes a quarter of a minute."""
+    cases = [(vanish, POLICIES), (vanish, {"attempts": 0}), (break_off, {"attempts": 0})]
+    with contextlib.ExitStack() as stack:
+        for rollout in [Rollout(stack, *case) for case in cases]:
+            rollout.check()
 
 
 def test_no_account_of_endpoints_that_only_come():

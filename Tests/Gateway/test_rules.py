@@ -69,7 +69,7 @@ def stage():
 def curl(stage, path, *options):
     """Status, headers (names in lower case) and body, as curl sees them."""
     done = subprocess.run(
-        [shutil.which("curl"), "-sS", "-i", "--max-time", "20", "--path-as-is", *options,
+        [shutil.which("curl"), "-sS", "-i", "--max-time", "100", "--path-as-is", *options,
          f"http://127.0.0.1:{stage.port}{path}"], capture_output=True, text=True, check=True)
     head, _, body = done.stdout.partition("\n\n" if "\r\n\r\n" not in done.stdout else "\r\n\r\n")
     lines = head.splitlines()

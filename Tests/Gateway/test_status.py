@@ -207,11 +207,11 @@ def test_a_reader_that_stops_does_not_stop_the_workers(web):
         process.stdin.close()
         waiting.until(lambda: _is_up(status), 15, "readiness")
         command = ["h2load", "-n", "20000", "-c", "4", "-m", "8", "-t", "1", f"http://127.0.0.1:{port}/x"]
-        output = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
         assert "20000 succeeded" in output, output
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -79,7 +79,7 @@ class Session:
     def connect(self, gateway):
         """Whether the session was resumed."""
         with self.context.wrap_socket(
-                socket.create_connection(("127.0.0.1", gateway.port), 10), server_hostname="one.test",
+                socket.create_connection(("127.0.0.1", gateway.port), 60), server_hostname="one.test",
                 session=self.session) as connection:
             self.session = connection.session
             return connection.session_reused
@@ -356,8 +356,8 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_odd_server_names_get_no_certificate(backend, pair, name):
     with Gateway(config(backend, pair), ports=[443]) as gateway:
-        with socket.create_connection(("127.0.0.1", gateway.port), 10) as connection:
-            connection.settimeout(10)
+        with socket.create_connection(("127.0.0.1", gateway.port), 60) as connection:
+            connection.settimeout(60)
             received = b""
             try:
                 connection.sendall(hello(NAMES[name]))

@@ -250,7 +250,7 @@ def test_no_common_protocol(tmp_path, ca):
             waiting.until(lambda: "no_common_protocol" in f"{get(gateway).status} {gateway.output[-1:]}", 10)
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(60)
 
 
 def test_two_subsets_with_different_settings_share_no_connection(tmp_path, ca):
@@ -368,7 +368,7 @@ def test_a_hostile_endpoint_cannot_hurt(tmp_path, ca, web):
         scripts.append(flight[:place] + bytes([flight[place] ^ 0xff]) + flight[place + 1:])
 
     def serve(connection, number):
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.recv(4096)
         connection.sendall(scripts[number % len(scripts)])
         connection.close()
@@ -398,7 +398,7 @@ def flight_of(port):
     session = context.wrap_bio(given, taken, server_hostname=HOST)
     with pytest.raises(ssl.SSLWantReadError):
         session.do_handshake()
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         connection.sendall(taken.read())
         flight = b""
         while not flight.endswith(b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00"):

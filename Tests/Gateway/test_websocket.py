@@ -88,7 +88,7 @@ def test_the_end_of_the_client_ends_the_upstream(chat):
         client, _ = opened(gateway)
         client.send(b"\x88\x02\x03\xe8")
         client.close()
-        assert ended.wait(5)
+        assert ended.wait(60)
         assert received == [b"\x88\x02\x03\xe8"]
 
 
@@ -269,7 +269,7 @@ def test_a_client_on_http2_that_leaves_ends_the_upstream(chat):
             stream = client.open(CONNECT, end=False)
             client.wait(lambda: stream.headers)
             client.send_reset(stream.number)
-            assert ended.wait(5)
+            assert ended.wait(60)
 
 
 def test_an_answer_101_to_another_request_is_a_failure():
@@ -282,7 +282,7 @@ def test_the_routes_timeout_is_for_the_answer_and_not_for_the_socket():
 
     def reply(connection, request):
         if request.target == "/silent":
-            silent.wait(10)
+            silent.wait(60)
             raise EOFError
         accept(connection, request)
 
@@ -323,7 +323,8 @@ def test_a_reader_that_is_slow_holds_up_the_sender():
 
 
 def test_a_drain_lets_it_go_on():
-    with http1.Upstream(accept) as upstream, Gateway(config(upstream), drain="20s") as gateway:
+    soon = ["--deregistration", "500ms"]
+    with http1.Upstream(accept) as upstream, Gateway(config(upstream), drain="5m", arguments=soon) as gateway:
         client, _ = opened(gateway)
         with client:
             gateway.signal(15)

@@ -53,6 +53,19 @@ import Testing
         #expect(server.requests.count == 1)
     }
 
+    @Test func `lists again when what takes the objects has room for more, and goes on watching`() throws {
+        let server = try FakeServer(state(3))
+        defer { server.stop() }
+        let client = try Client(.fake(server.port))
+        #expect(client.becomesCurrent())
+        client.learned.wantList(.services)
+        server.change { $0.put("services", "shop", "first") }
+        #expect(client.waits { $0.lists == 2 })
+        server.change { $0.put("services", "shop", "second") }
+        #expect(client.waits { $0.objects.count == 5 })
+        #expect(client.learned.now.lists == 2 && client.learned.now.states["services"] == .current)
+    }
+
     @Test func `watches each namespace by itself`() throws {
         var state = state()
         state.put("services", "other", "o")

@@ -19,6 +19,7 @@ final class Learned: ResourceSink {
         var messages: [String] = []
         var replies: [ClusterWatch.Reply] = []
         fileprivate var listing: [String: Set<String>] = [:]
+        fileprivate var kindsToList: [ResourceKind] = []
     }
 
     private let contents = Lock(Contents())
@@ -32,6 +33,16 @@ final class Learned: ResourceSink {
         }
         bell.post(())
     }
+
+    func kindsToList() -> [ResourceKind] {
+        contents.withLock { contents in
+            defer { contents.kindsToList = [] }
+            return contents.kindsToList
+        }
+    }
+
+    /// Has a kind listed again, once, after the next event.
+    func wantList(_ kind: ResourceKind) { contents.withLock { $0.kindsToList = [kind] } }
 
     func log(_ message: ClusterMessage) {
         contents.withLock { $0.messages.append(message.text) }

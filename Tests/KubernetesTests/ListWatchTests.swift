@@ -69,6 +69,26 @@ private let tooLarge = #"{"kind":"Status","message":"Timeout: Too large resource
 private let expired = #"{"type":"ERROR","object":{"kind":"Status","metadata":{},"reason":"Expired","code":410}}"#
 
 @Suite struct `A list with its watch` {
+    @Test func `lists again when it is asked to, unless a list is on its way`() {
+        var play = Play(.services)
+        play.send(.listAgain)
+        #expect(play.actions.isEmpty, "the first list is under way")
+        play.becomeCurrent()
+        play.send(.listAgain)
+        #expect(play.actions.first == .abandon && play.path == "/api/v1/services?limit=500")
+        play.send(.listAgain)
+        #expect(play.actions.isEmpty)
+        play.becomeCurrent(version: "20")
+        #expect(play.watch.resourceVersion == "20" && play.watch.phase == .watching)
+        // A watch that is about to begin again begins with a list.
+        play.send(.failed(.connectionLost("reset")))
+        #expect(play.watch.phase == .waiting(.verify))
+        play.send(.listAgain)
+        #expect(play.actions.isEmpty)
+        play.send(.timer)
+        #expect(play.path == "/api/v1/services?limit=500" && !play.isWatch)
+    }
+
     @Test func `lists in pages, watches from the last one's version, and delivers what changes`() {
         var play = Play(.services, namespace: "shop")
         #expect(play.path == "/api/v1/namespaces/shop/services?limit=500")

@@ -150,7 +150,7 @@ class Envoy:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
         self.folder.cleanup()

@@ -76,7 +76,7 @@ RULES = {
     "conflict": ("flaky", retries("retriable-4xx"), on("retriable-4xx"), {}),
     "default": ("flaky", {}, {}, {}),
     "off": ("flaky", {"retries": {}}, {"retry_policy": None}, {}),
-    "slow": ("flaky", retries("5xx", 1, perTryTimeout="200ms"), on("5xx", 1, per_try_timeout="0.2s"), {}),
+    "slow": ("flaky", retries("5xx", 1, perTryTimeout="1s"), on("5xx", 1, per_try_timeout="1s"), {}),
     "calls": ("flaky-calls", {}, {}, {}),
     "internal": ("flaky-calls", retries("internal"), on("internal"), {}),
     "teapot": ("show", aborted(httpStatus=418), {}, abort(http_status=418)),

@@ -66,6 +66,19 @@ import Testing
         return found.map(\.address.description)
     }
 
+    @Test func `that was separated from another one changes by itself`() {
+        var one = EndpointTable(Self.read(Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}")))
+        var other = one.separate()
+        #expect(one.apply(Self.changes(Self.slice("s", "{addresses: [10.0.0.2]}"))).services == [Self.a])
+        #expect(Self.addresses(one) == ["10.0.0.2"] && Self.addresses(other) == ["10.0.0.1"])
+        #expect(other.apply(Self.changes(Self.pod("p", "10.0.0.1", "v1"))).services == [Self.a])
+        #expect(one.apply(Self.changes(Self.pod("p", "10.0.0.1", "v1"))).services.isEmpty)
+    }
+
+    private static func addresses(_ table: EndpointTable) -> [String] {
+        (table.found(source(), withLabels: false) ?? []).map { "\($0.address)".replacing(":8080", with: "") }
+    }
+
     @Test func `says which Services a slice concerns, before and after`() {
         var table = EndpointTable(Self.read(Self.rule + Self.slice("s", "{addresses: [10.0.0.1]}")))
         #expect(table.apply(Self.changes(Self.slice("s", "{addresses: [10.0.0.2]}"))).services == [Self.a])

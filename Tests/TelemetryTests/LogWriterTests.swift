@@ -25,6 +25,30 @@ import Testing
         #expect(pipe.readToEnd().isEmpty)
     }
 
+    /// Each system call puts one message into the socket. Were each line a call, there would be 1,001.
+    @Test func `writes lines that follow each other together`() throws {
+        var ends: [CInt] = [-1, -1]
+        try #require(unsafe socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue), 0, &ends) == 0)
+        let (reading, writing) = (ends[0], ends[1])
+        defer { for descriptor in ends { close(descriptor) } }
+        let writer = try LogWriter(descriptor: writing)
+        submit("first\n", to: writer)
+        #expect(message(reading) == "first\n")
+        for number in 0..<1000 { submit("\(number)\n", to: writer) }
+        #expect(writer.finish(within: .seconds(10)) && writer.dropped == 0)
+        shutdown(writing, CInt(SHUT_WR))
+        var messages: [String] = []
+        while case let next = message(reading), !next.isEmpty { messages.append(next) }
+        #expect(messages.joined() == (0..<1000).map { "\($0)\n" }.joined())
+        #expect(messages.count < 100)
+    }
+
+    private func message(_ descriptor: CInt) -> String {
+        var octets = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe octets.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        return String(decoding: octets.prefix(max(count, 0)), as: UTF8.self)
+    }
+
     @Test func `gives up at shutdown when nobody reads`() throws {
         let pipe = try Pipe()
         let writer = try LogWriter(descriptor: pipe.writing)

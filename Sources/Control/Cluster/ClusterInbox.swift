@@ -23,6 +23,8 @@ struct ClusterInbox {
         var known: [ServiceName: UInt64] = [:]
         /// The objects that a list has so far, by the namespace that is listed; "" is all.
         var listing: [String: Set<ServiceName>] = [:]
+        /// The lists among these that have an object without a name: it may be any of those that are known.
+        var nameless: Set<String> = []
         var states: [String: ResourceState] = [:]
     }
 
@@ -44,15 +46,15 @@ struct ClusterInbox {
     private(set) var needsLoad = false
     private(set) var events: UInt64 = 0
     /// Objects without a name, and octets that are not JSON: the last few.
-    private var unreadable: [Diagnostic] = []
+    private var unreadable: [(kind: String, problem: Diagnostic)] = []
     private static let mostUnreadable = 20
     /// Objects whose newest version has a fault, which a load has reported or is about to.
     private var faulty: Set<ObjectReference> = []
     /// Objects of one kind that are known at a time. A list of the client has no more.
     static let mostOfKind = 300_000
     private let mostOfKind: Int
-    /// Kinds of which there was one more.
-    private var overfull: Set<String> = []
+    /// By kind: objects for which there was no room.
+    private var refused: [String: RefusedObjects] = [:]
     /// EndpointSlices and Pods that files define, so that those of the server do not count.
     var hidden: Set<ObjectReference> = []
 
@@ -65,13 +67,14 @@ struct ClusterInbox {
         switch step {
         case .page(let kind, let namespace, let objects, let isFirst, let isLast):
             let scope = namespace ?? ""
-            if isFirst { kinds[kind.kind, default: Kind()].listing[scope] = [] }
+            if isFirst { listBegan(kind.kind, scope) }
             for object in objects {
-                if let name = put(kind.kind, object) { kinds[kind.kind]?.listing[scope]?.insert(name) }
+                if object.identity == nil { kinds[kind.kind]?.nameless.insert(scope) }
+                if let name = put(kind, object) { kinds[kind.kind]?.listing[scope]?.insert(name) }
             }
             if isLast { listEnded(kind.kind, scope) }
         case .changed(let kind, let object):
-            if let name = put(kind.kind, object) { noteInLists(kind.kind, name) }
+            if let name = put(kind, object) { noteInLists(kind.kind, name) }
         case .removed(let kind, let name): remove(kind.kind, name)
         case .state(let kind, let namespace, let state):
             let scope = namespace ?? ""
@@ -101,16 +104,17 @@ struct ClusterInbox {
     }
 
     /// - Returns: the object's name; nil if it has none.
-    private mutating func put(_ kind: String, _ object: ClusterObject) -> ServiceName? {
+    private mutating func put(_ resource: ResourceKind, _ object: ClusterObject) -> ServiceName? {
         events += 1
+        let kind = resource.kind
         guard let identity = object.identity else {
             if unreadable.count >= Self.mostUnreadable { unreadable.removeFirst() }
-            unreadable += object.set.diagnostics
+            unreadable += object.set.diagnostics.map { (kind, $0) }
             needsLoad = true
             return nil
         }
         let name = ServiceName(namespace: identity.namespace, name: identity.name)
-        guard hasRoom(kind, name) else { return nil }
+        guard hasRoom(resource, name) else { return nil }
         let old = kinds[kind, default: Kind()].known.updateValue(object.version, forKey: name)
         guard old != object.version else { return name }
         note(identity, .object(withUndelivered(object.set, identity)))
@@ -145,14 +149,30 @@ struct ClusterInbox {
     }
 
     /// Whether there may be one more object of a kind, if it is one more.
-    private mutating func hasRoom(_ kind: String, _ name: ServiceName) -> Bool {
-        guard let known = kinds[kind]?.known, known.count >= mostOfKind, known[name] == nil else { return true }
-        if overfull.insert(kind).inserted { needsLoad = true }
+    private mutating func hasRoom(_ kind: ResourceKind, _ name: ServiceName) -> Bool {
+        guard let known = kinds[kind.kind]?.known, known.count >= mostOfKind, known[name] == nil else {
+            changeRefused(kind.kind) { $0.remove(name) }
+            return true
+        }
+        if refused[kind.kind, default: RefusedObjects(kind, most: mostOfKind)].insert(name) { needsLoad = true }
         return false
+    }
+
+    /// Changes what is known of refused objects, if there are any. The last one takes its report along.
+    private mutating func changeRefused(_ kind: String, _ change: (inout RefusedObjects) -> Void) {
+        guard !refused.isEmpty, var objects = refused.removeValue(forKey: kind) else { return }
+        change(&objects)
+        if objects.isEmpty { needsLoad = true } else { refused[kind] = objects }
+    }
+
+    /// Kinds whose refused objects would have room now, so that they are worth another list.
+    var kindsToList: [ResourceKind] {
+        refused.values.filter { $0.haveRoom(beside: kinds[$0.kind.kind]?.known.count ?? 0) }.map(\.kind)
     }
 
     private mutating func remove(_ kind: String, _ name: ServiceName) {
         events += 1
+        changeRefused(kind) { $0.remove(name) }
         for scope in kinds[kind, default: Kind()].listing.keys { kinds[kind]?.listing[scope]?.remove(name) }
         guard kinds[kind]?.known.removeValue(forKey: name) != nil else { return }
         let identity = ObjectReference(kind: kind, namespace: name.namespace, name: name.name)
@@ -173,8 +193,20 @@ struct ClusterInbox {
         }
     }
 
+    private mutating func listBegan(_ kind: String, _ scope: String) {
+        kinds[kind, default: Kind()].listing[scope] = []
+        kinds[kind]?.nameless.remove(scope)
+        changeRefused(kind) { $0.listBegan(scope) }
+    }
+
     private mutating func listEnded(_ kind: String, _ scope: String) {
         guard let listed = kinds[kind]?.listing.removeValue(forKey: scope) else { return }
+        // An object that the server cannot name any more is not gone, and which one it is nobody knows.
+        if kinds[kind]?.nameless.contains(scope) ?? false { return }
+        if kinds[kind]?.nameless.isEmpty ?? false, unreadable.contains(where: { $0.kind == kind }) {
+            unreadable.removeAll { $0.kind == kind }
+            needsLoad = true
+        }
         let gone = kinds[kind]?.known.keys.filter {
             !listed.contains($0) && (scope.isEmpty || $0.namespace == scope)
         }
@@ -230,7 +262,8 @@ struct ClusterInbox {
 
     /// Takes all changes, for a load.
     mutating func take() -> ClusterDelivery {
-        var taken = ClusterDelivery(states: unreadable + overfull.sorted().map(tooMany) + stateDiagnostics)
+        let whole = unreadable.map(\.problem) + refused.keys.sorted().map(tooMany)
+        var taken = ClusterDelivery(states: whole + stateDiagnostics)
         taken.generations = generations
         for kind in changes.keys.sorted() {
             guard let (order, newest) = changes[kind] else { continue }

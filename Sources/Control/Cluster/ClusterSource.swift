@@ -59,6 +59,9 @@ package final class ClusterSource: ResourceSink, Sendable {
         bell.withLock { $0 }()
     }
 
+    /// Kinds of which objects were refused that would have room now.
+    package func kindsToList() -> [ResourceKind] { inbox.withLock(\.kindsToList) }
+
     private static func step(_ event: ResourceEvent, _ reader: ClusterReader) -> ClusterInbox.Step {
         switch event {
         case .page(let kind, let namespace, let objects, let isFirst, let isLast):

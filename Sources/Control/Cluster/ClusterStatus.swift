@@ -78,7 +78,9 @@ package struct ClusterStatus: Sendable {
             objects: objects.sorted { $0.key < $1.key }.map { Metrics.Count($0.key, $0.value) }, events: events,
             lastChange: lastChange)
         metrics.status = writing.map {
-            Metrics.StatusWrites(leads: $0.leads, written: $0.writes, failed: $0.failures, contested: $0.contested)
+            Metrics.StatusWrites(
+                leads: $0.leads, written: $0.writes, failed: $0.failures, contested: $0.contested,
+                eventsLostWithLease: $0.eventsLostWithLease, eventsRefused: $0.eventsRefused)
         }
         return metrics
     }

@@ -10,6 +10,7 @@ final class HealthMonitor {
     private let news: Mailbox<[HealthNews]>
     private let checker: HealthChecker
     private let log: Logger
+    private var text = HealthText()
     private var isReported = false    // that there can be no thread
 
     /// - Throws: that no descriptor is left.
@@ -38,9 +39,14 @@ final class HealthMonitor {
     /// Takes what is new of endpoints: the clusters concerned choose among others from now on.
     func take(_ configuration: inout Configuration) {
         let (changes, panics) = configuration.take(health: news.takeAll().flatMap { $0 })
-        for line in HealthText.lines(of: changes) { log.warning("\(line)") }
-        for (cluster, isPanicking) in panics {
-            log.warning("\(HealthText.line(of: cluster, isPanicking: isPanicking))")
-        }
+        for line in text.lines(of: changes, panics, at: .now()) { log.warning("\(line)") }
+    }
+
+    /// When `settle` has something to say; nil: never.
+    var due: MonotonicTime? { text.due }
+
+    /// Says how many changes had no line of their own.
+    func settle() {
+        for line in text.settle(at: .now()) { log.warning("\(line)") }
     }
 }

@@ -1,19 +1,76 @@
 internal import Balancing
 internal import Proxy
+internal import Reactor
 
-/// What standard error says of health checks: a line for each change, and one for those beyond a number of lines.
-enum HealthText {
-    /// Lines at a time; a Service that fails as a whole would say the same thousands of times.
-    private static let most = 20
+/// What standard error says of health checks: a line for each change, at most a number of lines in a second, and at its
+/// end one about those that had none. Endpoints change one after the other, so a network that fails would say the same
+/// thousands of times.
+struct HealthText {
+    /// Changes of health, with the Service's host and port.
+    typealias Changes = [(service: String, news: HealthNews)]
+    /// Clusters that have come to use all of their endpoints (true), or do not any more (false).
+    typealias Panics = [(cluster: ClusterState, isPanicking: Bool)]
 
-    /// A line for each change of an endpoint's health.
-    /// - Parameter changes: with the Service's host and port.
-    static func lines(of changes: [(service: String, news: HealthNews)]) -> [String] {
-        var lines = changes.prefix(most).map { "\($0.service): \(sentence($0.news))" }
-        if changes.count > most {
-            lines.append("the health of \(changes.count - most) more endpoints has changed at the same time")
+    /// Lines in a second, the last one not among them.
+    static let most = 20
+    private static let period = Duration.seconds(1)
+
+    /// The end of the second that has begun with a line; nil: nothing was said for so long.
+    private(set) var due: MonotonicTime?
+    private var said = 0
+    private var unsaid = Unsaid()
+
+    /// What had no line.
+    private struct Unsaid: Equatable {
+        var failing = 0
+        var passing = 0
+        var panicking = 0
+        var recovered = 0
+    }
+
+    /// The lines about what has changed now.
+    mutating func lines(of changes: Changes, _ panics: Panics, at now: MonotonicTime) -> [String] {
+        var lines = settle(at: now)
+        for (service, news) in changes {
+            let isFailing = news.record.standing == .unhealthy
+            if mayAdd(at: now) {
+                lines.append("\(service): \(Self.sentence(news))")
+            } else if isFailing {
+                unsaid.failing += 1
+            } else {
+                unsaid.passing += 1
+            }
+        }
+        for (cluster, isPanicking) in panics {
+            if mayAdd(at: now) {
+                lines.append(Self.line(of: cluster, isPanicking: isPanicking))
+            } else if isPanicking {
+                unsaid.panicking += 1
+            } else {
+                unsaid.recovered += 1
+            }
         }
         return lines
+    }
+
+    /// The line about those that had none, at the end of their second.
+    mutating func settle(at now: MonotonicTime) -> [String] {
+        guard let due, now >= due else { return [] }
+        defer { self = HealthText() }
+        guard unsaid != Unsaid() else { return [] }
+        let parts = [
+            (unsaid.failing, "endpoints fail their health check"), (unsaid.passing, "endpoints pass it again"),
+            (unsaid.panicking, "clusters use all endpoints, because too few are well"),
+            (unsaid.recovered, "clusters have enough endpoints again that are well"),
+        ].filter { $0.0 > 0 }.map { "\($0) \($1)" }
+        return ["health checks, within a second without a line of their own: \(parts.joined(separator: ", "))"]
+    }
+
+    private mutating func mayAdd(at now: MonotonicTime) -> Bool {
+        if due == nil { due = now + Self.period }
+        guard said < Self.most else { return false }
+        said += 1
+        return true
     }
 
     private static func sentence(_ news: HealthNews) -> String {
@@ -23,8 +80,7 @@ enum HealthText {
         return "\(name) fails its health check: \(news.record.reason)\(times)"
     }
 
-    /// A line for a cluster that has come to use all of its endpoints, or does not any more.
-    static func line(of cluster: ClusterState, isPanicking: Bool) -> String {
+    private static func line(of cluster: ClusterState, isPanicking: Bool) -> String {
         isPanicking
             ? "\(cluster.name): too few endpoints are well: all are used"
             : "\(cluster.name): enough endpoints are well again: the others are not used"

@@ -30,6 +30,12 @@ struct StatusDesk {
         case idle
     }
 
+    /// Events that were never written: this replica had lost the Lease, or the server refused them.
+    struct LostEvents: Sendable, Equatable {
+        var withLease: UInt64 = 0
+        var refused: UInt64 = 0
+    }
+
     /// What came of a write.
     enum Outcome {
         case answer(status: Int, retryAfter: Int?, body: [UInt8])
@@ -60,6 +66,7 @@ struct StatusDesk {
     private var namedRefusals: Set<String> = []
     private(set) var writes: UInt64 = 0
     private(set) var failures: UInt64 = 0
+    private(set) var lostEvents = LostEvents()
 
     /// How long nothing is written after an answer that a permission is missing, and after a failure.
     private static let refusedPause: Int64 = 30_000
@@ -87,6 +94,7 @@ struct StatusDesk {
         isLeading = leads
         (written, contested) = ([:], [])
         guard leads else {
+            if event != nil { lostEvents.withLease += 1 }
             (queue, queued, event) = ([], [], nil)
             return
         }
@@ -200,23 +208,41 @@ struct StatusDesk {
         case 200...299:
             writes += 1
             if case .status(let object, let own) = write.purpose { accepted(object, own, body) }
-        case 404: if case .status(let object, _) = write.purpose { gone(object.identity) }
-        case 409: if case .status(let object, _) = write.purpose { stale(object) }
-        case 403:
-            failures += 1
-            refused(write)
-            again(write)
-            nextAt = now + Self.refusedPause
-        case 429, 500...:
+        // A 401 has the client read its credentials anew.
+        case 401, 429, 500...:
             failures += 1
             again(write)
             nextAt = now + max(Self.failedPause, Int64(min(max(retryAfter ?? 0, 0), Self.longestPause)) * 1000)
         default:
-            failures += 1
-            if case .status(let object, _) = write.purpose {
-                notes.append("\(object.identity): the server does not take its status: it answers \(status)")
+            switch write.purpose {
+            case .status(let object, _): refused(object, write, status, at: now)
+            case .event(let object, _): eventRefused(object, status)
             }
         }
+    }
+
+    private mutating func refused(_ object: ObservedObject, _ write: Write, _ status: Int, at now: Int64) {
+        switch status {
+        case 404: gone(object.identity)
+        case 409: stale(object)
+        case 403:
+            failures += 1
+            let resource = "\(ObservedObject.plurals[object.identity.kind] ?? "")/status.networking.istio.io"
+            lacks("patch", resource, object.identity.namespace, "the status of objects is not written without it")
+            again(write)
+            nextAt = now + Self.refusedPause
+        default:
+            failures += 1
+            notes.append("\(object.identity): the server does not take its status: it answers \(status)")
+        }
+    }
+
+    /// It is lost: the status says the same, and must not wait for it.
+    private mutating func eventRefused(_ object: ObservedObject, _ status: Int) {
+        failures += 1
+        lostEvents.refused += 1
+        guard status == 403 else { return }
+        lacks("create", "events", object.identity.namespace, "changes of the status are no Events without it")
     }
 
     private mutating func accepted(_ object: ObservedObject, _ own: OwnStatus?, _ body: [UInt8]) {
@@ -248,23 +274,16 @@ struct StatusDesk {
 
     private mutating func again(_ write: Write) {
         switch write.purpose {
-        case .status(let object, _): enqueue(object.identity)
-        case .event(let object, let own): event = (object, own)
+        case .status(let object, _): if isLeading { enqueue(object.identity) }
+        case .event(let object, let own):
+            if isLeading { event = (object, own) } else { lostEvents.withLease += 1 }
         }
     }
 
-    private mutating func refused(_ write: Write) {
-        let (resource, verb, namespace): (String, String, String) =
-            switch write.purpose {
-            case .status(let object, _):
-                (
-                    "\(ObservedObject.plurals[object.identity.kind] ?? "")/status.networking.istio.io", "patch",
-                    object.identity.namespace
-                )
-            case .event(let object, _): ("events", "create", object.identity.namespace)
-            }
+    /// Names a permission once.
+    private mutating func lacks(_ verb: String, _ resource: String, _ namespace: String, _ consequence: String) {
         let permission = "verb \"\(verb)\" on resource \"\(resource)\" in namespace \"\(namespace)\""
         guard namedRefusals.count < 100, namedRefusals.insert(permission).inserted else { return }
-        notes.append("The permission \(permission) is missing: the status of objects is not written without it.")
+        notes.append("The permission \(permission) is missing: \(consequence).")
     }
 }

@@ -53,6 +53,10 @@ package final class StatusWriter: Sendable {
         package var failures: UInt64 = 0
         /// Objects that are left alone because another writer changes them back.
         package var contested = 0
+        /// Events that were never written because another replica had become the writer.
+        package var eventsLostWithLease: UInt64 = 0
+        /// Events that were never written because the server refused them.
+        package var eventsRefused: UInt64 = 0
     }
 
     enum Mail: Sendable {
@@ -177,7 +181,8 @@ private final class StatusLoop {
             for note in desk.takeNotes() { say(true, "Status: \(note)") }
             let facts = StatusWriter.Facts(
                 leads: election.leads(at: now), writes: desk.writes, failures: desk.failures,
-                contested: desk.contested.count)
+                contested: desk.contested.count, eventsLostWithLease: desk.lostEvents.withLease,
+                eventsRefused: desk.lostEvents.refused)
             board.facts.withLock { $0 = facts }
         }
     }

@@ -104,6 +104,7 @@ struct ListWatch {
         case .failed(let failure): failed(failure)
         case .timer: if case .waiting(let step) = phase { take(step) }
         case .unreachable(let reason): becameUnreachable(reason)
+        case .listAgain: listAgain()
         }
         return actions
     }
@@ -246,6 +247,17 @@ struct ListWatch {
         let isFirst = relistBackOff.failures == 0
         let delay = relistBackOff.next(&random)
         isFirst ? list() : wait(delay, then: .list)
+    }
+
+    /// Lists anew though the watch goes on, unless a list is under way or about to come.
+    private mutating func listAgain() {
+        switch phase {
+        case .watching, .verifying:
+            actions.append(.abandon)
+            list()
+        case .waiting(.watch), .waiting(.verify): phase = .waiting(.list)
+        case .idle, .waiting(.find), .waiting(.list), .findingGroup, .findingVersion, .listing, .streaming: break
+        }
     }
 
     /// Lists in pages; when these have become too old twice, the whole in one answer.

@@ -46,7 +46,7 @@ struct SecretWatch {
         case .secretAnswer(let text): if phase == .getting { got(text) }
         case .opened: openedAt = now.steady
         case .secretLine(let line): received(line: line)
-        case .line: break    // of requests that are not confidential
+        case .line, .listAgain: break    // of requests that are not confidential, and of lists
         case .ended: ended()
         case .failed(let failure): failed(failure)
         case .timer: if phase == .waiting { get() }

@@ -48,6 +48,8 @@ package enum WatchInput: Sendable {
     case timer
     /// No connection can be made; requests wait for one.
     case unreachable(reason: String)
+    /// What the sink has is not all that there is, though the watch goes on.
+    case listAgain
 }
 
 /// What a watch wants to be done. It has one request or one wait in hand at a time.

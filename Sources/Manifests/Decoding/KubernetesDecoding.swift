@@ -127,7 +127,7 @@ extension EndpointSlice {
                 hint: "write a Service of type ExternalName, or a ServiceEntry with resolution DNS")
         }
         ports = envelope.elements("ports").compactMap(Port.init)
-        endpoints = envelope.elements("endpoints").compactMap {
+        endpoints = envelope.elements("endpoints").exactMap {
             Endpoint($0, meta.namespace, type)
         }
         envelope.finish(unknown: .harmless)

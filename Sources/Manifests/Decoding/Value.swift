@@ -303,3 +303,13 @@ struct Value {
         }
     }
 }
+
+extension [Value] {
+    /// As `compactMap`, in an array that has room for no more than all of them: one that grows has up to twice as much.
+    func exactMap<Result>(_ transform: (Value) -> Result?) -> [Result] {
+        var results: [Result] = []
+        results.reserveCapacity(count)
+        for value in self { if let result = transform(value) { results.append(result) } }
+        return results
+    }
+}

@@ -1,14 +1,17 @@
 internal import Manifests
 
 /// For each Gateway: its hosts joined with those of the VirtualServices on it, and with those of VirtualServices that
-/// have an error. A join is made when it is first needed.
+/// have an error. A join is made when it is first needed. The next compilation goes on with it if nothing of this has
+/// changed.
 ///
-/// Thread: the compiler's, which is the loader's or a command's. Freed by: the end of the compilation.
+/// Thread: the compiler's, which is the loader's or a command's. Freed by: the next memory.
 final class BoundHosts {
     private let services: [AttachedService]
     private let attachments: GatewayAttachments
     private let leftOut: LeftOutObjects
-    private let options: CompileOptions
+    private let mostHosts: Int
+    /// Ends a join early. It is that of the compilation that uses the hosts now.
+    var limit: LoadLimit
     private var made: [String: GatewayHosts] = [:]
     private var madeForLeftOut: [String: GatewayHosts] = [:]
     private var madeForRelays: [String: GatewayHosts] = [:]
@@ -28,44 +31,36 @@ final class BoundHosts {
         self.services = services
         self.attachments = attachments
         self.leftOut = leftOut
-        self.options = options
+        mostHosts = options.mostHosts
+        limit = options.limit
         room = 2 * options.mostHosts
         isCovered = Array(repeating: false, count: attachments.hosts.count)
     }
 
     /// A Gateway's hosts, joined with the VirtualServices on it that have rules for HTTP. Owners are their indices, and
     /// places are those of `GatewayAttachments.hosts`.
-    func hosts(of gateway: Gateway) -> GatewayHosts {
-        let key = gateway.meta.reference
-        if let known = made[key] { return known }
-        let hosts = GatewayHosts(gateway)
-        made[key] = hosts
-        for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
-            guard services[service].hasRequests else { continue }
-            hosts.add(
-                service, attachments.hosts.slice(service), namespace: services[service].namespace, set: set(service),
-                most: room)
-            if hosts.count > room { end = service }
-        }
-        room = max(0, room - hosts.count)
-        for place in hosts.places { isCovered[place] = true }
-        return hosts
-    }
+    func hosts(of gateway: Gateway) -> GatewayHosts { join(gateway, &made) { $0.hasRequests } }
 
     /// A Gateway's hosts, joined with the VirtualServices on it that have rules for connections. Owners are their
     /// indices, and places are those of `GatewayAttachments.hosts`.
-    func relays(of gateway: Gateway) -> GatewayHosts {
+    func relays(of gateway: Gateway) -> GatewayHosts { join(gateway, &madeForRelays) { $0.hasConnections } }
+
+    private func join(
+        _ gateway: Gateway, _ made: inout [String: GatewayHosts], _ isWanted: (AttachedService) -> Bool
+    ) -> GatewayHosts {
         let key = gateway.meta.reference
-        if let known = madeForRelays[key] { return known }
+        if let known = made[key] { return known }
         let hosts = GatewayHosts(gateway)
-        madeForRelays[key] = hosts
-        for service in attachments.services[key] ?? [] where !options.limit.isOver && end == nil {
-            guard services[service].hasConnections else { continue }
+        for service in attachments.services[key] ?? [] where end == nil {
+            // A join that was ended early must not be found by the next compilation.
+            guard !limit.isOver else { return hosts }
+            guard isWanted(services[service]) else { continue }
             hosts.add(
                 service, attachments.hosts.slice(service), namespace: services[service].namespace, set: set(service),
                 most: room)
             if hosts.count > room { end = service }
         }
+        made[key] = hosts
         room = max(0, room - hosts.count)
         for place in hosts.places { isCovered[place] = true }
         return hosts
@@ -86,12 +81,12 @@ final class BoundHosts {
         let key = gateway.meta.reference
         if let known = madeForLeftOut[key] { return known }
         let hosts = GatewayHosts(gateway)
-        madeForLeftOut[key] = hosts
-        for (number, entry) in (leftOut.services[key] ?? []).enumerated() where !options.limit.isOver {
+        for (number, entry) in (leftOut.services[key] ?? []).enumerated() {
+            guard !limit.isOver else { return hosts }
             hosts.add(
-                number, entry.hosts[...], namespace: entry.object.identity.namespace, set: nil,
-                most: options.mostHosts)
+                number, entry.hosts[...], namespace: entry.object.identity.namespace, set: nil, most: mostHosts)
         }
+        madeForLeftOut[key] = hosts
         return hosts
     }
 }

@@ -98,6 +98,7 @@ extension RoutingPlan {
         let bound =
             known?.bound
             ?? BoundHosts(basis.services, attachments: attachments, leftOut: leftOut, options: names.options)
+        bound.limit = names.options.limit
         let quiet = QuietServices(
             rules.versions, known: known.map { $0.frame === clusters.frame ? $0.quiet : [] } ?? [], problems: problems)
         let merger = ServerMerger(own, problems: problems)

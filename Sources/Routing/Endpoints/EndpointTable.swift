@@ -12,7 +12,7 @@ package struct EndpointTable: Sendable {
     private var slices: [ServiceName: [SliceRecord]] = [:]    // each service's in the order they came
     private var services: [ServiceName: ServiceName] = [:]    // by the name of a slice
     private var legacy: [ServiceName: SliceRecord] = [:]
-    private var users: [PodKey: [ServiceName]] = [:]    // the Services of the endpoints that name a pod so
+    private var users = PodUsers()
     private var pods: PodIndex
     private let nodes: NodePlaces
     private let refusal: @Sendable (EndpointAddress) -> String?
@@ -35,8 +35,19 @@ package struct EndpointTable: Sendable {
         for object in inventory.endpoints {
             let (service, record) = (ServiceName(object.meta).detached, SliceRecord(object))
             legacy[service] = record
-            use(record, service)
+            users.add(record.podKeys, service)
         }
+    }
+
+    /// The same table for another holder that will change it: changes copy nothing large, and what both have of the
+    /// objects they share.
+    package func separate() -> EndpointTable {
+        var other = self
+        other.slices.reserveCapacity(slices.count)
+        other.services.reserveCapacity(services.count)
+        other.users.separate()
+        other.pods.separate()
+        return other
     }
 
     /// Whether the labels that anybody asks for are those that this table keeps, and the Nodes are where it has them.
@@ -75,22 +86,10 @@ package struct EndpointTable: Sendable {
         }
         for (name, pod) in changes.pods {
             guard let keys = pods.set(name, pod) else { continue }
-            for key in keys { concern.services.formUnion(users[key] ?? []) }
+            for key in keys { concern.services.formUnion(users.services(of: key)) }
             concern.podNamespaces.insert(name.namespace)
         }
         return concern
-    }
-
-    private mutating func use(_ record: SliceRecord, _ service: ServiceName) {
-        for key in record.podKeys { users[key, default: []].append(service) }
-    }
-
-    private mutating func disuse(_ record: SliceRecord, _ service: ServiceName) {
-        for key in record.podKeys {
-            guard let place = users[key]?.firstIndex(of: service) else { continue }
-            users[key]?.remove(at: place)
-            if users[key]?.isEmpty == true { users[key] = nil }
-        }
     }
 
     private mutating func set(_ name: ServiceName, _ slice: EndpointSlice?) {
@@ -99,7 +98,7 @@ package struct EndpointTable: Sendable {
         }
         let old = services[name]
         let place = old.flatMap { slices[$0]?.firstIndex { $0.name == name.name } }
-        if let old, let place, let record = slices[old]?[place] { disuse(record, old) }
+        if let old, let place, let record = slices[old]?[place] { users.remove(record.podKeys, old) }
         if let old, let place, old != service {
             slices[old]?.remove(at: place)
             if slices[old]?.isEmpty == true { slices[old] = nil }
@@ -108,7 +107,7 @@ package struct EndpointTable: Sendable {
         guard let slice, let service else { return }
         services[name.detached] = service
         let record = SliceRecord(slice)
-        use(record, service)
+        users.add(record.podKeys, service)
         if let place, old == service {
             slices[service]?[place] = record
         } else {

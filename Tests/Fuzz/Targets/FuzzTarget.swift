@@ -27,6 +27,7 @@ package struct FuzzTarget: Sendable {
         FuzzTarget(name: "client-hello", feed: TextFuzz.clientHello),
         FuzzTarget(name: "yaml", feed: ManifestFuzz.yaml),
         FuzzTarget(name: "json", feed: ManifestFuzz.json),
+        FuzzTarget(name: "cluster", feed: ClusterFuzz.feed),
     ]
 
     /// The target that `PORTICO_FUZZ_TARGET` names; nil for a name that no target has.

@@ -27,7 +27,8 @@ enum ManifestFuzz {
         ("VirtualService", "networking.istio.io/v1"), ("Gateway", "networking.istio.io/v1"),
         ("DestinationRule", "networking.istio.io/v1"), ("ServiceEntry", "networking.istio.io/v1"),
         ("Service", "v1"), ("EndpointSlice", "discovery.k8s.io/v1"), ("Pod", "v1"), ("Secret", "v1"),
-        ("WorkloadEntry", "networking.istio.io/v1"), ("Endpoints", "v1"),
+        ("WorkloadEntry", "networking.istio.io/v1"), ("Endpoints", "v1"), ("Node", "v1"),
+        ("AuthorizationPolicy", "security.istio.io/v1"), ("RequestAuthentication", "security.istio.io/v1"),
     ]
 
     /// JSON of an API server: no trap, the quick readers agree with the thorough one, and the object is that which the
@@ -43,7 +44,8 @@ enum ManifestFuzz {
             }) != nil
         checkSkims(text, isJSON)
         let object = ClusterReader(defaultNamespace: "default").read(kind: kind, text)
-        let isRefused = object.identity.map(object.set.rejected.contains) ?? true
+        // An access policy that cannot be read closes the gateway.
+        let isRefused = object.identity.map(object.set.rejected.union(object.set.impaired).contains) ?? true
         demand(isRefused || isJSON, "an object of a text that is not JSON")
         guard isJSON, object.set.diagnostics.isEmpty, let brace = text.firstIndex(of: UInt8(ascii: "{")) else { return }
         let head = Array(#"{"apiVersion":"\#(group)","kind":"\#(kind)","#.utf8)

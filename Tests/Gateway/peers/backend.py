@@ -15,6 +15,10 @@ from concurrent import futures
 
 import grpc
 
+from peers.waiting import SLOWNESS
+
+SECONDS = 20 * SLOWNESS  # the deadline of calls that have none of their own
+
 
 @dataclasses.dataclass
 class Call:
@@ -55,7 +59,7 @@ class Backend(grpc.GenericRpcHandler):
         return f"{self.address}:{self.port}"
 
     def stop(self, grace=0):
-        self.server.stop(grace).wait(5)
+        self.server.stop(grace).wait(60)
 
     def __enter__(self):
         return self
@@ -186,7 +190,7 @@ class Caller:
     def __exit__(self, *_):
         self.channel.close()
 
-    def unary(self, method="/test.Echo/Unary", message=b"ping", timeout=20, metadata=()):
+    def unary(self, method="/test.Echo/Unary", message=b"ping", timeout=SECONDS, metadata=()):
         """Returns (reply, call); raises grpc.RpcError."""
         return self.channel.unary_unary(method).with_call(message, timeout=timeout, metadata=metadata)
 
@@ -198,15 +202,15 @@ class Caller:
         except grpc.RpcError as error:
             return error.code(), error.details()
 
-    def stream(self, method="/test.Echo/Stream", message=b"ping", timeout=20, metadata=()):
+    def stream(self, method="/test.Echo/Stream", message=b"ping", timeout=SECONDS, metadata=()):
         return self.channel.unary_stream(method)(message, timeout=timeout, metadata=metadata)
 
-    def collect(self, messages, method="/test.Echo/Collect", timeout=20, metadata=()):
+    def collect(self, messages, method="/test.Echo/Collect", timeout=SECONDS, metadata=()):
         return self.channel.stream_unary(method)(messages, timeout=timeout, metadata=metadata)
 
-    def chat(self, messages, method="/test.Echo/Chat", timeout=20, metadata=()):
+    def chat(self, messages, method="/test.Echo/Chat", timeout=SECONDS, metadata=()):
         return self.channel.stream_stream(method)(messages, timeout=timeout, metadata=metadata)
 
-    def hello(self, name="ann", timeout=20, metadata=()):
+    def hello(self, name="ann", timeout=SECONDS, metadata=()):
         reply, _ = self.unary("/helloworld.Greeter/SayHello", hello(name), timeout, metadata)
         return hello_text(reply)

@@ -31,7 +31,7 @@ class Asking:
     def __exit__(self, *_):
         """Also called twice: by a test that wants to know the end, and by its block."""
         self.over.set()
-        self.thread.join(60)
+        self.thread.join(180)
         if self.thread.is_alive():
             self.failures.append("the client hangs")
 
@@ -40,7 +40,7 @@ class GrpcCalls(Asking):
     """Unary calls by grpcio, one after the other on one connection. It obeys GOAWAY, and sends again what the gateway
     has said that it did not process."""
 
-    def __init__(self, target, timeout=20):
+    def __init__(self, target, timeout=120):
         super().__init__()
         options = [("grpc.enable_retries", 1), ("grpc.initial_reconnect_backoff_ms", 50),
                    ("grpc.min_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
@@ -67,11 +67,11 @@ class Curls(Asking):
 
     def __init__(self, url, *arguments):
         super().__init__()
-        self.command = ["curl", "--silent", "--show-error", "--max-time", "20", *arguments]
+        self.command = ["curl", "--silent", "--show-error", "--max-time", "120", *arguments]
         self.command += ["--write-out", "%{http_code}\n", *(["--output", "/dev/null", url] * 20)]
 
     def _ask(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(self.command, capture_output=True, text=True, timeout=300)
         codes = done.stdout.split()
         self.count += codes.count("200")
         if done.returncode or codes != ["200"] * 20:
@@ -86,7 +86,7 @@ class Load(Asking):
         self.command = ["h2load", "-n", str(requests), "-m", str(streams), *arguments]
 
     def _ask(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(self.command, capture_output=True, text=True, timeout=300)
         found = re.search(r"(\d+) succeeded, 0 failed, 0 errored, 0 timeout", done.stdout)
         if found and re.search(r"status codes: \d+ 2xx, 0 3xx, 0 4xx, 0 5xx", done.stdout):
             self.count += int(found[1])

@@ -18,6 +18,8 @@ from hyperframe.frame import (
     SettingsFrame, WindowUpdateFrame,
 )
 
+from peers.waiting import SLOWNESS
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 2, 3, 5
 FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 6, 7, 8, 9, 11
@@ -147,8 +149,8 @@ class FramePeer:
                 frame.flags.add(name)
             self._write(frame.serialize())
 
-    def send_data(self, stream, octets, end=False, seconds=20):
-        """Sends within the peer's windows; waits for them, bounded."""
+    def send_data(self, stream, octets, end=False, seconds=20 * SLOWNESS):
+        """Sends within the peer's windows; waits for them, so long at most."""
         octets = memoryview(bytes(octets))
         while True:
             with self.changed:
@@ -231,6 +233,8 @@ class FramePeer:
     # Waiting
 
     def wait(self, condition, seconds=10.0, what="the peer"):
+        """Until `condition()`; fails after `seconds` of an idle machine, and when the connection ends before."""
+        seconds *= SLOWNESS
         with self.changed:
             if not self.changed.wait_for(lambda: condition() or self.closed, seconds) or not condition():
                 state = f"closed={self.closed} goaways={self.goaways} streams={list(self.streams.values())[-3:]!r}"

@@ -18,10 +18,10 @@ BINARY = pathlib.Path(os.environ.get("PORTICO_BINARY", ROOT / ".build/release/po
 
 
 def run(*arguments, stdin=None, seconds=20, environment=None):
-    """A command of the binary that ends by itself: check, routes, explain, version."""
+    """A command of the binary that ends by itself, within `seconds` of an idle machine: check, routes, explain."""
     return subprocess.run(
-        [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=seconds,
-        env={**os.environ, **(environment or {})},
+        [str(BINARY), *map(str, arguments)], input=stdin, capture_output=True, text=True,
+        timeout=seconds * waiting.SLOWNESS, env={**os.environ, **(environment or {})},
     )
 
 
@@ -45,7 +45,9 @@ class Gateway:
     needs `MOUNTS`. Leaving the `with` block sends SIGTERM and asserts that the process was alive and exits 0.
     """
 
-    def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain="1s", ready=True,
+    reading_seconds = 30  # for the last of what the process has said, once it has ended
+
+    def __init__(self, config, ports=(8000,), workers=1, mesh=False, arguments=(), drain=None, ready=True,
                  open_files=None, hosts=None):
         self.folder = tempfile.TemporaryDirectory(prefix="portico-test-")
         self.file = pathlib.Path(self.folder.name) / "objects.yaml"
@@ -58,7 +60,9 @@ class Gateway:
         else:
             self.write(config)
             paths = [self.file]
-        command = [str(BINARY), "serve", "--workers", str(workers), "--drain", drain]
+        command = [str(BINARY), "serve", "--workers", str(workers), "--drain", drain or "1s"]
+        # Where the drain is not what is tested, a gateway without requests ends at once and not half a second later.
+        command += [] if drain else ["--drain-accept", "0s"]
         for path in paths:
             command += ["--config", str(path)]
         for port, bound in self.map.items():
@@ -136,12 +140,12 @@ class Gateway:
     def kill(self):
         self.killed = True
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(10 * waiting.SLOWNESS)
 
     def wait_exit(self, seconds=15):
-        code = self.process.wait(seconds)
+        code = self.process.wait(seconds * waiting.SLOWNESS)
         for reader in self.readers:
-            reader.join(5)
+            reader.join(self.reading_seconds)
         return code
 
     def __enter__(self):
@@ -184,7 +188,8 @@ class Gateway:
 
     def status(self, path, port=None, method="GET", seconds=5):
         """(code, body) from the status port, or from another one."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.status_port, timeout=seconds)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", port or self.status_port, timeout=seconds * waiting.SLOWNESS)
         try:
             connection.request(method, path)
             response = connection.getresponse()

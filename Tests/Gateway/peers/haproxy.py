@@ -50,7 +50,7 @@ class HAProxy:
     def servers(self):
         """Name → (state, connections so far, connections that were not made or broke)."""
         with socket.socket(socket.AF_UNIX) as admin:
-            admin.settimeout(10)
+            admin.settimeout(60)
             admin.connect(f"{self.folder.name}/admin")
             admin.sendall(b"show stat\n")
             text = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
@@ -72,5 +72,5 @@ class HAProxy:
 
     def __exit__(self, *_):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         self.folder.cleanup()

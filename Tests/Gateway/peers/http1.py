@@ -4,6 +4,7 @@ import dataclasses
 import socket
 
 from peers.listening import Listener
+from peers.waiting import SLOWNESS
 
 
 @dataclasses.dataclass
@@ -33,11 +34,11 @@ class Message:
 
 
 class Connection:
-    """Octets out, messages in."""
+    """Octets out, messages in. It waits for `seconds` of an idle machine."""
 
     def __init__(self, connection, seconds=10.0):
         self.socket, self.buffer = connection, b""
-        self.socket.settimeout(seconds)
+        self.socket.settimeout(seconds * SLOWNESS)
 
     def send(self, octets):
         self.socket.sendall(octets.encode("latin-1") if isinstance(octets, str) else octets)
@@ -132,7 +133,7 @@ class Connection:
 
 
 def connect(port, context=None, server_name=None, address="127.0.0.1", seconds=10.0):
-    connection = socket.create_connection((address, port), timeout=seconds)
+    connection = socket.create_connection((address, port), timeout=seconds * SLOWNESS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context:
         connection = context.wrap_socket(connection, server_hostname=server_name)

@@ -5,6 +5,7 @@ import threading
 
 from peers.frames import FramePeer
 from peers.listening import Listener
+from peers.waiting import SLOWNESS
 
 
 def grpc_headers(path="/test.Echo/Unary", authority="echo.test", scheme="http", **extra):
@@ -37,7 +38,7 @@ def connect(port, context=None, server_name=None, address="127.0.0.1", receive_o
     connection = socket.socket()
     if receive_octets:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_octets)
-    connection.settimeout(10)
+    connection.settimeout(10 * SLOWNESS)
     connection.connect((address, port))
     if context:
         connection = context.wrap_socket(connection, server_hostname=server_name)

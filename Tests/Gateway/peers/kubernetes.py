@@ -20,7 +20,8 @@ from peers import certificates, secure
 from peers.listening import Listener
 
 ISTIO = ["gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries"]
-PLURALS = {"ServiceEntry": "serviceentries", "WorkloadEntry": "workloadentries", "Endpoints": "endpoints"}
+POLICIES = {"AuthorizationPolicy": "authorizationpolicies", "RequestAuthentication": "requestauthentications"}
+PLURALS = {"ServiceEntry": "serviceentries", "WorkloadEntry": "workloadentries", "Endpoints": "endpoints", **POLICIES}
 GROUPS = {"networking.istio.io": {"v1": ISTIO}, "discovery.k8s.io": {"v1": ["endpointslices"]}}
 # What a current server says with each answer: API Priority and Fairness, and that nobody may keep it.
 HEADERS = [
@@ -138,7 +139,11 @@ class ApiServer:
         self.refused, self.requests, self.asked, self.faults = set(), [], [], []
         self.current, self.headers, self.connections = current, HEADERS if current else [], []
         self.oldest = 0  # versions that are forgotten: a watch from before is answered with 410
+        self.groups = dict(GROUPS)
         self.endless = set()  # whose lists have a next page always
+        self.snapshots = {}  # the objects of lists that go on, by resource and version
+        self.streams = current  # whether a list may be streamed
+        self.after_page = None  # called once, when a page was sent that is not the last one
         pair = certificates.authority().issue("localhost")
         self.context = secure.server_context(self.folder, pair, alpn=["h2"])
         self.listener, self.port = None, 0
@@ -271,7 +276,7 @@ class ApiServer:
                 return connection.write(stream, fault.body, ends=True)
         parts = path.strip("/").split("/")
         if parts[0] == "apis":
-            versions = GROUPS.get(parts[1])
+            versions = self.groups.get(parts[1])
             if versions is None:
                 return self._status(connection, stream, 404, "no group")
             if len(parts) == 2:
@@ -301,7 +306,7 @@ class ApiServer:
             def wanted(key):
                 return namespace in (None, key[0]) and name in (None, key[1])
 
-            if "sendInitialEvents" in query and not self.current:
+            if "sendInitialEvents" in query and not self.streams:
                 return self._status(connection, stream, 422, "resourceVersionMatch is forbidden for watch")
             if "watch" not in query:
                 return self._list(connection, stream, parts[0], wanted, query, partial)
@@ -325,13 +330,15 @@ class ApiServer:
     def _list(self, connection, stream, resource, wanted, query, partial):
         if int(query.get("resourceVersion", 0)) > self.version:
             return self._status(connection, stream, 504, "Timeout: Too large resource version")
-        known = self.objects.get(resource, {})
-        keys = sorted(key for key in known if wanted(key))
-        first = int(query.get("continue", 0))
+        version, _, first = query.get("continue", f"{self.version}.0").partition(".")
+        # All pages are of one version, whatever has happened since the first one.
+        known = self.snapshots.get((resource, version)) or dict(self.objects.get(resource, {}))
+        keys, first = sorted(key for key in known if wanted(key)), int(first or 0)
         last = first + int(query.get("limit", len(keys) or 1))
-        metadata = {"resourceVersion": str(self.version)}
+        metadata = {"resourceVersion": version}
         if last < len(keys):
-            metadata |= {"continue": str(last), "remainingItemCount": len(keys) - last}
+            self.snapshots[resource, version] = known
+            metadata |= {"continue": f"{version}.{last}", "remainingItemCount": len(keys) - last}
         if resource in self.endless:
             metadata["continue"] = "0"
         items = []
@@ -350,6 +357,9 @@ class ApiServer:
             octets, headers = gzip.compress(octets), [*headers, ("content-encoding", "gzip")]
         connection.begin(stream, 200, headers)
         connection.write(stream, octets, ends=True)
+        if last < len(keys) and self.after_page:
+            after, self.after_page = self.after_page, None
+            after()
 
     def _warning(self, resource):
         return [("warning", OLD_ENDPOINTS)] if self.current and resource == "endpoints" else []

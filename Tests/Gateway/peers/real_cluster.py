@@ -63,7 +63,7 @@ class RealCluster:
         log = self.folder.with_name(self.folder.name + ".log")
         with open(log, "w") as output:
             done = subprocess.run([TOOLS / "cluster", action, self.folder, *map(str, arguments)], stdout=output,
-                                  stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=120)
+                                  stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=300)
         assert done.returncode == 0, f"{action} {arguments}: {log.read_text()[-2000:]}"
         return log.read_text()
 
@@ -71,7 +71,7 @@ class RealCluster:
         """What kubectl prints. `code` is what it must end with; None: anything."""
         done = subprocess.run(
             [TOOLS / "cluster", "kubectl", self.folder, *map(str, arguments)], input=stdin, capture_output=True,
-            text=True, timeout=120)
+            text=True, timeout=300)
         assert code is None or done.returncode == code, f"{arguments}: {(done.stdout + done.stderr)[-2000:]}"
         return done.stdout if code == 0 else done.stdout + done.stderr
 

@@ -77,7 +77,7 @@ class Upstream(http1.Upstream):
         super().__init__(**named)
 
     def _serve(self, plain, number):
-        plain.settimeout(20)
+        plain.settimeout(120)
         try:
             secure = self.context.wrap_socket(plain, server_side=True)
         except (ssl.SSLError, OSError) as error:
