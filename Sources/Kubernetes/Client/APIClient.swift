@@ -53,6 +53,8 @@ final class APIClient {
     private var renewedAt = Int64.min / 2
     /// Whether credentials are being made anew, and not a connection.
     private var isRenewing = false
+    /// Whether a plugin, if there is one, runs while a connection is prepared.
+    private var runsPlugin = false
     /// Why no connection could be made, since the last `takeOutage`.
     private var outage: String?
     private var isStopped = false
@@ -199,12 +201,27 @@ final class APIClient {
     private func prepareIfIdle(keeping known: PreparedCredential?) {
         guard case .idle = stage else { return }
         stage = .preparing
+        runsPlugin = known == nil
+        timers.cancel(&reconnectTimer)
+        reconnectTimer = timers.arm(after: timing.preparation, .reconnect)
         prepare(known)
+    }
+
+    /// A plugin that hangs is ended much later than somebody wants to hear of it.
+    private func preparationIsSlow() {
+        guard !hasRoom else { return }
+        let seconds = timing.preparation / 1000
+        if runsPlugin, case .plugin(let plugin) = access.credential {
+            outage = "the credential plugin \(plugin.command) has not ended after \(seconds) s; it is waited for"
+        } else {
+            outage = "the name \(access.host) has not been resolved after \(seconds) s; it is waited for"
+        }
     }
 
     /// The thread that `prepare` has started is done.
     func prepared(_ result: Result<PreparedAccess, AccessFault>) {
         guard !isStopped, case .preparing = stage else { return }
+        timers.cancel(&reconnectTimer)
         lookedAt = now
         switch result {
         case .failure(let fault):
@@ -287,7 +304,11 @@ final class APIClient {
             guard !connection.isClosed else { return }
             connectionTimers[number] = timers.arm(after: Int(max(next - now, 1)), .connection(number))
         case .reconnect:
-            if case .waiting = stage { stage = .idle }
+            switch stage {
+            case .waiting: stage = .idle
+            case .preparing: preparationIsSlow()
+            case .idle, .connecting: break
+            }
         case .watcher: break
         }
     }
