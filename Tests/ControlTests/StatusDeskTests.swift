@@ -326,7 +326,8 @@ private struct Office {
     }
 
     /// A current server checks an object against the rules of its kind (CEL) at each write, that of a status too. The
-    /// object may be older than the rules. Source: Kubernetes, CustomResourceDefinition validation rules.
+    /// object may be older than the rules.
+    /// Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/.
     @Test func `says once that a server's rules refuse a status, and goes on with the others`() {
         var office = Office()
         office.put("a")

@@ -365,6 +365,28 @@ import Testing
         #expect(found?.description.contains(words) == true, "\(found?.description ?? "")")
     }
 
+    @Test func `says that a plugin has not ended, and goes on when it has`() throws {
+        let folder = TemporaryFolder()
+        let script = """
+            while ! test -e \(folder.path)/go; do sleep 0.05; done
+            echo '{"apiVersion":"client.authentication.k8s.io/v1","status":{"token":"t"}}'
+            """
+        let plugin = ExecPlugin(
+            apiVersion: "client.authentication.k8s.io/v1", command: "/bin/sh", arguments: ["-c", script])
+        let server = try FakeServer(state())
+        defer { server.stop() }
+        var timing = WatchTiming.quick
+        timing.preparation = 1_000
+        let client = try Client(.fake(server.port, credential: .plugin(plugin)), timing: timing)
+        #expect(
+            client.waits {
+                guard case .unreachable(_, let reason)? = $0.states["services"] else { return false }
+                return reason == "the credential plugin /bin/sh has not ended after 1 s; it is waited for"
+            })
+        folder.write("go", "")
+        #expect(client.becomesCurrent())
+    }
+
     @Test func `of a pod comes from its environment and its service account`() throws {
         let folder = TemporaryFolder()
         let environment = ["KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"]

@@ -61,7 +61,7 @@ import Testing
         let outages = [state.takeOutage(), state.takeOutage()]
         #expect(isReported && outages == ["timed out", nil])
         let early = wants()
-        state.waited()
+        state.waited(for: .fake(443), hasRoom: false)
         let later = wants()
         #expect(early.isEmpty && later == ["prepare keeping "])
     }
@@ -72,9 +72,9 @@ import Testing
         }
         open()
         let first = wait(state.lostUnused("closed"))
-        state.waited()
+        state.waited(for: .fake(443), hasRoom: false)
         let second = wait(state.lostUnused("closed"))
-        state.waited()
+        state.waited(for: .fake(443), hasRoom: false)
         state.answered()
         let third = wait(state.lostUnused("closed"))
         let whileWaiting = state.lostUnused("closed").isEmpty

@@ -42,8 +42,8 @@ struct RefusedObjects {
         names = names.filter { $0.namespace != scope }
     }
 
-    /// Whether a list would find room for all of them. A hundredth of the room stays free, because a list of a kind that
-    /// is nearly full costs the server much, and one object that comes and goes must not cause one each time.
+    /// Whether a list would find room for all of them. A hundredth of the room stays free, because a list of a kind
+    /// that is nearly full costs the server much, and one object that comes and goes must not cause one each time.
     /// - Parameter known: how many objects of the kind were taken.
     func haveRoom(beside known: Int) -> Bool {
         !names.isEmpty && !isUncounted && known + names.count <= most - most / 100

@@ -32,7 +32,9 @@ struct StatusDesk {
 
     /// Events that were never written: this replica had lost the Lease, or the server refused them.
     struct LostEvents: Sendable, Equatable {
+        /// Another replica had become the writer.
         var withLease: UInt64 = 0
+        /// The server has answered with a 4xx that no wait makes better.
         var refused: UInt64 = 0
     }
 
@@ -66,6 +68,7 @@ struct StatusDesk {
     private var namedRefusals: Set<String> = []
     private(set) var writes: UInt64 = 0
     private(set) var failures: UInt64 = 0
+    /// What was lost since the process began.
     private(set) var lostEvents = LostEvents()
 
     /// How long nothing is written after an answer that a permission is missing, and after a failure.

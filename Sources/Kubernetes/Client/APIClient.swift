@@ -27,6 +27,7 @@ final class APIClient {
     private var connections: [Int: APIConnection] = [:]
     private var connectionTimers: [Int: TimerWheel.TimerID] = [:]
     private var nextConnection = 1
+    private var reconnectTimer = TimerWheel.TimerID.none
     private var isStopped = false
 
     /// Connections that are not asked to end by the server. One has room for 100 streams or more.
@@ -126,20 +127,29 @@ final class APIClient {
     private func carryOut(_ actions: [ConnectState.Action]) {
         for action in actions {
             switch action {
-            case .prepare(let known): prepare(known)
+            case .prepare(let known):
+                setReconnectTimer(after: timing.preparation)
+                prepare(known)
             case .connect(let address): connect(to: address)
-            case .wait(let milliseconds): _ = timers.arm(after: milliseconds, .reconnect)
+            case .wait(let milliseconds): setReconnectTimer(after: milliseconds)
             case .drain: for connection in connections.values where connection.isOpen { connection.drain() }
             }
         }
         if !connecting.isConnecting { context = nil }
     }
 
+    private func setReconnectTimer(after milliseconds: Int) {
+        timers.cancel(&reconnectTimer)
+        reconnectTimer = timers.arm(after: milliseconds, .reconnect)
+    }
+
+    private var hasRoom: Bool { connections.values.contains { $0.hasRoom(isLasting: true) } }
+
     /// The thread that `prepare` has started is done.
     func prepared(_ result: Result<PreparedAccess, AccessFault>) {
         guard !isStopped else { return }
         if case .success(let ready) = result { context = ready.context }
-        let hasRoom = connections.values.contains { $0.hasRoom(isLasting: true) }
+        timers.cancel(&reconnectTimer)
         carryOut(
             connecting.prepared(result.map { ($0.addresses, $0.credential) }, hasRoom: hasRoom, at: timers.now))
     }
@@ -192,7 +202,7 @@ final class APIClient {
             let next = connection.checkLife(at: now, timing: timing)
             guard !connection.isClosed else { return }
             connectionTimers[number] = timers.arm(after: Int(max(next - now, 1)), .connection(number))
-        case .reconnect: connecting.waited()
+        case .reconnect: connecting.waited(for: access, hasRoom: hasRoom)
         case .watcher: break
         }
     }

@@ -10,7 +10,7 @@ final class ClientTimers {
         case call(CallNumber)
         /// A connection has been silent for a while, or was not made in time.
         case connection(Int)
-        /// The next try to connect is due.
+        /// The next try to connect is due, or what prepares one takes long.
         case reconnect
         /// A watch has waited as long as it wanted.
         case watcher(Int)

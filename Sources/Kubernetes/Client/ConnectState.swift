@@ -18,7 +18,8 @@ struct ConnectState {
 
     /// What the client has to do.
     enum Action {
-        /// Has a thread prepare the access, with the credentials that are still valid, or new ones; `prepared` is next.
+        /// Has a thread prepare the access, with the credentials that are still valid, or new ones; `prepared` is next,
+        /// or `waited` when that takes long.
         case prepare(keeping: PreparedCredential?)
         /// Connects to an address; `opened` or `failed` is next.
         case connect(SocketAddress)
@@ -42,6 +43,8 @@ struct ConnectState {
     private var renewedAt = Int64.min / 2
     /// Whether credentials are being made anew, and not a connection.
     private var isRenewing = false
+    /// Whether a plugin, if there is one, runs while a connection is prepared.
+    private var runsPlugin = false
     /// Why no connection could be made, since the last `takeOutage`.
     private var outage: String?
 
@@ -61,6 +64,7 @@ struct ConnectState {
     private mutating func prepare(keeping known: PreparedCredential?) -> [Action] {
         guard stage == .idle else { return [] }
         stage = .preparing
+        runsPlugin = known == nil
         return [.prepare(keeping: known)]
     }
 
@@ -113,9 +117,23 @@ struct ConnectState {
     /// A server that ends each connection without an answer must not be called again at once.
     mutating func lostUnused(_ reason: String) -> [Action] { stage == .idle ? giveUp(reason) : [] }
 
-    /// The wait before the next try is over.
-    mutating func waited() {
-        if stage == .waiting { stage = .idle }
+    /// The wait before the next try is over, or the preparation takes long. A plugin that hangs is ended much later than
+    /// somebody wants to hear of it.
+    /// - Parameter hasRoom: whether a connection takes further requests, so that nobody waits for another one.
+    mutating func waited(for access: ClusterAccess, hasRoom: Bool) {
+        switch stage {
+        case .waiting: stage = .idle
+        case .preparing: if !hasRoom { outage = slowness(of: access) }
+        case .idle, .connecting: break
+        }
+    }
+
+    private func slowness(of access: ClusterAccess) -> String {
+        let seconds = timing.preparation / 1000
+        if runsPlugin, case .plugin(let plugin) = access.credential {
+            return "the credential plugin \(plugin.command) has not ended after \(seconds) s; it is waited for"
+        }
+        return "the name \(access.host) has not been resolved after \(seconds) s; it is waited for"
     }
 
     /// The server has answered a request.

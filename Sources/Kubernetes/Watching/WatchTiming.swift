@@ -28,6 +28,8 @@ package struct WatchTiming: Sendable {
     package var streamSilence = 60_000
     /// How much longer than its `timeoutSeconds` a watch may last.
     package var watchGrace = 60_000
+    /// After this time it is said that a credential plugin, or the resolver, has not ended.
+    package var preparation = 10_000
     /// How long a connection to one address may take, its TLS handshake included.
     package var connect = 10_000
     /// After this time without an octet from the server it gets a PING.

@@ -1,7 +1,7 @@
 /// Which Services have an endpoint that names a pod, or has its address: whom a changed pod concerns.
 ///
-/// There are two keys for each endpoint of a cluster, so nothing is kept of them but a hash, and of Services a number. If
-/// two keys have the same hash, a Service is looked at in vain.
+/// There are two keys for each endpoint of a cluster, so nothing is kept of them but a hash, and of Services a number.
+/// If two keys have the same hash, a Service is looked at in vain.
 struct PodUsers: Sendable {
     /// By the hash of a key: a Service's number. If several use the key, the others are in `more`.
     private var first: [Int: Int32] = [:]

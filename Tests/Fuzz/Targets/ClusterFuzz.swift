@@ -10,8 +10,8 @@ import Routing
 enum ClusterFuzz {
     private static let kinds = ClusterSource.kinds + [.nodes]
 
-    /// The first octet chooses a kind, the second one whether lists are streamed, and the sizes of the pieces of a watch.
-    /// The rest are answers, with a 0 between two of them.
+    /// The first octet chooses a kind, the second one whether lists are streamed, and the sizes of the pieces of a
+    /// watch. The rest are answers, with a 0 between two of them.
     static let feed: @Sendable ([UInt8]) -> Void = { octets in
         var supply = Supply(octets)
         let kind = kinds[supply.number(below: kinds.count)]
