@@ -144,7 +144,8 @@ def test_what_others_write_stays_and_a_fight_is_given_up(cluster, backend):
         write([theirs])
         waiting.until(lambda: gateway.metric("^portico_status_contested") == 1, 30, "the end of the fight")
         assert condition(cluster, gateway_object) is None
-        assert any("another writer has changed the condition" in line for line in gateway.errors)
+        changed = "another writer has changed the condition"
+        waiting.until(lambda: any(changed in line for line in gateway.errors), 10, "its line")
         assert "1 objects left alone" in gateway.admin("/kubernetes")[1]
 
 
