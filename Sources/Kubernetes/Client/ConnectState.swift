@@ -117,8 +117,8 @@ struct ConnectState {
     /// A server that ends each connection without an answer must not be called again at once.
     mutating func lostUnused(_ reason: String) -> [Action] { stage == .idle ? giveUp(reason) : [] }
 
-    /// The wait before the next try is over, or the preparation takes long. A plugin that hangs is ended much later than
-    /// somebody wants to hear of it.
+    /// The wait before the next try is over, or the preparation takes long. A plugin that hangs is ended much later
+    /// than somebody wants to hear of it.
     /// - Parameter hasRoom: whether a connection takes further requests, so that nobody waits for another one.
     mutating func waited(for access: ClusterAccess, hasRoom: Bool) {
         switch stage {
