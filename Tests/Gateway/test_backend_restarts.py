@@ -246,6 +246,31 @@ def test_a_kept_connection_does_where_no_new_one_may_be_made():
             assert gateway.metric(r"^portico_retries_total") == 1 and two.connections == 1
 
 
+def test_a_kept_connection_does_where_the_endpoint_takes_no_new_one():
+    """A server that ends accepts no connections and ends the idle ones, while others of them still serve."""
+    together = threading.Barrier(2)
+
+    def reply(connection, request):
+        if request.first.startswith("GET /together "):
+            together.wait(30)
+        elif not ended:
+            ended.append(connection)
+            connection.socket.close()
+            raise EOFError
+        connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    ended = []
+    with http1.Upstream(reply) as one, Gateway(http_config(one)) as gateway, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(2)]
+        for client in clients:
+            client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+        assert [client.response().status for client in clients] == [200, 200]
+        one.listener.shutdown(socket.SHUT_RDWR)
+        one.listener.close()
+        clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+        assert clients[0].response().status == 200 and ended
+
+
 def test_a_process_that_is_paused():
     """SIGSTOP: the kernel accepts and the process says nothing. The time of a try finds it, and its ejection keeps
     further calls from it."""

@@ -285,6 +285,8 @@ final class Upstreams {
         }
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
+        // Who wanted a new connection has a kept one now, if there is one.
+        takeTurns(pool)
         var rest = pool.unservedByFailure
         while rest > 0, let number = pool.dequeue() {
             rest -= 1
@@ -294,15 +296,19 @@ final class Upstreams {
 
     /// Gives connections that have room to the exchanges that have waited longest, and makes further ones.
     func serve(_ pool: EndpointPool) {
-        while let turn = pool.nextTurn(at: services.loop.now) {
-            turn.connection { exchanges.connected(turn.exchange, $0) }
-        }
+        takeTurns(pool)
         while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
             guard !pool.hasProspect, let number = pool.dequeue() else { return }
             let reason = lastFailure
             exchanges.connectionFailed(number, .connectFailed, because: reason)
+        }
+    }
+
+    private func takeTurns(_ pool: EndpointPool) {
+        while let turn = pool.nextTurn(at: services.loop.now) {
+            turn.connection { exchanges.connected(turn.exchange, $0) }
         }
     }
 
