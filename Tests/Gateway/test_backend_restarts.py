@@ -219,6 +219,32 @@ def test_a_request_meets_one_lost_connection_at_most():
         assert gateway.metric(r"^portico_retries_total") == 1
 
 
+def test_a_lost_connection_leaves_its_place_to_a_new_one():
+    """The endpoint has as many connections as it may have, and each ends under the next request on it."""
+    kept = 3
+    together = threading.Barrier(kept)
+
+    def reply(connection, request):
+        if connection in served:
+            connection.socket.close()
+            raise EOFError
+        served.add(connection)
+        if request.first.startswith("GET /together "):
+            together.wait(30)
+        connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    served, limits = set(), ["--max-upstream-connections", str(kept)]
+    with http1.Upstream(reply) as one, Gateway(http_config(one), arguments=limits) as gateway:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(kept)]
+            for client in clients:
+                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+            assert [client.response().status for client in clients] == [200] * kept
+            clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+            assert clients[0].response().status == 200
+        assert gateway.metric(r"^portico_retries_total") == 1
+
+
 def test_a_kept_connection_does_where_no_new_one_may_be_made():
     """The second try's endpoint has as many connections as it may have: the one that it keeps is used at once."""
     together = threading.Barrier(2)

@@ -90,6 +90,39 @@ import Testing
         #expect(pool.nextTurn(at: now)?.exchange == 9)
     }
 
+    /// Two keep connections, and one of those that want new ones has none on its way.
+    @Test func `lets requests pass those that want new ones, as long as these have some on their way`() throws {
+        let pool = pool()
+        let kept = connection(of: pool)
+        kept.speak(HTTP1Session(isServer: false, scheme: .http, pools: MessagePools()))
+        kept.state.enter(.open(.serving), at: MonotonicTime(nanoseconds: 1))
+        kept.hasServed = true
+        let now = MonotonicTime(nanoseconds: 1)
+        pool.connectionBegan()
+        pool.connectionOpened(kept)
+        pool.connectionBegan()
+        _ = pool.enqueue(Applicant(exchange: 1, wantsNew: true))
+        pool.becameIdle(kept)
+        #expect(pool.available(to: Applicant(exchange: 2, wantsNew: true), at: now) == nil)
+        #expect(pool.available(to: Applicant(exchange: 2), at: now) != nil)
+        pool.becameIdle(kept)
+        _ = pool.enqueue(Applicant(exchange: 3, wantsNew: true))
+        #expect(pool.lacksNew && pool.available(to: Applicant(exchange: 4), at: now) == nil)
+        _ = pool.enqueue(Applicant(exchange: 4))
+        // Nothing is being made for one of the two: it comes before those that take any.
+        #expect(pool.nextTurn(at: now)?.exchange == 1 && !pool.lacksNew)
+        pool.becameIdle(kept)
+        #expect(pool.nextTurn(at: now)?.exchange == 4)
+        pool.becameIdle(kept)
+        #expect(pool.nextTurn(at: now) == nil && pool.waitingCount == 1)
+    }
+
+    @Test func `of HTTP/2 has no connections that nobody has used`() throws {
+        let pool = pool(http2: true)
+        _ = pool.enqueue(Applicant(exchange: 1, wantsNew: true))
+        #expect(!pool.lacksNew && pool.dequeue() == 1)
+    }
+
     @Test func `wants a connection for each that waits, and of HTTP/2 for as many as one takes`() {
         let (plain, multiplexed) = (pool(), pool(http2: true))
         for number in 0..<250 {

@@ -32,7 +32,7 @@ extension Upstreams {
         let key = EndpointPool.ClientKey(client: client.map { ObjectIdentifier($0) }, host: host)
         let pool = parent.children[key] ?? makeChild(of: parent, key, client)
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        if !applicant.wantsNew, pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
+        if let connection = pool.available(to: applicant, at: services.loop.now) {
             return .connection(connection)
         }
         guard pool.hasProspect || hasRoom(in: parent) else {

@@ -132,6 +132,16 @@ final class EndpointPool {
 
     // MARK: connections
 
+    /// A connection that the applicant may take at once; nil when there is none, or others have waited for it. Those
+    /// that want a new one wait for none that is kept, as long as one is being made for each of them.
+    @inline(__always)
+    func available(to applicant: Applicant, at now: MonotonicTime) -> Unretained<Connection>? {
+        guard !applicant.wantsNew || isHTTP2, waiting.usualCount == 0, waiting.choosyCount <= expected else {
+            return nil
+        }
+        return available(at: now)
+    }
+
     /// A connection that can take a request now; nil when there is none. One that was silent for a while is looked at
     /// first: where the endpoint has ended it, the event that says so is on its way.
     @inline(__always)
@@ -247,8 +257,13 @@ final class EndpointPool {
         return connecting > 0 || shared.contains { $0.isOpen && $0.state.isServing && !$0.session.isClosing }
     }
 
+    /// Whether some want new connections, and fewer are being made.
+    var lacksNew: Bool { !isHTTP2 && waiting.choosyCount > expected }
+
     /// Puts an exchange at the end of those that wait for a connection.
-    func enqueue(_ applicant: Applicant) -> WaitingQueue.Place { waiting.join(applicant) }
+    func enqueue(_ applicant: Applicant) -> WaitingQueue.Place {
+        waiting.join(isHTTP2 ? Applicant(exchange: applicant.exchange) : applicant)
+    }
 
     /// The exchange that has waited longest; those that want a new connection are asked first.
     func dequeue() -> Int? { dequeue(choosy: true) ?? dequeue(choosy: false) }
@@ -260,17 +275,18 @@ final class EndpointPool {
     }
 
     /// The exchange whose turn it is and its connection; nil when none waits, or no connection has room. Who wants a
-    /// new connection gets a kept one only where none is being made.
+    /// new connection gets a kept one only where none is being made for it, and then before those that take any.
     func nextTurn(at now: MonotonicTime) -> (exchange: Int, connection: Unretained<Connection>)? {
         guard waitingCount > 0 else { return nil }
         if waiting.choosyCount > 0, !isHTTP2 {
             if let connection = unused(), let exchange = dequeue(choosy: true) { return (exchange, connection) }
-            if waiting.choosyCount == waitingCount, connecting > 0 { return nil }
+            if !lacksNew {
+                guard waiting.usualCount > 0, let connection = available(at: now) else { return nil }
+                return dequeue(choosy: false).map { ($0, connection) }
+            }
         }
-        guard let connection = available(at: now), let exchange = dequeue(choosy: false) ?? dequeue() else {
-            return nil
-        }
-        return (exchange, connection)
+        guard let connection = available(at: now) else { return nil }
+        return dequeue().map { ($0, connection) }
     }
 
     /// The exchange waits no more.

@@ -25,7 +25,7 @@ extension Upstreams {
             return .overflow
         }
         if let limits { limits { if pool.limits !== $0 { pool.limits = $0 } } }
-        if !applicant.wantsNew, pool.waitingCount == 0, let connection = pool.available(at: services.loop.now) {
+        if let connection = pool.available(to: applicant, at: services.loop.now) {
             return .connection(connection)
         }
         return wait(pool, for: applicant)

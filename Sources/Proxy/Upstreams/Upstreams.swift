@@ -47,9 +47,7 @@ final class Upstreams {
     ) -> Acquired {
         if let known = knownPool(of: endpoint, transport) {
             if let limits { known { pool in limits { if pool.limits !== $0 { pool.limits = $0 } } } }
-            if !applicant.wantsNew, known({ $0.waitingCount == 0 }),
-                let connection = known({ $0.available(at: services.loop.now) })
-            {
+            if let connection = known({ $0.available(to: applicant, at: services.loop.now) }) {
                 return .connection(connection)
             }
         }
@@ -104,7 +102,7 @@ final class Upstreams {
         let place = pool.enqueue(applicant)
         guard pool.needsConnection, mayConnect(pool), !connect(pool), !pool.hasProspect else {
             // None is being made for who wants a new one: a kept one has to do.
-            if applicant.wantsNew, pool.connecting == 0 { unserved.append(pool) }
+            if pool.lacksNew { unserved.append(pool) }
             return .wait(pool, place)
         }
         pool.leave(place, applicant.exchange)
@@ -258,12 +256,16 @@ final class Upstreams {
         if pool.isRetired { connections.drain(connection) }
     }
 
+    private static let silentInTLS =
+        "it has accepted the connection and says nothing: look at its log, and whether this port speaks TLS"
+
     /// The endpoint did not accept a connection in time.
     func connectTimedOut(_ connection: Connection) {
         if let pool = connection.pool {
             let what = connection.transport.isSecure ? "no TLS connection" : "no connection"
             let time = connection.state.terms.connectTimeout(services.limits)
-            note(.timedOut, "\(what) within \(time)", pool, at: connection.reached)
+            let advice = connection.transport.isSecure ? Self.silentInTLS : nil
+            note(.timedOut, "\(what) within \(time)", pool, at: connection.reached, advice: advice)
         }
         connectFailed(connection, .connectTimedOut)
     }
@@ -296,6 +298,8 @@ final class Upstreams {
 
     /// Gives connections that have room to the exchanges that have waited longest, and makes further ones.
     func serve(_ pool: EndpointPool) {
+        // A connection that was lost has left its place to a new one.
+        while pool.lacksNew, mayConnect(pool), connect(pool) {}
         takeTurns(pool)
         while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }

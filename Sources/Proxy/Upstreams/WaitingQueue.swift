@@ -41,6 +41,8 @@ struct WaitingQueue {
     var count: Int { usual.count + choosy.count }
     /// How many of them want a new connection.
     var choosyCount: Int { choosy.count }
+    /// How many take any.
+    var usualCount: Int { usual.count }
 
     /// Puts the exchange at the end of its list.
     mutating func join(_ applicant: Applicant) -> Place {
