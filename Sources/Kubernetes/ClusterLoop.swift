@@ -26,6 +26,9 @@ final class ClusterLoop {
     private var learned: [ResourceEvent] = []
     /// Kinds that are listed again in the next turn.
     private var overdue: [ResourceKind] = []
+    /// When they were last listed for that reason, in steady milliseconds.
+    private var relistedAt: [ResourceKind: Int64] = [:]
+    private static let relistPause: Int64 = 60_000
 
     /// Reads of a connection in a turn, so that what was learned is handed on now and then.
     private static let readsInTurn = 16
@@ -90,7 +93,9 @@ final class ClusterLoop {
     }
 
     private func listOverdue() {
-        for kind in overdue {
+        let now = timers.now.steady
+        for kind in overdue where now >= (relistedAt[kind] ?? .min / 2) + Self.relistPause {
+            relistedAt[kind] = now
             for watcher in watchers.values.sorted(by: { $0.number < $1.number }) where watcher.isWatching(kind) {
                 handle(.listAgain, watcher)
             }

@@ -26,7 +26,10 @@ struct ClusterReports {
     /// Whether something was read of the cluster.
     private var hasObjects = false
 
+    /// Milliseconds until the same reason of an outage is said again, and until another one is.
     private static let outagePause: Int64 = 60_000
+    private static let reasonPause: Int64 = 10_000
+    private var saidReason = ""
 
     init(_ plan: ClusterWatch.Plan, log: @escaping @Sendable (ClusterMessage) -> Void) {
         server = plan.access.authority
@@ -43,8 +46,9 @@ struct ClusterReports {
     mutating func outage(_ reason: String, at now: Moment) {
         let isFirst = outageSince == nil
         if isFirst { outageSince = now }
-        guard isFirst || now.steady >= outageSaidAt + Self.outagePause else { return }
-        outageSaidAt = now.steady
+        let pause = reason == saidReason ? Self.outagePause : Self.reasonPause
+        guard isFirst || now.steady >= outageSaidAt + pause else { return }
+        (outageSaidAt, saidReason) = (now.steady, reason)
         let since = Self.time(outageSince?.wall ?? now.wall)
         let effect =
             hasObjects
@@ -85,6 +89,7 @@ struct ClusterReports {
                     + "least every minute.")
         case .unreachable(let since, let reason):
             guard outageSince == nil else { return }    // the outage was reported for all
+            if case .unreachable? = before { return }
             say(
                 "\(subject.name): \(reason), since \(Self.time(since)). What was read before stays in effect; it is "
                     + "tried again.")

@@ -194,7 +194,7 @@ private let expired = #"{"type":"ERROR","object":{"kind":"Status","metadata":{},
         #expect(play.wait == nil)
     }
 
-    @Test func `reports that the server is away, since when, once, and that it is back`() {
+    @Test func `reports that the server is away, since when, each reason once, and that it is back`() {
         var play = Play()
         play.becomeCurrent()
         play.send(.failed(.connectionLost("reset")))
@@ -202,8 +202,10 @@ private let expired = #"{"type":"ERROR","object":{"kind":"Status","metadata":{},
         play.send(.timer)
         play.send(.unreachable(reason: "refused"))
         #expect(play.state == .unreachable(since: play.now - 10, reason: "refused"))
-        play.send(.unreachable(reason: "another"))
+        play.send(.unreachable(reason: "refused"))
         #expect(play.state == nil)
+        play.send(.unreachable(reason: "another"))
+        #expect(play.state == .unreachable(since: play.now - 10, reason: "another"))
         play.answer(200, #"{"metadata":{"resourceVersion":"41"},"items":[]}"#)
         play.send(.opened)
         #expect(play.state == .current)

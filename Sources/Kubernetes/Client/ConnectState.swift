@@ -123,7 +123,7 @@ struct ConnectState {
     mutating func waited(for access: ClusterAccess, hasRoom: Bool) {
         switch stage {
         case .waiting: stage = .idle
-        case .preparing: if !hasRoom { outage = slowness(of: access) }
+        case .preparing: if !hasRoom || credential == nil { outage = slowness(of: access) }
         case .idle, .connecting: break
         }
     }
@@ -131,7 +131,9 @@ struct ConnectState {
     private func slowness(of access: ClusterAccess) -> String {
         let seconds = timing.preparation / 1000
         if runsPlugin, case .plugin(let plugin) = access.credential {
-            return "the credential plugin \(plugin.command) has not ended after \(seconds) s; it is waited for"
+            return
+                "the credential plugin \(plugin.command), or the look-up of \(access.host), has not ended after "
+                + "\(seconds) s; it is waited for"
         }
         return "the name \(access.host) has not been resolved after \(seconds) s; it is waited for"
     }

@@ -123,7 +123,7 @@ struct ListWatch {
     /// Reports a state that is another one than before.
     mutating func report(_ state: ResourceState) {
         switch (self.state, state) {
-        case (.unreachable?, .unreachable): return
+        case (.unreachable(_, let old)?, .unreachable(_, let new)) where old == new: return
         case (let old?, let new) where old == new: return
         default: break
         }

@@ -204,7 +204,7 @@ struct SecretWatch {
 
     private mutating func report(_ state: ResourceState) {
         switch (self.state, state) {
-        case (.unreachable?, .unreachable): return
+        case (.unreachable(_, let old)?, .unreachable(_, let new)) where old == new: return
         case (let old?, let new) where old == new: return
         default: break
         }
