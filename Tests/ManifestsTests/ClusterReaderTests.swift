@@ -18,6 +18,14 @@ import Testing
         #expect(set.rejected.isEmpty && set.inventory.virtualServices.count == 1)
     }
 
+    /// The object itself is the first of the hundred levels.
+    @Test(arguments: [(99, false), (100, true)])
+    func `are nested a hundred levels deep at most`(levels: Int, isRefused: Bool) {
+        let value = String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
+        let set = Self.read("VirtualService", #"{"metadata":{"name":"x"},"spec":\#(value)}"#).set
+        #expect(set.diagnostics.contains { $0.code == "not-json" } == isRefused)
+    }
+
     /// What it restricts is not known, and whether it selects this gateway.
     @Test(arguments: AccessPolicy.kinds)
     func `closes if it is a policy that cannot be read`(kind: String) throws {

@@ -100,7 +100,7 @@ package final class StatusWriter: Sendable {
     func resign() { mailbox.post(.resign) }
     /// Ends the thread.
     package func stop() { mailbox.post(.stop) }
-    /// A load has ended.
+    /// What a load made of the objects is written into their status.
     func loaded(_ loaded: Loaded, _ diagnostics: [Diagnostic]) { mailbox.post(.loaded(loaded, diagnostics)) }
 
     /// The client has learned something.

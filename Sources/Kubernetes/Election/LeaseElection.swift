@@ -58,7 +58,7 @@ package struct LeaseElection {
         case resign
     }
 
-    /// What is to be done.
+    /// What the election wants of its caller, who has the connection to the server and the clock.
     package enum Action: Sendable, Equatable {
         /// A request; at most one is in hand.
         case request(method: String, path: String, body: String)

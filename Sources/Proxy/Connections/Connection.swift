@@ -32,7 +32,7 @@ final class Connection {
     /// What that header said; nil where there is none.
     private(set) var announcement: Announcement?
     var headerBegun: OctetBuffer?    // the first octets of such a header, which is not complete
-    var countsAsHandshake = false    // among those of its worker; see Listeners
+    var countsAsHandshake = false    // among those of its worker; see ClientHandshakes
     var hello: HelloInProgress?    // a ClientHello that is read before it is known whose TLS it begins
     /// The client's address as `x-forwarded-for` wants it.
     let peerHost: OctetBuffer

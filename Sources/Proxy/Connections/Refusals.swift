@@ -6,8 +6,8 @@ internal import TLS
 internal import Balancing
 
 /// No refusal without a line: whatever a worker turns down is counted by its reason and leaves a line, in the access
-/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`). Requests
-/// that were refused are no matter of this class: they have an exchange, and its line.
+/// log or, where that is off or the peer is an upstream, on standard error. Lines are few (`RefusalSampler`). A request
+/// that was refused has an exchange, and its line, unless it was refused while it was read: `noteRequest`.
 ///
 /// Thread: its worker's. Freed by: `Worker`.
 final class Refusals {

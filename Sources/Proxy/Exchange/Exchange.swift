@@ -7,7 +7,7 @@ internal import TLS
 internal import Telemetry
 
 /// One request and its answer: a stream of a client's connection, a stream of an upstream connection, and the route
-/// between them. `Course.swift` has the order of its steps, which are the functions of this class; `ExchangeState`
+/// between them. `Course.swift` has the order of its steps and says which function each one is; `ExchangeState`
 /// decides, and this class does what was decided. It lives as long as the client's stream; several upstream
 /// streams may follow each other when one fails provably unprocessed.
 ///
