@@ -144,9 +144,13 @@ def test_pages_are_of_one_version_and_what_changes_meanwhile_comes_by_the_watch(
         pages = [each for each in listed(server, "virtualservices") if "limit=500" in each]
         assert len(pages) == 2 and "continue=" in pages[1], pages
         waiting.until(lambda: reaches(caller, two[1]), 20, "the change of an object of the first page")
-        waiting.until(lambda: gateway.metric('^portico_kubernetes_objects{kind="VirtualService"}') == 601, 20, "all")
-        text = gateway.admin("/routes")[1]
-        assert "new.test" in text and "h598.test" in text and "h599.test" not in text
+
+        def has_both():
+            text = gateway.admin("/routes")[1]
+            return "new.test" in text and "h598.test" in text and "h599.test" not in text
+
+        waiting.until(has_both, 20, "the object that came and the one that went")
+        assert gateway.metric('^portico_kubernetes_objects{kind="VirtualService"}') == 601
 
 
 def test_discovery_is_asked_for_by_group_and_not_as_a_whole(server, two):
