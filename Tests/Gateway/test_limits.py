@@ -123,6 +123,8 @@ def test_requests_beyond_the_connections_of_an_endpoint_wait_and_then_are_refuse
         clients = [http1.connect(gateway.port) for _ in range(4)]
         for number, client in enumerate(clients):
             client.send(f"GET /{number} HTTP/1.1\r\nhost: a\r\n\r\n")
+            # One that waits for its connection to be made waits, too.
+            waiting.until(lambda: len(holding.server.requests) >= min(number + 1, 2), 10, "it to be sent")
             waiting.until(lambda: gateway.metric("portico_requests_active") >= min(number + 1, 3), 10, "it to come")
         refused = clients[3].response()
         assert refused.status == 503 and refused.value("x-envoy-overloaded") == "true"
