@@ -9,13 +9,28 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 
-def count(file):
+def name(case):
+    return f"{case.get('classname')}: {case.get('name')}"
+
+
+def passing(file):
+    """The names of the tests that `alone.py` has seen pass; none without its file."""
+    if not file.is_file():
+        return set()
+    return {name(case) for case in ElementTree.parse(file).getroot().iter("testcase") if not len(case)}
+
+
+def count(file, alone):
+    """How many tests of a JUnit file passed, failed and were skipped. Those of `alone` are not counted as failed: they
+    passed in a file of their own."""
     passed = failed = skipped = 0
     for case in ElementTree.parse(file).getroot().iter("testcase"):
         tags = {child.tag for child in case}
-        if tags & {"failure", "error"}:
+        if tags & {"failure", "error"} and name(case) in alone:
+            print(f"failed beside other tests, passed alone: {name(case)}")
+        elif tags & {"failure", "error"}:
             failed += 1
-            print(f"failed: {case.get('classname')}: {case.get('name')}")
+            print(f"failed: {name(case)}")
         elif "skipped" in tags:
             skipped += 1
         else:
@@ -26,7 +41,7 @@ def count(file):
 def durations(file):
     """Seconds and name of each test of a JUnit file."""
     for case in ElementTree.parse(file).getroot().iter("testcase"):
-        yield float(case.get("time") or 0), f"{case.get('classname')}: {case.get('name')}"
+        yield float(case.get("time") or 0), name(case)
 
 
 def print_slowest(times, most=15):
@@ -39,9 +54,13 @@ def main():
     folder, broken = pathlib.Path(sys.argv[1]), sys.argv[2:]
     passed = failed = skipped = 0
     times = []
+    try:
+        alone = passing(folder / "alone.xml")
+    except ElementTree.ParseError:
+        alone = set()  # cut short by a crash
     for file in sorted(folder.glob("*.xml")):
         try:
-            more = count(file)
+            more = count(file, alone)
         except ElementTree.ParseError:
             continue  # cut short by a crash, which `broken` names
         passed, failed, skipped = passed + more[0], failed + more[1], skipped + more[2]
