@@ -191,15 +191,15 @@ def test_connections_that_end_or_are_reset_between_http1_requests(sends_rst):
             load.assert_all(200, gateway, f"kept connections {'reset' if sends_rst else 'closed'}")
 
 
-def test_a_request_meets_one_lost_connection_at_most():
-    """All kept connections of all endpoints end under the next request on them: the first try has one of them, the
-    second has a connection of its own, however many are kept."""
-    kept = 6
-    together = threading.Barrier(kept)
+def once(together, sends_rst=False):
+    """A server's reply to one request of each connection, which ends under the next request on it. Requests for
+    `/together` wait for each other, so that each has a connection of its own."""
+    served = set()
 
     def reply(connection, request):
         if connection in served:
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")    # RST
+            if sends_rst:
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             connection.socket.close()
             raise EOFError
         served.add(connection)
@@ -207,41 +207,39 @@ def test_a_request_meets_one_lost_connection_at_most():
             together.wait(30)
         connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 
-    served = set()
+    return reply
+
+
+def get_together(gateway, count, stack):
+    """Clients whose requests were answered at the same time: the gateway keeps as many connections to its endpoints."""
+    clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(count)]
+    for client in clients:
+        client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+    assert [client.response().status for client in clients] == [200] * count
+    return clients
+
+
+def get_after(client):
+    client.send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
+    return client.response().status
+
+
+def test_a_request_meets_one_lost_connection_at_most():
+    """All kept connections of all endpoints end under the next request on them: the first try has one of them, the
+    second has a connection of its own, however many are kept."""
+    reply = once(threading.Barrier(6), sends_rst=True)
     with http1.Upstream(reply) as one, http1.Upstream(reply) as two, Gateway(http_config(one, two)) as gateway:
         with contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(kept)]
-            for client in clients:
-                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-            assert [client.response().status for client in clients] == [200] * kept
-            clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-            assert clients[0].response().status == 200
+            assert get_after(get_together(gateway, 6, stack)[0]) == 200
         assert gateway.metric(r"^portico_retries_total") == 1
 
 
 def test_a_lost_connection_leaves_its_place_to_a_new_one():
     """The endpoint has as many connections as it may have, and each ends under the next request on it."""
-    kept = 3
-    together = threading.Barrier(kept)
-
-    def reply(connection, request):
-        if connection in served:
-            connection.socket.close()
-            raise EOFError
-        served.add(connection)
-        if request.first.startswith("GET /together "):
-            together.wait(30)
-        connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-
-    served, limits = set(), ["--max-upstream-connections", str(kept)]
-    with http1.Upstream(reply) as one, Gateway(http_config(one), arguments=limits) as gateway:
+    limits = ["--max-upstream-connections", "3"]
+    with http1.Upstream(once(threading.Barrier(3))) as one, Gateway(http_config(one), arguments=limits) as gateway:
         with contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(kept)]
-            for client in clients:
-                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-            assert [client.response().status for client in clients] == [200] * kept
-            clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-            assert clients[0].response().status == 200
+            assert get_after(get_together(gateway, 3, stack)[0]) == 200
         assert gateway.metric(r"^portico_retries_total") == 1
 
 
@@ -262,13 +260,9 @@ def test_a_kept_connection_does_where_no_new_one_may_be_made():
     with http1.Upstream(reply(True)) as one, http1.Upstream(reply(False)) as two:
         limits = ["--max-upstream-connections", "1"]
         with Gateway(http_config(one, two), arguments=limits) as gateway, contextlib.ExitStack() as stack:
-            clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(2)]
-            for client in clients:
-                client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-            assert [client.response().status for client in clients] == [200, 200]
+            client = get_together(gateway, 2, stack)[0]
             while len(one.requests) < 2:
-                clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-                assert clients[0].response().status == 200
+                assert get_after(client) == 200
             assert gateway.metric(r"^portico_retries_total") == 1 and two.connections == 1
 
 
@@ -287,14 +281,10 @@ def test_a_kept_connection_does_where_the_endpoint_takes_no_new_one():
 
     ended = []
     with http1.Upstream(reply) as one, Gateway(http_config(one)) as gateway, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(http1.connect(gateway.port, seconds=30.0)) for _ in range(2)]
-        for client in clients:
-            client.send("GET /together HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-        assert [client.response().status for client in clients] == [200, 200]
+        client = get_together(gateway, 2, stack)[0]
         one.listener.shutdown(socket.SHUT_RDWR)
         one.listener.close()
-        clients[0].send("GET /after HTTP/1.1\r\nHost: echo.test\r\n\r\n")
-        assert clients[0].response().status == 200 and ended
+        assert get_after(client) == 200 and ended
 
 
 def test_a_process_that_is_paused():
