@@ -196,3 +196,12 @@ class Behind(Envoy):
                  "typed_config": {"@type": PROXY_FILTER, "allow_requests_without_proxy_protocol": is_optional}}]}
             for name, port, is_optional in [("required", self.required, False), ("optional", self.optional, True)]
         ], clusters)
+
+
+class Checking(Envoy):
+    """No listeners: what the clusters' health checks find is asked for on `admin_port`."""
+
+    def __init__(self, clusters):
+        self.admin_port = waiting.free_port()
+        self.folder = tempfile.TemporaryDirectory(prefix="portico-envoy-")
+        self._start([], clusters)
