@@ -1,6 +1,6 @@
-"""The same health checks, made by a real Envoy and by Portico: which answers, and how many of them, leave an endpoint in
-use. Each check of a case gets the answer whose turn it is; behind the last one a check waits, so that both can be asked
-what they made of those before."""
+"""The same health checks, made by a real Envoy and by Portico: which answers, and how many of them, leave an endpoint
+in use. Each check of a case gets the answer whose turn it is; behind the last one a check waits, so that both can be
+asked what they made of those before."""
 
 import json
 import re
