@@ -16,7 +16,7 @@ package struct TimerWheel {
     private struct Node {
         var tick: UInt64 = 0    // absolute milliseconds
         var token: UInt64 = 0
-        var next: Int32 = -1
+        var next: Int32 = -1    // of the same bucket, or of the free nodes
         var previous: Int32 = -1
         var generation: UInt32 = 0    // grows by one whenever a timer ends
     }
@@ -24,7 +24,7 @@ package struct TimerWheel {
     private static let buckets = 1024
     private var heads = [Int32](repeating: -1, count: buckets)
     private var nodes: [Node] = []
-    private var free: [Int32] = []
+    private var free: Int32 = -1    // the first of the nodes without a timer
     private var position: UInt64    // ticks up to this one have expired
     private var quiet: UInt64    // the buckets of all ticks from `position` to this one are empty
     /// How many timers are armed.
@@ -39,18 +39,12 @@ package struct TimerWheel {
     /// Arms a timer. `expire` returns its token at `deadline`, or at most 2 ms later.
     package mutating func arm(at deadline: MonotonicTime, token: UInt64) -> TimerID {
         let tick = max(deadline.nanoseconds / 1_000_000 + 1, position + 1)
-        let index: Int32
-        if let reused = free.popLast() {
-            index = reused
-        } else {
-            index = Int32(nodes.count)
-            nodes.append(Node())
-        }
         let bucket = Int(tick % UInt64(Self.buckets))
+        let next = heads[bucket]
+        let index = takeNode()
         let generation = nodes[Int(index)].generation
-        nodes[Int(index)] = Node(
-            tick: tick, token: token, next: heads[bucket], previous: -1, generation: generation)
-        if heads[bucket] >= 0 { nodes[Int(heads[bucket])].previous = index }
+        nodes[Int(index)] = Node(tick: tick, token: token, next: next, previous: -1, generation: generation)
+        if next >= 0 { nodes[Int(next)].previous = index }
         heads[bucket] = index
         count += 1
         quiet = min(quiet, position + (tick - position - 1) % UInt64(Self.buckets))
@@ -99,6 +93,17 @@ package struct TimerWheel {
         }
     }
 
+    @inline(__always)
+    private mutating func takeNode() -> Int32 {
+        let index = free
+        guard index >= 0 else {
+            nodes.append(Node())
+            return Int32(nodes.count - 1)
+        }
+        free = nodes[Int(index)].next
+        return index
+    }
+
     private mutating func unlink(_ index: Int32) {
         let node = nodes[Int(index)]
         if node.previous >= 0 {
@@ -107,8 +112,8 @@ package struct TimerWheel {
             heads[Int(node.tick % UInt64(Self.buckets))] = node.next
         }
         if node.next >= 0 { nodes[Int(node.next)].previous = node.previous }
-        nodes[Int(index)].generation &+= 1
-        free.append(index)
+        nodes[Int(index)] = Node(next: free, generation: node.generation &+ 1)
+        free = index
         count -= 1
     }
 }
