@@ -38,8 +38,11 @@ internal import Octets
     private var gone: UInt32 = 0
     private let heads: UnsafeMutablePointer<UInt32>    // owned; twice `buckets`: fields, then names
     /// By `place(of:)`: the number of the entry that was the last one found or made.
-    private let recent: UnsafeMutablePointer<UInt32>    // owned; twice `kinds`: exact kinds, then names
+    private let recent: UnsafeMutablePointer<UInt32>    // owned; `kinds` and `names` of them
     private static let kinds = 32
+    /// Places for names that are no exact kind. With half as many, `x-envoy-original-path` and
+    /// `x-envoy-external-address`, which every rewritten request has, would take turns at one place.
+    private static let names = 64
     private var octets: UnsafeMutableRawPointer    // owned; `room` octets
     private var room = 512
     private var base: UInt32 = 0    // where `octets` begins
@@ -50,8 +53,8 @@ internal import Octets
         unsafe entries = .allocate(capacity: capacity)
         unsafe heads = .allocate(capacity: 2 * Self.buckets)
         unsafe heads.initialize(repeating: 0, count: 2 * Self.buckets)
-        unsafe recent = .allocate(capacity: 2 * Self.kinds)
-        unsafe recent.initialize(repeating: 0, count: 2 * Self.kinds)
+        unsafe recent = .allocate(capacity: Self.kinds + Self.names)
+        unsafe recent.initialize(repeating: 0, count: Self.kinds + Self.names)
         unsafe octets = .allocate(byteCount: room, alignment: 8)
     }
 
@@ -101,13 +104,13 @@ internal import Octets
         return mixed
     }
 
-    /// Where `recent` has fields of that name. Names that are not known share the second half, by their length and
-    /// their last octet, in which the names of one section differ mostly.
+    /// Where `recent` has fields of that name. Names that are not known share the others, by their length and their
+    /// last octet, in which the names of one section differ mostly.
     @inline(__always)
     private static func place(of field: HeaderField) -> Int {
         if field.known.isExact { return Int(field.known.rawValue) }
         let count = field.name.count
-        return count == 0 ? kinds : kinds + (count &* 7 &+ Int(field.name[count - 1])) & (kinds - 1)
+        return count == 0 ? kinds : kinds + (count &* 7 &+ Int(field.name[count - 1])) & (names - 1)
     }
 
     /// The index of an equal field, as the peer counts, if it is the last one of its place: no hash is needed then.
