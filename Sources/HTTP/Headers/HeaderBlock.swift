@@ -303,9 +303,13 @@ package final class HeaderBlock {
         if !isFound { append(stable: copy(name), value) }
     }
 
-    /// The same for a name that only the gateway says. Name and value live as long as the block.
+    /// Adds a field whose name only the gateway says, and which the section does not have. Name and value live as long
+    /// as the block.
+    package func append(reserved name: Octets, _ value: Octets) { append(stable: name, .reserved, value) }
+
+    /// The same as `set` for a name that only the gateway says. Name and value live as long as the block.
     package func setReserved(stable name: Octets, _ value: Octets) {
-        guard hasReserved(name) else { return append(stable: name, .reserved, value) }
+        guard hasReserved(name) else { return append(reserved: name, value) }
         set(copying: name, value)
     }
 

@@ -77,7 +77,7 @@ extension Exchange {
     /// Source: envoyproxy/envoy source/common/router/router.cc (include_request_attempt_count).
     @inline(__always)
     func appendAttempt(to section: HeaderBlock) {
-        guard state.tries > 1 else { return section.append(stable: "x-envoy-attempt-count", "1") }
+        guard state.tries > 1 else { return section.append(reserved: "x-envoy-attempt-count", "1") }
         appendLaterAttempt(to: section)
     }
 

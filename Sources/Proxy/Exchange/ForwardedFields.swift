@@ -36,7 +36,7 @@ struct ForwardedFields {
         block.append(.forwardedFor, addresses?.octets ?? peer)
         block.append(.forwardedProto, stable: scheme)
         block.append(.requestID, requestID)
-        block.setReserved(stable: "x-envoy-external-address", block.copy(client ?? peer))
+        block.append(reserved: "x-envoy-external-address", block.copy(client ?? peer))
         if let kept {
             if let certificate, trust.tellsCertificate { Self.add(certificate, to: kept) }
             if !kept.isEmpty { block.append(.forwardedClientCert, kept.octets) }

@@ -6,7 +6,9 @@ internal import Routing
 enum Mirroring {
     /// Draws the mirrors that get a copy.
     static func draw(_ exchange: Exchange, from snapshot: WorkerSnapshot) {
-        guard let mirrors = exchange.extras?({ $0.mirrors }), !mirrors.isEmpty else { return }
+        // Most rules with extras have none: nothing is retained to find that out.
+        guard exchange.extras?({ !$0.mirrors.isEmpty }) ?? false else { return }
+        let mirrors = exchange.extras?({ $0.mirrors }) ?? []
         let drawn = mirrors.filter { $0.share.includes(random: exchange.services.random.next()) }
         guard !drawn.isEmpty else { return }
         exchange.copies = Copies(to: drawn.map { snapshot.destination($0.cluster) })
