@@ -173,4 +173,20 @@ import Testing
         pool.remove(made)
         #expect(pool.idleCount == 0 && pool.count == 0 && pool.available(at: MonotonicTime(nanoseconds: 0)) == nil)
     }
+
+    @Test func `asks about the end of a silent connection once a second, however many requests come`() throws {
+        let pool = pool(http2: true)
+        let silent = connection(of: pool)
+        pool.connectionBegan()
+        silent.speak(HTTP2Session(isServer: false, limits: .upstream, pools: MessagePools()))
+        silent.state.enter(.open(.serving), at: MonotonicTime(nanoseconds: 1))
+        pool.connectionOpened(silent)
+        let times: [UInt64] = [900, 1500, 1501, 2400, 2600, 2700].map { $0 * 1_000_000 }
+        let asked = times.map { time in
+            let found = pool.available(at: MonotonicTime(nanoseconds: time))
+            #expect(found != nil)
+            return silent.state.foundOpen.nanoseconds / 1_000_000
+        }
+        #expect(asked == [0, 1500, 1500, 1500, 2600, 2600])
+    }
 }

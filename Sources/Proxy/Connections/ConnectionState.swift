@@ -74,6 +74,10 @@ struct ConnectionState {
     private(set) var lastActive: MonotonicTime
     /// When they came, or the connection began, before that.
     private(set) var activeBefore: MonotonicTime
+    /// When the kernel last said that the endpoint had not ended an upstream's connection.
+    private(set) var foundOpen: MonotonicTime
+    /// When there was a sign that the endpoint had not ended it.
+    var lastKnownOpen: MonotonicTime { max(lastActive, foundOpen) }
     /// Since when a header section has begun and is not complete; no octet refreshes it.
     private(set) var headersSince: MonotonicTime?
     private var headersNumber: UInt32 = 0    // of that section
@@ -98,6 +102,7 @@ struct ConnectionState {
         began = now
         lastActive = now
         activeBefore = now
+        foundOpen = now
     }
 
     var isClosed: Bool { phase == .closed }
@@ -161,6 +166,9 @@ struct ConnectionState {
         activeBefore = lastActive
         lastActive = now
     }
+
+    /// The kernel was asked, and knows of no end of the endpoint's side.
+    mutating func foundOpen(at now: MonotonicTime) { foundOpen = now }
 
     /// The time since the first phase began.
     func age(at now: MonotonicTime) -> Duration { now.duration(since: began) }

@@ -171,13 +171,16 @@ final class EndpointPool {
         return nil
     }
 
-    /// Servers end connections that are idle for seconds: one that was used a moment ago costs no system call.
+    /// Servers end connections that are idle for seconds: one that has said something a moment ago costs no system
+    /// call, and a silent one with many new requests one in this time.
     private static let fresh = Duration.seconds(1)
 
     @inline(__always)
     private static func isEnded(_ connection: Connection, at now: MonotonicTime) -> Bool {
-        guard connection.state.lastActive + fresh <= now else { return false }
-        return Socket.hasPeerEnded(connection.transport.descriptor)
+        guard connection.state.lastKnownOpen + fresh <= now else { return false }
+        guard !Socket.hasPeerEnded(connection.transport.descriptor) else { return true }
+        connection.state.foundOpen(at: now)
+        return false
     }
 
     /// A connection is being made.
