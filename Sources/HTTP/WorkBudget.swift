@@ -13,6 +13,8 @@
 package struct WorkBudget {
     /// Units that one connection may take of a turn: about 200 µs, or 100 requests.
     package static let quotaOfTurn: Int32 = 4000
+    /// The least of these that any connection gets in a turn in which others have used a quota up: a few requests.
+    package static let leastQuota = quotaOfTurn / 16
 
     private(set) var usedInTurn: Int32 = 0
     private(set) var allowance: Int32
@@ -35,7 +37,7 @@ package struct WorkBudget {
 
     /// Whether the connection may go on in this turn.
     @inline(__always)
-    var hasQuota: Bool { usedInTurn < Self.quotaOfTurn }
+    func hasLeft(of quota: Int32) -> Bool { usedInTurn < quota }
 
     /// The turn is over: the next one has a quota of its own.
     /// - Returns: what was used of this one's.

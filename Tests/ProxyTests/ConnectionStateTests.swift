@@ -147,7 +147,7 @@ import Testing
             lists.resumeReading(connection)
         }
         var reads = 0
-        for _ in 0..<10 { lists.readLeftOver { _ in reads += 1 } }
+        for _ in 0..<10 { lists.readLeftOver(isLong: { false }) { _ in reads += 1 } }
         #expect(reads == 1 && !lists.hasUnread && connection.state.reading == .ready)
     }
 
@@ -161,11 +161,11 @@ import Testing
         for change in changes {
             lists.listForReading(connection)
             change(&connection.state)
-            lists.readLeftOver { _ in reads += 1 }
+            lists.readLeftOver(isLong: { false }) { _ in reads += 1 }
             #expect(reads == 0 && !lists.hasUnread)
         }
         lists.listForReading(connection)
-        lists.readLeftOver { _ in reads += 1 }
+        lists.readLeftOver(isLong: { false }) { _ in reads += 1 }
         #expect(reads == 1)
     }
 
@@ -174,13 +174,25 @@ import Testing
         let all = (0..<6).map { _ in connection() }
         for each in all { lists.listForReading(each) }
         var order: [Int] = []
-        lists.readLeftOver { read in
+        lists.readLeftOver(isLong: { false }) { read in
             order.append(all.firstIndex { $0 === read } ?? -1)
             lists.listForReading(read)
         }
         #expect(order == [0, 1, 2, 3])
-        lists.readLeftOver { read in order.append(all.firstIndex { $0 === read } ?? -1) }
+        lists.readLeftOver(isLong: { false }) { read in order.append(all.firstIndex { $0 === read } ?? -1) }
         #expect(order == [0, 1, 2, 3, 4, 5, 0, 1])
+    }
+
+    @Test func `read one when the turn is long, and the others in the next turns`() {
+        let lists = ConnectionLists()
+        let all = (0..<3).map { _ in connection() }
+        for each in all { lists.listForReading(each) }
+        for count in 1...3 {
+            var read: [Int] = []
+            lists.readLeftOver(isLong: { true }) { each in read.append(all.firstIndex { $0 === each } ?? -1) }
+            #expect(read == [count - 1])
+        }
+        #expect(!lists.hasUnread)
     }
 
     @Test func `flush each that is dirty once, also those that a flush makes dirty, and free what closed`() {
@@ -205,7 +217,7 @@ import Testing
         let connection = connection()
         lists.listForReading(connection)
         connection.state.enter(.closed, at: MonotonicTime(nanoseconds: 2))
-        lists.readLeftOver { _ in Issue.record("it is read") }
+        lists.readLeftOver(isLong: { false }) { _ in Issue.record("it is read") }
         #expect(!lists.hasUnread)
     }
 }

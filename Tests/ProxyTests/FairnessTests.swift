@@ -75,6 +75,26 @@ import Testing
         #expect(rest.allSatisfy { $0 == 0 }, "something of a body is lost: \(rest)")
     }
 
+    /// Nothing is known of them yet, so that they are read at once; but what they may take of the turn is little.
+    @Test func `takes little of each when many new clients come with many requests`() throws {
+        let bench = try Bench(isHTTP2: true)
+        let server = try bench.server()
+        let neighbour = try bench.client(sending: Self.get)
+        let endpoints = [HTTP2Peer(try #require(try server.accept()), isServer: true)]
+        try serve(neighbour, by: endpoints, bench)
+        let crowd = try (0..<20).map { _ in try bench.client() }
+        let sessions = crowd.map { HTTP2Peer($0, isServer: false) }
+        bench.settle()
+        for session in sessions { for _ in 0..<Self.streams { try #require(session.request([:]) != nil) } }
+        var most: Int32 = 0
+        for _ in 0..<2000 where bench.active < crowd.count * Self.streams {
+            bench.worker.turn(isHurried: true)
+            most = max(most, bench.worker.services.pools.work)
+        }
+        #expect(bench.active == crowd.count * Self.streams)
+        #expect(most <= 3 * WorkBudget.quotaOfTurn + Int32(crowd.count) * WorkBudget.leastQuota, "\(most)")
+    }
+
     @Test func `ends the requests of few clients when many leave at once`() throws {
         let bench = try Bench(isHTTP2: true)
         let server = try bench.server()

@@ -338,7 +338,7 @@ package import Octets
             isOverQuota = false
             needsMore = false
             while !isWaiting {
-                guard budget.hasQuota else {
+                guard budget.hasLeft(of: pools.quota) else {
                     isOverQuota = true    // perhaps only the end of a message is left to note
                     return used
                 }

@@ -43,9 +43,10 @@ extension HTTP2Session {
         }
         if input.postponed != nil { return receiveBehindPostponed(&rest) }
         if input.isPrefaceExpected { takePreface(&rest) }
-        while rest.count > 0, !isTerminating, !isTurnFull, budget.hasQuota { step(&rest) }
+        let quota = pools.quota
+        while rest.count > 0, !isTerminating, !isTurnFull, budget.hasLeft(of: quota) { step(&rest) }
         if isTerminating { rest = .empty }
-        input.isOverQuota = rest.count > 0 && !budget.hasQuota
+        input.isOverQuota = rest.count > 0 && !budget.hasLeft(of: quota)
         return !isTerminating
     }
 

@@ -40,6 +40,8 @@ package import Octets
     package var second: UInt32 = 0
     /// What all sessions have had to do since the owner set it to 0, in units of `WorkBudget`.
     package var work: Int32 = 0
+    /// Units that the session which is read now may take of the turn; set by the owner.
+    package var quota = WorkBudget.quotaOfTurn
 
     /// Whether memory is short, so that no window grows; set by the owner.
     package var isMemoryTight = false

@@ -186,6 +186,10 @@ final class Connection {
     /// Whether its readings lately took much of a turn: one half of the quota, or several less.
     var isHeavy: Bool { workload >= WorkBudget.quotaOfTurn / 4 }
 
+    /// What it may take of a turn that is long already: twice what its readings took lately, so that steady traffic
+    /// is not cut into pieces.
+    var crowdedQuota: Int32 { min(max(WorkBudget.leastQuota, 2 * workload), WorkBudget.quotaOfTurn) }
+
     /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
     ///   between light ones do not pass as light.
     func noteWork(_ units: Int32) { workload = workload / 2 + units / 2 }

@@ -50,12 +50,10 @@ final class ConnectionLists {
 
     /// Whether others come first: the connection is listed for reading already, or it had much to do lately or may have
     /// (the end of a connection is that of its streams), and the turn is long enough. It is read in a later turn then.
-    /// - Parameter work: of this turn so far, in units of `WorkBudget`.
-    func hasToWait(_ connection: Connection, work: Int32) -> Bool {
+    /// - Parameter isCrowded: whether it is.
+    func hasToWait(_ connection: Connection, isCrowded: Bool) -> Bool {
         if connection.isUnread, connection.state.reading == .listed { return true }
-        guard work >= WorkBudget.quotaOfTurn, connection.state.reading == .ready, isHeavy(connection) else {
-            return false
-        }
+        guard isCrowded, connection.state.reading == .ready, isHeavy(connection) else { return false }
         listForReading(connection)
         return true
     }
@@ -83,9 +81,10 @@ final class ConnectionLists {
         listForReading(connection)
     }
 
-    /// Reads on where earlier turns left octets: a few connections in a turn, or one with much to do, and the others in
-    /// the next ones. Between them, connections with new events are served.
-    func readLeftOver(_ read: (Connection) -> Void) {
+    /// Reads on where earlier turns left octets: a few connections in a turn, at least one, and the others in the next
+    /// ones. Between them, connections with new events are served.
+    /// - Parameter isLong: whether the turn is long enough without a further one.
+    func readLeftOver(isLong: () -> Bool, _ read: (Connection) -> Void) {
         guard !unread.isEmpty else { return }
         swap(&reading, &unread)
         var count = 0
@@ -95,9 +94,8 @@ final class ConnectionLists {
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
             connection.state.awaitReadiness()
-            let isMuch = hasManyStreams(connection)    // and this reading may end them
             read(connection)
-            if isMuch || connection.isHeavy { break }
+            if isLong() { break }
         }
         reading.removeFirst(count)
         reading.append(contentsOf: unread)

@@ -25,6 +25,8 @@ final class Connections {
     /// Octets taken from one socket at a time, and how often in one turn: a window of 64 KiB with its frame headers.
     private static let inputOctets = 65_536 + 1024
     private static let readsPerTurn = 4
+    /// Octets whose way through the gateway costs as much as a unit of `WorkBudget`: they are copied, and sent.
+    private static let octetsPerUnit = 32
     /// How often in one turn octets are given to one socket.
     private static let flushesPerTurn = 8
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
@@ -50,14 +52,28 @@ final class Connections {
         case .handshaking where connection.role == .upstream: upstreams.continueHandshake(connection)
         case .handshaking: listeners.handshakes.continueHandshake(connection)
         case .relaying: relays.ready(connection, event)
-        default: if event.isReadable, !lists.hasToWait(connection, work: services.pools.work) { read(connection) }
+        default: if event.isReadable { readUnlessCrowded(connection) }
         }
     }
 
+    /// When a turn is long, a connection waits that may have much to do, and others may take little more than they did
+    /// lately: many that come at once with many requests each do not make it much longer.
+    private func readUnlessCrowded(_ connection: Connection) {
+        let isCrowded = services.pools.work >= WorkBudget.quotaOfTurn
+        if lists.hasToWait(connection, isCrowded: isCrowded) { return }
+        read(connection, quota: isCrowded ? connection.crowdedQuota : WorkBudget.quotaOfTurn)
+    }
+
     /// Reads, and notes whether that was much work.
-    func read(_ connection: Connection) {
+    /// - Parameter quota: what it may take of the turn, in units of `WorkBudget`.
+    func read(_ connection: Connection, quota: Int32 = WorkBudget.quotaOfTurn) {
         let before = services.pools.work
-        defer { connection.noteWork(services.pools.work &- before) }
+        services.pools.quota = quota
+        var octets = 0
+        defer {
+            services.pools.work &+= Int32(truncatingIfNeeded: octets / Self.octetsPerUnit)
+            connection.noteWork(services.pools.work &- before)
+        }
         connection.state.octetsCame(at: services.loop.now)
         reading: for _ in 0..<Self.readsPerTurn {
             if connection.isClosed { return }
@@ -78,12 +94,14 @@ final class Connections {
             case .octets(let count):
                 guard !isLingering else { continue }
                 services.octetsRead &+= count
+                octets += count
                 received(input.octets, on: connection)
                 if connection.session.isOverQuota { return }    // it is listed for the next turn
                 // A short read has emptied the socket: the next readiness is a new event.
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
-                if services.pools.work &- before >= WorkBudget.quotaOfTurn { break reading }
+                if services.pools.work &- before >= quota { break reading }
+                if lists.hasUnread, octets >= Self.inputOctets { break reading }    // others wait
             case .wouldBlock:
                 // All that the endpoint has said is read.
                 if connection.state.writing == .over { peerClosed(connection) }

@@ -132,7 +132,9 @@ package enum WorkerMessage: Sendable, Equatable {
         services.pools.work = 0
         memory.turnBegins()
         for index in 0..<count { wake(loop.event(at: index)) }
-        services.lists.readLeftOver { $0.relay == nil ? connections.read($0) : relays.read($0) }
+        services.lists.readLeftOver(isLong: { services.pools.work >= WorkBudget.quotaOfTurn }) {
+            $0.relay == nil ? connections.read($0) : relays.read($0)
+        }
         loop.expireTimers { fire($0, $1) }
         upstreams.serveUnserved()
         services.lists.flushAll { connections.flush($0) }
