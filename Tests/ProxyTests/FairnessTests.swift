@@ -9,25 +9,29 @@ import Testing
     private static let get = "GET /n HTTP/1.1\r\nhost: a\r\n\r\n"
     private static let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
-    /// A client whose body comes in chunks of one octet, and its endpoint's connection.
+    /// A client whose body comes in pieces with one Q each, and its endpoint's connection.
     private final class Flooder {
+        private let piece: String
         private let client: Peer
         private let endpoint: Peer
         private var pending: [UInt8] = []
         private(set) var sent = 0
         private(set) var arrived = 0
 
-        init(_ bench: Bench, _ server: Server) throws {
-            client = try bench.client(
-                sending: "POST /f HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n1\r\nQ\r\n")
+        init(
+            _ bench: Bench, _ server: Server, framing: String = "transfer-encoding: chunked",
+            piece: String = "1\r\nQ\r\n"
+        ) throws {
+            self.piece = piece
+            client = try bench.client(sending: "POST /f HTTP/1.1\r\nhost: a\r\n\(framing)\r\n\r\n\(piece)")
             endpoint = try #require(try server.accept())
             sent = 1
         }
 
-        /// Sends that many chunks, as far as the kernel takes them.
+        /// Sends that many pieces, as far as the kernel takes them.
         func send(_ count: Int) {
             if pending.isEmpty {
-                pending = Array(String(repeating: "1\r\nQ\r\n", count: count).utf8)
+                pending = Array(String(repeating: piece, count: count).utf8)
                 sent += count
             }
             let taken = unsafe pending.withUnsafeBytes { client.offer(unsafe Octets($0)) }
@@ -73,6 +77,34 @@ import Testing
         for _ in 0..<10_000 where flooders.contains(where: { !$0.isDone }) { bench.worker.turn(isHurried: true) }
         let rest = flooders.map { $0.sent - $0.arrived }
         #expect(rest.allSatisfy { $0 == 0 }, "something of a body is lost: \(rest)")
+    }
+
+    @Test func `moves little of large bodies in a turn when many have one`() throws {
+        let bench = try Bench()
+        let server = try bench.server()
+        let flooders = try (0..<8).map { _ in
+            try Flooder(bench, server, framing: "content-length: 100000000", piece: "Q")
+        }
+        let neighbour = try bench.client(sending: Self.get)
+        let endpoint = try #require(try server.accept())
+        endpoint.send(Self.answer)
+        bench.settle()
+        var most = 0
+        for round in 0..<30 {
+            for flooder in flooders { flooder.send(400_000) }
+            neighbour.send(Self.get)
+            for isAsked in [true, false] {
+                let before = flooders.reduce(0) { $0 + $1.arrived }
+                bench.worker.turn(isHurried: true)
+                for flooder in flooders { flooder.drain() }
+                if round > 2 { most = max(most, flooders.reduce(-before) { $0 + $1.arrived }) }
+                guard isAsked else { continue }
+                #expect(endpoint.text().hasPrefix("GET /n"), "it waits for others")
+                endpoint.send(Self.answer)
+            }
+            #expect(neighbour.text().hasSuffix("ok"), "its answer waits for others")
+        }
+        #expect(most > 0 && most <= 3 * 66_560, "\(most)")
     }
 
     /// Nothing is known of them yet, so that they are read at once; but what they may take of the turn is little.

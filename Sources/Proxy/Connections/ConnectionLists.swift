@@ -13,6 +13,10 @@ final class ConnectionLists {
 
     /// Whether a connection has more to read than one turn wanted to take.
     var hasUnread: Bool { !unread.isEmpty }
+    /// How many of those that earlier turns left are still to be read in this one.
+    private var behind = 0
+    /// Whether others than the connection that is read now wait for this turn or the next one.
+    var haveOthers: Bool { !unread.isEmpty || behind > 0 }
 
     /// Has the connection flushed at the end of the turn.
     @inline(__always)
@@ -90,6 +94,7 @@ final class ConnectionLists {
         var count = 0
         for connection in reading.prefix(Self.leftOverPerTurn) {
             count += 1
+            behind = reading.count - count
             connection.isUnread = false
             // What was paused or held since is listed again when it may go on.
             guard connection.state.reading == .listed, !connection.isClosed else { continue }
@@ -97,6 +102,7 @@ final class ConnectionLists {
             read(connection)
             if isLong() { break }
         }
+        behind = 0
         reading.removeFirst(count)
         reading.append(contentsOf: unread)
         swap(&reading, &unread)

@@ -101,7 +101,7 @@ final class Connections {
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
                 if services.pools.work &- before >= quota { break reading }
-                if lists.hasUnread, octets >= Self.inputOctets { break reading }    // others wait
+                if lists.haveOthers, octets >= Self.inputOctets { break reading }
             case .wouldBlock:
                 // All that the endpoint has said is read.
                 if connection.state.writing == .over { peerClosed(connection) }
