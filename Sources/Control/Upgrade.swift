@@ -2,6 +2,7 @@ internal import Logging
 internal import Manifests
 internal import Proxy
 internal import Reactor
+internal import Telemetry
 
 // One gateway takes the other's place. SIGUSR2 starts the successor with the listening sockets of this process. It
 // loads its configuration, says that it is ready, is asked to go, accepts connections from the same queues, and says
@@ -134,6 +135,7 @@ extension ControlPlane {
                 successorSpoke(successor)    // its last words count
                 if succession.successor === successor { abandonUpgrade("it has ended") }
             } else if .now() >= succession.deadline {
+                metrics.reached(.upgradeTime)
                 abandonUpgrade("it does not serve within \(options.upgradeLimit.brief) (--upgrade-limit)")
             }
         }
