@@ -372,8 +372,9 @@ package final class ControlPlane {
 
     func beginLoad(_ extent: LoadExtent = .everything) {
         if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first
-        if succession.isHandedOver { return }    // the other process has what is new
-        guard load.want(extent, isHeld: isUpgrading && extent != .cluster, at: .now()) != nil else { return }
+        if succession.upgrade.isHandedOver { return }    // the other process has what is new
+        let isHeld = succession.upgrade.isUnderWay && extent != .cluster
+        guard load.want(extent, isHeld: isHeld, at: .now()) != nil else { return }
         let isOfStorm = feed?.loadBegan() ?? true
         loadLimit = LoadLimit()
         // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
@@ -404,7 +405,7 @@ package final class ControlPlane {
         feed?.tell(configuration)
         tellEnd(of: ended)
         beginWantedLoad()
-        if succession.isUpgradeWanted { wantUpgrade() }
+        if succession.upgrade.isWanted { wantUpgrade() }
     }
 
     /// Another load was asked for while one was under way, or an upgrade.
