@@ -30,6 +30,8 @@ struct CertificateDirectory {
     }
 
     private var clients: ClientVerifications
+    /// How many servers name no authorities to their clients, because they are too many; the new ones of this round.
+    var namesLeftOut: Int { clients.namesLeftOut }
     private var entries: [String: Entry] = [:]
     private var used: Set<String> = []    // keys of this round
     /// The pairs of the entries. Nothing else is left of a text that is forgotten.

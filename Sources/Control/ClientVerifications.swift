@@ -23,6 +23,8 @@ struct ClientVerifications {
     private var texts: [[UInt8]: [UInt8]] = [:]
     private var files: [String: Result<[UInt8], FileContents.Fault>] = [:]
     private var mesh: MeshIdentity?
+    /// How many were made whose authorities' names are left out, since `begin`.
+    private(set) var namesLeftOut = 0
     /// The files as they were just before they were read; nil: there was none.
     private(set) var stamps: [String: FileStamp?] = [:]
 
@@ -37,7 +39,7 @@ struct ClientVerifications {
     /// - Parameter mesh: the files of Istio's agent, if they were found.
     mutating func begin(_ chains: some Sequence<TLSChain>, mesh: MeshIdentity? = nil) {
         self.mesh = mesh
-        stamps = [:]
+        (stamps, namesLeftOut) = ([:], 0)
         made = made.filter { used.contains($0.key) }
         let wanted = Set(made.keys.flatMap { [$0.authorities] + $0.revocations })
         texts = texts.filter { wanted.contains($0.key) }
@@ -81,6 +83,7 @@ struct ClientVerifications {
             used.insert(key)
             if let known = made[key] { return .success(known) }
             let fresh = try make(clients, authorities, lists, chain, secrets)
+            if fresh.leavesNamesOut { namesLeftOut += 1 }
             made[key] = fresh
             return .success(fresh)
         } catch {

@@ -32,7 +32,9 @@ struct Configuration {
         source: ClusterSource? = nil, hostsWake: @escaping @Sendable () -> Void = {},
         wake: @escaping @Sendable () -> Void = {}
     ) {
-        requested = RequestedResolver(wake: hostsWake)
+        requested = RequestedResolver(wake: hostsWake) { changed throws(SystemError) in
+            try NameDirectory(waited: { metrics.reached(.requestedLookups) }, changed: changed)
+        }
         listeners = ListenerDirectory(inherited: inherited)
         self.options = options
         self.metrics = metrics
@@ -140,6 +142,7 @@ struct Configuration {
         guard let outcome = requested.settle(at: .now(), in: &directory) else { return }
         if !outcome.settled.isEmpty { tell(.hostsSettled(outcome.settled)) }
         if !outcome.left.isEmpty { tell(.endpointsLeft(outcome.left)) }
+        for limit in outcome.limits { metrics.reached(limit) }
     }
 
     /// Gives the reports of rollouts that are over.

@@ -60,6 +60,7 @@ package final class ControlPlane {
     private var outliersDue: MonotonicTime?    // when ejections are looked at; nil: when a worker has ejected one
     private var namesDue: MonotonicTime?    // when answers of DNS are published; nil: there is no new one
     var namesDeadline = MonotonicTime(nanoseconds: 0)    // until when readiness waits for the first ones
+    private var areNamesAwaited = false    // by readiness, until that time
     var areNamesPublished = false    // each name of the first load has an answer, and clusters have it
 
     let succession: Succession    // one gateway takes the other's place
@@ -96,18 +97,19 @@ package final class ControlPlane {
         self.feed = feed
         self.signals = signals
         writer = try LogWriter()
-        messages = MessageLog(
-            writer: log.logLevel <= .warning ? try LogWriter("messages", descriptor: Output.standardError) : nil)
+        let warnings = log.logLevel <= .warning ? try LogWriter("messages", descriptor: Output.standardError) : nil
+        messages = MessageLog(writer: warnings)
         heap = try HeapTrimmer()
         budget = ProcessBudget(
             limits: options.limits, descriptors: Thread.raiseFileLimit(), memory: ContainerMemory.limit(),
             workers: options.workers)
-        metrics = Metrics(version: options.version, logWriter: writer)
+        let metrics = Metrics(version: options.version, logWriter: writer, messageWriter: warnings)
+        self.metrics = metrics
         poller = try Poller()
         let mailbox = try Mailbox<Void>()
         self.mailbox = mailbox
         loads = try Mailbox<Loaded>()
-        names = try NameDirectory { mailbox.post(()) }
+        names = try NameDirectory(waited: { metrics.reached(.nameLookups) }, changed: { mailbox.post(()) })
         tables = try Mailbox<BuiltTable>()
         tableBuilder = HashTableBuilder(done: tables)
         let changes = try Mailbox<Void>()
@@ -115,11 +117,12 @@ package final class ControlPlane {
         watch = try FileWatch { changes.post(()) }
         let ejections = try Mailbox<Void>()
         self.ejections = ejections
-        health = try HealthMonitor(log: log)
+        health = try HealthMonitor(log: log, metrics: metrics)
         configuration = Configuration(
             options: options, metrics: metrics, inherited: succession.inherited, source: cluster?.source,
             hostsWake: { mailbox.post(()) },
             wake: { ejections.post(()) })
+        cluster?.source.count { metrics.reached($0) }
         if let feed { try poller.watchReadable(feed.descriptor, token: Token.cluster) }
         try poller.watchReadable(signals.descriptor, token: Token.signals)
         try poller.watchReadable(mailbox.descriptor, token: Token.mailbox)
@@ -143,7 +146,7 @@ package final class ControlPlane {
         metrics.reloadEnded(configuration.diagnostics.contains { $0.severity == .error } ? .failure : .success)
         names.want(configuration.names)
         namesDeadline = .now() + Self.longestNamesWait
-        areNamesPublished = names.isSettled
+        (areNamesPublished, areNamesAwaited) = (names.isSettled, true)
         _ = configuration.update(resolved: names.addresses)    // nobody has connections to what leaves
         tableBuilder.want(configuration.hashedClusters)
         published = Published(configuration.snapshot())
@@ -232,7 +235,10 @@ package final class ControlPlane {
             health.settle()
             configuration.settleRollouts { log.log(level: $0.isNoticed ? .warning : .info, "\($0.text)") }
             limitLoad()
-            if feed?.isDue ?? false { beginLoad(.cluster) }
+            if let feed, feed.isDue {
+                if feed.lacksSecrets { metrics.reached(.firstSecrets) }
+                beginLoad(.cluster)
+            }
             retirement.look()
             try continueSuccession()
             continueDrain()
@@ -281,6 +287,10 @@ package final class ControlPlane {
     /// Answers come one by one: those of a moment are published together.
     private func publishNames() {
         configuration.settleHosts(tell)
+        if areNamesAwaited, .now() >= namesDeadline {
+            areNamesAwaited = false
+            if !areNamesPublished { metrics.reached(.firstNames) }
+        }
         guard let namesDue, .now() >= namesDue else { return }
         self.namesDue = nil
         let isSettled = names.isSettled
@@ -362,8 +372,9 @@ package final class ControlPlane {
 
     func beginLoad(_ extent: LoadExtent = .everything) {
         if feed != nil, phase == .starting, extent == .everything { return }    // the cluster's first
-        if succession.isHandedOver { return }    // the other process has what is new
-        guard load.want(extent, isHeld: isUpgrading && extent != .cluster, at: .now()) != nil else { return }
+        if succession.upgrade.isHandedOver { return }    // the other process has what is new
+        let isHeld = succession.upgrade.isUnderWay && extent != .cluster
+        guard load.want(extent, isHeld: isHeld, at: .now()) != nil else { return }
         let isOfStorm = feed?.loadBegan() ?? true
         loadLimit = LoadLimit()
         // The first one is waited for by everybody, and there is nobody yet whom it could disturb.
@@ -394,7 +405,7 @@ package final class ControlPlane {
         feed?.tell(configuration)
         tellEnd(of: ended)
         beginWantedLoad()
-        if succession.isUpgradeWanted { wantUpgrade() }
+        if succession.upgrade.isWanted { wantUpgrade() }
     }
 
     /// Another load was asked for while one was under way, or an upgrade.

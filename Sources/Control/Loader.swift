@@ -178,6 +178,7 @@ final class Loader: Sendable {
         next.compilation = compilation
         let secrets = objects.inventory.secrets
         let contexts = next.certificates.contexts(of: plan, secrets: secrets, limit: limit)
+        for _ in 0..<next.certificates.namesLeftOut { metrics.reached(.authorityNames) }
         let upstreamTLS = next.upstreams.all(of: plan, secrets: secrets, limit: limit)
         // A server sends a Secret once, and the next load may need it for something else.
         for secret in next.files.store.inventory.secrets { secret.forget() }

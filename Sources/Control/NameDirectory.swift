@@ -15,20 +15,23 @@ final class NameDirectory: Sendable {
     private let refresh: Duration
     private let lookUp: @Sendable (String) throws(ResolverError) -> [String]
     private let changed: @Sendable () -> Void
+    private let waited: @Sendable () -> Void
 
     /// - Parameters:
     ///   - refreshMilliseconds: how long an answer is used before the next look-up; `getaddrinfo` does
     ///     not tell how long it holds.
     ///   - lookUp: the addresses of a name, sorted; may block. Called on a thread of its own.
+    ///   - waited: called when a name waits because too many others are looked up.
     ///   - changed: called on that thread.
     init(
         refreshMilliseconds: Int = 15_000,
         lookUp: @escaping @Sendable (String) throws(ResolverError) -> [String] = Resolver.addresses(of:),
-        changed: @escaping @Sendable () -> Void
+        waited: @escaping @Sendable () -> Void = {}, changed: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         refresh = .milliseconds(refreshMilliseconds)
         self.lookUp = lookUp
         self.changed = changed
+        self.waited = waited
         bell = try Mailbox()
         try Thread.start("resolver") { [self] in run() }
     }
@@ -56,8 +59,9 @@ final class NameDirectory: Sendable {
             _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: wait)
             _ = bell.takeAll()
             let now = MonotonicTime.now()
-            let due = state.withLock { $0.takeDue(now: now) }
+            let (due, waits) = state.withLock { ($0.takeDue(now: now), $0.takeWaits()) }
             for name in due { start(name) }
+            for _ in 0..<waits { waited() }
             wait = state.withLock { $0.wait(now: now) }
         }
     }

@@ -33,6 +33,8 @@ struct NameSchedule {
     /// Names were passed over because their domain has all it may have.
     private var hasPassedOver = false
     private var lastLook = MonotonicTime(nanoseconds: 0)
+    /// How often a name that was due has waited for others, since `takeWaits`.
+    private var waits = 0
     /// Names that are due, the next one last.
     private var queue: [String] = []
     /// When names are looked through for such that are due; nil: when one has ended.
@@ -74,6 +76,7 @@ struct NameSchedule {
             let isSlow = slowDomains.contains(domain)
             if (isSlow ? slowRunning.count : domainRunning[domain, default: 0]) >= Self.domainPlaces {
                 hasPassedOver = true
+                waits += 1
                 continue
             }
             if isSlow { slowRunning.insert(name) }
@@ -82,7 +85,14 @@ struct NameSchedule {
             running += 1
             taken.append(name)
         }
+        if !taken.isEmpty, !queue.isEmpty { waits += 1 }
         return taken
+    }
+
+    /// How often a name that was due has waited because too many look-ups are under way, since the last call.
+    mutating func takeWaits() -> Int {
+        defer { waits = 0 }
+        return waits
     }
 
     /// Milliseconds until names should be looked through; -1 when one that ends will tell.

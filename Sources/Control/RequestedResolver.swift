@@ -4,6 +4,7 @@ internal import Proxy
 internal import Reactor
 internal import Routing
 internal import Synchronization
+internal import Telemetry
 
 /// Has the hosts resolved that requests have named, keeps their addresses fresh while they are in use, and forgets
 /// them afterwards. It has look-ups of its own, so that clients who make up names keep no name of the configuration
@@ -70,6 +71,8 @@ struct RequestedResolver {
         var settled: [RequestedHost] = []
         /// Numbers of endpoints that nobody has any more.
         var left: [Int] = []
+        /// Limits that were reached.
+        var limits: [ReachedLimit] = []
     }
 
     /// Takes new hosts and new answers, publishes them, and forgets what is not in use.
@@ -112,8 +115,9 @@ struct RequestedResolver {
             guard var entry = entries[key] else { continue }
             if let answer = addresses[key.name], !answer.isEmpty {
                 guard answer != entry.answer else { continue }
-                take(answer, &entry, at: now, in: &clusters)
+                take(answer, &entry, at: now, &outcome, in: &clusters)
             } else if case .resolving(let until) = entry.progress, failures[key.name] != nil || now >= until {
+                if failures[key.name] == nil { outcome.limits.append(.requestedTimeout) }
                 let reason = failures[key.name] ?? "no answer for \(key.name) within \(Self.longestWait)"
                 entry.progress = .failed(at: now)
                 entry.host.settle(.failed(reason))
@@ -126,11 +130,13 @@ struct RequestedResolver {
     }
 
     private func take(
-        _ answer: [String], _ entry: inout Entry, at now: MonotonicTime, in clusters: inout ClusterDirectory
+        _ answer: [String], _ entry: inout Entry, at now: MonotonicTime, _ outcome: inout Outcome,
+        in clusters: inout ClusterDirectory
     ) {
         entry.answer = answer
-        let (endpoints, refusal) = clusters.publish(
+        let (endpoints, refusal, isCut) = clusters.publish(
             answer, of: entry.host, before: entry.endpoints, entry.families)
+        if isCut { outcome.limits.append(.requestedAddresses) }
         entry.endpoints = endpoints
         if endpoints.isEmpty {
             entry.progress = .failed(at: now)
@@ -199,18 +205,22 @@ struct RequestedResolver {
 extension ClusterDirectory {
     /// Publishes the addresses of a host that requests have named, at most `RequestedResolver.mostAddresses` of each
     /// family.
-    /// - Returns: those that requests are sent to, and why others are not.
+    /// - Returns: those that requests are sent to, why others are not, and whether some are left out for their number.
     mutating func publish(
         _ addresses: [String], of host: RequestedHost, before: [PlannedEndpoint], _ families: FamilyMemory
-    ) -> (endpoints: [PlannedEndpoint], refusal: String?) {
+    ) -> (endpoints: [PlannedEndpoint], refusal: String?, isCut: Bool) {
         var usable: Set<EndpointAddress> = []
         var ordered: [EndpointAddress] = []
         var counts = (ipv6: 0, ipv4: 0)
         var refusal: String?
+        var isCut = false
         for text in addresses {
             let address = EndpointAddress.ip(text, port: host.key.port)
             // An answer may have thousands, and whoever owns the name decides on it.
-            guard (address.isIPv6 ? counts.ipv6 : counts.ipv4) < RequestedResolver.mostAddresses else { continue }
+            guard (address.isIPv6 ? counts.ipv6 : counts.ipv4) < RequestedResolver.mostAddresses else {
+                isCut = true
+                continue
+            }
             if let reason = refusedRequested(address) {
                 refusal = "nothing is sent to \(address), an address of \(host.key.name), \(reason)"
             } else if usable.insert(address).inserted {
@@ -224,7 +234,7 @@ extension ClusterDirectory {
         let taken = endpoints.map { states.take(Self.key(host, $0), families) }
         for endpoint in before { states.release(Self.key(host, endpoint)) }
         host.cluster.publish(EndpointList(taken))
-        return (endpoints, refusal)
+        return (endpoints, refusal, isCut)
     }
 
     /// Nobody asks for a host any more.

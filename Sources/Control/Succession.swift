@@ -22,16 +22,11 @@ package final class Succession {
     /// Called when another process serves.
     package var hasEnded: () -> Void = {}
 
-    // As successor.
-    /// Whether this process has said to its predecessor that it is ready.
-    var isReadySaid = false
-    /// Whether the predecessor has ended, so that its sockets and ports are all ours.
-    var isPredecessorGone = false
-    // As predecessor.
+    /// What this process does as successor.
+    var following = SuccessorState()
+    /// What it does as predecessor.
+    var upgrade = UpgradeState()
     var successor: SuccessorProcess?
-    var deadline = MonotonicTime(nanoseconds: 0)    // until when the successor has to say its next word
-    var isUpgradeWanted = false    // when the load that is under way has ended
-    var isHandedOver = false
     var former: [SuccessorProcess] = []    // they were ended, and are waited for
 
     /// - Parameters:

@@ -2,6 +2,7 @@ internal import Logging
 internal import Manifests
 internal import Proxy
 internal import Reactor
+internal import Telemetry
 
 // One gateway takes the other's place. SIGUSR2 starts the successor with the listening sockets of this process. It
 // loads its configuration, says that it is ready, is asked to go, accepts connections from the same queues, and says
@@ -10,21 +11,24 @@ internal import Reactor
 
 // What the predecessor does.
 extension ControlPlane {
-    var isUpgrading: Bool { succession.successor != nil }
-
-    /// How long a successor that was asked to go may take to accept connections.
-    private static let goTime = Duration.seconds(10)
-
     /// SIGUSR2.
     func wantUpgrade() {
-        succession.isUpgradeWanted = false
-        if let obstacle = upgradeObstacle {
-            log.error("SIGUSR2: no upgrade: \(obstacle)")
-        } else if load.current != nil {
-            succession.isUpgradeWanted = true
-            log.info("SIGUSR2: the upgrade waits for the load that is under way")
-        } else {
-            beginUpgrade()
+        act(succession.upgrade.wanted(obstacle: upgradeObstacle, isLoading: load.current != nil))
+    }
+
+    /// Does what the state has decided.
+    private func act(_ step: UpgradeState.Step) {
+        switch step {
+        case .nothing: break
+        case .refuse(let obstacle): log.error("SIGUSR2: no upgrade: \(obstacle)")
+        case .wait: log.info("SIGUSR2: the upgrade waits for the load that is under way")
+        case .start: beginUpgrade()
+        case .say(let word): succession.successor?.link.say(word)
+        case .handOver: if let successor = succession.successor { handOver(to: successor) }
+        case .abandon(let reason): abandonUpgrade(reason)
+        case .abandonLate:
+            metrics.reached(.upgradeTime)
+            abandonUpgrade("it does not serve within \(options.upgradeLimit.brief) (--upgrade-limit)")
         }
     }
 
@@ -53,7 +57,7 @@ extension ControlPlane {
                 workers: options.workers, errors: errors)
             try poller.watchReadable(successor.link.descriptor, token: Token.succession)
             succession.successor = successor
-            succession.deadline = .now() + options.upgradeLimit
+            succession.upgrade.started(at: .now(), limit: options.upgradeLimit)
             log.info("SIGUSR2: process \(successor.identifier) is started; it has \(options.upgradeLimit.brief)")
         } catch {
             log.error("SIGUSR2: no upgrade: \(error); this process goes on")
@@ -65,7 +69,7 @@ extension ControlPlane {
     /// The successor must not serve: it is ended, and nothing has changed.
     /// - Parameter reason: a part of a sentence.
     func abandonUpgrade(_ reason: String) {
-        succession.isUpgradeWanted = false
+        succession.upgrade.abandoned()
         guard let successor = succession.successor else { return }
         poller.forget(successor.link.descriptor)
         succession.successor = nil
@@ -78,23 +82,15 @@ extension ControlPlane {
 
     private func successorSpoke(_ successor: SuccessorProcess) {
         while succession.successor === successor {
-            switch successor.link.hear() {
-            case .nothing: return
-            case .word(.ready):
-                succession.deadline = .now() + Self.goTime
-                successor.link.say(.go)
-            case .word(.serving): handOver(to: successor)
-            case .word(.go): abandonUpgrade("it speaks another language")
-            // It is not dead to the kernel yet: how it ended is asked for when it is.
-            case .ended: return succession.deadline = min(succession.deadline, .now() + .milliseconds(500))
-            }
+            let step = succession.upgrade.heard(successor.link.hear(), at: .now())
+            guard step != .nothing else { return }
+            act(step)
         }
     }
 
     private func handOver(to successor: SuccessorProcess) {
         poller.forget(successor.link.descriptor)
         succession.successor = nil
-        succession.isHandedOver = true
         log.info("upgraded: process \(successor.identifier) serves, this one drains")
         succession.manager.hasSuccessor(successor.identifier)
         configuration.handOver()
@@ -111,19 +107,21 @@ extension ControlPlane {
     func successionSpoke() throws(SystemError) {
         if let successor = succession.successor { return successorSpoke(successor) }
         guard let link = succession.predecessor else { return }
-        switch link.hear() {
-        case .word(.go): try beginToServe(link)
-        case .ended:
-            // Nobody else serves, so this process does as soon as it can.
-            poller.forget(link.descriptor)
-            succession.isPredecessorGone = true
-        case .word, .nothing: break
+        try act(succession.following.heard(link.hear()), link)
+    }
+
+    private func act(_ step: SuccessorState.Step, _ link: SuccessionLink) throws(SystemError) {
+        switch step {
+        case .nothing: break
+        case .sayReady: link.say(.ready)
+        case .serve: try beginToServe(link)
+        case .forget: poller.forget(link.descriptor)
         }
     }
 
     /// Milliseconds until there is something to look at; below zero is for ever.
     var successionWait: Int32 {
-        phase == .succeeding || isUpgrading || !succession.former.isEmpty ? 20 : -1
+        phase == .succeeding || succession.upgrade.isUnderWay || !succession.former.isEmpty ? 20 : -1
     }
 
     /// Looks at what time does to a succession.
@@ -132,16 +130,13 @@ extension ControlPlane {
         if let successor = succession.successor {
             if successor.ended != nil {
                 successorSpoke(successor)    // its last words count
-                if succession.successor === successor { abandonUpgrade("it has ended") }
-            } else if .now() >= succession.deadline {
-                abandonUpgrade("it does not serve within \(options.upgradeLimit.brief) (--upgrade-limit)")
+                act(succession.upgrade.processEnded())
+            } else {
+                act(succession.upgrade.look(at: .now()))
             }
         }
-        guard phase == .succeeding, let link = succession.predecessor, unprepared == nil else { return }
-        if succession.isPredecessorGone { return try beginToServe(link) }
-        guard !succession.isReadySaid else { return }
-        succession.isReadySaid = true
-        link.say(.ready)
+        guard phase == .succeeding, let link = succession.predecessor else { return }
+        try act(succession.following.look(isPrepared: unprepared == nil), link)
     }
 
     private func beginToServe(_ link: SuccessionLink) throws(SystemError) {
@@ -160,7 +155,7 @@ extension ControlPlane {
         case .nobody: succession.manager.isReady()
         case .predecessor:
             succession.inherited.closeRest()
-            if succession.isPredecessorGone { succession.manager.isReady() }
+            if succession.following.isPredecessorGone { succession.manager.isReady() }
         case .serviceManager:
             succession.manager.isReady()
             if !left.isEmpty {
@@ -172,9 +167,8 @@ extension ControlPlane {
 
     /// A process that starts has no last good versions. Sentences about what would be worse than in the predecessor.
     var successionObstacles: [String] {
-        guard case .predecessor(_, let errors) = succession.inherited.giver, !succession.isPredecessorGone else {
-            return []
-        }
+        guard case .predecessor(_, let errors) = succession.inherited.giver, !succession.following.isPredecessorGone
+        else { return [] }
         let found = configuration.diagnostics.filter { $0.severity == .error }
         guard found.count > errors else { return [] }
         return found.prefix(10).map(\.description) + [

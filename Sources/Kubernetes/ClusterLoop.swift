@@ -141,6 +141,7 @@ final class ClusterLoop {
             client.pump()
             client.flush()
             if let reason = client.takeOutage() { cannotConnect(reason) }
+            for limit in client.takeLimits() { sink.reached(limit) }
         } while client.hasEvents
     }
 
@@ -250,6 +251,7 @@ final class ClusterLoop {
             standIn(event)
         case .renewCredentials: client.renewCredentials()
         case .note(let text): reports.note(text)
+        case .reached(let limit): sink.reached(limit)
         }
     }
 

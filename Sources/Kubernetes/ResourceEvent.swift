@@ -127,6 +127,8 @@ package protocol ResourceSink: Sendable {
     /// Asked after each `receive`: kinds that are to be listed again, because there is room now for objects that the
     /// sink did not take. It may name a kind again until its list comes.
     func kindsToList() -> [ResourceKind]
+    /// Called on the client's thread for each limit that is reached.
+    func reached(_ limit: ClusterLimit)
 }
 
 extension ResourceSink {

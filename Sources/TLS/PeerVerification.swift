@@ -163,12 +163,17 @@ extension PeerVerification {
         return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
     }
 
-    private func tellAuthorities(to context: OpaquePointer) {
+    /// Whether the authorities' names are so long together that none is sent to clients.
+    package var leavesNamesOut: Bool {
         var octets = 0
         for authority in authorities {
             octets += unsafe max(0, Int(i2d_X509_NAME(X509_get_subject_name(authority.raw), nil))) + 2
         }
-        guard octets <= Self.mostNameOctets else { return }
+        return octets > Self.mostNameOctets
+    }
+
+    private func tellAuthorities(to context: OpaquePointer) {
+        guard !leavesNamesOut else { return }
         for authority in authorities { unsafe SSL_CTX_add_client_CA(context, authority.raw) }
         Failures.clear()
     }

@@ -23,6 +23,8 @@ internal import COpenSSL
     var recordEnds: [(output: Int, content: Int)] = []
     private var holders: [Unmanaged<TLSSession>?]    // each takes itself out before it goes
     private var oldest = 0
+    /// How often a session has lost its buffers to another one, since `TLSBuffers.takeDisplaced`.
+    var displaced: UInt64 = 0
 
     init() {
         // A record has at most 5 + 256 octets more than its content, with TLS 1.3 and AEADs 22.
@@ -42,7 +44,10 @@ internal import COpenSSL
     func hold(_ session: TLSSession) -> Int {
         let place = oldest
         oldest = (oldest + 1) % Self.holdersLimit
-        unsafe holders[place]?._withUnsafeGuaranteedRef { $0.losesBuffers() }
+        unsafe holders[place]?._withUnsafeGuaranteedRef {
+            $0.losesBuffers()
+            displaced += 1
+        }
         unsafe holders[place] = .passUnretained(session)
         return place
     }

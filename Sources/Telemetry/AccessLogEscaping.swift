@@ -16,7 +16,8 @@ enum AccessLogEscaping {
     static let fieldLimit = 8192
 
     /// Appends one field, escaped and cut at `fieldLimit`.
-    func append(_ octets: Octets, to line: OctetBuffer) {
+    /// - Returns: whether it was cut.
+    @discardableResult func append(_ octets: Octets, to line: OctetBuffer) -> Bool {
         let field = octets.prefix(Self.fieldLimit)
         var plainStart = 0
         var index = 0
@@ -32,7 +33,9 @@ enum AccessLogEscaping {
             index += max(length, 1)
         }
         line.append(field.slice(plainStart, field.count))
-        if octets.count > Self.fieldLimit { line.append("...") }
+        guard octets.count > Self.fieldLimit else { return false }
+        line.append("...")
+        return true
     }
 
     /// Where the first octet at or after `start` is that must be examined; the end of the field if there is none.

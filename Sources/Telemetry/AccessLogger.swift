@@ -15,6 +15,7 @@ package final class AccessLogger {
     private let buffer = OctetBuffer(capacity: 4096)
     private var lines = 0
     private var clock = AccessLogClock()
+    private var cuts: UInt64 = 0    // since `takeCuts`
 
     /// Octets of lines after which a turn hands them over before its end.
     private static let turnOctets = 64 << 10
@@ -39,6 +40,16 @@ package final class AccessLogger {
         if buffer.count >= Self.turnOctets { endTurn() }
     }
 
+    /// How many values were cut since the last call.
+    package func takeCuts() -> UInt64 {
+        defer { cuts = 0 }
+        return cuts
+    }
+
+    private func escaped(_ octets: Octets, _ escaping: AccessLogEscaping) {
+        if escaping.append(octets, to: buffer) { cuts += 1 }
+    }
+
     /// Hands the lines of this turn to the writer. The worker calls it at the end of each turn.
     package func endTurn() {
         guard lines > 0 else { return }
@@ -57,9 +68,9 @@ extension AccessLogger {
         clock.append(record.start, to: buffer)
         buffer.append("] \"")
         // Method and path are written without spaces, which would look like further words of the line.
-        AccessLogEscaping.bare.append(orDash(record.method), to: buffer)
+        escaped(orDash(record.method), .bare)
         buffer.append(" ")
-        AccessLogEscaping.bare.append(orDash(record.path), to: buffer)
+        escaped(orDash(record.path), .bare)
         buffer.append(" ")
         buffer.append(orDash(Octets(record.protocol.name)))
         buffer.append("\" ")
@@ -69,7 +80,7 @@ extension AccessLogger {
         bare(record.details)
         bare(Octets(record.connectionTermination))
         buffer.append(" \"")
-        AccessLogEscaping.bare.append(orDash(record.upstreamFailure), to: buffer)
+        escaped(orDash(record.upstreamFailure), .bare)
         buffer.append("\" ")
         buffer.append(decimal: Int(clamping: record.bytesReceived))
         buffer.append(" ")
@@ -119,7 +130,7 @@ extension AccessLogger {
 
     private func orDash(_ octets: Octets) -> Octets { octets.isEmpty ? "-" : octets }
 
-    private func quoted(_ octets: Octets) { AccessLogEscaping.quoted.append(orDash(octets), to: buffer) }
+    private func quoted(_ octets: Octets) { escaped(orDash(octets), .quoted) }
 
     private func betweenQuotes(_ octets: Octets?) {
         buffer.append(" \"")
@@ -129,7 +140,7 @@ extension AccessLogger {
 
     private func bare(_ octets: Octets) {
         buffer.append(" ")
-        AccessLogEscaping.bare.append(orDash(octets), to: buffer)
+        escaped(orDash(octets), .bare)
     }
 
     private func bare(_ value: String?) {
@@ -139,7 +150,7 @@ extension AccessLogger {
 
     private func text(_ value: String?, _ escaping: AccessLogEscaping) {
         guard let value, !value.isEmpty else { return buffer.append("-") }
-        value.withOctets { escaping.append($0, to: buffer) }
+        value.withOctets { escaped($0, escaping) }
     }
 }
 
@@ -230,7 +241,7 @@ extension AccessLogger {
     private func string(_ value: Octets?) {
         guard let value, !value.isEmpty else { return buffer.append("null") }
         buffer.append("\"")
-        AccessLogEscaping.json.append(value, to: buffer)
+        escaped(value, .json)
         buffer.append("\"")
     }
 }

@@ -25,7 +25,7 @@ package final class MessageLog: Sendable {
         let line = OctetBuffer(capacity: 256)
         line.append(stamp.octets.prefix(Self.secondsLength))
         line.append("+0000 warning portico: [Proxy] ")
-        text.withOctets { AccessLogEscaping.quoted.append($0, to: line) }
+        _ = text.withOctets { AccessLogEscaping.quoted.append($0, to: line) }
         line.append("\n")
         writer.submit(line.octets, lines: 1)
     }

@@ -87,7 +87,7 @@ package final class Metrics: Sendable {
         /// Those of the configuration in effect.
         var clusters: [ClusterState] = []
         /// Limits that were reached outside of the workers, by their place.
-        var limits = [UInt64](repeating: 0, count: WorkerMetrics.Limit.allCases.count)
+        var limits = [UInt64](repeating: 0, count: ReachedLimit.allCases.count)
     }
 
     /// The ID for requests that no route matched.
@@ -102,6 +102,8 @@ package final class Metrics: Sendable {
     let version: String
     /// The access log's; nil: there is no log.
     let logWriter: LogWriter?
+    /// The warnings'; nil: they are not written.
+    let messageWriter: LogWriter?
     /// When the process began, for `process_start_time_seconds`.
     let startTime = WallTime.now()
     private let routeLimit: Int
@@ -111,10 +113,15 @@ package final class Metrics: Sendable {
     /// - Parameters:
     ///   - version: the version for `portico_build_info`.
     ///   - logWriter: the access log's writer, whose lost lines are reported.
+    ///   - messageWriter: the same of the workers' warnings.
     ///   - routeLimit: how many route names have an ID of their own.
-    package init(version: String, logWriter: LogWriter? = nil, routeLimit: Int = defaultRouteLimit) {
+    package init(
+        version: String, logWriter: LogWriter? = nil, messageWriter: LogWriter? = nil,
+        routeLimit: Int = defaultRouteLimit
+    ) {
         self.version = version
         self.logWriter = logWriter
+        self.messageWriter = messageWriter
         self.routeLimit = routeLimit
     }
 
@@ -148,7 +155,7 @@ package final class Metrics: Sendable {
     }
 
     /// Counts that the control plane has reached a limit. It takes a lock.
-    package func reached(_ limit: WorkerMetrics.Limit) { control.withLock { $0.limits[limit.rawValue] += 1 } }
+    package func reached(_ limit: ReachedLimit) { control.withLock { $0.limits[limit.rawValue] += 1 } }
 
     /// Reports the configuration in effect: its problems by severity and its objects by state.
     package func setConfiguration(problems: [Count], objects: [Count]) {

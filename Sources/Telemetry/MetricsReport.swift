@@ -189,7 +189,7 @@ struct MetricsReport {
                 control.workers.reduce(0) { $0 &+ $1.value(result) })
         }
         page.family("portico_limit_reached_total", .counter, "How often a limit was reached.")
-        for limit in WorkerMetrics.Limit.allCases {
+        for limit in ReachedLimit.allCases {
             page.series(
                 "portico_limit_reached_total", [("limit", limit.label)],
                 control.workers.reduce(control.limits[limit.rawValue]) { $0 &+ $1.value(limit) })
@@ -198,6 +198,9 @@ struct MetricsReport {
         page.single(
             "portico_access_log_dropped_total", .counter, "Access log lines that were lost.",
             metrics.logWriter?.dropped ?? 0)
+        page.single(
+            "portico_messages_dropped_total", .counter, "Warnings of the workers that were lost.",
+            metrics.messageWriter?.dropped ?? 0)
     }
 
     private mutating func refusals() {

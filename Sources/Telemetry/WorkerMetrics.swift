@@ -119,52 +119,6 @@ package final class WorkerMetrics: Sendable {
         case retries    // the first reason; the others follow
     }
 
-    /// A limit of `docs/limits.md`, by its place in `limits`.
-    package enum Limit: Int, Sendable, CaseIterable {
-        case concurrentStreams, headerTimeout, progressTimeout
-        case upstreamConnections, waitingRequests, idleUpstreamConnections
-        case downstreamConnections, memory, upstreamKeepAlive, keepAlive
-        // Of a cluster, by its DestinationRule
-        case clusterConnections, clusterPending, clusterRequests, clusterRetries
-        case waitingTimeout, upstreamResets, listenerConnections, upstreamHosts, relayIdle
-        case requestedHosts, hostWaits, matchWork, replayBody
-        case hopelessDeadlines, clientCertificate
-        // Of the control plane
-        case hashTablePlaces
-
-        /// The label of `portico_limit_reached_total`.
-        package var label: String {
-            switch self {
-            case .concurrentStreams: "concurrent_streams"
-            case .headerTimeout: "header_timeout"
-            case .progressTimeout: "progress_timeout"
-            case .upstreamConnections: "upstream_connections"
-            case .waitingRequests: "waiting_requests"
-            case .idleUpstreamConnections: "idle_upstream_connections"
-            case .downstreamConnections: "downstream_connections"
-            case .memory: "memory"
-            case .upstreamKeepAlive: "upstream_keepalive"
-            case .keepAlive: "keepalive"
-            case .clusterConnections: "cluster_connections"
-            case .clusterPending: "cluster_pending_requests"
-            case .clusterRequests: "cluster_requests"
-            case .clusterRetries: "cluster_retries"
-            case .waitingTimeout: "waiting_timeout"
-            case .upstreamResets: "upstream_resets"
-            case .listenerConnections: "listener_connections"
-            case .upstreamHosts: "upstream_hosts"
-            case .relayIdle: "relay_idle_timeout"
-            case .requestedHosts: "requested_hosts"
-            case .hostWaits: "host_waits"
-            case .hopelessDeadlines: "hopeless_deadlines"
-            case .clientCertificate: "client_certificate"
-            case .hashTablePlaces: "hash_table_places"
-            case .matchWork: "match_work"
-            case .replayBody: "replay_body"
-            }
-        }
-    }
-
     /// The values that rise and fall, by their place in `gauges`.
     enum Gauge: Int, CaseIterable { case handshakes, headerOctets }
 
@@ -178,7 +132,7 @@ package final class WorkerMetrics: Sendable {
     private let connectFailures = MetricsPage(count: ConnectFailure.allCases.count)
     private let proxyHeaders = MetricsPage(count: ProxyHeaderKind.allCases.count)
     private let mirrors = MetricsPage(count: MirrorResult.allCases.count)
-    private let limits = MetricsPage(count: Limit.allCases.count)
+    private let limits = MetricsPage(count: ReachedLimit.allCases.count)
     private let gauges = MetricsPage(count: Gauge.allCases.count)
     /// By `Refusal.index`: those of clients, then those of upstreams.
     private let refusals = MetricsPage(count: 2 * Refusal.all.count)
@@ -210,7 +164,7 @@ package final class WorkerMetrics: Sendable {
     func value(_ kind: ProxyHeaderKind) -> UInt64 { proxyHeaders[kind.rawValue].value }
 
     /// How often the limit has taken something from somebody, since the worker began.
-    func value(_ limit: Limit) -> UInt64 { limits[limit.rawValue].value }
+    func value(_ limit: ReachedLimit) -> UInt64 { limits[limit.rawValue].value }
 
     /// What the worker has last set; any thread may ask.
     func value(_ gauge: Gauge) -> UInt64 { gauges[gauge.rawValue].value }
@@ -276,7 +230,8 @@ extension WorkerMetrics {
     /// Counts a copy for a mirror that is over.
     package func mirrored(_ result: MirrorResult) { mirrors[result.rawValue].add(1) }
     /// Counts that a limit was reached, which is an event of one request or connection.
-    package func reached(_ limit: Limit) { limits[limit.rawValue].add(1) }
+    /// - Parameter times: how often that was since the last call.
+    package func reached(_ limit: ReachedLimit, _ times: UInt64 = 1) { limits[limit.rawValue].add(times) }
 
     /// Sets the gauges, at the end of each turn.
     /// - Parameters:

@@ -99,6 +99,8 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
         for key in 0..<10 { schedule.check(key, policy, at: 0) }
         #expect(begun(schedule.advance(to: 0)) == [0, 1, 2])
         #expect(schedule.advance(to: 0).isEmpty)
+        let waits = schedule.takeWaits()
+        #expect(waits == 1)
         _ = schedule.ended(1, .passed, at: second(0.1))
         #expect(schedule.nextTime == 0, "who waits can begin at once")
         #expect(begun(schedule.advance(to: second(0.1))) == [3])

@@ -66,6 +66,15 @@ import Testing
         #expect(first.groups == "P-384" && second.groups == "P-384")
     }
 
+    @Test mutating func `names no authorities to clients when they are too many, which is counted once`() throws {
+        #expect(load(try Self.secret(["ca.crt": Certificates.text("one.pem")]), Self.own) != nil)
+        #expect(directory.namesLeftOut == 0)
+        let many = String(repeating: try Certificates.text("one.pem"), count: 1_000)
+        let secret = try Self.secret(["ca.crt": many])
+        #expect(load(secret, Self.own)?.verification != nil && directory.namesLeftOut == 1)
+        #expect(load(secret, Self.own)?.verification != nil && directory.namesLeftOut == 0)
+    }
+
     @Test mutating func `is taken from cacert before ca.crt`() throws {
         let first = try #require(load(try Self.secret(["ca.crt": Certificates.text("one.pem")]), Self.own))
         let both = try Self.secret(["cacert": Certificates.text("one.pem"), "ca.crt": "broken"])

@@ -86,6 +86,8 @@ import Testing
         let taken = schedule.takeDue(now: after(.seconds(10)))
         #expect(taken.first == "good.test")
         #expect(taken.count == 1 + NameSchedule.domainPlaces)
+        let waits = schedule.takeWaits()
+        #expect(waits > 0 && schedule.takeWaits() == 0)
     }
 
     @Test func `looks up all names of a domain, some at a time, the newest first`() {

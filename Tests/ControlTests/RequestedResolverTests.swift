@@ -2,6 +2,7 @@ import Balancing
 import Octets
 import Routing
 import Synchronization
+import Telemetry
 import Testing
 
 @testable import Control
@@ -52,11 +53,13 @@ import Testing
 
     /// Settles until hosts have done so, as the control plane does when it is woken.
     private func settled(
-        _ resolver: inout RequestedResolver, _ clusters: inout ClusterDirectory, at time: MonotonicTime? = nil
+        _ resolver: inout RequestedResolver, _ clusters: inout ClusterDirectory, at time: MonotonicTime? = nil,
+        limits: [ReachedLimit]? = nil
     ) -> [RequestedHost] {
         let deadline = MonotonicTime.now() + .seconds(60)
         while MonotonicTime.now() < deadline {
             if let outcome = resolver.settle(at: time ?? start, in: &clusters), !outcome.settled.isEmpty {
+                if let limits { #expect(outcome.limits == limits) }
                 return outcome.settled
             }
             _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: 50)
@@ -123,7 +126,8 @@ import Testing
         #expect(resolver.settle(at: start, in: &clusters)?.settled == [])
         #expect(host.status == .resolving)
         let late = start + RequestedResolver.longestWait
-        #expect(resolver.settle(at: late, in: &clusters)?.settled == [host])
+        let outcome = resolver.settle(at: late, in: &clusters)
+        #expect(outcome?.settled == [host] && outcome?.limits == [.requestedTimeout])
         #expect(host.status == .failed("no answer for a.test within 5.0 seconds"))
         answers.set("a.test", ["10.0.0.1"])
         #expect(settled(&resolver, &clusters, at: late) == [host])
@@ -184,7 +188,7 @@ import Testing
         var (resolver, clusters) = (resolver(), ClusterDirectory(limit: 10))
         answers.set("a.test", (0..<200).map { "10.0.0.\($0)" })
         let host = try #require(ask("a.test", resolver))
-        #expect(settled(&resolver, &clusters) == [host])
+        #expect(settled(&resolver, &clusters, limits: [.requestedAddresses]) == [host])
         #expect(addresses(host).count == RequestedResolver.mostAddresses)
     }
 }

@@ -1,7 +1,10 @@
+import Kubernetes
 import Manifests
+import Octets
 import Reactor
 import Routing
 import Support
+import Synchronization
 import Telemetry
 import Testing
 
@@ -160,12 +163,19 @@ import Testing
         #expect(own.messages.count <= 20)
     }
 
-    @Test func `leaves an object alone whose status is too large`() {
+    @Test func `leaves an object alone whose status is too large`() throws {
         for (count, isRead) in [(64, true), (65, false)] {
             let conditions = (0..<count).map { #"{"type":"t\#($0)"}"# }.joined(separator: ",")
             let text = #"{"metadata":{"name":"a"},"status":{"conditions":[\#(conditions)]}}"#
             let object = ObservedObject(kind: "Gateway", Array(text.utf8), owner: Self.owner)
             #expect((object != nil) == isRead)
+            let reached = Lock<[ReachedLimit]>([])
+            let plan = StatusWriter.Plan(namespace: "edge", name: "gw", identity: "one", rate: 10)
+            let source = ClusterSource(
+                defaultNamespace: "edge", statusWriter: try StatusWriter(plan, say: { _, _ in }))
+            source.count { limit in reached.withLock { $0.append(limit) } }
+            source.receive([.changed(.gateways, Array(text.utf8))])
+            #expect(reached.withLock { $0 } == (isRead ? [] : [.statusOthers]))
         }
     }
 }

@@ -472,6 +472,7 @@ def test_who_only_cancels_is_slowed_down_and_then_cut(backend):
         assert time.monotonic() - start > 3
         assert client.goaways[-1][1] == 11
         assert gateway.metric('reason="http2.reset_flood"') == 1
+        assert gateway.metric('limit="reset_pause"') >= 1
         settled(gateway)
 
 

@@ -41,6 +41,7 @@ def test_a_connection_ends_by_its_age_in_two_steps_and_its_streams_go_on(young):
         client.wait(lambda: stream.over, 10)
         assert stream.grpc_status == 0
         client.wait_closed(20)
+    assert young.metric(KEEPALIVE.replace('keepalive', 'connection_age')) >= 2
 
 
 def test_no_call_fails_by_the_age_of_connections(young):
@@ -91,6 +92,7 @@ def test_a_client_that_answers_no_ping_is_given_up(backend):
             alive.wait(lambda: streams[1].over, 10)
             assert streams[1].grpc_status == 0
             dead.wait_closed(10)
+        assert gateway.metric(KEEPALIVE.replace('keepalive', 'keepalive_ping')) >= 1
 
 
 def test_a_silent_client_that_answers_is_kept(backend):

@@ -11,6 +11,7 @@ from peers.refusals import failures
 
 LIMITS, CONFIGURATION = ROOT / "docs/limits.md", ROOT / "docs/configuration.md"
 REFUSED = r'^portico_connections_refused_total{{reason="{}"}}'
+REACHED = r'^portico_limit_reached_total\{{limit="{}"\}}'
 OPEN = r'^portico_connections\{{side="{}"\}}'
 
 
@@ -139,6 +140,7 @@ def test_an_idle_connection_is_closed(web):
             assert client.is_closed_by_peer()
         with http2.connect(gateway.port) as client:
             client.wait_closed()
+        assert gateway.metric(REACHED.format("idle_timeout")) == 2
 
 
 def test_an_idle_upstream_connection_is_closed(web):
@@ -147,6 +149,7 @@ def test_an_idle_upstream_connection_is_closed(web):
         assert http1.get(gateway.port).status == 200
         assert gateway.metric(r'^portico_connections_total\{side="upstream"\}') == 1
         waiting.until(lambda: gateway.metric(OPEN.format("upstream")) == 0, 10, "its end")
+        assert gateway.metric(REACHED.format("upstream_idle_timeout")) == 1
 
 
 def test_a_client_that_does_not_close_is_left(web):
@@ -155,6 +158,7 @@ def test_a_client_that_does_not_close_is_left(web):
         client.send("nonsense\r\n\r\n")
         assert client.response().status == 400
         waiting.until(lambda: gateway.metric(OPEN.format("downstream")) == 0, 10, "its end")
+        assert gateway.metric(REACHED.format("linger_timeout")) == 1
 
 
 def test_an_endpoint_that_does_not_accept_is_given_up(web):

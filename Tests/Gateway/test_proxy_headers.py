@@ -116,6 +116,15 @@ def test_the_access_log_has_the_client_the_peer_and_the_endpoint_of_the_vpc(requ
     assert list(line) == sorted(line)
 
 
+def test_a_long_value_is_cut_and_counted(web):
+    with Gateway(web_objects(web), arguments=["--proxy-protocol", "require", "--log-format", "json"]) as gateway:
+        with http1_client(gateway.port, v2(extras=value(2, b"a" * 300))) as client:
+            client.send("GET /long HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert client.response().status == 200
+        assert json.loads(gateway.access_log('"path":"/long"'))["proxy_authority"] == "a" * 255
+        assert gateway.metric('limit="proxy_header_value"') == 1
+
+
 def test_operators_tell_the_client_from_the_peer(web):
     fields = {"x-client": "%DOWNSTREAM_REMOTE_ADDRESS%", "x-peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
               "x-to": "%DOWNSTREAM_LOCAL_ADDRESS%"}

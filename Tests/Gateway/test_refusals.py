@@ -106,6 +106,15 @@ def test_what_was_malformed_is_in_the_line_as_far_as_it_is_known(gateway):
     assert '"GET /a_b\\x01 HTTP/2" 0 DPE http2.path ' in gateway.access_log(r"/a_b\x01")
 
 
+def test_long_fields_of_what_was_malformed_are_left_out_and_counted(gateway):
+    before = gateway.metric('limit="log_value"')
+    with http2.connect(gateway.port) as client:
+        stream = client.open([*replaced(":path", "/long\x01"), ("user-agent", "v" * 3000)], end=True)
+        client.wait(lambda: stream.over, 5)
+    assert "vvv" not in gateway.access_log(r"/long\x01")
+    waiting.until(lambda: gateway.metric('limit="log_value"') == before + 1, 10, "its count")
+
+
 def large(fields, grpc):
     headers = http2.grpc_headers("/test.Echo/Large") if grpc else http2.get_headers("/large")
     return headers + fields

@@ -244,6 +244,7 @@ def test_a_program_that_never_says_that_it_is_ready_is_ended(backend):
         since = gateway.ask()
         child = int(gateway.says(r"process (\d+) is started", since=since)[1])
         gateway.says(r"has failed: it does not serve within 1 s \(--upgrade-limit\)", since=since)
+        assert gateway.metric('limit="upgrade_time"') == 1
         waiting.until(lambda: not alive(child), 10, "the end of the child")
         with Caller(gateway.target) as caller:
             assert caller.status()[0].value[0] == 0

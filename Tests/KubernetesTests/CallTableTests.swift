@@ -80,6 +80,9 @@ import Testing
         let lacksRoom = table.sendWaiting(at: now, send)
         #expect(!lacksRoom && table.isWaiting, "these do not want another connection")
         #expect(sent.filter { $0 == "/a" }.count == 4 && sent.filter { $0 == "/w" }.count == 6)
+        _ = table.sendWaiting(at: now, send)
+        let waits = table.takeActions().count { $0 == .reached(.answersWaiting) }
+        #expect(waits == 2, "each counts once")
         sent = []
         let isFinal = head("200", 1)
         table.finished(1)
@@ -140,7 +143,9 @@ import Testing
         body("1234", large)
         #expect(table.takeActions().isEmpty)
         body("5", large)
-        #expect(table.takeActions() == [.disarm(call: 2), .cancel(call: 2, connection: 7, slot: 20)])
+        #expect(
+            table.takeActions()
+                == [.disarm(call: 2), .reached(.answerOctets), .cancel(call: 2, connection: 7, slot: 20)])
         #expect(
             events() == [
                 "1 streamEnded(\"the server answers in application/cbor, and JSON was asked for\")", "2 tooLarge",
@@ -159,7 +164,9 @@ import Testing
         now += 140
         table.checkSilence(call, at: now)
         #expect(events() == ["1 opened", "1 timedOut"])
-        #expect(table.takeActions() == [.disarm(call: call), .cancel(call: call, connection: 7, slot: 10)])
+        #expect(
+            table.takeActions()
+                == [.disarm(call: call), .reached(.answerTime), .cancel(call: call, connection: 7, slot: 10)])
     }
 
     @Test mutating func `end in time without a connection, if they are timed from their start`() {
@@ -168,7 +175,8 @@ import Testing
         let call = table.start(request, at: now)
         #expect(table.takeActions() == [.arm(call: call, after: 100)])
         table.checkSilence(call, at: now + 100)
-        #expect(events() == ["1 timedOut"] && !table.isWaiting && table.takeActions() == [.disarm(call: call)])
+        #expect(events() == ["1 timedOut"] && !table.isWaiting)
+        #expect(table.takeActions() == [.disarm(call: call), .reached(.answerTime)])
     }
 
     @Test mutating func `are sent again when the server has refused them, before all others`() {

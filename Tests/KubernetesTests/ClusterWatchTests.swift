@@ -172,6 +172,7 @@ import Testing
             client.waits {
                 if case .unreachable? = $0.states["services"] { true } else { false }
             })
+        #expect(client.waits { $0.limits.contains(.silence) && $0.limits.contains(.connectTime) })
         server.send(.mute(false))
         #expect(client.becomesCurrent())
         server.change { $0.put("services", "shop", "new") }
@@ -237,6 +238,18 @@ import Testing
         #expect(!server.requests.contains { $0.contains("/secrets?limit") })
         client.watch.watchSecrets([])
         client.watch.watchSecrets([SecretName(namespace: "shop", name: "t0")])
+    }
+
+    @Test func `opens no more connections than it may, and counts that requests wait`() throws {
+        var state = state()
+        for number in 0..<100 { state.put("secrets", "shop", "t\(number)") }
+        let server = try FakeServer(streams: 8, state)
+        defer { server.stop() }
+        let client = try Client(.fake(server.port))
+        #expect(client.becomesCurrent() && !client.learned.now.limits.contains(.connections))
+        client.watch.watchSecrets(Set((0..<100).map { SecretName(namespace: "shop", name: "t\($0)") }))
+        #expect(client.waits { $0.limits.contains(.connections) && $0.limits.contains(.answersWaiting) })
+        #expect(server.connections == 8)
     }
 
     @Test func `makes requests of others on the same connection`() throws {
@@ -363,6 +376,8 @@ import Testing
         plugin.timeoutSeconds = 1
         let found = #expect(throws: AccessFault.self) { try plugin.run(for: .fake(1)) }
         #expect(found?.description.contains(words) == true, "\(found?.description ?? "")")
+        let isLimit = words.contains("did not end") || words.contains("KiB")
+        #expect((found?.limit == .plugin) == isLimit)
     }
 
     @Test func `says that a plugin has not ended, and goes on when it has`() throws {
@@ -383,6 +398,7 @@ import Testing
                 guard case .unreachable(_, let reason)? = $0.states["services"] else { return false }
                 return reason.hasPrefix("the credential plugin /bin/sh, or the look-up of 127.0.0.1, has not ended")
             })
+        #expect(client.waits { $0.limits.contains(.preparation) })
         folder.write("go", "")
         #expect(client.becomesCurrent())
     }

@@ -18,6 +18,7 @@ final class Learned: ResourceSink {
         var lists = 0
         var messages: [String] = []
         var replies: [ClusterWatch.Reply] = []
+        var limits: [ClusterLimit] = []
         fileprivate var listing: [String: Set<String>] = [:]
         fileprivate var kindsToList: [ResourceKind] = []
     }
@@ -31,6 +32,11 @@ final class Learned: ResourceSink {
         contents.withLock { contents in
             for event in events { Self.take(event, &contents) }
         }
+        bell.post(())
+    }
+
+    func reached(_ limit: ClusterLimit) {
+        contents.withLock { $0.limits.append(limit) }
         bell.post(())
     }
 

@@ -111,7 +111,7 @@ import Testing
         scene.send(.opened)
         scene.now += 10_000
         scene.send(.failed(.timedOut))
-        #expect(scene.actions == [get])
+        #expect(scene.actions == [.reached(.secretWatch), get])
         scene.answer(404)
         #expect(scene.events == [.removed(.secrets, namespace: "shop", name: "tls"), .secret(name, .absent)])
         // One that is not there need not come.

@@ -42,6 +42,7 @@ final class Bench {
     private var served: ServedListener
     private let isHTTP2: Bool
     private let hosts: RequestedHosts?
+    private let proxyVersion: ProxyVersion?
     private(set) var endpoints: [EndpointState] = []
     private let numbers = EndpointNumbers()
     // They end with the bench, not when a test does not look at them any more.
@@ -68,13 +69,16 @@ final class Bench {
     ///   - pool: the cluster's limits.
     ///   - hosts: makes the cluster one of the hosts under `*.test` that requests name.
     ///   - families: makes the one endpoint of two addresses, those of servers 0 (as IPv6) and 1 (as IPv4).
+    ///   - proxyVersion: by which endpoints get the client's address first.
     ///   - relays: connections that are relayed by that route, of number 0, also those that `selector` passes on.
     init(
         limits: Limits = Limits(), servers: Int = 1, isHTTP2: Bool = false, timeout: Duration? = nil,
         rule: String = "", pool: PoolPolicy? = nil, tls: ClusterTLS? = nil, relays: ListenerRelays = ListenerRelays(),
-        selector: TLSSelector? = nil, hosts: RequestedHosts? = nil, families: FamilyMemory? = nil
+        selector: TLSSelector? = nil, hosts: RequestedHosts? = nil, families: FamilyMemory? = nil,
+        proxyVersion: ProxyVersion? = nil
     ) throws {
         self.hosts = hosts
+        self.proxyVersion = proxyVersion
         name = "@portico-bench-\(getpid())-\(Self.made.next())"
         policy = RoutePolicy(timeout: timeout, extras: try Self.extras(rule))
         let identity = ClusterIdentity(host: "a", port: 80, subset: "", policy: .roundRobin)
@@ -87,7 +91,8 @@ final class Bench {
         served = ServedListener(
             sockets: sockets, gatewayPort: 80, clearTable: relays.clear == nil && selector == nil ? 0 : nil,
             tls: selector, chainTables: [], relays: relays)
-        published = Published(Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls, hosts))
+        published = Published(
+            Self.snapshot(cluster, policy, table, served, isHTTP2, pool, tls, hosts, proxyVersion))
         mailbox = try Mailbox()
         let log = try LogWriter("test", descriptor: 2)
         metrics = Metrics(version: "1").addWorker()
@@ -137,12 +142,14 @@ final class Bench {
 
     private static func snapshot(
         _ cluster: ClusterState, _ policy: RoutePolicy, _ table: RouteTable, _ served: ServedListener,
-        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?, _ hosts: RequestedHosts?
+        _ isHTTP2: Bool, _ pool: PoolPolicy?, _ tls: ClusterTLS?, _ hosts: RequestedHosts?,
+        _ proxyVersion: ProxyVersion?
     ) -> Snapshot {
         let names = hosts == nil ? nil : RequestedNames(host: "*.test", port: 80)
         let plan = ClusterPlan(
             name: "a", host: "a", port: 80, subset: "", isHTTP2: isHTTP2, policy: .roundRobin,
-            source: names.map { .requested($0) } ?? .dns([]), policies: ClusterPolicies(pool: pool))
+            source: names.map { .requested($0) } ?? .dns([]),
+            policies: ClusterPolicies(pool: pool, proxyVersion: proxyVersion))
         let route = Route(
             number: 0, name: "r", clusters: [(cluster: 0, weight: 1)], policy: policy, unavailable: nil,
             object: ObjectReference(kind: "VirtualService", namespace: "default", name: "vs"),
@@ -191,7 +198,8 @@ final class Bench {
 
     /// Publishes the configuration with other limits.
     func publish(pool: PoolPolicy?) {
-        published.replace(with: Self.snapshot(cluster, policy, table, served, isHTTP2, pool, nil, hosts))
+        published.replace(
+            with: Self.snapshot(cluster, policy, table, served, isHTTP2, pool, nil, hosts, proxyVersion))
         post(.snapshotPublished)
     }
 

@@ -48,7 +48,7 @@ import Testing
         let third = try bench.client(sending: Self.get)
         let refused = third.text()
         #expect(refused.hasPrefix("HTTP/1.1 503") && refused.contains("x-envoy-overloaded: true"))
-        #expect(bench.metrics.value(.clusterPending) == 1 && bench.metrics.value(.clusterConnections) >= 1)
+        #expect(bench.metrics.value(.clusterPendingRequests) == 1 && bench.metrics.value(.clusterConnections) >= 1)
         #expect(inUse(bench) == [1, 1, 1, 0])
         #expect(try serve(bench, server, [upstream]) == 2)
         #expect(first.text().hasSuffix("ok") && second.text().hasSuffix("ok"))

@@ -152,7 +152,9 @@ import Testing
                 throw Missing()
             }
             #expect(received.extras?.authority?.count == 300)
-            let facts = Announcement(received, from: nil).facts
+            let announcement = Announcement(received, from: nil)
+            #expect(announcement.isCut)
+            let facts = announcement.facts
             #expect(facts.authority == String(repeating: "a", count: 255) && facts.peer == "unknown")
         }
     }

@@ -156,6 +156,24 @@ private final class Resolved {
         #expect(world.bench.metrics.value(.requestedHosts) == 1 && world.waiting == 0)
     }
 
+    @Test func `lets go of hosts that are forgotten when its worker knows very many`() throws {
+        let world = try Resolved()
+        let (client, server) = (try world.bench.client(), try world.bench.server())
+        for number in 0...2 * RequestedHosts.limit {
+            #expect(world.bench.metrics.value(.knownHosts) == 0)
+            client.send("GET / HTTP/1.1\r\nhost: x\(number).test\r\n\r\n")
+            world.bench.settle()
+            let host = try world.answer(0)
+            let endpoint = try #require(try server.accept())
+            endpoint.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            world.bench.settle()
+            endpoint.close()
+            #expect(client.text().hasPrefix("HTTP/1.1 200 "))
+            world.hosts.remove([host])
+        }
+        #expect(world.bench.metrics.value(.knownHosts) == 1)
+    }
+
     @Test func `of a new configuration finds what the last one had resolved`() throws {
         let world = try Resolved()
         let server = try world.bench.server()

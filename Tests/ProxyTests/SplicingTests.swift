@@ -143,6 +143,7 @@ extension Connection {
         #expect(taken.count == world.bench.worker.services.budget.pipesPerWorker)
         let (client, endpoint) = try world.connect()
         #expect(pass(world, from: client, to: endpoint) == Self.much && world.heldInPipes == 0)
+        #expect(world.bench.metrics.value(.relayPipes) > 0)
         for pipe in taken { world.pipes.give(pipe) }
         #expect(world.pipes.count == 4)
     }

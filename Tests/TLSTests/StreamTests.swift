@@ -37,6 +37,15 @@ private let certificates = Certificates.shared
         #expect(received == message)
     }
 
+    @Test func `takes its buffers from the one that was idle longest, which is counted`() throws {
+        let buffers = TLSBuffers()
+        _ = buffers.takeDisplaced()
+        var lines: [Line] = []
+        for _ in 0...RecordScratch.holdersLimit { lines.append(try line()) }
+        #expect(buffers.takeDisplaced() > 0)
+        #expect(lines[0].client?.send([7]) == .octets(1) && lines[0].server.receive().octets == [7])
+    }
+
     @Test func `fills the room from several records at once`() throws {
         let line = try line()
         for octet in UInt8(0)..<50 { #expect(line.client?.send([octet]) == .octets(1)) }

@@ -181,7 +181,10 @@ import Testing
         let path = [UInt8](repeating: 0x61, count: 60_000)
         let line = unsafe try path.withUnsafeBytes { octets in
             let path = unsafe Octets(octets)
-            return try logged(.text) { $0.log(withRecord { $0.path = path }) }
+            return try logged(.text) {
+                $0.log(withRecord { $0.path = path })
+                #expect($0.takeCuts() == 1 && $0.takeCuts() == 0)
+            }
         }
         #expect(line.contains(" " + String(repeating: "a", count: 8192) + "... HTTP/1.1"))
         #expect(line.utf8.count < 9000)

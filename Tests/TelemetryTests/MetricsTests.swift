@@ -49,6 +49,14 @@ import Testing
         #expect(values[#"portico_limit_reached_total{limit="client_certificate"}"#] == "0")
     }
 
+    @Test func `have a label of its own for each limit, in words that stay`() {
+        let labels = ReachedLimit.allCases.map(\.label)
+        #expect(Set(labels).count == labels.count)
+        #expect(ReachedLimit.keepalive.label == "keepalive" && ReachedLimit.memory.label == "memory")
+        #expect(ReachedLimit.clusterPendingRequests.label == "cluster_pending_requests")
+        #expect(ReachedLimit.relayIdleTimeout.label == "relay_idle_timeout")
+    }
+
     @Test func `put an unusual status into one series`() {
         let metrics = Metrics(version: "")
         let worker = metrics.addWorker()

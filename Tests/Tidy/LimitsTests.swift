@@ -35,6 +35,76 @@ import Testing
         name.hasPrefix(word) && name.dropFirst(word.count).first?.isLowercase != true
     }
 
+    // MARK: how each is counted
+
+    /// What stands in the place of a metric where nothing could be counted.
+    /// Source: docs/limits.md, How reaching a limit is counted.
+    private static let words: Set<String> = ["next turn", "finding", "protocol", "pace"]
+
+    /// The rows of limits, by their cells.
+    private func rows() throws -> [[String]] {
+        let page = try #require(tree.files.first { $0.path == "docs/limits.md" })
+        return page.lines.prefix { $0 != "## Constants" }.filter { $0.hasPrefix("| ") }.map { line in
+            line.dropFirst().dropLast().split(separator: "|", omittingEmptySubsequences: false).map { cell in
+                String(cell.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+            }
+        }.filter { $0.first != "Limit" }
+    }
+
+    /// The cases of `ReachedLimit`, with their labels.
+    private func labels() throws -> [String: String] {
+        let file = try #require(tree.sources.first { $0.path.hasSuffix("/ReachedLimit.swift") })
+        let cases = file.code.lines.filter { $0.hasPrefix("    case ") }
+        let names = cases.flatMap { $0.dropFirst(9).split(separator: ", ") }
+        let pairs = names.map { name in
+            (String(name), name.map { $0.isUppercase ? "_\($0.lowercased())" : "\($0)" }.joined())
+        }
+        return Dictionary(pairs) { first, _ in first }
+    }
+
+    @Test func `say in each row how reaching it is counted, or why it is not`() throws {
+        let (rows, labels) = (try rows(), Set(try labels().values))
+        let metrics = try #require(tree.files.first { $0.path == "docs/metrics.md" })
+        #expect(rows.count > 150 && labels.count > 60)
+        var found: Set<String> = []
+        for row in rows {
+            #expect(row.count == 6, "docs/limits.md: a row has \(row.count) cells: \(row[0])")
+            guard row.count == 6, !Self.words.contains(row[4]) else { continue }
+            let named = row[4].matches(of: /`(\w+)(?:\{(\w+)="([^"]*)"\})?`/)
+            #expect(!named.isEmpty, "docs/limits.md: neither a metric nor one of the four words: \(row[0])")
+            for match in named {
+                let name = match.1.hasPrefix("process_") ? "\(match.1)" : "portico_\(match.1)"
+                #expect(
+                    metrics.lines.contains { $0.has("`\(name)`") }, "docs/metrics.md has no \(name), of: \(row[0])")
+                guard match.1 == "limit_reached_total", let label = match.3 else { continue }
+                #expect(labels.contains("\(label)"), "no limit of the code has the label \(label), of: \(row[0])")
+                found.insert("\(label)")
+            }
+        }
+        #expect(labels.subtracting(found) == [], "docs/limits.md has no row with these labels")
+    }
+
+    @Test func `are counted somewhere, each that has a label`() throws {
+        let counting = tree.sources.filter { file in
+            !file.path.hasSuffix("/ReachedLimit.swift")
+                && file.code.lines.contains { $0.has("reached(") || $0.has("ReachedLimit") }
+        }
+        for name in try labels().keys.sorted() {
+            let isCounted = counting.contains { file in
+                file.code.lines.contains { Self.names($0, name) }
+            }
+            #expect(isCounted, "the limit \(name) is counted nowhere")
+        }
+    }
+
+    /// Whether a line has the case of that name.
+    private static func names(_ line: Substring, _ name: String) -> Bool {
+        guard line.has(".\(name)") else { return false }
+        return line.ranges(of: ".\(name)").contains { range in
+            range.upperBound == line.endIndex || !line[range.upperBound].isLetter
+        }
+    }
+
     @Test func `have a row for each constant that is named as one`() throws {
         let page = try #require(tree.files.first { $0.path == "docs/limits.md" })
         let lines = page.lines.filter { $0.hasPrefix("| ") }

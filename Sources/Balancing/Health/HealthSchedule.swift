@@ -36,6 +36,8 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     private var rounds: UInt64 = 0
     private var random: UInt64
     private let most: Int
+    /// How often a check that was due has waited for others, since `takeWaits`.
+    private var waits: UInt64 = 0
 
     /// - Parameters:
     ///   - most: checks at the same time, 1 or more.
@@ -85,7 +87,9 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
             let limit = entries[key]?.policy.timeout ?? .zero
             note(.failed("no answer within \(limit.healthText)"), of: key, at: now, &actions)
         }
+        var isFresh = false
         while let next = due.first, next.time <= now {
+            isFresh = true
             _ = due.takeFirst()
             guard let entry = entries[next.key], entry.round == next.round else { continue }
             if entry.record.standing == .unknown { newcomers.join(next) } else { others.join(next) }
@@ -94,7 +98,14 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
             running[key] = now &+ (entries[key]?.policy.timeout.healthNanoseconds ?? 0)
             actions.append(.begin(key))
         }
+        if isFresh, !newcomers.isEmpty || !others.isEmpty { waits += 1 }
         return actions
+    }
+
+    /// How often checks that were due have waited because too many are under way, since the last call.
+    package mutating func takeWaits() -> UInt64 {
+        defer { waits = 0 }
+        return waits
     }
 
     /// A check has ended before its time.

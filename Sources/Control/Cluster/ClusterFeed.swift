@@ -69,6 +69,9 @@ final class ClusterFeed {
     /// Whether a load is due now. The first one waits until all kinds are known.
     var isDue: Bool { pace.isDue(at: .now(), isKnown: knowsEnough) }
 
+    /// Whether the first load is due although Secrets that it wants have not come.
+    var lacksSecrets: Bool { if case .secrets = pace.firstLoad { !knowsEnough } else { false } }
+
     /// Whether that is known which the first load waits for.
     private var knowsEnough: Bool {
         switch pace.firstLoad {

@@ -4,6 +4,7 @@ internal import Octets
 internal import Reactor
 internal import Routing
 internal import Synchronization
+internal import Telemetry
 
 /// The API server of Kubernetes as a source of objects. The client's thread hands over what it learns, which is decoded
 /// there and kept until it is taken: changed EndpointSlices and Pods by the control plane, at once; everything by the
@@ -26,6 +27,7 @@ package final class ClusterSource: ResourceSink, Sendable {
     private let reader: Lock<ClusterReader>
     private let inbox = Lock(ClusterInbox())
     private let bell: Lock<@Sendable () -> Void> = Lock({})
+    private let counter: Lock<@Sendable (ReachedLimit) -> Void> = Lock({ _ in })
 
     private let namespaces: [String]
     /// What writes the status of the objects; nil: nothing does.
@@ -45,9 +47,16 @@ package final class ClusterSource: ResourceSink, Sendable {
     /// Has `wake` called, on the client's thread, when there is something to take.
     func ring(_ wake: @escaping @Sendable () -> Void) { bell.withLock { $0 = wake } }
 
+    /// Has `reached` called, on the client's thread, for each limit that is reached.
+    func count(_ reached: @escaping @Sendable (ReachedLimit) -> Void) { counter.withLock { $0 = reached } }
+
+    /// Counts a limit of the client's. On the client's thread.
+    package func reached(_ limit: ClusterLimit) { counter.withLock { $0 }(ReachedLimit(limit)) }
+
     /// Decodes and keeps what the client has learned. On the client's thread.
     package func receive(_ events: [ResourceEvent]) {
-        let seen = statusWriter?.observe(events) ?? []
+        let (seen, crowded) = statusWriter?.observe(events) ?? ([], 0)
+        for _ in 0..<crowded { counter.withLock { $0 }(.statusOthers) }
         let steps = reader.withLock { reader in events.map { Self.step($0, reader) } }
         let before = inbox.withLock { inbox in
             let before = inbox.events
@@ -123,4 +132,24 @@ package final class ClusterSource: ResourceSink, Sendable {
 
     /// Notes which EndpointSlices and Pods files define.
     func hide(_ objects: Set<ObjectReference>) { inbox.withLock { $0.hidden = objects } }
+}
+
+extension ReachedLimit {
+    /// How a limit of the client is counted.
+    fileprivate init(_ limit: ClusterLimit) {
+        self =
+            switch limit {
+            case .connections: .apiConnections
+            case .connectTime: .apiConnectTime
+            case .silence: .apiSilence
+            case .preparation: .apiPreparation
+            case .plugin: .apiPlugin
+            case .answerOctets: .apiAnswerOctets
+            case .answerTime: .apiAnswerTime
+            case .endlessList: .apiEndlessList
+            case .answersWaiting: .apiAnswersWaiting
+            case .retryAfter: .apiRetryAfter
+            case .secretWatch: .apiSecretWatch
+            }
+    }
 }

@@ -2,6 +2,7 @@ internal import Balancing
 internal import Logging
 internal import Proxy
 internal import Reactor
+internal import Telemetry
 
 /// Between the checker's thread and the control plane: orders go there, what is new comes back.
 ///
@@ -14,11 +15,11 @@ final class HealthMonitor {
     private var isReported = false    // that there can be no thread
 
     /// - Throws: that no descriptor is left.
-    init(log: Logger) throws(SystemError) {
+    init(log: Logger, metrics: Metrics) throws(SystemError) {
         let news = try Mailbox<[HealthNews]>()
         self.news = news
         self.log = log
-        checker = try HealthChecker { news.post($0) }
+        checker = try HealthChecker(waited: { metrics.reached(.healthChecks) }, tell: { news.post($0) })
     }
 
     /// Readable when `take` has something to do.

@@ -13,6 +13,8 @@ package final class RightsReview {
     private struct NoObjects: ResourceSink {
         /// Nothing is watched.
         func receive(_ events: [ResourceEvent]) {}
+        /// The command says itself what has failed.
+        func reached(_ limit: ClusterLimit) {}
     }
 
     /// Begins to connect.

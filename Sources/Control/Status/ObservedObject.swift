@@ -58,10 +58,27 @@ struct ObservedObject: Sendable, Equatable {
     /// - Parameter owner: the owner of the condition and the messages; see `StatusOwner`.
     /// - Returns: nil if it has no name, or a status of another form, which is left alone.
     init?(kind: String, _ octets: [UInt8], owner: StatusOwner) {
-        guard Self.plurals[kind] != nil, let found = try? Reading(octets, owner), !found.name.isEmpty,
-            found.object.otherConditions.count <= Self.mostOthers, found.object.otherMessages.count <= Self.mostOthers
-        else { return nil }
-        self = found.object.named(ObjectReference(kind: kind, namespace: found.namespace, name: found.name))
+        guard case .object(let object) = Self.look(kind: kind, octets, owner: owner) else { return nil }
+        self = object
+    }
+
+    /// What is seen of an object as the server sends it.
+    enum Sight {
+        case object(ObservedObject)
+        /// Its status has more of other writers than is kept.
+        case crowded
+        /// It has no name, or a status of another form, or none is written for its kind.
+        case nothing
+    }
+
+    /// Reads an object as the server sends it; see `init`.
+    static func look(kind: String, _ octets: [UInt8], owner: StatusOwner) -> Sight {
+        guard plurals[kind] != nil, let found = try? Reading(octets, owner), !found.name.isEmpty
+        else { return .nothing }
+        guard found.object.otherConditions.count <= mostOthers, found.object.otherMessages.count <= mostOthers
+        else { return .crowded }
+        return .object(
+            found.object.named(ObjectReference(kind: kind, namespace: found.namespace, name: found.name)))
     }
 
     fileprivate init(identity: ObjectReference) { self.identity = identity }

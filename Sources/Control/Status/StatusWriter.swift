@@ -104,15 +104,21 @@ package final class StatusWriter: Sendable {
     func loaded(_ loaded: Loaded, _ diagnostics: [Diagnostic]) { mailbox.post(.loaded(loaded, diagnostics)) }
 
     /// The client has learned something.
-    /// - Returns: what it has learned of objects whose status is written.
-    func observe(_ events: [ResourceEvent]) -> [ObservedObject] {
-        var (seen, gone): ([ObservedObject], [ObjectReference]) = ([], [])
+    /// - Returns: what it has learned of objects whose status is written, and how many have too much of other writers.
+    func observe(_ events: [ResourceEvent]) -> (seen: [ObservedObject], crowded: Int) {
+        var (seen, gone, crowded): ([ObservedObject], [ObjectReference], Int) = ([], [], 0)
+        func look(_ kind: ResourceKind, _ octets: [UInt8]) {
+            switch ObservedObject.look(kind: kind.kind, octets, owner: plan.owner) {
+            case .object(let object): seen.append(object)
+            case .crowded: crowded += 1
+            case .nothing: break
+            }
+        }
         for event in events {
             switch event {
             case .page(let kind, _, let objects, _, _) where ObservedObject.plurals[kind.kind] != nil:
-                seen += objects.compactMap { ObservedObject(kind: kind.kind, $0, owner: plan.owner) }
-            case .changed(let kind, let octets):
-                if let object = ObservedObject(kind: kind.kind, octets, owner: plan.owner) { seen.append(object) }
+                for octets in objects { look(kind, octets) }
+            case .changed(let kind, let octets): look(kind, octets)
             case .removed(let kind, let namespace, let name) where ObservedObject.plurals[kind.kind] != nil:
                 let identity = ObjectReference(kind: kind.kind, namespace: namespace, name: name)
                 seen.removeAll { $0.identity == identity }
@@ -122,7 +128,7 @@ package final class StatusWriter: Sendable {
         }
         if !gone.isEmpty { mailbox.post(.gone(gone)) }
         if !seen.isEmpty { mailbox.post(.observed(seen)) }
-        return seen
+        return (seen, crowded)
     }
 }
 

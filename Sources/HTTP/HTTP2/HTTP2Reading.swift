@@ -206,6 +206,7 @@ extension HTTP2Session {
         if isServer {
             slots[slot].held += Int32(truncatingIfNeeded: header.length)    // within the stream's window
             held += Int64(header.length)
+            if held >= limits.heldOctets, held - Int64(header.length) < limits.heldOctets { pools.fullConnections += 1 }
         }
         let overhead = header.length - input.dataLeft
         if overhead > 0 { consume(slot, overhead) }

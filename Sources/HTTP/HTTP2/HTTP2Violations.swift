@@ -45,11 +45,12 @@ extension HTTP2Session {
     /// Keeps a field of a request that will not be served, if the access log prints it or the answer depends on it:
     /// malformed or not, but only the first of each kind, and none that is long.
     func keepForLog(_ name: Octets, _ value: Octets, in block: HeaderBlock) {
-        guard receiving.rules.kind == .request, value.count <= Self.loggedOctets else { return }
+        guard receiving.rules.kind == .request else { return }
         let known = KnownHeader(name: name)
         switch known {
         case .method, .path, .authority, .contentType, .userAgent, .requestID, .forwardedFor:
             guard block.first(known) == nil else { return }
+            guard value.count <= Self.loggedOctets else { return pools.cutFields += 1 }
             block.append(decoded: name, known, value, isSensitive: false)
         default: return
         }

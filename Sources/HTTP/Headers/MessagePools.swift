@@ -43,6 +43,11 @@ package import Octets
     /// Units that the session which is read now may take of the turn; set by the owner.
     package var quota = WorkBudget.quotaOfTurn
 
+    /// How often a connection's window stayed closed because too much of its bodies waits, since `takeFullConnections`.
+    var fullConnections: UInt64 = 0
+    /// Fields that a refused request's line in the log has not, or not as a whole, since `takeCutFields`.
+    var cutFields: UInt64 = 0
+
     /// Whether memory is short, so that no window grows; set by the owner.
     package var isMemoryTight = false
 
@@ -111,6 +116,18 @@ package import Octets
             if isGrown { grownBuffers += 1 }
             unsafe buffers.append(Unmanaged.passRetained(consume buffer))
         }
+    }
+
+    /// How often bodies that nobody takes have closed a connection's window since the last call.
+    package func takeFullConnections() -> UInt64 {
+        defer { fullConnections = 0 }
+        return fullConnections
+    }
+
+    /// How many fields of refused requests were left out of the log, or cut, since the last call.
+    package func takeCutFields() -> UInt64 {
+        defer { cutFields = 0 }
+        return cutFields
     }
 
     /// Octets of buffers that were freed since the last call.

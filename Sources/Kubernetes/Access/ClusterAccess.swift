@@ -86,9 +86,16 @@ package struct ClusterAccess: Sendable {
 /// Why the API server cannot be called.
 package struct AccessFault: Error, Sendable, Equatable, CustomStringConvertible {
     package let description: String
+    /// The limit whose reaching is the reason; nil: it is none.
+    let limit: ClusterLimit?
 
     /// - Parameter description: a sentence for the operator, without a secret.
-    package init(_ description: String) { self.description = description }
+    package init(_ description: String) { self.init(description, limit: nil) }
+
+    init(_ description: String, limit: ClusterLimit?) {
+        self.description = description
+        self.limit = limit
+    }
 }
 
 extension ClusterAccess {

@@ -63,7 +63,12 @@ package struct ExecPlugin: Sendable, Equatable {
                 milliseconds: timeoutSeconds * 1000, limitOctets: Self.mostOctets)
         } catch {
             let hint = installHint.isEmpty ? "" : "; \(AnswerWords.printable(installHint))"
-            throw AccessFault("the credential plugin \(command): \(error)\(hint)")
+            let limit: ClusterLimit? =
+                switch error {
+                case .timedOut, .tooMuchOutput: .plugin
+                case .notStarted, .failed, .killed: nil
+                }
+            throw AccessFault("the credential plugin \(command): \(error)\(hint)", limit: limit)
         }
         defer { output.wipe() }
         return try credential(output)

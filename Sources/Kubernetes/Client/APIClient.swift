@@ -29,6 +29,8 @@ final class APIClient {
     private var nextConnection = 1
     private var reconnectTimer = TimerWheel.TimerID.none
     private var isStopped = false
+    private var limits: [ClusterLimit] = []    // that were reached, since `takeLimits`
+    private var isFull = false    // requests wait, and there may be no further connection for them
 
     /// Connections that are not asked to end by the server. One has room for 100 streams or more.
     private static let mostConnections = 8
@@ -73,13 +75,19 @@ final class APIClient {
     }
 
     /// Whether `takeEvents` or `takeOutage` has something to give.
-    var hasEvents: Bool { calls.hasEvents || connecting.hasOutage }
+    var hasEvents: Bool { calls.hasEvents || connecting.hasOutage || !limits.isEmpty }
 
     /// What has come of requests since the last call, in order.
     func takeEvents() -> [(call: CallNumber, event: CallEvent)] { calls.takeEvents() }
 
     /// Why no connection could be made, once for each try.
     func takeOutage() -> String? { connecting.takeOutage() }
+
+    /// The limits that were reached since the last call.
+    func takeLimits() -> [ClusterLimit] {
+        defer { limits = [] }
+        return limits
+    }
 
     /// Sends the requests that wait, as far as there is room, and has a connection made for the others.
     func pump() {
@@ -88,9 +96,10 @@ final class APIClient {
         carryOut(connecting.look(at: timers.now, isReplaced: isReplaced))
         let lacksRoom = calls.sendWaiting(at: now, send)
         carryOut()
-        if lacksRoom, connections.values.count(where: { !$0.isDraining }) < Self.mostConnections {
-            carryOut(connecting.wants(at: timers.now))
-        }
+        let mayConnect = connections.values.count(where: { !$0.isDraining }) < Self.mostConnections
+        if lacksRoom, mayConnect { carryOut(connecting.wants(at: timers.now)) }
+        if lacksRoom, !mayConnect, !isFull { limits.append(.connections) }
+        isFull = lacksRoom && !mayConnect
         flush()
     }
 
@@ -118,6 +127,7 @@ final class APIClient {
                 callTimers[call] = timers.arm(after: milliseconds, .call(call))
             case .disarm(let call):
                 if var timer = callTimers.removeValue(forKey: call) { timers.cancel(&timer) }
+            case .reached(let limit): limits.append(limit)
             }
         }
     }
@@ -148,7 +158,10 @@ final class APIClient {
     /// The thread that `prepare` has started is done.
     func prepared(_ result: Result<PreparedAccess, AccessFault>) {
         guard !isStopped else { return }
-        if case .success(let ready) = result { context = ready.context }
+        switch result {
+        case .success(let ready): context = ready.context
+        case .failure(let fault): if let limit = fault.limit { limits.append(limit) }
+        }
         timers.cancel(&reconnectTimer)
         carryOut(
             connecting.prepared(result.map { ($0.addresses, $0.credential) }, hasRoom: hasRoom, at: timers.now))
@@ -184,6 +197,7 @@ final class APIClient {
         for connection in connections.values { connection.flush() }
         let draining = connections.values.filter(\.isDraining).sorted { $0.number < $1.number }
         for connection in draining.dropLast(Self.mostDraining) {
+            limits.append(.connections)
             connection.close()
             closed(connection, reason: "the server asked for another connection")
         }
@@ -200,9 +214,14 @@ final class APIClient {
             connectionTimers[number] = nil
             guard let connection = connections[number] else { return }
             let next = connection.checkLife(at: now, timing: timing)
-            guard !connection.isClosed else { return }
+            guard !connection.isClosed else {
+                limits.append(connection.wasOpened ? .silence : .connectTime)
+                return
+            }
             connectionTimers[number] = timers.arm(after: Int(max(next - now, 1)), .connection(number))
-        case .reconnect: connecting.waited(for: access, hasRoom: hasRoom)
+        case .reconnect:
+            if connecting.stage == .preparing { limits.append(.preparation) }
+            connecting.waited(for: access, hasRoom: hasRoom)
         case .watcher: break
         }
     }

@@ -55,6 +55,8 @@ struct Call {
     var status: Int?
     var retryAfter: Int?
     private(set) var received: ReceivedAnswer
+    /// Whether it has waited because too many answers are taken as a whole, which counts once.
+    var hasWaited = false
     /// When the request went out, or the last octet came that counts for its `silence`.
     var aliveAt: Int64 = 0
 

@@ -12,6 +12,8 @@ struct CallTable {
         case arm(call: CallNumber, after: Int)
         /// `checkSilence` is not called for it any more.
         case disarm(call: CallNumber)
+        /// A limit was reached.
+        case reached(ClusterLimit)
     }
 
     private var calls: [CallNumber: Call] = [:]
@@ -88,6 +90,8 @@ struct CallTable {
         for number in queue {
             guard let call = calls[number] else { continue }
             if !call.isLasting, wholes >= Self.mostWholes {
+                if !call.hasWaited { actions.append(.reached(.answersWaiting)) }
+                calls[number]?.hasWaited = true
                 left.append(number)
             } else if let place = send(number, call.request) {
                 sent(number, call.request, place, at: now)
@@ -226,6 +230,11 @@ struct CallTable {
     /// Ends a request that this side has enough of.
     private mutating func fail(_ number: CallNumber, _ failure: CallFailure) {
         guard let call = forget(number) else { return }
+        switch failure {
+        case .tooLarge: actions.append(.reached(.answerOctets))
+        case .timedOut: actions.append(.reached(.answerTime))
+        case .connectionLost, .streamEnded: break
+        }
         events.append((number, .failed(failure)))
         cancelStream(of: call, number)
     }

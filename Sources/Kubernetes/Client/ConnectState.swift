@@ -29,6 +29,7 @@ struct ConnectState {
         case drain
     }
 
+    /// What is being done now.
     private(set) var stage = Stage.idle
     /// Whether addresses are tried.
     var isConnecting: Bool { if case .connecting = stage { true } else { false } }

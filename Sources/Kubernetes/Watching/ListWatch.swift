@@ -147,6 +147,7 @@ struct ListWatch {
         if failingSince == nil { failingSince = now.wall }
         let isNews = backOff.failures > 0 || !hasListed
         let own = backOff.next(&random)
+        if retryAfter ?? 0 > timing.mostRetryAfter / 1000 { actions.append(.reached(.retryAfter)) }
         let asked = min(max(retryAfter ?? 0, 0), timing.mostRetryAfter / 1000) * 1000
         if isNews { report(.unreachable(since: failingSince ?? now.wall, reason: reason)) }
         wait(asked > own ? asked + random.below(own + 1) : own, then: step)

@@ -88,6 +88,7 @@ extension ListWatch {
         objectsListed += list.items.count
         emptyPages = list.items.isEmpty ? emptyPages + 1 : 0
         guard isLast || goesOn(list, continuation) else {
+            actions.append(.reached(.endlessList))
             return retry(.list, "the server's list of \(kind.name) does not end")
         }
         deliver(list.items.map { Array(body[$0]) }, isFirst: isFirstPage, isLast: isLast)
@@ -218,7 +219,7 @@ extension ListWatch {
     private mutating func add(streamed object: [UInt8]) {
         objectsListed += 1
         guard objectsListed <= Self.mostObjects else {
-            actions.append(.abandon)
+            actions += [.abandon, .reached(.endlessList)]
             return retry(.list, "the server's list of \(kind.name) does not end")
         }
         streamed.append(object)

@@ -172,7 +172,10 @@ struct SecretWatch {
 
     private mutating func failed(_ failure: CallFailure) {
         guard phase == .getting || phase == .watching else { return }
-        if phase == .watching, isFirstLineDue, failure == .timedOut { return get() }
+        if phase == .watching, isFirstLineDue, failure == .timedOut {
+            actions.append(.reached(.secretWatch))
+            return get()
+        }
         if phase == .watching, now.steady - openedAt >= Int64(timing.shortWatch) { recovered() }
         if case .connectionLost = failure, backOff.failures == 0 { return wait(backOff.next(&random) / 4) }
         switch failure {
@@ -199,6 +202,7 @@ struct SecretWatch {
         if failingSince == nil { failingSince = now.wall }
         if backOff.failures > 0 || state == nil { isUnreachable(reason) }
         let own = backOff.next(&random)
+        if retryAfter ?? 0 > timing.mostRetryAfter / 1000 { actions.append(.reached(.retryAfter)) }
         wait(max(own, min(max(retryAfter ?? 0, 0), timing.mostRetryAfter / 1000) * 1000))
     }
 

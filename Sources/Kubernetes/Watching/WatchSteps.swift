@@ -69,6 +69,8 @@ package enum WatchAction: Sendable, Equatable {
     case renewCredentials
     /// A message for people.
     case note(String)
+    /// A limit was reached.
+    case reached(ClusterLimit)
 }
 
 /// Paths of the API. Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#standard-api-terminology.

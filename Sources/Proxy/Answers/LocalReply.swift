@@ -18,6 +18,8 @@ package struct LocalReply {
     package let bytes: [UInt8]?
     /// `grpc-message` before its escaping.
     package let message: String
+    /// Whether `grpc-message` has only the beginning of what there is to say.
+    let isCut: Bool
     /// The content type of a gRPC answer.
     var grpcType: Octets = "application/grpc"
     /// `location`; nil for an answer without it.
@@ -41,6 +43,7 @@ package struct LocalReply {
         body = isGRPC ? "" : outcome.body
         bytes = nil
         message = isGRPC ? Self.message(outcome, explanation) : ""
+        isCut = message.utf8.count > Self.mostMessageOctets
     }
 
     /// An answer whose body a rule has. gRPC callers see its beginning as `grpc-message`.
@@ -51,6 +54,7 @@ package struct LocalReply {
         body = ""
         self.bytes = isGRPC ? nil : bytes
         message = isGRPC ? String(decoding: bytes.prefix(Self.mostMessageOctets), as: UTF8.self) : ""
+        isCut = isGRPC && bytes.count > Self.mostMessageOctets
     }
 
     private var bodyOctets: Int { bytes?.count ?? body.utf8.count }
@@ -70,6 +74,7 @@ package struct LocalReply {
     ) -> Int {
         let block = services.pools.takeBlock()
         write(to: block, editing: edit)
+        if isCut { services.metrics.reached(.localMessage) }
         services.prepareForDownstream(block)
         let hasBody = hasBody && bodyOctets > 0
         session.submitResponse(slot, block, isEnd: !hasBody)

@@ -28,7 +28,9 @@ final class ConnectionTimeouts {
         case .nothing: break
         case .notYet(let time): connection.timer = services.loop.arm(at: time, .connection, connection.slot)
         case .connectTimedOut: upstreams.connectTimedOut(connection)
-        case .attemptDelayed: Racing.tryOther(connection, by: upstreams)
+        case .attemptDelayed:
+            services.metrics.reached(.connectRace)
+            Racing.tryOther(connection, by: upstreams)
         case .handshakeTimedOut: refuse(.handshake(.timedOut), connection)
         case .silent:
             guard !connections.listeners.handshakes.relaysSilent(connection) else { break }
@@ -38,18 +40,24 @@ final class ConnectionTimeouts {
         case .headersTimedOut: headersTimedOut(connection)
         case .silentPeer: askPeer(connection)
         case .unanswered:
-            services.metrics.reached(connection.role == .downstream ? .keepAlive : .upstreamKeepAlive)
+            services.metrics.reached(connection.role == .downstream ? .keepalive : .upstreamKeepalive)
             connections.peerClosed(connection)
-        case .aged: connection.role == .downstream ? connections.listeners.aged(connection) : upstreams.aged(connection)
+        case .aged where connection.role == .upstream: upstreams.aged(connection)
+        case .aged:
+            services.metrics.reached(.connectionAge)
+            connections.listeners.aged(connection)
         case .idle: endIdle(connection)
         case .relayIdle: connections.relays.idleTimedOut(connection)
         case .relayAged: connections.relays.aged(connection)
-        case .overdue: connections.peerClosed(connection)
+        case .overdue:
+            services.metrics.reached(.lingerTimeout)
+            connections.peerClosed(connection)
         }
     }
 
     private func askPeer(_ connection: Connection) {
         guard case .http2(let session) = connection.session else { return }
+        services.metrics.reached(connection.role == .downstream ? .keepalivePing : .upstreamKeepalivePing)
         session { $0.ping() }
         connection.state.keepAlive?.ask(at: services.loop.now)
         services.lists.markDirty(connection)
@@ -80,6 +88,7 @@ final class ConnectionTimeouts {
 
     /// There was no request for too long: announces the end to the peer, and closes soon.
     private func endIdle(_ connection: Connection) {
+        services.metrics.reached(connection.role == .downstream ? .idleTimeout : .upstreamIdleTimeout)
         connections.announceShutdown(connection)
         connections.refuseNewStreams(connection)
         guard !connection.isClosed, connection.state.stand(.overdue, at: services.loop.now) else { return }

@@ -80,10 +80,7 @@ final class Connections {
             let isLingering = connection.state.phase == .lingering
             if !isLingering {
                 if connection.state.reading == .held { return noticeEnd(connection) }
-                if connection.session.isReadPaused {    // until the other side has taken more
-                    connection.state.pauseReading()
-                    return noticeEnd(connection)
-                }
+                if connection.session.isReadPaused { return pause(connection) }
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if connection.state.isBeginning, !listeners.handshakes.sniffTLS(connection) { return }
             }
@@ -159,6 +156,13 @@ final class Connections {
         if connection.state.headers(unfinished: unfinished, at: services.loop.now) { schedule(connection) }
     }
 
+    /// Nothing is read until the other side has taken more.
+    private func pause(_ connection: Connection) {
+        if connection.state.reading != .paused { services.metrics.reached(.unreadInput) }
+        connection.state.pauseReading()
+        noticeEnd(connection)
+    }
+
     /// A hang-up must be noticed although nothing is read: the end waits behind octets that nobody may ever want.
     private func noticeEnd(_ connection: Connection) {
         if connection.state.hasHungUp, connection.role == .downstream { peerClosed(connection) }
@@ -171,6 +175,7 @@ final class Connections {
         guard connection.state.isSlow, !connection.isClosed else { return }
         let pause = session { $0.takePause() }
         guard pause > 0 else { return }
+        services.metrics.reached(.resetPause)
         services.loop.cancel(&connection.pause)
         connection.pause = services.loop.arm(at: services.loop.now + .milliseconds(pause), .pause, connection.slot)
         connection.state.holdReading()

@@ -136,7 +136,7 @@ final class Listeners {
 
     /// The limit of clients' connections that leaves no place for another one on the listener; nil: there is a place.
     /// Workers that ask at the same moment may be one connection each beyond it.
-    private func fullLimit(of sockets: ListenerSockets) -> WorkerMetrics.Limit? {
+    private func fullLimit(of sockets: ListenerSockets) -> ReachedLimit? {
         guard services.budget.hasPlace else { return .downstreamConnections }
         guard let most = services.limits.listenerConnections else { return nil }
         return sockets.connections.load(ordering: .relaxed) < most ? nil : .listenerConnections
@@ -144,7 +144,7 @@ final class Listeners {
 
     /// A client waits, and all places are taken: idle connections are closed, for the next turn. When none is idle,
     /// the client waits in the kernel's queue, and this listener rests.
-    private func noPlace(_ limit: WorkerMetrics.Limit, on sockets: ListenerSockets, _ slot: Int) {
+    private func noPlace(_ limit: ReachedLimit, on sockets: ListenerSockets, _ slot: Int) {
         guard !isOver else { return }
         services.metrics.reached(limit)
         let listener = limit == .listenerConnections ? sockets.number : nil
@@ -159,7 +159,7 @@ final class Listeners {
             at: services.loop.wallNow)
     }
 
-    private func fullHint(_ limit: WorkerMetrics.Limit, _ sockets: ListenerSockets) -> String {
+    private func fullHint(_ limit: ReachedLimit, _ sockets: ListenerSockets) -> String {
         guard limit == .listenerConnections else {
             return "clients have \(services.budget.connectionsLimit) connections, as many as they may "
                 + "(--max-connections, or the limit of open files)"

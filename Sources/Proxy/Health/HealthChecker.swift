@@ -9,15 +9,21 @@ internal import Synchronization
 package final class HealthChecker: Sendable {
     private let orders: Mailbox<[HealthOrder]>
     private let tell: @Sendable ([HealthNews]) -> Void
+    private let waited: @Sendable () -> Void
     private let isRunning = Atomic<Bool>(false)
 
     /// Checks at the same time, of all endpoints. Each has a descriptor and, in HTTP, a session.
     package static let mostAtOnce = 128
 
-    /// - Parameter tell: gets what is new, on the checker's thread.
-    package init(tell: @escaping @Sendable ([HealthNews]) -> Void) throws(SystemError) {
+    /// - Parameters:
+    ///   - waited: called on the checker's thread when checks that are due wait for others.
+    ///   - tell: gets what is new, on the checker's thread.
+    package init(
+        waited: @escaping @Sendable () -> Void, tell: @escaping @Sendable ([HealthNews]) -> Void
+    ) throws(SystemError) {
         orders = try Mailbox<[HealthOrder]>()
         self.tell = tell
+        self.waited = waited
     }
 
     /// Takes orders, which are carried out one after the other. Where the thread has no descriptor to begin with, it
@@ -41,7 +47,7 @@ package final class HealthChecker: Sendable {
         do throws(SystemError) {
             let poller = try Poller()
             try poller.watchReadable(orders.descriptor, token: 0)
-            HealthLoop(orders, poller, tell).run()
+            HealthLoop(orders, poller, waited, tell).run()
         } catch {
             isRunning.store(false, ordering: .relaxed)
         }
@@ -54,6 +60,7 @@ package final class HealthChecker: Sendable {
 private final class HealthLoop {
     private let orders: Mailbox<[HealthOrder]>
     private let tell: @Sendable ([HealthNews]) -> Void
+    private let waited: @Sendable () -> Void
     private let poller: Poller
     private let pools = MessagePools()
     private let scratch = OctetBuffer(capacity: 16_384)
@@ -75,9 +82,11 @@ private final class HealthLoop {
     }
 
     init(
-        _ orders: Mailbox<[HealthOrder]>, _ poller: Poller, _ tell: @escaping @Sendable ([HealthNews]) -> Void
+        _ orders: Mailbox<[HealthOrder]>, _ poller: Poller, _ waited: @escaping @Sendable () -> Void,
+        _ tell: @escaping @Sendable ([HealthNews]) -> Void
     ) {
         self.orders = orders
+        self.waited = waited
         self.tell = tell
         self.poller = poller
         var random = SystemRandomNumberGenerator()
@@ -97,6 +106,7 @@ private final class HealthLoop {
             if event.token == 0 { takeOrders() } else { goOn(event) }
         }
         perform(schedule.advance(to: MonotonicTime.now().nanoseconds))
+        if schedule.takeWaits() > 0 { waited() }
         guard !news.isEmpty else { return }
         tell(news)
         news = []

@@ -5,28 +5,23 @@ internal import Reactor
 internal import Routing
 internal import TLS
 
-/// One check of one endpoint, on a connection of its own: it finds what a new connection of a request would find.
+/// One check of one endpoint, on a connection of its own: it finds what a new connection of a request would find. What
+/// follows from what is `ProbeState`'s matter; this has the socket and the sessions.
 ///
 /// Thread: the checker's. Freed by: `HealthLoop`, when the check has ended.
 final class HealthProbe {
-    private enum Phase { case connecting, shakingHands, asking }
-
     private let target: HealthTarget
     /// Where it goes.
     let address: EndpointAddress
     private let pools: MessagePools
     private var transport: Transport
-    private var phase = Phase.connecting
+    private var state: ProbeState
     private var hasHungUp = false
     private var http1: HTTP1Session?
     private var http2: HTTP2Session?
     private var session = Session.undecided    // one of these
-    private var answer: HealthAnswer
     private let outbox = OctetBuffer(capacity: 256)
-    private var octetsRead = 0
 
-    /// Octets that are read of an answer. Its time bounds it too.
-    static let mostOctets = 131_072
     private static let readOctets = 16_384
 
     /// Begins to connect.
@@ -37,7 +32,9 @@ final class HealthProbe {
         self.target = target
         self.address = address
         self.pools = pools
-        answer = HealthAnswer(target.policy)
+        state = ProbeState(
+            target.policy, isSecure: target.security != nil, isHTTP2: target.isHTTP2,
+            announces: target.proxyVersion != nil)
         transport = Transport(descriptor: try Socket.connect(socketAddress))
     }
 
@@ -49,53 +46,63 @@ final class HealthProbe {
 
     var descriptor: CInt { transport.descriptor }
     /// Whether the endpoint was asked, by a connection whose handshakes are done.
-    var isConnected: Bool { phase == .asking }
+    var isConnected: Bool { state.isConnected }
 
     /// Goes on, after epoll has reported the socket.
     /// - Parameter scratch: is used during the call only.
     /// - Returns: the verdict; nil until it is known.
     func goOn(_ event: Readiness, scratch: OctetBuffer) -> HealthVerdict? {
         if event.isHungUp { hasHungUp = true }
-        if phase == .connecting {
-            guard event.isWritable || event.isHungUp else { return nil }
-            if let verdict = connected() { return verdict }
+        var step = state.ready(isWritable: event.isWritable, isHungUp: event.isHungUp)
+        while true {
+            switch step {
+            case .wait: return nil
+            case .finishConnecting: step = state.connected(failure: connectFailure)
+            case .announce: step = state.announced(isTaken: announce())
+            case .beginTLS: step = state.tlsBegan(failure: beginTLS())
+            case .shakeHands: step = state.shook(shakeHands())
+            case .ask(let isHTTP2): step = state.asked(isTaken: ask(http2: isHTTP2))
+            case .exchange:
+                flush()
+                step = read(scratch)
+            case .end(let verdict): return verdict
+            }
         }
-        if phase == .shakingHands, let verdict = shakeHands() { return verdict }
-        guard phase == .asking else { return nil }
-        return flush() ?? read(scratch) ?? flush()
     }
 
     // MARK: the connection
 
-    private func connected() -> HealthVerdict? {
-        if let code = Socket.connectError(descriptor) {
-            return .failed(Self.words(SystemError("connect to", code: code)))
-        }
-        if let version = target.proxyVersion {
-            let preamble = ProxyHeader.unknown(version)
-            let result = preamble.withOctets { transport.write($0) }
-            guard result == .octets(preamble.count) else { return .failed("the PROXY header was not taken") }
-        }
-        guard let security = target.security else { return ask(http2: target.isHTTP2) }
+    private var connectFailure: String? {
+        Socket.connectError(descriptor).map { Self.words(SystemError("connect to", code: $0)) }
+    }
+
+    private func announce() -> Bool {
+        guard let version = target.proxyVersion else { return true }
+        let preamble = ProxyHeader.unknown(version)
+        return preamble.withOctets { transport.write($0) } == .octets(preamble.count)
+    }
+
+    /// - Returns: why there is no session; nil: there is one.
+    private func beginTLS() -> String? {
+        guard let security = target.security else { return "it is not configured" }
         do throws(TLSError) {
             transport.tls = try TLSSession(
                 client: security.context,
                 expecting: security.request(
                     host: target.authorityHost, isHTTP2: target.isHTTP2, isRelay: target.policy.method == .tcp),
                 descriptor: descriptor)
+            return nil
         } catch {
-            return .failed("TLS: \(error.description)")
+            return error.description
         }
-        phase = .shakingHands
-        return nil
     }
 
-    private func shakeHands() -> HealthVerdict? {
+    private func shakeHands() -> ProbeState.Handshake {
         switch transport.handshake(hasHungUp: hasHungUp) {
-        case .wantsRead, .wantsWrite: return nil
-        case .closed: return .failed("the endpoint closed the connection during the TLS handshake")
-        case .failed(let error): return .failed("the TLS handshake failed: \(error.description)")
-        case .done: return ask(http2: transport.tls?.negotiatedHTTP2 ?? target.isHTTP2)
+        case .wantsRead, .wantsWrite: .unfinished
+        case .closed: .closed
+        case .failed(let error): .failed(words: error.description)
+        case .done: .done(http2: transport.tls?.negotiatedHTTP2)
         }
     }
 
@@ -107,12 +114,8 @@ final class HealthProbe {
 
     // MARK: the question
 
-    private func ask(http2 isHTTP2: Bool) -> HealthVerdict? {
-        phase = .asking
-        guard target.policy.method != .tcp else { return .passed }
-        guard isHTTP2 || target.policy.method != .grpc else {
-            return .failed("the endpoint chose HTTP/1.1 by ALPN, and gRPC needs HTTP/2")
-        }
+    /// - Returns: whether the session has taken the question.
+    private func ask(http2 isHTTP2: Bool) -> Bool {
         if isHTTP2 {
             let made = HTTP2Session(isServer: false, limits: .upstream, pools: pools)
             (http2, session) = (made, .http2(Unretained(made)))
@@ -126,14 +129,14 @@ final class HealthProbe {
         let isCall = target.policy.method == .grpc
         write(to: block, isCall: isCall)
         guard let slot = session.submitRequest(block, isEnd: !isCall, owner: .nobody, keepsBody: false) else {
-            return .failed("the check could not be sent")
+            return false
         }
         if isCall {
             let message = HealthAnswer.request(service: target.policy.service)
             message.withOctets { session.send(slot, $0) }
             session.finish(slot)
         }
-        return nil
+        return true
     }
 
     private func write(to block: HeaderBlock, isCall: Bool) {
@@ -154,91 +157,89 @@ final class HealthProbe {
 
     // MARK: the answer
 
-    private func flush() -> HealthVerdict? {
+    /// Sends what the session has to say, as far as the kernel takes it. What it does not take is no verdict: an answer
+    /// may have come before the end of the connection.
+    private func flush() {
         while true {
             if outbox.isEmpty {
-                guard session.wantsFlush else { return nil }
+                guard session.wantsFlush else { return }
                 session.flush(into: outbox, limit: Self.readOctets)
-                guard !outbox.isEmpty else { return nil }
+                guard !outbox.isEmpty else { return }
             }
             switch transport.write(outbox.octets) {
             case .octets(let count): outbox.take(count)
-            case .wouldBlock: return nil
-            // An answer may have come before the end of the connection.
-            case .closed, .failed: return nil
+            case .wouldBlock, .closed, .failed: return
             }
         }
     }
 
-    private func read(_ scratch: OctetBuffer) -> HealthVerdict? {
+    /// Reads until nothing more has come.
+    private func read(_ scratch: OctetBuffer) -> ProbeState.Step {
         while true {
             scratch.clear()
             switch transport.read(into: scratch, most: Self.readOctets, hasHungUp: hasHungUp) {
             case .octets(let count):
-                octetsRead += count
-                if let verdict = receive(scratch.octets) { return verdict }
-                guard octetsRead < Self.mostOctets else { return .failed("the answer is too long") }
-                if let verdict = flush() { return verdict }
-            case .wouldBlock: return nil
+                var step = receive(scratch.octets)
+                if step == .exchange { step = state.came(octets: count) }
+                guard step == .exchange else { return step }
+                flush()
+            case .wouldBlock:
+                flush()
+                return .wait
             case .closed:
                 http1?.inputEnded()
-                return noteEvents() ?? .failed("the endpoint closed the connection")
-            case .failed(let code): return .failed(Self.words(SystemError("read", code: code)))
+                let step = noteEvents()
+                return step == .exchange ? state.inputEnded() : step
+            case .failed(let code): return state.inputEnded(failure: Self.words(SystemError("read", code: code)))
             }
         }
     }
 
-    private func receive(_ octets: Octets) -> HealthVerdict? {
+    private func receive(_ octets: Octets) -> ProbeState.Step {
         var rest = octets
         repeat {
             let isAlive = session.receive(&rest)
-            if let verdict = noteEvents() { return verdict }
-            if !isAlive {
-                return .failed("the answer is no HTTP/2: \(http2?.fault?.sentence ?? "it breaks the protocol")")
-            }
+            let step = noteEvents()
+            guard step == .exchange else { return step }
+            if !isAlive { return state.broke(words: http2?.fault?.sentence) }
         } while !rest.isEmpty
-        return nil
+        return .exchange
     }
 
-    private func noteEvents() -> HealthVerdict? {
-        var verdict: HealthVerdict?
+    private func noteEvents() -> ProbeState.Step {
+        var step = ProbeState.Step.exchange
         if let http1 {
-            for event in http1.events where verdict == nil { verdict = note(event) }
+            for event in http1.events where step == .exchange { step = note(event) }
             http1.endTurn()
         } else if let http2 {
             var index = 0
-            while index < http2.events.count, verdict == nil {
-                verdict = note(http2.events[index])
+            while index < http2.events.count, step == .exchange {
+                step = note(http2.events[index])
                 index += 1
             }
             http2.endTurn()
         }
-        return verdict
+        return step
     }
 
-    private func note(_ event: StreamEvent) -> HealthVerdict? {
+    private func note(_ event: StreamEvent) -> ProbeState.Step {
         switch event.kind {
         case .headers:
-            guard let block = session.takeHeaders(event.slot) else { return nil }
+            guard let block = session.takeHeaders(event.slot) else { return .exchange }
             defer { pools.letGo(block) }
-            return answer.headers(block, isEnd: event.isLast)
+            return state.headers(block, isEnd: event.isLast)
         case .trailers:
-            guard let block = session.takeHeaders(event.slot) else { return nil }
+            guard let block = session.takeHeaders(event.slot) else { return .exchange }
             defer { pools.letGo(block) }
-            return answer.trailers(block)
+            return state.trailers(block)
         case .data:
             session.consume(event.slot, event.data.count)
-            return answer.data(event.data)
-        case .end: return answer.trailers(nil)
-        case .closed where event.errorCode != 0:
-            return .failed("the endpoint reset the stream with code \(event.errorCode)")
-        case .closed: return .failed("the endpoint ended the stream without an answer")
-        case .violation:
-            let words = http1?.violation?.sentence ?? event.fault?.sentence
-            return .failed(words ?? "the answer breaks the protocol")
-        case .goAway where event.errorCode != 0:
-            return .failed("the endpoint sent GOAWAY with code \(event.errorCode)")
-        case .goAway, .settings, .expectsContinue: return nil
+            return state.data(event.data)
+        case .end: return state.trailers(nil)
+        case .closed: return state.closed(code: event.errorCode)
+        case .violation: return state.violated(words: http1?.violation?.sentence ?? event.fault?.sentence)
+        case .goAway: return state.wentAway(code: event.errorCode)
+        case .settings, .expectsContinue: return .exchange
         }
     }
 }

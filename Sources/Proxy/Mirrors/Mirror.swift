@@ -25,11 +25,10 @@ final class Mirror {
     let limits: PoolLimits?
     /// What it has in use of them.
     var holdings = LimitHoldings()
-    let isGRPC: Bool
-    /// Of the mirror's answer; 0 before it has come.
-    var status = 0
-    /// Whether those who observer its endpoint know what became of it.
-    var isReported = false
+    /// How far it has come.
+    var state: MirrorState
+    /// What those who watch its endpoint hear of it.
+    var report: MirrorReport
     var place = Place.none
     /// Held until it is sent.
     var section: HeaderBlock?
@@ -39,10 +38,6 @@ final class Mirror {
     var trailers: HeaderBlock?
     /// Whether its header section is all there is.
     let isAlone: Bool
-    /// Whether all of the client's request has come.
-    var isEnded: Bool
-    /// Whether the mirror's final header section has come.
-    var isAnswered = false
     /// Of the time that it may take behind the end of the request.
     var timer = TimerWheel.TimerID.none
 
@@ -51,11 +46,16 @@ final class Mirror {
     ) {
         self.number = number
         self.limits = limits
-        self.isGRPC = isGRPC
+        report = MirrorReport(isGRPC: isGRPC)
+        state = MirrorState(isAlone: isAlone)
         self.section = section
         self.isAlone = isAlone
-        isEnded = isAlone
         picked.pick(endpoint)
+    }
+
+    /// Its stream; nil: it has none.
+    var stream: (connection: Connection, slot: Int)? {
+        if case .stream(let connection, let slot) = place { (connection, slot) } else { nil }
     }
 
     /// Whoever watches its endpoint.

@@ -6,7 +6,8 @@ internal import Routing
 internal import Telemetry
 
 /// One worker's copies of requests that go to mirrors, with the limits on them: what cannot be sent at once, or is not
-/// taken in time, is given up and counted.
+/// taken in time, is given up and counted. What follows from what is `MirrorState`'s matter; this has the streams, the
+/// timers and the memory.
 ///
 /// Thread: its worker's. Freed by: `Exchanges`.
 final class Mirrors {
@@ -17,8 +18,6 @@ final class Mirrors {
 
     /// Copies of one worker at a time; a further one is not made.
     static let most = 256
-    /// Octets of one copy's body that wait for its mirror; with one more it is given up.
-    static let mostOctets = 65_536
     /// How long a mirror may take from the end of the request.
     static let time = Duration.seconds(60)
 
@@ -55,10 +54,12 @@ final class Mirrors {
         all[number] = mirror
         let host = RouteTable.host(of: section.first(.authority) ?? .empty)
         switch acquire(endpoint, destination, isHTTP2: isGRPC || destination.isHTTP2, host, for: mirror) {
-        case .connection(let connection): connection { send(mirror, on: $0) }
-        case .wait(let pool, let place): mirror.place = .queued(pool, place)
-        case .failed: fail(mirror, .failed)
-        case .overflow, .clusterOverflow: end(mirror, .dropped)
+        case .connection(let connection): connection { submit(mirror, on: $0) }
+        case .wait(let pool, let place):
+            mirror.place = .queued(pool, place)
+            mirror.state.queued()
+        case .failed: act(mirror.state.broke(), mirror)
+        case .overflow, .clusterOverflow: act(mirror.state.refused(.dropped), mirror)
         }
         if isAlone { startClock(mirror) }
         return all[number] === mirror ? mirror : nil
@@ -115,68 +116,67 @@ final class Mirrors {
 
     /// Octets of the client's body.
     func send(_ mirror: Mirror, _ octets: Octets) {
-        guard !mirror.isEnded else { return }
-        switch mirror.place {
-        case .none: return
-        case .queued:
-            guard (mirror.body?.count ?? 0) + octets.count <= Self.mostOctets else { return end(mirror, .dropped) }
+        let stream = mirror.stream
+        switch mirror.state.body(octets.count, pending: stream.map { $0.session.pending($1) } ?? 0) {
+        case .hold:
             let body = mirror.body ?? services.pools.takeBuffer()
             body.append(octets)
             mirror.body = body
-        case .stream(let connection, let slot):
-            guard connection.session.pending(slot) + octets.count <= Self.mostOctets else {
-                return end(mirror, .dropped)
-            }
+        case .send:
+            guard let (connection, slot) = stream else { return }
             connection.session.send(slot, octets)
             services.markDirty(connection)
+        case let action: act(action, mirror)
         }
     }
 
     /// The client's request is complete.
     func finish(_ mirror: Mirror, trailers: HeaderBlock?) {
-        guard !mirror.isEnded else { return }
-        mirror.isEnded = true
-        switch mirror.place {
-        case .none: return
-        case .queued:
+        switch mirror.state.requestEnded() {
+        case .holdEnd:
             trailers?.hold()
             mirror.trailers = trailers
-        case .stream(let connection, let slot):
+        case .finish:
+            guard let (connection, slot) = mirror.stream else { return }
             connection.session.finish(slot, trailers: trailers)
             services.markDirty(connection)
+        case let action: return act(action, mirror)
         }
         startClock(mirror)
     }
 
     /// The client's request is over, and not all of it has come: its copy cannot be completed.
-    func abandon(_ mirror: Mirror) { if !mirror.isEnded { end(mirror, .dropped) } }
+    func abandon(_ mirror: Mirror) { act(mirror.state.abandoned(), mirror) }
 
     private func startClock(_ mirror: Mirror) {
         guard all[mirror.number] === mirror else { return }
         mirror.timer = services.loop.arm(at: services.loop.now + Self.time, .mirror, mirror.number)
     }
 
-    private func send(_ mirror: Mirror, on connection: Connection) {
-        guard let section = mirror.section.take() else { return upstreams.giveBack(connection) }
+    private func submit(_ mirror: Mirror, on connection: Connection) {
+        guard mirror.state.connected() == .submit, let section = mirror.section.take() else {
+            return upstreams.giveBack(connection)
+        }
         if let limits = mirror.limits, !mirror.holdings.takeRequest(limits, services.metrics) {
             services.pools.letGo(section)
             upstreams.giveBack(connection)
-            return end(mirror, .dropped)
+            return act(mirror.state.refused(.dropped), mirror)
         }
         let slot = connection.session.submitRequest(
             section, isEnd: mirror.isAlone, owner: .mirror(mirror.number), keepsBody: false)
         services.pools.letGo(section)
         guard let slot else {
             upstreams.giveBack(connection)
-            return end(mirror, .failed)
+            return act(mirror.state.refused(.failed), mirror)
         }
         mirror.place = .stream(connection, slot)
+        mirror.state.sent()
         if mirror.limits != nil, connection.isLastRequest() { upstreams.connections.drain(connection) }
         if let body = mirror.body.take() {
             connection.session.send(slot, body.octets)
             services.pools.give(body)
         }
-        if mirror.isEnded, !mirror.isAlone {
+        if mirror.state.isRequestEnded, !mirror.isAlone {
             connection.session.finish(slot, trailers: mirror.trailers)
             if let trailers = mirror.trailers.take() { services.pools.letGo(trailers) }
         }
@@ -196,7 +196,7 @@ final class Mirrors {
             return upstreams.giveBack(connection)
         }
         mirror.place = .none    // it waits no more, whatever becomes of the connection
-        send(mirror, on: connection)
+        submit(mirror, on: connection)
     }
 
     /// No connection can be had.
@@ -204,7 +204,7 @@ final class Mirrors {
         with(Self.waitingNumber(waiting)) { mirror in
             guard case .queued = mirror.place else { return }
             mirror.place = .none
-            fail(mirror, .failed)
+            act(mirror.state.connectionFailed(), mirror)
         }
     }
 
@@ -213,19 +213,15 @@ final class Mirrors {
         with(number) { mirror in
             guard mirror.isUsing(connection, event.slot) else { return }
             switch event.kind {
-            // Interim ones count, too: the mirror is there and speaks.
             case .headers:
-                mirror.isAnswered = true
+                mirror.state.answered()
                 MirrorReports.came(event, mirror, from: connection, services)
             case .trailers: MirrorReports.came(event, mirror, from: connection, services)
-            case .closed:
-                guard event.errorCode == ErrorCode.none, mirror.isAnswered else { return fail(mirror, .failed) }
-                end(mirror, .completed)
-            // It has said all, and wants no more of the request.
+            case .closed: act(mirror.state.closed(code: event.errorCode), mirror)
             case .end:
                 MirrorReports.ended(mirror, services)
-                if !mirror.isEnded { end(mirror, .completed) }
-            case .violation: fail(mirror, .failed)
+                act(mirror.state.answerEnded(), mirror)
+            case .violation: act(mirror.state.broke(), mirror)
             default: break
             }
         }
@@ -233,18 +229,25 @@ final class Mirrors {
 
     /// A connection is gone while that copy had a stream on it.
     func lost(_ number: Int, _ connection: Connection, _ slot: Int) {
-        with(number) { mirror in if mirror.isUsing(connection, slot) { fail(mirror, .failed) } }
+        with(number) { mirror in if mirror.isUsing(connection, slot) { act(mirror.state.broke(), mirror) } }
     }
 
     /// The mirror has taken too long.
     func timedOut(_ number: Int) {
-        with(number) { mirror in if services.loop.hasFired(mirror.timer) { fail(mirror, .timedOut) } }
+        with(number) { mirror in
+            if services.loop.hasFired(mirror.timer) { act(mirror.state.timedOut(), mirror) }
+        }
     }
 
-    /// The copy is over, and its endpoint is to blame.
-    private func fail(_ mirror: Mirror, _ result: EndpointResult) {
-        MirrorReports.failed(result, mirror, services)
-        end(mirror, .failed)
+    /// Does what the state has decided, where that needs nothing but the copy.
+    private func act(_ action: MirrorState.Action, _ mirror: Mirror) {
+        switch action {
+        case .end(let result): end(mirror, result)
+        case .blame(let result):
+            MirrorReports.failed(result, mirror, services)
+            end(mirror, .failed)
+        case .nothing, .hold, .send, .holdEnd, .finish, .submit, .giveBack: break
+        }
     }
 
     /// The copy is over, one way or the other.

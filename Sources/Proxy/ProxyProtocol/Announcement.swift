@@ -11,12 +11,16 @@ final class Announcement {
     let destination: SocketAddress?
     /// For the access log.
     let facts: ProxyFacts
+    /// Whether a value was longer than what is kept of it.
+    let isCut: Bool
 
     /// Address and port of the peer that has sent the header.
     var direct: String { facts.peer }
 
     /// The most octets that are kept of one value.
     static let mostValueOctets = 255
+    /// The same of a value that is written as digits, two for each octet.
+    private static let shownOctets = mostValueOctets / 2
 
     /// - Parameters:
     ///   - received: its views must still be valid.
@@ -25,6 +29,12 @@ final class Announcement {
         client = received.addresses?.client
         destination = received.addresses?.destination
         let extras = received.extras
+        let texts = [
+            extras?.alpn, extras?.authority, extras?.tlsVersion, extras?.tlsCommonName, extras?.vpcEndpoint,
+        ]
+        isCut =
+            texts.contains { $0?.count ?? 0 > Self.mostValueOctets }
+            || extras?.uniqueID?.count ?? 0 > Self.shownOctets
         facts = ProxyFacts(
             peer: peer?.description ?? "unknown", alpn: Self.text(extras?.alpn),
             authority: Self.text(extras?.authority),
@@ -37,7 +47,7 @@ final class Announcement {
     }
 
     private static func digits(_ octets: Octets) -> String {
-        octets.prefix(mostValueOctets / 2).array.map { octet in
+        octets.prefix(shownOctets).array.map { octet in
             (octet < 16 ? "0" : "") + String(octet, radix: 16)
         }.joined()
     }

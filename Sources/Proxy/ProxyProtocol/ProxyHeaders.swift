@@ -129,7 +129,9 @@ final class ProxyHeaders {
         services.metrics.began(received.kind)
         // A health check of the balancer's own is the balancer's connection.
         guard !received.isLocal else { return }
-        connection.note(Announcement(received, from: connection.peer))
+        let announcement = Announcement(received, from: connection.peer)
+        if announcement.isCut { services.metrics.reached(.proxyHeaderValue) }
+        connection.note(announcement)
     }
 
     private func goOn(without topology: GatewayTopology, _ connection: Connection) -> Bool {

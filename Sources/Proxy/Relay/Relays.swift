@@ -171,6 +171,7 @@ final class Relays {
         for _ in 0..<Self.readsPerTurn {
             guard !relay.isEnded, relay.state.flow(from: side) == .open else { return }
             guard !hasWaiting(towards: side.other, relay) else {
+                if source.state.reading != .paused { services.metrics.reached(.relayBuffer) }
                 source.state.pauseReading()
                 return
             }
@@ -305,7 +306,7 @@ final class Relays {
     /// Nothing came from either side for too long.
     func idleTimedOut(_ connection: Connection) {
         guard let relay = connection.relay else { return }
-        services.metrics.reached(.relayIdle)
+        services.metrics.reached(.relayIdleTimeout)
         end(relay, .idle)
     }
 

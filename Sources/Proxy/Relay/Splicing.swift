@@ -1,5 +1,6 @@
 internal import Octets
 internal import Reactor
+internal import Telemetry
 
 /// Octets in clear text that pass from socket to socket within the kernel, through a pipe. A pipe that the sink has not
 /// emptied stays with the relay; else the next relay of the worker uses it. Where the kernel refuses, octets are
@@ -22,6 +23,7 @@ extension Relays {
     func splice(_ source: Connection, to sink: Connection, _ relay: Relay) -> Spliced {
         let side = source.role == .downstream ? RelayState.Side.downstream : .upstream
         guard let pipe = pipes.take(at: services.loop.now) else {
+            services.metrics.reached(.relayPipes)
             relay.splice(from: side, false)
             return .copy
         }

@@ -58,7 +58,7 @@ final class RequestedDestinations {
         }
         host.touch(at: second)
         switch host.status {
-        case .ready: return .destination(destination(of: host, parent))
+        case .ready: return .destination(destination(of: host, parent, services))
         case .failed(let reason): return .failed(reason)
         case .resolving, .gone: break    // the control plane says of both when they should be asked for again
         }
@@ -69,9 +69,14 @@ final class RequestedDestinations {
         return .wait(host)
     }
 
-    private func destination(of host: RequestedHost, _ parent: DestinationHandle) -> DestinationHandle {
+    private func destination(
+        of host: RequestedHost, _ parent: DestinationHandle, _ services: WorkerServices
+    ) -> DestinationHandle {
         if let found = known[host.key.name], found.host === host { return found.destination }
-        if known.count >= Self.mostKnown { known = known.filter { $0.value.host.status != .gone } }
+        if known.count >= Self.mostKnown {
+            services.metrics.reached(.knownHosts)
+            known = known.filter { $0.value.host.status != .gone }
+        }
         let made = DestinationHandle(of: parent, cluster: Cluster(host.cluster))
         known[host.key.name] = (host, made)
         return made

@@ -64,6 +64,7 @@ extension Upstreams {
         parent.children[key] = pool
         guard let client else { return pool }
         if client.ownPools.count >= Self.usualPools {
+            reached(.clientPools)
             for unused in client.ownPools where unused.count == 0 && unused.waitingCount == 0 { forget(unused) }
             client.ownPools.removeAll { $0.count == 0 && $0.waitingCount == 0 }
         }
@@ -82,6 +83,7 @@ extension Upstreams {
     /// Pools of nobody are for the hosts that clients name: those without connections are forgotten now and then.
     private func forgetStrays(of parent: EndpointPool) {
         guard parent.children.count > parent.familyCount + Self.usualPools else { return }
+        reached(.clientPools)
         parent.children = parent.children.filter { $0.client != nil || $1.count > 0 || $1.waitingCount > 0 }
     }
 

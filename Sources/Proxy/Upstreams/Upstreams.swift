@@ -96,7 +96,7 @@ final class Upstreams {
             return .overflow
         }
         if let limits = pool.limits, !limits.take(.pending) {
-            reached(.clusterPending)
+            reached(.clusterPendingRequests)
             return .clusterOverflow
         }
         let place = pool.enqueue(applicant)
@@ -123,7 +123,7 @@ final class Upstreams {
     }
 
     /// Counts that a limit was reached.
-    func reached(_ limit: WorkerMetrics.Limit) { services.metrics.reached(limit) }
+    func reached(_ limit: ReachedLimit) { services.metrics.reached(limit) }
 
     @inline(__always)
     private func knownPool(of endpoint: Endpoint, _ transport: UpstreamTransport) -> Unretained<EndpointPool>? {

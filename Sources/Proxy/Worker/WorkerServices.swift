@@ -1,6 +1,7 @@
 internal import HTTP
 internal import Octets
 internal import Reactor
+internal import TLS
 internal import Telemetry
 
 /// What all parts of one worker use: its loop, memory, clock texts, counters, logs, limits and the newest
@@ -44,6 +45,7 @@ final class WorkerServices {
     /// The newest configuration; nil until the first one is there.
     var current: WorkerSnapshot?
     private var date = HTTPDate()
+    private let tlsBuffers = TLSBuffers()
 
     init(
         worker: Int, loop: Loop, limits: Limits, budget: ProcessBudget, metrics: WorkerMetrics, log: AccessLogger,
@@ -63,6 +65,15 @@ final class WorkerServices {
         isLogging = log.isOn
         pools.headerLimit = budget.headerOctets
     }
+
+    /// Counts the limits that were reached in this turn where nothing is known of the counters.
+    func countLimits() {
+        count(.heldBodies, pools.takeFullConnections())
+        count(.logValue, pools.takeCutFields() &+ log.takeCuts())
+        count(.tlsBuffers, tlsBuffers.takeDisplaced())
+    }
+
+    private func count(_ limit: ReachedLimit, _ times: UInt64) { if times > 0 { metrics.reached(limit, times) } }
 
     /// The configuration for the next request of a client's connection: the newest, or the last one that still
     /// had its listener. Sets the connection's route table.
