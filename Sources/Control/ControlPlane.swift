@@ -73,7 +73,7 @@ package final class ControlPlane {
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
-    /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
+    /// whose server says nothing is somebody's mistake that must not keep all others' traffic away.
     private static let longestNamesWait = Duration.seconds(5)
 
     /// How long answers of DNS are gathered before they are published.

@@ -48,12 +48,12 @@ final class ClusterLoop {
             access: access, timing: plan.timing, timers: timers, poller: poller, seed: Self.seed()
         ) { known in
             let job: @Sendable () -> Void = {
-                mailbox.post(.prepared(Result { () throws(AccessFault) in try access.prepare(keeping: known) }))
+                mailbox.post(.prepared(Result { () throws(AccessError) in try access.prepare(keeping: known) }))
             }
             do throws(SystemError) {
                 try Thread.start("k8s-access", job)
             } catch {
-                mailbox.post(.prepared(.failure(AccessFault("\(error)"))))
+                mailbox.post(.prepared(.failure(AccessError("\(error)"))))
             }
         }
     }

@@ -148,6 +148,7 @@ extension AccessLogger {
     private func appendJSON(_ record: borrowing AccessRecord) {
         buffer.append("{\"authority\":")
         string(record.authority)
+        if record.blame.utf8CodeUnitCount > 0 { member("blame", Octets(record.blame)) }
         number("bytes_received", Int(clamping: record.bytesReceived))
         number("bytes_sent", Int(clamping: record.bytesSent))
         member("connection_termination_details", Octets(record.connectionTermination))
@@ -155,7 +156,6 @@ extension AccessLogger {
         member("downstream_local_address", record.downstreamLocal)
         member("downstream_remote_address", record.downstreamRemote)
         number("duration", Int(clamping: record.durationNanoseconds / 1_000_000))
-        if record.faultOf.utf8CodeUnitCount > 0 { member("fault_of", Octets(record.faultOf)) }
         if record.level.utf8CodeUnitCount > 0 { member("level", Octets(record.level)) }
         member("method", record.method)
         member("path", record.path)

@@ -70,10 +70,10 @@ package struct AccessRecord: ~Copyable {
     package var earlierFlags: EarlierFlags = []
     /// What ended the request, as Envoy's RESPONSE_CODE_DETAILS.
     package var details: String?
-    /// Whose fault a refusal or failure is: `client`, `upstream`, `configuration` or `gateway`; and how grave that is.
+    /// Whom a refusal or failure is due to: `client`, `upstream`, `configuration` or `gateway`; and how grave that is.
     /// They are not part of Istio's default format; JSON has them.
-    package var faultOf: StaticString = ""
-    package var level: StaticString = ""    // see `faultOf`
+    package var blame: StaticString = ""
+    package var level: StaticString = ""    // see `blame`
     /// What ended the client's connection, as Envoy's CONNECTION_TERMINATION_DETAILS.
     package var connectionTermination: StaticString = ""
     /// The transport's reason for the upstream's failure, as Envoy's UPSTREAM_TRANSPORT_FAILURE_REASON.

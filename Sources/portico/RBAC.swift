@@ -47,7 +47,7 @@ struct RBAC: ParsableCommand {
         let places = Set(rules.compactMap(\.namespace)).union([definitions.namespace]).sorted()
         var text = ""
         let access = try cluster.access()
-        do throws(ClusterReadingFault) {
+        do throws(ClusterReadingError) {
             let review = try RightsReview(access)
             defer { review.stop() }
             for place in places {

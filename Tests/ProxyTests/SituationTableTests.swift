@@ -11,8 +11,9 @@ import Testing
 @Suite struct `The table of situations` {
     private static let all: [Situation] =
         HTTP1Error.allCases.map(Situation.requestRefused)
-        + ServerFault.allCases.map(Situation.handshakeFailed)
-        + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
+        + HandshakeFailure.allCases.map(Situation.handshakeFailed)
+        + HTTP2Violation.allCases.map(Situation.requestMalformed)
+        + HTTP2Violation.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
             .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
             .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
@@ -82,7 +83,7 @@ import Testing
             let outcome = situation.outcome
             outcome.blame(in: &record)
             let isFailure = outcome.status == 0 || outcome.status >= 400
-            #expect(record.faultOf.description == (isFailure ? outcome.blame.rawValue : ""), "\(situation)")
+            #expect(record.blame.description == (isFailure ? outcome.blame.rawValue : ""), "\(situation)")
             #expect(record.level.description == (isFailure ? outcome.blame.level.description : ""), "\(situation)")
         }
         #expect(Situation.requestRefused(.headersTooLarge).outcome.blame == .client)
@@ -136,8 +137,8 @@ import Testing
     }
 
     @Test func `says how to mend what an endpoint's TLS lacks, and why no connection was made`() {
-        for fault in ServerFault.allCases { #expect(!fault.advice.isEmpty, "\(fault)") }
-        #expect(Set(ServerFault.allCases.map(\.advice)).count == ServerFault.allCases.count - 2)
+        for fault in HandshakeFailure.allCases { #expect(!fault.advice.isEmpty, "\(fault)") }
+        #expect(Set(HandshakeFailure.allCases.map(\.advice)).count == HandshakeFailure.allCases.count - 2)
         let silent = ConnectFailure.allCases.filter(\.advice.isEmpty)
         #expect(silent == [.handshake, .other], "the fault of TLS has an advice of its own, the others have none")
     }

@@ -25,6 +25,10 @@ struct RetiredWord {
         RetiredWord(
             word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
             exceptIn: ["Patterns", "Manifests", "Reactor", "Kubernetes", "portico-echo"]),
+        RetiredWord(
+            word: "fault", why: "what a rule injects, and whatever is wrong",
+            instead: "violation of HTTP, problem of a text, error, failure, or blame",
+            exceptIn: ["Manifests", "Routing", "Telemetry", "Proxy"]),    // Istio's field `fault`, Envoy's flags
         RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
         RetiredWord(
             word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),

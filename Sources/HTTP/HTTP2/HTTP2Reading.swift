@@ -66,7 +66,7 @@ extension HTTP2Session {
     /// The peer does not speak HTTP/2, so a GOAWAY would mean nothing to it.
     private func leaveSilently() {
         isTerminating = true
-        fault = .preface
+        violation = .preface
         if let frames = out.take() { pools.give(frames) }
     }
 

@@ -113,7 +113,7 @@ package struct HTTP2Limits: Sendable {
     var isFinalGoAwaySent = false    // the final GOAWAY was sent
     var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
-    package internal(set) var fault: HTTP2Fault?
+    package internal(set) var violation: HTTP2Violation?
     var answersQueued = 0    // of SETTINGS and PING, since the last flush
     var budget: WorkBudget
     var resets = ResetAllowance()

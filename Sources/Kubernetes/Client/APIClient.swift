@@ -146,7 +146,7 @@ final class APIClient {
     private var hasRoom: Bool { connections.values.contains { $0.hasRoom(isLasting: true) } }
 
     /// The thread that `prepare` has started is done.
-    func prepared(_ result: Result<PreparedAccess, AccessFault>) {
+    func prepared(_ result: Result<PreparedAccess, AccessError>) {
         guard !isStopped else { return }
         if case .success(let ready) = result { context = ready.context }
         timers.cancel(&reconnectTimer)

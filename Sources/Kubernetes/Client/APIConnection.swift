@@ -158,7 +158,7 @@ final class APIConnection {
             defer { scratch.wipe() }    // it may have had a Secret
             if receive() { return true }
             flush()    // it says why
-            lose("the server broke the protocol: \(session.fault?.sentence ?? "it does not speak HTTP/2")")
+            lose("the server broke the protocol: \(session.violation?.sentence ?? "it does not speak HTTP/2")")
         case .wantsRead, .wantsWrite: break
         case .closed: lose("the server closed the connection")
         case .failed(let error): lose("the connection to the server broke: \(error)")
@@ -231,7 +231,7 @@ final class APIConnection {
         case .settings, .expectsContinue: break
         case .violation:
             guard event.slot >= 0, let call else { return }
-            let code = event.fault?.code ?? ErrorCode.protocolError
+            let code = event.violation?.code ?? ErrorCode.protocolError
             if session.isOpen(event.slot) {
                 session.setOwner(event.slot, .nobody)
                 session.reset(event.slot, code: code)

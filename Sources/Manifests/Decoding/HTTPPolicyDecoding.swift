@@ -121,8 +121,8 @@ extension HTTPRewrite {
             inner.finish()
             if let match, let replacement {
                 inner.field("rewrite")?.checkTarget(replacement)
-                if let fault = match.fault(inReplacement: replacement) {
-                    inner.field("rewrite")?.error("invalid-value", "`\(Decoder.clipped(replacement))`: \(fault)")
+                if let problem = match.problem(inReplacement: replacement) {
+                    inner.field("rewrite")?.error("invalid-value", "`\(Decoder.clipped(replacement))`: \(problem)")
                 }
                 regex = RegexRewrite(match: match, replacement: replacement)
             }

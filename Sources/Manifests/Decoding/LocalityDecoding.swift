@@ -81,7 +81,7 @@ extension LocalitySetting.Distribution {
         for (key, share) in target?.entries() ?? [] {
             guard let number = share.int(1...100) else { continue }
             let pattern = LocalityPattern(key.raw)
-            if let fault = pattern.fault { share.error("invalid-value", "`\(key.raw)` is no place: \(fault)") }
+            if let problem = pattern.problem { share.error("invalid-value", "`\(key.raw)` is no place: \(problem)") }
             to.append((pattern, number))
         }
         record.finish()
@@ -91,7 +91,7 @@ extension LocalitySetting.Distribution {
         }
         LocalitySetting.checkOverlap(to.map(\.pattern), "to", value)
         guard let from else { return nil }
-        if let fault = from.fault { written?.error("invalid-value", "`\(from.text)` is no place: \(fault)") }
+        if let problem = from.problem { written?.error("invalid-value", "`\(from.text)` is no place: \(problem)") }
         self.from = from
     }
 }

@@ -9,7 +9,7 @@ package import TLS
 package enum Situation: Equatable, Sendable {
     // The client's request
     case requestRefused(HTTP1Error)
-    case requestMalformed(HTTP2Fault)
+    case requestMalformed(HTTP2Violation)
     case pathRefused
     case upgradeRefused
     case grpcDowngraded    // a gRPC call in HTTP/1.1 whose answer has no place for its status
@@ -35,13 +35,13 @@ package enum Situation: Equatable, Sendable {
     // Upstream, before response headers
     case connectFailed
     case connectTimedOut
-    case handshakeFailed(ServerFault)    // of TLS with the endpoint
+    case handshakeFailed(HandshakeFailure)    // of TLS with the endpoint
     case closedUnsent    // connection lost, nothing of the request was written
     case upstreamClosed
     case upstreamReset
     case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
-    case upstreamMalformed(HTTP2Fault)
+    case upstreamMalformed(HTTP2Violation)
     case overflow    // a limit of connections, pending or active requests
     case localReset    // the gateway gave the stream up by itself
     // Timers
@@ -81,10 +81,10 @@ package enum Blame: String, Sendable, CaseIterable {
 }
 
 extension Outcome {
-    /// Says in a line of the access log whose fault it is; an answer that a rule has asked for is nobody's.
+    /// Says in a line of the access log who is to blame for it; an answer that a rule has asked for is nobody's.
     func blame(in record: inout AccessRecord) {
         guard status == 0 || status >= 400 else { return }
-        (record.faultOf, record.level) = (blame.name, blame.level)
+        (record.blame, record.level) = (blame.name, blame.level)
     }
 }
 

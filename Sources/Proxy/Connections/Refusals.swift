@@ -32,7 +32,7 @@ final class Refusals {
         record.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
         record.status = status
         let blame = Self.blame(for: refusal)
-        (record.faultOf, record.level) = (blame.name, blame.level)
+        (record.blame, record.level) = (blame.name, blame.level)
         record.flags = refusal.flag.text
         record.details = refusal.details(reason)
         record.downstreamRemote = connection?.peerText

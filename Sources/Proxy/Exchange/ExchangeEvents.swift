@@ -54,18 +54,18 @@ extension Exchange {
     }
 
     /// The client's request breaks a rule of HTTP/2, or is too large: answers where the stream is still open.
-    func requestRefused(_ fault: HTTP2Fault, on connection: Connection) {
+    func requestRefused(_ violation: HTTP2Violation, on connection: Connection) {
         guard state.answer != .over, let downstream else { return }
         guard case .http2(let session) = connection.session, session({ $0.isOpen(downstream.slot) }) else {
-            return state.note(.requestMalformed(fault))    // its `.closed` follows
+            return state.note(.requestMalformed(violation))    // its `.closed` follows
         }
         if session({ $0.isEndReceived(downstream.slot) }) { _ = state.requestEnded() }
         dropUpstream(code: ErrorCode.cancel)
-        explanation = fault.sentence
-        switch state.end(.requestMalformed(fault)) {
+        explanation = violation.sentence
+        switch state.end(.requestMalformed(violation)) {
         case .nothing: break
-        case .reply: sendReply(.requestMalformed(fault))
-        case .breakOff: breakOff(code: fault.code)
+        case .reply: sendReply(.requestMalformed(violation))
+        case .breakOff: breakOff(code: violation.code)
         }
     }
 

@@ -194,7 +194,7 @@ final class HealthProbe {
             let isAlive = session.receive(&rest)
             if let verdict = noteEvents() { return verdict }
             if !isAlive {
-                return .failed("the answer is no HTTP/2: \(http2?.fault?.sentence ?? "it breaks the protocol")")
+                return .failed("the answer is no HTTP/2: \(http2?.violation?.sentence ?? "it breaks the protocol")")
             }
         } while !rest.isEmpty
         return nil
@@ -234,7 +234,7 @@ final class HealthProbe {
             return .failed("the endpoint reset the stream with code \(event.errorCode)")
         case .closed: return .failed("the endpoint ended the stream without an answer")
         case .violation:
-            let words = http1?.violation?.sentence ?? event.fault?.sentence
+            let words = http1?.violation?.sentence ?? event.violation?.sentence
             return .failed(words ?? "the answer breaks the protocol")
         case .goAway where event.errorCode != 0:
             return .failed("the endpoint sent GOAWAY with code \(event.errorCode)")

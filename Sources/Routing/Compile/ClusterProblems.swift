@@ -150,10 +150,10 @@ extension ClusterTable {
     }
 
     /// The host has no addresses that could be used.
-    func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
+    func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ reason: Unavailable) {
         let written = asker.destination.host
         add(
-            .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
+            .error, "no-addresses", "\(reason.sentence): \(asker.fate)",
             hint: "a ServiceEntry needs resolution STATIC, DNS or DYNAMIC_DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }

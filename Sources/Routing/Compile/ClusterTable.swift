@@ -39,7 +39,7 @@ final class ClusterTable {
         let host: String
         let port: Int
         let subset: String
-        let fault: Unavailable?
+        let reason: Unavailable?
     }
 
     /// Who asks, for messages.
@@ -107,10 +107,10 @@ final class ClusterTable {
         guard let wanted, let port = record.port(wanted) else {
             let isExplicit = destination.port != nil
             reportPort(asker, record, wanted)
-            let fault: Unavailable =
+            let reason: Unavailable =
                 isExplicit
                 ? .unknownPort(host: host, port: wanted ?? 0) : .portNeeded(host: host)
-            return unavailable(host, wanted ?? 0, subset, fault)
+            return unavailable(host, wanted ?? 0, subset, reason)
         }
         let known = clusters.count
         let number = number(asker, record, port, subset)
@@ -121,7 +121,7 @@ final class ClusterTable {
 
     /// A whole service, for the mesh's own routes.
     func number(of record: ServiceRecord, port: ServicePort) -> Int {
-        let key = Key(host: record.host, port: port.number, subset: "", fault: nil)
+        let key = Key(host: record.host, port: port.number, subset: "", reason: nil)
         if let known = number(of: key) { return known }
         return make(
             key,
@@ -132,7 +132,7 @@ final class ClusterTable {
     private func number(
         _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String
     ) -> Int {
-        let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
+        let key = Key(host: record.host, port: port.number, subset: subset, reason: nil)
         if let known = self.number(of: key) {
             if !asker.isRelay, onlyRelayed.remove(known) != nil {
                 let found = policy(of: record).subset(subset)
@@ -155,17 +155,17 @@ final class ClusterTable {
         return number
     }
 
-    private func unavailable(_ host: String, _ port: Int, _ subset: String, _ fault: Unavailable)
+    private func unavailable(_ host: String, _ port: Int, _ subset: String, _ reason: Unavailable)
         -> Int
     {
-        let key = Key(host: host, port: port, subset: subset, fault: fault)
+        let key = Key(host: host, port: port, subset: subset, reason: reason)
         if let known = number(of: key) { return known }
         return make(
             key,
             ClusterPlan(
                 name: Self.name(host, port, subset), host: host, port: port, subset: subset,
                 isHTTP2: false,
-                policy: .leastRequest, source: .unavailable(fault)))
+                policy: .leastRequest, source: .unavailable(reason)))
     }
 
     /// The number of a cluster that is there already.
@@ -271,9 +271,9 @@ final class ClusterTable {
     ) -> EndpointSource {
         let labels = subset?.labels ?? [:]
         switch finder.source(of: record, port: port, labels: labels, directory: directory) {
-        case .none(let fault):
-            if let asker { reportUnusable(asker, record, fault) }
-            return .unavailable(fault)
+        case .none(let reason):
+            if let asker { reportUnusable(asker, record, reason) }
+            return .unavailable(reason)
         case .ownName(let name):
             addCheck(asker, record, port, subset, ownName: name)
             return .dns(labels.isEmpty ? [name] : [])

@@ -1,4 +1,4 @@
-"""Whose fault a failed request is: the access log says it, and how grave that is; the answer says what the limit is."""
+"""Who is to blame for a failed request: the access log says it, and how grave it is. The answer says what the limit is."""
 
 import json
 
@@ -27,15 +27,15 @@ def gateway(web):
     ("GET /bad HTTP/1.1\r\n\r\n", "missing_host_header", 400, "client", "info"),
     ("GET /gone HTTP/1.1\r\nhost: a\r\n\r\n", '"path":"/gone"', 503, "upstream", "warning"),
     ("GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n", '"path":"/nowhere"', 503, "configuration", "error")])
-def test_the_access_log_says_whose_fault_it_is(gateway, octets, mark, status, whose, level):
+def test_the_access_log_says_who_is_to_blame(gateway, octets, mark, status, whose, level):
     assert http1.send(gateway.port, octets).status == status
     line = json.loads(gateway.access_log(mark))
-    assert (line["fault_of"], line["level"]) == (whose, level) and list(line) == sorted(line)
+    assert (line["blame"], line["level"]) == (whose, level) and list(line) == sorted(line)
 
 
-def test_what_is_served_is_nobodys_fault(gateway):
+def test_what_is_served_is_nobodys_blame(gateway):
     assert http1.get(gateway.port, "/fine").status == 200
-    assert "fault_of" not in json.loads(gateway.access_log('"path":"/fine"'))
+    assert "blame" not in json.loads(gateway.access_log('"path":"/fine"'))
 
 
 def test_an_answer_to_a_section_that_is_too_large_says_the_limit(gateway):

@@ -1,5 +1,5 @@
-/// What operators and peers read of a fault.
-extension HTTP2Fault {
+/// What operators and peers read of a violation.
+extension HTTP2Violation {
     /// What was wrong, as a sentence without capital and full stop.
     package var sentence: String {
         switch self {
