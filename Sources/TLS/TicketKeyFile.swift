@@ -46,10 +46,10 @@ package enum TicketKeyFile {
     /// Has all servers of the process use the keys of a file from now on.
     /// - Parameter text: the file; lines that are empty or begin with `#` are not keys.
     /// - Throws: the first problem; the keys in use stay.
-    package static func use(_ text: Octets) throws(Failure) { TicketKeys.share(try keys(text)) }
+    package static func use(_ text: Octets) throws(Failure) { TicketKeys.replaceShared(with: try keys(text)) }
 
     /// Has all servers use keys of their own again.
-    package static func useNone() { TicketKeys.share([]) }
+    package static func useNone() { TicketKeys.replaceShared(with: []) }
 
     /// The keys of a file, the first one first.
     /// - Throws: the first problem.

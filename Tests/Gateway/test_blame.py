@@ -1,4 +1,4 @@
-"""Who is to blame for a failed request: the access log says it, and how grave it is. The answer says what the limit is."""
+"""Who is to blame for a failed request: the access log says it, and how grave it is; the answer says the limit."""
 
 import json
 

@@ -62,12 +62,12 @@ import Testing
         let made = ring.sealingKey(at: now)
         let own = try #require(made)
         let keys = try Self.read("\(Self.line(1))\n\(Self.line(2))").get()
-        ring.share(keys)
+        ring.replaceShared(with: keys)
         #expect(seals(keys[0]) && opens(own) && opens(keys[0]) && opens(keys[1]))
         #expect(ring.isSealing(keys[0]) && !ring.isSealing(keys[1]) && !ring.isSealing(own))
-        ring.share([])
+        ring.replaceShared(with: [])
         #expect(seals(own) && !opens(keys[1]))
-        ring.share([keys[1]])
+        ring.replaceShared(with: [keys[1]])
         #expect(!opens(keys[0]) && seals(keys[1], after: 40))
     }
 }

@@ -31,8 +31,8 @@ final class ClusterTable {
     var origins: [Int] = []
     /// By number: whether there was nothing to report about it, so that it may be made again.
     var isPlain: [Bool] = []
-    /// By number: the share of a rule that has asked for it first, if that is known.
-    var askers: [RuleShare?] = []
+    /// By number: the destination of a rule that has asked for it first, if that is known.
+    var askers: [RuleDestination?] = []
 
     /// What a cluster is made for.
     struct Key: Hashable, Sendable {
@@ -92,8 +92,8 @@ final class ClusterTable {
     /// The cluster of a destination; one that answers 503 when it cannot be resolved.
     /// - Parameters:
     ///   - listenerPort: what an omitted port falls back to; nil on the mesh without a port.
-    ///   - share: the destination in its rule, if it is one of a rule.
-    func number(of asker: Asker, listenerPort: Int?, share: RuleShare? = nil) -> Int {
+    ///   - origin: the destination in its rule, if it is one of a rule.
+    func number(of asker: Asker, listenerPort: Int?, origin: RuleDestination? = nil) -> Int {
         let destination = asker.destination
         let host = names.expanded(destination.host.value, namespace: asker.object.namespace)
         let subset = destination.subset?.value ?? ""
@@ -114,7 +114,7 @@ final class ClusterTable {
         }
         let known = clusters.count
         let number = number(asker, record, port, subset)
-        if number == known { askers[number] = share }
+        if number == known { askers[number] = origin }
         if asker.isMirror { checkMirror(asker, number) }
         return number
     }

@@ -118,8 +118,8 @@ extension RuleCompiler {
         var asked: [Int] = []
         asked.reserveCapacity(old.destinations.count)
         for (place, destination) in old.destinations.enumerated() {
-            let number = clusters.again(destination.cluster, share: RuleShare(service, rule, place)) {
-                asker(service, rule, share: place)
+            let number = clusters.again(destination.cluster, origin: RuleDestination(service, rule, place)) {
+                asker(service, rule, destination: place)
             }
             guard let number else { return nil }
             asked.append(number)
