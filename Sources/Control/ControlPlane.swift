@@ -479,7 +479,7 @@ package final class ControlPlane {
     /// What is known of the API server; nil: there is none.
     package var cluster: ClusterStatus? { feed?.source.status }
     /// What the health checks of an endpoint say; nil: it is not checked.
-    package func health(of endpoint: EndpointState) -> HealthRecord? { configuration.health(of: endpoint) }
+    package func health(of endpoint: EndpointState) -> HealthHistory? { configuration.health(of: endpoint) }
     /// The objects that the last load has read, with their places.
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }

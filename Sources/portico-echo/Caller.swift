@@ -71,7 +71,7 @@ final class Caller {
         return started
     }
 
-    /// Ends a call and records its result.
+    /// Ends a call and notes its result.
     func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
         ended += 1
         report.add(

@@ -79,7 +79,7 @@ import Testing
         let levels = Blame.allCases.map { $0.level.description }
         #expect(levels == ["info", "warning", "error", "error"])
         for situation in Self.all {
-            var record = AccessRecord(start: WallTime(seconds: 0, nanoseconds: 0))
+            var record = AccessLogEntry(start: WallTime(seconds: 0, nanoseconds: 0))
             let outcome = situation.outcome
             outcome.blame(in: &record)
             let isFailure = outcome.status == 0 || outcome.status >= 400

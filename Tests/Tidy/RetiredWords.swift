@@ -29,6 +29,10 @@ struct RetiredWord {
             word: "fault", why: "what a rule injects, and whatever is wrong",
             instead: "violation of HTTP, problem of a text, error, failure, or blame",
             exceptIn: ["Manifests", "Routing", "Telemetry", "Proxy"]),    // Istio's field `fault`, Envoy's flags
+        RetiredWord(
+            word: "record", why: "of TLS; and lines of the log, mappings of a file, what is known of a Service",
+            instead: "access log entry, mapping, entry, history, or to note",
+            exceptIn: ["TLS", "HTTP", "Proxy", "Telemetry"]),    // those of TLS
         RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
         RetiredWord(
             word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),

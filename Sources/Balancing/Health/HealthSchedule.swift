@@ -8,12 +8,12 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
         /// A check that is under way has taken too long, and is over.
         case giveUp(Key)
         /// An operator should hear what is known of an endpoint now.
-        case report(Key, HealthRecord)
+        case report(Key, HealthHistory)
     }
 
     private struct Entry {
         var policy: HealthCheckPolicy
-        var record = HealthRecord()
+        var history = HealthHistory()
         /// Checks that have ended.
         var checks = 0
         /// Its place in `due` or in a queue is good as long as this is the same.
@@ -88,7 +88,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
         while let next = due.first, next.time <= now {
             _ = due.takeFirst()
             guard let entry = entries[next.key], entry.round == next.round else { continue }
-            if entry.record.standing == .unknown { newcomers.join(next) } else { others.join(next) }
+            if entry.history.standing == .unknown { newcomers.join(next) } else { others.join(next) }
         }
         while running.count < most, let key = takeWaiting() {
             running[key] = now &+ (entries[key]?.policy.timeout.healthNanoseconds ?? 0)
@@ -108,10 +108,10 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     private mutating func note(_ verdict: HealthVerdict, of key: Key, at now: UInt64, _ actions: inout [Action]) {
         running[key] = nil
         guard var entry = entries[key] else { return }
-        let isNews = entry.record.note(verdict, entry.policy)
+        let isNews = entry.history.note(verdict, entry.policy)
         if verdict != .skipped { entry.checks = min(entry.checks, 1_000_000) + 1 }
         entries[key] = entry
-        if isNews { actions.append(.report(key, entry.record)) }
+        if isNews { actions.append(.report(key, entry.history)) }
         schedule(key, at: now &+ pause(entry, verdict))
     }
 

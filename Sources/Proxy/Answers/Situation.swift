@@ -82,9 +82,9 @@ package enum Blame: String, Sendable, CaseIterable {
 
 extension Outcome {
     /// Says in a line of the access log who is to blame for it; an answer that a rule has asked for is nobody's.
-    func blame(in record: inout AccessRecord) {
+    func blame(in entry: inout AccessLogEntry) {
         guard status == 0 || status >= 400 else { return }
-        (record.blame, record.level) = (blame.name, blame.level)
+        (entry.blame, entry.level) = (blame.name, blame.level)
     }
 }
 

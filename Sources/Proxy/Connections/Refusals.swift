@@ -28,18 +28,18 @@ final class Refusals {
         if let connection { FrontEnd.refused(refusal, connection, services) }
         guard sampler.admits(refusal, at: services.loop.wallNow.seconds) else { return summarizeSoon() }
         guard services.log.isOn, side == .downstream else { return say(refusal, connection, reason) }
-        var record = AccessRecord(start: services.loop.wallNow)
-        record.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
-        record.status = status
+        var entry = AccessLogEntry(start: services.loop.wallNow)
+        entry.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
+        entry.status = status
         let blame = Self.blame(for: refusal)
-        (record.blame, record.level) = (blame.name, blame.level)
-        record.flags = refusal.flag.text
-        record.details = refusal.details(reason)
-        record.downstreamRemote = connection?.peerText
-        record.downstreamLocal = connection?.localText
-        record.serverName = connection?.serverName
-        record.proxyFacts = connection?.announcement?.facts
-        services.log.log(record)
+        (entry.blame, entry.level) = (blame.name, blame.level)
+        entry.flags = refusal.flag.text
+        entry.details = refusal.details(reason)
+        entry.downstreamRemote = connection?.peerText
+        entry.downstreamLocal = connection?.localText
+        entry.serverName = connection?.serverName
+        entry.proxyFacts = connection?.announcement?.facts
+        services.log.log(entry)
     }
 
     /// Clients owe what a connection lacks, but not our descriptors, places and listeners.
@@ -75,15 +75,15 @@ final class Refusals {
     func noteRequest(_ situation: Situation, on connection: Connection) {
         guard services.log.isOn else { return }
         let outcome = situation.outcome
-        var record = AccessRecord(start: services.loop.wallNow)
-        record.status = outcome.status
-        outcome.blame(in: &record)
-        record.flags = outcome.flag.text
-        record.details = outcome.details
-        record.downstreamRemote = connection.peer?.description
-        record.serverName = connection.transport.tls?.serverName
-        record.proxyFacts = connection.announcement?.facts
-        services.log.log(record)
+        var entry = AccessLogEntry(start: services.loop.wallNow)
+        entry.status = outcome.status
+        outcome.blame(in: &entry)
+        entry.flags = outcome.flag.text
+        entry.details = outcome.details
+        entry.downstreamRemote = connection.peer?.description
+        entry.serverName = connection.transport.tls?.serverName
+        entry.proxyFacts = connection.announcement?.facts
+        services.log.log(entry)
     }
 
     /// A client that keeps to the limit says nothing of the calls that wait on its side: somebody should hear of

@@ -154,7 +154,7 @@ struct ExchangeState {
     mutating func clientGone(_ lost: Situation) {
         if answer != .over, situation == nil { situation = lost }
         tryProgress = .none
-        position = .at(.record)
+        position = .at(.finish)
     }
 
     // MARK: tries

@@ -13,7 +13,7 @@ final class Exchanges {
     private let upstreams: Upstreams
     private let connections: Connections
     private let refusals: Refusals
-    private let recorder: ExchangeRecorder
+    private let reporter: ExchangeReporter
     /// Copies of requests for mirrors.
     let mirrors: Mirrors
     private var all: ContiguousArray<Unretained<Exchange>> = []    // `owned` has the references
@@ -27,7 +27,7 @@ final class Exchanges {
         self.upstreams = upstreams
         self.connections = connections
         self.refusals = refusals
-        recorder = ExchangeRecorder(services: services)
+        reporter = ExchangeReporter(services: services)
         mirrors = Mirrors(services: services, upstreams: upstreams)
     }
 
@@ -117,7 +117,7 @@ final class Exchanges {
 
     /// The last step of an exchange: writes the log, counts, and makes it as new.
     func release(_ exchange: Exchange) {
-        recorder.record(exchange)
+        reporter.report(exchange)
         if let downstream = exchange.downstream {
             downstream.session.setOwner(downstream.slot, .nobody)
         }

@@ -172,8 +172,8 @@ private final class HealthLoop {
                 }
                 drop(key)
                 known[key]?.target.counts.note(.failed(""))
-            case .report(let key, let record):
-                if let known = known[key] { news.append(HealthNews(endpoint: known.endpoint, record: record)) }
+            case .report(let key, let history):
+                if let known = known[key] { news.append(HealthNews(endpoint: known.endpoint, history: history)) }
             }
         }
     }

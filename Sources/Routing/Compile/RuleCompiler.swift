@@ -303,8 +303,8 @@ extension RuleCompiler {
         let open = (rule.destinations.map(\.destination) + rule.copies.map(\.destination)).filter { $0.port == nil }
         let ports = Set(
             open.flatMap { destination -> [Int] in
-                let record = clusters.record(destination, namespace: source.owner(of: rule).namespace)
-                return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
+                let service = clusters.service(destination, namespace: source.owner(of: rule).namespace)
+                return (service?.ports.count ?? 0) > 1 ? service?.ports.map(\.number) ?? [] : []
             }
         ).sorted()
         guard !ports.isEmpty else { return [(nil, route(service, index, matched, listenerPort: nil))] }

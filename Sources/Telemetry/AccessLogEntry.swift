@@ -53,7 +53,7 @@ package final class ProxyFacts: Sendable {
 
 /// What the access log says about one request. Its octets must live during `AccessLogger.log` only. Empty texts, nil
 /// and -1 mean that a value is absent.
-package struct AccessRecord: ~Copyable {
+package struct AccessLogEntry: ~Copyable {
     /// When the request's header section had been read.
     package var start: WallTime
     /// The request's method.
@@ -116,6 +116,6 @@ package struct AccessRecord: ~Copyable {
     /// How many tries were made to serve the request. It is not part of Istio's default format; JSON has it.
     package var tries = 0
 
-    /// Makes a record in which everything else is absent.
+    /// Makes an entry in which everything else is absent.
     package init(start: WallTime) { self.start = start }
 }
