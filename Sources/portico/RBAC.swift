@@ -39,7 +39,8 @@ struct RBAC: ParsableCommand {
         let comments = cluster.isGiven ? try review(rules) : ""
         print(
             "# The least rights of this gateway, by `portico rbac`.\n" + comments
-                + RoleText.yaml(rules, account: serviceAccount, namespace: definitions.namespace), terminator: "")
+                + RoleText.yaml(rules, serviceAccount: serviceAccount, namespace: definitions.namespace), terminator: ""
+        )
     }
 
     /// Compares with what the account that asks may do, in each namespace that matters.

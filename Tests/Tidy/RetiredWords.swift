@@ -39,7 +39,10 @@ struct RetiredWord {
         RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
         RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
         RetiredWord(word: "eviction rank", why: "a rank is of endpoints", instead: "eviction order"),
-        RetiredWord(word: "cluster account", why: "an account is of memory", instead: "cluster tally"),
+        RetiredWord(
+            word: "account", why: "Kubernetes' service account; and memory, counts, reports",
+            instead: "holder of header memory, tally, report",
+            exceptIn: ["Kubernetes", "Manifests", "Routing", "Control", "portico"]),    // service accounts
         RetiredWord(word: "waiting line", why: "a line is of text", instead: "waiting queue"),
         RetiredWord(word: "wheel handle", why: "a handle is a worker's own object", instead: "timer ID"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),

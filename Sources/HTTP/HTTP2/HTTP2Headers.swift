@@ -49,7 +49,7 @@ extension HTTP2Session {
         let most = isServer ? 8 + limits.headerOctets / FrameHeader.defaultPayload : 256
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
         if payload.isEmpty, !header.has(FrameFlag.endHeaders) { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
-        if isServer, receiving.violation == nil, !pools.accounts.hasRoom(account) {
+        if isServer, receiving.violation == nil, !pools.headerMemory.hasRoom(holder) {
             receiving.violation = .headersTooLarge
         }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
@@ -83,7 +83,7 @@ extension HTTP2Session {
         let slot = receiving.slot
         guard slot >= 0 else { return true }
         let isTrailers = slots[slot].areHeadersReceived
-        if isServer, isTrailers, !pools.accounts.hasRoom(account) { receiving.violation = .headersTooLarge }
+        if isServer, isTrailers, !pools.headerMemory.hasRoom(holder) { receiving.violation = .headersTooLarge }
         receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
         receiving.block = pools.takeBlock()
         return true
@@ -113,7 +113,7 @@ extension HTTP2Session {
             refuseUnopened(stream, .tooManyStreams)
             return -1
         }
-        guard pools.accounts.hasRoom(account) else {
+        guard pools.headerMemory.hasRoom(holder) else {
             refuseUnopened(stream, .headerMemory)
             return -1
         }
@@ -130,7 +130,7 @@ extension HTTP2Session {
             return terminate(.headerCompression)
         }
         guard isFinal else {
-            if let block = receiving.block { pools.charge(block, to: account) }
+            if let block = receiving.block { pools.charge(block, to: holder) }
             return
         }
         let stream = receiving.stream
@@ -222,7 +222,7 @@ extension HTTP2Session {
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
         guard !isLying else { return endStream(slot, for: .contentLengthMismatch, block) }
-        if isServer || rules.kind == .trailers { pools.charge(block, to: account) }
+        if isServer || rules.kind == .trailers { pools.charge(block, to: holder) }
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(

@@ -54,8 +54,8 @@ package struct HTTP2Limits: Sendable {
     package let limits: HTTP2Limits
     let pools: MessagePools
     var hpack: HPACK
-    /// What the connection's header sections hold.
-    let account: Int32
+    /// The connection's number in the pools' header memory.
+    let holder: Int32
 
     // Streams
     let slots = SlotTable<HTTP2Stream>()
@@ -127,7 +127,7 @@ package struct HTTP2Limits: Sendable {
         self.limits = limits
         self.pools = pools
         hpack = HPACK(isServer: isServer)
-        account = pools.accounts.open()
+        holder = pools.headerMemory.open()
         budget = WorkBudget(isServer: isServer)
         input.isPrefaceExpected = isServer
         greet()
@@ -146,7 +146,7 @@ package struct HTTP2Limits: Sendable {
         if let buffer = input.postponed.take() { pools.give(buffer) }
         if let buffer = out.take() { pools.give(buffer) }
         for index in slots.indices { releaseMemory(of: index) }
-        pools.accounts.close(account)
+        pools.headerMemory.close(holder)
     }
 
     /// Whether the client cancels so many requests that only a little should be read from it at a time.
@@ -156,7 +156,7 @@ package struct HTTP2Limits: Sendable {
     package func takePause() -> Int { resets.takePause() }
 
     /// Octets of header sections that the connection holds.
-    package var headerOctets: Int { pools.accounts.octets(of: account) }
+    package var headerOctets: Int { pools.headerMemory.octets(of: holder) }
 
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {

@@ -15,7 +15,7 @@ extension HTTP2Session {
         let isRequest = receiving.rules.kind == .request
         let isAnswerable = isServer && violation.mayBeAnswered && (isRequest || receiving.endsStream)
         if isServer {
-            pools.charge(block, to: account)
+            pools.charge(block, to: holder)
             unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         } else {
             pools.letGo(block)
