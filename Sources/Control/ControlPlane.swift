@@ -456,7 +456,7 @@ package final class ControlPlane {
         if phase == .starting { return (false, feed?.waitingReason ?? "starting") }
         if phase == .succeeding { return (false, "the gateway before this one serves still") }
         if phase != .serving { return (false, "draining") }
-        let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
+        let taken = workers.allSatisfy { $0.status.snapshotsTaken.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
         return unprepared.map { (false, $0) } ?? (true, "ready")
     }

@@ -77,7 +77,7 @@ final class Relays {
         guard let endpoint = next(relay, destination) else {
             return end(relay, .noEndpoint)
         }
-        guard relay.state.tries(endpoint: endpoint.number) else { return end(relay, .connectFailed) }
+        guard relay.state.beginTry(ofEndpoint: endpoint.number) else { return end(relay, .connectFailed) }
         relay.endpoint.pick(endpoint)
         switch upstreams.connect(endpoint, of: destination, for: relay) {
         case .begun: break
