@@ -331,7 +331,7 @@ package enum TLSResult: Equatable, Sendable {
             isPeerDone = true
             return .closed
         case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: bio.failure))
-        default: return fail(reason())
+        default: return fail(failureReason())
         }
     }
 
@@ -341,7 +341,8 @@ package enum TLSResult: Equatable, Sendable {
         return .failed(error)
     }
 
-    private func reason() -> TLSError {
+    /// Why OpenSSL's last call has failed.
+    private func failureReason() -> TLSError {
         if isEstablished {
             noteRefusedIdentity()
             return Failures.stream()

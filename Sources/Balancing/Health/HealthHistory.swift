@@ -51,5 +51,6 @@ package struct HealthHistory: Sendable, Equatable {
         return true
     }
 
+    /// Passes and failures in a row are counted up to here.
     private static let most = 1_000_000
 }

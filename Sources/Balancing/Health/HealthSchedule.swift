@@ -33,7 +33,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     private var newcomers = Queue()
     private var others = Queue()
     private var isNewcomersTurn = true
-    private var rounds: UInt64 = 0
+    private var rounds: UInt64 = 0    // entries of `due` that were ever made; keeps equal times in order
     private var random: UInt64
     private let most: Int
 
@@ -118,12 +118,12 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     /// The first pause is a random part of the interval: endpoints that came together are checked apart afterwards.
     private mutating func pause(_ entry: Entry, _ verdict: HealthVerdict) -> UInt64 {
         let interval = entry.policy.interval.healthNanoseconds
-        if verdict == .skipped { return min(interval, Self.pauseOfSkipped) }
+        if verdict == .skipped { return min(interval, Self.pauseOfSkippedNanoseconds) }
         if entry.checks <= 1 { return part(of: interval) }
         return interval &+ part(of: entry.policy.jitter.healthNanoseconds)
     }
 
-    private static var pauseOfSkipped: UInt64 { 1_000_000_000 }
+    private static var pauseOfSkippedNanoseconds: UInt64 { 1_000_000_000 }
 
     private mutating func part(of whole: UInt64) -> UInt64 {
         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407    // Knuth's MMIX

@@ -44,6 +44,7 @@ struct ClusterInbox {
     private(set) var hasEndpoints = false
     /// Whether there is something that only a load brings into effect.
     private(set) var needsLoad = false
+    /// How many events have come from the server.
     private(set) var events: UInt64 = 0
     /// Objects without a name, and octets that are not JSON: the last few.
     private var unreadable: [(kind: String, problem: Diagnostic)] = []

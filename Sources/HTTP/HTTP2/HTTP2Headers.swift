@@ -6,7 +6,7 @@ struct HeaderReception {
     var slot = -1    // -1: no stream wants it, but it changes HPACK's tables and must be decoded
     var block: HeaderBlock?    // held
     var endsStream = false
-    var continuations = 0
+    var continuations = 0    // frames
     var size = 0    // of its fields, decoded
     var octets = 0    // of its frames
     var count = 0

@@ -20,8 +20,8 @@ struct HTTP2Input {
     var isInData = false
     var dataSlot = -1    // -1: its stream is over
     var dataStream: Int32 = 0
-    var dataLeft = 0
-    var padding = 0
+    var dataLeft = 0    // octets of the body that did not come yet
+    var padding = 0    // octets behind the body
     var endsStream = false
     var skip = 0    // octets to be ignored
 }

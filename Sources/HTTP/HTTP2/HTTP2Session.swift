@@ -104,7 +104,7 @@ package struct HTTP2Limits: Sendable {
 
     // The connection
     var peer = PeerSettings()
-    var sendWindow: Int64 = 65_535
+    var sendWindow: Int64 = 65_535    // octets that the peer takes now, on all streams
     var received: Int64 = 0    // octets of our window that the peer has used
     var held: Int64 = 0    // octets of clients' bodies on open streams: not taken by the other side
     var isSettingsAcknowledged = false

@@ -6,7 +6,7 @@ struct HeaderMemory {
     /// What all connections of a worker may hold.
     var limit = 64 << 20
     private(set) var octets = 0
-    private var peak = 0
+    private var peak = 0    // octets, the most since `takeFall` gave some
     private let holders = SlotTable<Holder>()
     private var free: [Int32] = []
 

@@ -45,9 +45,10 @@ final class APIConnection {
     private(set) var hasAnswered = false
     /// Whether it has carried a request whose answer is confidential.
     private(set) var hasSecrets = false
-    /// When the server was last heard, by the owner's steady clock; and when it was asked for a sign of life.
+    /// When the server was last heard, in milliseconds of the owner's steady clock; and when it was asked for a sign
+    /// of life.
     private(set) var heardAt: Int64
-    private var pingedAt: Int64?
+    private var pingedAt: Int64?    // milliseconds, as `heardAt`
 
     private static let readOctets = 131_072
     /// Streams that stay free for requests that are answered soon.

@@ -112,7 +112,7 @@ extension Exchange {
         tally.upstreamNanoseconds = time
         if case .stream(let stream) = upstream {
             stream.session.stopKeeping(stream.slot)
-            if traits.isGRPC { DeadlineShedding.note(time, on: stream, at: services.loop.now) }
+            if traits.isGRPC { DeadlineShedding.note(nanoseconds: time, on: stream, at: services.loop.now) }
         }
         if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
             key.setCookie(cookie, in: block)

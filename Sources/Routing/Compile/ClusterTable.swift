@@ -22,6 +22,7 @@ final class ClusterTable {
     /// Clusters to which only connections were sent so far, at ports that are not for requests.
     private(set) var onlyRelayed: Set<Int> = []
     var hostNames: [String] { frame.hostNames }
+    /// How many endpoints the clusters have so far, against `mostEndpoints`.
     var endpoints = 0
     /// The clusters of the compilation before, if they were made of the same.
     let memory: ClusterMemory?

@@ -45,6 +45,7 @@ final class RuleCompiler {
     /// Rule lists of VirtualServices that have too many of them for a search one by one.
     private var ruleListNumbers: [RuleListKey: Int32] = [:]
     private var ruleListServices: [Int32] = []    // by rule list; below zero if it has no VirtualService
+    /// How many matches the rules have so far, against `mostMatches`.
     var matches = 0
     /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
     /// the same rule. A rule has as many routes as it has different destinations in its contexts.
@@ -53,6 +54,7 @@ final class RuleCompiler {
     private var olderRoutes: [Int32] = []
     /// Routes of rules that have too many of them for a search one by one.
     private var routeNumbers: [RouteKey: Int32] = [:]
+    /// Up to so many are searched one by one, without a dictionary.
     private static let few = 16
     /// By match: the full names of its gateways, if it names many.
     private var gatewaySets: [NeverReached.Part: Set<String>] = [:]

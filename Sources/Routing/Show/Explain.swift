@@ -171,6 +171,7 @@ extension RoutingPlan {
 /// Tests one match item on one request, condition by condition.
 private struct MatchProbe {
     let match: RuleMatch
+    /// How many conditions hold.
     private(set) var held = 0
     private(set) var failed: String?
 
