@@ -255,15 +255,20 @@ struct CertificateDirectory {
             }
             return CertificateError.pair(secret)
         case .refused(let name): return .failure(.reported("`\(name)` is not used", server))
-        case .files(let certificate, let key): return Self.load(certificate, key, files, server)
+        case .files(let certificate, let key):
+            return Self.load(
+                certificate, key, files, server,
+                hint: "put it there, or correct `tls.serverCertificate` and `tls.privateKey` of the server")
         case .mesh:
             guard let mesh else { return .failure(.noMesh(server, meshFolder)) }
-            return Self.load(mesh.certificate, mesh.key, files, server)
+            return Self.load(
+                mesh.certificate, mesh.key, files, server,
+                hint: "have the agent write it, and name the folder by --istio-identity")
         }
     }
 
     private static func load(
-        _ certificate: String, _ key: String, _ files: CredentialFiles, _ server: TLSChain
+        _ certificate: String, _ key: String, _ files: CredentialFiles, _ server: TLSChain, hint: String
     ) -> Result<Credential, CertificateError> {
         do throws(FileContents.Failure) {
             guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {
@@ -275,7 +280,9 @@ struct CertificateDirectory {
             return .success(Credential(chain: chain, key: key, staple: files.staple(of: certificate)))
         } catch {
             return .failure(
-                CertificateError(sentence: error.description, place: server.place, object: server.gateway))
+                CertificateError(
+                    sentence: error.description, place: server.place, object: server.gateway,
+                    hint: hint))
         }
     }
 
