@@ -59,8 +59,8 @@ package struct StreamEvent: BitwiseCopyable {
         case last
         /// Of `.closed` and `.goAway`: the HTTP/2 error code.
         case code(UInt32)
-        /// Of `.violation` on HTTP/2.
-        case violation(HTTP2Violation)
+        /// Of `.violation` on HTTP/2: what rule, and the frame that broke it.
+        case violation(HTTP2Violation, PeerFrame)
     }
 
     /// What has happened.
@@ -77,7 +77,9 @@ package struct StreamEvent: BitwiseCopyable {
     /// events.
     @inlinable @inline(__always) package var errorCode: UInt32 { if case .code(let code) = detail { code } else { 0 } }
     /// Of `.violation`: the rule of HTTP/2 that the peer broke; nil on HTTP/1.1.
-    package var violation: HTTP2Violation? { if case .violation(let violation) = detail { violation } else { nil } }
+    package var violation: HTTP2Violation? { if case .violation(let violation, _) = detail { violation } else { nil } }
+    /// Of `.violation`: the frame with which the peer broke the rule; nil on HTTP/1.1.
+    package var violationFrame: PeerFrame? { if case .violation(_, let frame) = detail { frame } else { nil } }
 
     init(_ kind: Kind, slot: Int = -1, owner: StreamOwner = .nobody, detail: Detail = .none, data: Octets = .empty) {
         self.kind = kind

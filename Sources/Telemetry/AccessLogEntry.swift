@@ -70,6 +70,9 @@ package struct AccessLogEntry: ~Copyable {
     package var earlierFlags: EarlierFlags = []
     /// What ended the request, as Envoy's RESPONSE_CODE_DETAILS.
     package var details: String?
+    /// What has happened, in words; empty where the upstream has answered. It is not part of Istio's default format;
+    /// JSON has it.
+    package var explanation = ""
     /// Whom a refusal or failure is due to: `client`, `upstream`, `configuration` or `gateway`; and how grave that is.
     /// They are not part of Istio's default format; JSON has them.
     package var blame: StaticString = ""

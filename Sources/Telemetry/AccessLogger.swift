@@ -156,6 +156,7 @@ extension AccessLogger {
         member("downstream_local_address", entry.downstreamLocal)
         member("downstream_remote_address", entry.downstreamRemote)
         number("duration", Int(clamping: entry.durationNanoseconds / 1_000_000))
+        if !entry.explanation.isEmpty { member("explanation", entry.explanation) }
         if entry.level.utf8CodeUnitCount > 0 { member("level", Octets(entry.level)) }
         member("method", entry.method)
         member("path", entry.path)

@@ -20,7 +20,7 @@ import Testing
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
             .routeTimedOut,
-            .deadlineExceeded,
+            .deadlineExceeded, .deadlineUnmeetable(isRoutes: true), .deadlineUnmeetable(isRoutes: false),
             .idleSending, .idleReceiving, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
@@ -71,6 +71,7 @@ import Testing
         case .drainOver: 39
         case .grpcDowngraded: 40
         case .deadlineHopeless: 41
+        case .deadlineUnmeetable: 42
         }
     }
 
@@ -89,10 +90,14 @@ import Testing
         #expect(Situation.requestRefused(.headersTooLarge).outcome.blame == .client)
         #expect(Situation.unknownCluster.outcome.blame == .configuration)
         #expect(Situation.upstreamProtocolError.outcome.blame == .upstream)
+        // Nothing was sent: whoever set the deadline is to blame, and no endpoint.
+        #expect(Situation.deadlineUnmeetable(isRoutes: false).outcome.blame == .client)
+        #expect(Situation.deadlineUnmeetable(isRoutes: true).outcome.blame == .configuration)
+        #expect(Situation.deadlineExceeded.outcome.blame == .upstream)
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...41))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...42))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -119,7 +124,8 @@ import Testing
         for situation in Self.all {
             let outcome = situation.outcome
             #expect(!outcome.details.isEmpty && !outcome.details.contains(" "), "\(situation)")
-            #expect(outcome.status == 0 || !outcome.body.isEmpty || !outcome.sentence.isEmpty, "\(situation)")
+            #expect(!outcome.words("").isEmpty, "\(situation)")
+            #expect(outcome.words("because").hasSuffix("because"), "\(situation)")
         }
     }
 

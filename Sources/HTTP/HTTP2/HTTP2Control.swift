@@ -179,8 +179,12 @@ extension HTTP2Session {
     package func terminate(_ violation: HTTP2Violation, code: UInt32? = nil) {
         guard !isTerminating else { return }
         self.violation = violation
+        // No frame of a hoarder is wrong, and what does not speak HTTP/2 has sent none.
+        if violation != .headerHoard, violation != .preface { violationFrame = newestFrame }
+        let frame = violationFrame.map { ": \($0.words)" } ?? ""
         frameGoAway(
-            last: lastPeerStream, code: code ?? violation.code, saying: "\(violation.sentence) (\(violation.source))")
+            last: lastPeerStream, code: code ?? violation.code,
+            saying: "\(violation.sentence) (\(violation.source))\(frame)")
         isTerminating = true
         // Of a section that never ended. Others are their streams'.
         if let block = receiving.block.take() { pools.letGo(block) }

@@ -135,6 +135,7 @@ extension HTTP2Session {
     }
 
     private func endForFrame(_ header: FrameHeader) {
+        newestFrame = PeerFrame(header)
         if !input.isSettingsSeen {
             let isSettings = header.type == FrameType.settings.rawValue && !header.has(FrameFlag.ack)
             guard isSettings else { return terminate(.preface) }
@@ -149,6 +150,7 @@ extension HTTP2Session {
     @inline(__always)
     private func act(on header: FrameHeader, _ payload: Octets) {
         budget.use(WorkCost.frame)
+        newestFrame = PeerFrame(header)
         defer { if receiving.stream == 0 { input.completed &+= 1 } }
         switch FrameType(rawValue: header.type) {
         case .data: beginData(header, padding: header.has(FrameFlag.padded) ? Int(payload[0]) : nil)

@@ -114,6 +114,9 @@ package struct HTTP2Limits: Sendable {
     var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
     package internal(set) var violation: HTTP2Violation?
+    /// The frame with which it broke the rule; nil where no frame did.
+    package internal(set) var violationFrame: PeerFrame?
+    var newestFrame = PeerFrame(FrameHeader(.settings, length: 0))    // of those that were acted on
     var answersQueued = 0    // of SETTINGS and PING, since the last flush
     var budget: WorkBudget
     var resets = ResetAllowance()

@@ -33,13 +33,13 @@ extension HTTP2Session {
 
     /// Refuses a stream for which there is no room, before it has a slot.
     func refuseUnopened(_ stream: Int32, _ violation: HTTP2Violation) {
-        events.append(StreamEvent(.violation, detail: .violation(violation)), from: pools)
+        events.append(StreamEvent(.violation, detail: .violation(violation, newestFrame)), from: pools)
         frameReset(stream: stream, code: violation.code)
         receiving.reason = .violationFlood    // counted when the section is complete
     }
 
     private func violationEvent(of slot: Int, _ violation: HTTP2Violation) -> StreamEvent {
-        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, detail: .violation(violation))
+        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, detail: .violation(violation, newestFrame))
     }
 
     /// Keeps a field of a request that will not be served, if the access log prints it or the answer depends on it:

@@ -49,6 +49,7 @@ package enum Situation: Equatable, Sendable {
     case tryTimedOut    // the rule's perTryTimeout
     case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
+    case deadlineUnmeetable(isRoutes: Bool)    // shorter than any answer takes; else it is the client's
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request
     // The gateway as a whole
@@ -81,6 +82,13 @@ package enum Blame: String, Sendable, CaseIterable {
 }
 
 extension Outcome {
+    /// What has happened, in words: for gRPC callers and for the access log.
+    /// - Parameter explanation: what is known of this case; may be empty.
+    func words(_ explanation: String) -> String {
+        if explanation.isEmpty { return body.isEmpty ? sentence : body }
+        return body.isEmpty ? explanation : "\(body): \(explanation)"
+    }
+
     /// Says in a line of the access log who is to blame for it; an answer that a rule has asked for is nobody's.
     func blame(in entry: inout AccessLogEntry) {
         guard status == 0 || status >= 400 else { return }

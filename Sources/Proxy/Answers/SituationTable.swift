@@ -42,6 +42,7 @@ extension Situation {
         case .overflow: .overflow
         case .localReset: .localReset
         case .routeTimedOut, .deadlineExceeded: .timedOut
+        case .deadlineUnmeetable(let isRoutes): .deadlineUnmeetable(isRoutes)
         case .deadlineHopeless: .deadlineHopeless
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
@@ -104,11 +105,15 @@ extension Outcome {
     }
 
     fileprivate static var clientReset: Outcome {
-        Outcome(0, .clientReset, "http2.remote_reset", grpc: .cancelled, blame: .client)
+        Outcome(
+            0, .clientReset, "http2.remote_reset", says: "the client reset its stream", grpc: .cancelled, blame: .client
+        )
     }
 
     fileprivate static var clientClosed: Outcome {
-        Outcome(0, .clientClosed, "downstream_remote_disconnect", grpc: .cancelled, blame: .client, after: .close)
+        Outcome(
+            0, .clientClosed, "downstream_remote_disconnect", says: "the client closed its connection",
+            grpc: .cancelled, blame: .client, after: .close)
     }
 }
 
@@ -155,7 +160,9 @@ extension Outcome {
     }
 
     fileprivate static var drainOver: Outcome {
-        Outcome(0, .none, "drain_time_over", grpc: .unavailable, blame: .gateway, after: .close)
+        Outcome(
+            0, .none, "drain_time_over", says: "the process had to end before the request did (--drain)",
+            grpc: .unavailable, blame: .gateway, after: .close)
     }
 
     fileprivate static var overloaded: Outcome {
@@ -274,6 +281,13 @@ extension Outcome {
         // ran out is a deadline, whoever set it.
         Outcome(
             504, .timeout, "response_timeout", "upstream request timeout", grpc: .deadlineExceeded, blame: .upstream)
+    }
+
+    /// Nothing was sent, so no endpoint is to blame.
+    fileprivate static func deadlineUnmeetable(_ isRoutes: Bool) -> Outcome {
+        Outcome(
+            504, .timeout, "deadline_too_short", "upstream request timeout", grpc: .deadlineExceeded,
+            blame: isRoutes ? .configuration : .client)
     }
 
     fileprivate static var deadlineHopeless: Outcome {

@@ -318,7 +318,8 @@ final class Connections {
     /// The peer broke a rule of HTTP/2 that ends the connection.
     func breached(_ connection: Connection) {
         if case .http2(let session) = connection.session, let violation = session({ $0.violation }) {
-            refusals.note(.http2(violation), on: connection)
+            let frame = session { $0.violationFrame?.words ?? "" }
+            refusals.note(.http2(violation), on: connection, because: frame)
         }
         fail(connection)
     }

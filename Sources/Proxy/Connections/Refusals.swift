@@ -21,7 +21,7 @@ final class Refusals {
     /// - Parameters:
     ///   - connection: whose it is; nil when there is none yet.
     ///   - status: of the answer, when one was given.
-    ///   - reason: what OpenSSL or the system says of it.
+    ///   - reason: what OpenSSL or the system says of it, or the frame that was wrong.
     func note(_ refusal: Refusal, on connection: Connection?, status: Int = 0, because reason: String = "") {
         let side = connection?.role == .upstream ? ConnectionSide.upstream : .downstream
         services.metrics.refused(refusal, side)
@@ -34,12 +34,19 @@ final class Refusals {
         let blame = Self.blame(for: refusal)
         (entry.blame, entry.level) = (blame.name, blame.level)
         entry.flags = refusal.flag.text
-        entry.details = refusal.details(reason)
+        entry.details = refusal.details(Self.detail(of: refusal, reason))
+        entry.explanation = refusal.sentence + (reason.isEmpty ? "" : ": \(reason)")
         entry.downstreamRemote = connection?.peerText
         entry.downstreamLocal = connection?.localText
         entry.serverName = connection?.serverName
         entry.proxyFacts = connection?.announcement?.facts
         services.log.log(entry)
+    }
+
+    /// With a frame that was wrong stands the rule's source, which the line has nowhere else.
+    private static func detail(of refusal: Refusal, _ reason: String) -> String {
+        guard case .http2(let violation) = refusal, !reason.isEmpty else { return reason }
+        return "\(reason), \(violation.source)"
     }
 
     /// Clients owe what a connection lacks, but not our descriptors, places and listeners.
@@ -80,6 +87,7 @@ final class Refusals {
         outcome.blame(in: &entry)
         entry.flags = outcome.flag.text
         entry.details = outcome.details
+        entry.explanation = outcome.words("")
         entry.downstreamRemote = connection.peer?.description
         entry.serverName = connection.transport.tls?.serverName
         entry.proxyFacts = connection.announcement?.facts

@@ -282,7 +282,7 @@ final class Exchange {
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
         guard wait <= Self.shortestDeadline || started + wait <= services.loop.now else { return .next }
         explanation = deadlineInWords
-        return .answer(.deadlineExceeded)
+        return .answer(.deadlineUnmeetable(isRoutes: isDeadlineRoutes))
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).

@@ -84,6 +84,7 @@ struct ExchangeReporter {
         }
         let outcome = situation.outcome
         outcome.blame(in: &entry)
+        entry.explanation = outcome.words(exchange.explanation)
         entry.flags = outcome.flag.text
         entry.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
     }

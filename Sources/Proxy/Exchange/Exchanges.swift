@@ -111,7 +111,7 @@ final class Exchanges {
             exchange.state.begin(.receiving)
             WebTranslation.noteKind(of: block, exchange)
             exchange.traits.isHeadMethod = block.first(.method) == "HEAD"
-            exchange.requestRefused(violation, on: connection)
+            exchange.requestRefused(violation, event.violationFrame, on: connection)
         })
     }
 
@@ -325,13 +325,13 @@ final class Exchanges {
         let block = event.slot < 0 ? nil : connection.session.takeHeaders(event.slot)
         if event.slot >= 0, let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
             services.metrics.refused(.http2(violation), .downstream)
-            exchange.requestRefused(violation, on: connection)
+            exchange.requestRefused(violation, event.violationFrame, on: connection)
             if let block { services.pools.letGo(block) }
         } else if let block {
             services.metrics.refused(.http2(violation), .downstream)
             beginRefused(event, block, violation, on: connection)
         } else {
-            refusals.note(.http2(violation), on: connection)
+            refusals.note(.http2(violation), on: connection, because: event.violationFrame?.words ?? "")
             if violation == .headerMemory { makeRoomForHeaders() }
         }
     }
@@ -346,12 +346,12 @@ final class Exchanges {
             connections.fail(connection)
         case .http2:
             guard let violation = event.violation else { return }
-            refusals.note(.http2(violation), on: connection)
+            refusals.note(.http2(violation), on: connection, because: event.violationFrame?.words ?? "")
             upstreams.noteReset(on: connection)
             exchange(of: event, upstream: connection)? {
                 $0.upstreamFailed(
                     .upstreamMalformed(violation), code: violation.code,
-                    because: "\(violation.sentence) (\(violation.source))")
+                    because: violation.words(event.violationFrame))
             }
         }
     }
