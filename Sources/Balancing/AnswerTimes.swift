@@ -12,7 +12,7 @@ package struct AnswerTimes: Sendable {
     package static let memory: UInt64 = 10_000_000_000
     /// The first answers move the estimate by a fourth of it, later ones by a thirty-second part.
     private static let first: UInt32 = 16
-    private static let leastStep: UInt64 = 1000
+    private static let leastStep: UInt64 = 1000    // nanoseconds
 
     /// Nothing is known yet.
     package init() {}

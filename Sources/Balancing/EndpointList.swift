@@ -75,7 +75,7 @@ package final class EndpointList: Sendable {
     /// With so many places each, an endpoint that warms up has a small share of them, however many there are.
     private static let warmingPlaces = 16
 
-    /// Smooth interleaving: an endpoint of share n has its places in the middle of each n-th part of the
+    /// Smooth interleaving: an endpoint of reduced weight n has its places in the middle of each n-th part of the
     /// rotation, and all places are sorted. Weights are scaled down so that a rotation stays short; each
     /// endpoint keeps at least one place.
     /// - Parameter placesEach: how many an endpoint may have on the average; a rotation may have 1000 in any case.
@@ -84,15 +84,15 @@ package final class EndpointList: Sendable {
         let limit = max(count * placesEach, 1000)
         let sum = weights.reduce(0) { $0.addingReportingOverflow(max($1, 1)).overflow ? .max : $0 + max($1, 1) }
         let divisor = Swift.max(common(weights), sum / limit + (sum > limit ? 1 : 0))
-        let shares = weights.map { max(max($0, 1) / divisor, 1) }
-        var places: [(odd: Int, index: Int)] = []    // the place is odd / (2 * share) of the rotation
-        places.reserveCapacity(shares.reduce(0, +))
+        let reduced = weights.map { max(max($0, 1) / divisor, 1) }
+        var places: [(odd: Int, index: Int)] = []    // the place is odd / (2 * reduced weight) of the rotation
+        places.reserveCapacity(reduced.reduce(0, +))
         for index in 0..<count {
-            for part in 0..<shares[index] { places.append((2 * part + 1, index)) }
+            for part in 0..<reduced[index] { places.append((2 * part + 1, index)) }
         }
-        // Shares are at most `limit`, so that no product overflows.
+        // Reduced weights are at most `limit`, so that no product overflows.
         places.sort { left, right in
-            let (one, other) = (left.odd * shares[right.index], right.odd * shares[left.index])
+            let (one, other) = (left.odd * reduced[right.index], right.odd * reduced[left.index])
             return one != other ? one < other : left.index < right.index
         }
         return places.map(\.index)

@@ -64,7 +64,7 @@ bool cre2_full_match(const cre2_pattern *pattern, const char *text, size_t lengt
 
 int cre2_program_size(const cre2_pattern *pattern) { return pattern->regex.ProgramSize(); }
 
-int cre2_replacement_fault(const cre2_pattern *pattern, const char *rewrite, size_t length) {
+int cre2_replacement_error(const cre2_pattern *pattern, const char *rewrite, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (rewrite[i] != '\\') continue;
         if (++i == length) return CRE2_REPLACEMENT_SYNTAX;

@@ -98,13 +98,13 @@ struct CertificateDirectory {
         let verification: PeerVerification?
         switch clients.verification(of: chain, secrets: secrets) {
         case .success(let found): verification = found
-        case .failure(let fault): return nobody(chain, fault)
+        case .failure(let failure): return nobody(chain, failure)
         }
         var credentials: [Credential] = []
         for source in chain.certificates {
             switch load(source, secrets, files, chain) {
             case .success(let credential): credentials.append(credential)
-            case .failure(let fault): return lastGood(key, chain, port, verification, fault)
+            case .failure(let failure): return lastGood(key, chain, port, verification, failure)
             }
         }
         guard let suites = cipherSuites(of: chain) else {
@@ -180,8 +180,8 @@ struct CertificateDirectory {
     }
 
     /// It is not known whose certificates this server accepts.
-    private mutating func nobody(_ chain: TLSChain, _ fault: CertificateFault) -> TLSContext? {
-        report(fault, chain, effect: "no client is accepted for \(chain.serverNames.joined(separator: ", "))")
+    private mutating func nobody(_ chain: TLSChain, _ failure: CertificateError) -> TLSContext? {
+        report(failure, chain, effect: "no client is accepted for \(chain.serverNames.joined(separator: ", "))")
         return nil
     }
 
@@ -191,7 +191,7 @@ struct CertificateDirectory {
     }
 
     private mutating func lastGood(
-        _ key: String, _ chain: TLSChain, _ port: UInt16, _ verification: PeerVerification?, _ fault: CertificateFault
+        _ key: String, _ chain: TLSChain, _ port: UInt16, _ verification: PeerVerification?, _ failure: CertificateError
     ) -> TLSContext? {
         var kept: TLSContext?
         if var entry = entries[key] ?? relative(of: chain, port), let context = context(of: entry, verification) {
@@ -203,19 +203,19 @@ struct CertificateDirectory {
         let effect =
             kept == nil
             ? "handshakes for \(hosts) fail" : "the last good certificate is still served for \(hosts)"
-        report(fault, chain, effect: effect, isKept: kept != nil)
+        report(failure, chain, effect: effect, isKept: kept != nil)
         return kept
     }
 
-    private mutating func report(_ fault: CertificateFault, _ chain: TLSChain, effect: String, isKept: Bool = false) {
-        if fault.isReported, !isKept { return }
+    private mutating func report(_ failure: CertificateError, _ chain: TLSChain, effect: String, isKept: Bool = false) {
+        if failure.isReported, !isKept { return }
         let related =
-            fault.place == chain.place
+            failure.place == chain.place
             ? [] : [Diagnostic.Related(place: chain.place, message: "the server that it is for")]
         diagnostics.append(
             Diagnostic(
-                fault.isReported ? .note : .error, fault.code, "\(fault.sentence): \(effect)", hint: fault.hint,
-                at: fault.place, object: fault.object, path: fault.path, related: related))
+                failure.isReported ? .note : .error, failure.code, "\(failure.sentence): \(effect)", hint: failure.hint,
+                at: failure.place, object: failure.object, path: failure.path, related: related))
     }
 
     /// The entry of the same server before its hosts were changed: it serves one of the hosts already.
@@ -249,35 +249,42 @@ struct CertificateDirectory {
 
     private func load(
         _ source: CertificateSource, _ secrets: [String: Secret], _ files: CredentialFiles, _ server: TLSChain
-    ) -> Result<Credential, CertificateFault> {
+    ) -> Result<Credential, CertificateError> {
         switch source {
         case .secret(let namespace, let name):
             guard let secret = secrets["\(namespace)/\(name)"] else {
                 return .failure(.reported("there is no Secret \(namespace)/\(name)", server))
             }
-            return CertificateFault.pair(secret)
+            return CertificateError.pair(secret)
         case .refused(let name): return .failure(.reported("`\(name)` is not used", server))
-        case .files(let certificate, let key): return Self.load(certificate, key, files, server)
+        case .files(let certificate, let key):
+            return Self.load(
+                certificate, key, files, server,
+                hint: "put it there, or correct `tls.serverCertificate` and `tls.privateKey` of the server")
         case .mesh:
             guard let mesh else { return .failure(.noMesh(server, meshFolder)) }
-            return Self.load(mesh.certificate, mesh.key, files, server)
+            return Self.load(
+                mesh.certificate, mesh.key, files, server,
+                hint: "have the agent write it, and name the folder by --istio-identity")
         }
     }
 
     private static func load(
-        _ certificate: String, _ key: String, _ files: CredentialFiles, _ server: TLSChain
-    ) -> Result<Credential, CertificateFault> {
-        do throws(FileContents.Fault) {
+        _ certificate: String, _ key: String, _ files: CredentialFiles, _ server: TLSChain, hint: String
+    ) -> Result<Credential, CertificateError> {
+        do throws(FileContents.Failure) {
             guard let chain = try files[certificate]?.get(), let key = try files[key]?.get() else {
                 return .failure(
-                    CertificateFault(
+                    CertificateError(
                         sentence: "\(certificate) and \(key) were not read", place: server.place,
                         object: server.gateway))
             }
             return .success(Credential(chain: chain, key: key, staple: files.staple(of: certificate)))
         } catch {
             return .failure(
-                CertificateFault(sentence: error.description, place: server.place, object: server.gateway))
+                CertificateError(
+                    sentence: error.description, place: server.place, object: server.gateway,
+                    hint: hint))
         }
     }
 

@@ -19,9 +19,9 @@ struct ClientVerifications {
     private var made: [Key: PeerVerification] = [:]
     private var used: Set<Key> = []
     /// Authorities and lists by their digests. They are public, and needed again when a Secret that is kept over a
-    /// fault has forgotten them.
+    /// problem has forgotten them.
     private var texts: [[UInt8]: [UInt8]] = [:]
-    private var files: [String: Result<[UInt8], FileContents.Fault>] = [:]
+    private var files: [String: Result<[UInt8], FileContents.Failure>] = [:]
     private var mesh: MeshIdentity?
     /// How many were made whose authorities' names are left out, since `begin`.
     private(set) var namesLeftOut = 0
@@ -59,8 +59,8 @@ struct ClientVerifications {
         }
     }
 
-    private static func read(_ path: String, limitOctets: Int) -> Result<[UInt8], FileContents.Fault> {
-        do throws(FileContents.Fault) {
+    private static func read(_ path: String, limitOctets: Int) -> Result<[UInt8], FileContents.Failure> {
+        do throws(FileContents.Failure) {
             return .success(try FileContents.read(path, limitOctets: limitOctets))
         } catch {
             return .failure(error)
@@ -70,9 +70,9 @@ struct ClientVerifications {
     /// What the clients of a server are verified by; nil within success: they are not asked.
     mutating func verification(
         of chain: TLSChain, secrets: [String: Secret]
-    ) -> Result<PeerVerification?, CertificateFault> {
+    ) -> Result<PeerVerification?, CertificateError> {
         guard let clients = chain.clients else { return .success(nil) }
-        do throws(CertificateFault) {
+        do throws(CertificateError) {
             let (authorities, list) = try authorities(of: clients, chain, secrets)
             var lists = list.map { [$0] } ?? []
             if let path = clients.revocations { lists.append(try file(path, chain)) }
@@ -94,7 +94,7 @@ struct ClientVerifications {
     private func make(
         _ clients: ClientDemand, _ authorities: [UInt8], _ lists: [[UInt8]], _ chain: TLSChain,
         _ secrets: [String: Secret]
-    ) throws(CertificateFault) -> PeerVerification {
+    ) throws(CertificateError) -> PeerVerification {
         var requirement = PeerRequirement(authorities: .pem(authorities))
         requirement.revocations = Array(lists.joined(separator: [UInt8(ascii: "\n")]))
         requirement.names = clients.names
@@ -119,7 +119,7 @@ struct ClientVerifications {
 
     private func authorities(
         of clients: ClientDemand, _ chain: TLSChain, _ secrets: [String: Secret]
-    ) throws(CertificateFault) -> (authorities: [UInt8], revocations: [UInt8]?) {
+    ) throws(CertificateError) -> (authorities: [UInt8], revocations: [UInt8]?) {
         switch clients.authorities {
         case .refused(let name): throw .reported("`\(name)` is not used", chain)
         case .file(let path): return (try file(path, chain), nil)
@@ -136,7 +136,7 @@ struct ClientVerifications {
                 let list = secret.data[revocations].flatMap { $0.value.isEmpty ? nil : $0.value }
                 return (
                     try text(value, secret),
-                    try list.map { (list) throws(CertificateFault) in try text(list, secret) }
+                    try list.map { (list) throws(CertificateError) in try text(list, secret) }
                 )
             }
             throw Self.lacking(secret)
@@ -146,36 +146,36 @@ struct ClientVerifications {
     /// In Istio's order.
     private static let styles = [("cacert", "crl"), ("ca.crt", "ca.crl")]
 
-    private func text(_ value: SecretOctets, _ secret: Secret) throws(CertificateFault) -> [UInt8] {
+    private func text(_ value: SecretOctets, _ secret: Secret) throws(CertificateError) -> [UInt8] {
         // Made now, so that the text is known by it when the Secret has forgotten it.
         let digest = value.digest(Digest.sha256)
         if let text = value.withOctets(\.array) ?? digest.flatMap({ texts[$0] }) { return text }
-        throw CertificateFault(
+        throw CertificateError(
             sentence: "the last good authorities of \(secret.meta.identity) are not kept", place: secret.meta.place,
             object: secret.meta.identity, hint: "mend the Secret")
     }
 
-    private func file(_ path: String, _ chain: TLSChain) throws(CertificateFault) -> [UInt8] {
+    private func file(_ path: String, _ chain: TLSChain) throws(CertificateError) -> [UInt8] {
         switch files[path] {
         case .success(let text): return text
-        case .failure(let fault):
-            throw CertificateFault(sentence: fault.description, place: chain.place, object: chain.gateway)
-        case nil: throw CertificateFault(sentence: "\(path) was not read", place: chain.place, object: chain.gateway)
+        case .failure(let failure):
+            throw CertificateError(sentence: failure.description, place: chain.place, object: chain.gateway)
+        case nil: throw CertificateError(sentence: "\(path) was not read", place: chain.place, object: chain.gateway)
         }
     }
 
-    // MARK: faults
+    // MARK: problems
 
-    private static func damaged(_ key: String, _ secret: Secret) -> CertificateFault {
-        CertificateFault(
+    private static func damaged(_ key: String, _ secret: Secret) -> CertificateError {
+        CertificateError(
             sentence: "`\(key)` of \(secret.meta.identity) cannot be read", place: secret.meta.place,
             object: secret.meta.identity, hint: "its error is reported at the value")
     }
 
-    private static func lacking(_ secret: Secret) -> CertificateFault {
+    private static func lacking(_ secret: Secret) -> CertificateError {
         if let key = styles.map(\.0).first(where: secret.damaged.contains) { return damaged(key, secret) }
         let found = secret.data.keys.sorted().joined(separator: ", ")
-        return CertificateFault(
+        return CertificateError(
             sentence: "\(secret.meta.identity) has neither cacert nor ca.crt, for the authorities of clients"
                 + (found.isEmpty ? "; it is empty" : "; it has \(found)"),
             place: secret.meta.place, object: secret.meta.identity,
@@ -185,7 +185,7 @@ struct ClientVerifications {
     /// What OpenSSL says of the texts.
     private func unusable(
         _ error: TLSError, _ clients: ClientDemand, _ chain: TLSChain, _ secrets: [String: Secret]
-    ) -> CertificateFault {
+    ) -> CertificateError {
         var isOfList = false
         if case .unusableRevocations = error { isOfList = true }
         guard case .secret(let namespace, let name) = clients.authorities, !isOfList || clients.revocations == nil,
@@ -195,11 +195,11 @@ struct ClientVerifications {
             if !isOfList, case .file(let authorities) = clients.authorities { path = authorities }
             if !isOfList, case .mesh = clients.authorities { path = mesh?.authorities }
             let sentence = path.map { "\($0): \(error)" } ?? error.description
-            return CertificateFault(sentence: sentence, place: chain.place, object: chain.gateway)
+            return CertificateError(sentence: sentence, place: chain.place, object: chain.gateway)
         }
         let style = Self.styles.first { secret.data[$0.0]?.value.isEmpty == false } ?? Self.styles[1]
         let key = isOfList ? style.1 : style.0
-        return CertificateFault(
+        return CertificateError(
             sentence: "`\(key)` of \(secret.meta.identity) cannot be used (\(error))",
             place: secret.data[key]?.place ?? secret.meta.place, object: secret.meta.identity,
             path: secret.data[key]?.path)

@@ -22,28 +22,28 @@ package enum ClusterAccessSource: Sendable, Equatable {
 
     /// Reads the access.
     /// - Parameter environment: the process's variables.
-    /// - Throws: an error whose text has a line for each fault, with file, line and column.
-    package func access(environment: [String: String]) throws(AccessFault) -> ClusterAccess {
+    /// - Throws: an error whose text has a line for each problem, with file, line and column.
+    package func access(environment: [String: String]) throws(AccessError) -> ClusterAccess {
         switch self {
         case .pod: return try ClusterAccess.inCluster(environment: environment)
         case .kubeconfig(let paths, let context):
             let (found, diagnostics) = KubeconfigReader.read(try Self.contents(paths), context: context)
-            guard let found else { throw AccessFault(diagnostics.map { "\($0)" }.joined(separator: "\n")) }
+            guard let found else { throw AccessError(diagnostics.map { "\($0)" }.joined(separator: "\n")) }
             return ClusterAccess(found)
         }
     }
 
     /// Files that do not exist are passed over if others do, as kubectl does.
-    private static func contents(_ paths: [String]) throws(AccessFault) -> [(name: String, octets: [UInt8])] {
+    private static func contents(_ paths: [String]) throws(AccessError) -> [(name: String, octets: [UInt8])] {
         var files: [(name: String, octets: [UInt8])] = []
-        var missing: AccessFault?
+        var missing: AccessError?
         for path in paths {
             do {
                 files.append((path, try FileContents.read(path, limitOctets: KubeconfigReader.mostOctets)))
             } catch {
-                let fault = AccessFault("\(error)")
-                guard FileStamp(path) == nil, paths.count > 1 else { throw fault }
-                missing = fault
+                let failure = AccessError("\(error)")
+                guard FileStamp(path) == nil, paths.count > 1 else { throw failure }
+                missing = failure
             }
         }
         if files.isEmpty, let missing { throw missing }

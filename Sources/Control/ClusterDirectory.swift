@@ -262,7 +262,7 @@ struct ClusterDirectory {
     mutating func takeHealthOrders() -> [HealthOrder] { health.takeOrders() }
 
     /// What the checks of an endpoint say; nil: it is not checked.
-    func health(of endpoint: EndpointState) -> HealthRecord? { health.record(of: endpoint) }
+    func health(of endpoint: EndpointState) -> HealthHistory? { health.history(of: endpoint) }
 
     /// Takes what the checker has found.
     /// - Returns: changes of health, with the Service's host and port; and the clusters that have come to use all of

@@ -134,7 +134,7 @@ struct Configuration {
     }
 
     /// What the checks of an endpoint say; nil: it is not checked.
-    func health(of endpoint: EndpointState) -> HealthRecord? { directory.health(of: endpoint) }
+    func health(of endpoint: EndpointState) -> HealthHistory? { directory.health(of: endpoint) }
 
     /// Takes hosts that requests have named, and the answers for them.
     /// - Parameter tell: tells all workers what follows.

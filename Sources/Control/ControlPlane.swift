@@ -74,7 +74,7 @@ package final class ControlPlane {
     }
 
     /// How long readiness waits for the names of the first load: who has none of them is served, and a name
-    /// whose server says nothing is somebody's fault that must not keep all others' traffic away.
+    /// whose server says nothing is somebody's mistake that must not keep all others' traffic away.
     private static let longestNamesWait = Duration.seconds(5)
 
     /// How long answers of DNS are gathered before they are published.
@@ -467,7 +467,7 @@ package final class ControlPlane {
         if phase == .starting { return (false, feed?.waitingReason ?? "starting") }
         if phase == .succeeding { return (false, "the gateway before this one serves still") }
         if phase != .serving { return (false, "draining") }
-        let taken = workers.allSatisfy { $0.status.snapshots.load(ordering: .acquiring) > 0 }
+        let taken = workers.allSatisfy { $0.status.snapshotsTaken.load(ordering: .acquiring) > 0 }
         if workers.isEmpty || !taken { return (false, "starting") }
         return unprepared.map { (false, $0) } ?? (true, "ready")
     }
@@ -490,7 +490,7 @@ package final class ControlPlane {
     /// What is known of the API server; nil: there is none.
     package var cluster: ClusterStatus? { feed?.source.status }
     /// What the health checks of an endpoint say; nil: it is not checked.
-    package func health(of endpoint: EndpointState) -> HealthRecord? { configuration.health(of: endpoint) }
+    package func health(of endpoint: EndpointState) -> HealthHistory? { configuration.health(of: endpoint) }
     /// The objects that the last load has read, with their places.
     package var objects: [LoadedObject] { configuration.loaded.objects }
 }

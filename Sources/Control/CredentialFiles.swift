@@ -5,7 +5,7 @@ internal import Routing
 /// The certificate and key files that a plan names, read once by the loader's thread: on the control
 /// plane's, a slow disk would keep health checks and signals waiting.
 struct CredentialFiles: Sendable {
-    private var files: [String: Result<SecretOctets, FileContents.Fault>] = [:]
+    private var files: [String: Result<SecretOctets, FileContents.Failure>] = [:]
     private var octets = 0
     /// The files as they were just before they were read; nil: there was none.
     private(set) var stamps: [String: FileStamp?] = [:]
@@ -56,8 +56,8 @@ struct CredentialFiles: Sendable {
         files[certificate + Self.stapleEnding].map { (try? $0.get()) ?? SecretOctets(copying: []) }
     }
 
-    private static func read(_ path: String, limitOctets: Int) -> Result<SecretOctets, FileContents.Fault> {
-        do throws(FileContents.Fault) {
+    private static func read(_ path: String, limitOctets: Int) -> Result<SecretOctets, FileContents.Failure> {
+        do throws(FileContents.Failure) {
             return .success(try FileContents.readSecret(path, limitOctets: limitOctets))
         } catch {
             return .failure(error)
@@ -65,5 +65,5 @@ struct CredentialFiles: Sendable {
     }
 
     /// A file's contents; nil when the plan does not name it.
-    subscript(path: String) -> Result<SecretOctets, FileContents.Fault>? { files[path] }
+    subscript(path: String) -> Result<SecretOctets, FileContents.Failure>? { files[path] }
 }

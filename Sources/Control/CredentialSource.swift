@@ -5,7 +5,7 @@ internal import Routing
 internal import TLS
 
 /// Why TLS to a cluster has no certificate or authority, and where that can be mended.
-struct CredentialFault: Error {
+struct CredentialError: Error {
     let sentence: String
     /// nil: at the DestinationRule.
     var place: SourcePlace?
@@ -77,7 +77,7 @@ struct CredentialSource {
     }
 
     /// The certificate to be shown; nil: none.
-    func identity(of terms: Terms) throws(CredentialFault) -> Credential? {
+    func identity(of terms: Terms) throws(CredentialError) -> Credential? {
         switch terms.identity {
         case .none: return nil
         case .files(let certificate, let key):
@@ -86,18 +86,19 @@ struct CredentialSource {
             let mesh = try foundMesh()
             return Credential(chain: try file(mesh.certificate), key: try file(mesh.key))
         case .secret(let namespace, let name):
-            switch CertificateFault.pair(try secret(namespace, name)) {
+            switch CertificateError.pair(try secret(namespace, name)) {
             case .success(let credential): return credential
-            case .failure(let fault):
-                throw CredentialFault(
-                    fault.sentence, place: fault.place, object: fault.object, path: fault.path, hint: fault.hint)
+            case .failure(let failure):
+                throw CredentialError(
+                    failure.sentence, place: failure.place, object: failure.object, path: failure.path,
+                    hint: failure.hint)
             }
         }
     }
 
     /// The authorities and their revocation lists; nil: those of the system, without lists, or nobody's.
-    func authorities(of terms: Terms) throws(CredentialFault) -> TrustTexts? {
-        let revocations = try terms.revocations.map { (path) throws(CredentialFault) in try file(path) }
+    func authorities(of terms: Terms) throws(CredentialError) -> TrustTexts? {
+        let revocations = try terms.revocations.map { (path) throws(CredentialError) in try file(path) }
         switch terms.trust {
         case .unverified: return nil
         case .system: return revocations == nil ? nil : TrustTexts(authorities: nil, revocations: revocations)
@@ -110,63 +111,63 @@ struct CredentialSource {
 
     private static let authorityKeys = [("cacert", "crl"), ("ca.crt", "ca.crl")]
 
-    private func authorities(in secret: Secret) throws(CredentialFault) -> TrustTexts {
+    private func authorities(in secret: Secret) throws(CredentialError) -> TrustTexts {
         for (key, list) in Self.authorityKeys {
             guard let text = secret.data[key]?.value, !text.isEmpty else { continue }
             let revocations = secret.data[list].flatMap { $0.value.isEmpty ? nil : $0.value }
             return TrustTexts(authorities: text, revocations: revocations)
         }
         let found = secret.data.keys.sorted().joined(separator: ", ")
-        throw CredentialFault(
+        throw CredentialError(
             "\(secret.meta.identity) has neither cacert nor ca.crt" + (found.isEmpty ? "" : "; it has \(found)"),
             place: secret.meta.place, object: secret.meta.identity,
             hint: "put the authority's certificate in as ca.crt")
     }
 
-    private func secret(_ namespace: String, _ name: String) throws(CredentialFault) -> Secret {
+    private func secret(_ namespace: String, _ name: String) throws(CredentialError) -> Secret {
         guard let secret = secrets["\(namespace)/\(name)"] else {
-            throw CredentialFault("there is no Secret \(namespace)/\(name)", isReported: true)
+            throw CredentialError("there is no Secret \(namespace)/\(name)", isReported: true)
         }
         return secret
     }
 
-    private func file(_ path: String) throws(CredentialFault) -> SecretOctets {
-        guard let result = files[path] else { throw CredentialFault("\(path) was not read") }
+    private func file(_ path: String) throws(CredentialError) -> SecretOctets {
+        guard let result = files[path] else { throw CredentialError("\(path) was not read") }
         switch result {
         case .success(let contents): return contents
-        case .failure(let fault): throw CredentialFault(fault.description)
+        case .failure(let failure): throw CredentialError(failure.description)
         }
     }
 
-    private func foundMesh() throws(CredentialFault) -> MeshIdentity {
+    private func foundMesh() throws(CredentialError) -> MeshIdentity {
         guard let mesh else {
-            throw CredentialFault(
+            throw CredentialError(
                 "there is no certificate of Istio's agent in \(MeshIdentity.folderNames(meshFolder))",
                 hint: "have the agent write it, and name the folder by --istio-identity")
         }
         return mesh
     }
 
-    // MARK: faults
+    // MARK: problems
 
     /// A Secret's last good version is of use to those terms alone that were made with it.
-    func forgotten(_ identity: UpstreamTLSPlan.Identity) -> CredentialFault {
+    func forgotten(_ identity: UpstreamTLSPlan.Identity) -> CredentialError {
         guard case .secret(let namespace, let name) = identity else { return Self.notKept("the credential") }
         return Self.notKept("Secret \(namespace)/\(name)")
     }
 
     /// The octets of the authorities were overwritten after an earlier load.
-    func forgotten(_ trust: UpstreamTLSPlan.Trust) -> CredentialFault {
+    func forgotten(_ trust: UpstreamTLSPlan.Trust) -> CredentialError {
         guard case .secret(let namespace, let names) = trust else { return Self.notKept("the authorities") }
         return Self.notKept("Secret \(namespace)/\(names[0])")
     }
 
-    private static func notKept(_ what: String) -> CredentialFault {
-        CredentialFault("the last good version of \(what) is not kept for others than used it", hint: "mend the Secret")
+    private static func notKept(_ what: String) -> CredentialError {
+        CredentialError("the last good version of \(what) is not kept for others than used it", hint: "mend the Secret")
     }
 
     /// What OpenSSL says of a certificate and its key, with where they come from.
-    func unusable(_ error: TLSError, _ identity: UpstreamTLSPlan.Identity) -> CredentialFault {
+    func unusable(_ error: TLSError, _ identity: UpstreamTLSPlan.Identity) -> CredentialError {
         let what: String
         switch identity {
         case .none: what = "the client certificate"
@@ -174,24 +175,24 @@ struct CredentialSource {
         case .mesh: what = "the certificate of Istio's agent, \(mesh?.certificate ?? "")"
         case .secret(let namespace, let name):
             let secret = secrets["\(namespace)/\(name)"]
-            return CredentialFault(
+            return CredentialError(
                 "the client certificate of Secret \(namespace)/\(name) cannot be used (\(error))",
                 place: secret?.meta.place, object: secret?.meta.identity)
         }
-        return CredentialFault("\(what) cannot be used (\(error))")
+        return CredentialError("\(what) cannot be used (\(error))")
     }
 
     /// The same of authorities and revocation lists.
-    func unusable(_ error: TLSError, _ terms: Terms) -> CredentialFault {
+    func unusable(_ error: TLSError, _ terms: Terms) -> CredentialError {
         switch terms.trust {
         case .secret(let namespace, let names):
             let secret = secrets["\(namespace)/\(names[0])"]
-            return CredentialFault(
+            return CredentialError(
                 "the authorities of Secret \(namespace)/\(names[0]) cannot be used (\(error))",
                 place: secret?.meta.place, object: secret?.meta.identity)
-        case .file(let path): return CredentialFault("\(Self.file(path, terms, error)) cannot be used (\(error))")
-        case .mesh: return CredentialFault("\(mesh?.authorities ?? "") cannot be used (\(error))")
-        case .system, .unverified: return CredentialFault("the system's authorities cannot be used (\(error))")
+        case .file(let path): return CredentialError("\(Self.file(path, terms, error)) cannot be used (\(error))")
+        case .mesh: return CredentialError("\(mesh?.authorities ?? "") cannot be used (\(error))")
+        case .system, .unverified: return CredentialError("the system's authorities cannot be used (\(error))")
         }
     }
 

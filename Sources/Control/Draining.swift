@@ -35,7 +35,7 @@ extension ControlPlane {
     }
 }
 
-// The end: a drain in steps, and the account of it.
+// The end: a drain in steps, and what is reported of it.
 extension ControlPlane {
     /// SIGTERM, SIGINT.
     func terminate() {

@@ -13,14 +13,14 @@ final class FileWatch: Sendable {
 
     private let state = Lock(State())
     private let bell: Mailbox<Void>
-    private let interval: Int32
+    private let intervalMilliseconds: Int32
     private let changed: @Sendable () -> Void
 
     /// - Parameters:
     ///   - intervalMilliseconds: between two looks.
     ///   - changed: called on the watching thread, once for all files that it finds changed in one look.
     init(intervalMilliseconds: Int32 = 1000, changed: @escaping @Sendable () -> Void) throws(SystemError) {
-        interval = intervalMilliseconds
+        self.intervalMilliseconds = intervalMilliseconds
         self.changed = changed
         bell = try Mailbox()
     }
@@ -43,7 +43,7 @@ final class FileWatch: Sendable {
     private func run() {
         while true {
             let isIdle = state.withLock(\.stamps.isEmpty)
-            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: isIdle ? -1 : interval)
+            _ = DescriptorWait.untilReadable(bell.descriptor, milliseconds: isIdle ? -1 : intervalMilliseconds)
             _ = bell.takeAll()
             if look() { changed() }
         }

@@ -16,9 +16,11 @@ final class Loaded: Sendable {
     let diagnostics: [Diagnostic]
     /// All objects in effect.
     let objects: [LoadedObject]
+    /// Objects whose last good version is in effect, because the newest is invalid.
     let kept: [ObjectReference]
     /// What the load changed of the objects in effect.
     let changes: ObjectChanges.Counts
+    /// How many objects of this load are not in effect.
     let rejected: Int
     let couldNotRead: Bool
     /// By listener and chain of the plan; nil: the chain has no usable certificate.

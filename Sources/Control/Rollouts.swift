@@ -26,7 +26,7 @@ struct Rollouts {
         }
     }
 
-    private struct Share {
+    private struct ClusterChange {
         let before: ClusterTally.Counts
         var left = 0
         var came = 0
@@ -35,7 +35,7 @@ struct Rollouts {
     private struct Rollout {
         let began: MonotonicTime
         var latest: MonotonicTime
-        var shares: [ObjectIdentifier: (cluster: ClusterState, share: Share)] = [:]
+        var changes: [ObjectIdentifier: (cluster: ClusterState, change: ClusterChange)] = [:]
     }
 
     private var rollouts: [String: Rollout] = [:]
@@ -52,10 +52,11 @@ struct Rollouts {
         var rollout = rollouts[host] ?? Rollout(began: now, latest: now)
         rollout.latest = now
         let key = ObjectIdentifier(cluster)
-        var share = rollout.shares[key]?.share ?? Share(before: cluster.tally.counts(before: now.nanoseconds))
-        share.left += left
-        share.came += came
-        rollout.shares[key] = (cluster, share)
+        var change =
+            rollout.changes[key]?.change ?? ClusterChange(before: cluster.tally.counts(before: now.nanoseconds))
+        change.left += left
+        change.came += came
+        rollout.changes[key] = (cluster, change)
         rollouts[host] = rollout
     }
 
@@ -72,11 +73,11 @@ struct Rollouts {
 
     private static func report(_ host: String, _ rollout: Rollout) -> Report {
         var counts = ClusterTally.Counts()
-        for (cluster, share) in rollout.shares.values { counts.add(cluster.tally.counts.since(share.before)) }
+        for (cluster, change) in rollout.changes.values { counts.add(cluster.tally.counts.since(change.before)) }
         // A Service's ports and subsets have the same pods.
         return Report(
-            host: host, left: rollout.shares.values.map(\.share.left).max() ?? 0,
-            came: rollout.shares.values.map(\.share.came).max() ?? 0,
+            host: host, left: rollout.changes.values.map(\.change.left).max() ?? 0,
+            came: rollout.changes.values.map(\.change.came).max() ?? 0,
             seconds: rollout.latest.nanoseconds(since: rollout.began) / 1_000_000_000, counts: counts)
     }
 }

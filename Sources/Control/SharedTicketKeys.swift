@@ -14,19 +14,19 @@ struct SharedTicketKeys {
     init(_ path: String?) {
         guard let path else { return }
         stamps[path] = .some(FileStamp(path))
-        do throws(FileContents.Fault) {
+        do throws(FileContents.Failure) {
             let text = try FileContents.readSecret(path, limitOctets: TicketKeyFile.mostOctets)
             defer { text.forget() }
-            let fault = text.withOctets { octets -> TicketKeyFile.Fault? in
-                do throws(TicketKeyFile.Fault) {
+            let failure = text.withOctets { octets -> TicketKeyFile.Failure? in
+                do throws(TicketKeyFile.Failure) {
                     try TicketKeyFile.use(octets)
                     return nil
                 } catch {
                     return error
                 }
             }
-            if let fault = fault ?? nil {
-                report("\(path): \(fault)", SourcePlace(file: path, line: fault.line, column: 1))
+            if let failure = failure ?? nil {
+                report("\(path): \(failure)", SourcePlace(file: path, line: failure.line, column: 1))
             }
         } catch {
             report("\(error)", SourcePlace(file: path, line: 1, column: 1))

@@ -110,18 +110,18 @@ struct UpstreamTLSDirectory {
             kept[site.terms] = entry
             warn(site, entry)
             return .secure(entry.security)
-        case .failure(let fault):
+        case .failure(let failure):
             let last = entries[site.terms]
             kept[site.terms] = last
-            report(fault, site, hosts, isKept: last != nil)
-            return last.map { .secure($0.security) } ?? .unavailable(fault.sentence)
+            report(failure, site, hosts, isKept: last != nil)
+            return last.map { .secure($0.security) } ?? .unavailable(failure.sentence)
         }
     }
 
-    private mutating func entry(of site: Site, _ source: CredentialSource) -> Result<Entry, CredentialFault> {
-        do throws(CredentialFault) {
+    private mutating func entry(of site: Site, _ source: CredentialSource) -> Result<Entry, CredentialError> {
+        do throws(CredentialError) {
             let identity = try source.identity(of: site.terms)
-            let pair = try identity.map { (text) throws(CredentialFault) in try self.pair(text, source, site.terms) }
+            let pair = try identity.map { (text) throws(CredentialError) in try self.pair(text, source, site.terms) }
             let (key, trust) = try trust(of: site.terms, source)
             let contextKey = ContextKey(trust: key, identity: identity?.digests)
             let context = try context(contextKey, trust, pair)
@@ -150,7 +150,7 @@ struct UpstreamTLSDirectory {
     /// The pair of a credential, read once for all terms that show it.
     private mutating func pair(
         _ credential: Credential, _ source: CredentialSource, _ terms: Terms
-    ) throws(CredentialFault) -> KeyPair {
+    ) throws(CredentialError) -> KeyPair {
         guard let digests = credential.digests, let read = pairs[digests].map({ .success($0) }) ?? credential.pair()
         else { throw source.forgotten(terms.identity) }
         switch read {
@@ -163,7 +163,7 @@ struct UpstreamTLSDirectory {
 
     private mutating func trust(
         of terms: Terms, _ source: CredentialSource
-    ) throws(CredentialFault) -> (TrustKey, PeerVerification) {
+    ) throws(CredentialError) -> (TrustKey, PeerVerification) {
         guard let texts = try source.authorities(of: terms) else {
             let isVerified = terms.trust != .unverified
             let key: TrustKey = isVerified ? .system : .unverified
@@ -184,7 +184,7 @@ struct UpstreamTLSDirectory {
 
     private mutating func verification(
         _ key: TrustKey, _ source: CredentialSource, _ terms: Terms, _ make: () -> PeerRequirement?
-    ) throws(CredentialFault) -> PeerVerification {
+    ) throws(CredentialError) -> PeerVerification {
         if let known = verifications[key] { return known }
         guard var requirement = make() else { throw source.forgotten(terms.trust) }
         requirement.isSkipped = key == .unverified
@@ -199,32 +199,32 @@ struct UpstreamTLSDirectory {
 
     private mutating func context(
         _ key: ContextKey, _ verification: PeerVerification, _ pair: KeyPair?
-    ) throws(CredentialFault) -> TLSClientContext {
+    ) throws(CredentialError) -> TLSClientContext {
         if let known = contexts[key] { return known }
         do throws(TLSError) {
             let made = try TLSClientContext(verification: verification, identity: pair, protocols: [])
             contexts[key] = made
             return made
         } catch {
-            throw CredentialFault("TLS cannot be made ready: \(error)")
+            throw CredentialError("TLS cannot be made ready: \(error)")
         }
     }
 
     // MARK: what is said
 
-    private mutating func report(_ fault: CredentialFault, _ site: Site, _ hosts: [String], isKept: Bool) {
+    private mutating func report(_ failure: CredentialError, _ site: Site, _ hosts: [String], isKept: Bool) {
         let first = hosts.first ?? ""
         let whom = hosts.count > 1 ? "\(first) and \(hosts.count - 1) more clusters" : first
         let effect =
             isKept ? "the last good one is still used for \(whom)" : "requests to \(whom) are answered 503"
-        if fault.isReported, !isKept { return }
-        let isAtRule = fault.place == nil
+        if failure.isReported, !isKept { return }
+        let isAtRule = failure.place == nil
         diagnostics.append(
             Diagnostic(
-                fault.isReported ? .note : .error, "invalid-credential", "\(fault.sentence): \(effect)",
-                hint: fault.hint,
-                at: fault.place ?? site.place, object: fault.object ?? site.rule,
-                path: isAtRule ? site.path : fault.path,
+                failure.isReported ? .note : .error, "invalid-credential", "\(failure.sentence): \(effect)",
+                hint: failure.hint,
+                at: failure.place ?? site.place, object: failure.object ?? site.rule,
+                path: isAtRule ? site.path : failure.path,
                 related: isAtRule
                     ? [] : [Diagnostic.Related(place: site.place, message: "the DestinationRule that it is for")]))
     }

@@ -47,7 +47,7 @@ package struct StreamEvent: BitwiseCopyable {
         case settings
         /// HTTP/1.1 only: the client waits for `100 Continue`.
         case expectsContinue
-        /// The peer broke the protocol: `fault` says how, and on HTTP/1.1 `HTTP1Session.violation`.
+        /// The peer broke the protocol: `violation` says how, and on HTTP/1.1 `HTTP1Session.violation`.
         case violation
     }
 
@@ -59,8 +59,8 @@ package struct StreamEvent: BitwiseCopyable {
         case last
         /// Of `.closed` and `.goAway`: the HTTP/2 error code.
         case code(UInt32)
-        /// Of `.violation` on HTTP/2.
-        case fault(HTTP2Fault)
+        /// Of `.violation` on HTTP/2: what rule, and the frame that broke it.
+        case violation(HTTP2Violation, PeerFrame)
     }
 
     /// What has happened.
@@ -77,7 +77,9 @@ package struct StreamEvent: BitwiseCopyable {
     /// events.
     @inlinable @inline(__always) package var errorCode: UInt32 { if case .code(let code) = detail { code } else { 0 } }
     /// Of `.violation`: the rule of HTTP/2 that the peer broke; nil on HTTP/1.1.
-    package var fault: HTTP2Fault? { if case .fault(let fault) = detail { fault } else { nil } }
+    package var violation: HTTP2Violation? { if case .violation(let violation, _) = detail { violation } else { nil } }
+    /// Of `.violation`: the frame with which the peer broke the rule; nil on HTTP/1.1.
+    package var violationFrame: PeerFrame? { if case .violation(_, let frame) = detail { frame } else { nil } }
 
     init(_ kind: Kind, slot: Int = -1, owner: StreamOwner = .nobody, detail: Detail = .none, data: Octets = .empty) {
         self.kind = kind

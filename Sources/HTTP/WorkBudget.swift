@@ -16,15 +16,15 @@ package struct WorkBudget {
     /// The least of these that any connection gets in a turn in which others have used a quota up: a few requests.
     package static let leastQuota = quotaOfTurn / 16
 
-    private(set) var usedInTurn: Int32 = 0
-    private(set) var allowance: Int32
-    /// What the allowance begins with, and what time fills it to.
+    private(set) var usedInTurn: Int32 = 0    // units
+    private(set) var allowance: Int32    // units; below zero when it is used up
+    /// Units that the allowance begins with, and to which time fills it.
     private let start: Int32
-    /// What time gives back in a second.
+    /// Units that time gives back in a second.
     private let perSecond: Int32
-    /// What useful work can raise the allowance to.
+    /// Units that useful work can raise the allowance to.
     private let most: Int32
-    private var second: UInt32 = 0
+    private var second: UInt32 = 0    // of the last filling, by the worker's clock
 
     /// An endpoint's connection carries the calls of many clients, and what they cancel crosses its answers.
     /// - Parameter isServer: whether the peer is a client.

@@ -1,7 +1,7 @@
 /// Why a text is not JSON that Portico reads. It quotes nothing of the text, which may have a Secret.
 package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     /// What is wrong. The raw value is the end of a sentence.
-    package enum Fault: String, Sendable, CaseIterable {
+    package enum Kind: String, Sendable, CaseIterable {
         case endsEarly = "the text ends too early"
         case unexpected = "this is no value, or not what may stand here"
         case wrongBracket = "the bracket closes nothing, or not what is open"
@@ -18,14 +18,14 @@ package struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     /// What is wrong.
-    package let fault: Fault
-    /// How many octets of the text are before the fault.
+    package let kind: Kind
+    /// How many octets of the text are before the mistake.
     package let offset: Int
 
-    package init(_ fault: Fault, at offset: Int) {
-        self.fault = fault
+    package init(_ kind: Kind, at offset: Int) {
+        self.kind = kind
         self.offset = offset
     }
 
-    package var description: String { "not JSON: \(fault.rawValue) (octet \(offset))" }
+    package var description: String { "not JSON: \(kind.rawValue) (octet \(offset))" }
 }

@@ -80,7 +80,7 @@ package struct JSONReader {
     }
 
     /// An error where the reader is.
-    func error(_ fault: JSONError.Fault) -> JSONError { JSONError(fault, at: position) }
+    func error(_ kind: JSONError.Kind) -> JSONError { JSONError(kind, at: position) }
 
     private var isInObject: Bool { open & 1 == 1 }
 

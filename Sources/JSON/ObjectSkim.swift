@@ -1,7 +1,7 @@
 package import Octets
 
 // What a client of the Kubernetes API needs of an answer before the objects in it are decoded. Nothing is copied but
-// these few texts, and the objects are not checked: a fault of one object must not keep the others away.
+// these few texts, and the objects are not checked: a mistake in one object must not keep the others away.
 // Source: Kubernetes `ListMeta`, `WatchEvent`, `Status`, `ObjectMeta`.
 
 /// An answer to a list: where its objects are, and where the list goes on.

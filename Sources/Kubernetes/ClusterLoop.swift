@@ -28,7 +28,7 @@ final class ClusterLoop {
     private var overdue: [ResourceKind] = []
     /// When they were last listed for that reason, in steady milliseconds.
     private var relistedAt: [ResourceKind: Int64] = [:]
-    private static let relistPause: Int64 = 60_000
+    private static let relistPauseMilliseconds: Int64 = 60_000
 
     /// Reads of a connection in a turn, so that what was learned is handed on now and then.
     private static let readsInTurn = 16
@@ -48,12 +48,12 @@ final class ClusterLoop {
             access: access, timing: plan.timing, timers: timers, poller: poller, seed: Self.seed()
         ) { known in
             let job: @Sendable () -> Void = {
-                mailbox.post(.prepared(Result { () throws(AccessFault) in try access.prepare(keeping: known) }))
+                mailbox.post(.prepared(Result { () throws(AccessError) in try access.prepare(keeping: known) }))
             }
             do throws(SystemError) {
                 try Thread.start("k8s-access", job)
             } catch {
-                mailbox.post(.prepared(.failure(AccessFault("\(error)"))))
+                mailbox.post(.prepared(.failure(AccessError("\(error)"))))
             }
         }
     }
@@ -94,7 +94,7 @@ final class ClusterLoop {
 
     private func listOverdue() {
         let now = timers.now.steady
-        for kind in overdue where now >= (relistedAt[kind] ?? .min / 2) + Self.relistPause {
+        for kind in overdue where now >= (relistedAt[kind] ?? .min / 2) + Self.relistPauseMilliseconds {
             relistedAt[kind] = now
             for watcher in watchers.values.sorted(by: { $0.number < $1.number }) where watcher.isWatching(kind) {
                 handle(.listAgain, watcher)

@@ -7,7 +7,7 @@ struct ClusterReports {
     private let log: @Sendable (ClusterMessage) -> Void
     /// Since when the server cannot be reached.
     private var outageSince: Moment?
-    private var outageSaidAt: Int64 = 0
+    private var outageSaidAt: Int64 = 0    // milliseconds of the steady clock
     private var states: [Subject: ResourceState] = [:]
 
     private enum Subject: Hashable {
@@ -27,8 +27,8 @@ struct ClusterReports {
     private var hasObjects = false
 
     /// Milliseconds until the same reason of an outage is said again, and until another one is.
-    private static let outagePause: Int64 = 60_000
-    private static let reasonPause: Int64 = 10_000
+    private static let outagePauseMilliseconds: Int64 = 60_000
+    private static let reasonPauseMilliseconds: Int64 = 10_000
     private var saidReason = ""
 
     init(_ plan: ClusterWatch.Plan, log: @escaping @Sendable (ClusterMessage) -> Void) {
@@ -46,7 +46,7 @@ struct ClusterReports {
     mutating func outage(_ reason: String, at now: Moment) {
         let isFirst = outageSince == nil
         if isFirst { outageSince = now }
-        let pause = reason == saidReason ? Self.outagePause : Self.reasonPause
+        let pause = reason == saidReason ? Self.outagePauseMilliseconds : Self.reasonPauseMilliseconds
         guard isFirst || now.steady >= outageSaidAt + pause else { return }
         (outageSaidAt, saidReason) = (now.steady, reason)
         let since = Self.time(outageSince?.wall ?? now.wall)

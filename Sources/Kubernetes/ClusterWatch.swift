@@ -118,6 +118,6 @@ enum ClusterMail: Sendable {
     case secrets(Set<SecretName>)
     case watch(ResourceKind)
     case request(APIRequest, @Sendable (ClusterWatch.Reply) -> Void)
-    case prepared(Result<PreparedAccess, AccessFault>)
+    case prepared(Result<PreparedAccess, AccessError>)
     case stop
 }

@@ -88,7 +88,7 @@ private final class Loading {
 
     private func read(_ source: SourceName, _ whole: FileRemainder) {
         var rest = whole
-        var faults = 0
+        var syntaxErrors = 0
         var objects = 1
         while let error = readDocuments(source, rest) {
             if let next = rest.nextOfJSON(after: error), objects < Self.maximumJSONObjects {
@@ -96,14 +96,14 @@ private final class Loading {
                 rest = next
                 continue
             }
-            // Documents before the fault have been read. Those after it can be read, too, from the next line `---`, so
-            // that a fault in one object does not concern its neighbours.
+            // Documents before the error have been read. Those after it can be read, too, from the next line `---`, so
+            // that an error in one object does not concern its neighbours.
             let place = SourcePlace(file: source.text, line: error.line, column: error.column)
             noteLost(rest.document(around: error.line), at: place)
-            guard report(error.explained(by: rest), source), faults < Self.maximumRestarts,
-                let next = rest.afterFault(in: error.line)
+            guard report(error.explained(by: rest), source), syntaxErrors < Self.maximumRestarts,
+                let next = rest.afterSyntaxError(in: error.line)
             else { return }
-            faults += 1
+            syntaxErrors += 1
             rest = next
         }
     }

@@ -20,9 +20,9 @@ package final class SecretOctets: Sendable {
     ///   - capacity: octets of room, 0 or more.
     ///   - fill: writes into the room, and returns how many octets it wrote.
     /// - Throws: what `fill` throws.
-    package init<Fault: Error>(
-        capacity: Int, fill: (UnsafeMutableRawBufferPointer) throws(Fault) -> Int
-    ) throws(Fault) {
+    package init<Failure: Error>(
+        capacity: Int, fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+    ) throws(Failure) {
         let memory = WipedMemory(capacity: capacity)
         let count = unsafe try fill(memory.room)
         self.count = count

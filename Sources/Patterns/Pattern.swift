@@ -39,9 +39,9 @@ package import Octets
         }
         guard let made = unsafe made else { throw .syntax("out of memory") }
         if let reason = unsafe cre2_error(made) {
-            let fault = unsafe cre2_is_too_large(made) ? Malformed.tooLarge : .syntax(String(cString: reason))
+            let failure = unsafe cre2_is_too_large(made) ? Malformed.tooLarge : .syntax(String(cString: reason))
             unsafe cre2_delete(made)
-            throw fault
+            throw failure
         }
         programSize = unsafe Int(cre2_program_size(made))
         guard programSize <= Self.largestProgram else {

@@ -14,14 +14,14 @@ extension Pattern {
 
     /// Why a text cannot take the place of matches; nil if it can. `\1` to `\9` are what the groups of the expression
     /// matched, `\0` is all of the match, and `\\` is a backslash.
-    package func fault(inReplacement text: String) -> String? {
+    package func problem(inReplacement text: String) -> String? {
         var text = text
-        let fault = text.withUTF8 { octets in
+        let problem = text.withUTF8 { octets in
             unsafe octets.withMemoryRebound(to: CChar.self) {
-                unsafe cre2_replacement_fault(raw, $0.baseAddress, $0.count)
+                unsafe cre2_replacement_error(raw, $0.baseAddress, $0.count)
             }
         }
-        switch Int(fault) {
+        switch Int(problem) {
         case Int(CRE2_REPLACEMENT_GOOD): return nil
         case Int(CRE2_REPLACEMENT_NO_GROUP): return "it names a group that the expression does not have"
         default: return "a backslash must be before a digit or another backslash"
@@ -30,7 +30,7 @@ extension Pattern {
 
     /// Replaces every match in a text that does not overlap the one before, as RE2's GlobalReplace does.
     /// - Parameters:
-    ///   - replacement: one without a fault.
+    ///   - replacement: one without a problem.
     ///   - most: the most octets that the new text may have.
     package func replaceAll(
         in text: Octets, with replacement: Octets, to buffer: OctetBuffer, most: Int

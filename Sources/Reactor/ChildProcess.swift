@@ -4,7 +4,7 @@ internal import Octets
 /// Runs other programs and takes their output. It blocks: for threads that may wait.
 package enum ChildProcess {
     /// Why there is no output.
-    package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
         /// The program cannot be started.
         case notStarted(SystemError)
         case timedOut(milliseconds: Int)
@@ -35,7 +35,7 @@ package enum ChildProcess {
     package static func run(
         _ program: String, _ arguments: [String], environment: [(name: String, value: String)] = [],
         milliseconds: Int, limitOctets: Int
-    ) throws(Fault) -> [UInt8] {
+    ) throws(Failure) -> [UInt8] {
         var ends: (CInt, CInt) = (-1, -1)
         guard unsafe portico_pipe(&ends.0, &ends.1) == 0 else { throw .notStarted(SystemError("open a pipe")) }
         let reading = Descriptor(owning: ends.0)
@@ -43,7 +43,7 @@ package enum ChildProcess {
         let child = try start(program, arguments, environment, output: writing.number)
         _ = consume writing    // so that the pipe ends with the program
         let deadline = MonotonicTime.now() + .milliseconds(milliseconds)
-        do throws(Fault) {
+        do throws(Failure) {
             let output = try read(reading.number, until: deadline, milliseconds, limitOctets)
             try wait(for: child, until: deadline, milliseconds)
             return output
@@ -55,7 +55,7 @@ package enum ChildProcess {
 
     private static func start(
         _ program: String, _ arguments: [String], _ environment: [(name: String, value: String)], output: CInt
-    ) throws(Fault) -> pid_t {
+    ) throws(Failure) -> pid_t {
         let names = Set(environment.map(\.name))
         let own = ownEnvironment().filter { entry in !names.contains(String(entry.prefix { $0 != "=" })) }
         let variables = own + environment.map { "\($0.name)=\($0.value)" }
@@ -92,7 +92,7 @@ package enum ChildProcess {
 
     private static func read(
         _ descriptor: CInt, until deadline: MonotonicTime, _ milliseconds: Int, _ limit: Int
-    ) throws(Fault) -> [UInt8] {
+    ) throws(Failure) -> [UInt8] {
         var output: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16_384)
         defer { piece.wipe() }
@@ -116,7 +116,7 @@ package enum ChildProcess {
         }
     }
 
-    private static func wait(for child: pid_t, until deadline: MonotonicTime, _ milliseconds: Int) throws(Fault) {
+    private static func wait(for child: pid_t, until deadline: MonotonicTime, _ milliseconds: Int) throws(Failure) {
         var status: Int32 = 0
         while true {
             let ended = unsafe waitpid(child, &status, WNOHANG)

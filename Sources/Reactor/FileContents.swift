@@ -4,7 +4,7 @@ package import Octets
 /// Reads whole files, such as certificates and keys. For the loader's thread only, because a disk may be slow.
 package enum FileContents {
     /// Why a file could not be read.
-    package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
         /// A system call failed.
         case system(SystemError)
         /// The path names a FIFO, a device, a socket or a folder, and reading those may never end.
@@ -23,7 +23,7 @@ package enum FileContents {
 
     /// Reads the file of a key. The result is the only copy of it that is left.
     /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
-    package static func readSecret(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> SecretOctets {
+    package static func readSecret(_ path: String, limitOctets: Int = 1 << 20) throws(Failure) -> SecretOctets {
         var contents = try read(path, limitOctets: limitOctets)
         defer { contents.wipe() }
         return SecretOctets(copying: contents)
@@ -31,7 +31,7 @@ package enum FileContents {
 
     /// Reads a regular file.
     /// - Parameter limitOctets: the largest size in octets; a larger file is an error.
-    package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Fault) -> [UInt8] {
+    package static func read(_ path: String, limitOctets: Int = 1 << 20) throws(Failure) -> [UInt8] {
         // Opens without waiting: opening a FIFO that has no writer would block forever.
         let number = unsafe portico_open_for_reading(path)
         guard number >= 0 else { throw .system(SystemError("read", on: path)) }

@@ -46,15 +46,15 @@ package final class InheritedSockets {
     init(_ giver: Giver, numbers: some Sequence<CInt>) throws(SystemError) {
         self.giver = giver
         for number in numbers {
-            guard portico_adopt(number) == 0 else { throw Self.fault(number, portico_errno()) }
+            guard portico_adopt(number) == 0 else { throw Self.failure(number, portico_errno()) }
             guard Socket.isListening(number), let address = Socket.localAddress(number) else {
-                throw Self.fault(number, ENOTSOCK)
+                throw Self.failure(number, ENOTSOCK)
             }
             sockets.append((address, number))
         }
     }
 
-    private static func fault(_ number: CInt, _ code: Int32) -> SystemError {
+    private static func failure(_ number: CInt, _ code: Int32) -> SystemError {
         SystemError("take over descriptor \(number), which should be a listening stream socket", code: code)
     }
 

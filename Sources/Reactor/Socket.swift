@@ -60,7 +60,7 @@ package enum Socket {
             return (number, SocketAddress(storage, length: length))
         }
         switch portico_errno() {
-        // The fault of one waiting connection only: the next call returns the next one.
+        // The problem of one waiting connection only: the next call returns the next one.
         case EAGAIN, EINTR, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT: return nil
         default: throw SystemError("accept a connection")
         }

@@ -19,7 +19,7 @@ package struct CertificateReport: Sendable, Equatable {
         /// Clients look at alternative names only; the common name has no effect.
         case noAlternativeNames
         /// What is wrong with the OCSP response that is there for it.
-        case staple(StapleFault)
+        case staple(StapleProblem)
         /// It demands an OCSP response, and none is sent. Source: RFC 7633 §4.2.3.
         case missesStaple
     }
@@ -51,7 +51,7 @@ package struct CertificateReport: Sendable, Equatable {
     /// - Parameters:
     ///   - staple: what is wrong with the OCSP response that is there for the certificate.
     ///   - isStapled: whether one is sent, or nobody knows.
-    init(_ certificate: CertificateHandle, staple: StapleFault? = nil, isStapled: Bool = true) {
+    init(_ certificate: CertificateHandle, staple: StapleProblem? = nil, isStapled: Bool = true) {
         let raw = unsafe certificate.raw
         subject = certificate.subject
         issuer = certificate.issuer
@@ -143,7 +143,7 @@ extension CertificateReport.Problem: CustomStringConvertible {
         case .noAlternativeNames:
             "the certificate has no subject alternative names; clients refuse it, "
                 + "issue one with DNS names"
-        case .staple(let fault): "its OCSP response \(fault)"
+        case .staple(let failure): "its OCSP response \(failure)"
         case .missesStaple:
             "the certificate demands an OCSP response (must-staple), and none is sent; clients refuse it, put a "
                 + "response into the key tls.ocsp-staple of its Secret, or into its file with .ocsp at the end"

@@ -10,11 +10,11 @@ package struct ClientHelloReader {
         case incomplete
         /// The message is complete. The name is in lower case; nil without one.
         case hello(serverName: String?)
-        case failed(Fault)
+        case failed(Failure)
     }
 
     /// Why the octets are not a ClientHello.
-    package enum Fault: Equatable, Sendable {
+    package enum Failure: Equatable, Sendable {
         /// The octets are no record of TLS with a handshake message.
         case notTLS
         case tooLong

@@ -38,7 +38,7 @@ package enum HandshakeReason: Int, Sendable, CaseIterable {
     case other
 
     /// What a check of the client's certificate is counted as.
-    init(_ check: PeerFault.Check) {
+    init(_ check: VerificationError.Check) {
         self =
             switch check {
             case .presence: .noClientCertificate

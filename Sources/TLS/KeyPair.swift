@@ -17,7 +17,7 @@ package final class KeyPair: Sendable {
     ///   - chain: PEM, the server's own certificate first.
     ///   - key: PEM, not encrypted.
     ///   - staple: an OCSP response for the certificate, in DER; nil: none. A bad one is not sent, as `report` says.
-    /// - Throws: the first fault that makes one of them unusable, or the two together.
+    /// - Throws: the first problem that makes one of them unusable, or the two together.
     package init(chain: Octets, key: Octets, staple: Octets? = nil) throws(TLSError) {
         portico_openssl_wipe(1)
         defer { portico_openssl_wipe(0) }
@@ -26,7 +26,7 @@ package final class KeyPair: Sendable {
         let whole = self.chain
         let looked = staple.map { Staple.read($0, for: whole) }
         self.staple = looked?.staple
-        report = CertificateReport(whole[0], staple: looked?.fault, isStapled: looked?.staple != nil)
+        report = CertificateReport(whole[0], staple: looked?.failure, isStapled: looked?.staple != nil)
         guard self.chain[0].belongs(to: self.key) else {
             let position = self.chain.firstIndex { $0.belongs(to: self.key) }
             throw .keyMismatch(subject: report.subject, position: position.map { $0 + 1 })
@@ -34,7 +34,7 @@ package final class KeyPair: Sendable {
     }
 
     /// Reads a pair from texts that stay in memory: those of tests and of the test server.
-    /// - Throws: the first fault that makes one of them unusable, or the two together.
+    /// - Throws: the first problem that makes one of them unusable, or the two together.
     package static func read(_ certificate: TLSContext.Certificate) throws(TLSError) -> KeyPair {
         let read = unsafe certificate.chain.withUnsafeBytes { chain in
             unsafe certificate.key.withUnsafeBytes { key in

@@ -190,7 +190,7 @@ extension PeerVerification {
     /// Verifies the certificate that `context` has.
     /// - Parameter names: those accepted in place of the requirement's.
     /// - Returns: the first check that failed; nil: the peer is accepted.
-    func fault(in context: OpaquePointer, names: [String]? = nil) -> PeerFault? {
+    func failure(in context: OpaquePointer, names: [String]? = nil) -> VerificationError? {
         if requirement.isSkipped {
             unsafe X509_STORE_CTX_set_error(context, X509_V_OK)
             return nil
@@ -202,23 +202,23 @@ extension PeerVerification {
                 unsafe X509_up_ref(found)
                 certificate = unsafe CertificateHandle(owning: found)
             }
-            return unsafe PeerFault(verdict: X509_STORE_CTX_get_error(context), certificate: certificate)
+            return unsafe VerificationError(verdict: X509_STORE_CTX_get_error(context), certificate: certificate)
         }
         guard let leaf = unsafe X509_STORE_CTX_get0_cert(context) else { return .missing }
-        let fault = unsafe fault(ofLeaf: leaf, names: names ?? requirement.names)
-        if fault != nil { unsafe X509_STORE_CTX_set_error(context, portico_verify_refused) }
-        return fault
+        let failure = unsafe failure(ofLeaf: leaf, names: names ?? requirement.names)
+        if failure != nil { unsafe X509_STORE_CTX_set_error(context, portico_verify_refused) }
+        return failure
     }
 
-    private func fault(ofLeaf leaf: OpaquePointer, names: [String]) -> PeerFault? {
+    private func failure(ofLeaf leaf: OpaquePointer, names: [String]) -> VerificationError? {
         if !names.isEmpty {
             let shown = unsafe PeerNames(leaf)
-            guard shown.contain(anyOf: names) else { return PeerFault(check: .name, words: shown.words) }
+            guard shown.contain(anyOf: names) else { return VerificationError(check: .name, words: shown.words) }
         }
         guard !keyPins.isEmpty || !certificatePins.isEmpty else { return nil }
         let digest = unsafe PeerPins.digest(ofCertificate: leaf)
         if certificatePins.contains(digest) { return nil }
         if unsafe !keyPins.isEmpty && keyPins.contains(PeerPins.digest(ofKey: leaf)) { return nil }
-        return PeerFault(check: .pin, words: "its SHA-256 digest is \(digest)")
+        return VerificationError(check: .pin, words: "its SHA-256 digest is \(digest)")
     }
 }

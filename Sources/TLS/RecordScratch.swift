@@ -22,7 +22,7 @@ internal import COpenSSL
     /// Where each record of this batch ends, in `output` and in the writer's octets.
     var recordEnds: [(output: Int, content: Int)] = []
     private var holders: [Unmanaged<TLSSession>?]    // each takes itself out before it goes
-    private var oldest = 0
+    private var oldest = 0    // the place in `holders` that is given up next
     /// How often a session has lost its buffers to another one, since `TLSBuffers.takeDisplaced`.
     var displaced: UInt64 = 0
 

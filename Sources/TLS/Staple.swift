@@ -2,7 +2,7 @@ internal import COpenSSL
 internal import Octets
 
 /// Why an OCSP response is not sent, or ought not to be there.
-package enum StapleFault: Sendable, Equatable, CustomStringConvertible {
+package enum StapleProblem: Sendable, Equatable, CustomStringConvertible {
     /// It is not an OCSP response in DER.
     case unreadable
     /// It says that the authority had no answer.
@@ -41,7 +41,7 @@ final class Staple: Sendable {
 
     /// Looks at a response for the first certificate of a chain.
     /// - Returns: the response if it may be sent, and what is wrong with it.
-    static func read(_ octets: Octets, for chain: [CertificateHandle]) -> (staple: Staple?, fault: StapleFault?) {
+    static func read(_ octets: Octets, for chain: [CertificateHandle]) -> (staple: Staple?, failure: StapleProblem?) {
         let certificate = chain[0]
         defer { Failures.clear() }
         var (status, from, until): (CInt, Int64, Int64) = (0, 0, 0)

@@ -33,8 +33,8 @@ internal import COpenSSL
     /// - Parameter cipherSuites: OpenSSL's names, in order of preference; empty: ECDHE and AEAD only.
     /// - Parameter verification: what clients have to show; nil: they are not asked.
     /// - Parameter groups: OpenSSL's names of the key exchanges, in order of preference; empty: those of all servers.
-    /// - Throws: the first fault that makes the certificates or settings unusable. An expired
-    ///   certificate is no fault: it is served, and `reports` says so.
+    /// - Throws: the first problem that makes the certificates or settings unusable. An expired
+    ///   certificate is no problem: it is served, and `reports` says so.
     package convenience init(
         certificates: [Certificate],
         minVersion: TLSVersion = .tls12,

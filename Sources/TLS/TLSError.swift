@@ -32,7 +32,7 @@ package enum TLSError: Error, Equatable, Sendable {
     /// The peer's certificate is not trusted (client side).
     case untrusted(String)
     /// The peer's certificate does not satisfy a `PeerVerification`, or is missing.
-    case peerRefused(PeerFault)
+    case peerRefused(VerificationError)
     case handshakeFailed(String)
     /// A record is damaged or comes out of turn.
     case brokenStream(String)
@@ -106,7 +106,7 @@ extension TLSError: CustomStringConvertible {
         case .plainHTTP: "the client speaks clear-text HTTP to a TLS port; it should call https://"
         case .peerAlert(let reason): "the peer ended the connection: \(reason)"
         case .untrusted(let reason): "the peer's certificate is not trusted: \(reason)"
-        case .peerRefused(let fault): fault.description
+        case .peerRefused(let failure): failure.description
         case .handshakeFailed(let reason): "the handshake failed: \(reason)"
         case .brokenStream(let reason): "the TLS stream is broken: \(reason)"
         case .connectionLost(let number): "the connection is lost (errno \(number))"
@@ -152,7 +152,7 @@ extension TLSError {
         case .peerAlert(let reason), .untrusted(let reason), .handshakeFailed(let reason),
             .brokenStream(let reason), .library(let reason):
             reason
-        case .peerRefused(let fault): fault.words
+        case .peerRefused(let failure): failure.words
         case .connectionLost(let number): "errno \(number)"
         default: ""
         }

@@ -75,10 +75,10 @@ extension TLSSession {
     }
 
     /// What a failed handshake with a server is counted and answered as.
-    package func serverFault(of error: TLSError) -> ServerFault {
+    package func handshakeFailure(of error: TLSError) -> HandshakeFailure {
         switch error {
         case .connectionLost: .closed
-        case .peerRefused(let fault): ServerFault(fault.check)
+        case .peerRefused(let failure): HandshakeFailure(failure.check)
         default: noted ?? .other
         }
     }

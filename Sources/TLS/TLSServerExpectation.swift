@@ -33,7 +33,7 @@ extension TLSServerExpectation {
     }
 
     /// Tells OpenSSL what is sent.
-    /// - Parameter comparesHost: OpenSSL compares the host itself; else `fault` does.
+    /// - Parameter comparesHost: OpenSSL compares the host itself; else `failure` does.
     /// - Returns: whether it takes all of it.
     func apply(to ssl: OpaquePointer, comparesHost: Bool) -> Bool {
         var isSet = true
@@ -53,27 +53,27 @@ extension TLSServerExpectation {
 
     /// Compares the certificate that `context` has verified.
     /// - Returns: that it has not the names that are expected; nil: it has.
-    func fault(in context: OpaquePointer) -> PeerFault? {
+    func failure(in context: OpaquePointer) -> VerificationError? {
         guard host != nil || !names.isEmpty || uriPrefix != nil else { return nil }
         let leaf = unsafe X509_STORE_CTX_get0_cert(context)
         guard let leaf = unsafe leaf else { return .missing }
         let shown = unsafe PeerNames(leaf)
-        let fault = missing(in: shown, hasAddress: { unsafe X509_check_ip_asc(leaf, $0, 0) == 1 })
-        if fault != nil { unsafe X509_STORE_CTX_set_error(context, portico_verify_refused) }
-        return fault
+        let failure = missing(in: shown, hasAddress: { unsafe X509_check_ip_asc(leaf, $0, 0) == 1 })
+        if failure != nil { unsafe X509_STORE_CTX_set_error(context, portico_verify_refused) }
+        return failure
     }
 
-    private func missing(in shown: PeerNames, hasAddress: (String) -> Bool) -> PeerFault? {
+    private func missing(in shown: PeerNames, hasAddress: (String) -> Bool) -> VerificationError? {
         if let host {
             let isFound = Self.isAddress(host) ? hasAddress(host) : shown.contain(anyOf: [host])
-            guard isFound else { return PeerFault(check: .name, words: "\(shown.words), and not \(host)") }
+            guard isFound else { return VerificationError(check: .name, words: "\(shown.words), and not \(host)") }
         }
         if !names.isEmpty, !shown.contain(anyOf: names) {
             let wanted = names.prefix(4).joined(separator: " or ")
-            return PeerFault(check: .name, words: "\(shown.words), and not \(wanted)")
+            return VerificationError(check: .name, words: "\(shown.words), and not \(wanted)")
         }
         if let uriPrefix, !shown.entries.contains(where: { $0.kind == .uri && $0.text.hasPrefix(uriPrefix) }) {
-            return PeerFault(check: .name, words: "\(shown.words), and none that begins with \(uriPrefix)")
+            return VerificationError(check: .name, words: "\(shown.words), and none that begins with \(uriPrefix)")
         }
         return nil
     }

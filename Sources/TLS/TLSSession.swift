@@ -34,13 +34,13 @@ package enum TLSResult: Equatable, Sendable {
     private(set) var chain: TLSSelector.Chain?    // set by the ClientHello
     private(set) var verification: PeerVerification?    // how the peer's certificate is verified; nil: as OpenSSL does
     /// Why the peer's certificate was refused, once it has come.
-    package private(set) var peerFault: PeerFault?
+    package private(set) var verificationError: VerificationError?
     private let expectation: TLSServerExpectation?    // on the client's side
     private var hasRead = false    // octets of the peer's came
-    private(set) var noted: ServerFault?    // of a server whose handshake failed otherwise than by its certificate
+    private(set) var noted: HandshakeFailure?    // of a server whose handshake failed otherwise than by its certificate
     /// That the server refused our certificate behind the handshake, as one of TLS 1.3 does: it has read nothing of
     /// what was sent.
-    package private(set) var refusedIdentity: ServerFault?
+    package private(set) var refusedIdentity: HandshakeFailure?
     private var hasNoChain = false    // no chain fits the server name
     private var failure: TLSError?    // after this nothing else is returned
     private var isPeerDone = false    // it sent close_notify, or just closed
@@ -331,7 +331,7 @@ package enum TLSResult: Equatable, Sendable {
             isPeerDone = true
             return .closed
         case SSL_ERROR_SYSCALL: return fail(.connectionLost(errno: bio.failure))
-        default: return fail(reason())
+        default: return fail(failureReason())
         }
     }
 
@@ -341,7 +341,8 @@ package enum TLSResult: Equatable, Sendable {
         return .failed(error)
     }
 
-    private func reason() -> TLSError {
+    /// Why OpenSSL's last call has failed.
+    private func failureReason() -> TLSError {
         if isEstablished {
             noteRefusedIdentity()
             return Failures.stream()
@@ -350,27 +351,27 @@ package enum TLSResult: Equatable, Sendable {
             handshakeReason = serverName == nil ? .noServerName : .unknownServerName
             return .unknownServerName(serverName)
         }
-        if let fault = peerFault ?? missingCertificate() {
-            peerFault = fault
-            if selector != nil { handshakeReason = HandshakeReason(fault.check) }
-            return .peerRefused(fault)
+        if let failure = verificationError ?? missingCertificate() {
+            verificationError = failure
+            if selector != nil { handshakeReason = HandshakeReason(failure.check) }
+            return .peerRefused(failure)
         }
         let verdict = unsafe SSL_get_verify_result(raw)
         if selector == nil, verdict != Int(X509_V_OK) {
             return .untrusted(unsafe String(cString: X509_verify_cert_error_string(verdict)))
         }
         handshakeReason = HandshakeReason(code: Failures.first)
-        noted = ServerFault(code: Failures.first)
+        noted = HandshakeFailure(code: Failures.first)
         return Failures.handshake()
     }
 
     private func noteRefusedIdentity() {
         guard selector == nil, !hasRead else { return }
-        let fault = ServerFault(code: Failures.first)
-        if fault == .certificateRefused || fault == .certificateRequired { refusedIdentity = fault }
+        let failure = HandshakeFailure(code: Failures.first)
+        if failure == .certificateRefused || failure == .certificateRequired { refusedIdentity = failure }
     }
 
-    private func missingCertificate() -> PeerFault? {
+    private func missingCertificate() -> VerificationError? {
         let isMissing = Failures.reason(Failures.first) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE
         return isMissing && verification != nil ? .missing : nil
     }
@@ -423,11 +424,11 @@ extension TLSSession {
     /// - Returns: whether the handshake goes on.
     func certificateArrived(_ context: OpaquePointer) -> Bool {
         guard let verification else { return false }
-        peerFault = unsafe verification.fault(in: context)
-        if peerFault == nil, !verification.requirement.isSkipped, let expectation {
-            peerFault = unsafe expectation.fault(in: context)
+        verificationError = unsafe verification.failure(in: context)
+        if verificationError == nil, !verification.requirement.isSkipped, let expectation {
+            verificationError = unsafe expectation.failure(in: context)
         }
-        return peerFault == nil
+        return verificationError == nil
     }
 }
 

@@ -7,7 +7,7 @@ package import Octets
 /// Source: envoyproxy/envoy api/envoy/extensions/transport_sockets/tls/v3/common.proto, TlsSessionTicketKeys.
 package enum TicketKeyFile {
     /// Why the file is not used.
-    package enum Fault: Error, Sendable, Equatable, CustomStringConvertible {
+    package enum Failure: Error, Sendable, Equatable, CustomStringConvertible {
         /// It has no key.
         case noKey
         /// It has more than `mostKeys`.
@@ -45,15 +45,15 @@ package enum TicketKeyFile {
 
     /// Has all servers of the process use the keys of a file from now on.
     /// - Parameter text: the file; lines that are empty or begin with `#` are not keys.
-    /// - Throws: the first fault; the keys in use stay.
-    package static func use(_ text: Octets) throws(Fault) { TicketKeys.share(try keys(text)) }
+    /// - Throws: the first problem; the keys in use stay.
+    package static func use(_ text: Octets) throws(Failure) { TicketKeys.replaceShared(with: try keys(text)) }
 
     /// Has all servers use keys of their own again.
-    package static func useNone() { TicketKeys.share([]) }
+    package static func useNone() { TicketKeys.replaceShared(with: []) }
 
     /// The keys of a file, the first one first.
-    /// - Throws: the first fault.
-    static func keys(_ text: Octets) throws(Fault) -> [TicketKey] {
+    /// - Throws: the first problem.
+    static func keys(_ text: Octets) throws(Failure) -> [TicketKey] {
         let now = ContinuousClock.now
         var (keys, rest, line) = ([TicketKey](), text, 0)
         while !rest.isEmpty {

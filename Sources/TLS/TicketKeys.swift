@@ -39,7 +39,7 @@ struct TicketKeys {
     }
 
     /// Takes the keys of the file in the place of those that it had before; without any, keys of its own seal again.
-    mutating func share(_ keys: [TicketKey]) { shared = keys }
+    mutating func replaceShared(with keys: [TicketKey]) { shared = keys }
 
     /// Whether tickets of this key need no newer one.
     func isSealing(_ key: TicketKey) -> Bool { key === (shared.first ?? keys.first) }
@@ -105,7 +105,7 @@ extension TicketKeys {
     private static let ring = Lock(TicketKeys())
 
     /// Takes the keys of a file for all servers of the process.
-    static func share(_ keys: [TicketKey]) { ring.withLock { $0.share(keys) } }
+    static func replaceShared(with keys: [TicketKey]) { ring.withLock { $0.replaceShared(with: keys) } }
 
     /// Answers as OpenSSL wants it: 1 go on; 2 the ticket is good, send a newer one; 0 no ticket is
     /// sent, or the one that came is ignored.

@@ -26,15 +26,15 @@ package final class AccessLogger {
         self.writer = writer
     }
 
-    /// Whether `log` writes anything. If not, no record need be made.
+    /// Whether `log` writes anything. If not, no entry need be made.
     package var isOn: Bool { format != .off }
 
     /// Formats the line for one request.
-    package func log(_ record: borrowing AccessRecord) {
+    package func log(_ entry: borrowing AccessLogEntry) {
         switch format {
         case .off: return
-        case .text: appendText(record)
-        case .json: appendJSON(record)
+        case .text: appendText(entry)
+        case .json: appendJSON(entry)
         }
         lines += 1
         if buffer.count >= Self.turnOctets { endTurn() }
@@ -63,40 +63,40 @@ package final class AccessLogger {
 
 // Istio's default text format. Source: istio/istio pilot/pkg/model/telemetry_logging.go.
 extension AccessLogger {
-    private func appendText(_ record: borrowing AccessRecord) {
+    private func appendText(_ entry: borrowing AccessLogEntry) {
         buffer.append("[")
-        clock.append(record.start, to: buffer)
+        clock.append(entry.start, to: buffer)
         buffer.append("] \"")
         // Method and path are written without spaces, which would look like further words of the line.
-        escaped(orDash(record.method), .bare)
+        escaped(orDash(entry.method), .bare)
         buffer.append(" ")
-        escaped(orDash(record.path), .bare)
+        escaped(orDash(entry.path), .bare)
         buffer.append(" ")
-        buffer.append(orDash(Octets(record.protocol.name)))
+        buffer.append(orDash(Octets(entry.protocol.name)))
         buffer.append("\" ")
-        buffer.append(decimal: record.status)
+        buffer.append(decimal: entry.status)
         buffer.append(" ")
-        appendFlags(record)
-        bare(record.details)
-        bare(Octets(record.connectionTermination))
+        appendFlags(entry)
+        bare(entry.details)
+        bare(Octets(entry.connectionTermination))
         buffer.append(" \"")
-        escaped(orDash(record.upstreamFailure), .bare)
+        escaped(orDash(entry.upstreamFailure), .bare)
         buffer.append("\" ")
-        buffer.append(decimal: Int(clamping: record.bytesReceived))
+        buffer.append(decimal: Int(clamping: entry.bytesReceived))
         buffer.append(" ")
-        buffer.append(decimal: Int(clamping: record.bytesSent))
+        buffer.append(decimal: Int(clamping: entry.bytesSent))
         buffer.append(" ")
-        buffer.append(decimal: Int(clamping: record.durationNanoseconds / 1_000_000))
-        appendTextTail(record)
+        buffer.append(decimal: Int(clamping: entry.durationNanoseconds / 1_000_000))
+        appendTextTail(entry)
         buffer.append("\n")
     }
 
     /// Envoy writes absent flags as `-`, in JSON too, unlike all other absent members.
-    private func appendFlags(_ record: borrowing AccessRecord) {
-        let flags = Octets(record.flags)
-        guard !record.earlierFlags.isEmpty else { return buffer.append(orDash(flags)) }
+    private func appendFlags(_ entry: borrowing AccessLogEntry) {
+        let flags = Octets(entry.flags)
+        guard !entry.earlierFlags.isEmpty else { return buffer.append(orDash(flags)) }
         var isFirst = true
-        for (flag, text) in EarlierFlags.all where record.earlierFlags.contains(flag) {
+        for (flag, text) in EarlierFlags.all where entry.earlierFlags.contains(flag) {
             if !isFirst { buffer.append(",") }
             isFirst = false
             buffer.append(text)
@@ -106,26 +106,26 @@ extension AccessLogger {
         buffer.append(flags)
     }
 
-    private func appendTextTail(_ record: borrowing AccessRecord) {
+    private func appendTextTail(_ entry: borrowing AccessLogEntry) {
         buffer.append(" ")
-        if record.upstreamServiceNanoseconds < 0 {
+        if entry.upstreamServiceNanoseconds < 0 {
             buffer.append("-")
         } else {
-            buffer.append(decimal: Int(record.upstreamServiceNanoseconds / 1_000_000))
+            buffer.append(decimal: Int(entry.upstreamServiceNanoseconds / 1_000_000))
         }
-        betweenQuotes(record.forwardedFor)
-        betweenQuotes(record.userAgent)
-        betweenQuotes(record.requestID)
-        betweenQuotes(record.authority)
+        betweenQuotes(entry.forwardedFor)
+        betweenQuotes(entry.userAgent)
+        betweenQuotes(entry.requestID)
+        betweenQuotes(entry.authority)
         buffer.append(" \"")
-        text(record.upstreamHost, .quoted)
+        text(entry.upstreamHost, .quoted)
         buffer.append("\"")
-        bare(record.cluster)
-        bare(record.upstreamLocal)
-        bare(record.downstreamLocal)
-        bare(record.downstreamRemote)
-        bare(record.serverName)
-        bare(record.routeName)
+        bare(entry.cluster)
+        bare(entry.upstreamLocal)
+        bare(entry.downstreamLocal)
+        bare(entry.downstreamRemote)
+        bare(entry.serverName)
+        bare(entry.routeName)
     }
 
     private func orDash(_ octets: Octets) -> Octets { octets.isEmpty ? "-" : octets }
@@ -156,26 +156,27 @@ extension AccessLogger {
 
 // One JSON object per line, with sorted keys.
 extension AccessLogger {
-    private func appendJSON(_ record: borrowing AccessRecord) {
+    private func appendJSON(_ entry: borrowing AccessLogEntry) {
         buffer.append("{\"authority\":")
-        string(record.authority)
-        number("bytes_received", Int(clamping: record.bytesReceived))
-        number("bytes_sent", Int(clamping: record.bytesSent))
-        member("connection_termination_details", Octets(record.connectionTermination))
-        if let facts = record.proxyFacts { member("downstream_direct_remote_address", facts.peer) }
-        member("downstream_local_address", record.downstreamLocal)
-        member("downstream_remote_address", record.downstreamRemote)
-        number("duration", Int(clamping: record.durationNanoseconds / 1_000_000))
-        if record.faultOf.utf8CodeUnitCount > 0 { member("fault_of", Octets(record.faultOf)) }
-        if record.level.utf8CodeUnitCount > 0 { member("level", Octets(record.level)) }
-        member("method", record.method)
-        member("path", record.path)
-        member("protocol", Octets(record.protocol.name))
-        if let facts = record.proxyFacts { appendProxyFacts(facts) }
-        member("request_id", record.requestID)
-        member("requested_server_name", record.serverName)
-        number("response_code", record.status)
-        appendJSONTail(record)
+        string(entry.authority)
+        if entry.blame.utf8CodeUnitCount > 0 { member("blame", Octets(entry.blame)) }
+        number("bytes_received", Int(clamping: entry.bytesReceived))
+        number("bytes_sent", Int(clamping: entry.bytesSent))
+        member("connection_termination_details", Octets(entry.connectionTermination))
+        if let facts = entry.proxyFacts { member("downstream_direct_remote_address", facts.peer) }
+        member("downstream_local_address", entry.downstreamLocal)
+        member("downstream_remote_address", entry.downstreamRemote)
+        number("duration", Int(clamping: entry.durationNanoseconds / 1_000_000))
+        if !entry.explanation.isEmpty { member("explanation", entry.explanation) }
+        if entry.level.utf8CodeUnitCount > 0 { member("level", Octets(entry.level)) }
+        member("method", entry.method)
+        member("path", entry.path)
+        member("protocol", Octets(entry.protocol.name))
+        if let facts = entry.proxyFacts { appendProxyFacts(facts) }
+        member("request_id", entry.requestID)
+        member("requested_server_name", entry.serverName)
+        number("response_code", entry.status)
+        appendJSONTail(entry)
         buffer.append("}\n")
     }
 
@@ -187,33 +188,33 @@ extension AccessLogger {
         for (name, value) in values where value != nil { member(name, value) }
     }
 
-    private func appendJSONTail(_ record: borrowing AccessRecord) {
-        member("response_code_details", record.details)
+    private func appendJSONTail(_ entry: borrowing AccessLogEntry) {
+        member("response_code_details", entry.details)
         key("response_flags")
         buffer.append("\"")
-        appendFlags(record)
+        appendFlags(entry)
         buffer.append("\"")
-        member("route_name", record.routeName)
+        member("route_name", entry.routeName)
         key("start_time")
         buffer.append("\"")
-        clock.append(record.start, to: buffer)
+        clock.append(entry.start, to: buffer)
         buffer.append("\"")
-        member("upstream_cluster", record.cluster)
-        member("upstream_host", record.upstreamHost)
-        member("upstream_local_address", record.upstreamLocal)
-        number("upstream_request_attempt_count", record.tries)
+        member("upstream_cluster", entry.cluster)
+        member("upstream_host", entry.upstreamHost)
+        member("upstream_local_address", entry.upstreamLocal)
+        number("upstream_request_attempt_count", entry.tries)
         key("upstream_service_time")
-        if record.upstreamServiceNanoseconds < 0 {
+        if entry.upstreamServiceNanoseconds < 0 {
             buffer.append("null")
         } else {
             buffer.append("\"")
-            buffer.append(decimal: Int(record.upstreamServiceNanoseconds / 1_000_000))
+            buffer.append(decimal: Int(entry.upstreamServiceNanoseconds / 1_000_000))
             buffer.append("\"")
         }
-        member("upstream_transport_failure_reason", record.upstreamFailure)
-        member("user_agent", record.userAgent)
-        if let endpoint = record.proxyFacts?.vpcEndpoint { member("vpc_endpoint_id", endpoint) }
-        member("x_forwarded_for", record.forwardedFor)
+        member("upstream_transport_failure_reason", entry.upstreamFailure)
+        member("user_agent", entry.userAgent)
+        if let endpoint = entry.proxyFacts?.vpcEndpoint { member("vpc_endpoint_id", endpoint) }
+        member("x_forwarded_for", entry.forwardedFor)
     }
 
     private func key(_ name: StaticString) {

@@ -211,7 +211,8 @@ struct MetricsReport {
         page.single(
             "portico_accept_failures_total", .counter, "Connections that could not be accepted.",
             sum(.connection(.acceptFailed), .downstream))
-        page.family("portico_connections_refused_total", .counter, "Client connections closed for no fault of HTTP.")
+        page.family(
+            "portico_connections_refused_total", .counter, "Client connections closed for no violation of HTTP.")
         for reason in ConnectionRefusal.allCases where reason != .acceptFailed {
             let total = sum(.connection(reason), .downstream)
             page.series("portico_connections_refused_total", [("reason", reason.name)], total)

@@ -23,7 +23,7 @@ final class MetricsSeries: @unchecked Sendable {
 
     private static let runsPerPage = 64
 
-    private let width: Int
+    private let width: Int    // counters of a series
     private let limit: Int
     private let overflow: UInt64
     private let shared = Lock(Shared())

@@ -8,12 +8,12 @@ package enum Refusal: Equatable, Sendable {
     case connection(ConnectionRefusal)
     case handshake(HandshakeReason)
     case http1(HTTP1Error)
-    case http2(HTTP2Fault)
+    case http2(HTTP2Violation)
 
     /// All reasons, in the order of the counters.
     package static let all: [Refusal] =
         ConnectionRefusal.allCases.map { .connection($0) } + HandshakeReason.allCases.map { .handshake($0) }
-        + HTTP1Error.allCases.map { .http1($0) } + HTTP2Fault.allCases.map { .http2($0) }
+        + HTTP1Error.allCases.map { .http1($0) } + HTTP2Violation.allCases.map { .http2($0) }
 
     /// Its place in `all`.
     package var index: Int {
@@ -21,7 +21,7 @@ package enum Refusal: Equatable, Sendable {
         case .connection(let reason): reason.rawValue
         case .handshake(let reason): Self.firstHandshake + reason.rawValue
         case .http1(let error): Self.firstHTTP1 + error.rawValue
-        case .http2(let fault): Self.firstHTTP2 + fault.rawValue
+        case .http2(let violation): Self.firstHTTP2 + violation.rawValue
         }
     }
 
@@ -43,7 +43,7 @@ package enum Refusal: Equatable, Sendable {
         case .connection(let reason): reason.name
         case .handshake(let reason): reason.name
         case .http1(let error): error.details.description
-        case .http2(let fault): fault.name
+        case .http2(let violation): violation.name
         }
     }
 
@@ -53,7 +53,7 @@ package enum Refusal: Equatable, Sendable {
         case .connection(let reason): reason.sentence
         case .handshake(let reason): reason.sentence
         case .http1(let error): "\(error.sentence) (\(error.source))"
-        case .http2(let fault): "\(fault.sentence) (\(fault.source))"
+        case .http2(let violation): "\(violation.sentence) (\(violation.source))"
         }
     }
 

@@ -216,7 +216,7 @@ extension CallConnection {
     private func startCalls() {
         guard isEstablished, !isClosed else { return }
         var ongoing = calls.count(where: { $0 != nil })
-        while ongoing < caller.share(of: index), mayStart, let number = caller.begin() {
+        while ongoing < caller.concurrency(of: index), mayStart, let number = caller.begin() {
             start(caller.order.name(of: number))
             ongoing += 1
         }

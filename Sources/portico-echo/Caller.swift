@@ -58,7 +58,7 @@ final class Caller {
     // MARK: for connections
 
     /// How many calls the connection of that index makes at once.
-    func share(of index: Int) -> Int {
+    func concurrency(of index: Int) -> Int {
         let count = connections.count
         return order.concurrency / count + (index < order.concurrency % count ? 1 : 0)
     }
@@ -71,7 +71,7 @@ final class Caller {
         return started
     }
 
-    /// Ends a call and records its result.
+    /// Ends a call and notes its result.
     func end(_ outcome: CallOutcome, since begin: MonotonicTime) {
         ended += 1
         report.add(

@@ -85,7 +85,7 @@ final class HTTP2Speaker {
             case .violation:
                 // One that is only too large is still open for an answer.
                 guard event.slot >= 0, session.isOpen(event.slot) else { continue }
-                let code = event.fault?.code ?? ErrorCode.cancel
+                let code = event.violation?.code ?? ErrorCode.cancel
                 session.reset(event.slot, code: code)
                 closed(event.slot, code)
             case .goAway, .settings, .expectsContinue: break

@@ -57,11 +57,11 @@ struct Report {
     }
 
     private func row(_ name: String, _ count: Int) -> String {
-        let share = count * 1000 / max(microseconds.count, 1)
+        let permille = count * 1000 / max(microseconds.count, 1)
         let padding = String(repeating: " ", count: max(1, 28 - name.count))
         let number = String(count)
         let gap = String(repeating: " ", count: max(0, 8 - number.count))
-        return "  \(name)\(padding)\(gap)\(number)   \(share / 10).\(share % 10) %"
+        return "  \(name)\(padding)\(gap)\(number)   \(permille / 10).\(permille % 10) %"
     }
 
     private func percentile(_ percent: Int) -> String {

@@ -37,7 +37,7 @@ struct ClusterOptions: ParsableArguments {
     /// Where the cluster's API server is, and who asks.
     func access() throws -> ClusterAccess {
         let environment = ProcessInfo.processInfo.environment
-        do throws(AccessFault) {
+        do throws(AccessError) {
             let source =
                 kubernetes
                 ? ClusterAccessSource.pod

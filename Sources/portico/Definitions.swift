@@ -74,7 +74,7 @@ struct Definitions: ParsableArguments {
     private func place() throws -> Locality? {
         guard let locality else { return nil }
         let pattern = LocalityPattern(locality)
-        guard pattern.fault == nil, !locality.contains("*") else {
+        guard pattern.problem == nil, !locality.contains("*") else {
             throw ValidationError("--locality \(locality): write region/zone/subzone, such as us-west1/us-west1-a")
         }
         return Locality(locality)
@@ -109,7 +109,7 @@ struct Definitions: ParsableArguments {
     private func reading(_ set: ManifestSet, _ cluster: ClusterOptions) throws -> ClusterReading? {
         let options = try compileOptions()
         guard let (source, client) = try cluster.source(defaultNamespace: namespace, say: Self.say) else { return nil }
-        do throws(ClusterReadingFault) {
+        do throws(ClusterReadingError) {
             return try ClusterReading(set, source: source, client: client, options: options)
         } catch {
             Self.say(true, "\(error)")

@@ -39,7 +39,8 @@ struct RBAC: ParsableCommand {
         let comments = cluster.isGiven ? try review(rules) : ""
         print(
             "# The least rights of this gateway, by `portico rbac`.\n" + comments
-                + RoleText.yaml(rules, account: serviceAccount, namespace: definitions.namespace), terminator: "")
+                + RoleText.yaml(rules, serviceAccount: serviceAccount, namespace: definitions.namespace), terminator: ""
+        )
     }
 
     /// Compares with what the account that asks may do, in each namespace that matters.
@@ -47,7 +48,7 @@ struct RBAC: ParsableCommand {
         let places = Set(rules.compactMap(\.namespace)).union([definitions.namespace]).sorted()
         var text = ""
         let access = try cluster.access()
-        do throws(ClusterReadingFault) {
+        do throws(ClusterReadingError) {
             let review = try RightsReview(access)
             defer { review.stop() }
             for place in places {

@@ -6,7 +6,7 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
 
 /// Source: envoyproxy/envoy source/common/upstream/health_checker_base_impl.cc.
 @Suite struct `What is known of an endpoint's health` {
-    private var record = HealthRecord()
+    private var record = HealthHistory()
     private var policy = HealthCheckPolicy(method: .http)
 
     @Test(arguments: [HealthVerdict.passed, .failed("x"), .refused("x")])
@@ -17,7 +17,7 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
 
     @Test mutating func `changes after as many failures in a row as the policy says`() {
         policy.unhealthyThreshold = 3
-        var standings: [HealthRecord.Standing] = []
+        var standings: [HealthHistory.Standing] = []
         for verdict in [HealthVerdict.passed, .failed("a"), .failed("a"), .passed, .failed("a"), .failed("a")] {
             _ = record.note(verdict, policy)
             standings.append(record.standing)

@@ -39,7 +39,7 @@ import Testing
         let folder = TemporaryFolder()
         let path = folder.write("config", text.replacing("https:", with: "ftp:"))
         func reason(_ source: ClusterAccessSource) -> String {
-            do throws(AccessFault) {
+            do throws(AccessError) {
                 _ = try source.access(environment: [:])
                 return ""
             } catch {

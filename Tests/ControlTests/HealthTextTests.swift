@@ -13,9 +13,9 @@ import Testing
         let numbers = EndpointNumbers()
         return (0..<count).map { number in
             let endpoint = EndpointState(address: .ip("10.0.0.1", port: UInt16(number + 1)), numbers: numbers)
-            var record = HealthRecord()
+            var record = HealthHistory()
             _ = record.note(verdict, HealthCheckPolicy(method: .tcp))
-            return ("a:80", HealthNews(endpoint: endpoint, record: record))
+            return ("a:80", HealthNews(endpoint: endpoint, history: record))
         }
     }
 

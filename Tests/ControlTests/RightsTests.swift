@@ -54,7 +54,7 @@ import Testing
     @Test func `are YAML whatever they are called`() {
         let text = RoleText.yaml(
             [AccessRule(["get"], "secrets", names: ["y", "a\"b\\c\nd", "12", "null"], namespace: "n")],
-            account: "true", namespace: "n")
+            serviceAccount: "true", namespace: "n")
         #expect(text.contains(#"resourceNames: ["y", "a\"b\\c d", "12", "null"]"#), "\(text)")
         #expect(text.contains(#"  name: "true""#) && !text.contains("ClusterRole"))
         #expect(text.split(separator: "---\n").count == 2)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Control
 
-@Suite struct `The account of a rollout` {
+@Suite struct `The report of a rollout` {
     private func cluster(_ host: String, subset: String = "") -> ClusterState {
         ClusterState(
             name: host, identity: ClusterIdentity(host: host, port: 80, subset: subset, policy: .roundRobin))
@@ -23,11 +23,11 @@ import Testing
         #expect(rollouts.due == time(225))
         #expect(rollouts.settle(at: time(224)).isEmpty)
         hello.tally.count(.ended, at: time(224).nanoseconds)
-        let account = rollouts.settle(at: time(225)).first
+        let report = rollouts.settle(at: time(225)).first
         #expect(
-            account?.text == "endpoints of hello have changed for 10 s, 1 left and 1 came: 0 requests lost, "
+            report?.text == "endpoints of hello have changed for 10 s, 1 left and 1 came: 0 requests lost, "
                 + "2 sent again, 1 answers broken off")
-        #expect(account?.isNoticed == true)
+        #expect(report?.isNoticed == true)
         #expect(rollouts.due == nil && rollouts.settle(at: time(500)).isEmpty)
     }
 
@@ -38,10 +38,10 @@ import Testing
             rollouts.changed(each, left: 3, came: 3, at: time(10))
             each.tally.count(.lost, at: time(11).nanoseconds)
         }
-        let accounts = rollouts.settle(at: time(100))
-        #expect(accounts.count == 1)
-        #expect(accounts.first?.left == 3 && accounts.first?.counts[.lost] == 2)
-        #expect(accounts.first?.text.contains("preStop") == true)
+        let reports = rollouts.settle(at: time(100))
+        #expect(reports.count == 1)
+        #expect(reports.first?.left == 3 && reports.first?.counts[.lost] == 2)
+        #expect(reports.first?.text.contains("preStop") == true)
     }
 
     @Test func `is not made of endpoints that only come`() {

@@ -20,7 +20,8 @@ def test_without_an_access_log_the_message_goes_to_standard_error(backend):
             client.wait_closed(5)
         said = waiting.until(
             lambda: next((line for line in gateway.errors if "refused: " in line), None), 5, "a message")
-        assert "a client must not use this stream number (RFC 9113 §5.1.1); client 127.0.0.1:" in said
+        words = "a client must not use this stream number (RFC 9113 §5.1.1): HEADERS of "
+        assert words in said and " on stream 2; client 127.0.0.1:" in said
         assert " warning portico: [Proxy] " in said
 
 
@@ -192,7 +193,7 @@ def test_streams_beyond_the_limit_leave_a_line_and_their_counter(gateway):
         streams = [client.open(http2.grpc_headers(), end=False) for _ in range(limit + 1)]
         client.wait(lambda: streams[-1].over, 5, "a refusal")
         assert streams[-1].reset == 7
-        assert ' "- - HTTP/2" 0 DPE http2.too_many_streams ' in gateway.access_log(f"127.0.0.1:{port} ")
+        assert ' "- - HTTP/2" 0 DPE http2.too_many_streams{HEADERS_of_' in gateway.access_log(f"127.0.0.1:{port} ")
     counted(gateway, "http2.too_many_streams", before, errors)
 
 
@@ -204,9 +205,10 @@ def test_a_connection_error_is_told_with_its_rule(gateway):
         client.raw(b"\x00\x00\x05\x05\x04\x00\x00\x00\x01\x00\x00\x00\x02\x82")
         client.wait_closed(5)
         assert client.goaways[-1][1] == PROTOCOL_ERROR
-        assert "(RFC 9113 §8.4)".encode() in next(
+        assert "(RFC 9113 §8.4): PUSH_PROMISE of 5 octets on stream 1".encode() in next(
             frame.additional_data for frame in client.frames if isinstance(frame, GoAwayFrame))
-    assert ' "- - HTTP/2" 0 DPE http2.push_promise ' in gateway.access_log(f"127.0.0.1:{port} ")
+    told = "http2.push_promise{PUSH_PROMISE_of_5_octets_on_stream_1,_RFC_9113_§8.4}"
+    assert f' "- - HTTP/2" 0 DPE {told} ' in gateway.access_log(f"127.0.0.1:{port} ")
     counted(gateway, "http2.push_promise", before, errors)
 
 

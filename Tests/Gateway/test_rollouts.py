@@ -1,4 +1,4 @@
-"""The account of a rollout: what it says after the endpoints of a service have changed."""
+"""The report of a rollout: what it says after the endpoints of a service have changed."""
 
 import contextlib
 
@@ -34,8 +34,8 @@ def break_off(connection, _request):
     connection.close()
 
 
-def account(gateway):
-    waiting.until(lambda: "have changed for" in gateway.said, QUIET, "the account of the rollout")
+def report(gateway):
+    waiting.until(lambda: "have changed for" in gateway.said, QUIET, "the report of the rollout")
     return next(line for line in gateway.said.splitlines() if "have changed for" in line)
 
 
@@ -58,25 +58,25 @@ class Rollout:
     def check(self):
         assert (self.lost > 0) == (self.leaving is vanish and self.retries["attempts"] == 0)
         assert (self.ended > 0) == (self.leaving is break_off)
-        line = account(self.gateway)
+        line = report(self.gateway)
         words = f"{self.lost} requests lost, {self.replayed} sent again, {self.ended} answers broken off"
         assert "1 left and 0 came" in line and words in line, line
         assert ("warning" in line) == (self.lost + self.ended > 0) and ("preStop" in line) == (self.lost > 0)
 
 
-def test_the_account_says_what_clients_noticed():
-    """At the same time, because each account takes a quarter of a minute."""
+def test_the_report_says_what_clients_noticed():
+    """At the same time, because each report takes a quarter of a minute."""
     cases = [(vanish, POLICIES), (vanish, {"attempts": 0}), (break_off, {"attempts": 0})]
     with contextlib.ExitStack() as stack:
         for rollout in [Rollout(stack, *case) for case in cases]:
             rollout.check()
 
 
-def test_no_account_of_endpoints_that_only_come():
+def test_no_report_of_endpoints_that_only_come():
     with http1.Upstream(answer) as old, http1.Upstream(answer) as new, Gateway(config(old)) as gateway:
         gateway.write(config(old, new))
         gateway.reload()
         gateway.write(config(new))
         gateway.reload()
-        assert "1 left and 0 came: 0 requests lost" in account(gateway)
+        assert "1 left and 0 came: 0 requests lost" in report(gateway)
         assert gateway.said.count("have changed for") == 1

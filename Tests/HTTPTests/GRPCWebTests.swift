@@ -84,7 +84,7 @@ import Testing
         #expect(decoded(text.octets.array) == binary.octets.array)
     }
 
-    @Test func `decodes Base64 in any pieces, and accounts for every octet`() throws {
+    @Test func `decodes Base64 in any pieces, and holders for every octet`() throws {
         var random = Dice(seed: 11)
         for length in 0..<80 {
             let data = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }

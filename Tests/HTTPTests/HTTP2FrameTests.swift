@@ -204,7 +204,7 @@ extension HTTP2Side {
         server.endTurn()
         // HEADERS of stream 3, without END_STREAM, and GOAWAY.
         let octets = before + server.flush()
-        let why = Array("a frame's size is wrong (RFC 9113 §4.2)".utf8)
+        let why = Array("a frame's size is wrong (RFC 9113 §4.2): PING of 1 octets on the connection".utf8)
         #expect(octets == frame(headers, endHeaders, 3, [0x88]) + frame(7, 0, 0, [0, 0, 0, 3, 0, 0, 0, 6] + why))
     }
 }

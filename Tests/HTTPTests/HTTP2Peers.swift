@@ -8,7 +8,7 @@ final class HTTP2Side {
     let pools: MessagePools
     private(set) var noted: [String] = []
     /// Why streams were refused.
-    private(set) var refused: [HTTP2Fault?] = []
+    private(set) var refused: [HTTP2Violation?] = []
     /// Octets of body that went out, by the exchange that owns the stream.
     private(set) var taken: [Int: Int] = [:]
     /// Opens each stream's window as octets arrive.
@@ -55,7 +55,7 @@ final class HTTP2Side {
             if consumes { session.consume(event.slot, event.data.count) }
         case .closed: line += " \(event.errorCode)"
         case .violation:
-            refused.append(event.fault)
+            refused.append(event.violation)
             if event.slot >= 0, let block = session.takeHeaders(event.slot) { pools.letGo(block) }
             return
         case .goAway: line = "goAway \(event.errorCode)"

@@ -163,7 +163,7 @@ private let asked: [UInt8] = [0x83, 0x84, 0x86, 0x01, 1, 0x61]
         }
     }
 
-    /// The rest of it came, and waits for its turn: that is no fault of the client.
+    /// The rest of it came, and waits for its turn: that is no violation of the client.
     @Test func `is none while the rest of it is postponed`() throws {
         let server = try HTTP2Side.greeted(isServer: true)
         #expect(server.receive(frame(headers, end, 1, asked)))

@@ -62,7 +62,7 @@ private let hint: [UInt8] = [0x08, 3] + Array("103".utf8)
 struct Flood: Sendable, CustomTestStringConvertible {
     var name: String
     var frames: [UInt8]
-    var fault: HTTP2Fault
+    var violation: HTTP2Violation
     /// How often `frames` may come before the connection ends.
     var most: Int
     var testDescription: String { name }
@@ -70,54 +70,60 @@ struct Flood: Sendable, CustomTestStringConvertible {
     /// What a client sends while its stream 1 is open and its stream 3 is over.
     static let ofClients = [
         Flood(
-            name: "PRIORITY", frames: frame(priority, 0, 5, [0, 0, 0, 0, 1]), fault: .ignoredFrameFlood, most: 20_100),
-        Flood(name: "unknown frames", frames: frame(0xbb, 0, 0, [1]), fault: .ignoredFrameFlood, most: 20_100),
+            name: "PRIORITY", frames: frame(priority, 0, 5, [0, 0, 0, 0, 1]), violation: .ignoredFrameFlood,
+            most: 20_100),
+        Flood(name: "unknown frames", frames: frame(0xbb, 0, 0, [1]), violation: .ignoredFrameFlood, most: 20_100),
         Flood(
-            name: "PING", frames: frame(ping, 0, 0, [UInt8](repeating: 0, count: 8)), fault: .pingFlood, most: 10_050),
-        Flood(name: "SETTINGS", frames: frame(settings, 0, 0), fault: .settingsFlood, most: 1010),
-        Flood(name: "acknowledgements", frames: frame(settings, 1, 0), fault: .settingsFlood, most: 20_100),
+            name: "PING", frames: frame(ping, 0, 0, [UInt8](repeating: 0, count: 8)), violation: .pingFlood,
+            most: 10_050),
+        Flood(name: "SETTINGS", frames: frame(settings, 0, 0), violation: .settingsFlood, most: 1010),
+        Flood(name: "acknowledgements", frames: frame(settings, 1, 0), violation: .settingsFlood, most: 20_100),
         Flood(
             name: "SETTINGS that move windows",
             frames: frame(settings, 0, 0, [0, 4, 0, 0, 0, 9]) + frame(settings, 0, 0, [0, 4, 0, 0, 0, 8]),
-            fault: .settingsFlood, most: 505),
-        Flood(name: "empty DATA", frames: frame(data, 0, 1), fault: .emptyFrameFlood, most: 2010),
+            violation: .settingsFlood, most: 505),
+        Flood(name: "empty DATA", frames: frame(data, 0, 1), violation: .emptyFrameFlood, most: 2010),
         Flood(
-            name: "DATA with padding only", frames: frame(data, padded, 1, [3, 0, 0, 0]), fault: .emptyFrameFlood,
+            name: "DATA with padding only", frames: frame(data, padded, 1, [3, 0, 0, 0]), violation: .emptyFrameFlood,
             most: 2010),
         Flood(
-            name: "WINDOW_UPDATE", frames: frame(windowUpdate, 0, 0, [0, 0, 0, 1]), fault: .windowUpdateFlood,
+            name: "WINDOW_UPDATE", frames: frame(windowUpdate, 0, 0, [0, 0, 0, 1]), violation: .windowUpdateFlood,
             most: 20_100),
-        Flood(name: "late DATA", frames: frame(data, 0, 3, [1]), fault: .lateFrameFlood, most: 10_050),
-        Flood(name: "late RST_STREAM", frames: frame(reset, 0, 3, [0, 0, 0, 8]), fault: .lateFrameFlood, most: 20_100),
+        Flood(name: "late DATA", frames: frame(data, 0, 3, [1]), violation: .lateFrameFlood, most: 10_050),
+        Flood(
+            name: "late RST_STREAM", frames: frame(reset, 0, 3, [0, 0, 0, 8]), violation: .lateFrameFlood,
+            most: 20_100),
         Flood(
             name: "late trailers",
-            frames: frame(headers, end | endHeaders, 3, [0x40, 1, 0x61, 0]), fault: .lateFrameFlood, most: 1010),
+            frames: frame(headers, end | endHeaders, 3, [0x40, 1, 0x61, 0]), violation: .lateFrameFlood, most: 1010),
         Flood(
             name: "GOAWAY",
-            frames: frame(goAway, 0, 0, [UInt8](repeating: 0, count: 8)), fault: .goAwayFlood, most: 1010),
+            frames: frame(goAway, 0, 0, [UInt8](repeating: 0, count: 8)), violation: .goAwayFlood, most: 1010),
     ]
 
     /// What an endpoint sends while stream 1 is open and stream 3 is over: the worker gave it up.
     static let ofEndpoints = [
         Flood(
             name: "GOAWAY",
-            frames: frame(goAway, 0, 0, [127, 255, 255, 255, 0, 0, 0, 0]), fault: .goAwayFlood, most: 5050),
+            frames: frame(goAway, 0, 0, [127, 255, 255, 255, 0, 0, 0, 0]), violation: .goAwayFlood, most: 5050),
         Flood(
             name: "late trailers",
-            frames: frame(headers, end | endHeaders, 3, answered), fault: .lateFrameFlood, most: 5050),
+            frames: frame(headers, end | endHeaders, 3, answered), violation: .lateFrameFlood, most: 5050),
         Flood(
             name: "late interim responses",
-            frames: frame(headers, endHeaders, 3, hint), fault: .lateFrameFlood, most: 5050),
-        Flood(name: "late empty DATA", frames: frame(data, 0, 3), fault: .emptyFrameFlood, most: 10_050),
-        Flood(name: "late DATA", frames: frame(data, 0, 3, [1]), fault: .lateFrameFlood, most: 50_500),
-        Flood(name: "empty DATA", frames: frame(data, 0, 1), fault: .emptyFrameFlood, most: 10_050),
+            frames: frame(headers, endHeaders, 3, hint), violation: .lateFrameFlood, most: 5050),
+        Flood(name: "late empty DATA", frames: frame(data, 0, 3), violation: .emptyFrameFlood, most: 10_050),
+        Flood(name: "late DATA", frames: frame(data, 0, 3, [1]), violation: .lateFrameFlood, most: 50_500),
+        Flood(name: "empty DATA", frames: frame(data, 0, 1), violation: .emptyFrameFlood, most: 10_050),
         Flood(
-            name: "PING", frames: frame(ping, 0, 0, [UInt8](repeating: 0, count: 8)), fault: .pingFlood, most: 50_500),
-        Flood(name: "SETTINGS", frames: frame(settings, 0, 0), fault: .settingsFlood, most: 5050),
+            name: "PING", frames: frame(ping, 0, 0, [UInt8](repeating: 0, count: 8)), violation: .pingFlood,
+            most: 50_500),
+        Flood(name: "SETTINGS", frames: frame(settings, 0, 0), violation: .settingsFlood, most: 5050),
         Flood(
-            name: "PRIORITY", frames: frame(priority, 0, 1, [0, 0, 0, 0, 1]), fault: .ignoredFrameFlood, most: 100_500),
+            name: "PRIORITY", frames: frame(priority, 0, 1, [0, 0, 0, 0, 1]), violation: .ignoredFrameFlood,
+            most: 100_500),
         Flood(
-            name: "WINDOW_UPDATE", frames: frame(windowUpdate, 0, 1, [0, 0, 0, 1]), fault: .windowUpdateFlood,
+            name: "WINDOW_UPDATE", frames: frame(windowUpdate, 0, 1, [0, 0, 0, 1]), violation: .windowUpdateFlood,
             most: 100_500),
     ]
 }
@@ -136,8 +142,8 @@ struct Flood: Sendable, CustomTestStringConvertible {
     private func check(_ flood: Flood, on side: HTTP2Side) {
         let borne = send(flood, to: side)
         #expect(borne <= flood.most && borne >= flood.most / 2)
-        #expect(side.session.fault == flood.fault)
-        #expect(flood.fault.code == ErrorCode.enhanceYourCalm)
+        #expect(side.session.violation == flood.violation)
+        #expect(flood.violation.code == ErrorCode.enhanceYourCalm)
         var goodbye = side.flush()[...]
         while goodbye.count > 9, goodbye[goodbye.startIndex + 3] != goAway {    // answers to frames before
             goodbye = goodbye.dropFirst(9 + Int(goodbye[goodbye.startIndex + 2]))
@@ -181,7 +187,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
             _ = server.flush()
             stream += 2
         }
-        #expect(server.session.fault == .violationFlood)
+        #expect(server.session.violation == .violationFlood)
         #expect(Int(stream / 2) <= most && Int(stream / 2) >= most / 2)
     }
 
@@ -216,7 +222,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
             server.send(0, "\0\0\0\0\u{1}\u{7}")
             _ = server.flush()
             guard server.receive(octets) else {
-                Issue.record("message \(number): \(String(describing: server.session.fault))")
+                Issue.record("message \(number): \(String(describing: server.session.violation))")
                 return
             }
         }
@@ -247,7 +253,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
                 frame(priority, 0, stream, [0, 0, 0, 0, 1]) + frame(headers, end | endHeaders, stream, asked)
                 + frame(windowUpdate, 0, stream, [0, 0, 0, 6])
             guard server.receive(octets) else {
-                Issue.record("request \(number): \(String(describing: server.session.fault))")
+                Issue.record("request \(number): \(String(describing: server.session.violation))")
                 return
             }
             server.respond(0, isEnd: true)
@@ -255,7 +261,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// Clients cancel thousands of calls at once; what their endpoint sends meanwhile is late and no fault of its.
+    /// Clients cancel thousands of calls at once; what their endpoint sends meanwhile is late and no violation of its.
     @Test func `of an endpoint whose calls are cancelled is read on`() throws {
         let client = try HTTP2Side.greeted(isServer: false)
         #expect(client.receive(frame(settings, 0, 0, [0, 3, 0, 1, 0, 0])))
@@ -272,7 +278,7 @@ struct Flood: Sendable, CustomTestStringConvertible {
                 frame(headers, endHeaders, stream, answered) + frame(data, 0, stream, [1])
                 + frame(headers, end | endHeaders, stream, [0x40, 1, 0x61, 0])
             guard client.receive(octets) else {
-                Issue.record("stream \(number): \(String(describing: client.session.fault))")
+                Issue.record("stream \(number): \(String(describing: client.session.violation))")
                 return
             }
         }

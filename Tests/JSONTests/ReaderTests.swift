@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    static func fault(_ text: [UInt8]) -> JSONError? {
+    static func kind(_ text: [UInt8]) -> JSONError? {
         do throws(JSONError) {
             _ = try tokens(text)
             return nil
@@ -68,9 +68,9 @@ import Testing
             (#""\u12g4""#, .badEscape, 1),
             (#""\ud800""#, .badEscape, 1), (#""\ud800\u0041""#, .badEscape, 1), (#""\udc00\ud800""#, .badEscape, 1),
             (#""\u12"#, .badEscape, 1), ("\"\\", .badEscape, 1), ("\"a\nb\"", .control, 2), ("\"a\0b\"", .control, 2),
-        ] as [(String, JSONError.Fault, Int)])
-    func `refuses`(text: String, fault: JSONError.Fault, offset: Int) {
-        #expect(Self.fault(Array(text.utf8)) == JSONError(fault, at: offset))
+        ] as [(String, JSONError.Kind, Int)])
+    func `refuses`(text: String, kind: JSONError.Kind, offset: Int) {
+        #expect(Self.kind(Array(text.utf8)) == JSONError(kind, at: offset))
     }
 
     /// Overlong forms, surrogates, what is beyond U+10FFFF, and sequences that end too early.
@@ -84,7 +84,7 @@ import Testing
     func `refuses what is not UTF-8`(octets: [UInt8]) {
         let quote = UInt8(ascii: "\"")
         for prefix in ["", "abc", "abcdefghij"] {
-            #expect(Self.fault([quote] + Array(prefix.utf8) + octets + [quote])?.fault == .badUTF8)
+            #expect(Self.kind([quote] + Array(prefix.utf8) + octets + [quote])?.kind == .badUTF8)
         }
     }
 
@@ -94,7 +94,7 @@ import Testing
             #expect(try Self.tokens(Array("\"\(plain)\"".utf8)) == "'\(plain)'")
             #expect(try Self.tokens(Array("\"\(plain)\\n\(plain)\"".utf8)) == "'\(plain)\n\(plain)'")
             #expect(try Self.tokens(Array("\"\(plain)é\(plain)\"".utf8)) == "'\(plain)é\(plain)'")
-            #expect(Self.fault(Array("\"\(plain)\u{1F}\(plain)\"".utf8)) == JSONError(.control, at: length + 1))
+            #expect(Self.kind(Array("\"\(plain)\u{1F}\(plain)\"".utf8)) == JSONError(.control, at: length + 1))
         }
     }
 
@@ -102,9 +102,9 @@ import Testing
         let most = JSONReader.mostOpen
         for (open, close) in [("[", "]"), (#"{"a":"#, "}")] {
             let good = String(repeating: open, count: most) + "1" + String(repeating: close, count: most)
-            #expect(Self.fault(Array(good.utf8)) == nil)
-            #expect(Self.fault(Array((open + good + close).utf8))?.fault == .tooDeep)
-            #expect(Self.fault(Array(String(repeating: open, count: 1_000_000).utf8))?.fault == .tooDeep)
+            #expect(Self.kind(Array(good.utf8)) == nil)
+            #expect(Self.kind(Array((open + good + close).utf8))?.kind == .tooDeep)
+            #expect(Self.kind(Array(String(repeating: open, count: 1_000_000).utf8))?.kind == .tooDeep)
         }
     }
 

@@ -374,7 +374,7 @@ import Testing
             apiVersion: "client.authentication.k8s.io/v1", command: "/bin/sh", arguments: ["-c", script],
             installHint: "install it")
         plugin.timeoutSeconds = 1
-        let found = #expect(throws: AccessFault.self) { try plugin.run(for: .fake(1)) }
+        let found = #expect(throws: AccessError.self) { try plugin.run(for: .fake(1)) }
         #expect(found?.description.contains(words) == true, "\(found?.description ?? "")")
         let isLimit = words.contains("did not end") || words.contains("KiB")
         #expect((found?.limit == .plugin) == isLimit)
@@ -406,8 +406,8 @@ import Testing
     @Test func `of a pod comes from its environment and its service account`() throws {
         let folder = TemporaryFolder()
         let environment = ["KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"]
-        #expect(throws: AccessFault.self) { try ClusterAccess.inCluster(environment: [:], folder: folder.path) }
-        #expect(throws: AccessFault.self) { try ClusterAccess.inCluster(environment: environment, folder: folder.path) }
+        #expect(throws: AccessError.self) { try ClusterAccess.inCluster(environment: [:], folder: folder.path) }
+        #expect(throws: AccessError.self) { try ClusterAccess.inCluster(environment: environment, folder: folder.path) }
         folder.write("token", " t \n")
         folder.write("namespace", "shop\n")
         let access = try ClusterAccess.inCluster(environment: environment, folder: folder.path)

@@ -87,7 +87,7 @@ import Testing
         now += 50_000
         let looks = words(state.look(at: moment) { _ in false })
         #expect(looks == ["prepare anew"], "they end within a minute")
-        let fault = AccessFault("the plugin failed")
+        let fault = AccessError("the plugin failed")
         let actions = words(state.prepared(.failure(fault), hasRoom: true, at: moment))
         #expect(actions.isEmpty && state.stage == .idle && state.credential?.bearer == "t")
         now += 60_000

@@ -29,7 +29,7 @@ import Testing
 
     @Test func `names groups that are there`() throws {
         let pattern = try Pattern("(a)")
-        for good in ["", "x", "\\1\\0\\\\"] { #expect(pattern.fault(inReplacement: good) == nil) }
-        for bad in ["\\2", "\\", "\\x"] { #expect(pattern.fault(inReplacement: bad) != nil) }
+        for good in ["", "x", "\\1\\0\\\\"] { #expect(pattern.problem(inReplacement: good) == nil) }
+        for bad in ["\\2", "\\", "\\x"] { #expect(pattern.problem(inReplacement: bad) != nil) }
     }
 }

@@ -95,8 +95,8 @@ private func outline(_ tree: Tree, _ node: NodeIndex) -> [String] {
         let large = (0..<40).map { "k\($0): 1\n" }.joined() + "k7: 2\n"
         for text in ["a: 1\nb: 2\na: 3\n", large] {
             let problem = try #require(trees(text).trees.first?.problems.first)
-            guard case .duplicateKey(let first) = problem.fault else {
-                Issue.record("\(problem.fault)")
+            guard case .duplicateKey(let first) = problem.kind else {
+                Issue.record("\(problem.kind)")
                 continue
             }
             #expect(first < problem.node)

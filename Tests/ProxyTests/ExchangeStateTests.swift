@@ -239,7 +239,7 @@ import Testing
             #expect(state.situation == situation)
             state.clientGone(.clientReset)
             #expect(state.situation == situation, "the client's leaving hides why it was answered")
-            #expect(state.running == .record)
+            #expect(state.running == .finish)
         }
     }
 
@@ -276,10 +276,10 @@ import Testing
         var complete = begun()
         _ = complete.answerEnded()
         complete.clientGone(.clientReset)
-        #expect(complete.situation == nil && complete.running == .record)
+        #expect(complete.situation == nil && complete.running == .finish)
         var early = sent()
         early.clientGone(.clientClosed)
-        #expect(early.situation == .clientClosed && early.running == .record && early.tryProgress == .none)
+        #expect(early.situation == .clientClosed && early.running == .finish && early.tryProgress == .none)
         var told = sent()
         told.note(.requestMalformed(.path))
         told.clientGone(.clientReset)

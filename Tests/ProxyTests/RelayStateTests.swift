@@ -57,8 +57,8 @@ import Testing
 
     @Test func `try each endpoint once, and three at most`() {
         var state = RelayState()
-        #expect(state.tries(endpoint: 5) && !state.tries(endpoint: 5))
-        #expect(state.tries(endpoint: 6) && state.tries(endpoint: 7) && !state.tries(endpoint: 8))
+        #expect(state.beginTry(ofEndpoint: 5) && !state.beginTry(ofEndpoint: 5))
+        #expect(state.beginTry(ofEndpoint: 6) && state.beginTry(ofEndpoint: 7) && !state.beginTry(ofEndpoint: 8))
         #expect(state.tried == [5, 6, 7])
     }
 }

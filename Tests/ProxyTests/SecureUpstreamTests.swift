@@ -35,11 +35,12 @@ import Testing
 
     @Test(
         arguments: [
-            ("good", "ca.pem", "c.test", ServerFault.wrongName), ("good", "other.pem", "a.test", .unknownAuthority),
+            ("good", "ca.pem", "c.test", HandshakeFailure.wrongName),
+            ("good", "other.pem", "a.test", .unknownAuthority),
             ("old", "ca.pem", "a.test", .notValidNow), ("good", "ca.pem", "10.0.0.1", .wrongName),
         ])
     func `that shows the wrong certificate fails as a connection does`(
-        certificate: String, authority: String, host: String, fault: ServerFault
+        certificate: String, authority: String, host: String, fault: HandshakeFailure
     ) throws {
         let bench = try Bench(tls: .secure(try made.security(authority: authority)))
         let server = try bench.server()
@@ -201,7 +202,7 @@ import Testing
             #expect(endpoint.progress != .done)
             bare.pass(.milliseconds(250))
         }
-        #expect(client.text().hasSuffix(ServerFault.certificateRequired.sentence))
+        #expect(client.text().hasSuffix(HandshakeFailure.certificateRequired.sentence))
     }
 
     @Test func `that speaks no TLS is not taken for one`() throws {
@@ -215,7 +216,7 @@ import Testing
             bench.settle()
             bench.pass(.milliseconds(250))
         }
-        #expect(client.text().hasSuffix(ServerFault.notTLS.sentence))
+        #expect(client.text().hasSuffix(HandshakeFailure.notTLS.sentence))
     }
 
     @Test func `is not sent to without its certificates`() throws {

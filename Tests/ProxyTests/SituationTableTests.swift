@@ -11,15 +11,16 @@ import Testing
 @Suite struct `The table of situations` {
     private static let all: [Situation] =
         HTTP1Error.allCases.map(Situation.requestRefused)
-        + ServerFault.allCases.map(Situation.handshakeFailed)
-        + HTTP2Fault.allCases.map(Situation.requestMalformed) + HTTP2Fault.allCases.map(Situation.upstreamMalformed) + [
+        + HandshakeFailure.allCases.map(Situation.handshakeFailed)
+        + HTTP2Violation.allCases.map(Situation.requestMalformed)
+        + HTTP2Violation.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
             .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
             .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
             .routeTimedOut,
-            .deadlineExceeded,
+            .deadlineExceeded, .deadlineUnmeetable(isRoutes: true), .deadlineUnmeetable(isRoutes: false),
             .idleSending, .idleReceiving, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
@@ -70,6 +71,7 @@ import Testing
         case .drainOver: 39
         case .grpcDowngraded: 40
         case .deadlineHopeless: 41
+        case .deadlineUnmeetable: 42
         }
     }
 
@@ -78,20 +80,24 @@ import Testing
         let levels = Blame.allCases.map { $0.level.description }
         #expect(levels == ["info", "warning", "error", "error"])
         for situation in Self.all {
-            var record = AccessRecord(start: WallTime(seconds: 0, nanoseconds: 0))
+            var record = AccessLogEntry(start: WallTime(seconds: 0, nanoseconds: 0))
             let outcome = situation.outcome
             outcome.blame(in: &record)
             let isFailure = outcome.status == 0 || outcome.status >= 400
-            #expect(record.faultOf.description == (isFailure ? outcome.blame.rawValue : ""), "\(situation)")
+            #expect(record.blame.description == (isFailure ? outcome.blame.rawValue : ""), "\(situation)")
             #expect(record.level.description == (isFailure ? outcome.blame.level.description : ""), "\(situation)")
         }
         #expect(Situation.requestRefused(.headersTooLarge).outcome.blame == .client)
         #expect(Situation.unknownCluster.outcome.blame == .configuration)
         #expect(Situation.upstreamProtocolError.outcome.blame == .upstream)
+        // Nothing was sent: whoever set the deadline is to blame, and no endpoint.
+        #expect(Situation.deadlineUnmeetable(isRoutes: false).outcome.blame == .client)
+        #expect(Situation.deadlineUnmeetable(isRoutes: true).outcome.blame == .configuration)
+        #expect(Situation.deadlineExceeded.outcome.blame == .upstream)
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...41))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...42))
     }
 
     @Test func `answers everybody who is still there`() {
@@ -118,7 +124,8 @@ import Testing
         for situation in Self.all {
             let outcome = situation.outcome
             #expect(!outcome.details.isEmpty && !outcome.details.contains(" "), "\(situation)")
-            #expect(outcome.status == 0 || !outcome.body.isEmpty || !outcome.sentence.isEmpty, "\(situation)")
+            #expect(!outcome.words("").isEmpty, "\(situation)")
+            #expect(outcome.words("because").hasSuffix("because"), "\(situation)")
         }
     }
 
@@ -136,8 +143,8 @@ import Testing
     }
 
     @Test func `says how to mend what an endpoint's TLS lacks, and why no connection was made`() {
-        for fault in ServerFault.allCases { #expect(!fault.advice.isEmpty, "\(fault)") }
-        #expect(Set(ServerFault.allCases.map(\.advice)).count == ServerFault.allCases.count - 2)
+        for fault in HandshakeFailure.allCases { #expect(!fault.advice.isEmpty, "\(fault)") }
+        #expect(Set(HandshakeFailure.allCases.map(\.advice)).count == HandshakeFailure.allCases.count - 2)
         let silent = ConnectFailure.allCases.filter(\.advice.isEmpty)
         #expect(silent == [.handshake, .other], "the fault of TLS has an advice of its own, the others have none")
     }

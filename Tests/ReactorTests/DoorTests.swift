@@ -96,14 +96,14 @@ import Testing
     @Test func `are refused when there are too many, with the file's name`() throws {
         let folder = TemporaryFolder()
         let path = folder.write("file", "12345")
-        #expect(throws: FileContents.Fault.tooLarge(path: path, limitOctets: 4)) {
+        #expect(throws: FileContents.Failure.tooLarge(path: path, limitOctets: 4)) {
             _ = try FileContents.read(path, limitOctets: 4)
         }
     }
 
     @Test func `of a missing file are an error with a reason`() throws {
         let folder = TemporaryFolder()
-        let missing = #expect(throws: FileContents.Fault.self) { _ = try FileContents.read(folder.path + "/none") }
+        let missing = #expect(throws: FileContents.Failure.self) { _ = try FileContents.read(folder.path + "/none") }
         #expect(missing?.description == "cannot read \(folder.path)/none: No such file or directory")
     }
 
@@ -113,7 +113,7 @@ import Testing
         #expect(unsafe mkfifo(fifo, 0o600) == 0)
         defer { unsafe unlink(fifo) }
         for path in [fifo, folder.path, "/dev/zero", "/dev/null"] {
-            #expect(throws: FileContents.Fault.notRegular(path: path)) { _ = try FileContents.read(path) }
+            #expect(throws: FileContents.Failure.notRegular(path: path)) { _ = try FileContents.read(path) }
         }
     }
 }

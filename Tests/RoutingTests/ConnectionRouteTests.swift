@@ -46,7 +46,7 @@ import Testing
         }
         let route = world.plan.routes[number]
         guard route.unavailable == nil else { return "closed" }
-        return zip(route.destinations, route.shares).map { destination, share in
+        return zip(route.destinations, route.weights).map { destination, share in
             let host = world.plan.clusters[destination.cluster].host.prefix { $0 != "." }
             return route.destinations.count == 1 ? String(host) : "\(share) \(host)"
         }.joined(separator: ", ")

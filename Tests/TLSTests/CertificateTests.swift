@@ -5,7 +5,7 @@ import Testing
 private let certificates = Certificates.shared
 
 @Suite struct `A certificate` {
-    private func fault(chain: [UInt8], key: [UInt8]) -> TLSError? {
+    private func failure(chain: [UInt8], key: [UInt8]) -> TLSError? {
         do throws(TLSError) {
             _ = try TLSContext(certificates: [.init(chain: chain, key: key)])
             return nil
@@ -16,13 +16,13 @@ private let certificates = Certificates.shared
 
     @Test func `without PEM text is refused with the reason`() {
         let (chain, key) = (certificates["ec.pem"], certificates["ec.key"])
-        #expect(fault(chain: [], key: key) == .noCertificate(found: nil))
-        #expect(fault(chain: Array("hello".utf8), key: key) == .noCertificate(found: nil))
-        #expect(fault(chain: key, key: chain) == .noCertificate(found: "EC PRIVATE KEY"))
-        #expect(fault(chain: chain, key: chain) == .noKey(found: "CERTIFICATE"))
-        #expect(fault(chain: chain, key: []) == .noKey(found: nil))
+        #expect(failure(chain: [], key: key) == .noCertificate(found: nil))
+        #expect(failure(chain: Array("hello".utf8), key: key) == .noCertificate(found: nil))
+        #expect(failure(chain: key, key: chain) == .noCertificate(found: "EC PRIVATE KEY"))
+        #expect(failure(chain: chain, key: chain) == .noKey(found: "CERTIFICATE"))
+        #expect(failure(chain: chain, key: []) == .noKey(found: nil))
         #expect(
-            fault(chain: [UInt8](repeating: 10, count: PEM.octetLimit + 1), key: key)
+            failure(chain: [UInt8](repeating: 10, count: PEM.octetLimit + 1), key: key)
                 == .tooLarge(
                     what: "the length of the certificate chain in octets", limit: PEM.octetLimit))
     }
@@ -31,7 +31,7 @@ private let certificates = Certificates.shared
         let (chain, key) = (certificates["ec.pem"], certificates["ec.key"])
         let long = Array(repeatElement(chain, count: PEM.chainLimit + 1).joined())
         #expect(
-            fault(chain: long, key: key)
+            failure(chain: long, key: key)
                 == .tooLarge(what: "the number of certificates in a chain", limit: PEM.chainLimit))
     }
 
@@ -40,26 +40,26 @@ private let certificates = Certificates.shared
             "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n".utf8)
         let words = Array("subject=CN = one\r\n".utf8)
         #expect(
-            fault(
+            failure(
                 chain: words + certificates["ec.pem"] + words,
                 key: parameters + certificates["ec.key"]) == nil)
         let both = certificates["ec.key"] + certificates["ec.pem"]
-        #expect(fault(chain: both, key: both) == nil)
+        #expect(failure(chain: both, key: both) == nil)
     }
 
     @Test func `that is cut or damaged is refused with its position`() {
         let (chain, key) = (certificates["ec.pem"], certificates["ec.key"])
-        guard case .unreadableCertificate(1, _) = fault(chain: Array(chain.prefix(200)), key: key)
+        guard case .unreadableCertificate(1, _) = failure(chain: Array(chain.prefix(200)), key: key)
         else {
             Issue.record("a cut certificate")
             return
         }
-        guard case .unreadableCertificate(2, _) = fault(chain: chain + chain.prefix(300), key: key)
+        guard case .unreadableCertificate(2, _) = failure(chain: chain + chain.prefix(300), key: key)
         else {
             Issue.record("a cut second certificate")
             return
         }
-        guard case .unreadableKey = fault(chain: chain, key: Array(key.prefix(100))) else {
+        guard case .unreadableKey = failure(chain: chain, key: Array(key.prefix(100))) else {
             Issue.record("a cut key")
             return
         }
@@ -68,28 +68,28 @@ private let certificates = Certificates.shared
     @Test func `cut anywhere never traps`() {
         let (chain, key) = (certificates["rsa.pem"], certificates["rsa.key"])
         for length in stride(from: 0, to: chain.count - 1, by: 41) {
-            #expect(fault(chain: Array(chain.prefix(length)), key: key) != nil)
-            #expect(fault(chain: chain, key: Array(key.prefix(length))) != nil)
+            #expect(failure(chain: Array(chain.prefix(length)), key: key) != nil)
+            #expect(failure(chain: chain, key: Array(key.prefix(length))) != nil)
         }
     }
 
     @Test func `with another certificate's key is refused`() {
         #expect(
-            fault(chain: certificates["ec.pem"], key: certificates["rsa.key"])
+            failure(chain: certificates["ec.pem"], key: certificates["rsa.key"])
                 == .keyMismatch(subject: "O=Acme,CN=one.example.test", position: nil))
         #expect(
-            fault(chain: certificates["reversed.pem"], key: certificates["ec.key"])
+            failure(chain: certificates["reversed.pem"], key: certificates["ec.key"])
                 == .keyMismatch(subject: "CN=test-ca", position: 2))
     }
 
     @Test func `with an encrypted key is refused without asking for the pass phrase`() {
         #expect(
-            fault(chain: certificates["ec.pem"], key: certificates["locked.key"]) == .encryptedKey)
+            failure(chain: certificates["ec.pem"], key: certificates["locked.key"]) == .encryptedKey)
     }
 
     @Test func `with a weak key is refused`() {
         #expect(
-            fault(chain: certificates["weak.pem"], key: certificates["weak.key"])
+            failure(chain: certificates["weak.pem"], key: certificates["weak.key"])
                 == .refusedCertificate(subject: "CN=weak", reason: "ee key too small"))
     }
 
@@ -138,7 +138,7 @@ private let certificates = Certificates.shared
     }
 
     @Test func `chooses among known cipher suites only`() throws {
-        func fault(_ name: String) -> TLSError? {
+        func failure(_ name: String) -> TLSError? {
             do throws(TLSError) {
                 _ = try TLSContext(certificates: [certificates.pair("ec")], cipherSuites: [name])
                 return nil
@@ -146,14 +146,14 @@ private let certificates = Certificates.shared
                 return error
             }
         }
-        #expect(fault("ECDHE-ECDSA-AES128-GCM-SHA256") == nil)
-        #expect(fault("TLS_AES_256_GCM_SHA384") == nil)
+        #expect(failure("ECDHE-ECDSA-AES128-GCM-SHA256") == nil)
+        #expect(failure("TLS_AES_256_GCM_SHA384") == nil)
         #expect(
-            fault("ECDHE-ECDSA-AES128-GCM-SHA265")
+            failure("ECDHE-ECDSA-AES128-GCM-SHA265")
                 == .unknownCipherSuite(
                     name: "ECDHE-ECDSA-AES128-GCM-SHA265", nearest: "ECDHE-ECDSA-AES128-GCM-SHA256")
         )
-        #expect(fault("ALL") == .unknownCipherSuite(name: "ALL", nearest: nil))
+        #expect(failure("ALL") == .unknownCipherSuite(name: "ALL", nearest: nil))
         #expect(throws: TLSError.versionsReversed(lowest: .tls13, highest: .tls12)) {
             try certificates.context("ec", minVersion: .tls13, maxVersion: .tls12)
         }

@@ -18,15 +18,15 @@ import Testing
         return String(decoding: text, as: UTF8.self)
     }
 
-    private static func read(_ text: String) -> Result<[TicketKey], TicketKeyFile.Fault> {
+    private static func read(_ text: String) -> Result<[TicketKey], TicketKeyFile.Failure> {
         let octets = Array(text.utf8)
         return unsafe octets.withUnsafeBytes { buffer in
-            Result { () throws(TicketKeyFile.Fault) in unsafe try TicketKeyFile.keys(Octets(buffer)) }
+            Result { () throws(TicketKeyFile.Failure) in unsafe try TicketKeyFile.keys(Octets(buffer)) }
         }
     }
 
-    private static func fault(_ text: String) -> TicketKeyFile.Fault? {
-        if case .failure(let fault) = read(text) { fault } else { nil }
+    private static func failure(_ text: String) -> TicketKeyFile.Failure? {
+        if case .failure(let failure) = read(text) { failure } else { nil }
     }
 
     @Test func `has a key in each line that is no comment`() throws {
@@ -39,17 +39,17 @@ import Testing
 
     @Test func `is refused with its line when it is broken`() {
         let good = Self.line(1)
-        #expect(Self.fault("") == .noKey && Self.fault("\n# nothing\n") == .noKey)
-        #expect(Self.fault("\(good)\n\(good.dropLast(4))") == .notAKey(line: 2))
-        #expect(Self.fault("\(good)AAAA") == .notAKey(line: 1))
-        #expect(Self.fault(good.replacing("=", with: "A")) == .notAKey(line: 1))
-        #expect(Self.fault("-" + good.dropFirst()) == .notAKey(line: 1))
+        #expect(Self.failure("") == .noKey && Self.failure("\n# nothing\n") == .noKey)
+        #expect(Self.failure("\(good)\n\(good.dropLast(4))") == .notAKey(line: 2))
+        #expect(Self.failure("\(good)AAAA") == .notAKey(line: 1))
+        #expect(Self.failure(good.replacing("=", with: "A")) == .notAKey(line: 1))
+        #expect(Self.failure("-" + good.dropFirst()) == .notAKey(line: 1))
         // The last digit has two bits that belong to no octet.
-        #expect(Self.fault(good.dropLast(2) + "x=") == .notAKey(line: 1))
-        #expect(Self.fault("\(good)\n\n\(good)") == .sameName(line: 3))
-        #expect(Self.fault(String(repeating: "A", count: 107) + "=") == .notRandom(line: 1))
+        #expect(Self.failure(good.dropLast(2) + "x=") == .notAKey(line: 1))
+        #expect(Self.failure("\(good)\n\n\(good)") == .sameName(line: 3))
+        #expect(Self.failure(String(repeating: "A", count: 107) + "=") == .notRandom(line: 1))
         let many = (0..<17).map { Self.line(UInt8(2 * $0)) }.joined(separator: "\n")
-        #expect(Self.fault(many) == .tooMany)
+        #expect(Self.failure(many) == .tooMany)
     }
 
     @Test func `decides what seals and what opens`() throws {
@@ -62,12 +62,12 @@ import Testing
         let made = ring.sealingKey(at: now)
         let own = try #require(made)
         let keys = try Self.read("\(Self.line(1))\n\(Self.line(2))").get()
-        ring.share(keys)
+        ring.replaceShared(with: keys)
         #expect(seals(keys[0]) && opens(own) && opens(keys[0]) && opens(keys[1]))
         #expect(ring.isSealing(keys[0]) && !ring.isSealing(keys[1]) && !ring.isSealing(own))
-        ring.share([])
+        ring.replaceShared(with: [])
         #expect(seals(own) && !opens(keys[1]))
-        ring.share([keys[1]])
+        ring.replaceShared(with: [keys[1]])
         #expect(!opens(keys[0]) && seals(keys[1], after: 40))
     }
 }

@@ -39,7 +39,7 @@ import Testing
             unsafe fields[0].withUnsafeBytes { path in
                 unsafe fields[1].withUnsafeBytes { agent in
                     unsafe fields[2].withUnsafeBytes { authority in
-                        var record = AccessRecord(start: WallTime(seconds: 0, nanoseconds: 0))
+                        var record = AccessLogEntry(start: WallTime(seconds: 0, nanoseconds: 0))
                         unsafe record.path = Octets(path)
                         unsafe record.method = Octets(path)
                         unsafe record.userAgent = Octets(agent)

@@ -20,13 +20,13 @@ import Testing
         return String(decoding: pipe.readToEnd(), as: UTF8.self)
     }
 
-    private func withRecord(_ body: (inout AccessRecord) -> Void) -> AccessRecord {
-        var record = AccessRecord(start: WallTime(seconds: 1_795_237_779, nanoseconds: 698_999_999))
+    private func withRecord(_ body: (inout AccessLogEntry) -> Void) -> AccessLogEntry {
+        var record = AccessLogEntry(start: WallTime(seconds: 1_795_237_779, nanoseconds: 698_999_999))
         body(&record)
         return record
     }
 
-    private var full: AccessRecord {
+    private var full: AccessLogEntry {
         withRecord {
             $0.method = "POST"
             $0.path = "/helloworld.Greeter/SayHello?a=b"
@@ -131,7 +131,9 @@ import Testing
         (4_107_542_400, "2100-03-01T00:00:00"), (-5, "1970-01-01T00:00:00"), (.max, "9999-12-31T23:59:59"),
     ])
     func `writes dates`(seconds: Int, text: String) throws {
-        let line = try logged(.text) { $0.log(AccessRecord(start: WallTime(seconds: seconds, nanoseconds: 7_000_000))) }
+        let line = try logged(.text) {
+            $0.log(AccessLogEntry(start: WallTime(seconds: seconds, nanoseconds: 7_000_000)))
+        }
         #expect(line.hasPrefix("[\(text).007Z]"))
     }
 

@@ -25,13 +25,24 @@ struct RetiredWord {
         RetiredWord(
             word: "program", why: "rules of a VirtualService, and what RE2 compiles", instead: "rule list",
             exceptIn: ["Patterns", "Manifests", "Reactor", "Kubernetes", "portico-echo"]),
+        RetiredWord(
+            word: "fault", why: "what a rule injects, and whatever is wrong",
+            instead: "violation of HTTP, problem of a text, error, failure, or blame",
+            exceptIn: ["Manifests", "Routing", "Telemetry", "Proxy"]),    // Istio's field `fault`, Envoy's flags
+        RetiredWord(
+            word: "record", why: "of TLS; and lines of the log, mappings of a file, what is known of a Service",
+            instead: "access log entry, mapping, entry, history, or to note",
+            exceptIn: ["TLS", "HTTP", "Proxy", "Telemetry"]),    // those of TLS
         RetiredWord(word: "patience", why: "a time, and a budget for abuse", instead: "time limit, or budget"),
         RetiredWord(
             word: "share of turn", why: "a share is a part of the requests or clients", instead: "quota of the turn"),
         RetiredWord(word: "over share", why: "a share is a part of the requests or clients", instead: "over quota"),
         RetiredWord(word: "outlier watch", why: "a watch is on files and objects", instead: "outlier observer"),
         RetiredWord(word: "eviction rank", why: "a rank is of endpoints", instead: "eviction order"),
-        RetiredWord(word: "cluster account", why: "an account is of memory", instead: "cluster tally"),
+        RetiredWord(
+            word: "account", why: "Kubernetes' service account; and memory, counts, reports",
+            instead: "holder of header memory, tally, report",
+            exceptIn: ["Kubernetes", "Manifests", "Routing", "Control", "portico"]),    // service accounts
         RetiredWord(word: "waiting line", why: "a line is of text", instead: "waiting queue"),
         RetiredWord(word: "wheel handle", why: "a handle is a worker's own object", instead: "timer ID"),
         RetiredWord(word: "told", why: "leaves open who says what", instead: "reported, said, noted, known"),

@@ -12,12 +12,12 @@ package final class HashTable: Sendable {
         /// How many places the table will have.
         package var size: Int {
             switch table {
-            case .ring(let minimum): Ring.units(minimum, weights: shares).reduce(0, +)
+            case .ring(let minimum): Ring.units(minimum, weights: reducedWeights).reduce(0, +)
             case .maglev(let size): Maglev.size(size, endpoints: endpoints.count)
             }
         }
 
-        fileprivate var shares: [Int] {
+        fileprivate var reducedWeights: [Int] {
             weights.count == endpoints.count ? weights.map { max($0, 1) } : Array(repeating: 1, count: endpoints.count)
         }
 
@@ -34,10 +34,10 @@ package final class HashTable: Sendable {
         self.job = original ?? job
         let names = job.endpoints.map(\.name)
         switch job.table {
-        case .ring(let minimum): (points, owners) = Ring.build(names, Ring.units(minimum, weights: job.shares))
+        case .ring(let minimum): (points, owners) = Ring.build(names, Ring.units(minimum, weights: job.reducedWeights))
         case .maglev(let size):
             points = []
-            owners = Maglev.build(names, weights: job.shares, size: Maglev.size(size, endpoints: names.count))
+            owners = Maglev.build(names, weights: job.reducedWeights, size: Maglev.size(size, endpoints: names.count))
         }
     }
 
@@ -74,20 +74,20 @@ private enum Ring {
     /// so that a change of the others moves no point.
     static func units(_ minimum: Int, weights: [Int]) -> [Int] {
         let divisor = weights.reduce(0, common)
-        let shares = weights.map { $0 / max(divisor, 1) }
-        let sum = shares.reduce(0) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
+        let reducedWeights = weights.map { $0 / max(divisor, 1) }
+        let sum = reducedWeights.reduce(0) { $0.addingReportingOverflow($1).overflow ? .max : $0 + $1 }
         guard sum > 0 else { return [] }
         let usual = minimum <= 1 ? 1 : weights.count <= 128 ? 512 : weights.count <= 4096 ? 64 : 8
         let target = min(max(minimum, weights.count * usual), most)
         guard sum < target else {
             // Weights far apart must not make the ring large: each endpoint keeps at least one point.
             let scale = Double(target) / Double(sum)
-            return shares.map { max(Int(Double($0) * scale), 1) }
+            return reducedWeights.map { max(Int(Double($0) * scale), 1) }
         }
         var unit = usual
         while unit > 1, unit * sum > max(target, roomy) { unit /= 2 }
         while unit * sum < minimum { unit *= 2 }
-        return shares.map { $0 * unit }
+        return reducedWeights.map { $0 * unit }
     }
 
     /// Points that a ring may have for its endpoints' weights alone.

@@ -8,12 +8,12 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
         /// A check that is under way has taken too long, and is over.
         case giveUp(Key)
         /// An operator should hear what is known of an endpoint now.
-        case report(Key, HealthRecord)
+        case report(Key, HealthHistory)
     }
 
     private struct Entry {
         var policy: HealthCheckPolicy
-        var record = HealthRecord()
+        var history = HealthHistory()
         /// Checks that have ended.
         var checks = 0
         /// Its place in `due` or in a queue is good as long as this is the same.
@@ -33,7 +33,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     private var newcomers = Queue()
     private var others = Queue()
     private var isNewcomersTurn = true
-    private var rounds: UInt64 = 0
+    private var rounds: UInt64 = 0    // entries of `due` that were ever made; keeps equal times in order
     private var random: UInt64
     private let most: Int
     /// How often a check that was due has waited for others, since `takeWaits`.
@@ -92,7 +92,7 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
             isFresh = true
             _ = due.takeFirst()
             guard let entry = entries[next.key], entry.round == next.round else { continue }
-            if entry.record.standing == .unknown { newcomers.join(next) } else { others.join(next) }
+            if entry.history.standing == .unknown { newcomers.join(next) } else { others.join(next) }
         }
         while running.count < most, let key = takeWaiting() {
             running[key] = now &+ (entries[key]?.policy.timeout.healthNanoseconds ?? 0)
@@ -119,22 +119,22 @@ package struct HealthSchedule<Key: Hashable & Sendable> {
     private mutating func note(_ verdict: HealthVerdict, of key: Key, at now: UInt64, _ actions: inout [Action]) {
         running[key] = nil
         guard var entry = entries[key] else { return }
-        let isNews = entry.record.note(verdict, entry.policy)
+        let isNews = entry.history.note(verdict, entry.policy)
         if verdict != .skipped { entry.checks = min(entry.checks, 1_000_000) + 1 }
         entries[key] = entry
-        if isNews { actions.append(.report(key, entry.record)) }
+        if isNews { actions.append(.report(key, entry.history)) }
         schedule(key, at: now &+ pause(entry, verdict))
     }
 
     /// The first pause is a random part of the interval: endpoints that came together are checked apart afterwards.
     private mutating func pause(_ entry: Entry, _ verdict: HealthVerdict) -> UInt64 {
         let interval = entry.policy.interval.healthNanoseconds
-        if verdict == .skipped { return min(interval, Self.pauseOfSkipped) }
+        if verdict == .skipped { return min(interval, Self.pauseOfSkippedNanoseconds) }
         if entry.checks <= 1 { return part(of: interval) }
         return interval &+ part(of: entry.policy.jitter.healthNanoseconds)
     }
 
-    private static var pauseOfSkipped: UInt64 { 1_000_000_000 }
+    private static var pauseOfSkippedNanoseconds: UInt64 { 1_000_000_000 }
 
     private mutating func part(of whole: UInt64) -> UInt64 {
         random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407    // Knuth's MMIX

@@ -11,8 +11,9 @@ struct OutlierLedger<Key: Hashable> {
     }
 
     private var entries: [Key: Entry] = [:]
+    /// How many endpoints are ejected now.
     private(set) var ejected = 0
-    private var nextSweep: UInt64?
+    private var nextSweepNanoseconds: UInt64?
 
     /// How many endpoints a sweep looks at.
     var tracked: Int { entries.count }
@@ -21,7 +22,7 @@ struct OutlierLedger<Key: Hashable> {
     var isEmpty: Bool { entries.isEmpty }
 
     /// When the next sweep is due, in the time of `eject`; nil: none is.
-    var sweepDue: UInt64? { entries.isEmpty ? nil : nextSweep }
+    var sweepDue: UInt64? { entries.isEmpty ? nil : nextSweepNanoseconds }
 
     /// The endpoints that are ejected.
     var ejectedKeys: [Key] { entries.compactMap { $0.value.since == nil ? nil : $0.key } }
@@ -37,7 +38,7 @@ struct OutlierLedger<Key: Hashable> {
     mutating func eject(_ key: Key, at now: UInt64, of count: Int, _ policy: OutlierPolicy) -> Duration? {
         guard !isEjected(key), policy.mayEject(ejected: ejected, of: count) else { return nil }
         let times = (entries[key]?.times ?? 0) + 1
-        if entries.isEmpty { nextSweep = now &+ Self.nanoseconds(policy.interval) }
+        if entries.isEmpty { nextSweepNanoseconds = now &+ Self.nanoseconds(policy.interval) }
         entries[key] = Entry(since: now, times: times)
         ejected += 1
         return policy.ejectionTime(times: times)
@@ -50,7 +51,7 @@ struct OutlierLedger<Key: Hashable> {
     /// - Returns: their endpoints.
     mutating func sweep(at now: UInt64, _ policy: OutlierPolicy, passedAt: (Key) -> UInt64 = { _ in 0 }) -> [Key] {
         guard let due = sweepDue, due <= now else { return [] }
-        nextSweep = now &+ Self.nanoseconds(policy.interval)
+        nextSweepNanoseconds = now &+ Self.nanoseconds(policy.interval)
         var returned: [Key] = []
         for (key, entry) in entries {
             if let since = entry.since {

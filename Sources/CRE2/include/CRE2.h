@@ -21,7 +21,7 @@ bool cre2_full_match(const cre2_pattern *pattern, const char *text, size_t lengt
 int cre2_program_size(const cre2_pattern *pattern);
 /// Whether `rewrite` can take the place of a match: see RE2::CheckRewriteString.
 enum { CRE2_REPLACEMENT_GOOD = 0, CRE2_REPLACEMENT_NO_GROUP = 1, CRE2_REPLACEMENT_SYNTAX = 2 };
-int cre2_replacement_fault(const cre2_pattern *pattern, const char *rewrite, size_t length);
+int cre2_replacement_error(const cre2_pattern *pattern, const char *rewrite, size_t length);
 /// Replaces each match in ASCII text and writes the new text to `out`, of which `room` octets are there. Returns its
 /// length, or one of these: nothing matches; it takes too much room or more than 10 ms of this thread's time.
 enum { CRE2_NO_MATCH = -1, CRE2_TOO_COSTLY = -2 };

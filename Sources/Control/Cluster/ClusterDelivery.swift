@@ -50,8 +50,8 @@ extension ClusterInbox {
     /// What is wrong with the kinds as a whole, for `check`, the log and the admin pages.
     var stateDiagnostics: [Diagnostic] {
         var found: [Diagnostic] = []
-        for (kind, record) in kinds.sorted(by: { $0.key < $1.key }) {
-            for (scope, state) in record.states.sorted(by: { $0.key < $1.key }) {
+        for (kind, entry) in kinds.sorted(by: { $0.key < $1.key }) {
+            for (scope, state) in entry.states.sorted(by: { $0.key < $1.key }) {
                 let place = SourcePlace(
                     file: "kubernetes:\(scope.isEmpty ? "" : scope + "/")\(kind)", line: 0, column: 0)
                 switch state {

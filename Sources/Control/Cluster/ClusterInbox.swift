@@ -44,11 +44,12 @@ struct ClusterInbox {
     private(set) var hasEndpoints = false
     /// Whether there is something that only a load brings into effect.
     private(set) var needsLoad = false
+    /// How many events have come from the server.
     private(set) var events: UInt64 = 0
     /// Objects without a name, and octets that are not JSON: the last few.
     private var unreadable: [(kind: String, problem: Diagnostic)] = []
     private static let mostUnreadable = 20
-    /// Objects whose newest version has a fault, which a load has reported or is about to.
+    /// Objects whose newest version has a problem, which a load has reported or is about to.
     private var faulty: Set<ObjectReference> = []
     /// Objects of one kind that are known at a time. A list of the client has no more.
     static let mostOfKind = 300_000
@@ -120,7 +121,7 @@ struct ClusterInbox {
         note(identity, .object(withUndelivered(object.set, identity)))
         // The store decides which version of a faulty object counts.
         let isWhole = object.set.rejected.isEmpty && (object.set.impaired.isEmpty || old == nil)
-        // What was said of a fault has to go when the fault does.
+        // What was said of a problem has to go when the problem does.
         if object.set.rejected.isEmpty, object.set.impaired.isEmpty {
             if faulty.remove(identity) != nil { needsLoad = true }
         } else {
@@ -129,7 +130,7 @@ struct ClusterInbox {
         switch kind {
         case "EndpointSlice" where isWhole: noteSlice(identity, name, object.set.inventory.endpointSlices.first)
         case "Pod" where isWhole: notePod(identity, name, object.set.inventory.pods.first)
-        // Of a faulty one the load reports the fault.
+        // Of a faulty one the load reports the problem.
         default: needsLoad = true
         }
         return name

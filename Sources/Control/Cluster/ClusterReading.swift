@@ -20,7 +20,7 @@ package struct ClusterReading {
     package init(
         _ files: ManifestSet, source: ClusterSource, client: any ClusterClient, options: CompileOptions,
         wait: Duration = .seconds(30)
-    ) throws(ClusterReadingFault) {
+    ) throws(ClusterReadingError) {
         self.options = options
         let bell: Mailbox<Void>
         do throws(SystemError) {
@@ -29,11 +29,11 @@ package struct ClusterReading {
             try client.start()
             bell = mailbox
         } catch {
-            throw ClusterReadingFault(description: "\(error)")
+            throw ClusterReadingError(description: "\(error)")
         }
         defer { client.stop() }
         guard Self.wait(bell, wait, until: { source.status.waiting == nil }) else {
-            throw ClusterReadingFault(
+            throw ClusterReadingError(
                 description: "the Kubernetes API server was waited for \(wait): \(source.status.waiting ?? "")")
         }
         self.files.apply(files)
@@ -75,6 +75,6 @@ package struct ClusterReading {
 }
 
 /// Why a cluster could not be read, as a sentence.
-package struct ClusterReadingFault: Error, CustomStringConvertible {
+package struct ClusterReadingError: Error, CustomStringConvertible {
     package let description: String
 }

@@ -32,11 +32,11 @@ package struct ClusterStatus: Sendable {
         events = inbox.events
         let scopes = namespaces.isEmpty ? [""] : namespaces
         let always = ClusterSource.kinds.map(\.kind).sorted().flatMap { name in
-            let record = inbox.kinds[name]
+            let entry = inbox.kinds[name]
             return scopes.map { scope in
                 Kind(
-                    name: name, namespace: scope.isEmpty ? nil : scope, state: record?.states[scope],
-                    objects: record?.known.count ?? 0)
+                    name: name, namespace: scope.isEmpty ? nil : scope, state: entry?.states[scope],
+                    objects: entry?.known.count ?? 0)
             }
         }
         kinds = always + Self.nodes(inbox)
@@ -45,8 +45,8 @@ package struct ClusterStatus: Sendable {
     /// Nodes, once they are watched.
     private static func nodes(_ inbox: ClusterInbox) -> [Kind] {
         let name = ResourceKind.nodes.kind
-        guard let record = inbox.kinds[name] else { return [] }
-        return [Kind(name: name, namespace: nil, state: record.states[""], objects: record.known.count)]
+        guard let entry = inbox.kinds[name] else { return [] }
+        return [Kind(name: name, namespace: nil, state: entry.states[""], objects: entry.known.count)]
     }
 
     /// Why no load can begin: kinds of which nothing is known. nil: all are known, or cannot be.

@@ -26,7 +26,7 @@ struct HealthDirectory {
         let endpoint: EndpointState
         let key: Key
         var target: HealthTarget
-        var record = HealthRecord()
+        var history = HealthHistory()
     }
 
     private var terms: [Key: Terms] = [:]
@@ -48,7 +48,7 @@ struct HealthDirectory {
     }
 
     /// What the checks of an endpoint say; nil: it is not checked.
-    func record(of endpoint: EndpointState) -> HealthRecord? { entry(of: endpoint)?.record }
+    func history(of endpoint: EndpointState) -> HealthHistory? { entry(of: endpoint)?.history }
 
     /// What counts the checks of a Service's port; nil: there are none.
     func counts(of key: Key) -> HealthCounts? { counts[key] }
@@ -127,10 +127,10 @@ struct HealthDirectory {
     ///   endpoint is checked no more.
     mutating func take(_ news: HealthNews) -> (key: Key, isChanged: Bool, concernsChoice: Bool)? {
         guard let entry = entry(of: news.endpoint) else { return nil }
-        entries[news.endpoint.number]?.record = news.record
-        let next: EndpointHealth = news.record.standing == .unhealthy ? .failing : .available
-        let isChanged = news.record.standing != entry.record.standing
-        guard news.record.standing != .unknown, news.endpoint.health != next else {
+        entries[news.endpoint.number]?.history = news.history
+        let next: EndpointHealth = news.history.standing == .unhealthy ? .failing : .available
+        let isChanged = news.history.standing != entry.history.standing
+        guard news.history.standing != .unknown, news.endpoint.health != next else {
             return (entry.key, isChanged, false)
         }
         news.endpoint.health = next

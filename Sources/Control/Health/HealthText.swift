@@ -32,7 +32,7 @@ struct HealthText {
     mutating func lines(of changes: Changes, _ panics: Panics, at now: MonotonicTime) -> [String] {
         var lines = settle(at: now)
         for (service, news) in changes {
-            let isFailing = news.record.standing == .unhealthy
+            let isFailing = news.history.standing == .unhealthy
             if mayAdd(at: now) {
                 lines.append("\(service): \(Self.sentence(news))")
             } else if isFailing {
@@ -75,9 +75,9 @@ struct HealthText {
 
     private static func sentence(_ news: HealthNews) -> String {
         let name = "endpoint \(news.endpoint.name)"
-        guard news.record.standing == .unhealthy else { return "\(name) passes its health check: it is used" }
-        let times = news.record.failures == 1 ? "" : ", \(news.record.failures) times in a row"
-        return "\(name) fails its health check: \(news.record.reason)\(times)"
+        guard news.history.standing == .unhealthy else { return "\(name) passes its health check: it is used" }
+        let times = news.history.failures == 1 ? "" : ", \(news.history.failures) times in a row"
+        return "\(name) fails its health check: \(news.history.reason)\(times)"
     }
 
     private static func line(of cluster: ClusterState, isPanicking: Bool) -> String {

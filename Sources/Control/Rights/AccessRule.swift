@@ -72,22 +72,22 @@ package enum NeededRights {
 package enum RoleText {
     /// - Parameters:
     ///   - rules: what they grant.
-    ///   - account: the name of the service account, and of the roles.
+    ///   - serviceAccount: the name of the service account, and of the roles.
     ///   - namespace: the service account's.
-    package static func yaml(_ rules: [AccessRule], account: String, namespace: String) -> String {
+    package static func yaml(_ rules: [AccessRule], serviceAccount: String, namespace: String) -> String {
         var text = ""
-        // A ClusterRole belongs to no namespace, so its name has the account's.
+        // A ClusterRole belongs to no namespace, so its name has the service account's.
         let wide = rules.filter { $0.namespace == nil }
-        if !wide.isEmpty { text += role(wide, "\(account)-\(namespace)", nil, account, namespace) }
+        if !wide.isEmpty { text += role(wide, "\(serviceAccount)-\(namespace)", nil, serviceAccount, namespace) }
         let narrow = Dictionary(grouping: rules.filter { $0.namespace != nil }) { $0.namespace ?? "" }
         for (place, rules) in narrow.sorted(by: { $0.key < $1.key }) {
-            text += role(rules, account, place, account, namespace)
+            text += role(rules, serviceAccount, place, serviceAccount, namespace)
         }
         return text
     }
 
     private static func role(
-        _ rules: [AccessRule], _ name: String, _ place: String?, _ account: String, _ namespace: String
+        _ rules: [AccessRule], _ name: String, _ place: String?, _ serviceAccount: String, _ namespace: String
     ) -> String {
         let prefix = place == nil ? "Cluster" : ""
         let metadata = "metadata:\n  name: \(quoted(name))\n" + (place.map { "  namespace: \(quoted($0))\n" } ?? "")
@@ -100,7 +100,8 @@ package enum RoleText {
         return text
             + "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: \(prefix)RoleBinding\n\(metadata)"
             + "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: \(prefix)Role\n  name: \(quoted(name))\n"
-            + "subjects:\n- kind: ServiceAccount\n  name: \(quoted(account))\n  namespace: \(quoted(namespace))\n"
+            + "subjects:\n- kind: ServiceAccount\n  name: \(quoted(serviceAccount))\n"
+            + "  namespace: \(quoted(namespace))\n"
     }
 
     /// Rules that differ in their resource alone are one.

@@ -19,12 +19,12 @@ package final class RightsReview {
 
     /// Begins to connect.
     /// - Throws: a sentence about what the system refuses.
-    package init(_ access: ClusterAccess) throws(ClusterReadingFault) {
+    package init(_ access: ClusterAccess) throws(ClusterReadingError) {
         do throws(SystemError) {
             client = try ClusterWatch.start(
                 ClusterWatch.Plan(access: access, kinds: []), sink: NoObjects(), log: { _ in })
         } catch {
-            throw ClusterReadingFault(description: "\(error)")
+            throw ClusterReadingError(description: "\(error)")
         }
     }
 
@@ -33,7 +33,7 @@ package final class RightsReview {
 
     /// What is granted in a namespace, by roles of the namespace and of the cluster.
     /// - Throws: a sentence about a server that does not answer.
-    package func granted(in namespace: String) throws(ClusterReadingFault) -> GrantedRights {
+    package func granted(in namespace: String) throws(ClusterReadingError) -> GrantedRights {
         var body = JSONText()
         body.object { json in
             json.field("apiVersion", "authorization.k8s.io/v1")
@@ -46,21 +46,21 @@ package final class RightsReview {
         switch try ask(path, body.text) {
         case .answer(201, _, let octets), .answer(200, _, let octets):
             guard let rights = try? GrantedRights(octets) else {
-                throw ClusterReadingFault(description: "the server's answer about rights cannot be read")
+                throw ClusterReadingError(description: "the server's answer about rights cannot be read")
             }
             return rights
         case .answer(let status, _, _):
-            throw ClusterReadingFault(description: "the server answers \(status) to \(path)")
-        case .failed(let reason): throw ClusterReadingFault(description: reason)
+            throw ClusterReadingError(description: "the server answers \(status) to \(path)")
+        case .failed(let reason): throw ClusterReadingError(description: reason)
         }
     }
 
-    private func ask(_ path: String, _ body: String) throws(ClusterReadingFault) -> ClusterWatch.Reply {
+    private func ask(_ path: String, _ body: String) throws(ClusterReadingError) -> ClusterWatch.Reply {
         let replies: Mailbox<ClusterWatch.Reply>
         do throws(SystemError) {
             replies = try Mailbox<ClusterWatch.Reply>()
         } catch {
-            throw ClusterReadingFault(description: "\(error)")
+            throw ClusterReadingError(description: "\(error)")
         }
         client.request(
             "POST", path, contentType: "application/json", body: Array(body.utf8),
@@ -69,7 +69,7 @@ package final class RightsReview {
         // The client answers in time, also where the server does not.
         _ = DescriptorWait.untilReadable(replies.descriptor, milliseconds: Int32(2 * Self.longestMilliseconds))
         guard let reply = replies.takeAll().first else {
-            throw ClusterReadingFault(description: "the Kubernetes API server does not answer")
+            throw ClusterReadingError(description: "the Kubernetes API server does not answer")
         }
         return reply
     }

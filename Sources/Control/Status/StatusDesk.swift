@@ -63,18 +63,19 @@ struct StatusDesk {
     private var isLeading = false
     private var isWriting = false
     /// The earliest time of the next write.
-    private var nextAt: Int64 = 0
+    private var nextAt: Int64 = 0    // milliseconds of the steady clock
     private var notes: [String] = []
     private var namedRefusals: Set<String> = []
+    /// How many writes the server took, and how many it did not.
     private(set) var writes: UInt64 = 0
     private(set) var failures: UInt64 = 0
     /// What was lost since the process began.
     private(set) var lostEvents = LostEvents()
 
     /// How long nothing is written after an answer that a permission is missing, and after a failure.
-    private static let refusedPause: Int64 = 30_000
-    private static let failedPause: Int64 = 2_000
-    private static let longestPause = 300    // seconds
+    private static let refusedPauseMilliseconds: Int64 = 30_000
+    private static let failedPauseMilliseconds: Int64 = 2_000
+    private static let longestPauseSeconds = 300
 
     /// - Parameter rate: writes in a second, 1 or more.
     init(owner: StatusOwner, instance: String, rate: Int) {
@@ -204,7 +205,7 @@ struct StatusDesk {
         guard case .answer(let status, let retryAfter, let body) = outcome else {
             failures += 1
             again(write)
-            nextAt = now + Self.failedPause
+            nextAt = now + Self.failedPauseMilliseconds
             return
         }
         switch status {
@@ -215,7 +216,8 @@ struct StatusDesk {
         case 401, 429, 500...:
             failures += 1
             again(write)
-            nextAt = now + max(Self.failedPause, Int64(min(max(retryAfter ?? 0, 0), Self.longestPause)) * 1000)
+            let asked = Int64(min(max(retryAfter ?? 0, 0), Self.longestPauseSeconds)) * 1000
+            nextAt = now + max(Self.failedPauseMilliseconds, asked)
         default:
             switch write.purpose {
             case .status(let object, _): refused(object, write, status, at: now)
@@ -233,7 +235,7 @@ struct StatusDesk {
             let resource = "\(ObservedObject.plurals[object.identity.kind] ?? "")/status.networking.istio.io"
             lacks("patch", resource, object.identity.namespace, "the status of objects is not written without it")
             again(write)
-            nextAt = now + Self.refusedPause
+            nextAt = now + Self.refusedPauseMilliseconds
         default:
             failures += 1
             notes.append("\(object.identity): the server does not take its status: it answers \(status)")

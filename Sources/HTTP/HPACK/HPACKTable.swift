@@ -11,7 +11,7 @@ internal import Octets
     static let overhead = 32
     /// The first index behind the static table.
     private static let firstIndex = 62
-    private static let buckets = 64
+    private static let buckets = 64    // of the hash tables over fields and over names
 
     private struct Entry {
         var hash: Hash
@@ -30,7 +30,7 @@ internal import Octets
 
     /// The size that the peer knows, in octets.
     var size: Int
-    private var used = 0
+    private var used = 0    // octets of the entries, `overhead` for each included
     private var entries: UnsafeMutablePointer<Entry>    // owned; `capacity` of them
     private var capacity = 16    // a power of two
     /// Numbers of the newest and of the newest that is gone; the first entry is number 1.
@@ -46,7 +46,7 @@ internal import Octets
     private var octets: UnsafeMutableRawPointer    // owned; `room` octets
     private var room = 512
     private var base: UInt32 = 0    // where `octets` begins
-    private var end: UInt32 = 0
+    private var end: UInt32 = 0    // octets that were ever put in: where the next entry starts
 
     init(size: Int) {
         self.size = size

@@ -3,9 +3,9 @@ internal import Octets
 /// Whether a client's connection begins with what belongs on another port: it is distinguished from other octets that
 /// are no HTTP, because mostly a load balancer's settings are the reason.
 enum HTTP1Beginning {
-    /// The fault, if the first octets of a connection already show one.
+    /// The error, if the first octets of a connection already show one.
     @inline(__always)
-    static func fault(_ input: Octets, _ role: HTTP1Parser.Role) -> HTTP1Error? {
+    static func error(_ input: Octets, _ role: HTTP1Parser.Role) -> HTTP1Error? {
         guard role != .response, !input.isEmpty, let suspect = suspect(input[0]) else { return nil }
         return confirm(suspect, input, role)
     }

@@ -21,10 +21,10 @@ struct HTTP1Chunks {
     private let limits: HTTP1Limits
     private var state = State.size
     private var size: UInt64 = 0    // of this chunk; then what is left of it
-    private var digits = 0
+    private var digits = 0    // hexadecimal digits of this chunk's size so far
     private var extensionOctets = 0    // of all chunks
     private var trailerOctets = 0
-    private var trailers = 0
+    private var trailers = 0    // fields
 
     init(limits: HTTP1Limits) { self.limits = limits }
 

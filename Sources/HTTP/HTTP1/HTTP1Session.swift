@@ -22,7 +22,7 @@ package import Octets
     private var isLast = false    // the exchange that runs, or the next one
 
     private let pools: MessagePools
-    private let account: Int32    // what the request's header sections hold
+    private let holder: Int32    // its number in the pools' header memory
     private var parser: HTTP1Parser
     private let inbox: OctetBuffer    // octets not parsed yet
     private var parsed = 0    // octets of `inbox` that this turn's events point into
@@ -53,7 +53,7 @@ package import Octets
         parser = HTTP1Parser(
             role: isServer ? .request(scheme) : .response, limits: isServer ? .request : .response)
         inbox = OctetBuffer(capacity: 64)
-        account = pools.accounts.open()
+        holder = pools.headerMemory.open()
         budget = WorkBudget(isServer: isServer)
     }
 
@@ -61,7 +61,7 @@ package import Octets
         closeStream()
         kept.turnEnded(pools)
         dropSections()
-        pools.accounts.close(account)
+        pools.headerMemory.close(holder)
     }
 
     /// Feeds the peer's octets; the events' data are valid until `endTurn`.
@@ -370,8 +370,8 @@ package import Octets
         completedHeads &+= 1
         budget.use(WorkCost.section + WorkCost.decoding(octets))
         if isServer {
-            guard pools.accounts.hasRoom(account) else { throw .headerMemory }
-            pools.charge(block, to: account)
+            guard pools.headerMemory.hasRoom(holder) else { throw .headerMemory }
+            pools.charge(block, to: holder)
         }
         note(head, block)
     }

@@ -176,10 +176,15 @@ extension HTTP2Session {
 
     /// Ends the connection for what the peer sent, and tells it why; nothing more is read.
     /// - Parameter code: where the rule alone does not say it.
-    package func terminate(_ fault: HTTP2Fault, code: UInt32? = nil) {
+    package func terminate(_ violation: HTTP2Violation, code: UInt32? = nil) {
         guard !isTerminating else { return }
-        self.fault = fault
-        frameGoAway(last: lastPeerStream, code: code ?? fault.code, saying: "\(fault.sentence) (\(fault.source))")
+        self.violation = violation
+        // No frame of a hoarder is wrong, and what does not speak HTTP/2 has sent none.
+        if violation != .headerHoard, violation != .preface { violationFrame = newestFrame }
+        let frame = violationFrame.map { ": \($0.words)" } ?? ""
+        frameGoAway(
+            last: lastPeerStream, code: code ?? violation.code,
+            saying: "\(violation.sentence) (\(violation.source))\(frame)")
         isTerminating = true
         // Of a section that never ended. Others are their streams'.
         if let block = receiving.block.take() { pools.letGo(block) }

@@ -46,6 +46,22 @@ struct FrameHeader {
 /// Source: RFC 9113 §6.
 enum FrameType: UInt8 {
     case data, headers, priority, resetStream, settings, pushPromise, ping, goAway, windowUpdate, continuation
+
+    /// Its name in RFC 9113.
+    var name: String {
+        switch self {
+        case .data: "DATA"
+        case .headers: "HEADERS"
+        case .priority: "PRIORITY"
+        case .resetStream: "RST_STREAM"
+        case .settings: "SETTINGS"
+        case .pushPromise: "PUSH_PROMISE"
+        case .ping: "PING"
+        case .goAway: "GOAWAY"
+        case .windowUpdate: "WINDOW_UPDATE"
+        case .continuation: "CONTINUATION"
+        }
+    }
 }
 
 /// Flags of a frame; what one means depends on the type of the frame. Source: RFC 9113 §6.

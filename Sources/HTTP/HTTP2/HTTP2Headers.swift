@@ -6,14 +6,14 @@ struct HeaderReception {
     var slot = -1    // -1: no stream wants it, but it changes HPACK's tables and must be decoded
     var block: HeaderBlock?    // held
     var endsStream = false
-    var continuations = 0
+    var continuations = 0    // frames
     var size = 0    // of its fields, decoded
     var octets = 0    // of its frames
     var count = 0
-    var fault: HTTP2Fault?    // the first one
+    var violation: HTTP2Violation?    // the first one
     var rules = HeaderRules(.request)
     /// What the connection ends for when too many sections are decoded in vain, as this one may be.
-    var reason = HTTP2Fault.lateFrameFlood
+    var reason = HTTP2Violation.lateFrameFlood
 
     /// Octets that decoding has to do with: the larger of the section's forms.
     var work: Int { max(size, octets) }
@@ -49,7 +49,9 @@ extension HTTP2Session {
         let most = isServer ? 8 + limits.headerOctets / FrameHeader.defaultPayload : 256
         guard receiving.continuations <= most else { return terminate(.continuationFlood) }
         if payload.isEmpty, !header.has(FrameFlag.endHeaders) { waste(WorkCost.emptyFrame, .emptyFrameFlood) }
-        if isServer, receiving.fault == nil, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
+        if isServer, receiving.violation == nil, !pools.headerMemory.hasRoom(holder) {
+            receiving.violation = .headersTooLarge
+        }
         decode(payload, isFinal: header.has(FrameFlag.endHeaders))
     }
 
@@ -63,7 +65,7 @@ extension HTTP2Session {
         receiving.size = 0
         receiving.octets = 0
         receiving.count = 0
-        receiving.fault = nil
+        receiving.violation = nil
         receiving.reason = .lateFrameFlood
         if let slot = index.slot(of: header.stream) {
             guard !slots[slot].isEndReceived else { return sectionAfterEnd(slot) }
@@ -81,7 +83,7 @@ extension HTTP2Session {
         let slot = receiving.slot
         guard slot >= 0 else { return true }
         let isTrailers = slots[slot].areHeadersReceived
-        if isServer, isTrailers, !pools.accounts.hasRoom(account) { receiving.fault = .headersTooLarge }
+        if isServer, isTrailers, !pools.headerMemory.hasRoom(holder) { receiving.violation = .headersTooLarge }
         receiving.rules = HeaderRules(isTrailers ? .trailers : isServer ? .request : .response)
         receiving.block = pools.takeBlock()
         return true
@@ -111,7 +113,7 @@ extension HTTP2Session {
             refuseUnopened(stream, .tooManyStreams)
             return -1
         }
-        guard pools.accounts.hasRoom(account) else {
+        guard pools.headerMemory.hasRoom(holder) else {
             refuseUnopened(stream, .headerMemory)
             return -1
         }
@@ -128,7 +130,7 @@ extension HTTP2Session {
             return terminate(.headerCompression)
         }
         guard isFinal else {
-            if let block = receiving.block { pools.charge(block, to: account) }
+            if let block = receiving.block { pools.charge(block, to: holder) }
             return
         }
         let stream = receiving.stream
@@ -145,9 +147,9 @@ extension HTTP2Session {
     }
 
     /// The section in hand was decoded in vain.
-    func wasteSection(_ fault: HTTP2Fault) {
+    func wasteSection(_ violation: HTTP2Violation) {
         budget.use(WorkCost.decoding(receiving.work))
-        waste(WorkCost.violation + WorkCost.vainDecoding(receiving.work), fault)
+        waste(WorkCost.violation + WorkCost.vainDecoding(receiving.work), violation)
     }
 
     private func decodeFields(_ fragment: Octets, isFinal: Bool) -> HPACK.Decoded {
@@ -157,7 +159,7 @@ extension HTTP2Session {
                 if let block { block { take(name, value, isSensitive: isSensitive, into: $0) } }
             }
         }
-        let tooLong = { if self.receiving.fault == nil { self.receiving.fault = .headersTooLarge } }
+        let tooLong = { if self.receiving.violation == nil { self.receiving.violation = .headersTooLarge } }
         return hpack.decodeInParts(fragment, isFinal: isFinal, pools: pools, tooLong: tooLong) {
             name, value, isSensitive in
             if let block { block { take(name, value, isSensitive: isSensitive, into: $0) } }
@@ -166,12 +168,12 @@ extension HTTP2Session {
 
     @inline(__always)
     private func take(_ name: Octets, _ value: Octets, isSensitive: Bool, into block: HeaderBlock) {
-        guard receiving.fault == nil else { return keepForLog(name, value, in: block) }
+        guard receiving.violation == nil else { return keepForLog(name, value, in: block) }
         receiving.size += name.count + value.count + 32
         receiving.count += 1
         let most = receiving.rules.isInterim ? HTTP2Limits.interimOctets : limits.headerOctets
         guard receiving.size <= most, receiving.count <= limits.headerFields else {
-            receiving.fault = receiving.size <= most ? .tooManyHeaders : .headersTooLarge
+            receiving.violation = receiving.size <= most ? .tooManyHeaders : .headersTooLarge
             return keepForLog(name, value, in: block)
         }
         let known = KnownHeader(name: name)
@@ -193,7 +195,7 @@ extension HTTP2Session {
         guard trimmed.count < value.count, name.first != UInt8(ascii: ":"),
             receiving.rules.accept(known, name, trimmed)
         else {
-            receiving.fault = HeaderDiagnosis.fault(of: known, name, behind: block, receiving.rules.kind)
+            receiving.violation = HeaderDiagnosis.violation(of: known, name, behind: block, receiving.rules.kind)
             return keepForLog(name, value, in: block)
         }
         block.append(decoded: name, known, trimmed, isSensitive: isSensitive)
@@ -201,9 +203,9 @@ extension HTTP2Session {
 
     private func sectionCompleted(_ slot: Int, _ block: consuming HeaderBlock) {
         let endsStream = receiving.endsStream
-        if let fault = receiving.fault { return endStream(slot, for: fault, block) }
+        if let violation = receiving.violation { return endStream(slot, for: violation, block) }
         guard receiving.rules.isComplete(endsStream: endsStream) else {
-            return endStream(slot, for: HeaderDiagnosis.fault(ofIncomplete: block, receiving.rules.kind), block)
+            return endStream(slot, for: HeaderDiagnosis.violation(ofIncomplete: block, receiving.rules.kind), block)
         }
         let rules = receiving.rules
         if rules.isInterim {
@@ -220,7 +222,7 @@ extension HTTP2Session {
         }
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
         guard !isLying else { return endStream(slot, for: .contentLengthMismatch, block) }
-        if isServer || rules.kind == .trailers { pools.charge(block, to: account) }
+        if isServer || rules.kind == .trailers { pools.charge(block, to: holder) }
         unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(

@@ -20,8 +20,8 @@ struct HTTP2Input {
     var isInData = false
     var dataSlot = -1    // -1: its stream is over
     var dataStream: Int32 = 0
-    var dataLeft = 0
-    var padding = 0
+    var dataLeft = 0    // octets of the body that did not come yet
+    var padding = 0    // octets behind the body
     var endsStream = false
     var skip = 0    // octets to be ignored
 }
@@ -67,7 +67,7 @@ extension HTTP2Session {
     /// The peer does not speak HTTP/2, so a GOAWAY would mean nothing to it.
     private func leaveSilently() {
         isTerminating = true
-        fault = .preface
+        violation = .preface
         if let frames = out.take() { pools.give(frames) }
     }
 
@@ -136,6 +136,7 @@ extension HTTP2Session {
     }
 
     private func endForFrame(_ header: FrameHeader) {
+        newestFrame = PeerFrame(header)
         if !input.isSettingsSeen {
             let isSettings = header.type == FrameType.settings.rawValue && !header.has(FrameFlag.ack)
             guard isSettings else { return terminate(.preface) }
@@ -150,6 +151,7 @@ extension HTTP2Session {
     @inline(__always)
     private func act(on header: FrameHeader, _ payload: Octets) {
         budget.use(WorkCost.frame)
+        newestFrame = PeerFrame(header)
         defer { if receiving.stream == 0 { input.completed &+= 1 } }
         switch FrameType(rawValue: header.type) {
         case .data: beginData(header, padding: header.has(FrameFlag.padded) ? Int(payload[0]) : nil)

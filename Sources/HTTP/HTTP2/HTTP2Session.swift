@@ -54,8 +54,8 @@ package struct HTTP2Limits: Sendable {
     package let limits: HTTP2Limits
     let pools: MessagePools
     var hpack: HPACK
-    /// What the connection's header sections hold.
-    let account: Int32
+    /// The connection's number in the pools' header memory.
+    let holder: Int32
 
     // Streams
     let slots = SlotTable<HTTP2Stream>()
@@ -104,7 +104,7 @@ package struct HTTP2Limits: Sendable {
 
     // The connection
     var peer = PeerSettings()
-    var sendWindow: Int64 = 65_535
+    var sendWindow: Int64 = 65_535    // octets that the peer takes now, on all streams
     var received: Int64 = 0    // octets of our window that the peer has used
     var held: Int64 = 0    // octets of clients' bodies on open streams: not taken by the other side
     var isSettingsAcknowledged = false
@@ -113,7 +113,10 @@ package struct HTTP2Limits: Sendable {
     var isFinalGoAwaySent = false    // the final GOAWAY was sent
     var isTerminating = false    // GOAWAY with an error: nothing follows
     /// The rule that the peer broke, when that has ended the connection.
-    package internal(set) var fault: HTTP2Fault?
+    package internal(set) var violation: HTTP2Violation?
+    /// The frame with which it broke the rule; nil where no frame did.
+    package internal(set) var violationFrame: PeerFrame?
+    var newestFrame = PeerFrame(FrameHeader(.settings, length: 0))    // of those that were acted on
     var answersQueued = 0    // of SETTINGS and PING, since the last flush
     var budget: WorkBudget
     var resets = ResetAllowance()
@@ -127,7 +130,7 @@ package struct HTTP2Limits: Sendable {
         self.limits = limits
         self.pools = pools
         hpack = HPACK(isServer: isServer)
-        account = pools.accounts.open()
+        holder = pools.headerMemory.open()
         budget = WorkBudget(isServer: isServer)
         input.isPrefaceExpected = isServer
         greet()
@@ -146,7 +149,7 @@ package struct HTTP2Limits: Sendable {
         if let buffer = input.postponed.take() { pools.give(buffer) }
         if let buffer = out.take() { pools.give(buffer) }
         for index in slots.indices { releaseMemory(of: index) }
-        pools.accounts.close(account)
+        pools.headerMemory.close(holder)
     }
 
     /// Whether the client cancels so many requests that only a little should be read from it at a time.
@@ -156,7 +159,7 @@ package struct HTTP2Limits: Sendable {
     package func takePause() -> Int { resets.takePause() }
 
     /// Octets of header sections that the connection holds.
-    package var headerOctets: Int { pools.accounts.octets(of: account) }
+    package var headerOctets: Int { pools.headerMemory.octets(of: holder) }
 
     /// Neither side has anything more to say: close the connection.
     package var isFinished: Bool {

@@ -19,7 +19,7 @@ struct HTTP2Stream {
     var owner = StreamOwner.nobody
 
     // Sending
-    var sendWindow: Int64 = 0
+    var sendWindow: Int64 = 0    // octets that the peer takes now; below zero after smaller SETTINGS
     var headers: HeaderBlock?    // held; a request that waits for its turn
     var trailers: HeaderBlock?    // held; they wait for the body
     var body: OctetBuffer?    // from the pools; octets to send, or kept for a replay

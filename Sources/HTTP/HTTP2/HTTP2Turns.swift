@@ -53,8 +53,8 @@ extension HTTP2Session {
     }
 
     /// The peer has caused work that nobody wanted; too much of it ends the connection.
-    /// - Parameter fault: what the connection ends for.
-    func waste(_ units: Int32, _ fault: HTTP2Fault) {
-        if !budget.waste(units, at: pools.second) { terminate(fault) }
+    /// - Parameter violation: what the connection ends for.
+    func waste(_ units: Int32, _ violation: HTTP2Violation) {
+        if !budget.waste(units, at: pools.second) { terminate(violation) }
     }
 }

@@ -5,16 +5,16 @@
 struct ResetAllowance {
     /// Requests that may be cancelled at once before the connection is slowed down.
     static let burst = 1000
-    /// The rate of cancelling that is possible from there on.
+    /// So many requests may be cancelled in a second from there on.
     static let perSecond = 5000
     /// The connection ends when the cancelled requests exceed the completed ones by so many.
     static let most = 20_000
-    /// The rate at which that excess is forgotten.
+    /// So many cancelled requests of that excess are forgotten in a second.
     private static let forgottenPerSecond = 200
 
     private var debt = 0    // that time has to pay
     private var excess = 0    // of cancelled requests over completed ones
-    private var second: UInt32 = 0
+    private var second: UInt32 = 0    // of the last cancelled request, by the worker's clock
 
     /// A request was cancelled.
     /// - Returns: false when that was one too many.
@@ -39,10 +39,10 @@ struct ResetAllowance {
     /// How long nothing should be read now, in milliseconds; 0: not at all. The caller waits that long.
     mutating func takePause() -> Int {
         guard debt > Self.burst else { return 0 }
-        let pause = min((debt - Self.burst) * 1000 / Self.perSecond, Self.longestPause)
+        let pause = min((debt - Self.burst) * 1000 / Self.perSecond, Self.longestPauseMilliseconds)
         debt -= pause * Self.perSecond / 1000
         return pause
     }
 
-    private static let longestPause = 500
+    private static let longestPauseMilliseconds = 500
 }

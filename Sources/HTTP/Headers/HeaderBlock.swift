@@ -73,12 +73,12 @@ package final class HeaderBlock {
     var holds = 1
     /// The block whose octets the fields of this one point to; held, and let go with the last hold on this one.
     var base: HeaderBlock?
-    /// Octets that are counted against a connection, and whose account that is.
+    /// Octets that are counted against a connection, and which holder that is.
     package internal(set) var charged = 0
-    var account: Int32 = 0
+    var holder: Int32 = 0    // its number in `HeaderMemory`
     private var pages: [UnsafeMutableRawPointer] = unsafe []    // owned; each `pageOctets` or larger
     @usableFromInline var page: UnsafeMutableRawPointer?    // the newest of them
-    @usableFromInline var pageUsed = 0
+    @usableFromInline var pageUsed = 0    // octets of `page`; as the next
     @usableFromInline var pageCapacity = 0
     private static let pageOctets = 1024
 

@@ -7,10 +7,10 @@ enum HeaderDiagnosis {
     /// - Parameters:
     ///   - known, name: the field that was refused.
     ///   - block: the fields before it.
-    static func fault(
+    static func violation(
         of known: KnownHeader, _ name: Octets, behind block: HeaderBlock, _ kind: HeaderRules.Kind
-    ) -> HTTP2Fault {
-        if name.first == UInt8(ascii: ":") { return fault(ofPseudo: known, behind: block, kind) }
+    ) -> HTTP2Violation {
+        if name.first == UInt8(ascii: ":") { return violation(ofPseudo: known, behind: block, kind) }
         let isName =
             unsafe nghttp2_check_header_name(
                 name.base?.assumingMemoryBound(to: UInt8.self), name.count) != 0
@@ -24,9 +24,9 @@ enum HeaderDiagnosis {
         }
     }
 
-    private static func fault(
+    private static func violation(
         ofPseudo known: KnownHeader, behind block: HeaderBlock, _ kind: HeaderRules.Kind
-    ) -> HTTP2Fault {
+    ) -> HTTP2Violation {
         let isDefined =
             switch (kind, known) {
             case (.request, .method), (.request, .scheme), (.request, .authority), (.request, .path): true
@@ -48,7 +48,7 @@ enum HeaderDiagnosis {
     }
 
     /// A section whose fields are sound one by one, but which is not complete.
-    static func fault(ofIncomplete block: HeaderBlock, _ kind: HeaderRules.Kind) -> HTTP2Fault {
+    static func violation(ofIncomplete block: HeaderBlock, _ kind: HeaderRules.Kind) -> HTTP2Violation {
         switch kind {
         case .trailers: return .trailersWithoutEnd
         case .response:

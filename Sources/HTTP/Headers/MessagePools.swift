@@ -5,7 +5,7 @@ package import Octets
 /// Thread: its worker's. Freed by: `WorkerServices`.
 @safe package final class MessagePools {
     let memory = SessionMemory()
-    var accounts = HeaderAccounts()
+    var headerMemory = HeaderMemory()
     // What is kept for later; each counts once.
     private var blocks = unsafe PlainStack<Unmanaged<HeaderBlock>>()
     private var buffers = unsafe PlainStack<Unmanaged<OctetBuffer>>()
@@ -75,7 +75,7 @@ package import Octets
         precondition(block.holds >= 0, "a header block was let go more often than held")
         guard block.holds == 0 else { return }
         if block.charged > 0 {
-            accounts.change(block.account, by: -block.charged)
+            headerMemory.change(block.holder, by: -block.charged)
             block.charged = 0
         }
         if let base = block.base.take() { letGo(base) }

@@ -49,7 +49,7 @@ package enum PathNormalization {
         guard !path.isEmpty, path[0] == slash || path[0] == backslash else { return nil }
         let kept = path.prefix(path.firstIndex(of: UInt8(ascii: "#")) ?? path.count)
         let end = kept.firstIndex(of: UInt8(ascii: "?")) ?? kept.count
-        // What no HTTP/1.1 server would take is the client's fault, whatever the upstream speaks.
+        // What no HTTP/1.1 server would take is a mistake of the client, whatever the upstream speaks.
         guard end == kept.count || HTTP1Syntax.isTarget(kept.dropFirst(end)) else { return nil }
         guard let decoded = decoded(kept.prefix(end)) else { return nil }
         return withoutDotSegments(decoded) + kept.dropFirst(end).array

@@ -84,7 +84,7 @@ package struct ClusterAccess: Sendable {
 }
 
 /// Why the API server cannot be called.
-package struct AccessFault: Error, Sendable, Equatable, CustomStringConvertible {
+package struct AccessError: Error, Sendable, Equatable, CustomStringConvertible {
     package let description: String
     /// The limit whose reaching is the reason; nil: it is none.
     let limit: ClusterLimit?
@@ -109,16 +109,16 @@ extension ClusterAccess {
     ///   - folder: where the service account's files are.
     package static func inCluster(
         environment: [String: String], folder: String = Self.serviceAccountFolder
-    ) throws(AccessFault) -> ClusterAccess {
+    ) throws(AccessError) -> ClusterAccess {
         guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty,
             let text = environment["KUBERNETES_SERVICE_PORT"], let port = UInt16(text), port > 0
         else {
-            throw AccessFault(
+            throw AccessError(
                 "this is no pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT name no API server; "
                     + "outside a cluster give --kubeconfig FILE")
         }
         guard FileStamp("\(folder)/token") != nil else {
-            throw AccessFault(
+            throw AccessError(
                 "there is no token of a service account at \(folder)/token; "
                     + "set automountServiceAccountToken: true for the pod")
         }
@@ -139,22 +139,22 @@ enum TokenText {
     }
 
     /// A token that can be sent in a header field. Source: RFC 6750 §2.1.
-    static func token(_ octets: [UInt8], from source: String) throws(AccessFault) -> String {
+    static func token(_ octets: [UInt8], from source: String) throws(AccessError) -> String {
         let text = trimmed(octets)
-        guard !text.isEmpty else { throw AccessFault("\(source) is empty, and should have a token") }
+        guard !text.isEmpty else { throw AccessError("\(source) is empty, and should have a token") }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw AccessFault("\(source) has no token: it has characters that a token cannot have")
+            throw AccessError("\(source) has no token: it has characters that a token cannot have")
         }
         return text
     }
 
     /// Reads a small text file, such as a token, without the blanks around it.
-    static func read(_ path: String) throws(AccessFault) -> String {
+    static func read(_ path: String) throws(AccessError) -> String {
         let octets: [UInt8]
         do {
             octets = try FileContents.read(path, limitOctets: ClusterAccess.mostFileOctets)
         } catch {
-            throw AccessFault("\(error)")
+            throw AccessError("\(error)")
         }
         return try token(octets, from: path)
     }

@@ -53,10 +53,10 @@ package struct ExecPlugin: Sendable, Equatable {
     }
 
     /// Runs the program.
-    func run(for access: ClusterAccess) throws(AccessFault) -> PreparedCredential {
+    func run(for access: ClusterAccess) throws(AccessError) -> PreparedCredential {
         var output: [UInt8]
         let variables = environment.map { (name: $0.name, value: $0.value) }
-        do throws(ChildProcess.Fault) {
+        do throws(ChildProcess.Failure) {
             output = try ChildProcess.run(
                 command, arguments,
                 environment: variables + [(name: "KUBERNETES_EXEC_INFO", value: information(access))],
@@ -68,7 +68,7 @@ package struct ExecPlugin: Sendable, Equatable {
                 case .timedOut, .tooMuchOutput: .plugin
                 case .notStarted, .failed, .killed: nil
                 }
-            throw AccessFault("the credential plugin \(command): \(error)\(hint)", limit: limit)
+            throw AccessError("the credential plugin \(command): \(error)\(hint)", limit: limit)
         }
         defer { output.wipe() }
         return try credential(output)
@@ -98,15 +98,15 @@ package struct ExecPlugin: Sendable, Equatable {
     }
 
     /// Reads what the program wrote.
-    func credential(_ output: [UInt8]) throws(AccessFault) -> PreparedCredential {
+    func credential(_ output: [UInt8]) throws(AccessError) -> PreparedCredential {
         let read: Reading
         do throws(JSONError) {
             read = try Reading(output)
         } catch {
-            throw AccessFault("the credential plugin \(command) wrote no ExecCredential: \(error)")
+            throw AccessError("the credential plugin \(command) wrote no ExecCredential: \(error)")
         }
         guard read.apiVersion == apiVersion else {
-            throw AccessFault(
+            throw AccessError(
                 "the credential plugin \(command) wrote an ExecCredential of "
                     + "\(AnswerWords.printable(read.apiVersion)), and the kubeconfig asks for \(apiVersion)")
         }
@@ -116,11 +116,11 @@ package struct ExecPlugin: Sendable, Equatable {
             made.identity = try ClusterAccess.pair(Array(chain.utf8), SecretOctets(copying: key.utf8))
         }
         guard made.bearer != nil || made.identity != nil else {
-            throw AccessFault("the credential plugin \(command) made neither a token nor a certificate with its key")
+            throw AccessError("the credential plugin \(command) made neither a token nor a certificate with its key")
         }
         if let text = read.expiration {
             guard let second = Timestamp.seconds(text) else {
-                throw AccessFault("the credential plugin \(command): its expirationTimestamp is no time")
+                throw AccessError("the credential plugin \(command): its expirationTimestamp is no time")
             }
             made.expiresAt = second
         }

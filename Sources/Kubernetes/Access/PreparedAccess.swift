@@ -30,13 +30,13 @@ struct PreparedCredential: Sendable {
 extension ClusterAccess {
     /// Reads files, runs the plugin if there is one, resolves the name. It may block for long: for a thread of its own.
     /// - Parameter known: what is still valid of an earlier call, so that no plugin is run.
-    func prepare(keeping known: PreparedCredential?) throws(AccessFault) -> PreparedAccess {
+    func prepare(keeping known: PreparedCredential?) throws(AccessError) -> PreparedAccess {
         let credential = if let known { known } else { try prepareCredential() }
         return PreparedAccess(
             addresses: try resolve(), context: try makeContext(credential.identity), credential: credential)
     }
 
-    func prepareCredential() throws(AccessFault) -> PreparedCredential {
+    func prepareCredential() throws(AccessError) -> PreparedCredential {
         switch credential {
         case .none: PreparedCredential()
         case .token(let token):
@@ -48,22 +48,22 @@ extension ClusterAccess {
         }
     }
 
-    private func resolve() throws(AccessFault) -> [SocketAddress] {
+    private func resolve() throws(AccessError) -> [SocketAddress] {
         if let address = SocketAddress(host: host, port: port), !host.isEmpty { return [address] }
         do {
             let found = try Resolver.addresses(of: host).compactMap { SocketAddress(host: $0, port: port) }
-            guard !found.isEmpty else { throw AccessFault("the API server's name \(host) has no address") }
+            guard !found.isEmpty else { throw AccessError("the API server's name \(host) has no address") }
             return found
         } catch let error as ResolverError {
-            throw AccessFault("the API server's name cannot be resolved: \(error)")
-        } catch let error as AccessFault {
+            throw AccessError("the API server's name cannot be resolved: \(error)")
+        } catch let error as AccessError {
             throw error
         } catch {
-            throw AccessFault("the API server's name cannot be resolved: \(error)")
+            throw AccessError("the API server's name cannot be resolved: \(error)")
         }
     }
 
-    private func makeContext(_ made: KeyPair?) throws(AccessFault) -> TLSClientContext {
+    private func makeContext(_ made: KeyPair?) throws(AccessError) -> TLSClientContext {
         let own: KeyPair?
         if let made { own = made } else { own = try readIdentity() }
         do throws(TLSError) {
@@ -75,7 +75,7 @@ extension ClusterAccess {
             return try TLSClientContext(
                 verification: verification, identity: own, protocols: ["h2", "http/1.1"])
         } catch {
-            throw AccessFault("the API server's certificate authority, or the client's certificate: \(error)")
+            throw AccessError("the API server's certificate authority, or the client's certificate: \(error)")
         }
     }
 
@@ -94,36 +94,36 @@ extension ClusterAccess {
         }
     }
 
-    private func readIdentity() throws(AccessFault) -> KeyPair? {
+    private func readIdentity() throws(AccessError) -> KeyPair? {
         guard let identity else { return nil }
         let chain = try Self.read(identity.chain)
         return try Self.pair(chain.withOctets(\.array) ?? [], try Self.read(identity.key))
     }
 
-    private static func read(_ part: IdentityPart) throws(AccessFault) -> SecretOctets {
+    private static func read(_ part: IdentityPart) throws(AccessError) -> SecretOctets {
         switch part {
         case .text(let octets): return octets
         case .file(let path):
             do {
                 return try FileContents.readSecret(path, limitOctets: mostFileOctets)
             } catch {
-                throw AccessFault("the client's certificate: \(error)")
+                throw AccessError("the client's certificate: \(error)")
             }
         }
     }
 
     /// Joins a certificate with its key; it throws if they do not belong together.
-    static func pair(_ chain: [UInt8], _ key: SecretOctets) throws(AccessFault) -> KeyPair {
+    static func pair(_ chain: [UInt8], _ key: SecretOctets) throws(AccessError) -> KeyPair {
         let made = key.withOctets { key in
             chain.withOctets { chain in
                 Result { () throws(TLSError) in try KeyPair(chain: chain, key: key) }
             }
         }
-        guard let made else { throw AccessFault("the client's key was forgotten") }
+        guard let made else { throw AccessError("the client's key was forgotten") }
         do {
             return try made.get()
         } catch {
-            throw AccessFault("the client's certificate: \(error)")
+            throw AccessError("the client's certificate: \(error)")
         }
     }
 }

@@ -156,7 +156,7 @@ final class APIClient {
     private var hasRoom: Bool { connections.values.contains { $0.hasRoom(isLasting: true) } }
 
     /// The thread that `prepare` has started is done.
-    func prepared(_ result: Result<PreparedAccess, AccessFault>) {
+    func prepared(_ result: Result<PreparedAccess, AccessError>) {
         guard !isStopped else { return }
         switch result {
         case .success(let ready): context = ready.context

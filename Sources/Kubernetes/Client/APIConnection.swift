@@ -45,9 +45,10 @@ final class APIConnection {
     private(set) var hasAnswered = false
     /// Whether it has carried a request whose answer is confidential.
     private(set) var hasSecrets = false
-    /// When the server was last heard, by the owner's steady clock; and when it was asked for a sign of life.
+    /// When the server was last heard, in milliseconds of the owner's steady clock; and when it was asked for a sign
+    /// of life.
     private(set) var heardAt: Int64
-    private var pingedAt: Int64?
+    private var pingedAt: Int64?    // milliseconds, as `heardAt`
 
     private static let readOctets = 131_072
     /// Streams that stay free for requests that are answered soon.
@@ -158,7 +159,7 @@ final class APIConnection {
             defer { scratch.wipe() }    // it may have had a Secret
             if receive() { return true }
             flush()    // it says why
-            lose("the server broke the protocol: \(session.fault?.sentence ?? "it does not speak HTTP/2")")
+            lose("the server broke the protocol: \(session.violation?.sentence ?? "it does not speak HTTP/2")")
         case .wantsRead, .wantsWrite: break
         case .closed: lose("the server closed the connection")
         case .failed(let error): lose("the connection to the server broke: \(error)")
@@ -231,7 +232,7 @@ final class APIConnection {
         case .settings, .expectsContinue: break
         case .violation:
             guard event.slot >= 0, let call else { return }
-            let code = event.fault?.code ?? ErrorCode.protocolError
+            let code = event.violation?.code ?? ErrorCode.protocolError
             if session.isOpen(event.slot) {
                 session.setOwner(event.slot, .nobody)
                 session.reset(event.slot, code: code)

@@ -72,15 +72,15 @@ struct ConnectState {
     /// The thread that prepares is done.
     /// - Parameter hasRoom: whether a connection takes further requests, so that no other one is needed.
     mutating func prepared(
-        _ result: Result<(addresses: [SocketAddress], credential: PreparedCredential), AccessFault>, hasRoom: Bool,
+        _ result: Result<(addresses: [SocketAddress], credential: PreparedCredential), AccessError>, hasRoom: Bool,
         at now: Moment
     ) -> [Action] {
         guard stage == .preparing else { return [] }
         lookedAt = now.steady
         switch result {
-        case .failure(let fault):
+        case .failure(let failure):
             let isUsable = credential.map { !$0.isExpired(at: now.wall / 1000) } ?? false
-            guard isUsable, hasRoom else { return giveUp(fault.description) }
+            guard isUsable, hasRoom else { return giveUp(failure.description) }
             stage = .idle    // the old credentials go on, and the next look comes soon
             isRenewing = false
             return []

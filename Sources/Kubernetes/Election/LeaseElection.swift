@@ -93,7 +93,7 @@ package struct LeaseElection {
     private var seenAt: Int64 = 0
     /// When the last renewal that succeeded was sent; nil: this replica does not lead.
     private var renewedAt: Int64?
-    private var sentAt: Int64 = 0
+    private var sentAt: Int64 = 0    // milliseconds of the steady clock, as the two above
     /// What was last said of the election.
     private var noted: Noted?
     private var actions: [Action] = []

@@ -59,7 +59,7 @@ struct ListWatch {
     var absences = 0
 
     // The watch in hand
-    var openedAt: Int64 = 0
+    var openedAt: Int64 = 0    // milliseconds of the steady clock
     var hasLine = false
     var refusals = 0    // of `verify` by a server that does not say that the version is too large
 
@@ -68,7 +68,7 @@ struct ListWatch {
     var refusedBackOff: BackOff
     /// Of lists that are made because a watch could not begin where the last one ended.
     var relistBackOff: BackOff
-    var failingSince: Int64?
+    var failingSince: Int64?    // milliseconds of the steady clock
     private(set) var state: ResourceState?
 
     /// Objects of a page, and octets after which a page of a streamed list is delivered.
@@ -288,7 +288,7 @@ struct ListWatch {
             ("watch", "1"), ("allowWatchBookmarks", "true"), ("resourceVersion", resourceVersion),
             ("timeoutSeconds", "\(drawSeconds())"),
         ]
-        actions.append(.watch(path: path(query), accept: AcceptedForm.object(kind), silence: watchSilence))
+        actions.append(.watch(path: path(query), accept: AcceptedForm.object(kind), silence: watchSilenceMilliseconds))
     }
 
     /// A server that has lost its state stays silent on a watch from a version that it has not reached yet; to this
@@ -305,7 +305,7 @@ struct ListWatch {
         timing.watchSeconds.lowerBound + random.below(timing.watchSeconds.count)
     }
 
-    var watchSilence: Int { timing.watchSeconds.upperBound * 1000 + timing.watchGrace }
+    var watchSilenceMilliseconds: Int { timing.watchSeconds.upperBound * 1000 + timing.watchGrace }
 
     /// Hands a page of a list over.
     mutating func deliver(_ objects: [[UInt8]], isFirst: Bool, isLast: Bool) {

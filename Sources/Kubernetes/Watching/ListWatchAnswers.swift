@@ -239,7 +239,7 @@ extension ListWatch {
         deliverStreamed(isLast: true)
         listed(resourceVersion: version)
         phase = .watching
-        actions.append(.allow(silence: watchSilence))
+        actions.append(.allow(silence: watchSilenceMilliseconds))
         isCurrent()
     }
 

@@ -19,7 +19,7 @@ struct SecretWatch {
     private(set) var state: ResourceState?
     private var backOff: BackOff
     private var refusedBackOff: BackOff
-    private var failingSince: Int64?
+    private var failingSince: Int64?    // milliseconds of the steady clock; as the next
     private var openedAt: Int64 = 0
     /// Whether it exists, as far as is known.
     private var isThere = false
@@ -74,11 +74,11 @@ struct SecretWatch {
             ("watch", "1"), ("fieldSelector", "metadata.name=\(name.name)"), ("timeoutSeconds", "\(seconds)"),
         ]
         let path = ResourcePath.objects(kind, "v1", namespace: name.namespace, query: query)
-        let silence = isFirstLineDue ? timing.firstLine : watchSilence
+        let silence = isFirstLineDue ? timing.firstLine : watchSilenceMilliseconds
         actions.append(.watch(path: path, accept: AcceptedForm.json, silence: silence, isSecret: true))
     }
 
-    private var watchSilence: Int { timing.watchSeconds.upperBound * 1000 + timing.watchGrace }
+    private var watchSilenceMilliseconds: Int { timing.watchSeconds.upperBound * 1000 + timing.watchGrace }
 
     private mutating func wait(_ milliseconds: Int) {
         phase = .waiting
@@ -144,7 +144,7 @@ struct SecretWatch {
         recovered()
         if isFirstLineDue {
             isFirstLineDue = false
-            actions.append(.allow(silence: watchSilence))
+            actions.append(.allow(silence: watchSilenceMilliseconds))
         }
         if event.type == "DELETED" { return removed() }
         isThere = true

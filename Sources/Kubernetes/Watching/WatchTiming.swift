@@ -59,6 +59,7 @@ package struct Moment: Sendable {
 
 /// Waits that become longer with every failure.
 struct BackOff {
+    /// Milliseconds: the wait after the first failure, and the longest.
     private let first: Int
     private let most: Int
     /// How often in a row it has failed; the pause doubles with each.

@@ -1,4 +1,4 @@
-// Decodes AuthorizationPolicies and RequestAuthentications as far as they close the gateway. Faults in them are not
+// Decodes AuthorizationPolicies and RequestAuthentications as far as they close the gateway. Mistakes in them are not
 // reported here: a policy that cannot be read counts as one that restricts something.
 // Source: docs/istio.md, Which access policies select the gateway.
 

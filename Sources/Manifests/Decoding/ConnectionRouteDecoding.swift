@@ -10,14 +10,14 @@ extension TLSRoute {
     }
 
     private mutating func read(_ value: Value, _ hosts: [String]) {
-        guard var record = value.record() else { return }
-        if let list = record.require("match") {
+        guard var mapping = value.mapping() else { return }
+        if let list = mapping.require("match") {
             let entries = list.elements()
             if entries.isEmpty { list.error("missing-field", "a `tls` rule needs at least one match") }
             matches = entries.map { ConnectionMatch.ofTLS($0, hosts) }
         }
-        destinations = RouteDestination.someOf(&record)
-        record.finish()
+        destinations = RouteDestination.someOf(&mapping)
+        mapping.finish()
     }
 }
 
@@ -30,10 +30,10 @@ extension TCPRoute {
     }
 
     private mutating func read(_ value: Value) {
-        guard var record = value.record() else { return }
-        matches = record.elements("match").map(ConnectionMatch.ofTCP)
-        destinations = RouteDestination.someOf(&record)
-        record.finish()
+        guard var mapping = value.mapping() else { return }
+        matches = mapping.elements("match").map(ConnectionMatch.ofTCP)
+        destinations = RouteDestination.someOf(&mapping)
+        mapping.finish()
     }
 }
 
@@ -42,8 +42,8 @@ private let closedConnections = ": its connections are closed"
 
 extension RouteDestination {
     /// Reads `route`, which must have at least one destination.
-    fileprivate static func someOf(_ record: inout Record) -> [RouteDestination] {
-        let value = record.require("route")
+    fileprivate static func someOf(_ mapping: inout Mapping) -> [RouteDestination] {
+        let value = mapping.require("route")
         let destinations = list(value, hasHeaders: false)
         if let value, destinations.isEmpty {
             value.error("missing-field", "a route needs at least one destination")
@@ -55,28 +55,28 @@ extension RouteDestination {
 extension ConnectionMatch {
     fileprivate static func ofTLS(_ value: Value, _ hosts: [String]) -> ConnectionMatch {
         var match = ConnectionMatch(place: value.place, path: value.fieldPath)
-        guard var record = value.record() else {
+        guard var mapping = value.mapping() else {
             match.lacksNames = true
             return match
         }
         let before = value.decoder.errorCount
-        _ = record.require("sniHosts")
-        match.sniHosts = record.locatedStrings("sniHosts") { checkServerName($0, $1, hosts) }
+        _ = mapping.require("sniHosts")
+        match.sniHosts = mapping.locatedStrings("sniHosts") { checkServerName($0, $1, hosts) }
         match.lacksNames = value.decoder.errorCount > before
-        match.readConditions(&record)
-        record.removed("sourceSubnet")
-        record.finish()
+        match.readConditions(&mapping)
+        mapping.removed("sourceSubnet")
+        mapping.finish()
         return match
     }
 
     fileprivate static func ofTCP(_ value: Value) -> ConnectionMatch {
         var match = ConnectionMatch(place: value.place, path: value.fieldPath)
-        guard var record = value.record() else { return match }
-        if let field = record.field("sourceSubnet"), field.string() != nil {
-            match.ignored.append(record.located("sourceSubnet", field))
+        guard var mapping = value.mapping() else { return match }
+        if let field = mapping.field("sourceSubnet"), field.string() != nil {
+            match.ignored.append(mapping.located("sourceSubnet", field))
         }
-        match.readConditions(&record)
-        record.finish()
+        match.readConditions(&mapping)
+        mapping.finish()
         return match
     }
 
@@ -105,18 +105,18 @@ extension ConnectionMatch {
     }
 
     /// Reads `port` and `gateways`, and checks the conditions that a gateway ignores.
-    private mutating func readConditions(_ record: inout Record) {
-        port = record.givenPort("port")
-        gateways = record.locatedStrings("gateways", check: checkGatewayName)
-        for value in record.elements("destinationSubnets") {
+    private mutating func readConditions(_ mapping: inout Mapping) {
+        port = mapping.givenPort("port")
+        gateways = mapping.locatedStrings("gateways", check: checkGatewayName)
+        for value in mapping.elements("destinationSubnets") {
             guard let text = value.string(), !Grammar.isAddressOrNetwork(text) else { continue }
             value.error("invalid-address", "`\(text)` is no address or network")
         }
-        _ = record.selectorLabels("sourceLabels")
-        _ = record.string("sourceNamespace")
+        _ = mapping.selectorLabels("sourceLabels")
+        _ = mapping.string("sourceNamespace")
         for name in ["destinationSubnets", "sourceLabels", "sourceNamespace"] as [StaticString] {
-            guard let field = record.field(name), !field.isNothing else { continue }
-            ignored.append(record.located("\(name)", field))
+            guard let field = mapping.field(name), !field.isNothing else { continue }
+            ignored.append(mapping.located("\(name)", field))
         }
     }
 }

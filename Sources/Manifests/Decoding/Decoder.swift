@@ -198,7 +198,7 @@ final class Decoder {
 
     // MARK: Reports
     //
-    // Sentences are made only for reports that are listed, because a file may have a million faults.
+    // Sentences are made only for reports that are listed, because a file may have a million problems.
 
     /// Reports an error at a node, with the consequence that holds there.
     func error(
@@ -287,7 +287,7 @@ final class Decoder {
     func reportTreeProblems() {
         for problem in tree.problems(in: top) {
             let node = problem.node
-            switch problem.fault {
+            switch problem.kind {
             case .unknownTag(let tag):
                 error(
                     "unknown-tag", "the tag `\(isConfidential(node) ? "…" : tag)` has no meaning here",

@@ -2,8 +2,8 @@
 // of a policy. Source: Istio `DestinationRule`.
 
 extension DestinationRule {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
-        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
+        guard let value = envelope.require("spec"), var spec = value.mapping() else { return nil }
         self.meta = meta
         let hostField = spec.require("host")
         let host = spec.located("host")
@@ -20,12 +20,12 @@ extension DestinationRule {
         self.host = host
     }
 
-    private static func selector(_ spec: inout Record) -> [String: String]? {
-        guard let field = spec.field("workloadSelector"), var record = field.record() else {
+    private static func selector(_ spec: inout Mapping) -> [String: String]? {
+        guard let field = spec.field("workloadSelector"), var mapping = field.mapping() else {
             return nil
         }
-        let labels = record.selectorLabels("matchLabels")
-        record.finish()
+        let labels = mapping.selectorLabels("matchLabels")
+        mapping.finish()
         if labels.isEmpty { field.warning("no-effect", "an empty selector selects every workload") }
         return labels
     }
@@ -44,14 +44,14 @@ extension DestinationRule {
 
 extension Subset {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let nameField = record.require("name")
-        let name = record.located("name")
-        labels = record.selectorLabels("labels")
-        trafficPolicy = record.field("trafficPolicy").flatMap { TrafficPolicy($0, .policy) }
-        record.finish()
+        path = mapping.path
+        let nameField = mapping.require("name")
+        let name = mapping.located("name")
+        labels = mapping.selectorLabels("labels")
+        trafficPolicy = mapping.field("trafficPolicy").flatMap { TrafficPolicy($0, .policy) }
+        mapping.finish()
         guard let nameField, let name else { return nil }
         if !Grammar.isLabel(name.value) {
             nameField.error(
@@ -67,41 +67,41 @@ extension TrafficPolicy {
     enum Level { case policy, port }
 
     init?(_ value: Value, _ level: Level) {
-        guard var record = value.record() else { return nil }
-        self.init(&record, level)
-        record.finish()
+        guard var mapping = value.mapping() else { return nil }
+        self.init(&mapping, level)
+        mapping.finish()
         if value.decoder.tree[value.node].count == 0 {
             value.error("missing-field", "an empty policy", hint: "remove it")
         }
     }
 
-    fileprivate init(_ record: inout Record, _ level: Level) {
-        place = record.place
-        path = record.path
-        loadBalancer = record.field("loadBalancer").flatMap(LoadBalancer.init)
-        connectionPool = record.field("connectionPool").flatMap(ConnectionPool.init)
-        outlierDetection = record.field("outlierDetection").flatMap(OutlierDetection.init)
-        tls = record.field("tls").flatMap(UpstreamTLS.init)
-        closings = record.value.closings
+    fileprivate init(_ mapping: inout Mapping, _ level: Level) {
+        place = mapping.place
+        path = mapping.path
+        loadBalancer = mapping.field("loadBalancer").flatMap(LoadBalancer.init)
+        connectionPool = mapping.field("connectionPool").flatMap(ConnectionPool.init)
+        outlierDetection = mapping.field("outlierDetection").flatMap(OutlierDetection.init)
+        tls = mapping.field("tls").flatMap(UpstreamTLS.init)
+        closings = mapping.value.closings
         if level == .port { return }
-        let ports = record.elements("portLevelSettings")
+        let ports = mapping.elements("portLevelSettings")
         portLevel = ports.compactMap(PortPolicy.init)
         // The schema has the same limit. Every destination searches them.
         if ports.count > Self.mostPorts {
             ports[Self.mostPorts].error("too-many-entries", "a policy has at most \(Self.mostPorts) ports")
         }
-        checkTunnel(&record)
-        if let field = record.field("proxyProtocol"), var inner = field.record() {
+        checkTunnel(&mapping)
+        if let field = mapping.field("proxyProtocol"), var inner = field.mapping() {
             proxyProtocol = inner.name("version", of: ProxyProtocolVersion.self) ?? .v1
             inner.finish()
         }
-        retryBudget = Self.retryBudget(&record)
+        retryBudget = Self.retryBudget(&mapping)
     }
 
     private static let mostPorts = 4096
 
-    private func checkTunnel(_ record: inout Record) {
-        guard let field = record.field("tunnel"), var tunnel = field.record() else { return }
+    private func checkTunnel(_ mapping: inout Mapping) {
+        guard let field = mapping.field("tunnel"), var tunnel = field.mapping() else { return }
         if let name = tunnel.field("protocol"), let text = name.string() {
             if !["CONNECT", "POST"].contains(text) {
                 name.unknownName(text, among: ["CONNECT", "POST"])
@@ -110,13 +110,13 @@ extension TrafficPolicy {
         _ = tunnel.require("targetHost")?.string()
         _ = tunnel.require("targetPort")?.int(1...65535)
         tunnel.finish()
-        if record.field("proxyProtocol") != nil {
+        if mapping.field("proxyProtocol") != nil {
             field.error("conflicting-fields", "`tunnel` and `proxyProtocol` exclude each other")
         }
     }
 
-    private static func retryBudget(_ record: inout Record) -> RetryBudget? {
-        guard let field = record.field("retryBudget"), var inner = field.record() else { return nil }
+    private static func retryBudget(_ mapping: inout Mapping) -> RetryBudget? {
+        guard let field = mapping.field("retryBudget"), var inner = field.mapping() else { return nil }
         let budget = RetryBudget(
             percent: inner.field("percent")?.double(0...100), minRetryConcurrency: inner.count("minRetryConcurrency"))
         if let interval = inner.duration("budgetInterval", orZero: true), interval > .zero {
@@ -130,15 +130,15 @@ extension TrafficPolicy {
 
 extension TrafficPolicy.PortPolicy {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         var port: Located<Int>?
-        if let field = record.require("port"), var inner = field.record() {
+        if let field = mapping.require("port"), var inner = field.mapping() {
             port = inner.locatedPort("number")
             if port == nil, inner.field("number") == nil { inner.missing("number") }
             inner.finish()
         }
-        policy = TrafficPolicy(&record, .port)
-        record.finish()
+        policy = TrafficPolicy(&mapping, .port)
+        mapping.finish()
         let blocks = value.decoder.tree[value.node].count
         if blocks <= 1 {
             value.error("missing-field", "a port without any setting", hint: "remove it")

@@ -7,9 +7,9 @@ extension Gateway.TLS {
     package static let curveNames = ["X25519MLKEM768", "X25519", "P-256", "P-384", "P-521"]
 
     /// The key exchanges of `ecdhCurves` that are known; others are reported.
-    static func curves(_ record: inout Record) -> [String] {
+    static func curves(_ mapping: inout Mapping) -> [String] {
         var known: [String] = []
-        let written = record.locatedStrings("ecdhCurves") { value, name in
+        let written = mapping.locatedStrings("ecdhCurves") { value, name in
             if known.contains(name) {
                 value.warning("duplicate-name", "`\(name)` is listed twice")
             } else if curveNames.contains(name) {
@@ -22,7 +22,7 @@ extension Gateway.TLS {
             }
         }
         if known.isEmpty, !written.isEmpty {
-            record.field("ecdhCurves")?.error(
+            mapping.field("ecdhCurves")?.error(
                 "unknown-value", "none of the key exchanges is known", hint: curveNames.joined(separator: ", "))
         }
         return known
@@ -30,9 +30,9 @@ extension Gateway.TLS {
 
     /// Digests that pin the certificates of clients. A wrong one would fit nobody, which nobody wants to find out by
     /// the alerts of clients.
-    static func pins(_ name: StaticString, _ record: inout Record) -> [String] {
+    static func pins(_ name: StaticString, _ mapping: inout Mapping) -> [String] {
         let isOfKey = "\(name)" == "verifyCertificateSpki"
-        return record.locatedStrings(name) { value, text in
+        return mapping.locatedStrings(name) { value, text in
             guard isOfKey ? !isKeyDigest(text) : !isCertificateDigest(text) else { return }
             value.error(
                 "invalid-digest", "`\(text)` is no SHA-256 digest",
@@ -70,27 +70,27 @@ extension Gateway.TLS {
 
     /// Checks what concerns clients against the mode.
     func checkClients(_ value: Value) {
-        guard var record = value.record() else { return }
-        guard mode != .simple else { return checkUnasked(&record) }
+        guard var mapping = value.mapping() else { return }
+        guard mode != .simple else { return checkUnasked(&mapping) }
         for (name, isGiven) in [
             ("credentialName", credentialName != nil), ("credentialNames", !credentialNames.isEmpty),
             ("caCertCredentialName", caCertCredentialName != nil),
         ] where isGiven && caCertificates != nil {
-            record.field("caCertificates")?.warning(
+            mapping.field("caCertificates")?.warning(
                 "no-effect",
                 "beside `\(name)` the file `caCertificates` is not used: the authorities come from a Secret",
                 hint: "remove it")
             break
         }
         if insecureSkipVerify {
-            record.field("insecureSkipVerify")?.warning(
+            mapping.field("insecureSkipVerify")?.warning(
                 "weak-tls", "any certificate of a client is accepted, whoever issued it",
                 hint: "remove it, and name the authorities of your clients")
         }
     }
 
     /// With SIMPLE, clients are asked for nothing.
-    private func checkUnasked(_ record: inout Record) {
+    private func checkUnasked(_ mapping: inout Mapping) {
         let fields: [(name: StaticString, isGiven: Bool)] = [
             ("caCertificates", caCertificates != nil), ("caCertCredentialName", caCertCredentialName != nil),
             ("caCrl", caCrl != nil && sources > 0 && serverCertificate == nil),
@@ -99,7 +99,7 @@ extension Gateway.TLS {
             ("verifyCertificateHash", !verifyCertificateHash.isEmpty), ("insecureSkipVerify", insecureSkipVerify),
         ]
         for field in fields where field.isGiven {
-            record.field(field.name)?.warning(
+            mapping.field(field.name)?.warning(
                 "no-effect",
                 "`\(field.name)` has no effect with the mode SIMPLE, which asks clients for no certificate",
                 hint: "write mode: MUTUAL to ask for one")

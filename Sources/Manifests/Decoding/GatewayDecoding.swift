@@ -3,10 +3,10 @@ internal import Octets
 // Decodes Gateways. Source: Istio `Gateway`.
 
 extension Gateway {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         topology = Topology(envelope)
-        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        guard let value = envelope.require("spec"), var spec = value.mapping() else { return nil }
         selector = spec.stringMap("selector")
         if let list = spec.require("servers") {
             let entries = list.elements()
@@ -52,23 +52,23 @@ extension Gateway {
 
 extension Gateway.Server {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let path = record.path
-        let address = record.given("bind")
+        guard var mapping = value.mapping() else { return nil }
+        let path = mapping.path
+        let address = mapping.given("bind")
         bind = address
         let isUnix = address?.value.hasPrefix("unix:") ?? false
-        let port = record.require("port").flatMap { Gateway.Port($0, isUnix: isUnix) }
-        name = record.string("name")
-        defaultEndpoint = record.string("defaultEndpoint")
+        let port = mapping.require("port").flatMap { Gateway.Port($0, isUnix: isUnix) }
+        name = mapping.string("name")
+        defaultEndpoint = mapping.string("defaultEndpoint")
         if defaultEndpoint?.isEmpty == false {
-            record.field("defaultEndpoint")?.warning(
+            mapping.field("defaultEndpoint")?.warning(
                 "no-effect", "`defaultEndpoint` has no effect, in Istio neither", hint: "remove it")
         }
-        hosts = Self.hosts(record.require("hosts"))
-        let tls = record.field("tls").flatMap(Gateway.TLS.init)
-        record.finish()
+        hosts = Self.hosts(mapping.require("hosts"))
+        let tls = mapping.field("tls").flatMap(Gateway.TLS.init)
+        mapping.finish()
         if let bind, !Grammar.isAddress(bind.value), !Grammar.isUnixAddress(bind.value) {
-            record.field("bind")?.error(
+            mapping.field("bind")?.error(
                 "invalid-address", "`\(bind.value)` is neither an IP address nor a unix: path")
         }
         guard let port else { return nil }
@@ -77,7 +77,7 @@ extension Gateway.Server {
         self.tls = tls
         place = value.place
         closings = value.closings
-        check(&record)
+        check(&mapping)
     }
 
     private static func hosts(_ value: Value?) -> [Gateway.Host] {
@@ -87,11 +87,11 @@ extension Gateway.Server {
         return entries.compactMap(Gateway.Host.init)
     }
 
-    private func check(_ record: inout Record) {
+    private func check(_ mapping: inout Mapping) {
         let isEncrypted = port.protocol == .https || port.protocol == .tls
-        guard let tls, let field = record.field("tls") else {
-            if isEncrypted, record.field("tls") == nil {
-                record.missing(
+        guard let tls, let field = mapping.field("tls") else {
+            if isEncrypted, mapping.field("tls") == nil {
+                mapping.missing(
                     "tls",
                     hint: "\(port.protocol.rawValue) needs a certificate, "
                         + "for example tls: {mode: SIMPLE, credentialName: …}")
@@ -117,24 +117,24 @@ extension Gateway.Server {
 extension Gateway.Port {
     /// - Parameter isUnix: whether the server listens on a path, which has the port number 0.
     fileprivate init?(_ value: Value, isUnix: Bool) {
-        guard var record = value.record() else { return nil }
-        let field = record.require("number")
+        guard var mapping = value.mapping() else { return nil }
+        let field = mapping.require("number")
         let number = field?.int(isUnix ? 0...65535 : 1...65535)
         if isUnix, let field, let number, number != 0 {
             field.error(
                 "conflicting-fields", "a server on a unix: path has no port", hint: "write number: 0")
         }
-        let name = record.require("name")?.string()
-        let text = record.require("protocol")
+        let name = mapping.require("name")?.string()
+        let text = mapping.require("protocol")
         let known = text.flatMap(Self.protocolName)
-        if record.int("targetPort", 0...65535) ?? 0 > 0 {
-            record.field("targetPort")?.error(
+        if mapping.int("targetPort", 0...65535) ?? 0 > 0 {
+            mapping.field("targetPort")?.error(
                 "deprecated", "`targetPort` has no effect in a Gateway", hint: "remove it")
         }
-        record.finish()
+        mapping.finish()
         guard let field, let number, let name, let known else { return nil }
-        if name.isEmpty { record.field("name")?.error("missing-field", "a port needs a name") }
-        self.number = record.located(number, field)
+        if name.isEmpty { mapping.field("name")?.error("missing-field", "a port needs a name") }
+        self.number = mapping.located(number, field)
         self.name = name
         self.protocol = known
     }
@@ -196,31 +196,31 @@ extension Gateway.TLS {
 
 extension Gateway.TLS {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let modeField = record.field("mode")
+        path = mapping.path
+        let modeField = mapping.field("mode")
         let writtenMode = modeField?.name(of: Mode.self)
         mode = writtenMode ?? .passthrough
-        httpsRedirect = record.bool("httpsRedirect") ?? false
-        serverCertificate = record.given("serverCertificate")
-        privateKey = record.given("privateKey")
-        caCertificates = record.given("caCertificates")
-        caCrl = record.given("caCrl")
-        credentialName = record.given("credentialName")
-        credentialNames = record.locatedStrings("credentialNames")
-        caCertCredentialName = record.given("caCertCredentialName")
-        tlsCertificates = record.elements("tlsCertificates").compactMap(
+        httpsRedirect = mapping.bool("httpsRedirect") ?? false
+        serverCertificate = mapping.given("serverCertificate")
+        privateKey = mapping.given("privateKey")
+        caCertificates = mapping.given("caCertificates")
+        caCrl = mapping.given("caCrl")
+        credentialName = mapping.given("credentialName")
+        credentialNames = mapping.locatedStrings("credentialNames")
+        caCertCredentialName = mapping.given("caCertCredentialName")
+        tlsCertificates = mapping.elements("tlsCertificates").compactMap(
             Gateway.CertificateFiles.init)
-        subjectAltNames = record.locatedStrings("subjectAltNames") { value, name in
+        subjectAltNames = mapping.locatedStrings("subjectAltNames") { value, name in
             if name.isEmpty { value.error("missing-field", "a name is empty") }
         }.map(\.value)
-        verifyCertificateSpki = Self.pins("verifyCertificateSpki", &record)
-        verifyCertificateHash = Self.pins("verifyCertificateHash", &record)
-        minVersion = Self.version("minProtocolVersion", &record)
-        maxVersion = Self.version("maxProtocolVersion", &record)
+        verifyCertificateSpki = Self.pins("verifyCertificateSpki", &mapping)
+        verifyCertificateHash = Self.pins("verifyCertificateHash", &mapping)
+        minVersion = Self.version("minProtocolVersion", &mapping)
+        maxVersion = Self.version("maxProtocolVersion", &mapping)
         var seen: Set<String> = []
-        cipherSuites = record.locatedStrings("cipherSuites") { value, suite in
+        cipherSuites = mapping.locatedStrings("cipherSuites") { value, suite in
             if !seen.insert(suite).inserted {
                 value.warning("duplicate-name", "`\(suite)` is listed twice")
             } else if !Self.cipherSuiteNames.contains(suite) {
@@ -230,13 +230,13 @@ extension Gateway.TLS {
                         ?? "OpenSSL's names of TLS 1.2 suites")
             }
         }
-        insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
-        ecdhCurves = Self.curves(&record)
-        record.finish()
+        insecureSkipVerify = mapping.bool("insecureSkipVerify") ?? false
+        ecdhCurves = Self.curves(&mapping)
+        mapping.finish()
         if credentialNames.count > 2 {
-            record.field("credentialNames")?.error("out-of-range", "at most two certificates")
+            mapping.field("credentialNames")?.error("out-of-range", "at most two certificates")
         }
-        checkVersions(&record)
+        checkVersions(&mapping)
         if mode == .autoPassthrough {
             modeField?.error(
                 "not-applicable",
@@ -247,24 +247,24 @@ extension Gateway.TLS {
         if modeField != nil, writtenMode == nil { return nil }
     }
 
-    private static func version(_ name: StaticString, _ record: inout Record) -> TLSVersion? {
-        guard let field = record.field(name) else { return nil }
+    private static func version(_ name: StaticString, _ mapping: inout Mapping) -> TLSVersion? {
+        guard let field = mapping.field(name) else { return nil }
         guard let text = field.string(), text != "TLS_AUTO" else { return nil }
         if let version = TLSVersion(rawValue: text) { return version }
         field.unknownName(text, among: ["TLS_AUTO"] + TLSVersion.allCases.map(\.rawValue))
         return nil
     }
 
-    private func checkVersions(_ record: inout Record) {
+    private func checkVersions(_ mapping: inout Mapping) {
         let order = TLSVersion.allCases
         let lowest = minVersion.flatMap(order.firstIndex) ?? 2
         let highest = maxVersion.flatMap(order.firstIndex) ?? 3
         if lowest > highest {
-            record.field("minProtocolVersion")?.error(
+            mapping.field("minProtocolVersion")?.error(
                 "conflicting-fields", "the minimum version is above the maximum")
         }
         if lowest < 2, cipherSuites.isEmpty {
-            record.field("minProtocolVersion")?.warning(
+            mapping.field("minProtocolVersion")?.warning(
                 "weak-tls", "TLS 1.0 and 1.1 need `cipherSuites` that allow them",
                 hint: "prefer TLSV1_2 and up")
         }
@@ -348,12 +348,12 @@ extension Gateway.TLS {
 
 extension Gateway.CertificateFiles {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let certificate = record.located("serverCertificate")
-        let key = record.located("privateKey")
+        guard var mapping = value.mapping() else { return nil }
+        let certificate = mapping.located("serverCertificate")
+        let key = mapping.located("privateKey")
         place = value.place
-        caCertificates = record.located("caCertificates")
-        record.finish()
+        caCertificates = mapping.located("caCertificates")
+        mapping.finish()
         guard let certificate, let key else {
             value.error("missing-field", "serverCertificate and privateKey are both needed")
             return nil

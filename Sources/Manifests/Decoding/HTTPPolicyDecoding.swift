@@ -6,9 +6,9 @@ internal import Patterns
 extension Value {
     /// Reads `{value: 12.5}`, a percentage from 0 to 100.
     func percentage(default missing: Double) -> Double {
-        guard var record = record() else { return missing }
-        let share = record.field("value")?.double(0...100)
-        record.finish()
+        guard var mapping = mapping() else { return missing }
+        let share = mapping.field("value")?.double(0...100)
+        mapping.finish()
         return share ?? missing
     }
 
@@ -24,31 +24,31 @@ extension Value {
 
 extension HTTPRedirect {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        uri = record.given("uri")?.value
-        prefixRewrite = record.given("prefixRewrite")?.value
-        authority = record.given("authority")?.value
-        port = record.port("port")
-        let derived = record.field("derivePort")
+        uri = mapping.given("uri")?.value
+        prefixRewrite = mapping.given("prefixRewrite")?.value
+        authority = mapping.given("authority")?.value
+        port = mapping.port("port")
+        let derived = mapping.field("derivePort")
         if let derived, let name = derived.string() {
             let names = ["FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"]
             if !names.contains(name) { derived.unknownName(name, among: names) }
             derivesPortFromRequest = name == "FROM_REQUEST_PORT"
         }
-        scheme = record.given("scheme")?.value
-        let written = record.field("redirectCode")
+        scheme = mapping.given("scheme")?.value
+        let written = mapping.field("redirectCode")
         code = written?.int(300...399) ?? 301
-        record.finish()
+        mapping.finish()
         if ![301, 302, 303, 307, 308].contains(code) {
             written?.error(
                 "out-of-range", "\(code) does not redirect", hint: "301, 302, 303, 307 or 308")
         }
-        if let uri { record.field("uri")?.checkPath(uri) }
-        if let prefixRewrite { record.field("prefixRewrite")?.checkPath(prefixRewrite) }
-        if let authority { record.field("authority")?.checkAuthority(authority) }
+        if let uri { mapping.field("uri")?.checkPath(uri) }
+        if let prefixRewrite { mapping.field("prefixRewrite")?.checkPath(prefixRewrite) }
+        if let authority { mapping.field("authority")?.checkAuthority(authority) }
         if let scheme, scheme != "http", scheme != "https" {
-            record.field("scheme")?.error("unknown-value", "`\(scheme)` is none of http, https")
+            mapping.field("scheme")?.error("unknown-value", "`\(scheme)` is none of http, https")
         }
         if uri != nil, prefixRewrite != nil {
             value.error("conflicting-fields", "`uri` and `prefixRewrite` exclude each other")
@@ -69,10 +69,10 @@ extension HTTPDirectResponse {
     private static let maximumBody = 1 << 20
 
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        let status = record.require("status")?.int(200...600)
-        if let field = record.field("body"), var body = field.record() {
+        let status = mapping.require("status")?.int(200...600)
+        if let field = mapping.field("body"), var body = field.mapping() {
             let text = body.field("string")
             let bytes = body.field("bytes")
             body.finish()
@@ -91,7 +91,7 @@ extension HTTPDirectResponse {
                 field.error("conflicting-fields", "an answer of status 204 or 304 has no body")
             }
         }
-        record.finish()
+        mapping.finish()
         guard let status else { return nil }
         self.status = status
     }
@@ -99,11 +99,11 @@ extension HTTPDirectResponse {
 
 extension Delegate {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        let name = record.require("name")?.string()
-        namespace = record.string("namespace")
-        record.finish()
+        let name = mapping.require("name")?.string()
+        namespace = mapping.string("namespace")
+        mapping.finish()
         guard let name else { return nil }
         self.name = name
     }
@@ -111,18 +111,18 @@ extension Delegate {
 
 extension HTTPRewrite {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        uri = record.given("uri")?.value
-        authority = record.given("authority")?.value
-        if let field = record.field("uriRegexRewrite"), var inner = field.record() {
+        uri = mapping.given("uri")?.value
+        authority = mapping.given("authority")?.value
+        if let field = mapping.field("uriRegexRewrite"), var inner = field.mapping() {
             let match = inner.require("match")?.pattern()
             let replacement = inner.require("rewrite")?.string()
             inner.finish()
             if let match, let replacement {
                 inner.field("rewrite")?.checkTarget(replacement)
-                if let fault = match.fault(inReplacement: replacement) {
-                    inner.field("rewrite")?.error("invalid-value", "`\(Decoder.clipped(replacement))`: \(fault)")
+                if let problem = match.problem(inReplacement: replacement) {
+                    inner.field("rewrite")?.error("invalid-value", "`\(Decoder.clipped(replacement))`: \(problem)")
                 }
                 regex = RegexRewrite(match: match, replacement: replacement)
             }
@@ -132,9 +132,9 @@ extension HTTPRewrite {
         } else if uri == nil, authority == nil {
             value.error("missing-field", "a rewrite that changes nothing")
         }
-        if let uri { record.field("uri")?.checkPath(uri) }
-        if let authority { record.field("authority")?.checkAuthority(authority) }
-        record.finish()
+        if let uri { mapping.field("uri")?.checkPath(uri) }
+        if let authority { mapping.field("authority")?.checkAuthority(authority) }
+        mapping.finish()
     }
 }
 
@@ -148,18 +148,18 @@ extension HTTPRetries {
     ]
 
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        attempts = record.int("attempts", 0...Int(Int32.max)) ?? 0
-        perTryTimeout = record.duration("perTryTimeout")
-        backoff = record.duration("backoff")
-        retryRemoteLocalities = record.bool("retryRemoteLocalities") ?? false
-        retryIgnorePreviousHosts = record.bool("retryIgnorePreviousHosts")
-        if let field = record.field("retryOn") { retryOn = Self.conditions(in: field) }
-        record.finish()
+        attempts = mapping.int("attempts", 0...Int(Int32.max)) ?? 0
+        perTryTimeout = mapping.duration("perTryTimeout")
+        backoff = mapping.duration("backoff")
+        retryRemoteLocalities = mapping.bool("retryRemoteLocalities") ?? false
+        retryIgnorePreviousHosts = mapping.bool("retryIgnorePreviousHosts")
+        if let field = mapping.field("retryOn") { retryOn = Self.conditions(in: field) }
+        mapping.finish()
         let needAttempts: [StaticString] = ["perTryTimeout", "retryOn", "retryRemoteLocalities"]
         for name in needAttempts where attempts == 0 {
-            guard let field = record.field(name), !field.isEmptyText else { continue }
+            guard let field = mapping.field(name), !field.isEmptyText else { continue }
             field.error(
                 "conflicting-fields", "`\(name)` has no effect without `attempts`")
         }
@@ -200,58 +200,58 @@ extension HTTPFault {
     ]
 
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        delay = record.field("delay").flatMap(Self.delay)
-        abort = record.field("abort").flatMap(Self.abort)
-        if record.field("delay") == nil, record.field("abort") == nil {
+        delay = mapping.field("delay").flatMap(Self.delay)
+        abort = mapping.field("abort").flatMap(Self.abort)
+        if mapping.field("delay") == nil, mapping.field("abort") == nil {
             value.error("missing-field", "a fault has `delay` or `abort`")
         }
-        record.finish()
+        mapping.finish()
     }
 
     private static func delay(_ value: Value) -> Delay? {
-        guard var record = value.record() else { return nil }
-        let fixed = record.duration("fixedDelay")
-        if let exponential = record.field("exponentialDelay") {
+        guard var mapping = value.mapping() else { return nil }
+        let fixed = mapping.duration("fixedDelay")
+        if let exponential = mapping.field("exponentialDelay") {
             exponential.error("unsupported-field", "`exponentialDelay` was never implemented")
-        } else if record.field("fixedDelay") == nil {
-            record.missing("fixedDelay")
+        } else if mapping.field("fixedDelay") == nil {
+            mapping.missing("fixedDelay")
         }
         var share = 0.0
-        if let percent = record.field("percent") {
+        if let percent = mapping.field("percent") {
             percent.warning("deprecated", "`percent` is an old form", hint: "use percentage.value")
             share = Double(percent.int(0...100) ?? 0)
         }
-        if let percentage = record.field("percentage") {
+        if let percentage = mapping.field("percentage") {
             share = percentage.faultPercentage()
-        } else if record.field("percent") == nil {
+        } else if mapping.field("percent") == nil {
             value.warning(
                 "no-effect", "without `percentage` the fault never fires",
                 hint: "percentage: {value: 100}")
         }
-        record.finish()
+        mapping.finish()
         return fixed.map { Delay(fixed: $0, percentage: share) }
     }
 
     private static func abort(_ value: Value) -> Abort? {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         var abort = Abort(percentage: 0)
-        abort.httpStatus = record.int("httpStatus", 200...600)
-        if let field = record.field("grpcStatus"), let name = field.string() {
+        abort.httpStatus = mapping.int("httpStatus", 200...600)
+        if let field = mapping.field("grpcStatus"), let name = field.string() {
             abort.grpcStatus = statusNames.firstIndex(of: name)
             if abort.grpcStatus == nil { field.unknownName(name, among: statusNames) }
         }
-        record.field("http2Error")?.error(
+        mapping.field("http2Error")?.error(
             "unsupported-field", "`http2Error` was never implemented")
-        if let percentage = record.field("percentage") {
+        if let percentage = mapping.field("percentage") {
             abort.percentage = percentage.faultPercentage()
         } else {
             value.warning(
                 "no-effect", "without `percentage` the fault never fires",
                 hint: "percentage: {value: 100}")
         }
-        record.finish()
+        mapping.finish()
         if abort.httpStatus == nil, abort.grpcStatus == nil {
             value.warning("no-effect", "an abort without `httpStatus` or `grpcStatus`")
         } else if abort.httpStatus != nil, abort.grpcStatus != nil {
@@ -263,10 +263,10 @@ extension HTTPFault {
 
 extension HTTPMirror {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let destination = record.require("destination").flatMap(Destination.init)
-        percentage = record.field("percentage")?.percentage(default: 0) ?? 100
-        record.finish()
+        guard var mapping = value.mapping() else { return nil }
+        let destination = mapping.require("destination").flatMap(Destination.init)
+        percentage = mapping.field("percentage")?.percentage(default: 0) ?? 100
+        mapping.finish()
         guard let destination else { return nil }
         self.destination = destination
         place = value.place

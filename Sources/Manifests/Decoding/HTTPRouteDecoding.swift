@@ -12,61 +12,61 @@ extension HTTPRoute {
 
     private mutating func read(_ value: Value, _ isInDelegate: Bool) {
         closings = value.closings
-        guard var record = value.record() else { return }
-        name = record.string("name")
-        matches = record.elements("match").map(HTTPMatch.read)
-        destinations = RouteDestination.list(record.field("route"), hasHeaders: true)
-        if let field = record.field("timeout"), let duration = field.duration() {
-            timeout = record.located(duration, field)
+        guard var mapping = value.mapping() else { return }
+        name = mapping.string("name")
+        matches = mapping.elements("match").map(HTTPMatch.read)
+        destinations = RouteDestination.list(mapping.field("route"), hasHeaders: true)
+        if let field = mapping.field("timeout"), let duration = field.duration() {
+            timeout = mapping.located(duration, field)
         }
-        redirect = record.field("redirect").flatMap(HTTPRedirect.init)
-        directResponse = record.field("directResponse").flatMap(HTTPDirectResponse.init)
-        delegate = record.field("delegate").flatMap(Delegate.init)
-        rewrite = record.field("rewrite").flatMap(HTTPRewrite.init)
-        retries = record.field("retries").flatMap(HTTPRetries.init)
-        fault = record.field("fault").flatMap(HTTPFault.init)
-        cors = record.field("corsPolicy").flatMap(CorsPolicy.init)
-        headers = record.field("headers").flatMap(HeaderOperations.init)
-        record.removed("websocketUpgrade", hint: "remove it")
-        record.removed("appendHeaders", hint: "write headers.request.add")
-        record.removedHeaders()
-        readMirrors(&record)
-        checkAction(&record)
-        if isInDelegate, let field = record.field("delegate") {
+        redirect = mapping.field("redirect").flatMap(HTTPRedirect.init)
+        directResponse = mapping.field("directResponse").flatMap(HTTPDirectResponse.init)
+        delegate = mapping.field("delegate").flatMap(Delegate.init)
+        rewrite = mapping.field("rewrite").flatMap(HTTPRewrite.init)
+        retries = mapping.field("retries").flatMap(HTTPRetries.init)
+        fault = mapping.field("fault").flatMap(HTTPFault.init)
+        cors = mapping.field("corsPolicy").flatMap(CorsPolicy.init)
+        headers = mapping.field("headers").flatMap(HeaderOperations.init)
+        mapping.removed("websocketUpgrade", hint: "remove it")
+        mapping.removed("appendHeaders", hint: "write headers.request.add")
+        mapping.removedHeaders()
+        readMirrors(&mapping)
+        checkAction(&mapping)
+        if isInDelegate, let field = mapping.field("delegate") {
             field.error(
                 "conflicting-fields", "a VirtualService without hosts is a delegate, and a delegate names no other",
                 hint: "write its rules here, or name the other one in the rule that names this one")
         }
-        record.finish()
+        mapping.finish()
     }
 
-    private mutating func readMirrors(_ record: inout Record) {
-        if let percent = record.field("mirrorPercent") {
+    private mutating func readMirrors(_ mapping: inout Mapping) {
+        if let percent = mapping.field("mirrorPercent") {
             percent.warning(
                 "deprecated", "`mirrorPercent` is an old form", hint: "use mirrorPercentage.value")
             mirrorShare = Double(percent.int(0...100) ?? 100)
         }
         // Of a percentage without a value, the value is 0, as in Istio.
-        if let value = record.field("mirrorPercentage") { mirrorShare = value.percentage(default: 0) }
-        if let value = record.field("mirror"), let destination = Destination(value) {
+        if let value = mapping.field("mirrorPercentage") { mirrorShare = value.percentage(default: 0) }
+        if let value = mapping.field("mirror"), let destination = Destination(value) {
             mirror = HTTPMirror(place: value.place, destination: destination, percentage: 100)
         }
-        guard let list = record.givenList("mirrors") else { return }
-        if record.field("mirror") != nil {
+        guard let list = mapping.givenList("mirrors") else { return }
+        if mapping.field("mirror") != nil {
             list.error("conflicting-fields", "`mirror` and `mirrors` exclude each other")
         }
         mirrors += list.elements().compactMap(HTTPMirror.init)
     }
 
     /// Checks that the rule has an action, and nothing that its action forbids.
-    private mutating func checkAction(_ record: inout Record) {
+    private mutating func checkAction(_ mapping: inout Mapping) {
         let actions: [StaticString] = ["route", "redirect", "directResponse", "delegate"]
         var found: [(name: StaticString, value: Value)] = []
         for name in actions {
-            if let value = record.givenList(name) { found.append((name, value)) }
+            if let value = mapping.givenList(name) { found.append((name, value)) }
         }
         guard let first = found.first else {
-            record.missing(
+            mapping.missing(
                 "route", hint: "a rule has `route`, `redirect`, `directResponse` or `delegate`")
             return
         }
@@ -80,16 +80,16 @@ extension HTTPRoute {
         let local = redirect != nil ? "redirect" : directResponse != nil ? "directResponse" : nil
         for name in ["fault", "rewrite"] as [StaticString] {
             guard let local else { break }
-            record.field(name)?.error(
+            mapping.field(name)?.error(
                 "conflicting-fields", "`\(name)` has no effect beside `\(local)`")
         }
         if "\(first.name)" == "route", destinations.isEmpty {
             first.value.error("missing-field", "a route needs at least one destination")
         }
-        checkPrefixRewrite(&record)
+        checkPrefixRewrite(&mapping)
     }
 
-    private func checkPrefixRewrite(_ record: inout Record) {
+    private func checkPrefixRewrite(_ mapping: inout Mapping) {
         guard redirect?.prefixRewrite != nil else { return }
         let hasOther = matches.contains {
             switch $0.uri {
@@ -98,7 +98,7 @@ extension HTTPRoute {
             }
         }
         if hasOther {
-            record.field("redirect")?.error(
+            mapping.field("redirect")?.error(
                 "conflicting-fields", "`prefixRewrite` needs conditions by `prefix`")
         }
     }
@@ -122,29 +122,29 @@ extension HTTPMatch {
     }
 
     private mutating func read(_ value: Value) {
-        guard var record = value.record() else { return }
+        guard var mapping = value.mapping() else { return }
         let decoder = value.decoder
-        name = record.string("name")
-        uri = record.field("uri").flatMap { StringMatch($0, emptyPrefix: true) }
-        ignoreUriCase = decoder.sound(otherwise: true) { record.bool("ignoreUriCase") ?? false }
-        scheme = record.field("scheme").flatMap { StringMatch($0) }
-        method = record.field("method").flatMap { StringMatch($0) }
-        authority = record.field("authority").flatMap { StringMatch($0) }
-        headers = NamedMatch.list(record.field("headers"), .header)
-        withoutHeaders = NamedMatch.list(record.field("withoutHeaders"), .absentHeader)
-        queryParams = NamedMatch.list(record.field("queryParams"), .queryParameter)
-        port = record.givenPort("port")
-        sourceLabels = decoder.sound(otherwise: [:]) { record.selectorLabels("sourceLabels") }
-        sourceNamespace = decoder.sound(otherwise: nil) { Self.namespace(&record) }
-        gateways = decoder.sound(otherwise: []) { record.locatedStrings("gateways", check: checkGatewayName) }
-        statPrefix = record.string("statPrefix")
-        record.finish()
+        name = mapping.string("name")
+        uri = mapping.field("uri").flatMap { StringMatch($0, emptyPrefix: true) }
+        ignoreUriCase = decoder.sound(otherwise: true) { mapping.bool("ignoreUriCase") ?? false }
+        scheme = mapping.field("scheme").flatMap { StringMatch($0) }
+        method = mapping.field("method").flatMap { StringMatch($0) }
+        authority = mapping.field("authority").flatMap { StringMatch($0) }
+        headers = NamedMatch.list(mapping.field("headers"), .header)
+        withoutHeaders = NamedMatch.list(mapping.field("withoutHeaders"), .absentHeader)
+        queryParams = NamedMatch.list(mapping.field("queryParams"), .queryParameter)
+        port = mapping.givenPort("port")
+        sourceLabels = decoder.sound(otherwise: [:]) { mapping.selectorLabels("sourceLabels") }
+        sourceNamespace = decoder.sound(otherwise: nil) { Self.namespace(&mapping) }
+        gateways = decoder.sound(otherwise: []) { mapping.locatedStrings("gateways", check: checkGatewayName) }
+        statPrefix = mapping.string("statPrefix")
+        mapping.finish()
     }
 
-    private static func namespace(_ record: inout Record) -> String? {
-        let name = record.string("sourceNamespace")
+    private static func namespace(_ mapping: inout Mapping) -> String? {
+        let name = mapping.string("sourceNamespace")
         if let name, !name.isEmpty, !Grammar.isLabel(name) {
-            record.field("sourceNamespace")?.error("invalid-name", "`\(name)` cannot be a namespace")
+            mapping.field("sourceNamespace")?.error("invalid-name", "`\(name)` cannot be a namespace")
         }
         return name
     }
@@ -196,11 +196,11 @@ extension StringMatch {
                 hint: "write {exact: \(value.raw)}, or `prefix` or `regex`")
             return nil
         }
-        guard var record = value.record() else { return nil }
-        let exact = record.field("exact")
-        let prefix = record.field("prefix")
-        let regex = record.field("regex")
-        record.finish()
+        guard var mapping = value.mapping() else { return nil }
+        let exact = mapping.field("exact")
+        let prefix = mapping.field("prefix")
+        let regex = mapping.field("regex")
+        mapping.finish()
         if [exact, prefix, regex].count(where: { $0 != nil }) > 1 {
             value.error(
                 "conflicting-fields", "a condition has one of `exact`, `prefix` and `regex`")

@@ -2,23 +2,23 @@
 
 extension HeaderOperations {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        if let field = record.field("request") { request = Changes(field, isRequest: true) }
-        if let field = record.field("response") { response = Changes(field, isRequest: false) }
-        record.finish()
+        if let field = mapping.field("request") { request = Changes(field, isRequest: true) }
+        if let field = mapping.field("response") { response = Changes(field, isRequest: false) }
+        mapping.finish()
     }
 }
 
 extension HeaderOperations.Changes {
     fileprivate init(_ value: Value, isRequest: Bool) {
-        guard var record = value.record() else { return }
-        set = Self.pairs(record.field("set"), isRequest, isSet: true)
-        add = Self.pairs(record.field("add"), isRequest, isSet: false)
-        remove = record.locatedStrings("remove") { value, name in
+        guard var mapping = value.mapping() else { return }
+        set = Self.pairs(mapping.field("set"), isRequest, isSet: true)
+        add = Self.pairs(mapping.field("add"), isRequest, isSet: false)
+        remove = mapping.locatedStrings("remove") { value, name in
             Self.checkRemoval(name, value)
         }.map(\.value)
-        record.finish()
+        mapping.finish()
     }
 
     private static func pairs(
@@ -126,7 +126,7 @@ extension Value {
     }
 }
 
-extension Record {
+extension Mapping {
     /// Reports the fields that Istio had before `headers`.
     mutating func removedHeaders() {
         removed("appendRequestHeaders", hint: "write headers.request.add")
@@ -142,32 +142,32 @@ extension CorsPolicy {
     ]
 
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        allowOrigins = record.elements("allowOrigins").compactMap(Self.origin)
-        if let old = record.field("allowOrigin") {
+        allowOrigins = mapping.elements("allowOrigins").compactMap(Self.origin)
+        if let old = mapping.field("allowOrigin") {
             old.warning("deprecated", "`allowOrigin` is an old form", hint: "use allowOrigins")
             let names = old.strings()
             if allowOrigins.isEmpty { allowOrigins = names.map(StringMatch.exact) }
         }
-        allowMethods = record.locatedStrings("allowMethods") { value, name in
+        allowMethods = mapping.locatedStrings("allowMethods") { value, name in
             if !Self.methods.contains(name) { value.unknownName(name, among: Self.methods) }
         }.map(\.value)
-        allowHeaders = record.locatedStrings("allowHeaders", check: Self.checkHeader).map(\.value)
-        exposeHeaders = record.locatedStrings("exposeHeaders", check: Self.checkHeader).map(\.value)
-        if let field = record.field("maxAge") {
+        allowHeaders = mapping.locatedStrings("allowHeaders", check: Self.checkHeader).map(\.value)
+        exposeHeaders = mapping.locatedStrings("exposeHeaders", check: Self.checkHeader).map(\.value)
+        if let field = mapping.field("maxAge") {
             maxAge = field.duration(orZero: true)
             if let maxAge, maxAge.components.attoseconds != 0 {
                 field.error("out-of-range", "a whole number of seconds is wanted")
             }
         }
-        allowCredentials = record.bool("allowCredentials")
-        if let field = record.field("unmatchedPreflights"), let name = field.string() {
+        allowCredentials = mapping.bool("allowCredentials")
+        if let field = mapping.field("unmatchedPreflights"), let name = field.string() {
             let names = ["UNSPECIFIED", "FORWARD", "IGNORE"]
             if !names.contains(name) { field.unknownName(name, among: names) }
             ignoresUnmatchedPreflights = name == "IGNORE"
         }
-        record.finish()
+        mapping.finish()
     }
 
     private static func origin(_ value: Value) -> StringMatch? {

@@ -49,7 +49,7 @@ package struct HeaderFormat: Sendable {
     }
 
     /// Why a text is no value.
-    struct Fault: Error {
+    struct Failure: Error {
         let message: String
         let hint: String?
     }
@@ -58,12 +58,12 @@ package struct HeaderFormat: Sendable {
     package private(set) var pieces: [Piece] = []
 
     /// Takes a text apart.
-    init(_ text: String, for message: Message) throws(Fault) {
+    init(_ text: String, for message: Message) throws(Failure) {
         var reader = FormatReader(Array(text.utf8)[...], message)
         while let piece = try reader.next() { append(piece) }
     }
 
-    /// Takes a text apart that was checked before; nil for one with a fault.
+    /// Takes a text apart that was checked before; nil for one with a mistake.
     package init?(checked text: String, for message: Message) {
         guard let made = try? HeaderFormat(text, for: message) else { return nil }
         self = made
@@ -122,7 +122,7 @@ private struct FormatReader {
     }
 
     /// The next part; nil at the end of the text.
-    mutating func next() throws(HeaderFormat.Fault) -> HeaderFormat.Piece? {
+    mutating func next() throws(HeaderFormat.Failure) -> HeaderFormat.Piece? {
         guard let first = rest.first else { return nil }
         guard first == UInt8(ascii: "%") else {
             let text = rest.prefix { $0 != UInt8(ascii: "%") }
@@ -135,7 +135,7 @@ private struct FormatReader {
 
     /// Reads the text after a `%` up to the `%` that ends the operator. An argument may have anything but `)`, also
     /// percent signs: `%START_TIME(%s.%3f)%`.
-    private mutating func operation() throws(HeaderFormat.Fault) -> HeaderFormat.Piece {
+    private mutating func operation() throws(HeaderFormat.Failure) -> HeaderFormat.Piece {
         let name = rest.prefix {
             $0 == UInt8(ascii: "_") || $0.isDigit || ($0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z"))
         }
@@ -160,7 +160,7 @@ private struct FormatReader {
 
     private func piece(
         _ name: String, _ argument: String?, _ length: Int?
-    ) throws(HeaderFormat.Fault) -> HeaderFormat.Piece {
+    ) throws(HeaderFormat.Failure) -> HeaderFormat.Piece {
         switch name {
         case "REQ", "REQUEST_HEADER": return try field(name, of: .request, argument, length)
         case "RESP", "RESPONSE_HEADER": return try field(name, of: .response, argument, length)
@@ -180,38 +180,38 @@ private struct FormatReader {
 
     private func field(
         _ name: String, of source: HeaderFormat.Message, _ argument: String?, _ length: Int?
-    ) throws(HeaderFormat.Fault) -> HeaderFormat.Piece {
+    ) throws(HeaderFormat.Failure) -> HeaderFormat.Piece {
         if source == .response, message == .request { return .nothing(name) }
         let names = (argument ?? "").split(separator: "?", omittingEmptySubsequences: false).map { $0.lowercased() }
         let areGood = names.allSatisfy { Grammar.isFieldName($0.hasPrefix(":") ? $0.dropFirst() : Substring($0)) }
         guard areGood, (1...2).contains(names.count) else {
-            throw HeaderFormat.Fault(
+            throw HeaderFormat.Failure(
                 message: "`%\(name)%` names no header", hint: "write %\(name)(x-name)%, or %\(name)(x-name?x-other)%")
         }
         return .field(of: source, name: names[0], other: names.count > 1 ? names[1] : nil, most: length)
     }
 
-    private func startTime(_ argument: String?) throws(HeaderFormat.Fault) -> String {
+    private func startTime(_ argument: String?) throws(HeaderFormat.Failure) -> String {
         guard let argument, !argument.isEmpty else { return TimeFormat.usual }
         guard TimeFormat.isFormat(argument) else {
-            throw HeaderFormat.Fault(
+            throw HeaderFormat.Failure(
                 message: "`\(argument)` is no format of %START_TIME%", hint: "it may have \(TimeFormat.directives)")
         }
         return argument
     }
 
-    private static func unknown(_ name: String) -> HeaderFormat.Fault {
+    private static func unknown(_ name: String) -> HeaderFormat.Failure {
         let nearest = NearestName.find(name, among: HeaderFormat.names)
-        return HeaderFormat.Fault(
+        return HeaderFormat.Failure(
             message: "`%\(name)%` is none of the operators that are in effect",
             hint: nearest.map { "did you mean `%\($0)%`?" } ?? "they are " + HeaderFormat.names.joined(separator: ", "))
     }
 
-    private static func unexpected(_ name: String, _ what: String) -> HeaderFormat.Fault {
-        HeaderFormat.Fault(message: "`%\(name)%` has no \(what)", hint: "write %\(name)%")
+    private static func unexpected(_ name: String, _ what: String) -> HeaderFormat.Failure {
+        HeaderFormat.Failure(message: "`%\(name)%` has no \(what)", hint: "write %\(name)%")
     }
 
-    private static let noOperator = HeaderFormat.Fault(
+    private static let noOperator = HeaderFormat.Failure(
         message: "a `%` that begins none of Envoy's operators",
         hint: "write %% for a percent sign; operators are %NAME%, %NAME(argument)% and %NAME(argument):length%")
 

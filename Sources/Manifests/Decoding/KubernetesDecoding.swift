@@ -5,9 +5,9 @@
 // that Portico cannot know, and leaving out a Service because of one would lose traffic.
 
 extension Service {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
-        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        guard let value = envelope.require("spec"), var spec = value.mapping() else { return nil }
         type = spec.name("type", of: Kind.self) ?? .clusterIP
         ports = spec.elements("ports").compactMap(Port.init)
         selector = spec.field("selector")?.stringMap()
@@ -42,19 +42,19 @@ extension Service {
 
 extension Service.Port {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        name = record.string("name") ?? ""
-        let number = record.require("port")?.int(1...65535)
-        transport = Self.transport(&record) ?? .tcp
-        appProtocol = record.string("appProtocol")
+        path = mapping.path
+        name = mapping.string("name") ?? ""
+        let number = mapping.require("port")?.int(1...65535)
+        transport = Self.transport(&mapping) ?? .tcp
+        appProtocol = mapping.string("appProtocol")
         // Some tools write 0 or an empty text for "not given", and Kubernetes accepts that.
-        let target = record.field("targetPort").flatMap { field in
+        let target = mapping.field("targetPort").flatMap { field in
             field.isEmptyText || field.scalar == .integer(0) ? nil : field
         }.map(TargetPort.init)
-        record.ignore("nodePort")
-        record.finish(unknown: .harmless)
+        mapping.ignore("nodePort")
+        mapping.finish(unknown: .harmless)
         guard let number else { return nil }
         self.number = number
         switch target {
@@ -64,8 +64,8 @@ extension Service.Port {
         }
     }
 
-    private static func transport(_ record: inout Record) -> TransportProtocol? {
-        guard let field = record.field("protocol"), let text = field.string() else { return nil }
+    private static func transport(_ mapping: inout Mapping) -> TransportProtocol? {
+        guard let field = mapping.field("protocol"), let text = field.string() else { return nil }
         if let known = TransportProtocol(rawValue: text) { return known }
         guard TransportProtocol(rawValue: text.uppercased()) == nil,
             let spoken = PortProtocol(rawValue: text.uppercased())
@@ -106,18 +106,18 @@ extension TargetPort {
 extension ObjectReference {
     /// Reads a `targetRef`.
     fileprivate init?(_ value: Value, namespace: String) {
-        guard var record = value.record() else { return nil }
-        let kind = record.string("kind") ?? ""
-        let name = record.string("name") ?? ""
-        let written = record.string("namespace")
-        record.ignore("apiVersion", "uid", "resourceVersion", "fieldPath")
-        record.finish(unknown: .harmless)
+        guard var mapping = value.mapping() else { return nil }
+        let kind = mapping.string("kind") ?? ""
+        let name = mapping.string("name") ?? ""
+        let written = mapping.string("namespace")
+        mapping.ignore("apiVersion", "uid", "resourceVersion", "fieldPath")
+        mapping.finish(unknown: .harmless)
         self.init(kind: kind, namespace: written ?? namespace, name: name)
     }
 }
 
 extension EndpointSlice {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         let typeField = envelope.require("addressType")
         let type = typeField?.name(of: AddressType.self)
@@ -156,42 +156,42 @@ extension EndpointSlice.AddressType {
 
 extension EndpointSlice.Port {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        name = record.string("name") ?? ""
-        number = record.port("port")
-        transport = record.name("protocol", of: TransportProtocol.self) ?? .tcp
-        appProtocol = record.string("appProtocol")
-        record.finish(unknown: .harmless)
+        name = mapping.string("name") ?? ""
+        number = mapping.port("port")
+        transport = mapping.name("protocol", of: TransportProtocol.self) ?? .tcp
+        appProtocol = mapping.string("appProtocol")
+        mapping.finish(unknown: .harmless)
     }
 }
 
 extension EndpointSlice.Endpoint {
     fileprivate init?(_ value: Value, _ namespace: String, _ type: EndpointSlice.AddressType?) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let field = record.require("addresses")
-        addresses = record.locatedStrings("addresses") { type?.check($0, $1) }.map(\.value)
+        path = mapping.path
+        let field = mapping.require("addresses")
+        addresses = mapping.locatedStrings("addresses") { type?.check($0, $1) }.map(\.value)
         if let field, addresses.isEmpty {
             field.error("missing-field", "an endpoint needs an address")
         }
-        if var conditions = record.record("conditions") {
+        if var conditions = mapping.mapping("conditions") {
             isReady = conditions.bool("ready") ?? true
             // An endpoint that is not ready gets no requests, whether it still serves or terminates.
             conditions.ignore("serving", "terminating")
             conditions.finish(unknown: .harmless)
         }
-        nodeName = record.string("nodeName")
-        zone = record.string("zone")
-        target = record.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
-        record.ignore("hints", "deprecatedTopology", "hostname")
-        record.finish(unknown: .harmless)
+        nodeName = mapping.string("nodeName")
+        zone = mapping.string("zone")
+        target = mapping.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
+        mapping.ignore("hints", "deprecatedTopology", "hostname")
+        mapping.finish(unknown: .harmless)
     }
 }
 
 extension Endpoints {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         subsets = envelope.elements("subsets").compactMap { Subset($0, meta.namespace) }
         envelope.finish(unknown: .harmless)
@@ -200,24 +200,24 @@ extension Endpoints {
 
 extension Endpoints.Subset {
     fileprivate init?(_ value: Value, _ namespace: String) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        addresses = record.elements("addresses").compactMap { Endpoints.Address($0, namespace) }
-        record.ignore("notReadyAddresses")
-        ports = record.elements("ports").compactMap(EndpointSlice.Port.init)
-        record.finish(unknown: .harmless)
+        path = mapping.path
+        addresses = mapping.elements("addresses").compactMap { Endpoints.Address($0, namespace) }
+        mapping.ignore("notReadyAddresses")
+        ports = mapping.elements("ports").compactMap(EndpointSlice.Port.init)
+        mapping.finish(unknown: .harmless)
     }
 }
 
 extension Endpoints.Address {
     fileprivate init?(_ value: Value, _ namespace: String) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        let field = record.require("ip")
-        record.ignore("hostname", "nodeName")
-        target = record.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
-        record.finish(unknown: .harmless)
+        let field = mapping.require("ip")
+        mapping.ignore("hostname", "nodeName")
+        target = mapping.field("targetRef").flatMap { ObjectReference($0, namespace: namespace) }
+        mapping.finish(unknown: .harmless)
         guard let field, let ip = field.string() else { return nil }
         if !Grammar.isAddress(ip) { field.error("invalid-address", "`\(ip)` is no IP address") }
         self.ip = ip

@@ -4,26 +4,26 @@ internal import Balancing
 
 extension LoadBalancer {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let simpleField = record.field("simple")
+        path = mapping.path
+        let simpleField = mapping.field("simple")
         if let simpleField, let name = simpleField.name(of: BalancingName.self) {
-            simple = record.located(name, simpleField)
+            simple = mapping.located(name, simpleField)
             Self.comment(name, simpleField)
         }
-        let hashField = record.field("consistentHash")
+        let hashField = mapping.field("consistentHash")
         consistentHash = hashField.flatMap(ConsistentHash.init)
-        warmup = record.field("warmup").flatMap(Warmup.init)
-        if let old = record.field("warmupDurationSecs") {
+        warmup = mapping.field("warmup").flatMap(Warmup.init)
+        if let old = mapping.field("warmupDurationSecs") {
             old.warning(
                 "deprecated", "`warmupDurationSecs` is an old form", hint: "use warmup.duration")
             if let duration = old.duration(), warmup == nil { warmup = Warmup(duration: duration) }
         }
-        readLocality(&record)
-        record.finish()
+        readLocality(&mapping)
+        mapping.finish()
         if warmup != nil, consistentHash != nil || simple?.value.policy == .random {
-            (record.field("warmup") ?? record.field("warmupDurationSecs"))?.warning(
+            (mapping.field("warmup") ?? mapping.field("warmupDurationSecs"))?.warning(
                 "no-effect", "a warm-up has no effect with \(consistentHash == nil ? "RANDOM" : "`consistentHash`")",
                 hint: "it is for ROUND_ROBIN and LEAST_REQUEST")
         }
@@ -45,10 +45,10 @@ extension LoadBalancer {
         }
     }
 
-    private mutating func readLocality(_ record: inout Record) {
-        let written = record.field("localityLbSetting")
+    private mutating func readLocality(_ mapping: inout Mapping) {
+        let written = mapping.field("localityLbSetting")
         locality = written.flatMap { LocalitySetting($0) }
-        guard let zone = record.field("zoneAwareLbSetting") else { return }
+        guard let zone = mapping.field("zoneAwareLbSetting") else { return }
         let setting = LocalitySetting(zoneAware: zone)
         if written == nil {
             locality = setting
@@ -60,26 +60,26 @@ extension LoadBalancer {
 
 extension LoadBalancer.ConsistentHash {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
         var keys: [Key] = []
-        if let name = record.string("httpHeaderName") { keys.append(.header(name)) }
-        if let cookie = record.field("httpCookie") {
+        if let name = mapping.string("httpHeaderName") { keys.append(.header(name)) }
+        if let cookie = mapping.field("httpCookie") {
             if let cookie = LoadBalancer.Cookie(cookie) { keys.append(.cookie(cookie)) }
         }
-        if record.bool("useSourceIp") == true { keys.append(.sourceAddress) }
-        if let name = record.string("httpQueryParameterName") { keys.append(.queryParameter(name)) }
-        let old = record.field("minimumRingSize")
+        if mapping.bool("useSourceIp") == true { keys.append(.sourceAddress) }
+        if let name = mapping.string("httpQueryParameterName") { keys.append(.queryParameter(name)) }
+        let old = mapping.field("minimumRingSize")
         old?.warning(
             "deprecated", "`minimumRingSize` is an old form", hint: "use ringHash.minimumRingSize")
         minimumRingSize = old?.int(0...8_388_608)
-        let ring = record.field("ringHash")
-        if let ring, var inner = ring.record() {
+        let ring = mapping.field("ringHash")
+        if let ring, var inner = ring.mapping() {
             minimumRingSize = inner.int("minimumRingSize", 0...8_388_608) ?? minimumRingSize
             inner.finish()
         }
-        let maglev = record.field("maglev")
-        if let maglev, var inner = maglev.record() {
+        let maglev = mapping.field("maglev")
+        if let maglev, var inner = maglev.mapping() {
             if let size = inner.field("tableSize"), let number = size.int(1...5_000_010) {
                 if !Self.isPrime(number) {
                     size.error("out-of-range", "\(number) is not a prime number")
@@ -88,7 +88,7 @@ extension LoadBalancer.ConsistentHash {
             }
             inner.finish()
         }
-        record.finish()
+        mapping.finish()
         if [old, ring, maglev].count(where: { $0 != nil }) > 1 {
             value.error(
                 "conflicting-fields",
@@ -122,13 +122,13 @@ extension LoadBalancer.Cookie {
     private static let mostOctets = 4096
 
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let field = record.require("name")
-        path = record.string("path")
-        ttl = record.duration("ttl", orZero: true)
+        guard var mapping = value.mapping() else { return nil }
+        let field = mapping.require("name")
+        path = mapping.string("path")
+        ttl = mapping.duration("ttl", orZero: true)
         var names: Set<String> = []
-        for entry in record.elements("attributes") {
-            guard var inner = entry.record() else { continue }
+        for entry in mapping.elements("attributes") {
+            guard var inner = entry.mapping() else { continue }
             let name = inner.require("name")?.string()
             let text = inner.string("value") ?? ""
             inner.finish()
@@ -139,7 +139,7 @@ extension LoadBalancer.Cookie {
             }
             attributes.append((name, text))
         }
-        record.finish()
+        mapping.finish()
         let octets = attributes.reduce(path?.utf8.count ?? 0) { $0 + $1.name.utf8.count + $1.value.utf8.count }
         if octets > Self.mostOctets {
             value.error(
@@ -164,14 +164,14 @@ extension LoadBalancer.Cookie {
 
 extension LoadBalancer.Warmup {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let duration = record.require("duration")?.duration()
-        minimumPercent = record.field("minimumPercent")?.double(0...100) ?? 10
-        if let field = record.field("aggression"), let number = field.double(0...1_000_000) {
+        guard var mapping = value.mapping() else { return nil }
+        let duration = mapping.require("duration")?.duration()
+        minimumPercent = mapping.field("minimumPercent")?.double(0...100) ?? 10
+        if let field = mapping.field("aggression"), let number = field.double(0...1_000_000) {
             if number == 0 { field.error("out-of-range", "0 is not above 0") }
             aggression = number
         }
-        record.finish()
+        mapping.finish()
         guard let duration else { return nil }
         self.duration = duration
     }

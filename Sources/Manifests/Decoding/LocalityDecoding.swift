@@ -3,17 +3,17 @@
 
 extension LocalitySetting {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        isEnabled = record.bool("enabled")
-        let distributeField = record.field("distribute")
-        let failoverField = record.field("failover")
+        path = mapping.path
+        isEnabled = mapping.bool("enabled")
+        let distributeField = mapping.field("distribute")
+        let failoverField = mapping.field("failover")
         distribute = (distributeField?.elements() ?? []).compactMap(Distribution.init)
         failover = (failoverField?.elements() ?? []).compactMap(Failover.init)
-        let priorityField = record.field("failoverPriority")
-        failoverPriority = record.strings("failoverPriority")
-        record.finish()
+        let priorityField = mapping.field("failoverPriority")
+        failoverPriority = mapping.strings("failoverPriority")
+        mapping.finish()
         if let failoverField, let distributeField, !distribute.isEmpty, !failover.isEmpty {
             failoverField.error(
                 "conflicting-fields", "`distribute` and `failover` exclude each other",
@@ -54,16 +54,16 @@ extension LocalitySetting {
 
     /// Reads `zoneAwareLbSetting`.
     init?(zoneAware value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
+        path = mapping.path
         isZoneAware = true
-        isEnabled = record.bool("enabled") ?? false
-        failover = record.elements("failover").compactMap(Failover.init)
-        let labels = record.field("failoverPriority")
-        failoverPriority = record.strings("failoverPriority")
-        _ = record.count("minClusterSize")
-        record.finish()
+        isEnabled = mapping.bool("enabled") ?? false
+        failover = mapping.elements("failover").compactMap(Failover.init)
+        let labels = mapping.field("failoverPriority")
+        failoverPriority = mapping.strings("failoverPriority")
+        _ = mapping.count("minClusterSize")
+        mapping.finish()
         guard let labels else { return }
         if failoverPriority.count > Self.mostEntries {
             labels.error("out-of-range", "more than \(Self.mostEntries) labels")
@@ -74,34 +74,34 @@ extension LocalitySetting {
 
 extension LocalitySetting.Distribution {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let written = record.require("from")
+        guard var mapping = value.mapping() else { return nil }
+        let written = mapping.require("from")
         let from = written?.string().map { LocalityPattern($0) }
-        let target = record.require("to")
+        let target = mapping.require("to")
         for (key, share) in target?.entries() ?? [] {
             guard let number = share.int(1...100) else { continue }
             let pattern = LocalityPattern(key.raw)
-            if let fault = pattern.fault { share.error("invalid-value", "`\(key.raw)` is no place: \(fault)") }
+            if let problem = pattern.problem { share.error("invalid-value", "`\(key.raw)` is no place: \(problem)") }
             to.append((pattern, number))
         }
-        record.finish()
+        mapping.finish()
         let total = to.reduce(0) { $0 + $1.share }
         if !to.isEmpty, total != 100 {
             value.error("out-of-range", "the shares of `to` add up to \(total), not to 100")
         }
         LocalitySetting.checkOverlap(to.map(\.pattern), "to", value)
         guard let from else { return nil }
-        if let fault = from.fault { written?.error("invalid-value", "`\(from.text)` is no place: \(fault)") }
+        if let problem = from.problem { written?.error("invalid-value", "`\(from.text)` is no place: \(problem)") }
         self.from = from
     }
 }
 
 extension LocalitySetting.Failover {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        let from = record.string("from") ?? ""
-        let to = record.string("to") ?? ""
-        record.finish()
+        guard var mapping = value.mapping() else { return nil }
+        let from = mapping.string("from") ?? ""
+        let to = mapping.string("to") ?? ""
+        mapping.finish()
         if from == to { value.error("conflicting-fields", "`from` and `to` are the same region") }
         for region in [from, to] where region.contains("/") || region.contains("*") {
             value.error("invalid-value", "`\(region)` is no region", hint: "regions only, without / and *")

@@ -1,5 +1,5 @@
 // Judges of fields whose presence alone does not decide. nil means that the value asks for nothing, or for what is the
-// case anyway. Faults of a value are not reported here, but by its reader; the error then closes its part.
+// case anyway. Mistakes of a value are not reported here, but by its reader; the error then closes its part.
 
 extension Value {
     fileprivate func child(_ name: StaticString) -> Value? {

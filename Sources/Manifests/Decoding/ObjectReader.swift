@@ -138,9 +138,9 @@ extension ObjectReader {
 
     private func decode(_ kind: String, _ value: Value) {
         decoder.reportTreeProblems()
-        guard var record = value.record() else { return }
-        record.ignore("apiVersion", "kind", "status")
-        guard let meta = Self.meta(&record, kind: kind) else { return reject() }
+        guard var mapping = value.mapping() else { return }
+        mapping.ignore("apiVersion", "kind", "status")
+        guard let meta = Self.meta(&mapping, kind: kind) else { return reject() }
         let first = decoder.state.defined[meta.identity]
         if let first {
             // It is not served, but it is checked: an author who removes the first one should know what is left.
@@ -153,30 +153,30 @@ extension ObjectReader {
             decoder.state.defined[meta.identity] = meta.place
         }
         NotInEffect.report(kind, value)
-        add(meta, record)
+        add(meta, mapping)
     }
 
-    private func add(_ meta: ObjectMeta, _ envelope: Record) {
-        var record = envelope
+    private func add(_ meta: ObjectMeta, _ envelope: Mapping) {
+        var mapping = envelope
         switch meta.identity.kind {
-        case "Gateway": keep(Gateway(meta, &record), meta, \.gateways)
+        case "Gateway": keep(Gateway(meta, &mapping), meta, \.gateways)
         case "VirtualService":
-            keep(VirtualService(meta, &record), meta, \.virtualServices) { service, leftOut in
+            keep(VirtualService(meta, &mapping), meta, \.virtualServices) { service, leftOut in
                 leftOut.hosts = service.hosts.map(\.value)
                 leftOut.gateways = service.gateways.map(\.value)
                 leftOut.exportTo = service.exportTo.map(\.value)
             }
         case "DestinationRule":
-            keep(DestinationRule(meta, &record), meta, \.destinationRules) { $1.hosts = [$0.host.value] }
+            keep(DestinationRule(meta, &mapping), meta, \.destinationRules) { $1.hosts = [$0.host.value] }
         case "ServiceEntry":
-            keep(ServiceEntry(meta, &record), meta, \.serviceEntries) { $1.hosts = $0.hosts.map(\.value) }
-        case "WorkloadEntry": keep(WorkloadEntry(meta, &record), meta, \.workloadEntries)
-        case "Service": keep(Service(meta, &record), meta, \.services)
-        case "Endpoints": keep(Endpoints(meta, &record), meta, \.endpoints)
-        case "EndpointSlice": keep(EndpointSlice(meta, &record), meta, \.endpointSlices)
-        case "Pod": keep(Pod(meta, &record), meta, \.pods)
-        case "Node": keep(ClusterNode(meta, &record), meta, \.nodes)
-        case "Secret": keep(Secret(meta, &record), meta, \.secrets)
+            keep(ServiceEntry(meta, &mapping), meta, \.serviceEntries) { $1.hosts = $0.hosts.map(\.value) }
+        case "WorkloadEntry": keep(WorkloadEntry(meta, &mapping), meta, \.workloadEntries)
+        case "Service": keep(Service(meta, &mapping), meta, \.services)
+        case "Endpoints": keep(Endpoints(meta, &mapping), meta, \.endpoints)
+        case "EndpointSlice": keep(EndpointSlice(meta, &mapping), meta, \.endpointSlices)
+        case "Pod": keep(Pod(meta, &mapping), meta, \.pods)
+        case "Node": keep(ClusterNode(meta, &mapping), meta, \.nodes)
+        case "Secret": keep(Secret(meta, &mapping), meta, \.secrets)
         default: break
         }
     }
@@ -261,8 +261,8 @@ extension ObjectReader {
     /// rule, of the names of its routes.
     private static let kindsNamedByLabels = ["Gateway", "Service"]
 
-    static func meta(_ envelope: inout Record, kind: String) -> ObjectMeta? {
-        guard let value = envelope.require("metadata"), var metadata = value.record() else {
+    static func meta(_ envelope: inout Mapping, kind: String) -> ObjectMeta? {
+        guard let value = envelope.require("metadata"), var metadata = value.mapping() else {
             return nil
         }
         let decoder = value.decoder

@@ -5,7 +5,7 @@
 internal import Octets
 
 extension Pod {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         let tree = envelope.value.decoder.tree
         if let metadata = tree.value(of: "metadata", in: envelope.value.node),
@@ -13,22 +13,22 @@ extension Pod {
         {
             isTerminating = !Value(decoder: envelope.value.decoder, node: deleted).isNull
         }
-        if var spec = envelope.record("spec") { readSpec(&spec) }
-        if var status = envelope.record("status") { readStatus(&status) }
+        if var spec = envelope.mapping("spec") { readSpec(&spec) }
+        if var status = envelope.mapping("status") { readStatus(&status) }
         envelope.finish(unknown: .harmless)
     }
 
-    private mutating func readSpec(_ spec: inout Record) {
+    private mutating func readSpec(_ spec: inout Mapping) {
         nodeName = spec.string("nodeName")
         for field in ["containers", "initContainers"] as [StaticString] {
             for container in spec.elements(field) {
-                guard var container = container.record() else { continue }
+                guard var container = container.mapping() else { continue }
                 ports += container.elements("ports").compactMap(Port.init)
             }
         }
     }
 
-    private mutating func readStatus(_ status: inout Record) {
+    private mutating func readStatus(_ status: inout Mapping) {
         phase = status.string("phase")
         var known: Set<String> = []
         if let field = status.field("podIP"), let address = field.string(), !address.isEmpty {
@@ -36,15 +36,15 @@ extension Pod {
             add(address, field)
         }
         for entry in status.elements("podIPs") {
-            guard var record = entry.record(), let field = record.field("ip"),
+            guard var mapping = entry.mapping(), let field = mapping.field("ip"),
                 let address = field.string()
             else { continue }
             if known.insert(address).inserted { add(address, field) }
         }
         for condition in status.elements("conditions") {
-            guard var record = condition.record() else { continue }
-            guard record.string("type") == "Ready" else { continue }
-            isReady = record.string("status") == "True"
+            guard var mapping = condition.mapping() else { continue }
+            guard mapping.string("type") == "Ready" else { continue }
+            isReady = mapping.string("status") == "True"
         }
     }
 
@@ -58,16 +58,16 @@ extension Pod {
 
 extension Pod.Port {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
-        name = record.string("name") ?? ""
-        transport = record.name("protocol", of: TransportProtocol.self) ?? .tcp
-        guard let number = record.require("containerPort")?.int(1...65535) else { return nil }
+        guard var mapping = value.mapping() else { return nil }
+        name = mapping.string("name") ?? ""
+        transport = mapping.name("protocol", of: TransportProtocol.self) ?? .tcp
+        guard let number = mapping.require("containerPort")?.int(1...65535) else { return nil }
         self.number = number
     }
 }
 
 extension Secret {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         type = envelope.string("type")
         _ = envelope.bool("immutable")

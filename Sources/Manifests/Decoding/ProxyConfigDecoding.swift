@@ -5,7 +5,7 @@ extension Gateway.Topology {
     package static let trustedProxies = 0...100
 
     /// Reads the annotation of a Gateway; nil if it has none, says nothing of the topology, or has an error.
-    init?(_ envelope: Record) {
+    init?(_ envelope: Mapping) {
         let tree = envelope.value.decoder.tree
         guard let metadata = tree.value(of: "metadata", in: envelope.value.node),
             let annotations = tree.value(of: "annotations", in: metadata),
@@ -16,27 +16,27 @@ extension Gateway.Topology {
         var isThere = false
         decoder.saying(": the annotation is not in effect") {
             let root = Value(decoder: decoder, node: tree.root == Node.none ? Node.none : decoder.tree.root)
-            if !root.isNull, var config = root.record() { isThere = read(&config) }
+            if !root.isNull, var config = root.mapping() { isThere = read(&config) }
         }
         guard isThere, decoder.errorCount == 0 else { return nil }
     }
 
-    private mutating func read(_ config: inout Record) -> Bool {
+    private mutating func read(_ config: inout Mapping) -> Bool {
         let field = config.field("gatewayTopology")
         for name in Self.ofOthers {
             config.field(name)?.warning("no-effect", "`\(name)` has no effect on this gateway", hint: "remove it")
         }
         config.finish(unknown: .harmless)
-        guard let field, var record = field.record() else { return false }
-        trustedProxies = record.int("numTrustedProxies", Self.trustedProxies)
-        if let mode = record.field("forwardClientCertDetails"), mode.string() != "UNDEFINED" {
+        guard let field, var mapping = field.mapping() else { return false }
+        trustedProxies = mapping.int("numTrustedProxies", Self.trustedProxies)
+        if let mode = mapping.field("forwardClientCertDetails"), mode.string() != "UNDEFINED" {
             clientCertificate = mode.name(of: Gateway.ClientCertificateMode.self)
         }
-        if let proxy = record.field("proxyProtocol"), let nothing = proxy.record() {
+        if let proxy = mapping.field("proxyProtocol"), let nothing = proxy.mapping() {
             expectsProxyHeader = true
             nothing.finish()
         }
-        record.finish()
+        mapping.finish()
         return true
     }
 

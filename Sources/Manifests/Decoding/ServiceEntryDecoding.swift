@@ -6,9 +6,9 @@ extension ServiceEntry {
         case `internal` = "MESH_INTERNAL"
     }
 
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
-        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        guard let value = envelope.require("spec"), var spec = value.mapping() else { return nil }
         let hostsField = spec.require("hosts")
         hosts = spec.locatedStrings("hosts", check: Self.checkHost)
         if let hostsField, hosts.isEmpty {
@@ -45,12 +45,12 @@ extension ServiceEntry {
         }
     }
 
-    private static func selector(_ spec: inout Record) -> [String: String]? {
-        guard let field = spec.field("workloadSelector"), var record = field.record() else {
+    private static func selector(_ spec: inout Mapping) -> [String: String]? {
+        guard let field = spec.field("workloadSelector"), var mapping = field.mapping() else {
             return nil
         }
-        let labels = record.selectorLabels("labels")
-        record.finish()
+        let labels = mapping.selectorLabels("labels")
+        mapping.finish()
         if labels.isEmpty {
             field.warning("no-effect", "an empty selector selects every workload of the namespace")
         }
@@ -156,16 +156,16 @@ extension ServiceEntry {
 
 extension ServiceEntry.Port {
     fileprivate init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let number = record.require("number")?.int(1...65535)
-        let name = record.require("name")
-        if let field = record.field("protocol"), field.string() != "" {
+        path = mapping.path
+        let number = mapping.require("number")?.int(1...65535)
+        let name = mapping.require("name")
+        if let field = mapping.field("protocol"), field.string() != "" {
             `protocol` = Gateway.Port.protocolName(field)
         }
-        targetPort = record.givenPort("targetPort")?.value
-        record.finish()
+        targetPort = mapping.givenPort("targetPort")?.value
+        mapping.finish()
         guard let number, let name, let text = name.string() else { return nil }
         if !Grammar.isLabel(text) {
             name.error("invalid-name", "`\(text)` cannot be a port's name")
@@ -176,7 +176,7 @@ extension ServiceEntry.Port {
 }
 
 extension WorkloadEntry {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         guard let value = envelope.require("spec"), let workload = Workload(value) else {
             return nil
@@ -189,24 +189,24 @@ extension WorkloadEntry {
 
 extension Workload {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let addressField = record.field("address")
+        path = mapping.path
+        let addressField = mapping.field("address")
         let text = addressField?.string() ?? ""
-        address = record.located(text, addressField ?? value)
-        network = record.string("network")
-        for (key, port) in record.field("ports")?.entries() ?? [] {
+        address = mapping.located(text, addressField ?? value)
+        network = mapping.string("network")
+        for (key, port) in mapping.field("ports")?.entries() ?? [] {
             if !Grammar.isLabel(key.raw) {
                 port.error("invalid-name", "`\(key.raw)` cannot be a port's name")
             }
             if let number = port.int(1...65535) { ports[key.raw] = number }
         }
-        labels = record.selectorLabels("labels")
-        locality = record.string("locality")
-        weight = max(1, record.count("weight") ?? 1)
-        serviceAccount = record.string("serviceAccount")
-        record.finish()
+        labels = mapping.selectorLabels("labels")
+        locality = mapping.string("locality")
+        weight = max(1, mapping.count("weight") ?? 1)
+        serviceAccount = mapping.string("serviceAccount")
+        mapping.finish()
         check(addressField ?? value)
     }
 

@@ -2,11 +2,11 @@
 
 extension ConnectionPool {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        let tcp = record.field("tcp")
-        let http = record.field("http")
-        record.finish()
+        let tcp = mapping.field("tcp")
+        let http = mapping.field("http")
+        mapping.finish()
         if tcp == nil, http == nil {
             value.error("missing-field", "a connection pool has `tcp` or `http`")
         }
@@ -15,30 +15,30 @@ extension ConnectionPool {
     }
 
     private mutating func readTCP(_ value: Value) {
-        guard var record = value.record() else { return }
-        maxConnections = record.limit("maxConnections")
-        connectTimeout = record.duration("connectTimeout")
-        maxConnectionDuration = record.duration("maxConnectionDuration")
-        tcpIdleTimeout = record.duration("idleTimeout", orZero: true)
-        if var inner = record.record("tcpKeepalive") {
+        guard var mapping = value.mapping() else { return }
+        maxConnections = mapping.limit("maxConnections")
+        connectTimeout = mapping.duration("connectTimeout")
+        maxConnectionDuration = mapping.duration("maxConnectionDuration")
+        tcpIdleTimeout = mapping.duration("idleTimeout", orZero: true)
+        if var inner = mapping.mapping("tcpKeepalive") {
             keepalive = Keepalive(
                 probes: inner.count("probes"), time: inner.duration("time"),
                 interval: inner.duration("interval"))
             inner.finish()
         }
-        record.finish()
+        mapping.finish()
     }
 
     private mutating func readHTTP(_ value: Value) {
-        guard var record = value.record() else { return }
-        http1MaxPendingRequests = record.limit("http1MaxPendingRequests")
-        http2MaxRequests = record.limit("http2MaxRequests")
-        maxRequestsPerConnection = record.limit("maxRequestsPerConnection")
-        maxRetries = record.limit("maxRetries")
-        idleTimeout = record.duration("idleTimeout")
-        maxConcurrentStreams = record.limit("maxConcurrentStreams")
-        useClientProtocol = record.bool("useClientProtocol") ?? false
-        if let field = record.field("h2UpgradePolicy"), let name = field.string() {
+        guard var mapping = value.mapping() else { return }
+        http1MaxPendingRequests = mapping.limit("http1MaxPendingRequests")
+        http2MaxRequests = mapping.limit("http2MaxRequests")
+        maxRequestsPerConnection = mapping.limit("maxRequestsPerConnection")
+        maxRetries = mapping.limit("maxRetries")
+        idleTimeout = mapping.duration("idleTimeout")
+        maxConcurrentStreams = mapping.limit("maxConcurrentStreams")
+        useClientProtocol = mapping.bool("useClientProtocol") ?? false
+        if let field = mapping.field("h2UpgradePolicy"), let name = field.string() {
             let names = ["DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"]
             if !names.contains(name) { field.unknownName(name, among: names) }
             h2UpgradePolicy = name
@@ -47,17 +47,17 @@ extension ConnectionPool {
                     "conflicting-fields", "UPGRADE and `useClientProtocol` exclude each other")
             }
         }
-        if var inner = record.record("http2KeepAlive") {
+        if var inner = mapping.mapping("http2KeepAlive") {
             let interval = inner.require("interval")?.duration()
             let timeout = inner.require("timeout")?.duration()
             inner.finish()
             if let interval, let timeout { http2KeepAlive = HTTP2KeepAlive(interval: interval, timeout: timeout) }
         }
-        record.finish()
+        mapping.finish()
     }
 }
 
-extension Record {
+extension Mapping {
     /// The value of a limit; 0 means no limit.
     fileprivate mutating func limit(_ name: StaticString) -> Int? {
         int(name, 0...Int(Int32.max)).flatMap { $0 == 0 ? nil : $0 }
@@ -66,23 +66,23 @@ extension Record {
 
 extension OutlierDetection {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        record.field("consecutiveErrors")?.warning(
+        mapping.field("consecutiveErrors")?.warning(
             "deprecated", "`consecutiveErrors` has no effect", hint: "use consecutive5xxErrors")
-        _ = record.int("consecutiveErrors", 0...Int(Int32.max))
-        consecutive5xxErrors = record.count("consecutive5xxErrors")
-        consecutiveGatewayErrors = record.count("consecutiveGatewayErrors")
-        consecutiveLocalOriginFailures = record.count("consecutiveLocalOriginFailures")
-        splitExternalLocalOriginErrors = record.bool("splitExternalLocalOriginErrors") ?? false
-        interval = record.duration("interval")
-        baseEjectionTime = record.duration("baseEjectionTime")
-        maxEjectionPercent = record.int("maxEjectionPercent", 0...100)
-        minHealthPercent = record.int("minHealthPercent", 0...100)
-        errorCodes = record.elements("outlierDetectionHttpErrorCodes").compactMap { $0.int(100...599) }
-        record.finish()
+        _ = mapping.int("consecutiveErrors", 0...Int(Int32.max))
+        consecutive5xxErrors = mapping.count("consecutive5xxErrors")
+        consecutiveGatewayErrors = mapping.count("consecutiveGatewayErrors")
+        consecutiveLocalOriginFailures = mapping.count("consecutiveLocalOriginFailures")
+        splitExternalLocalOriginErrors = mapping.bool("splitExternalLocalOriginErrors") ?? false
+        interval = mapping.duration("interval")
+        baseEjectionTime = mapping.duration("baseEjectionTime")
+        maxEjectionPercent = mapping.int("maxEjectionPercent", 0...100)
+        minHealthPercent = mapping.int("minHealthPercent", 0...100)
+        errorCodes = mapping.elements("outlierDetectionHttpErrorCodes").compactMap { $0.int(100...599) }
+        mapping.finish()
         if consecutiveLocalOriginFailures ?? 0 > 0, !splitExternalLocalOriginErrors {
-            record.field("consecutiveLocalOriginFailures")?.error(
+            mapping.field("consecutiveLocalOriginFailures")?.error(
                 "conflicting-fields",
                 "`consecutiveLocalOriginFailures` needs `splitExternalLocalOriginErrors: true`")
         }
@@ -91,26 +91,26 @@ extension OutlierDetection {
 
 extension UpstreamTLS {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.path
-        let modeField = record.field("mode")
+        path = mapping.path
+        let modeField = mapping.field("mode")
         mode = modeField?.name(of: Mode.self) ?? .disable
         if let modeField, modeField.raw.uppercased() != Mode.disable.rawValue {
             value.decoder.protections.append(
                 ClosingField(modeField, in: value.path, decidingValue: modeField.raw))
         }
-        clientCertificate = record.given("clientCertificate")
-        privateKey = record.given("privateKey")
-        caCertificates = record.given("caCertificates")
-        credentialName = record.given("credentialName")
-        sni = record.given("sni")
-        subjectAltNames = record.strings("subjectAltNames")
-        insecureSkipVerify = record.bool("insecureSkipVerify") ?? false
-        caCrl = record.given("caCrl")
-        record.finish()
+        clientCertificate = mapping.given("clientCertificate")
+        privateKey = mapping.given("privateKey")
+        caCertificates = mapping.given("caCertificates")
+        credentialName = mapping.given("credentialName")
+        sni = mapping.given("sni")
+        subjectAltNames = mapping.strings("subjectAltNames")
+        insecureSkipVerify = mapping.bool("insecureSkipVerify") ?? false
+        caCrl = mapping.given("caCrl")
+        mapping.finish()
         check(value)
-        checkNames(&record)
+        checkNames(&mapping)
     }
 
     private func check(_ value: Value) {
@@ -138,11 +138,11 @@ extension UpstreamTLS {
     }
 
     /// What the mode does not look at, and what cannot be a name.
-    private func checkNames(_ record: inout Record) {
+    private func checkNames(_ mapping: inout Mapping) {
         if let sni {
             let octets = sni.value.utf8
             if octets.count > 253 || !octets.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
-                record.field("sni")?.error(
+                mapping.field("sni")?.error(
                     "invalid-name", "this cannot be a server name", hint: "at most 253 characters of ASCII")
             }
         }
@@ -153,7 +153,7 @@ extension UpstreamTLS {
             case .disable, .mutual: []
             }
         for name in unused {
-            record.field(name)?.warning("no-effect", "`\(name)` has no effect in the mode \(mode.rawValue)")
+            mapping.field(name)?.warning("no-effect", "`\(name)` has no effect in the mode \(mode.rawValue)")
         }
     }
 }

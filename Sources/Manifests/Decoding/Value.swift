@@ -135,12 +135,12 @@ struct Value {
     // MARK: Containers
 
     /// The value as a mapping of known fields.
-    func record() -> Record? {
+    func mapping() -> Mapping? {
         guard decoder.tree[node].kind == .mapping else {
             wrongType("a mapping of fields")
             return nil
         }
-        return Record(self)
+        return Mapping(self)
     }
 
     /// Whether it is a scalar without a character, quoted or not.

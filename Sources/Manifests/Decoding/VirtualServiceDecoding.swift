@@ -1,9 +1,9 @@
 // Decodes VirtualServices; HTTPRouteDecoding.swift decodes their HTTP rules. Source: Istio `VirtualService`.
 
 extension VirtualService {
-    init?(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init?(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
-        guard let value = envelope.require("spec"), var spec = value.record() else { return nil }
+        guard let value = envelope.require("spec"), var spec = value.mapping() else { return nil }
         var hostValues: [Value] = []
         hosts = spec.locatedStrings("hosts") { value, _ in hostValues.append(value) }
         gateways = spec.locatedStrings("gateways", check: checkGatewayName)
@@ -29,7 +29,7 @@ extension VirtualService {
     }
 
     /// Reports what a VirtualService without hosts must not have, as Istio refuses it.
-    private static func checkDelegate(_ spec: inout Record) {
+    private static func checkDelegate(_ spec: inout Mapping) {
         for name in ["gateways", "tls", "tcp"] as [StaticString] {
             spec.givenList(name)?.error(
                 "conflicting-fields", "without hosts a VirtualService is a delegate, and a delegate has no `\(name)`",
@@ -103,7 +103,7 @@ func checkGatewayName(_ value: Value, _ text: String) {
     }
 }
 
-extension Record {
+extension Mapping {
     /// Reads `exportTo`: `.`, `*`, `~` or namespaces.
     mutating func exportTo() -> [Located<String>] {
         let names = locatedStrings("exportTo") { value, text in
@@ -133,17 +133,17 @@ extension Record {
 
 extension Destination {
     init?(_ value: Value) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.fieldPath
-        let host = record.require("host")
-        let name = record.located("host")
-        let subset = record.located("subset")
-        let port = record.record("port").flatMap(Self.port)
-        record.finish()
+        path = mapping.fieldPath
+        let host = mapping.require("host")
+        let name = mapping.located("host")
+        let subset = mapping.located("subset")
+        let port = mapping.mapping("port").flatMap(Self.port)
+        mapping.finish()
         let subsetName = subset?.value ?? ""
         if !subsetName.isEmpty, !Grammar.isLabel(subsetName) {
-            record.field("subset")?.error("invalid-name", "`\(subsetName)` is no subset's name")
+            mapping.field("subset")?.error("invalid-name", "`\(subsetName)` is no subset's name")
         }
         guard let host, let name else { return nil }
         if name.value == "*" || !Grammar.isWildcardDomain(name.value) {
@@ -156,7 +156,7 @@ extension Destination {
         self.port = port
     }
 
-    private static func port(_ selector: Record) -> Located<Int>? {
+    private static func port(_ selector: Mapping) -> Located<Int>? {
         var selector = selector
         let port = selector.locatedPort("number")
         if selector.field("number") == nil {
@@ -174,25 +174,25 @@ extension Destination {
 extension RouteDestination {
     /// - Parameter hasHeaders: whether `headers` is a field here, as in HTTP rules only.
     init?(_ value: Value, hasHeaders: Bool) {
-        guard var record = value.record() else { return nil }
+        guard var mapping = value.mapping() else { return nil }
         place = value.place
-        path = record.fieldPath
-        let destination = record.require("destination").flatMap(Destination.init)
+        path = mapping.fieldPath
+        let destination = mapping.require("destination").flatMap(Destination.init)
         var weight: Located<Int>?
-        if let field = record.field("weight"), let number = field.int(0...Int(Int32.max)) {
-            weight = record.located(number, field)
+        if let field = mapping.field("weight"), let number = field.int(0...Int(Int32.max)) {
+            weight = mapping.located(number, field)
         }
-        let changes = hasHeaders ? Self.headers(&record) : nil
-        record.finish()
+        let changes = hasHeaders ? Self.headers(&mapping) : nil
+        mapping.finish()
         guard let destination else { return nil }
         self.destination = destination
         self.weight = weight
         headers = changes
     }
 
-    private static func headers(_ record: inout Record) -> HeaderOperations? {
-        record.removedHeaders()
-        return record.field("headers").flatMap(HeaderOperations.init)
+    private static func headers(_ mapping: inout Mapping) -> HeaderOperations? {
+        mapping.removedHeaders()
+        return mapping.field("headers").flatMap(HeaderOperations.init)
     }
 
     /// Reads the weighted destinations of a rule.

@@ -66,28 +66,28 @@ private struct KubeconfigParts {
         decoder.hideTexts()
         decoder.reportTreeProblems()
         let value = Value(decoder: decoder, node: decoder.tree.root)
-        guard !value.isNull, var record = value.record() else { return }
-        if let kind = record.field("kind"), kind.raw != "Config" {
+        guard !value.isNull, var mapping = value.mapping() else { return }
+        if let kind = mapping.field("kind"), kind.raw != "Config" {
             kind.error("wrong-kind", "this is no kubeconfig: its kind is not Config")
         }
-        record.ignore("apiVersion", "preferences", "extensions")
-        Self.entries(&record, "clusters", "cluster").forEach { if clusters[$0] == nil { clusters[$0] = $1 } }
-        Self.entries(&record, "users", "user").forEach { if users[$0] == nil { users[$0] = $1 } }
-        for (name, context) in Self.entries(&record, "contexts", "context") where contexts[name] == nil {
+        mapping.ignore("apiVersion", "preferences", "extensions")
+        Self.entries(&mapping, "clusters", "cluster").forEach { if clusters[$0] == nil { clusters[$0] = $1 } }
+        Self.entries(&mapping, "users", "user").forEach { if users[$0] == nil { users[$0] = $1 } }
+        for (name, context) in Self.entries(&mapping, "contexts", "context") where contexts[name] == nil {
             contexts[name] = context
             names.append(name)
         }
-        let field = record.field("current-context")    // asked for in each file: it is a known one
+        let field = mapping.field("current-context")    // asked for in each file: it is a known one
         if current == nil, let field, let name = field.string(), !name.isEmpty { current = (name, field) }
-        record.finish(unknown: .harmless)
+        mapping.finish(unknown: .harmless)
     }
 
     /// The entries of a list of `{name: …, cluster: {…}}`.
     private static func entries(
-        _ record: inout Record, _ list: StaticString, _ content: StaticString
+        _ mapping: inout Mapping, _ list: StaticString, _ content: StaticString
     ) -> [(String, Value)] {
-        record.elements(list).compactMap { element in
-            guard var entry = element.record(), let name = entry.require("name")?.string() else { return nil }
+        mapping.elements(list).compactMap { element in
+            guard var entry = element.mapping(), let name = entry.require("name")?.string() else { return nil }
             return entry.field(content).map { (name, $0) }
         }
     }
@@ -110,7 +110,7 @@ private struct KubeconfigParts {
             fail("there is no context `\(name)`", place, nearest)
             return nil
         }
-        guard var context = found.record(), let cluster = entry(&context, "cluster", clusters, "clusters") else {
+        guard var context = found.mapping(), let cluster = entry(&context, "cluster", clusters, "clusters") else {
             return nil
         }
         let namespace = context.string("namespace") ?? ""
@@ -124,7 +124,7 @@ private struct KubeconfigParts {
     }
 
     private func entry(
-        _ context: inout Record, _ field: StaticString, _ entries: [String: Value], _ list: String
+        _ context: inout Mapping, _ field: StaticString, _ entries: [String: Value], _ list: String
     ) -> Value? {
         guard let value = context.require(field), let name = value.string() else { return nil }
         if let found = entries[name] { return found }
@@ -147,16 +147,16 @@ extension Value {
 private enum KubeconfigCluster {
     /// A kubeconfig without a user; nil, with a report, if the server is not known.
     static func read(_ value: Value, context: String) -> Kubeconfig? {
-        guard var record = value.record() else { return nil }
-        let server = record.require("server")
-        let serverName = record.string("tls-server-name")
-        let skips = record.bool("insecure-skip-tls-verify") ?? false
-        let authority = record.content("certificate-authority-data", "certificate-authority")
-        if let proxy = record.field("proxy-url"), !proxy.isEmptyText {
+        guard var mapping = value.mapping() else { return nil }
+        let server = mapping.require("server")
+        let serverName = mapping.string("tls-server-name")
+        let skips = mapping.bool("insecure-skip-tls-verify") ?? false
+        let authority = mapping.content("certificate-authority-data", "certificate-authority")
+        if let proxy = mapping.field("proxy-url"), !proxy.isEmptyText {
             proxy.error("not-supported", "a proxy to the API server is not supported", hint: "remove proxy-url")
         }
-        record.ignore("disable-compression", "extensions")
-        record.finish(unknown: .harmless)
+        mapping.ignore("disable-compression", "extensions")
+        mapping.finish(unknown: .harmless)
         guard let server, let text = server.string() else { return nil }
         guard let place = ServerPlace(text) else {
             server.error(
@@ -208,25 +208,25 @@ struct ServerPlace: Equatable {
 private enum KubeconfigUser {
     /// Adds what the user has.
     static func read(_ value: Value, _ kubeconfig: inout Kubeconfig) {
-        guard var record = value.record() else { return }
-        kubeconfig.certificate = record.content("client-certificate-data", "client-certificate")
-        kubeconfig.key = record.content("client-key-data", "client-key")
+        guard var mapping = value.mapping() else { return }
+        kubeconfig.certificate = mapping.content("client-certificate-data", "client-certificate")
+        kubeconfig.key = mapping.content("client-key-data", "client-key")
         if (kubeconfig.certificate == nil) != (kubeconfig.key == nil) {
             value.error("half-a-pair", "a client's certificate needs its key, and a key its certificate")
         }
-        readToken(&record, &kubeconfig)
-        refuseOthers(&record)
-        if let exec = record.field("exec") {
+        readToken(&mapping, &kubeconfig)
+        refuseOthers(&mapping)
+        if let exec = mapping.field("exec") {
             kubeconfig.plugin = plugin(exec)
             if kubeconfig.token != nil { exec.error("two-credentials", "a token and a plugin: keep one of the two") }
         }
-        record.ignore("extensions")
-        record.finish(unknown: .harmless)
+        mapping.ignore("extensions")
+        mapping.finish(unknown: .harmless)
     }
 
     /// The file's token counts where there are both.
-    private static func readToken(_ record: inout Record, _ kubeconfig: inout Kubeconfig) {
-        let (token, file) = (record.field("token"), record.field("tokenFile"))
+    private static func readToken(_ mapping: inout Mapping, _ kubeconfig: inout Kubeconfig) {
+        let (token, file) = (mapping.field("token"), mapping.field("tokenFile"))
         if let file, let path = file.string(), !path.isEmpty {
             kubeconfig.token = .file(file.path(path))
         } else if let token, let text = token.string(), !text.isEmpty {
@@ -234,36 +234,36 @@ private enum KubeconfigUser {
         }
     }
 
-    private static func refuseOthers(_ record: inout Record) {
-        if let provider = record.field("auth-provider") {
+    private static func refuseOthers(_ mapping: inout Mapping) {
+        if let provider = mapping.field("auth-provider") {
             provider.error(
                 "not-supported", "auth-provider is not supported; Kubernetes has removed it",
                 hint: "use the cloud's exec plugin")
         }
         for name in ["username", "password"] as [StaticString] {
-            guard let field = record.field(name), !field.isEmptyText else { continue }
+            guard let field = mapping.field(name), !field.isEmptyText else { continue }
             field.error("not-supported", "passwords are not supported; Kubernetes has removed them")
         }
         for name in ["as", "as-uid", "as-groups", "as-user-extra"] as [StaticString] {
-            guard let field = record.field(name), !field.isEmptyText, !field.isEmptyList else { continue }
+            guard let field = mapping.field(name), !field.isEmptyText, !field.isEmptyList else { continue }
             field.error("not-supported", "acting as somebody else is not supported", hint: "remove it")
         }
     }
 
     private static func plugin(_ value: Value) -> Kubeconfig.Plugin? {
-        guard var record = value.record() else { return nil }
-        let command = record.require("command").flatMap { field in
+        guard var mapping = value.mapping() else { return nil }
+        let command = mapping.require("command").flatMap { field in
             field.string().map { $0.contains("/") ? field.path($0) : $0 }
         }
-        let version = record.require("apiVersion").flatMap(version)
-        let arguments = record.strings("args")
-        let environment = record.elements("env").compactMap(variable)
-        let hint = record.string("installHint") ?? ""
-        let tellsCluster = record.bool("provideClusterInfo") ?? false
-        if let mode = record.field("interactiveMode"), mode.raw == "Always" {
+        let version = mapping.require("apiVersion").flatMap(version)
+        let arguments = mapping.strings("args")
+        let environment = mapping.elements("env").compactMap(variable)
+        let hint = mapping.string("installHint") ?? ""
+        let tellsCluster = mapping.bool("provideClusterInfo") ?? false
+        if let mode = mapping.field("interactiveMode"), mode.raw == "Always" {
             mode.error("not-supported", "a plugin that needs a terminal cannot be run here")
         }
-        record.finish(unknown: .harmless)
+        mapping.finish(unknown: .harmless)
         guard let command, let version else { return nil }
         return Kubeconfig.Plugin(
             apiVersion: version, command: command, arguments: arguments, environment: environment, installHint: hint,
@@ -280,11 +280,11 @@ private enum KubeconfigUser {
     }
 
     private static func variable(_ value: Value) -> Kubeconfig.Variable? {
-        guard var record = value.record(), let field = record.require("name"), let name = field.string() else {
+        guard var mapping = value.mapping(), let field = mapping.require("name"), let name = field.string() else {
             return nil
         }
-        let text = record.string("value") ?? ""
-        record.finish(unknown: .harmless)
+        let text = mapping.string("value") ?? ""
+        mapping.finish(unknown: .harmless)
         guard !name.isEmpty, !name.utf8.contains(where: { $0 == UInt8(ascii: "=") || $0 == 0 }),
             !text.utf8.contains(0)
         else {
@@ -295,7 +295,7 @@ private enum KubeconfigUser {
     }
 }
 
-extension Record {
+extension Mapping {
     /// A content that is in the file, in Base64, or in another file; the one in the file counts.
     fileprivate mutating func content(
         _ data: StaticString, _ file: StaticString

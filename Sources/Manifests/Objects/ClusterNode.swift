@@ -11,7 +11,7 @@ extension ClusterNode: ManifestObject {
 }
 
 extension ClusterNode {
-    init(_ meta: ObjectMeta, _ envelope: inout Record) {
+    init(_ meta: ObjectMeta, _ envelope: inout Mapping) {
         self.meta = meta
         // A cluster writes the rest and not a person: it is not read, not even for unknown names.
         envelope.ignore("spec")

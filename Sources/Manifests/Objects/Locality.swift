@@ -103,7 +103,7 @@ package struct LocalityPattern: Sendable, Hashable {
     }
 
     /// What is wrong with it; nil if nothing is.
-    package var fault: String? {
+    package var problem: String? {
         let written = text.split(separator: "/", omittingEmptySubsequences: false)
         if written.count > 3 || written.contains("") { return "it has no region, an empty part, or more than three" }
         guard let star = text.firstIndex(of: "*") else { return nil }

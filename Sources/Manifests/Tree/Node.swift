@@ -31,12 +31,12 @@ struct Node {
 /// because a file may have millions of problems; the sentence is made when one is reported.
 struct TreeProblem {
     /// What is wrong, with what its sentence needs.
-    enum Fault {
+    enum Kind {
         case unknownTag(String)
         case duplicateKey(first: NodeIndex)
         case badKey, mergeKey
     }
-    let fault: Fault
+    let kind: Kind
     let node: NodeIndex
 }
 

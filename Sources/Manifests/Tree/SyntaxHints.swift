@@ -8,7 +8,7 @@ struct FileRemainder {
 
     /// The part from the first line `---` that is not above the faulty line and not the first line; nil if there is
     /// none.
-    func afterFault(in faulty: Int) -> FileRemainder? {
+    func afterSyntaxError(in faulty: Int) -> FileRemainder? {
         var line = start.linesBefore + 1
         var place = octets.startIndex
         while let end = octets[place...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -76,7 +76,7 @@ struct FileRemainder {
     /// The whole document that has a faulty line.
     func document(around faulty: Int) -> ArraySlice<UInt8> {
         let lines = document(to: faulty)
-        let end = afterFault(in: lines.number + 1)?.octets.startIndex ?? octets.endIndex
+        let end = afterSyntaxError(in: lines.number + 1)?.octets.startIndex ?? octets.endIndex
         return octets[lines.text.startIndex..<max(end, lines.text.endIndex)]
     }
 

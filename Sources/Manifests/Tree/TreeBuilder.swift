@@ -101,7 +101,7 @@ struct TreeBuilder {
         if let tag = event.tag, !Self.knownTags.contains(tag) {
             // A short directive can make the tags of millions of nodes long. That many are not listed.
             let shown = tree.problems.count < 1000 ? tag : "…"
-            tree.problems.append(TreeProblem(fault: .unknownTag(shown), node: index))
+            tree.problems.append(TreeProblem(kind: .unknownTag(shown), node: index))
         }
         link(index, in: &tree)
         return index

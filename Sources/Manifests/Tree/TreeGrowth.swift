@@ -36,7 +36,7 @@ extension Tree {
         keys.reserveCapacity(Int(self[mapping].count))
         var key = self[mapping].start
         while key != Node.none {
-            if let fault = malformed(key) { problems.append(TreeProblem(fault: fault, node: key)) }
+            if let kind = malformed(key) { problems.append(TreeProblem(kind: kind, node: key)) }
             if self[key].isScalar { keys.append(key) }
             let value = self[key].next
             key = value == Node.none ? Node.none : self[value].next
@@ -44,7 +44,7 @@ extension Tree {
         if keys.count > 16 { return findDuplicatesByHash(keys) }
         for (position, key) in keys.enumerated() {
             guard let first = keys[..<position].first(where: { sameText($0, key) }) else { continue }
-            problems.append(TreeProblem(fault: .duplicateKey(first: first), node: key))
+            problems.append(TreeProblem(kind: .duplicateKey(first: first), node: key))
         }
     }
 
@@ -53,14 +53,14 @@ extension Tree {
         for key in keys {
             let name = string(key)
             if let first = seen[name] {
-                problems.append(TreeProblem(fault: .duplicateKey(first: first), node: key))
+                problems.append(TreeProblem(kind: .duplicateKey(first: first), node: key))
             } else {
                 seen[name] = key
             }
         }
     }
 
-    private func malformed(_ key: NodeIndex) -> TreeProblem.Fault? {
+    private func malformed(_ key: NodeIndex) -> TreeProblem.Kind? {
         guard self[key].isScalar else { return .badKey }
         return self[key].kind == .plain && equals(key, "<<") ? .mergeKey : nil
     }

@@ -42,7 +42,7 @@ package struct LocalReply {
         status = isGRPC ? 200 : outcome.status
         body = isGRPC ? "" : outcome.body
         bytes = nil
-        message = isGRPC ? Self.message(outcome, explanation) : ""
+        message = isGRPC ? outcome.words(explanation) : ""
         isCut = message.utf8.count > Self.mostMessageOctets
     }
 
@@ -58,11 +58,6 @@ package struct LocalReply {
     }
 
     private var bodyOctets: Int { bytes?.count ?? body.utf8.count }
-
-    private static func message(_ outcome: Outcome, _ explanation: String) -> String {
-        if explanation.isEmpty { return outcome.body.isEmpty ? outcome.sentence : outcome.body }
-        return outcome.body.isEmpty ? explanation : "\(outcome.body): \(explanation)"
-    }
 
     /// Gives the answer to the client's session.
     /// - Parameters:

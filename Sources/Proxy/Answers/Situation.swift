@@ -9,7 +9,7 @@ package import TLS
 package enum Situation: Equatable, Sendable {
     // The client's request
     case requestRefused(HTTP1Error)
-    case requestMalformed(HTTP2Fault)
+    case requestMalformed(HTTP2Violation)
     case pathRefused
     case upgradeRefused
     case grpcDowngraded    // a gRPC call in HTTP/1.1 whose answer has no place for its status
@@ -35,13 +35,13 @@ package enum Situation: Equatable, Sendable {
     // Upstream, before response headers
     case connectFailed
     case connectTimedOut
-    case handshakeFailed(ServerFault)    // of TLS with the endpoint
+    case handshakeFailed(HandshakeFailure)    // of TLS with the endpoint
     case closedUnsent    // connection lost, nothing of the request was written
     case upstreamClosed
     case upstreamReset
     case upstreamRefused    // REFUSED_STREAM, or GOAWAY with a lower last stream
     case upstreamProtocolError
-    case upstreamMalformed(HTTP2Fault)
+    case upstreamMalformed(HTTP2Violation)
     case overflow    // a limit of connections, pending or active requests
     case localReset    // the gateway gave the stream up by itself
     // Timers
@@ -49,6 +49,7 @@ package enum Situation: Equatable, Sendable {
     case tryTimedOut    // the rule's perTryTimeout
     case deadlineHopeless    // an endpoint in overload would not answer before the deadline: nothing was sent
     case deadlineExceeded    // of a gRPC call: the client's grpc-timeout, or the route's timeout
+    case deadlineUnmeetable(isRoutes: Bool)    // shorter than any answer takes; else it is the client's
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request
     // The gateway as a whole
@@ -81,10 +82,17 @@ package enum Blame: String, Sendable, CaseIterable {
 }
 
 extension Outcome {
-    /// Says in a line of the access log whose fault it is; an answer that a rule has asked for is nobody's.
-    func blame(in record: inout AccessRecord) {
+    /// What has happened, in words: for gRPC callers and for the access log.
+    /// - Parameter explanation: what is known of this case; may be empty.
+    func words(_ explanation: String) -> String {
+        if explanation.isEmpty { return body.isEmpty ? sentence : body }
+        return body.isEmpty ? explanation : "\(body): \(explanation)"
+    }
+
+    /// Says in a line of the access log who is to blame for it; an answer that a rule has asked for is nobody's.
+    func blame(in entry: inout AccessLogEntry) {
         guard status == 0 || status >= 400 else { return }
-        (record.faultOf, record.level) = (blame.name, blame.level)
+        (entry.blame, entry.level) = (blame.name, blame.level)
     }
 }
 

@@ -8,7 +8,7 @@ extension Situation {
     package var outcome: Outcome {
         switch self {
         case .requestRefused(let error): .requestRefused(error)
-        case .requestMalformed(let fault): .requestMalformed(fault)
+        case .requestMalformed(let violation): .requestMalformed(violation)
         case .pathRefused: .pathRefused
         case .upgradeRefused: .upgradeRefused
         case .grpcDowngraded: .grpcDowngraded
@@ -32,16 +32,17 @@ extension Situation {
         case .faultInjected(let status, let grpc): .faultInjected(status, grpc)
         case .connectFailed: .connectFailed
         case .connectTimedOut: .connectTimedOut
-        case .handshakeFailed(let fault): .handshakeFailed(fault)
+        case .handshakeFailed(let failure): .handshakeFailed(failure)
         case .closedUnsent: .closedUnsent
         case .upstreamClosed: .upstreamClosed
         case .upstreamReset: .upstreamReset
         case .upstreamRefused: .upstreamRefused
         case .upstreamProtocolError: .upstreamProtocolError(nil)
-        case .upstreamMalformed(let fault): .upstreamProtocolError(fault)
+        case .upstreamMalformed(let violation): .upstreamProtocolError(violation)
         case .overflow: .overflow
         case .localReset: .localReset
         case .routeTimedOut, .deadlineExceeded: .timedOut
+        case .deadlineUnmeetable(let isRoutes): .deadlineUnmeetable(isRoutes)
         case .deadlineHopeless: .deadlineHopeless
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
@@ -62,16 +63,16 @@ extension Outcome {
             error.details.description, error.body, blame: .client, after: .close)
     }
 
-    fileprivate static func requestMalformed(_ fault: HTTP2Fault) -> Outcome {
+    fileprivate static func requestMalformed(_ violation: HTTP2Violation) -> Outcome {
         // Malformed ones are reset, as RFC 9113 §8.1.1 wants it.
         let limits = HTTP2Limits()
         return Outcome(
-            fault.mayBeAnswered ? 431 : 0, .clientProtocolError, fault.name,
-            fault.mayBeAnswered
+            violation.mayBeAnswered ? 431 : 0, .clientProtocolError, violation.name,
+            violation.mayBeAnswered
                 ? "The header section is too large: \(limits.headerOctets >> 10) KiB and \(limits.headerFields) fields "
                     + "are allowed, and no flag changes that."
-                : "", says: fault.sentence,
-            grpc: fault.mayBeAnswered ? .resourceExhausted : .internal, blame: .client)
+                : "", says: violation.sentence,
+            grpc: violation.mayBeAnswered ? .resourceExhausted : .internal, blame: .client)
     }
 
     fileprivate static var pathRefused: Outcome {
@@ -104,11 +105,15 @@ extension Outcome {
     }
 
     fileprivate static var clientReset: Outcome {
-        Outcome(0, .clientReset, "http2.remote_reset", grpc: .cancelled, blame: .client)
+        Outcome(
+            0, .clientReset, "http2.remote_reset", says: "the client reset its stream", grpc: .cancelled, blame: .client
+        )
     }
 
     fileprivate static var clientClosed: Outcome {
-        Outcome(0, .clientClosed, "downstream_remote_disconnect", grpc: .cancelled, blame: .client, after: .close)
+        Outcome(
+            0, .clientClosed, "downstream_remote_disconnect", says: "the client closed its connection",
+            grpc: .cancelled, blame: .client, after: .close)
     }
 }
 
@@ -155,7 +160,9 @@ extension Outcome {
     }
 
     fileprivate static var drainOver: Outcome {
-        Outcome(0, .none, "drain_time_over", grpc: .unavailable, blame: .gateway, after: .close)
+        Outcome(
+            0, .none, "drain_time_over", says: "the process had to end before the request did (--drain)",
+            grpc: .unavailable, blame: .gateway, after: .close)
     }
 
     fileprivate static var overloaded: Outcome {
@@ -202,11 +209,11 @@ extension Outcome {
             .connectFailure, "connection timeout", Retry(.unprocessed, .connectFailure, on: .connectFailure))
     }
 
-    fileprivate static func handshakeFailed(_ fault: ServerFault) -> Outcome {
+    fileprivate static func handshakeFailed(_ failure: HandshakeFailure) -> Outcome {
         .upstream(
             .connectFailure, "remote connection failure",
             Retry(.unprocessed, .connectFailure, on: .connectFailure, isRefusedAtOnce: true),
-            because: (fault.name, fault.sentence))
+            because: (failure.name, failure.sentence))
     }
 
     fileprivate static var closedUnsent: Outcome {
@@ -229,10 +236,10 @@ extension Outcome {
             .upstreamReset, "remote refused stream reset", Retry(.unprocessed, .refusedStream, on: .refusedStream))
     }
 
-    fileprivate static func upstreamProtocolError(_ fault: HTTP2Fault?) -> Outcome {
+    fileprivate static func upstreamProtocolError(_ violation: HTTP2Violation?) -> Outcome {
         .upstream(
             .upstreamProtocolError, "protocol error", Retry(.unknown, .reset, on: []),
-            because: fault.map { ($0.name, $0.sentence) })
+            because: violation.map { ($0.name, $0.sentence) })
     }
 
     fileprivate static var overflow: Outcome {
@@ -248,10 +255,10 @@ extension Outcome {
     /// A row whose words are built from Envoy's reset reason.
     private static func upstream(
         _ flag: ResponseFlag, _ reason: String, _ retry: Retry,
-        because fault: (name: String, sentence: String)? = nil
+        because detail: (name: String, sentence: String)? = nil
     ) -> Outcome {
-        let token = String(reason.map { $0 == " " ? "_" : $0 }) + (fault.map { "|\($0.name)" } ?? "")
-        let cause = fault.map { ": \($0.sentence)" } ?? ""
+        let token = String(reason.map { $0 == " " ? "_" : $0 }) + (detail.map { "|\($0.name)" } ?? "")
+        let cause = detail.map { ": \($0.sentence)" } ?? ""
         return Outcome(
             flag == .upstreamProtocolError ? 502 : 503, flag, "\(before){\(token)}",
             "upstream connect error or disconnect/reset before headers. reset reason: \(reason)\(cause)",
@@ -274,6 +281,13 @@ extension Outcome {
         // ran out is a deadline, whoever set it.
         Outcome(
             504, .timeout, "response_timeout", "upstream request timeout", grpc: .deadlineExceeded, blame: .upstream)
+    }
+
+    /// Nothing was sent, so no endpoint is to blame.
+    fileprivate static func deadlineUnmeetable(_ isRoutes: Bool) -> Outcome {
+        Outcome(
+            504, .timeout, "deadline_too_short", "upstream request timeout", grpc: .deadlineExceeded,
+            blame: isRoutes ? .configuration : .client)
     }
 
     fileprivate static var deadlineHopeless: Outcome {

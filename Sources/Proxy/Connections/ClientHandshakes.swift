@@ -198,7 +198,7 @@ final class ClientHandshakes {
             case .hello(let name):
                 hello.serverName = name
                 return choose(connection, hello)
-            case .failed(let fault): return refuseHello(connection, fault)
+            case .failed(let failure): return refuseHello(connection, failure)
             }
         }
     }
@@ -213,8 +213,8 @@ final class ClientHandshakes {
         connections.close(connection)
     }
 
-    private func refuseHello(_ connection: Connection, _ fault: ClientHelloReader.Fault) {
-        switch fault {
+    private func refuseHello(_ connection: Connection, _ failure: ClientHelloReader.Failure) {
+        switch failure {
         case .notTLS: refusals.note(.handshake(.notTLS), on: connection)
         case .malformed: refusals.note(.handshake(.other), on: connection, because: "malformed ClientHello")
         case .tooLong:

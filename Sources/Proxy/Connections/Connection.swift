@@ -64,7 +64,10 @@ final class Connection {
         switch session {
         case .undecided: return ""
         case .http1(let session): return session { $0.violation.map { "\($0.sentence) (\($0.source))" } ?? "" }
-        case .http2(let session): return session { $0.fault.map { "\($0.sentence) (\($0.source))" } ?? "" }
+        case .http2(let session):
+            return session { session in
+                session.violation.map { $0.words(session.violationFrame) } ?? ""
+            }
         }
     }
 

@@ -340,8 +340,9 @@ final class Connections {
 
     /// The peer broke a rule of HTTP/2 that ends the connection.
     func breached(_ connection: Connection) {
-        if case .http2(let session) = connection.session, let fault = session({ $0.fault }) {
-            refusals.note(.http2(fault), on: connection)
+        if case .http2(let session) = connection.session, let violation = session({ $0.violation }) {
+            let frame = session { $0.violationFrame?.words ?? "" }
+            refusals.note(.http2(violation), on: connection, because: frame)
         }
         fail(connection)
     }

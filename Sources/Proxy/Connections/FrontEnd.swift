@@ -66,10 +66,10 @@ enum FrontEnd {
         guard checkers.contains(where: { agent.hasPrefix($0) }) || path.hasPrefix("/grpc.health.v1.Health/") else {
             return
         }
-        note(.strayCheck, connection, services, detail: agent.prefix(mostAgent).string)
+        note(.strayCheck, connection, services, detail: agent.prefix(mostAgentOctets).string)
     }
 
-    private static let mostAgent = 64
+    private static let mostAgentOctets = 64
 
     /// How health checks of balancers and of the kubelet introduce themselves.
     private static let checkers: [Octets] = [

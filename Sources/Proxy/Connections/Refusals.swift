@@ -21,25 +21,32 @@ final class Refusals {
     /// - Parameters:
     ///   - connection: whose it is; nil when there is none yet.
     ///   - status: of the answer, when one was given.
-    ///   - reason: what OpenSSL or the system says of it.
+    ///   - reason: what OpenSSL or the system says of it, or the frame that was wrong.
     func note(_ refusal: Refusal, on connection: Connection?, status: Int = 0, because reason: String = "") {
         let side = connection?.role == .upstream ? ConnectionSide.upstream : .downstream
         services.metrics.refused(refusal, side)
         if let connection { FrontEnd.refused(refusal, connection, services) }
         guard sampler.admits(refusal, at: services.loop.wallNow.seconds) else { return summarizeSoon() }
         guard services.log.isOn, side == .downstream else { return say(refusal, connection, reason) }
-        var record = AccessRecord(start: services.loop.wallNow)
-        record.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
-        record.status = status
+        var entry = AccessLogEntry(start: services.loop.wallNow)
+        entry.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown
+        entry.status = status
         let blame = Self.blame(for: refusal)
-        (record.faultOf, record.level) = (blame.name, blame.level)
-        record.flags = refusal.flag.text
-        record.details = refusal.details(reason)
-        record.downstreamRemote = connection?.peerText
-        record.downstreamLocal = connection?.localText
-        record.serverName = connection?.serverName
-        record.proxyFacts = connection?.announcement?.facts
-        services.log.log(record)
+        (entry.blame, entry.level) = (blame.name, blame.level)
+        entry.flags = refusal.flag.text
+        entry.details = refusal.details(Self.detail(of: refusal, reason))
+        entry.explanation = refusal.sentence + (reason.isEmpty ? "" : ": \(reason)")
+        entry.downstreamRemote = connection?.peerText
+        entry.downstreamLocal = connection?.localText
+        entry.serverName = connection?.serverName
+        entry.proxyFacts = connection?.announcement?.facts
+        services.log.log(entry)
+    }
+
+    /// With a frame that was wrong stands the rule's source, which the line has nowhere else.
+    private static func detail(of refusal: Refusal, _ reason: String) -> String {
+        guard case .http2(let violation) = refusal, !reason.isEmpty else { return reason }
+        return "\(reason), \(violation.source)"
     }
 
     /// Clients owe what a connection lacks, but not our descriptors, places and listeners.
@@ -75,15 +82,16 @@ final class Refusals {
     func noteRequest(_ situation: Situation, on connection: Connection) {
         guard services.log.isOn else { return }
         let outcome = situation.outcome
-        var record = AccessRecord(start: services.loop.wallNow)
-        record.status = outcome.status
-        outcome.blame(in: &record)
-        record.flags = outcome.flag.text
-        record.details = outcome.details
-        record.downstreamRemote = connection.peer?.description
-        record.serverName = connection.transport.tls?.serverName
-        record.proxyFacts = connection.announcement?.facts
-        services.log.log(record)
+        var entry = AccessLogEntry(start: services.loop.wallNow)
+        entry.status = outcome.status
+        outcome.blame(in: &entry)
+        entry.flags = outcome.flag.text
+        entry.details = outcome.details
+        entry.explanation = outcome.words("")
+        entry.downstreamRemote = connection.peer?.description
+        entry.serverName = connection.transport.tls?.serverName
+        entry.proxyFacts = connection.announcement?.facts
+        services.log.log(entry)
     }
 
     /// A client that keeps to the limit says nothing of the calls that wait on its side: somebody should hear of

@@ -34,7 +34,7 @@ enum Step: UInt8, CaseIterable, Sendable {
     /// Passes the answer, and what is left of the request, until the stream to the client is closed.
     case relay
     /// Counts the request and writes its line of the access log; the exchange is free again.
-    case record
+    case finish
 
     /// The step that runs after this one; nil behind the last one.
     var next: Step? { Step(rawValue: rawValue + 1) }
@@ -101,7 +101,7 @@ extension Exchange {
         case .send: send()
         case .await: .wait(.headers)
         case .relay: .wait(.end)
-        case .record: finish()
+        case .finish: finish()
         }
     }
 }

@@ -51,7 +51,7 @@ final class Exchange {
     // The route
     var route = Kept<RouteHandle>()
     var extras: Unretained<RouteExtras>?    // of the route, which is kept
-    var share = -1    // place of the destination among the route's; below zero before one is chosen
+    var destinationIndex = -1    // among the route's destinations; below zero before one is chosen
     var rewrittenPath = Octets.empty    // lives in `request`; empty if the path stays
     private var matchedBy: WorkerSnapshot?    // kept while the request waits between `match` and `choose`
     var copies: Copies?    // for the rule's mirrors
@@ -235,8 +235,8 @@ final class Exchange {
         guard let route = route.unretained, let snapshot = currentSnapshot else { return .answer(.unknownCluster) }
         if let reason = route({ $0.route.unavailable }) { return refuse(reason) }
         let random = services.random.next()
-        share = route { $0.route.share(random: random) }
-        let number = route { $0.route.cluster(ofShare: share) }
+        destinationIndex = route { $0.route.destinationIndex(random: random) }
+        let number = route { $0.route.cluster(ofDestination: destinationIndex) }
         guard number >= 0 else { return .answer(.unknownCluster) }
         destination.keep(snapshot { $0.destination(number) })
         if let reason = destination.unretained?({ $0.unavailable }) ?? nil { return refuse(reason) }
@@ -282,7 +282,7 @@ final class Exchange {
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
         guard wait <= Self.shortestDeadline || started + wait <= services.loop.now else { return .next }
         explanation = deadlineInWords
-        return .answer(.deadlineExceeded)
+        return .answer(.deadlineUnmeetable(isRoutes: isDeadlineRoutes))
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).
@@ -472,7 +472,7 @@ final class Exchange {
         heldBack = .zero
         route.keep(nil)
         extras = nil
-        share = -1
+        destinationIndex = -1
         rewrittenPath = .empty
         if matchedBy != nil { matchedBy = nil }
         if let copies = copies.take() { Mirroring.leave(copies, self) }

@@ -54,18 +54,18 @@ extension Exchange {
     }
 
     /// The client's request breaks a rule of HTTP/2, or is too large: answers where the stream is still open.
-    func requestRefused(_ fault: HTTP2Fault, on connection: Connection) {
+    func requestRefused(_ violation: HTTP2Violation, _ frame: PeerFrame?, on connection: Connection) {
         guard state.answer != .over, let downstream else { return }
+        explanation = violation.words(frame)
         guard case .http2(let session) = connection.session, session({ $0.isOpen(downstream.slot) }) else {
-            return state.note(.requestMalformed(fault))    // its `.closed` follows
+            return state.note(.requestMalformed(violation))    // its `.closed` follows
         }
         if session({ $0.isEndReceived(downstream.slot) }) { _ = state.requestEnded() }
         dropUpstream(code: ErrorCode.cancel)
-        explanation = fault.sentence
-        switch state.end(.requestMalformed(fault)) {
+        switch state.end(.requestMalformed(violation)) {
         case .nothing: break
-        case .reply: sendReply(.requestMalformed(fault))
-        case .breakOff: breakOff(code: fault.code)
+        case .reply: sendReply(.requestMalformed(violation))
+        case .breakOff: breakOff(code: violation.code)
         }
     }
 
@@ -112,7 +112,7 @@ extension Exchange {
         tally.upstreamNanoseconds = time
         if case .stream(let stream) = upstream {
             stream.session.stopKeeping(stream.slot)
-            if traits.isGRPC { DeadlineShedding.note(time, on: stream, at: services.loop.now) }
+            if traits.isGRPC { DeadlineShedding.note(nanoseconds: time, on: stream, at: services.loop.now) }
         }
         if let cookie = affinity.cookie, let key = destination.unretained?({ $0.hashKey }) ?? nil {
             key.setCookie(cookie, in: block)
@@ -377,10 +377,10 @@ extension Exchange {
     func deadlinePassed() {
         guard state.answer != .over else { return }
         if let observer { EndpointReports.timeout(self, observer) }
+        explanation = deadlineInWords    // while it is known what the endpoint had
         dropUpstream(code: ErrorCode.cancel)
         timers.cancelAll(in: services.loop)
         let situation: Situation = traits.isGRPC ? .deadlineExceeded : .routeTimedOut
-        explanation = deadlineInWords
         switch state.end(situation) {
         case .nothing: break
         case .reply: sendReply(situation)
@@ -398,16 +398,28 @@ extension Exchange {
         answer(.overflow)
     }
 
-    /// Whose deadline it is, how long it was, and who had the request.
+    /// Whether the deadline is the route's timeout, and not the client's `grpc-timeout`.
+    var isDeadlineRoutes: Bool {
+        guard traits.isGRPC else { return true }
+        guard let deadline, let routeTimeout else { return false }
+        return deadline.duration(since: started) == routeTimeout + heldBack
+    }
+
+    /// Whose deadline it is, how long it was, and what the request had come to.
     var deadlineInWords: String {
         let route = self.route.unretained?({ $0.route.name }) ?? ""
         let limit = traits.isGRPC ? deadline?.duration(since: started) : routeTimeout
-        let whose =
-            limit != nil && limit == routeTimeout.map({ $0 + (traits.isGRPC ? heldBack : .zero) })
-            ? "the timeout of route \(route)" : "the client's grpc-timeout"
+        let whose = isDeadlineRoutes ? "the timeout of route \(route)" : "the client's grpc-timeout"
         let words = "\(whose), \(limit?.milliseconds ?? ""), has passed"
-        guard state.tries > 0, let endpoint = self.endpoint.unretained?({ $0.name }) else { return words }
-        return "\(words); endpoint \(endpoint) had the request"
+        guard state.tries > 0, let endpoint = self.endpoint.unretained?({ $0.name }) else {
+            return "\(words); no endpoint had the request"
+        }
+        switch state.tryProgress {
+        case .none: return "\(words); it waited for another try, after endpoint \(endpoint)"
+        case .connecting: return "\(words); it waited for a connection to endpoint \(endpoint)"
+        case .sent: return "\(words) without an answer; endpoint \(endpoint) had the request"
+        case .answered: return "\(words) before the end of the answer; endpoint \(endpoint) had the request"
+        }
     }
 
     /// Nothing has come from the client, or nothing has gone to it, for too long.

@@ -42,6 +42,7 @@ struct ExchangeState {
 
     private var position = Position.over
     private(set) var request = Request.headersOnly
+    /// How far the newest try has come; `.none` before the first one and after the end of each.
     private(set) var tryProgress = Try.none
     private(set) var answer = Answer.none
     /// Why the request ended otherwise than by its upstream's answer.
@@ -154,7 +155,7 @@ struct ExchangeState {
     mutating func clientGone(_ lost: Situation) {
         if answer != .over, situation == nil { situation = lost }
         tryProgress = .none
-        position = .at(.record)
+        position = .at(.finish)
     }
 
     // MARK: tries

@@ -13,7 +13,7 @@ final class Exchanges {
     private let upstreams: Upstreams
     private let connections: Connections
     private let refusals: Refusals
-    private let recorder: ExchangeRecorder
+    private let reporter: ExchangeReporter
     /// Copies of requests for mirrors.
     let mirrors: Mirrors
     private var all: ContiguousArray<Unretained<Exchange>> = []    // `owned` has the references
@@ -27,7 +27,7 @@ final class Exchanges {
         self.upstreams = upstreams
         self.connections = connections
         self.refusals = refusals
-        recorder = ExchangeRecorder(services: services)
+        reporter = ExchangeReporter(services: services)
         mirrors = Mirrors(services: services, upstreams: upstreams)
     }
 
@@ -104,20 +104,20 @@ final class Exchanges {
     /// A request that was refused while it was read: its exchange has it for the log and, where the stream is
     /// still open, for an answer.
     private func beginRefused(
-        _ event: StreamEvent, _ block: HeaderBlock, _ fault: HTTP2Fault, on connection: Connection
+        _ event: StreamEvent, _ block: HeaderBlock, _ violation: HTTP2Violation, on connection: Connection
     ) {
         take()({ exchange in
             enter(exchange, event, block, on: connection)
             exchange.state.begin(.receiving)
             WebTranslation.noteKind(of: block, exchange)
             exchange.traits.isHeadMethod = block.first(.method) == "HEAD"
-            exchange.requestRefused(fault, on: connection)
+            exchange.requestRefused(violation, event.violationFrame, on: connection)
         })
     }
 
     /// The last step of an exchange: writes the log, counts, and makes it as new.
     func release(_ exchange: Exchange) {
-        recorder.record(exchange)
+        reporter.report(exchange)
         if let downstream = exchange.downstream {
             downstream.session.setOwner(downstream.slot, .nobody)
         }
@@ -296,7 +296,7 @@ final class Exchanges {
         switch connection.session {
         case .undecided: return
         case .http1(let session): if let error = session({ $0.violation }) { refuse(event, error, on: connection) }
-        case .http2: if let fault = event.fault { refuse(event, fault, on: connection) }
+        case .http2: if let violation = event.violation { refuse(event, violation, on: connection) }
         }
     }
 
@@ -321,18 +321,18 @@ final class Exchanges {
     }
 
     /// A request that HTTP/2 does not allow, or that is too large.
-    private func refuse(_ event: StreamEvent, _ fault: HTTP2Fault, on connection: Connection) {
+    private func refuse(_ event: StreamEvent, _ violation: HTTP2Violation, on connection: Connection) {
         let block = event.slot < 0 ? nil : connection.session.takeHeaders(event.slot)
         if event.slot >= 0, let exchange = exchange(of: event, downstream: connection)?({ $0 }) {
-            services.metrics.refused(.http2(fault), .downstream)
-            exchange.requestRefused(fault, on: connection)
+            services.metrics.refused(.http2(violation), .downstream)
+            exchange.requestRefused(violation, event.violationFrame, on: connection)
             if let block { services.pools.letGo(block) }
         } else if let block {
-            services.metrics.refused(.http2(fault), .downstream)
-            beginRefused(event, block, fault, on: connection)
+            services.metrics.refused(.http2(violation), .downstream)
+            beginRefused(event, block, violation, on: connection)
         } else {
-            refusals.note(.http2(fault), on: connection)
-            if fault == .headerMemory { makeRoomForHeaders() }
+            refusals.note(.http2(violation), on: connection, because: event.violationFrame?.words ?? "")
+            if violation == .headerMemory { makeRoomForHeaders() }
         }
     }
 
@@ -345,12 +345,13 @@ final class Exchanges {
             connections.loseStreams(of: connection, .upstreamProtocolError)
             connections.fail(connection)
         case .http2:
-            guard let fault = event.fault else { return }
-            refusals.note(.http2(fault), on: connection)
+            guard let violation = event.violation else { return }
+            refusals.note(.http2(violation), on: connection, because: event.violationFrame?.words ?? "")
             upstreams.noteReset(on: connection)
             exchange(of: event, upstream: connection)? {
                 $0.upstreamFailed(
-                    .upstreamMalformed(fault), code: fault.code, because: "\(fault.sentence) (\(fault.source))")
+                    .upstreamMalformed(violation), code: violation.code,
+                    because: violation.words(event.violationFrame))
             }
         }
     }

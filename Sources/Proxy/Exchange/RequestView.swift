@@ -47,7 +47,7 @@ struct RequestView: RoutableRequest {
 /// Thread: its worker's. Freed by: `WorkerServices`.
 final class JoinedHeaders {
     private var entries: [(name: Octets, values: OctetBuffer)] = []
-    private var used = 0
+    private var used = 0    // how many of `entries` are of this request
     /// Names; beyond, the last one gives way.
     private static let limit = 8
     /// Of each buffer, kept for the next request.

@@ -98,7 +98,7 @@ private final class HealthLoop {
     }
 
     private func turn() {
-        let count = poller.wait(milliseconds: wait)
+        let count = poller.wait(milliseconds: waitMilliseconds)
         pools.second = UInt32(truncatingIfNeeded: MonotonicTime.now().nanoseconds / 1_000_000_000)
         // What has come counts before what has taken too long.
         for index in 0..<count {
@@ -112,7 +112,8 @@ private final class HealthLoop {
         news = []
     }
 
-    private var wait: Int32 {
+    /// Until the next check is due; -1 if none is.
+    private var waitMilliseconds: Int32 {
         guard let next = schedule.nextTime else { return -1 }
         return Int32(clamping: (MonotonicTime(nanoseconds: next).nanoseconds(since: .now()) + 999_999) / 1_000_000)
     }
@@ -182,8 +183,8 @@ private final class HealthLoop {
                 }
                 drop(key)
                 known[key]?.target.counts.note(.failed(""))
-            case .report(let key, let record):
-                if let known = known[key] { news.append(HealthNews(endpoint: known.endpoint, record: record)) }
+            case .report(let key, let history):
+                if let known = known[key] { news.append(HealthNews(endpoint: known.endpoint, history: history)) }
             }
         }
     }

@@ -201,7 +201,7 @@ final class HealthProbe {
             let isAlive = session.receive(&rest)
             let step = noteEvents()
             guard step == .exchange else { return step }
-            if !isAlive { return state.broke(words: http2?.fault?.sentence) }
+            if !isAlive { return state.broke(words: http2?.violation?.sentence) }
         } while !rest.isEmpty
         return .exchange
     }
@@ -237,7 +237,7 @@ final class HealthProbe {
             return state.data(event.data)
         case .end: return state.trailers(nil)
         case .closed: return state.closed(code: event.errorCode)
-        case .violation: return state.violated(words: http1?.violation?.sentence ?? event.fault?.sentence)
+        case .violation: return state.violated(words: http1?.violation?.sentence ?? event.violation?.sentence)
         case .goAway: return state.wentAway(code: event.errorCode)
         case .settings, .expectsContinue: return .exchange
         }

@@ -97,5 +97,5 @@ package struct HealthNews: Sendable {
     /// The endpoint.
     package let endpoint: EndpointState
     /// What its checks say.
-    package let record: HealthRecord
+    package let history: HealthHistory
 }

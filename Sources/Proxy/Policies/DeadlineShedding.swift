@@ -24,11 +24,11 @@ enum DeadlineShedding {
         return true
     }
 
-    /// A call's answer has begun.
+    /// A call's answer has begun, so long after the call was sent.
     @inline(__always)
-    static func note(_ time: UInt64, on stream: Stream, at now: MonotonicTime) {
+    static func note(nanoseconds: UInt64, on stream: Stream, at now: MonotonicTime) {
         stream.connection { connection in
-            _ = connection.pool.unretained.map { $0 { $0.answers.add(time, at: now.nanoseconds) } }
+            _ = connection.pool.unretained.map { $0 { $0.answers.add(nanoseconds, at: now.nanoseconds) } }
         }
     }
 

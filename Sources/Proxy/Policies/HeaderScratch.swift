@@ -8,6 +8,7 @@ final class HeaderScratch {
     let buffer = OctetBuffer(capacity: 256)
     // The values that were made, in order; empty ones change nothing. They live in the message's block.
     private var values: ContiguousArray<Octets> = []
+    /// How many of `values` are of this message, and how many of these were given out.
     private var used = 0
     private var given = 0
     /// Octets that operators have put into them.

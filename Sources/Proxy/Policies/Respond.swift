@@ -46,7 +46,7 @@ enum Respond {
     /// - Returns: false if the operations make more octets than they may.
     static func editAnswer(_ block: HeaderBlock, _ exchange: Exchange) -> Bool {
         if let headers = exchange.extras?({ $0.headers }) ?? nil {
-            let own = headers { $0.response(for: exchange.share).unretained }
+            let own = headers { $0.response(for: exchange.destinationIndex).unretained }
             if let own, !HeaderEditing.apply(own, to: block, of: .response, exchange) { return false }
             let all = headers { $0.response.unretained }
             if let all, !HeaderEditing.apply(all, to: block, of: .response, exchange) { return false }

@@ -65,7 +65,7 @@ enum Rewriting {
     /// The authority that the endpoint gets in the place of the client's; nil when the rule does not change it.
     static func authority(_ exchange: Exchange) -> Octets? {
         guard let rewrite = rewrite(of: exchange) else { return nil }
-        let made = rewrite { $0.authority(for: exchange.share) }
+        let made = rewrite { $0.authority(for: exchange.destinationIndex) }
         return made.isEmpty ? nil : made
     }
 
@@ -74,13 +74,13 @@ enum Rewriting {
     /// - Returns: false if the operations make more octets than they may.
     static func edit(_ section: HeaderBlock, _ exchange: Exchange) -> Bool {
         if let headers = exchange.extras?({ $0.headers }) ?? nil {
-            let own = headers { $0.request(for: exchange.share).unretained }
+            let own = headers { $0.request(for: exchange.destinationIndex).unretained }
             if let own, !HeaderEditing.apply(own, to: section, of: .request, exchange) { return false }
             let all = headers { $0.request.unretained }
             if let all, !HeaderEditing.apply(all, to: section, of: .request, exchange) { return false }
         }
         guard let rewrite = rewrite(of: exchange) else { return true }
-        let authority = rewrite { $0.authority(for: exchange.share) }
+        let authority = rewrite { $0.authority(for: exchange.destinationIndex) }
         if !authority.isEmpty {
             if let old = section.first(.authority) { section.setReserved(stable: "x-envoy-original-host", old) }
             section.setOnly(.authority, to: section.copy(authority))

@@ -17,7 +17,7 @@ extension ProxyHeader {
         /// A whole header of that many octets.
         case whole(Received, octets: Int)
         /// A header that cannot be used.
-        case failed(Fault)
+        case failed(Failure)
     }
 
     /// A whole header.
@@ -32,12 +32,12 @@ extension ProxyHeader {
     }
 
     /// Why a header cannot be used.
-    enum Fault: Equatable {
+    enum Failure: Equatable {
         case malformed(StaticString)
         case tooLong
         case checksum
 
-        static func == (left: Fault, right: Fault) -> Bool {
+        static func == (left: Failure, right: Failure) -> Bool {
             switch (left, right) {
             case (.malformed(let left), .malformed(let right)): Octets(left) == Octets(right)
             case (.tooLong, .tooLong), (.checksum, .checksum): true
@@ -130,12 +130,12 @@ extension ProxyHeader {
             received.isLocal = true
             return .whole(received, octets: end)
         }
-        let fault = fill(&received, family: octets[place + 1], octets.slice(0, end))
-        return fault.map { .failed($0) } ?? .whole(received, octets: end)
+        let failure = fill(&received, family: octets[place + 1], octets.slice(0, end))
+        return failure.map { .failed($0) } ?? .whole(received, octets: end)
     }
 
     /// - Parameter family: of the addresses, in its upper half, and the transport in the other.
-    private static func fill(_ received: inout Received, family: UInt8, _ whole: Octets) -> Fault? {
+    private static func fill(_ received: inout Received, family: UInt8, _ whole: Octets) -> Failure? {
         let body = whole.dropFirst(binaryHeadOctets)
         guard family & 0x0f <= 2 else { return .malformed("an unknown transport") }
         let addressOctets: Int

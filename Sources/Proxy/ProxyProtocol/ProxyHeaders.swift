@@ -87,7 +87,7 @@ final class ProxyHeaders {
         case .begun:
             if connection.headerBegun == nil { keep(seen, connection) }
             return take(seen.count, connection) ? nil : false
-        case .failed(let fault): return refuse(fault, connection)
+        case .failed(let failure): return refuse(failure, connection)
         case .whole(let received, let octets):
             note(received, connection)
             return take(octets - before, connection) ? goOn(connection) : false
@@ -147,8 +147,8 @@ final class ProxyHeaders {
         return true
     }
 
-    private func refuse(_ fault: ProxyHeader.Fault, _ connection: Connection) -> Bool {
-        switch fault {
+    private func refuse(_ failure: ProxyHeader.Failure, _ connection: Connection) -> Bool {
+        switch failure {
         case .malformed(let what): refuse(.proxyHeaderMalformed, connection, because: "\(what)")
         case .tooLong: refuse(.proxyHeaderTooLong, connection)
         case .checksum: refuse(.proxyHeaderChecksum, connection)

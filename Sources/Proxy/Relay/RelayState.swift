@@ -44,9 +44,9 @@ struct RelayState {
 
     // MARK: events
 
-    /// An endpoint is tried.
-    /// - Returns: false when that one was tried before, or enough were.
-    mutating func tries(endpoint number: Int) -> Bool {
+    /// Begins a try, unless the endpoint of that number was tried before, or enough were.
+    /// - Returns: whether the try has begun.
+    mutating func beginTry(ofEndpoint number: Int) -> Bool {
         guard tried.count < Self.triesLimit, !tried.contains(number) else { return false }
         tried.append(number)
         return true

@@ -16,7 +16,7 @@ final class Relays {
     let services: WorkerServices
     private let upstreams: Upstreams
     private let connections: Connections
-    private let recorder: RelayRecorder
+    private let reporter: RelayReporter
     let input = OctetBuffer(capacity: inputOctets)    // all connections read into it
     let pipes: PipePool
     private var count = 0    // of relays
@@ -29,7 +29,7 @@ final class Relays {
         self.services = services
         self.upstreams = upstreams
         self.connections = connections
-        recorder = RelayRecorder(services: services)
+        reporter = RelayReporter(services: services)
         pipes = PipePool(limit: services.budget.pipesPerWorker)
     }
 
@@ -77,7 +77,7 @@ final class Relays {
         guard let endpoint = next(relay, destination) else {
             return end(relay, .noEndpoint)
         }
-        guard relay.state.tries(endpoint: endpoint.number) else { return end(relay, .connectFailed) }
+        guard relay.state.beginTry(ofEndpoint: endpoint.number) else { return end(relay, .connectFailed) }
         relay.endpoint.pick(endpoint)
         switch upstreams.connect(endpoint, of: destination, for: relay) {
         case .begun: break
@@ -326,7 +326,7 @@ final class Relays {
     func end(_ relay: Relay, _ how: RelayEnd, except: Connection? = nil) {
         guard !relay.isEnded else { return }
         relay.isEnded = true
-        recorder.record(relay, how)
+        reporter.report(relay, how)
         relay.endpoint.end()
         if let early = relay.early.take() { services.pools.give(early) }
         if let host = relay.awaited.take() { services.hostWaits.leave(relay, host) }

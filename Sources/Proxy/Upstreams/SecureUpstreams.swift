@@ -105,7 +105,7 @@ extension Upstreams {
         switch connection.transport.handshake(hasHungUp: connection.state.hasHungUp) {
         case .wantsRead, .wantsWrite: break
         case .closed: handshakeFailed(connection, .closed, "the endpoint closed the connection")
-        case .failed(let error): handshakeFailed(connection, tls.serverFault(of: error), error.description)
+        case .failed(let error): handshakeFailed(connection, tls.handshakeFailure(of: error), error.description)
         case .done where connection.relay != nil: beginRelay(connection, pool, mayHaveOctets: true)
         case .done:
             open(connection, pool, http2: tls.negotiatedHTTP2 ?? pool.transport.isHTTP2)
@@ -113,12 +113,12 @@ extension Upstreams {
         }
     }
 
-    private func handshakeFailed(_ connection: Connection, _ fault: ServerFault, _ words: String) {
+    private func handshakeFailed(_ connection: Connection, _ failure: HandshakeFailure, _ words: String) {
         if let pool = connection.pool {
             let text = "the TLS handshake failed: \(words)"
-            note(.handshake, text, pool, at: connection.reached, advice: fault.advice)
+            note(.handshake, text, pool, at: connection.reached, advice: failure.advice)
         }
-        connectFailed(connection, .handshakeFailed(fault))
+        connectFailed(connection, .handshakeFailed(failure))
     }
 
     /// A connection has been of use: what it has for resuming its TLS session is for the next one.

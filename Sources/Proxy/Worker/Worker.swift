@@ -214,7 +214,7 @@ package enum WorkerMessage: Sendable, Equatable {
         loop.forEachConnection { if current.served($0.listener) != nil { $0.releaseSnapshot() } }
         listeners.update(next)
         upstreams.dropUnused()
-        status.snapshots.wrappingAdd(1, ordering: .releasing)
+        status.snapshotsTaken.wrappingAdd(1, ordering: .releasing)
     }
 
     /// What was freed in a peak goes back to the system, not by this thread.
@@ -234,8 +234,8 @@ package enum WorkerMessage: Sendable, Equatable {
 package final class WorkerStatus: Sendable {
     /// Whether the worker's thread serves requests.
     package let isRunning = Atomic<Bool>(false)
-    /// Snapshots taken so far.
-    package let snapshots = Atomic<Int>(0)
+    /// How many snapshots the worker has taken so far; 0 before it serves.
+    package let snapshotsTaken = Atomic<Int>(0)
     /// Clients' connections that are open.
     package let downstreamConnections = Atomic<Int>(0)
     /// Requests in progress.

@@ -17,6 +17,7 @@ final class BoundHosts {
     private var madeForRelays: [String: GatewayHosts] = [:]
     /// By VirtualService: its hosts, if there are many.
     private var sets: [Int: HostSet] = [:]
+    /// Up to so many hosts are searched one by one, without a set.
     private static let few = 64
     /// How many more pairs of hosts may be found. A limit is needed because a wildcard fits every host of a Gateway.
     private var room: Int

@@ -10,20 +10,20 @@ struct ClusterMemory {
     let isPlain: [Bool]
     /// By cluster: what was asked of its endpoints.
     let checks: [EndpointCheck?]
-    /// By cluster: the share of a rule that has asked for it first, if that is known.
-    let askers: [RuleShare?]
+    /// By cluster: the destination of a rule that has asked for it first, if that is known.
+    let askers: [RuleDestination?]
 }
 
-/// A destination of a rule by its places: of the VirtualService, of the rule in it, of the share in that.
-struct RuleShare: Hashable, Sendable {
+/// A destination of a rule by its places: of the VirtualService, of the rule in it, of the destination in that.
+struct RuleDestination: Hashable, Sendable {
     private let service: Int32
     private let rule: Int32
-    private let share: Int32
+    private let destination: Int32
 
-    init(_ service: Int, _ rule: Int, _ share: Int) {
+    init(_ service: Int, _ rule: Int, _ destination: Int) {
         self.service = Int32(clamping: service)
         self.rule = Int32(clamping: rule)
-        self.share = Int32(clamping: share)
+        self.destination = Int32(clamping: destination)
     }
 }
 
@@ -58,28 +58,28 @@ extension ClusterTable {
 
     /// The number of a cluster that the compilation before had under the number `old`; it is made if it is not there.
     /// - Parameters:
-    ///   - share: the destination that asks, if it is of an object that is the same as before.
+    ///   - origin: the destination that asks, if it is of an object that is the same as before.
     ///   - asker: of its first destination.
     /// - Returns: nil if it has to be asked for in the usual way, because there may be something to report.
-    func again(_ old: Int, share: RuleShare? = nil, asker: () -> Asker?) -> Int? {
+    func again(_ old: Int, origin: RuleDestination? = nil, asker: () -> Asker?) -> Int? {
         guard let memory else { return nil }
         if successors[old] >= 0 { return onlyRelayed.contains(successors[old]) ? nil : successors[old] }
         guard memory.isPlain[old] else { return nil }
         let count = reader.count(of: memory.clusters[old].source)
-        guard endpoints + count <= names.options.mostEndpoints, askAgain(old, share, memory, asker) else { return nil }
+        guard endpoints + count <= names.options.mostEndpoints, askAgain(old, origin, memory, asker) else { return nil }
         endpoints += count
         let number = append(memory.keys[old], memory.clusters[old], origin: old)
         isPlain[number] = true
-        askers[number] = share
+        askers[number] = origin
         return number
     }
 
     /// Asks what was asked of the cluster's endpoints.
     /// - Returns: false if somebody else asks now, or at another place.
     private func askAgain(
-        _ old: Int, _ share: RuleShare?, _ memory: ClusterMemory, _ asker: () -> Asker?
+        _ old: Int, _ origin: RuleDestination?, _ memory: ClusterMemory, _ asker: () -> Asker?
     ) -> Bool {
-        if let share, share == memory.askers[old] {
+        if let origin, origin == memory.askers[old] {
             if let check = memory.checks[old] { checks.append(check.moved(to: clusters.count)) }
             return true
         }

@@ -27,7 +27,7 @@ extension ClusterTable {
         }
         let parts = host.split(separator: ".").map(String.init)
         var hint: String?
-        if parts.count > 1, directory.records[names.full(parts[0], parts[1])] != nil {
+        if parts.count > 1, directory.byHost[names.full(parts[0], parts[1])] != nil {
             hint =
                 "write the full name \(names.full(parts[0], parts[1])): a name with a dot is never completed"
         } else if let space = directory.namespaces[parts.first ?? ""],
@@ -59,9 +59,9 @@ extension ClusterTable {
     }
 
     /// Nothing that is written at the destination could help: the port is missing in the service.
-    private func reportNoPorts(_ asker: Asker, _ record: ServiceRecord) {
+    private func reportNoPorts(_ asker: Asker, _ service: RoutableService) {
         let (meta, message, hint) =
-            switch record.origin {
+            switch service.origin {
             case .service(let index):
                 (finder.inventory.services[index].meta, "no TCP port", "add the port to spec.ports")
             case .entries(let indexes):
@@ -73,7 +73,7 @@ extension ClusterTable {
         problems.add(
             Diagnostic(
                 .error, "no-ports",
-                "this \(meta.identity.kind) has \(message): requests to \(record.host) are answered 503",
+                "this \(meta.identity.kind) has \(message): requests to \(service.host) are answered 503",
                 hint: hint, at: meta.place, object: meta.identity, path: "spec.ports",
                 related: [
                     Diagnostic.Related(
@@ -82,15 +82,15 @@ extension ClusterTable {
     }
 
     /// The host has no such port, or several where none is named.
-    func reportPort(_ asker: Asker, _ record: ServiceRecord, _ wanted: Int?) {
-        guard !record.ports.isEmpty else { return reportNoPorts(asker, record) }
-        let ports = record.ports.prefix(16).map { String($0.number) }.joined(separator: ", ")
-        let more = record.ports.count - 16
+    func reportPort(_ asker: Asker, _ service: RoutableService, _ wanted: Int?) {
+        guard !service.ports.isEmpty else { return reportNoPorts(asker, service) }
+        let ports = service.ports.prefix(16).map { String($0.number) }.joined(separator: ", ")
+        let more = service.ports.count - 16
         let has = "its ports are \(ports)" + (more > 0 ? " and \(more) more" : "")
         if let written = asker.destination.port {
             add(
                 .error, "unknown-port",
-                "\(record.host) has no port \(written.value): \(asker.fate)",
+                "\(service.host) has no port \(written.value): \(asker.fate)",
                 hint: has, at: written.place, path: written.path, asker)
             return
         }
@@ -98,25 +98,25 @@ extension ClusterTable {
         let reason = wanted.map { ", and none is \($0), the listener's" } ?? ""
         add(
             .error, "port-needed",
-            "\(record.host) has \(record.ports.count) ports\(reason): \(asker.fate)",
+            "\(service.host) has \(service.ports.count) ports\(reason): \(asker.fate)",
             hint: "say which one in port.number; \(has)", at: written.place, path: written.path, asker)
     }
 
     /// The host has no such subset.
     func reportSubset(
-        _ asker: Asker, _ record: ServiceRecord, _ subset: String, _ policy: PolicyDirectory.Policy
+        _ asker: Asker, _ service: RoutableService, _ subset: String, _ policy: PolicyDirectory.Policy
     ) {
         guard let written = asker.destination.subset else { return }
-        if let rule = leftOutPolicy(of: record) {
+        if let rule = leftOutPolicy(of: service) {
             return add(
                 .error, "unknown-subset",
-                "\(record.host) has no subset '\(subset)', for \(rule.hint): \(asker.fate)",
+                "\(service.host) has no subset '\(subset)', for \(rule.hint): \(asker.fate)",
                 hint: nil, at: written.place, path: written.path, asker, related: rule.related)
         }
         let known = policy.someSubsets
         let hint: String
         if policy.rules.isEmpty {
-            hint = "no DestinationRule applies to \(record.host); subsets are defined there"
+            hint = "no DestinationRule applies to \(service.host); subsets are defined there"
         } else {
             let list = known.sorted().prefix(8).joined(separator: ", ")
             hint =
@@ -127,13 +127,13 @@ extension ClusterTable {
         }
         add(
             .error, "unknown-subset",
-            "\(record.host) has no subset '\(subset)': \(asker.fate)",
+            "\(service.host) has no subset '\(subset)': \(asker.fate)",
             hint: hint, at: written.place, path: written.path, asker, related: related)
     }
 
     /// The port speaks something else than what is sent.
     func reportNotSpoken(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ what: NotSpoken
+        _ asker: Asker, _ service: RoutableService, _ port: ServicePort, _ what: NotSpoken
     ) {
         let (place, path) =
             asker.destination.port.map { ($0.place, $0.path) }
@@ -142,7 +142,7 @@ extension ClusterTable {
         case .tls(let saying):
             add(
                 .warning, "clear-text-to-tls",
-                "port \(port.number) of \(record.host) speaks TLS (\(saying)), and no DestinationRule asks for TLS: "
+                "port \(port.number) of \(service.host) speaks TLS (\(saying)), and no DestinationRule asks for TLS: "
                     + "its requests are sent in clear text",
                 hint: "write tls.mode: SIMPLE in a DestinationRule, or DISABLE if clear text is meant", at: place,
                 path: path, asker)
@@ -150,10 +150,10 @@ extension ClusterTable {
     }
 
     /// The host has no addresses that could be used.
-    func reportUnusable(_ asker: Asker, _ record: ServiceRecord, _ fault: Unavailable) {
+    func reportUnusable(_ asker: Asker, _ service: RoutableService, _ reason: Unavailable) {
         let written = asker.destination.host
         add(
-            .error, "no-addresses", "\(fault.sentence): \(asker.fate)",
+            .error, "no-addresses", "\(reason.sentence): \(asker.fate)",
             hint: "a ServiceEntry needs resolution STATIC, DNS or DYNAMIC_DNS to be reached from a gateway",
             at: written.place, path: written.path, asker)
     }
@@ -171,7 +171,7 @@ extension ClusterTable {
     }
 
     /// A cluster's policies without those that choose among endpoints that are known beforehand.
-    func usable(_ policies: ClusterPolicies?, _ record: ServiceRecord, _ asker: Asker?) -> ClusterPolicies? {
+    func usable(_ policies: ClusterPolicies?, _ service: RoutableService, _ asker: Asker?) -> ClusterPolicies? {
         guard let policies else { return nil }
         let useless = [
             ("outlierDetection", policies.outliers != nil), ("consistentHash", policies.hashing != nil),
@@ -180,7 +180,7 @@ extension ClusterTable {
         if let asker, !useless.isEmpty {
             report(
                 .warning, "no-effect",
-                "\(useless.joined(separator: ", ")) of a DestinationRule for \(record.host) has no effect: its "
+                "\(useless.joined(separator: ", ")) of a DestinationRule for \(service.host) has no effect: its "
                     + "endpoints are not known before a request names their host", asker, hint: nil)
         }
         return ClusterPolicies(pool: policies.pool, proxyVersion: policies.proxyVersion)

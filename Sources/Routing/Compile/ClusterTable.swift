@@ -22,6 +22,7 @@ final class ClusterTable {
     /// Clusters to which only connections were sent so far, at ports that are not for requests.
     private(set) var onlyRelayed: Set<Int> = []
     var hostNames: [String] { frame.hostNames }
+    /// How many endpoints the clusters have so far, against `mostEndpoints`.
     var endpoints = 0
     /// The clusters of the compilation before, if they were made of the same.
     let memory: ClusterMemory?
@@ -31,15 +32,15 @@ final class ClusterTable {
     var origins: [Int] = []
     /// By number: whether there was nothing to report about it, so that it may be made again.
     var isPlain: [Bool] = []
-    /// By number: the share of a rule that has asked for it first, if that is known.
-    var askers: [RuleShare?] = []
+    /// By number: the destination of a rule that has asked for it first, if that is known.
+    var askers: [RuleDestination?] = []
 
     /// What a cluster is made for.
     struct Key: Hashable, Sendable {
         let host: String
         let port: Int
         let subset: String
-        let fault: Unavailable?
+        let reason: Unavailable?
     }
 
     /// Who asks, for messages.
@@ -70,7 +71,7 @@ final class ClusterTable {
         tls = UpstreamTLSCompiler(inventory, names: names, problems: problems, leftOut: leftOut)
         self.names = names
         self.problems = problems
-        let expected = self.memory?.clusters.count ?? frame.directory.records.count
+        let expected = self.memory?.clusters.count ?? frame.directory.byHost.count
         if self.memory == nil { numbers.reserveCapacity(expected) }
         clusters.reserveCapacity(expected)
         keys.reserveCapacity(expected)
@@ -80,92 +81,92 @@ final class ClusterTable {
     var questions: EndpointQuestions { EndpointQuestions(checks: checks, services: frame.services) }
 
     /// The service a destination names, if there is one.
-    func record(_ destination: Destination, namespace: String) -> ServiceRecord? {
-        directory.records[names.expanded(destination.host.value, namespace: namespace)]
+    func service(_ destination: Destination, namespace: String) -> RoutableService? {
+        directory.byHost[names.expanded(destination.host.value, namespace: namespace)]
     }
 
     /// The DestinationRules that apply to a service.
-    func policy(of record: ServiceRecord) -> PolicyDirectory.Policy {
-        frame.policies.policy(host: record.host, namespace: record.namespace)
+    func policy(of service: RoutableService) -> PolicyDirectory.Policy {
+        frame.policies.policy(host: service.host, namespace: service.namespace)
     }
 
     /// The cluster of a destination; one that answers 503 when it cannot be resolved.
     /// - Parameters:
     ///   - listenerPort: what an omitted port falls back to; nil on the mesh without a port.
-    ///   - share: the destination in its rule, if it is one of a rule.
-    func number(of asker: Asker, listenerPort: Int?, share: RuleShare? = nil) -> Int {
+    ///   - origin: the destination in its rule, if it is one of a rule.
+    func number(of asker: Asker, listenerPort: Int?, origin: RuleDestination? = nil) -> Int {
         let destination = asker.destination
         let host = names.expanded(destination.host.value, namespace: asker.object.namespace)
         let subset = destination.subset?.value ?? ""
-        guard let record = directory.records[host] else {
+        guard let service = directory.byHost[host] else {
             reportUnknownHost(asker, host)
             return unavailable(host, destination.port?.value ?? 0, subset, .unknownHost(host))
         }
         let wanted =
             destination.port?.value
-            ?? (record.ports.count == 1 ? record.ports[0].number : listenerPort)
-        guard let wanted, let port = record.port(wanted) else {
+            ?? (service.ports.count == 1 ? service.ports[0].number : listenerPort)
+        guard let wanted, let port = service.port(wanted) else {
             let isExplicit = destination.port != nil
-            reportPort(asker, record, wanted)
-            let fault: Unavailable =
+            reportPort(asker, service, wanted)
+            let reason: Unavailable =
                 isExplicit
                 ? .unknownPort(host: host, port: wanted ?? 0) : .portNeeded(host: host)
-            return unavailable(host, wanted ?? 0, subset, fault)
+            return unavailable(host, wanted ?? 0, subset, reason)
         }
         let known = clusters.count
-        let number = number(asker, record, port, subset)
-        if number == known { askers[number] = share }
+        let number = number(asker, service, port, subset)
+        if number == known { askers[number] = origin }
         if asker.isMirror { checkMirror(asker, number) }
         return number
     }
 
     /// A whole service, for the mesh's own routes.
-    func number(of record: ServiceRecord, port: ServicePort) -> Int {
-        let key = Key(host: record.host, port: port.number, subset: "", fault: nil)
+    func number(of service: RoutableService, port: ServicePort) -> Int {
+        let key = Key(host: service.host, port: port.number, subset: "", reason: nil)
         if let known = number(of: key) { return known }
         return make(
             key,
             plan(
-                nil, record, port, policy(of: record), nil))
+                nil, service, port, policy(of: service), nil))
     }
 
     private func number(
-        _ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: String
+        _ asker: Asker, _ service: RoutableService, _ port: ServicePort, _ subset: String
     ) -> Int {
-        let key = Key(host: record.host, port: port.number, subset: subset, fault: nil)
+        let key = Key(host: service.host, port: port.number, subset: subset, reason: nil)
         if let known = self.number(of: key) {
             if !asker.isRelay, onlyRelayed.remove(known) != nil {
-                let found = policy(of: record).subset(subset)
-                warnNotSpoken(asker, record, port, found)
+                let found = policy(of: service).subset(subset)
+                warnNotSpoken(asker, service, port, found)
             }
             return known
         }
         if !asker.isRelay, let old = memory?.numbers[key], let same = again(old, asker: { asker }) { return same }
-        let policy = policy(of: record)
+        let policy = policy(of: service)
         let found = policy.subset(subset)
         guard found != nil || subset.isEmpty else {
-            reportSubset(asker, record, subset, policy)
+            reportSubset(asker, service, subset, policy)
             return unavailable(
-                record.host, port.number, subset, .unknownSubset(host: record.host, subset: subset))
+                service.host, port.number, subset, .unknownSubset(host: service.host, subset: subset))
         }
         let before = problems.attempts
-        let number = make(key, plan(asker, record, port, policy, subset.isEmpty ? nil : found))
+        let number = make(key, plan(asker, service, port, policy, subset.isEmpty ? nil : found))
         isPlain[number] = !asker.isRelay && problems.attempts == before && clusters[number].source.isCounted
         if asker.isRelay, port.notSpoken != nil { onlyRelayed.insert(number) }
         return number
     }
 
-    private func unavailable(_ host: String, _ port: Int, _ subset: String, _ fault: Unavailable)
+    private func unavailable(_ host: String, _ port: Int, _ subset: String, _ reason: Unavailable)
         -> Int
     {
-        let key = Key(host: host, port: port, subset: subset, fault: fault)
+        let key = Key(host: host, port: port, subset: subset, reason: reason)
         if let known = number(of: key) { return known }
         return make(
             key,
             ClusterPlan(
                 name: Self.name(host, port, subset), host: host, port: port, subset: subset,
                 isHTTP2: false,
-                policy: .leastRequest, source: .unavailable(fault)))
+                policy: .leastRequest, source: .unavailable(reason)))
     }
 
     /// The number of a cluster that is there already.
@@ -201,58 +202,58 @@ final class ClusterTable {
     }
 
     private func plan(
-        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort,
+        _ asker: Asker?, _ service: RoutableService, _ port: ServicePort,
         _ policy: PolicyDirectory.Policy, _ subset: Subset?
     ) -> ClusterPlan {
         let source: EndpointSource
         if let (field, rule) = policy.closing(port: port.number, subset: subset) {
             source = .unavailable(.notInEffect("\(field.name) of \(rule.meta.identity)"))
             problems.add(rule.report(field, names, .error))
-        } else if let closed = closed(record) {
+        } else if let closed = closed(service) {
             source = .unavailable(closed)
         } else {
             let found =
                 endpoints <= names.options.mostEndpoints
-                ? self.source(asker, record, port, subset) : .unavailable(.tooManyEndpoints)
+                ? self.source(asker, service, port, subset) : .unavailable(.tooManyEndpoints)
             source = counted(found, asker)
-            if let asker, !asker.isRelay { warnNotSpoken(asker, record, port, subset) }
+            if let asker, !asker.isRelay { warnNotSpoken(asker, service, port, subset) }
         }
         var policies = policy.policies(
-            port: port.number, subset: subset, names.options, healthCheck: frame.health.policy(of: record))
-        if case .requested = source { policies = usable(policies, record, asker) }
+            port: port.number, subset: subset, names.options, healthCheck: frame.health.policy(of: service))
+        if case .requested = source { policies = usable(policies, service, asker) }
         let name = subset?.name.value ?? ""
         return ClusterPlan(
-            name: Self.name(record.host, port.number, name), host: record.host, port: port.number,
+            name: Self.name(service.host, port.number, name), host: service.host, port: port.number,
             subset: name,
             isHTTP2: port.isHTTP2 || policy.upgrades(port: port.number, subset: subset),
             policy: policy.balancing(port: port.number, subset: subset), source: source,
             policies: policies,
-            tls: tls.plan(of: policy, record, port, subset))
+            tls: tls.plan(of: policy, service, port, subset))
     }
 
     /// Warns about requests to a port of another protocol. Relayed octets may be of any.
-    private func warnNotSpoken(_ asker: Asker, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?) {
-        guard let what = port.notSpoken, policy(of: record).tls(port: port.number, subset: subset) == nil else {
+    private func warnNotSpoken(_ asker: Asker, _ service: RoutableService, _ port: ServicePort, _ subset: Subset?) {
+        guard let what = port.notSpoken, policy(of: service).tls(port: port.number, subset: subset) == nil else {
             return
         }
-        reportNotSpoken(asker, record, port, what)
+        reportNotSpoken(asker, service, port, what)
     }
 
     /// A rule that was left out and asks for TLS, say: without it, requests would be sent in clear text.
-    private func closed(_ record: ServiceRecord) -> Unavailable? {
-        guard let rule = leftOutPolicy(of: record), rule.closes else { return nil }
-        guard let field = rule.closings.first else { return closed(record, by: rule) }
+    private func closed(_ service: RoutableService) -> Unavailable? {
+        guard let rule = leftOutPolicy(of: service), rule.closes else { return nil }
+        guard let field = rule.closings.first else { return closed(service, by: rule) }
         problems.add(
-            field.diagnostic(.error, "requests to \(record.host) are answered 503", object: rule.identity))
+            field.diagnostic(.error, "requests to \(service.host) are answered 503", object: rule.identity))
         return .notInEffect("\(field.name) of \(rule.identity)")
     }
 
-    private func closed(_ record: ServiceRecord, by rule: LeftOut) -> Unavailable? {
+    private func closed(_ service: RoutableService, by rule: LeftOut) -> Unavailable? {
         for field in rule.protections.prefix(1) {
             problems.add(
                 Diagnostic(
                     .error, "left-out",
-                    "\(rule.hint), and it asks for `\(field.written)`: requests to \(record.host) are answered 503",
+                    "\(rule.hint), and it asks for `\(field.written)`: requests to \(service.host) are answered 503",
                     hint: "without it they would be sent in clear text", at: field.place, object: rule.identity,
                     path: field.path, related: rule.related))
         }
@@ -260,32 +261,32 @@ final class ClusterTable {
     }
 
     /// Where `PolicyDirectory` looks for rules.
-    func leftOutPolicy(of record: ServiceRecord) -> LeftOut? {
+    func leftOutPolicy(of service: RoutableService) -> LeftOut? {
         leftOut.policy(
-            of: record.host,
-            in: [record.namespace, names.options.gatewayNamespace, names.options.rootNamespace])
+            of: service.host,
+            in: [service.namespace, names.options.gatewayNamespace, names.options.rootNamespace])
     }
 
     private func source(
-        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?
+        _ asker: Asker?, _ service: RoutableService, _ port: ServicePort, _ subset: Subset?
     ) -> EndpointSource {
         let labels = subset?.labels ?? [:]
-        switch finder.source(of: record, port: port, labels: labels, directory: directory) {
-        case .none(let fault):
-            if let asker { reportUnusable(asker, record, fault) }
-            return .unavailable(fault)
+        switch finder.source(of: service, port: port, labels: labels, directory: directory) {
+        case .none(let reason):
+            if let asker { reportUnusable(asker, service, reason) }
+            return .unavailable(reason)
         case .ownName(let name):
-            addCheck(asker, record, port, subset, ownName: name)
+            addCheck(asker, service, port, subset, ownName: name)
             return .dns(labels.isEmpty ? [name] : [])
         case .source(let source):
-            addCheck(asker, record, port, subset, ownName: nil)
+            addCheck(asker, service, port, subset, ownName: nil)
             return source
         }
     }
 
     /// Of the cluster that is made next.
     private func addCheck(
-        _ asker: Asker?, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?, ownName: PlannedName?
+        _ asker: Asker?, _ service: RoutableService, _ port: ServicePort, _ subset: Subset?, ownName: PlannedName?
     ) {
         guard let asker else { return }
         let written = asker.destination.subset
@@ -296,18 +297,18 @@ final class ClusterTable {
                     labels: subset.labels.detached)
             }
         }
-        let hint = leftOutEndpoints(of: record).map { EndpointCheck.LeftOutHint(hint: $0.hint, related: $0.related) }
+        let hint = leftOutEndpoints(of: service).map { EndpointCheck.LeftOutHint(hint: $0.hint, related: $0.related) }
         checks.append(
             EndpointCheck(
                 cluster: clusters.count, object: asker.object.detached, host: asker.destination.host.placeOnly,
                 subset: ofSubset,
-                portName: port.name.detached, isAlias: finder.isAlias(record, directory), ownName: ownName,
+                portName: port.name.detached, isAlias: finder.isAlias(service, directory), ownName: ownName,
                 leftOut: hint))
     }
 
     /// What might have said where a service's endpoints are.
-    private func leftOutEndpoints(of record: ServiceRecord) -> LeftOut? {
-        leftOut.some(["EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"], in: record.namespace)
+    private func leftOutEndpoints(of service: RoutableService) -> LeftOut? {
+        leftOut.some(["EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"], in: service.namespace)
     }
 
     /// Within the limit of a load.

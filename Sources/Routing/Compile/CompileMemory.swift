@@ -85,7 +85,7 @@ final class ServiceFrame {
     let health: HealthAnnotations
     /// Services that are defined, or were left out for an error.
     let services: Set<ServiceName>
-    private(set) lazy var hostNames = directory.records.keys.sorted()
+    private(set) lazy var hostNames = directory.byHost.keys.sorted()
     private let basis: Basis
     /// What was found wrong while it was made, for each compilation that uses it.
     private let reports: [Diagnostic]

@@ -32,7 +32,7 @@ struct CredentialName {
 struct Credentials {
     private let names: Names
     private let problems: Problems
-    private let secrets: Set<String>
+    private let secrets: Set<String>    // as `namespace/name`
     private let leftOut: LeftOutObjects
     /// A namespace that has a Secret of this name, for hints; of several, the first by name.
     private let namespaces: [String: String]

@@ -41,8 +41,8 @@ struct HealthAnnotations {
     }
 
     /// How the endpoints of a service are checked; nil: not at all.
-    func policy(of record: ServiceRecord) -> HealthCheckPolicy? {
-        guard case .service(let number) = record.origin, !policies.isEmpty else { return nil }
+    func policy(of service: RoutableService) -> HealthCheckPolicy? {
+        guard case .service(let number) = service.origin, !policies.isEmpty else { return nil }
         return policies[number]
     }
 

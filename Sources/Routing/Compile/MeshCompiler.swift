@@ -63,16 +63,16 @@ struct MeshCompiler {
     ) {
         for service in inventory.services {
             let host = names.full(service.meta.name, service.meta.namespace).lowercased()
-            guard !table.has(host), let record = clusters.directory.records[host],
-                !record.ports.isEmpty
+            guard !table.has(host), let routable = clusters.directory.byHost[host],
+                !routable.ports.isEmpty
             else { continue }
             var ruleList = RuleList()
-            for port in record.ports {
+            for port in routable.ports {
                 let route = rules.addRoute(
                     "\(service.meta.namespace)/\(service.meta.name)/\(port.number)",
-                    clusters: [(clusters.number(of: record, port: port), 1)], unavailable: nil,
+                    clusters: [(clusters.number(of: routable, port: port), 1)], unavailable: nil,
                     object: service.meta.identity, place: service.meta.place)
-                let isOnly = record.ports.count == 1
+                let isOnly = routable.ports.count == 1
                 let conditions = isOnly ? [] : [Condition(.port, .exact(String(port.number)))]
                 ruleList.rules.append(
                     Rule(matches: [RuleMatch(conditions: conditions)], route: route))

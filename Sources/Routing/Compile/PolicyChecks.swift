@@ -35,11 +35,11 @@ struct PolicyChecks {
                 note(rule, "its workloadSelector selects other workloads")
             } else if host.hasPrefix("*") {
                 checkWildcard(rule, host)
-            } else if let record = clusters.directory.records[host] {
-                check(rule, record)
+            } else if let service = clusters.directory.byHost[host] {
+                check(rule, service)
             } else if clusters.directory.hidden[host] == nil, leftOut.owner(of: host) == nil {
                 // Files without any Service are a part of a larger set.
-                let isPart = clusters.directory.records.isEmpty
+                let isPart = clusters.directory.byHost.isEmpty
                 add(
                     isPart ? .note : .warning, rule, "host '\(rule.host.value)' names no Service or ServiceEntry",
                     hint: problems.nearest(to: host, among: clusters.hostNames).map { "did you mean \($0)?" })
@@ -54,36 +54,36 @@ struct PolicyChecks {
         LocalityChecks(options: names.options, problems: problems).run(rule)
     }
 
-    private func check(_ rule: DestinationRule, _ record: ServiceRecord) {
-        let isRouted = routed.contains(record.host)
-        let applied = clusters.policy(of: record)
+    private func check(_ rule: DestinationRule, _ service: RoutableService) {
+        let isRouted = routed.contains(service.host)
+        let applied = clusters.policy(of: service)
         guard applied.has(rule.meta.identity) else {
-            return add(isRouted ? .warning : .note, rule, reason(rule, record), related: applied.rules.first)
+            return add(isRouted ? .warning : .note, rule, reason(rule, service), related: applied.rules.first)
         }
-        guard isRouted else { return note(rule, "no rule leads to \(record.host)") }
+        guard isRouted else { return note(rule, "no rule leads to \(service.host)") }
         checkMerged(rule, applied)
         LocalityChecks(options: names.options, problems: problems).run(rule)
-        for subset in rule.subsets where !routed.contains("\(record.host) \(subset.name.value)") {
+        for subset in rule.subsets where !routed.contains("\(service.host) \(subset.name.value)") {
             problems.add(
                 Diagnostic(
-                    .note, "unused-subset", "no rule leads to the subset '\(subset.name.value)' of \(record.host)",
+                    .note, "unused-subset", "no rule leads to the subset '\(subset.name.value)' of \(service.host)",
                     at: subset.place, object: rule.meta.identity, path: subset.path))
         }
     }
 
     /// Why a rule for a host does not apply to it.
-    private func reason(_ rule: DestinationRule, _ record: ServiceRecord) -> String {
+    private func reason(_ rule: DestinationRule, _ service: RoutableService) -> String {
         let options = names.options
         let isVisible =
             rule.meta.namespace == options.gatewayNamespace
             || names.isVisible(rule.exportTo.map(\.value), from: rule.meta.namespace)
         if !isVisible { return "it is not exported to namespace \(options.gatewayNamespace), this gateway's" }
-        let places = [options.gatewayNamespace, record.namespace, options.rootNamespace]
+        let places = [options.gatewayNamespace, service.namespace, options.rootNamespace]
         guard places.contains(rule.meta.namespace) else {
             return "it is looked for in the namespaces \(Set(places).sorted().joined(separator: ", ")) only: "
                 + "this gateway's, the service's and the root"
         }
-        if let first = clusters.policy(of: record).rules.first, first.meta.namespace == rule.meta.namespace,
+        if let first = clusters.policy(of: service).rules.first, first.meta.namespace == rule.meta.namespace,
             first.host.value == rule.host.value
         {
             return "another DestinationRule for the host comes first, and only rules that are exported to at least the "

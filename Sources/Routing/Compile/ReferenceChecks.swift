@@ -127,7 +127,7 @@ struct ReferenceChecks {
     /// Warns about a host without a dot: it means a Service, also at a gateway, where clients rarely ask for Services.
     /// There is no warning if such a Service exists, or if the rules are for the mesh, too.
     private func checkShortHost(_ host: Located<String>, _ full: String, _ service: VirtualService) {
-        guard full != host.value.lowercased(), services.records[full] == nil
+        guard full != host.value.lowercased(), services.byHost[full] == nil
         else { return }
         problems.add(
             Diagnostic(

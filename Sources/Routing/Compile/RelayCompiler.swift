@@ -152,12 +152,12 @@ final class RelayCompiler {
         _ place: SourcePlace, _ member: ServerMerger.Member
     ) -> Int {
         let reason = rules.closedBy ?? (isBroken ? .brokenRule : nil)
-        let chosen = (reason == nil ? destinations.shares : []).map { share in
+        let chosen = (reason == nil ? destinations.weighted : []).map { entry in
             let asker = ClusterTable.Asker(
-                object: service.meta.identity, destination: share.destination, isRelay: true)
+                object: service.meta.identity, destination: entry.destination, isRelay: true)
             return (
                 cluster: clusters.number(of: asker, listenerPort: member.server.port.number.value),
-                weight: share.weight
+                weight: entry.weight
             )
         }
         let name = "\(service.meta.namespace)/\(service.meta.name)/\(name)"

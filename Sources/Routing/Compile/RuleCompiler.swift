@@ -45,6 +45,7 @@ final class RuleCompiler {
     /// Rule lists of VirtualServices that have too many of them for a search one by one.
     private var ruleListNumbers: [RuleListKey: Int32] = [:]
     private var ruleListServices: [Int32] = []    // by rule list; below zero if it has no VirtualService
+    /// How many matches the rules have so far, against `mostMatches`.
     var matches = 0
     /// The newest route of each rule, over the rules of all VirtualServices, and for each route the next older one of
     /// the same rule. A rule has as many routes as it has different destinations in its contexts.
@@ -53,6 +54,7 @@ final class RuleCompiler {
     private var olderRoutes: [Int32] = []
     /// Routes of rules that have too many of them for a search one by one.
     private var routeNumbers: [RouteKey: Int32] = [:]
+    /// Up to so many are searched one by one, without a dictionary.
     private static let few = 16
     /// By match: the full names of its gateways, if it names many.
     private var gatewaySets: [NeverReached.Part: Set<String>] = [:]
@@ -303,8 +305,8 @@ extension RuleCompiler {
         let open = (rule.destinations.map(\.destination) + rule.copies.map(\.destination)).filter { $0.port == nil }
         let ports = Set(
             open.flatMap { destination -> [Int] in
-                let record = clusters.record(destination, namespace: source.owner(of: rule).namespace)
-                return (record?.ports.count ?? 0) > 1 ? record?.ports.map(\.number) ?? [] : []
+                let service = clusters.service(destination, namespace: source.owner(of: rule).namespace)
+                return (service?.ports.count ?? 0) > 1 ? service?.ports.map(\.number) ?? [] : []
             }
         ).sorted()
         guard !ports.isEmpty else { return [(nil, route(service, index, matched, listenerPort: nil))] }
@@ -315,13 +317,13 @@ extension RuleCompiler {
         let source = services[service]
         let rule = source.http[index]
         let reason = unavailability(of: rule, source)
-        let shares = reason == nil ? rule.destinations.shares : []
+        let weighted = reason == nil ? rule.destinations.weighted : []
         let owner = source.owner(of: rule)
-        let chosen = shares.enumerated().map { place, share in
-            let asker = ClusterTable.Asker(object: owner, destination: share.destination)
+        let chosen = weighted.enumerated().map { place, entry in
+            let asker = ClusterTable.Asker(object: owner, destination: entry.destination)
             let known = clusters.number(
-                of: asker, listenerPort: listenerPort, share: RuleShare(service, index, place))
-            return (cluster: known, weight: share.weight)
+                of: asker, listenerPort: listenerPort, origin: RuleDestination(service, index, place))
+            return (cluster: known, weight: entry.weight)
         }
         let copies = chosen.isEmpty ? [] : rule.copies
         if !copies.isEmpty { notes.spoil() }
@@ -383,13 +385,13 @@ extension RuleCompiler {
         return number
     }
 
-    /// Who asks for one of the clusters of a rule of which none is a copy; nil if the rule has no such share.
-    func asker(_ service: Int, _ index: Int, share: Int) -> ClusterTable.Asker? {
+    /// Who asks for one of the clusters of a rule of which none is a copy; nil if the rule has no such destination.
+    func asker(_ service: Int, _ index: Int, destination: Int) -> ClusterTable.Asker? {
         // Not the rule, because copying it counts a dozen references.
         let all = services[service].http[index].destinations
         let served = all.count == 1 ? all : all.filter { $0.weight?.value ?? 0 > 0 }
-        guard served.indices.contains(share) else { return nil }
-        return ClusterTable.Asker(object: services[service].meta.identity, destination: served[share].destination)
+        guard served.indices.contains(destination) else { return nil }
+        return ClusterTable.Asker(object: services[service].meta.identity, destination: served[destination].destination)
     }
 
     /// Why a rule serves no request; nil if it serves.
@@ -408,7 +410,7 @@ extension RuleCompiler {
     }
 
     /// The destinations that get requests. Source: docs/istio.md, Weights.
-    private func shares(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
+    private func weightedDestinations(of rule: HTTPRoute) -> [(destination: Destination, weight: Int)] {
         let isSingle = rule.destinations.count == 1
         return rule.served.map { ($0.destination, isSingle ? 1 : $0.weight?.value ?? 0) }
     }
@@ -417,7 +419,7 @@ extension RuleCompiler {
 extension [RouteDestination] {
     /// The destinations that get requests or connections. A single one gets all, whatever its weight; of several,
     /// those of weight 0 get none. Source: docs/istio.md, Weights.
-    var shares: [(destination: Destination, weight: Int)] {
+    var weighted: [(destination: Destination, weight: Int)] {
         if count == 1 { return [(self[0].destination, 1)] }
         return compactMap { entry in
             let weight = entry.weight?.value ?? 0

@@ -12,7 +12,7 @@ struct RuleMemory {
     }
 
     /// What a rule list is made of besides its rules.
-    struct Record: Sendable {
+    struct Entry: Sendable {
         let context: RuleContext
         /// How many matches it counts for; below zero if it cannot be used again.
         let cost: Int
@@ -23,9 +23,9 @@ struct RuleMemory {
 
     /// By VirtualService: nil for one that says what other objects make of it.
     let versions: [ObjectVersion?]
-    /// By VirtualService: its newest record; -1 if it has none.
+    /// By VirtualService: its newest entry; -1 if it has none.
     let newest: [Int32]
-    let records: [Record]
+    let entries: [Entry]
     let uses: [Use]
     let ruleLists: [RuleList]
     let routes: [Route]
@@ -34,12 +34,12 @@ struct RuleMemory {
     private static let few = 16
 
     /// What a VirtualService was compiled to in a context; nil if it was another version of it, or was not compiled.
-    func record(_ service: Int, _ version: ObjectVersion?, _ context: RuleContext) -> Record? {
+    func entry(_ service: Int, _ version: ObjectVersion?, _ context: RuleContext) -> Entry? {
         guard versions.indices.contains(service), let version, versions[service] == version else { return nil }
         var number = newest[service]
         for _ in 0..<Self.few where number >= 0 {
-            if records[Int(number)].context == context { return records[Int(number)] }
-            number = records[Int(number)].older
+            if entries[Int(number)].context == context { return entries[Int(number)] }
+            number = entries[Int(number)].older
         }
         return nil
     }
@@ -47,7 +47,7 @@ struct RuleMemory {
 
 /// Notes what rule lists are made of, while they are compiled.
 struct RuleNotes {
-    private(set) var records: [RuleMemory.Record] = []
+    private(set) var entries: [RuleMemory.Entry] = []
     private(set) var uses: [RuleMemory.Use] = []
     private(set) var newest: [Int32]
     private var start = 0
@@ -73,12 +73,12 @@ struct RuleNotes {
     /// A rule list ends.
     /// - Parameter cost: how many matches it counts for; nil if there was something to report.
     mutating func end(_ service: Int, _ context: RuleContext, cost: Int?, ruleList: Int) {
-        records.append(
-            RuleMemory.Record(
+        entries.append(
+            RuleMemory.Entry(
                 context: context, cost: isClean ? cost ?? -1 : -1,
                 uses: Int32(clamping: start)..<Int32(clamping: uses.count), ruleList: Int32(clamping: ruleList),
                 older: newest[service]))
-        newest[service] = Int32(clamping: records.count - 1)
+        newest[service] = Int32(clamping: entries.count - 1)
         start = uses.count
     }
 }
@@ -89,7 +89,7 @@ extension RuleCompiler {
         closedBy != nil
             ? nil
             : RuleMemory(
-                versions: versions, newest: notes.newest, records: notes.records, uses: notes.uses,
+                versions: versions, newest: notes.newest, entries: notes.entries, uses: notes.uses,
                 ruleLists: ruleLists,
                 routes: routes)
     }
@@ -97,17 +97,17 @@ extension RuleCompiler {
     /// The rule list of a VirtualService in a context, as the compilation before has made it.
     /// - Returns: nil if it has to be compiled, because it is new, or because there may be something to report.
     func again(_ service: Int, _ context: RuleContext) -> RuleList? {
-        guard let memory, let record = memory.record(service, versions[service], context), record.cost >= 0,
-            matches + record.cost <= names.options.mostMatches
+        guard let memory, let entry = memory.entry(service, versions[service], context), entry.cost >= 0,
+            matches + entry.cost <= names.options.mostMatches
         else { return nil }
         var numbers: [(old: Int, new: Int)] = []
-        for use in memory.uses[Int(record.uses.lowerBound)..<Int(record.uses.upperBound)] {
+        for use in memory.uses[Int(entry.uses.lowerBound)..<Int(entry.uses.upperBound)] {
             guard let number = again(use, service, memory) else { return nil }
             notes.note(Int(use.rule), number, isClosed: use.isClosed)
             if Int(use.route) != number { numbers.append((Int(use.route), number)) }
         }
-        matches += record.cost
-        let list = memory.ruleLists[Int(record.ruleList)]
+        matches += entry.cost
+        let list = memory.ruleLists[Int(entry.ruleList)]
         return numbers.isEmpty ? list : list.renumbered(numbers)
     }
 
@@ -118,8 +118,8 @@ extension RuleCompiler {
         var asked: [Int] = []
         asked.reserveCapacity(old.destinations.count)
         for (place, destination) in old.destinations.enumerated() {
-            let number = clusters.again(destination.cluster, share: RuleShare(service, rule, place)) {
-                asker(service, rule, share: place)
+            let number = clusters.again(destination.cluster, origin: RuleDestination(service, rule, place)) {
+                asker(service, rule, destination: place)
             }
             guard let number else { return nil }
             asked.append(number)

@@ -34,7 +34,7 @@ enum NotSpoken: Sendable {
 }
 
 /// The service that a host of a destination stands for.
-struct ServiceRecord: Sendable {
+struct RoutableService: Sendable {
     enum Origin: Sendable {
         case service(Int)    // index into the inventory
         case entries([Int])    // ServiceEntries of one namespace, oldest first
@@ -72,14 +72,14 @@ struct HiddenService: Sendable {
 
 /// All hosts that a destination can name. Source: docs/istio.md, Service hosts.
 struct ServiceDirectory {
-    private(set) var records: [String: ServiceRecord] = [:]
-    /// By host: what would be a record if it were exported to this gateway's namespace.
+    private(set) var byHost: [String: RoutableService] = [:]
+    /// By host: what would be there if it were exported to this gateway's namespace.
     private(set) var hidden: [String: HiddenService] = [:]
     /// The first namespace with a visible Service of a name, for hints.
     private(set) var namespaces: [String: String] = [:]
 
     init(_ inventory: Inventory, names: Names) {
-        records.reserveCapacity(inventory.services.count + inventory.serviceEntries.count)
+        byHost.reserveCapacity(inventory.services.count + inventory.serviceEntries.count)
         namespaces.reserveCapacity(inventory.services.count)
         for (index, service) in inventory.services.enumerated() {
             let exportTo = Self.exportTo(service)
@@ -90,7 +90,7 @@ struct ServiceDirectory {
             }
             let namespace = service.meta.namespace
             namespaces[service.meta.name] = min(namespaces[service.meta.name] ?? namespace, namespace)
-            records[host] = ServiceRecord(
+            byHost[host] = RoutableService(
                 host: host, namespace: service.meta.namespace, origin: .service(index),
                 ports: service.ports.filter { $0.transport == .tcp }.map(Self.port))
         }
@@ -112,13 +112,13 @@ struct ServiceDirectory {
             }
             let namespace = entry.meta.namespace
             let ports = entry.ports.map(Self.port)
-            for host in Set(entry.hosts.map { $0.value.lowercased() }) where records[host] == nil {
+            for host in Set(entry.hosts.map { $0.value.lowercased() }) where byHost[host] == nil {
                 guard merged[host, default: Merged(namespace: namespace)].namespace == namespace else { continue }
                 merged[host, default: Merged(namespace: namespace)].add(index, ports)
             }
         }
         for (host, found) in merged {
-            records[host] = ServiceRecord(
+            byHost[host] = RoutableService(
                 host: host, namespace: found.namespace, origin: .entries(found.entries), ports: found.ports)
         }
     }

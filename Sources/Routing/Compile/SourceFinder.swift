@@ -35,40 +35,40 @@ final class SourceFinder {
 
     /// - Parameter labels: of the subset.
     func source(
-        of record: ServiceRecord, port: ServicePort, labels: [String: String], directory: ServiceDirectory
+        of routable: RoutableService, port: ServicePort, labels: [String: String], directory: ServiceDirectory
     ) -> FoundSource {
-        switch record.origin {
-        case .service(let index): source(of: inventory.services[index], record, port, labels, directory)
-        case .entries(let indexes): source(of: indexes, record, port, labels)
+        switch routable.origin {
+        case .service(let index): source(of: inventory.services[index], routable, port, labels, directory)
+        case .entries(let indexes): source(of: indexes, routable, port, labels)
         }
     }
 
     /// Whether a service's endpoints are another host's.
-    func isAlias(_ record: ServiceRecord, _ directory: ServiceDirectory) -> Bool {
-        guard case .service(let index) = record.origin, inventory.services[index].type == .externalName,
+    func isAlias(_ routable: RoutableService, _ directory: ServiceDirectory) -> Bool {
+        guard case .service(let index) = routable.origin, inventory.services[index].type == .externalName,
             let external = inventory.services[index].externalName?.value.lowercased()
         else { return false }
-        return external != record.host && directory.records[external] != nil
+        return external != routable.host && directory.byHost[external] != nil
     }
 
     // MARK: Kubernetes
 
     private func source(
-        of service: Service, _ record: ServiceRecord, _ port: ServicePort, _ labels: [String: String],
+        of service: Service, _ routable: RoutableService, _ port: ServicePort, _ labels: [String: String],
         _ directory: ServiceDirectory
     ) -> FoundSource {
-        guard service.type == .externalName else { return .source(.service(lookup(service, record, port, labels))) }
+        guard service.type == .externalName else { return .source(.service(lookup(service, routable, port, labels))) }
         guard let external = service.externalName?.value.lowercased() else {
-            return .none(.noAddresses(host: record.host))
+            return .none(.noAddresses(host: routable.host))
         }
         let name = PlannedName(host: external, port: UInt16(clamping: port.number), weight: 1)
-        guard external != record.host, let other = directory.records[external] else { return .ownName(name) }
+        guard external != routable.host, let other = directory.byHost[external] else { return .ownName(name) }
         return .source(source(ofAlias: other, port, name, directory))
     }
 
     /// The endpoints of another host of the directory; its name where none are known. Subsets count for nothing.
     private func source(
-        ofAlias other: ServiceRecord, _ port: ServicePort, _ name: PlannedName, _ directory: ServiceDirectory
+        ofAlias other: RoutableService, _ port: ServicePort, _ name: PlannedName, _ directory: ServiceDirectory
     ) -> EndpointSource {
         guard let same = other.port(port.number) ?? other.ports.first else { return .dns([name]) }
         if case .service(let index) = other.origin {
@@ -83,7 +83,7 @@ final class SourceFinder {
     }
 
     private func lookup(
-        _ service: Service, _ record: ServiceRecord, _ port: ServicePort, _ labels: [String: String],
+        _ service: Service, _ routable: RoutableService, _ port: ServicePort, _ labels: [String: String],
         fallback: PlannedName? = nil
     ) -> ServiceLookup {
         ServiceLookup(
@@ -92,7 +92,7 @@ final class SourceFinder {
             publishesNotReady: service.publishNotReadyAddresses,
             prefersIPv6: service.primaryFamily == .ipv6, labels: labels.detached,
             fallback: fallback
-                ?? PlannedName(host: record.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
+                ?? PlannedName(host: routable.host, port: UInt16(clamping: dnsPort(service, port)), weight: 1))
     }
 
     /// A headless name resolves to the pods, which listen on the target port.
@@ -111,20 +111,20 @@ final class SourceFinder {
     // MARK: ServiceEntries
 
     private func source(
-        of entries: [Int], _ record: ServiceRecord, _ port: ServicePort, _ labels: [String: String]
+        of entries: [Int], _ routable: RoutableService, _ port: ServicePort, _ labels: [String: String]
     ) -> FoundSource {
         func declared(_ index: Int) -> ServiceEntry.Port? {
             inventory.serviceEntries[index].ports.first { $0.number == port.number }
         }
         guard let index = entries.first(where: { declared($0) != nil }), let declared = declared(index) else {
-            return .none(.unknownPort(host: record.host, port: port.number))
+            return .none(.unknownPort(host: routable.host, port: port.number))
         }
         let entry = inventory.serviceEntries[index]
         switch entry.resolution?.value ?? .none {
-        case .none: return .none(.noAddresses(host: record.host))
-        case .dynamicDNS: return requested(declared, record.host, labels)
-        case .static: return .source(.workloads(lookup(index, declared, record.host, labels)))
-        case .dns, .dnsRoundRobin: return .source(.dns(names(index, declared, record.host, labels)))
+        case .none: return .none(.noAddresses(host: routable.host))
+        case .dynamicDNS: return requested(declared, routable.host, labels)
+        case .static: return .source(.workloads(lookup(index, declared, routable.host, labels)))
+        case .dns, .dnsRoundRobin: return .source(.dns(names(index, declared, routable.host, labels)))
         }
     }
 

@@ -34,21 +34,21 @@ struct UpstreamTLSCompiler {
 
     /// The TLS of a cluster; nil if it is spoken to in clear text.
     func plan(
-        of policy: PolicyDirectory.Policy, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?
+        of policy: PolicyDirectory.Policy, _ service: RoutableService, _ port: ServicePort, _ subset: Subset?
     ) -> UpstreamTLSPlan? {
         guard let (tls, rule) = policy.tls(port: port.number, subset: subset), tls.mode != .disable else { return nil }
-        let site = Site(tls: tls, rule: rule, host: record.host)
+        let site = Site(tls: tls, rule: rule, host: service.host)
         let credential = credential(of: site)
         let isMesh = tls.mode == .istioMutual
-        let accepted = tls.subjectAltNames.isEmpty ? alternativeNames(of: record) : tls.subjectAltNames
+        let accepted = tls.subjectAltNames.isEmpty ? alternativeNames(of: service) : tls.subjectAltNames
         let verifies = credential.trust != .unverified
         let isAutomatic = tls.sni == nil && !isMesh
         let terms = UpstreamTLSPlan.Terms(
             mode: tls.mode,
-            serverName: serverName(of: site, record, port, subset),
+            serverName: serverName(of: site, service, port, subset),
             needsHost: verifies && isAutomatic && tls.subjectAltNames.isEmpty,
             names: verifies ? accepted : [],
-            meshNamespace: isMesh && accepted.isEmpty && selectsPods(record) ? record.namespace : nil,
+            meshNamespace: isMesh && accepted.isEmpty && selectsPods(service) ? service.namespace : nil,
             trust: credential.trust, revocations: isMesh || !verifies ? nil : tls.caCrl?.value,
             identity: credential.identity)
         let plan = UpstreamTLSPlan(
@@ -58,23 +58,23 @@ struct UpstreamTLSCompiler {
     }
 
     /// Whether the endpoints are pods of the service's namespace.
-    private func selectsPods(_ record: ServiceRecord) -> Bool {
-        guard case .service(let index) = record.origin else { return false }
+    private func selectsPods(_ service: RoutableService) -> Bool {
+        guard case .service(let index) = service.origin else { return false }
         return services[index].selector?.isEmpty == false && services[index].type != .externalName
     }
 
     /// Istio's name of a cluster as a server name, by which gateways between meshes route.
     private func serverName(
-        of site: Site, _ record: ServiceRecord, _ port: ServicePort, _ subset: Subset?
+        of site: Site, _ service: RoutableService, _ port: ServicePort, _ subset: Subset?
     ) -> UpstreamTLSPlan.ServerName {
         if let sni = site.tls.sni { return .fixed(sni.value) }
         guard site.tls.mode == .istioMutual else { return .ofRequest }
-        return .fixed("outbound_.\(port.number)_.\(subset?.name.value ?? "")_.\(record.host)")
+        return .fixed("outbound_.\(port.number)_.\(subset?.name.value ?? "")_.\(service.host)")
     }
 
     /// What ServiceEntries say of the names in the certificates of their endpoints.
-    private func alternativeNames(of record: ServiceRecord) -> [String] {
-        guard case .entries(let indexes) = record.origin else { return [] }
+    private func alternativeNames(of service: RoutableService) -> [String] {
+        guard case .entries(let indexes) = service.origin else { return [] }
         var found: [String] = []
         for name in indexes.flatMap({ entries[$0].subjectAltNames }) where !found.contains(name) { found.append(name) }
         return found

@@ -9,9 +9,9 @@ package import Manifests
 /// Endpoints and Pods are read for the sake of plain files; Istio reads neither.
 /// Source: docs/istio.md, Endpoints; docs/istio.md, ServiceEntry endpoints.
 package struct EndpointTable: Sendable {
-    private var slices: [ServiceName: [SliceRecord]] = [:]    // each service's in the order they came
+    private var slices: [ServiceName: [KnownSlice]] = [:]    // each service's in the order they came
     private var services: [ServiceName: ServiceName] = [:]    // by the name of a slice
-    private var legacy: [ServiceName: SliceRecord] = [:]
+    private var legacy: [ServiceName: KnownSlice] = [:]
     private var users = PodUsers()
     private var pods: PodIndex
     private let nodes: NodePlaces
@@ -33,9 +33,9 @@ package struct EndpointTable: Sendable {
         for pod in inventory.pods { pods.set(ServiceName(pod.meta), pod) }
         for slice in inventory.endpointSlices { set(ServiceName(slice.meta), slice) }
         for object in inventory.endpoints {
-            let (service, record) = (ServiceName(object.meta).detached, SliceRecord(object))
-            legacy[service] = record
-            users.add(record.podKeys, service)
+            let (service, known) = (ServiceName(object.meta).detached, KnownSlice(object))
+            legacy[service] = known
+            users.add(known.podKeys, service)
         }
     }
 
@@ -98,7 +98,7 @@ package struct EndpointTable: Sendable {
         }
         let old = services[name]
         let place = old.flatMap { slices[$0]?.firstIndex { $0.name == name.name } }
-        if let old, let place, let record = slices[old]?[place] { users.remove(record.podKeys, old) }
+        if let old, let place, let known = slices[old]?[place] { users.remove(known.podKeys, old) }
         if let old, let place, old != service {
             slices[old]?.remove(at: place)
             if slices[old]?.isEmpty == true { slices[old] = nil }
@@ -106,12 +106,12 @@ package struct EndpointTable: Sendable {
         }
         guard let slice, let service else { return }
         services[name.detached] = service
-        let record = SliceRecord(slice)
-        users.add(record.podKeys, service)
+        let known = KnownSlice(slice)
+        users.add(known.podKeys, service)
         if let place, old == service {
-            slices[service]?[place] = record
+            slices[service]?[place] = known
         } else {
-            slices[service, default: []].append(record)
+            slices[service, default: []].append(known)
         }
     }
 
@@ -135,8 +135,8 @@ package struct EndpointTable: Sendable {
     /// they have to be looked at.
     func addressCount(of source: EndpointSource) -> Int? {
         guard case .service(let lookup) = source, lookup.labels.isEmpty else { return nil }
-        let records = slices[lookup.service] ?? legacy[lookup.service].map { [$0] } ?? []
-        return records.isEmpty ? nil : records.reduce(0) { $0 + $1.addressCount }
+        let knownSlices = slices[lookup.service] ?? legacy[lookup.service].map { [$0] } ?? []
+        return knownSlices.isEmpty ? nil : knownSlices.reduce(0) { $0 + $1.addressCount }
     }
 
     /// All endpoints of the cluster's port, whatever their labels; nil when no object says anything of them.
@@ -165,7 +165,7 @@ package struct EndpointTable: Sendable {
         return found.endpoints
     }
 
-    private func place(of pod: PodRecord) -> Locality? { Locality(labels: pod.labels) ?? nodes[pod.node] }
+    private func place(of pod: KnownPod) -> Locality? { Locality(labels: pod.labels) ?? nodes[pod.node] }
 
     /// All endpoints of a ServiceEntry's port, whatever their labels.
     private func found(_ lookup: WorkloadLookup) -> [LabeledEndpoint] {
@@ -182,14 +182,14 @@ package struct EndpointTable: Sendable {
     }
 
     private func endpoints(
-        _ records: [SliceRecord], _ lookup: ServiceLookup, _ withLabels: Bool
+        _ knownSlices: [KnownSlice], _ lookup: ServiceLookup, _ withLabels: Bool
     ) -> [LabeledEndpoint] {
         var found = DistinctEndpoints()
-        let preferred = Self.reachedByTheFirst(of: records, lookup)
-        for (record, group) in records.lazy.flatMap({ record in record.groups.lazy.map { (record, $0) } }) {
+        let preferred = Self.reachedByTheFirst(of: knownSlices, lookup)
+        for (known, group) in knownSlices.lazy.flatMap({ known in known.groups.lazy.map { (known, $0) } }) {
             guard let number = group.number(of: lookup) else { continue }
             for endpoint in group.endpoints {
-                if record.isIPv6 != lookup.prefersIPv6, let pod = endpoint.pod, preferred.contains(pod) { continue }
+                if known.isIPv6 != lookup.prefersIPv6, let pod = endpoint.pod, preferred.contains(pod) { continue }
                 for address in endpoint.addresses {
                     let labels = withLabels ? pods.labels(target: endpoint.pod, address: address) : nil
                     found.add(address, number, labels, withLabels ? endpoint.locality(labels, nodes: nodes) : nil)
@@ -201,11 +201,11 @@ package struct EndpointTable: Sendable {
 
     /// Pods that have an address of the Service's first family: where both families have slices, such a pod is one
     /// endpoint and not two. Source: docs/istio.md, Endpoints.
-    private static func reachedByTheFirst(of records: [SliceRecord], _ lookup: ServiceLookup) -> Set<ServiceName> {
-        guard records.contains(where: { $0.isIPv6 }), records.contains(where: { !$0.isIPv6 }) else { return [] }
+    private static func reachedByTheFirst(of knownSlices: [KnownSlice], _ lookup: ServiceLookup) -> Set<ServiceName> {
+        guard knownSlices.contains(where: { $0.isIPv6 }), knownSlices.contains(where: { !$0.isIPv6 }) else { return [] }
         var pods: Set<ServiceName> = []
-        for record in records where record.isIPv6 == lookup.prefersIPv6 {
-            for group in record.groups where group.number(of: lookup) != nil {
+        for known in knownSlices where known.isIPv6 == lookup.prefersIPv6 {
+            for group in known.groups where group.number(of: lookup) != nil {
                 pods.formUnion(group.endpoints.lazy.compactMap(\.pod))
             }
         }
@@ -214,11 +214,11 @@ package struct EndpointTable: Sendable {
 
     /// All objects of endpoints: of which Service each is, and where it stands.
     var objects: some Sequence<(service: ServiceName, object: ObjectReference, place: SourcePlace)> {
-        let ofSlices = slices.lazy.flatMap { service, records in
-            records.lazy.map { (service: service, object: $0.identity(in: service.namespace), place: $0.place) }
+        let ofSlices = slices.lazy.flatMap { service, knownSlices in
+            knownSlices.lazy.map { (service: service, object: $0.identity(in: service.namespace), place: $0.place) }
         }
-        let older = legacy.lazy.map { service, record in
-            (service: service, object: record.identity(in: service.namespace), place: record.place)
+        let older = legacy.lazy.map { service, known in
+            (service: service, object: known.identity(in: service.namespace), place: known.place)
         }
         return [AnySequence(ofSlices), AnySequence(older)].joined()
     }

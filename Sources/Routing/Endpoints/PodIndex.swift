@@ -2,7 +2,7 @@ internal import Manifests
 
 /// Pods by name, by address and by label, so that no question looks at all of them.
 struct PodIndex: Sendable {
-    private var pods: [ServiceName: PodRecord] = [:]
+    private var pods: [ServiceName: KnownPod] = [:]
     private var byAddress: [String: [ServiceName]] = [:]    // the last one counts
     private var byLabel: [Label: Set<ServiceName>] = [:]
     /// The keys of labels that are kept.
@@ -29,25 +29,25 @@ struct PodIndex: Sendable {
     /// - Returns: the endpoints that it may be behind, before and now; nil when nothing has changed that matters.
     @discardableResult mutating func set(_ name: ServiceName, _ pod: Pod?) -> Set<PodKey>? {
         let old = pods[name]
-        let record = pod.map { PodRecord($0, keys: keys, order: old?.order ?? added) }
-        guard record != old else { return nil }
+        let known = pod.map { KnownPod($0, keys: keys, order: old?.order ?? added) }
+        guard known != old else { return nil }
         if let old { forget(name, old) }
         pods[name] = nil
-        if let record { add(name.detached, record) }
-        let addresses = (old?.addresses ?? []) + (record?.addresses ?? [])
+        if let known { add(name.detached, known) }
+        let addresses = (old?.addresses ?? []) + (known?.addresses ?? [])
         return Set(addresses.map { .address($0) }).union([.pod(name)])
     }
 
-    private mutating func add(_ name: ServiceName, _ record: PodRecord) {
+    private mutating func add(_ name: ServiceName, _ known: KnownPod) {
         added += 1
-        pods[name] = record
-        if !record.isTerminating { for address in record.addresses { byAddress[address, default: []].append(name) } }
-        for (key, value) in record.labels {
+        pods[name] = known
+        if !known.isTerminating { for address in known.addresses { byAddress[address, default: []].append(name) } }
+        for (key, value) in known.labels {
             byLabel[Label(namespace: name.namespace, key: key, value: value), default: []].insert(name)
         }
     }
 
-    private mutating func forget(_ name: ServiceName, _ old: PodRecord) {
+    private mutating func forget(_ name: ServiceName, _ old: KnownPod) {
         for address in old.addresses {
             byAddress[address]?.removeAll { $0 == name }
             if byAddress[address]?.isEmpty == true { byAddress[address] = nil }
@@ -61,7 +61,7 @@ struct PodIndex: Sendable {
 
     /// The pods of a namespace with all of these labels, in the order they came; none when there are no labels
     /// to ask for.
-    func selected(by selector: [String: String], namespace: String) -> [PodRecord] {
+    func selected(by selector: [String: String], namespace: String) -> [KnownPod] {
         let sets = selector.map { byLabel[Label(namespace: namespace, key: $0.key, value: $0.value)] ?? [] }
         guard let smallest = sets.min(by: { $0.count < $1.count }) else { return [] }
         return smallest.compactMap { pods[$0] }.filter { Names.matches(selector, $0.labels) }
@@ -77,7 +77,7 @@ struct PodIndex: Sendable {
 }
 
 /// What the table keeps of a Pod.
-struct PodRecord: Sendable, Equatable {
+struct KnownPod: Sendable, Equatable {
     /// Those that may be asked for.
     let labels: [String: String]
     let addresses: [String]

@@ -69,22 +69,22 @@ package final class Route: Sendable {
 
     /// Chooses a destination by weight.
     /// - Parameter random: a fresh random number.
-    /// - Returns: its place in `destinations`; -1 if the route is unavailable.
-    package func share(random: UInt64) -> Int {
+    /// - Returns: its index in `destinations`; -1 if the route is unavailable.
+    package func destinationIndex(random: UInt64) -> Int {
         guard destinations.count > 1, totalWeight > 0 else { return destinations.isEmpty ? -1 : 0 }
         let drawn = random % totalWeight
         for place in destinations.indices where drawn < destinations[place].upTo { return place }
         return destinations.count - 1
     }
 
-    /// The cluster of a destination by its place; -1 if there is none.
-    package func cluster(ofShare place: Int) -> Int {
+    /// The cluster of a destination by its index; -1 if there is none.
+    package func cluster(ofDestination place: Int) -> Int {
         destinations.indices.contains(place) ? destinations[place].cluster : -1
     }
 
     /// Chooses a cluster by weight; -1 if the route is unavailable.
     /// - Parameter random: a fresh random number.
-    package func destination(random: UInt64) -> Int { cluster(ofShare: share(random: random)) }
+    package func destination(random: UInt64) -> Int { cluster(ofDestination: destinationIndex(random: random)) }
 }
 
 /// A cluster and the upper end of its share.

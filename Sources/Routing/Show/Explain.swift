@@ -156,12 +156,12 @@ extension RoutingPlan {
     /// Whether each destination that gets requests has endpoints, or names that may have some.
     private func serves(_ route: Route, _ endpoints: EndpointReader) -> Bool {
         guard route.unavailable == nil || route.unavailable == .redirectedToHTTPS else { return false }
-        return zip(route.destinations, route.shares).allSatisfy { destination, share in
+        return zip(route.destinations, route.weights).allSatisfy { destination, weight in
             let cluster = clusters[destination.cluster]
-            if case .unavailable = cluster.source { return share == 0 }
+            if case .unavailable = cluster.source { return weight == 0 }
             if case .requested = cluster.source { return true }
             return switch endpoints.endpoints(of: cluster.source, by: cluster.policies?.locality) {
-            case .endpoints(let found): share == 0 || !found.isEmpty
+            case .endpoints(let found): weight == 0 || !found.isEmpty
             case .names: true
             }
         }
@@ -171,6 +171,7 @@ extension RoutingPlan {
 /// Tests one match item on one request, condition by condition.
 private struct MatchProbe {
     let match: RuleMatch
+    /// How many conditions hold.
     private(set) var held = 0
     private(set) var failed: String?
 

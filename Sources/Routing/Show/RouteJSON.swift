@@ -127,12 +127,12 @@ extension RoutingPlan {
     private func write(
         destinationsOf route: Route, _ endpoints: EndpointReader, protocol name: String?, to writer: inout JSONText
     ) {
-        let shares = Array(zip(route.destinations, route.shares))
-        writer.field("destinations", of: shares) { shares, writer in
-            writer.array(shares) { share, writer in
+        let weighted = Array(zip(route.destinations, route.weights))
+        writer.field("destinations", of: weighted) { weighted, writer in
+            writer.array(weighted) { destination, writer in
                 writer.object {
-                    $0.field("weight", Int(clamping: share.1))
-                    write(clusters[share.0.cluster], endpoints, protocol: name, to: &$0)
+                    $0.field("weight", Int(clamping: destination.1))
+                    write(clusters[destination.0.cluster], endpoints, protocol: name, to: &$0)
                 }
             }
         }

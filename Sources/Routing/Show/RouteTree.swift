@@ -40,7 +40,7 @@ extension ListenerPlan {
 
 extension Route {
     /// The weight of each destination.
-    package var shares: [UInt64] {
+    package var weights: [UInt64] {
         var before: UInt64 = 0
         return destinations.map { destination in
             defer { before = destination.upTo }

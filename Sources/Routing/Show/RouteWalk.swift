@@ -111,9 +111,9 @@ struct RouteWalk {
         }
         for policy in route.policy.extras?.policies ?? [] { visit(RouteLine(depth: depth, text: policy.line)) }
         if let answer = route.policy.extras?.answerText { visit(RouteLine(depth: depth, text: "-> \(answer)")) }
-        for (destination, share) in zip(route.destinations, route.shares) {
+        for (destination, weight) in zip(route.destinations, route.weights) {
             let cluster = plan.clusters[destination.cluster]
-            let share = route.destinations.count > 1 ? "\(share) of \(route.totalWeight) " : ""
+            let share = route.destinations.count > 1 ? "\(weight) of \(route.totalWeight) " : ""
             let title = name.map(cluster.title(protocol:)) ?? cluster.title
             part(depth, "-> \(share)\(title)", names: [title, cluster.name], visit)
             details(of: cluster, at: depth + 1, failure: failure ?? "503", visit)

@@ -114,7 +114,7 @@ final class HTTP2End {
             noted.append("data \(bodyOctets)")
         case .violation:
             if event.slot >= 0, let block = session.takeHeaders(event.slot) { pools.letGo(block) }
-            noted.append("violation \(event.fault.map { "\($0)" } ?? "")")
+            noted.append("violation \(event.violation.map { "\($0)" } ?? "")")
         case .closed, .goAway: noted.append("\(event.kind) \(event.errorCode)")
         default: noted.append("\(event.kind)")
         }

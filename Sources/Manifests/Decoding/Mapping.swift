@@ -2,7 +2,7 @@ internal import Octets
 
 /// A mapping of known fields, while it is decoded. It remembers which names were asked for, and `finish` reports every
 /// field that was not asked for. A reader must therefore always ask for all fields.
-struct Record {
+struct Mapping {
     let value: Value
     private var asked: [StaticString] = []
     /// Names that were fields in earlier versions of Istio.
@@ -47,7 +47,7 @@ struct Record {
     /// The value of a Boolean.
     mutating func bool(_ name: StaticString) -> Bool? { field(name)?.bool() }
     /// The value of a mapping of known fields.
-    mutating func record(_ name: StaticString) -> Record? { field(name)?.record() }
+    mutating func mapping(_ name: StaticString) -> Mapping? { field(name)?.mapping() }
     /// The texts of a list; empty if it is absent.
     mutating func strings(_ name: StaticString) -> [String] { field(name)?.strings() ?? [] }
     /// The elements of a list; empty if it is absent.

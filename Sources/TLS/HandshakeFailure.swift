@@ -2,7 +2,7 @@ internal import COpenSSL
 
 /// Why a handshake with a server came to nothing: a bounded list, for answers and the access log. The words of OpenSSL,
 /// or of the server, stand in `TLSError`.
-package enum ServerFault: Int, Sendable, CaseIterable {
+package enum HandshakeFailure: Int, Sendable, CaseIterable {
     /// Its certificate was not issued by an authority that is trusted.
     case unknownAuthority
     /// Its certificate, or one of its authorities', is not valid yet or any more.
@@ -108,7 +108,7 @@ package enum ServerFault: Int, Sendable, CaseIterable {
         let reason = Failures.reason(code)
         switch reason {
         case SSL_AD_REASON_OFFSET...(SSL_AD_REASON_OFFSET + 255):
-            self = ServerFault(alert: reason - SSL_AD_REASON_OFFSET)
+            self = HandshakeFailure(alert: reason - SSL_AD_REASON_OFFSET)
         case SSL_R_WRONG_VERSION_NUMBER, SSL_R_UNKNOWN_PROTOCOL, SSL_R_PACKET_LENGTH_TOO_LONG,
             SSL_R_HTTP_REQUEST:
             self = .notTLS
@@ -124,7 +124,7 @@ package enum ServerFault: Int, Sendable, CaseIterable {
     }
 
     /// What the verification of its certificate means.
-    init(_ check: PeerFault.Check) {
+    init(_ check: VerificationError.Check) {
         switch check {
         case .presence, .authority, .pin: self = .unknownAuthority
         case .time: self = .notValidNow

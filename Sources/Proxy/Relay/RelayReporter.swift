@@ -6,40 +6,40 @@ internal import Telemetry
 
 /// What stays of a relay when it is over: counts, and a line in the access log as Envoy's TCP proxy writes it. Its
 /// worker's thread only.
-struct RelayRecorder {
+struct RelayReporter {
     private let services: WorkerServices
     private let reason = OctetBuffer(capacity: 256)    // of an endpoint's failure, while a line is written
 
     init(services: WorkerServices) { self.services = services }
 
     /// Counts the relay, and writes its line of the access log.
-    func record(_ relay: Relay, _ end: RelayEnd) {
+    func report(_ relay: Relay, _ end: RelayEnd) {
         services.metrics.relayEnded(route: relay.route.metrics, flag: end.flag)
         guard services.log.isOn else { return }
-        var record = AccessRecord(start: relay.startedWall)
-        record.protocol = .unknown
-        record.flags = end == .connectFailed ? "UF,URX" : end.flag.text
-        record.details = end.details
-        record.bytesReceived = relay.state.received
-        record.bytesSent = relay.state.sent
-        record.durationNanoseconds = services.loop.now.nanoseconds(since: relay.started)
-        record.tries = relay.state.tried.count
-        record.upstreamHost = relay.upstreamReached ?? relay.endpoint.kept?.name
-        record.cluster = relay.destination?.cluster.name
-        record.routeName = relay.route.route.name
-        record.upstreamLocal = relay.upstreamLocal
-        record.serverName = relay.serverName
+        var entry = AccessLogEntry(start: relay.startedWall)
+        entry.protocol = .unknown
+        entry.flags = end == .connectFailed ? "UF,URX" : end.flag.text
+        entry.details = end.details
+        entry.bytesReceived = relay.state.received
+        entry.bytesSent = relay.state.sent
+        entry.durationNanoseconds = services.loop.now.nanoseconds(since: relay.started)
+        entry.tries = relay.state.tried.count
+        entry.upstreamHost = relay.upstreamReached ?? relay.endpoint.kept?.name
+        entry.cluster = relay.destination?.cluster.name
+        entry.routeName = relay.route.route.name
+        entry.upstreamLocal = relay.upstreamLocal
+        entry.serverName = relay.serverName
         if let client = relay.connection(.downstream) {
-            record.downstreamLocal = client.localText
-            record.downstreamRemote = client.peerText
-            record.proxyFacts = client.announcement?.facts
+            entry.downstreamLocal = client.localText
+            entry.downstreamRemote = client.peerText
+            entry.proxyFacts = client.announcement?.facts
         }
         if !relay.failure.isEmpty {
             reason.clear(keeping: 1024)
             reason.append(text: relay.failure)
-            record.upstreamFailure = reason.octets
+            entry.upstreamFailure = reason.octets
         }
-        services.log.log(record)
+        services.log.log(entry)
     }
 }
 

@@ -7,7 +7,7 @@ enum PodKey: Hashable, Sendable {
 }
 
 /// What the table keeps of an EndpointSlice, or of an Endpoints object: the ready endpoints.
-struct SliceRecord: Sendable {
+struct KnownSlice: Sendable {
     private let kind: String
     let name: String
     /// Endpoints that have the same ports: one of a slice, several of an Endpoints object.

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
 /// Why the certificate of a peer is refused: which check failed, and what was found.
-package struct PeerFault: Error, Sendable, Equatable, CustomStringConvertible {
+package struct VerificationError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What is checked, in this order.
     package enum Check: String, Sendable, CaseIterable {
         /// A certificate is shown.
@@ -35,7 +35,7 @@ package struct PeerFault: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    static let missing = PeerFault(check: .presence, words: "no certificate")
+    static let missing = VerificationError(check: .presence, words: "no certificate")
 
     init(check: Check, words: String) {
         self.check = check
@@ -43,7 +43,7 @@ package struct PeerFault: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// What OpenSSL found when it verified the chain.
-    /// - Parameter certificate: the one of the chain that was at fault, when it is known.
+    /// - Parameter certificate: the one of the chain that was to blame, when it is known.
     init(verdict: CInt, certificate: CertificateHandle?) {
         let words = unsafe String(cString: X509_verify_cert_error_string(Int(verdict)))
         self.words = certificate.map { "\(words) (\($0.subject))" } ?? words

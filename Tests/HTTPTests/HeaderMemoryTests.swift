@@ -5,34 +5,34 @@ import Testing
 
 @Suite struct `The sum of header sections` {
     @Test func `leaves room for who holds little, however many hold much`() {
-        var accounts = HeaderAccounts()
-        accounts.limit = 1_000_000
-        let hoarders = (0..<100).map { _ in accounts.open() }
+        var holders = HeaderMemory()
+        holders.limit = 1_000_000
+        let hoarders = (0..<100).map { _ in holders.open() }
         for _ in 0..<100 {
-            for account in hoarders where accounts.hasRoom(account) { accounts.change(account, by: 1000) }
+            for holder in hoarders where holders.hasRoom(holder) { holders.change(holder, by: 1000) }
         }
-        #expect(accounts.octets < accounts.limit)
-        #expect(hoarders.allSatisfy { !accounts.hasRoom($0) })
-        let newcomer = accounts.open()
+        #expect(holders.octets < holders.limit)
+        #expect(hoarders.allSatisfy { !holders.hasRoom($0) })
+        let newcomer = holders.open()
         for _ in 0..<5 {
-            let hasRoom = accounts.hasRoom(newcomer)
+            let hasRoom = holders.hasRoom(newcomer)
             #expect(hasRoom)
-            accounts.change(newcomer, by: 1000)
+            holders.change(newcomer, by: 1000)
         }
-        for account in hoarders { accounts.change(account, by: -accounts.octets(of: account)) }
-        #expect(accounts.octets == 5000 && accounts.hasRoom(hoarders[0]))
+        for holder in hoarders { holders.change(holder, by: -holders.octets(of: holder)) }
+        #expect(holders.octets == 5000 && holders.hasRoom(hoarders[0]))
     }
 
     @Test func `counts what outlives its connection`() {
-        var accounts = HeaderAccounts()
-        let gone = accounts.open()
-        accounts.change(gone, by: 100)
-        accounts.close(gone)
-        let other = accounts.open()
-        #expect(other != gone && accounts.octets == 100)
-        accounts.change(gone, by: -100)
-        let next = accounts.open()
-        #expect(next == gone && accounts.octets == 0)
+        var holders = HeaderMemory()
+        let gone = holders.open()
+        holders.change(gone, by: 100)
+        holders.close(gone)
+        let other = holders.open()
+        #expect(other != gone && holders.octets == 100)
+        holders.change(gone, by: -100)
+        let next = holders.open()
+        #expect(next == gone && holders.octets == 0)
     }
 
     /// 14 octets stand for 56 kB.

@@ -7,7 +7,7 @@ internal import Balancing
 internal import Routing
 
 /// What stays of an exchange when it is over: counts, and a line in the access log. Its worker's thread only.
-struct ExchangeRecorder {
+struct ExchangeReporter {
     private let services: WorkerServices
     private let addresses = OctetBuffer(capacity: 256)    // of `x-forwarded-for`, while a line is written
     private let reason = OctetBuffer(capacity: 256)    // of an upstream's failure, while a line is written
@@ -15,7 +15,7 @@ struct ExchangeRecorder {
     init(services: WorkerServices) { self.services = services }
 
     /// Counts the exchange, and writes its line of the access log.
-    func record(_ exchange: Exchange) {
+    func report(_ exchange: Exchange) {
         let nanoseconds = services.loop.now.nanoseconds(since: exchange.started)
         services.unretainedMetrics {
             $0.requestEnded(
@@ -35,56 +35,57 @@ struct ExchangeRecorder {
     }
 
     private func write(_ exchange: Exchange, _ nanoseconds: UInt64, requestID: Octets) {
-        var record = AccessRecord(start: exchange.startedWall)
+        var entry = AccessLogEntry(start: exchange.startedWall)
         addresses.clear(keeping: 1024)
         if let request = exchange.request.unretained?({ $0 }) {
-            record.method = request.first(.method) ?? .empty
-            record.path = request.first(.path) ?? .empty
-            record.userAgent = request.first(.userAgent)
-            record.authority = request.first(.authority) ?? request.first(.host)
+            entry.method = request.first(.method) ?? .empty
+            entry.path = request.first(.path) ?? .empty
+            entry.userAgent = request.first(.userAgent)
+            entry.authority = request.first(.authority) ?? request.first(.host)
             ForwardedFields.appendAddresses(of: request, to: addresses)
         }
         if let downstream = exchange.downstream {
-            record.protocol = downstream.session.isHTTP2 ? .http2 : downstream.session.isHTTP10 ? .http10 : .http11
+            entry.protocol = downstream.session.isHTTP2 ? .http2 : downstream.session.isHTTP10 ? .http10 : .http11
             addresses.append(downstream.connection { $0.peerHost.octets })
-            record.downstreamRemote = ClientTrust.text(of: exchange)
-            record.downstreamLocal = downstream.connection { $0.localText }
-            record.proxyFacts = downstream.connection { $0.announcement?.facts }
-            record.serverName = downstream.connection { $0.transport.tls?.serverName }
+            entry.downstreamRemote = ClientTrust.text(of: exchange)
+            entry.downstreamLocal = downstream.connection { $0.localText }
+            entry.proxyFacts = downstream.connection { $0.announcement?.facts }
+            entry.serverName = downstream.connection { $0.transport.tls?.serverName }
         }
-        record.forwardedFor = addresses.octets
-        record.requestID = requestID
-        record.status = exchange.tally.status
-        record.grpcStatus = exchange.tally.grpcStatus ?? -1
-        record.bytesReceived = UInt64(exchange.state.receivedOctets)
-        record.bytesSent = UInt64(exchange.tally.sentOctets)
-        record.durationNanoseconds = nanoseconds
-        record.upstreamServiceNanoseconds = exchange.tally.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
-        record.tries = exchange.state.tries
-        record.upstreamHost = exchange.upstreamReached ?? exchange.endpoint.unretained?({ $0.name })
-        record.cluster = exchange.destination.unretained?({ $0.cluster.name })
-        record.routeName = exchange.route.unretained?({ $0.route.name })
-        record.upstreamLocal = exchange.upstreamLocal
-        explain(&record, exchange)
-        services.log.log(record)
+        entry.forwardedFor = addresses.octets
+        entry.requestID = requestID
+        entry.status = exchange.tally.status
+        entry.grpcStatus = exchange.tally.grpcStatus ?? -1
+        entry.bytesReceived = UInt64(exchange.state.receivedOctets)
+        entry.bytesSent = UInt64(exchange.tally.sentOctets)
+        entry.durationNanoseconds = nanoseconds
+        entry.upstreamServiceNanoseconds = exchange.tally.upstreamNanoseconds.map { Int64(clamping: $0) } ?? -1
+        entry.tries = exchange.state.tries
+        entry.upstreamHost = exchange.upstreamReached ?? exchange.endpoint.unretained?({ $0.name })
+        entry.cluster = exchange.destination.unretained?({ $0.cluster.name })
+        entry.routeName = exchange.route.unretained?({ $0.route.name })
+        entry.upstreamLocal = exchange.upstreamLocal
+        explain(&entry, exchange)
+        services.log.log(entry)
     }
 
-    private func explain(_ record: inout AccessRecord, _ exchange: Exchange) {
-        record.earlierFlags = exchange.injected
-        if exchange.state.areTriesExhausted { record.earlierFlags.insert(.retriesExhausted) }
+    private func explain(_ entry: inout AccessLogEntry, _ exchange: Exchange) {
+        entry.earlierFlags = exchange.injected
+        if exchange.state.areTriesExhausted { entry.earlierFlags.insert(.retriesExhausted) }
         guard let situation = exchange.state.situation else {
             guard exchange.state.answer != .none else { return }
-            record.details = "via_upstream"
+            entry.details = "via_upstream"
             return
         }
         if !exchange.failure.isEmpty {
             reason.clear(keeping: 1024)
             reason.append(text: exchange.failure)
-            record.upstreamFailure = reason.octets
+            entry.upstreamFailure = reason.octets
         }
         let outcome = situation.outcome
-        outcome.blame(in: &record)
-        record.flags = outcome.flag.text
-        record.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
+        outcome.blame(in: &entry)
+        entry.explanation = outcome.words(exchange.explanation)
+        entry.flags = outcome.flag.text
+        entry.details = exchange.tally.upstreamNanoseconds != nil ? outcome.detailsAfterHeaders : outcome.details
     }
 }

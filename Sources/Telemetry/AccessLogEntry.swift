@@ -53,7 +53,7 @@ package final class ProxyFacts: Sendable {
 
 /// What the access log says about one request. Its octets must live during `AccessLogger.log` only. Empty texts, nil
 /// and -1 mean that a value is absent.
-package struct AccessRecord: ~Copyable {
+package struct AccessLogEntry: ~Copyable {
     /// When the request's header section had been read.
     package var start: WallTime
     /// The request's method.
@@ -70,10 +70,13 @@ package struct AccessRecord: ~Copyable {
     package var earlierFlags: EarlierFlags = []
     /// What ended the request, as Envoy's RESPONSE_CODE_DETAILS.
     package var details: String?
-    /// Whose fault a refusal or failure is: `client`, `upstream`, `configuration` or `gateway`; and how grave that is.
+    /// What has happened, in words; empty where the upstream has answered. It is not part of Istio's default format;
+    /// JSON has it.
+    package var explanation = ""
+    /// Whom a refusal or failure is due to: `client`, `upstream`, `configuration` or `gateway`; and how grave that is.
     /// They are not part of Istio's default format; JSON has them.
-    package var faultOf: StaticString = ""
-    package var level: StaticString = ""    // see `faultOf`
+    package var blame: StaticString = ""
+    package var level: StaticString = ""    // see `blame`
     /// What ended the client's connection, as Envoy's CONNECTION_TERMINATION_DETAILS.
     package var connectionTermination: StaticString = ""
     /// The transport's reason for the upstream's failure, as Envoy's UPSTREAM_TRANSPORT_FAILURE_REASON.
@@ -116,6 +119,6 @@ package struct AccessRecord: ~Copyable {
     /// How many tries were made to serve the request. It is not part of Istio's default format; JSON has it.
     package var tries = 0
 
-    /// Makes a record in which everything else is absent.
+    /// Makes an entry in which everything else is absent.
     package init(start: WallTime) { self.start = start }
 }

@@ -3,43 +3,43 @@ internal import Octets
 /// Streams that end because their peer broke a rule. Each is an event, so that the owner can count and log it.
 extension HTTP2Session {
     /// Ends a stream for its peer's mistake; too many of them end the connection. Source: CVE-2025-8671.
-    func endStream(_ slot: Int, for fault: HTTP2Fault) {
-        events.append(violation(of: slot, fault), from: pools)
-        resetStream(slot, code: fault.code)
+    func endStream(_ slot: Int, for violation: HTTP2Violation) {
+        events.append(violationEvent(of: slot, violation), from: pools)
+        resetStream(slot, code: violation.code)
         waste(WorkCost.violation, .violationFlood)
     }
 
     /// The same for a rule that the stream's header section breaks. The owner gets what was read of a request, for
     /// its log. A request that is only too large stays open for an answer.
-    func endStream(_ slot: Int, for fault: HTTP2Fault, _ block: consuming HeaderBlock) {
+    func endStream(_ slot: Int, for violation: HTTP2Violation, _ block: consuming HeaderBlock) {
         let isRequest = receiving.rules.kind == .request
-        let isAnswerable = isServer && fault.mayBeAnswered && (isRequest || receiving.endsStream)
+        let isAnswerable = isServer && violation.mayBeAnswered && (isRequest || receiving.endsStream)
         if isServer {
-            pools.charge(block, to: account)
+            pools.charge(block, to: holder)
             unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
         } else {
             pools.letGo(block)
         }
-        events.append(violation(of: slot, fault), from: pools)
+        events.append(violationEvent(of: slot, violation), from: pools)
         if isAnswerable {
             slots[slot].areHeadersReceived = true
             slots[slot].earnsNothing = true
             if receiving.endsStream { endReceived(slot) }
         } else {
-            resetStream(slot, code: fault.code)
+            resetStream(slot, code: violation.code)
         }
         wasteSection(.violationFlood)
     }
 
     /// Refuses a stream for which there is no room, before it has a slot.
-    func refuseUnopened(_ stream: Int32, _ fault: HTTP2Fault) {
-        events.append(StreamEvent(.violation, detail: .fault(fault)), from: pools)
-        frameReset(stream: stream, code: fault.code)
+    func refuseUnopened(_ stream: Int32, _ violation: HTTP2Violation) {
+        events.append(StreamEvent(.violation, detail: .violation(violation, newestFrame)), from: pools)
+        frameReset(stream: stream, code: violation.code)
         receiving.reason = .violationFlood    // counted when the section is complete
     }
 
-    private func violation(of slot: Int, _ fault: HTTP2Fault) -> StreamEvent {
-        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, detail: .fault(fault))
+    private func violationEvent(of slot: Int, _ violation: HTTP2Violation) -> StreamEvent {
+        StreamEvent(.violation, slot: slot, owner: slots[slot].owner, detail: .violation(violation, newestFrame))
     }
 
     /// Keeps a field of a request that will not be served, if the access log prints it or the answer depends on it:

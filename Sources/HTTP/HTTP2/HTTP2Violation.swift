@@ -1,7 +1,7 @@
 /// Why a stream or connection of HTTP/2 was ended for what its peer sent: a bounded list, one case for each
 /// rule. Metrics and the access log call it by `name`; GOAWAY tells the peer `sentence` and `source`.
 @frozen @usableFromInline
-package enum HTTP2Fault: Int, BitwiseCopyable, Sendable, CaseIterable {
+package enum HTTP2Violation: Int, BitwiseCopyable, Sendable, CaseIterable {
     // A header section is malformed: its stream ends.
     case fieldName, fieldValue, connectionField, te, contentLength, host
     case pseudoOrder, pseudoUnknown, pseudoRepeated, pseudoMissing

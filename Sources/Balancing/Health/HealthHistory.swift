@@ -1,6 +1,6 @@
 /// What the checks of one endpoint have said so far. It knows no clock and no socket.
 /// Source: envoyproxy/envoy source/common/upstream/health_checker_base_impl.cc (handleSuccess, setUnhealthy).
-package struct HealthRecord: Sendable, Equatable {
+package struct HealthHistory: Sendable, Equatable {
     /// What the checks say of the endpoint.
     package enum Standing: Sendable, Equatable {
         /// Nothing yet.
@@ -51,5 +51,6 @@ package struct HealthRecord: Sendable, Equatable {
         return true
     }
 
+    /// Passes and failures in a row are counted up to here.
     private static let most = 1_000_000
 }

@@ -1,5 +1,10 @@
-/// What operators and peers read of a fault.
-extension HTTP2Fault {
+/// What operators and peers read of a violation.
+extension HTTP2Violation {
+    /// The sentence with its source and the frame, if one is known.
+    package func words(_ frame: PeerFrame?) -> String {
+        "\(sentence) (\(source))" + (frame.map { ": \($0.words)" } ?? "")
+    }
+
     /// What was wrong, as a sentence without capital and full stop.
     package var sentence: String {
         switch self {

@@ -1,0 +1,82 @@
+"""Who is to blame for a failed request: the access log says it, and how grave it is; the answer says the limit."""
+
+import json
+
+import pytest
+
+from peers import http1, http2, objects, waiting
+from peers.gateway import Gateway
+
+TOO_LARGE = "GET /large HTTP/1.1\r\nhost: a\r\nx: " + "a" * 70_000 + "\r\n\r\n"
+
+
+def silent(peer, _number):
+    """Takes calls and answers none."""
+    while True:
+        peer.next_request(30)
+
+
+@pytest.fixture(scope="module")
+def quiet():
+    with http2.ScriptedUpstream(silent) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def gateway(web, quiet):
+    rules = [objects.rule("gone", match=[{"uri": {"prefix": "/gone"}}]),
+             objects.rule("silent", match=[{"uri": {"prefix": "/silent"}}]),
+             objects.rule("nowhere", match=[{"uri": {"prefix": "/nowhere"}}]), objects.rule("echo")]
+    gone = type("Gone", (), {"address": "127.0.0.1", "port": waiting.free_port()})
+    config = [objects.gateway(), objects.virtual_service(rules),
+              *objects.served_by("gone", gone, protocol_name="http"),
+              *objects.served_by("silent", quiet),
+              *objects.served_by("echo", web, protocol_name="http")]
+    with Gateway(config, arguments=["--log-format", "json"]) as made:
+        yield made
+
+
+@pytest.mark.parametrize("octets, mark, status, whose, level, words", [
+    (TOO_LARGE, "http1.headers_too_large", 431, "client", "info", "60 KiB"),
+    ("GET /bad HTTP/1.1\r\n\r\n", "missing_host_header", 400, "client", "info", "The host header field is missing."),
+    ("GET /gone HTTP/1.1\r\nhost: a\r\n\r\n", '"path":"/gone"', 503, "upstream", "warning", "endpoint 127.0.0.1:"),
+    ("GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n", '"path":"/nowhere"', 503, "configuration", "error", "nowhere")])
+def test_the_access_log_says_what_has_happened_and_who_is_to_blame(
+        gateway, octets, mark, status, whose, level, words):
+    assert http1.send(gateway.port, octets).status == status
+    line = json.loads(gateway.access_log(mark))
+    assert words in line["explanation"]
+    assert (line["blame"], line["level"]) == (whose, level) and list(line) == sorted(line)
+
+
+def test_what_is_served_is_nobodys_blame(gateway):
+    assert http1.get(gateway.port, "/fine").status == 200
+    line = json.loads(gateway.access_log('"path":"/fine"'))
+    assert "blame" not in line and "explanation" not in line
+
+
+def test_a_malformed_frame_is_named_with_its_rule(gateway):
+    with http2.connect(gateway.port) as client:
+        client.wait(lambda: client.acknowledged, 5)
+        client.raw(b"\x00\x00\x05\x08\x00\x00\x00\x00\x03" + bytes(5))
+        client.wait_closed(5)
+    line = json.loads(gateway.access_log("http2.frame_size"))
+    assert line["explanation"] == (
+        "a frame's size is wrong (RFC 9113 §4.2): WINDOW_UPDATE of 5 octets on stream 3")
+    assert (line["blame"], line["level"]) == ("client", "info")
+
+
+@pytest.mark.parametrize("timeout, whose", [("1u", "client"), ("50m", "upstream")])
+def test_a_deadline_says_who_set_it_and_what_the_endpoint_had(gateway, timeout, whose):
+    with http2.connect(gateway.port) as client:
+        stream = client.exchange(http2.grpc_headers(path=f"/silent/{timeout}", grpc_timeout=timeout), http2.message())
+    assert stream.grpc_status == 4
+    line = json.loads(gateway.access_log(f'"path":"/silent/{timeout}"'))
+    assert "the client's grpc-timeout" in line["explanation"] and line["blame"] == whose
+    assert ("no endpoint had the request" in line["explanation"]) == (whose == "client")
+    assert (" had the request" in line["explanation"])
+
+
+def test_an_answer_to_a_section_that_is_too_large_says_the_limit(gateway):
+    answer = http1.send(gateway.port, TOO_LARGE)
+    assert answer.status == 431 and b"60 KiB" in answer.body and b"no flag" in answer.body
