@@ -12,7 +12,7 @@ struct AdminRequest {
     var authority = ""
     /// What a browser says about the page that sends the request; nil if it says nothing.
     var origin: String?
-    var fetchSite: String?
+    var fetchSite: String?    // `sec-fetch-site`, likewise
 
     init(method: String, target: String) {
         self.method = method

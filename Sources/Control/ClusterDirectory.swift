@@ -90,7 +90,7 @@ struct ClusterDirectory {
         plan: RoutingPlan, table next: EndpointTable?, tls: [Int: ClusterTLS] = [:]
     ) -> (left: [Int], table: EndpointTable?) {
         let hasSameTLS = ClusterTLS.isSame(tls, security)
-        if next == nil, hasSameTLS, plan.clusters == plans || exchange(plan.clusters) {
+        if next == nil, hasSameTLS, plan.clusters == plans || replace(with: plan.clusters) {
             return (settleStates(), nil)
         }
         (plans, security) = (plan.clusters, tls)
@@ -121,25 +121,25 @@ struct ClusterDirectory {
     /// Takes a plan in which a few clusters have taken the places of others, as when a rule leads to another Service.
     /// The rest stay as they are, and are not looked at.
     /// - Returns: whether that is all; if not, nothing has changed.
-    private mutating func exchange(_ next: [ClusterPlan]) -> Bool {
+    private mutating func replace(with next: [ClusterPlan]) -> Bool {
         guard next.count == plans.count else { return false }
         let changed = next.indices.filter { next[$0] != plans[$0] }
         let (left, came) = (changed.map { plans[$0] }, changed.map { next[$0] })
         // Each had its slot alone, and needs one; nothing but its endpoints is arranged for it.
         let isPlain = (left + came).allSatisfy { $0.policies == nil && $0.tls == nil }
-        guard changed.count <= Self.mostExchanged, isPlain, Set(left.map(\.identity)).count == left.count,
+        guard changed.count <= Self.mostReplaced, isPlain, Set(left.map(\.identity)).count == left.count,
             Set(came.map(\.identity)).count == came.count, came.allSatisfy({ places[$0.identity] == nil }),
             order.count == slots.count
         else { return false }
         let reader = EndpointReader(table)
-        for (number, plan) in zip(changed, came) { exchange(order[number], for: plan, reader) }
+        for (number, plan) in zip(changed, came) { replace(order[number], with: plan, reader) }
         plans = next
         return true
     }
 
-    private static let mostExchanged = 64
+    private static let mostReplaced = 64
 
-    private mutating func exchange(_ place: Int, for plan: ClusterPlan, _ reader: EndpointReader) {
+    private mutating func replace(_ place: Int, with plan: ClusterPlan, _ reader: EndpointReader) {
         let old = slots[place]
         drop(old)
         places[old.state.identity] = nil

@@ -104,8 +104,8 @@ package final class OctetBuffer {
         unsafe base.storeBytes(of: present | bits, toByteOffset: start + index, as: UInt8.self)
     }
 
-    /// Exchanges octets and memory of the two buffers without copying.
-    package func exchange(with other: OctetBuffer) {
+    /// Swaps octets and memory of the two buffers without copying.
+    package func swapContents(with other: OctetBuffer) {
         unsafe swap(&base, &other.base)
         swap(&capacity, &other.capacity)
         swap(&start, &other.start)

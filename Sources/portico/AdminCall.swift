@@ -22,7 +22,7 @@ struct AdminCall {
         let answer: [UInt8]
         do throws(SystemError) {
             let socket = Descriptor(owning: try Socket.connect(address))
-            answer = try exchange("GET \(page) HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", socket.number)
+            answer = try ask("GET \(page) HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", socket.number)
         } catch {
             throw Failure(text: "\(error); name the gateway's --admin address with --admin")
         }
@@ -40,7 +40,7 @@ struct AdminCall {
     private static let emptyLine = Array("\r\n\r\n".utf8)
 
     /// Sends the request when the connection is there, and reads until the gateway closes.
-    private func exchange(_ request: String, _ socket: CInt) throws(SystemError) -> [UInt8] {
+    private func ask(_ request: String, _ socket: CInt) throws(SystemError) -> [UInt8] {
         let poller = try Poller()
         try poller.watch(socket, token: 0)
         let end = MonotonicTime.now() + Self.limit

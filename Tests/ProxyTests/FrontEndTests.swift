@@ -67,7 +67,7 @@ import Testing
         #expect(findings(bench).map { "\($0.finding) \($0.count)" } == ["bareCheck 1"])
     }
 
-    @Test func `that we have announced is nobody's fault`() throws {
+    @Test func `that we have announced is nobody's mistake`() throws {
         let bench = try Bench()
         let client = try client(of: bench, answered: true)
         bench.pass(.seconds(60))

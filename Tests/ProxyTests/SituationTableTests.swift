@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `says of each whose fault it is, and by that how grave it is`() {
+    @Test func `says of each who is to blame, and by that how grave it is`() {
         #expect(Blame.allCases.map { $0.name.description } == Blame.allCases.map(\.rawValue))
         let levels = Blame.allCases.map { $0.level.description }
         #expect(levels == ["info", "warning", "error", "error"])
@@ -149,7 +149,7 @@ import Testing
         #expect(silent == [.handshake, .other], "the fault of TLS has an advice of its own, the others have none")
     }
 
-    @Test func `never blames an upstream that was not asked, nor retries for a client's fault`() {
+    @Test func `never blames an upstream that was not asked, nor retries what a client did wrong`() {
         for situation in Self.all {
             let outcome = situation.outcome
             if outcome.retry.safety != .pointless { #expect(outcome.blame != .client, "\(situation)") }

@@ -11,6 +11,15 @@ import Testing
         #expect(Self.quoted(page.text) == steps)
     }
 
+    /// The steps without an owner of their own stand below the list of steps, so that a reader needs no other file.
+    @Test func `has its steps in the file that names them`() throws {
+        let tree = SourceTree.shared
+        let code = try #require(tree.files.first { $0.path == "Sources/Proxy/Exchange/Course.swift" })
+        let names = code.text.matches(of: /case \.\w+: (\w+)\(\)/).map { String($0.1) }
+        #expect(names.count > 6, "\(names)")
+        for name in names { #expect(code.text.contains("func \(name)() -> StepEnd"), "\(name) is elsewhere") }
+    }
+
     /// A reader who follows one call opens these files, and finds in each what the list names.
     @Test func `leads through at most six files, which have the functions that are named`() throws {
         let tree = SourceTree.shared

@@ -102,7 +102,7 @@ package final class OutlierDetector: Sendable {
             state.totals.ejections[cause, default: 0] += 1
             state.isStale = true
             note(.ejected(endpoint: monitor.endpoint.name, cause: cause, time: time), &state)
-            noteBalance(state)
+            notePanic(state)
             // Under the lock, so that no end of the ejection can come between.
             monitor.isEjected = true
             return true
@@ -115,7 +115,7 @@ package final class OutlierDetector: Sendable {
         if state.events.count < Self.mostEvents { state.events.append(event) } else { state.omitted += 1 }
     }
 
-    private func noteBalance(_ state: State) {
+    private func notePanic(_ state: State) {
         panics.store(Self.panics(state), ordering: .relaxed)
     }
 
@@ -143,7 +143,7 @@ package final class OutlierDetector: Sendable {
         state.withLock { state in
             state.policy = policy
             state.isStale = true
-            noteBalance(state)
+            notePanic(state)
         }
     }
 
@@ -158,7 +158,7 @@ package final class OutlierDetector: Sendable {
                 state.ledger.keep { known.contains(ObjectIdentifier($0.endpoint)) }
             }
             if state.ranks != nil { state.ranks = Self.ranks(of: list) }
-            noteBalance(state)
+            notePanic(state)
         }
     }
 
@@ -166,7 +166,7 @@ package final class OutlierDetector: Sendable {
     func arrange(by arrangement: EndpointArrangement?, _ list: EndpointList) {
         state.withLock { state in
             state.ranks = arrangement == .ranked ? Self.ranks(of: list) : nil
-            noteBalance(state)
+            notePanic(state)
         }
     }
 
@@ -194,7 +194,7 @@ package final class OutlierDetector: Sendable {
                 state.isStale = true
                 note(.returned(endpoint: key.endpoint.name), &state)
             }
-            noteBalance(state)
+            notePanic(state)
             var events = state.events
             if state.omitted > 0 { events.append(.omitted(state.omitted)) }
             (state.events, state.omitted) = ([], 0)

@@ -98,7 +98,7 @@ package import Octets
     package func flush(into out: OctetBuffer, limit: Int) {
         guard let output, out.count < limit else { return }
         stream?.flushed(output.count)
-        if out.isEmpty { out.exchange(with: output) } else { out.append(output.octets) }
+        if out.isEmpty { out.swapContents(with: output) } else { out.append(output.octets) }
         if outputBody > 0, let owner = stream?.owner {
             taken.append(TakenOctets(slot: number, owner: owner, count: outputBody))
         }

@@ -26,7 +26,7 @@ extension HTTP2Session {
         lastData = LastFrame()
         let count = frames.count
         if sink.isEmpty, count - FrameHeader.octets - FrameHeader.defaultPayload <= limit {
-            sink.exchange(with: frames)
+            sink.swapContents(with: frames)
             flushedOctets += UInt64(count)
         } else {
             let part = frames.octets.prefix(limit - sink.count)

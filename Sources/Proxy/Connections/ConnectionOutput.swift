@@ -60,7 +60,7 @@ struct ConnectionOutput {
         if buffer.isEmpty { return (count, .sent) }
         connection.state.writingBlocked()
         let pending = pools.takeBuffer()
-        pending.exchange(with: buffer)
+        pending.swapContents(with: buffer)
         connection.pendingOutput = pending
         return (count, .blocked)
     }

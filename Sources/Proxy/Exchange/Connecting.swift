@@ -4,12 +4,14 @@ internal import Octets
 internal import Reactor
 internal import Routing
 
-/// Where a try goes: the endpoint that it takes (for the step `pick`), and the step `connect`, which takes or waits for
-/// a connection to that endpoint. Source: docs/behaviour.md, Connection pools.
+/// What the steps `pick` and `connect` do for some requests only: endpoints that are chosen by a hash or by rank,
+/// connections with TLS or a header of the PROXY protocol, those that have to be waited for, and limits of the cluster.
+/// Source: docs/behaviour.md, Connection pools.
 enum Connecting {
     // MARK: the endpoint
 
     /// The endpoint of the next try, by its hash where the cluster has one; nil if the cluster has none to choose.
+    @inline(never)
     static func endpoint(of destination: DestinationHandle, for exchange: Exchange, random: UInt64) -> Endpoint? {
         if exchange.state.tries >= triesOfARank, let found = elsewhere(destination, exchange, random) { return found }
         guard let key = destination.hashKey.unretained else {
@@ -28,7 +30,7 @@ enum Connecting {
 
     /// After so many tries, and as many again, the ranks of those that have failed are left, if the rule wants that.
     /// Source: istio/istio pilot/pkg/networking/core/route/retry/retry.go (buildPreviousPrioritiesConfig).
-    private static let triesOfARank = 2
+    static let triesOfARank = 2
 
     @inline(never)
     private static func elsewhere(
@@ -41,47 +43,9 @@ enum Connecting {
 
     // MARK: the connection
 
-    /// The step `connect`.
-    static func connect(_ exchange: Exchange) -> StepEnd {
-        guard let endpoint = exchange.endpoint.unretained else { return .answer(.noHealthyEndpoint) }
-        switch endpoint({ acquire($0, for: exchange) }) {
-        case .connection(let connection):
-            connection { exchange.use(.reserved(connection), keeping: $0) }
-            return .next
-        case .wait(let pool, let place):
-            exchange.use(.queued(Unretained(pool), place), keeping: pool)
-            if DeadlineShedding.isHopeless(exchange, in: pool) { return .answer(.deadlineHopeless) }
-            let services = exchange.services
-            let time = services.loop.now + services.limits.waitingTimeout
-            exchange.timers.waiting = services.loop.arm(at: time, .waiting, exchange.number)
-            return .wait(.connection)
-        case .failed:
-            (exchange.failure, exchange.upstreamReached) = (exchange.upstreams.lastFailure, nil)
-            return exchange.tryFailed(.connectFailed, keeping: nil)
-        case .overflow:
-            exchange.explanation =
-                "endpoint \(endpoint { $0.name }) has --max-upstream-connections in use, and "
-                + "\(exchange.services.limits.waitingRequests) requests wait already (--max-waiting-requests)"
-            return .answer(.overflow)
-        case .clusterOverflow:
-            return overflow(exchange, .pending)
-        }
-    }
-
-    @inline(__always)
-    private static func acquire(_ endpoint: Endpoint, for exchange: Exchange) -> Upstreams.Acquired {
-        guard exchange.destination.unretained?({ $0.isPlain }) ?? true else {
-            return acquireSpecially(endpoint, exchange)
-        }
-        let limits = exchange.limits
-        let transport = UpstreamTransport(
-            isHTTP2: speaksHTTP2(exchange), cluster: limits.map { $0 { $0.cluster } })
-        return exchange.upstreams.acquire(endpoint, transport, limits, for: exchange.applicant)
-    }
-
     /// A connection with TLS of ours, or one that begins with the PROXY protocol's header.
     @inline(never)
-    private static func acquireSpecially(_ endpoint: Endpoint, _ exchange: Exchange) -> Upstreams.Acquired {
+    static func acquire(_ endpoint: Endpoint, for exchange: Exchange) -> Upstreams.Acquired {
         guard let destination = exchange.destination.unretained, let downstream = exchange.downstream else {
             return .failed
         }
@@ -105,7 +69,7 @@ enum Connecting {
     }
 
     /// Whether this try is sent as HTTP/2.
-    private static func speaksHTTP2(_ exchange: Exchange) -> Bool {
+    static func speaksHTTP2(_ exchange: Exchange) -> Bool {
         if exchange.traits.isGRPC { return true }
         if let limits = exchange.limits, limits({ $0.policy.usesClientProtocol }), let downstream = exchange.downstream
         {
