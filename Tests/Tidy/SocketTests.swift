@@ -7,7 +7,8 @@ import Testing
         let share = 100 - 100 * Double(use.opening) / Double(max(use.all, 1))
         print("\(use.all - use.opening) of \(use.all) Swift tests need no socket: \(share) %")
         #expect(use.all > 1_500 && use.opening > 100)
-        #expect(share.rounded() >= 80, "test what is decided without the worker: a struct with events in and actions out")
+        #expect(
+            share.rounded() >= 80, "test what is decided without the worker: a struct, events in and actions out")
     }
 }
 
