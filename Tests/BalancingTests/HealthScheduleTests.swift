@@ -107,6 +107,12 @@ private func second(_ number: Double) -> UInt64 { UInt64(number * 1_000_000_000)
         #expect(schedule.runningCount == 3)
     }
 
+    @Test mutating func `notes no wait while there is room`() {
+        for key in 0..<3 { schedule.check(key, policy, at: 0) }
+        let (begun, waits) = (begun(schedule.advance(to: 0)), schedule.takeWaits())
+        #expect(begun == [0, 1, 2] && waits == 0)
+    }
+
     @Test mutating func `lets neither new endpoints nor old ones wait for all of the others`() {
         for key in 0..<3 { schedule.check(key, policy, at: 0) }
         _ = schedule.advance(to: 0)

@@ -90,6 +90,17 @@ import Testing
         #expect(waits > 0 && schedule.takeWaits() == 0)
     }
 
+    @Test func `notes that names wait when all places are taken, and not before`() {
+        var schedule = NameSchedule()
+        _ = schedule.want(Set((0..<NameSchedule.places).map { "a.d\($0).test" }))
+        #expect(schedule.takeDue(now: start).count == NameSchedule.places && schedule.takeWaits() == 0)
+        var crowded = NameSchedule()
+        _ = crowded.want(Set((0...NameSchedule.places).map { "a.d\($0).test" }))
+        #expect(crowded.takeDue(now: start).count == NameSchedule.places)
+        let waits = crowded.takeWaits()
+        #expect(waits == 1 && crowded.takeWaits() == 0)
+    }
+
     @Test func `looks up all names of a domain, some at a time, the newest first`() {
         var schedule = NameSchedule()
         var now = start

@@ -163,6 +163,21 @@ import Testing
         #expect(own.messages.count <= 20)
     }
 
+    @Test(arguments: [(64, false), (65, true)])
+    func `sees an object with too many messages of others as crowded`(count: Int, isCrowded: Bool) {
+        let messages = (0..<count).map { #"{"type":{"name":"n\#($0)"}}"# }.joined(separator: ",")
+        let text = #"{"metadata":{"name":"a"},"status":{"validationMessages":[\#(messages)]}}"#
+        let sight = ObservedObject.look(kind: "Gateway", Array(text.utf8), owner: Self.owner)
+        if case .crowded = sight { #expect(isCrowded) } else { #expect(!isCrowded) }
+    }
+
+    @Test func `sees nothing in kinds whose status is not written, and in what is no object`() {
+        for (kind, text) in [("Service", #"{"metadata":{"name":"a"}}"#), ("Gateway", "{"), ("Gateway", "{}")] {
+            let sight = ObservedObject.look(kind: kind, Array(text.utf8), owner: Self.owner)
+            if case .nothing = sight {} else { Issue.record("\(kind) \(text): \(sight)") }
+        }
+    }
+
     @Test func `leaves an object alone whose status is too large`() throws {
         for (count, isRead) in [(64, true), (65, false)] {
             let conditions = (0..<count).map { #"{"type":"t\#($0)"}"# }.joined(separator: ",")

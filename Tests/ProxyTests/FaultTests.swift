@@ -164,7 +164,7 @@ import Testing
 
     // MARK: the policy
 
-    private func policy(_ fault: String) throws -> FaultPolicy? { try Bench.extras("fault: {\(fault)}")?.fault }
+    private func policy(_ fault: String) throws -> FaultPolicy? { try RuleReading.extras("fault: {\(fault)}")?.fault }
 
     @Test func `is drawn by millionths`() {
         let half = RequestShare(percentage: 50)

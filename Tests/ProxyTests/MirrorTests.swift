@@ -199,9 +199,9 @@ import Testing
     }
 
     @Test func `is drawn by its share`() throws {
-        #expect(try Bench.extras("mirror: {host: b}, mirrorPercentage: {value: 0}") == nil)
-        #expect(try Bench.extras("mirror: {host: b}, mirrorPercentage: {}") == nil)
-        let both = try Bench.extras(
+        #expect(try RuleReading.extras("mirror: {host: b}, mirrorPercentage: {value: 0}") == nil)
+        #expect(try RuleReading.extras("mirror: {host: b}, mirrorPercentage: {}") == nil)
+        let both = try RuleReading.extras(
             "mirrors: [{destination: {host: b}}, {destination: {host: c}, percentage: {value: 5}}]")
         #expect(both?.mirrors.map(\.share) == [RequestShare(percentage: 100), RequestShare(percentage: 5)])
     }

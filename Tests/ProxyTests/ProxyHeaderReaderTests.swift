@@ -159,6 +159,16 @@ import Testing
         }
     }
 
+    @Test(arguments: [(255, false), (256, true)])
+    func `says whether a value is longer than the access log has it`(length: Int, isCut: Bool) throws {
+        let value = [2, UInt8(length >> 8), UInt8(length & 0xff)] + [UInt8](repeating: 97, count: length)
+        let whole = Self.binary(0x21, 0x11, Self.four + value)
+        try whole.withOctets { octets in
+            guard case .whole(let received, _) = ProxyHeader.read(octets) else { throw Missing() }
+            #expect(Announcement(received, from: nil).isCut == isCut)
+        }
+    }
+
     private struct Missing: Error {}
 
     // MARK: octets that come in pieces, and those of others

@@ -42,16 +42,6 @@ import Testing
         #expect(client.isEnded && endpoint.isEnded)
     }
 
-    @Test func `when a client's connection has lasted long enough`() throws {
-        let bench = try Bench()
-        let (client, _) = try answered(bench)
-        bench.pass(.seconds(34 * 60))
-        bench.pass(.seconds(10))
-        #expect(count(bench, .connectionAge)[0] > 0)
-        _ = client.octets()
-        #expect(client.isEnded)
-    }
-
     @Test func `when an endpoint or a client is silent, and does not answer PING`() throws {
         let bench = try Bench(isHTTP2: true)
         let server = try bench.server()

@@ -295,20 +295,6 @@ import Testing
         #expect(count(bench, .grpcStatus) == 1 && bench.active == 0)
     }
 
-    @Test(arguments: [("deadline-exceeded", 4), ("internal", 13), ("resource-exhausted", 8)])
-    func `is a gRPC call that its rule tries again by its status`(retryOn: String, status: Int) throws {
-        let (bench, client, stream, server) = try call("retries: {attempts: 1, retryOn: \(retryOn)}")
-        server.answer(server.streams[0], [":status": "200", "grpc-status": "\(status)"])
-        bench.settle()
-        pause(bench)
-        server.exchange()
-        #expect(server.streams.count == 2)
-        server.answer(server.streams[1], [":status": "200", "grpc-status": "\(status)"])
-        bench.settle()
-        client.exchange()
-        #expect(client.seen(stream).first?.contains("grpc-status: \(status)") == true, "the last answer is passed")
-    }
-
     @Test func `is over when a status comes behind an answer that has begun`() throws {
         let (bench, client, stream, server) = try call("retries: {attempts: 3, retryOn: unavailable}")
         server.answer(server.streams[0], [":status": "200", "content-type": "application/grpc"], isEnd: false)
@@ -442,7 +428,7 @@ import Testing
     // MARK: the policy
 
     private func policy(_ retries: String) throws -> RetryPolicy {
-        try #require(try Bench.extras("retries: {\(retries)}")?.retries)
+        try #require(try RuleReading.extras("retries: {\(retries)}")?.retries)
     }
 
     @Test func `has Istio's default where its rule says nothing, and what the rule says in its place`() throws {
@@ -453,6 +439,51 @@ import Testing
         let codes = try policy("attempts: 3, retryOn: '503,404'")
         #expect(codes.conditions == [] && codes.statuses == [503, 404])
         #expect(try policy("attempts: 0").attempts == 0)
+    }
+
+    private func wants(_ retryOn: String, _ status: Int, grpc: Int? = nil, isRateLimited: Bool = false) throws -> Bool {
+        try policy("attempts: 1, retryOn: '\(retryOn)'").wants(
+            status: status, grpcStatus: grpc, isRateLimited: isRateLimited)
+    }
+
+    @Test(arguments: [("deadline-exceeded", 4), ("internal", 13), ("resource-exhausted", 8)])
+    func `is a gRPC call that its rule tries again by its status`(retryOn: String, status: Int) throws {
+        for other in 0...16 { #expect(try wants(retryOn, 200, grpc: other) == (other == status), "\(other)") }
+        #expect(try !wants(retryOn, 200))
+    }
+
+    @Test func `is tried again for any 5xx`() throws {
+        for (status, isWanted) in [(200, false), (409, false), (499, false), (500, true), (599, true), (600, false)] {
+            #expect(try wants("5xx", status) == isWanted, "\(status)")
+        }
+    }
+
+    @Test func `is tried again for the errors of gateways`() throws {
+        for (status, isWanted) in [(500, false), (501, false), (502, true), (503, true), (504, true), (505, false)] {
+            #expect(try wants("gateway-error", status) == isWanted, "\(status)")
+        }
+    }
+
+    @Test func `is tried again for a conflict, and for no other status of 4xx`() throws {
+        for status in 400..<500 { #expect(try wants("retriable-4xx", status) == (status == 409), "\(status)") }
+    }
+
+    @Test func `is tried again for the statuses that its rule lists, and for no others`() throws {
+        for status in 200..<600 { #expect(try wants("404,503", status) == [404, 503].contains(status), "\(status)") }
+    }
+
+    @Test func `is tried again for a rate limit only where its rule says so, whatever the status`() throws {
+        #expect(try !wants("5xx,429", 503, isRateLimited: true) && !wants("5xx,429", 429, isRateLimited: true))
+        #expect(try wants("envoy-ratelimited", 429, isRateLimited: true) && !wants("envoy-ratelimited", 429))
+    }
+
+    @Test func `is tried again for any of several conditions`() throws {
+        let both = "gateway-error,unavailable"
+        #expect(try wants(both, 502) && wants(both, 200, grpc: 14) && !wants(both, 200, grpc: 13))
+    }
+
+    @Test func `is not tried again for an answer where its rule names none`() throws {
+        for status in [200, 409, 500, 503] { #expect(try !wants("connect-failure,refused-stream,reset", status)) }
     }
 
     @Test func `is shown`() throws {

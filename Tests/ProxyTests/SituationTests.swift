@@ -95,6 +95,14 @@ import Testing
         #expect(lines(LocalReply(.overflow, isGRPC: false)).contains("x-envoy-overloaded: true"))
     }
 
+    @Test(arguments: [(1_024, false), (1_025, true)])
+    func `says whether its message has only a beginning`(length: Int, isCut: Bool) {
+        let text = String(repeating: "x", count: length)
+        let outcome = Situation.directResponse(503).outcome
+        #expect(LocalReply(outcome, isGRPC: true, bytes: Array(text.utf8)).isCut == isCut)
+        #expect(!LocalReply(outcome, isGRPC: false, bytes: Array(text.utf8)).isCut, "plain HTTP gets all of it")
+    }
+
     @Test func `is trailers only for gRPC`() {
         let reply = LocalReply(.noRoute, isGRPC: true, explanation: "no route matches authority \"é\"")
         #expect(

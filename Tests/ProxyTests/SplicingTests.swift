@@ -160,6 +160,41 @@ extension Connection {
     }
 }
 
+/// Source: docs/limits.md, Clients' connections.
+@Suite struct `The pipes of a worker` {
+    private let now = MonotonicTime(nanoseconds: 1_000_000_000)
+
+    private func take(_ pool: PipePool, _ count: Int) throws -> [SplicePipe] {
+        try (0..<count).map { _ in try #require(pool.take(at: now)) }
+    }
+
+    @Test func `are no more than they may be, and come back`() throws {
+        let pool = PipePool(limit: 2)
+        let taken = try take(pool, 2)
+        #expect(pool.take(at: now) == nil && pool.count == 2)
+        pool.give(taken[0])
+        #expect(pool.take(at: now) === taken[0] && pool.take(at: now) == nil)
+    }
+
+    @Test func `are kept for the next use, four of them`() throws {
+        let pool = PipePool(limit: 10)
+        for pipe in try take(pool, 6) { pool.give(pipe) }
+        #expect(pool.count == 4)
+        _ = try take(pool, 4)
+        #expect(pool.count == 4, "none was made anew")
+    }
+
+    @Test func `are closed when no relay is left, and when they are dropped`() throws {
+        let pool = PipePool(limit: 10)
+        let taken = try take(pool, 3)
+        pool.drop(taken[0])
+        pool.give(taken[1])
+        #expect(pool.count == 2)
+        pool.clear()
+        #expect(pool.count == 1, "one is in use")
+    }
+}
+
 @Suite struct `A pipe for splicing` {
     @Test func `is empty only when all was taken out of it`() throws {
         var (one, other): ([CInt], [CInt]) = ([0, 0], [0, 0])

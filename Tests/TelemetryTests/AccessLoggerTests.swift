@@ -1,8 +1,9 @@
 import Glibc
 import Octets
-import Telemetry
 import Reactor
 import Testing
+
+@testable import Telemetry
 
 @Suite struct `The access log` {
     /// Everything that `body` logs, as it reaches the descriptor.
@@ -190,6 +191,15 @@ import Testing
         }
         #expect(line.contains(" " + String(repeating: "a", count: 8192) + "... HTTP/1.1"))
         #expect(line.utf8.count < 9000)
+    }
+
+    @Test(arguments: [(AccessLogEscaping.fieldLimit, false), (AccessLogEscaping.fieldLimit + 1, true)])
+    func `says of a field whether it was cut`(length: Int, isCut: Bool) {
+        let line = OctetBuffer(capacity: 16_384)
+        let wasCut = String(repeating: "a", count: length).withOctets {
+            AccessLogEscaping.quoted.append($0, to: line)
+        }
+        #expect(wasCut == isCut && line.octets.string.hasSuffix("...") == isCut)
     }
 
     @Test func `hands over in the middle of a long turn, in order`() throws {

@@ -78,7 +78,7 @@ struct HPACKStrings {
         }
         guard length > Self.longest else {
             place = .string(behind, left: length)
-            return unsafe held.withUnsafeBytes { unsafe take(.octets(Octets($0))) }
+            return held.withOctets { take(.octets($0)) }
         }
         place = .skipped(behind, left: length)
         return take(.tooLong)
@@ -127,8 +127,8 @@ extension HPACK {
                 return decode(octets, isFinal: false, pools: pools, take: take) == .done
             case .tooLong:
                 tooLong()
-                return unsafe HPACKStrings.substitute.withUnsafeBytes {
-                    unsafe decode(Octets($0), isFinal: false, pools: pools, take: take) == .done
+                return HPACKStrings.substitute.withOctets {
+                    decode($0, isFinal: false, pools: pools, take: take) == .done
                 }
             }
         }

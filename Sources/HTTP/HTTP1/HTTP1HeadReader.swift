@@ -100,7 +100,7 @@ enum HTTP1HeadReader {
         if path.isEmpty { return method == "OPTIONS" ? "*" : "/" }
         if path[0] == UInt8(ascii: "/") { return path }
         let text = [UInt8(ascii: "/")] + path.array
-        return unsafe text.withUnsafeBytes { unsafe headers.copy(Octets($0)) }
+        return text.withOctets { headers.copy($0) }
     }
 
     /// Source: RFC 9112 §6.3, rules 1, 3, 4, 5 and 8.

@@ -223,7 +223,7 @@ extension HTTP2Session {
         let isLying = endsStream && slots[slot].expected >= 0 && slots[slot].bodyOctets != slots[slot].expected
         guard !isLying else { return endStream(slot, for: .contentLengthMismatch, block) }
         if isServer || rules.kind == .trailers { pools.charge(block, to: holder) }
-        unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
+        sections.append(HeldSection(slot: slot, holding: consume block), from: pools)
         let kind = rules.kind == .trailers ? StreamEvent.Kind.trailers : .headers
         events.append(
             StreamEvent(kind, slot: slot, owner: slots[slot].owner, detail: endsStream ? .last : .none), from: pools)

@@ -84,7 +84,7 @@ package struct HTTP2Limits: Sendable {
     /// Octets of bodies that were framed: what the other side sent may be followed by more.
     package internal(set) var taken: TurnList<TakenOctets> = TurnList()
     /// Complete header sections of this turn, in the order of their events; several may be one stream's.
-    var sections: TurnList<HeldSection> = unsafe TurnList()
+    var sections: TurnList<HeldSection> = TurnList()
     var firstSection = 0    // all before it were taken
 
     // Reading
@@ -171,7 +171,7 @@ package struct HTTP2Limits: Sendable {
     package func endTurn() {
         events.clear(to: pools)
         taken.clear(to: pools)
-        if unsafe !sections.isEmpty { dropSections() }
+        if !sections.isEmpty { dropSections() }
         pools.work &+= budget.endTurn()
         if input.postponed != nil { dropReadOctets() }
         guard !closedSlots.isEmpty else { return }
@@ -195,20 +195,22 @@ package struct HTTP2Limits: Sendable {
     /// The header section of the `.headers` or `.trailers` event in hand: the first one of the stream that was not
     /// taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
-        for index in unsafe firstSection..<sections.count where unsafe sections[index].slot == slot {
-            guard let block = unsafe sections[index].block else { continue }
-            unsafe sections.replace(at: index, with: HeldSection(slot: slot, block: nil))
+        for index in firstSection..<sections.count where sections[index].slot == slot {
+            var section = sections[index]
+            guard let block = section.take() else { continue }
+            sections.replace(at: index, with: section)
             if index == firstSection { firstSection += 1 }
-            return unsafe block.takeRetainedValue()
+            return block
         }
         return nil
     }
 
     private func dropSections() {
-        for index in unsafe sections.indices {
-            if let unread = unsafe sections[index].block { unsafe pools.letGo(unread.takeRetainedValue()) }
+        for index in sections.indices {
+            var section = sections[index]
+            if let unread = section.take() { pools.letGo(unread) }
         }
-        unsafe sections.clear(to: pools)
+        sections.clear(to: pools)
         firstSection = 0
     }
 
@@ -254,12 +256,6 @@ package struct HTTP2Limits: Sendable {
         if let block = slots[index].trailers.take() { pools.letGo(block) }
         if let body = slots[index].body.take() { pools.give(body) }
     }
-}
-
-/// A header section that was read and not taken yet. Plain data: the reference is counted by hand.
-@unsafe struct HeldSection: BitwiseCopyable {
-    var slot: Int
-    var block: Unmanaged<HeaderBlock>?
 }
 
 /// The peer's settings, with the values that hold until it sends SETTINGS. Source: RFC 9113 §6.5.2.

@@ -16,7 +16,7 @@ extension HTTP2Session {
         let isAnswerable = isServer && violation.mayBeAnswered && (isRequest || receiving.endsStream)
         if isServer {
             pools.charge(block, to: holder)
-            unsafe sections.append(HeldSection(slot: slot, block: Unmanaged.passRetained(consume block)), from: pools)
+            sections.append(HeldSection(slot: slot, holding: consume block), from: pools)
         } else {
             pools.letGo(block)
         }

@@ -1,4 +1,3 @@
-internal import CNghttp2
 internal import Octets
 
 /// Which rule a header section breaks. `HeaderRules` says that it does, on the path of every request; this
@@ -11,10 +10,7 @@ enum HeaderDiagnosis {
         of known: KnownHeader, _ name: Octets, behind block: HeaderBlock, _ kind: HeaderRules.Kind
     ) -> HTTP2Violation {
         if name.first == UInt8(ascii: ":") { return violation(ofPseudo: known, behind: block, kind) }
-        let isName =
-            unsafe nghttp2_check_header_name(
-                name.base?.assumingMemoryBound(to: UInt8.self), name.count) != 0
-        guard known.isExact || isName else { return .fieldName }
+        guard known.isExact || FieldSyntax.isName(name) else { return .fieldName }
         return switch known {
         case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade: .connectionField
         case .te: .te

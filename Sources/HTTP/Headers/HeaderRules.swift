@@ -1,4 +1,3 @@
-internal import CNghttp2
 internal import Octets
 
 /// What a header section of HTTP/2 must look like, checked field by field.
@@ -38,8 +37,7 @@ struct HeaderRules {
         if name.count > 0, name[0] == UInt8(ascii: ":") { return acceptPseudo(known, value) }
         hasRegular = true
         if !known.isExact {
-            let isName = unsafe nghttp2_check_header_name(Self.pointer(name), name.count) != 0
-            guard isName else { return false }
+            guard FieldSyntax.isName(name) else { return false }
         }
         guard Self.isValue(value) else { return false }
         switch known {
@@ -58,18 +56,18 @@ struct HeaderRules {
             hasMethod = true
             isConnect = value == "CONNECT"
             isOptions = value == "OPTIONS"
-            return unsafe nghttp2_check_method(Self.pointer(value), value.count) != 0
+            return FieldSyntax.isMethod(value)
         case (.request, .scheme) where !hasScheme:
             hasScheme = true
             return Self.isScheme(value)
         case (.request, .authority) where !hasAuthority:
             hasAuthority = true
-            return unsafe nghttp2_check_authority(Self.pointer(value), value.count) != 0
+            return FieldSyntax.isAuthority(value)
         case (.request, .path) where !hasPath:
             hasPath = true
             isPathAsterisk = value == "*"
             guard value.count > 0, isPathAsterisk || value[0] == UInt8(ascii: "/") else { return false }
-            return unsafe nghttp2_check_path(Self.pointer(value), value.count) != 0
+            return FieldSyntax.isPath(value)
         case (.request, .protocol) where !hasProtocol:
             hasProtocol = true
             return HTTP1Syntax.isToken(value)
@@ -99,7 +97,7 @@ struct HeaderRules {
         guard kind == .request else { return true }
         guard !hasHost else { return false }
         hasHost = true
-        return unsafe nghttp2_check_authority(Self.pointer(value), value.count) != 0
+        return FieldSyntax.isAuthority(value)
     }
 
     /// The section has all that it must have.
@@ -122,7 +120,7 @@ struct HeaderRules {
     @inline(__always)
     private static func isValue(_ value: Octets) -> Bool {
         guard value.isPlainText, value[0] > 0x20, value[value.count - 1] > 0x20 else {
-            return unsafe nghttp2_check_header_value_rfc9113(pointer(value), value.count) != 0
+            return FieldSyntax.isValue(value)
         }
         return true
     }
@@ -140,9 +138,4 @@ struct HeaderRules {
     }
 
     private static func isLetter(_ octet: UInt8) -> Bool { octet.lowercased &- 0x61 < 26 }
-
-    @inline(__always)
-    private static func pointer(_ octets: Octets) -> UnsafePointer<UInt8>? {
-        unsafe octets.base?.assumingMemoryBound(to: UInt8.self)
-    }
 }

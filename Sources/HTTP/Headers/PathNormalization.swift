@@ -23,7 +23,7 @@ package enum PathNormalization {
     package static func normalize(_ path: Octets, in headers: HeaderBlock) -> Verdict {
         if isNormal(path) { return .normal }
         guard let text = rewritten(path) else { return .refused }
-        let changed = unsafe text.withUnsafeBytes { unsafe headers.copy(Octets($0)) }
+        let changed = text.withOctets { headers.copy($0) }
         return changed == path ? .normal : .changed(changed)
     }
 

@@ -8,8 +8,10 @@ package enum WebSocketKey {
     /// Writes a `sec-websocket-key`: sixteen octets that need not be secret, in Base64.
     package static func write(random: (UInt64, UInt64), to output: OctetBuffer) {
         var encoder = Base64Encoder()
-        var octets = random
-        unsafe withUnsafeBytes(of: &octets) { unsafe encoder.encode(Octets($0), to: output) }
+        let octets = [random.0, random.1].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+        }
+        octets.withOctets { encoder.encode($0, to: output) }
         encoder.pad(to: output)
     }
 
@@ -20,7 +22,7 @@ package enum WebSocketKey {
         text.append(identifier)
         let digest = SHA1.digest(of: text.octets)
         var encoder = Base64Encoder()
-        unsafe digest.withUnsafeBytes { unsafe encoder.encode(Octets($0), to: output) }
+        digest.withOctets { encoder.encode($0, to: output) }
         encoder.pad(to: output)
     }
 }

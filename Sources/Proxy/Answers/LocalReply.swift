@@ -19,7 +19,7 @@ package struct LocalReply {
     /// `grpc-message` before its escaping.
     package let message: String
     /// Whether `grpc-message` has only the beginning of what there is to say.
-    let isCut: Bool
+    package let isCut: Bool
     /// The content type of a gRPC answer.
     var grpcType: Octets = "application/grpc"
     /// `location`; nil for an answer without it.

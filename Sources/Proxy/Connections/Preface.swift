@@ -2,6 +2,7 @@ internal import Octets
 
 /// Tells HTTP/2 with prior knowledge from HTTP/1.1 by the first octets. Source: RFC 9113 §3.4.
 enum Preface {
+    /// What the first octets are of; `incomplete`: too few to say.
     enum Verdict { case http1, http2, incomplete }
 
     /// "PRI " can begin no HTTP/1.1 request that a server would serve.

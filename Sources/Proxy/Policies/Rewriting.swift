@@ -16,24 +16,39 @@ enum Rewriting {
         in scratch: HeaderScratch
     ) -> StepEnd {
         scratch.beginValue()
-        switch rewrite({ $0.path?.write(exchange.path, to: scratch.buffer) }) {
-        case nil: return .next
-        case .unchanged:
-            exchange.rewrittenPath = exchange.path
-            return .next
-        case .tooCostly:
-            exchange.explanation = "the rule's rewrite would take too long on this path, or make it too long"
-        case .writtenInForm:
-            exchange.rewrittenPath = request { $0.copy(scratch.buffer.octets) }
-            return .next
-        case .written:
-            if let path = request({ normal(scratch.buffer.octets, in: $0) }) {
-                exchange.rewrittenPath = path
-                return .next
-            }
-            exchange.explanation = "the rule's rewrite makes a path that is not valid, or has dot segments"
+        guard let outcome = rewrite({ $0.path?.write(exchange.path, to: scratch.buffer) }) else { return .next }
+        switch request({ made(outcome, scratch.buffer.octets, in: $0) }) {
+        case .unchanged: exchange.rewrittenPath = exchange.path
+        case .path(let path): exchange.rewrittenPath = path
+        case .refused(let why):
+            exchange.explanation = why
+            return .answer(.pathRefused)
         }
-        return .answer(.pathRefused)
+        return .next
+    }
+
+    /// What a rule's rewrite has made of a path.
+    enum Made {
+        case unchanged
+        /// The new path, in the memory of the request's block.
+        case path(Octets)
+        /// It must not be sent, for that reason.
+        case refused(String)
+    }
+
+    /// What is to be sent in the place of a path.
+    /// - Parameters:
+    ///   - octets: what the rewrite has written.
+    ///   - block: of the request; the new path lives as long.
+    static func made(_ outcome: PathRewrite.Outcome, _ octets: Octets, in block: HeaderBlock) -> Made {
+        switch outcome {
+        case .unchanged: .unchanged
+        case .tooCostly: .refused("the rule's rewrite would take too long on this path, or make it too long")
+        case .writtenInForm: .path(block.copy(octets))
+        case .written:
+            normal(octets, in: block).map { .path($0) }
+                ?? .refused("the rule's rewrite makes a path that is not valid, or has dot segments")
+        }
     }
 
     private static func rewrite(of exchange: Exchange) -> Unretained<Rewrite>? {
