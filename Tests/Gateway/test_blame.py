@@ -1,6 +1,7 @@
 """Who is to blame for a failed request: the access log says it, and how grave it is; the answer says the limit."""
 
 import json
+import threading
 
 import pytest
 
@@ -23,14 +24,26 @@ def quiet():
 
 
 @pytest.fixture(scope="module")
-def gateway(web, quiet):
+def narrow():
+    """An endpoint that answers nothing, to which one connection may be open and one request may wait."""
+    with http1.Upstream(lambda connection, request: connection.socket.recv(1)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def gateway(web, quiet, narrow):
     rules = [objects.rule("gone", match=[{"uri": {"prefix": "/gone"}}]),
              objects.rule("silent", match=[{"uri": {"prefix": "/silent"}}]),
+             objects.rule("narrow", match=[{"uri": {"exact": "/narrow/waits"}}], timeout="2s"),
+             objects.rule("narrow", match=[{"uri": {"prefix": "/narrow"}}], timeout="5s"),
              objects.rule("nowhere", match=[{"uri": {"prefix": "/nowhere"}}]), objects.rule("echo")]
     gone = type("Gone", (), {"address": "127.0.0.1", "port": waiting.free_port()})
     config = [objects.gateway(), objects.virtual_service(rules),
               *objects.served_by("gone", gone, protocol_name="http"),
               *objects.served_by("silent", quiet),
+              *objects.served_by("narrow", narrow, protocol_name="http"),
+              objects.destination_rule("narrow", trafficPolicy={"connectionPool": {
+                  "tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}}}),
               *objects.served_by("echo", web, protocol_name="http")]
     with Gateway(config, arguments=["--log-format", "json"]) as made:
         yield made
@@ -80,3 +93,25 @@ def test_a_deadline_says_who_set_it_and_what_the_endpoint_had(gateway, timeout, 
 def test_an_answer_to_a_section_that_is_too_large_says_the_limit(gateway):
     answer = http1.send(gateway.port, TOO_LARGE)
     assert answer.status == 431 and b"60 KiB" in answer.body and b"no flag" in answer.body
+
+
+def test_a_full_queue_and_a_wait_in_it_say_what_they_are(gateway, narrow):
+    def ask(name):
+        thread = threading.Thread(target=lambda: http1.get(gateway.port, f"/narrow/{name}"))
+        thread.start()
+        return thread
+
+    before = [ask("served")]
+    waiting.until(lambda: gateway.metric("portico_requests_active") == 1, 5, "the request that is served")
+    before.append(ask("waits"))
+    waiting.until(lambda: gateway.metric("portico_requests_active") == 2, 5, "the request that waits")
+    assert http1.get(gateway.port, "/narrow/full").status == 503
+    for thread in before:
+        thread.join()
+    full, served, waits = (
+        gateway.access_log_json(f'"path":"/narrow/{name}"') for name in ("full", "served", "waits"))
+    assert full["explanation"].endswith("http1MaxPendingRequests 1") and full["blame"] == "gateway"
+    endpoint = f"endpoint 127.0.0.1:{narrow.port}"
+    assert served["explanation"].endswith(f"5s, has passed without an answer; {endpoint} had the request")
+    assert waits["explanation"].endswith(f"2s, has passed; it waited for a connection to {endpoint}")
+    assert {line["blame"] for line in (served, waits)} == {"upstream"}

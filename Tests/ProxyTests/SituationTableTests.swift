@@ -96,6 +96,16 @@ import Testing
         #expect(Situation.deadlineExceeded.outcome.blame == .upstream)
     }
 
+    @Test func `has each flag in the page's row of who is to blame`() throws {
+        let page = TestFiles.text(TestFiles.tests + "/../docs/operations.md")
+        for situation in Self.all where !isConfigured(situation) && situation.outcome.flag != .none {
+            let outcome = situation.outcome
+            let beginning = "| `\(outcome.blame.rawValue)` | \(outcome.blame.level.description) |"
+            let row = try #require(page.split(separator: "\n").first { $0.hasPrefix(beginning) }, "\(beginning)")
+            #expect(row.contains("`\(outcome.flag.text.description)`"), "\(situation)")
+        }
+    }
+
     @Test func `has every situation`() {
         #expect(Set(Self.all.map(Self.number)) == Set(0...42))
     }
