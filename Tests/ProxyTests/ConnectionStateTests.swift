@@ -1,3 +1,4 @@
+import Balancing
 import Reactor
 import Testing
 
@@ -181,6 +182,31 @@ import Testing
         #expect(order == [0, 1, 2, 3])
         lists.readLeftOver(isLong: { false }) { read in order.append(all.firstIndex { $0 === read } ?? -1) }
         #expect(order == [0, 1, 2, 3, 4, 5, 0, 1])
+    }
+
+    /// What comes on an endpoint's connection without requests is its end.
+    @Test func `put off what has had much to do in a long turn, but no endpoint's connection without requests`() {
+        let lists = ConnectionLists()
+        let (client, endpoint) = (connection(), Self.endpointConnection())
+        client.noteWork(100_000)
+        endpoint.noteWork(100_000)
+        #expect(!lists.hasToWait(client, isCrowded: false))
+        #expect(lists.hasToWait(client, isCrowded: true) && client.state.reading == .listed)
+        #expect(!lists.hasToWait(endpoint, isCrowded: true) && endpoint.state.reading == .ready)
+        let other = connection()
+        other.noteWork(100_000)
+        other.forgetOldWork(at: MonotonicTime(nanoseconds: 1_000_000_000))
+        #expect(other.isHeavy)
+        other.forgetOldWork(at: MonotonicTime(nanoseconds: 1_000_000_001))
+        #expect(!other.isHeavy && !lists.hasToWait(other, isCrowded: true))
+    }
+
+    private static func endpointConnection() -> Connection {
+        let endpoint = Endpoint(EndpointState(address: .unix(path: "@portico-lists"), numbers: EndpointNumbers()))
+        let pool = EndpointPool(endpoint: endpoint, transport: UpstreamTransport(isHTTP2: true))
+        let made = Connection(slot: 0, descriptor: -1, pool: pool, now: MonotonicTime(nanoseconds: 1))
+        made.state.enter(.open(.serving), at: MonotonicTime(nanoseconds: 1))
+        return made
     }
 
     @Test func `read one when the turn is long, and the others in the next turns`() {

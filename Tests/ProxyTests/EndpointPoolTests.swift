@@ -188,5 +188,7 @@ import Testing
             return silent.state.foundOpen.nanoseconds / 1_000_000
         }
         #expect(asked == [0, 1500, 1500, 1500, 2600, 2600])
+        silent.state.peerHungUp()
+        #expect(pool.available(at: MonotonicTime(nanoseconds: times[5])) == nil, "its end is not read yet")
     }
 }

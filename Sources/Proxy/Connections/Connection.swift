@@ -193,13 +193,16 @@ final class Connection {
     /// is not cut into pieces.
     var crowdedQuota: Int32 { min(max(WorkBudget.leastQuota, 2 * workload), WorkBudget.quotaOfTurn) }
 
+    /// What was long ago says nothing of what comes now.
+    func forgetOldWork(at now: MonotonicTime) { if state.lastActive + .seconds(1) <= now { workload = 0 } }
+
     /// - Parameter units: of work that one reading took. Work counts for some readings that follow, so that heavy ones
     ///   between light ones do not pass as light.
     func noteWork(_ units: Int32) { workload = workload / 2 + units / 2 }
 
     /// Whether a new request can be sent here now.
     var takesRequests: Bool {
-        guard state.isServing, state.isOpen else { return false }
+        guard state.isServing, state.isOpen, !state.hasHungUp else { return false }
         switch session {
         case .undecided: return false
         case .http1(let session): return session { $0.takesRequests }

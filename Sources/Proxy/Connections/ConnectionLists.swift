@@ -57,9 +57,17 @@ final class ConnectionLists {
     /// - Parameter isCrowded: whether it is.
     func hasToWait(_ connection: Connection, isCrowded: Bool) -> Bool {
         if connection.isUnread, connection.state.reading == .listed { return true }
-        guard isCrowded, connection.state.reading == .ready, isHeavy(connection) else { return false }
+        guard isCrowded, connection.state.reading == .ready, isHeavy(connection), !isFree(connection) else {
+            return false
+        }
         listForReading(connection)
         return true
+    }
+
+    /// What comes on an endpoint's connection without requests is its end: a new request must not be sent before that
+    /// is read.
+    private func isFree(_ connection: Connection) -> Bool {
+        connection.role == .upstream && connection.session.openStreams == 0
     }
 
     private func isHeavy(_ connection: Connection) -> Bool {

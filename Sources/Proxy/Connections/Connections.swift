@@ -27,6 +27,8 @@ final class Connections {
     private static let readsPerTurn = 4
     /// Octets whose way through the gateway costs as much as a unit of `WorkBudget`: they are copied, and sent.
     private static let octetsPerUnit = 32
+    /// The same in a turn that is long already, and then once: a frame of HTTP/2 of the usual size.
+    private static let crowdedOctets = 16_384 + 1024
     /// How often in one turn octets are given to one socket.
     private static let flushesPerTurn = 8
     /// Octets taken at a time from a client that is slowed down: about 100 requests with their cancelling.
@@ -60,6 +62,7 @@ final class Connections {
     /// lately: many that come at once with many requests each do not make it much longer.
     private func readUnlessCrowded(_ connection: Connection) {
         let isCrowded = services.pools.work >= WorkBudget.quotaOfTurn
+        if isCrowded { connection.forgetOldWork(at: services.loop.now) }
         if lists.hasToWait(connection, isCrowded: isCrowded) { return }
         read(connection, quota: isCrowded ? connection.crowdedQuota : WorkBudget.quotaOfTurn)
     }
@@ -69,6 +72,7 @@ final class Connections {
     func read(_ connection: Connection, quota: Int32 = WorkBudget.quotaOfTurn) {
         let before = services.pools.work
         services.pools.quota = quota
+        let isCrowded = quota < WorkBudget.quotaOfTurn
         var octets = 0
         defer {
             services.pools.work &+= Int32(truncatingIfNeeded: octets / Self.octetsPerUnit)
@@ -84,7 +88,7 @@ final class Connections {
                 if connection.session.hasWaitingInput, !readWaiting(connection) { return }
                 if connection.state.isBeginning, !listeners.handshakes.sniffTLS(connection) { return }
             }
-            let room = connection.state.isSlow ? Self.slowOctets : Self.inputOctets
+            let room = connection.state.isSlow ? Self.slowOctets : isCrowded ? Self.crowdedOctets : Self.inputOctets
             input.clear()
             let result = connection.transport.read(into: input, most: room, hasHungUp: connection.state.hasHungUp)
             switch result {
@@ -98,7 +102,7 @@ final class Connections {
                 let isDrained = connection.transport.isDrained(afterReading: count, of: room)
                 if isDrained, !connection.state.hasHungUp { return }
                 if services.pools.work &- before >= quota { break reading }
-                if lists.haveOthers, octets >= Self.inputOctets { break reading }
+                if isCrowded || (lists.haveOthers && octets >= Self.inputOctets) { break reading }
             case .wouldBlock:
                 // All that the endpoint has said is read.
                 if connection.state.writing == .over { peerClosed(connection) }
