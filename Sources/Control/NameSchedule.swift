@@ -33,8 +33,9 @@ struct NameSchedule {
     /// Names were passed over because their domain has all it may have.
     private var hasPassedOver = false
     private var lastLook = MonotonicTime(nanoseconds: 0)
-    /// How often a name that was due has waited for others, since `takeWaits`.
+    /// How often names that were due began to wait for others, since `takeWaits`.
     private var waits = 0
+    private var areWaiting = false    // as the last `takeDue` left them
     /// Names that are due, the next one last.
     private var queue: [String] = []
     /// When names are looked through for such that are due; nil: when one has ended.
@@ -69,6 +70,7 @@ struct NameSchedule {
     mutating func takeDue(now: MonotonicTime) -> [String] {
         if let nextLook, now >= nextLook { look(now) }
         var taken: [String] = []
+        var hasWaiting = false
         while running < Self.places, let name = queue.last {
             queue.removeLast()
             guard names[name]?.isRunning == false else { continue }
@@ -76,7 +78,7 @@ struct NameSchedule {
             let isSlow = slowDomains.contains(domain)
             if (isSlow ? slowRunning.count : domainRunning[domain, default: 0]) >= Self.domainPlaces {
                 hasPassedOver = true
-                waits += 1
+                hasWaiting = true
                 continue
             }
             if isSlow { slowRunning.insert(name) }
@@ -85,11 +87,13 @@ struct NameSchedule {
             running += 1
             taken.append(name)
         }
-        if !taken.isEmpty, !queue.isEmpty { waits += 1 }
+        if !queue.isEmpty { hasWaiting = true }
+        if hasWaiting, !areWaiting { waits += 1 }
+        areWaiting = hasWaiting
         return taken
     }
 
-    /// How often a name that was due has waited because too many look-ups are under way, since the last call.
+    /// How often names that were due began to wait because too many look-ups are under way, since the last call.
     mutating func takeWaits() -> Int {
         defer { waits = 0 }
         return waits
