@@ -16,6 +16,8 @@ struct UpgradeState {
         case starting(until: MonotonicTime)
         /// The successor may accept connections, and has to say that it does.
         case going(until: MonotonicTime)
+        /// The successor has closed its connection, and its process is about to end.
+        case ending(until: MonotonicTime)
         /// The successor serves.
         case handedOver
     }
@@ -55,7 +57,7 @@ struct UpgradeState {
 
     private var deadline: MonotonicTime? {
         switch stage {
-        case .starting(let time), .going(let time): time
+        case .starting(let time), .going(let time), .ending(let time): time
         case .idle, .wanted, .handedOver: nil
         }
     }
@@ -89,7 +91,8 @@ struct UpgradeState {
             return .handOver
         case .word(.go): return abandon("it speaks another language")
         case .ended:
-            stage = .starting(until: min(deadline, now + Self.endTime))
+            if case .ending = stage { return .nothing }
+            stage = .ending(until: min(deadline, now + Self.endTime))
             return .nothing
         }
     }
@@ -100,6 +103,7 @@ struct UpgradeState {
     /// Asked now and then.
     mutating func look(at now: MonotonicTime) -> Step {
         guard let deadline, now >= deadline else { return .nothing }
+        if case .ending = stage { return abandon("it has closed its connection") }
         stage = .idle
         return .abandonLate
     }

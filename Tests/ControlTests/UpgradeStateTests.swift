@@ -74,14 +74,14 @@ import Testing
         begin()
         _ = state.heard(.ended, at: start)
         let late = state.look(at: start + UpgradeState.endTime)
-        #expect(late == .abandonLate)
+        #expect(late == .abandon("it has closed its connection"))
     }
 
     @Test mutating func `does not make its time longer by closing the connection`() {
         begin()
         _ = state.heard(.ended, at: start + .milliseconds(59_900))
         let step = state.look(at: start + .seconds(60))
-        #expect(step == .abandonLate)
+        #expect(step == .abandon("it has closed its connection"))
     }
 
     @Test mutating func `hears nothing of a successor that is given up`() {
