@@ -91,7 +91,7 @@ final class APIClient {
 
     /// Sends the requests that wait, as far as there is room, and has a connection made for the others.
     func pump() {
-        guard !isStopped, calls.isWaiting else { return }
+        guard !isStopped, calls.isWaiting else { return isFull = false }
         guard connecting.credential != nil else { return carryOut(connecting.wants(at: timers.now)) }
         carryOut(connecting.look(at: timers.now, isReplaced: isReplaced))
         let lacksRoom = calls.sendWaiting(at: now, send)
@@ -160,7 +160,7 @@ final class APIClient {
         guard !isStopped else { return }
         switch result {
         case .success(let ready): context = ready.context
-        case .failure(let fault): if let limit = fault.limit { limits.append(limit) }
+        case .failure(let error): if let limit = error.limit { limits.append(limit) }
         }
         timers.cancel(&reconnectTimer)
         carryOut(

@@ -21,12 +21,15 @@ final class Refusals {
     /// - Parameters:
     ///   - connection: whose it is; nil when there is none yet.
     ///   - status: of the answer, when one was given.
-    ///   - reason: what OpenSSL or the system says of it, or the frame that was wrong.
-    func note(_ refusal: Refusal, on connection: Connection?, status: Int = 0, because reason: String = "") {
+    ///   - words: what OpenSSL or the system says of it, or the frame that was wrong; made where a line has it.
+    func note(
+        _ refusal: Refusal, on connection: Connection?, status: Int = 0, because words: @autoclosure () -> String = ""
+    ) {
         let side = connection?.role == .upstream ? ConnectionSide.upstream : .downstream
         services.metrics.refused(refusal, side)
         if let connection { FrontEnd.refused(refusal, connection, services) }
         guard sampler.admits(refusal, at: services.loop.wallNow.seconds) else { return summarizeSoon() }
+        let reason = words()
         guard services.log.isOn, side == .downstream else { return say(refusal, connection, reason) }
         var entry = AccessLogEntry(start: services.loop.wallNow)
         entry.protocol = connection.map { Self.protocolName(of: $0) } ?? .unknown

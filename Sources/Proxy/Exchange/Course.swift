@@ -185,16 +185,19 @@ extension Exchange {
             return extras == nil ? .goOn(at: .choose) : .next
         case .noHost:
             FrontEnd.unrouted(block, path, downstream, services)
-            explanation = "no host of this listener matches authority \"\(view.authority.string)\""
+            explanation = "no host of this listener matches authority \"\(words(view.authority))\""
         case .noRoute:
             FrontEnd.unrouted(block, path, downstream, services)
-            explanation = "no route matches authority \"\(view.authority.string)\" and path \"\(path.string)\""
+            explanation = "no route matches authority \"\(words(view.authority))\" and path \"\(words(path))\""
         case .tooCostly:
             services.metrics.reached(.matchWork)
-            explanation = "the expressions of authority \"\(view.authority.string)\" take too long on this request"
+            explanation = "the expressions of authority \"\(words(view.authority))\" take too long on this request"
         }
         return .answer(.noRoute)
     }
+
+    /// The beginning of what the request says, for an explanation: the whole of it stands in the access log.
+    private func words(_ octets: Octets) -> String { octets.prefix(256).string }
 
     /// The step `choose`.
     private func choose() -> StepEnd {
@@ -239,7 +242,7 @@ extension Exchange {
         // A deadline this close cannot be met; the upstream is not bothered with a request and its reset.
         guard wait <= Self.shortestDeadline || started + wait <= services.loop.now else { return .next }
         explanation = deadlineInWords
-        return .answer(.deadlineUnmeetable(isRoutes: isDeadlineRoutes))
+        return .answer(.deadlineUnmeetable(isRoutes: isDeadlineRoutes || heldBack > .zero))
     }
 
     /// The fastest answers through the gateway take longer, from a server beside it (docs/performance.md, d).

@@ -56,7 +56,7 @@ extension Exchange {
     /// The client's request breaks a rule of HTTP/2, or is too large: answers where the stream is still open.
     func requestRefused(_ violation: HTTP2Violation, _ frame: PeerFrame?, on connection: Connection) {
         guard state.answer != .over, let downstream else { return }
-        explanation = violation.words(frame)
+        if traits.isGRPC || services.log.isOn { explanation = violation.words(frame) }
         guard case .http2(let session) = connection.session, session({ $0.isOpen(downstream.slot) }) else {
             return state.note(.requestMalformed(violation))    // its `.closed` follows
         }
