@@ -15,7 +15,7 @@ package final class AccessLogger {
     private let buffer = OctetBuffer(capacity: 4096)
     private var lines = 0
     private var clock = AccessLogClock()
-    private var cuts: UInt64 = 0    // since `takeCuts`
+    private var cuts: UInt64 = 0    // in this turn
 
     /// Octets of lines after which a turn hands them over before its end.
     private static let turnOctets = 64 << 10
@@ -37,13 +37,7 @@ package final class AccessLogger {
         case .json: appendJSON(entry)
         }
         lines += 1
-        if buffer.count >= Self.turnOctets { endTurn() }
-    }
-
-    /// How many values were cut since the last call.
-    package func takeCuts() -> UInt64 {
-        defer { cuts = 0 }
-        return cuts
+        if buffer.count >= Self.turnOctets { handOver() }
     }
 
     private func escaped(_ octets: Octets, _ escaping: AccessLogEscaping) {
@@ -51,7 +45,15 @@ package final class AccessLogger {
     }
 
     /// Hands the lines of this turn to the writer. The worker calls it at the end of each turn.
-    package func endTurn() {
+    /// - Returns: how many values of them were cut.
+    @discardableResult package func endTurn() -> UInt64 {
+        guard lines > 0 || cuts > 0 else { return 0 }
+        handOver()
+        defer { cuts = 0 }
+        return cuts
+    }
+
+    private func handOver() {
         guard lines > 0 else { return }
         writer.submit(buffer.octets, lines: lines)
         buffer.clear(keeping: 2 * Self.turnOctets)

@@ -186,7 +186,7 @@ import Testing
             let path = unsafe Octets(octets)
             return try logged(.text) {
                 $0.log(withRecord { $0.path = path })
-                #expect($0.takeCuts() == 1 && $0.takeCuts() == 0)
+                #expect($0.endTurn() == 1 && $0.endTurn() == 0)
             }
         }
         #expect(line.contains(" " + String(repeating: "a", count: 8192) + "... HTTP/1.1"))

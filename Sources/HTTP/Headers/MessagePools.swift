@@ -43,10 +43,12 @@ package import Octets
     /// Units that the session which is read now may take of the turn; set by the owner.
     package var quota = WorkBudget.quotaOfTurn
 
-    /// How often a connection's window stayed closed because too much of its bodies waits, since `takeFullConnections`.
-    var fullConnections: UInt64 = 0
-    /// Fields that a refused request's line in the log has not, or not as a whole, since `takeCutFields`.
-    var cutFields: UInt64 = 0
+    /// Whether one of the next two has something to take.
+    package private(set) var hasReachedLimit = false
+    /// How often a connection's window stayed closed because too much of its bodies waits, since `takeReachedLimits`.
+    var fullConnections: UInt64 = 0 { didSet { hasReachedLimit = true } }
+    /// Fields that a refused request's line in the log has not, or not as a whole, since `takeReachedLimits`.
+    var cutFields: UInt64 = 0 { didSet { hasReachedLimit = true } }
 
     /// Whether memory is short, so that no window grows; set by the owner.
     package var isMemoryTight = false
@@ -118,16 +120,13 @@ package import Octets
         }
     }
 
-    /// How often bodies that nobody takes have closed a connection's window since the last call.
-    package func takeFullConnections() -> UInt64 {
-        defer { fullConnections = 0 }
-        return fullConnections
-    }
-
-    /// How many fields of refused requests were left out of the log, or cut, since the last call.
-    package func takeCutFields() -> UInt64 {
-        defer { cutFields = 0 }
-        return cutFields
+    /// How often bodies that nobody takes have closed a connection's window, and how many fields of refused requests
+    /// were left out of the log, since the last call.
+    package func takeReachedLimits() -> (fullConnections: UInt64, cutFields: UInt64) {
+        let taken = (fullConnections, cutFields)
+        (fullConnections, cutFields) = (0, 0)
+        hasReachedLimit = false
+        return taken
     }
 
     /// Octets of buffers that were freed since the last call.

@@ -142,8 +142,7 @@ package enum WorkerMessage: Sendable, Equatable {
         memory.turnEnds()
         giveBackMemory()
         services.metrics.hold(handshakes: listeners.handshakes.count, headerOctets: services.pools.headerOctets)
-        services.countLimits()
-        services.log.endTurn()
+        services.turnEnds(cutValues: services.log.endTurn())
     }
 
     private func wake(_ event: Readiness) {

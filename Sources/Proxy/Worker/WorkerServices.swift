@@ -46,6 +46,8 @@ final class WorkerServices {
     var current: WorkerSnapshot?
     private var date = HTTPDate()
     private let tlsBuffers = TLSBuffers()
+    private var turns = 0
+    private static let tlsPause = 63    // how many turns TLS is not asked, less than a power of two
 
     init(
         worker: Int, loop: Loop, limits: Limits, budget: ProcessBudget, metrics: WorkerMetrics, log: AccessLogger,
@@ -66,14 +68,22 @@ final class WorkerServices {
         pools.headerLimit = budget.headerOctets
     }
 
-    /// Counts the limits that were reached in this turn where nothing is known of the counters.
-    func countLimits() {
-        count(.heldBodies, pools.takeFullConnections())
-        count(.logValue, pools.takeCutFields() &+ log.takeCuts())
-        count(.tlsBuffers, tlsBuffers.takeDisplaced())
+    /// Counts the limits that were reached where nothing is known of the counters.
+    /// - Parameter cutValues: of the access log, in this turn.
+    @inline(__always)
+    func turnEnds(cutValues: UInt64) {
+        turns &+= 1
+        let hasReachedLimit = unretainedPools { $0.hasReachedLimit }
+        if cutValues > 0 || hasReachedLimit || turns & Self.tlsPause == 0 { countLimits(cutValues) }
     }
 
-    private func count(_ limit: ReachedLimit, _ times: UInt64) { if times > 0 { metrics.reached(limit, times) } }
+    @inline(never)
+    private func countLimits(_ cutValues: UInt64) {
+        let reached = pools.takeReachedLimits()
+        metrics.reached(.heldBodies, reached.fullConnections)
+        metrics.reached(.logValue, reached.cutFields &+ cutValues)
+        metrics.reached(.tlsBuffers, tlsBuffers.takeDisplaced())
+    }
 
     /// The configuration for the next request of a client's connection: the newest, or the last one that still
     /// had its listener. Sets the connection's route table.
