@@ -25,5 +25,6 @@ import Testing
         let page = Metrics(version: "", messageWriter: writer).render()
         #expect(page.contains("\nportico_messages_dropped_total \(dropped)\n"))
         _ = pipe.read(60_000)
+        #expect(writer.finish(within: .seconds(10)), "its thread must not outlive the pipe, whose number others get")
     }
 }
