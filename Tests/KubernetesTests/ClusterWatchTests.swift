@@ -249,7 +249,21 @@ import Testing
         #expect(client.becomesCurrent() && !client.learned.now.limits.contains(.connections))
         client.watch.watchSecrets(Set((0..<100).map { SecretName(namespace: "shop", name: "t\($0)") }))
         #expect(client.waits { $0.limits.contains(.connections) && $0.limits.contains(.answersWaiting) })
-        #expect(server.connections == 8)
+        #expect(client.waits { _ in server.connections == 8 })
+    }
+
+    /// A proxy in front of the server may allow very few. Watches must find a place all the same.
+    @Test(arguments: [1, 2, 5, 9] as [UInt32])
+    func `watches all kinds at a server that allows few streams`(streams: UInt32) throws {
+        var state = state()
+        state.put("services", "shop", "web")
+        state.groups["discovery.k8s.io"] = ["v1": ["endpointslices"]]
+        let server = try FakeServer(streams: streams, state)
+        defer { server.stop() }
+        let client = try Client(.fake(server.port), kinds: [.services, .endpointSlices])
+        #expect(client.becomesCurrent() && client.becomesCurrent("endpointslices"))
+        server.change { $0.put("services", "shop", "later") }
+        #expect(client.waits { $0.objects["services/shop/later"] != nil })
     }
 
     @Test func `makes requests of others on the same connection`() throws {

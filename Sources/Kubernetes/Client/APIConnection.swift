@@ -51,7 +51,7 @@ final class APIConnection {
     private var pingedAt: Int64?    // milliseconds, as `heardAt`
 
     private static let readOctets = 131_072
-    /// Streams that stay free for requests that are answered soon.
+    /// Streams that stay free for requests that are answered soon: of a server that allows few, half of those.
     private static let reservedStreams = 8
 
     /// - Parameter scratch: is used during calls only.
@@ -87,7 +87,8 @@ final class APIConnection {
     /// Whether a further stream can begin at once.
     func hasRoom(isLasting: Bool) -> Bool {
         guard isOpen, !isDraining, session.takesRequests else { return false }
-        return session.openStreams + (isLasting ? Self.reservedStreams : 0) < session.peerConcurrentStreams
+        let allowed = session.peerConcurrentStreams
+        return session.openStreams + (isLasting ? min(Self.reservedStreams, allowed / 2) : 0) < allowed
     }
 
     // MARK: requests
