@@ -1,12 +1,15 @@
 """Who is to blame for a failed request: the access log says it, and how grave it is; the answer says the limit."""
 
+import contextlib
 import json
+import socket
 import threading
 
 import pytest
 
 from peers import http1, http2, objects, waiting
 from peers.gateway import Gateway
+from peers.listening import Listener
 
 TOO_LARGE = "GET /large HTTP/1.1\r\nhost: a\r\nx: " + "a" * 70_000 + "\r\n\r\n"
 
@@ -115,3 +118,83 @@ def test_a_full_queue_and_a_wait_in_it_say_what_they_are(gateway, narrow):
     assert served["explanation"].endswith(f"5s, has passed without an answer; {endpoint} had the request")
     assert waits["explanation"].endswith(f"2s, has passed; it waited for a connection to {endpoint}")
     assert {line["blame"] for line in (served, waits)} == {"upstream"}
+
+
+STOOD_STILL = r'^portico_limit_reached_total\{limit="progress_timeout"\}'
+
+
+def much(connection, _request):
+    """An answer without an end."""
+    connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 268435456\r\n\r\n")
+    while True:
+        connection.send(bytes(1 << 20))
+
+
+def deaf(connection, _number):
+    """Reads nothing of what is sent."""
+
+
+@pytest.fixture(scope="module")
+def stalling():
+    with http1.Upstream(much) as endless, Listener(deaf, receive_octets=4096) as silent_peer:
+        rules = [objects.rule("endless", match=[{"uri": {"prefix": "/endless"}}]), objects.rule("deaf")]
+        config = [objects.gateway(), objects.virtual_service(rules),
+                  *objects.served_by("endless", endless, protocol_name="http"),
+                  *objects.served_by("deaf", silent_peer, protocol_name="http")]
+        arguments = ["--log-format", "json", "--progress-timeout", "500ms"]
+        with Gateway(config, arguments=arguments) as made:
+            yield made
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_to_blame(stalling):
+    with socket.create_connection(("127.0.0.1", stalling.port)) as client:
+        client.sendall(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n")
+        waiting.until(lambda: stalling.metric(STOOD_STILL) == 1, 20, "the end of the request")
+    line = stalling.access_log_json('"path":"/endless"')
+    assert line["explanation"].endswith("the client takes nothing of its answer")
+    assert (line["blame"], line["response_flags"]) == ("client", "SI")
+
+
+def test_a_client_that_sends_nothing_of_its_request_is_to_blame(stalling):
+    assert http1.send(
+        stalling.port, "POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nten octets").status == 408
+    line = stalling.access_log_json('"path":"/slow"')
+    assert line["explanation"].endswith("the client sends nothing of its request")
+    assert (line["blame"], line["response_flags"]) == ("client", "SI")
+
+
+def test_an_endpoint_that_takes_nothing_of_a_request_is_to_blame(stalling):
+    with http1.connect(stalling.port, seconds=30) as client:
+        client.send("POST /deaf HTTP/1.1\r\nhost: a\r\ncontent-length: 268435456\r\n\r\n")
+        sender = threading.Thread(target=fill, args=(client.socket,))
+        sender.start()
+        assert client.response().status == 504
+        client.socket.shutdown(socket.SHUT_RDWR)
+        sender.join()
+    line = stalling.access_log_json('"path":"/deaf"')
+    assert line["explanation"].endswith("takes nothing of the request")
+    assert (line["blame"], line["response_flags"]) == ("upstream", "SI")
+
+
+def fill(connection):
+    """Sends until that is not possible any more."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(bytes(1 << 16))
+
+
+def test_endpoints_that_are_all_ejected_are_to_blame():
+    def failing(connection, _request):
+        connection.send(b"HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")
+
+    detection = {"consecutive5xxErrors": 1, "interval": "100ms", "baseEjectionTime": "1h", "maxEjectionPercent": 100}
+    with http1.Upstream(failing) as server:
+        config = [objects.gateway(), objects.virtual_service([objects.rule("failing")]),
+                  *objects.served_by("failing", server, protocol_name="http"),
+                  objects.destination_rule("failing", trafficPolicy={"outlierDetection": detection})]
+        with Gateway(config, arguments=["--log-format", "json"]) as made:
+            assert http1.get(made.port, "/first").status == 500
+            assert http1.get(made.port, "/second").status == 503
+            line = made.access_log_json('"path":"/second"')
+    assert "1 are ejected by outlierDetection" in line["explanation"]
+    assert (line["blame"], line["response_flags"]) == ("upstream", "UH")

@@ -222,8 +222,9 @@ import Testing
             .redirectedToHTTPS, .unknownCluster, .noHealthyEndpoint, .connectFailed, .connectTimedOut, .closedUnsent,
             .upstreamClosed, .upstreamReset,
             .upstreamRefused, .upstreamProtocolError, .upstreamMalformed(.status), .overflow,
-            .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .overloaded, .drainOver,
-            .directResponse(200), .tryTimedOut, .faultInjected(status: 500, grpc: nil),
+            .localReset, .routeTimedOut, .deadlineExceeded, .idleSending, .idleReceiving, .upstreamStalled,
+            .endpointsFailing, .overloaded, .drainOver, .directResponse(200), .tryTimedOut,
+            .faultInjected(status: 500, grpc: nil),
         ]
         return all
     }()

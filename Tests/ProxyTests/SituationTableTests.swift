@@ -16,12 +16,12 @@ import Testing
         + HTTP2Violation.allCases.map(Situation.upstreamMalformed) + [
             .pathRefused, .upgradeRefused, .headerTimedOut, .clientClosed, .clientReset,
             .noRoute, .connectMethod, .protocolUnknown, .optionsAsterisk, .misdirected, .redirectedToHTTPS,
-            .unknownCluster, .noHealthyEndpoint, .hostUnresolved,
+            .unknownCluster, .noHealthyEndpoint, .endpointsFailing, .hostUnresolved,
             .connectFailed, .connectTimedOut, .closedUnsent, .upstreamClosed, .upstreamReset, .upstreamRefused,
             .upstreamProtocolError, .grpcWebMalformed, .grpcDowngraded, .deadlineHopeless, .overflow, .localReset,
             .routeTimedOut,
             .deadlineExceeded, .deadlineUnmeetable(isRoutes: true), .deadlineUnmeetable(isRoutes: false),
-            .idleSending, .idleReceiving, .overloaded, .drainOver, .directResponse(200),
+            .idleSending, .idleReceiving, .upstreamStalled, .overloaded, .drainOver, .directResponse(200),
             .directResponse(404), .directResponse(503), .redirect(301), .corsPreflight, .operationsTooLarge,
             .tryTimedOut, .faultInjected(status: 404, grpc: nil), .faultInjected(status: 200, grpc: .notFound),
         ]
@@ -72,6 +72,8 @@ import Testing
         case .grpcDowngraded: 40
         case .deadlineHopeless: 41
         case .deadlineUnmeetable: 42
+        case .endpointsFailing: 43
+        case .upstreamStalled: 44
         }
     }
 
@@ -94,6 +96,29 @@ import Testing
         #expect(Situation.deadlineUnmeetable(isRoutes: false).outcome.blame == .client)
         #expect(Situation.deadlineUnmeetable(isRoutes: true).outcome.blame == .configuration)
         #expect(Situation.deadlineExceeded.outcome.blame == .upstream)
+        // Who stands still is to blame, and endpoints that are there and fail are not the configuration's.
+        #expect(Situation.idleSending.outcome.blame == .client)
+        #expect(Situation.idleReceiving.outcome.blame == .client)
+        #expect(Situation.upstreamStalled.outcome.blame == .upstream)
+        #expect(Situation.noHealthyEndpoint.outcome.blame == .configuration)
+        #expect(Situation.endpointsFailing.outcome.blame == .upstream)
+    }
+
+    @Test func `has each flag with its status in the table of behaviour`() {
+        let page = TestFiles.text(TestFiles.tests + "/../docs/behaviour.md")
+        let rows = page.split(separator: "\n").filter { $0.hasPrefix("| ") }.map { row in
+            row.split(separator: "|", omittingEmptySubsequences: false).dropFirst().dropLast()
+                .map { $0.split(separator: " ").joined(separator: " ") }
+        }.filter { $0.count == 5 }
+        for situation in Self.all where !isConfigured(situation) && situation.outcome.flag != .none {
+            let outcome = situation.outcome
+            let statuses = outcome.status == 0 ? ["reset", "none"] : ["\(outcome.status)", ""]
+            let isThere = rows.contains { row in
+                row[3] == outcome.flag.rawValue
+                    && statuses.contains { $0.isEmpty ? row[1].isEmpty : row[1].contains($0) }
+            }
+            #expect(isThere, "\(situation): no row with \(outcome.status) and \(outcome.flag.rawValue)")
+        }
     }
 
     @Test func `has each flag in the page's row of who is to blame`() throws {
@@ -107,7 +132,7 @@ import Testing
     }
 
     @Test func `has every situation`() {
-        #expect(Set(Self.all.map(Self.number)) == Set(0...42))
+        #expect(Set(Self.all.map(Self.number)) == Set(0...44))
     }
 
     @Test func `answers everybody who is still there`() {

@@ -30,6 +30,8 @@ import Testing
             (.deadlineExceeded, 504, "UT", "response_timeout", "upstream request timeout", 4),
             (.idleSending, 504, "SI", "stream_idle_timeout", "stream timeout", 14),
             (.idleReceiving, 408, "SI", "stream_idle_timeout", "stream timeout", 2),
+            (.upstreamStalled, 504, "SI", "stream_idle_timeout", "stream timeout", 14),
+            (.endpointsFailing, 503, "UH", "no_healthy_upstream", "no healthy upstream", 14),
             (.headerTimedOut, 408, "-", "request_header_timeout", "request header timeout", 2),
             (.pathRefused, 400, "-", "path_normalization_failed", "The path is not valid.", 13),
             (

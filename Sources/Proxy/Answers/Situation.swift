@@ -26,6 +26,7 @@ package enum Situation: Equatable, Sendable {
     case redirectedToHTTPS    // a server in clear text redirects the host
     case unknownCluster
     case noHealthyEndpoint
+    case endpointsFailing    // there are some, and all of them are ejected or fail their health check
     case hostUnresolved    // the host that the request names has no addresses that may be sent to
     case directResponse(Int)    // the rule answers by itself, with that status
     case redirect(Int)    // the rule sends the client elsewhere, with that status
@@ -52,6 +53,7 @@ package enum Situation: Equatable, Sendable {
     case deadlineUnmeetable(isRoutes: Bool)    // shorter than any answer takes; else it is the client's
     case idleSending    // the client takes nothing of its answer
     case idleReceiving    // the client sends nothing of its request
+    case upstreamStalled    // the endpoint takes nothing of the request
     // The gateway as a whole
     case overloaded
     case drainOver    // the process ends, and the time for that is over

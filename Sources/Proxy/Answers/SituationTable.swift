@@ -24,6 +24,7 @@ extension Situation {
         case .redirectedToHTTPS: .redirectedToHTTPS
         case .unknownCluster: .unknownCluster
         case .noHealthyEndpoint: .noHealthyEndpoint
+        case .endpointsFailing: .endpointsFailing
         case .hostUnresolved: .hostUnresolved
         case .directResponse(let status): .answered(status, "the gateway answers this itself")
         case .redirect(let status): .answered(status, "the gateway redirects this request")
@@ -47,6 +48,7 @@ extension Situation {
         case .tryTimedOut: .tryTimedOut
         case .idleSending: .idleSending
         case .idleReceiving: .idleReceiving
+        case .upstreamStalled: .upstreamStalled
         case .overloaded: .overloaded
         case .drainOver: .drainOver
         }
@@ -153,6 +155,10 @@ extension Outcome {
 
     fileprivate static var noHealthyEndpoint: Outcome {
         Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", blame: .configuration)
+    }
+
+    fileprivate static var endpointsFailing: Outcome {
+        Outcome(503, .noHealthyEndpoint, "no_healthy_upstream", "no healthy upstream", blame: .upstream)
     }
 
     fileprivate static var hostUnresolved: Outcome {
@@ -303,6 +309,10 @@ extension Outcome {
     }
 
     fileprivate static var idleSending: Outcome {
+        Outcome(504, .idle, "stream_idle_timeout", "stream timeout", blame: .client)
+    }
+
+    fileprivate static var upstreamStalled: Outcome {
         Outcome(504, .idle, "stream_idle_timeout", "stream timeout", blame: .upstream)
     }
 

@@ -274,8 +274,9 @@ extension Exchange {
                 : destination.cluster.next(random: random, excluding: avoidedEndpoints)
         }
         guard let endpoint = picked else {
-            explanation = destination { EndpointReports.absence($0.cluster) }
-            return .answer(.noHealthyEndpoint)
+            let absence = destination { EndpointReports.absence($0.cluster) }
+            explanation = absence.words
+            return .answer(absence.areFailing ? .endpointsFailing : .noHealthyEndpoint)
         }
         self.endpoint.pick(endpoint)
         // Of the try before, whose connection is not this one's.

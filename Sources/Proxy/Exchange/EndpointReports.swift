@@ -44,15 +44,15 @@ enum EndpointReports {
         exchange.destination.unretained?({ $0.cluster.state.tally.count(fate, at: now) })
     }
 
-    /// Why a cluster has no endpoint.
-    static func absence(_ cluster: Cluster) -> String {
+    /// Why a cluster has no endpoint, and whether there are some that fail.
+    static func absence(_ cluster: Cluster) -> (words: String, areFailing: Bool) {
         let ejected = cluster.state.detector?.totals.ejected ?? 0
         let unwell = cluster.state.endpoints.count { $0.health != .available }
         let reasons = [
             ejected > 0 ? "\(ejected) are ejected by outlierDetection" : nil,
             unwell > 0 ? "\(unwell) have not passed their health check" : nil,
         ].compactMap(\.self)
-        return "\(cluster.name) has no ready endpoint" + (reasons.isEmpty ? "" : ": ")
-            + reasons.joined(separator: ", ")
+        let words = "\(cluster.name) has no ready endpoint" + (reasons.isEmpty ? "" : ": ")
+        return (words + reasons.joined(separator: ", "), !reasons.isEmpty)
     }
 }

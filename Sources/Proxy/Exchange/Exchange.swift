@@ -187,10 +187,8 @@ final class Exchange {
             return .idleSending
         }
         guard state.request == .receiving, state.answer != .over, !state.isWaiting(for: .delay) else { return nil }
-        if heldBody != nil { return .localReset }
-        if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 {
-            return .localReset
-        }
+        if heldBody != nil { return .upstreamStalled }
+        if case .stream(let stream) = upstream, stream.session.pending(stream.slot) > 0 { return .upstreamStalled }
         return traits.isGRPC || (traits.isWebSocket && state.answer == .begun) ? nil : .idleReceiving
     }
 

@@ -425,8 +425,19 @@ extension Exchange {
     /// Nothing has come from the client, or nothing has gone to it, for too long.
     func progressTimedOut(_ situation: Situation) {
         guard state.answer != .over else { return }
+        explanation = wordsOfStandstill(situation)
+        if situation == .upstreamStalled, let observer { EndpointReports.failure(self, observer, situation) }
         dropUpstream(code: ErrorCode.cancel)
         answer(situation)
+    }
+
+    private func wordsOfStandstill(_ situation: Situation) -> String {
+        switch situation {
+        case .idleSending: "the client takes nothing of its answer"
+        case .upstreamStalled:
+            (endpoint.unretained?({ "endpoint \($0.name)" }) ?? "no endpoint yet") + " takes nothing of the request"
+        default: "the client sends nothing of its request"
+        }
     }
 
     /// The process's memory is short, and this request holds much of it. Where its answer has begun, its stream ends
