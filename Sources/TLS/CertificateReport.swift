@@ -51,7 +51,7 @@ package struct CertificateReport: Sendable, Equatable {
     /// - Parameters:
     ///   - staple: what is wrong with the OCSP response that is there for the certificate.
     ///   - isStapled: whether one is sent, or nobody knows.
-    init(_ certificate: CertificateHandle, staple: StapleProblem? = nil, isStapled: Bool = true) {
+    init(_ certificate: OwnedCertificate, staple: StapleProblem? = nil, isStapled: Bool = true) {
         let raw = unsafe certificate.raw
         subject = certificate.subject
         issuer = certificate.issuer

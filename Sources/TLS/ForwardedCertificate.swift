@@ -36,11 +36,11 @@ package struct ForwardedCertificate {
     fileprivate init() {}
 
     /// Says which server of ours the client's certificate was shown to.
-    fileprivate mutating func addReceiver(_ certificate: CertificateHandle) {
+    fileprivate mutating func addReceiver(_ certificate: OwnedCertificate) {
         parts += names(of: certificate, .uri).map { "By=\($0)" }
     }
 
-    fileprivate mutating func addClient(_ certificate: CertificateHandle) {
+    fileprivate mutating func addClient(_ certificate: OwnedCertificate) {
         parts.append("Hash=\(PeerPins.hexadecimal(certificate.fingerprint))")
         let pem = Self.pem(of: certificate)
         if let pem { parts.append("Cert=\"\(Self.escaped(pem))\"") }
@@ -52,7 +52,7 @@ package struct ForwardedCertificate {
         parts += names(of: certificate, .dns).map { "DNS=\($0)" }
     }
 
-    private mutating func names(of certificate: CertificateHandle, _ kind: PeerNames.Kind) -> [String] {
+    private mutating func names(of certificate: OwnedCertificate, _ kind: PeerNames.Kind) -> [String] {
         let all = unsafe PeerNames(certificate.raw).entries.filter { $0.kind == kind }.map { Self.name($0.text) }
         var octets = 0
         let kept = all.prefix { name in
@@ -64,14 +64,14 @@ package struct ForwardedCertificate {
     }
 
     /// In ASCII, with `"` and `\` escaped; nil if it is too long to be passed on.
-    private static func subject(of certificate: CertificateHandle) -> String? {
+    private static func subject(of certificate: OwnedCertificate) -> String? {
         guard let name = unsafe X509_get_subject_name(certificate.raw) else { return "" }
         return unsafe text(limit: mostNameOctets) {
             unsafe X509_NAME_print_ex($0, name, 0, portico_ascii_name_flags) >= 0
         }
     }
 
-    private static func pem(of certificate: CertificateHandle) -> String? {
+    private static func pem(of certificate: OwnedCertificate) -> String? {
         unsafe text(limit: mostCertificateOctets) { unsafe PEM_write_bio_X509($0, certificate.raw) == 1 }
     }
 

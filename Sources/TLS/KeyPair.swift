@@ -5,8 +5,8 @@ package import Octets
 /// A certificate chain and its private key as OpenSSL holds them. Nothing else is left of their texts. All contexts
 /// that serve with a pair share it.
 package final class KeyPair: Sendable {
-    let chain: [CertificateHandle]
-    let key: KeyHandle
+    let chain: [OwnedCertificate]
+    let key: OwnedKey
     /// Properties of the server's own certificate.
     package let report: CertificateReport
     /// The OCSP response that is sent with the certificate; nil: none.

@@ -1,8 +1,8 @@
 internal import COpenSSL
 internal import Octets
 
-/// One certificate; the handle counts as one reference.
-@safe final class CertificateHandle: Sendable {
+/// One certificate; it counts as one reference.
+@safe final class OwnedCertificate: Sendable {
     /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
     nonisolated(unsafe) let raw: OpaquePointer
     init(owning raw: OpaquePointer) { unsafe self.raw = raw }
@@ -22,7 +22,7 @@ internal import Octets
     }
 
     /// Whether the certificate was issued for this key.
-    func belongs(to key: KeyHandle) -> Bool {
+    func belongs(to key: OwnedKey) -> Bool {
         defer { Failures.clear() }
         return unsafe X509_check_private_key(raw, key.raw) == 1
     }
@@ -38,7 +38,7 @@ internal import Octets
 }
 
 /// One private key.
-@safe final class KeyHandle: Sendable {
+@safe final class OwnedKey: Sendable {
     /// Owned; freed in `deinit`. Never changed; OpenSSL counts references atomically.
     nonisolated(unsafe) let raw: OpaquePointer
     init(owning raw: OpaquePointer) { unsafe self.raw = raw }
@@ -57,7 +57,7 @@ enum PEM {
     /// - Throws: which certificate cannot be read, or that there is none.
     static func certificates(
         _ text: [UInt8], limit: Int = chainLimit
-    ) throws(TLSError) -> [CertificateHandle] {
+    ) throws(TLSError) -> [OwnedCertificate] {
         let read = unsafe text.withUnsafeBytes { text in
             Result { () throws(TLSError) in try unsafe certificates(Octets(text), limit: limit) }
         }
@@ -67,15 +67,15 @@ enum PEM {
     /// Reads a chain of certificates; see above.
     static func certificates(
         _ text: Octets, limit: Int = chainLimit
-    ) throws(TLSError) -> [CertificateHandle] {
+    ) throws(TLSError) -> [OwnedCertificate] {
         let source = try MemorySource(text, what: "the certificate chain")
-        var certificates: [CertificateHandle] = []
+        var certificates: [OwnedCertificate] = []
         while true {
             Failures.clear()
             guard let raw = unsafe PEM_read_bio_X509(source.raw, nil, refusePassphrase, nil) else {
                 break
             }
-            let certificate = unsafe CertificateHandle(owning: raw)
+            let certificate = unsafe OwnedCertificate(owning: raw)
             certificates.append(certificate)
             guard certificates.count <= limit else {
                 throw .tooLarge(what: "the number of certificates in a chain", limit: limit)
@@ -92,14 +92,14 @@ enum PEM {
 
     /// Reads an unencrypted private key.
     /// - Throws: why it cannot be used.
-    static func key(_ text: Octets) throws(TLSError) -> KeyHandle {
+    static func key(_ text: Octets) throws(TLSError) -> OwnedKey {
         let source = try MemorySource(text, what: "the private key")
         Failures.clear()
         var isEncrypted = false
         let raw = unsafe withUnsafeMutablePointer(to: &isEncrypted) {
             unsafe PEM_read_bio_PrivateKey(source.raw, nil, refusePassphrase, $0)
         }
-        if let raw = unsafe raw { return unsafe KeyHandle(owning: raw) }
+        if let raw = unsafe raw { return unsafe OwnedKey(owning: raw) }
         if isEncrypted {
             Failures.clear()
             throw .encryptedKey

@@ -48,7 +48,7 @@ package struct PeerRequirement: Sendable, Equatable {
     let requirement: PeerRequirement
     /// Owned; freed in `deinit`. Not changed after `init`; OpenSSL locks what it looks up in it.
     private nonisolated(unsafe) let store: OpaquePointer
-    private let authorities: [CertificateHandle]
+    private let authorities: [OwnedCertificate]
     private let keyPins: Set<String>
     private let certificatePins: Set<String>
     /// Tells this requirement from any other: sessions are resumed only under the same one. 32 octets.
@@ -84,7 +84,7 @@ package struct PeerRequirement: Sendable, Equatable {
 
     deinit { unsafe X509_STORE_free(store) }
 
-    private func add(_ authorities: [CertificateHandle]) throws(TLSError) {
+    private func add(_ authorities: [OwnedCertificate]) throws(TLSError) {
         for authority in authorities {
             guard unsafe X509_STORE_add_cert(store, authority.raw) == 1 else {
                 throw .unusableTrust(reason: Failures.takeReason())
@@ -140,7 +140,7 @@ extension PeerVerification {
 
     /// Has the context's sessions verify their peers by this. A server asks for the client's certificate only after
     /// `demand(of:)`.
-    func apply(to context: borrowing ContextHandle, isServer: Bool) {
+    func apply(to context: borrowing OwnedContext, isServer: Bool) {
         unsafe context.configure { context in
             unsafe portico_SSL_CTX_set_store(context, store)
             unsafe SSL_CTX_set_cert_verify_callback(context, Self.callback, nil)
@@ -197,10 +197,10 @@ extension PeerVerification {
         }
         guard unsafe X509_verify_cert(context) == 1 else {
             Failures.clear()
-            var certificate: CertificateHandle?
+            var certificate: OwnedCertificate?
             if let found = unsafe X509_STORE_CTX_get_current_cert(context) {
                 unsafe X509_up_ref(found)
-                certificate = unsafe CertificateHandle(owning: found)
+                certificate = unsafe OwnedCertificate(owning: found)
             }
             return unsafe VerificationError(verdict: X509_STORE_CTX_get_error(context), certificate: certificate)
         }

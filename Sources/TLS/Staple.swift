@@ -41,7 +41,7 @@ final class Staple: Sendable {
 
     /// Looks at a response for the first certificate of a chain.
     /// - Returns: the response if it may be sent, and what is wrong with it.
-    static func read(_ octets: Octets, for chain: [CertificateHandle]) -> (staple: Staple?, failure: StapleProblem?) {
+    static func read(_ octets: Octets, for chain: [OwnedCertificate]) -> (staple: Staple?, failure: StapleProblem?) {
         let certificate = chain[0]
         defer { Failures.clear() }
         var (status, from, until): (CInt, Int64, Int64) = (0, 0, 0)
@@ -70,7 +70,7 @@ final class Staple: Sendable {
 
     /// The responses of a context, which frees them with itself: sessions may outlive the `TLSContext`.
     private final class Staples: Sendable {
-        let all: [(certificate: CertificateHandle, staple: Staple)]
+        let all: [(certificate: OwnedCertificate, staple: Staple)]
         init(_ pairs: [KeyPair]) { all = pairs.compactMap { pair in pair.staple.map { (pair.chain[0], $0) } } }
     }
 

@@ -26,7 +26,7 @@ internal import COpenSSL
         groups: [String] = ["X25519", "P-256"]
     ) throws(TLSError) {
         let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
-        let context = try ContextHandle.make(isServer: false, groups: groups)
+        let context = try OwnedContext.make(isServer: false, groups: groups)
         try context.apply(suites)
         try context.setVersions(minVersion...max(minVersion, maxVersion))
         if verification == nil { try context.trust(trusted) }
@@ -64,11 +64,11 @@ internal import COpenSSL
     }
 }
 
-extension ContextHandle {
+extension OwnedContext {
     borrowing func trust(_ pem: [UInt8]?) throws(TLSError) {
         var isSet = true
         if let pem {
-            let certificates: [CertificateHandle]
+            let certificates: [OwnedCertificate]
             do {
                 certificates = try PEM.certificates(pem, limit: PEM.trustLimit)
             } catch {

@@ -64,7 +64,7 @@ internal import COpenSSL
         }
         guard !pairs.isEmpty else { throw .noCertificate(found: nil) }
         let suites = try CipherSuites(names: cipherSuites, lowest: minVersion)
-        let context = try ContextHandle.make(isServer: true, groups: groups.isEmpty ? ContextHandle.groups : groups)
+        let context = try OwnedContext.make(isServer: true, groups: groups.isEmpty ? OwnedContext.groups : groups)
         self.groups = groups.isEmpty ? nil : groups.joined(separator: ":")
         try context.apply(suites)
         try context.setVersions(minVersion...maxVersion)
@@ -93,7 +93,7 @@ internal import COpenSSL
     }
 
     /// Whether this OpenSSL can do a key exchange.
-    package static func supports(group name: String) -> Bool { ContextHandle.isKnown(group: name) }
+    package static func supports(group name: String) -> Bool { OwnedContext.isKnown(group: name) }
 
     /// Whether a session may go on where this context is what its server name stands for now: it fulfils what clients
     /// have to show here.
@@ -104,13 +104,13 @@ internal import COpenSSL
 
     /// Asked once: a context for each question would be felt with thousands of servers.
     private static let supportedSuites: Set<String> = {
-        guard let context = try? ContextHandle.make(isServer: true) else { return [] }
+        guard let context = try? OwnedContext.make(isServer: true) else { return [] }
         return Set(CipherSuites.known.filter { context.takes(cipherSuite: $0) })
     }()
 }
 
 /// An SSL_CTX in the making: freed on any error, given away when complete.
-@safe struct ContextHandle: ~Copyable {
+@safe struct OwnedContext: ~Copyable {
     private let raw: OpaquePointer    // owned
 
     private init(owning raw: OpaquePointer) { unsafe self.raw = raw }
@@ -132,11 +132,11 @@ internal import COpenSSL
 
     /// A context with the project's settings, and nothing else.
     /// - Throws: that OpenSSL has no memory, or does not know the groups.
-    static func make(isServer: Bool, groups: [String] = groups) throws(TLSError) -> ContextHandle {
+    static func make(isServer: Bool, groups: [String] = groups) throws(TLSError) -> OwnedContext {
         Failures.clear()
         guard let made = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method())
         else { throw .library(Failures.takeReason()) }
-        let context = unsafe ContextHandle(owning: made)
+        let context = unsafe OwnedContext(owning: made)
         let options = isServer ? portico_tls_server_options : portico_tls_client_options
         unsafe SSL_CTX_set_options(made, options)
         unsafe portico_SSL_CTX_set_mode(made, portico_tls_modes)

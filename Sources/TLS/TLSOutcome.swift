@@ -56,22 +56,22 @@ extension TLSSession {
 
     /// Calls `body` with the certificate that the peer showed.
     /// - Returns: what `body` returns; nil if there is none.
-    func withPeerCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
+    func withPeerCertificate<Result>(_ body: (OwnedCertificate) -> Result?) -> Result? {
         guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
-        return body(unsafe CertificateHandle(owning: found))
+        return body(unsafe OwnedCertificate(owning: found))
     }
 
     /// The certificate that this side shows.
-    func withOwnCertificate<Result>(_ body: (CertificateHandle) -> Result?) -> Result? {
+    func withOwnCertificate<Result>(_ body: (OwnedCertificate) -> Result?) -> Result? {
         guard let found = unsafe SSL_get_certificate(raw) else { return nil }
         unsafe X509_up_ref(found)
-        return body(unsafe CertificateHandle(owning: found))
+        return body(unsafe OwnedCertificate(owning: found))
     }
 
     /// The certificate that the peer showed.
     package var peerCertificate: CertificateReport? {
         guard let found = unsafe SSL_get1_peer_certificate(raw) else { return nil }
-        return unsafe CertificateReport(CertificateHandle(owning: found))
+        return unsafe CertificateReport(OwnedCertificate(owning: found))
     }
 
     /// What a failed handshake with a server is counted and answered as.

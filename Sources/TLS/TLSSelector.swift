@@ -114,7 +114,7 @@ package final class TLSSelector: Sendable {
     }
 
     private init() throws(TLSError) {
-        let context = try ContextHandle.make(isServer: true)
+        let context = try OwnedContext.make(isServer: true)
         try context.setVersions(.tls10 ... .tls13)
         unsafe context.configure {
             unsafe SSL_CTX_set_client_hello_cb($0, Self.clientHello, nil)

@@ -44,7 +44,7 @@ package struct VerificationError: Error, Sendable, Equatable, CustomStringConver
 
     /// What OpenSSL found when it verified the chain.
     /// - Parameter certificate: the one of the chain that was to blame, when it is known.
-    init(verdict: CInt, certificate: CertificateHandle?) {
+    init(verdict: CInt, certificate: OwnedCertificate?) {
         let words = unsafe String(cString: X509_verify_cert_error_string(Int(verdict)))
         self.words = certificate.map { "\(words) (\($0.subject))" } ?? words
         check =

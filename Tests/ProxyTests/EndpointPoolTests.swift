@@ -78,16 +78,16 @@ import Testing
         pool.connectionOpened(kept)
         pool.becameIdle(kept)
         _ = pool.enqueue(Applicant(exchange: 7, wantsNew: true))
-        #expect(pool.nextTurn(at: now)?.exchange == nil && pool.idleCount == 1)
+        #expect(pool.nextServed(at: now)?.exchange == nil && pool.idleCount == 1)
         pool.connectionOpened(made)
         pool.becameIdle(made)
         _ = pool.enqueue(Applicant(exchange: 8))
-        let first = try #require(pool.nextTurn(at: now))
+        let first = try #require(pool.nextServed(at: now))
         #expect(first.exchange == 7 && first.connection { $0 === made })
-        #expect(pool.nextTurn(at: now)?.exchange == 8)
+        #expect(pool.nextServed(at: now)?.exchange == 8)
         pool.becameIdle(kept)
         _ = pool.enqueue(Applicant(exchange: 9, wantsNew: true))
-        #expect(pool.nextTurn(at: now)?.exchange == 9)
+        #expect(pool.nextServed(at: now)?.exchange == 9)
     }
 
     /// Two keep connections, and one of those that want new ones has none on its way.
@@ -110,11 +110,11 @@ import Testing
         #expect(pool.lacksNew && pool.available(to: Applicant(exchange: 4), at: now) == nil)
         _ = pool.enqueue(Applicant(exchange: 4))
         // Nothing is being made for one of the two: it comes before those that take any.
-        #expect(pool.nextTurn(at: now)?.exchange == 1 && !pool.lacksNew)
+        #expect(pool.nextServed(at: now)?.exchange == 1 && !pool.lacksNew)
         pool.becameIdle(kept)
-        #expect(pool.nextTurn(at: now)?.exchange == 4)
+        #expect(pool.nextServed(at: now)?.exchange == 4)
         pool.becameIdle(kept)
-        #expect(pool.nextTurn(at: now) == nil && pool.waitingCount == 1)
+        #expect(pool.nextServed(at: now) == nil && pool.waitingCount == 1)
     }
 
     @Test func `of HTTP/2 has no connections that nobody has used`() throws {

@@ -8,7 +8,7 @@ extension HTTP2Session {
         if isTerminating { return false }
         if !resetsAfterFlush.isEmpty { return true }
         if !ready.isEmpty, sendWindow > 0 { return true }
-        return !waiting.isEmpty && !isGoAwayReceived && hasTurn
+        return !waiting.isEmpty && !isGoAwayReceived && mayBegin
     }
 
     /// Whether nothing more should be read: the client does not read its answers. Windows do not bound headers and
@@ -98,7 +98,7 @@ extension HTTP2Session {
 
     // MARK: bodies
 
-    /// The stream has something to send: it gets its turn with the next `flush`.
+    /// The stream has something to send: it is framed by the next `flush`.
     func makeReady(_ slot: Int) {
         guard !slots[slot].isReady, slots[slot].isOpen, slots[slot].areHeadersFramed, !slots[slot].isEndFramed
         else { return }
@@ -107,7 +107,7 @@ extension HTTP2Session {
         ready.append(slot)
     }
 
-    /// Streams in turn, a frame each, while there is a window and room.
+    /// Streams one after the other, a frame each, while there is a window and room.
     private func sendReady() {
         var left = ready.count
         while !isTerminating, outCount < Self.framedOctets, let slot = ready.popFirst() {

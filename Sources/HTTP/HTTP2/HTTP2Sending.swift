@@ -5,7 +5,7 @@ extension HTTP2Session {
     /// Octets of a request body kept for a replay; a longer body cannot be replayed.
     package static let replayLimit = 65_536
 
-    /// Opens a stream towards the peer; it waits for its turn while the peer's limit is reached, and until
+    /// Opens a stream towards the peer; it waits to begin while the peer's limit is reached, and until
     /// the first `flush`.
     /// - Parameters:
     ///   - isEnd: the request is its header section and nothing else: END_STREAM stands on HEADERS. Otherwise it
@@ -24,7 +24,7 @@ extension HTTP2Session {
             return slot
         }
         let awaitsSettings = !isPeerKnown && block.first(.protocol) != nil
-        if isStarted, waiting.isEmpty, hasTurn, !awaitsSettings {
+        if isStarted, waiting.isEmpty, mayBegin, !awaitsSettings {
             start(slot, block)
         } else {
             block.hold()
@@ -187,7 +187,7 @@ extension HTTP2Session {
     /// The last octets that `flush` handed over were not taken by the kernel, and never will be.
     package func neverLeft(_ count: Int) { lostFrom = min(lostFrom, flushedOctets - min(UInt64(count), flushedOctets)) }
 
-    /// Whether the stream waits for its turn: nothing of it was framed, and so nothing will be sent when it
+    /// Whether the stream waits to begin: nothing of it was framed, and so nothing will be sent when it
     /// is reset.
     package func isWaiting(_ slot: Int) -> Bool { slots[slot].isOpen && slots[slot].id == 0 }
 
@@ -203,12 +203,12 @@ extension HTTP2Session {
 
     /// Whether a request can be framed now. What the peer does not read stays out of the frames: there it
     /// could not be taken back when it is given up.
-    var hasTurn: Bool { startedStreams < peer.concurrentStreams && outCount < Self.framedOctets }
+    var mayBegin: Bool { startedStreams < peer.concurrentStreams && outCount < Self.framedOctets }
 
     /// Opens waiting streams as far as the peer's limit and the room for frames allow.
     func startWaiting() {
         guard isStarted, !isGoAwayReceived else { return }
-        while hasTurn, !waiting.isEmpty {
+        while mayBegin, !waiting.isEmpty {
             let slot = waiting.removeFirst()
             guard slots[slot].isOpen, let block = slots[slot].headers.take() else { continue }
             start(slot, block)

@@ -20,7 +20,7 @@ struct HTTP2Stream {
 
     // Sending
     var sendWindow: Int64 = 0    // octets that the peer takes now; below zero after smaller SETTINGS
-    var headers: HeaderBlock?    // held; a request that waits for its turn
+    var headers: HeaderBlock?    // held; a request that waits to begin
     var trailers: HeaderBlock?    // held; they wait for the body
     var body: OctetBuffer?    // from the pools; octets to send, or kept for a replay
     var waiting = 0    // octets of `body` not framed yet
@@ -37,7 +37,7 @@ struct HTTP2Stream {
     var bodyOctets: Int64 = 0    // of DATA received
 }
 
-/// Slots of streams that have something to send and a window for it, each once, served in turn.
+/// Slots of streams that have something to send and a window for it, each once, served one after the other.
 struct ReadyQueue {
     private var slots: [Int32] = []
     private var first = 0

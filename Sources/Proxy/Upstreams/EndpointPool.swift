@@ -279,7 +279,7 @@ final class EndpointPool {
 
     /// The exchange whose turn it is and its connection; nil when none waits, or no connection has room. Who wants a
     /// new connection gets a kept one only where none is being made for it, and then before those that take any.
-    func nextTurn(at now: MonotonicTime) -> (exchange: Int, connection: Unretained<Connection>)? {
+    func nextServed(at now: MonotonicTime) -> (exchange: Int, connection: Unretained<Connection>)? {
         guard waitingCount > 0 else { return nil }
         if waiting.choosyCount > 0, !isHTTP2 {
             if let connection = unused(), let exchange = dequeue(choosy: true) { return (exchange, connection) }

@@ -288,7 +288,7 @@ final class Upstreams {
         guard let pool = connection.pool else { return connections.close(connection) }
         connections.close(connection)
         // Who wanted a new connection has a kept one now, if there is one.
-        takeTurns(pool)
+        serveWaiting(pool)
         var rest = pool.unservedByFailure
         while rest > 0, let number = pool.dequeue() {
             rest -= 1
@@ -300,7 +300,7 @@ final class Upstreams {
     func serve(_ pool: EndpointPool) {
         // A connection that was lost has left its place to a new one.
         while pool.lacksNew, mayConnect(pool), connect(pool) {}
-        takeTurns(pool)
+        serveWaiting(pool)
         while pool.needsConnection, mayConnect(pool) {
             guard !connect(pool) else { continue }
             // Nothing is on its way: whoever waits would wait for ever.
@@ -310,9 +310,9 @@ final class Upstreams {
         }
     }
 
-    private func takeTurns(_ pool: EndpointPool) {
-        while let turn = pool.nextTurn(at: services.loop.now) {
-            turn.connection { exchanges.connected(turn.exchange, $0) }
+    private func serveWaiting(_ pool: EndpointPool) {
+        while let served = pool.nextServed(at: services.loop.now) {
+            served.connection { exchanges.connected(served.exchange, $0) }
         }
     }
 

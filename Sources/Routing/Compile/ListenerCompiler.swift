@@ -109,7 +109,7 @@ struct ListenerCompiler {
             guard !rules.ruleLists[ruleList].isEmpty else { continue }
             isUsed = true
             for host in found.names where !closed.covers(host) {
-                guard let other = redirected.owner(of: host) else {
+                guard let other = redirected.server(redirecting: host) else {
                     table.add(ruleList, host: host)
                     continue
                 }
@@ -157,7 +157,7 @@ struct ListenerCompiler {
                 "\(object.identity.namespace)/\(object.identity.name)/error", clusters: [],
                 unavailable: .leftOut("\(object.identity)"), object: object.identity, place: object.place)
             let ruleList = rules.addRuleList(RuleList(catchAlls: [Rule(matches: [RuleMatch()], route: route)]))
-            for name in names where redirected.owner(of: name) == nil && !closed.covers(name) {
+            for name in names where redirected.server(redirecting: name) == nil && !closed.covers(name) {
                 table.add(ruleList, host: name)
             }
             problems.add(

@@ -4,7 +4,7 @@ internal import Manifests
 /// and the order of servers, because a virtual host either redirects or does not. Source: docs/istio.md, Redirect to
 /// HTTPS.
 struct Redirected {
-    private var owners: [String: ServerMerger.Member] = [:]
+    private var servers: [String: ServerMerger.Member] = [:]
     private var lists: [SourcePlace: [String]] = [:]
     /// The places of the hosts of VirtualServices that are among the names.
     private(set) var places: [Int] = []
@@ -27,16 +27,16 @@ struct Redirected {
             var list: [String] = []
             for entry in GatewayHosts.entries(of: member.server, member.gateway)
             where seen.insert(Seen(gateway: member.key, entry: entry)).inserted {
-                let found = owners.count < most ? hosts.bound(to: entry) : []
+                let found = servers.count < most ? hosts.bound(to: entry) : []
                 places += found.map(\.place)
-                for name in [entry.name] + found.map(\.name) where owners[name] == nil {
-                    owners[name] = member
+                for name in [entry.name] + found.map(\.name) where servers[name] == nil {
+                    servers[name] = member
                     list.append(name)
                 }
             }
             lists[member.server.place] = lists[member.server.place] ?? list
         }
-        if owners.count >= most || bound.end != nil { rest = members.first }
+        if servers.count >= most || bound.end != nil { rest = members.first }
     }
 
     private struct Seen: Hashable {
@@ -48,7 +48,7 @@ struct Redirected {
     var isWhole: Bool { rest == nil }
 
     /// The server that redirects a name; nil if none does.
-    func owner(of name: String) -> ServerMerger.Member? { owners[name] ?? rest }
+    func server(redirecting name: String) -> ServerMerger.Member? { servers[name] ?? rest }
 
     /// The names that a server redirects: its own and those of VirtualServices on it.
     func names(of member: ServerMerger.Member) -> [String] {
