@@ -435,7 +435,8 @@ extension Exchange {
         switch situation {
         case .idleSending: "the client takes nothing of its answer"
         case .upstreamStalled:
-            (endpoint.unretained?({ "endpoint \($0.name)" }) ?? "no endpoint yet") + " takes nothing of the request"
+            endpoint.unretained?({ "endpoint \($0.name) takes nothing of the request" })
+                ?? "no endpoint has been found that takes the request"
         default: "the client sends nothing of its request"
         }
     }
