@@ -139,7 +139,7 @@ package struct HTTP1Parser {
     private mutating func takeHead(
         _ input: Octets, _ headers: HeaderBlock
     ) throws(HTTP1Error) -> (consumed: Int, event: HTTP1Event) {
-        if !hasRead, let error = HTTP1Beginning.error(input, role) { throw error }
+        if !hasRead, try !HTTP1Beginning.check(input, role) { return (0, .needsMore) }
         guard let end = try scan.headEnd(input, role: role, limits: limits) else { return (0, .needsMore) }
         hasRead = true
         let text = input.slice(scan.start, end)
