@@ -112,7 +112,7 @@ struct SomeCluster {
     }
 
     /// Step by step over all endpoints, as before, this takes 10,000,000,000 steps.
-    @Test(.timeLimit(.minutes(1))) func `has a hundred thousand weighted endpoints at once`() {
+    @Test(.timeLimit(.minutes(15))) func `has a hundred thousand weighted endpoints at once`() {
         let weights = (0..<100_000).map { $0 % 3 + 1 }
         let counts = SomeCluster(.roundRobin, weights.count, weights: weights).picks(200_000)
         #expect(counts.min() == 2)    // a rotation this long has no room for weights

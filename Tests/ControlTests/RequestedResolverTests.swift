@@ -19,29 +19,51 @@ import Testing
     /// What the next look-ups say; a name without an answer says nothing for as long as the test lasts.
     private final class Answers: Sendable {
         private let known = Lock<[String: [String]?]>([:])
+        private let isOver = Lock(false)
         private let never: Mailbox<Void>?
         init() { never = try? Mailbox<Void>() }
+        func end() { isOver.withLock { $0 = true } }
         func set(_ name: String, _ answer: [String]?) { known.withLock { $0[name] = .some(answer) } }
 
         func lookUp(_ name: String) throws(ResolverError) -> [String] {
-            while true {
+            while !isOver.withLock({ $0 }) {
                 if let answer = known.withLock({ $0[name] }) {
                     guard let answer else { throw ResolverError(host: name, reason: "gone") }
                     return answer
                 }
                 if let never { _ = DescriptorWait.untilReadable(never.descriptor, milliseconds: 2) }
             }
+            throw ResolverError(host: name, reason: "the test is over")
         }
     }
 
-    init() throws { bell = try Mailbox<Void>() }
+    private let used: UsedDirectories
+
+    init() throws {
+        bell = try Mailbox<Void>()
+        used = UsedDirectories(answers)
+    }
 
     private func resolver() -> RequestedResolver {
-        let (bell, answers) = (bell, answers)
+        let (bell, answers, used) = (bell, answers, used)
         return RequestedResolver(wake: { bell.post(()) }) { changed throws(SystemError) in
-            try NameDirectory(
+            let directory = try NameDirectory(
                 refreshMilliseconds: 5, lookUp: { name throws(ResolverError) in try answers.lookUp(name) },
                 changed: changed)
+            used.add(directory)
+            return directory
+        }
+    }
+
+    /// The directories of a test, which look nothing up any more when it is over: their threads live on.
+    private final class UsedDirectories: Sendable {
+        private let all = Lock<[NameDirectory]>([])
+        private let answers: Answers
+        init(_ answers: Answers) { self.answers = answers }
+        func add(_ directory: NameDirectory) { all.withLock { $0.append(directory) } }
+        deinit {
+            for directory in all.withLock({ $0 }) { directory.want([]) }
+            answers.end()
         }
     }
 

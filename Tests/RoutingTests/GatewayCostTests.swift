@@ -5,7 +5,7 @@ import Testing
 
 /// What somebody may write many of, twice: the limits of time are those of a test that would hang.
 @Suite struct `What many Gateways, servers and ports cost` {
-    @Test(.timeLimit(.minutes(5))) func `does not grow with servers of a port times hosts of VirtualServices`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with servers of a port times hosts of VirtualServices`() {
         let names = ["h0.test", "*.w.test", "*.u.test"]
         let servers = (0..<2000).map { number in
             let hosts = number < 3 ? names[number] : "h\(number).test', '*.w\(number).test"
@@ -26,7 +26,7 @@ import Testing
         #expect(world.plan.diagnostics.count { $0.code == "host-not-in-gateway" } == 8002 + 8003)
     }
 
-    @Test(.timeLimit(.minutes(5))) func `does not grow with Gateways times hosts of one VirtualService`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with Gateways times hosts of one VirtualService`() {
         let gateways = (0..<1000).map {
             World.gateway("g\($0)", "{port: {number: 80, name: p, protocol: HTTP}, hosts: [h\($0).test]}")
         }
@@ -39,7 +39,7 @@ import Testing
         #expect(world.plan.diagnostics.count { $0.code == "host-not-in-gateway" } == 9000)
     }
 
-    @Test(.timeLimit(.minutes(5))) func `does not grow with servers that have an error times ports`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with servers that have an error times ports`() {
         let gateways = (0..<2000).map { number in
             let port = "{number: \(number + 1), name: p, protocol: HTTP}"
             let broken = "{port: {number: \(number + 1), name: q, protocol: HTTP}, hosts: [b.test], tls: {mode: NO}}"
@@ -49,7 +49,7 @@ import Testing
         #expect(world.plan.diagnostics.count { $0.code == "listener-without-routes" } == 2000)
     }
 
-    @Test(.timeLimit(.minutes(5))) func `does not grow with servers times hosts that an error took out`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with servers times hosts that an error took out`() {
         let servers = (0..<1000).map {
             "{port: {number: 80, name: p\($0), protocol: HTTP}, hosts: [h\($0).test]}"
         }
@@ -62,7 +62,7 @@ import Testing
         #expect(world.plan.diagnostics.count { $0.code == "left-out" } == 1000)
     }
 
-    @Test(.timeLimit(.minutes(5))) func `does not grow with closed servers times open ones`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with closed servers times open ones`() {
         let tls = { (mode: String) in "tls: {mode: \(mode), credentialName: c}" }
         let port = { (name: String) in "{number: 443, name: \(name), protocol: HTTPS}" }
         let open = (0..<1500).map { "{port: \(port("o\($0)")), hosts: ['*.s\($0).test'], \(tls("SIMPLE"))}" }
@@ -106,7 +106,7 @@ import Testing
         #expect(world.answer(TestRequest("/"), port: 20) == "503")
     }
 
-    @Test(.timeLimit(.minutes(5))) func `does not grow with ports times rules times ports`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with ports times rules times ports`() {
         let ports = (1...500).map { "{port: {number: \($0), name: p\($0), protocol: HTTP}, hosts: ['*']}" }
         let rules = (0..<60).map { "{match: [{uri: {exact: /\($0)}}], \(World.to("a"))}" }
         let services = World.service("a", "10.0.0.1", ports: "{name: http, port: 8080}, {name: other, port: 9}")
@@ -119,7 +119,7 @@ import Testing
         #expect(world.plan.diagnostics.count { $0.code == "port-needed" } == 60 * 100)
     }
 
-    @Test(.timeLimit(.minutes(5))) func `does not grow with workloads times selectors`() {
+    @Test(.timeLimit(.minutes(15))) func `does not grow with workloads times selectors`() {
         let port = "ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC"
         let entries = (0..<3000).map { number in
             """

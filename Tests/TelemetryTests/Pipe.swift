@@ -1,4 +1,5 @@
 import Glibc
+import Testing
 
 /// Glibc has it under _GNU_SOURCE only.
 private let setPipeSize: CInt = 1031
@@ -32,11 +33,16 @@ final class Pipe {
     /// Makes the end to write never wait, as some parents leave it.
     func makeNonBlocking() { _ = fcntl(writing, F_SETFL, fcntl(writing, F_GETFL) | O_NONBLOCK) }
 
-    /// At most `limit` octets; fewer at the end.
+    /// At most `limit` octets; fewer at the end, and when none come for a minute, which is a failure: a test that waits
+    /// for ever holds up all others.
     func read(_ limit: Int) -> [UInt8] {
         var octets = [UInt8](repeating: 0, count: limit)
         var count = 0
         while count < limit {
+            guard isReadable(within: 60_000) else {
+                Issue.record("nobody wrote to the pipe for a minute")
+                break
+            }
             let taken = unsafe octets.withUnsafeMutableBytes {
                 unsafe Glibc.read(reading, $0.baseAddress.unsafelyUnwrapped + count, limit - count)
             }
@@ -44,6 +50,20 @@ final class Pipe {
             count += taken
         }
         return Array(octets[..<count])
+    }
+
+    private func isReadable(within milliseconds: CInt) -> Bool {
+        var waiting = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+        return unsafe poll(&waiting, 1, milliseconds) > 0
+    }
+
+    /// Takes out what is there, and waits for nothing.
+    func empty() {
+        var octets = [UInt8](repeating: 0, count: 65_536)
+        while isReadable(within: 0) {
+            let taken = unsafe octets.withUnsafeMutableBytes { unsafe Glibc.read(reading, $0.baseAddress, $0.count) }
+            if taken <= 0 { return }
+        }
     }
 
     func readToEnd() -> [UInt8] {
