@@ -151,7 +151,7 @@ struct HTTP1Fields {
 
     /// The length of the line's name, whose capitals are made small in place.
     private static func lowerCaseName(_ line: Octets) throws(HTTP1Error) -> Int {
-        guard let end = line.firstIndex(of: UInt8(ascii: ":")), end > 0, let base = unsafe line.base
+        guard let end = line.nearIndex(of: UInt8(ascii: ":")), end > 0, let base = unsafe line.base
         else { throw .syntax }
         // The line is a part of the block's own copy of the head, which is mutable memory.
         let octets = unsafe UnsafeMutableRawPointer(mutating: base)

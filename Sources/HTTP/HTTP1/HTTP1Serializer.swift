@@ -129,18 +129,14 @@ package enum HTTP1Serializer {
         var cookiesWritten = false
         for index in 0..<headers.count {
             let field = headers.field(at: index)
-            switch field.known {
-            case .method, .scheme, .authority, .path, .status, .protocol, .host: continue
-            case .contentLength where framing != .none || !mayKeepLength: continue
-            case .contentLength:
-                guard HTTP1Syntax.length(field.value) != nil else { continue }
-            case .cookie where cookiesWritten: continue
-            case .cookie:
-                cookiesWritten = true
-                writeCookies(headers, from: index, to: output)
-                continue
-            case let known where known.isHopByHop: continue
-            default: break
+            if madeHere.contains(field.known) {
+                if field.known == .cookie, !cookiesWritten {
+                    writeCookies(headers, from: index, to: output)
+                    cookiesWritten = true
+                }
+                guard mayKeepLength, framing == .none, field.known == .contentLength,
+                    HTTP1Syntax.length(field.value) != nil
+                else { continue }
             }
             // Known names are our own texts.
             guard field.known.isExact || HTTP1Syntax.isToken(field.name) else { continue }
@@ -148,15 +144,28 @@ package enum HTTP1Serializer {
         }
     }
 
+    /// Kinds that are left out, or not written as they are.
+    @inline(__always)
+    private static var madeHere: KnownHeaders {
+        KnownHeaders.hopByHop | .method | .scheme | .authority | .path | .status | .protocol | .host | .contentLength
+            | .cookie
+    }
+
+    @inline(__always)
     private static func writeField(_ name: Octets, _ value: Octets, to output: OctetBuffer) {
         guard HTTP1Syntax.isFieldValue(value) else { return }
         let length = name.count + value.count + 4
-        let room = unsafe output.room(length)
-        unsafe room.copyMemory(from: name.buffer)
+        let room = unsafe output.room(length).baseAddress.unsafelyUnwrapped
+        unsafe put(name, at: room)
         unsafe room.storeBytes(of: UInt16(0x3a20).bigEndian, toByteOffset: name.count, as: UInt16.self)
-        unsafe UnsafeMutableRawBufferPointer(rebasing: room[(name.count + 2)...]).copyMemory(from: value.buffer)
+        unsafe put(value, at: room + (name.count + 2))
         unsafe room.storeBytes(of: UInt16(0x0d0a).bigEndian, toByteOffset: length - 2, as: UInt16.self)
         output.commit(length)
+    }
+
+    @inline(__always)
+    private static func put(_ octets: Octets, at room: UnsafeMutableRawPointer) {
+        if let base = unsafe octets.base { unsafe Octets.copy(base, to: room, octets.count) }
     }
 
     /// HTTP/2 may split `cookie` into crumbs; HTTP/1.1 has one line. Source: RFC 9113 §8.2.3.

@@ -96,7 +96,7 @@ package import Octets
 
     /// Appends what there is to send.
     package func flush(into out: OctetBuffer, limit: Int) {
-        guard let output, out.count < limit else { return }
+        guard out.count < limit, let output = output.take() else { return }
         stream?.flushed(output.count)
         if out.isEmpty { out.swapContents(with: output) } else { out.append(output.octets) }
         if outputBody > 0, let owner = stream?.owner {
@@ -104,7 +104,6 @@ package import Octets
         }
         outputBody = 0
         pools.give(output)
-        self.output = nil
     }
 
     /// Whether `flush` would have something to give.
@@ -296,9 +295,7 @@ package import Octets
     /// The first header section of the stream that was not taken yet. The caller holds it now.
     package func takeHeaders(_ slot: Int) -> HeaderBlock? {
         for index in sections.indices where sections[index].number == slot {
-            guard let block = sections[index].block else { continue }
-            sections[index].block = nil
-            return block
+            if let block = sections[index].block.take() { return block }
         }
         return nil
     }
@@ -439,8 +436,8 @@ package import Octets
     }
 
     private func dropSections() {
-        for section in sections {
-            if let unread = section.block { pools.letGo(unread) }
+        for index in sections.indices {
+            if let unread = sections[index].block.take() { pools.letGo(unread) }
         }
         sections.removeAll(keepingCapacity: true)
     }
@@ -450,8 +447,7 @@ package import Octets
     }
 
     private func dropOutput() {
-        if let output { pools.give(output) }
-        output = nil
+        if let dropped = output.take() { pools.give(dropped) }
     }
 
     private func dropEmptyOutput() { if output?.isEmpty == true { dropOutput() } }

@@ -2,21 +2,29 @@ internal import Octets
 
 /// Quick looks at octets, eight of them together. Each says yes to what is usual; no says nothing: look closer.
 extension Octets {
-    /// Eight octets or more, all of them visible ASCII or spaces: most header values are.
+    /// One octet or more, all of them visible ASCII or spaces: most header values are.
     @inline(__always)
     var isPlainText: Bool {
-        allWords { word, _ in
-            // Above 0x7f; below 0x20; 0x7f. Borrows and carries come only from octets that are odd themselves.
-            word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
-        }
+        if count < 8 { return count > 0 && Self.oddInText(shortWord) & Word.tops == 0 }
+        return allWords { word, _ in Self.oddInText(word) }
     }
 
-    /// Eight octets or more, all of them small letters, digits or `-`: most names of fields are.
+    /// One octet or more, all of them small letters, digits or `-`: most names of fields are.
     var isPlainName: Bool {
-        allWords { word, _ in
-            let others = Word.within(word, 0x30, 0x39) | Word.within(word, 0x2d, 0x2d)
-            return word | ~(Word.within(word, 0x61, 0x7a) | others)
-        }
+        if count < 8 { return count > 0 && Self.oddInName(shortWord) & Word.tops == 0 }
+        return allWords { word, _ in Self.oddInName(word) }
+    }
+
+    /// Above 0x7f; below 0x20; 0x7f. Borrows and carries come only from octets that are odd themselves.
+    @inline(__always)
+    private static func oddInText(_ word: UInt64) -> UInt64 {
+        word | (word &- 0x2020_2020_2020_2020) | (word &+ 0x0101_0101_0101_0101)
+    }
+
+    @inline(__always)
+    private static func oddInName(_ word: UInt64) -> UInt64 {
+        let others = Word.within(word, 0x30, 0x39) | Word.within(word, 0x2d, 0x2d)
+        return word | ~(Word.within(word, 0x61, 0x7a) | others)
     }
 
     /// Eight octets with small letters in the place of capitals. Octets above 0x7f are not kept.
@@ -35,6 +43,32 @@ extension Octets {
             let hidden = Word.within(word, 0x2e, 0x2e) & (slashes << 8 | before)
             return word | ~(letters | others) | hidden
         }
+    }
+
+    /// The same as `firstIndex`, for an octet that is mostly among the first dozen.
+    @inline(__always)
+    func nearIndex(of octet: UInt8) -> Int? {
+        var index = 0
+        while count - index >= 8 {
+            let word = word(at: index)
+            let found = Word.within(word, octet, octet) & ~word    // an octet above 0x7f is another one
+            // In memory's order the first octet is the lowest one.
+            if found != 0 { return index + found.trailingZeroBitCount >> 3 }
+            index += 8
+        }
+        while index < count {
+            if self[index] == octet { return index }
+            index += 1
+        }
+        return nil
+    }
+
+    /// The octets of a run of 1 to 7, in no order and some of them twice, so that they fill a word.
+    @inline(__always)
+    private var shortWord: UInt64 {
+        if count >= 4 { return UInt64(bigEndian32(at: 0)) | UInt64(bigEndian32(at: count - 4)) << 32 }
+        let (middle, last) = (UInt64(self[count / 2]), UInt64(self[count - 1]))
+        return UInt64(self[0]) &* 0x0101_0101_0101_0000 | middle << 8 | last
     }
 
     /// Whether there are eight octets or more, and `odd` sets the top bit of none.
