@@ -3,6 +3,9 @@
 
 RELEASE := -c release --static-swift-stdlib
 
+# Suites whose tests take seconds each: regular expressions on the identifiers of `swift test list`.
+SLOW := cost./|many.faults|CompileMemory|real.API.server|of.chance|damaged.objects|JSONFuzz|at.random|A.documented.field
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick steady sanitize fuzz soak build bench guard format clean
 
@@ -16,8 +19,8 @@ test: ## install what is missing, build, run every test; the last line is the su
 	@Tests/tools/install packages venv
 	@RELEASE='$(RELEASE)' Tests/tools/test
 
-quick: ## the Swift tests alone, which need no peers
-	Tests/tools/swift test
+quick: ## the Swift tests that need no peer and take no time: all but costs, memory, chance and a real API server
+	Tests/tools/swift test --skip '$(SLOW)'
 
 steady: build ## the Swift tests and some suites RUNS=20 times: names the flakes; SUITES=... for others
 	@Tests/tools/install packages venv
