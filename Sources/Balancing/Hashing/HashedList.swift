@@ -23,7 +23,6 @@ final class Hashing: Sendable {
     /// Places of the table.
     var size: Int { table.size }
 
-    /// Where a hash leads in the table.
     func position(of hash: UInt64) -> Int { table.position(of: hash) }
 
     /// The place in the list to which a place of the table leads; nil if that endpoint has left.

@@ -203,7 +203,6 @@ final class APIClient {
         }
     }
 
-    /// A timer of this client has fired.
     func fired(_ purpose: ClientTimers.Purpose) {
         switch purpose {
         case .call(let number):

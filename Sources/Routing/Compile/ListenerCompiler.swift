@@ -46,7 +46,6 @@ struct ListenerCompiler {
         credentials = Credentials(inventory, names: names, problems: problems, leftOut: leftOut)
     }
 
-    /// Adds the listener of a port.
     mutating func add(_ port: ServerMerger.Port) {
         var clear = TableAssembler()
         let topology = topologies.topology(of: port)

@@ -244,7 +244,7 @@ struct TakenNames {
 
     init(room: Int) { self.room = room }
 
-    /// The owner of the first of these names that has one.
+    /// nil: all of them are free.
     func owner(of names: [String]) -> Owner? { names.lazy.compactMap { self.owners[$0] }.first }
 
     /// Gives names to an owner, except for those that have one.

@@ -377,7 +377,6 @@ extension RuleCompiler {
         return nil
     }
 
-    /// Adds a route of a rule.
     func add(_ route: Route, _ service: Int, _ index: Int) -> Int {
         let place = Int(ruleStarts[service]) + index
         let number = append(route, older: newestRoutes[place])
