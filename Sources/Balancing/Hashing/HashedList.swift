@@ -27,9 +27,9 @@ final class Hashing: Sendable {
 
     /// The place in the list to which a place of the table leads; nil if that endpoint has left.
     func place(at position: Int) -> Int? {
-        let owner = table.owner(at: position)
-        guard !places.isEmpty else { return owner }
-        return places[owner] < 0 ? nil : Int(places[owner])
+        let choice = table.choice(at: position)
+        guard !places.isEmpty else { return choice }
+        return places[choice] < 0 ? nil : Int(places[choice])
     }
 }
 
